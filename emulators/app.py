@@ -1,0 +1,80 @@
+"""All emulators on one port: in a process of their own (`python -m emulators`) or inside a test."""
+
+import random
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from emulators.composio.app import Composio
+from emulators.config import Config
+from emulators.effects import Effects
+from emulators.openai.app import OpenAI
+from emulators.whatsapp.app import WhatsApp
+
+
+class Emulator(Protocol):
+    """One vendor's stand-in. mount() adds its paths (also /control/<vendor>/…); close() ends what it started."""
+
+    def mount(self, app: web.Application) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+class Emulators:
+    """The running emulators. Tests reach into `openai`, `composio`, `whatsapp` and read `effects`."""
+
+    def __init__(self, config: Config, url: str, clock: Callable[[], float], rng: random.Random) -> None:
+        self.config = config
+        self.url = url
+        file = Path(config.emulators_effects_file) if config.emulators_effects_file else None
+        self.effects = Effects(clock=clock, file=file)
+        self.openai = OpenAI(config, self.effects, url, clock=clock, rng=rng)
+        self.composio = Composio(config, self.effects, url, clock=clock, rng=rng)
+        self.whatsapp = WhatsApp(config, self.effects, url, clock=clock, rng=rng)
+        self._vendors: list[Emulator] = [self.openai, self.composio, self.whatsapp]
+
+    @classmethod
+    @asynccontextmanager
+    async def start(
+        cls,
+        config: Config | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        rng: random.Random | None = None,
+    ) -> AsyncIterator["Emulators"]:
+        """Serve until the block ends. Without a config: a free port on loopback and the emulated keys."""
+        config = config or Config(emulators_listen="127.0.0.1:0")
+        # The port is taken before anything is built, since links carry the address they are served under.
+        listener = socket.create_server(config.address)
+        host, port = listener.getsockname()[:2]
+        url = config.emulators_public_url.rstrip("/") or f"http://{host}:{port}"
+        emulators = cls(config, url, clock, rng or random.Random())
+        runner = web.AppRunner(emulators.application(), access_log=None, shutdown_timeout=1)
+        await runner.setup()
+        await web.SockSite(runner, listener).start()
+        try:
+            yield emulators
+        finally:
+            for vendor in emulators._vendors:  # noqa: SLF001
+                await vendor.close()
+            await runner.cleanup()
+            emulators.effects.close()
+
+    def application(self) -> web.Application:
+        app = web.Application(client_max_size=64 * 2**20)
+        app.router.add_get("/effects", self._effects)
+        for vendor in self._vendors:
+            vendor.mount(app)
+        return app
+
+    async def _effects(self, request: web.Request) -> web.Response:
+        after = request.query.get("after", "0")
+        if not after.isdecimal():
+            raise web.HTTPBadRequest(text="after: give the number of the last effect that you know")
+        return web.json_response([asdict(effect) for effect in self.effects.all(after=int(after))])

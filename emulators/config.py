@@ -1,0 +1,37 @@
+"""Settings of the emulators, read from the environment under the names that the services use."""
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Config(BaseSettings):
+    """What the emulators accept and whom they call; an empty variable counts as unset.
+
+    The keys are those that a service must present: any other is refused as the vendor refuses it.
+    """
+
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
+
+    emulators_listen: str = Field("127.0.0.1:8090", pattern=r"^[^:]+:\d+$")
+    emulators_public_url: str = ""
+    """Under which people's browsers and the services reach this process; empty: http://<listen>."""
+    emulators_webhook_url: str = "http://127.0.0.1:8080/webhook"
+    emulators_effects_file: str = ""
+    """Where each effect is also written, so that the log outlives a kill; empty: memory only."""
+
+    openai_api_key: str = "sk-emulated"
+    composio_api_key: str = "ak_emulated"
+    whatsapp_app_secret: str = "emulated-app-secret"
+    whatsapp_access_token: str = "emulated-access-token"
+    whatsapp_phone_number_id: str = "106540352242922"
+    whatsapp_verify_token: str = "emulated-verify-token"
+
+    kernel_address: str = "127.0.0.1:50051"
+    kernel_admin_token: str = ""
+    """Lets the phones page show what the system knows; empty: the page says that it cannot."""
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on; port 0 takes a free one."""
+        host, _, port = self.emulators_listen.rpartition(":")
+        return host, int(port)

@@ -1,0 +1,1 @@
+"""Stand-in for OpenAI's Responses API."""
