@@ -1,0 +1,129 @@
+"""The WhatsApp emulator: Graph API, webhooks, phones and their page, put together."""
+
+import asyncio
+import json
+import random
+import secrets
+from collections.abc import Callable, Sequence
+
+from aiohttp import web
+
+from emulators.config import Config
+from emulators.effects import Effects
+from emulators.faults import Match, every
+from emulators.whatsapp.chat import ChatMessage
+from emulators.whatsapp.directory import Directory
+from emulators.whatsapp.errors import GraphError
+from emulators.whatsapp.feed import Feed
+from emulators.whatsapp.graph import Graph
+from emulators.whatsapp.ids import message_id
+from emulators.whatsapp.page_routes import PageRoutes
+from emulators.whatsapp.payloads import messages_value
+from emulators.whatsapp.phones import Phone
+from emulators.whatsapp.statuses import Statuses
+from emulators.whatsapp.system_panel import SystemPanel
+from emulators.whatsapp.webhooks import Webhooks
+
+
+class WhatsApp:
+    """Phones on one side, the business's webhook and Graph calls on the other.
+
+    Tests add phones and use them; `graph`, `webhooks` and `statuses` carry the switches for faults.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        effects: Effects,
+        url: str,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self.page_url = f"{url}/"
+        self._clock = clock
+        self._rng = rng
+        self._numbers = config.whatsapp_phone_number_id.split(",")
+        self._verify_token = config.whatsapp_verify_token
+        self._feed = Feed()
+        self.phones = Directory()
+        self.webhooks = Webhooks(config.emulators_webhook_url, config.whatsapp_app_secret)
+        self.statuses = Statuses(self.webhooks, clock)
+        self.graph = Graph(config, self.phones, self.statuses, effects, clock=clock, rng=rng)
+        self._panel = SystemPanel(config.kernel_address, config.kernel_admin_token, self.phones, self._feed)
+        self._page = PageRoutes(self, self._feed, self._panel)
+
+    def mount(self, app: web.Application) -> None:
+        self.graph.mount(app)
+        self._page.mount(app)
+
+    async def close(self) -> None:
+        self._feed.close()
+        await self._panel.close()
+        await self.statuses.close()
+        await self.webhooks.close()
+
+    def add_phone(
+        self,
+        label: str,
+        *,
+        name: str | None = None,
+        bsuid: str | None = None,
+        wa_id: str | None = None,
+        username: str = "",
+    ) -> Phone:
+        """A phone for one more person; labels and names need not be unique.
+
+        name is the profile name (by default the label). Without bsuid and wa_id both are made up, always
+        the same for the n-th phone of a label; wa_id="" hides the number. Raises ValueError if one is taken.
+        """
+        phone = self.phones.add(self, label, name=name, bsuid=bsuid, wa_id=wa_id, username=username)
+        self._feed.publish("phone", phone.as_json())
+        return phone
+
+    async def send_together(self, texts: Sequence[tuple[Phone, str]]) -> list[ChatMessage]:
+        """Texts of several people in one webhook POST; returns when the gateway has taken it."""
+        written = [(phone, phone.compose("text", {"body": text}, text)) for phone, text in texts]
+        await self.carry(written)
+        return [message for _, message in written]
+
+    async def verify_webhook(self) -> bool:
+        """Subscribe to the gateway's webhook as Meta does: whether it proved to know the verify token."""
+        challenge = str(secrets.randbelow(10**10))
+        return await self.webhooks.verify(self._verify_token, challenge) == (200, challenge)
+
+    def fail_next(self, code: int, times: int = 1, *, match: Match = every) -> None:
+        """Refuse the next matching sends with one of Meta's error codes."""
+        refusal = GraphError(code, details="Refused on request.")
+        self.graph.before.fail(refusal.status, times, body=json.dumps(refusal.body()), match=match)
+
+    def now(self) -> float:
+        return self._clock()
+
+    def default_number(self) -> str:
+        return self._numbers[0]
+
+    def new_message_id(self, phone: Phone) -> str:
+        return message_id(phone.wa_id or phone.user_id, self._rng, inbound=True)
+
+    def carry(self, written: Sequence[tuple[Phone, ChatMessage]]) -> asyncio.Task[None]:
+        """Bring messages to the gateway in one POST; two ticks for each when they are there."""
+        for phone, message in written:
+            self.phones.wrote(phone, message)
+        delivery = self.webhooks.deliver(messages_value(written[0][1].number, written))
+        delivery.add_done_callback(lambda done: None if done.cancelled() else _two_ticks(written))
+        return delivery
+
+    def report_read(self, phone: Phone, message: ChatMessage) -> None:
+        self.statuses.report(phone, message, "read")
+
+    def show(self, phone: Phone, message: ChatMessage) -> None:
+        self._feed.publish("message", {"phone": phone.user_id, "message": message.as_json()})
+
+    def show_typing(self, phone: Phone) -> None:
+        self._feed.publish("phone", phone.as_json())
+
+
+def _two_ticks(written: Sequence[tuple[Phone, ChatMessage]]) -> None:
+    for phone, message in written:
+        phone.advance(message, "delivered")

@@ -1,0 +1,184 @@
+"""The Graph API at /graph: who calls, what he wants, and what becomes of it."""
+
+import json
+import random
+import re
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
+
+from aiohttp import web
+
+from emulators.config import Config
+from emulators.effects import Effects
+from emulators.faults import Call, Fault, Faults, drop
+from emulators.whatsapp.chat import ChatMessage, received, text_of
+from emulators.whatsapp.directory import Directory
+from emulators.whatsapp.errors import GraphError, status_error
+from emulators.whatsapp.graph_checks import check_request
+from emulators.whatsapp.ids import BSUID, message_id
+from emulators.whatsapp.phones import Phone
+from emulators.whatsapp.shapes import ReactionSend, Read, Send, TemplateSend
+from emulators.whatsapp.statuses import Statuses
+
+WINDOW = 24 * 3600
+"""Seconds after a person's last message in which free-form messages reach him."""
+
+_UNDELIVERABLE = "Message Undeliverable."
+_WINDOW_CLOSED = (
+    "Message failed to send because more than 24 hours have passed "
+    "since the customer last replied to this number."
+)
+
+
+class Graph:
+    """`POST /graph/{version}/{phone_number_id}/messages`, strictly.
+
+    `before` holds the faults met before anything is done, `after` those met once the send was accepted
+    (status 0 drops the connection unanswered). `pacing` is the least time between two sends to one person
+    in seconds; 0: not watched.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        directory: Directory,
+        statuses: Statuses,
+        effects: Effects,
+        *,
+        clock: Callable[[], float],
+        rng: random.Random,
+    ) -> None:
+        self.before = Faults()
+        self.after = Faults()
+        self.pacing = 0.0
+        self._token = config.whatsapp_access_token
+        self._numbers = config.whatsapp_phone_number_id.split(",")
+        self._directory = directory
+        self._statuses = statuses
+        self._effects = effects
+        self._clock = clock
+        self._rng = rng
+        self._last_sent: defaultdict[tuple[str, str], float] = defaultdict(float)
+
+    def mount(self, app: web.Application) -> None:
+        app.router.add_post("/graph/{version}/{number}/messages", self._messages)
+        app.router.add_route("*", "/graph/{path:.*}", self._unknown)
+
+    async def _messages(self, request: web.Request) -> web.Response:
+        number = request.match_info["number"]
+        try:
+            self._check_caller(request, number)
+            body = await _body(request)
+            wanted = check_request(body)
+            phone = self._directory.recipient(wanted) if isinstance(wanted, Send) else None
+            call = Call(
+                "POST", f"/{number}/messages", body, phone.user_id if phone else "", dict(request.headers)
+            )
+            fault = await self.before.pass_through(call)
+            if fault is None:
+                answer = self._read(wanted) if isinstance(wanted, Read) else self._send(wanted, phone, number)
+                fault = await self.after.pass_through(call)
+        except GraphError as refusal:
+            return web.json_response(refusal.body(), status=refusal.status)
+        return _failed(request, fault) if fault else web.json_response(answer)
+
+    def _check_caller(self, request: web.Request, number: str) -> None:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or token != self._token:
+            raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
+        if not re.fullmatch(r"v[0-9]{2}\.[0-9]", request.match_info["version"]):
+            raise GraphError(2500, f"Unknown path components: {request.path.removeprefix('/graph')}")
+        if number not in self._numbers:
+            raise GraphError(
+                100,
+                f"Unsupported post request. Object with ID '{number}' does not exist, cannot be loaded "
+                "due to missing permissions, or does not support this operation",
+                subcode=33,
+                kind="GraphMethodException",
+            )
+
+    def _read(self, read: Read) -> dict[str, Any]:
+        phone = self._directory.sender(read.message_id)
+        if phone is None:
+            raise GraphError(131009, details="Param message_id is not the ID of a message that was received.")
+        typing = read.typing_indicator is not None
+        phone.read_by_business(read.message_id, typing=typing)
+        self._effects.record("graph_read", person=phone.user_id, key=read.message_id, typing=typing)
+        return {"success": True}
+
+    def _send(self, send: Send, phone: Phone | None, number: str) -> dict[str, Any]:
+        if phone is not None:
+            self._pace(number, phone)
+        to = send.to or send.recipient
+        message = received(send, message_id(to, self._rng, inbound=False), number, self._clock())
+        kind = self._deliver(send, message, phone)
+        self._effects.record(
+            kind,
+            person=phone.user_id if phone else to,
+            key=message.callback or message.id,
+            label=phone.label if phone else "",
+            wamid=message.id,
+            number=number,
+            type=message.kind,
+            text=text_of(send),
+        )
+        contact = {"wa_id": to.lstrip("+")} if send.to else {"user_id": to}
+        return {
+            "messaging_product": "whatsapp",
+            "contacts": [{"input": to} | contact],
+            "messages": [{"id": message.id}],
+        }
+
+    def _pace(self, number: str, phone: Phone) -> None:
+        pair, now = (number, phone.user_id), self._clock()
+        if self.pacing and now - self._last_sent[pair] < self.pacing:
+            raise GraphError(
+                131056, details="Too many messages sent from this phone number to the same phone number."
+            )
+        self._last_sent[pair] = now
+
+    def _deliver(self, send: Send, message: ChatMessage, phone: Phone | None) -> str:
+        """What an accepted send comes to, as the kind of its effect."""
+        if phone is None:
+            return self._undeliverable(send, message)
+        wrote = phone.last_wrote(message.number)
+        closed = wrote is None or self._clock() - wrote >= WINDOW
+        if closed and not isinstance(send, TemplateSend):
+            self._statuses.report(phone, message, "failed", status_error(131047, _WINDOW_CLOSED))
+            return "graph_send_failed"
+        if isinstance(send, ReactionSend):
+            phone.react(send.reaction.message_id, send.reaction.emoji)
+        else:
+            phone.receive(message)
+        self._statuses.report(phone, message, "sent")
+        self._statuses.report(phone, message, "delivered")
+        return "graph_send"
+
+    def _undeliverable(self, send: Send, message: ChatMessage) -> str:
+        if BSUID.fullmatch(send.to):
+            return "graph_send_dropped"
+        stranger = self._directory.stranger(send)
+        self._statuses.report(stranger, message, "failed", status_error(131026, _UNDELIVERABLE))
+        return "graph_send_failed"
+
+    async def _unknown(self, request: web.Request) -> web.Response:
+        refusal = GraphError(2500, f"Unknown path components: {request.path.removeprefix('/graph')}")
+        return web.json_response(refusal.body(), status=refusal.status)
+
+
+async def _body(request: web.Request) -> Any:
+    if request.content_type != "application/json":
+        return None
+    try:
+        return json.loads(await request.read())
+    except ValueError:
+        return None
+
+
+def _failed(request: web.Request, fault: Fault) -> web.Response:
+    if fault.status == 0:
+        return drop(request)
+    headers = {"Retry-After": str(fault.retry_after)} if fault.retry_after is not None else {}
+    body = json.dumps(GraphError(131000).body()) if fault.body is None else fault.body
+    return web.Response(status=fault.status, text=body, content_type="application/json", headers=headers)

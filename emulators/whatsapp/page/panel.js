@@ -1,0 +1,57 @@
+// What the system knows: kernels resident, each person's opaque id and connections.
+
+import { made } from "./bubble.js";
+import { portrait } from "./phone.js";
+
+const summary = document.getElementById("system-summary");
+const people = document.getElementById("people");
+
+/** Show the state of the system; labels maps phone ids to what the phones are called. */
+export function showSystem(state, labels) {
+  const sentence = state.problem || `${count(state.resident, "kernel")} in memory.`;
+  if (summary.textContent !== sentence) summary.textContent = sentence;
+  summary.classList.toggle("problem", Boolean(state.problem));
+  people.replaceChildren(...state.people.filter(({ phone }) => labels.has(phone)).map((person) => card(person, labels)));
+}
+
+function card(person, labels) {
+  const label = labels.get(person.phone);
+  const item = made("li", "person");
+  const head = made("div", "person-head");
+  const avatar = made("span", "avatar");
+  avatar.ariaHidden = "true";
+  portrait(avatar, label, person.phone);
+  head.append(avatar, made("span", "", label));
+  item.append(head);
+  if (!person.person) {
+    head.append(made("span", "state", "unknown"));
+    return item;
+  }
+  const state = person.busy ? "in a turn" : person.resident ? "in memory" : "asleep";
+  head.append(made("span", `state${person.resident ? " resident" : ""}`, state));
+  item.append(facts(person));
+  return item;
+}
+
+function facts(person) {
+  const list = made("dl", "facts");
+  const id = made("dd");
+  id.append(made("code", "", person.person));
+  const connections = made("dd");
+  if (person.connections.length) connections.append(chips(person.connections));
+  else connections.textContent = "none";
+  list.append(made("dt", "", "Person"), id);
+  if (person.resident) list.append(made("dt", "", "History"), made("dd", "", count(person.items, "item")));
+  list.append(made("dt", "", "Connected"), connections);
+  return list;
+}
+
+function chips(connections) {
+  const box = made("span", "chips");
+  box.append(...connections.map(({ toolkit, status }) => made("span", `chip ${status}`, `${toolkit} · ${status}`)));
+  return box;
+}
+
+function count(number, noun) {
+  return `${number || "No"} ${noun}${number === 1 ? "" : "s"}`;
+}

@@ -1,0 +1,123 @@
+// One phone on the page: its chat, what is being typed to it, and its composer.
+
+import { bubble, made } from "./bubble.js";
+
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+
+export class PhoneView {
+  constructor(phone, api) {
+    this.id = phone.id;
+    this.label = phone.label;
+    this.unread = 0;
+    this.api = api;
+    this.messages = new Map();
+    this.node = document.getElementById("phone-template").content.firstElementChild.cloneNode(true);
+    this.chat = this.node.querySelector(".chat");
+    this.presence = this.node.querySelector(".presence");
+    this.dress();
+    this.update(phone);
+  }
+
+  dress() {
+    const { node, label } = this;
+    node.id = `phone-${this.id}`;
+    node.querySelector(".owner-name").textContent = `${label}’s phone`;
+    node.querySelector(".owner-id").textContent = this.id;
+    node.ariaLabel = `${label}’s phone`;
+    this.chat.ariaLabel = `${label}’s chat with the assistant`;
+    portrait(node.querySelector(".avatar"), label, this.id);
+    this.chat.append(made("li", "empty", `Say something as ${label}.`));
+    const field = node.querySelector("textarea");
+    field.ariaLabel = `Message from ${label}`;
+    node.querySelector(".composer button").ariaLabel = `Send as ${label}`;
+    node.querySelector(".composer").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.send(field);
+    });
+    field.addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+      event.preventDefault();
+      this.send(field);
+    });
+  }
+
+  /** What changes of a phone: the typing indicator. */
+  update(phone) {
+    clearTimeout(this.typingEnds);
+    const typing = phone.typing > 0;
+    this.presence.textContent = typing ? "typing" : "business account";
+    this.presence.classList.toggle("typing", typing);
+    if (typing) this.typingEnds = setTimeout(() => this.update({ typing: 0 }), phone.typing * 1000);
+  }
+
+  /** Show a message, new or changed. */
+  show(message) {
+    const known = this.messages.has(message.id);
+    const low = this.chat.scrollHeight - this.chat.scrollTop - this.chat.clientHeight < 120;
+    this.messages.set(message.id, message);
+    const item = bubble(message, this.messages.get(message.quotes), (choice) => this.tap(message, choice));
+    if (known) this.replace(item);
+    else this.append(item, message);
+    if (!known && (low || message.mine)) this.chat.scrollTop = this.chat.scrollHeight;
+  }
+
+  append(item, message) {
+    this.chat.querySelector(".empty")?.remove();
+    const day = DAY.format(new Date(message.at * 1000));
+    if (day !== this.lastDay) this.chat.append(made("li", "day", day));
+    item.classList.toggle("turn", day !== this.lastDay || message.mine !== this.lastMine);
+    this.lastDay = day;
+    this.lastMine = message.mine;
+    this.chat.append(item);
+    if (message.mine) return;
+    this.update({ typing: 0 });
+    if (message.ticks !== "read") this.unread += 1;
+  }
+
+  replace(item) {
+    const old = this.chat.querySelector(`[data-id="${CSS.escape(item.dataset.id)}"]`);
+    item.classList.toggle("turn", old.classList.contains("turn"));
+    old.replaceWith(item);
+  }
+
+  /** Tell that the person has looked, if the chat is before his eyes. */
+  look() {
+    if (!this.unread || document.visibilityState !== "visible" || !this.node.offsetParent) return;
+    this.unread = 0;
+    this.attempt(this.api.post(`/phones/${this.id}/read`, {}));
+  }
+
+  async send(field) {
+    const text = field.value.trim();
+    if (!text) return;
+    field.value = "";
+    field.focus();
+    const sent = await this.attempt(this.api.post(`/phones/${this.id}/messages`, { text }));
+    if (!sent && !field.value) field.value = text;
+  }
+
+  tap(message, choice) {
+    this.attempt(this.api.post(`/phones/${this.id}/taps`, { message: message.id, choice: choice.id }));
+  }
+
+  /** Whether a call succeeded; if not, the person is told. */
+  async attempt(call) {
+    this.node.querySelector(".problem-line")?.remove();
+    try {
+      await call;
+      return true;
+    } catch (problem) {
+      const line = made("p", "problem-line", `Not sent: ${problem.message}`);
+      line.role = "alert";
+      this.node.querySelector(".composer").before(line);
+      return false;
+    }
+  }
+}
+
+/** Initial and colour by which a person is known on the page. */
+export function portrait(node, label, id) {
+  node.textContent = [...label][0].toUpperCase();
+  const hue = [...id].reduce((sum, sign) => (sum * 31 + sign.charCodeAt(0)) % 360, 7);
+  node.style.setProperty("--hue", hue);
+}

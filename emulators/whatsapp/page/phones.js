@@ -1,0 +1,108 @@
+// The page: opens the stream of what happens, keeps the phones and tabs in step with it.
+
+import { showSystem } from "./panel.js";
+import { PhoneView } from "./phone.js";
+import { Tabs } from "./tabs.js";
+
+const api = {
+  async post(path, body) {
+    const headers = { "Content-Type": "application/json" };
+    let response;
+    try {
+      response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
+    } catch {
+      throw new Error("the emulator does not answer.");
+    }
+    if (!response.ok) throw new Error(await response.text());
+    return response.status === 204 ? null : response.json();
+  },
+};
+
+const views = new Map();
+const tabs = new Tabs(views);
+let system = { problem: "", resident: 0, people: [] };
+
+function open() {
+  const state = document.getElementById("feed-state");
+  const tell = (text, live) => {
+    if (state.textContent !== text) state.textContent = text;
+    state.classList.toggle("live", live);
+  };
+  const feed = new EventSource("/phones/events");
+  const on = (kind, show) => feed.addEventListener(kind, (event) => show(JSON.parse(event.data)));
+  feed.addEventListener("open", () => tell("Live", true));
+  feed.addEventListener("error", () => tell("Reconnecting …", false));
+  on("snapshot", showAll);
+  on("phone", showPhone);
+  on("message", ({ phone, message }) => {
+    views.get(phone).show(message);
+    look();
+  });
+  on("system", showState);
+}
+
+function showAll({ phones, system: state }) {
+  const drafts = new Map([...views].map(([id, view]) => [id, view.node.querySelector("textarea").value]));
+  views.clear();
+  document.getElementById("phones").replaceChildren();
+  for (const phone of phones) {
+    const view = addView(phone);
+    view.node.querySelector("textarea").value = drafts.get(phone.id) ?? "";
+    for (const message of phone.messages) view.show(message);
+    view.update(phone);
+  }
+  tabs.draw();
+  showState(state);
+  for (const view of views.values()) view.chat.scrollTop = view.chat.scrollHeight;
+  look();
+}
+
+function showPhone(phone) {
+  const known = views.get(phone.id);
+  if (known) return known.update(phone);
+  addView(phone);
+  tabs.draw();
+  return showState(system);
+}
+
+function addView(phone) {
+  const view = new PhoneView(phone, api);
+  views.set(phone.id, view);
+  document.getElementById("phones").append(view.node);
+  return view;
+}
+
+function showState(state) {
+  system = state;
+  showSystem(state, new Map([...views].map(([id, view]) => [id, view.label])));
+}
+
+function look() {
+  for (const view of views.values()) view.look();
+  tabs.count();
+}
+
+function offerPhones() {
+  const dialog = document.getElementById("add-dialog");
+  const field = document.getElementById("new-label");
+  document.getElementById("add-phone").addEventListener("click", () => {
+    field.value = "";
+    dialog.showModal();
+  });
+  document.getElementById("add-cancel").addEventListener("click", () => dialog.close("cancel"));
+  dialog.addEventListener("close", async () => {
+    if (dialog.returnValue !== "add" || !field.value.trim()) return;
+    dialog.returnValue = "";
+    const phone = await api.post("/phones", { label: field.value });
+    showPhone(phone);
+    tabs.select(phone.id);
+    const { node } = views.get(phone.id);
+    node.scrollIntoView({ inline: "end", block: "nearest" });
+    node.querySelector("textarea").focus();
+  });
+}
+
+document.addEventListener("visibilitychange", look);
+tabs.onSelect = look;
+offerPhones();
+open();

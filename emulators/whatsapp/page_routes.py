@@ -1,0 +1,138 @@
+"""The phones page and what it calls: its files, the stream of what happens, and what a finger does."""
+
+import json
+from pathlib import Path
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from emulators.whatsapp.directory import Directory
+from emulators.whatsapp.feed import Event, Feed
+from emulators.whatsapp.phones import Phone
+from emulators.whatsapp.system_panel import SystemPanel
+
+PAGE = Path(__file__).parent / "page"
+FIRST_PHONES = ("Alice", "Bob")
+
+_KEEP_ALIVE_SECONDS = 15
+_LONGEST_LABEL = 40
+_HEADERS = {
+    "Cache-Control": "no-cache",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+class Owner(Protocol):
+    """Whose phones the page shows."""
+
+    @property
+    def phones(self) -> Directory: ...
+
+    def add_phone(self, label: str) -> Phone: ...
+
+
+class PageRoutes:
+    """`/` is the page; `/phones/events` streams to it, and it posts JSON below `/phones`."""
+
+    def __init__(self, owner: Owner, feed: Feed, panel: SystemPanel) -> None:
+        self._owner = owner
+        self._feed = feed
+        self._panel = panel
+
+    def mount(self, app: web.Application) -> None:
+        app.router.add_get("/", self._index)
+        app.router.add_get(r"/page/{name:[a-z]+\.(?:css|js|svg)}", self._file)
+        app.router.add_get("/phones/events", self._events)
+        app.router.add_post("/phones", self._add)
+        app.router.add_post("/phones/{phone}/messages", self._write)
+        app.router.add_post("/phones/{phone}/taps", self._tap)
+        app.router.add_post("/phones/{phone}/read", self._read)
+
+    async def _index(self, _: web.Request) -> web.FileResponse:
+        return web.FileResponse(PAGE / "index.html", headers=_HEADERS)
+
+    async def _file(self, request: web.Request) -> web.FileResponse:
+        file = PAGE / request.match_info["name"]
+        if not file.is_file():
+            raise web.HTTPNotFound
+        return web.FileResponse(file, headers=_HEADERS)
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        """Server-sent events: a snapshot, then each change."""
+        # Whoever opens the page finds two people there.
+        if not len(self._owner.phones):
+            for label in FIRST_PHONES:
+                self._owner.add_phone(label)
+        self._panel.start()
+        response = web.StreamResponse(headers=_HEADERS | {"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        with self._feed.subscribe() as subscription:
+            await response.write(_encoded(Event("snapshot", self._snapshot())))
+            async for event in subscription.each(_KEEP_ALIVE_SECONDS):
+                await response.write(b": still here\n\n" if event is None else _encoded(event))
+        return response
+
+    async def _add(self, request: web.Request) -> web.Response:
+        label = _text(await _json(request), "label", _LONGEST_LABEL)
+        return web.json_response(self._owner.add_phone(label).as_json(), status=201)
+
+    async def _write(self, request: web.Request) -> web.Response:
+        phone, body = self._phone(request), await _json(request)
+        message = phone.write(_text(body, "text", 65536))
+        return web.json_response(message.as_json(), status=202)
+
+    async def _tap(self, request: web.Request) -> web.Response:
+        phone, body = self._phone(request), await _json(request)
+        message = phone.find(_text(body, "message", 512))
+        if message is None:
+            raise web.HTTPNotFound(text="message: this phone has no such message")
+        try:
+            reply = phone.pick(message, _text(body, "choice", 256))
+        except ValueError as problem:
+            raise web.HTTPBadRequest(text=f"choice: {problem}") from None
+        return web.json_response(reply.as_json(), status=202)
+
+    async def _read(self, request: web.Request) -> web.Response:
+        phone = self._phone(request)
+        await _json(request)
+        phone.read()
+        return web.Response(status=204)
+
+    def _phone(self, request: web.Request) -> Phone:
+        phone = self._owner.phones.get(request.match_info["phone"])
+        if phone is None:
+            raise web.HTTPNotFound(text="phone: there is no such phone")
+        return phone
+
+    def _snapshot(self) -> dict[str, Any]:
+        phones = [
+            phone.as_json() | {"messages": [message.as_json() for message in phone.messages]}
+            for phone in self._owner.phones
+        ]
+        return {"phones": phones, "system": self._panel.state}
+
+
+async def _json(request: web.Request) -> dict[str, Any]:
+    """The body, which must say that it is JSON: a form on another site cannot do so."""
+    if request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="send application/json")
+    try:
+        body = json.loads(await request.read())
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise web.HTTPBadRequest(text="send a JSON object")
+    return body
+
+
+def _text(body: dict[str, Any], name: str, longest: int) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > longest:
+        raise web.HTTPBadRequest(text=f"{name}: give a text of at most {longest} characters")
+    return value.strip()
+
+
+def _encoded(event: Event) -> bytes:
+    return f"event: {event.kind}\ndata: {json.dumps(event.data)}\n\n".encode()

@@ -1,0 +1,96 @@
+"""The bodies of webhooks, as Meta writes and signs them."""
+
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from emulators.whatsapp.chat import ChatMessage
+from emulators.whatsapp.ids import display_number
+
+ACCOUNT = "102290129340398"
+"""The WhatsApp Business Account that all webhooks come from."""
+
+_ESCAPES = str.maketrans({"/": "\\/", "@": "\\u0040", "<": "\\u003c", "%": "\\u0025"})
+
+
+class User(Protocol):
+    """Who writes: the BSUID is always known, the number and the username are not."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def user_id(self) -> str: ...
+    @property
+    def wa_id(self) -> str: ...
+    @property
+    def username(self) -> str: ...
+
+
+def encode(values: Sequence[dict[str, Any]]) -> bytes:
+    """One POST with a change for each value. Meta escapes these four signs and everything beyond ASCII."""
+    changes = [{"value": value, "field": "messages"} for value in values]
+    body = {"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT, "changes": changes}]}
+    return json.dumps(body, separators=(",", ":")).translate(_ESCAPES).encode()
+
+
+def signature(secret: str, raw: bytes) -> str:
+    """The X-Hub-Signature-256 of a body as it goes over the wire."""
+    return "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
+
+
+def messages_value(number: str, written: Sequence[tuple[User, ChatMessage]]) -> dict[str, Any]:
+    """The messages of one or several people to one business number.
+
+    The contacts stand in the opposite order: whoever pairs them by position takes one for the other.
+    """
+    contacts = {user.user_id: _contact(user) for user, _ in reversed(written)}
+    return _value(number) | {
+        "contacts": list(contacts.values()),
+        "messages": [_message(user, message) for user, message in written],
+    }
+
+
+def status_value(
+    user: User, message: ChatMessage, status: str, at: float, error: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """What became of a message to this person; a failed one comes without contacts."""
+    report: dict[str, Any] = {"id": message.id, "status": status, "timestamp": str(int(at))}
+    if user.wa_id:
+        report["recipient_id"] = user.wa_id
+    if user.user_id:
+        report["recipient_user_id"] = user.user_id
+    if message.callback:
+        report["biz_opaque_callback_data"] = message.callback
+    if error is not None:
+        return _value(message.number) | {"statuses": [report | {"errors": [error]}]}
+    contact = _contact(user)
+    del contact["profile"]
+    return _value(message.number) | {"contacts": [contact], "statuses": [report]}
+
+
+def _value(number: str) -> dict[str, Any]:
+    metadata = {"display_phone_number": display_number(number), "phone_number_id": number}
+    return {"messaging_product": "whatsapp", "metadata": metadata}
+
+
+def _contact(user: User) -> dict[str, Any]:
+    profile = {"name": user.name} | ({"username": user.username} if user.username else {})
+    contact: dict[str, Any] = {"profile": profile, "user_id": user.user_id}
+    return contact | ({"wa_id": user.wa_id} if user.wa_id else {})
+
+
+def _message(user: User, message: ChatMessage) -> dict[str, Any]:
+    wire: dict[str, Any] = {
+        "from_user_id": user.user_id,
+        "id": message.id,
+        "timestamp": str(int(message.at)),
+        "type": message.kind,
+        message.kind: message.content,
+    }
+    if user.wa_id:
+        wire["from"] = user.wa_id
+    if message.quotes:
+        wire["context"] = {"from": display_number(message.number), "id": message.quotes}
+    return wire

@@ -1,0 +1,195 @@
+"""A person's phone: writes to the business, shows what comes back."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from emulators.whatsapp.chat import ChatMessage, Ticks
+
+TYPING_SECONDS = 25.0
+"""How long the typing indicator lasts unless an answer comes first."""
+
+
+class Carrier(Protocol):
+    """What carries between the phones and the business, and shows each change to the page."""
+
+    def now(self) -> float: ...
+
+    def default_number(self) -> str: ...
+
+    def new_message_id(self, phone: "Phone") -> str: ...
+
+    def carry(self, written: Sequence[tuple["Phone", ChatMessage]]) -> asyncio.Task[None]: ...
+
+    def report_read(self, phone: "Phone", message: ChatMessage) -> None: ...
+
+    def show(self, phone: "Phone", message: ChatMessage) -> None: ...
+
+    def show_typing(self, phone: "Phone") -> None: ...
+
+
+class Phone:
+    """One person. `user_id` (the BSUID) tells people apart; names may be equal.
+
+    wa_id and username may be empty: a user with a username and no recent contact hides the number.
+    """
+
+    def __init__(
+        self, carrier: Carrier, *, label: str, name: str, user_id: str, wa_id: str, username: str
+    ) -> None:
+        self.label = label
+        self.name = name
+        self.user_id = user_id
+        self.wa_id = wa_id
+        self.username = username
+        self.messages: list[ChatMessage] = []
+        """Both directions, oldest first."""
+        self.typing_until = 0.0
+        self._carrier = carrier
+        self._wrote: dict[str, float] = {}
+        self._looked = 0
+        self._arrived = asyncio.Event()
+
+    @property
+    def received(self) -> list[ChatMessage]:
+        return [message for message in self.messages if not message.mine]
+
+    async def send(self, text: str, *, quoting: ChatMessage | None = None, number: str = "") -> ChatMessage:
+        """Write a text and wait until the gateway has taken it."""
+        message = self.compose("text", {"body": text}, text, quoting=quoting, number=number)
+        await self._carrier.carry([(self, message)])
+        return message
+
+    async def tap(self, message: ChatMessage, choice: str) -> ChatMessage:
+        """Tap a button or a list row, by its title or id, and wait until the gateway has taken it.
+
+        Raises ValueError if the message offers no such choice.
+        """
+        reply = self._chosen(message, choice)
+        await self._carrier.carry([(self, reply)])
+        return reply
+
+    def write(self, text: str) -> ChatMessage:
+        """As send(), but the way to the gateway is left to run by itself."""
+        message = self.compose("text", {"body": text}, text)
+        self._carrier.carry([(self, message)])
+        return message
+
+    def pick(self, message: ChatMessage, choice: str) -> ChatMessage:
+        """As tap(), but the way to the gateway is left to run by itself."""
+        reply = self._chosen(message, choice)
+        self._carrier.carry([(self, reply)])
+        return reply
+
+    def compose(
+        self,
+        kind: str,
+        content: dict[str, Any],
+        text: str,
+        *,
+        quoting: ChatMessage | None = None,
+        number: str = "",
+    ) -> ChatMessage:
+        """Put a message of any kind into the chat; content is the kind's own object on the wire."""
+        message = ChatMessage(
+            id=self._carrier.new_message_id(self),
+            mine=True,
+            kind=kind,
+            text=text,
+            at=self._carrier.now(),
+            number=number or self._carrier.default_number(),
+            content=content,
+            quotes=quoting.id if quoting else "",
+        )
+        self.messages.append(message)
+        self._wrote[message.number] = message.at
+        self._carrier.show(self, message)
+        return message
+
+    def read(self) -> None:
+        """Look at the chat: what came in is reported read."""
+        for message in self.received:
+            if message.ticks != "read":
+                message.ticks = "read"
+                self._carrier.report_read(self, message)
+
+    async def wait_for_message(
+        self, predicate: Callable[[ChatMessage], bool] | None = None, timeout: float = 10
+    ) -> ChatMessage:
+        """The next message from the business that fits, after the one returned last; others are passed over.
+
+        Raises TimeoutError after timeout seconds. For one waiter at a time.
+        """
+        try:
+            async with asyncio.timeout(timeout):
+                while True:
+                    while self._looked < len(self.messages):
+                        message = self.messages[self._looked]
+                        self._looked += 1
+                        if not message.mine and (predicate is None or predicate(message)):
+                            return message
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            raise TimeoutError(f"{self.label} got no such message within {timeout} s") from None
+
+    def find(self, wamid: str) -> ChatMessage | None:
+        return next((message for message in reversed(self.messages) if message.id == wamid), None)
+
+    def last_wrote(self, number: str) -> float | None:
+        """When this person last wrote to a business number; None: never."""
+        return self._wrote.get(number)
+
+    def receive(self, message: ChatMessage) -> None:
+        """A message of the business arrives; it ends the typing indicator."""
+        message.ticks = "delivered"
+        self.messages.append(message)
+        self.typing_until = 0.0
+        self._arrived.set()
+        self._carrier.show(self, message)
+
+    def react(self, wamid: str, emoji: str) -> None:
+        """The business reacts to a message; an empty emoji takes the reaction back."""
+        message = self.find(wamid)
+        if message is not None:
+            message.reaction = emoji
+            self._carrier.show(self, message)
+
+    def advance(self, message: ChatMessage, ticks: Ticks) -> None:
+        """Put more ticks beside a message that this person wrote; they never become fewer."""
+        order: list[Ticks] = ["sent", "delivered", "read"]
+        if order.index(ticks) > order.index(message.ticks):
+            message.ticks = ticks
+            self._carrier.show(self, message)
+
+    def read_by_business(self, wamid: str, *, typing: bool) -> None:
+        """Blue ticks up to this message, as Meta does it, and the typing indicator if asked for."""
+        last = next(index for index, message in enumerate(self.messages) if message.id == wamid)
+        for message in self.messages[: last + 1]:
+            if message.mine and message.number == self.messages[last].number:
+                self.advance(message, "read")
+        if typing:
+            self.typing_until = self._carrier.now() + TYPING_SECONDS
+            self._carrier.show_typing(self)
+
+    def as_json(self) -> dict[str, Any]:
+        """What the page shows, without the messages."""
+        return {
+            "id": self.user_id,
+            "label": self.label,
+            "name": self.name,
+            "typing": max(0.0, self.typing_until - self._carrier.now()),
+        }
+
+    def _chosen(self, message: ChatMessage, choice: str) -> ChatMessage:
+        for known in message.choices:
+            if choice in (known.id, known.title):
+                break
+        else:
+            raise ValueError(f"the message offers no {choice!r}")
+        kind = "list_reply" if message.list_label else "button_reply"
+        chosen = {"id": known.id, "title": known.title}
+        if known.description:
+            chosen["description"] = known.description
+        content = {"type": kind, kind: chosen}
+        return self.compose("interactive", content, known.title, quoting=message, number=message.number)

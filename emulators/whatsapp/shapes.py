@@ -1,0 +1,225 @@
+"""What the Graph API accepts at /messages: the shapes and limits of each kind, nothing beyond them.
+
+Source: developers.facebook.com/documentation/business-messaging/whatsapp/reference
+"""
+
+from collections import Counter
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$", max_length=2000)]
+Title = Annotated[str, StringConstraints(min_length=1, max_length=20)]
+RowTitle = Annotated[str, StringConstraints(min_length=1, max_length=24)]
+Note = Annotated[str, StringConstraints(min_length=1, max_length=60)]
+Caption = Annotated[str, StringConstraints(max_length=1024)]
+Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Context(Shape):
+    message_id: Id
+
+
+class Send(Shape):
+    """What all kinds share. `to` is a phone number, `recipient` a BSUID; with both, `to` wins."""
+
+    messaging_product: Literal["whatsapp"]
+    recipient_type: Literal["individual"] = "individual"
+    to: str = ""
+    recipient: str = ""
+    type: str = "text"
+    context: Context | None = None
+    biz_opaque_callback_data: Annotated[str, StringConstraints(max_length=512)] = ""
+
+
+class Text(Shape):
+    body: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    preview_url: bool = False
+
+
+class TextSend(Send):
+    text: Text
+
+
+class Reaction(Shape):
+    message_id: Id
+    emoji: str
+
+
+class ReactionSend(Send):
+    reaction: Reaction
+
+
+class Media(Shape):
+    """A file by the id of an upload or by a link, never both."""
+
+    id: Id | None = None
+    link: Url | None = None
+
+    @model_validator(mode="after")
+    def one_source(self) -> Self:
+        if (self.id is None) == (self.link is None):
+            raise ValueError("Give exactly one of id and link.")
+        return self
+
+
+class Image(Media):
+    caption: Caption = ""
+
+
+class Document(Image):
+    filename: str = ""
+
+
+class Audio(Media):
+    voice: bool = False
+
+
+class ImageSend(Send):
+    image: Image
+
+
+class DocumentSend(Send):
+    document: Document
+
+
+class AudioSend(Send):
+    audio: Audio
+
+
+class Language(Shape):
+    code: Annotated[str, StringConstraints(pattern=r"^[a-z]{2,3}(_[A-Z]{2})?$")]
+    policy: Literal["deterministic"] = "deterministic"
+
+
+class Template(Shape):
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}$")]
+    language: Language
+    components: list[dict[str, Any]] = []
+
+
+class TemplateSend(Send):
+    template: Template
+
+
+class Header(Shape):
+    type: Literal["text"]
+    text: Note
+
+
+class Body(Shape):
+    text: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+
+
+class Footer(Shape):
+    text: Note
+
+
+class Interactive(Shape):
+    type: str
+    body: Body
+    header: Header | None = None
+    footer: Footer | None = None
+
+
+class Reply(Shape):
+    id: Id
+    title: Title
+
+
+class ReplyButton(Shape):
+    type: Literal["reply"]
+    reply: Reply
+
+
+class ButtonAction(Shape):
+    buttons: Annotated[list[ReplyButton], Field(min_length=1, max_length=3)]
+
+    @model_validator(mode="after")
+    def unlike(self) -> Self:
+        _refuse_repeated("id", [button.reply.id for button in self.buttons])
+        _refuse_repeated("title", [button.reply.title for button in self.buttons])
+        return self
+
+
+class Buttons(Interactive):
+    action: ButtonAction
+
+
+class Row(Shape):
+    id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    title: RowTitle
+    description: Annotated[str, StringConstraints(max_length=72)] = ""
+
+
+class Section(Shape):
+    title: Annotated[str, StringConstraints(max_length=24)] = ""
+    rows: Annotated[list[Row], Field(min_length=1)]
+
+
+class ListAction(Shape):
+    button: Title
+    sections: Annotated[list[Section], Field(min_length=1, max_length=10)]
+
+    @model_validator(mode="after")
+    def within_limits(self) -> Self:
+        rows = [row.id for section in self.sections for row in section.rows]
+        if len(rows) > 10:
+            raise ValueError("Total row count exceeds max allowed count: 10.")
+        _refuse_repeated("row id", rows)
+        if len(self.sections) > 1 and not all(section.title for section in self.sections):
+            raise ValueError("With more than one section each needs a title.")
+        return self
+
+
+class Rows(Interactive):
+    action: ListAction
+
+
+class LinkParameters(Shape):
+    display_text: Title
+    url: Url
+
+
+class LinkAction(Shape):
+    name: Literal["cta_url"]
+    parameters: LinkParameters
+
+
+class Link(Interactive):
+    action: LinkAction
+
+
+class ButtonsSend(Send):
+    interactive: Buttons
+
+
+class ListSend(Send):
+    interactive: Rows
+
+
+class LinkSend(Send):
+    interactive: Link
+
+
+class Typing(Shape):
+    type: Literal["text"]
+
+
+class Read(Shape):
+    """The read receipt of a message, with or without a typing indicator."""
+
+    messaging_product: Literal["whatsapp"]
+    status: Literal["read"]
+    message_id: Id
+    typing_indicator: Typing | None = None
+
+
+def _refuse_repeated(what: str, values: list[str]) -> None:
+    repeated = [value for value, count in Counter(values).items() if count > 1]
+    if repeated:
+        raise ValueError(f"Duplicate {what} is not allowed: {repeated[0]}")

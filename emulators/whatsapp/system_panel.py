@@ -1,0 +1,113 @@
+"""What the system itself says about the people behind the phones, asked of its admin service over gRPC."""
+
+import asyncio
+from collections.abc import Iterable
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+import grpc
+from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
+
+from emulators.whatsapp.feed import Feed
+from emulators.whatsapp.phones import Phone
+
+_MOST_PHONES = 20
+_REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+
+State = dict[str, Any]
+
+
+class SystemPanel:
+    """Asks while somebody looks, and publishes `system` events whenever the answer changed.
+
+    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections}]}; problem is
+    empty or a sentence for people, and then nothing else holds.
+    """
+
+    def __init__(
+        self, address: str, token: str, phones: Iterable[Phone], feed: Feed, *, pause: float = 1
+    ) -> None:
+        self.state: State = _away("Asking the kernel service …")
+        self._address = address
+        self._metadata = (("authorization", f"Bearer {token}"),)
+        self._has_token = bool(token)
+        self._phones = phones
+        self._feed = feed
+        self._pause = pause
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to ask; does nothing when it has begun."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._watch())
+
+    async def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _watch(self) -> None:
+        async with grpc.aio.insecure_channel(self._address) as channel:
+            admin = admin_pb2_grpc.KernelAdminServiceStub(channel)
+            while True:
+                await self._feed.watched.wait()
+                state = await self._ask(admin)
+                if state != self.state:
+                    self.state = state
+                    self._feed.publish("system", state)
+                await asyncio.sleep(self._pause)
+
+    async def _ask(self, admin: admin_pb2_grpc.KernelAdminServiceAsyncStub) -> State:
+        if not self._has_token:
+            return _away("The emulator may not ask: set KERNEL_ADMIN_TOKEN to the kernel service's.")
+        try:
+            kernels = await admin.ListKernels(
+                admin_pb2.ListKernelsRequest(page_size=1), metadata=self._metadata, timeout=5
+            )
+            people = [await self._person(admin, phone) for phone in islice(self._phones, _MOST_PHONES)]
+        except grpc.aio.AioRpcError as problem:
+            return _away(_sentence(problem.code()))
+        return {"problem": "", "resident": kernels.total, "people": people}
+
+    async def _person(
+        self, admin: admin_pb2_grpc.KernelAdminServiceAsyncStub, phone: Phone
+    ) -> dict[str, Any]:
+        person = admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")
+        request = admin_pb2.GetKernelRequest(person=person)
+        try:
+            answer = await admin.GetKernel(request, metadata=self._metadata, timeout=5)
+        except grpc.aio.AioRpcError as problem:
+            if problem.code() != grpc.StatusCode.NOT_FOUND:
+                raise
+            return {"phone": phone.user_id, "person": ""}
+        return {"phone": phone.user_id} | _kernel(answer.kernel)
+
+
+def _kernel(kernel: admin_pb2.Kernel) -> dict[str, Any]:
+    return {
+        "person": kernel.person_id,
+        "resident": kernel.resident,
+        "busy": kernel.busy,
+        "items": kernel.history_items,
+        "connections": [
+            {
+                "toolkit": connection.toolkit,
+                "status": kernel_pb2.ConnectionStatus.Name(connection.status)
+                .removeprefix("CONNECTION_STATUS_")
+                .lower(),
+            }
+            for connection in kernel.connections
+        ],
+    }
+
+
+def _away(problem: str) -> State:
+    return {"problem": problem, "resident": 0, "people": []}
+
+
+def _sentence(code: grpc.StatusCode) -> str:
+    if code in _REFUSED:
+        return "The kernel service refuses to tell: KERNEL_ADMIN_TOKEN is not its own."
+    return "The kernel service is away. Messages wait and are delivered again."

@@ -1,0 +1,104 @@
+"""The way from WhatsApp to the business: signed POSTs, tried again until they are answered with 200."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import Any
+
+import aiohttp
+
+from emulators.whatsapp.payloads import encode, signature
+
+logger = logging.getLogger(__name__)
+
+_TIMEOUT = aiohttp.ClientTimeout(total=20)
+
+
+def doubling(attempt: int) -> float:
+    """Seconds until the next attempt: half a second, then twice as long each time, at most a minute."""
+    return float(min(0.5 * 2 ** min(attempt, 7), 60))
+
+
+class Webhooks:
+    """Delivers at least once and promises no order, as Meta does.
+
+    Tests may set `url`, `backoff` (seconds to wait after the n-th refusal, from 0) and `copies` (how many
+    times each POST goes out, at the same time), and deliver in reversed order inside `reversed_order()`.
+    """
+
+    def __init__(self, url: str, secret: str, backoff: Callable[[int], float] = doubling) -> None:
+        self.url = url
+        self.backoff = backoff
+        self.copies = 1
+        self._secret = secret
+        self._session: aiohttp.ClientSession | None = None
+        self._deliveries: set[asyncio.Task[None]] = set()
+        self._kept: list[tuple[asyncio.Event, asyncio.Task[None]]] | None = None
+
+    def deliver(self, *values: dict[str, Any]) -> asyncio.Task[None]:
+        """Begin to deliver the values in one POST; the task ends when the business has taken them."""
+        go = asyncio.Event()
+        delivery = asyncio.create_task(self._deliver(encode(values), go))
+        self._deliveries.add(delivery)
+        delivery.add_done_callback(self._deliveries.discard)
+        if self._kept is None:
+            go.set()
+        else:
+            self._kept.append((go, delivery))
+        return delivery
+
+    @asynccontextmanager
+    async def reversed_order(self) -> AsyncIterator[None]:
+        """Keep what is to be delivered inside the block; at its end the last goes first, one by one."""
+        self._kept = []
+        try:
+            yield
+        finally:
+            kept, self._kept = self._kept, None
+            for go, delivery in reversed(kept):
+                go.set()
+                await delivery
+
+    async def verify(self, token: str, challenge: str) -> tuple[int, str]:
+        """Ask the business's address to prove itself, as Meta does on subscribing; its status and answer."""
+        query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
+        async with self._client().get(self.url, params=query, timeout=_TIMEOUT) as response:
+            return response.status, await response.text()
+
+    async def close(self) -> None:
+        for delivery in self._deliveries:
+            delivery.cancel()
+        await asyncio.gather(*self._deliveries, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    async def _deliver(self, raw: bytes, go: asyncio.Event) -> None:
+        await go.wait()
+        for attempt in count():
+            answers = await asyncio.gather(*(self._post(raw) for _ in range(self.copies)))
+            if all(status == 200 for status in answers):
+                return
+            if attempt == 0:
+                logger.warning("webhook not taken (answers %s, 0: none); trying again", answers)
+            await asyncio.sleep(self.backoff(attempt))
+
+    async def _post(self, raw: bytes) -> int:
+        """The status of the answer; 0 if there was none."""
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "facebookexternalua",
+            "X-Hub-Signature-256": signature(self._secret, raw),
+        }
+        try:
+            post = self._client().post(self.url, data=raw, headers=headers, timeout=_TIMEOUT)
+            async with post as response:
+                return response.status
+        except (aiohttp.ClientError, TimeoutError):
+            return 0
+
+    def _client(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        return self._session
