@@ -1,0 +1,122 @@
+"""What goes in and out of a kernel: a person's message, and what he is told. Plain values, no wire, no database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class ReplyMode(StrEnum):
+    """Who delivers the replies: the caller who waits, or whoever pulls the outbox."""
+
+    INLINE = "inline"
+    OUTBOX = "outbox"
+
+
+class MessageStatus(StrEnum):
+    ACCEPTED = "accepted"
+    COMPLETED = "completed"
+    MERGED = "merged"
+    HELD = "held"
+    DEAD_LETTERED = "dead_lettered"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Alias:
+    """One id by which a channel knows a person; `user_id` is `<channel>:<id>`."""
+
+    user_id: str
+    strong: bool = True
+    scope: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message as a channel hands it in. `content` is the payload as JSON values (see `payload_kind`)."""
+
+    user_id: str
+    message_id: str
+    content: dict[str, Any]
+    aliases: tuple[Alias, ...] = ()
+    address: str = ""
+    reply_mode: ReplyMode = ReplyMode.INLINE
+
+    @property
+    def channel(self) -> str:
+        return self.user_id.partition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to offer as a button. `expires_at` is in epoch seconds; None: it does not lapse."""
+
+    url: str
+    title: str
+    expires_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyChoice:
+    id: str
+    title: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One thing to tell a person. `text` is CommonMark. Ids and times are given where it is stored."""
+
+    text: str
+    link: Link | None = None
+    choices: tuple[ReplyChoice, ...] = ()
+    quoted_message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredReply:
+    """A reply as it stands in the outbox, or as it was returned inline. `created_at` is in epoch seconds."""
+
+    id: str
+    turn_id: str
+    answers_message_id: str
+    created_at: float
+    reply: Reply
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a turn has spent: tokens, model calls, tool calls."""
+
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    model_calls: int = 0
+    tool_calls: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.input_tokens + other.input_tokens,
+            self.cached_input_tokens + other.cached_input_tokens,
+            self.output_tokens + other.output_tokens,
+            self.reasoning_tokens + other.reasoning_tokens,
+            self.model_calls + other.model_calls,
+            self.tool_calls + other.tool_calls,
+        )
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What HandleMessage says of a message."""
+
+    turn_id: str
+    status: MessageStatus
+    duplicate: bool
+    replies: tuple[StoredReply, ...] = ()
+    usage: Usage = field(default_factory=Usage)

@@ -1,0 +1,83 @@
+"""The model's port: what a turn asks of any model vendor, and what it gets back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.messages import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSchema:
+    """A tool as the model sees it. `parameters` is a JSON Schema of type object."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRequest:
+    """One question to the model.
+
+    `items` are history items in the vendor's own input form, oldest first. `person_key` is a hash that stands for
+    the person at the vendor (rate limiting, abuse, cache).
+    """
+
+    instructions: str
+    items: Sequence[dict[str, Any]]
+    tools: Sequence[ToolSchema]
+    person_key: str
+    max_output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A call that the model asks for. `arguments` is None where they were no JSON object."""
+
+    call_id: str
+    name: str
+    arguments: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelAnswer:
+    """What the model said. `items` are the vendor's output items, verbatim, to be kept in the history.
+
+    `text` joins what it says to the person; `refusal` is its refusal; `cut` tells that it ran out of output tokens.
+    """
+
+    items: list[dict[str, Any]]
+    text: str
+    usage: Usage
+    calls: list[FunctionCall] = field(default_factory=list)
+    refusal: str = ""
+    cut: bool = False
+
+
+class ModelRejectedError(Exception):
+    """The vendor will never accept this request (400, content policy, context too long). `code` is its short code."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class Model(Protocol):
+    """A model vendor."""
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer:
+        """Ask once. VendorUnavailable: ask again later. ModelRejectedError: asking again is useless."""
+        ...
+
+    def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
+        """The vendor's history item for what a person sent (`content` as in Message)."""
+        ...
+
+    def result_item(self, call_id: str, output: str) -> dict[str, Any]:
+        """The vendor's history item for a tool's result."""
+        ...
