@@ -59,7 +59,7 @@ class SystemPanel:
                     self._feed.publish("system", state)
                 await asyncio.sleep(self._pause)
 
-    async def _ask(self, admin: admin_pb2_grpc.KernelAdminServiceAsyncStub) -> State:
+    async def _ask(self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub") -> State:
         if not self._has_token:
             return _away("The emulator may not ask: set KERNEL_ADMIN_TOKEN to the kernel service's.")
         try:
@@ -72,7 +72,7 @@ class SystemPanel:
         return {"problem": "", "resident": kernels.total, "people": people}
 
     async def _person(
-        self, admin: admin_pb2_grpc.KernelAdminServiceAsyncStub, phone: Phone
+        self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub", phone: Phone
     ) -> dict[str, Any]:
         person = admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")
         request = admin_pb2.GetKernelRequest(person=person)

@@ -1,0 +1,51 @@
+"""An emulator with a small gateway behind it."""
+
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from emulators.app import Emulators
+from emulators.config import Config
+from emulators.whatsapp.app import WhatsApp
+from tests.emulators.whatsapp.fakes import Clock, Gateway, Graph
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+async def gateway() -> Gateway:
+    return Gateway()
+
+
+@pytest.fixture
+async def webhook_url(gateway: Gateway) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_get("/webhook", gateway.challenge)
+    app.router.add_post("/webhook", gateway.take)
+    async with TestServer(app) as server:
+        yield str(server.make_url("/webhook"))
+
+
+@pytest.fixture
+async def emulators(clock: Clock, webhook_url: str) -> AsyncIterator[Emulators]:
+    config = Config(emulators_listen="127.0.0.1:0", emulators_webhook_url=webhook_url)
+    async with Emulators.start(config, clock=clock) as running:
+        running.whatsapp.webhooks.backoff = lambda _: 0
+        yield running
+
+
+@pytest.fixture
+def whatsapp(emulators: Emulators) -> WhatsApp:
+    return emulators.whatsapp
+
+
+@pytest.fixture
+async def graph(emulators: Emulators) -> AsyncIterator[Graph]:
+    async with aiohttp.ClientSession() as session:
+        yield Graph(session, emulators.url)

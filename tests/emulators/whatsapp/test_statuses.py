@@ -1,0 +1,48 @@
+"""Statuses follow each send, in order, and name their message, person and callback data."""
+
+from emulators.whatsapp.app import WhatsApp
+from tests.emulators.whatsapp.fakes import Gateway, Graph
+
+
+async def test_sent_delivered_and_read_follow(graph: Graph, gateway: Gateway, whatsapp: WhatsApp) -> None:
+    alice = whatsapp.add_phone("Alice", bsuid="US.1", wa_id="15550100")
+    await alice.send("hi")
+    _, answer = await graph.text("hello", recipient="US.1", biz_opaque_callback_data="r/1/1")
+    await gateway.wait_until(lambda: len(gateway.statuses()) == 2)
+    alice.read()
+    alice.read()
+    await gateway.wait_until(lambda: len(gateway.statuses()) == 3)
+    assert [status["status"] for status in gateway.statuses()] == ["sent", "delivered", "read"]
+    for status in gateway.statuses():
+        assert status["id"] == answer["messages"][0]["id"]
+        assert (status["recipient_id"], status["recipient_user_id"]) == ("15550100", "US.1")
+        assert status["biz_opaque_callback_data"] == "r/1/1"
+    assert all(post.signed for post in gateway.posts)
+    assert gateway.posts[-1].values[0]["contacts"] == [{"wa_id": "15550100", "user_id": "US.1"}]
+
+
+async def test_a_failed_status_has_no_contacts(graph: Graph, gateway: Gateway, whatsapp: WhatsApp) -> None:
+    phone = whatsapp.add_phone("Alice", wa_id="")
+    await graph.text("you never wrote to me", recipient=phone.user_id)
+    await gateway.wait_until(lambda: len(gateway.statuses()) == 1)
+    (value,) = gateway.posts[0].values
+    assert "contacts" not in value
+    assert "recipient_id" not in value["statuses"][0]
+    assert "biz_opaque_callback_data" not in value["statuses"][0]
+
+
+async def test_withheld_statuses_come_when_released(
+    graph: Graph, gateway: Gateway, whatsapp: WhatsApp
+) -> None:
+    alice = whatsapp.add_phone("Alice")
+    whatsapp.statuses.withhold()
+    await alice.send("hi")
+    await graph.text("1", recipient=alice.user_id)
+    await graph.text("2", recipient=alice.user_id)
+    await alice.send("anything?")
+    assert gateway.statuses() == []
+    whatsapp.statuses.release()
+    await gateway.wait_until(lambda: len(gateway.statuses()) == 4)
+    for message in alice.received:
+        order = [status["status"] for status in gateway.statuses() if status["id"] == message.id]
+        assert order == ["sent", "delivered"]
