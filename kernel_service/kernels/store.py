@@ -1,0 +1,297 @@
+"""The store's port: everything that kernels, turns and the two doors keep. The storage package fills it twice.
+
+Each method is one transaction, answered after its commit. StoreUnavailable: nothing was kept. Methods that take an
+`epoch` are fenced: LeaseLost if the person has been taken over since. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from kernel_service.messages import MessageStatus, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that is durable. `status` and `turn_id` are as of now (a duplicate may be long answered)."""
+
+    person_id: str
+    seq: int
+    duplicate: bool
+    status: MessageStatus
+    turn_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryItem:
+    """One journal entry. `kind`: input | output | result. `data` is the model vendor's own item, verbatim.
+
+    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`), empty for inputs and results.
+    """
+
+    kind: str
+    data: dict[str, Any]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What a kernel starts from. `epoch` is one more than ever before for this person."""
+
+    person_id: str
+    epoch: int
+    history: list[HistoryItem]
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMessage:
+    """A message that a turn answers."""
+
+    seq: int
+    message_id: str
+    channel: str
+    address: str
+    content: dict[str, Any]
+    accepted_at: float
+
+
+class TurnStatus(StrEnum):
+    RUNNING = "running"
+    HELD = "held"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A tool call's intent: stored before the call of a tool that is not read-only."""
+
+    call_id: str
+    tool: str
+    started_at: float
+
+
+@dataclass(slots=True)
+class TurnRecord:
+    """A turn as it stands: new, or cut by a crash and to be gone on with.
+
+    `begun` is False for a turn whose inputs are not in the history yet. `intents` are calls without a result.
+    """
+
+    id: str
+    person_id: str
+    messages: list[TurnMessage]
+    begun: bool
+    attempts: int
+    holds: int = 0
+    usage: Usage = field(default_factory=Usage)
+    intents: list[CallRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSummary:
+    """A turn as an operator sees it."""
+
+    id: str
+    status: TurnStatus
+    message_ids: list[str]
+    started_at: float
+    ended_at: float | None
+    not_before: float | None
+    attempts: int
+    usage: Usage
+    problem: str
+
+
+class InboxStore(Protocol):
+    async def accept(self, message: Message, *, now: float, max_pending: int) -> Accepted:
+        """Resolve the person (people.identity), deduplicate and keep the message.
+
+        AlreadyExists MESSAGE_ID_REUSED, Exhausted TOO_MANY_PENDING, Conflict IDENTITY_CONFLICT.
+        """
+        ...
+
+    async def answer_of(self, person_id: str, seq: int) -> Answer:
+        """What HandleMessage says of that message now; `duplicate` is False, replies only if INLINE and ended."""
+        ...
+
+    async def person_of(self, user_id: str) -> str | None:
+        """The person whom this id names now."""
+        ...
+
+    async def due_people(self, *, now: float, limit: int) -> list[str]:
+        """People with a message or an open turn that may run now, longest waiting first."""
+        ...
+
+
+class JournalStore(Protocol):
+    async def activate(self, person_id: str, *, owner: str) -> Activation:
+        """Take the person's lease (epoch + 1) and read his history. NotFound PERSON_NOT_FOUND."""
+        ...
+
+    async def release(self, person_id: str, epoch: int) -> None:
+        """Give the lease back; nothing if it is not ours any more."""
+        ...
+
+    async def next_turn(self, person_id: str, epoch: int, *, now: float, debounce: float) -> TurnRecord | float | None:
+        """The open turn (attempts + 1), or a new one of the waiting messages, or when to ask again, or None.
+
+        A new turn takes the longest run of waiting messages, oldest first, that share channel, address and mode; it
+        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most. A held turn
+        answers with its not_before. Members but the last become MERGED when the turn ends.
+        """
+        ...
+
+    async def append(
+        self, turn: TurnRecord, epoch: int, items: Sequence[HistoryItem], *, usage: Usage, finished: str = "",
+        started: CallRecord | None = None, now: float,
+    ) -> None:
+        """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
+
+        `usage` is added to the turn and to the person's day. Sets attempts back to 0 and `begun`.
+        """
+        ...
+
+    async def hold(self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float) -> None:
+        """Put the turn off; a notice leaves by the outbox even if the turn is INLINE. Refunds the attempt; holds + 1."""
+        ...
+
+    async def end(
+        self, turn: TurnRecord, epoch: int, items: Sequence[HistoryItem], replies: Sequence[Reply], *,
+        status: TurnStatus, problem: str = "", usage: Usage, now: float,
+    ) -> list[StoredReply]:
+        """End the turn in one transaction: last items, usage, replies, members."""
+        ...
+
+    async def spent_today(self, person_id: str | None, *, now: float) -> int:
+        """Tokens of the UTC day, of one person or of all (None)."""
+        ...
+
+    async def turns(
+        self, person_id: str, *, limit: int, before: str
+    ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
+        """Newest first; the waiting messages (id, accepted_at); the token of the next page or ''."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A reply leased to a channel; `user_id` is the person's strongest alias in the channel now."""
+
+    reply: StoredReply
+    person_id: str
+    user_id: str
+    address: str
+    token: str
+    expires_at: float
+    sent_parts: list[int]
+    parts: int
+    split_version: str
+
+
+class Outcome(StrEnum):
+    SENT = "sent"
+    RETRY = "retry"
+    FAILED = "failed"
+    WINDOW_CLOSED = "window_closed"
+    UNKNOWN = "unknown"
+
+
+class AckResult(StrEnum):
+    RECORDED = "recorded"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class PartAck:
+    reply_id: str
+    part: int
+    parts: int
+    split_version: str
+    token: str
+    outcome: Outcome
+    channel_message_id: str = ""
+    retry_after: float | None = None
+    error_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartReceipt:
+    """`state`: sent | delivered | read | played | failed. The part is found by its id, else by the channel's id."""
+
+    reply_id: str
+    part: int
+    parts: int
+    channel_message_id: str
+    state: str
+    error_code: str
+    occurred_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    part: int
+    sent: bool
+    receipt: str
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyView:
+    """A reply as an operator sees it. `state`: pending leased in_doubt sent failed held inline."""
+
+    id: str
+    turn_id: str
+    answers_message_id: str
+    channel: str
+    state: str
+    parts: list[PartView]
+    created_at: float
+    settled_at: float | None
+    attempts: int
+    error_code: str
+
+
+class OutboxStore(Protocol):
+    async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
+        """Keep a notice that no turn made; returns its id."""
+        ...
+
+    async def lease(
+        self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+    ) -> list[Lease]:
+        """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel."""
+        ...
+
+    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
+    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
+        """Keep receipts; how many named a part of this channel."""
+        ...
+
+    async def lapse(self, *, now: float, grace: float) -> int:
+        """Lapsed leases become in doubt, doubts older than the grace pending again; how many."""
+        ...
+
+    async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]: ...
+
+
+class Store(InboxStore, JournalStore, OutboxStore, Protocol):
+    """The one durable store. It also fills tools.connections.ConnectionStore."""
+
+    async def aliases_of(self, person_id: str) -> list[Alias]: ...
+    async def kernel_epoch(self, person_id: str) -> int:
+        """The epoch as stored, 0 before the first activation. NotFound PERSON_NOT_FOUND."""
+        ...
+
+    async def ping(self) -> None: ...
+    async def close(self) -> None: ...
