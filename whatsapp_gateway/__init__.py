@@ -1,0 +1,1 @@
+"""The WhatsApp channel: webhooks in, Graph calls out, and nothing kept in between."""

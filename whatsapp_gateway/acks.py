@@ -1,0 +1,86 @@
+"""Acknowledgements on their way to the kernel service: tried until they are taken, since the send is done."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from whatsapp_gateway.deliveries import Ack, AckResult, Outcome
+from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.refusals import Refusal
+
+logger = logging.getLogger(__name__)
+
+CALL_SECONDS: Final = 5
+PATIENCE: Final = 600
+"""Seconds after the end of its lease for which a SENT is still brought: it counts from any lease."""
+_LONGEST_PAUSE: Final = 5.0
+
+
+class Acks:
+    """Those that are ready together go in one call. now is the wall clock, since leases end by it."""
+
+    def __init__(self, kernel: KernelClient, metrics: Metrics, now: Callable[[], float]) -> None:
+        self._kernel = kernel
+        self._metrics = metrics
+        self._now = now
+        self._ready: asyncio.Queue[Ack] = asyncio.Queue()
+
+    def put(self, ack: Ack) -> None:
+        """Settle a part; returns at once."""
+        self._metrics.parts.labels(ack.outcome.name.lower()).inc()
+        self._ready.put_nowait(ack)
+
+    async def run(self) -> None:
+        """Settle what is put, for ever."""
+        while True:
+            batch = [await self._ready.get()]
+            while len(batch) < MOST_AT_ONCE and not self._ready.empty():
+                batch.append(self._ready.get_nowait())
+            await self._settle(batch)
+            for _ in batch:
+                self._ready.task_done()
+
+    async def flush(self) -> None:
+        """Return once all that was put is settled or given up."""
+        await self._ready.join()
+
+    async def _settle(self, batch: Sequence[Ack]) -> None:
+        pause = 0.1
+        while batch := [ack for ack in batch if self._counts(ack)]:
+            try:
+                results = await self._kernel.ack(batch, CALL_SECONDS)
+            except Refusal as refusal:
+                self._metrics.refusals.labels(refusal.reason).inc()
+                if refusal.final:
+                    return await self._settle_apart(batch, refusal)
+                await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                return self._note(batch, results)
+        return None
+
+    async def _settle_apart(self, batch: Sequence[Ack], refusal: Refusal) -> None:
+        """One that the service cannot read must not take its siblings with it."""
+        if len(batch) > 1:
+            for ack in batch:
+                await self._settle([ack])
+            return
+        self._metrics.acks.labels("refused").inc()
+        logger.error("acknowledgement of reply %s refused: %s", batch[0].delivery.reply.id, refusal.reason)
+
+    def _note(self, batch: Sequence[Ack], results: Sequence[AckResult]) -> None:
+        for ack, result in zip(batch, results, strict=False):
+            self._metrics.acks.labels(result.name.lower()).inc()
+            if result in {AckResult.INVALID, AckResult.UNKNOWN}:
+                logger.error("acknowledgement of reply %s: %s", ack.delivery.reply.id, result.name)
+
+    def _counts(self, ack: Ack) -> bool:
+        patience = PATIENCE if ack.outcome is Outcome.SENT else 0
+        if self._now() < ack.delivery.lease_expires_at + patience:
+            return True
+        self._metrics.acks.labels("expired").inc()
+        logger.error("acknowledgement of reply %s given up", ack.delivery.reply.id)
+        return False

@@ -1,0 +1,93 @@
+"""Builds the gateway once, from its settings, and starts and ends what runs beside the webhook."""
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator
+
+import aiohttp
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from whatsapp_gateway.acks import Acks
+from whatsapp_gateway.config import Settings
+from whatsapp_gateway.graph_api import GraphApi
+from whatsapp_gateway.intake import Intake
+from whatsapp_gateway.kernel_channel import open_channel
+from whatsapp_gateway.kernel_client import KernelClient
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.replies import Replies
+from whatsapp_gateway.sending import Sending
+from whatsapp_gateway.typing_indicator import TypingIndicator
+from whatsapp_gateway.webhook import LARGEST_BODY, Webhook
+
+ACCEPT_SECONDS = 8.0
+"""For all of a webhook; WhatsApp waits longer, and then delivers again."""
+READY_SECONDS = 2.0
+
+
+async def build_app(settings: Settings, *, accept_seconds: float = ACCEPT_SECONDS) -> web.Application:
+    """The gateway as an aiohttp application, complete; await it in the loop that will run it."""
+    metrics = Metrics()
+    channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
+    kernel = KernelClient(channel, settings.kernel_token.get_secret_value())
+    session = aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+    )
+    graph = GraphApi(
+        session,
+        settings.whatsapp_api_base_url,
+        settings.whatsapp_api_version,
+        settings.whatsapp_access_token.get_secret_value(),
+    )
+    typing = TypingIndicator(graph, metrics)
+    numbers = settings.whatsapp_phone_number_id
+    webhook = Webhook(
+        Intake(kernel, typing, metrics, seconds=accept_seconds),
+        metrics,
+        numbers=frozenset(numbers),
+        app_secret=settings.whatsapp_app_secret.get_secret_value(),
+        verify_token=settings.whatsapp_verify_token.get_secret_value(),
+    )
+    acks = Acks(kernel, metrics, time.time)
+    sending = Sending(graph, acks, metrics, time.time)
+    replies = Replies(kernel, sending, acks, typing, metrics, numbers=numbers, instance_id=_instance_id())
+
+    async def running(_: web.Application) -> AsyncIterator[None]:
+        replies.start()
+        yield
+        await replies.stop()
+        await typing.close()
+        await session.close()
+        await channel.close()
+
+    app = web.Application(client_max_size=LARGEST_BODY)
+    app.cleanup_ctx.append(running)
+    app.router.add_get("/webhook", webhook.verify)
+    app.router.add_post("/webhook", webhook.receive)
+    _add_probes(app, kernel, metrics)
+    return app
+
+
+def _add_probes(app: web.Application, kernel: KernelClient, metrics: Metrics) -> None:
+    async def healthz(_: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def readyz(_: web.Request) -> web.Response:
+        if await kernel.ready(READY_SECONDS):
+            return web.Response(text="ok")
+        return web.Response(status=503, text="the kernel service does not serve")
+
+    async def metrics_page(_: web.Request) -> web.Response:
+        return web.Response(
+            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
+        )
+
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics_page)
+
+
+def _instance_id() -> str:
+    return f"{socket.gethostname()[:64]}-{os.getpid()}-{secrets.token_hex(4)}"

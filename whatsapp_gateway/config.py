@@ -1,0 +1,49 @@
+"""Settings of the gateway, read from the environment."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, StringConstraints
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+
+def _numbers(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(dict.fromkeys(number.strip() for number in value.split(",") if number.strip()))
+
+
+Secret = Annotated[SecretStr, Field(min_length=1)]
+Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
+Url = Annotated[
+    str, StringConstraints(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))
+]
+
+
+class Settings(BaseSettings):
+    """An empty variable counts as unset. An error names the variable and never shows its value."""
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
+    )
+
+    gateway_listen: Annotated[str, StringConstraints(pattern=r"^[^\s:]*:[0-9]{1,5}$")] = "127.0.0.1:8080"
+
+    kernel_address: str = "dns:///localhost:50051"
+    kernel_token: Secret
+    kernel_tls_ca: FilePath | None = None
+    """The certificate authority of the kernel service, in PEM; unset: plain text."""
+
+    whatsapp_access_token: Secret
+    whatsapp_app_secret: Secret
+    whatsapp_verify_token: Secret
+    whatsapp_phone_number_id: Annotated[
+        tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)
+    ]
+    whatsapp_api_base_url: Url = "https://graph.facebook.com"
+    whatsapp_api_version: Annotated[str, StringConstraints(pattern=r"^v[0-9]+\.[0-9]+$")] = "v26.0"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host and port to listen on; an empty host is every interface, port 0 a free one."""
+        host, _, port = self.gateway_listen.rpartition(":")
+        return host, int(port)

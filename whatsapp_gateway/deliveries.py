@@ -1,0 +1,93 @@
+"""What the kernel service asks the gateway to do, and what became of it, in the gateway's own words."""
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to offer as a button. Whoever holds it may use it: never logged."""
+
+    url: str = field(repr=False)
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A choice to offer; its id comes back when it is taken."""
+
+    id: str
+    title: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One thing to tell a person; text is CommonMark."""
+
+    id: str
+    text: str = field(default="", repr=False)
+    link: Link | None = None
+    offers: tuple[Offer, ...] = ()
+    reaction_to: str = ""
+    reaction: str = ""
+    quoted_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A leased reply: to whom, from which number, and how far it got under earlier leases.
+
+    lease_expires_at is in Unix seconds. parts and split_version are as they were first acknowledged; 0 and
+    empty: not yet.
+    """
+
+    reply: Reply
+    user_id: str
+    number: str
+    lease_token: str
+    lease_expires_at: float
+    sent_parts: frozenset[int] = frozenset()
+    parts: int = 0
+    split_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """A message is being answered: show it."""
+
+    number: str
+    message_id: str
+
+
+class Outcome(Enum):
+    """What became of a part; as DeliveryOutcome of the contract."""
+
+    SENT = auto()
+    RETRY = auto()
+    FAILED = auto()
+    WINDOW_CLOSED = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The word on one part. retry_after is in seconds; 0: as the kernel service sees fit."""
+
+    delivery: Delivery
+    part: int
+    parts: int
+    split_version: str
+    outcome: Outcome
+    wamid: str = ""
+    error_code: str = ""
+    retry_after: float = 0
+
+
+class AckResult(Enum):
+    """How an acknowledgement was taken; as AckResult of the contract."""
+
+    RECORDED = auto()
+    STALE = auto()
+    UNKNOWN = auto()
+    INVALID = auto()

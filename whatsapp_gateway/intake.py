@@ -1,0 +1,128 @@
+"""Hands what a webhook told over to the kernel service, and says whether all of it was taken."""
+
+import asyncio
+import hashlib
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.messages import (
+    Choice,
+    IdentityChange,
+    Ignored,
+    Malformed,
+    Message,
+    Status,
+    Text,
+    Unsupported,
+    Update,
+)
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.refusals import Refusal
+from whatsapp_gateway.typing_indicator import TypingIndicator
+
+logger = logging.getLogger(__name__)
+
+CALLS_AT_ONCE: Final = 256
+
+_Errand = Message | IdentityChange
+_AWAITS_AN_ANSWER: Final = (Text, Choice, Unsupported)
+
+
+class Intake:
+    """People side by side, each one's messages in order. seconds bound the whole of a webhook."""
+
+    def __init__(
+        self, kernel: KernelClient, typing: TypingIndicator, metrics: Metrics, *, seconds: float
+    ) -> None:
+        self._kernel = kernel
+        self._typing = typing
+        self._metrics = metrics
+        self._seconds = seconds
+        self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def take(self, updates: Iterable[Update]) -> bool:
+        """Whether everything that can be served is durable now.
+
+        If not, all of it must be brought again: what was taken is recognised then.
+        """
+        errands: defaultdict[str, list[_Errand]] = defaultdict(list)
+        statuses: list[Status] = []
+        for update in updates:
+            match update:
+                case Message():
+                    errands[update.sender.user_id].append(update)
+                case IdentityChange():
+                    errands[update.current.user_id].append(update)
+                case Status():
+                    statuses.append(update)
+                case Malformed(reason, wamid):
+                    self._quarantine(reason, wamid)
+                case Ignored(kind):
+                    self._metrics.ignored.labels(kind).inc()
+        deadline = _now() + self._seconds
+        taken = await asyncio.gather(*(self._in_order(of_one, deadline) for of_one in errands.values()))
+        return all(taken) and await self._report(statuses, deadline)
+
+    async def _in_order(self, errands: Sequence[_Errand], deadline: float) -> bool:
+        for errand in errands:
+            # A later message must not overtake one that has to be brought again.
+            if not await self._run(errand, deadline):
+                return False
+        return True
+
+    async def _run(self, errand: _Errand, deadline: float) -> bool:
+        try:
+            async with self._slots:
+                outcome = await self._hand_over(errand, deadline - _now())
+        except Refusal as refusal:
+            self._metrics.refusals.labels(refusal.reason).inc()
+            self._metrics.messages.labels("refused" if refusal.final else "retry").inc()
+            if refusal.final:
+                self._set_aside(errand, refusal)
+            return refusal.final
+        self._metrics.messages.labels(outcome).inc()
+        return True
+
+    async def _hand_over(self, errand: _Errand, timeout: float) -> str:
+        if timeout <= 0:
+            raise Refusal("DEADLINE_EXCEEDED")
+        if isinstance(errand, IdentityChange):
+            await self._kernel.link(errand, timeout)
+            return "linked"
+        if await self._kernel.accept(errand, timeout):
+            return "duplicate"
+        if isinstance(errand.content, _AWAITS_AN_ANSWER):
+            self._typing.show(errand.number, errand.id)
+        return "accepted"
+
+    async def _report(self, statuses: Sequence[Status], deadline: float) -> bool:
+        for start in range(0, len(statuses), MOST_AT_ONCE):
+            some = statuses[start : start + MOST_AT_ONCE]
+            try:
+                await self._kernel.report(some, max(deadline - _now(), 0))
+            except Refusal as refusal:
+                self._metrics.refusals.labels(refusal.reason).inc()
+                self._metrics.receipts.labels("refused" if refusal.final else "retry").inc(len(some))
+                if not refusal.final:
+                    return False
+            else:
+                self._metrics.receipts.labels("reported").inc(len(some))
+        return True
+
+    def _set_aside(self, errand: _Errand, refusal: Refusal) -> None:
+        self._quarantine(refusal.reason.lower(), errand.id)
+        if isinstance(errand, IdentityChange):
+            logger.error("alert: a person's new id was not linked to the old one: %s", refusal.reason)
+
+    def _quarantine(self, reason: str, wamid: str) -> None:
+        self._metrics.quarantined.labels(reason).inc()
+        # A wamid holds the phone number, hardly hidden.
+        digest = hashlib.sha256(wamid.encode()).hexdigest()[:16] if wamid else "-"
+        logger.warning("quarantined %s: %s", digest, reason)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

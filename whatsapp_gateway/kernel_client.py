@@ -1,0 +1,217 @@
+"""The kernel service as the gateway uses it; the only file that knows its wire."""
+
+import hashlib
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import kernel_pb2_grpc
+
+from whatsapp_gateway import messages as say
+from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Link, Offer, Outcome, Reply, Typing
+from whatsapp_gateway.kernel_channel import SERVICE
+from whatsapp_gateway.refusals import refusal_of
+
+CHANNEL: Final = "whatsapp"
+MOST_AT_ONCE: Final = 1000
+"""Acknowledgements or receipts that one call may bear."""
+
+_Metadata = tuple[tuple[str, str], ...]
+_Answer = TypeVar("_Answer")
+
+
+class KernelClient:
+    """Every call raises Refusal where the service does not do what is asked; timeouts are in seconds."""
+
+    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
+        self._stub = kernel_pb2_grpc.KernelServiceStub(channel)
+        self._health = health_pb2_grpc.HealthStub(channel)
+        self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
+
+    async def accept(self, message: say.Message, timeout: float) -> bool:
+        """Hand a message over; once this returns it is durable. Whether it had been before."""
+        metadata = (*self._bearer, ("x-user-id", _hash(message.sender.user_id)))
+        call = self._stub.HandleMessage(_message(message), timeout=timeout, metadata=metadata)
+        return (await _answer(call)).duplicate
+
+    async def link(self, change: say.IdentityChange, timeout: float) -> None:
+        """Tell that a person's id became another."""
+        request = pb.LinkIdentityRequest(previous=_alias(change.previous), current=_alias(change.current))
+        await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
+
+    async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
+        """Pass on what the network says of parts that were sent; at most MOST_AT_ONCE."""
+        request = pb.ReportReceiptsRequest(receipts=[_receipt(status) for status in statuses])
+        await _answer(self._stub.ReportReceipts(request, timeout=timeout, metadata=self._bearer))
+
+    @asynccontextmanager
+    async def pull(
+        self, numbers: Sequence[str], instance_id: str, max_in_flight: int
+    ) -> AsyncIterator[AsyncIterator[Delivery | Typing]]:
+        """What is to be done for these numbers, until the service drains or the block is left."""
+        request = pb.PullRepliesRequest(
+            channel=CHANNEL,
+            addresses=numbers,
+            instance_id=instance_id,
+            max_in_flight=max_in_flight,
+            kinds=[pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_TYPING],
+        )
+        stream = self._stub.PullReplies(request, metadata=self._bearer)
+        try:
+            yield _items(stream)
+        finally:
+            stream.cancel()
+
+    async def ack(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
+        """Settle parts, at most MOST_AT_ONCE; one result for each, in their order."""
+        request = pb.AckRepliesRequest(acknowledgements=[_acknowledgement(ack) for ack in acks])
+        answer = await _answer(self._stub.AckReplies(request, timeout=timeout, metadata=self._bearer))
+        return [_RESULTS.get(result, AckResult.INVALID) for result in answer.results]
+
+    async def ready(self, timeout: float) -> bool:
+        """Whether a replica says that it serves."""
+        request = health_pb2.HealthCheckRequest(service=SERVICE)
+        try:
+            answer = await self._health.Check(request, timeout=timeout)
+        except grpc.aio.AioRpcError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+async def _answer(call: Awaitable[_Answer]) -> _Answer:
+    try:
+        return await call
+    except grpc.aio.AioRpcError as error:
+        raise refusal_of(error) from None
+
+
+def _hash(user_id: str) -> str:
+    """Headers end up in the logs of proxies: a phone number does not belong there."""
+    return hashlib.sha256(user_id.encode()).hexdigest()[:16]
+
+
+def _message(message: say.Message) -> pb.HandleMessageRequest:
+    payload = _payload(message.content)
+    payload.quoted_message_id = message.quoted_id
+    if message.sent_at is not None:
+        payload.sent_at.seconds = message.sent_at
+    return pb.HandleMessageRequest(
+        user_id=message.sender.user_id,
+        payload=payload,
+        message_id=message.id,
+        aliases=[_alias(alias) for alias in message.sender.aliases],
+        address=message.number,
+        reply_mode=pb.REPLY_MODE_OUTBOX,
+    )
+
+
+def _payload(content: say.Content) -> pb.Payload:
+    match content:
+        case say.Text(body):
+            return pb.Payload(text=body)
+        case say.Choice(choice_id, title, description):
+            return pb.Payload(choice=pb.Choice(id=choice_id, title=title, description=description))
+        case say.Reaction(message_id, emoji):
+            return pb.Payload(reaction=pb.Reaction(message_id=message_id, emoji=emoji))
+        case say.Edit(message_id, text):
+            return pb.Payload(edit=pb.Edit(message_id=message_id, text=text))
+        case say.Revoke(message_id):
+            return pb.Payload(revoke=pb.Revoke(message_id=message_id))
+        case say.Unsupported(kind, detail):
+            return pb.Payload(unsupported=pb.Unsupported(kind=kind, detail=detail))
+
+
+def _alias(alias: say.Alias) -> pb.Alias:
+    strength = pb.ALIAS_STRENGTH_STRONG if alias.strong else pb.ALIAS_STRENGTH_WEAK
+    return pb.Alias(user_id=alias.user_id, strength=strength)
+
+
+_STATES: Final = {
+    "sent": pb.RECEIPT_STATE_SENT,
+    "delivered": pb.RECEIPT_STATE_DELIVERED,
+    "read": pb.RECEIPT_STATE_READ,
+    "played": pb.RECEIPT_STATE_PLAYED,
+    "failed": pb.RECEIPT_STATE_FAILED,
+}
+
+
+def _receipt(status: say.Status) -> pb.Receipt:
+    receipt = pb.Receipt(
+        callback_id=status.callback_id,
+        channel_message_id=status.wamid,
+        state=_STATES[status.state],
+        error_code=status.error_code,
+    )
+    if status.occurred_at is not None:
+        receipt.occurred_at.seconds = status.occurred_at
+    return receipt
+
+
+async def _items(stream: AsyncIterable[pb.PullRepliesResponse]) -> AsyncIterator[Delivery | Typing]:
+    try:
+        async for response in stream:
+            kind = response.WhichOneof("item")
+            if kind == "reply":
+                yield _delivery(response.reply)
+            elif kind == "typing":
+                yield Typing(response.typing.address, response.typing.message_id)
+    except grpc.aio.AioRpcError as error:
+        raise refusal_of(error) from None
+
+
+def _delivery(leased: pb.ReplyDelivery) -> Delivery:
+    return Delivery(
+        reply=_reply(leased.reply),
+        user_id=leased.user_id,
+        number=leased.address,
+        lease_token=leased.lease_token,
+        lease_expires_at=leased.lease_expires_at.seconds + leased.lease_expires_at.nanos / 1e9,
+        sent_parts=frozenset(leased.sent_parts),
+        parts=leased.parts,
+        split_version=leased.split_version,
+    )
+
+
+def _reply(reply: pb.Reply) -> Reply:
+    return Reply(
+        id=reply.id,
+        text=reply.text,
+        link=Link(reply.link.url, reply.link.title) if reply.HasField("link") else None,
+        offers=tuple(Offer(choice.id, choice.title, choice.description) for choice in reply.choices),
+        reaction_to=reply.reaction.message_id,
+        reaction=reply.reaction.emoji,
+        quoted_id=reply.quoted_message_id,
+    )
+
+
+_OUTCOMES: Final = {
+    Outcome.SENT: pb.DELIVERY_OUTCOME_SENT,
+    Outcome.RETRY: pb.DELIVERY_OUTCOME_RETRY,
+    Outcome.FAILED: pb.DELIVERY_OUTCOME_FAILED,
+    Outcome.WINDOW_CLOSED: pb.DELIVERY_OUTCOME_WINDOW_CLOSED,
+    Outcome.UNKNOWN: pb.DELIVERY_OUTCOME_UNKNOWN,
+}
+_RESULTS: Final[dict[Any, AckResult]] = {
+    pb.ACK_RESULT_RECORDED: AckResult.RECORDED,
+    pb.ACK_RESULT_STALE: AckResult.STALE,
+    pb.ACK_RESULT_UNKNOWN: AckResult.UNKNOWN,
+}
+
+
+def _acknowledgement(ack: Ack) -> pb.Acknowledgement:
+    part = pb.ReplyPart(
+        reply_id=ack.delivery.reply.id, part=ack.part, parts=ack.parts, split_version=ack.split_version
+    )
+    settled = pb.Acknowledgement(
+        reply_part=part,
+        lease_token=ack.delivery.lease_token,
+        outcome=_OUTCOMES[ack.outcome],
+        channel_message_id=ack.wamid,
+        error_code=ack.error_code,
+    )
+    if ack.retry_after:
+        settled.retry_after.FromMilliseconds(round(ack.retry_after * 1000))
+    return settled

@@ -1,0 +1,121 @@
+"""A reply as the bodies of Graph messages, within WhatsApp's limits. Pure, and the same on every instance.
+
+Limits: developers.facebook.com/documentation/business-messaging/whatsapp/messages
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from whatsapp_gateway.deliveries import Link, Offer, Reply
+from whatsapp_gateway.markup import Block, to_blocks
+from whatsapp_gateway.splitting import pack, with_tail
+
+TEXT: Final = 4096
+INTERACTIVE_TEXT: Final = 1024
+BUTTONS: Final = 3
+BUTTON_TITLE: Final = 20
+ROWS: Final = 10
+ROW_TITLE: Final = 24
+ROW_DESCRIPTION: Final = 72
+URL: Final = 2000
+
+OPEN: Final = "Open"
+CHOOSE: Final = "Choose"
+"""Where a reply has no words of its own, and WhatsApp wants some."""
+
+_WEB: Final = re.compile(r"https?://[^\s/]+\S*")
+_BSUID: Final = re.compile(r"whatsapp:([A-Z]{2}\.[A-Za-z0-9.]+)")
+_PHONE: Final = re.compile(r"whatsapp:([0-9]+)")
+
+Body = dict[str, Any]
+
+
+def render(reply: Reply) -> list[Body]:
+    """The messages that say it, in order, without recipient; empty if there is nothing to send."""
+    bodies = _spoken(reply)
+    if reply.quoted_id and bodies:
+        bodies[0]["context"] = {"message_id": reply.quoted_id}
+    if reply.reaction_to:
+        reaction = {"message_id": reply.reaction_to, "emoji": reply.reaction}
+        bodies.insert(0, {"type": "reaction", "reaction": reaction})
+    return bodies
+
+
+def recipient(user_id: str) -> Body | None:
+    """The field that names a person; None if the id is not one of WhatsApp's.
+
+    A business-scoped id must never stand in `to`: WhatsApp would take the message and drop it unsaid.
+    """
+    if bsuid := _BSUID.fullmatch(user_id):
+        return {"recipient_type": "individual", "recipient": bsuid[1]}
+    if phone := _PHONE.fullmatch(user_id):
+        return {"recipient_type": "individual", "to": phone[1]}
+    return None
+
+
+def _spoken(reply: Reply) -> list[Body]:
+    blocks = to_blocks(reply.text)
+    link = reply.link
+    if link and not (_WEB.fullmatch(link.url) and len(link.url) <= URL):
+        blocks.append(Block(f"{link.title} ({link.url})" if link.title else link.url))
+        link = None
+    if len(reply.offers) > ROWS:
+        blocks.append(Block("\n".join(_line(number, offer) for number, offer in enumerate(reply.offers, 1))))
+        offers: Sequence[Offer] = ()
+    else:
+        offers = reply.offers
+    if not link and not offers:
+        return [_text(text) for text in pack(blocks, TEXT)]
+    texts, tail = with_tail(blocks, TEXT, INTERACTIVE_TEXT)
+    bodies = [_text(text) for text in texts]
+    if link:
+        # With choices too, these keep the text that asks for them.
+        bodies.append(_button_link(link, link.title if offers else tail))
+    if offers:
+        bodies.append(_choices(offers, tail))
+    return bodies
+
+
+def _text(text: str) -> Body:
+    return {"type": "text", "text": {"body": text, "preview_url": False}}
+
+
+def _interactive(kind: str, text: str, action: Body) -> Body:
+    return {"type": "interactive", "interactive": {"type": kind, "body": {"text": text}, "action": action}}
+
+
+def _button_link(link: Link, text: str) -> Body:
+    title = _short(link.title or OPEN, BUTTON_TITLE)
+    parameters = {"display_text": title, "url": link.url}
+    return _interactive("cta_url", text or title, {"name": "cta_url", "parameters": parameters})
+
+
+def _choices(offers: Sequence[Offer], text: str) -> Body:
+    text = text or CHOOSE
+    if _fit_buttons(offers):
+        replies = [{"type": "reply", "reply": {"id": offer.id, "title": offer.title}} for offer in offers]
+        return _interactive("button", text, {"buttons": replies})
+    rows = [_row(offer) for offer in offers]
+    return _interactive("list", text, {"button": CHOOSE, "sections": [{"rows": rows}]})
+
+
+def _fit_buttons(offers: Sequence[Offer]) -> bool:
+    titles = [offer.title for offer in offers]
+    fits = all(len(offer.title) <= BUTTON_TITLE and not offer.description for offer in offers)
+    return fits and len(offers) <= BUTTONS and len(set(titles)) == len(titles)
+
+
+def _row(offer: Offer) -> Body:
+    row = {"id": offer.id, "title": _short(offer.title, ROW_TITLE)}
+    if offer.description:
+        row["description"] = _short(offer.description, ROW_DESCRIPTION)
+    return row
+
+
+def _line(number: int, offer: Offer) -> str:
+    return f"{number}. {offer.title}" + (f" – {offer.description}" if offer.description else "")
+
+
+def _short(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,126 @@
+"""Sends one leased reply, part by part, and says what became of each."""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from whatsapp_gateway.acks import Acks
+from whatsapp_gateway.deliveries import Ack, Delivery, Outcome
+from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent
+from whatsapp_gateway.graph_errors import Remedy
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.rendering import Body, recipient, render
+from whatsapp_gateway.splitting import SPLIT_VERSION
+
+logger = logging.getLogger(__name__)
+
+SEND_SECONDS: Final = 15
+MARGIN: Final = 2
+"""Seconds before the end of a lease from which nothing is sent under it: clocks differ."""
+HALT_SECONDS: Final = 300
+SLOW_DOWN_SECONDS: Final = (4, 16, 64)
+OTHER_RULE_SECONDS: Final = 60
+MOST_PARTS: Final = 100
+
+_OUTCOMES: Final = {
+    Remedy.RETRY: Outcome.RETRY,
+    Remedy.SLOW_DOWN: Outcome.RETRY,
+    Remedy.HALT: Outcome.RETRY,
+    Remedy.WAIT_FOR_PERSON: Outcome.WINDOW_CLOSED,
+    Remedy.GIVE_UP: Outcome.FAILED,
+}
+
+
+class Sending:
+    """now is the wall clock, since leases end by it."""
+
+    def __init__(self, graph: GraphApi, acks: Acks, metrics: Metrics, now: Callable[[], float]) -> None:
+        self._graph = graph
+        self._acks = acks
+        self._metrics = metrics
+        self._now = now
+        self._slowed: dict[str, int] = {}
+
+    async def deliver(self, delivery: Delivery) -> None:
+        """Send the parts that are not known to have been sent, in order, up to the first that fails."""
+        bodies = render(delivery.reply)
+        to = recipient(delivery.user_id)
+        if to is None:
+            self._give_up(delivery, "recipient_unreadable")
+        elif not 1 <= len(bodies) <= MOST_PARTS:
+            self._give_up(delivery, "too_many_parts" if bodies else "nothing_to_send")
+        elif _split_otherwise(delivery, len(bodies)):
+            self._leave_to_others(delivery)
+        else:
+            await self._send_parts(delivery, [to | body for body in bodies])
+
+    async def _send_parts(self, delivery: Delivery, bodies: Sequence[Body]) -> None:
+        for part, body in enumerate(bodies, 1):
+            if part in delivery.sent_parts:
+                continue
+            remaining = delivery.lease_expires_at - MARGIN - self._now()
+            if remaining <= 0:
+                self._metrics.parts.labels("lapsed").inc()
+                logger.warning("lease of reply %s lapsed before part %d was sent", delivery.reply.id, part)
+                return
+            callback = {"biz_opaque_callback_data": f"{delivery.reply.id}/{part}/{len(bodies)}"}
+            result = await self._graph.send(delivery.number, body | callback, min(SEND_SECONDS, remaining))
+            self._acks.put(self._ack(delivery, part, len(bodies), result))
+            if not isinstance(result, Sent):
+                return
+
+    def _ack(self, delivery: Delivery, part: int, parts: int, result: Sent | Refused | Ambiguous) -> Ack:
+        slowed = self._slowed.pop(delivery.user_id, 0)
+        match result:
+            case Sent(wamid):
+                return Ack(delivery, part, parts, SPLIT_VERSION, Outcome.SENT, wamid=wamid)
+            case Ambiguous(code):
+                return Ack(delivery, part, parts, SPLIT_VERSION, Outcome.UNKNOWN, error_code=code)
+            case Refused(code, remedy):
+                self._metrics.graph_errors.labels(code).inc()
+                wait = self._wait(delivery, code, remedy, slowed)
+                outcome = _OUTCOMES[remedy]
+                return Ack(delivery, part, parts, SPLIT_VERSION, outcome, error_code=code, retry_after=wait)
+
+    def _wait(self, delivery: Delivery, code: str, remedy: Remedy, slowed: int) -> float:
+        """Seconds to wait at least; 0: as the kernel service backs off."""
+        if remedy is Remedy.HALT:
+            self._metrics.halts.labels(code).inc()
+            logger.error("alert: WhatsApp refuses to send for number %s: error %s", delivery.number, code)
+            return HALT_SECONDS
+        if remedy is not Remedy.SLOW_DOWN:
+            return 0
+        self._slowed[delivery.user_id] = slowed + 1
+        return SLOW_DOWN_SECONDS[min(slowed, len(SLOW_DOWN_SECONDS) - 1)]
+
+    def _give_up(self, delivery: Delivery, code: str) -> None:
+        logger.error("reply %s cannot be sent: %s", delivery.reply.id, code)
+        parts, version = delivery.parts or 1, delivery.split_version or SPLIT_VERSION
+        part = _first_unsent(delivery)
+        self._acks.put(Ack(delivery, part, parts, version, Outcome.FAILED, error_code=code))
+
+    def _leave_to_others(self, delivery: Delivery) -> None:
+        """A gateway of another release began it, and splits it in another way than this one."""
+        logger.error(
+            "reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts
+        )
+        self._acks.put(
+            Ack(
+                delivery,
+                _first_unsent(delivery),
+                delivery.parts,
+                delivery.split_version,
+                Outcome.RETRY,
+                error_code="split_version",
+                retry_after=OTHER_RULE_SECONDS,
+            )
+        )
+
+
+def _split_otherwise(delivery: Delivery, parts: int) -> bool:
+    return delivery.parts != 0 and (delivery.parts, delivery.split_version) != (parts, SPLIT_VERSION)
+
+
+def _first_unsent(delivery: Delivery) -> int:
+    parts = range(1, (delivery.parts or 1) + 1)
+    return next((part for part in parts if part not in delivery.sent_parts), 1)

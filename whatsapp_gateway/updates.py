@@ -1,0 +1,119 @@
+"""From the JSON of a webhook to what it tells. Pure; an odd item never costs its good siblings.
+
+Shapes: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+"""
+
+import re
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
+
+from whatsapp_gateway.contents import object_in, read_content, text_in
+from whatsapp_gateway.messages import IdentityChange, Ignored, Malformed, Message, Sender, Status, Update
+from whatsapp_gateway.senders import Ids, aliases_of, read_contacts, read_ids, read_sender
+
+_STATES = frozenset({"sent", "delivered", "read", "played", "failed"})
+_SECONDS = re.compile(r"[0-9]{1,11}")
+
+
+def read_updates(body: Any, numbers: Collection[str]) -> Iterator[Update]:
+    """Everything that a webhook's JSON tells the owner of these phone number ids, in its order.
+
+    Never raises: what cannot be served comes as Malformed.
+    """
+    for entry in _objects(body, "entry"):
+        if isinstance(entry, Malformed):
+            yield entry
+            continue
+        for change in _objects(entry, "changes"):
+            yield from _change(change, numbers) if isinstance(change, dict) else (change,)
+
+
+def _objects(owner: Any, key: str) -> Iterator[dict[str, Any] | Malformed]:
+    """The objects of the list under a key, and a Malformed for whatever is none."""
+    items = owner.get(key) if isinstance(owner, dict) else None
+    if not isinstance(items, list):
+        yield Malformed(f"{key}_missing")
+        return
+    for item in items:
+        yield item if isinstance(item, dict) else Malformed(f"{key}_odd")
+
+
+def _change(change: dict[str, Any], numbers: Collection[str]) -> Iterator[Update]:
+    if change.get("field") != "messages":
+        yield Ignored("field")
+        return
+    value = object_in(change, "value")
+    number = text_in(object_in(value, "metadata"), "phone_number_id")
+    contacts = read_contacts(value.get("contacts"))
+    readers: dict[str, Callable[[dict[str, Any]], Update]] = {
+        "messages": lambda item: _message(item, number, contacts),
+        "statuses": _status,
+    }
+    told = [key for key in readers if key in value]
+    if not told:
+        yield Ignored("errors") if "errors" in value else Malformed("value_odd")
+    for key in told:
+        for item in _objects(value, key):
+            if isinstance(item, Malformed):
+                yield item
+            elif number not in numbers:
+                yield Malformed("number_foreign", text_in(item, "id"))
+            else:
+                yield readers[key](item)
+
+
+def _message(item: dict[str, Any], number: str, contacts: list[Ids]) -> Update:
+    wamid = text_in(item, "id")
+    if not wamid:
+        return Malformed("id_missing")
+    # An assistant of one person that answers into a group tells others what is his.
+    if item.get("group_id") is not None:
+        return Malformed("group", wamid)
+    if item.get("type") == "system":
+        return _system(object_in(item, "system"), item.get("from"), wamid)
+    sender = read_sender(item, contacts)
+    if not isinstance(sender, Sender):
+        return Malformed(sender.reason, wamid)
+    quoted = text_in(object_in(item, "context"), "id")
+    return Message(number, wamid, sender, read_content(item), quoted, _seconds(item.get("timestamp")))
+
+
+def _system(system: dict[str, Any], old_phone: Any, wamid: str) -> Update:
+    """A changed id. The notice's `body` holds the person's own words and is never read."""
+    kind = text_in(system, "type")
+    if kind not in {"user_changed_user_id", "user_changed_number"}:
+        return Ignored("system")
+    previous = read_ids(system.get("previous_user_id"), old_phone)
+    current = read_ids(system.get("user_id"), system.get("wa_id"))
+    if previous is None or current is None:
+        return Malformed("system_unreadable", wamid)
+    was, is_now = aliases_of(previous), aliases_of(current)
+    # Older notices name no previous id: the new one then starts anew with its first message.
+    if not was or not is_now or was[0] == is_now[0]:
+        return Ignored("system")
+    return IdentityChange(wamid, was[0], is_now[0])
+
+
+def _status(item: dict[str, Any]) -> Update:
+    state = text_in(item, "status")
+    if state not in _STATES:
+        return Ignored("status") if state else Malformed("status_missing")
+    status = Status(
+        text_in(item, "id"),
+        text_in(item, "biz_opaque_callback_data"),
+        state,
+        _error_code(item.get("errors")) if state == "failed" else "",
+        _seconds(item.get("timestamp")),
+    )
+    return status if status.wamid or status.callback_id else Malformed("status_unnamed")
+
+
+def _error_code(errors: Any) -> str:
+    first = errors[0] if isinstance(errors, list) and errors else None
+    code = first.get("code") if isinstance(first, dict) else None
+    return str(code)[:64] if isinstance(code, int | str) else ""
+
+
+def _seconds(value: Any) -> int | None:
+    match = _SECONDS.fullmatch(str(value)) if isinstance(value, int | str) else None
+    return int(match[0]) if match else None

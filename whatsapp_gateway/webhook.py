@@ -1,0 +1,68 @@
+"""/webhook: the challenge, the signature, and 200 only once everything is durable."""
+
+import hmac
+import logging
+from collections.abc import Collection
+from typing import Final
+
+from aiohttp import web
+
+from whatsapp_gateway.body import read_json
+from whatsapp_gateway.intake import Intake
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.signature import is_signed
+from whatsapp_gateway.updates import read_updates
+
+logger = logging.getLogger(__name__)
+
+LARGEST_BODY: Final = 4 * 1024 * 1024
+"""Bytes; WhatsApp sends up to 3 MB."""
+
+
+class Webhook:
+    """Answers WhatsApp. An answer other than 200 makes it deliver the same again, for days."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        metrics: Metrics,
+        *,
+        numbers: Collection[str],
+        app_secret: str,
+        verify_token: str,
+    ) -> None:
+        self._intake = intake
+        self._metrics = metrics
+        self._numbers = numbers
+        self._app_secret = app_secret.encode()
+        self._verify_token = verify_token.encode()
+
+    async def verify(self, request: web.Request) -> web.Response:
+        """Prove to WhatsApp, on subscribing, that the address is ours: 200 with the challenge, or 403."""
+        token = request.query.get("hub.verify_token", "").encode(errors="surrogateescape")
+        challenge = request.query.get("hub.challenge")
+        ours = hmac.compare_digest(token, self._verify_token)
+        if request.query.get("hub.mode") != "subscribe" or challenge is None or not ours:
+            return web.Response(status=403)
+        return web.Response(text=challenge)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """200: all durable or set aside; 503: bring it again; 400, 401, 413: not WhatsApp's."""
+        try:
+            status = await self._receive(await request.read(), request.headers.get("X-Hub-Signature-256"))
+        except web.HTTPRequestEntityTooLarge:
+            status = 413
+        self._metrics.webhooks.labels(str(status)).inc()
+        return web.Response(status=status)
+
+    async def _receive(self, raw: bytes, signature: str | None) -> int:
+        if not is_signed(raw, signature, self._app_secret):
+            return 401
+        try:
+            body = read_json(raw)
+        except ValueError:
+            return 400
+        if await self._intake.take(read_updates(body, self._numbers)):
+            return 200
+        logger.warning("webhook answered 503: the kernel service did not take all of it")
+        return 503
