@@ -19,7 +19,7 @@ from emulators.whatsapp.app import WhatsApp
 
 
 class Emulator(Protocol):
-    """One vendor's stand-in. mount() adds its paths (also /control/<vendor>/…); close() ends what it started."""
+    """One vendor's stand-in. mount() adds its paths, also /control/<vendor>/…; close() ends its work."""
 
     def mount(self, app: web.Application) -> None: ...
 
@@ -61,7 +61,7 @@ class Emulators:
         try:
             yield emulators
         finally:
-            for vendor in emulators._vendors:  # noqa: SLF001
+            for vendor in emulators._vendors:
                 await vendor.close()
             await runner.cleanup()
             emulators.effects.close()

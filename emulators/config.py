@@ -12,7 +12,7 @@ class Config(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
-    emulators_listen: str = Field("127.0.0.1:8090", pattern=r"^[^:]+:\d+$")
+    emulators_listen: str = Field(default="127.0.0.1:8090", pattern=r"^[^:]+:\d+$")
     emulators_public_url: str = ""
     """Under which people's browsers and the services reach this process; empty: http://<listen>."""
     emulators_webhook_url: str = "http://127.0.0.1:8080/webhook"
@@ -21,10 +21,10 @@ class Config(BaseSettings):
 
     openai_api_key: str = "sk-emulated"
     composio_api_key: str = "ak_emulated"
-    whatsapp_app_secret: str = "emulated-app-secret"
-    whatsapp_access_token: str = "emulated-access-token"
+    whatsapp_app_secret: str = "emulated-app-secret"  # noqa: S105
+    whatsapp_access_token: str = "emulated-access-token"  # noqa: S105
     whatsapp_phone_number_id: str = "106540352242922"
-    whatsapp_verify_token: str = "emulated-verify-token"
+    whatsapp_verify_token: str = "emulated-verify-token"  # noqa: S105
 
     kernel_address: str = "127.0.0.1:50051"
     kernel_admin_token: str = ""

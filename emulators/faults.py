@@ -1,4 +1,4 @@
-"""Faults that a test puts into a vendor: refusals, nonsense, dropped connections, calls held until released."""
+"""Faults that a test puts into a vendor: refusals, nonsense, dropped connections, held calls."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that came in. path is below the vendor's base; person is the vendor's id of whom it is for."""
+    """One request that came in. path is below the vendor's base; person is the vendor's id of its user."""
 
     method: str
     path: str

@@ -1,15 +1,43 @@
-"""The OpenAI emulator."""
+"""The OpenAI emulator: /openai/v1/responses, also compact; stateless, the model scripted or rule-based."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
 
+import orjson
 from aiohttp import web
 
 from emulators.config import Config
+from emulators.control import Control, match_of
 from emulators.effects import Effects
+from emulators.faults import Call, Fault, Faults, Hold, Match, drop, every
+from emulators.openai import checks, rule_model
+from emulators.openai.conversation import Conversation, read
+from emulators.openai.errors import RefusedError, of_status
+from emulators.openai.responses import Maker, tokens
+from emulators.openai.seal import Sealer
+from emulators.openai.stream import encoded, events
+from emulators.openai.turns import Cut, Output, Script, ToolCall, Turn, from_json
+from emulators.openai.wire import (
+    AllowedTools,
+    ChosenFunction,
+    CompactionItem,
+    CreateRequest,
+    Item,
+    ReasoningItem,
+)
+
+Handler = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
+BASE = "/openai/v1"
 
 
 class OpenAI:
+    """Tests write turns with script(), put in faults with fail() and hold(), and read `requests`.
+
+    Effects: model_call and model_compaction (person: the safety_identifier), and foreign_content when sealed
+    content of one person comes back in a request of another.
+    """
+
     def __init__(
         self,
         config: Config,
@@ -18,8 +46,230 @@ class OpenAI:
         *,
         clock: Callable[[], float],
         rng: random.Random,
-    ) -> None: ...
+    ) -> None:
+        self.base_url = f"{url}{BASE}"
+        self.context_window = 1_000_000
+        self.requests: list[Call] = []
+        self._key = config.openai_api_key
+        self._effects = effects
+        self._script = Script()
+        self._faults = Faults()
+        self._maker = Maker(Sealer(config.openai_api_key), clock, rng)
 
-    def mount(self, app: web.Application) -> None: ...
+    def script(self, turns: Iterable[str | Output | Turn], match: Match = every) -> None:
+        """Write the model's next turns; calls that match none are answered by the rule-based model."""
+        self._script.write(turns, match)
 
-    async def close(self) -> None: ...
+    def fail(
+        self,
+        status: int = 500,
+        times: int = 1,
+        *,
+        retry_after: float | None = None,
+        body: str | None = None,
+        match: Match = every,
+    ) -> None:
+        """Refuse the next matching calls; status 0 drops the connection, body replaces OpenAI's error."""
+        self._faults.fail(status, times, retry_after=retry_after, body=body, match=match)
+
+    def hold(self, match: Match = every) -> Hold:
+        """Keep matching calls waiting until the hold is released."""
+        return self._faults.hold(match)
+
+    def clear(self) -> None:
+        """Forget what was scripted, all faults and all holds."""
+        self._script.clear()
+        self._faults.clear()
+
+    def mount(self, app: web.Application) -> None:
+        app.router.add_post(f"{BASE}/responses", self._serving(self._create))
+        app.router.add_post(f"{BASE}/responses/compact", self._serving(self._compact))
+        app.router.add_route("*", f"{BASE}/{{path:.*}}", self._serving(_unknown))
+        control = Control(self._faults)
+        control.add("script", lambda body: self.script(map(from_json, body["turns"]), match_of(body)))
+        control.add("clear", lambda _: self.clear())
+        control.mount(app, "openai")
+
+    async def close(self) -> None:
+        self.clear()
+
+    def _serving(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+        """Before a handler: the key, the body, the faults. After it: refusals in OpenAI's format."""
+
+        async def serve(request: web.Request) -> web.StreamResponse:
+            try:
+                self._check_key(request)
+                body = await _json(request) if request.method == "POST" else None
+                person = str(body.get("safety_identifier") or "") if isinstance(body, dict) else ""
+                path = request.path.removeprefix(BASE)
+                call = Call(request.method, path, body, person, dict(request.headers))
+                self.requests.append(call)
+                fault = await self._faults.pass_through(call)
+                if fault is not None:
+                    return self._faulty(request, fault)
+                return await handler(request, call)
+            except RefusedError as refused:
+                return self._respond(refused.body, refused.status)
+
+        return serve
+
+    def _check_key(self, request: web.Request) -> None:
+        scheme, _, key = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or not key:
+            raise RefusedError(
+                "You didn't provide an API key. You need to provide your API key in an Authorization header "
+                "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
+                status=401,
+            )
+        if key != self._key:
+            raise RefusedError(
+                f"Incorrect API key provided: {key[:3]}***. You can find your API key at "
+                "https://platform.openai.com/account/api-keys.",
+                status=401,
+                code="invalid_api_key",
+            )
+
+    def _respond(self, body: Any, status: int = 200) -> web.Response:
+        headers = {"x-request-id": self._maker.id("req", 32)}
+        return web.Response(
+            body=orjson.dumps(body), status=status, content_type="application/json", headers=headers
+        )
+
+    def _faulty(self, request: web.Request, fault: Fault) -> web.Response:
+        if fault.status == 0:
+            return drop(request)
+        response = self._respond(of_status(fault.status).body, fault.status)
+        if fault.body is not None:
+            response.body = fault.body.encode()
+        if fault.retry_after is not None:
+            response.headers["Retry-After"] = f"{fault.retry_after:g}"
+        return response
+
+    async def _create(self, http: web.Request, call: Call) -> web.StreamResponse:
+        request, items = checks.create_request(call.body)
+        unsealed, transformations = self._unsealed(items, call.person)
+        input_tokens = self._fitting(call.body)
+        conversation = read(items, unsealed)
+        turn = self._script.next(call) or _rule_turn(request, conversation)
+        response = self._maker.response(request, turn, input_tokens)
+        response["input_transformations"] = transformations or None
+        self._compact_within(request, response, conversation, input_tokens)
+        self._record(request, call, conversation, response)
+        cut = any(isinstance(output, Cut) for output in turn)
+        if request.stream:
+            return await _streamed(http, response, cut=cut)
+        return drop(http) if cut else self._respond(response)
+
+    async def _compact(self, _: web.Request, call: Call) -> web.Response:
+        request, items = checks.compact_request(call.body)
+        self._unsealed(items, "")
+        compacted = self._maker.compacted(items, self._fitting(call.body))
+        self._effects.record(
+            "model_compaction", person=request.prompt_cache_key or "", key=compacted["id"], items=len(items)
+        )
+        return self._respond(compacted)
+
+    def _unsealed(
+        self, items: list[Item], person: str
+    ) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
+        """What the sealed items hold, and which reasoning is left out because it is another person's."""
+        contents = {}
+        removed = []
+        for item in items:
+            if not isinstance(item, ReasoningItem | CompactionItem) or not item.encrypted_content:
+                continue
+            content = contents[item.encrypted_content] = self._maker.sealer.open(item.encrypted_content)
+            if person and content["person"] not in ("", person):
+                self._effects.record(
+                    "foreign_content", person=person, key=item.id or "", owner=content["person"]
+                )
+                removal = {"id": item.id or "", "action": "removed", "reason": "end_user_mismatch"}
+                removed.append({**removal, "type": "reasoning"})
+        return contents, removed
+
+    def _fitting(self, body: dict[str, Any]) -> int:
+        """The tokens of a request; refuses what the context window does not hold."""
+        size = tokens([body.get("instructions"), body.get("tools"), body["input"]])
+        if size > self.context_window:
+            raise RefusedError(
+                "Your input exceeds the context window of this model. "
+                "Please adjust your input and try again.",
+                param="input",
+                code="context_length_exceeded",
+            )
+        return size
+
+    def _compact_within(
+        self, request: CreateRequest, response: dict[str, Any], conversation: Conversation, size: int
+    ) -> None:
+        """Put a compaction before the output when the request passes the threshold it names."""
+        for rule in request.context_management or []:
+            if rule.compact_threshold is not None and size > rule.compact_threshold:
+                person = request.safety_identifier or ""
+                response["output"].insert(0, self._maker.compaction(person, conversation.said))
+                return
+
+    def _record(
+        self, request: CreateRequest, call: Call, conversation: Conversation, response: dict[str, Any]
+    ) -> None:
+        self._effects.record(
+            "model_call",
+            person=call.person,
+            key=response["id"],
+            model=request.model,
+            store=request.store is not False,
+            stream=bool(request.stream),
+            prompt_cache_key=request.prompt_cache_key,
+            said=len(conversation.said),
+            text="\n".join(conversation.unanswered),
+            tools=[tool.name for tool in request.tools or []],
+            status=response["status"],
+            output=[item["type"] for item in response["output"]],
+        )
+
+
+def _rule_turn(request: CreateRequest, conversation: Conversation) -> Turn:
+    """The rule-based model's turn, which heeds tool_choice."""
+    offered = [tool.name for tool in request.tools or []]
+    choice = request.tool_choice
+    if choice == "none":
+        offered = []
+    elif isinstance(choice, ChosenFunction):
+        offered = [choice.name]
+    elif isinstance(choice, AllowedTools):
+        offered = [str(tool.get("name")) for tool in choice.tools]
+    turn = rule_model.answer(conversation, offered)
+    forced = choice == "required" or isinstance(choice, ChosenFunction)
+    if forced and not any(isinstance(output, ToolCall) for output in turn):
+        return [ToolCall(offered[0], {})]
+    return turn
+
+
+async def _json(request: web.Request) -> Any:
+    try:
+        body = orjson.loads(await request.read())
+    except orjson.JSONDecodeError:
+        body = None
+    if not isinstance(body, dict):
+        raise RefusedError(
+            "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload, "
+            "but what was sent was not valid JSON."
+        )
+    return body
+
+
+async def _unknown(_: web.Request, call: Call) -> web.StreamResponse:
+    raise RefusedError(f"Invalid URL ({call.method} /v1{call.path})", status=404)
+
+
+async def _streamed(http: web.Request, response: dict[str, Any], *, cut: bool) -> web.StreamResponse:
+    stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+    await stream.prepare(http)
+    told = list(events(response))
+    for event in told[: len(told) // 2] if cut else told:
+        await stream.write(encoded(event))
+    if cut:
+        drop(http)
+    else:
+        await stream.write_eof()
+    return stream

@@ -1,0 +1,67 @@
+"""`/control/<vendor>/…`: a vendor's switches as JSON endpoints, for tests in other processes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from emulators.faults import Faults, Hold, Match, matching
+
+Action = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None] | dict[str, Any] | None]
+
+
+class Control:
+    """fail, hold and clear for one vendor; further actions are added by name."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._holds: list[Hold] = []
+        self._actions: dict[str, Action] = {"fail": self._fail, "hold": self._hold, "clear": self._clear}
+        self._actions |= {"reached": self._reached, "release": self._release}
+
+    def add(self, name: str, action: Action) -> None:
+        self._actions[name] = action
+
+    def mount(self, app: web.Application, vendor: str) -> None:
+        app.router.add_post(f"/control/{vendor}/{{action}}", self._serve)
+
+    async def _serve(self, request: web.Request) -> web.Response:
+        """A wrong name or value is answered 400 with what was wrong."""
+        action = self._actions.get(request.match_info["action"])
+        if action is None:
+            raise web.HTTPNotFound(text=f"there are: {', '.join(sorted(self._actions))}")
+        try:
+            result = action(await request.json() if request.can_read_body else {})
+            if isinstance(result, Awaitable):
+                result = await result
+        except (TypeError, ValueError, LookupError) as error:
+            raise web.HTTPBadRequest(text=f"{type(error).__name__}: {error}") from None
+        return web.json_response(result or {})
+
+    def _fail(self, body: dict[str, Any]) -> None:
+        """{status, times, retry_after?, body?, match?: {path, person, text}}"""
+        self._faults.fail(**{**body, "match": match_of(body)})
+
+    def _hold(self, body: dict[str, Any]) -> dict[str, Any]:
+        """{match?} → {hold}, its number for reached and release."""
+        self._holds.append(self._faults.hold(match_of(body)))
+        return {"hold": len(self._holds) - 1}
+
+    async def _reached(self, body: dict[str, Any]) -> dict[str, Any]:
+        """{hold, timeout?}: waits until a call is held."""
+        try:
+            await asyncio.wait_for(self._holds[body["hold"]].reached.wait(), body.get("timeout", 10))
+        except TimeoutError:
+            return {"reached": False}
+        return {"reached": True}
+
+    def _release(self, body: dict[str, Any]) -> None:
+        self._holds[body["hold"]].release()
+
+    def _clear(self, _: dict[str, Any]) -> None:
+        self._faults.clear()
+
+
+def match_of(body: dict[str, Any]) -> Match:
+    return matching(**body.get("match", {}))

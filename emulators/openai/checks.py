@@ -1,0 +1,231 @@
+"""What OpenAI refuses beyond single fields: items that do not fit together, tools that cannot be called.
+
+Item types of hosted tools (web search, computer use, ...) are refused too: nothing here could answer them.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]
+from pydantic import ValidationError
+
+from emulators.openai.errors import RefusedError, invalid_value, of_shape
+from emulators.openai.wire import (
+    ITEMS,
+    Base,
+    ChosenFunction,
+    CompactRequest,
+    CreateRequest,
+    FunctionCall,
+    FunctionCallOutput,
+    FunctionTool,
+    InputMessage,
+    Item,
+    OutputMessage,
+    ReasoningItem,
+    Strict,
+)
+
+Shape = TypeVar("Shape", bound=Strict)
+
+_MODEL = re.compile(r"^(gpt-[4-9]|o\d)")
+_NOT_OFFERED = ("background", "conversation", "prompt")
+_PREFIXES = {"function_call": "fc", "function_call_output": "fc", "reasoning": "rs", "compaction": "cmp"}
+
+
+def create_request(body: Mapping[str, Any]) -> tuple[CreateRequest, list[Item]]:
+    """The request and its items, checked; raises RefusedError."""
+    request = _shaped(CreateRequest, body)
+    for name in _NOT_OFFERED:
+        if getattr(request, name):
+            raise RefusedError(f"The emulator does not offer '{name}'.", param=name)
+    if request.stream_options is not None and not request.stream:
+        raise RefusedError(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
+        )
+    _check_tools(request)
+    return request, _items(request, stored=request.store is not False)
+
+
+def compact_request(body: Mapping[str, Any]) -> tuple[CompactRequest, list[Item]]:
+    """As create_request, for /responses/compact."""
+    request = _shaped(CompactRequest, body)
+    return request, _items(request, stored=False)
+
+
+def _shaped(shape: type[Shape], value: object, at: tuple[str | int, ...] = ()) -> Shape:
+    try:
+        return shape.model_validate(value)
+    except ValidationError as error:
+        raise of_shape(error.errors(include_url=False)[0], at) from None
+
+
+def _items(request: Base, *, stored: bool) -> list[Item]:
+    if not _MODEL.match(request.model):
+        raise RefusedError(
+            f"The requested model '{request.model}' does not exist.", param="model", code="model_not_found"
+        )
+    if request.previous_response_id:
+        raise RefusedError(
+            f"Previous response with id '{request.previous_response_id}' not found.",
+            param="previous_response_id",
+            code="previous_response_not_found",
+        )
+    if not request.input:
+        raise RefusedError(
+            "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided."
+        )
+    if isinstance(request.input, str):
+        return [InputMessage(role="user", content=request.input)]
+    items = [_item(number, value) for number, value in enumerate(request.input)]
+    _check_ids(items)
+    _check_calls(items)
+    _check_reasoning(items, stored=stored)
+    return items
+
+
+def _item(number: int, value: Any) -> Item:
+    at = ("input", number)
+    if not isinstance(value, dict):
+        raise RefusedError(
+            f"Invalid type for 'input[{number}]': expected an input item, but got something else instead.",
+            param=f"input[{number}]",
+            code="invalid_type",
+        )
+    kind = value.get("type", "message")
+    shape = ITEMS.get(kind)
+    if kind == "message":
+        shape = OutputMessage if value.get("role") == "assistant" else InputMessage
+    if shape is None:
+        expected = ", ".join(f"'{name}'" for name in ("message", *ITEMS))
+        raise invalid_value(kind, f"input[{number}]", {"expected": expected})
+    return _shaped(shape, value, at)  # type: ignore[return-value]
+
+
+def _check_ids(items: list[Item]) -> None:
+    seen = set()
+    for number, item in enumerate(items):
+        if item.id is None:
+            continue
+        prefix = _PREFIXES.get(item.type, "msg")
+        if not item.id.startswith(prefix):
+            raise RefusedError(
+                f"Invalid 'input[{number}].id': '{item.id}'. Expected an ID that begins with '{prefix}'.",
+                param=f"input[{number}].id",
+                code="invalid_value",
+            )
+        if item.id in seen:
+            raise RefusedError(
+                f"Duplicate item found with id {item.id}. "
+                "Remove duplicate items from your input and try again.",
+                param="input",
+            )
+        seen.add(item.id)
+
+
+def _check_calls(items: list[Item]) -> None:
+    """Every call has exactly one output, after it."""
+    calls: set[str] = set()
+    answered: set[str] = set()
+    for item in items:
+        if isinstance(item, FunctionCall):
+            if item.call_id in calls:
+                raise RefusedError(f"Duplicate function call found with id {item.call_id}.", param="input")
+            calls.add(item.call_id)
+        elif isinstance(item, FunctionCallOutput):
+            if item.call_id not in calls:
+                raise RefusedError(
+                    f"No tool call found for function call output with call_id {item.call_id}.", param="input"
+                )
+            if item.call_id in answered:
+                raise RefusedError(
+                    f"Duplicate function call output found for call_id {item.call_id}.", param="input"
+                )
+            answered.add(item.call_id)
+    for call_id in (item.call_id for item in items if isinstance(item, FunctionCall)):
+        if call_id not in answered:
+            raise RefusedError(f"No tool output found for function call {call_id}.", param="input")
+
+
+def _check_reasoning(items: list[Item], *, stored: bool) -> None:
+    """Reasoning comes back with what it led to, and sealed, since nothing is kept here."""
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        if not isinstance(item, ReasoningItem):
+            continue
+        if not isinstance(following, OutputMessage | FunctionCall | ReasoningItem):
+            raise RefusedError(
+                f"Item '{item.id}' of type 'reasoning' was provided without its required following item.",
+                param="input",
+            )
+        if not item.encrypted_content:
+            hint = (
+                "Items are not persisted when `store` is set to false. Try again with `store` set to true, "
+                "or remove this item from your input."
+            )
+            raise RefusedError(
+                f"Item with id '{item.id}' not found." + ("" if stored else f" {hint}"),
+                status=404,
+                param="input",
+            )
+
+
+def _check_tools(request: CreateRequest) -> None:
+    names: set[str] = set()
+    for number, tool in enumerate(request.tools or []):
+        if tool.name in names:
+            raise RefusedError(
+                f"Duplicate tool name found: '{tool.name}'. Tool names must be unique.",
+                param=f"tools[{number}].name",
+                code="invalid_value",
+            )
+        names.add(tool.name)
+        _check_parameters(number, tool)
+    choice = request.tool_choice
+    if isinstance(choice, ChosenFunction) and choice.name not in names:
+        raise RefusedError(
+            f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice"
+        )
+    if choice == "required" and not names:
+        raise RefusedError(
+            "Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice"
+        )
+
+
+def _check_parameters(number: int, tool: FunctionTool) -> None:
+    schema = tool.parameters
+    if schema is None:
+        return
+    problem = None
+    if schema.get("type") != "object":
+        problem = f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{schema.get('type')}\"'."
+    elif tool.strict:
+        problem = _not_strict(schema)
+    if problem is None:
+        try:
+            Draft202012Validator.check_schema(schema)
+        except SchemaError as error:
+            problem = error.message
+    if problem is not None:
+        raise RefusedError(
+            f"Invalid schema for function '{tool.name}': {problem}",
+            param=f"tools[{number}].parameters",
+            code="invalid_function_parameters",
+        )
+
+
+def _not_strict(schema: dict[str, Any]) -> str | None:
+    """Why a schema does not suit strict mode, which wants closed objects with every property required."""
+    if schema.get("type") == "object":
+        if schema.get("additionalProperties") is not False:
+            return "In context=(), 'additionalProperties' is required to be supplied and to be false."
+        properties = schema.get("properties", {})
+        missing = [name for name in properties if name not in schema.get("required", [])]
+        if missing:
+            return (
+                "In context=(), 'required' is required to be supplied and to be an array including every "
+                f"key in properties. Missing '{missing[0]}'."
+            )
+        return next(filter(None, map(_not_strict, properties.values())), None)
+    items = schema.get("items")
+    return _not_strict(items) if isinstance(items, dict) else None

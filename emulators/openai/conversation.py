@@ -1,0 +1,79 @@
+"""What the rule-based model sees of a request: who said what, and what the tools answered since."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from emulators.openai.wire import (
+    CompactionItem,
+    FunctionCall,
+    FunctionCallOutput,
+    InputFile,
+    InputImage,
+    InputMessage,
+    InputText,
+    Item,
+    OutputMessage,
+    OutputText,
+)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """said: all that the person said, oldest first; the last `new` of these are not answered yet.
+
+    notes: what the system told the model since the last answer. results: the calls made for the unanswered
+    messages, with their outputs.
+    """
+
+    said: list[str] = field(default_factory=list)
+    new: int = 0
+    notes: list[str] = field(default_factory=list)
+    results: list[tuple[FunctionCall, str]] = field(default_factory=list)
+
+    @property
+    def unanswered(self) -> list[str]:
+        return self.said[len(self.said) - self.new :]
+
+
+def read(items: list[Item], unsealed: Mapping[str, dict[str, Any]]) -> Conversation:
+    """unsealed: by encrypted content, what it holds; a compaction holds what was said before it."""
+    conversation = Conversation()
+    calls: dict[str, FunctionCall] = {}
+    for item in items:
+        if isinstance(item, InputMessage):
+            text = plain_text(item.content)
+            if item.role == "user":
+                conversation.said.append(text)
+                conversation.new += 1
+            else:
+                conversation.notes.append(text)
+            conversation.results.clear()
+        elif isinstance(item, OutputMessage):
+            conversation.new = 0
+            conversation.notes.clear()
+            conversation.results.clear()
+        elif isinstance(item, CompactionItem):
+            said = unsealed[item.encrypted_content].get("said")
+            if said is not None:
+                conversation = Conversation(said=list(said))
+        elif isinstance(item, FunctionCall):
+            calls[item.call_id] = item
+        elif isinstance(item, FunctionCallOutput):
+            conversation.results.append((calls[item.call_id], plain_text(item.output)))
+    return conversation
+
+
+def plain_text(content: object) -> str:
+    """Text of a message's content; what is no text is named in brackets."""
+    if isinstance(content, str):
+        return content
+    parts = []
+    for part in content if isinstance(content, list) else []:
+        if isinstance(part, InputText | OutputText):
+            parts.append(part.text)
+        elif isinstance(part, InputImage):
+            parts.append("[image]")
+        elif isinstance(part, InputFile):
+            parts.append(f"[file {part.filename or ''}]".replace(" ]", "]"))
+    return "\n".join(parts)

@@ -1,0 +1,164 @@
+"""The rule-based "model": understands a few wishes, and otherwise shows which history it was given."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from emulators.openai.conversation import Conversation
+from emulators.openai.tool_answers import in_words, not_connected
+from emulators.openai.turns import Text, ToolCall, Turn
+
+_CONNECT = re.compile(r"\b(?:re)?connect(?: to| with)?(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
+_CONNECTED = re.compile(r"\b([a-z][a-z0-9_]*) (?:is|was|has been) (?:now )?connected\b", re.IGNORECASE)
+_USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
+_NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
+_REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
+_WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Skill:
+    """A wish that a tool fulfils: recognised by wish, done by the first offered tool whose name matches."""
+
+    wish: re.Pattern[str]
+    tool: re.Pattern[str]
+    toolkit: str
+    arguments: Callable[[re.Match[str]], dict[str, Any]]
+
+
+def _skill(wish: str, tool: str, toolkit: str, arguments: Callable[[re.Match[str]], dict[str, Any]]) -> Skill:
+    return Skill(re.compile(wish, re.IGNORECASE), re.compile(tool), toolkit, arguments)
+
+
+SKILLS = (
+    _skill(r"\b(?:list|show|what are|see)\b.*\btasks?\b", r"^ASANA_.*LIST.*TASKS", "asana", lambda _: {}),
+    _skill(
+        r"\b(?:create|add|make|new) (?:an? |the )?(?:new )?(?:asana )?task:? +[\"“]?([^\"”\n]+)",
+        r"^ASANA_CREATE.*TASK",
+        "asana",
+        lambda wish: {"name": wish[1].strip().rstrip(".")},
+    ),
+    _skill(
+        r"\b(?:complete|finish|close) (?:the )?task +[\"“]?([\w-]+)",
+        r"^ASANA_COMPLETE.*TASK",
+        "asana",
+        lambda wish: {"task_gid": wish[1]},
+    ),
+    _skill(
+        r"\b(?:delete|remove) (?:the )?task +[\"“]?([\w-]+)",
+        r"^ASANA_DELETE.*TASK",
+        "asana",
+        lambda wish: {"task_gid": wish[1]},
+    ),
+    _skill(
+        r"\bsend (?:an? )?(?:e-?)?mail to +(\S+@\S+?)(?:[:,]? +(?:saying +)?(.+))?$",
+        r"^GMAIL_SEND.*EMAIL",
+        "gmail",
+        lambda wish: {"recipient_email": wish[1], "subject": "Hello", "body": wish[2] or "Hello"},
+    ),
+    _skill(
+        r"\b(?:my|list|show|read|new) (?:my |new |unread )*(?:e-?)?mails?\b|\bmy inbox\b",
+        r"^GMAIL_FETCH.*EMAILS",
+        "gmail",
+        lambda _: {"max_results": 5},
+    ),
+)
+
+
+def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
+    """The next turn, from what is unanswered and the names of the tools on offer."""
+    offered = list(tools)
+    if conversation.results:
+        return _after_tools(conversation, offered)
+    resumed = _resumed(conversation, offered)
+    if resumed is not None:
+        return resumed
+    calls = [call for text in conversation.unanswered for call in _calls(text, offered)]
+    if calls:
+        return list(calls)
+    return [Text(_reply(conversation))]
+
+
+def digest(texts: Iterable[str]) -> str:
+    """Eight characters that stand for all that a person said; other histories have others."""
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
+
+
+def _calls(text: str, offered: list[str]) -> list[ToolCall]:
+    """What a message asks for: a tool by name, a connection, or a skill's tool, or the way to get at it."""
+    used = _USE.search(text)
+    if used and used[1] in offered:
+        return [ToolCall(used[1], used[2] or "{}")]
+    connect = _CONNECT.search(text)
+    if connect and "connect" in offered:
+        return [ToolCall("connect", {"toolkit": connect[1].lower()})]
+    found = [(skill, wish) for skill in SKILLS if (wish := skill.wish.search(text))]
+    if not found:
+        return []
+    skill, wish = found[0]
+    tool = next((name for name in offered if skill.tool.search(name)), None)
+    if tool is not None:
+        return [ToolCall(tool, skill.arguments(wish))]
+    return _towards(skill, offered)
+
+
+def _towards(skill: Skill, offered: list[str]) -> list[ToolCall]:
+    if "search_tools" in offered:
+        return [ToolCall("search_tools", {"query": skill.tool.pattern.strip("^").replace(".*", " ").lower()})]
+    if "connect" in offered:
+        return [ToolCall("connect", {"toolkit": skill.toolkit})]
+    return []
+
+
+def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
+    """After "Asana is connected now" the earlier wish goes on, if there was one that Asana fulfils."""
+    told = [
+        match
+        for text in (*conversation.notes, *conversation.unanswered[-1:])
+        if (match := _CONNECTED.search(text))
+    ]
+    if not told:
+        return None
+    toolkit = told[-1][1].lower()
+    for text in reversed(conversation.said):
+        if not _CONNECTED.search(text) and _skill_of(text, toolkit):
+            return list(_calls(text, offered)) or None
+    return [Text(f"{toolkit.capitalize()} is connected now. What would you like to do?")]
+
+
+def _skill_of(text: str, toolkit: str) -> bool:
+    return any(skill.toolkit == toolkit and skill.wish.search(text) for skill in SKILLS)
+
+
+def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
+    """Go on towards the wish once more tools are found, connect what turned out unconnected, or tell."""
+    call, output = conversation.results[-1]
+    tried = [made.name for made, _ in conversation.results]
+    if call.name == "search_tools":
+        remaining = [name for name in offered if name not in tried]
+        wish = next((text for text in reversed(conversation.said) if _calls(text, remaining)), None)
+        if wish is not None:
+            return list(_calls(wish, remaining))
+    skill = next((skill for skill in SKILLS if skill.tool.search(call.name)), None)
+    if skill and "connect" in offered and "connect" not in tried and not_connected(output):
+        return [ToolCall("connect", {"toolkit": skill.toolkit})]
+    told = [in_words(*result) for result in conversation.results if result[0].name != "search_tools"]
+    return [Text("\n".join(told) or "I found no tool for that.")]
+
+
+def _reply(conversation: Conversation) -> str:
+    """Everything here comes from this history and from nowhere else."""
+    said = conversation.said
+    text = "\n".join(conversation.unanswered) or (said[-1] if said else "")
+    if _WHO.search(text):
+        names = [match[1].strip() for earlier in said if (match := _NAME.search(earlier))]
+        return f"Your name is {names[-1]}." if names else "You have not told me your name."
+    if _REMIND.search(text):
+        earlier = said[: len(said) - max(conversation.new, 1)]
+        quoted = " ".join(f"{number}. “{words}”" for number, words in enumerate(earlier, 1))
+        return f"You said: {quoted}" if quoted else "This is the first thing you have written to me."
+    name = _NAME.search(text)
+    greeting = f"Nice to meet you, {name[1].strip()}. " if name else ""
+    return f"{greeting}You said: “{text}” (message {len(said)} of our chat, history {digest(said)})"

@@ -1,0 +1,84 @@
+"""A finished Response told as the events that stream=true sends, in order, numbered from 0.
+
+Source: openai 3.54, types/responses/response_*_event.py.
+"""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import orjson
+
+Event = dict[str, Any]
+
+
+def events(response: dict[str, Any]) -> Iterator[Event]:
+    number = count()
+    begun = {**response, "status": "in_progress", "output": [], "usage": None, "completed_at": None}
+    begun |= {"error": None, "incomplete_details": None}
+    told = [
+        {"type": "response.created", "response": begun},
+        {"type": "response.in_progress", "response": begun},
+        *(event for index, item in enumerate(response["output"]) for event in _item(index, item)),
+        {"type": f"response.{response['status']}", "response": response},
+    ]
+    for event in told:
+        yield {**event, "sequence_number": next(number)}
+
+
+def encoded(event: Event) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (event["type"].encode(), orjson.dumps(event))
+
+
+def _item(index: int, item: dict[str, Any]) -> Iterator[Event]:
+    at = {"output_index": index}
+    inside = {**at, "item_id": item["id"]}
+    yield {"type": "response.output_item.added", **at, "item": _opened(item)}
+    if item["type"] == "message":
+        for number, part in enumerate(item["content"]):
+            yield from _part({**inside, "content_index": number}, part)
+    elif item["type"] == "function_call":
+        for delta in _pieces(item["arguments"]):
+            yield {"type": "response.function_call_arguments.delta", **inside, "delta": delta}
+        yield {"type": "response.function_call_arguments.done", **inside, "arguments": item["arguments"]}
+    elif item["type"] == "reasoning":
+        for number, part in enumerate(item["summary"]):
+            yield from _summary({**inside, "summary_index": number}, part)
+    yield {"type": "response.output_item.done", **at, "item": item}
+
+
+def _opened(item: dict[str, Any]) -> dict[str, Any]:
+    """The item as it stands before its content has come."""
+    empty: dict[str, dict[str, Any]] = {
+        "message": {"content": []},
+        "function_call": {"arguments": ""},
+        "reasoning": {"summary": []},
+    }
+    opened = {**item, **empty.get(item["type"], {})}
+    if "status" in opened:
+        opened["status"] = "in_progress"
+    return opened
+
+
+def _part(at: dict[str, Any], part: dict[str, Any]) -> Iterator[Event]:
+    """A text goes as output_text, a refusal as refusal events; only texts carry logprobs."""
+    text = part["type"] == "output_text"
+    field, name = ("text", "output_text") if text else ("refusal", "refusal")
+    extra: dict[str, Any] = {"logprobs": []} if text else {}
+    yield {"type": "response.content_part.added", **at, "part": {**part, field: ""}}
+    for delta in _pieces(part[field]):
+        yield {"type": f"response.{name}.delta", **at, "delta": delta, **extra}
+    yield {"type": f"response.{name}.done", **at, field: part[field], **extra}
+    yield {"type": "response.content_part.done", **at, "part": part}
+
+
+def _summary(at: dict[str, Any], part: dict[str, Any]) -> Iterator[Event]:
+    yield {"type": "response.reasoning_summary_part.added", **at, "part": {**part, "text": ""}}
+    yield {"type": "response.reasoning_summary_text.delta", **at, "delta": part["text"]}
+    yield {"type": "response.reasoning_summary_text.done", **at, "text": part["text"]}
+    yield {"type": "response.reasoning_summary_part.done", **at, "part": part}
+
+
+def _pieces(text: str, size: int = 16) -> Iterator[str]:
+    for start in range(0, len(text), size):
+        yield text[start : start + size]

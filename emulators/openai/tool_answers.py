@@ -1,0 +1,86 @@
+"""How the rule-based model tells in plain words what a tool has answered."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from emulators.openai.wire import FunctionCall
+
+_LINK = re.compile(r"https?://\S+")
+_NOT_CONNECTED = re.compile(
+    r"\bnot connected\b|\bno (?:active )?connected account|\bno active connection", re.IGNORECASE
+)
+_LONGEST = 600
+
+
+def not_connected(output: str) -> bool:
+    return bool(_NOT_CONNECTED.search(output))
+
+
+def in_words(call: FunctionCall, output: str) -> str:
+    """Links are left out: they leave as buttons, never as text of the model."""
+    answer = _parsed(output)
+    problem = _problem(answer)
+    if problem:
+        return f"That did not work: {_plain(problem)}"
+    if call.name == "connect":
+        return _connecting(call, output)
+    names = list(_names(answer))
+    if isinstance(answer, dict | list) and _is_list(answer):
+        return "I found:\n" + "\n".join(f"• {name}" for name in names) if names else "There is nothing there."
+    if names:
+        return f"Done: “{names[0]}”."
+    return f"{call.name} says: {_plain(output)}"
+
+
+def _connecting(call: FunctionCall, output: str) -> str:
+    arguments = _parsed(call.arguments)
+    toolkit = str(arguments.get("toolkit", "it")) if isinstance(arguments, dict) else "it"
+    if re.search(r"\balready connected\b", output, re.IGNORECASE):
+        return f"{toolkit.capitalize()} is already connected."
+    return f"Please connect {toolkit.capitalize()} with the button."
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text
+
+
+def _problem(answer: Any) -> str:
+    """What an answer gives as its error, be it a text or an object with a message."""
+    if not isinstance(answer, dict):
+        return ""
+    error = answer.get("error")
+    if isinstance(error, dict):
+        return str(error.get("message", error))
+    return str(error) if error else ""
+
+
+def _is_list(answer: Any) -> bool:
+    """Whether the answer holds a list of things at some depth."""
+    if isinstance(answer, list):
+        return True
+    return isinstance(answer, dict) and any(map(_is_list, answer.values()))
+
+
+def _names(answer: Any) -> Iterator[str]:
+    """The names or subjects of the things in an answer, in their order."""
+    if isinstance(answer, list):
+        for part in answer:
+            yield from _names(part)
+    elif isinstance(answer, dict):
+        name = answer.get("name") or answer.get("subject")
+        if isinstance(name, str):
+            yield name
+        else:
+            for part in answer.values():
+                yield from _names(part)
+
+
+def _plain(text: str) -> str:
+    text = _LINK.sub("[link]", text)
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + "…"

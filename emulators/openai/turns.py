@@ -1,0 +1,111 @@
+"""What a model call can bring forth, and the queue of turns that a test has written for it."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from emulators.faults import Call, Match, every
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """arguments: an object, or a string to be sent as it stands (a model may write nonsense)."""
+
+    name: str
+    arguments: dict[str, Any] | str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The model declines, in its own words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """The response ends early, after text."""
+
+    text: str = ""
+    reason: Literal["max_output_tokens", "content_filter"] = "max_output_tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The response has status failed, with HTTP 200."""
+
+    message: str = "The model failed to generate a response."
+    code: str = "server_error"
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The connection breaks: in mid-stream after the text's first half, or instead of a plain response."""
+
+    text: str = ""
+
+
+Output = Text | ToolCall | Refused | Incomplete | Failed | Cut
+Turn = list[Output]
+
+
+@dataclass(slots=True)
+class _Planned:
+    turn: Turn
+    match: Match
+
+
+class Script:
+    """Turns in the order written; each is used once, by the first call that it matches."""
+
+    def __init__(self) -> None:
+        self._planned: list[_Planned] = []
+
+    def write(self, turns: Iterable[str | Output | Turn], match: Match = every) -> None:
+        """A turn is a text, one output, or the outputs of one response."""
+        self._planned.extend(_Planned(_turn(turn), match) for turn in turns)
+
+    def next(self, call: Call) -> Turn | None:
+        for planned in self._planned:
+            if planned.match(call):
+                self._planned.remove(planned)
+                return planned.turn
+        return None
+
+    def clear(self) -> None:
+        self._planned.clear()
+
+
+def _turn(turn: str | Output | Turn) -> Turn:
+    if isinstance(turn, str):
+        return [Text(turn)]
+    return turn if isinstance(turn, list) else [turn]
+
+
+def from_json(value: Any) -> Turn:
+    """A turn written in JSON: a text, or one or several of {text}, {call, arguments}, {refusal}, ..."""
+    if isinstance(value, list):
+        return [output for part in value for output in from_json(part)]
+    if isinstance(value, str):
+        return [Text(value)]
+    if isinstance(value, dict) and "call" in value:
+        return [ToolCall(value["call"], value.get("arguments", {}))]
+    if isinstance(value, dict) and len(value) == 1:
+        name, text = next(iter(value.items()))
+        if name in _NAMED:
+            return [_NAMED[name](text)]
+    raise ValueError("a turn is a text or has one of text, call, refusal, incomplete, failed, cut")
+
+
+_NAMED: dict[str, Callable[[str], Output]] = {
+    "text": Text,
+    "refusal": Refused,
+    "incomplete": Incomplete,
+    "failed": Failed,
+    "cut": Cut,
+}
