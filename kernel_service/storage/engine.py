@@ -1,0 +1,102 @@
+"""The one way to the database: units of work, run in group-committed transactions.
+
+A unit is a plain function `unit(tx) -> T`. It may run more than once (a lost race, a deadlock, a lost connection)
+but is committed at most once, so it keeps no state outside the database.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sqlalchemy import bindparam, select
+
+from kernel_service.errors import NotFound
+from kernel_service.storage import schema
+from kernel_service.storage.sealing import PersonCipher, WrappedKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Connection, CursorResult, Executable
+
+    from kernel_service.storage.sealing import Digests, MasterKeys
+
+T = TypeVar("T")
+
+_KEY_OF = select(schema.person.c.key_id, schema.person.c.data_key).where(
+    schema.person.c.id == bindparam("person")
+)
+
+
+def key_context(person_id: str) -> bytes:
+    """What a person's data key is wrapped for."""
+    return f"data_key:{person_id}".encode()
+
+
+class Keyring:
+    """Opens data keys with the master keys and remembers the last ones used. Safe for threads."""
+
+    def __init__(self, master_keys: MasterKeys, *, capacity: int = 10_000) -> None:
+        self.master_keys = master_keys
+        self._ciphers: OrderedDict[str, PersonCipher] = OrderedDict()
+        self._capacity = capacity
+        self._lock = threading.Lock()
+
+    def cipher(self, person_id: str, read: Callable[[], WrappedKey]) -> PersonCipher:
+        with self._lock:
+            known = self._ciphers.get(person_id)
+            if known is not None:
+                self._ciphers.move_to_end(person_id)
+                return known
+        return self._remember(person_id, self.master_keys.unwrap(read(), key_context(person_id)))
+
+    def _remember(self, person_id: str, key: bytes) -> PersonCipher:
+        cipher = PersonCipher(key)
+        with self._lock:
+            self._ciphers[person_id] = cipher
+            if len(self._ciphers) > self._capacity:
+                self._ciphers.popitem(last=False)
+        return cipher
+
+
+class Tx:
+    """The transaction that a unit works in: its statements, the keys of its people, the digests."""
+
+    __slots__ = ("connection", "digests", "keyring")
+
+    def __init__(self, connection: Connection, keyring: Keyring, digests: Digests) -> None:
+        self.connection = connection
+        self.keyring = keyring
+        self.digests = digests
+
+    def execute(
+        self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        return self.connection.execute(statement, values)
+
+    def cipher_of(self, person_id: str) -> PersonCipher:
+        """NotFound PERSON_NOT_FOUND, Conflict SEALING_KEY_UNKNOWN."""
+        return self.keyring.cipher(person_id, lambda: self._stored_key(person_id))
+
+    def _stored_key(self, person_id: str) -> WrappedKey:
+        row = self.connection.execute(_KEY_OF, {"person": person_id}).one_or_none()
+        if row is None:
+            raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+        return WrappedKey(row.key_id, row.data_key)
+
+
+class Engine(Protocol):
+    """What SQLite and PostgreSQL have in common. StoreUnavailable: nothing was kept or read."""
+
+    async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
+        """Answers after COMMIT. Units of the same `person_id` (any key) commit in the order of the calls.
+
+        A unit that raises is rolled back alone, and its error is raised here.
+        """
+        ...
+
+    async def read(self, unit: Callable[[Tx], T]) -> T: ...
+
+    async def close(self) -> None: ...

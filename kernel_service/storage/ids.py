@@ -1,0 +1,16 @@
+"""Ids that sort by the time of their making: a prefix and 26 characters of Crockford's base 32 (a ULID)."""
+
+from __future__ import annotations
+
+import secrets
+import time
+
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_RANDOM_BITS = 80
+
+
+def new_id(prefix: str, now: float | None = None) -> str:
+    """`p`, `t` or `rp` becomes `p_01K…`: 48 bits of milliseconds, 80 random bits."""
+    milliseconds = int((time.time() if now is None else now) * 1000)
+    number = (milliseconds << _RANDOM_BITS) | secrets.randbits(_RANDOM_BITS)
+    return prefix + "_" + "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))

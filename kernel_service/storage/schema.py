@@ -1,0 +1,243 @@
+"""All tables, once, for SQLite and PostgreSQL. Times are epoch seconds; binary columns are sealed or digests."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+    false,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite counts only INTEGER PRIMARY KEY by itself.
+Serial = BigInteger().with_variant(Integer, "sqlite")
+
+
+def _person(*, primary_key: bool = False, index: bool | None = None) -> Column[str]:
+    return Column(
+        "person_id", String, ForeignKey("person.id"), nullable=False, primary_key=primary_key, index=index
+    )
+
+
+def _empty(name: str) -> Column[str]:
+    return Column(name, String, nullable=False, server_default="")
+
+
+def _zero(name: str) -> Column[int]:
+    return Column(name, Integer, nullable=False, server_default=text("0"))
+
+
+def _usage() -> list[Column[int]]:
+    return [
+        Column(name, BigInteger, nullable=False, server_default=text("0"))
+        for name in (
+            "input_tokens",
+            "cached_input_tokens",
+            "output_tokens",
+            "reasoning_tokens",
+            "model_calls",
+            "tool_calls",
+        )
+    ]
+
+
+person = Table(
+    "person",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("created_at", Float, nullable=False),
+    Column("data_key", LargeBinary, nullable=False),
+    Column("key_id", String, nullable=False),
+    Column("merged_into", String),
+)
+
+alias = Table(
+    "alias",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("scope", String, primary_key=True),
+    Column("digest", LargeBinary, primary_key=True),
+    _person(index=True),
+    Column("strong", Boolean, nullable=False),
+    Column("value", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+kernel = Table(
+    "kernel",
+    metadata,
+    _person(primary_key=True),
+    _empty("session_id"),
+    _empty("configuration"),
+    _empty("owner"),
+    Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+)
+
+message = Table(
+    "message",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    _person(),
+    Column("channel", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("user_digest", LargeBinary, nullable=False),
+    Column("message_id", String, nullable=False),
+    Column("payload_digest", LargeBinary, nullable=False),
+    Column("reply_mode", String, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("accepted_at", Float, nullable=False),
+    Column("status", String, nullable=False),
+    Column("turn_id", String, index=True),
+    UniqueConstraint("channel", "address", "user_digest", "message_id"),
+    sqlite_autoincrement=True,
+)
+# Only what is still to be answered is looked for by person; the index stays as small as that.
+MESSAGE_OPEN = text("status IN ('accepted', 'held')")
+Index(
+    "ix_message_open", message.c.person_id, message.c.seq,
+    sqlite_where=MESSAGE_OPEN, postgresql_where=MESSAGE_OPEN,
+)  # fmt: skip
+
+turn = Table(
+    "turn",
+    metadata,
+    Column("id", String, primary_key=True),
+    _person(),
+    Column("status", String, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("not_before", Float),
+    _zero("attempts"),
+    _zero("holds"),
+    Column("begun", Boolean, nullable=False, server_default=false()),
+    _empty("problem"),
+    *_usage(),
+    Index("ix_turn_person_id_id", "person_id", "id"),
+)
+TURN_OPEN = text("status IN ('running', 'held')")
+Index("ix_turn_open", turn.c.person_id, sqlite_where=TURN_OPEN, postgresql_where=TURN_OPEN)
+
+tool_call = Table(
+    "tool_call",
+    metadata,
+    _person(primary_key=True),
+    Column("call_id", String, primary_key=True),
+    Column("turn_id", String, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("started_at", Float, nullable=False),
+)
+
+item = Table(
+    "item",
+    metadata,
+    _person(primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("turn_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("origin", String, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+# `seq` is the key and `id` the unique name: SQLite counts only its primary key by itself.
+reply = Table(
+    "reply",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    _person(),
+    _empty("turn_id"),
+    _empty("answers_message_id"),
+    Column("channel", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("settled_at", Float),
+    _empty("token"),
+    Column("leased_until", Float),
+    Column("doubtful_since", Float),
+    Column("not_before", Float),
+    _zero("attempts"),
+    _zero("parts"),
+    _empty("split_version"),
+    _empty("error_code"),
+    Index("ix_reply_channel_state", "channel", "state"),
+    Index("ix_reply_person_id_state", "person_id", "state"),
+    Index("ix_reply_turn_id", "turn_id"),
+    sqlite_autoincrement=True,
+)
+
+reply_part = Table(
+    "reply_part",
+    metadata,
+    Column("reply_id", String, ForeignKey("reply.id"), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("sent_at", Float),
+    _empty("channel_message_id"),
+    _empty("receipt"),
+    _empty("error_code"),
+    Index("ix_reply_part_channel_message_id", "channel_message_id"),
+)
+
+connection = Table(
+    "connection",
+    metadata,
+    Column("id", String, primary_key=True),
+    _person(index=True),
+    Column("toolkit", String, nullable=False),
+    Column("account_id", String, nullable=False, unique=True),
+    Column("status", String, nullable=False),
+    Column("link", LargeBinary),
+    Column("link_expires_at", Float),
+    Column("created_at", Float, nullable=False),
+    Column("confirmed_at", Float),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    _person(primary_key=True),
+    # Days since 1970-01-01, UTC.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    *_usage(),
+    Index("ix_usage_day", "day"),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("wrapped", LargeBinary, nullable=False),
+)
+
+# One row per writer of a process: the number of its last committed batch.
+commit_mark = Table(
+    "commit_mark",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("batch", BigInteger, nullable=False),
+    Column("at", Float, nullable=False),
+)

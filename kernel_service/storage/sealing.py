@@ -1,0 +1,118 @@
+"""Sealing at rest: a data key per person, wrapped by a master key that is named by its id; keyed digests.
+
+AES-256-GCM. A sealed value is its 12-byte nonce and the ciphertext; what it was sealed for is authenticated.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from kernel_service.errors import Conflict
+
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+
+
+class KeysError(ValueError):
+    """The setting with the master keys is wrong. Its text never quotes a key."""
+
+
+class PersonCipher:
+    """Seals with one data key."""
+
+    __slots__ = ("_aead",)
+
+    def __init__(self, key: bytes) -> None:
+        self._aead = AESGCM(key)
+
+    def seal(self, plain: bytes, context: bytes) -> bytes:
+        """`context` names purpose and owner of the row (`item:p_…`); the same one opens it."""
+        nonce = os.urandom(_NONCE_BYTES)
+        return nonce + self._aead.encrypt(nonce, plain, context)
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
+        """Conflict SEALED_VALUE_DAMAGED if it was changed, moved or sealed with another key."""
+        try:
+            return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
+        except InvalidTag:
+            raise Conflict("SEALED_VALUE_DAMAGED", "a stored value does not open with its key") from None
+
+
+@dataclass(frozen=True, slots=True)
+class WrappedKey:
+    """A data key as it is stored."""
+
+    key_id: str
+    wrapped: bytes
+
+
+class MasterKeys:
+    """The keys of `KERNEL_ENCRYPTION_KEYS`: the first one wraps, all of them unwrap."""
+
+    def __init__(self, keys: dict[str, bytes]) -> None:
+        self._ciphers = {key_id: PersonCipher(key) for key_id, key in keys.items()}
+        self._first = next(iter(keys))
+
+    @classmethod
+    def parse(cls, setting: str) -> MasterKeys:
+        """`id:base64 of 32 bytes`, several with commas. KeysError says which entry is wrong and why."""
+        keys: dict[str, bytes] = {}
+        for place, entry in enumerate(filter(None, map(str.strip, setting.split(","))), start=1):
+            key_id, key = _parse_entry(place, entry)
+            if key_id in keys:
+                raise KeysError(f"key {place} repeats the id of an earlier key")
+            keys[key_id] = key
+        if not keys:
+            raise KeysError("no key: expected `id:base64 of 32 bytes`, several with commas")
+        return cls(keys)
+
+    def wrap(self, key: bytes, context: bytes) -> WrappedKey:
+        return WrappedKey(self._first, self._ciphers[self._first].seal(key, context))
+
+    def unwrap(self, stored: WrappedKey, context: bytes) -> bytes:
+        """Conflict SEALING_KEY_UNKNOWN if the key that wrapped it is not among ours."""
+        cipher = self._ciphers.get(stored.key_id)
+        if cipher is None:
+            raise Conflict(
+                "SEALING_KEY_UNKNOWN",
+                f"stored data needs the encryption key '{stored.key_id}'; add it to KERNEL_ENCRYPTION_KEYS",
+                key_id=stored.key_id,
+            )
+        return cipher.open(stored.wrapped, context)
+
+
+def _parse_entry(place: int, entry: str) -> tuple[str, bytes]:
+    key_id, colon, encoded = entry.partition(":")
+    if not colon or not key_id or not key_id.replace("-", "").replace("_", "").isalnum():
+        raise KeysError(f"key {place} has no id before a colon: expected `id:base64 of 32 bytes`")
+    try:
+        key = base64.b64decode(encoded, validate=True)
+    except binascii.Error:
+        raise KeysError(f"key {place} is not base64") from None
+    if len(key) != KEY_BYTES:
+        raise KeysError(f"key {place} has {len(key)} bytes, not {KEY_BYTES}")
+    return key_id, key
+
+
+class Digests:
+    """Keyed digests (HMAC-SHA256): equal values are found again, and nobody without the key can guess them."""
+
+    __slots__ = ("_key",)
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def user(self, user_id: str) -> bytes:
+        """Of a channel's id for a person, as sent: `<channel>:<id>`."""
+        return hmac.digest(self._key, b"user\0" + user_id.encode(), hashlib.sha256)
+
+    def payload(self, payload: bytes) -> bytes:
+        return hmac.digest(self._key, b"payload\0" + payload, hashlib.sha256)
