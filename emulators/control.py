@@ -12,12 +12,12 @@ Action = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None] | dict[str,
 
 
 class Control:
-    """fail, hold and clear for one vendor; further actions are added by name."""
+    """fail, hold, reached and release for one vendor; further actions are added by name."""
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
         self._holds: list[Hold] = []
-        self._actions: dict[str, Action] = {"fail": self._fail, "hold": self._hold, "clear": self._clear}
+        self._actions: dict[str, Action] = {"fail": self._fail, "hold": self._hold}
         self._actions |= {"reached": self._reached, "release": self._release}
 
     def add(self, name: str, action: Action) -> None:
@@ -58,9 +58,6 @@ class Control:
 
     def _release(self, body: dict[str, Any]) -> None:
         self._holds[body["hold"]].release()
-
-    def _clear(self, _: dict[str, Any]) -> None:
-        self._faults.clear()
 
 
 def match_of(body: dict[str, Any]) -> Match:

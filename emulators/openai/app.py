@@ -1,19 +1,18 @@
 """The OpenAI emulator: /openai/v1/responses, also compact; stateless, the model scripted or rule-based."""
 
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from emulators.config import Config
-from emulators.control import Control, match_of
+from emulators.control import match_of
 from emulators.effects import Effects
-from emulators.faults import Call, Fault, Faults, Hold, Match, drop, every
+from emulators.faults import Call, Match, drop, every
 from emulators.openai import checks, rule_model
 from emulators.openai.conversation import Conversation, read
-from emulators.openai.errors import RefusedError, of_status
+from emulators.openai.errors import of_status, refused
 from emulators.openai.responses import Maker, tokens
 from emulators.openai.seal import Sealer
 from emulators.openai.stream import encoded, events
@@ -26,17 +25,17 @@ from emulators.openai.wire import (
     Item,
     ReasoningItem,
 )
-
-Handler = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
-BASE = "/openai/v1"
+from emulators.vendor import RefusedError, Vendor
 
 
-class OpenAI:
+class OpenAI(Vendor):
     """Tests write turns with script(), put in faults with fail() and hold(), and read `requests`.
 
     Effects: model_call and model_compaction (person: the safety_identifier), and foreign_content when sealed
     content of one person comes back in a request of another.
     """
+
+    base = "/openai/v1"
 
     def __init__(
         self,
@@ -47,103 +46,58 @@ class OpenAI:
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
-        self.base_url = f"{url}{BASE}"
+        self._maker = Maker(Sealer(config.openai_api_key), clock, rng)
+        super().__init__(lambda: self._maker.id("req", 32))
+        self.base_url = f"{url}{self.base}"
         self.context_window = 1_000_000
-        self.requests: list[Call] = []
         self._key = config.openai_api_key
         self._effects = effects
         self._script = Script()
-        self._faults = Faults()
-        self._maker = Maker(Sealer(config.openai_api_key), clock, rng)
 
     def script(self, turns: Iterable[str | Output | Turn], match: Match = every) -> None:
         """Write the model's next turns; calls that match none are answered by the rule-based model."""
         self._script.write(turns, match)
 
-    def fail(
-        self,
-        status: int = 500,
-        times: int = 1,
-        *,
-        retry_after: float | None = None,
-        body: str | None = None,
-        match: Match = every,
-    ) -> None:
-        """Refuse the next matching calls; status 0 drops the connection, body replaces OpenAI's error."""
-        self._faults.fail(status, times, retry_after=retry_after, body=body, match=match)
-
-    def hold(self, match: Match = every) -> Hold:
-        """Keep matching calls waiting until the hold is released."""
-        return self._faults.hold(match)
-
     def clear(self) -> None:
         """Forget what was scripted, all faults and all holds."""
         self._script.clear()
-        self._faults.clear()
+        super().clear()
 
     def mount(self, app: web.Application) -> None:
-        app.router.add_post(f"{BASE}/responses", self._serving(self._create))
-        app.router.add_post(f"{BASE}/responses/compact", self._serving(self._compact))
-        app.router.add_route("*", f"{BASE}/{{path:.*}}", self._serving(_unknown))
-        control = Control(self._faults)
+        app.router.add_post(f"{self.base}/responses", self.serving(self._create))
+        app.router.add_post(f"{self.base}/responses/compact", self.serving(self._compact))
+        app.router.add_route("*", f"{self.base}/{{path:.*}}", self.serving(_unknown))
+        control = self.control()
         control.add("script", lambda body: self.script(map(from_json, body["turns"]), match_of(body)))
-        control.add("clear", lambda _: self.clear())
         control.mount(app, "openai")
 
-    async def close(self) -> None:
-        self.clear()
-
-    def _serving(self, handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-        """Before a handler: the key, the body, the faults. After it: refusals in OpenAI's format."""
-
-        async def serve(request: web.Request) -> web.StreamResponse:
-            try:
-                self._check_key(request)
-                body = await _json(request) if request.method == "POST" else None
-                person = str(body.get("safety_identifier") or "") if isinstance(body, dict) else ""
-                path = request.path.removeprefix(BASE)
-                call = Call(request.method, path, body, person, dict(request.headers))
-                self.requests.append(call)
-                fault = await self._faults.pass_through(call)
-                if fault is not None:
-                    return self._faulty(request, fault)
-                return await handler(request, call)
-            except RefusedError as refused:
-                return self._respond(refused.body, refused.status)
-
-        return serve
-
-    def _check_key(self, request: web.Request) -> None:
+    def check_key(self, request: web.Request) -> None:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme != "Bearer" or not key:
-            raise RefusedError(
+            raise refused(
                 "You didn't provide an API key. You need to provide your API key in an Authorization header "
                 "using Bearer auth (i.e. Authorization: Bearer YOUR_KEY).",
                 status=401,
             )
         if key != self._key:
-            raise RefusedError(
+            raise refused(
                 f"Incorrect API key provided: {key[:3]}***. You can find your API key at "
                 "https://platform.openai.com/account/api-keys.",
                 status=401,
                 code="invalid_api_key",
             )
 
-    def _respond(self, body: Any, status: int = 200) -> web.Response:
-        headers = {"x-request-id": self._maker.id("req", 32)}
-        return web.Response(
-            body=orjson.dumps(body), status=status, content_type="application/json", headers=headers
-        )
+    def person(self, path: str, body: Any) -> str:  # noqa: ARG002
+        return str(body.get("safety_identifier") or "") if body else ""
 
-    def _faulty(self, request: web.Request, fault: Fault) -> web.Response:
-        if fault.status == 0:
-            return drop(request)
-        response = self._respond(of_status(fault.status).body, fault.status)
-        if fault.body is not None:
-            response.body = fault.body.encode()
-        if fault.retry_after is not None:
-            response.headers["Retry-After"] = f"{fault.retry_after:g}"
-        return response
+    def refusal(self, status: int) -> RefusedError:
+        return of_status(status)
+
+    def bad_body(self) -> RefusedError:
+        return refused(
+            "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload, "
+            "but what was sent was not valid JSON."
+        )
 
     async def _create(self, http: web.Request, call: Call) -> web.StreamResponse:
         request, items = checks.create_request(call.body)
@@ -158,7 +112,7 @@ class OpenAI:
         cut = any(isinstance(output, Cut) for output in turn)
         if request.stream:
             return await _streamed(http, response, cut=cut)
-        return drop(http) if cut else self._respond(response)
+        return drop(http) if cut else self.respond(response)
 
     async def _compact(self, _: web.Request, call: Call) -> web.Response:
         request, items = checks.compact_request(call.body)
@@ -167,7 +121,7 @@ class OpenAI:
         self._effects.record(
             "model_compaction", person=request.prompt_cache_key or "", key=compacted["id"], items=len(items)
         )
-        return self._respond(compacted)
+        return self.respond(compacted)
 
     def _unsealed(
         self, items: list[Item], person: str
@@ -191,7 +145,7 @@ class OpenAI:
         """The tokens of a request; refuses what the context window does not hold."""
         size = tokens([body.get("instructions"), body.get("tools"), body["input"]])
         if size > self.context_window:
-            raise RefusedError(
+            raise refused(
                 "Your input exceeds the context window of this model. "
                 "Please adjust your input and try again.",
                 param="input",
@@ -245,21 +199,8 @@ def _rule_turn(request: CreateRequest, conversation: Conversation) -> Turn:
     return turn
 
 
-async def _json(request: web.Request) -> Any:
-    try:
-        body = orjson.loads(await request.read())
-    except orjson.JSONDecodeError:
-        body = None
-    if not isinstance(body, dict):
-        raise RefusedError(
-            "We could not parse the JSON body of your request. The OpenAI API expects a JSON payload, "
-            "but what was sent was not valid JSON."
-        )
-    return body
-
-
 async def _unknown(_: web.Request, call: Call) -> web.StreamResponse:
-    raise RefusedError(f"Invalid URL ({call.method} /v1{call.path})", status=404)
+    raise refused(f"Invalid URL ({call.method} /v1{call.path})", status=404)
 
 
 async def _streamed(http: web.Request, response: dict[str, Any], *, cut: bool) -> web.StreamResponse:

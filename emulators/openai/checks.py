@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
-from emulators.openai.errors import RefusedError, invalid_value, of_shape
+from emulators.openai.errors import invalid_value, of_shape, refused
 from emulators.openai.wire import (
     ITEMS,
     Base,
@@ -39,9 +39,9 @@ def create_request(body: Mapping[str, Any]) -> tuple[CreateRequest, list[Item]]:
     request = _shaped(CreateRequest, body)
     for name in _NOT_OFFERED:
         if getattr(request, name):
-            raise RefusedError(f"The emulator does not offer '{name}'.", param=name)
+            raise refused(f"The emulator does not offer '{name}'.", param=name)
     if request.stream_options is not None and not request.stream:
-        raise RefusedError(
+        raise refused(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
     _check_tools(request)
@@ -63,17 +63,17 @@ def _shaped(shape: type[Shape], value: object, at: tuple[str | int, ...] = ()) -
 
 def _items(request: Base, *, stored: bool) -> list[Item]:
     if not _MODEL.match(request.model):
-        raise RefusedError(
+        raise refused(
             f"The requested model '{request.model}' does not exist.", param="model", code="model_not_found"
         )
     if request.previous_response_id:
-        raise RefusedError(
+        raise refused(
             f"Previous response with id '{request.previous_response_id}' not found.",
             param="previous_response_id",
             code="previous_response_not_found",
         )
     if not request.input:
-        raise RefusedError(
+        raise refused(
             "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided."
         )
     if isinstance(request.input, str):
@@ -88,7 +88,7 @@ def _items(request: Base, *, stored: bool) -> list[Item]:
 def _item(number: int, value: Any) -> Item:
     at = ("input", number)
     if not isinstance(value, dict):
-        raise RefusedError(
+        raise refused(
             f"Invalid type for 'input[{number}]': expected an input item, but got something else instead.",
             param=f"input[{number}]",
             code="invalid_type",
@@ -110,13 +110,13 @@ def _check_ids(items: list[Item]) -> None:
             continue
         prefix = _PREFIXES.get(item.type, "msg")
         if not item.id.startswith(prefix):
-            raise RefusedError(
+            raise refused(
                 f"Invalid 'input[{number}].id': '{item.id}'. Expected an ID that begins with '{prefix}'.",
                 param=f"input[{number}].id",
                 code="invalid_value",
             )
         if item.id in seen:
-            raise RefusedError(
+            raise refused(
                 f"Duplicate item found with id {item.id}. "
                 "Remove duplicate items from your input and try again.",
                 param="input",
@@ -131,21 +131,21 @@ def _check_calls(items: list[Item]) -> None:
     for item in items:
         if isinstance(item, FunctionCall):
             if item.call_id in calls:
-                raise RefusedError(f"Duplicate function call found with id {item.call_id}.", param="input")
+                raise refused(f"Duplicate function call found with id {item.call_id}.", param="input")
             calls.add(item.call_id)
         elif isinstance(item, FunctionCallOutput):
             if item.call_id not in calls:
-                raise RefusedError(
+                raise refused(
                     f"No tool call found for function call output with call_id {item.call_id}.", param="input"
                 )
             if item.call_id in answered:
-                raise RefusedError(
+                raise refused(
                     f"Duplicate function call output found for call_id {item.call_id}.", param="input"
                 )
             answered.add(item.call_id)
     for call_id in (item.call_id for item in items if isinstance(item, FunctionCall)):
         if call_id not in answered:
-            raise RefusedError(f"No tool output found for function call {call_id}.", param="input")
+            raise refused(f"No tool output found for function call {call_id}.", param="input")
 
 
 def _check_reasoning(items: list[Item], *, stored: bool) -> None:
@@ -154,7 +154,7 @@ def _check_reasoning(items: list[Item], *, stored: bool) -> None:
         if not isinstance(item, ReasoningItem):
             continue
         if not isinstance(following, OutputMessage | FunctionCall | ReasoningItem):
-            raise RefusedError(
+            raise refused(
                 f"Item '{item.id}' of type 'reasoning' was provided without its required following item.",
                 param="input",
             )
@@ -163,7 +163,7 @@ def _check_reasoning(items: list[Item], *, stored: bool) -> None:
                 "Items are not persisted when `store` is set to false. Try again with `store` set to true, "
                 "or remove this item from your input."
             )
-            raise RefusedError(
+            raise refused(
                 f"Item with id '{item.id}' not found." + ("" if stored else f" {hint}"),
                 status=404,
                 param="input",
@@ -174,7 +174,7 @@ def _check_tools(request: CreateRequest) -> None:
     names: set[str] = set()
     for number, tool in enumerate(request.tools or []):
         if tool.name in names:
-            raise RefusedError(
+            raise refused(
                 f"Duplicate tool name found: '{tool.name}'. Tool names must be unique.",
                 param=f"tools[{number}].name",
                 code="invalid_value",
@@ -183,13 +183,9 @@ def _check_tools(request: CreateRequest) -> None:
         _check_parameters(number, tool)
     choice = request.tool_choice
     if isinstance(choice, ChosenFunction) and choice.name not in names:
-        raise RefusedError(
-            f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice"
-        )
+        raise refused(f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice")
     if choice == "required" and not names:
-        raise RefusedError(
-            "Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice"
-        )
+        raise refused("Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice")
 
 
 def _check_parameters(number: int, tool: FunctionTool) -> None:
@@ -207,7 +203,7 @@ def _check_parameters(number: int, tool: FunctionTool) -> None:
         except SchemaError as error:
             problem = error.message
     if problem is not None:
-        raise RefusedError(
+        raise refused(
             f"Invalid schema for function '{tool.name}': {problem}",
             param=f"tools[{number}].parameters",
             code="invalid_function_parameters",

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic_core import ErrorDetails
 
+from emulators.vendor import RefusedError
+
 _JSON_TYPES = {
     str: "a string",
     bool: "a boolean",
@@ -63,21 +65,17 @@ _BRANCHES = frozenset(
 _UNIONS = ("input", "content", "output", "format", "tool_choice")
 
 
-class RefusedError(Exception):
-    """A request that OpenAI would not take. status is the HTTP status, param the JSON path at fault."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int = 400,
-        kind: str = "invalid_request_error",
-        param: str | None = None,
-        code: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+def refused(
+    message: str,
+    *,
+    status: int = 400,
+    kind: str = "invalid_request_error",
+    param: str | None = None,
+    code: str | None = None,
+) -> RefusedError:
+    """A refusal; status is the HTTP status, param the JSON path at fault."""
+    body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
+    return RefusedError(message, status, body)
 
 
 def of_status(status: int) -> RefusedError:
@@ -91,7 +89,7 @@ def of_status(status: int) -> RefusedError:
         status,
         ("The server had an error while processing your request. Sorry about that!", "server_error", None),
     )
-    return RefusedError(message, status=status, kind=kind, code=code)
+    return refused(message, status=status, kind=kind, code=code)
 
 
 def of_shape(error: ErrorDetails, at: tuple[str | int, ...] = ()) -> RefusedError:
@@ -109,14 +107,14 @@ def of_shape(error: ErrorDetails, at: tuple[str | int, ...] = ()) -> RefusedErro
         got=_JSON_TYPES.get(type(value), "an object"),
         **{name: ctx.get(name) for name in ("max_length", "ge", "pattern")},
     )
-    return RefusedError(message, param=param, code=code)
+    return refused(message, param=param, code=code)
 
 
 def invalid_value(value: object, param: str, ctx: dict[str, Any]) -> RefusedError:
     *supported, last = re.findall("'[^']*'", str(ctx.get("expected_tags") or ctx.get("expected"))) or [""]
     values = f"{', '.join(supported)} and {last}" if supported else last
     tail = f" Supported values are: {values}." if values else ""
-    return RefusedError(f"Invalid value: '{value}'.{tail}", param=param, code="invalid_value")
+    return refused(f"Invalid value: '{value}'.{tail}", param=param, code="invalid_value")
 
 
 def _path(loc: tuple[str | int, ...]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from emulators.openai.errors import RefusedError
+from emulators.openai.errors import refused
 
 
 class Sealer:
@@ -29,7 +29,7 @@ class Sealer:
             raw = b""
         mark, plain = raw[:32], raw[32:]
         if not hmac.compare_digest(mark, self._mark(plain)):
-            raise RefusedError(
+            raise refused(
                 f"The encrypted content {sealed[:4]}...{sealed[-4:]} could not be verified. "
                 "Reason: Encrypted content could not be decrypted or parsed.",
                 code="invalid_encrypted_content",

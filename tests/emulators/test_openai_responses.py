@@ -46,7 +46,7 @@ class Chat:
     async def ask(self, *new: Any, **more: Any) -> Response:
         self.items.extend(user(item) if isinstance(item, str) else item for item in new)
         body = {"input": self.items, "tools": self.tools}
-        response = await self.client.responses.create(
+        response: Response = await self.client.responses.create(
             model="gpt-6.2-sol",
             store=False,
             include=SEALED,
