@@ -1,0 +1,128 @@
+"""Who a message comes from: which ids are refused, and to whom the ids of one message belong.
+
+A strong id is a person's for good; a weak one (a phone number) may pass to somebody else, so it finds only
+a person who has no strong id, and follows whoever bears it now. An id is as weak as the weaker of what is given
+and what is kept.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kernel_service.errors import CallerError, Conflict, NotAllowed
+from kernel_service.messages import Alias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_BYTES = 200
+RESERVED = frozenset({"", "default", "default_user"})
+CHANNEL = re.compile(r"[a-z0-9_-]+")
+# Control, invisible format and surrogate characters, line and paragraph separators.
+BARRED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def check_user_id(user_id: str, channel: str) -> None:
+    """Refuse an id that is malformed, shared by everybody, or not of the caller's `channel`.
+
+    CallerError USER_ID_RESERVED or USER_ID_INVALID, NotAllowed CHANNEL_MISMATCH.
+    """
+    prefix, colon, own = user_id.partition(":")
+    if (own if colon else user_id).casefold() in RESERVED:
+        raise CallerError(
+            "USER_ID_RESERVED",
+            "an empty id, `default` and `default_user` are nobody's: send the person's own",
+        )
+    if not CHANNEL.fullmatch(prefix) or not colon:
+        raise _invalid("must be `<channel>:<id>`, the channel of a-z, 0-9, `_` and `-`")
+    if len(user_id.encode(errors="surrogatepass")) > MAX_BYTES:
+        raise _invalid(f"must be at most {MAX_BYTES} bytes of UTF-8")
+    if own != own.strip():
+        raise _invalid("must not begin or end with white space")
+    if "," in own or any(unicodedata.category(character) in BARRED for character in own):
+        raise _invalid("must not hold a comma, control character or invisible character")
+    if prefix != channel:
+        raise NotAllowed("CHANNEL_MISMATCH", "the token speaks for the users of its own channel only")
+
+
+def _invalid(rule: str) -> CallerError:
+    return CallerError("USER_ID_INVALID", f"the user id {rule}")
+
+
+def given_ids(user_id: str, aliases: Iterable[Alias]) -> list[Alias]:
+    """The ids of one message, each once; `user_id` is strong and of no scope unless the aliases name it."""
+    listed = list(aliases)
+    if all(alias.user_id != user_id for alias in listed):
+        listed.insert(0, Alias(user_id))
+    ids: dict[tuple[str, str], Alias] = {}
+    for alias in listed:
+        if alias.strong:
+            ids.setdefault(key(alias), alias)
+        else:
+            ids[key(alias)] = alias
+    return list(ids.values())
+
+
+def key(alias: Alias) -> tuple[str, str]:
+    """What is unique among the aliases of all people."""
+    return alias.scope, alias.user_id
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAlias:
+    """A given id that names somebody already, as it is kept.
+
+    `person_has_strong`: that person has a strong id besides this one, in whatever scope.
+    """
+
+    alias: Alias
+    person_id: str
+    person_has_strong: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """Whose message it is (None: a new person's); ids to keep for him; weak ids to take from others for him."""
+
+    person_id: str | None
+    attach: tuple[Alias, ...] = ()
+    move: tuple[Alias, ...] = ()
+
+
+def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
+    """Say to whom the `given` ids belong, `found` being those of them that name somebody.
+
+    Conflict IDENTITY_CONFLICT: two strong ids name different people.
+    """
+    known = {key(one.alias): one for one in found}
+    strong: list[FoundAlias] = []
+    weak: list[FoundAlias] = []
+    unknown: list[Alias] = []
+    for alias in given:
+        one = known.get(key(alias))
+        if one is None:
+            unknown.append(alias)
+        elif alias.strong and one.alias.strong:
+            strong.append(one)
+        else:
+            weak.append(one)
+    person_id = _person(strong, weak)
+    # A person known by weak ids alone keeps them: taking one could leave him without any.
+    move = [
+        replace(one.alias, strong=False)
+        for one in weak
+        if one.person_has_strong and one.person_id != person_id
+    ]
+    return Resolution(person_id, tuple(unknown), tuple(move))
+
+
+def _person(strong: list[FoundAlias], weak: list[FoundAlias]) -> str | None:
+    people = {one.person_id for one in strong}
+    if len(people) > 1:
+        raise Conflict("IDENTITY_CONFLICT", "the ids belong to different people; an operator must look")
+    if people:
+        return people.pop()
+    return next((one.person_id for one in weak if not one.person_has_strong), None)
