@@ -70,12 +70,21 @@ class ModelRejectedError(Exception):
 class Model(Protocol):
     """A model vendor."""
 
+    @property
+    def origin(self) -> str:
+        """Vendor and model, as `openai:gpt-6-luna`: whose opaque reasoning may be shown to whom."""
+        ...
+
     async def answer(self, request: ModelRequest) -> ModelAnswer:
         """Ask once. VendorUnavailable: ask again later. ModelRejectedError: asking again is useless."""
         ...
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
         """The vendor's history item for what a person sent (`content` as in Message)."""
+        ...
+
+    def call_of(self, item: dict[str, Any]) -> FunctionCall:
+        """The call that an output item of type `function_call` asks for."""
         ...
 
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:

@@ -1,0 +1,87 @@
+"""The in-door: a message is durable when `handle` returns, and an INLINE caller waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kernel_service.errors import NotAllowed
+from kernel_service.messages import Answer, MessageStatus, ReplyMode
+from kernel_service.people.identity import check_user_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.kernels.store import Accepted, InboxStore, TurnRecord
+    from kernel_service.messages import Message
+
+_ENDED = frozenset(
+    {MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED}
+)
+
+
+class Inbox:
+    """`allowed` says whether a user id may write at all; `debounce` is in seconds."""
+
+    def __init__(
+        self,
+        store: InboxStore,
+        kernels: KernelMap,
+        *,
+        allowed: Callable[[str], bool],
+        debounce: float,
+        max_pending: int,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._kernels = kernels
+        self._allowed = allowed
+        self._debounce = debounce
+        self._max_pending = max_pending
+        self._clock = clock
+        self._waiting: defaultdict[int, list[asyncio.Future[None]]] = defaultdict(list)
+
+    async def handle(self, message: Message) -> Answer:
+        """Accept a message of its own channel; see HandleMessage in the contract."""
+        self._check(message)
+        accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
+        if not accepted.duplicate:
+            self._kernels.wake_at(accepted.person_id, self._clock() + self._debounce)
+        if message.reply_mode is ReplyMode.OUTBOX:
+            return Answer(accepted.turn_id, accepted.status, accepted.duplicate)
+        return await self._wait(accepted)
+
+    def _check(self, message: Message) -> None:
+        for user_id in (message.user_id, *(alias.user_id for alias in message.aliases)):
+            check_user_id(user_id, message.channel)
+        if not self._allowed(message.user_id):
+            raise NotAllowed("USER_NOT_ALLOWED", "this user is not on the operator's allow-list")
+
+    async def _wait(self, accepted: Accepted) -> Answer:
+        """The wait may be cancelled at any time (a deadline, a lost caller): the turn goes on all the same."""
+        while True:
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiting[accepted.seq].append(ended)
+            try:
+                answer = await self._store.answer_of(accepted.person_id, accepted.seq)
+                if answer.status in _ENDED:
+                    return replace(answer, duplicate=accepted.duplicate)
+                await ended
+            finally:
+                self._forget(accepted.seq, ended)
+
+    def _forget(self, seq: int, waiter: asyncio.Future[None]) -> None:
+        waiters = self._waiting[seq]
+        waiters.remove(waiter)
+        if not waiters:
+            del self._waiting[seq]
+
+    def turn_ended(self, turn: TurnRecord) -> None:
+        """Tell whoever waits for one of the turn's messages."""
+        for message in turn.messages:
+            for waiter in self._waiting.get(message.seq, ()):
+                if not waiter.done():
+                    waiter.set_result(None)

@@ -1,0 +1,41 @@
+"""One person's kernel: who he is, under which epoch we hold him, and his history. All clients are the process's."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from kernel_service.kernels.history import History
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Activation
+
+
+class EvictionReason(StrEnum):
+    IDLE = "idle"
+    MEMORY = "memory"
+    OPERATOR = "operator"
+    SHUTDOWN = "shutdown"
+    LEASE_LOST = "lease_lost"
+
+
+class Kernel:
+    """Resident state of one person. `activated_at` and `last_used_at` are epoch seconds."""
+
+    __slots__ = ("activated_at", "epoch", "history", "last_used_at", "person_id")
+
+    def __init__(self, activation: Activation, now: float) -> None:
+        self.person_id = activation.person_id
+        self.epoch = activation.epoch
+        self.history = History(activation.history)
+        self.activated_at = self.last_used_at = now
+
+    @property
+    def bytes(self) -> int:
+        """What this kernel takes in memory, its place in the map included."""
+        return self.history.bytes + sys.getsizeof(self.person_id) + _FIXED_BYTES
+
+
+# The object, its History, the floats, the int and the map's entry, as sys.getsizeof adds them up.
+_FIXED_BYTES = 600

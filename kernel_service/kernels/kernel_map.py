@@ -1,0 +1,185 @@
+"""The kernel map: person → kernel. First message activates, later ones reuse, eviction lets go.
+
+Each person with something to do has one task, and only that task activates his kernel and runs his turns. So there
+is one activation however many messages arrive at once, and one turn at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter, OrderedDict
+from typing import TYPE_CHECKING, Protocol
+
+from kernel_service.errors import Conflict, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.kernels.kernel import EvictionReason, Kernel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.kernels.store import JournalStore
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+"""How long a person waits after the store was away or a turn broke, before his task tries again."""
+
+
+class Turns(Protocol):
+    """Runs a person's turns; the turns package fills it."""
+
+    async def run_next(self, kernel: Kernel) -> float | None:
+        """Run what is due. The time to come back (epoch seconds; now or earlier: at once), or None."""
+        ...
+
+
+class KernelMap:
+    """Owns every resident kernel of this process."""
+
+    def __init__(
+        self, store: JournalStore, turns: Turns, *, owner: str, max_turns: int, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._turns = turns
+        self._owner = owner
+        self._clock = clock
+        self._slots = asyncio.Semaphore(max_turns)
+        self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._woken: set[str] = set()
+        self._timers: dict[str, tuple[float, asyncio.TimerHandle]] = {}
+        self._closing = False
+        self.evictions: Counter[EvictionReason] = Counter()
+        self.activations = 0
+
+    # --- waking -------------------------------------------------------------------------------------------------
+
+    def wake(self, person_id: str) -> None:
+        """See to it that the person's messages are looked at, now or right after what runs already."""
+        if self._closing:
+            return
+        self._woken.add(person_id)
+        if person_id not in self._tasks:
+            task = asyncio.create_task(self._serve(person_id), name=f"kernel {person_id}")
+            self._tasks[person_id] = task
+
+    def wake_at(self, person_id: str, when: float) -> None:
+        """Wake the person at `when` (epoch seconds); an earlier timer of his stays."""
+        if self._closing:
+            return
+        if person_id in self._timers:
+            earlier, handle = self._timers[person_id]
+            if earlier <= when:
+                return
+            handle.cancel()
+        delay = max(0.0, when - self._clock())
+        handle = asyncio.get_running_loop().call_later(delay, self._ring, person_id)
+        self._timers[person_id] = (when, handle)
+
+    def _ring(self, person_id: str) -> None:
+        self._timers.pop(person_id, None)
+        self.wake(person_id)
+
+    # --- serving one person -------------------------------------------------------------------------------------
+
+    async def _serve(self, person_id: str) -> None:
+        try:
+            while person_id in self._woken and not self._closing:
+                self._woken.discard(person_id)
+                async with self._slots:
+                    await self._run_due(person_id)
+        finally:
+            del self._tasks[person_id]
+            if person_id in self._woken:  # woken between the last look and the end of this task
+                self.wake(person_id)
+
+    async def _run_due(self, person_id: str) -> None:
+        try:
+            kernel = await self._resident(person_id)
+            due = await self._turns.run_next(kernel)
+            kernel.last_used_at = self._clock()
+        except LeaseLost:
+            self._forget(person_id, EvictionReason.LEASE_LOST)
+        except StoreUnavailable:
+            self._start_over(person_id)
+        except Exception:
+            log.exception("turn broke person=%s", person_id)
+            self._start_over(person_id)
+        else:
+            self._come_back(person_id, due)
+
+    def _start_over(self, person_id: str) -> None:
+        """Nothing is lost: the journal has all that was done, and the history in memory may be behind it."""
+        self._kernels.pop(person_id, None)
+        self.wake_at(person_id, self._clock() + RETRY_SECONDS)
+
+    def _come_back(self, person_id: str, due: float | None) -> None:
+        if due is None:
+            return
+        if due <= self._clock():
+            self._woken.add(person_id)
+        else:
+            self.wake_at(person_id, due)
+
+    async def _resident(self, person_id: str) -> Kernel:
+        kernel = self._kernels.get(person_id)
+        if kernel is None:
+            kernel = Kernel(await self._store.activate(person_id, owner=self._owner), self._clock())
+            self._kernels[person_id] = kernel
+            self.activations += 1
+        else:
+            self._kernels.move_to_end(person_id)
+        return kernel
+
+    # --- looking ------------------------------------------------------------------------------------------------
+
+    def get(self, person_id: str) -> Kernel | None:
+        return self._kernels.get(person_id)
+
+    def busy(self, person_id: str) -> bool:
+        return person_id in self._tasks
+
+    def resident(self) -> list[Kernel]:
+        """Every kernel in memory, least recently used first."""
+        return list(self._kernels.values())
+
+    def __len__(self) -> int:
+        return len(self._kernels)
+
+    # --- letting go ---------------------------------------------------------------------------------------------
+
+    async def evict(self, person_id: str, reason: EvictionReason) -> None:
+        """Take an idle kernel out of memory. NotFound KERNEL_NOT_RESIDENT, Conflict KERNEL_BUSY."""
+        kernel = self._kernels.get(person_id)
+        if kernel is None:
+            raise NotFound("KERNEL_NOT_RESIDENT", "this person's kernel is not in memory")
+        if self.busy(person_id):
+            raise Conflict("KERNEL_BUSY", "this person's kernel is in a turn; try again when it has ended")
+        self._forget(person_id, reason)
+        # The epoch makes this safe against a message that activates the person again meanwhile.
+        await self._store.release(person_id, kernel.epoch)
+
+    def _forget(self, person_id: str, reason: EvictionReason) -> None:
+        if self._kernels.pop(person_id, None) is not None:
+            self.evictions[reason] += 1
+
+    async def drain(self, seconds: float) -> None:
+        """Let running turns end within `seconds`, cut the rest (their journal goes on later), evict all."""
+        self._closing = True
+        for _, handle in self._timers.values():
+            handle.cancel()
+        self._timers.clear()
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, late = await asyncio.wait(tasks, timeout=seconds)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        for person_id in list(self._kernels):
+            await self._let_go(person_id)
+
+    async def _let_go(self, person_id: str) -> None:
+        try:
+            await self.evict(person_id, EvictionReason.SHUTDOWN)
+        except StoreUnavailable:
+            log.warning("lease not given back, its epoch will be passed person=%s", person_id)

@@ -1,0 +1,104 @@
+"""The out-door: hands leased replies to those who pull, within their credit, and settles what they acknowledge."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from kernel_service.kernels.store import AckResult, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from kernel_service.kernels.store import Lease, OutboxStore, PartAck
+
+LEASE_SECONDS = 60.0
+GRACE_SECONDS = 30.0
+"""How long a reply whose lease lapsed waits for a receipt before it is sent again."""
+POLL_SECONDS = 1.0
+"""How soon a reply that became due by time alone (a back-off, a grace) is seen."""
+BATCH = 64
+
+
+class Outbox:
+    """One per process; each pulling stream is a `Pull`."""
+
+    def __init__(self, store: OutboxStore, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._pulls: set[Pull] = set()
+        self._closed = False
+
+    def ready(self, channel: str) -> None:
+        """Something may be leased in this channel: look at once."""
+        for pull in self._pulls:
+            if pull.channel == channel:
+                pull.look.set()
+
+    async def pull(self, channel: str, addresses: Sequence[str], max_in_flight: int) -> AsyncIterator[Lease]:
+        """Leases as they come, until the process drains."""
+        pull = Pull(channel, max_in_flight)
+        self._pulls.add(pull)
+        try:
+            while not self._closed:
+                pull.look.clear()
+                for lease in await self._lease(pull, addresses):
+                    yield lease
+                await pull.wait()
+        finally:
+            self._pulls.discard(pull)
+
+    async def _lease(self, pull: Pull, addresses: Sequence[str]) -> list[Lease]:
+        now = self._clock()
+        room = min(pull.room(now), BATCH)
+        if not room:
+            return []
+        leases = await self._store.lease(pull.channel, addresses, limit=room, seconds=LEASE_SECONDS, now=now)
+        pull.leased.update({lease.token: lease.expires_at for lease in leases})
+        if len(leases) == room:
+            pull.look.set()
+        return leases
+
+    async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
+        results = await self._store.settle(channel, acks, now=self._clock())
+        for ack, result in zip(acks, results, strict=True):
+            if result is AckResult.RECORDED and (ack.outcome is not Outcome.SENT or ack.part == ack.parts):
+                self._give_back(ack.token)
+        self.ready(channel)  # the person's next reply may be leased now
+        return results
+
+    def _give_back(self, token: str) -> None:
+        for pull in self._pulls:
+            pull.leased.pop(token, None)
+
+    async def sweep(self) -> None:
+        """Put lapsed leases in doubt, and doubts past their grace back."""
+        await self._store.lapse(now=self._clock(), grace=GRACE_SECONDS)
+
+    def close(self) -> None:
+        """End every stream: its client pulls from whoever comes next."""
+        self._closed = True
+        for pull in self._pulls:
+            pull.look.set()
+
+
+class Pull:
+    """One stream's credit: what it holds, by lease token, until when."""
+
+    def __init__(self, channel: str, max_in_flight: int) -> None:
+        self.channel = channel
+        self.look = asyncio.Event()
+        self.leased: dict[str, float] = {}
+        self._max_in_flight = max_in_flight
+
+    def room(self, now: float) -> int:
+        self.leased = {token: until for token, until in self.leased.items() if until > now}
+        return max(0, self._max_in_flight - len(self.leased))
+
+    async def wait(self) -> None:
+        """Until there may be something: a word, or the poll's time."""
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self.look.wait()
+        except TimeoutError:
+            return

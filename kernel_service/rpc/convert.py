@@ -1,0 +1,139 @@
+"""Between protobuf and the domain's values. Whatever is malformed is refused here, by the name of its field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
+from kernel.v1 import kernel_pb2
+
+from kernel_service.errors import CallerError
+from kernel_service.messages import Alias, Message, MessageStatus, ReplyMode
+
+if TYPE_CHECKING:
+    from kernel_service.messages import Answer, Link, StoredReply, Usage
+
+MAX_TEXT_BYTES = 64 * 1024
+MAX_MESSAGE_ID_BYTES = 256
+MAX_ADDRESS_BYTES = 200
+MAX_ALIASES = 8
+MAX_SCOPE_BYTES = 100
+
+_STATUSES = {status: kernel_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
+
+
+def required(value: str, field: str) -> str:
+    if not value:
+        raise CallerError("FIELD_REQUIRED", f"`{field}` is required", field=field)
+    return value
+
+
+def within(value: str, field: str, most: int) -> str:
+    if len(value.encode()) > most:
+        raise CallerError("FIELD_INVALID", f"`{field}` may hold at most {most} bytes", field=field)
+    return value
+
+
+# --- in -----------------------------------------------------------------------------------------------------------
+
+
+def message(request: kernel_pb2.HandleMessageRequest) -> Message:
+    """The request as the domain knows it; the user id's own rules are people.identity's."""
+    if len(request.aliases) > MAX_ALIASES:
+        raise CallerError("FIELD_INVALID", f"`aliases` may hold at most {MAX_ALIASES}", field="aliases")
+    if request.reply_mode not in kernel_pb2.ReplyMode.values():
+        raise CallerError("FIELD_INVALID", "`reply_mode` is not one that is known", field="reply_mode")
+    outbox = request.reply_mode == kernel_pb2.REPLY_MODE_OUTBOX
+    return Message(
+        user_id=request.user_id,
+        message_id=within(required(request.message_id, "message_id"), "message_id", MAX_MESSAGE_ID_BYTES),
+        content=content(request.payload),
+        aliases=tuple(alias(each) for each in request.aliases),
+        address=within(request.address, "address", MAX_ADDRESS_BYTES),
+        reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
+    )
+
+
+def alias(given: kernel_pb2.Alias) -> Alias:
+    strong = given.strength != kernel_pb2.ALIAS_STRENGTH_WEAK
+    return Alias(given.user_id, strong=strong, scope=within(given.scope, "aliases.scope", MAX_SCOPE_BYTES))
+
+
+def content(payload: kernel_pb2.Payload) -> dict[str, Any]:
+    """The payload as JSON values under its own field names; bytes are base64."""
+    kind = payload.WhichOneof("content")
+    if kind is None:
+        raise CallerError("FIELD_REQUIRED", "`payload` needs one kind of content, as `text`", field="payload")
+    if kind == "text":
+        required(payload.text, "payload.text")
+    for field, value in (("payload.text", payload.text), ("payload.caption", payload.caption)):
+        if len(value.encode()) > MAX_TEXT_BYTES:
+            raise CallerError("PAYLOAD_TOO_LARGE", f"`{field}` may hold at most {MAX_TEXT_BYTES} bytes", field=field)
+    if kind in {"image", "audio", "video", "document", "sticker"}:
+        _check_media(getattr(payload, kind), f"payload.{kind}")
+    fields: dict[str, Any] = MessageToDict(payload, preserving_proto_field_name=True)
+    return fields
+
+
+def _check_media(media: kernel_pb2.Media, field: str) -> None:
+    required(media.mime_type, f"{field}.mime_type")
+    if media.WhichOneof("source") is None:
+        raise CallerError("FIELD_REQUIRED", f"`{field}` needs `data` or `media_ref`", field=field)
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+def timestamp(seconds: float | None) -> Timestamp | None:
+    """None stays absent."""
+    if seconds is None:
+        return None
+    return Timestamp(seconds=int(seconds), nanos=int((seconds % 1) * 1e9))
+
+
+def handled(answer: Answer) -> kernel_pb2.HandleMessageResponse:
+    return kernel_pb2.HandleMessageResponse(
+        turn_id=answer.turn_id,
+        status=_STATUSES[answer.status],
+        duplicate=answer.duplicate,
+        replies=[reply(each) for each in answer.replies],
+        usage=usage(answer.usage),
+    )
+
+
+def reply(stored: StoredReply) -> kernel_pb2.Reply:
+    given = stored.reply
+    return kernel_pb2.Reply(
+        id=stored.id,
+        turn_id=stored.turn_id,
+        answers_message_id=stored.answers_message_id,
+        text=given.text,
+        link=link(given.link),
+        choices=[kernel_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given.choices],
+        quoted_message_id=given.quoted_message_id,
+        created_at=timestamp(stored.created_at),
+    )
+
+
+def link(given: Link | None) -> kernel_pb2.Link | None:
+    if given is None:
+        return None
+    return kernel_pb2.Link(url=given.url, title=given.title, expires_at=timestamp(given.expires_at))
+
+
+def usage(given: Usage) -> kernel_pb2.Usage:
+    return kernel_pb2.Usage(
+        input_tokens=given.input_tokens,
+        cached_input_tokens=given.cached_input_tokens,
+        output_tokens=given.output_tokens,
+        reasoning_tokens=given.reasoning_tokens,
+        model_calls=given.model_calls,
+        tool_calls=given.tool_calls,
+    )
+
+
+def page_size(given: int) -> int:
+    """How many rows a page has: 100 unless said, 1000 at most."""
+    return min(given or 100, 1000)
+

@@ -1,0 +1,72 @@
+"""A turn's view of the history: what is stored, what is not stored yet, which calls are open, which links were made."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kernel_service.kernels.store import HistoryItem
+from kernel_service.messages import Link
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import TurnMessage
+    from kernel_service.turns.model import Model, ModelAnswer
+
+
+class Transcript:
+    """`stored` is the journal; `unstored` goes with the next write. Together they are what the model is shown."""
+
+    def __init__(self, stored: list[HistoryItem], model: Model) -> None:
+        self.stored = stored
+        self.unstored: list[HistoryItem] = []
+        self._model = model
+
+    def hear(self, messages: list[TurnMessage]) -> None:
+        """Add what the person sent."""
+        self.unstored += [HistoryItem("input", self._model.user_item(m.content)) for m in messages]
+
+    def note(self, answer: ModelAnswer) -> None:
+        """Add what the model said."""
+        self.unstored += [HistoryItem("output", item, self._model.origin) for item in answer.items]
+
+    def result(self, call_id: str, output: str, link: Link | None = None) -> None:
+        """Add a tool's result, and the link that goes to the person (the model never sees it)."""
+        self.unstored.append(HistoryItem("result", self._model.result_item(call_id, output)))
+        if link is not None:
+            data = {"url": link.url, "title": link.title, "expires_at": link.expires_at}
+            self.unstored.append(HistoryItem("link", data))
+
+    def mark_stored(self) -> None:
+        self.stored += self.unstored
+        self.unstored = []
+
+    def for_model(self) -> list[dict[str, Any]]:
+        """What the model is shown. Another model's reasoning is opaque to this one, and vendors refuse it."""
+        return [item.data for item in self._all() if item.kind != "link" and not self._foreign_reasoning(item)]
+
+    def _foreign_reasoning(self, item: HistoryItem) -> bool:
+        return item.data.get("type") == "reasoning" and item.origin != self._model.origin
+
+    def open_calls(self) -> list[dict[str, Any]]:
+        """Calls that the model asked for and that have no result, in order."""
+        answered = {item.data.get("call_id") for item in self._all() if item.kind == "result"}
+        return [
+            item.data
+            for item in self._all()
+            if item.kind == "output"
+            and item.data.get("type") == "function_call"
+            and item.data.get("call_id") not in answered
+        ]
+
+    def links(self) -> list[Link]:
+        """The links made since the person wrote last, one per title, the newest."""
+        links: dict[str, Link] = {}
+        for item in reversed(self._all()):
+            if item.kind == "input":
+                break
+            if item.kind == "link":
+                link = Link(**item.data)
+                links.setdefault(link.title, link)
+        return list(reversed(links.values()))
+
+    def _all(self) -> list[HistoryItem]:
+        return self.stored + self.unstored
