@@ -1,8 +1,7 @@
 """Who a message comes from: which ids are refused, and to whom the ids of one message belong.
 
 A strong id is a person's for good; a weak one (a phone number) may pass to somebody else, so it finds only
-a person who has no strong id, and follows whoever bears it now. An id is as weak as the weaker of what is given
-and what is kept.
+a person who has no strong id, and follows whoever bears it now. An id that is given or kept as weak is weak.
 """
 
 from __future__ import annotations
@@ -85,7 +84,7 @@ class FoundAlias:
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Whose message it is (None: a new person's); ids to keep for him; weak ids to take from others for him."""
+    """Whose message it is (None: a new person's); ids to keep for him, and weak ids to take from others."""
 
     person_id: str | None
     attach: tuple[Alias, ...] = ()
