@@ -43,13 +43,21 @@ class WhatsApp:
         self.page_url = f"{url}/"
         self._clock = clock
         self._rng = rng
-        self._numbers = config.whatsapp_phone_number_id.split(",")
+        self._numbers = [number.strip() for number in config.whatsapp_phone_number_id.split(",")]
         self._verify_token = config.whatsapp_verify_token
         self._feed = Feed()
         self.phones = Directory()
         self.webhooks = Webhooks(config.emulators_webhook_url, config.whatsapp_app_secret)
         self.statuses = Statuses(self.webhooks, clock)
-        self.graph = Graph(config, self.phones, self.statuses, effects, clock=clock, rng=rng)
+        self.graph = Graph(
+            config.whatsapp_access_token,
+            self._numbers,
+            directory=self.phones,
+            statuses=self.statuses,
+            effects=effects,
+            clock=clock,
+            rng=rng,
+        )
         self._panel = SystemPanel(config.kernel_address, config.kernel_admin_token, self.phones, self._feed)
         self._page = PageRoutes(self, self._feed, self._panel)
 

@@ -4,12 +4,11 @@ import json
 import random
 import re
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from aiohttp import web
 
-from emulators.config import Config
 from emulators.effects import Effects
 from emulators.faults import Call, Fault, Faults, drop
 from emulators.whatsapp.chat import ChatMessage, received, text_of
@@ -41,19 +40,20 @@ class Graph:
 
     def __init__(
         self,
-        config: Config,
+        token: str,
+        numbers: Sequence[str],
+        *,
         directory: Directory,
         statuses: Statuses,
         effects: Effects,
-        *,
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
         self.before = Faults()
         self.after = Faults()
         self.pacing = 0.0
-        self._token = config.whatsapp_access_token
-        self._numbers = config.whatsapp_phone_number_id.split(",")
+        self._token = token
+        self._numbers = numbers
         self._directory = directory
         self._statuses = statuses
         self._effects = effects

@@ -19,8 +19,9 @@ export function bubble(message, quoted, choose) {
   const text = made("span", "text");
   text.append(...marked(message.text));
   body.append(text);
-  if (message.footer) body.append(made("p", "footer", message.footer));
-  body.append(meta(message));
+  const footer = message.footer ? made("p", "footer", message.footer) : body;
+  if (footer !== body) body.append(footer);
+  footer.append(meta(message));
   item.append(body);
   if (message.reaction) item.append(made("span", "reaction", message.reaction));
   if (message.link || message.choices.length) item.append(actions(message, choose));

@@ -15,7 +15,9 @@ export function marked(text) {
   if (!first) return text ? [document.createTextNode(text)] : [];
   const { match, mark } = first;
   const before = text.slice(0, match.index);
-  const after = text.slice(match.index + match[0].length);
+  const rest = text.slice(match.index + match[0].length);
+  // A block ends its line by itself.
+  const after = mark.tag === "pre" ? rest.replace(/^\n/, "") : rest;
   return [...(before ? [document.createTextNode(before)] : []), element(match, mark), ...marked(after)];
 }
 

@@ -24,7 +24,7 @@ function card(person, labels) {
   head.append(avatar, made("span", "", label));
   item.append(head);
   if (!person.person) {
-    head.append(made("span", "state", "unknown"));
+    head.append(made("span", "state", "has not written"));
     return item;
   }
   const state = person.busy ? "in a turn" : person.resident ? "in memory" : "asleep";

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import aiohttp
 import pytest
 
 from emulators.app import Emulators
@@ -99,3 +100,17 @@ async def test_an_identity_belongs_to_one_phone(whatsapp: WhatsApp) -> None:
         whatsapp.add_phone("Mallory", wa_id=phone.wa_id)
     hidden = [whatsapp.add_phone("Hidden", wa_id="") for _ in range(2)]
     assert len({phone.user_id for phone in hidden}) == 2
+
+
+async def test_a_person_may_write_to_several_numbers(webhook_url: str, gateway: Gateway) -> None:
+    config = Config(
+        emulators_listen="127.0.0.1:0", emulators_webhook_url=webhook_url, whatsapp_phone_number_id="11, 22"
+    )
+    async with Emulators.start(config) as emulators, aiohttp.ClientSession() as session:
+        alice, graph = emulators.whatsapp.add_phone("Alice"), Graph(session, emulators.url)
+        await alice.send("hi")
+        await alice.send("hi", number="22")
+        hello = {"messaging_product": "whatsapp", "recipient": alice.user_id, "text": {"body": "from 22"}}
+        status, _ = await graph.post(hello, path="/v26.0/22/messages")
+    numbers = [value["metadata"]["phone_number_id"] for post in gateway.posts for value in post.values]
+    assert (status, alice.received[0].number, numbers[:2]) == (200, "22", ["11", "22"])

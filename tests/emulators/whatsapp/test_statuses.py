@@ -46,3 +46,14 @@ async def test_withheld_statuses_come_when_released(
     for message in alice.received:
         order = [status["status"] for status in gateway.statuses() if status["id"] == message.id]
         assert order == ["sent", "delivered"]
+
+
+async def test_a_status_waits_for_the_one_before_to_be_taken(
+    graph: Graph, gateway: Gateway, whatsapp: WhatsApp
+) -> None:
+    alice = whatsapp.add_phone("Alice")
+    await alice.send("hi")
+    gateway.answers = [503, 503]
+    await graph.text("hello", recipient=alice.user_id)
+    await gateway.wait_until(lambda: len(gateway.statuses()) == 4)
+    assert [status["status"] for status in gateway.statuses()] == ["sent", "sent", "sent", "delivered"]

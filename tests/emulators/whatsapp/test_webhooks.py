@@ -117,14 +117,14 @@ async def test_the_order_can_be_reversed(gateway: Gateway, whatsapp: WhatsApp) -
 
 async def test_several_people_come_in_one_post(gateway: Gateway, whatsapp: WhatsApp) -> None:
     alice, bob = whatsapp.add_phone("Sam"), whatsapp.add_phone("Sam")
-    sent = await whatsapp.send_together([(alice, "a"), (bob, "b"), (alice, "c")])
+    sent = await whatsapp.send_together([(alice, "a"), (bob, "b"), (bob, "c")])
     (value,) = gateway.posts[0].values
     assert [message["from_user_id"] for message in value["messages"]] == [
         alice.user_id,
         bob.user_id,
-        alice.user_id,
+        bob.user_id,
     ]
-    assert [contact["user_id"] for contact in value["contacts"]] == [alice.user_id, bob.user_id]
+    assert [contact["user_id"] for contact in value["contacts"]] == [bob.user_id, alice.user_id]
     assert len(gateway.posts) == 1
     assert [message.ticks for message in sent] == ["delivered"] * 3
 
