@@ -47,3 +47,8 @@ class Settings(BaseSettings):
         """Host and port to listen on; an empty host is every interface, port 0 a free one."""
         host, _, port = self.gateway_listen.rpartition(":")
         return host, int(port)
+
+
+def read_settings() -> Settings:
+    """The settings that the environment gives. Raises pydantic.ValidationError."""
+    return Settings()  # type: ignore[call-arg]

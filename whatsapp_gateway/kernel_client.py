@@ -13,7 +13,7 @@ from kernel.v1 import kernel_pb2_grpc
 from whatsapp_gateway import messages as say
 from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Link, Offer, Outcome, Reply, Typing
 from whatsapp_gateway.kernel_channel import SERVICE
-from whatsapp_gateway.refusals import refusal_of
+from whatsapp_gateway.refusals import Refusal, refusal_of
 
 CHANNEL: Final = "whatsapp"
 MOST_AT_ONCE: Final = 1000
@@ -40,7 +40,11 @@ class KernelClient:
     async def link(self, change: say.IdentityChange, timeout: float) -> None:
         """Tell that a person's id became another."""
         request = pb.LinkIdentityRequest(previous=_alias(change.previous), current=_alias(change.current))
-        await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
+        try:
+            await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
+        except Refusal as refusal:
+            # A service that lacks the call says so without a reason; to ask again for days would not help.
+            raise Refusal("NOT_IMPLEMENTED") if refusal.reason == "UNIMPLEMENTED" else refusal from None
 
     async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
         """Pass on what the network says of parts that were sent; at most MOST_AT_ONCE."""

@@ -1,0 +1,312 @@
+"""What people are told: sent once, in order, and settled."""
+
+import asyncio
+
+import pytest
+from google.rpc import code_pb2
+from kernel.v1 import kernel_pb2 as pb
+
+from emulators.app import Emulators
+from emulators.effects import Effect
+from emulators.whatsapp.phones import Phone
+from tests.integration.gateway.conftest import Gateway
+from tests.integration.gateway.fake_kernel import FakeKernel, Running
+from tests.integration.gateway.payloads import NUMBER
+from whatsapp_gateway import replies as replies_module
+from whatsapp_gateway.splitting import SPLIT_VERSION
+
+LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
+"""Three paragraphs of 3500 characters: three parts."""
+
+
+@pytest.fixture
+async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
+    """Somebody who has written, so that he may be written to."""
+    phone = emulators.whatsapp.add_phone("Alice")
+    await phone.send("hello")
+    await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")
+    return phone
+
+
+def key(phone: Phone) -> str:
+    return f"whatsapp:{phone.user_id}"
+
+
+def sends(emulators: Emulators) -> list[Effect]:
+    return emulators.effects.all("graph_send")
+
+
+async def test_the_stream_says_what_this_gateway_serves(gateway: Gateway, kernel: FakeKernel) -> None:
+    (pull,) = kernel.pulls
+    assert (pull.channel, list(pull.addresses)) == ("whatsapp", [NUMBER])
+    assert list(pull.kinds) == [pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_TYPING]
+    assert pull.instance_id
+    assert pull.max_in_flight == replies_module.MOST_IN_FLIGHT
+
+
+async def test_a_reply_is_sent_settled_and_its_receipts_reported(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    question = alice.messages[0]
+    kernel.lease("Hello **Alice**", user_id=key(alice), quoted_message_id=question.id)
+    answer = await alice.wait_for_message()
+    assert (answer.text, answer.quotes) == ("Hello *Alice*", question.id)
+    await kernel.until(lambda: kernel.acks and len(kernel.receipts) == 2)
+    (ack,) = kernel.acks
+    assert ack.outcome == pb.DELIVERY_OUTCOME_SENT
+    assert (ack.lease_token, ack.channel_message_id) == ("lease-1", answer.id)
+    expected = pb.ReplyPart(reply_id="rp_1", part=1, parts=1, split_version=SPLIT_VERSION)
+    assert ack.reply_part == expected
+    assert [receipt.callback_id for receipt in kernel.receipts] == ["rp_1/1/1"] * 2
+    assert [receipt.state for receipt in kernel.receipts] == [
+        pb.RECEIPT_STATE_SENT,
+        pb.RECEIPT_STATE_DELIVERED,
+    ]
+
+
+async def test_a_person_who_hides_his_number_and_one_known_by_it_alone_are_both_reached(
+    gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    hidden = emulators.whatsapp.add_phone("Hidden", wa_id="", username="hidden")
+    plain = emulators.whatsapp.add_phone("Plain")
+    await hidden.send("hi")
+    await plain.send("hi")
+    kernel.lease("for the hidden", user_id=key(hidden), id="rp_h")
+    kernel.lease("for the plain", user_id=f"whatsapp:{plain.wa_id}", id="rp_p")
+    assert (await hidden.wait_for_message()).text == "for the hidden"
+    assert (await plain.wait_for_message()).text == "for the plain"
+
+
+async def test_a_link_becomes_a_button_and_choices_become_buttons(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    kernel.lease(
+        "Connect", user_id=key(alice), link=pb.Link(url="https://c.example/lk_1", title="Connect Asana")
+    )
+    button = await alice.wait_for_message()
+    assert button.kind == "interactive"
+    choices = [pb.ReplyChoice(id="yes", title="Yes"), pb.ReplyChoice(id="no", title="No")]
+    kernel.lease("Sure?", user_id=key(alice), id="rp_2", choices=choices)
+    question = await alice.wait_for_message()
+    await alice.tap(question, "Yes")
+    choice = kernel.messages[-1].payload
+    assert (choice.choice.id, choice.choice.title) == ("yes", "Yes")
+    assert choice.quoted_message_id == question.id
+
+
+async def test_a_long_reply_leaves_in_parts_and_order(alice: Phone, kernel: FakeKernel) -> None:
+    kernel.lease(LONG, user_id=key(alice))
+    await kernel.until(lambda: len(kernel.acks) == 3)
+    assert [message.text[0] for message in alice.received] == ["0", "1", "2"]
+    assert [(ack.reply_part.part, ack.reply_part.parts) for ack in kernel.acks] == [(1, 3), (2, 3), (3, 3)]
+
+
+async def test_parts_that_were_sent_under_an_earlier_lease_are_left_out(
+    alice: Phone, kernel: FakeKernel
+) -> None:
+    kernel.lease(LONG, user_id=key(alice), sent_parts=[1, 3], parts=3, split_version=SPLIT_VERSION)
+    await kernel.until(lambda: kernel.acks)
+    assert [message.text[0] for message in alice.received] == ["1"]
+    assert [ack.reply_part.part for ack in kernel.acks] == [2]
+
+
+async def test_a_reply_begun_by_another_rule_is_left_to_others(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    kernel.lease(LONG, user_id=key(alice), sent_parts=[1], parts=4, split_version="0")
+    await kernel.until(lambda: kernel.acks)
+    (ack,) = kernel.acks
+    assert ack.outcome == pb.DELIVERY_OUTCOME_RETRY
+    expected = pb.ReplyPart(reply_id="rp_1", part=2, parts=4, split_version="0")
+    assert ack.reply_part == expected
+    assert sends(emulators) == []
+
+
+async def test_a_lapsed_lease_sends_nothing(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
+    kernel.lease("too late", user_id=key(alice), seconds=1, id="rp_late")
+    kernel.lease("in time", user_id=key(alice), id="rp_2")
+    assert (await alice.wait_for_message()).text == "in time"
+    assert len(sends(emulators)) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "expected"),
+    [
+        (131000, (pb.DELIVERY_OUTCOME_RETRY, 0)),
+        (131056, (pb.DELIVERY_OUTCOME_RETRY, 4)),
+        (190, (pb.DELIVERY_OUTCOME_RETRY, 300)),
+        (131026, (pb.DELIVERY_OUTCOME_FAILED, 0)),
+        (131047, (pb.DELIVERY_OUTCOME_WINDOW_CLOSED, 0)),
+    ],
+)
+async def test_a_refused_part_ends_the_reply_with_its_outcome(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators, code: int, expected: tuple[int, int]
+) -> None:
+    emulators.whatsapp.fail_next(code)
+    kernel.lease(LONG, user_id=key(alice))
+    await kernel.until(lambda: kernel.acks)
+    (ack,) = kernel.acks
+    assert (ack.outcome, ack.retry_after.seconds) == expected
+    assert ack.error_code == str(code)
+    assert ack.reply_part.part == 1
+    assert sends(emulators) == []
+
+
+async def test_one_person_is_slowed_down_more_and_more_until_it_works(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    emulators.whatsapp.fail_next(131056, 4)
+    for number in range(6):
+        if number == 5:
+            emulators.whatsapp.fail_next(131056)
+        kernel.lease("hi", user_id=key(alice), id=f"rp_{number}")
+        await kernel.until(lambda: len(kernel.acks) > number)  # noqa: B023
+    assert [ack.retry_after.seconds for ack in kernel.acks] == [4, 16, 64, 64, 0, 4]
+
+
+async def test_an_account_at_fault_is_an_alert(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulators.whatsapp.fail_next(131031)
+    kernel.lease("private words", user_id=key(alice))
+    await kernel.until(lambda: kernel.acks)
+    assert "alert: WhatsApp refuses to send" in caplog.text
+    assert await gateway.count('graph_halts_total{code="131031"}') == 1
+    assert "private words" not in caplog.text
+    assert alice.user_id not in caplog.text
+
+
+async def test_a_connection_lost_after_the_request_is_unknown_and_not_repeated(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    emulators.whatsapp.graph.after.fail(status=0)
+    kernel.lease("hi", user_id=key(alice))
+    await kernel.until(lambda: kernel.acks)
+    (ack,) = kernel.acks
+    assert ack.outcome == pb.DELIVERY_OUTCOME_UNKNOWN
+    assert ack.error_code == "connection_lost"
+    assert len(sends(emulators)) == 1
+
+
+async def test_an_answer_that_does_not_come_within_the_lease_is_unknown(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    hold = emulators.whatsapp.graph.after.hold()
+    kernel.lease("hi", user_id=key(alice), seconds=2.5)
+    await kernel.until(lambda: kernel.acks)
+    hold.release()
+    assert [(ack.outcome, ack.error_code) for ack in kernel.acks] == [
+        (pb.DELIVERY_OUTCOME_UNKNOWN, "timeout")
+    ]
+
+
+@pytest.mark.parametrize("user_id", ["telegram:42", "whatsapp:Ann", "whatsapp:"])
+async def test_what_cannot_be_sent_fails_for_good(
+    gateway: Gateway, kernel: FakeKernel, emulators: Emulators, user_id: str
+) -> None:
+    kernel.lease("hi", user_id=user_id)
+    kernel.lease(" ", user_id="whatsapp:US.1", id="rp_2")
+    await kernel.until(lambda: len(kernel.acks) == 2)
+    assert {ack.error_code for ack in kernel.acks} == {"recipient_unreadable", "nothing_to_send"}
+    assert {ack.outcome for ack in kernel.acks} == {pb.DELIVERY_OUTCOME_FAILED}
+    assert emulators.effects.all() == []
+
+
+async def test_an_acknowledgement_that_fails_is_repeated_and_the_send_is_not(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    failures = iter([(code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE"), (code_pb2.INTERNAL, "INTERNAL")])
+    kernel.refusals["AckReplies"] = lambda _: next(failures, None)
+    kernel.lease("hi", user_id=key(alice))
+    await kernel.until(lambda: kernel.acks)
+    assert [ack.outcome for ack in kernel.acks] == [pb.DELIVERY_OUTCOME_SENT]
+    assert len(sends(emulators)) == 1
+
+
+async def test_an_unreadable_acknowledgement_does_not_take_others_with_it(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel
+) -> None:
+    kernel.gates["AckReplies"] = asyncio.Event()
+    kernel.lease("first", user_id=key(alice), id="rp_first")
+    await kernel.until(lambda: "AckReplies" in kernel.calls)
+    kernel.refusals["AckReplies"] = lambda request: (
+        (code_pb2.INVALID_ARGUMENT, "FIELD_INVALID")
+        if any(ack.reply_part.reply_id == "rp_bad" for ack in request.acknowledgements)
+        else None
+    )
+    for name in ("rp_bad", "rp_good"):
+        kernel.lease("more", user_id=key(alice), id=name)
+        await alice.wait_for_message(lambda message: message.text == "more")
+    kernel.gates["AckReplies"].set()
+    await kernel.until(lambda: len(kernel.acks) == 2)
+    assert [ack.reply_part.reply_id for ack in kernel.acks] == ["rp_first", "rp_good"]
+
+
+async def test_acknowledgements_that_are_ready_together_go_together(alice: Phone, kernel: FakeKernel) -> None:
+    kernel.gates["AckReplies"] = asyncio.Event()
+    kernel.lease(LONG, user_id=key(alice))
+    await alice.wait_for_message(lambda message: message.text.startswith("2"))
+    kernel.gates["AckReplies"].set()
+    await kernel.until(lambda: len(kernel.acks) == 3)
+    assert len(kernel.ack_calls) <= 2
+
+
+async def test_one_person_held_up_does_not_hold_up_another(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    bob = emulators.whatsapp.add_phone("Bob")
+    await bob.send("hi")
+    hold = emulators.whatsapp.graph.before.hold(lambda call: call.person == alice.user_id)
+    for number in range(3):
+        kernel.lease(f"alice {number}", user_id=key(alice), id=f"rp_a{number}")
+    await hold.reached.wait()
+    kernel.lease("bob", user_id=key(bob), id="rp_b")
+    await bob.wait_for_message()
+    assert alice.received == []
+    hold.release()
+    await alice.wait_for_message(lambda message: message.text == "alice 2")
+    assert [message.text for message in alice.received] == ["alice 0", "alice 1", "alice 2"]
+
+
+async def test_the_stream_is_pulled_again_when_it_ends_and_when_the_service_returns(
+    alice: Phone, kernel: FakeKernel, running_kernel: Running
+) -> None:
+    kernel.end_stream()
+    await kernel.until(lambda: len(kernel.pulls) == 2)
+    await running_kernel.stop()
+    await running_kernel.start()
+    await kernel.until(lambda: len(kernel.pulls) == 3)
+
+
+async def test_typing_is_shown_while_a_turn_runs(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    (first,) = emulators.effects.all("graph_read")
+    kernel.show_typing(NUMBER, first.key)
+    again = await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read", after=first.number)
+    assert (again.key, again.detail["typing"]) == (first.key, True)
+
+
+async def test_stopping_finishes_and_settles_what_is_in_hand(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    hold = emulators.whatsapp.graph.before.hold()
+    kernel.lease(LONG, user_id=key(alice))
+    await hold.reached.wait()
+    stopping = asyncio.create_task(gateway.stop())
+    hold.release()
+    await stopping
+    assert [ack.reply_part.part for ack in kernel.acks] == [1, 2, 3]
+
+
+async def test_stopping_answers_the_webhooks_under_way(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel
+) -> None:
+    kernel.gates["HandleMessage"] = asyncio.Event()
+    already = kernel.calls.count("HandleMessage")
+    delivery = asyncio.create_task(alice.send("last words"))
+    await kernel.until(lambda: kernel.calls.count("HandleMessage") > already)
+    stopping = asyncio.create_task(gateway.stop())
+    kernel.gates["HandleMessage"].set()
+    await asyncio.gather(delivery, stopping)
+    assert kernel.texts_of(key(alice)) == ["hello", "last words"]

@@ -1,0 +1,115 @@
+"""What the gateway makes of each way in which a Graph call can end."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent
+from whatsapp_gateway.graph_errors import Remedy
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[[Answer], Awaitable[GraphApi]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    servers: list[TestServer] = []
+    async with aiohttp.ClientSession() as session:
+
+        async def start(answer: Answer) -> GraphApi:
+            app = web.Application()
+            app.router.add_post("/v26.0/42/messages", answer)
+            servers.append(TestServer(app))
+            await servers[-1].start_server()
+            return GraphApi(session, str(servers[-1].make_url("")).rstrip("/"), "v26.0", "token")
+
+        yield start
+        for server in servers:
+            await server.close()
+
+
+def answering(status: int, body: Any) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return (
+            web.Response(status=status, text=body)
+            if isinstance(body, str)
+            else web.json_response(body, status=status)
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"messages": [{"id": "wamid.1"}]}, Sent("wamid.1")),
+        (200, {"messages": []}, Ambiguous("answer_unreadable")),
+        (200, "<html>", Ambiguous("answer_unreadable")),
+        (400, {"error": {"code": 131009}}, Refused("131009", Remedy.GIVE_UP)),
+        (500, {"error": {"code": 131000}}, Refused("131000", Remedy.RETRY)),
+        (500, "oops", Refused("http_500", Remedy.RETRY)),
+        (502, {"error": {"code": 2}}, Refused("2", Remedy.RETRY)),
+        (504, "<html>", Ambiguous("http_504")),
+        (429, "", Refused("http_429", Remedy.RETRY)),
+        (401, {"error": {"code": 190}}, Refused("190", Remedy.HALT)),
+        (302, "", Refused("http_302", Remedy.GIVE_UP)),
+        (400, {"error": "odd"}, Refused("http_400", Remedy.GIVE_UP)),
+    ],
+)
+async def test_an_answer(serve: Serve, status: int, body: Any, expected: object) -> None:
+    graph = await serve(answering(status, body))
+    assert await graph.send("42", {"type": "text"}, 5) == expected
+
+
+async def test_what_is_sent(serve: Serve) -> None:
+    seen: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.headers["Authorization"], request.content_type, await request.json()))
+        return web.json_response({"success": True})
+
+    graph = await serve(answer)
+    assert await graph.show_typing("42", "wamid.1")
+    read = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.1"}
+    expected = read | {"typing_indicator": {"type": "text"}}
+    assert seen == [("Bearer token", "application/json", expected)]
+
+
+async def test_no_answer_in_time_is_ambiguous(serve: Serve) -> None:
+    release = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response()
+
+    graph = await serve(answer)
+    assert await graph.send("42", {}, 0.1) == Ambiguous("timeout")
+    release.set()
+
+
+async def test_a_connection_cut_in_mid_answer_is_ambiguous(serve: Serve) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b'{"messages"')
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    graph = await serve(answer)
+    assert await graph.send("42", {}, 5) == Ambiguous("connection_lost")
+
+
+async def test_nobody_there_is_a_plain_retry() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        graph = GraphApi(session, f"http://127.0.0.1:{port}", "v26.0", "token")
+        assert await graph.send("42", {}, 5) == Refused("unreachable", Remedy.RETRY)
+        assert not await graph.show_typing("42", "wamid.1")

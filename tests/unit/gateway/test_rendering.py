@@ -1,0 +1,220 @@
+"""Replies as WhatsApp shows them, within its limits whatever they say."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from emulators.whatsapp.graph_checks import check_request
+from whatsapp_gateway.deliveries import Link, Offer, Reply
+from whatsapp_gateway.markup import to_blocks
+from whatsapp_gateway.rendering import recipient, render
+
+LINK = Link("https://connect.example/lk_1", "Connect Asana")
+
+
+def shown(markdown: str) -> str:
+    return "\n\n".join(block.shown() for block in to_blocks(markdown))
+
+
+def said(**fields: Any) -> list[dict[str, Any]]:
+    return render(Reply("rp_1", **fields))
+
+
+def texts(bodies: list[dict[str, Any]]) -> list[str]:
+    return [
+        body["text"]["body"] if body["type"] == "text" else body["interactive"]["body"]["text"]
+        for body in bodies
+    ]
+
+
+@pytest.mark.parametrize(
+    ("markdown", "expected"),
+    [
+        ("**b** *i* _i_ ~~s~~", "*b* _i_ _i_ ~s~"),
+        ("# Head **bold**", "*Head bold*"),
+        ("#", ""),
+        ("***both***", "_*both*_"),
+        ("**two\nlines**", "*two*\n*lines*"),
+        ("[title](https://a.b/c_d)", "title (https://a.b/c_d)"),
+        ("[https://a.b](https://a.b)", "https://a.b"),
+        ("<https://a.b> <a@b.c>", "https://a.b a@b.c"),
+        ("![alt](https://a.b/i.png)", "alt (https://a.b/i.png)"),
+        ("[**b** t](https://a.b)", "*b* t (https://a.b)"),
+        ("2 * 3 * 4 and snake_case_name", "2 * 3 * 4 and snake_case_name"),
+        ("`co*d*e` and ``a ` b``", "`co*d*e` and ``a ` b``"),
+        ("```py\nx = **1**\n\ny\n```", "```\nx = **1**\n\ny\n```"),
+        ("    indented *code*", "```\nindented *code*\n```"),
+        ("- a\n- b\n  - c **d**\n", "- a\n- b\n  - c *d*"),
+        ("3. a\n4. b", "3. a\n4. b"),
+        ("- a\n\n  ```\n  code\n  ```", "- a\n  ```\n  code\n  ```"),
+        ("> q\n> r", "> q\n> r"),
+        ("a\n\n---\n\nb", "a\n\n———\n\nb"),
+        ("a &amp; <b>raw</b> \\*x\\*", "a & <b>raw</b> *x*"),
+        ("", ""),
+        (" \n\n ", ""),
+    ],
+)
+def test_markup(markdown: str, expected: str) -> None:
+    assert shown(markdown) == expected
+
+
+def test_short_text_is_one_message() -> None:
+    assert said(text="# Hi\n\nthere") == [
+        {"type": "text", "text": {"body": "*Hi*\n\nthere", "preview_url": False}}
+    ]
+
+
+def test_long_text_is_cut_between_paragraphs() -> None:
+    paragraphs = [f"{number}" + "x" * 1999 for number in range(5)]
+    assert texts(said(text="\n\n".join(paragraphs))) == [
+        "\n\n".join(paragraphs[:2]),
+        "\n\n".join(paragraphs[2:4]),
+        paragraphs[4],
+    ]
+
+
+def test_a_long_paragraph_is_cut_at_sentences_then_words_then_anywhere() -> None:
+    sentences = "One sentence here. " * 300
+    parts = texts(said(text=sentences))
+    assert all(part.endswith(".") and part.startswith("One") for part in parts)
+    words = texts(said(text="word " * 1000))
+    assert " ".join(words) == ("word " * 1000).strip()
+    assert [len(part) for part in texts(said(text="x" * 5000))] == [4096, 904]
+
+
+def test_an_emoji_of_several_characters_stays_whole() -> None:
+    family = "👩‍👩‍👧"
+    first, second = texts(said(text="x" * 4094 + family + "y"))
+    assert (first, second) == ("x" * 4094, family + "y")
+
+
+def test_long_code_stays_code_in_each_part() -> None:
+    lines = [f"line {number:04}" for number in range(900)]
+    parts = texts(said(text="Look:\n\n```\n" + "\n".join(lines) + "\n```\n\nDone."))
+    assert len(parts) > 2
+    code = [part.removeprefix("Look:\n\n").removesuffix("\n\nDone.") for part in parts]
+    assert all(part.startswith("```\n") and part.endswith("\n```") for part in code)
+    kept = "\n".join(
+        part.removeprefix("```\n").removesuffix("\n```").replace("\n```\n\n```", "") for part in code
+    )
+    assert kept.split("\n") == lines
+
+
+def test_a_link_is_a_button_under_the_text() -> None:
+    (body,) = said(text="Please **connect**", link=LINK)
+    assert body["interactive"] == {
+        "type": "cta_url",
+        "body": {"text": "Please *connect*"},
+        "action": {"name": "cta_url", "parameters": {"display_text": "Connect Asana", "url": LINK.url}},
+    }
+
+
+def test_a_link_under_long_text_keeps_the_end_of_it() -> None:
+    text = "\n\n".join("x" * 600 for _ in range(4))
+    first, second = said(text=text, link=LINK)
+    assert first["text"]["body"] == "\n\n".join("x" * 600 for _ in range(3))
+    assert second["interactive"]["body"]["text"] == "x" * 600
+
+
+def test_a_link_under_one_long_paragraph_says_nothing_twice() -> None:
+    words = " ".join(f"{number}" for number in range(1000))
+    parts = texts(said(text=words, link=LINK))
+    assert " ".join(parts) == words
+    assert [len(part) <= limit for part, limit in zip(parts, [4096, 1024], strict=True)] == [True, True]
+
+
+def test_a_link_without_words_and_one_that_is_no_link() -> None:
+    assert texts(said(link=LINK)) == ["Connect Asana"]
+    assert texts(said(text="See", link=Link("ftp://x", "File"))) == ["See\n\nFile (ftp://x)"]
+
+
+def test_up_to_three_choices_are_buttons_up_to_ten_a_list_and_more_a_text() -> None:
+    offers = [Offer(f"id{number}", f"Choice {number}") for number in range(11)]
+    (buttons,) = said(text="Which?", offers=tuple(offers[:3]))
+    assert [button["reply"]["id"] for button in buttons["interactive"]["action"]["buttons"]] == [
+        "id0",
+        "id1",
+        "id2",
+    ]
+    (rows,) = said(text="Which?", offers=tuple(offers[:10]))
+    assert len(rows["interactive"]["action"]["sections"][0]["rows"]) == 10
+    (lines,) = said(text="Which?", offers=tuple(offers))
+    assert lines["text"]["body"].startswith("Which?\n\n1. Choice 0\n2. Choice 1\n")
+
+
+@pytest.mark.parametrize(
+    "offers",
+    [
+        (Offer("a", "A title of 21 letters"),),
+        (Offer("a", "A", "described"),),
+        (Offer("a", "Same"), Offer("b", "Same")),
+    ],
+)
+def test_what_does_not_fit_buttons_is_a_list(offers: tuple[Offer, ...]) -> None:
+    (body,) = said(text="Which?", offers=offers)
+    assert body["interactive"]["type"] == "list"
+
+
+def test_only_the_first_part_quotes() -> None:
+    first, second = said(text="x" * 5000, quoted_id="wamid.0")
+    assert first["context"] == {"message_id": "wamid.0"}
+    assert "context" not in second
+
+
+def test_a_reaction_goes_first_and_may_stand_alone() -> None:
+    reaction = {"type": "reaction", "reaction": {"message_id": "wamid.0", "emoji": "👍"}}
+    assert said(reaction_to="wamid.0", reaction="👍") == [reaction]
+    assert said(text="ok", reaction_to="wamid.0", reaction="👍")[0] == reaction
+
+
+@pytest.mark.parametrize(
+    ("user_id", "field"),
+    [
+        ("whatsapp:US.1A", {"recipient": "US.1A"}),
+        ("whatsapp:US.ENT.1A", {"recipient": "US.ENT.1A"}),
+        ("whatsapp:15550001", {"to": "15550001"}),
+        ("whatsapp:+1555", None),
+        ("telegram:42", None),
+        ("whatsapp:", None),
+    ],
+)
+def test_the_recipient(user_id: str, field: dict[str, str] | None) -> None:
+    assert recipient(user_id) == (field and {"recipient_type": "individual"} | field)
+
+
+SPAN = st.sampled_from(
+    [
+        "word ",
+        "**b** ",
+        "*i",
+        "`c` ",
+        "\n",
+        "\n\n",
+        "- ",
+        "> ",
+        "```\n",
+        "# ",
+        "é👩‍👧",
+        "~~",
+        "[t](",
+        "1. ",
+        "    ",
+    ]
+)
+MARKDOWN = st.lists(SPAN | st.text(max_size=5) | st.just("x" * 900), max_size=40).map("".join)
+OFFERS = st.lists(
+    st.builds(Offer, st.uuids().map(str), st.text(min_size=1, max_size=24), st.text(max_size=80)), max_size=12
+)
+
+
+@given(MARKDOWN, st.none() | st.builds(Link, st.just(LINK.url), st.text(max_size=30)), OFFERS)
+@settings(max_examples=300, deadline=None)
+def test_whatever_is_said_whatsapp_takes_it(text: str, link: Link | None, offers: list[Offer]) -> None:
+    reply = Reply("rp_1", text, link, tuple(offers), quoted_id="wamid.0")
+    bodies = render(reply)
+    assert render(reply) == bodies
+    for body in bodies:
+        check_request({"messaging_product": "whatsapp", "recipient": "US.1"} | body)
+    assert bodies or not (link or offers)

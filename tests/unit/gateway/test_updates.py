@@ -1,0 +1,344 @@
+"""What is read from a webhook, and that nothing in it can do harm."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from whatsapp_gateway.body import read_json
+from whatsapp_gateway.kernel_client import _message, _receipt
+from whatsapp_gateway.messages import (
+    Alias,
+    Choice,
+    Edit,
+    IdentityChange,
+    Ignored,
+    Malformed,
+    Message,
+    Reaction,
+    Revoke,
+    Status,
+    Text,
+    Unsupported,
+    Update,
+)
+from whatsapp_gateway.updates import read_updates
+
+NUMBER = "106540352242922"
+
+
+def webhook(**value: Any) -> dict[str, Any]:
+    change = {"field": "messages", "value": {"metadata": {"phone_number_id": NUMBER}} | value}
+    return {"object": "whatsapp_business_account", "entry": [{"id": "1", "changes": [change]}]}
+
+
+def read(body: Any) -> list[Update]:
+    return list(read_updates(body, {NUMBER}))
+
+
+def read_one(message: dict[str, Any], contacts: Any = ()) -> Update:
+    told = {"id": "wamid.1", "timestamp": "1749416383", "type": "text", "text": {"body": "hi"}} | message
+    (update,) = read(webhook(messages=[told], contacts=list(contacts)))
+    return update
+
+
+@pytest.mark.parametrize(
+    ("message", "contacts", "aliases"),
+    [
+        ({"from_user_id": "US.A1"}, [], ["US.A1+"]),
+        ({"from": "15550001"}, [], ["15550001"]),
+        ({"from": "+15550001"}, [], ["15550001"]),
+        # A BSUID in `from` is known by its form.
+        ({"from": "US.A1"}, [], ["US.A1+"]),
+        ({"from_user_id": "US.A1", "from": "15550001"}, [], ["US.A1+", "15550001"]),
+        ({"from_user_id": "US.A1", "from_parent_user_id": "US.ENT.P"}, [], ["US.A1+", "US.ENT.P+"]),
+        # The contact is found by its id, wherever it stands.
+        (
+            {"from": "15550001"},
+            [{"wa_id": "15550002", "user_id": "US.B2"}, {"wa_id": "15550001", "user_id": "US.A1"}],
+            ["US.A1+", "15550001"],
+        ),
+        ({"from": "15550001"}, [{"wa_id": "15550002", "user_id": "US.B2"}], ["15550001"]),
+        (
+            {"from_user_id": "US.A1"},
+            [{"user_id": "US.A1", "wa_id": "15550001", "parent_user_id": "US.ENT.P"}],
+            ["US.A1+", "15550001", "US.ENT.P+"],
+        ),
+        # A parent id leads to the person, but is never his key.
+        ({"from": "US.ENT.P"}, [{"user_id": "US.A1", "parent_user_id": "US.ENT.P"}], ["US.A1+", "US.ENT.P+"]),
+        ({"from": "15550001", "from_user_id": None}, [None, 5, {"user_id": 7}], ["15550001"]),
+    ],
+)
+def test_the_sender_is_known_by_his_ids(
+    message: dict[str, Any], contacts: list[Any], aliases: list[str]
+) -> None:
+    update = read_one(message, contacts)
+    assert isinstance(update, Message)
+    expected = tuple(Alias(f"whatsapp:{name.rstrip('+')}", name.endswith("+")) for name in aliases)
+    assert update.sender.aliases == expected
+    assert update.sender.user_id == expected[0].user_id
+
+
+@pytest.mark.parametrize(
+    ("message", "contacts", "reason"),
+    [
+        ({}, [], "sender_missing"),
+        ({"from": ""}, [{"user_id": "US.A1", "wa_id": "15550001"}], "sender_missing"),
+        ({"from": "US.ENT.P"}, [], "sender_missing"),
+        ({"from_user_id": "default_user"}, [], "sender_unreadable"),
+        ({"from_user_id": "US.A1,US.B2"}, [], "sender_unreadable"),
+        ({"from_user_id": "US.A1", "from": "Ann"}, [], "sender_unreadable"),
+        ({"from_user_id": "US.A1", "from": "US.B2"}, [], "sender_unreadable"),
+        ({"from": ["15550001"]}, [], "sender_unreadable"),
+        # The message says one person, the contact of its number another.
+        (
+            {"from_user_id": "US.A1", "from": "15550001"},
+            [{"wa_id": "15550001", "user_id": "US.B2"}],
+            "sender_contradicted",
+        ),
+        (
+            {"from_user_id": "US.A1", "from": "15550001"},
+            [{"wa_id": "15550002", "user_id": "US.A1"}],
+            "sender_contradicted",
+        ),
+        (
+            {"from": "15550001"},
+            [{"wa_id": "15550001", "user_id": "US.A1"}, {"wa_id": "15550001", "user_id": "US.B2"}],
+            "sender_contradicted",
+        ),
+        ({"from_user_id": "US.A1", "group_id": "g1"}, [], "group"),
+        ({"from_user_id": "US.A1", "group_id": ""}, [], "group"),
+    ],
+)
+def test_who_is_not_known_for_certain_is_nobody(
+    message: dict[str, Any], contacts: list[Any], reason: str
+) -> None:
+    assert read_one(message, contacts) == Malformed(reason, "wamid.1")
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "expected"),
+    [
+        ("text", {"body": "hi"}, Text("hi")),
+        ("text", {"body": ""}, Unsupported("text", "unreadable")),
+        ("text", "hi", Unsupported("text", "unreadable")),
+        (
+            "interactive",
+            {"type": "button_reply", "button_reply": {"id": "a", "title": "A"}},
+            Choice("a", "A"),
+        ),
+        (
+            "interactive",
+            {"type": "list_reply", "list_reply": {"id": "a", "title": "A", "description": "d"}},
+            Choice("a", "A", "d"),
+        ),
+        ("interactive", {"type": "nfm_reply", "nfm_reply": {}}, Unsupported("interactive", "unreadable")),
+        ("interactive", None, Unsupported("interactive", "unreadable")),
+        ("button", {"payload": "p", "text": "Yes"}, Choice("p", "Yes")),
+        ("button", {"text": "Yes"}, Choice("Yes", "Yes")),
+        ("reaction", {"message_id": "wamid.0", "emoji": "👍"}, Reaction("wamid.0", "👍")),
+        ("reaction", {"message_id": "wamid.0"}, Reaction("wamid.0", "")),
+        (
+            "edit",
+            {"original_message_id": "wamid.0", "message": {"type": "text", "text": {"body": "new"}}},
+            Edit("wamid.0", "new"),
+        ),
+        ("edit", {"original_message_id": "wamid.0"}, Unsupported("edit", "unreadable")),
+        ("revoke", {"original_message_id": "wamid.0"}, Revoke("wamid.0")),
+        ("image", {"id": "1", "mime_type": "image/png"}, Unsupported("image")),
+        ("unsupported", None, Unsupported("unsupported")),
+        ("poll", {"x": 1}, Unsupported("poll")),
+        ("x" * 99, None, Unsupported("x" * 64)),
+        ("опрос", None, Unsupported("unknown")),
+        (None, None, Unsupported("unknown")),
+        (["text"], None, Unsupported("unknown")),
+    ],
+)
+def test_every_type_is_something_that_can_be_answered(kind: Any, content: Any, expected: object) -> None:
+    update = read_one({"from_user_id": "US.A1", "type": kind, str(kind): content})
+    assert isinstance(update, Message)
+    assert update.content == expected
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "seconds"),
+    [
+        ("1749416383", 1749416383),
+        (1749416383, 1749416383),
+        ("soon", None),
+        (None, None),
+        ("-1", None),
+        (True, None),
+        ("٣", None),
+        ("9" * 5000, None),
+        (1.5, None),
+    ],
+)
+def test_the_time_of_sending(timestamp: Any, seconds: int | None) -> None:
+    update = read_one({"from_user_id": "US.A1", "timestamp": timestamp})
+    assert isinstance(update, Message)
+    assert update.sent_at == seconds
+
+
+@pytest.mark.parametrize(
+    ("system", "phone", "previous", "current"),
+    [
+        (
+            {"type": "user_changed_user_id", "user_id": "US.N", "previous_user_id": "US.O"},
+            None,
+            Alias("whatsapp:US.O", strong=True),
+            Alias("whatsapp:US.N", strong=True),
+        ),
+        (
+            {
+                "type": "user_changed_number",
+                "wa_id": "15550002",
+                "user_id": "US.N",
+                "previous_user_id": "US.O",
+            },
+            "15550001",
+            Alias("whatsapp:US.O", strong=True),
+            Alias("whatsapp:US.N", strong=True),
+        ),
+        (
+            {"type": "user_changed_number", "wa_id": "15550002"},
+            "15550001",
+            Alias("whatsapp:15550001", strong=False),
+            Alias("whatsapp:15550002", strong=False),
+        ),
+    ],
+)
+def test_a_changed_id(system: dict[str, Any], phone: str | None, previous: Alias, current: Alias) -> None:
+    assert read_one({"type": "system", "system": system, "from": phone}) == IdentityChange(
+        "wamid.1", previous, current
+    )
+
+
+@pytest.mark.parametrize(
+    ("system", "expected"),
+    [
+        ({"type": "customer_identity_changed"}, Ignored("system")),
+        ({}, Ignored("system")),
+        ({"type": "user_changed_user_id", "user_id": "US.N"}, Ignored("system")),
+        # The body holds the person's own words: it links nobody.
+        (
+            {"type": "user_changed_user_id", "user_id": "US.N", "body": "changed from US.O to US.N"},
+            Ignored("system"),
+        ),
+        (
+            {"type": "user_changed_user_id", "user_id": "US.N", "previous_user_id": 5},
+            Malformed("system_unreadable", "wamid.1"),
+        ),
+    ],
+)
+def test_a_notice_that_links_nobody(system: dict[str, Any], expected: Update) -> None:
+    assert read_one({"type": "system", "system": system}) == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "expected"),
+    [
+        (
+            {"id": "w", "status": "sent", "timestamp": "5", "biz_opaque_callback_data": "rp/1/1"},
+            Status("w", "rp/1/1", "sent", "", 5),
+        ),
+        ({"id": "w", "status": "failed", "errors": [{"code": 131047}]}, Status("w", "", "failed", "131047")),
+        ({"id": "w", "status": "failed", "errors": "?"}, Status("w", "", "failed")),
+        ({"id": "w", "status": "read", "errors": [{"code": 1}]}, Status("w", "", "read")),
+        ({"id": "w", "status": "warning"}, Ignored("status")),
+        ({"id": "w"}, Malformed("status_missing")),
+        ({"status": "read"}, Malformed("status_unnamed")),
+    ],
+)
+def test_a_status(status: dict[str, Any], expected: Update) -> None:
+    assert read(webhook(statuses=[status])) == [expected]
+
+
+def test_other_fields_and_empty_values() -> None:
+    change = {"field": "message_template_status_update", "value": {}}
+    assert read({"entry": [{"changes": [change]}]}) == [Ignored("field")]
+    assert read(webhook()) == [Malformed("value_odd")]
+    assert read(webhook(errors=[{"code": 1}])) == [Ignored("errors")]
+    assert read(webhook(messages=[], statuses=[])) == []
+
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | FLOATS | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = (
+    "id",
+    "from",
+    "from_user_id",
+    "type",
+    "text",
+    "interactive",
+    "context",
+    "timestamp",
+    "system",
+    "errors",
+    "group_id",
+    "status",
+    "biz_opaque_callback_data",
+    "reaction",
+    "edit",
+    "button",
+    "revoke",
+)
+KINDS = st.sampled_from(
+    ("text", "interactive", "reaction", "edit", "button", "revoke", "system", "failed", "read")
+)
+IDS = st.sampled_from(("US.A1", "15550001", "US.ENT.P", "wamid.9"))
+ITEMS = JSON | st.dictionaries(
+    st.sampled_from(FIELDS), JSON | KINDS | IDS | st.just({"body": "x"}), max_size=9
+)
+GOOD = {"id": "wamid.good", "from_user_id": "US.GOOD", "type": "text", "text": {"body": "good"}}
+
+
+@given(st.lists(ITEMS, max_size=4), st.lists(ITEMS, max_size=3), ITEMS, JSON)
+@settings(max_examples=150, deadline=None)
+def test_no_shape_does_harm_to_a_good_sibling(
+    messages: list[Any], statuses: list[Any], contacts: Any, body: Any
+) -> None:
+    odd = webhook(messages=[*messages, GOOD, *messages], statuses=statuses, contacts=contacts)
+    odd["entry"].insert(0, body)
+    updates = read(read_json(json.dumps(odd).encode()))
+    good = [update for update in updates if isinstance(update, Message) and update.id == "wamid.good"]
+    assert [update.content for update in good] == [Text("good")]
+    for update in updates:
+        # Whatever was read can also be told to the kernel service.
+        if isinstance(update, Message):
+            _message(update).SerializeToString()
+        if isinstance(update, Status):
+            _receipt(update).SerializeToString()
+
+
+@given(JSON)
+@settings(max_examples=100, deadline=None)
+def test_any_json_is_read(body: Any) -> None:
+    assert all(not isinstance(update, Message) for update in read(body))
+
+
+@given(JSON)
+@settings(max_examples=100, deadline=None)
+def test_json_is_read_as_it_was_written(value: Any) -> None:
+    assert read_json(json.dumps(value).encode()) == value
+
+
+@given(st.binary(max_size=60) | st.text(alphabet='[]{}",:\\u1a \n', max_size=60).map(str.encode))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_json_or_a_value_error(raw: bytes) -> None:
+    try:
+        read_json(raw)
+    except ValueError:
+        return
+
+
+def test_what_lies_too_deep_is_null_and_the_rest_is_there() -> None:
+    deep = b'{"a":[' + b'{"b":[' * 5000 + b'"]}"' + b"]}" * 5000 + b'],"c":"[\\"{","d":1}'
+    value = read_json(deep)
+    assert (value["c"], value["d"]) == ('["{', 1)
