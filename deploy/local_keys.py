@@ -1,0 +1,26 @@
+"""The keys of the runs in one directory: made once, kept beside the database, read by nobody else."""
+
+import base64
+import os
+import secrets
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+
+def local_keys(file: Path) -> dict[str, str]:
+    """Encryption key, the gateway's token and the admin token; the file is made when it is missing."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
+            written.write(_new_keys())
+    return {name: value for name, value in dotenv_values(file).items() if value}
+
+
+def _new_keys() -> str:
+    return (
+        "# Made by `make run`. Without this file nobody can read what the database beside it holds.\n"
+        f"KERNEL_ENCRYPTION_KEYS=local1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
+        f"KERNEL_TOKEN={secrets.token_urlsafe(32)}\n"
+        f"KERNEL_ADMIN_TOKEN={secrets.token_urlsafe(32)}\n"
+    )

@@ -1,0 +1,107 @@
+"""What each process of a local run is told: .env and the environment, emulated vendors, local keys."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from deploy.local_keys import local_keys
+from deploy.vendors import VENDORS, Vendor
+
+Settings = dict[str, str]
+
+_DEFAULTS = {
+    "KERNEL_LISTEN": "127.0.0.1:50051",
+    "KERNEL_METRICS_LISTEN": "127.0.0.1:9464",
+    "GATEWAY_LISTEN": "127.0.0.1:8080",
+    "EMULATORS_LISTEN": "127.0.0.1:8090",
+    "KERNEL_DATABASE_URL": "sqlite:///var/kernel.db",
+}
+_LISTENS = tuple(name for name in _DEFAULTS if name.endswith("_LISTEN"))
+_OURS = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_")
+_NOT_THE_KERNELS = ("GATEWAY_", "WHATSAPP_", "EMULATORS_", "KERNEL_TOKEN")
+_THE_GATEWAYS = ("GATEWAY_", "WHATSAPP_", "KERNEL_ADDRESS", "KERNEL_TOKEN", "KERNEL_TLS_CA")
+_THE_EMULATORS = ("EMULATORS_", "KERNEL_ADDRESS", "KERNEL_ADMIN_TOKEN")
+_EVERY_INTERFACE = ("", "0.0.0.0", "[::]")  # noqa: S104
+
+
+@dataclass(frozen=True)
+class Service:
+    """One process, `python -m <module>`, with no settings but its own; ready when `ready_url` answers 200."""
+
+    module: str
+    environment: Settings
+    ready_url: str
+
+
+@dataclass(frozen=True)
+class LocalRun:
+    """`services` stand in the order of their start; `listens` says which setting names which address."""
+
+    services: tuple[Service, ...]
+    listens: Settings
+    emulated: tuple[Vendor, ...]
+    webhook_url: str
+    page_url: str
+
+
+def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
+    """What to run for the .env of a directory; keys that are missing are made in its var/."""
+    file = _filled(dotenv_values(directory / ".env"))
+    # Vendors' settings come from .env alone: a key that a shell exports is never spent by accident.
+    exported = {name: value for name, value in _filled(environ).items() if name.startswith(_OURS)}
+    settings = _with_derived(_DEFAULTS | local_keys(directory / "var" / "keys.env") | file | exported)
+    emulated = tuple(vendor for vendor in VENDORS if vendor.key not in file)
+    emulators = f"http://{_reachable(settings['EMULATORS_LISTEN'])}"
+    stand_ins = {name: value for vendor in emulated for name, value in vendor.stand_in(emulators).items()}
+    services = _services(settings | stand_ins, stand_ins, _without_settings(environ))
+    return LocalRun(
+        services=services if emulated else services[1:],
+        listens={name: settings[name] for name in _LISTENS if emulated or name != "EMULATORS_LISTEN"},
+        emulated=emulated,
+        webhook_url=settings["EMULATORS_WEBHOOK_URL"],
+        page_url=f"{settings['EMULATORS_PUBLIC_URL']}/",
+    )
+
+
+def _filled(variables: Mapping[str, str | None]) -> Settings:
+    return {name: value for name, value in variables.items() if value}
+
+
+def _without_settings(environ: Mapping[str, str]) -> Settings:
+    settings = (*_OURS, *(vendor.prefix for vendor in VENDORS))
+    return {name: value for name, value in environ.items() if not name.startswith(settings)}
+
+
+def _with_derived(settings: Settings) -> Settings:
+    derived = {
+        "KERNEL_ADDRESS": f"dns:///{_reachable(settings['KERNEL_LISTEN'])}",
+        "EMULATORS_WEBHOOK_URL": f"http://{_reachable(settings['GATEWAY_LISTEN'])}/webhook",
+        "EMULATORS_PUBLIC_URL": f"http://{_reachable(settings['EMULATORS_LISTEN'])}",
+    }
+    return derived | settings | {"KERNEL_CHANNEL_TOKENS": _channel_tokens(settings)}
+
+
+def _reachable(listen: str) -> str:
+    host, _, port = listen.rpartition(":")
+    return f"{'127.0.0.1' if host in _EVERY_INTERFACE else host}:{port}"
+
+
+def _channel_tokens(settings: Settings) -> str:
+    """Those of other channels, if .env names any, and the gateway's own."""
+    tokens = [token for token in settings.get("KERNEL_CHANNEL_TOKENS", "").split(",") if token]
+    return ",".join(dict.fromkeys([*tokens, f"whatsapp={settings['KERNEL_TOKEN']}"]))
+
+
+def _services(settings: Settings, stand_ins: Settings, rest: Settings) -> tuple[Service, ...]:
+    kernel = {name: value for name, value in settings.items() if not name.startswith(_NOT_THE_KERNELS)}
+    gateway = {name: value for name, value in settings.items() if name.startswith(_THE_GATEWAYS)}
+    # Real keys are no business of the emulators.
+    emulators = {name: value for name, value in settings.items() if name.startswith(_THE_EMULATORS)} | stand_ins
+    urls = {name: f"http://{_reachable(settings[name])}" for name in _LISTENS}
+    return (
+        Service("emulators", rest | emulators, f"{urls['EMULATORS_LISTEN']}/"),
+        Service("kernel_service", rest | kernel, f"{urls['KERNEL_METRICS_LISTEN']}/healthz"),
+        Service("whatsapp_gateway", rest | gateway, f"{urls['GATEWAY_LISTEN']}/readyz"),
+    )

@@ -1,0 +1,101 @@
+"""`make run`: both services on SQLite, and emulators for the vendors without a key, until Ctrl-C."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import aiohttp
+
+from deploy.local_run import LocalRun, Service, plan
+from deploy.process import Process
+
+_BAD_SETTINGS = 2
+
+
+def main() -> int:
+    run = plan(Path(), os.environ)
+    for vendor in run.emulated:
+        print(f"!!! {vendor.key} is not in .env: an EMULATOR stands in for {vendor.name}; {vendor.instead}.")
+    occupied = [problem for setting, address in run.listens.items() if (problem := _occupied(setting, address))]
+    if occupied:
+        print(*occupied, sep="\n", file=sys.stderr)
+        return _BAD_SETTINGS
+    return asyncio.run(_until_signalled(run))
+
+
+def _occupied(setting: str, address: str) -> str:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_server((host, int(port))).close()
+    except (OSError, ValueError, OverflowError) as problem:
+        return (
+            f"{setting}: cannot listen on {address} ({problem}). "
+            f"End what listens there, or name another host:port for {setting} in .env."
+        )
+    return ""
+
+
+async def _until_signalled(run: LocalRun) -> int:
+    told = asyncio.Event()
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(signum, told.set)
+    return await serve(run.services, told, ready=lambda: print(f"\n{_greeting(run)}\n", flush=True))
+
+
+async def serve(services: Sequence[Service], told: asyncio.Event, ready: Callable[[], None]) -> int:
+    """Run all until told to end, or until one ends by itself; `ready` is called when all are.
+
+    They end in the reverse order of their start. Returns 0 when told, otherwise the exit code of the one that
+    ended by itself, or 1.
+    """
+    async with AsyncExitStack() as running:
+        processes = []
+        for service in services:
+            processes.append(await Process.start(service))
+            running.push_async_callback(processes[-1].end)
+        waiting = asyncio.create_task(_when_ready(processes, ready))
+        running.callback(waiting.cancel)
+        endings = [asyncio.create_task(told.wait()), *(process.ended for process in processes)]
+        await asyncio.wait(endings, return_when=asyncio.FIRST_COMPLETED)
+        if told.is_set():
+            print("Ending …", flush=True)
+            return 0
+        return _blame(processes)
+
+
+async def _when_ready(processes: list[Process], ready: Callable[[], None]) -> None:
+    async with aiohttp.ClientSession() as session:
+        for process in processes:
+            try:
+                await process.ready(session)
+            except TimeoutError:
+                print(f"!!! {process.name} is still not ready; its lines above say why.", flush=True)
+                return
+    ready()
+
+
+def _blame(processes: list[Process]) -> int:
+    process = next(process for process in processes if process.ended.done())
+    code = process.ended.result()
+    print(f"{process.name} ended with exit code {code}; its last lines say why. Ending the others …", flush=True)
+    return code if code > 0 else 1
+
+
+def _greeting(run: LocalRun) -> str:
+    if any(vendor.name == "WhatsApp" for vendor in run.emulated):
+        return f"Ready. Open {run.page_url} and write from a phone. Ctrl-C ends everything."
+    return (
+        f"Ready. WhatsApp's webhook is {run.webhook_url}; make it reachable by https (a tunnel, a proxy).\n"
+        "In Meta's app dashboard, WhatsApp > Configuration: enter https://<your host>/webhook as callback\n"
+        "URL and your WHATSAPP_VERIFY_TOKEN, subscribe to `messages`, and write to your number.\n"
+        "Ctrl-C ends everything."
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

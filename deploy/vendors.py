@@ -1,0 +1,56 @@
+"""The vendors that an emulator can stand in for, and the keys under which it does."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Vendor:
+    """`prefix` begins all its settings; without `key` in .env the emulator stands in, below `path`."""
+
+    name: str
+    prefix: str
+    key: str
+    base_url: str
+    path: str
+    emulated: Mapping[str, str]
+    instead: str
+
+    def stand_in(self, emulators: str) -> dict[str, str]:
+        return {self.base_url: f"{emulators}{self.path}", **self.emulated}
+
+
+VENDORS = (
+    Vendor(
+        name="OpenAI",
+        prefix="OPENAI_",
+        key="OPENAI_API_KEY",
+        base_url="OPENAI_BASE_URL",
+        path="/openai/v1",
+        emulated={"OPENAI_API_KEY": "sk-emulated"},
+        instead="answers come from fixed rules, not from a model",
+    ),
+    Vendor(
+        name="Composio",
+        prefix="COMPOSIO_",
+        key="COMPOSIO_API_KEY",
+        base_url="COMPOSIO_BASE_URL",
+        path="/composio",
+        emulated={"COMPOSIO_API_KEY": "ak_emulated"},
+        instead="connected accounts and their data are invented",
+    ),
+    Vendor(
+        name="WhatsApp",
+        prefix="WHATSAPP_",
+        key="WHATSAPP_ACCESS_TOKEN",
+        base_url="WHATSAPP_API_BASE_URL",
+        path="/graph",
+        emulated={
+            "WHATSAPP_ACCESS_TOKEN": "emulated-access-token",
+            "WHATSAPP_APP_SECRET": "emulated-app-secret",
+            "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",
+            "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+        },
+        instead="the phones are a web page",
+    ),
+)

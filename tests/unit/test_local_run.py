@@ -1,0 +1,88 @@
+from pathlib import Path
+
+from deploy.local_run import LocalRun, plan
+
+REAL = {
+    "OPENAI_API_KEY": "sk-real",
+    "COMPOSIO_API_KEY": "ak_real",
+    "WHATSAPP_ACCESS_TOKEN": "EAA-real",
+    "WHATSAPP_APP_SECRET": "real-secret",
+}
+
+
+def planned(directory: Path, env_file: dict[str, str], environ: dict[str, str] | None = None) -> LocalRun:
+    (directory / ".env").write_text("".join(f"{name}={value}\n" for name, value in env_file.items()))
+    return plan(directory, environ or {})
+
+
+def service(run: LocalRun, module: str) -> dict[str, str]:
+    return next(service for service in run.services if service.module == module).environment
+
+
+def test_without_keys_every_vendor_is_emulated_with_the_keys_that_the_emulator_expects(tmp_path: Path) -> None:
+    run = planned(tmp_path, {})
+    kernel, gateway = service(run, "kernel_service"), service(run, "whatsapp_gateway")
+    emulators = service(run, "emulators")
+    assert [vendor.name for vendor in run.emulated] == ["OpenAI", "Composio", "WhatsApp"]
+    assert kernel["OPENAI_BASE_URL"] == "http://127.0.0.1:8090/openai/v1"
+    assert kernel["COMPOSIO_BASE_URL"] == "http://127.0.0.1:8090/composio"
+    assert gateway["WHATSAPP_API_BASE_URL"] == "http://127.0.0.1:8090/graph"
+    assert kernel["OPENAI_API_KEY"] == emulators["OPENAI_API_KEY"]
+    assert kernel["COMPOSIO_API_KEY"] == emulators["COMPOSIO_API_KEY"]
+    assert gateway["WHATSAPP_APP_SECRET"] == emulators["WHATSAPP_APP_SECRET"]
+    assert run.page_url == "http://127.0.0.1:8090/"
+
+
+def test_with_every_key_no_emulator_runs_and_no_base_url_is_set(tmp_path: Path) -> None:
+    run = planned(tmp_path, REAL)
+    assert run.emulated == ()
+    assert [service.module for service in run.services] == ["kernel_service", "whatsapp_gateway"]
+    assert "EMULATORS_LISTEN" not in run.listens
+    assert "OPENAI_BASE_URL" not in service(run, "kernel_service")
+    assert run.webhook_url == "http://127.0.0.1:8080/webhook"
+
+
+def test_each_process_is_told_its_own_secrets_only(tmp_path: Path) -> None:
+    del (env_file := dict(REAL))["COMPOSIO_API_KEY"]
+    run = planned(tmp_path, env_file)
+    kernel, gateway = service(run, "kernel_service"), service(run, "whatsapp_gateway")
+    emulators = service(run, "emulators")
+    assert not {"WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_SECRET", "KERNEL_TOKEN"} & kernel.keys()
+    assert not {"OPENAI_API_KEY", "COMPOSIO_API_KEY", "KERNEL_ENCRYPTION_KEYS"} & gateway.keys()
+    assert "KERNEL_ADMIN_TOKEN" not in gateway
+    assert not {"sk-real", "EAA-real", "real-secret"} & set(emulators.values())
+    assert not {"KERNEL_ENCRYPTION_KEYS", "KERNEL_TOKEN"} & emulators.keys()
+
+
+def test_a_vendors_key_that_only_the_shell_exports_is_not_used(tmp_path: Path) -> None:
+    run = planned(tmp_path, {}, {"OPENAI_API_KEY": "sk-shell", "OPENAI_ORG_ID": "org", "PATH": "/bin"})
+    kernel = service(run, "kernel_service")
+    assert kernel["OPENAI_API_KEY"] == "sk-emulated"
+    assert "OPENAI_ORG_ID" not in kernel
+    assert kernel["PATH"] == "/bin"
+
+
+def test_the_environment_goes_before_the_file_for_our_own_settings(tmp_path: Path) -> None:
+    run = planned(
+        tmp_path,
+        {"GATEWAY_LISTEN": "127.0.0.1:1111", "KERNEL_LISTEN": "0.0.0.0:2222", "MY_TOOLS_KEY": "k"},
+        {"GATEWAY_LISTEN": "127.0.0.1:3333"},
+    )
+    assert run.listens["GATEWAY_LISTEN"] == "127.0.0.1:3333"
+    assert run.webhook_url == "http://127.0.0.1:3333/webhook"
+    assert service(run, "whatsapp_gateway")["KERNEL_ADDRESS"] == "dns:///127.0.0.1:2222"
+    assert service(run, "kernel_service")["MY_TOOLS_KEY"] == "k"
+
+
+def test_local_keys_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
+    first, again = planned(tmp_path, {}), planned(tmp_path, {})
+    keys = tmp_path / "var" / "keys.env"
+    assert keys.stat().st_mode & 0o777 == 0o600
+    assert service(first, "kernel_service") == service(again, "kernel_service")
+    token = service(first, "whatsapp_gateway")["KERNEL_TOKEN"]
+    assert service(first, "kernel_service")["KERNEL_CHANNEL_TOKENS"] == f"whatsapp={token}"
+
+
+def test_other_channels_tokens_stand_beside_the_gateways(tmp_path: Path) -> None:
+    run = planned(tmp_path, {"KERNEL_CHANNEL_TOKENS": "telegram=t", "KERNEL_TOKEN": "w"})
+    assert service(run, "kernel_service")["KERNEL_CHANNEL_TOKENS"] == "telegram=t,whatsapp=w"

@@ -1,0 +1,81 @@
+import asyncio
+import os
+import re
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.local_run import Service
+from deploy.run import main, serve
+
+SERVES = """
+import http.server, os, signal
+def end(*_):
+    print("ended", flush=True)
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+class Answer(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+    def log_message(self, *_): ...
+http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
+"""
+DIES = """
+import sys
+print("no such setting")
+sys.exit(2)
+"""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def service(directory: Path, name: str, program: str) -> Service:
+    (directory / f"{name}.py").write_text(program)
+    port = str(free_port())
+    environment = {**os.environ, "PYTHONPATH": str(directory), "PORT": port}
+    return Service(name, environment, f"http://127.0.0.1:{port}/")
+
+
+async def test_one_that_ends_by_itself_is_named_and_ends_the_others_and_its_code_is_passed_on(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    services = [service(tmp_path, "serves", SERVES), service(tmp_path, "dies", DIES)]
+    async with asyncio.timeout(20):
+        code = await serve(services, asyncio.Event(), ready=lambda: None)
+    out = capfd.readouterr().out
+    assert code == 2
+    assert re.search(r"^dies +\| no such setting$", out, re.MULTILINE)
+    assert "dies ended with exit code 2" in out
+
+
+async def test_told_to_end_all_end_in_the_reverse_order_of_their_start(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    services = [service(tmp_path, name, SERVES) for name in ("first", "second", "third")]
+    told = asyncio.Event()
+    async with asyncio.timeout(20):
+        code = await serve(services, told, ready=told.set)
+    lines = capfd.readouterr().out.splitlines()
+    assert code == 0
+    assert [line.split()[0] for line in lines if line.endswith("| ended")] == ["third", "second", "first"]
+
+
+def test_an_occupied_port_is_named_with_the_setting_that_changes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "EMULATORS_LISTEN"):
+        monkeypatch.setenv(name, "127.0.0.1:0")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        monkeypatch.setenv("GATEWAY_LISTEN", address)
+        assert main() == 2
+    problem = capsys.readouterr().err
+    assert problem.startswith(f"GATEWAY_LISTEN: cannot listen on {address}")
+    assert "_METRICS_" not in problem
