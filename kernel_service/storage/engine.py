@@ -1,6 +1,6 @@
 """The one way to the database: units of work, run in group-committed transactions.
 
-A unit is a plain function `unit(tx) -> T`. It may run more than once (a lost race, a deadlock, a lost connection)
+A unit is a plain function `unit(tx) -> T`. It may run more than once (a lost race, a deadlock, a lost link)
 but is committed at most once, so it keeps no state outside the database.
 """
 
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KEY_OF = select(schema.person.c.key_id, schema.person.c.data_key).where(
-    schema.person.c.id == bindparam("person")
-)
+_KEY_OF = select(schema.person.c.key_id, schema.person.c.data_key).where(schema.person.c.id == bindparam("person"))
 
 
 def key_context(person_id: str) -> bytes:

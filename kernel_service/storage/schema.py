@@ -1,4 +1,4 @@
-"""All tables, once, for SQLite and PostgreSQL. Times are epoch seconds; binary columns are sealed or digests."""
+"""All tables, for SQLite and PostgreSQL. Times are epoch seconds; binary values are sealed, or digests."""
 
 from __future__ import annotations
 
@@ -33,9 +33,7 @@ Serial = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _person(*, primary_key: bool = False, index: bool | None = None) -> Column[str]:
-    return Column(
-        "person_id", String, ForeignKey("person.id"), nullable=False, primary_key=primary_key, index=index
-    )
+    return Column("person_id", String, ForeignKey("person.id"), nullable=False, primary_key=primary_key, index=index)
 
 
 def _empty(name: str) -> Column[str]:
@@ -240,4 +238,12 @@ commit_mark = Table(
     Column("id", String, primary_key=True),
     Column("batch", BigInteger, nullable=False),
     Column("at", Float, nullable=False),
+)
+
+# Each migration adds its row: its number, and that of the oldest program that can work on what it leaves.
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("oldest_reader", Integer, nullable=False),
 )

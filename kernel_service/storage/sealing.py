@@ -103,7 +103,7 @@ def _parse_entry(place: int, entry: str) -> tuple[str, bytes]:
 
 
 class Digests:
-    """Keyed digests (HMAC-SHA256): equal values are found again, and nobody without the key can guess them."""
+    """Keyed digests (HMAC-SHA256): equal values are found again; nobody without the key can guess them."""
 
     __slots__ = ("_key",)
 

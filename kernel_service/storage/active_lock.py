@@ -1,0 +1,112 @@
+"""PostgreSQL's advisory lock of the one active process. A second process waits for it, as a standby.
+
+The lock lives as long as its connection. If that is lost (the server restarted, the network broke), the lock is
+taken again; if somebody else has it by then, this process ends. Epochs fence what was written in between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+LOCK = 0x6B65726E656C  # "kernel"
+LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_CHECK_SECONDS = 2.0
+_ANSWER_SECONDS = 3.0
+# The server drops a holder whose machine vanished within about ten seconds.
+_KEEPALIVE = {
+    "application_name": "kernel_service active",
+    "tcp_keepalives_idle": "4",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
+
+
+class ActiveLock:
+    """Made by `take`. `end_process` is called when another process has become the active one."""
+
+    def __init__(self, dsn: str, end_process: Callable[[str], None]) -> None:
+        self._dsn = dsn
+        self._end_process = end_process
+        self._connection: asyncpg.Connection | None = None
+        self._lost = asyncio.Event()
+        self._guard: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def take(cls, dsn: str, end_process: Callable[[str], None]) -> ActiveLock:
+        """Return once this process is the active one, however long that takes."""
+        lock = cls(dsn, end_process)
+        while not await lock._try():
+            logger.warning("storage: another process is active; this one stands by")
+            await lock._wait()
+        lock._guard = asyncio.create_task(lock._keep(), name="store-active-lock")
+        return lock
+
+    async def release(self) -> None:
+        if self._guard is not None:
+            self._guard.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._guard
+        await self._disconnect()
+
+    async def _try(self) -> bool:
+        await self._disconnect()
+        connection = await asyncpg.connect(self._dsn, timeout=_ANSWER_SECONDS, server_settings=_KEEPALIVE)
+        self._connection = connection
+        self._lost.clear()
+        connection.add_termination_listener(lambda _: self._lost.set())
+        return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK))
+
+    async def _wait(self) -> None:
+        assert self._connection is not None  # noqa: S101 - `_try` came before
+        with contextlib.suppress(*LOST):
+            await self._connection.execute(f"SELECT pg_advisory_lock({LOCK}), pg_advisory_unlock({LOCK})")
+
+    async def _keep(self) -> None:
+        ours = True
+        while ours:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._lost.wait(), _CHECK_SECONDS)
+            ours = await self._held() or await self._take_again()
+
+    async def _held(self) -> bool:
+        if self._connection is None or self._lost.is_set():
+            return False
+        try:
+            await self._connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+        except LOST:
+            return False
+        return True
+
+    async def _take_again(self) -> bool:
+        """False: somebody else has it. While the database is away nobody has."""
+        try:
+            taken = await self._try()
+        except LOST as error:
+            logger.warning("storage: the database is away (%s)", type(error).__name__)
+            self._lost.set()
+            await asyncio.sleep(_CHECK_SECONDS / 4)
+            return True
+        if taken:
+            logger.warning("storage: the active lock was lost for a while and is held again")
+        else:
+            self._end_process("another process has become the active one")
+        return taken
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        try:
+            await connection.close(timeout=_ANSWER_SECONDS)
+        except LOST:
+            connection.terminate()

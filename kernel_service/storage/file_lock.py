@@ -1,0 +1,32 @@
+"""A lock file beside a SQLite database: one process works on it, a second one is refused."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class DatabaseInUseError(RuntimeError):
+    """Another process holds the database. Its text says which file and what to do."""
+
+
+class FileLock:
+    """Held from construction to `release`, or to the end of the process however it ends."""
+
+    def __init__(self, database: Path) -> None:
+        path = database.with_name(database.name + ".lock")
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._file)
+            raise DatabaseInUseError(
+                f"another process works on {database}; SQLite serves one process: stop it, or use PostgreSQL"
+            ) from None
+
+    def release(self) -> None:
+        os.close(self._file)

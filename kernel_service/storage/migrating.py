@@ -1,0 +1,79 @@
+"""Bring a database's schema up to this program, once however many start together, and read its first secrets."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import insert, inspect, select, text
+
+from kernel_service.storage import schema
+from kernel_service.storage.sealing import KEY_BYTES, Digests, WrappedKey
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from kernel_service.storage.sealing import MasterKeys
+
+# The number of the newest migration that this program brings along.
+SCHEMA_NUMBER = 1
+_LOCK = 0x6D696772617465  # "migrate"
+_DIGEST_KEY = "digests"
+
+
+class SchemaTooNewError(RuntimeError):
+    """The database was migrated by a newer program that this one cannot work beside."""
+
+
+def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
+    """Migrate and open the digest key, in the connection's transaction (on SQLite begun IMMEDIATE).
+
+    SchemaTooNewError, Conflict SEALING_KEY_UNKNOWN.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+    migrate(connection)
+    return Digests(_digest_key(connection, master_keys))
+
+
+def migrate(connection: Connection) -> None:
+    number, oldest_reader = _version(connection)
+    if oldest_reader > SCHEMA_NUMBER:
+        raise SchemaTooNewError(
+            f"the database has schema {number}, which needs a program of schema {oldest_reader} or later;"
+            f" this one is of schema {SCHEMA_NUMBER}: upgrade it"
+        )
+    if number < SCHEMA_NUMBER:
+        command.upgrade(alembic_config(connection), "head")
+
+
+def alembic_config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+def _version(connection: Connection) -> tuple[int, int]:
+    """The newest migration's number and oldest reader, zeros for an empty database."""
+    table = schema.schema_version
+    if not inspect(connection).has_table(table.name):
+        return 0, 0
+    row = connection.execute(select(table).order_by(table.c.number.desc()).limit(1)).one()
+    return row.number, row.oldest_reader
+
+
+def _digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:
+    table = schema.secret
+    context = f"secret:{_DIGEST_KEY}".encode()
+    row = connection.execute(select(table).where(table.c.name == _DIGEST_KEY)).one_or_none()
+    if row is not None:
+        return master_keys.unwrap(WrappedKey(row.key_id, row.wrapped), context)
+    key = os.urandom(KEY_BYTES)
+    stored = master_keys.wrap(key, context)
+    connection.execute(insert(table).values(name=_DIGEST_KEY, key_id=stored.key_id, wrapped=stored.wrapped))
+    return key

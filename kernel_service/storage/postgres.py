@@ -1,0 +1,193 @@
+"""PostgreSQL: a few writers that each commit in groups, a pool of readers, all on asyncpg.
+
+Each batch numbers itself in `commit_mark`: when the answer to a COMMIT is lost, running the batch again finds
+out whether it is committed already, waiting for the lost transaction's row lock if it must.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+import zlib
+from typing import TYPE_CHECKING
+
+import asyncpg
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.storage import batch
+from kernel_service.storage.batch import BATCH, Work
+from kernel_service.storage.engine import Tx
+from kernel_service.storage.ids import new_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from kernel_service.storage.active_lock import ActiveLock
+    from kernel_service.storage.engine import Keyring, T
+    from kernel_service.storage.sealing import Digests
+
+logger = logging.getLogger(__name__)
+
+WRITERS = 4
+READERS = 4
+PATIENCE_SECONDS = 2.0
+ANSWER_SECONDS = 3.0
+_PAUSE_SECONDS = 0.1
+AWAY = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+# Classes of SQLSTATE that are the statement's own fault: no result, bad data, constraint, syntax.
+_UNIT_FAILED = ("02", "21", "22", "23", "42")
+
+_MARK = text(
+    "INSERT INTO commit_mark (id, batch, at) VALUES (:id, :batch, :at) ON CONFLICT (id) DO UPDATE"
+    " SET batch = excluded.batch, at = excluded.at WHERE commit_mark.batch <> excluded.batch"
+)
+
+
+def connect(url: str) -> AsyncEngine:
+    """`url` is `postgresql://…`. Nothing waits much longer than three seconds; errors hide the values."""
+    return create_async_engine(
+        "postgresql+asyncpg" + url[url.index("://") :],
+        pool_size=WRITERS + READERS,
+        max_overflow=0,
+        pool_timeout=ANSWER_SECONDS,
+        hide_parameters=True,
+        connect_args={
+            "timeout": ANSWER_SECONDS,
+            "command_timeout": ANSWER_SECONDS,
+            "server_settings": {"application_name": "kernel_service", "lock_timeout": "2000"},
+        },
+    )
+
+
+def _breaks_batch(error: Exception) -> bool:
+    if isinstance(error, DBAPIError):
+        return not (getattr(error.orig, "sqlstate", None) or "").startswith(_UNIT_FAILED)
+    return isinstance(error, AWAY)
+
+
+class PostgresEngine:
+    """Fills Engine."""
+
+    def __init__(self, database: AsyncEngine, lock: ActiveLock, keyring: Keyring, digests: Digests) -> None:
+        self._database = database
+        self._lock = lock
+        self._keyring = keyring
+        self._digests = digests
+        self._loop = asyncio.get_running_loop()
+        self._queues: list[asyncio.Queue[Work | None]] = [asyncio.Queue() for _ in range(WRITERS)]
+        self._writers = [
+            asyncio.create_task(Writer(database, works, self._tx).run(), name="store-writer") for works in self._queues
+        ]
+        self._closed = False
+
+    async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
+        if self._closed:
+            raise StoreUnavailable
+        work = Work(unit, self._loop.create_future(), expires=self._loop.time() + PATIENCE_SECONDS)
+        self._queues[zlib.crc32(person_id.encode()) % WRITERS].put_nowait(work)
+        result: T = await work.future
+        return result
+
+    async def read(self, unit: Callable[[Tx], T]) -> T:
+        try:
+            async with self._database.connect() as connection:
+                return await connection.run_sync(lambda sync: unit(self._tx(sync)))
+        except AWAY as error:
+            if not _breaks_batch(error):
+                raise
+            logger.warning("storage: cannot read (%s)", type(error).__name__)
+            raise StoreUnavailable from None
+
+    async def close(self) -> None:
+        """Commit what was handed in, then disconnect and let a standby take over."""
+        if self._closed:
+            return
+        self._closed = True
+        for works in self._queues:
+            works.put_nowait(None)
+        await asyncio.gather(*self._writers)
+        await self._database.dispose()
+        await self._lock.release()
+
+    def _tx(self, connection: Connection) -> Tx:
+        return Tx(connection, self._keyring, self._digests)
+
+
+class Writer:
+    """Commits its queue's units, batch after batch. Units of one person are all in one queue."""
+
+    def __init__(
+        self, database: AsyncEngine, works: asyncio.Queue[Work | None], tx: Callable[[Connection], Tx]
+    ) -> None:
+        self._database = database
+        self._works = works
+        self._tx = tx
+        self._loop = asyncio.get_running_loop()
+        self._mark = new_id("w")
+        self._batch = 0
+        self._doubtful = False
+
+    async def run(self) -> None:
+        while (first := await self._works.get()) is not None:
+            works = [first]
+            while len(works) < BATCH and not self._works.empty():
+                work = self._works.get_nowait()
+                if work is None:
+                    self._works.put_nowait(None)
+                    break
+                works.append(work)
+            await self._commit([work for work in works if not work.future.cancelled()])
+
+    async def _commit(self, works: list[Work]) -> None:
+        """Until it is committed, or for certain not and out of time."""
+        self._batch += 1
+        self._doubtful = False
+        while True:
+            late = [work for work in works if work.expires < self._loop.time()]
+            if late and not self._doubtful:
+                batch.refuse(late, StoreUnavailable)
+                works = [work for work in works if work not in late]
+            if not works:
+                return
+            try:
+                await self._try(works)
+            except AWAY as error:
+                logger.warning("storage: a batch failed (%s), doubtful: %s", _name(error), self._doubtful)
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception:
+                logger.exception("storage: a batch failed for good")
+                batch.refuse(works, StoreUnavailable)
+                return
+            else:
+                batch.answer(works)
+                return
+
+    async def _try(self, works: list[Work]) -> None:
+        async with self._database.connect() as connection:
+            try:
+                await connection.run_sync(self._transact, works)
+            except AWAY:
+                await connection.invalidate()
+                raise
+
+    def _transact(self, connection: Connection, works: list[Work]) -> None:
+        with connection.begin():
+            mark = {"id": self._mark, "batch": self._batch, "at": time.time()}
+            if not connection.execute(_MARK, mark).rowcount:
+                return
+            # It is not committed yet, and now nobody but us can: the mark's row is ours.
+            self._doubtful = False
+            batch.run(self._tx(connection), works, _breaks_batch)
+            self._doubtful = True
+
+
+def _name(error: BaseException) -> str:
+    """What happened, without a statement or its values."""
+    return type(getattr(error, "orig", None) or error).__name__

@@ -1,0 +1,184 @@
+"""SQLite: one writer thread that commits in groups, a few reader threads. WAL with every commit on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.storage import batch
+from kernel_service.storage.batch import BATCH, Work
+from kernel_service.storage.engine import Tx
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+    from sqlalchemy import Engine as Database
+
+    from kernel_service.storage.engine import Keyring, T
+    from kernel_service.storage.file_lock import FileLock
+    from kernel_service.storage.sealing import Digests
+
+logger = logging.getLogger(__name__)
+
+READERS = 2
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 4000",
+    "PRAGMA foreign_keys = ON",
+)
+_DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_UNIT_FAILED = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+}
+
+
+def connect(path: Path) -> Database:
+    """The database, with our pragmas and transactions that we begin; errors hide the statements' values."""
+    database = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"check_same_thread": False},
+        pool_size=READERS + 1,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+    event.listen(database, "connect", _prepare)
+    event.listen(database, "begin", _begin)
+    return database
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    # The driver's own transactions begin late and end before DDL; see SQLAlchemy's notes on pysqlite.
+    connection.isolation_level = None
+    for pragma in PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _code(error: BaseException | None) -> int:
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+
+
+def _breaks_batch(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and _code(error.orig) not in _UNIT_FAILED
+
+
+class SqliteEngine:
+    """Fills Engine. `end_process` is called when the disk fails: what is kept is unknown then."""
+
+    def __init__(
+        self,
+        database: Database,
+        lock: FileLock,
+        keyring: Keyring,
+        digests: Digests,
+        *,
+        end_process: Callable[[str], None] = batch.end_process,
+    ) -> None:
+        self._database = database
+        self._lock = lock
+        self._keyring = keyring
+        self._digests = digests
+        self._end_process = end_process
+        self._loop = asyncio.get_running_loop()
+        self._works: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(READERS, "store-reader")
+        self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._writer.start()
+        self._closed = False
+
+    async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:  # noqa: ARG002 - one writer
+        if self._closed:
+            raise StoreUnavailable
+        work = Work(unit, self._loop.create_future())
+        self._works.put(work)
+        result: T = await work.future
+        return result
+
+    async def read(self, unit: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable
+        return await self._loop.run_in_executor(self._readers, self._read, unit)
+
+    async def close(self) -> None:
+        """Commit what was handed in, then let go of the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._works.put(None)
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._readers.shutdown)
+        self._database.dispose()
+        self._lock.release()
+
+    def _read(self, unit: Callable[[Tx], T]) -> T:
+        try:
+            with self._database.connect() as connection:
+                return unit(self._tx(connection))
+        except DBAPIError as error:
+            if not _breaks_batch(error):
+                raise
+            logger.warning("storage: cannot read (SQLite code %d)", _code(error.orig))
+            raise StoreUnavailable from None
+
+    def _tx(self, connection: Connection) -> Tx:
+        return Tx(connection, self._keyring, self._digests)
+
+    def _write_all(self) -> None:
+        while (first := self._works.get()) is not None:
+            works, last = self._gather(first)
+            self._commit([work for work in works if not work.future.cancelled()])
+            if last:
+                return
+
+    def _gather(self, first: Work) -> tuple[list[Work], bool]:
+        works = [first]
+        while len(works) < BATCH:
+            try:
+                work = self._works.get_nowait()
+            except queue.Empty:
+                break
+            if work is None:
+                return works, True
+            works.append(work)
+        return works, False
+
+    def _commit(self, works: list[Work]) -> None:
+        try:
+            with self._database.connect() as connection:
+                writer = connection.execution_options(immediate=True)
+                with writer.begin():
+                    batch.run(self._tx(writer), works, _breaks_batch)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the callers are to be told
+            self._fail(works, error)
+        else:
+            self._tell(batch.answer, works)
+
+    def _fail(self, works: list[Work], error: Exception) -> None:
+        code = _code(error.orig if isinstance(error, DBAPIError) else error)
+        if code in _DISK_FAILED:
+            self._end_process(f"the database file cannot be written or read (SQLite code {code})")
+        name = type(error).__name__
+        logger.warning("storage: nothing of %d units was kept (%s, code %d)", len(works), name, code)
+        self._tell(batch.refuse, works, StoreUnavailable)
+
+    def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._loop.call_soon_threadsafe(function, *arguments)
