@@ -1,11 +1,11 @@
 """The errors that a caller is told of, and their one table to gRPC status.
 
-    KernelError
-    ├── CallerError          the call is wrong; nothing was stored
-    ├── NotAllowed           the caller may not
-    ├── NotFound             no such thing
-    ├── Conflict             it contradicts what is known
-    └── Unavailable          try again
+KernelError
+├── CallerError          the call is wrong; nothing was stored
+├── NotAllowed           the caller may not
+├── NotFound             no such thing
+├── Conflict             it contradicts what is known
+└── Unavailable          try again
 """
 
 from __future__ import annotations

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -15,12 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.kernels.kernel_map import KernelMap
-    from kernel_service.kernels.store import Accepted, InboxStore, TurnRecord
+    from kernel_service.kernels.store import Accepted, InboxStore
+    from kernel_service.kernels.waiters import Waiters
     from kernel_service.messages import Message
 
-_ENDED = frozenset(
-    {MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED}
-)
+_ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
 
 
 class Inbox:
@@ -30,6 +27,7 @@ class Inbox:
         self,
         store: InboxStore,
         kernels: KernelMap,
+        waiters: Waiters,
         *,
         allowed: Callable[[str], bool],
         debounce: float,
@@ -42,7 +40,7 @@ class Inbox:
         self._debounce = debounce
         self._max_pending = max_pending
         self._clock = clock
-        self._waiting: defaultdict[int, list[asyncio.Future[None]]] = defaultdict(list)
+        self._waiters = waiters
 
     async def handle(self, message: Message) -> Answer:
         """Accept a message of its own channel; see HandleMessage in the contract."""
@@ -63,25 +61,8 @@ class Inbox:
     async def _wait(self, accepted: Accepted) -> Answer:
         """The wait may be cancelled at any time (a deadline, a lost caller): the turn goes on all the same."""
         while True:
-            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting[accepted.seq].append(ended)
-            try:
+            with self._waiters.waiting(accepted.seq) as ended:
                 answer = await self._store.answer_of(accepted.person_id, accepted.seq)
                 if answer.status in _ENDED:
                     return replace(answer, duplicate=accepted.duplicate)
                 await ended
-            finally:
-                self._forget(accepted.seq, ended)
-
-    def _forget(self, seq: int, waiter: asyncio.Future[None]) -> None:
-        waiters = self._waiting[seq]
-        waiters.remove(waiter)
-        if not waiters:
-            del self._waiting[seq]
-
-    def turn_ended(self, turn: TurnRecord) -> None:
-        """Tell whoever waits for one of the turn's messages."""
-        for message in turn.messages:
-            for waiter in self._waiting.get(message.seq, ()):
-                if not waiter.done():
-                    waiter.set_result(None)

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0
-"""How long a person waits after the store was away or a turn broke, before his task tries again."""
-
 
 class Turns(Protocol):
     """Runs a person's turns; the turns package fills it."""
@@ -37,12 +34,21 @@ class KernelMap:
     """Owns every resident kernel of this process."""
 
     def __init__(
-        self, store: JournalStore, turns: Turns, *, owner: str, max_turns: int, clock: Callable[[], float]
+        self,
+        store: JournalStore,
+        turns: Turns,
+        *,
+        owner: str,
+        max_turns: int,
+        clock: Callable[[], float],
+        retry_seconds: float = 1.0,
     ) -> None:
+        """`retry_seconds`: how long a person waits after the store was away or a turn broke."""
         self._store = store
         self._turns = turns
         self._owner = owner
         self._clock = clock
+        self._retry_seconds = retry_seconds
         self._slots = asyncio.Semaphore(max_turns)
         self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -111,7 +117,7 @@ class KernelMap:
     def _start_over(self, person_id: str) -> None:
         """Nothing is lost: the journal has all that was done, and the history in memory may be behind it."""
         self._kernels.pop(person_id, None)
-        self.wake_at(person_id, self._clock() + RETRY_SECONDS)
+        self.wake_at(person_id, self._clock() + self._retry_seconds)
 
     def _come_back(self, person_id: str, due: float | None) -> None:
         if due is None:

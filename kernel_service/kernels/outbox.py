@@ -10,7 +10,8 @@ from kernel_service.kernels.store import AckResult, Outcome
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from kernel_service.kernels.store import Lease, OutboxStore, PartAck
+    from kernel_service.kernels.store import Lease, OutboxStore, PartAck, PartReceipt
+    from kernel_service.messages import Reply
 
 LEASE_SECONDS = 60.0
 GRACE_SECONDS = 30.0
@@ -66,6 +67,16 @@ class Outbox:
                 self._give_back(ack.token)
         self.ready(channel)  # the person's next reply may be leased now
         return results
+
+    async def receive(self, channel: str, receipts: Sequence[PartReceipt]) -> int:
+        recorded = await self._store.receive(channel, receipts, now=self._clock()) if receipts else 0
+        self.ready(channel)  # a settled doubt lets the person's next reply go
+        return recorded
+
+    async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str) -> None:
+        """Tell a person what no turn of his says."""
+        await self._store.notify(person_id, reply, channel=channel, address=address, now=self._clock())
+        self.ready(channel)
 
     def _give_back(self, token: str) -> None:
         for pull in self._pulls:

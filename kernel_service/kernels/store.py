@@ -127,6 +127,10 @@ class InboxStore(Protocol):
         """The person whom this id names now."""
         ...
 
+    async def last_route(self, person_id: str) -> tuple[str, str] | None:
+        """The channel and address of the person's newest message."""
+        ...
+
     async def due_people(self, *, now: float, limit: int) -> list[str]:
         """People with a message or an open turn that may run now, longest waiting first."""
         ...
@@ -145,14 +149,21 @@ class JournalStore(Protocol):
         """The open turn (attempts + 1), or a new one of the waiting messages, or when to ask again, or None.
 
         A new turn takes the longest run of waiting messages, oldest first, that share channel, address and mode; it
-        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most. A held turn
-        answers with its not_before. Members but the last become MERGED when the turn ends.
+        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most. A
+        held turn answers with its not_before. Members but the last become MERGED when the turn ends.
         """
         ...
 
     async def append(
-        self, turn: TurnRecord, epoch: int, items: Sequence[HistoryItem], *, usage: Usage, finished: str = "",
-        started: CallRecord | None = None, now: float,
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        *,
+        usage: Usage,
+        finished: str = "",
+        started: CallRecord | None = None,
+        now: float,
     ) -> None:
         """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
 
@@ -160,13 +171,23 @@ class JournalStore(Protocol):
         """
         ...
 
-    async def hold(self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float) -> None:
+    async def hold(
+        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
+    ) -> None:
         """Put the turn off; a notice leaves by the outbox even if the turn is INLINE. Refunds the attempt; holds + 1."""
         ...
 
     async def end(
-        self, turn: TurnRecord, epoch: int, items: Sequence[HistoryItem], replies: Sequence[Reply], *,
-        status: TurnStatus, problem: str = "", usage: Usage, now: float,
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        status: TurnStatus,
+        problem: str = "",
+        usage: Usage,
+        now: float,
     ) -> list[StoredReply]:
         """End the turn in one transaction: last items, usage, replies, members."""
         ...

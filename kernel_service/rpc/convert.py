@@ -136,4 +136,3 @@ def usage(given: Usage) -> kernel_pb2.Usage:
 def page_size(given: int) -> int:
     """How many rows a page has: 100 unless said, 1000 at most."""
     return min(given or 100, 1000)
-

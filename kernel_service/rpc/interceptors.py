@@ -18,7 +18,7 @@ from kernel_service.errors import KernelError, NotAllowed, Unauthenticated
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    Handler = grpc.RpcMethodHandler[Any, Any]
+    Handler = Any  # grpc.RpcMethodHandler: its stubs know nothing of async behaviors
 
 log = logging.getLogger(__name__)
 
@@ -53,14 +53,16 @@ class Tokens:
         return matches[0]
 
 
-class Gate(grpc.aio.ServerInterceptor):  # type: ignore[misc]  # grpc.aio is untyped where it matters
+class Gate(grpc.aio.ServerInterceptor):
     """Authenticates each call, sets `caller`, and maps errors to rich statuses."""
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
 
     async def intercept_service(
-        self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], details: grpc.HandlerCallDetails
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        details: grpc.HandlerCallDetails,
     ) -> Handler:
         handler = await continuation(details)
         if handler is None or details.method.startswith(_OPEN_SERVICES):
@@ -81,15 +83,13 @@ def _guarded(handler: Handler, method: str, admit: Callable[..., None]) -> Handl
     if handler.response_streaming:
         return _guarded_stream(handler, method, admit)
     behavior = handler.stream_unary if handler.request_streaming else handler.unary_unary
-    make = (
-        grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
-    )
+    make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
 
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
             admit(method, context)
             return await behavior(request, context)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
             await _abort(error, method, context)
 
     return make(call, handler.request_deserializer, handler.response_serializer)
@@ -103,7 +103,7 @@ def _guarded_stream(handler: Handler, method: str, admit: Callable[..., None]) -
             admit(method, context)
             async for response in behavior(request, context):
                 yield response
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
             await _abort(error, method, context)
 
     return grpc.unary_stream_rpc_method_handler(stream, handler.request_deserializer, handler.response_serializer)

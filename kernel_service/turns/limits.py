@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import random
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ LONGEST_HOLD_SECONDS = 60.0
 
 
 def hold_seconds(holds: int, retry_after: float | None, spread: random.Random) -> float:
-    """How long a turn waits after its `holds`-th failure in a row: doubled each time, spread so that not all return
-    at once, and never shorter than the vendor asked for."""
-    back_off = min(LONGEST_HOLD_SECONDS, FIRST_HOLD_SECONDS * 2 ** min(holds, 10))
+    """How long a turn waits that was held `holds` times before.
+
+    Doubled each time, spread so that not all come back at once, and never shorter than the vendor asked for.
+    """
+    back_off = min(LONGEST_HOLD_SECONDS, FIRST_HOLD_SECONDS * 2.0 ** min(holds, 10))
     return max(retry_after or 0.0, back_off * spread.uniform(0.5, 1.0))

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 def answer_replies(answer: ModelAnswer, links: list[Link], most_chars: int) -> list[Reply]:
     """One reply, with the first link as its button; each further link needs a reply of its own."""
     first = Reply(_text(answer, most_chars), link=links[0] if links else None)
-    return [first, *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:])]
+    return [
+        first,
+        *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:]),
+    ]
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:

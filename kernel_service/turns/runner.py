@@ -27,8 +27,10 @@ SPOKEN_KINDS = frozenset({"text", "choice", "edit", *SILENT_KINDS})
 
 @dataclass(slots=True)
 class TurnRunner:
-    """Fills the kernel map's port `Turns`. `ended` is told of each turn that ended, `replies_ready` of each channel
-    that has something to deliver."""
+    """Fills the kernel map's port `Turns`.
+
+    `ended` is told of each turn that ended, `replies_ready` of each channel that has something to deliver.
+    """
 
     store: JournalStore
     model: Model
@@ -61,10 +63,10 @@ class TurnRunner:
 
     async def _budget_spent(self, person_id: str) -> bool:
         now, limits = self.clock(), self.limits
-        if limits.daily_tokens_per_person:
-            if await self.store.spent_today(person_id, now=now) >= limits.daily_tokens_per_person:
+        for whose, budget in ((person_id, limits.daily_tokens_per_person), (None, limits.daily_tokens)):
+            if budget and await self.store.spent_today(whose, now=now) >= budget:
                 return True
-        return bool(limits.daily_tokens) and await self.store.spent_today(None, now=now) >= limits.daily_tokens
+        return False
 
 
 def payload_kind(message: TurnMessage) -> str:

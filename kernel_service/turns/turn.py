@@ -140,7 +140,13 @@ class Turn:
     async def _store(self, usage: Usage, *, started: CallRecord | None = None, finished: str = "") -> None:
         runner, items = self._runner, self._transcript.unstored
         await runner.store.append(
-            self._record, self._kernel.epoch, items, usage=usage, started=started, finished=finished, now=runner.clock()
+            self._record,
+            self._kernel.epoch,
+            items,
+            usage=usage,
+            started=started,
+            finished=finished,
+            now=runner.clock(),
         )
         self._transcript.mark_stored()
         self._record.begun = True

@@ -1,0 +1,132 @@
+"""The kernel service's settings, from the environment. Whatever is missing or wrong is named, its value never shown."""
+
+from __future__ import annotations
+
+import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kernel_service.storage.sealing import MasterKeys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Settings(BaseSettings):
+    """One field per variable; the README's table says what each is for."""
+
+    model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
+
+    kernel_listen: str = "127.0.0.1:50051"
+    kernel_database_url: SecretStr = SecretStr("sqlite:///var/kernel.db")
+    kernel_channel_tokens: SecretStr
+    kernel_admin_token: SecretStr = SecretStr("")
+    kernel_tls_cert: Path | None = None
+    kernel_tls_key: Path | None = None
+    kernel_idle_seconds: float = Field(86_400, gt=0)
+    kernel_sweep_seconds: float = Field(60, gt=0)
+    kernel_memory_mb: float = Field(0, ge=0)
+    kernel_max_turns: int = Field(64, ge=1)
+    kernel_debounce_seconds: float = Field(0.6, ge=0)
+    kernel_drain_seconds: float = Field(20, ge=0)
+    kernel_toolkits: str = ""
+    kernel_instructions_file: Path | None = None
+    kernel_tools: str = ""
+    kernel_allowed_users: str = ""
+    kernel_daily_tokens: int = Field(0, ge=0)
+    kernel_daily_tokens_per_user: int = Field(0, ge=0)
+    kernel_encryption_keys: SecretStr
+    kernel_metrics_listen: str = "127.0.0.1:9464"
+    openai_api_key: SecretStr
+    openai_base_url: str = "https://api.openai.com/v1"
+    openai_model: str = "gpt-6.2-sol"
+    composio_api_key: SecretStr
+    composio_base_url: str = "https://backend.composio.dev"
+
+    @field_validator("kernel_listen", "kernel_metrics_listen")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit():
+            raise ValueError("must be host:port, as 127.0.0.1:50051")
+        return value
+
+    @field_validator("kernel_channel_tokens")
+    @classmethod
+    def _are_tokens(cls, value: SecretStr) -> SecretStr:
+        parse_tokens(value.get_secret_value())
+        return value
+
+    @field_validator("kernel_encryption_keys")
+    @classmethod
+    def _are_keys(cls, value: SecretStr) -> SecretStr:
+        MasterKeys.parse(value.get_secret_value())
+        return value
+
+    @field_validator("kernel_instructions_file", "kernel_tls_cert", "kernel_tls_key")
+    @classmethod
+    def _is_file(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError("no such file")
+        return value
+
+    @model_validator(mode="after")
+    def _tls_is_whole(self) -> Self:
+        if bool(self.kernel_tls_cert) != bool(self.kernel_tls_key):
+            raise ValueError("KERNEL_TLS_CERT and KERNEL_TLS_KEY go together: set both, or neither")
+        return self
+
+    def tokens(self) -> dict[str, str]:
+        """Token → channel."""
+        return parse_tokens(self.kernel_channel_tokens.get_secret_value())
+
+    def tls(self) -> tuple[bytes, bytes] | None:
+        """Private key and certificate chain, PEM."""
+        if self.kernel_tls_key is None or self.kernel_tls_cert is None:
+            return None
+        return self.kernel_tls_key.read_bytes(), self.kernel_tls_cert.read_bytes()
+
+    def toolkits(self) -> list[str]:
+        return words(self.kernel_toolkits)
+
+    def instructions(self) -> str:
+        return self.kernel_instructions_file.read_text() if self.kernel_instructions_file else ""
+
+    def allowed(self) -> Callable[[str], bool]:
+        """Whether a user id may write; a pattern is a shell's, as `whatsapp:US.*`."""
+        patterns = words(self.kernel_allowed_users)
+        return lambda user_id: not patterns or any(fnmatch.fnmatchcase(user_id, each) for each in patterns)
+
+
+def words(setting: str) -> list[str]:
+    return [word for part in setting.split(",") if (word := part.strip())]
+
+
+def parse_tokens(setting: str) -> dict[str, str]:
+    """`channel=token,channel=token` → token → channel. ValueError without any token in it."""
+    tokens: dict[str, str] = {}
+    for pair in words(setting):
+        channel, _, token = pair.partition("=")
+        if not channel or len(token) < _SHORTEST_TOKEN:
+            raise ValueError(f"each entry is channel=token, the token of {_SHORTEST_TOKEN} characters or more")
+        if tokens.setdefault(token, channel) != channel:
+            raise ValueError("one token stands for two channels; give each its own")
+    if not tokens:
+        raise ValueError("name at least one channel=token")
+    return tokens
+
+
+_SHORTEST_TOKEN = 16
+
+
+def problems(error: ValidationError) -> list[str]:
+    """One line per bad setting: its name as it stands in the environment, and what to do. Never its value."""
+    lines = []
+    for each in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in each["loc"]).upper()
+        what = "is missing: set it" if each["type"] == "missing" else each["msg"].removeprefix("Value error, ")
+        lines.append(f"{name} {what}".strip())
+    return lines

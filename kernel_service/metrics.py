@@ -1,0 +1,64 @@
+"""`/metrics` and `/healthz` on a port of their own."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+
+from kernel_service.errors import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from prometheus_client import Metric
+
+    from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.kernels.store import Store
+
+
+class Metrics:
+    """Reads the kernel map when asked; keeps nothing. Its `collect` is prometheus_client's collector protocol."""
+
+    def __init__(self, listen: str, kernels: KernelMap, store: Store) -> None:
+        self._listen = listen
+        self._kernels = kernels
+        self._store = store
+        self._registry = CollectorRegistry()
+        self._registry.register(self)
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily("kernel_resident", "Kernels in memory", len(self._kernels))
+        held = sum(kernel.bytes for kernel in self._kernels.resident())
+        yield GaugeMetricFamily("kernel_resident_bytes", "Bytes that the kernels in memory hold", held)
+        yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
+        evictions = CounterMetricFamily("kernel_evictions", "Kernels evicted, by reason", labels=["reason"])
+        for reason, count in self._kernels.evictions.items():
+            evictions.add_metric([reason], count)
+        yield evictions
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[None]:
+        app = web.Application()
+        app.add_routes([web.get("/metrics", self._metrics), web.get("/healthz", self._healthz)])
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        host, _, port = self._listen.rpartition(":")
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=generate_latest(self._registry), content_type="text/plain")
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        try:
+            await self._store.ping()
+        except StoreUnavailable:
+            return web.Response(status=503, text="the database does not answer\n")
+        return web.Response(text="ok\n")

@@ -1,0 +1,192 @@
+"""KernelAdminService: what runs, and why a message was not answered. It never tells what people said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
+
+from kernel_service.errors import CallerError, NotFound, NotImplementedYet
+from kernel_service.kernels.kernel import EvictionReason
+from kernel_service.people.identity import check_user_id
+from kernel_service.rpc import connections, convert
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc
+
+    from kernel_service.kernels.kernel import Kernel
+    from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.kernels.store import PartView, ReplyView, Store, TurnSummary
+    from kernel_service.tools.connections import Connections
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+DECLARED_LATER = (
+    "GetUsage",
+    "ListDeadLetters",
+    "RequeueDeadLetter",
+    "MergePersons",
+    "ExportUser",
+    "DeleteUser",
+)
+"""Part of the contract, answered UNIMPLEMENTED by this release; the README lists them."""
+
+
+class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
+    def __init__(self, kernels: KernelMap, store: Store, connections_: Connections) -> None:
+        self._kernels = kernels
+        self._store = store
+        self._connections = connections_
+
+    # --- kernels ------------------------------------------------------------------------------------------------
+
+    async def GetKernel(self, request: admin_pb2.GetKernelRequest, context: Context) -> admin_pb2.GetKernelResponse:
+        person_id = await self._person(request.person)
+        epoch = await self._store.kernel_epoch(person_id)
+        kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
+        kernel.composio_session_id = await self._connections.session_id(person_id)
+        kernel.connections.extend(connections.listed(await self._connections.list(person_id)))
+        aliases = await self._store.aliases_of(person_id)
+        kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
+        return admin_pb2.GetKernelResponse(kernel=kernel)
+
+    async def ListKernels(
+        self, request: admin_pb2.ListKernelsRequest, context: Context
+    ) -> admin_pb2.ListKernelsResponse:
+        size = convert.page_size(request.page_size)
+        resident = sorted(self._kernels.resident(), key=lambda kernel: kernel.person_id)
+        page = [kernel for kernel in resident if kernel.person_id > request.page_token][: size + 1]
+        return admin_pb2.ListKernelsResponse(
+            kernels=[self._resident(kernel.person_id, kernel, kernel.epoch) for kernel in page[:size]],
+            next_page_token=page[size - 1].person_id if len(page) > size else "",
+            total=len(resident),
+            evictions=[
+                admin_pb2.EvictionCount(reason=_eviction_reason(reason), count=count)
+                for reason, count in sorted(self._kernels.evictions.items())
+            ],
+        )
+
+    async def EvictKernel(
+        self, request: admin_pb2.EvictKernelRequest, context: Context
+    ) -> admin_pb2.EvictKernelResponse:
+        await self._kernels.evict(await self._person(request.person), EvictionReason.OPERATOR)
+        return admin_pb2.EvictKernelResponse()
+
+    def _resident(self, person_id: str, kernel: Kernel | None, epoch: int) -> admin_pb2.Kernel:
+        if kernel is None:
+            return admin_pb2.Kernel(person_id=person_id, epoch=epoch)
+        return admin_pb2.Kernel(
+            person_id=person_id,
+            resident=True,
+            busy=self._kernels.busy(person_id),
+            epoch=kernel.epoch,
+            activated_at=convert.timestamp(kernel.activated_at),
+            last_used_at=convert.timestamp(kernel.last_used_at),
+            history_bytes=kernel.history.bytes,
+            history_items=kernel.history.count,
+        )
+
+    # --- why was this message not answered? ---------------------------------------------------------------------
+
+    async def ListTurns(self, request: admin_pb2.ListTurnsRequest, context: Context) -> admin_pb2.ListTurnsResponse:
+        turns, pending, next_page = await self._store.turns(
+            await self._person(request.person),
+            limit=convert.page_size(request.page_size),
+            before=request.page_token,
+        )
+        waiting = [] if request.page_token else pending
+        return admin_pb2.ListTurnsResponse(
+            turns=[_turn(each) for each in turns],
+            pending=[
+                admin_pb2.PendingMessage(message_id=message_id, accepted_at=convert.timestamp(at))
+                for message_id, at in waiting
+            ],
+            next_page_token=next_page,
+        )
+
+    async def ListReplies(
+        self, request: admin_pb2.ListRepliesRequest, context: Context
+    ) -> admin_pb2.ListRepliesResponse:
+        replies, next_page = await self._store.replies(
+            await self._person(request.person),
+            limit=convert.page_size(request.page_size),
+            before=request.page_token,
+        )
+        return admin_pb2.ListRepliesResponse(replies=[_reply(each) for each in replies], next_page_token=next_page)
+
+    async def _person(self, person: admin_pb2.PersonRef) -> str:
+        ref = person.WhichOneof("ref")
+        if ref is None:
+            raise CallerError("FIELD_REQUIRED", "name the `person` by person_id or user_id", field="person")
+        if ref == "person_id":
+            return person.person_id
+        check_user_id(person.user_id, person.user_id.partition(":")[0])
+        person_id = await self._store.person_of(person.user_id)
+        if person_id is None:
+            raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
+        return person_id
+
+    # --- declared, and to come ----------------------------------------------------------------------------------
+
+    async def GetUsage(self, request: Any, context: Context) -> Any:
+        raise _later("GetUsage")
+
+    async def ListDeadLetters(self, request: Any, context: Context) -> Any:
+        raise _later("ListDeadLetters")
+
+    async def RequeueDeadLetter(self, request: Any, context: Context) -> Any:
+        raise _later("RequeueDeadLetter")
+
+    async def MergePersons(self, request: Any, context: Context) -> Any:
+        raise _later("MergePersons")
+
+    async def ExportUser(self, request: Any, context: Context) -> AsyncIterator[Any]:
+        raise _later("ExportUser")
+        yield  # makes this a stream
+
+    async def DeleteUser(self, request: Any, context: Context) -> Any:
+        raise _later("DeleteUser")
+
+
+def _later(rpc: str) -> NotImplementedYet:
+    return NotImplementedYet("NOT_IMPLEMENTED", f"{rpc} is part of the contract; this release does not serve it yet")
+
+
+def _eviction_reason(reason: EvictionReason) -> admin_pb2.EvictionReason.ValueType:
+    return admin_pb2.EvictionReason.Value(f"EVICTION_REASON_{reason.name}")
+
+
+def _turn(turn: TurnSummary) -> admin_pb2.Turn:
+    return admin_pb2.Turn(
+        id=turn.id,
+        status=admin_pb2.TurnStatus.Value(f"TURN_STATUS_{turn.status.name}"),
+        message_ids=turn.message_ids,
+        started_at=convert.timestamp(turn.started_at),
+        ended_at=convert.timestamp(turn.ended_at),
+        not_before=convert.timestamp(turn.not_before),
+        attempts=turn.attempts,
+        usage=convert.usage(turn.usage),
+        problem=turn.problem,
+    )
+
+
+def _reply(reply: ReplyView) -> admin_pb2.ReplyRecord:
+    return admin_pb2.ReplyRecord(
+        id=reply.id,
+        turn_id=reply.turn_id,
+        answers_message_id=reply.answers_message_id,
+        channel=reply.channel,
+        state=admin_pb2.ReplyState.Value(f"REPLY_STATE_{reply.state.upper()}"),
+        parts=[_part(each) for each in reply.parts],
+        created_at=convert.timestamp(reply.created_at),
+        settled_at=convert.timestamp(reply.settled_at),
+        attempts=reply.attempts,
+        error_code=reply.error_code,
+    )
+
+
+def _part(part: PartView) -> admin_pb2.PartState:
+    receipt = kernel_pb2.ReceiptState.Value(f"RECEIPT_STATE_{part.receipt.upper() or 'UNSPECIFIED'}")
+    return admin_pb2.PartState(part=part.part, sent=part.sent, receipt=receipt, error_code=part.error_code)

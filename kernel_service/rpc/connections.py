@@ -1,0 +1,35 @@
+"""Connections between protobuf and the domain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel.v1 import kernel_pb2
+
+from kernel_service.rpc import convert
+from kernel_service.turns.tools import Person
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kernel_service.tools.connections import Connection
+
+
+def person(person_id: str, channel: str, address: str) -> Person:
+    return Person(person_id, channel, address)
+
+
+def connection(given: Connection) -> kernel_pb2.Connection:
+    return kernel_pb2.Connection(
+        id=given.id,
+        toolkit=given.toolkit,
+        status=kernel_pb2.ConnectionStatus.Value(f"CONNECTION_STATUS_{given.status.upper()}"),
+        created_at=convert.timestamp(given.created_at),
+        confirmed_at=convert.timestamp(given.confirmed_at),
+    )
+
+
+def listed(found: Iterable[Connection]) -> list[kernel_pb2.Connection]:
+    """Oldest first, without what is disconnected."""
+    kept = [each for each in found if each.status != "disconnected"]
+    return [connection(each) for each in sorted(kept, key=lambda each: each.created_at)]

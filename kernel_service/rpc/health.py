@@ -1,0 +1,39 @@
+"""Health with Watch that lets a drain end: an open Watch would otherwise hold `stop(grace)` for all of its grace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+if TYPE_CHECKING:
+    import grpc
+
+SERVING_NAMES = ("", "kernel.v1.KernelService", "kernel.v1.KernelAdminService")
+
+
+class Health(health.aio.HealthServicer):  # type: ignore[misc]  # grpc_health is untyped
+    """Watches end once `drained` is set."""
+
+    NAME = health.SERVICE_NAME
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.drained = asyncio.Event()
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        health_pb2_grpc.add_HealthServicer_to_server(self, server)
+
+    async def serving(self) -> None:
+        for name in SERVING_NAMES:
+            await self.set(name, health_pb2.HealthCheckResponse.SERVING)
+
+    async def Watch(self, request: Any, context: Any) -> None:
+        watch = asyncio.ensure_future(super().Watch(request, context))
+        drained = asyncio.ensure_future(self.drained.wait())
+        try:
+            await asyncio.wait({watch, drained}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            watch.cancel()
+            drained.cancel()

@@ -1,0 +1,151 @@
+"""KernelService: each handler checks, converts, asks the domain, converts back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kernel.v1 import kernel_pb2, kernel_pb2_grpc
+
+from kernel_service.errors import CallerError, NotAllowed, NotFound, NotImplementedYet
+from kernel_service.people.identity import check_user_id
+from kernel_service.rpc import connections, convert, delivery
+from kernel_service.rpc.interceptors import caller
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import grpc
+
+    from kernel_service.kernels.inbox import Inbox
+    from kernel_service.kernels.outbox import Outbox
+    from kernel_service.kernels.store import Store
+    from kernel_service.tools.connections import Connections
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+DECLARED_LATER = (
+    "StreamMessage",
+    "UploadMedia",
+    "DownloadMedia",
+    "LinkIdentity",
+    "CreateSchedule",
+    "ListSchedules",
+    "DeleteSchedule",
+)
+"""Part of the contract, answered UNIMPLEMENTED by this release; the README lists them."""
+
+
+class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
+    def __init__(self, inbox: Inbox, outbox: Outbox, store: Store, connections_: Connections) -> None:
+        self._inbox = inbox
+        self._outbox = outbox
+        self._store = store
+        self._connections = connections_
+
+    # --- the two doors ------------------------------------------------------------------------------------------
+
+    async def HandleMessage(
+        self, request: kernel_pb2.HandleMessageRequest, context: Context
+    ) -> kernel_pb2.HandleMessageResponse:
+        check_user_id(request.user_id, caller.get())
+        return convert.handled(await self._inbox.handle(convert.message(request)))
+
+    async def PullReplies(
+        self, request: kernel_pb2.PullRepliesRequest, context: Context
+    ) -> AsyncIterator[kernel_pb2.PullRepliesResponse]:
+        convert.within(convert.required(request.instance_id, "instance_id"), "instance_id", 100)
+        channel = _own_channel(request.channel)
+        credit = delivery.max_in_flight(request.max_in_flight)
+        if not delivery.wants_replies(request.kinds):
+            raise CallerError("FIELD_INVALID", "`kinds` must hold OUTBOX_ITEM_KIND_REPLY", field="kinds")
+        async for lease in self._outbox.pull(channel, list(request.addresses), credit):
+            yield kernel_pb2.PullRepliesResponse(reply=delivery.leased(lease))
+
+    async def AckReplies(
+        self, request: kernel_pb2.AckRepliesRequest, context: Context
+    ) -> kernel_pb2.AckRepliesResponse:
+        delivery.check_count(len(request.acknowledgements), "acknowledgements")
+        acks = [delivery.part_ack(each) for each in request.acknowledgements]
+        results = iter(await self._outbox.settle(caller.get(), [ack for ack in acks if ack is not None]))
+        refused = kernel_pb2.ACK_RESULT_INVALID
+        return kernel_pb2.AckRepliesResponse(
+            results=[refused if ack is None else delivery.ack_result(next(results)) for ack in acks]
+        )
+
+    async def ReportReceipts(
+        self, request: kernel_pb2.ReportReceiptsRequest, context: Context
+    ) -> kernel_pb2.ReportReceiptsResponse:
+        delivery.check_count(len(request.receipts), "receipts")
+        receipts = [receipt for each in request.receipts if (receipt := delivery.part_receipt(each)) is not None]
+        recorded = await self._outbox.receive(caller.get(), receipts)
+        return kernel_pb2.ReportReceiptsResponse(recorded=recorded, unknown=len(request.receipts) - recorded)
+
+    # --- connections --------------------------------------------------------------------------------------------
+
+    async def CreateConnectLink(
+        self, request: kernel_pb2.CreateConnectLinkRequest, context: Context
+    ) -> kernel_pb2.CreateConnectLinkResponse:
+        toolkit = convert.required(request.toolkit, "toolkit")
+        address = convert.within(request.address, "address", convert.MAX_ADDRESS_BYTES)
+        person = connections.person(await self._person(request.user_id), caller.get(), address)
+        link = await self._connections.connect(person, toolkit)
+        return kernel_pb2.CreateConnectLinkResponse(link=convert.link(link), toolkit=toolkit)
+
+    async def ListConnections(
+        self, request: kernel_pb2.ListConnectionsRequest, context: Context
+    ) -> kernel_pb2.ListConnectionsResponse:
+        found = await self._connections.list(await self._person(request.user_id))
+        return kernel_pb2.ListConnectionsResponse(connections=connections.listed(found))
+
+    async def Disconnect(
+        self, request: kernel_pb2.DisconnectRequest, context: Context
+    ) -> kernel_pb2.DisconnectResponse:
+        if request.WhichOneof("target") is None:
+            raise CallerError("FIELD_REQUIRED", "name a `connection_id` or a `toolkit`", field="target")
+        person_id = await self._person(request.user_id)
+        removed = await self._connections.disconnect(
+            person_id, connection_id=request.connection_id, toolkit=request.toolkit
+        )
+        return kernel_pb2.DisconnectResponse(connections=[connections.connection(each) for each in removed])
+
+    async def _person(self, user_id: str) -> str:
+        check_user_id(user_id, caller.get())
+        person_id = await self._store.person_of(user_id)
+        if person_id is None:
+            raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
+        return person_id
+
+    # --- declared, and to come ----------------------------------------------------------------------------------
+
+    async def StreamMessage(self, request: Any, context: Context) -> AsyncIterator[Any]:
+        raise _later("StreamMessage")
+        yield  # makes this a stream
+
+    async def UploadMedia(self, request: Any, context: Context) -> Any:
+        raise _later("UploadMedia")
+
+    async def DownloadMedia(self, request: Any, context: Context) -> AsyncIterator[Any]:
+        raise _later("DownloadMedia")
+        yield  # makes this a stream
+
+    async def LinkIdentity(self, request: Any, context: Context) -> Any:
+        raise _later("LinkIdentity")
+
+    async def CreateSchedule(self, request: Any, context: Context) -> Any:
+        raise _later("CreateSchedule")
+
+    async def ListSchedules(self, request: Any, context: Context) -> Any:
+        raise _later("ListSchedules")
+
+    async def DeleteSchedule(self, request: Any, context: Context) -> Any:
+        raise _later("DeleteSchedule")
+
+
+def _own_channel(channel: str) -> str:
+    if convert.required(channel, "channel") != caller.get():
+        raise NotAllowed("CHANNEL_MISMATCH", "`channel` is not the token's own")
+    return channel
+
+
+def _later(rpc: str) -> NotImplementedYet:
+    return NotImplementedYet("NOT_IMPLEMENTED", f"{rpc} is part of the contract; this release does not serve it yet")

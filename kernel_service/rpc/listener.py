@@ -1,0 +1,66 @@
+"""The gRPC server: both services, health, reflection; and its end, which loses nobody."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+from kernel.v1 import admin_pb2_grpc, kernel_pb2_grpc
+
+from kernel_service.rpc.health import SERVING_NAMES, Health
+from kernel_service.rpc.interceptors import Gate
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from kernel_service.rpc.admin_servicer import AdminServicer
+    from kernel_service.rpc.interceptors import Tokens
+    from kernel_service.rpc.kernel_servicer import KernelServicer
+
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # a second process on the port must fail, not share it and split the state
+    ("grpc.max_connection_age_ms", 300_000),  # bounds how long a new replica stays unseen
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 2_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+]
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """`listen` is host:port (port 0: any free one); `tls` is (private key, certificate chain), PEM, or None."""
+
+    listen: str
+    tokens: Tokens
+    kernel: KernelServicer
+    admin: AdminServicer
+    tls: tuple[bytes, bytes] | None = None
+
+    @asynccontextmanager
+    async def serving(self, drain: Callable[[], Awaitable[None]]) -> AsyncIterator[int]:
+        """Serves on the port it yields. At the end: NOT_SERVING, then `drain`, then the open calls are ended."""
+        health = Health()
+        server = grpc.aio.server(interceptors=[Gate(self.tokens)], options=_OPTIONS)
+        kernel_pb2_grpc.add_KernelServiceServicer_to_server(self.kernel, server)
+        admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(self.admin, server)
+        health.add_to(server)
+        reflection.enable_server_reflection([*SERVING_NAMES[1:], Health.NAME, reflection.SERVICE_NAME], server)
+        port = self._bind(server)
+        await server.start()
+        await health.serving()
+        try:
+            yield port
+        finally:
+            await health.enter_graceful_shutdown()
+            await drain()
+            health.drained.set()
+            await server.stop(_STOP_SECONDS)
+
+    def _bind(self, server: grpc.aio.Server) -> int:
+        if self.tls is None:
+            return server.add_insecure_port(self.listen)
+        return server.add_secure_port(self.listen, grpc.ssl_server_credentials([self.tls]))

@@ -1,0 +1,159 @@
+"""Builds everything once, serves, drains. Only this file knows all the parts, and only it reads the settings."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel_service import texts
+from kernel_service.kernels.evictor import Evictor
+from kernel_service.kernels.inbox import Inbox
+from kernel_service.kernels.kernel_map import KernelMap
+from kernel_service.kernels.outbox import Outbox
+from kernel_service.kernels.sweeper import Sweeper
+from kernel_service.kernels.waiters import Waiters
+from kernel_service.messages import Reply
+from kernel_service.metrics import Metrics
+from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.rpc.admin_servicer import AdminServicer
+from kernel_service.rpc.interceptors import Tokens
+from kernel_service.rpc.kernel_servicer import KernelServicer
+from kernel_service.rpc.listener import Listener
+from kernel_service.storage.sealing import MasterKeys
+from kernel_service.storage.store import open_store
+from kernel_service.tools.composio_client import Composio
+from kernel_service.tools.connections import Connections
+from kernel_service.tools.developer_tools import load_tools
+from kernel_service.tools.toolbox import KernelToolbox
+from kernel_service.turns.limits import Limits
+from kernel_service.turns.runner import TurnRunner
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from kernel_service.config import Settings
+    from kernel_service.kernels.store import Store, TurnRecord
+
+log = logging.getLogger(__name__)
+
+MAX_PENDING = 200
+"""How many of a person's messages may wait for a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelServer:
+    """A running service and the port it listens on."""
+
+    port: int
+    kernels: KernelMap
+    store: Store
+    sweeper: Sweeper
+
+
+@asynccontextmanager
+async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[KernelServer]:
+    """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
+    async with AsyncExitStack() as stack:
+        store = await _store(settings, stack)
+        outbox, waiters = Outbox(store, clock), Waiters()
+        connections, toolbox = _tools(settings, stack, store, outbox, clock)
+        runner = TurnRunner(
+            store=store,
+            model=_model(settings, stack),
+            toolbox=toolbox,
+            limits=_limits(settings),
+            instructions=settings.instructions(),
+            debounce=settings.kernel_debounce_seconds,
+            clock=clock,
+            ended=_tell_of_ended(waiters, outbox),
+            replies_ready=outbox.ready,
+        )
+        owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
+        kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
+        inbox = Inbox(
+            store,
+            kernels,
+            waiters,
+            allowed=settings.allowed(),
+            debounce=settings.kernel_debounce_seconds,
+            max_pending=MAX_PENDING,
+            clock=clock,
+        )
+        listener = Listener(
+            settings.kernel_listen,
+            Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
+            KernelServicer(inbox, outbox, store, connections),
+            AdminServicer(kernels, store, connections),
+            settings.tls(),
+        )
+
+        async def drain() -> None:
+            outbox.close()
+            await kernels.drain(settings.kernel_drain_seconds)
+            waiters.close()
+
+        port = await stack.enter_async_context(listener.serving(drain))
+        sweeper = _sweeper(settings, store, kernels, outbox, clock)
+        await stack.enter_async_context(Metrics(settings.kernel_metrics_listen, kernels, store).serving())
+        await stack.enter_async_context(sweeper.running())
+        log.info("serving port=%d", port)
+        yield KernelServer(port, kernels, store, sweeper)
+
+
+async def _store(settings: Settings, stack: AsyncExitStack) -> Store:
+    keys = MasterKeys.parse(settings.kernel_encryption_keys.get_secret_value())
+    store = await open_store(settings.kernel_database_url.get_secret_value(), keys)
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _model(settings: Settings, stack: AsyncExitStack) -> OpenAIResponses:
+    model = OpenAIResponses(settings.openai_api_key.get_secret_value(), settings.openai_base_url, settings.openai_model)
+    stack.push_async_callback(model.close)
+    return model
+
+
+def _tools(
+    settings: Settings, stack: AsyncExitStack, store: Store, outbox: Outbox, clock: Callable[[], float]
+) -> tuple[Connections, KernelToolbox]:
+    async def connected(person_id: str, toolkit: str) -> None:
+        route = await store.last_route(person_id)
+        if route is not None:
+            reply = Reply(texts.CONNECTED.format(toolkit=toolkit.capitalize()))
+            await outbox.notify(person_id, reply, channel=route[0], address=route[1])
+
+    composio = Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, clock=clock)
+    stack.push_async_callback(composio.close)
+    connections = Connections(composio, store, settings.toolkits(), clock=clock, on_connected=connected)
+    stack.push_async_callback(connections.close)
+    return connections, KernelToolbox(composio, connections, load_tools(settings.kernel_tools))
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        daily_tokens=settings.kernel_daily_tokens, daily_tokens_per_person=settings.kernel_daily_tokens_per_user
+    )
+
+
+def _tell_of_ended(waiters: Waiters, outbox: Outbox) -> Callable[[TurnRecord], None]:
+    def ended(turn: TurnRecord) -> None:
+        waiters.turn_ended(turn)
+        outbox.ready(turn.messages[-1].channel)
+
+    return ended
+
+
+def _sweeper(
+    settings: Settings, store: Store, kernels: KernelMap, outbox: Outbox, clock: Callable[[], float]
+) -> Sweeper:
+    evictor = Evictor(
+        kernels,
+        idle_seconds=settings.kernel_idle_seconds,
+        memory_bytes=int(settings.kernel_memory_mb * 1024 * 1024),
+        clock=clock,
+    )
+    return Sweeper(store, kernels, outbox, evictor, seconds=settings.kernel_sweep_seconds, clock=clock)

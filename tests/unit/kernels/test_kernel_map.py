@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from kernel_service.errors import Conflict, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.kernels.evictor import Evictor
+from kernel_service.kernels.kernel import EvictionReason, Kernel
+from kernel_service.kernels.kernel_map import KernelMap
+from kernel_service.kernels.store import Activation, HistoryItem
+
+
+class Store:
+    """Counts activations; `away` makes the next one fail."""
+
+    def __init__(self) -> None:
+        self.epochs: dict[str, int] = {}
+        self.released: list[tuple[str, int]] = []
+        self.away = 0
+
+    async def activate(self, person_id: str, *, owner: str) -> Activation:
+        await asyncio.sleep(0)
+        if self.away:
+            self.away -= 1
+            raise StoreUnavailable
+        self.epochs[person_id] = self.epochs.get(person_id, 0) + 1
+        return Activation(person_id, self.epochs[person_id], [HistoryItem("input", {"text": "x" * 500})])
+
+    async def release(self, person_id: str, epoch: int) -> None:
+        self.released.append((person_id, epoch))
+
+
+class Turns:
+    """Runs `work` once for each message put; records who ran, and fails if two of one person ever overlap."""
+
+    def __init__(self) -> None:
+        self.ran: list[str] = []
+        self.running: set[str] = set()
+        self.idle = asyncio.Event()
+        self.gate: asyncio.Event | None = None
+        self.started = asyncio.Event()
+        self.answers: list[float | None] = []
+        self.error: Exception | None = None
+
+    async def run_next(self, kernel: Kernel) -> float | None:
+        assert kernel.person_id not in self.running
+        self.running.add(kernel.person_id)
+        self.started.set()
+        try:
+            if self.gate is not None:
+                await self.gate.wait()
+            if self.error is not None:
+                error, self.error = self.error, None
+                raise error
+            self.ran.append(kernel.person_id)
+            return self.answers.pop(0) if self.answers else None
+        finally:
+            self.running.discard(kernel.person_id)
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def parts() -> tuple[KernelMap, Store, Turns, Clock]:
+    store, turns, clock = Store(), Turns(), Clock()
+    made: Any = store
+    return KernelMap(made, turns, owner="k_1", max_turns=4, clock=clock, retry_seconds=0), store, turns, clock
+
+
+async def settled(kernels: KernelMap) -> None:
+    """Until no person has anything to do."""
+    while kernels._tasks or kernels._timers:
+        await asyncio.sleep(0)
+
+
+async def test_a_hundred_first_messages_make_one_activation(parts: Any) -> None:
+    kernels, store, _turns, _ = parts
+    for _ in range(100):
+        kernels.wake("p_1")
+    await settled(kernels)
+    assert store.epochs == {"p_1": 1}
+    assert len(kernels) == 1
+
+
+async def test_a_message_that_arrives_in_a_turn_is_looked_at_after_it(parts: Any) -> None:
+    kernels, _, turns, _ = parts
+    turns.gate = asyncio.Event()
+    kernels.wake("p_1")
+    await turns.started.wait()
+    kernels.wake("p_1")
+    turns.gate.set()
+    await settled(kernels)
+    assert turns.ran == ["p_1", "p_1"]
+
+
+async def test_a_busy_person_does_not_hold_up_another(parts: Any) -> None:
+    kernels, _, turns, _ = parts
+    turns.gate = asyncio.Event()
+    kernels.wake("p_1")
+    await turns.started.wait()
+    held, turns.gate = turns.gate, None
+    kernels.wake("p_2")
+    while "p_2" not in turns.ran:
+        await asyncio.sleep(0)
+    assert kernels.busy("p_1")
+    held.set()
+    await settled(kernels)
+
+
+async def test_a_busy_kernel_is_not_evicted(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    turns.gate = asyncio.Event()
+    kernels.wake("p_1")
+    await turns.started.wait()
+    with pytest.raises(Conflict, match="in a turn"):
+        await kernels.evict("p_1", EvictionReason.OPERATOR)
+    turns.gate.set()
+    await settled(kernels)
+    await kernels.evict("p_1", EvictionReason.OPERATOR)
+    assert store.released == [("p_1", 1)]
+    assert kernels.evictions == {EvictionReason.OPERATOR: 1}
+    with pytest.raises(NotFound):
+        await kernels.evict("p_1", EvictionReason.OPERATOR)
+
+
+async def test_an_evicted_person_comes_back_under_a_new_epoch(parts: Any) -> None:
+    kernels, store, _, _ = parts
+    kernels.wake("p_1")
+    await settled(kernels)
+    await kernels.evict("p_1", EvictionReason.IDLE)
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert store.epochs == {"p_1": 2}
+
+
+@pytest.mark.parametrize("error", [StoreUnavailable(), RuntimeError("a bug")])
+async def test_a_broken_turn_starts_over_from_the_journal(parts: Any, error: Exception) -> None:
+    kernels, store, turns, _ = parts
+    turns.error = error
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert turns.ran == ["p_1"]
+    assert store.epochs == {"p_1": 2}
+
+
+async def test_a_store_that_is_away_is_tried_again(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    store.away = 3
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert turns.ran == ["p_1"]
+
+
+async def test_a_lost_lease_forgets_the_kernel_and_does_not_come_back(parts: Any) -> None:
+    kernels, _, turns, _ = parts
+    turns.error = LeaseLost()
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert turns.ran == []
+    assert len(kernels) == 0
+    assert kernels.evictions == {EvictionReason.LEASE_LOST: 1}
+
+
+async def test_a_turn_says_when_to_come_back(parts: Any) -> None:
+    kernels, _, turns, clock = parts
+    turns.answers = [clock.now + 0.001, clock.now, None]
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert turns.ran == ["p_1"] * 3
+
+
+async def test_idle_kernels_go_and_used_ones_stay(parts: Any) -> None:
+    kernels, _, _, clock = parts
+    evictor = Evictor(kernels, idle_seconds=60, memory_bytes=0, clock=clock)
+    kernels.wake("p_old")
+    await settled(kernels)
+    clock.now += 30
+    kernels.wake("p_new")
+    await settled(kernels)
+    clock.now += 30
+    await evictor.sweep()
+    assert [kernel.person_id for kernel in kernels.resident()] == ["p_new"]
+    assert kernels.evictions == {EvictionReason.IDLE: 1}
+
+
+async def test_memory_pressure_evicts_the_least_recently_used_and_no_more_than_needed(parts: Any) -> None:
+    kernels, _, _, clock = parts
+    for number in range(4):
+        kernels.wake(f"p_{number}")
+        await settled(kernels)
+        clock.now += 1
+    kernels.wake("p_0")  # used again: p_1 is the oldest now
+    await settled(kernels)
+    one = kernels.resident()[0].bytes
+    await Evictor(kernels, idle_seconds=1e9, memory_bytes=2 * one, clock=clock).sweep()
+    assert [kernel.person_id for kernel in kernels.resident()] == ["p_3", "p_0"]
+    assert kernels.evictions == {EvictionReason.MEMORY: 2}
+
+
+async def test_drain_lets_a_turn_end_and_evicts_everybody(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    turns.gate = asyncio.Event()
+    kernels.wake("p_1")
+    await turns.started.wait()
+    drain = asyncio.create_task(kernels.drain(seconds=60))
+    await asyncio.sleep(0)
+    kernels.wake("p_2")  # too late: the next process serves him
+    turns.gate.set()
+    await drain
+    assert turns.ran == ["p_1"]
+    assert store.released == [("p_1", 1)]
+    assert kernels.evictions == {EvictionReason.SHUTDOWN: 1}
+
+
+async def test_drain_cuts_a_turn_that_does_not_end(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    turns.gate = asyncio.Event()
+    kernels.wake("p_1")
+    await turns.started.wait()
+    await kernels.drain(seconds=0)
+    assert turns.ran == []
+    assert store.released == [("p_1", 1)]
