@@ -1,0 +1,260 @@
+"""What people are told: kept here, leased to a channel in each person's order, and shown to operators.
+
+A reply is pending, leased, in_doubt (nobody knows whether it was sent), sent, failed, held (nobody can be written
+to now) or inline (the caller of HandleMessage delivers it). What becomes of a lease is in delivery.py.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, or_, select, update
+
+from kernel_service.errors import CallerError, Conflict
+from kernel_service.kernels.store import Lease, PartView, ReplyView
+from kernel_service.messages import Link, Reply, ReplyChoice, ReplyMode, StoredReply
+from kernel_service.storage.ids import new_id
+from kernel_service.storage.schema import alias, message, reply, reply_part
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row, Select
+
+    from kernel_service.storage.engine import Tx
+
+log = logging.getLogger(__name__)
+
+# How long a person's later replies wait for one that is in doubt.
+DOUBT_WAIT_SECONDS = 60.0
+
+_INLINE = select(reply).where(reply.c.turn_id == bindparam("turn"), reply.c.state == "inline").order_by(reply.c.seq)
+
+_earlier = reply.alias("earlier")
+_WAITS_FOR_EARLIER = exists().where(
+    _earlier.c.person_id == reply.c.person_id,
+    _earlier.c.channel == reply.c.channel,
+    _earlier.c.seq < reply.c.seq,
+    or_(
+        _earlier.c.state.in_(("pending", "leased")),
+        and_(_earlier.c.state == "in_doubt", _earlier.c.doubtful_since > bindparam("doubted_after")),
+    ),
+)
+_LEASABLE = (
+    select(reply)
+    .where(
+        reply.c.channel == bindparam("channel"),
+        reply.c.state == "pending",
+        or_(reply.c.not_before.is_(None), reply.c.not_before <= bindparam("now")),
+        not_(_WAITS_FOR_EARLIER),
+    )
+    .order_by(reply.c.seq)
+    .limit(bindparam("limit", type_=Integer))
+    .with_for_update(of=reply, skip_locked=True)
+)
+_LEASABLE_AT = _LEASABLE.where(reply.c.address.in_(bindparam("addresses", expanding=True)))
+
+# An id that the person wrote under at this address is one the channel can answer to; a parent id may not be.
+_wrote_as = (
+    exists()
+    .where(
+        message.c.channel == alias.c.channel,
+        message.c.address == bindparam("address"),
+        message.c.user_digest == alias.c.digest,
+    )
+    .correlate(alias)
+)
+_RECIPIENT = (
+    select(alias.c.value)
+    .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
+    .order_by(_wrote_as.desc(), alias.c.strong.desc(), alias.c.created_at.desc())
+    .limit(1)
+)
+_SENT_PARTS = (
+    select(reply_part.c.part)
+    .where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.sent_at.is_not(None))
+    .order_by(reply_part.c.part)
+)
+_LEASE = (
+    update(reply)
+    .where(reply.c.seq.in_(bindparam("seqs", expanding=True)))
+    .values(
+        state="leased",
+        token=bindparam("lease"),
+        leased_until=bindparam("until"),
+        attempts=reply.c.attempts + 1,
+        not_before=None,
+    )
+)
+_HOLD = update(reply).where(reply.c.seq == bindparam("held")).values(state="held", error_code=bindparam("problem"))
+_RELEASE_HELD = (
+    update(reply)
+    .where(
+        reply.c.person_id == bindparam("person"),
+        reply.c.channel == bindparam("of"),
+        reply.c.state == "held",
+    )
+    .values(state="pending", not_before=None)
+)
+_LAPSED = (
+    update(reply)
+    .where(reply.c.state == "leased", reply.c.leased_until < bindparam("now"))
+    .values(state="in_doubt", doubtful_since=bindparam("now"), token="")
+)
+_DOUBTED_ENOUGH = (
+    update(reply)
+    .where(reply.c.state == "in_doubt", reply.c.doubtful_since < bindparam("doubted_before"))
+    .values(state="pending", doubtful_since=None, token="")
+)
+_NEWEST = (
+    select(reply)
+    .where(reply.c.person_id == bindparam("person"), reply.c.seq < bindparam("before"))
+    .order_by(reply.c.seq.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+_PARTS_OF = select(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
+_PAST_ALL = 2**63 - 1
+
+
+def add_reply(
+    tx: Tx,
+    person_id: str,
+    told: Reply,
+    *,
+    turn_id: str,
+    answers_message_id: str,
+    channel: str,
+    address: str,
+    mode: ReplyMode,
+    now: float,
+) -> StoredReply:
+    """Keep a reply: for the outbox, or for the caller who waits."""
+    stored = StoredReply(new_id("rp", now), turn_id, answers_message_id, now, told)
+    inline = mode is ReplyMode.INLINE
+    values = {
+        "id": stored.id,
+        "person_id": person_id,
+        "turn_id": turn_id,
+        "answers_message_id": answers_message_id,
+        "channel": channel,
+        "address": address,
+        "mode": mode.value,
+        "state": "inline" if inline else "pending",
+        "body": tx.cipher_of(person_id).seal(orjson.dumps(told), _context(stored.id)),
+        "created_at": now,
+        "settled_at": now if inline else None,
+    }
+    tx.execute(insert(reply), values)
+    return stored
+
+
+def notify(tx: Tx, person_id: str, told: Reply, *, channel: str, address: str, now: float) -> str:
+    return add_reply(
+        tx,
+        person_id,
+        told,
+        turn_id="",
+        answers_message_id="",
+        channel=channel,
+        address=address,
+        mode=ReplyMode.OUTBOX,
+        now=now,
+    ).id
+
+
+def inline_replies(tx: Tx, turn_id: str) -> list[StoredReply]:
+    """What the callers who wait for the turn are told, in order."""
+    return [_opened(tx, row) for row in tx.execute(_INLINE, {"turn": turn_id})]
+
+
+def lease(tx: Tx, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float) -> list[Lease]:
+    token = secrets.token_urlsafe(18)
+    values = {"channel": channel, "now": now, "doubted_after": now - DOUBT_WAIT_SECONDS, "limit": limit}
+    due: Select[Any] = _LEASABLE
+    if addresses:
+        due, values["addresses"] = _LEASABLE_AT, list(addresses)
+    rows = tx.execute(due, values).all()
+    leases = {row.seq: one for row in rows if (one := _leased(tx, row, token, now + seconds))}
+    if leases:
+        tx.execute(_LEASE, {"seqs": list(leases), "lease": token, "until": now + seconds})
+    return list(leases.values())
+
+
+def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
+    """The row as a lease; held if there is nobody to send it to or no key to open it."""
+    try:
+        user_id, opened = _recipient(tx, row), _opened(tx, row)
+    except Conflict as conflict:
+        user_id, problem = "", conflict.reason.lower()
+    else:
+        problem = "no_recipient"
+    if not user_id:
+        log.warning("reply %s is held: %s", row.id, problem)
+        tx.execute(_HOLD, {"held": row.seq, "problem": problem})
+        return None
+    sent = list(tx.execute(_SENT_PARTS, {"reply": row.id}).scalars()) if row.parts else []
+    return Lease(opened, row.person_id, user_id, row.address, token, until, sent, row.parts, row.split_version)
+
+
+def _recipient(tx: Tx, row: Row[Any]) -> str:
+    value = tx.execute(_RECIPIENT, {"person": row.person_id, "channel": row.channel, "address": row.address}).scalar()
+    if value is None:
+        return ""
+    return tx.cipher_of(row.person_id).open(value, b"alias:" + row.person_id.encode()).decode()
+
+
+def release_held(tx: Tx, person_id: str, channel: str) -> None:
+    """The person has written: what was held for him may go."""
+    tx.execute(_RELEASE_HELD, {"person": person_id, "of": channel})
+
+
+def lapse(tx: Tx, *, now: float, grace: float) -> int:
+    again = tx.execute(_DOUBTED_ENOUGH, {"doubted_before": now - grace}).rowcount
+    return again + tx.execute(_LAPSED, {"now": now}).rowcount
+
+
+def replies(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
+    """Newest first. CallerError FIELD_INVALID: `before` is not a token of an earlier page."""
+    if before and not before.isdecimal():
+        raise CallerError("FIELD_INVALID", "page_token is none that this service gave", field="page_token")
+    page = {"person": person_id, "before": int(before or _PAST_ALL), "limit": limit + 1}
+    rows = tx.execute(_NEWEST, page).all()
+    shown = rows[:limit]
+    parts = {(part.reply_id, part.part): part for part in tx.execute(_PARTS_OF, {"replies": [row.id for row in shown]})}
+    return [_view(row, parts) for row in shown], str(shown[-1].seq) if len(rows) > limit else ""
+
+
+def _view(row: Row[Any], parts: dict[tuple[str, int], Row[Any]]) -> ReplyView:
+    return ReplyView(
+        row.id,
+        row.turn_id,
+        row.answers_message_id,
+        row.channel,
+        row.state,
+        [_part_view(number, parts.get((row.id, number))) for number in range(1, row.parts + 1)],
+        row.created_at,
+        row.settled_at,
+        row.attempts,
+        row.error_code,
+    )
+
+
+def _part_view(number: int, part: Row[Any] | None) -> PartView:
+    if part is None:
+        return PartView(number, sent=False, receipt="", error_code="")
+    return PartView(number, part.sent_at is not None, part.receipt, part.error_code)
+
+
+def _opened(tx: Tx, row: Row[Any]) -> StoredReply:
+    body = orjson.loads(tx.cipher_of(row.person_id).open(row.body, _context(row.id)))
+    link = Link(**body.pop("link")) if body["link"] else body.pop("link")
+    choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))
+    told = Reply(**body, link=link, choices=choices)
+    return StoredReply(row.id, row.turn_id, row.answers_message_id, row.created_at, told)
+
+
+def _context(reply_id: str) -> bytes:
+    return b"reply:" + reply_id.encode()
