@@ -1,0 +1,23 @@
+# One image for both services and the emulators; the command chooses. It runs read-only and needs no privileges.
+# An organisation's mirror or certificates belong into a base image of its own: --build-arg BASE=…
+ARG BASE=python:3.11-slim-bookworm
+
+FROM ${BASE} AS build
+WORKDIR /src
+RUN python -m venv --without-pip /venv
+COPY requirements.txt .
+RUN pip --python /venv/bin/python install --no-cache-dir -r requirements.txt
+COPY pyproject.toml README.md ./
+COPY protos/gen protos/gen
+COPY kernel_service kernel_service
+COPY whatsapp_gateway whatsapp_gateway
+COPY emulators emulators
+RUN pip --python /venv/bin/python install --no-cache-dir --no-deps .
+
+FROM ${BASE}
+RUN useradd --system --uid 10001 --home-dir /app --create-home app
+COPY --from=build /venv /venv
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
+USER app
+WORKDIR /app
+CMD ["python", "-m", "kernel_service"]
