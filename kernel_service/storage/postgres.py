@@ -53,7 +53,7 @@ _MARK = text(
 def connect(url: str) -> AsyncEngine:
     """`url` is `postgresql://…`. Nothing waits much longer than three seconds; errors hide the values."""
     return create_async_engine(
-        "postgresql+asyncpg" + url[url.index("://") :],
+        driver_url(url),
         pool_size=WRITERS + READERS,
         max_overflow=0,
         pool_timeout=ANSWER_SECONDS,
@@ -64,6 +64,11 @@ def connect(url: str) -> AsyncEngine:
             "server_settings": {"application_name": "kernel_service", "lock_timeout": "2000"},
         },
     )
+
+
+def driver_url(url: str) -> str:
+    """The URL with the driver that we use."""
+    return "postgresql+asyncpg" + url[url.index("://") :]
 
 
 def _breaks_batch(error: Exception) -> bool:

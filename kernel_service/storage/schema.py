@@ -108,12 +108,16 @@ message = Table(
     UniqueConstraint("channel", "address", "user_digest", "message_id"),
     sqlite_autoincrement=True,
 )
-# Only what is still to be answered is looked for by person; the index stays as small as that.
-MESSAGE_OPEN = text("status IN ('accepted', 'held')")
+Index("ix_message_person_id_seq", message.c.person_id, message.c.seq)
+# What is still to be answered is looked for all the time; this index stays as small as that.
+MESSAGE_OPEN = text("message.status IN ('accepted', 'held')")
 Index(
-    "ix_message_open", message.c.person_id, message.c.seq,
-    sqlite_where=MESSAGE_OPEN, postgresql_where=MESSAGE_OPEN,
-)  # fmt: skip
+    "ix_message_open",
+    message.c.person_id,
+    message.c.seq,
+    sqlite_where=text("status IN ('accepted', 'held')"),
+    postgresql_where=text("status IN ('accepted', 'held')"),
+)
 
 turn = Table(
     "turn",
@@ -131,8 +135,13 @@ turn = Table(
     *_usage(),
     Index("ix_turn_person_id_id", "person_id", "id"),
 )
-TURN_OPEN = text("status IN ('running', 'held')")
-Index("ix_turn_open", turn.c.person_id, sqlite_where=TURN_OPEN, postgresql_where=TURN_OPEN)
+TURN_OPEN = text("turn.status IN ('running', 'held')")
+Index(
+    "ix_turn_open",
+    turn.c.person_id,
+    sqlite_where=text("status IN ('running', 'held')"),
+    postgresql_where=text("status IN ('running', 'held')"),
+)
 
 tool_call = Table(
     "tool_call",

@@ -127,6 +127,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("status IN ('accepted', 'held')"),
         postgresql_where=sa.text("status IN ('accepted', 'held')"),
     )
+    op.create_index("ix_message_person_id_seq", "message", ["person_id", "seq"])
     op.create_index(op.f("ix_message_turn_id"), "message", ["turn_id"])
 
     op.create_table(

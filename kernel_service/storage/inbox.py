@@ -1,0 +1,133 @@
+"""The inbox: messages kept once each, and what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from sqlalchemy import Integer, bindparam, func, insert, not_, or_, select, union_all
+from sqlalchemy.sql import exists
+
+from kernel_service.errors import AlreadyExists, Exhausted, NotFound
+from kernel_service.kernels.store import Accepted
+from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
+from kernel_service.storage import outbox
+from kernel_service.storage.people import person_of_message
+from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, message, turn
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from kernel_service.messages import Message
+    from kernel_service.storage.engine import Tx
+
+USAGE = (
+    turn.c.input_tokens,
+    turn.c.cached_input_tokens,
+    turn.c.output_tokens,
+    turn.c.reasoning_tokens,
+    turn.c.model_calls,
+    turn.c.tool_calls,
+)
+_ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
+
+_KNOWN = select(
+    message.c.seq, message.c.person_id, message.c.payload_digest, message.c.status, message.c.turn_id
+).where(
+    message.c.channel == bindparam("channel"),
+    message.c.address == bindparam("address"),
+    message.c.user_digest == bindparam("user_digest"),
+    message.c.message_id == bindparam("message_id"),
+)
+_PENDING = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
+_KEEP = insert(message).returning(message.c.seq)
+_ANSWER = (
+    select(message.c.status, message.c.reply_mode, message.c.turn_id, *USAGE)
+    .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
+    .where(message.c.seq == bindparam("seq"), message.c.person_id == bindparam("person"))
+)
+_LAST_ROUTE = (
+    select(message.c.channel, message.c.address)
+    .where(message.c.person_id == bindparam("person"))
+    .order_by(message.c.seq.desc())
+    .limit(1)
+)
+_HELD_BACK = exists().where(turn.c.person_id == message.c.person_id, TURN_OPEN, turn.c.not_before > bindparam("now"))
+_runnable = union_all(
+    select(message.c.person_id, message.c.accepted_at.label("since")).where(
+        MESSAGE_OPEN, message.c.turn_id.is_(None), not_(_HELD_BACK)
+    ),
+    select(turn.c.person_id, func.coalesce(turn.c.not_before, turn.c.started_at)).where(
+        TURN_OPEN, or_(turn.c.not_before.is_(None), turn.c.not_before <= bindparam("now"))
+    ),
+).subquery()
+_DUE = (
+    select(_runnable.c.person_id)
+    .group_by(_runnable.c.person_id)
+    .order_by(func.min(_runnable.c.since))
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+def accept(tx: Tx, received: Message, *, now: float, max_pending: int) -> Accepted:
+    payload = orjson.dumps(received.content, option=orjson.OPT_SORT_KEYS)
+    key = {
+        "channel": received.channel,
+        "address": received.address,
+        "user_digest": tx.digests.user(received.user_id),
+        "message_id": received.message_id,
+    }
+    digest = tx.digests.payload(payload)
+    known = tx.execute(_KNOWN, key).one_or_none()
+    if known is not None:
+        return _duplicate(known, digest)
+    person_id = person_of_message(tx, received, now)
+    if tx.execute(_PENDING, {"person": person_id}).scalar_one() >= max_pending:
+        raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
+    row = key | {
+        "person_id": person_id,
+        "payload_digest": digest,
+        "reply_mode": received.reply_mode.value,
+        "payload": tx.cipher_of(person_id).seal(payload, payload_context(person_id)),
+        "accepted_at": now,
+        "status": MessageStatus.ACCEPTED.value,
+    }
+    seq = tx.execute(_KEEP, row).scalar_one()
+    outbox.release_held(tx, person_id, received.channel)
+    return Accepted(person_id, seq, duplicate=False, status=MessageStatus.ACCEPTED)
+
+
+def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
+    if known.payload_digest != digest:
+        raise AlreadyExists(
+            "MESSAGE_ID_REUSED", "this message id came before with another payload; give each message its own"
+        )
+    status = MessageStatus(known.status)
+    return Accepted(known.person_id, known.seq, duplicate=True, status=status, turn_id=known.turn_id or "")
+
+
+def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:
+    """NotFound MESSAGE_NOT_FOUND."""
+    row = tx.execute(_ANSWER, {"person": person_id, "seq": seq}).one_or_none()
+    if row is None:
+        raise NotFound("MESSAGE_NOT_FOUND", "no such message of this person")
+    status, mode, turn_id = MessageStatus(row.status), ReplyMode(row.reply_mode), row.turn_id
+    if turn_id is None:
+        return Answer("", status, duplicate=False)
+    told = mode is ReplyMode.INLINE and status in _ENDED
+    replies = tuple(outbox.inline_replies(tx, turn_id)) if told else ()
+    return Answer(turn_id, status, duplicate=False, replies=replies, usage=Usage(*row[-len(USAGE) :]))
+
+
+def last_route(tx: Tx, person_id: str) -> tuple[str, str] | None:
+    row = tx.execute(_LAST_ROUTE, {"person": person_id}).one_or_none()
+    return None if row is None else (row.channel, row.address)
+
+
+def due_people(tx: Tx, *, now: float, limit: int) -> list[str]:
+    return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
+
+
+def payload_context(person_id: str) -> bytes:
+    """What a message's payload is sealed for."""
+    return b"message:" + person_id.encode()

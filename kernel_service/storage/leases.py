@@ -1,0 +1,50 @@
+"""Whose kernel it is: the lease row of each person, its epoch, and the fence before every write of an owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, select, update
+
+from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.storage.schema import kernel
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+
+_EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
+_FENCE = _EPOCH.with_for_update(read=True)
+_TAKE = (
+    update(kernel)
+    .where(kernel.c.person_id == bindparam("person"))
+    .values(epoch=kernel.c.epoch + 1, owner=bindparam("by"))
+    .returning(kernel.c.epoch)
+)
+_GIVE_BACK = (
+    update(kernel).where(kernel.c.person_id == bindparam("person"), kernel.c.epoch == bindparam("of")).values(owner="")
+)
+
+
+def fence(tx: Tx, person_id: str, epoch: int) -> None:
+    """LeaseLost, unless the epoch is the person's own; it stays so until the transaction ends."""
+    if tx.execute(_FENCE, {"person": person_id}).scalar_one_or_none() != epoch:
+        raise LeaseLost
+
+
+def take(tx: Tx, person_id: str, owner: str) -> int:
+    """The new epoch. NotFound PERSON_NOT_FOUND."""
+    return _found(person_id, tx.execute(_TAKE, {"person": person_id, "by": owner}).scalar_one_or_none())
+
+
+def release(tx: Tx, person_id: str, epoch: int) -> None:
+    tx.execute(_GIVE_BACK, {"person": person_id, "of": epoch})
+
+
+def kernel_epoch(tx: Tx, person_id: str) -> int:
+    return _found(person_id, tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none())
+
+
+def _found(person_id: str, epoch: int | None) -> int:
+    if epoch is None:
+        raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+    return epoch

@@ -1,0 +1,191 @@
+"""The store: each method of the port is one unit of work, handed to the engine of the database's URL."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from kernel_service.storage import (
+    connections,
+    delivery,
+    inbox,
+    journal,
+    leases,
+    outbox,
+    people,
+    turn_views,
+    turns,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.kernels.store import (
+        Accepted,
+        AckResult,
+        Activation,
+        CallRecord,
+        HistoryItem,
+        Lease,
+        PartAck,
+        PartReceipt,
+        ReplyView,
+        TurnRecord,
+        TurnStatus,
+        TurnSummary,
+    )
+    from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply, Usage
+    from kernel_service.storage.engine import Engine
+    from kernel_service.tools.connections import Connection
+
+_PING = text("SELECT 1")
+
+
+class SqlStore:
+    """Fills Store and ConnectionStore. Made by `store.open_store`."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    # --- the inbox
+
+    async def accept(self, message: Message, *, now: float, max_pending: int) -> Accepted:
+        # The person is not known yet; what one id sends stays in order all the same.
+        return await self._engine.write(
+            lambda tx: inbox.accept(tx, message, now=now, max_pending=max_pending), message.user_id
+        )
+
+    async def answer_of(self, person_id: str, seq: int) -> Answer:
+        return await self._engine.read(lambda tx: inbox.answer_of(tx, person_id, seq))
+
+    async def person_of(self, user_id: str) -> str | None:
+        return await self._engine.read(lambda tx: people.person_of(tx, user_id))
+
+    async def last_route(self, person_id: str) -> tuple[str, str] | None:
+        return await self._engine.read(lambda tx: inbox.last_route(tx, person_id))
+
+    async def due_people(self, *, now: float, limit: int) -> list[str]:
+        return await self._engine.read(lambda tx: inbox.due_people(tx, now=now, limit=limit))
+
+    async def aliases_of(self, person_id: str) -> list[Alias]:
+        return await self._engine.read(lambda tx: people.aliases_of(tx, person_id))
+
+    # --- the journal
+
+    async def activate(self, person_id: str, *, owner: str) -> Activation:
+        return await self._engine.write(lambda tx: journal.activate(tx, person_id, owner=owner), person_id)
+
+    async def release(self, person_id: str, epoch: int) -> None:
+        await self._engine.write(lambda tx: leases.release(tx, person_id, epoch), person_id)
+
+    async def kernel_epoch(self, person_id: str) -> int:
+        return await self._engine.read(lambda tx: leases.kernel_epoch(tx, person_id))
+
+    async def next_turn(self, person_id: str, epoch: int, *, now: float, debounce: float) -> TurnRecord | float | None:
+        return await self._engine.write(
+            lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce), person_id
+        )
+
+    async def append(
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        *,
+        usage: Usage,
+        finished: str = "",
+        started: CallRecord | None = None,
+        now: float,
+    ) -> None:
+        await self._engine.write(
+            lambda tx: journal.append(tx, turn, epoch, items, usage=usage, finished=finished, started=started, now=now),
+            turn.person_id,
+        )
+
+    async def hold(
+        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
+    ) -> None:
+        await self._engine.write(
+            lambda tx: journal.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, now=now),
+            turn.person_id,
+        )
+
+    async def end(
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        status: TurnStatus,
+        problem: str = "",
+        usage: Usage,
+        now: float,
+    ) -> list[StoredReply]:
+        return await self._engine.write(
+            lambda tx: journal.end(
+                tx, turn, epoch, items, replies, status=status, problem=problem, usage=usage, now=now
+            ),
+            turn.person_id,
+        )
+
+    async def spent_today(self, person_id: str | None, *, now: float) -> int:
+        return await self._engine.read(lambda tx: turn_views.spent_today(tx, person_id, now=now))
+
+    async def turns(
+        self, person_id: str, *, limit: int, before: str
+    ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
+        return await self._engine.read(lambda tx: turn_views.turns(tx, person_id, limit=limit, before=before))
+
+    # --- the outbox
+
+    async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
+        return await self._engine.write(
+            lambda tx: outbox.notify(tx, person_id, reply, channel=channel, address=address, now=now),
+            person_id,
+        )
+
+    async def lease(
+        self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+    ) -> list[Lease]:
+        return await self._engine.write(
+            lambda tx: outbox.lease(tx, channel, addresses, limit=limit, seconds=seconds, now=now), channel
+        )
+
+    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
+        return await self._engine.write(lambda tx: delivery.settle(tx, channel, acks, now=now), channel)
+
+    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
+        return await self._engine.write(lambda tx: delivery.receive(tx, channel, receipts, now=now), channel)
+
+    async def lapse(self, *, now: float, grace: float) -> int:
+        return await self._engine.write(lambda tx: outbox.lapse(tx, now=now, grace=grace))
+
+    async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
+        return await self._engine.read(lambda tx: outbox.replies(tx, person_id, limit=limit, before=before))
+
+    # --- sessions and connections
+
+    async def session_of(self, person_id: str) -> tuple[str, str] | None:
+        return await self._engine.read(lambda tx: connections.session_of(tx, person_id))
+
+    async def keep_session(self, person_id: str, session_id: str, configuration: str) -> str:
+        return await self._engine.write(
+            lambda tx: connections.keep_session(tx, person_id, session_id, configuration), person_id
+        )
+
+    async def connections(self, person_id: str) -> list[Connection]:
+        return await self._engine.read(lambda tx: connections.connections(tx, person_id))
+
+    async def keep_connection(self, connection: Connection) -> None:
+        await self._engine.write(lambda tx: connections.keep_connection(tx, connection), connection.person_id)
+
+    # --- the store itself
+
+    async def ping(self) -> None:
+        """StoreUnavailable."""
+        await self._engine.read(lambda tx: tx.execute(_PING).close())
+
+    async def close(self) -> None:
+        await self._engine.close()

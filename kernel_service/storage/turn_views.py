@@ -1,0 +1,81 @@
+"""What operators and budgets ask of the journal: a person's turns, and the tokens of the day."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Integer, bindparam, func, select
+
+from kernel_service.kernels.store import TurnStatus, TurnSummary
+from kernel_service.messages import Usage
+from kernel_service.storage.inbox import USAGE
+from kernel_service.storage.journal import DAY_SECONDS
+from kernel_service.storage.schema import MESSAGE_OPEN, message, turn, usage
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+
+_SPENT = select(func.coalesce(func.sum(usage.c.input_tokens + usage.c.output_tokens), 0)).where(
+    usage.c.day == bindparam("day")
+)
+_SPENT_BY = _SPENT.where(usage.c.person_id == bindparam("person"))
+_NEWEST = (
+    select(
+        turn.c.id,
+        turn.c.status,
+        turn.c.started_at,
+        turn.c.ended_at,
+        turn.c.not_before,
+        turn.c.attempts,
+        turn.c.problem,
+        *USAGE,
+    )
+    .where(turn.c.person_id == bindparam("person"), turn.c.id < bindparam("before"))
+    .order_by(turn.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+_MEMBERS = (
+    select(message.c.turn_id, message.c.message_id)
+    .where(message.c.turn_id.in_(bindparam("turns", expanding=True)))
+    .order_by(message.c.seq)
+)
+_WAITING = (
+    select(message.c.message_id, message.c.accepted_at)
+    .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
+    .order_by(message.c.seq)
+)
+# Sorts after every turn's id, in any collation.
+_PAST_ALL = "u"
+
+
+def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
+    day = int(now // DAY_SECONDS)
+    if person_id is None:
+        return int(tx.execute(_SPENT, {"day": day}).scalar_one())
+    return int(tx.execute(_SPENT_BY, {"day": day, "person": person_id}).scalar_one())
+
+
+def turns(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
+    page = {"person": person_id, "before": before or _PAST_ALL, "limit": limit + 1}
+    rows = tx.execute(_NEWEST, page).all()
+    shown = rows[:limit]
+    members: defaultdict[str, list[str]] = defaultdict(list)
+    for row in tx.execute(_MEMBERS, {"turns": [row.id for row in shown]}):
+        members[row.turn_id].append(row.message_id)
+    summaries = [
+        TurnSummary(
+            id=row.id,
+            status=TurnStatus(row.status),
+            message_ids=members[row.id],
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            not_before=row.not_before,
+            attempts=row.attempts,
+            usage=Usage(*row[-len(USAGE) :]),
+            problem=row.problem,
+        )
+        for row in shown
+    ]
+    waiting = [(row.message_id, row.accepted_at) for row in tx.execute(_WAITING, {"person": person_id})]
+    return summaries, waiting, shown[-1].id if len(rows) > limit else ""
