@@ -1,0 +1,72 @@
+"""What a person sent, in plain words for a model: media by name, gestures as a sentence in brackets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MEDIA: Final = {
+    "image": "an image",
+    "audio": "a voice or sound message",
+    "video": "a video",
+    "document": "a file",
+    "sticker": "a sticker",
+}
+
+
+def in_words(content: dict[str, Any]) -> str:
+    """The payload (`content` as in Message) as one text, its caption below."""
+    kind = next((kind for kind in content if kind in _MEDIA or kind in _KINDS), "")
+    said = _media(kind, content[kind]) if kind in _MEDIA else _KINDS.get(kind, _unknown)(content.get(kind))
+    quote = "[This answers an earlier message of the chat.]" if content.get("quoted_message_id") else ""
+    return "\n".join(part for part in (quote, said, content.get("caption", "")) if part)
+
+
+def _media(kind: str, media: dict[str, Any]) -> str:
+    name = f" named {media['filename']}" if media.get("filename") else ""
+    return f"[The person sent {_MEDIA[kind]}{name}, which cannot be opened yet.]"
+
+
+def _choice(choice: dict[str, Any]) -> str:
+    parts = [choice.get("title") or choice.get("id", ""), choice.get("description"), choice.get("form_json")]
+    return "\n".join(part for part in parts if part)
+
+
+def _reaction(reaction: dict[str, Any]) -> str:
+    emoji = reaction.get("emoji")
+    if not emoji:
+        return "[The person took a reaction back.]"
+    return f"[The person reacted to a message with {emoji}]"
+
+
+def _location(place: dict[str, Any]) -> str:
+    where = ", ".join(part for part in (place.get("name"), place.get("address")) if part)
+    at = f"{place.get('latitude', 0)}, {place.get('longitude', 0)}"
+    return f"[The person sent a place: {where + ', ' if where else ''}latitude and longitude {at}]"
+
+
+def _contacts(cards: dict[str, Any]) -> str:
+    return "\n".join(["[The person sent address cards:]", *map(_card, cards.get("contacts", []))])
+
+
+def _card(card: dict[str, Any]) -> str:
+    parts = [card.get("name"), card.get("organization"), *card.get("phones", []), *card.get("emails", [])]
+    return ", ".join(part for part in parts if part)
+
+
+def _unknown(_: object) -> str:
+    return "[The person sent something that cannot be shown here.]"
+
+
+_KINDS: Final[dict[str, Callable[[Any], str]]] = {
+    "text": str,
+    "choice": _choice,
+    "reaction": _reaction,
+    "edit": lambda edit: f"[The person changed an earlier message; it now reads:]\n{edit.get('text', '')}",
+    "revoke": lambda _: "[The person took an earlier message back. Act as if it had not been sent.]",
+    "location": _location,
+    "contacts": _contacts,
+    "unsupported": _unknown,
+}

@@ -1,0 +1,251 @@
+"""What we ask of Composio: sessions, toolkits, accounts, execution. With composio_wire the only file that knows it.
+
+Source of the shapes: composio-client 2.0.0rc19, `types/tool_router` and `types/*_response.py`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.tools.composio_wire import ComposioRefusedError, MaybeDoneError, Wire
+from kernel_service.tools.single_flight import SingleFlight
+from kernel_service.turns.model import ToolSchema
+from kernel_service.turns.tools import ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+log = logging.getLogger(__name__)
+
+LINK_SECONDS: Final = 600
+"""How long a connect link lives; the vendor does not say it with the link."""
+MOST_OUTPUT: Final = 60_000
+"""Characters of a tool's output that the model is shown."""
+OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may have been done. Look before you repeat it."
+
+_SESSIONS: Final = "/api/v3.1/tool_router/session"
+_ACCOUNTS: Final = "/api/v3.1/connected_accounts"
+_TOOLS: Final = "/api/v3.1/tools"
+_RESERVED: Final = ("", "default", "default_user")
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    slug: str
+    name: str
+    no_auth: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ToolkitTool:
+    """A tool of a toolkit, the same for everyone."""
+
+    toolkit: str
+    schema: ToolSchema
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectLink:
+    """Where a person gives his consent, and the account that comes of it. `expires_at` is in epoch seconds."""
+
+    url: str
+    account_id: str
+    expires_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """`status` is INITIALIZING, INITIATED, ACTIVE, FAILED, EXPIRED, INACTIVE or REVOKED."""
+
+    status: str
+    person_id: str
+
+
+def settings_of(toolkits: Sequence[str]) -> dict[str, Any]:
+    """A session's settings: nothing that runs code, makes links or executes other tools by itself."""
+    settings: dict[str, Any] = {"manage_connections": {"enable": False}, "workbench": {"enable": False}}
+    if toolkits:
+        settings["toolkits"] = {"enable": sorted(toolkits)}
+    return settings
+
+
+def configuration_of(toolkits: Sequence[str]) -> str:
+    """A hash of a session's settings: sessions of the same hash are alike."""
+    return hashlib.sha256(orjson.dumps(settings_of(toolkits), option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
+
+
+class Composio:
+    """`timeout` bounds a request, `execute_timeout` a tool's execution, both in seconds."""
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str = "https://backend.composio.dev",
+        *,
+        timeout: float = 15.0,
+        execute_timeout: float = 60.0,
+        schema_seconds: float = 3600.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._wire = Wire(api_key, base_url, timeout=timeout)
+        self._execute_timeout = execute_timeout
+        self._schema_seconds = schema_seconds
+        self._clock = clock
+        self._flights = SingleFlight()
+        self._schemas: dict[str, tuple[float, list[ToolkitTool]]] = {}
+        self._toolkits: dict[str, Toolkit] = {}
+
+    async def close(self) -> None:
+        await self._wire.close()
+
+    # --- sessions and toolkits ----------------------------------------------------------------------------------
+
+    async def create_session(self, person_id: str, toolkits: Sequence[str]) -> str:
+        """A session for this person; `toolkits` are the allowed ones, empty: all."""
+        # Composio takes any of these, and everybody's accounts would meet under it.
+        if person_id in _RESERVED or "," in person_id:
+            raise ValueError("a person's id at Composio is never empty, a default, or with a comma")
+        made = await self._wire.ask("post", _SESSIONS, body={"user_id": person_id, **settings_of(toolkits)})
+        return _text(made, "session_id")
+
+    async def toolkit(self, session_id: str, slug: str) -> Toolkit | None:
+        """The toolkit of that name, kept for good; None: there is none."""
+        if slug not in self._toolkits:
+            path = f"{_SESSIONS}/{session_id}/toolkits"
+            answer = await self._wire.ask("get", path, query={"toolkits": slug, "limit": 1})
+            for item in _items(answer):
+                if item.get("slug") == slug:
+                    self._toolkits[slug] = Toolkit(slug, _text(item, "name"), item.get("is_no_auth") is True)
+        return self._toolkits.get(slug)
+
+    async def search(self, session_id: str, use_case: str) -> list[str]:
+        """Slugs of the tools that fit, best first."""
+        body = {"queries": [{"use_case": use_case[:1024]}]}
+        found = await self._wire.ask("post", f"{_SESSIONS}/{session_id}/search", body=body)
+        results = found.get("results")
+        if not isinstance(results, list):
+            raise VendorUnavailable("tools_unavailable")
+        slugs = [
+            slug
+            for kind in ("primary_tool_slugs", "related_tool_slugs")
+            for result in results
+            for slug in result.get(kind) or []
+        ]
+        return list(dict.fromkeys(slugs))
+
+    async def tools_of(self, toolkit: str) -> list[ToolkitTool]:
+        """The toolkit's tools, kept for `schema_seconds`, and longer while Composio is away."""
+        kept = self._schemas.get(toolkit)
+        if kept is not None and self._clock() < kept[0] + self._schema_seconds:
+            return kept[1]
+        try:
+            return await self._flights.run(toolkit, lambda: self._fetch_tools(toolkit))
+        except VendorUnavailable:
+            if kept is None:
+                raise
+            return kept[1]
+
+    async def _fetch_tools(self, toolkit: str) -> list[ToolkitTool]:
+        tools: list[ToolkitTool] = []
+        query: dict[str, Any] = {"toolkit_slug": toolkit, "limit": 500}
+        while True:
+            page = await self._wire.ask("get", _TOOLS, query=query)
+            tools += [_tool(toolkit, item) for item in _items(page)]
+            if not page.get("next_cursor"):
+                break
+            query["cursor"] = page["next_cursor"]
+        self._schemas[toolkit] = (self._clock(), tools)
+        return tools
+
+    # --- accounts -----------------------------------------------------------------------------------------------
+
+    async def link(self, session_id: str, toolkit: str, callback_url: str | None = None) -> ConnectLink:
+        """A new account that waits for its person's consent, and where he gives it."""
+        body = {"toolkit": toolkit} | ({"callback_url": callback_url} if callback_url else {})
+        now = self._clock()
+        made = await self._wire.ask("post", f"{_SESSIONS}/{session_id}/link", body=body)
+        url = _text(made, "redirect_url")
+        if not url.startswith(("https://", "http://")):
+            raise VendorUnavailable("tools_unavailable")
+        return ConnectLink(url, _text(made, "connected_account_id"), now + LINK_SECONDS)
+
+    async def account(self, account_id: str) -> Account | None:
+        """The account as Composio knows it; None: it knows it no longer."""
+        try:
+            found = await self._wire.ask("get", f"{_ACCOUNTS}/{account_id}")
+        except ComposioRefusedError as refused:
+            if refused.status == HTTPStatus.NOT_FOUND:
+                return None
+            raise
+        return Account(_text(found, "status"), _text(found, "user_id"))
+
+    async def delete_account(self, account_id: str) -> None:
+        """Remove it; done already is done."""
+        try:
+            await self._wire.ask("delete", f"{_ACCOUNTS}/{account_id}")
+        except ComposioRefusedError as refused:
+            if refused.status != HTTPStatus.NOT_FOUND:
+                raise
+
+    # --- execution ----------------------------------------------------------------------------------------------
+
+    async def execute(self, session_id: str, tool: str, arguments: dict[str, Any], account_id: str) -> ToolResult:
+        """Run a tool once. SessionGoneError, VendorUnavailable: nothing was done; any other failure is a result."""
+        body = {"tool_slug": tool, "arguments": arguments, "account": account_id}
+        try:
+            done = await self._wire.send(
+                "post", f"{_SESSIONS}/{session_id}/execute", body=body, timeout=self._execute_timeout
+            )
+        except ComposioRefusedError as refused:
+            return ToolResult(refused.explanation or f"The tool refused: {refused.code}.", ok=False)
+        except MaybeDoneError:
+            log.warning("tool outcome unknown tool=%s", tool)
+            return ToolResult(OUTCOME_UNKNOWN, ok=False)
+        return _result(done)
+
+
+def _text(answer: dict[str, Any], name: str) -> str:
+    value = answer.get(name)
+    if not isinstance(value, str) or not value:
+        raise VendorUnavailable("tools_unavailable")
+    return value
+
+
+def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
+    items = page.get("items")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise VendorUnavailable("tools_unavailable")
+    return items
+
+
+def _tool(toolkit: str, item: dict[str, Any]) -> ToolkitTool:
+    parameters = item.get("input_parameters") or {}
+    schema = ToolSchema(
+        _text(item, "slug"), item.get("description") or "", {"type": "object", "properties": {}, **parameters}
+    )
+    return ToolkitTool(toolkit, schema, "readOnlyHint" in (item.get("tags") or []))
+
+
+def _result(done: dict[str, Any]) -> ToolResult:
+    failure = done.get("error")
+    if done.get("result_type") in ("input_required", "blocked"):
+        return ToolResult("The tool asks for a confirmation that cannot be given here; nothing was done.", ok=False)
+    if failure or done.get("result_type") == "failed":
+        return ToolResult(_shown({"error": failure, "data": done.get("data")}), ok=False)
+    if "data" not in done:
+        return ToolResult(OUTCOME_UNKNOWN, ok=False)
+    return ToolResult(_shown(done["data"]))
+
+
+def _shown(data: Any) -> str:
+    text = orjson.dumps(data).decode()
+    return text if len(text) <= MOST_OUTPUT else f"{text[:MOST_OUTPUT]}… (cut: {len(text)} characters in all)"

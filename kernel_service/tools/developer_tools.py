@@ -1,0 +1,190 @@
+"""A bot developer's own tools: typed Python functions, loaded by import path (`KERNEL_TOOLS`).
+
+    @tool(read_only=True)
+    def opening_hours(context: Person, day: Literal["monday", "sunday"]) -> str:
+        '''Tell the model what this does and when to use it.'''
+
+The first argument is whom the tool works for; the model gives the others. A plain function runs in a thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import inspect
+import logging
+import re
+from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required, cast, get_type_hints
+
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError, to_json
+from typing_extensions import TypedDict
+
+from kernel_service.turns.model import ToolSchema
+from kernel_service.turns.tools import Tool, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.turns.tools import Person
+
+log = logging.getLogger(__name__)
+
+RESERVED_NAMES = ("connect", "search_tools")
+# Small letters only: the names of connected toolkits' tools are in capitals, so that the two never meet.
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+
+
+class ToolSettingError(ValueError):
+    """KERNEL_TOOLS, or a tool that it names, is wrong. The message says what to do."""
+
+
+class DeveloperTool(Tool):
+    """A function as a tool. `timeout` is in seconds; a plain function's thread cannot be stopped and runs on."""
+
+    def __init__(self, function: Callable[..., Any], *, read_only: bool, timeout: float) -> None:
+        self._function = function
+        self._arguments = _arguments(function)
+        self._schema = ToolSchema(
+            _name(function), _description(function), self._arguments.json_schema(mode="validation")
+        )
+        self._read_only = read_only
+        self._timeout = timeout
+
+    @property
+    def schema(self) -> ToolSchema:
+        return self._schema
+
+    @property
+    def read_only(self) -> bool:
+        return self._read_only
+
+    @property
+    def timeout(self) -> float:
+        return self._timeout + 1  # its own time limit comes first
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        try:
+            checked = self._arguments.validate_python(arguments)
+        except ValidationError as error:
+            return ToolResult(_in_words(error), ok=False)
+        try:
+            async with asyncio.timeout(self._timeout):
+                return _result(await self._run(person, checked))
+        except TimeoutError:
+            return self._failed("The tool took too long.")
+        except Exception as error:  # noqa: BLE001 - whatever a developer's function raises
+            log.error("tool failed tool=%s error=%s at=%s", self._schema.name, type(error).__name__, _place(error))  # noqa: TRY400
+            return self._failed("The tool failed.")
+
+    async def _run(self, person: Person, arguments: dict[str, Any]) -> Any:
+        if inspect.iscoroutinefunction(self._function):
+            return await self._function(person, **arguments)
+        return await asyncio.to_thread(self._function, person, **arguments)
+
+    def _failed(self, what: str) -> ToolResult:
+        doubt = "" if self._read_only else " Whether it did anything is unknown: look before you repeat it."
+        return ToolResult(what + doubt, ok=False)
+
+
+def tool(*, read_only: bool = False, timeout: float = 30.0) -> Callable[[Callable[..., Any]], DeveloperTool]:
+    """Make a function a tool. `read_only`: calling it twice does no harm, so that it is repeated after a crash.
+
+    The function's name and docstring are what the model sees. It returns text, JSON values or a ToolResult. Raises
+    ToolSettingError if it cannot be a tool.
+    """
+    return lambda function: DeveloperTool(function, read_only=read_only, timeout=timeout)
+
+
+def load_tools(setting: str) -> list[DeveloperTool]:
+    """The tools that `package.module:attribute` names; empty: none. Raises ToolSettingError."""
+    if not setting:
+        return []
+    module_name, _, attribute = setting.partition(":")
+    if not module_name or not attribute:
+        raise ToolSettingError(f"give KERNEL_TOOLS as package.module:attribute, not {setting!r}")
+    try:
+        tools = getattr(importlib.import_module(module_name), attribute)
+    except ImportError as error:
+        raise ToolSettingError(f"KERNEL_TOOLS: cannot import {module_name}: {error}") from error
+    except AttributeError:
+        raise ToolSettingError(f"KERNEL_TOOLS: {module_name} has no attribute {attribute}") from None
+    if not isinstance(tools, list | tuple) or not all(isinstance(each, DeveloperTool) for each in tools):
+        raise ToolSettingError(f"KERNEL_TOOLS: {setting} must be a list of functions decorated with @tool(...)")
+    names = [each.schema.name for each in tools]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ToolSettingError(f"KERNEL_TOOLS: more than one tool is named {', '.join(sorted(twice))}")
+    return list(tools)
+
+
+# --- from a function to a schema --------------------------------------------------------------------------------
+
+
+def _name(function: Callable[..., Any]) -> str:
+    name = function.__name__
+    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
+        rule = f"small letters, digits and _, at most 64, and not {' or '.join(RESERVED_NAMES)}"
+        raise ToolSettingError(f"a tool cannot be named {name}: use {rule}")
+    return name
+
+
+def _description(function: Callable[..., Any]) -> str:
+    description = inspect.getdoc(function)
+    if not description:
+        raise ToolSettingError(f"{function.__name__} needs a docstring: it tells the model when to use the tool")
+    return description
+
+
+def _arguments(function: Callable[..., Any]) -> TypeAdapter[dict[str, Any]]:
+    """The model's arguments as a TypedDict, so that they may bear any name; absent ones keep their default."""
+    name = function.__name__
+    try:
+        hints = get_type_hints(function, include_extras=True)
+    except NameError as error:
+        raise ToolSettingError(f"{name}: import the types of its arguments outside TYPE_CHECKING: {error}") from None
+    context, *parameters = list(inspect.signature(function).parameters.values()) or [None]
+    if context is None or context.kind not in (context.POSITIONAL_ONLY, context.POSITIONAL_OR_KEYWORD):
+        raise ToolSettingError(f"{name} needs a first argument: the person it works for")
+    for parameter in parameters:
+        if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            raise ToolSettingError(f"{name}: each argument needs a name, {parameter} has none")
+        if parameter.name not in hints:
+            raise ToolSettingError(f"{name}: argument {parameter.name} needs a type")
+    fields = {parameter.name: _field(parameter, hints[parameter.name]) for parameter in parameters}
+    shape = cast("Any", TypedDict)(name, fields)
+    shape.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+    try:
+        adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(shape)
+        adapter.json_schema()
+    except PydanticUserError as error:
+        raise ToolSettingError(f"{name}: an argument's type has no JSON form: {error.message}") from None
+    return adapter
+
+
+def _field(parameter: inspect.Parameter, hint: Any) -> Any:
+    return Required[hint] if parameter.default is parameter.empty else NotRequired[hint]
+
+
+# --- from a return or an error to words --------------------------------------------------------------------------
+
+
+def _result(value: Any) -> ToolResult:
+    if isinstance(value, ToolResult):
+        return value
+    return ToolResult(value if isinstance(value, str) else to_json(value).decode())
+
+
+def _in_words(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(map(str, problem['loc'])) or 'arguments'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return "The arguments are wrong. " + "; ".join(problems)
+
+
+def _place(error: BaseException) -> str:
+    """File and line of an error. Its text may hold what people say, so it is not logged."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else "?"

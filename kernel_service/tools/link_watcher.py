@@ -1,0 +1,65 @@
+"""Watches links that were given out until their accounts are connected or their time is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from kernel_service.errors import KernelError
+from kernel_service.tools.connections import CONSENT_GRACE
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kernel_service.tools.connections import Connection, Connections
+
+log = logging.getLogger(__name__)
+
+FIRST_WAIT = 2.0
+LONGEST_WAIT = 60.0
+
+
+class LinkWatcher:
+    """There is no event for "connected" at Composio, so it is asked: after 2, 4, 8 … and then every 60 seconds.
+
+    After a restart nothing is watched; the person's next turn looks at what is pending.
+    """
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._connections = connections
+        self._clock = clock
+        self._sleep = sleep
+        self._tasks: set[asyncio.Task[None]] = set()
+        connections.on_link = self.watch
+
+    def watch(self, connection: Connection) -> None:
+        task = asyncio.create_task(self._watch(connection))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _watch(self, connection: Connection) -> None:
+        wait = FIRST_WAIT
+        while self._clock() <= connection.link_expires_at + CONSENT_GRACE:
+            await self._sleep(wait)
+            wait = min(2 * wait, LONGEST_WAIT)
+            try:
+                if await self._connections.check(connection):
+                    return
+            except KernelError as error:
+                log.info("link not looked at connection=%s reason=%s", connection.id, error.reason)
+            except Exception:
+                log.exception("link watcher stopped connection=%s", connection.id)
+                return

@@ -1,0 +1,176 @@
+"""A person's tools in a turn: the developer's, our own `connect` and `search_tools`, and those of his toolkits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from kernel_service.errors import NotAllowed, NotFound
+from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.model import ToolSchema
+from kernel_service.turns.tools import Tool, Toolbox, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.tools.composio_client import Composio, ToolkitTool
+    from kernel_service.tools.connections import Connections
+    from kernel_service.tools.sessions import Sessions
+    from kernel_service.turns.tools import Person
+
+log = logging.getLogger(__name__)
+
+MOST_DIRECT: Final = 30
+"""Up to this many tools of connected toolkits are offered at once; beyond it they are searched for."""
+MOST_FOUND: Final = 10
+TOOL_SECONDS: Final = 75.0
+"""Above what the client allows for an execution, so that its own verdict comes first."""
+
+_MODEL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+
+
+class KernelToolbox(Toolbox):
+    """The toolbox of all people; what it offers is the asking person's."""
+
+    def __init__(
+        self,
+        composio: Composio,
+        sessions: Sessions,
+        connections: Connections,
+        developer_tools: Sequence[Tool] = (),
+        *,
+        most_direct: int = MOST_DIRECT,
+    ) -> None:
+        self._composio = composio
+        self._sessions = sessions
+        self._connections = connections
+        self._developer_tools = tuple(developer_tools)
+        self._most_direct = most_direct
+
+    async def tools_for(self, person: Person) -> list[Tool]:
+        tools: list[Tool] = [*self._developer_tools, Connect(self._connections)]
+        connected = await self._of_toolkits(person)
+        if len(connected) <= self._most_direct:
+            return tools + connected
+        return [*tools, SearchTools(self._composio, self._sessions, connected)]
+
+    async def _of_toolkits(self, person: Person) -> list[Tool]:
+        allowed = self._connections.toolkits
+        toolkits = {
+            connection.toolkit
+            for connection in await self._connections.refresh(person.id)
+            if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed)
+        }
+        found = await asyncio.gather(*(self._composio.tools_of(toolkit) for toolkit in sorted(toolkits)))
+        return [
+            ConnectedTool(self._composio, self._sessions, self._connections, tool)
+            for tools in found
+            for tool in tools
+            # The model's vendor refuses a whole request for one longer name.
+            if _MODEL_NAME.fullmatch(tool.schema.name)
+        ]
+
+
+class ConnectedTool(Tool):
+    """A tool of a toolkit, run with the account that our store has confirmed for the person who calls."""
+
+    def __init__(
+        self, composio: Composio, sessions: Sessions, connections: Connections, described: ToolkitTool
+    ) -> None:
+        self._composio = composio
+        self._sessions = sessions
+        self._connections = connections
+        self._described = described
+
+    @property
+    def schema(self) -> ToolSchema:
+        return self._described.schema
+
+    @property
+    def read_only(self) -> bool:
+        return self._described.read_only
+
+    @property
+    def timeout(self) -> float:
+        return TOOL_SECONDS
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        toolkit, slug = self._described.toolkit, self._described.schema.name
+        connection = await self._connections.confirmed(person.id, toolkit)
+        if connection is None:
+            return ToolResult(f"{toolkit} is not connected. Call connect with it.", ok=False)
+        return await self._sessions.using(
+            person.id,
+            lambda session: self._composio.execute(session, slug, arguments, connection.account_id),
+        )
+
+
+class Connect(Tool):
+    """Offers the person a link; its address never reaches the model."""
+
+    read_only = True  # the same link is given again
+    timeout = 60.0
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.schema = _connect_schema(connections.toolkits)
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        toolkit = arguments.get("toolkit")
+        if not isinstance(toolkit, str):
+            return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
+        if await self._connections.still_connected(person.id, toolkit):
+            return ToolResult(f"{toolkit} is connected already.")
+        try:
+            link = await self._connections.connect(person.id, toolkit)
+        except (NotAllowed, NotFound) as refused:
+            return ToolResult(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
+        told = f"A button “{link.title}” goes to the person with your answer. It is good for ten minutes."
+        return ToolResult(told, link=link)
+
+
+class SearchTools(Tool):
+    """Finds tools among those of the person's connected toolkits, and adds them to the turn."""
+
+    read_only = True
+    timeout = 45.0
+    schema = ToolSchema(
+        "search_tools",
+        "Find tools of the person's connected accounts for a task. What is found can be called from then on.",
+        {
+            "type": "object",
+            "properties": {"query": {"type": "string", "description": "The task, in a few English words."}},
+            "required": ["query"],
+        },
+    )
+
+    def __init__(self, composio: Composio, sessions: Sessions, connected: Sequence[Tool]) -> None:
+        self._composio = composio
+        self._sessions = sessions
+        self._connected = {tool.schema.name: tool for tool in connected}
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        query = arguments.get("query")
+        if not isinstance(query, str) or not query.strip():
+            return ToolResult("Give the query as text.", ok=False)
+        slugs = await self._sessions.using(person.id, lambda session: self._composio.search(session, query))
+        found = tuple(self._connected[slug] for slug in slugs if slug in self._connected)[:MOST_FOUND]
+        told = [{"name": tool.schema.name, "description": tool.schema.description} for tool in found]
+        return ToolResult(orjson.dumps({"found": told}).decode(), found=found)
+
+
+def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
+    toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, as asana or gmail."}
+    offered = ""
+    if toolkits:
+        toolkit["enum"] = list(toolkits)
+        offered = f" These can be connected: {', '.join(toolkits)}."
+    return ToolSchema(
+        "connect",
+        "Let the person connect an account that a request needs: a button to do so is put below your answer." + offered,
+        {"type": "object", "properties": {"toolkit": toolkit}, "required": ["toolkit"]},
+    )

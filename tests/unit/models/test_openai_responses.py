@@ -1,0 +1,197 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from emulators.app import Emulators
+from emulators.openai.turns import Cut, Failed, Incomplete, Refused, Text, ToolCall
+from kernel_service.errors import VendorUnavailable
+from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.turns.model import ModelRejectedError, ModelRequest, ToolSchema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+CLOCK = ToolSchema(
+    "clock", "Tell the time.", {"type": "object", "properties": {"zone": {"type": "string"}}, "required": []}
+)
+
+
+@pytest.fixture
+async def emulators() -> AsyncIterator[Emulators]:
+    async with Emulators.start() as running:
+        yield running
+
+
+@pytest.fixture
+async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
+    model = OpenAIResponses("sk-emulated", emulators.openai.base_url, "gpt-6-luna", timeout=5)
+    yield model
+    await model.close()
+
+
+def asking(model: OpenAIResponses, *texts: str, items: list[dict[str, Any]] | None = None) -> ModelRequest:
+    heard = [model.user_item({"text": text}) for text in texts]
+    return ModelRequest("Be brief.", [*(items or []), *heard], [CLOCK], "k" * 32, 500)
+
+
+async def test_text_and_what_is_sent(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script(["Good morning."])
+    answer = await model.answer(asking(model, "Hello"))
+    assert (answer.text, answer.calls, answer.refusal, answer.cut) == ("Good morning.", [], "", False)
+    assert answer.usage.model_calls == 1
+    assert answer.usage.input_tokens > 0 < answer.usage.output_tokens
+    body = emulators.openai.requests[0].body
+    assert body["store"] is False
+    assert body["include"] == ["reasoning.encrypted_content"]
+    assert body["safety_identifier"] == body["prompt_cache_key"] == "k" * 32
+    assert body["max_output_tokens"] == 500
+    assert body["tools"][0]["strict"] is False
+
+
+async def test_items_go_back_verbatim(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([ToolCall("clock", {"zone": "UTC"}), "It is noon."])
+    first = asking(model, "What time is it?")
+    asked = await model.answer(first)
+    assert [item["type"] for item in asked.items] == ["reasoning", "function_call"]
+    (call,) = asked.calls
+    assert (call.name, call.arguments) == ("clock", {"zone": "UTC"})
+    assert model.call_of(asked.items[-1]) == call
+    told = [*first.items, *asked.items, model.result_item(call.call_id, "12:00")]
+    answer = await model.answer(asking(model, items=told))
+    assert answer.text == "It is noon."
+    assert emulators.openai.requests[1].body["input"][1:3] == asked.items
+
+
+@pytest.mark.parametrize("arguments", ["{", "[1]", '"zone"', ""])
+async def test_arguments_that_are_no_object(emulators: Emulators, model: OpenAIResponses, arguments: str) -> None:
+    emulators.openai.script([ToolCall("clock", arguments)])
+    answer = await model.answer(asking(model, "What time is it?"))
+    assert answer.calls[0].arguments is None
+
+
+async def test_refusal(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([Refused("I will not.")])
+    answer = await model.answer(asking(model, "Do harm."))
+    assert (answer.refusal, answer.text) == ("I will not.", "")
+
+
+async def test_cut_answer(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([[Text("First."), Incomplete("Once upon")]])
+    answer = await model.answer(asking(model, "Tell a tale."))
+    assert (answer.text, answer.cut) == ("First.\n\nOnce upon", True)
+
+
+async def test_a_filtered_answer_is_a_refusal(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([Incomplete("", reason="content_filter")])
+    answer = await model.answer(asking(model, "Do harm."))
+    assert answer.refusal
+    assert not answer.cut
+
+
+async def test_reasoning_that_led_nowhere_is_left_out(emulators: Emulators, model: OpenAIResponses) -> None:
+    reasoning = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
+    cut = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
+    emulators.openai.fail(200, body=orjson.dumps({**cut, "output": [reasoning]}).decode())
+    answer = await model.answer(asking(model, "Think."))
+    assert (answer.items, answer.cut, answer.usage.tokens) == ([], True, 0)
+
+
+@pytest.mark.parametrize(
+    ("status", "problem"),
+    [
+        (401, "model_rejects_key"),
+        (403, "model_rejects_key"),
+        (404, "model_unavailable"),
+        (429, "model_busy"),
+        (500, "model_unavailable"),
+        (503, "model_unavailable"),
+        (0, "model_unavailable"),
+    ],
+)
+async def test_an_unavailable_vendor(emulators: Emulators, model: OpenAIResponses, status: int, problem: str) -> None:
+    emulators.openai.fail(status, retry_after=7 if status else None)
+    with pytest.raises(VendorUnavailable) as caught:
+        await model.answer(asking(model, "Hello"))
+    assert caught.value.problem == problem
+    assert caught.value.retry_after == (7 if status else None)
+    assert len(emulators.openai.requests) == 1, "it must not retry by itself"
+    assert (await model.answer(asking(model, "Hello"))).text, "it must recover"
+
+
+async def test_a_wrong_key(emulators: Emulators) -> None:
+    model = OpenAIResponses("sk-other", emulators.openai.base_url, "gpt-6-luna")
+    with pytest.raises(VendorUnavailable) as caught:
+        await model.answer(asking(model, "Hello"))
+    await model.close()
+    assert caught.value.problem == "model_rejects_key"
+
+
+async def test_a_vendor_that_is_away() -> None:
+    model = OpenAIResponses("sk-emulated", "http://127.0.0.1:1/v1", "gpt-6-luna")
+    with pytest.raises(VendorUnavailable) as caught:
+        await model.answer(asking(model, "Hello"))
+    await model.close()
+    assert caught.value.problem == "model_unavailable"
+
+
+async def test_a_slow_vendor(emulators: Emulators) -> None:
+    model = OpenAIResponses("sk-emulated", emulators.openai.base_url, "gpt-6-luna", timeout=0.05)
+    hold = emulators.openai.hold()
+    with pytest.raises(VendorUnavailable) as caught:
+        await model.answer(asking(model, "Hello"))
+    hold.release()
+    await model.close()
+    assert caught.value.problem == "model_unavailable"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<html>", "", "null", "[]", "{}", '{"status": "completed", "output": {}}',
+        '{"status": "completed", "output": [1]}', '{"status": "completed", "output": [{"type": "message"}]}',
+        '{"status": "completed", "output": [{"type": "function_call"}]}',
+        '{"status": "queued", "output": []}', '{"status": "completed", "output": [], "error": 1, "usage": 3}',
+    ],
+)  # fmt: skip
+async def test_nonsense(emulators: Emulators, model: OpenAIResponses, body: str) -> None:
+    emulators.openai.fail(200, body=body)
+    with pytest.raises(VendorUnavailable) as caught:
+        await model.answer(asking(model, "Hello"))
+    assert caught.value.problem == "model_unavailable"
+
+
+async def test_a_broken_connection(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([Cut("Half")])
+    with pytest.raises(VendorUnavailable):
+        await model.answer(asking(model, "Hello"))
+
+
+async def test_a_failure_that_passes(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([Failed()])
+    with pytest.raises(VendorUnavailable):
+        await model.answer(asking(model, "Hello"))
+
+
+async def test_a_failure_for_good(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.script([Failed(code="invalid_prompt")])
+    with pytest.raises(ModelRejectedError, match="invalid_prompt"):
+        await model.answer(asking(model, "Hello"))
+
+
+async def test_a_request_that_is_never_accepted(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.context_window = 1
+    with pytest.raises(ModelRejectedError, match="context_length_exceeded"):
+        await model.answer(asking(model, "Hello"))
+
+
+async def test_a_refusal_without_a_code(emulators: Emulators, model: OpenAIResponses) -> None:
+    emulators.openai.fail(422, body="<html>")
+    with pytest.raises(ModelRejectedError, match="http_422"):
+        await model.answer(asking(model, "Hello"))
+
+
+async def test_the_origin_names_vendor_and_model(model: OpenAIResponses) -> None:
+    assert model.origin == "openai:gpt-6-luna"

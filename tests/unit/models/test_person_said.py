@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kernel_service.models.person_said import in_words
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"text": "Hello\nthere"}, "Hello\nthere"),
+        ({"choice": {"id": "c1", "title": "Yes", "description": "do it"}}, "Yes\ndo it"),
+        ({"choice": {"id": "c1"}}, "c1"),
+        ({"choice": {"id": "f", "title": "Form", "form_json": '{"a": 1}'}}, 'Form\n{"a": 1}'),
+        (
+            {"image": {"mime_type": "image/png"}, "caption": "My cat"},
+            "[The person sent an image, which cannot be opened yet.]\nMy cat",
+        ),
+        (
+            {"document": {"mime_type": "application/pdf", "filename": "bill.pdf"}},
+            "[The person sent a file named bill.pdf, which cannot be opened yet.]",
+        ),
+        ({"reaction": {"message_id": "m", "emoji": "👍"}}, "[The person reacted to a message with 👍]"),
+        ({"reaction": {"message_id": "m"}}, "[The person took a reaction back.]"),
+        (
+            {"edit": {"message_id": "m", "text": "Hi Bob"}},
+            "[The person changed an earlier message; it now reads:]\nHi Bob",
+        ),
+        (
+            {"revoke": {"message_id": "m"}},
+            "[The person took an earlier message back. Act as if it had not been sent.]",
+        ),
+        (
+            {"location": {"latitude": 1.5, "longitude": 2, "name": "Home"}},
+            "[The person sent a place: Home, latitude and longitude 1.5, 2]",
+        ),
+        (
+            {"contacts": {"contacts": [{"name": "Eve", "phones": ["+1"], "emails": ["e@x"]}]}},
+            "[The person sent address cards:]\nEve, +1, e@x",
+        ),
+        ({"unsupported": {"kind": "poll", "detail": "x"}}, "[The person sent something that cannot be shown here.]"),
+        ({"hologram": {}}, "[The person sent something that cannot be shown here.]"),
+        ({"text": "Yes", "quoted_message_id": "m"}, "[This answers an earlier message of the chat.]\nYes"),
+    ],
+)  # fmt: skip
+def test_in_words(content: dict[str, Any], words: str) -> None:
+    assert in_words(content) == words
