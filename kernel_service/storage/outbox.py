@@ -124,8 +124,8 @@ def add_reply(
     person_id: str,
     told: Reply,
     *,
-    turn_id: str,
-    answers_message_id: str,
+    turn_id: str = "",
+    answers_message_id: str = "",
     channel: str,
     address: str,
     mode: ReplyMode,
@@ -152,17 +152,7 @@ def add_reply(
 
 
 def notify(tx: Tx, person_id: str, told: Reply, *, channel: str, address: str, now: float) -> str:
-    return add_reply(
-        tx,
-        person_id,
-        told,
-        turn_id="",
-        answers_message_id="",
-        channel=channel,
-        address=address,
-        mode=ReplyMode.OUTBOX,
-        now=now,
-    ).id
+    return add_reply(tx, person_id, told, channel=channel, address=address, mode=ReplyMode.OUTBOX, now=now).id
 
 
 def inline_replies(tx: Tx, turn_id: str) -> list[StoredReply]:
@@ -218,13 +208,18 @@ def lapse(tx: Tx, *, now: float, grace: float) -> int:
 
 def replies(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
     """Newest first. CallerError FIELD_INVALID: `before` is not a token of an earlier page."""
-    if before and not before.isdecimal():
-        raise CallerError("FIELD_INVALID", "page_token is none that this service gave", field="page_token")
-    page = {"person": person_id, "before": int(before or _PAST_ALL), "limit": limit + 1}
+    page = {"person": person_id, "before": _seq_before(before), "limit": limit + 1}
     rows = tx.execute(_NEWEST, page).all()
     shown = rows[:limit]
     parts = {(part.reply_id, part.part): part for part in tx.execute(_PARTS_OF, {"replies": [row.id for row in shown]})}
     return [_view(row, parts) for row in shown], str(shown[-1].seq) if len(rows) > limit else ""
+
+
+def _seq_before(token: str) -> int:
+    seq = int(token or _PAST_ALL) if token.isascii() and (token.isdecimal() or not token) else -1
+    if not 0 <= seq <= _PAST_ALL:
+        raise CallerError("FIELD_INVALID", "page_token is none that this service gave", field="page_token")
+    return seq
 
 
 def _view(row: Row[Any], parts: dict[tuple[str, int], Row[Any]]) -> ReplyView:
