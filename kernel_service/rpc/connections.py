@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING
 from kernel.v1 import kernel_pb2
 
 from kernel_service.rpc import convert
-from kernel_service.turns.tools import Person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kernel_service.tools.connections import Connection
-
-
-def person(person_id: str, channel: str, address: str) -> Person:
-    return Person(person_id, channel, address)
 
 
 def connection(given: Connection) -> kernel_pb2.Connection:

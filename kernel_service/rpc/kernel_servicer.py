@@ -86,9 +86,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: kernel_pb2.CreateConnectLinkRequest, context: Context
     ) -> kernel_pb2.CreateConnectLinkResponse:
         toolkit = convert.required(request.toolkit, "toolkit")
-        address = convert.within(request.address, "address", convert.MAX_ADDRESS_BYTES)
-        person = connections.person(await self._person(request.user_id), caller.get(), address)
-        link = await self._connections.connect(person, toolkit)
+        link = await self._connections.connect(await self._person(request.user_id), toolkit)
         return kernel_pb2.CreateConnectLinkResponse(link=convert.link(link), toolkit=toolkit)
 
     async def ListConnections(

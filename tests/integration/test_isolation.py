@@ -1,0 +1,88 @@
+"""People with the same name, at random: nothing of one ever reaches another."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.integration.world import whole_world
+
+if TYPE_CHECKING:
+    from emulators.whatsapp.phones import Phone
+    from tests.integration.world import World
+
+DEEDS = ("say", "connect", "tasks", "recall", "evict")
+
+
+async def do(world: World, phone: Phone, deed: str, number: int) -> None:
+    """One deed of one person, and a look at whether the answer is his alone."""
+    if deed == "evict":
+        if phone.messages:
+            await world.evict(phone)
+        return
+    words = {
+        "say": f"secret-{phone.label}-{number}",
+        "connect": "connect my asana",
+        "tasks": "list my tasks",
+        "recall": "what did I say",
+    }[deed]
+    answer = await world.ask(phone, words)
+    if deed == "connect" and answer.link is not None:
+        await world.emulators.composio.approve(answer.link.url)
+        await phone.wait_for_message(lambda message: "is connected" in message.text, timeout=20)
+
+
+async def check(world: World, phones: list[Phone]) -> None:
+    """Every bubble, link and request against whose it may be."""
+    composio = world.emulators.composio
+    persons = {phone.label: await world.person_of(phone) for phone in phones if phone.messages}
+    assert len(set(persons.values())) == len(persons)
+    for phone in phones:
+        shown = "\n".join(message.text for message in phone.received)
+        for other in phones:
+            if other is phone:
+                continue
+            assert f"secret-{other.label}-" not in shown
+            if other.label in persons:
+                assert not any(task.name in shown for task in composio.tasks_of(persons[other.label]))
+    for account in composio.accounts():
+        assert account.user_id in persons.values()
+    kinds = {effect.kind for effect in world.emulators.effects.all()}
+    assert "foreign_content" not in kinds
+    assert "default_user" not in str([session.user_id for session in composio.sessions.values()])
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(st.tuples(st.sampled_from([0, 1]), st.sampled_from((*DEEDS, "restart"))), min_size=4, max_size=10))
+def test_two_people_of_one_name(deeds: list[tuple[int, str]]) -> None:
+    async def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            async with whole_world(Path(folder)) as world:
+                phones = [world.phone("Alice", name="Sam Smith"), world.phone("Bob", name="Sam Smith")]
+                for number, (who, deed) in enumerate(deeds):
+                    if deed == "restart":
+                        await world.stop_kernel()
+                        await world.start_kernel()
+                    else:
+                        await do(world, phones[who], deed, number)
+                await check(world, phones)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("seed", [1])
+async def test_two_hundred_people_of_one_name(world: World, seed: int) -> None:
+    phones = [world.phone(f"n{number}x", name="Sam Smith") for number in range(200)]
+
+    async def live(phone: Phone, index: int) -> None:
+        for number, deed in enumerate((DEEDS[(index + seed) % 3], "evict", DEEDS[index % 4], "recall")):
+            await do(world, phone, deed, number)
+
+    await asyncio.gather(*(live(phone, index) for index, phone in enumerate(phones)))
+    await check(world, phones)

@@ -1,0 +1,114 @@
+"""Vendors that are down, slow, refuse us or talk nonsense: an honest sentence or a later answer, others unhindered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from kernel.v1 import admin_pb2
+
+from tests.integration.test_conversation import connect
+from tests.integration.world import ADMIN_TOKEN, bearer, whole_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.integration.world import World
+
+
+@pytest.mark.parametrize("status", [0, 401, 429, 500, 503])
+async def test_a_model_that_fails_is_asked_again(world: World, status: int) -> None:
+    alice = world.phone("Alice")
+    world.emulators.openai.fail(status, times=1, retry_after=0)
+    answer = await world.ask(alice, "hello")
+    assert "hello" in answer.text
+    assert len(alice.received) == 1
+
+
+async def test_nonsense_from_the_model_is_asked_again(world: World) -> None:
+    alice = world.phone("Alice")
+    world.emulators.openai.fail(200, times=1, body="<html>gateway</html>")
+    answer = await world.ask(alice, "hello")
+    assert "hello" in answer.text
+
+
+async def test_a_message_that_the_model_refuses_for_good_is_told_and_spoils_nothing(world: World) -> None:
+    alice = world.phone("Alice")
+    world.emulators.openai.fail(400, times=1)
+    failed = await world.ask(alice, "the poison")
+    after = await world.ask(alice, "hello")
+    assert failed.text.startswith("Something went wrong on my side")
+    assert "hello" in after.text
+    assert "poison" not in str(world.emulators.openai.requests[-1].body)
+
+
+async def test_one_person_s_held_turn_does_not_hold_up_another(world: World) -> None:
+    alice, bob = world.phone("Alice"), world.phone("Bob")
+    hold = world.emulators.openai.hold(lambda call: "slow question" in str(call.body))
+    await alice.send("slow question")
+    await hold.reached.wait()
+    answer = await world.ask(bob, "hello")
+    assert "hello" in answer.text
+    assert alice.received == []
+    hold.release()
+    assert "slow question" in (await alice.wait_for_message(timeout=20)).text
+
+
+async def test_a_held_turn_says_why_to_an_operator(world: World) -> None:
+    alice = world.phone("Alice")
+    world.emulators.openai.fail(429, times=1, retry_after=3600)
+    await alice.send("hello")
+    request = admin_pb2.ListTurnsRequest(person=world.ref(alice))
+    while True:
+        turns = (await world.admin.ListTurns(request, metadata=bearer(ADMIN_TOKEN))).turns
+        if turns and turns[0].status == admin_pb2.TURN_STATUS_HELD:
+            break
+    assert turns[0].problem.startswith("model_")
+    assert turns[0].not_before.seconds > turns[0].started_at.seconds + 3000
+
+
+@pytest.mark.parametrize("status", [0, 401, 429, 500])
+async def test_tools_that_fail_are_told_and_recover(world: World, status: int) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    world.emulators.composio.fail(status, times=10, match=lambda call: call.path.endswith("/execute"))
+    failed = await world.ask(alice, "list my tasks")
+    assert "owner" not in failed.text
+    world.emulators.composio.clear()
+    recovered = await world.ask(alice, "list my tasks")
+    assert "owner" in recovered.text
+
+
+async def test_composio_away_does_not_hinder_plain_talk(world: World) -> None:
+    world.emulators.composio.fail(500, times=1000)
+    answer = await world.ask(world.phone("Alice"), "hello")
+    assert "hello" in answer.text
+
+
+async def test_a_spent_budget_is_told_without_the_model(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_daily_tokens_per_user=1) as world:
+        alice, bob = world.phone("Alice"), world.phone("Bob")
+        await world.ask(alice, "hello")
+        refused = await world.ask(alice, "hello again")
+        assert refused.text == "That's all I can do for you today. Please write again tomorrow."
+        assert len(world.emulators.openai.requests) == 1
+        assert "hello" in (await world.ask(bob, "hello")).text
+
+
+async def test_whoever_is_not_on_the_list_is_not_served_nor_stored(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_allowed_users="telegram:*") as world:
+        alice = world.phone("Alice")
+        await alice.send("hello")  # taken, so that it is not delivered for a week
+        assert await world.kernel.store.person_of(f"whatsapp:{alice.user_id}") is None
+        assert "hello" in (await world.tell("telegram:42", "hello", "m1")).replies[0].text
+
+
+async def test_instructions_and_tools_of_the_bot_s_developer(tmp_path: Path) -> None:
+    file = tmp_path / "instructions.md"
+    file.write_text("You work for the bakery at the corner.")
+    settings = {"kernel_instructions_file": file, "kernel_tools": "docs.examples.tools:TOOLS"}
+    async with whole_world(tmp_path, **settings) as world:
+        await world.tell("telegram:42", "hello", "m1")
+        body = world.emulators.openai.requests[0].body
+        assert "bakery at the corner" in body["instructions"]
+        assert {"connect"} < {tool["name"] for tool in body["tools"]}

@@ -1,0 +1,155 @@
+"""The whole product in one process: emulated vendors, kernel service and gateway, over real HTTP and gRPC."""
+
+from __future__ import annotations
+
+import base64
+import os
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from aiohttp import web
+from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2, kernel_pb2_grpc
+
+from emulators.app import Emulators
+from kernel_service.config import Settings as KernelSettings
+from kernel_service.server import KernelServer, serve
+from whatsapp_gateway.app import build_app
+from whatsapp_gateway.config import Settings as GatewaySettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from emulators.whatsapp.chat import ChatMessage
+    from emulators.whatsapp.phones import Phone
+
+WHATSAPP_TOKEN = "whatsapp-token-of-the-tests"
+TELEGRAM_TOKEN = "telegram-token-of-the-tests"
+ADMIN_TOKEN = "admin-token-of-the-tests"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return int(taken.getsockname()[1])
+
+
+def bearer(token: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {token}"),)
+
+
+class World:
+    """`kernel` and `gateway_url` change with a restart; the phones and vendors stay."""
+
+    kernel: KernelServer
+
+    def __init__(self, emulators: Emulators, folder: Path, settings: dict[str, Any]) -> None:
+        self.emulators = emulators
+        self._kernel_port, self._gateway_port = free_port(), free_port()
+        self._kernel_parts, self._gateway_parts = AsyncExitStack(), AsyncExitStack()
+        self._settings = {
+            "kernel_listen": f"127.0.0.1:{self._kernel_port}",
+            "kernel_metrics_listen": f"127.0.0.1:{free_port()}",
+            "kernel_database_url": f"sqlite:///{folder}/kernel.db",
+            "kernel_channel_tokens": f"whatsapp={WHATSAPP_TOKEN},telegram={TELEGRAM_TOKEN}",
+            "kernel_admin_token": ADMIN_TOKEN,
+            "kernel_encryption_keys": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+            "kernel_debounce_seconds": 0,
+            "openai_api_key": emulators.config.openai_api_key,
+            "openai_base_url": f"{emulators.url}/openai/v1",
+            "composio_api_key": emulators.config.composio_api_key,
+            "composio_base_url": f"{emulators.url}/composio",
+            **settings,
+        }
+        self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{self._kernel_port}", options=[("grpc.min_reconnect_backoff_ms", 50), ("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 100)])  # fmt: skip  # noqa: E501
+        self.stub = kernel_pb2_grpc.KernelServiceStub(self.channel)
+        self.admin = admin_pb2_grpc.KernelAdminServiceStub(self.channel)
+
+    @property
+    def webhook_url(self) -> str:
+        return f"http://127.0.0.1:{self._gateway_port}/webhook"
+
+    # --- processes ----------------------------------------------------------------------------------------------
+
+    async def start_kernel(self) -> None:
+        self.kernel = await self._kernel_parts.enter_async_context(serve(KernelSettings(**self._settings)))
+
+    async def stop_kernel(self) -> None:
+        await self._kernel_parts.aclose()
+
+    async def start_gateway(self) -> None:
+        config = self.emulators.config
+        settings = GatewaySettings(
+            kernel_address=f"dns:///127.0.0.1:{self._kernel_port}",
+            kernel_token=WHATSAPP_TOKEN,
+            whatsapp_access_token=config.whatsapp_access_token,
+            whatsapp_app_secret=config.whatsapp_app_secret,
+            whatsapp_verify_token=config.whatsapp_verify_token,
+            whatsapp_phone_number_id=config.whatsapp_phone_number_id,
+            whatsapp_api_base_url=f"{self.emulators.url}/graph",
+        )
+        runner = web.AppRunner(await build_app(settings), access_log=None)
+        await runner.setup()
+        self._gateway_parts.push_async_callback(runner.cleanup)
+        await web.TCPSite(runner, "127.0.0.1", self._gateway_port).start()
+        self.emulators.whatsapp.webhooks.url = self.webhook_url
+
+    async def stop_gateway(self) -> None:
+        await self._gateway_parts.aclose()
+
+    async def close(self) -> None:
+        await self.channel.close()
+        await self.stop_gateway()
+        await self.stop_kernel()
+
+    # --- people -------------------------------------------------------------------------------------------------
+
+    def phone(self, label: str, name: str = "Sam") -> Phone:
+        return self.emulators.whatsapp.add_phone(label, name=name)
+
+    async def ask(self, phone: Phone, text: str) -> ChatMessage:
+        """Write, and wait for the next answer."""
+        await phone.send(text)
+        return await phone.wait_for_message(timeout=20)
+
+    async def person_of(self, phone: Phone) -> str:
+        return (await self.kernel_of(phone)).person_id
+
+    async def kernel_of(self, phone: Phone) -> admin_pb2.Kernel:
+        request = admin_pb2.GetKernelRequest(person=self.ref(phone))
+        return (await self.admin.GetKernel(request, metadata=bearer(ADMIN_TOKEN))).kernel
+
+    def ref(self, phone: Phone) -> admin_pb2.PersonRef:
+        return admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")
+
+    async def evict(self, phone: Phone) -> None:
+        request = admin_pb2.EvictKernelRequest(person=self.ref(phone))
+        while True:
+            try:
+                await self.admin.EvictKernel(request, metadata=bearer(ADMIN_TOKEN))
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:  # busy: the last turn is just ending
+                    raise
+            else:
+                return
+
+    async def tell(self, user_id: str, text: str, message_id: str, token: str = TELEGRAM_TOKEN) -> Any:
+        """One INLINE message of another channel."""
+        request = kernel_pb2.HandleMessageRequest(
+            user_id=user_id, message_id=message_id, payload=kernel_pb2.Payload(text=text)
+        )
+        return await self.stub.HandleMessage(request, metadata=bearer(token), timeout=20)
+
+
+@asynccontextmanager
+async def whole_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
+    async with Emulators.start() as emulators:
+        emulators.whatsapp.webhooks.backoff = lambda _: 0.05
+        world = World(emulators, folder, settings)
+        try:
+            await world.start_kernel()
+            await world.start_gateway()
+            yield world
+        finally:
+            await world.close()
