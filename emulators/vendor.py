@@ -28,11 +28,13 @@ class Vendor:
     """
 
     base: str
+    base_url: str
+    """Where the vendor's clients find it."""
 
     def __init__(self, make_id: Callable[[], str]) -> None:
         self.requests: list[Call] = []
         self.faults = Faults()
-        self._make_id = make_id
+        self.make_id = make_id
 
     def check_key(self, request: web.Request) -> None:
         """Raises RefusedError unless the request carries the project's key."""
@@ -90,16 +92,19 @@ class Vendor:
                 fault = await self.faults.pass_through(call)
                 return await handler(request, call) if fault is None else self._faulty(request, fault)
             except RefusedError as refused:
-                return self.respond(refused.body, refused.status)
+                return self.refuse(refused)
 
         return serve
 
-    def respond(self, body: Any, status: int = 200) -> web.Response:
+    def refuse(self, refused: RefusedError) -> web.Response:
+        return self.respond(refused.body, refused.status)
+
+    def respond(self, body: Any, status: int = 200, request_id: str = "") -> web.Response:
         return web.Response(
             body=orjson.dumps(body),
             status=status,
             content_type="application/json",
-            headers={"x-request-id": self._make_id()},
+            headers={"x-request-id": request_id or self.make_id()},
         )
 
     async def _body(self, request: web.Request) -> Any:
@@ -116,7 +121,7 @@ class Vendor:
     def _faulty(self, request: web.Request, fault: Fault) -> web.Response:
         if fault.status == 0:
             return drop(request)
-        response = self.respond(self.refusal(fault.status).body, fault.status)
+        response = self.refuse(self.refusal(fault.status))
         if fault.body is not None:
             response.body = fault.body.encode()
         if fault.retry_after is not None:

@@ -1,15 +1,39 @@
-"""The Composio emulator."""
+"""The Composio emulator: the API below /composio/api/v3.1 and the consent pages below /composio/link."""
 
 import random
 from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from emulators.composio.account_routes import AccountRoutes
+from emulators.composio.accounts import Account, Accounts
+from emulators.composio.catalogue_routes import CatalogueRoutes
+from emulators.composio.consent import Consent, LinkGoneError
+from emulators.composio.errors import of_status, refused
+from emulators.composio.execute import Execution
+from emulators.composio.ids import Ids
+from emulators.composio.search import ToolSearch
+from emulators.composio.session_routes import SessionRoutes
+from emulators.composio.sessions import Session, Sessions
+from emulators.composio.tools import catalogue
+from emulators.composio.workplace import Task, Workplaces
 from emulators.config import Config
 from emulators.effects import Effects
+from emulators.faults import Call
+from emulators.vendor import RefusedError, Vendor
 
 
-class Composio:
+class Composio(Vendor):
+    """Tests press the buttons of consent pages with approve() and deny(), and look at anyone's data.
+
+    `base_url` is what a client takes; `catalogue` can be added to; `verifier_url` turns on the identity
+    verifier. Effects are named where they are recorded: in the routes, the consent page and the execution.
+    """
+
+    base = "/composio/api/v3.1"
+
     def __init__(
         self,
         config: Config,
@@ -18,8 +42,119 @@ class Composio:
         *,
         clock: Callable[[], float],
         rng: random.Random,
-    ) -> None: ...
+    ) -> None:
+        ids = Ids(rng)
+        super().__init__(lambda: ids.new("req"))
+        self.base_url = f"{url}/composio"
+        self.catalogue = catalogue()
+        self._key = config.composio_api_key
+        self._accounts = Accounts(ids, clock)
+        self._sessions = Sessions(ids, self.catalogue, self._accounts)
+        self._places = Workplaces()
+        self._consent = Consent(self._accounts, self.catalogue, effects, ids, url)
+        self._routes = (
+            SessionRoutes(
+                self,
+                sessions=self._sessions,
+                accounts=self._accounts,
+                catalogue=self.catalogue,
+                execution=Execution(self.catalogue, self._accounts, self._places, effects, ids),
+                search=ToolSearch(self.catalogue, self._accounts, clock),
+                consent=self._consent,
+                effects=effects,
+                ids=ids,
+            ),
+            AccountRoutes(self, self._accounts, effects),
+            CatalogueRoutes(self, self.catalogue),
+        )
 
-    def mount(self, app: web.Application) -> None: ...
+    @property
+    def sessions(self) -> list[Session]:
+        return self._sessions.all()
 
-    async def close(self) -> None: ...
+    def accounts_of(self, user_id: str) -> list[Account]:
+        """Oldest first, whatever their status."""
+        return self._accounts.of(user_id)
+
+    def tasks_of(self, user_id: str) -> list[Task]:
+        return self._places.of(user_id).tasks
+
+    def approve(self, link: str) -> str:
+        """Press Approve behind a link; returns where the browser goes next, or "". Raises LinkGoneError."""
+        return self._consent.decide(_token(link), approve=True)
+
+    def deny(self, link: str) -> str:
+        """Press Deny behind a link; as approve()."""
+        return self._consent.decide(_token(link), approve=False)
+
+    def expire(self, account_id: str) -> None:
+        """The provider refuses the account's credentials from now on."""
+        self._accounts.set_status(account_id, "EXPIRED", "Permanent auth error during token refresh")
+
+    def revoke(self, account_id: str) -> None:
+        self._accounts.set_status(account_id, "REVOKED", "Revoked via admin tool")
+
+    def disable(self, account_id: str) -> None:
+        self._accounts.set_status(account_id, "INACTIVE", "Connection status updated by user")
+
+    def set_verifier(self, url: str | None) -> None:
+        """Approved accounts wait for complete_auth, and the browser goes to url with its session_uri."""
+        self._consent.verifier_url = url
+
+    def mount(self, app: web.Application) -> None:
+        for group in self._routes:
+            for method, path, handler in group.routes():
+                app.router.add_route(method, f"{self.base}{path}", self.serving(handler))
+        app.router.add_route("*", f"{self.base}/{{path:.*}}", self.serving(_unknown))
+        self._consent.mount(app)
+        control = self.control()
+        control.add("approve", lambda body: {"onward": self._pressed(self.approve, body)})
+        control.add("deny", lambda body: {"onward": self._pressed(self.deny, body)})
+        control.add("expire", lambda body: self.expire(body["account"]))
+        control.add("revoke", lambda body: self.revoke(body["account"]))
+        control.add("disable", lambda body: self.disable(body["account"]))
+        control.mount(app, "composio")
+
+    def check_key(self, request: web.Request) -> None:
+        if request.headers.get("x-api-key") != self._key:
+            raise refused(
+                "Invalid API key" if "x-api-key" in request.headers else "No API key provided",
+                slug="HTTP_Unauthorized",
+                code=10401,
+                status=401,
+                fix="Send the project's API key in the x-api-key header.",
+            )
+
+    def person(self, path: str, body: Any) -> str:
+        """The user id of the session in the path, or the one that the body names."""
+        parts = path.split("/")
+        if path.startswith("/tool_router/session/"):
+            return self._sessions.user_of(parts[3])
+        return str(body.get("user_id") or "") if body else ""
+
+    def refusal(self, status: int) -> RefusedError:
+        return of_status(status)
+
+    def refuse(self, refused: RefusedError) -> web.Response:
+        """The id of the request stands in the error and in x-request-id."""
+        request_id = self.make_id()
+        error = {**refused.body["error"], "request_id": request_id}
+        return self.respond({"error": error}, refused.status, request_id)
+
+    def bad_body(self) -> RefusedError:
+        return refused("Invalid JSON in request body", slug="HTTP_BadRequest", code=10400)
+
+    def _pressed(self, button: Callable[[str], str], body: dict[str, Any]) -> str:
+        try:
+            return button(body["link"])
+        except LinkGoneError:
+            raise ValueError("the link was used, has expired or never was") from None
+
+
+def _token(link: str) -> str:
+    return urlsplit(link).path.rpartition("/")[2]
+
+
+async def _unknown(_: web.Request, call: Call) -> web.StreamResponse:
+    message = f"Cannot {call.method} /api/v3.1{call.path}"
+    raise refused(message, slug="HTTP_NotFound", code=10404, status=404)

@@ -98,10 +98,11 @@ def of_shape(error: ErrorDetails, at: tuple[str | int, ...] = ()) -> RefusedErro
     kind, value, ctx = error["type"], error["input"], error.get("ctx", {})
     if kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):
         return invalid_value(value.get("type") if isinstance(value, dict) else value, param, ctx)
-    words, code = _WORDS.get(kind, (f"Invalid '{{param}}': {error['msg']}.", "invalid_value"))
+    words, code = _WORDS.get(kind, ("Invalid '{param}': {problem}.", "invalid_value"))
     message = words.format(
         param=param,
         value=value,
+        problem=error["msg"],
         length=len(value) if isinstance(value, str | list) else 0,
         expected=_EXPECTED.get(kind),
         got=_JSON_TYPES.get(type(value), "an object"),

@@ -42,7 +42,7 @@ async def client(emulators: Emulators) -> AsyncIterator[AsyncOpenAI]:
 async def composio(emulators: Emulators) -> AsyncIterator[AsyncComposio]:
     async with AsyncComposio(
         auth=ProjectAuth(emulators.config.composio_api_key),
-        base_url=f"{emulators.url}/composio",
+        base_url=emulators.composio.base_url,
         max_retries=0,
         timeout=10,
     ) as client:

@@ -118,9 +118,7 @@ async def test_a_wish_goes_by_search_and_connect_to_the_tool(client: AsyncOpenAI
     chat.tools = [SEARCH, CONNECT, LIST_TASKS]
     listing = await chat.ask({"role": "developer", "content": "Asana is connected now."})
     assert calls(listing) == [("ASANA_LIST_TASKS", "{}")]
-    listed = await chat.answer_calls(
-        listing, '{"data": {"data": [{"name": "Buy milk"}, {"name": "Call Bo"}]}}'
-    )
+    listed = await chat.answer_calls(listing, '{"data": {"data": [{"name": "Buy milk"}, {"name": "Call Bo"}]}}')
     assert listed.output_text == "I found:\n• Buy milk\n• Call Bo"
 
 
@@ -173,9 +171,7 @@ async def test_streamed_events_are_complete_and_numbered(client: AsyncOpenAI) ->
         type(event).model_validate_json(event.to_json(use_api_names=True), strict=True)
 
 
-async def test_the_sdk_stream_helper_accumulates_calls_and_refusals(
-    client: AsyncOpenAI, emulators: Emulators
-) -> None:
+async def test_the_sdk_stream_helper_accumulates_calls_and_refusals(client: AsyncOpenAI, emulators: Emulators) -> None:
     emulators.openai.script([[ToolCall("connect", {"toolkit": "asana"}), Refused("I will not.")]])
     async with client.responses.stream(model="gpt-6.2-sol", input="x", tools=[CONNECT]) as stream:
         seen = [event.type async for event in stream]
@@ -243,9 +239,7 @@ async def test_injected_failures(
     assert (await client.responses.create(model="gpt-6.2-sol", input="x")).status == "completed"
 
 
-async def test_a_failure_may_say_when_to_come_back_or_talk_nonsense(
-    client: AsyncOpenAI, emulators: Emulators
-) -> None:
+async def test_a_failure_may_say_when_to_come_back_or_talk_nonsense(client: AsyncOpenAI, emulators: Emulators) -> None:
     emulators.openai.fail(429, retry_after=7)
     with pytest.raises(openai.RateLimitError) as limited:
         await client.responses.create(model="gpt-6.2-sol", input="x")

@@ -1,0 +1,130 @@
+"""Toolkits and their tools: what each is called, takes and does."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from emulators.composio.workplace import Workplace
+
+Run = Callable[[Workplace, dict[str, Any]], dict[str, Any]]
+VERSION = "20261101_00"
+LOGO = "https://logos.composio.dev/api/"
+
+
+@dataclass(frozen=True, slots=True)
+class Toolkit:
+    slug: str
+    name: str
+    description: str
+    no_auth: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """tags holds the hints (readOnlyHint, ...); properties is a JSON Schema by argument; run acts on the data
+    of the person whose account is used and raises NotDoneError where the provider would decline.
+    """
+
+    slug: str
+    toolkit: str
+    name: str
+    description: str
+    tags: tuple[str, ...]
+    properties: dict[str, Any]
+    required: tuple[str, ...]
+    run: Run
+
+    @property
+    def input_schema(self) -> dict[str, Any]:
+        return {
+            "type": "object",
+            "title": f"{self.name} request",
+            "properties": self.properties,
+            "required": list(self.required),
+        }
+
+
+class Catalogue:
+    """What is on offer in the project; tests add to it."""
+
+    def __init__(self, toolkits: list[Toolkit], tools: list[Tool]) -> None:
+        self.toolkits = {toolkit.slug: toolkit for toolkit in toolkits}
+        self.tools = {tool.slug: tool for tool in tools}
+
+    def add(self, toolkit: Toolkit, *tools: Tool) -> None:
+        self.toolkits[toolkit.slug] = toolkit
+        self.tools.update({tool.slug: tool for tool in tools})
+
+    def of(self, toolkit: str) -> Iterator[Tool]:
+        return (tool for tool in self.tools.values() if tool.toolkit == toolkit)
+
+    def describe_tool(self, tool: Tool) -> dict[str, Any]:
+        toolkit = self.toolkits[tool.toolkit]
+        return described(
+            tool.slug,
+            tool.name,
+            tool.description,
+            tool.input_schema,
+            toolkit={"slug": toolkit.slug, "name": toolkit.name, "logo": LOGO + toolkit.slug},
+            tags=list(tool.tags),
+            no_auth=toolkit.no_auth,
+        )
+
+    def describe_toolkit(self, toolkit: Toolkit) -> dict[str, Any]:
+        schemes = [] if toolkit.no_auth else ["OAUTH2"]
+        return {
+            "slug": toolkit.slug,
+            "name": toolkit.name,
+            "type": "native",
+            "auth_schemes": schemes or ["NO_AUTH"],
+            "composio_managed_auth_schemes": schemes,
+            "no_auth": toolkit.no_auth,
+            "is_local_toolkit": False,
+            "deprecated": {"toolkitId": toolkit.slug},
+            "meta": {
+                "description": toolkit.description,
+                "logo": LOGO + toolkit.slug,
+                "categories": [{"id": "productivity", "name": "productivity"}],
+                "tools_count": len(list(self.of(toolkit.slug))),
+                "triggers_count": 0,
+                "version": VERSION,
+                "created_at": "2025-01-01T00:00:00.000Z",
+                "updated_at": "2026-11-01T00:00:00.000Z",
+            },
+        }
+
+
+def described(
+    slug: str,
+    name: str,
+    description: str,
+    input_schema: dict[str, Any],
+    *,
+    toolkit: dict[str, str],
+    tags: list[str],
+    no_auth: bool,
+) -> dict[str, Any]:
+    """A tool as every list of tools shows it."""
+    return {
+        "slug": slug,
+        "name": name,
+        "description": description,
+        "human_description": description,
+        "input_parameters": input_schema,
+        "output_parameters": {"type": "object", "properties": {"data": {"type": "object"}}},
+        "tags": tags,
+        "no_auth": no_auth,
+        "scopes": [],
+        "scope_requirements": None,
+        "is_deprecated": False,
+        "version": VERSION,
+        "available_versions": [VERSION],
+        "toolkit": toolkit,
+        "deprecated": {
+            "available_versions": [VERSION],
+            "displayName": name,
+            "is_deprecated": False,
+            "toolkit": {"logo": toolkit["logo"]},
+            "version": VERSION,
+        },
+    }
