@@ -9,7 +9,7 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from whatsapp_gateway.app import build_app
-from whatsapp_gateway.config import Settings, read_settings
+from whatsapp_gateway.config import Settings
 
 logger = logging.getLogger("whatsapp_gateway")
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 def _settings() -> Settings:
     try:
-        return read_settings()
+        return Settings()
     except ValidationError as invalid:
         for problem in invalid.errors(include_url=False, include_input=False, include_context=False):
             name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"

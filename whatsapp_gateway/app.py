@@ -32,9 +32,7 @@ async def build_app(settings: Settings, *, accept_seconds: float = ACCEPT_SECOND
     metrics = Metrics()
     channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
     kernel = KernelClient(channel, settings.kernel_token.get_secret_value())
-    session = aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
-    )
+    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
     graph = GraphApi(
         session,
         settings.whatsapp_api_base_url,
@@ -80,9 +78,7 @@ def _add_probes(app: web.Application, kernel: KernelClient, metrics: Metrics) ->
         return web.Response(status=503, text="the kernel service does not serve")
 
     async def metrics_page(_: web.Request) -> web.Response:
-        return web.Response(
-            body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST}
-        )
+        return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)

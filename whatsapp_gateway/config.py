@@ -14,17 +14,13 @@ def _numbers(value: object) -> object:
 
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
-Url = Annotated[
-    str, StringConstraints(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))
-]
+Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))]
 
 
 class Settings(BaseSettings):
     """An empty variable counts as unset. An error names the variable and never shows its value."""
 
-    model_config = SettingsConfigDict(
-        env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
     gateway_listen: Annotated[str, StringConstraints(pattern=r"^[^\s:]*:[0-9]{1,5}$")] = "127.0.0.1:8080"
 
@@ -36,9 +32,7 @@ class Settings(BaseSettings):
     whatsapp_access_token: Secret
     whatsapp_app_secret: Secret
     whatsapp_verify_token: Secret
-    whatsapp_phone_number_id: Annotated[
-        tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)
-    ]
+    whatsapp_phone_number_id: Annotated[tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)]
     whatsapp_api_base_url: Url = "https://graph.facebook.com"
     whatsapp_api_version: Annotated[str, StringConstraints(pattern=r"^v[0-9]+\.[0-9]+$")] = "v26.0"
 
@@ -47,8 +41,3 @@ class Settings(BaseSettings):
         """Host and port to listen on; an empty host is every interface, port 0 a free one."""
         host, _, port = self.gateway_listen.rpartition(":")
         return host, int(port)
-
-
-def read_settings() -> Settings:
-    """The settings that the environment gives. Raises pydantic.ValidationError."""
-    return Settings()  # type: ignore[call-arg]

@@ -25,9 +25,7 @@ def read_content(message: _Object) -> Content:
     kind = text_in(message, "type")
     reader = _READERS.get(kind)
     content = reader(object_in(message, kind)) if reader else None
-    return content or Unsupported(
-        kind[:64] if kind.isascii() and kind else "unknown", "unreadable" if reader else ""
-    )
+    return content or Unsupported(kind[:64] if kind.isascii() and kind else "unknown", "unreadable" if reader else "")
 
 
 def _text(text: _Object) -> Text | None:
@@ -54,9 +52,7 @@ def _reaction(reaction: _Object) -> Reaction | None:
 
 
 def _edit(edit: _Object) -> Edit | None:
-    changed = Edit(
-        text_in(edit, "original_message_id"), text_in(object_in(object_in(edit, "message"), "text"), "body")
-    )
+    changed = Edit(text_in(edit, "original_message_id"), text_in(object_in(object_in(edit, "message"), "text"), "body"))
     return changed if changed.message_id and changed.text else None
 
 

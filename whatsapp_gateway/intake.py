@@ -34,9 +34,7 @@ _AWAITS_AN_ANSWER: Final = (Text, Choice, Unsupported)
 class Intake:
     """People side by side, each one's messages in order. seconds bound the whole of a webhook."""
 
-    def __init__(
-        self, kernel: KernelClient, typing: TypingIndicator, metrics: Metrics, *, seconds: float
-    ) -> None:
+    def __init__(self, kernel: KernelClient, typing: TypingIndicator, metrics: Metrics, *, seconds: float) -> None:
         self._kernel = kernel
         self._typing = typing
         self._metrics = metrics

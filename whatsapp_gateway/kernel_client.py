@@ -206,9 +206,7 @@ _RESULTS: Final[dict[Any, AckResult]] = {
 
 
 def _acknowledgement(ack: Ack) -> pb.Acknowledgement:
-    part = pb.ReplyPart(
-        reply_id=ack.delivery.reply.id, part=ack.part, parts=ack.parts, split_version=ack.split_version
-    )
+    part = pb.ReplyPart(reply_id=ack.delivery.reply.id, part=ack.part, parts=ack.parts, split_version=ack.split_version)
     settled = pb.Acknowledgement(
         reply_part=part,
         lease_token=ack.delivery.lease_token,

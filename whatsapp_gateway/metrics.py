@@ -8,23 +8,17 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.webhooks = self._counter(
-            "webhooks", "Webhooks by the HTTP status they were answered with", "status"
-        )
+        self.webhooks = self._counter("webhooks", "Webhooks by the HTTP status they were answered with", "status")
         self.messages = self._counter(
             "messages", "Messages and changes of identity: accepted, duplicate, retry, refused", "outcome"
         )
-        self.receipts = self._counter(
-            "receipts", "Statuses of sent parts: reported, retry, refused", "outcome"
-        )
+        self.receipts = self._counter("receipts", "Statuses of sent parts: reported, retry, refused", "outcome")
         self.ignored = self._counter("ignored", "Webhook items that ask nothing of an assistant", "kind")
         self.quarantined = self._counter("quarantined", "Webhook items set aside for good", "reason")
         self.refusals = self._counter("kernel_refusals", "Refusals of the kernel service", "reason")
         self.parts = self._counter("parts", "Parts of replies by what became of them", "outcome")
         self.graph_errors = self._counter("graph_errors", "Refusals of the Graph API", "code")
-        self.halts = self._counter(
-            "graph_halts", "Refusals of the Graph API that an operator must look at", "code"
-        )
+        self.halts = self._counter("graph_halts", "Refusals of the Graph API that an operator must look at", "code")
         self.typing = self._counter("typing", "Read receipts with typing: shown, failed, dropped", "outcome")
         self.acks = self._counter("acks", "Acknowledgements by how they were taken", "result")
 

@@ -32,7 +32,7 @@ FINAL_REASONS: Final = frozenset(
 )
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """The kernel service did not take it; reason is an ErrorReason, else the name of the gRPC status."""
 
     def __init__(self, reason: str) -> None:

@@ -101,9 +101,7 @@ class Sending:
 
     def _leave_to_others(self, delivery: Delivery) -> None:
         """A gateway of another release began it, and splits it in another way than this one."""
-        logger.error(
-            "reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts
-        )
+        logger.error("reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts)
         self._acks.put(
             Ack(
                 delivery,

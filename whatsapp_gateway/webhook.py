@@ -50,6 +50,8 @@ class Webhook:
         """200: all durable or set aside; 503: bring it again; 400, 401, 413: not WhatsApp's."""
         try:
             status = await self._receive(await request.read(), request.headers.get("X-Hub-Signature-256"))
+        except web.RequestPayloadError:
+            status = 400
         except web.HTTPRequestEntityTooLarge:
             status = 413
         self._metrics.webhooks.labels(str(status)).inc()

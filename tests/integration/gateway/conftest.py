@@ -20,10 +20,8 @@ from whatsapp_gateway.config import Settings
 async def running_kernel() -> AsyncIterator[Running]:
     # pytest's own tmp_path is too long for the name of a socket.
     with tempfile.TemporaryDirectory(prefix="gw") as folder:
-        running = Running(
-            FakeKernel(),  # type: ignore[abstract]
-            str(Path(folder) / "k"),
-        )
+        fake = FakeKernel()  # type: ignore[abstract]
+        running = Running(fake, f"unix:{Path(folder) / 'kernel'}")
         await running.start()
         yield running
         await running.stop()

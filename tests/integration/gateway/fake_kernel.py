@@ -1,7 +1,6 @@
 """A kernel service over real gRPC that keeps everything in memory and refuses on request."""
 
 import asyncio
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -55,9 +54,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
 
     def lease(self, text: str = "", *, user_id: str, seconds: float = 30, **fields: Any) -> pb.ReplyDelivery:
         """Hand out a reply to whoever pulls."""
-        reply_fields = {
-            key: fields.pop(key) for key in ("link", "choices", "quoted_message_id") if key in fields
-        }
+        reply_fields = {key: fields.pop(key) for key in ("link", "choices", "quoted_message_id") if key in fields}
         delivery = pb.ReplyDelivery(
             reply=pb.Reply(id=fields.pop("id", "rp_1"), text=text, **reply_fields),
             user_id=user_id,
@@ -79,8 +76,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     async def HandleMessage(self, request: pb.HandleMessageRequest, context: Any) -> pb.HandleMessageResponse:  # noqa: N802
         await self._enter("HandleMessage", request, context)
         duplicate = any(
-            (known.user_id, known.message_id) == (request.user_id, request.message_id)
-            for known in self.messages
+            (known.user_id, known.message_id) == (request.user_id, request.message_id) for known in self.messages
         )
         if not duplicate:
             self.messages.append(request)
@@ -143,12 +139,12 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
 
 
 class Running:
-    """The fake on a unix socket; it can go away and come back with what it knows."""
+    """The fake at an address; it can go away and come back with what it knows."""
 
-    def __init__(self, fake: FakeKernel, path: str) -> None:
+    def __init__(self, fake: FakeKernel, address: str, credentials: grpc.ServerCredentials | None = None) -> None:
         self.fake = fake
-        self.address = f"unix:{path}"
-        self._path = path
+        self.address = address
+        self._credentials = credentials
 
     async def start(self) -> None:
         self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
@@ -156,10 +152,12 @@ class Running:
         servicer = health.aio.HealthServicer()
         await servicer.set(SERVICE, health_pb2.HealthCheckResponse.SERVING)
         health_pb2_grpc.add_HealthServicer_to_server(servicer, self._server)
-        self._server.add_insecure_port(self.address)
+        if self._credentials is None:
+            self._server.add_insecure_port(self.address)
+        else:
+            port = self._server.add_secure_port(self.address, self._credentials)
+            self.address = f"dns:///localhost:{port}"
         await self._server.start()
 
     async def stop(self) -> None:
         await self._server.stop(0)
-        if os.path.exists(self._path):  # noqa: ASYNC240, PTH110
-            os.unlink(self._path)  # noqa: PTH108

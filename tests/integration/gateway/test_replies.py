@@ -80,9 +80,7 @@ async def test_a_person_who_hides_his_number_and_one_known_by_it_alone_are_both_
 async def test_a_link_becomes_a_button_and_choices_become_buttons(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
-    kernel.lease(
-        "Connect", user_id=key(alice), link=pb.Link(url="https://c.example/lk_1", title="Connect Asana")
-    )
+    kernel.lease("Connect", user_id=key(alice), link=pb.Link(url="https://c.example/lk_1", title="Connect Asana"))
     button = await alice.wait_for_message()
     assert button.kind == "interactive"
     choices = [pb.ReplyChoice(id="yes", title="Yes"), pb.ReplyChoice(id="no", title="No")]
@@ -101,9 +99,7 @@ async def test_a_long_reply_leaves_in_parts_and_order(alice: Phone, kernel: Fake
     assert [(ack.reply_part.part, ack.reply_part.parts) for ack in kernel.acks] == [(1, 3), (2, 3), (3, 3)]
 
 
-async def test_parts_that_were_sent_under_an_earlier_lease_are_left_out(
-    alice: Phone, kernel: FakeKernel
-) -> None:
+async def test_parts_that_were_sent_under_an_earlier_lease_are_left_out(alice: Phone, kernel: FakeKernel) -> None:
     kernel.lease(LONG, user_id=key(alice), sent_parts=[1, 3], parts=3, split_version=SPLIT_VERSION)
     await kernel.until(lambda: kernel.acks)
     assert [message.text[0] for message in alice.received] == ["1"]
@@ -195,9 +191,7 @@ async def test_an_answer_that_does_not_come_within_the_lease_is_unknown(
     kernel.lease("hi", user_id=key(alice), seconds=2.5)
     await kernel.until(lambda: kernel.acks)
     hold.release()
-    assert [(ack.outcome, ack.error_code) for ack in kernel.acks] == [
-        (pb.DELIVERY_OUTCOME_UNKNOWN, "timeout")
-    ]
+    assert [(ack.outcome, ack.error_code) for ack in kernel.acks] == [(pb.DELIVERY_OUTCOME_UNKNOWN, "timeout")]
 
 
 @pytest.mark.parametrize("user_id", ["telegram:42", "whatsapp:Ann", "whatsapp:"])
@@ -278,9 +272,7 @@ async def test_the_stream_is_pulled_again_when_it_ends_and_when_the_service_retu
     await kernel.until(lambda: len(kernel.pulls) == 3)
 
 
-async def test_typing_is_shown_while_a_turn_runs(
-    alice: Phone, kernel: FakeKernel, emulators: Emulators
-) -> None:
+async def test_typing_is_shown_while_a_turn_runs(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     (first,) = emulators.effects.all("graph_read")
     kernel.show_typing(NUMBER, first.key)
     again = await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read", after=first.number)
@@ -299,9 +291,7 @@ async def test_stopping_finishes_and_settles_what_is_in_hand(
     assert [ack.reply_part.part for ack in kernel.acks] == [1, 2, 3]
 
 
-async def test_stopping_answers_the_webhooks_under_way(
-    alice: Phone, gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_stopping_answers_the_webhooks_under_way(alice: Phone, gateway: Gateway, kernel: FakeKernel) -> None:
     kernel.gates["HandleMessage"] = asyncio.Event()
     already = kernel.calls.count("HandleMessage")
     delivery = asyncio.create_task(alice.send("last words"))

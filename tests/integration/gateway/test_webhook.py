@@ -15,18 +15,14 @@ from tests.integration.gateway.payloads import NUMBER, SECRET, encode, sign, tex
 ALICE, BOB = "US.1001", "US.1002"
 
 
-async def test_the_challenge_is_answered_to_the_right_token_only(
-    gateway: Gateway, emulators: Emulators
-) -> None:
+async def test_the_challenge_is_answered_to_the_right_token_only(gateway: Gateway, emulators: Emulators) -> None:
     assert await emulators.whatsapp.verify_webhook()
     wrong = {"hub.mode": "subscribe", "hub.challenge": "7", "hub.verify_token": "é"}
     assert (await gateway.get("/webhook", **wrong))[0] == 403
     assert (await gateway.get("/webhook"))[0] == 403
 
 
-async def test_a_text_is_accepted_with_all_that_identifies_its_sender(
-    gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_a_text_is_accepted_with_all_that_identifies_its_sender(gateway: Gateway, kernel: FakeKernel) -> None:
     contact = {
         "profile": {"name": "Ann"},
         "wa_id": "15550001",
@@ -130,9 +126,7 @@ async def test_a_kernel_that_is_away_is_waited_for_and_then_the_webhook_refused(
     assert kernel.texts_of(f"whatsapp:{ALICE}") == ["hello"]
 
 
-async def test_a_short_absence_goes_unnoticed(
-    gateway: Gateway, running_kernel: Running, kernel: FakeKernel
-) -> None:
+async def test_a_short_absence_goes_unnoticed(gateway: Gateway, running_kernel: Running, kernel: FakeKernel) -> None:
     await running_kernel.stop()
     posted = asyncio.create_task(gateway.post(webhook(text(ALICE, "hello", "wamid.1"))))
     await running_kernel.start()
@@ -151,9 +145,7 @@ async def test_statuses_are_reported_after_the_messages(gateway: Gateway, kernel
     assert kernel.calls.index("HandleMessage") < kernel.calls.index("ReportReceipts")
 
 
-async def test_statuses_that_cannot_be_reported_are_asked_for_again(
-    gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_statuses_that_cannot_be_reported_are_asked_for_again(gateway: Gateway, kernel: FakeKernel) -> None:
     kernel.refusals["ReportReceipts"] = lambda _: (code_pb2.INTERNAL, "INTERNAL")
     read = webhook(statuses=[{"id": "wamid.r", "status": "read", "timestamp": "1"}])
     assert await gateway.post(read) == 503
@@ -165,9 +157,7 @@ async def test_statuses_that_cannot_be_reported_are_asked_for_again(
 async def test_more_statuses_than_one_call_may_bear(gateway: Gateway, kernel: FakeKernel) -> None:
     statuses = [{"id": f"wamid.{number}", "status": "sent"} for number in range(2500)]
     assert await gateway.post(webhook(statuses=statuses)) == 200
-    assert [receipt.channel_message_id for receipt in kernel.receipts] == [
-        status["id"] for status in statuses
-    ]
+    assert [receipt.channel_message_id for receipt in kernel.receipts] == [status["id"] for status in statuses]
     assert kernel.calls.count("ReportReceipts") == 3
 
 
@@ -229,9 +219,7 @@ async def test_what_is_not_json_is_a_bad_request(gateway: Gateway, kernel: FakeK
         "DEEP",
     ],
 )
-async def test_odd_items_do_not_cost_their_siblings(
-    gateway: Gateway, kernel: FakeKernel, odd: object
-) -> None:
+async def test_odd_items_do_not_cost_their_siblings(gateway: Gateway, kernel: FakeKernel, odd: object) -> None:
     raw = encode(webhook(text(ALICE, "one", "wamid.1"), odd, text(BOB, "two", "wamid.2")))
     raw = raw.replace(b'"DEEP"', b'{"a":' * 50_000 + b"1" + b"}" * 50_000)
     assert await gateway.post(raw) == 200
@@ -274,9 +262,7 @@ async def test_a_body_that_is_cut_in_an_emoji_is_served(gateway: Gateway, kernel
         "sha256=" + "0" * 64,
     ],
 )
-async def test_an_unsigned_body_is_not_even_read(
-    gateway: Gateway, kernel: FakeKernel, header: str | None
-) -> None:
+async def test_an_unsigned_body_is_not_even_read(gateway: Gateway, kernel: FakeKernel, header: str | None) -> None:
     raw = encode(webhook(text(ALICE, "hi", "wamid.1")))
     assert await gateway.post_raw(raw, {} if header is None else {"X-Hub-Signature-256": header}) == 401
     assert kernel.messages == []
@@ -321,3 +307,12 @@ async def test_a_read_receipt_that_fails_is_counted_only(
     await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")
     assert [message.payload.text for message in kernel.messages] == ["one", "two"]
     assert await gateway.count('typing_total{outcome="failed"}') == 1
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "nonsense"])
+async def test_a_body_that_is_not_encoded_as_it_says_is_no_fault_of_ours(
+    gateway: Gateway, kernel: FakeKernel, encoding: str
+) -> None:
+    raw = encode(webhook(text(ALICE, "hi", "wamid.1")))
+    status = await gateway.post_raw(raw, sign(raw) | {"Content-Encoding": encoding})
+    assert 200 <= status < 500

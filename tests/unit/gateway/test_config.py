@@ -7,7 +7,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from whatsapp_gateway.config import read_settings
+from whatsapp_gateway.config import Settings
 
 NEEDED = {
     "KERNEL_TOKEN": "t",
@@ -29,7 +29,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 def test_defaults(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_LISTEN", "")
-    settings = read_settings()
+    settings = Settings()
     assert settings.address == ("127.0.0.1", 8080)
     assert settings.kernel_address == "dns:///localhost:50051"
     assert settings.whatsapp_api_base_url == "https://graph.facebook.com"
@@ -42,7 +42,7 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
     environment.setenv("WHATSAPP_PHONE_NUMBER_ID", "42, 43,42,")
     environment.setenv("WHATSAPP_API_BASE_URL", "http://emulators:8090/graph/")
     environment.setenv("GATEWAY_LISTEN", ":0")
-    settings = read_settings()
+    settings = Settings()
     assert settings.whatsapp_phone_number_id == ("42", "43")
     assert settings.whatsapp_api_base_url == "http://emulators:8090/graph"
     assert settings.address == ("", 0)
@@ -62,14 +62,14 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
 def test_a_bad_setting_is_not_shown(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     environment.setenv(name, value)
     with pytest.raises(ValidationError) as invalid:
-        read_settings()
+        Settings()
     assert invalid.value.errors()[0]["loc"][0] == name.lower()
     assert value not in str(invalid.value) or value == ","
 
 
 def test_secrets_do_not_show(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("KERNEL_TOKEN", "hunter2")
-    assert "hunter2" not in repr(read_settings())
+    assert "hunter2" not in repr(Settings())
 
 
 @pytest.mark.parametrize("name", sorted(NEEDED))

@@ -37,9 +37,7 @@ async def serve() -> AsyncIterator[Serve]:
 def answering(status: int, body: Any) -> Answer:
     async def answer(_: web.Request) -> web.Response:
         return (
-            web.Response(status=status, text=body)
-            if isinstance(body, str)
-            else web.json_response(body, status=status)
+            web.Response(status=status, text=body) if isinstance(body, str) else web.json_response(body, status=status)
         )
 
     return answer

@@ -24,9 +24,7 @@ EXPECTED = {
 }
 
 
-@pytest.mark.parametrize(
-    ("remedy", "code"), [(remedy, code) for remedy, codes in EXPECTED.items() for code in codes]
-)
+@pytest.mark.parametrize(("remedy", "code"), [(remedy, code) for remedy, codes in EXPECTED.items() for code in codes])
 def test_a_known_code_counts_whatever_the_status(remedy: Remedy, code: int) -> None:
     assert [remedy_for(code, status) for status in (400, 401, 429, 500)] == [remedy] * 4
 

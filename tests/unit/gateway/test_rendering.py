@@ -23,10 +23,7 @@ def said(**fields: Any) -> list[dict[str, Any]]:
 
 
 def texts(bodies: list[dict[str, Any]]) -> list[str]:
-    return [
-        body["text"]["body"] if body["type"] == "text" else body["interactive"]["body"]["text"]
-        for body in bodies
-    ]
+    return [body["text"]["body"] if body["type"] == "text" else body["interactive"]["body"]["text"] for body in bodies]
 
 
 @pytest.mark.parametrize(
@@ -61,9 +58,7 @@ def test_markup(markdown: str, expected: str) -> None:
 
 
 def test_short_text_is_one_message() -> None:
-    assert said(text="# Hi\n\nthere") == [
-        {"type": "text", "text": {"body": "*Hi*\n\nthere", "preview_url": False}}
-    ]
+    assert said(text="# Hi\n\nthere") == [{"type": "text", "text": {"body": "*Hi*\n\nthere", "preview_url": False}}]
 
 
 def test_long_text_is_cut_between_paragraphs() -> None:
@@ -96,9 +91,7 @@ def test_long_code_stays_code_in_each_part() -> None:
     assert len(parts) > 2
     code = [part.removeprefix("Look:\n\n").removesuffix("\n\nDone.") for part in parts]
     assert all(part.startswith("```\n") and part.endswith("\n```") for part in code)
-    kept = "\n".join(
-        part.removeprefix("```\n").removesuffix("\n```").replace("\n```\n\n```", "") for part in code
-    )
+    kept = "\n".join(part.removeprefix("```\n").removesuffix("\n```").replace("\n```\n\n```", "") for part in code)
     assert kept.split("\n") == lines
 
 

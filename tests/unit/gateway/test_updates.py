@@ -71,9 +71,7 @@ def read_one(message: dict[str, Any], contacts: Any = ()) -> Update:
         ({"from": "15550001", "from_user_id": None}, [None, 5, {"user_id": 7}], ["15550001"]),
     ],
 )
-def test_the_sender_is_known_by_his_ids(
-    message: dict[str, Any], contacts: list[Any], aliases: list[str]
-) -> None:
+def test_the_sender_is_known_by_his_ids(message: dict[str, Any], contacts: list[Any], aliases: list[str]) -> None:
     update = read_one(message, contacts)
     assert isinstance(update, Message)
     expected = tuple(Alias(f"whatsapp:{name.rstrip('+')}", name.endswith("+")) for name in aliases)
@@ -112,9 +110,7 @@ def test_the_sender_is_known_by_his_ids(
         ({"from_user_id": "US.A1", "group_id": ""}, [], "group"),
     ],
 )
-def test_who_is_not_known_for_certain_is_nobody(
-    message: dict[str, Any], contacts: list[Any], reason: str
-) -> None:
+def test_who_is_not_known_for_certain_is_nobody(message: dict[str, Any], contacts: list[Any], reason: str) -> None:
     assert read_one(message, contacts) == Malformed(reason, "wamid.1")
 
 
@@ -211,9 +207,7 @@ def test_the_time_of_sending(timestamp: Any, seconds: int | None) -> None:
     ],
 )
 def test_a_changed_id(system: dict[str, Any], phone: str | None, previous: Alias, current: Alias) -> None:
-    assert read_one({"type": "system", "system": system, "from": phone}) == IdentityChange(
-        "wamid.1", previous, current
-    )
+    assert read_one({"type": "system", "system": system, "from": phone}) == IdentityChange("wamid.1", previous, current)
 
 
 @pytest.mark.parametrize(
@@ -289,13 +283,9 @@ FIELDS = (
     "button",
     "revoke",
 )
-KINDS = st.sampled_from(
-    ("text", "interactive", "reaction", "edit", "button", "revoke", "system", "failed", "read")
-)
+KINDS = st.sampled_from(("text", "interactive", "reaction", "edit", "button", "revoke", "system", "failed", "read"))
 IDS = st.sampled_from(("US.A1", "15550001", "US.ENT.P", "wamid.9"))
-ITEMS = JSON | st.dictionaries(
-    st.sampled_from(FIELDS), JSON | KINDS | IDS | st.just({"body": "x"}), max_size=9
-)
+ITEMS = JSON | st.dictionaries(st.sampled_from(FIELDS), JSON | KINDS | IDS | st.just({"body": "x"}), max_size=9)
 GOOD = {"id": "wamid.good", "from_user_id": "US.GOOD", "type": "text", "text": {"body": "good"}}
 
 
