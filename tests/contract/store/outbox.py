@@ -1,0 +1,105 @@
+"""What the outbox's tests say again and again: people who write, notices, acknowledgements, receipts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel_service.kernels.store import AckResult, Lease, Outcome, PartAck, PartReceipt, ReplyView
+from kernel_service.messages import Alias, Message, Reply, ReplyMode
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Store
+
+CHANNEL = "test"
+ADDRESS = "desk"
+NOW = 1_800_000_000.0
+LEASE_SECONDS = 30.0
+
+
+class Chat:
+    """One person's chat with the store behind it. `user_id` is a strong id unless `aliases` say more."""
+
+    def __init__(self, store: Store, user_id: str, *, address: str = ADDRESS) -> None:
+        self.store = store
+        self.user_id = user_id
+        self.address = address
+        self.person_id = ""
+        self._messages = 0
+
+    async def write(self, *aliases: Alias, now: float = NOW) -> Chat:
+        """The person writes; from now on `person_id` is his."""
+        self._messages += 1
+        message = Message(
+            self.user_id,
+            f"m{self._messages}",
+            {"text": "hello"},
+            aliases=aliases,
+            address=self.address,
+            reply_mode=ReplyMode.OUTBOX,
+        )
+        self.person_id = (await self.store.accept(message, now=now, max_pending=100)).person_id
+        return self
+
+    async def tell(self, text: str, *, now: float = NOW) -> str:
+        channel = self.user_id.partition(":")[0]
+        return await self.store.notify(self.person_id, Reply(text), channel=channel, address=self.address, now=now)
+
+    async def view(self, reply_id: str) -> ReplyView:
+        views, _ = await self.store.replies(self.person_id, limit=100, before="")
+        return next(view for view in views if view.id == reply_id)
+
+
+async def pull(
+    store: Store, *addresses: str, now: float = NOW, limit: int = 100, channel: str = CHANNEL
+) -> list[Lease]:
+    return await store.lease(channel, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
+
+
+async def pulled_texts(store: Store, *, now: float = NOW) -> list[str]:
+    return [lease.reply.reply.text for lease in await pull(store, now=now)]
+
+
+async def ack(
+    store: Store,
+    lease: Lease,
+    outcome: Outcome = Outcome.SENT,
+    *,
+    part: int = 1,
+    parts: int = 1,
+    split_version: str = "1",
+    token: str | None = None,
+    channel_message_id: str = "",
+    retry_after: float | None = None,
+    error_code: str = "",
+    now: float = NOW,
+    channel: str = CHANNEL,
+) -> AckResult:
+    one = PartAck(
+        lease.reply.id,
+        part,
+        parts,
+        split_version,
+        lease.token if token is None else token,
+        outcome,
+        channel_message_id,
+        retry_after,
+        error_code,
+    )
+    [result] = await store.settle(channel, [one], now=now)
+    return result
+
+
+async def receipt(
+    store: Store,
+    reply_id: str,
+    state: str,
+    *,
+    part: int = 1,
+    parts: int = 1,
+    channel_message_id: str = "",
+    error_code: str = "",
+    now: float = NOW,
+    channel: str = CHANNEL,
+) -> int:
+    one = PartReceipt(reply_id, part, parts, channel_message_id, state, error_code, now)
+    return await store.receive(channel, [one], now=now)

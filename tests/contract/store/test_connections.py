@@ -1,0 +1,101 @@
+"""Whose session and whose account it is. On every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from kernel_service.errors import NotFound
+from kernel_service.tools.connections import Connection, ConnectionStatus
+from tests.contract.store.outbox import NOW, Chat
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+LINK = "https://connect.example.org/link/lk_1"
+
+
+def asana(person_id: str, number: int = 1) -> Connection:
+    return Connection(
+        id=f"cn_{number}",
+        person_id=person_id,
+        toolkit="asana",
+        account_id=f"ca_{number}",
+        status=ConnectionStatus.PENDING,
+        link=LINK,
+        link_expires_at=NOW + 600,
+        created_at=NOW + number,
+    )
+
+
+async def test_a_person_starts_without_a_session(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    assert await store.session_of(anna.person_id) is None
+    assert await store.session_of("p_nobody") is None
+
+
+async def test_a_session_is_kept_for_its_person_alone(store: SqlStore) -> None:
+    anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
+    assert await store.keep_session(anna.person_id, "s1", "c") == "s1"
+    assert await store.session_of(anna.person_id) == ("s1", "c")
+    assert await store.session_of(bruno.person_id) is None
+
+
+async def test_the_first_session_of_a_configuration_stays(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    kept = await asyncio.gather(*(store.keep_session(anna.person_id, f"s{number}", "c") for number in range(8)))
+    assert len(set(kept)) == 1
+    assert await store.session_of(anna.person_id) == (kept[0], "c")
+
+
+async def test_a_session_of_another_configuration_takes_its_place(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    await store.keep_session(anna.person_id, "s1", "old")
+    assert await store.keep_session(anna.person_id, "s2", "new") == "s2"
+    assert await store.session_of(anna.person_id) == ("s2", "new")
+
+
+async def test_a_session_outlives_an_activation(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    await store.keep_session(anna.person_id, "s1", "c")
+    await store.activate(anna.person_id, owner="one")
+    assert await store.session_of(anna.person_id) == ("s1", "c")
+
+
+async def test_nobodys_session_is_not_kept(store: SqlStore) -> None:
+    with pytest.raises(NotFound) as nobody:
+        await store.keep_session("p_nobody", "s1", "c")
+    assert nobody.value.reason == "PERSON_NOT_FOUND"
+
+
+async def test_connections_are_the_persons_own_oldest_first(store: SqlStore) -> None:
+    anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
+    newer, older, his = asana(anna.person_id, 2), asana(anna.person_id, 1), asana(bruno.person_id, 3)
+    for one in (newer, older, his):
+        await store.keep_connection(one)
+    assert await store.connections(anna.person_id) == [older, newer]
+    assert await store.connections(bruno.person_id) == [his]
+    assert await store.connections("p_nobody") == []
+
+
+async def test_a_connection_is_changed_by_its_id(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    await store.keep_connection(asana(anna.person_id))
+    active = replace(asana(anna.person_id), status=ConnectionStatus.ACTIVE, link="", confirmed_at=NOW + 9)
+    await store.keep_connection(active)
+    assert await store.connections(anna.person_id) == [active]
+
+
+@pytest.mark.parametrize(("connection_id", "account_id"), [("cn_1", "ca_2"), ("cn_2", "ca_1")])
+async def test_what_is_hers_never_passes_to_him(store: SqlStore, connection_id: str, account_id: str) -> None:
+    anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
+    await store.keep_connection(asana(anna.person_id))
+    stolen = replace(asana(bruno.person_id), id=connection_id, account_id=account_id)
+    with pytest.raises(IntegrityError):
+        await store.keep_connection(stolen)
+    assert await store.connections(anna.person_id) == [asana(anna.person_id)]
+    assert await store.connections(bruno.person_id) == []

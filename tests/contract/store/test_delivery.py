@@ -1,0 +1,143 @@
+"""Receipts settle parts, before or after the acknowledgement and in any order. On every engine."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.kernels.store import Outcome, PartView
+from tests.contract.store.outbox import LEASE_SECONDS, NOW, Chat, ack, pull, pulled_texts, receipt
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Store
+
+
+async def test_a_receipt_settles_a_doubt(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("perhaps sent")
+    await anna.tell("next")
+    [lease] = await pull(store)
+    await ack(store, lease, Outcome.UNKNOWN)
+    assert await receipt(store, reply_id, "sent", now=NOW + 3) == 1
+    view = await anna.view(reply_id)
+    assert (view.state, view.settled_at, view.parts) == (
+        "sent",
+        NOW + 3,
+        [PartView(1, sent=True, receipt="sent", error_code="")],
+    )
+    assert await pulled_texts(store) == ["next"]
+    assert await store.lapse(now=NOW + 9_999, grace=1) == 1  # the next one's lease, and nothing else
+
+
+async def test_a_receipt_may_come_before_the_acknowledgement(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("quick")
+    [lease] = await pull(store)
+    await receipt(store, reply_id, "delivered")
+    assert (await anna.view(reply_id)).state == "sent"
+    await ack(store, lease, channel_message_id="w1")
+    assert [part.receipt for part in (await anna.view(reply_id)).parts] == ["delivered"]
+
+
+async def test_a_receipt_of_one_part_leaves_the_others_in_doubt(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("long")
+    await pull(store)
+    late = NOW + LEASE_SECONDS + 1
+    await store.lapse(now=late, grace=10)
+    await receipt(store, reply_id, "sent", part=1, parts=2, now=late)
+    assert (await anna.view(reply_id)).state == "in_doubt"
+    await store.lapse(now=late + 11, grace=10)
+    [again] = await pull(store, now=late + 11)
+    assert (again.sent_parts, again.parts, again.split_version) == ([1], 2, "")
+    await ack(store, again, part=2, parts=2, now=late + 11)
+    assert (await anna.view(reply_id)).state == "sent"
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(["sent", "delivered", "read"])))
+async def test_receipts_never_go_backwards(store: Store, order: tuple[str, ...]) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("hello")
+    for state in order:
+        assert await receipt(store, reply_id, state) == 1
+    view = await anna.view(reply_id)
+    assert (view.state, [part.receipt for part in view.parts]) == ("sent", ["read"])
+
+
+async def test_a_repeated_receipt_changes_nothing(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("hello")
+    await receipt(store, reply_id, "played")
+    before = await anna.view(reply_id)
+    assert await receipt(store, reply_id, "played", now=NOW + 5) == 1
+    assert await anna.view(reply_id) == before
+
+
+async def test_a_part_that_failed_fails_a_reply_that_is_not_settled(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("refused")
+    await anna.tell("next")
+    [lease] = await pull(store)
+    await receipt(store, reply_id, "failed", error_code="131026", now=NOW + 2)
+    view = await anna.view(reply_id)
+    assert (view.state, view.error_code, view.settled_at) == ("failed", "131026", NOW + 2)
+    assert view.parts == [PartView(1, sent=False, receipt="failed", error_code="131026")]
+    await ack(store, lease, channel_message_id="w1")
+    assert (await anna.view(reply_id)).state == "failed"
+    assert await pulled_texts(store) == ["next"]
+
+
+async def test_a_part_that_failed_after_it_was_sent_is_noted_on_the_part(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("refused")
+    [lease] = await pull(store)
+    await ack(store, lease)
+    await receipt(store, reply_id, "failed", error_code="131026")
+    view = await anna.view(reply_id)
+    assert (view.state, view.error_code) == ("sent", "")
+    assert view.parts == [PartView(1, sent=False, receipt="failed", error_code="131026")]
+
+
+async def test_what_is_on_the_device_did_not_fail(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("hello")
+    await pull(store)
+    for state in ("failed", "sent", "delivered", "failed"):
+        await receipt(store, reply_id, state, error_code="1" if state == "failed" else "")
+    view = await anna.view(reply_id)
+    assert (view.state, view.parts) == ("sent", [PartView(1, sent=True, receipt="delivered", error_code="")])
+
+
+async def test_a_part_is_found_by_the_channels_own_id(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("long")
+    [lease] = await pull(store)
+    await ack(store, lease, part=2, parts=2, channel_message_id="w2")
+    assert await receipt(store, "", "read", part=0, parts=0, channel_message_id="w2") == 1
+    assert [part.receipt for part in (await anna.view(reply_id)).parts] == ["", "read"]
+    assert await receipt(store, "", "read", part=0, parts=0, channel_message_id="w3") == 0
+    assert await receipt(store, "", "read", part=0, parts=0) == 0
+
+
+@pytest.mark.parametrize(("part", "parts"), [(0, 1), (2, 1), (1, 3), (3, 3), (101, 101)])
+async def test_a_receipt_of_a_part_that_cannot_be_counts_for_nothing(store: Store, part: int, parts: int) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("long")
+    [lease] = await pull(store)
+    await ack(store, lease, part=1, parts=2)
+    before = await anna.view(reply_id)
+    assert await receipt(store, reply_id, "failed", part=part, parts=parts) == 0
+    assert await anna.view(reply_id) == before
+
+
+async def test_a_channel_reports_on_its_own_replies_only(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("hello")
+    [lease] = await pull(store)
+    await ack(store, lease, part=1, parts=2, channel_message_id="w1")
+    assert await receipt(store, reply_id, "read", channel="other") == 0
+    assert await receipt(store, "", "read", part=0, parts=0, channel_message_id="w1", channel="other") == 0
+    assert await receipt(store, "rp_nobody", "read") == 0
+    assert [part.receipt for part in (await anna.view(reply_id)).parts] == ["", ""]

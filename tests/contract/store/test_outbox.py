@@ -1,0 +1,266 @@
+"""Who is told what, in which order, and what becomes of a lease. On every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import CallerError
+from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.messages import Alias, Link, Reply, ReplyChoice
+from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, pull, pulled_texts
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Store
+
+
+async def test_a_notice_is_leased_whole_to_its_person(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    told = Reply("Done.", Link("https://example.org/c", "Connect", 5.5), (ReplyChoice("y", "Yes", "do it"),), "m1")
+    reply_id = await store.notify(anna.person_id, told, channel=CHANNEL, address=ADDRESS, now=NOW)
+    [lease] = await pull(store)
+    assert (lease.reply.id, lease.reply.reply, lease.reply.created_at) == (reply_id, told, NOW)
+    assert (lease.person_id, lease.user_id, lease.address) == (anna.person_id, "test:anna", ADDRESS)
+    assert lease.token
+    assert lease.expires_at == NOW + LEASE_SECONDS
+    assert (lease.sent_parts, lease.parts, lease.split_version) == ([], 0, "")
+
+
+async def test_a_person_gets_one_at_a_time_and_others_do_not_wait(store: Store) -> None:
+    anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
+    for text in ("a1", "a2", "a3"):
+        await anna.tell(text)
+    await bruno.tell("b1")
+    first = await pull(store)
+    assert [lease.reply.reply.text for lease in first] == ["a1", "b1"]
+    assert await pull(store) == []
+    await ack(store, first[0])
+    assert await pulled_texts(store) == ["a2"]
+
+
+async def test_a_lease_says_channel_address_and_how_many(store: Store) -> None:
+    for name in ("anna", "bruno", "carla"):
+        await (await Chat(store, f"test:{name}").write()).tell(name)
+    await (await Chat(store, "test:dora", address="counter").write()).tell("dora")
+    assert await pull(store, channel="other") == []
+    assert [one.user_id for one in await pull(store, "counter", "door")] == ["test:dora"]
+    assert len(await pull(store, limit=2)) == 2
+    assert len(await pull(store, ADDRESS)) == 1
+
+
+async def test_those_who_pull_at_once_never_get_the_same(store: Store) -> None:
+    chats = [await Chat(store, f"test:{number}").write() for number in range(12)]
+    for text in ("first", "second"):
+        await asyncio.gather(*(chat.tell(text) for chat in chats))
+    pulled = await asyncio.gather(*(pull(store, limit=5) for _ in range(8)))
+    leases = [lease for batch in pulled for lease in batch]
+    assert sorted(lease.user_id for lease in leases) == sorted(chat.user_id for chat in chats)
+    assert {lease.reply.reply.text for lease in leases} == {"first"}
+
+
+async def test_a_reply_is_sent_when_its_last_part_is(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("long")
+    await anna.tell("next")
+    [lease] = await pull(store)
+    assert await ack(store, lease, part=1, parts=2, channel_message_id="w1") is AckResult.RECORDED
+    assert (await anna.view(reply_id)).state == "leased"
+    assert await pull(store) == []
+    assert await ack(store, lease, part=2, parts=2, now=NOW + 1) is AckResult.RECORDED
+    view = await anna.view(reply_id)
+    assert (view.state, view.settled_at, [part.sent for part in view.parts]) == ("sent", NOW + 1, [True, True])
+    assert await pulled_texts(store) == ["next"]
+
+
+async def test_a_repeated_acknowledgement_changes_nothing(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("once")
+    [lease] = await pull(store)
+    await ack(store, lease)
+    before = await anna.view(reply_id)
+    assert await ack(store, lease, now=NOW + 9) is AckResult.RECORDED
+    assert await anna.view(reply_id) == before
+
+
+async def test_a_reply_leased_again_names_the_parts_that_were_sent(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    await anna.tell("long")
+    [lease] = await pull(store)
+    await ack(store, lease, part=1, parts=3, split_version="7")
+    await ack(store, lease, Outcome.RETRY, part=2, parts=3, split_version="7", retry_after=0)
+    [again] = await pull(store)
+    assert (again.sent_parts, again.parts, again.split_version) == ([1], 3, "7")
+    assert again.token != lease.token
+
+
+@pytest.mark.parametrize(
+    ("part", "parts", "split_version"), [(1, 3, "1"), (0, 2, "1"), (3, 2, "1"), (1, 2, "2"), (1, 101, "1")]
+)
+async def test_parts_that_cannot_be_are_invalid(store: Store, part: int, parts: int, split_version: str) -> None:
+    await (await Chat(store, "test:anna").write()).tell("long")
+    [lease] = await pull(store)
+    await ack(store, lease, part=1, parts=2, split_version="1")
+    result = await ack(store, lease, part=part, parts=parts, split_version=split_version)
+    assert result is AckResult.INVALID
+
+
+async def test_nobody_settles_what_is_not_his(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("mine")
+    [lease] = await pull(store)
+    assert await ack(store, lease, channel="other") is AckResult.UNKNOWN
+    assert await ack(store, lease, token="") is AckResult.INVALID
+    assert (await anna.view(reply_id)).state == "leased"
+
+
+async def test_a_failure_under_another_token_is_stale_and_success_counts(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("twice leased")
+    [old] = await pull(store)
+    await ack(store, old, Outcome.RETRY, retry_after=0)
+    [new] = await pull(store)
+    assert await ack(store, old, Outcome.FAILED) is AckResult.STALE
+    assert (await anna.view(reply_id)).state == "leased"
+    assert await ack(store, old) is AckResult.RECORDED
+    assert (await anna.view(reply_id)).state == "sent"
+    assert await ack(store, new, Outcome.FAILED) is AckResult.RECORDED
+    assert (await anna.view(reply_id)).state == "sent"
+
+
+async def test_a_failure_after_the_lease_has_lapsed_is_stale(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("slow")
+    [lease] = await pull(store)
+    late = NOW + LEASE_SECONDS + 1
+    assert await ack(store, lease, Outcome.FAILED, now=late) is AckResult.STALE
+    assert await store.lapse(now=late, grace=60) == 1
+    assert await ack(store, lease, Outcome.FAILED, now=late) is AckResult.STALE
+    assert (await anna.view(reply_id)).state == "in_doubt"
+    assert await ack(store, lease, now=late) is AckResult.RECORDED
+    assert (await anna.view(reply_id)).state == "sent"
+
+
+async def test_a_retry_waits_as_long_as_it_says_and_keeps_the_order(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("first")
+    await anna.tell("second")
+    [lease] = await pull(store)
+    assert await ack(store, lease, Outcome.RETRY, retry_after=12, error_code="131056") is AckResult.RECORDED
+    assert (await anna.view(reply_id)).error_code == "131056"
+    assert await pulled_texts(store, now=NOW + 11.9) == []
+    assert await pulled_texts(store, now=NOW + 12) == ["first"]
+
+
+async def test_a_retry_that_names_no_time_backs_off_up_to_five_minutes(store: Store) -> None:
+    await (await Chat(store, "test:anna").write()).tell("again and again")
+    now = NOW
+    for wait in (2, 4, 8, 16, 32, 64, 128, 256, 300, 300):
+        [lease] = await pull(store, now=now)
+        await ack(store, lease, Outcome.RETRY, now=now)
+        assert await pull(store, now=now + wait - 0.5) == []
+        now += wait
+
+
+async def test_a_failed_reply_is_kept_and_lets_the_next_one_go(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("undeliverable")
+    await anna.tell("next")
+    [lease] = await pull(store)
+    await ack(store, lease, Outcome.FAILED, error_code="131026", now=NOW + 1)
+    view = await anna.view(reply_id)
+    assert (view.state, view.error_code, view.settled_at) == ("failed", "131026", NOW + 1)
+    assert await ack(store, lease, Outcome.FAILED) is AckResult.RECORDED
+    assert await pulled_texts(store) == ["next"]
+
+
+async def test_a_closed_window_holds_until_the_person_writes(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("too late")
+    [lease] = await pull(store)
+    await ack(store, lease, Outcome.WINDOW_CLOSED, error_code="131047")
+    assert (await anna.view(reply_id)).state == "held"
+    assert await pull(store, now=NOW + 90_000) == []
+    await (await Chat(store, "test:bruno").write()).tell("not hers")
+    await anna.write(now=NOW + 90_000)
+    assert sorted(await pulled_texts(store, now=NOW + 90_000)) == ["not hers", "too late"]
+
+
+async def test_a_doubt_holds_up_the_next_one_a_bounded_time(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("perhaps sent")
+    await anna.tell("next")
+    [lease] = await pull(store)
+    await ack(store, lease, Outcome.UNKNOWN)
+    assert (await anna.view(reply_id)).state == "in_doubt"
+    assert await pulled_texts(store, now=NOW + 30) == []
+    assert await pulled_texts(store, now=NOW + 61) == ["next"]
+
+
+async def test_a_doubt_older_than_the_grace_is_sent_again(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    await anna.tell("perhaps sent")
+    [lease] = await pull(store)
+    await ack(store, lease, part=1, parts=2)
+    assert await store.lapse(now=NOW + LEASE_SECONDS, grace=100) == 0
+    assert await store.lapse(now=NOW + LEASE_SECONDS + 1, grace=100) == 1
+    assert await store.lapse(now=NOW + LEASE_SECONDS + 101, grace=100) == 0
+    assert await pull(store, now=NOW + LEASE_SECONDS + 101) == []
+    assert await store.lapse(now=NOW + LEASE_SECONDS + 102, grace=100) == 1
+    [again] = await pull(store, now=NOW + LEASE_SECONDS + 102)
+    assert (again.reply.id, again.sent_parts) == (lease.reply.id, [1])
+
+
+async def test_the_recipient_is_the_strong_id_that_the_person_writes_under(store: Store) -> None:
+    parent, phone = Alias("test:anna.parent"), Alias("test:+1", strong=False)
+    anna = await Chat(store, "test:anna").write(Alias("test:anna"), phone)
+    await anna.write(Alias("test:anna"), parent, phone, now=NOW + 1)
+    await anna.tell("hello", now=NOW + 2)
+    assert [lease.user_id for lease in await pull(store, now=NOW + 2)] == ["test:anna"]
+
+
+async def test_the_recipient_is_who_the_person_is_when_it_is_leased(store: Store) -> None:
+    phone = Alias("test:+1", strong=False)
+    by_number = await Chat(store, "test:+1").write(phone)
+    await by_number.tell("hello")
+    by_name = await Chat(store, "test:anna").write(Alias("test:anna"), phone, now=NOW + 1)
+    assert by_name.person_id == by_number.person_id
+    assert [lease.user_id for lease in await pull(store, now=NOW + 1)] == ["test:anna"]
+
+
+async def test_a_recycled_number_never_gets_what_was_meant_for_its_former_owner(store: Store) -> None:
+    phone = Alias("test:+1", strong=False)
+    anna = await Chat(store, "test:anna").write(Alias("test:anna"), phone)
+    await anna.tell("for anna")
+    stranger = await Chat(store, "test:stranger").write(Alias("test:stranger"), phone, now=NOW + 1)
+    assert stranger.person_id != anna.person_id
+    assert [lease.user_id for lease in await pull(store, now=NOW + 1)] == ["test:anna"]
+
+
+async def test_without_an_id_in_the_channel_a_reply_is_held(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await store.notify(anna.person_id, Reply("elsewhere"), channel="other", address=ADDRESS, now=NOW)
+    assert await pull(store, channel="other") == []
+    view = await anna.view(reply_id)
+    assert (view.state, view.error_code) == ("held", "no_recipient")
+
+
+async def test_replies_are_listed_newest_first_page_by_page(store: Store) -> None:
+    anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
+    ids = [await anna.tell(f"{number}") for number in range(5)]
+    await bruno.tell("his")
+    shown, token = [], ""
+    for size in (2, 2, 1):
+        page, token = await store.replies(anna.person_id, limit=2, before=token)
+        assert len(page) == size
+        shown += [view.id for view in page]
+    assert (shown, token) == (ids[::-1], "")
+
+
+async def test_a_page_token_of_somebody_elses_making_is_refused(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    for token in ("nonsense", "-1", "9" * 30):
+        with pytest.raises(CallerError) as refused:
+            await store.replies(anna.person_id, limit=2, before=token)
+        assert refused.value.reason == "FIELD_INVALID"
