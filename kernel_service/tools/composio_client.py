@@ -122,7 +122,7 @@ class Composio:
         if slug not in self._toolkits:
             path = f"{_SESSIONS}/{session_id}/toolkits"
             answer = await self._wire.ask("get", path, query={"toolkits": slug, "limit": 1})
-            for item in _items(answer):
+            for item in _dicts(answer, "items"):
                 if item.get("slug") == slug:
                     self._toolkits[slug] = Toolkit(slug, _text(item, "name"), item.get("is_no_auth") is True)
         return self._toolkits.get(slug)
@@ -131,15 +131,9 @@ class Composio:
         """Slugs of the tools that fit, best first."""
         body = {"queries": [{"use_case": use_case[:1024]}]}
         found = await self._wire.ask("post", f"{_SESSIONS}/{session_id}/search", body=body)
-        results = found.get("results")
-        if not isinstance(results, list):
-            raise VendorUnavailable("tools_unavailable")
-        slugs = [
-            slug
-            for kind in ("primary_tool_slugs", "related_tool_slugs")
-            for result in results
-            for slug in result.get(kind) or []
-        ]
+        results = _dicts(found, "results")
+        kinds = ("primary_tool_slugs", "related_tool_slugs")
+        slugs = [slug for kind in kinds for result in results for slug in result.get(kind) or []]
         return list(dict.fromkeys(slugs))
 
     async def tools_of(self, toolkit: str) -> list[ToolkitTool]:
@@ -159,7 +153,7 @@ class Composio:
         query: dict[str, Any] = {"toolkit_slug": toolkit, "limit": 500}
         while True:
             page = await self._wire.ask("get", _TOOLS, query=query)
-            tools += [_tool(toolkit, item) for item in _items(page)]
+            tools += [_tool(toolkit, item) for item in _dicts(page, "items")]
             if not page.get("next_cursor"):
                 break
             query["cursor"] = page["next_cursor"]
@@ -220,8 +214,8 @@ def _text(answer: dict[str, Any], name: str) -> str:
     return value
 
 
-def _items(page: dict[str, Any]) -> list[dict[str, Any]]:
-    items = page.get("items")
+def _dicts(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    items = answer.get(name)
     if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
         raise VendorUnavailable("tools_unavailable")
     return items

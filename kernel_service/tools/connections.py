@@ -5,6 +5,7 @@ Any account id works with the project's key, so that whose it is must be known h
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import time
@@ -16,20 +17,19 @@ from uuid import uuid4
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
 from kernel_service.messages import Link
 from kernel_service.tools.composio_wire import ComposioRefusedError
+from kernel_service.tools.link_watcher import CONSENT_GRACE, LinkWatcher
+from kernel_service.tools.sessions import Sessions
 from kernel_service.tools.single_flight import SingleFlight
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from kernel_service.tools.composio_client import Composio, Toolkit
-    from kernel_service.tools.sessions import Sessions
 
 log = logging.getLogger(__name__)
 
 LEAST_LIFE = 60.0
 """Seconds that a link must have left to be given out again."""
-CONSENT_GRACE = 300.0
-"""Seconds after a link's end during which a consent begun in time may still arrive."""
 ASK_EVERY = 5.0
 """Seconds between two looks that a person's turns take at his pending accounts."""
 
@@ -86,30 +86,33 @@ class ConnectionStore(Protocol):
 class Connections:
     """The connections of all people. `toolkits` are the allowed ones, empty: all.
 
-    `on_connected(person_id, toolkit)` is told of each account that becomes active, `on_link` of each new link;
-    whoever builds this sets them.
+    `on_connected(person_id, toolkit)` is told of each account that becomes active. `close` ends the watching of links.
     """
 
     def __init__(
         self,
         composio: Composio,
-        sessions: Sessions,
         store: ConnectionStore,
-        *,
         toolkits: Sequence[str] = (),
+        *,
         clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        on_connected: Callable[[str, str], Awaitable[None]] | None = None,
     ) -> None:
         self.toolkits = tuple(sorted(toolkits))
-        self.on_connected: Callable[[str, str], Awaitable[None]] | None = None
-        self.on_link: Callable[[Connection], None] | None = None
+        self.sessions = Sessions(composio, store, self.toolkits)
         self._composio = composio
-        self._sessions = sessions
         self._store = store
         self._clock = clock
+        self._on_connected = on_connected
         self._flights = SingleFlight()
+        self._watcher = LinkWatcher(self.check, clock=clock, sleep=sleep)
         self._asked: dict[str, float] = {}
 
-    async def of(self, person_id: str) -> list[Connection]:
+    async def close(self) -> None:
+        await self._watcher.close()
+
+    async def list(self, person_id: str) -> Sequence[Connection]:
         """Oldest first, without those that the person removed."""
         known = await self._store.connections(person_id)
         return [connection for connection in known if connection.status is not ConnectionStatus.DISCONNECTED]
@@ -130,7 +133,7 @@ class Connections:
         return await self._flights.run(("link", person_id, slug), lambda: self._link(person_id, slug))
 
     async def _link(self, person_id: str, slug: str) -> Link:
-        toolkit = await self._sessions.using(person_id, lambda session: self._composio.toolkit(session, slug))
+        toolkit = await self.sessions.using(person_id, lambda session: self._composio.toolkit(session, slug))
         if toolkit is None or toolkit.no_auth:
             raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name that an account could be connected to")
         connection = await self._live_link(person_id, slug) or await self._new_link(person_id, toolkit)
@@ -145,7 +148,7 @@ class Connections:
 
     async def _new_link(self, person_id: str, toolkit: Toolkit) -> Connection:
         try:
-            link = await self._sessions.using(person_id, lambda session: self._composio.link(session, toolkit.slug))
+            link = await self.sessions.using(person_id, lambda session: self._composio.link(session, toolkit.slug))
         except ComposioRefusedError as refused:
             log.warning("composio refuses a link toolkit=%s code=%s", toolkit.slug, refused.code)
             raise NotAllowed("TOOLKIT_NOT_ALLOWED", "this toolkit cannot be connected here") from None
@@ -160,15 +163,14 @@ class Connections:
             created_at=self._clock(),
         )
         await self._store.keep_connection(connection)
-        if self.on_link is not None:
-            self.on_link(connection)
+        self._watcher.watch(connection)
         return connection
 
     # --- what became of it --------------------------------------------------------------------------------------
 
-    async def refresh(self, person_id: str) -> list[Connection]:
-        """As `of`, after a look at what is pending. A vendor who is away changes nothing."""
-        known = await self.of(person_id)
+    async def refresh(self, person_id: str) -> Sequence[Connection]:
+        """As `list`, after a look at what is pending. A vendor who is away changes nothing."""
+        known = await self.list(person_id)
         pending = [connection for connection in known if connection.status is ConnectionStatus.PENDING]
         if not pending:
             self._asked.pop(person_id, None)
@@ -181,7 +183,7 @@ class Connections:
                 await self.check(connection)
         except VendorUnavailable as away:
             log.warning("pending connections not looked at person=%s problem=%s", person_id, away.problem)
-        return await self.of(person_id)
+        return await self.list(person_id)
 
     async def check(self, connection: Connection) -> bool:
         """Ask Composio about a pending connection; whether it is settled now. VendorUnavailable."""
@@ -219,9 +221,9 @@ class Connections:
         active = replace(connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self._clock())
         await self._store.keep_connection(active)
         log.info("connected person=%s toolkit=%s", connection.person_id, connection.toolkit)
-        if self.on_connected is not None:
+        if self._on_connected is not None:
             try:
-                await self.on_connected(connection.person_id, connection.toolkit)
+                await self._on_connected(connection.person_id, connection.toolkit)
             except Exception:
                 log.exception("notice of a connection failed connection=%s", connection.id)
 
@@ -250,7 +252,7 @@ class Connections:
         await self._expire(connection)
         return False
 
-    async def disconnect(self, person_id: str, *, connection_id: str = "", toolkit: str = "") -> list[Connection]:
+    async def disconnect(self, person_id: str, *, connection_id: str = "", toolkit: str = "") -> Sequence[Connection]:
         """Remove one connection, or all of a toolkit: barred here first, then removed at Composio.
 
         Again is no harm. NotFound CONNECTION_NOT_FOUND; VendorUnavailable: barred, but not yet removed there.

@@ -14,14 +14,14 @@ import importlib
 import inspect
 import logging
 import re
-from typing import TYPE_CHECKING, Annotated, Any, NotRequired, Required, cast, get_type_hints
+from typing import TYPE_CHECKING, Any, NotRequired, Required, cast, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.tools import Tool, ToolResult
+from kernel_service.turns.tools import ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,29 +39,16 @@ class ToolSettingError(ValueError):
     """KERNEL_TOOLS, or a tool that it names, is wrong. The message says what to do."""
 
 
-class DeveloperTool(Tool):
+class DeveloperTool:
     """A function as a tool. `timeout` is in seconds; a plain function's thread cannot be stopped and runs on."""
 
     def __init__(self, function: Callable[..., Any], *, read_only: bool, timeout: float) -> None:
         self._function = function
         self._arguments = _arguments(function)
-        self._schema = ToolSchema(
-            _name(function), _description(function), self._arguments.json_schema(mode="validation")
-        )
-        self._read_only = read_only
         self._timeout = timeout
-
-    @property
-    def schema(self) -> ToolSchema:
-        return self._schema
-
-    @property
-    def read_only(self) -> bool:
-        return self._read_only
-
-    @property
-    def timeout(self) -> float:
-        return self._timeout + 1  # its own time limit comes first
+        self.schema = ToolSchema(_name(function), _description(function), self._arguments.json_schema())
+        self.read_only = read_only
+        self.timeout = timeout + 1  # the turn's limit; the tool's own comes first
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         try:
@@ -74,7 +61,7 @@ class DeveloperTool(Tool):
         except TimeoutError:
             return self._failed("The tool took too long.")
         except Exception as error:  # noqa: BLE001 - whatever a developer's function raises
-            log.error("tool failed tool=%s error=%s at=%s", self._schema.name, type(error).__name__, _place(error))  # noqa: TRY400
+            log.error("tool failed tool=%s error=%s at=%s", self.schema.name, type(error).__name__, _place(error))  # noqa: TRY400
             return self._failed("The tool failed.")
 
     async def _run(self, person: Person, arguments: dict[str, Any]) -> Any:
@@ -83,7 +70,7 @@ class DeveloperTool(Tool):
         return await asyncio.to_thread(self._function, person, **arguments)
 
     def _failed(self, what: str) -> ToolResult:
-        doubt = "" if self._read_only else " Whether it did anything is unknown: look before you repeat it."
+        doubt = "" if self.read_only else " Whether it did anything is unknown: look before you repeat it."
         return ToolResult(what + doubt, ok=False)
 
 
@@ -135,6 +122,9 @@ def _description(function: Callable[..., Any]) -> str:
     return description
 
 
+_BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
 def _arguments(function: Callable[..., Any]) -> TypeAdapter[dict[str, Any]]:
     """The model's arguments as a TypedDict, so that they may bear any name; absent ones keep their default."""
     name = function.__name__
@@ -142,15 +132,15 @@ def _arguments(function: Callable[..., Any]) -> TypeAdapter[dict[str, Any]]:
         hints = get_type_hints(function, include_extras=True)
     except NameError as error:
         raise ToolSettingError(f"{name}: import the types of its arguments outside TYPE_CHECKING: {error}") from None
-    context, *parameters = list(inspect.signature(function).parameters.values()) or [None]
-    if context is None or context.kind not in (context.POSITIONAL_ONLY, context.POSITIONAL_OR_KEYWORD):
+    parameters = list(inspect.signature(function).parameters.values())
+    if not parameters or parameters[0].kind not in _BY_POSITION:
         raise ToolSettingError(f"{name} needs a first argument: the person it works for")
-    for parameter in parameters:
+    for parameter in parameters[1:]:
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise ToolSettingError(f"{name}: each argument needs a name, {parameter} has none")
         if parameter.name not in hints:
             raise ToolSettingError(f"{name}: argument {parameter.name} needs a type")
-    fields = {parameter.name: _field(parameter, hints[parameter.name]) for parameter in parameters}
+    fields = {parameter.name: _field(parameter, hints[parameter.name]) for parameter in parameters[1:]}
     shape = cast("Any", TypedDict)(name, fields)
     shape.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
     try:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import KernelError
-from kernel_service.tools.connections import CONSENT_GRACE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kernel_service.tools.connections import Connection, Connections
+    from kernel_service.tools.connections import Connection
 
 log = logging.getLogger(__name__)
 
+CONSENT_GRACE = 300.0
+"""Seconds after a link's end during which a consent begun in time may still arrive."""
 FIRST_WAIT = 2.0
 LONGEST_WAIT = 60.0
 
@@ -24,21 +24,21 @@ LONGEST_WAIT = 60.0
 class LinkWatcher:
     """There is no event for "connected" at Composio, so it is asked: after 2, 4, 8 … and then every 60 seconds.
 
-    After a restart nothing is watched; the person's next turn looks at what is pending.
+    `check` asks once, and tells whether the connection is settled. After a restart nothing is watched; the person's
+    next turn looks at what is pending.
     """
 
     def __init__(
         self,
-        connections: Connections,
+        check: Callable[[Connection], Awaitable[bool]],
         *,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]],
     ) -> None:
-        self._connections = connections
+        self._check = check
         self._clock = clock
         self._sleep = sleep
         self._tasks: set[asyncio.Task[None]] = set()
-        connections.on_link = self.watch
 
     def watch(self, connection: Connection) -> None:
         task = asyncio.create_task(self._watch(connection))
@@ -56,7 +56,7 @@ class LinkWatcher:
             await self._sleep(wait)
             wait = min(2 * wait, LONGEST_WAIT)
             try:
-                if await self._connections.check(connection):
+                if await self._check(connection):
                     return
             except KernelError as error:
                 log.info("link not looked at connection=%s reason=%s", connection.id, error.reason)

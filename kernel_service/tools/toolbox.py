@@ -12,7 +12,7 @@ import orjson
 from kernel_service.errors import NotAllowed, NotFound
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.tools import Tool, Toolbox, ToolResult
+from kernel_service.turns.tools import Toolbox, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.tools.composio_client import Composio, ToolkitTool
     from kernel_service.tools.connections import Connections
     from kernel_service.tools.sessions import Sessions
-    from kernel_service.turns.tools import Person
+    from kernel_service.turns.tools import Person, Tool
 
 log = logging.getLogger(__name__)
 
@@ -39,14 +39,12 @@ class KernelToolbox(Toolbox):
     def __init__(
         self,
         composio: Composio,
-        sessions: Sessions,
         connections: Connections,
         developer_tools: Sequence[Tool] = (),
         *,
         most_direct: int = MOST_DIRECT,
     ) -> None:
         self._composio = composio
-        self._sessions = sessions
         self._connections = connections
         self._developer_tools = tuple(developer_tools)
         self._most_direct = most_direct
@@ -56,7 +54,7 @@ class KernelToolbox(Toolbox):
         connected = await self._of_toolkits(person)
         if len(connected) <= self._most_direct:
             return tools + connected
-        return [*tools, SearchTools(self._composio, self._sessions, connected)]
+        return [*tools, SearchTools(self._composio, self._connections.sessions, connected)]
 
     async def _of_toolkits(self, person: Person) -> list[Tool]:
         allowed = self._connections.toolkits
@@ -67,7 +65,7 @@ class KernelToolbox(Toolbox):
         }
         found = await asyncio.gather(*(self._composio.tools_of(toolkit) for toolkit in sorted(toolkits)))
         return [
-            ConnectedTool(self._composio, self._sessions, self._connections, tool)
+            ConnectedTool(self._composio, self._connections, tool)
             for tools in found
             for tool in tools
             # The model's vendor refuses a whole request for one longer name.
@@ -75,41 +73,28 @@ class KernelToolbox(Toolbox):
         ]
 
 
-class ConnectedTool(Tool):
+class ConnectedTool:
     """A tool of a toolkit, run with the account that our store has confirmed for the person who calls."""
 
-    def __init__(
-        self, composio: Composio, sessions: Sessions, connections: Connections, described: ToolkitTool
-    ) -> None:
+    def __init__(self, composio: Composio, connections: Connections, described: ToolkitTool) -> None:
+        self.schema = described.schema
+        self.read_only = described.read_only
+        self.timeout = TOOL_SECONDS
+        self._toolkit = described.toolkit
         self._composio = composio
-        self._sessions = sessions
         self._connections = connections
-        self._described = described
-
-    @property
-    def schema(self) -> ToolSchema:
-        return self._described.schema
-
-    @property
-    def read_only(self) -> bool:
-        return self._described.read_only
-
-    @property
-    def timeout(self) -> float:
-        return TOOL_SECONDS
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
-        toolkit, slug = self._described.toolkit, self._described.schema.name
-        connection = await self._connections.confirmed(person.id, toolkit)
+        connection = await self._connections.confirmed(person.id, self._toolkit)
         if connection is None:
-            return ToolResult(f"{toolkit} is not connected. Call connect with it.", ok=False)
-        return await self._sessions.using(
+            return ToolResult(f"{self._toolkit} is not connected. Call connect with it.", ok=False)
+        return await self._connections.sessions.using(
             person.id,
-            lambda session: self._composio.execute(session, slug, arguments, connection.account_id),
+            lambda session: self._composio.execute(session, self.schema.name, arguments, connection.account_id),
         )
 
 
-class Connect(Tool):
+class Connect:
     """Offers the person a link; its address never reaches the model."""
 
     read_only = True  # the same link is given again
@@ -133,7 +118,7 @@ class Connect(Tool):
         return ToolResult(told, link=link)
 
 
-class SearchTools(Tool):
+class SearchTools:
     """Finds tools among those of the person's connected toolkits, and adds them to the turn."""
 
     read_only = True
