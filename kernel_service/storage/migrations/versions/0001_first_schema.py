@@ -181,7 +181,7 @@ def upgrade() -> None:
         sa.Column("not_before", sa.Float(), nullable=True),
         sa.Column("attempts", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False),
-        sa.Column("begun", sa.Boolean(), server_default=sa.text("0"), nullable=False),
+        sa.Column("begun", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("problem", sa.String(), server_default="", nullable=False),
         sa.Column("input_tokens", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("cached_input_tokens", sa.BigInteger(), server_default=sa.text("0"), nullable=False),

