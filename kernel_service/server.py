@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from kernel_service.config import Settings
     from kernel_service.kernels.store import Store, TurnRecord
+    from kernel_service.storage.sql_store import SqlStore
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
         yield KernelServer(port, kernels, store, sweeper)
 
 
-async def _store(settings: Settings, stack: AsyncExitStack) -> Store:
+async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
     keys = MasterKeys.parse(settings.kernel_encryption_keys.get_secret_value())
     store = await open_store(settings.kernel_database_url.get_secret_value(), keys)
     stack.push_async_callback(store.close)
@@ -118,7 +119,7 @@ def _model(settings: Settings, stack: AsyncExitStack) -> OpenAIResponses:
 
 
 def _tools(
-    settings: Settings, stack: AsyncExitStack, store: Store, outbox: Outbox, clock: Callable[[], float]
+    settings: Settings, stack: AsyncExitStack, store: SqlStore, outbox: Outbox, clock: Callable[[], float]
 ) -> tuple[Connections, KernelToolbox]:
     async def connected(person_id: str, toolkit: str) -> None:
         route = await store.last_route(person_id)

@@ -307,7 +307,7 @@ class OutboxStore(Protocol):
 
 
 class Store(InboxStore, JournalStore, OutboxStore, Protocol):
-    """The one durable store. It also fills tools.connections.ConnectionStore."""
+    """The one durable store. What fills it also fills tools.connections.ConnectionStore."""
 
     async def aliases_of(self, person_id: str) -> list[Alias]: ...
     async def kernel_epoch(self, person_id: str) -> int:

@@ -90,7 +90,7 @@ async def test_a_caller_who_gives_up_loses_nothing(world: World) -> None:
 @pytest.mark.parametrize(
     ("user_id", "reason"),
     [
-        ("", "USER_ID_INVALID"),
+        ("", "USER_ID_RESERVED"),
         ("telegram:", "USER_ID_RESERVED"),
         ("telegram:default", "USER_ID_RESERVED"),
         ("telegram:default_user", "USER_ID_RESERVED"),

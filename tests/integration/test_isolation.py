@@ -34,7 +34,7 @@ async def do(world: World, phone: Phone, deed: str, number: int) -> None:
     }[deed]
     answer = await world.ask(phone, words)
     if deed == "connect" and answer.link is not None:
-        await world.emulators.composio.approve(answer.link.url)
+        world.emulators.composio.approve(answer.link.url)
         await phone.wait_for_message(lambda message: "is connected" in message.text, timeout=20)
 
 
