@@ -123,9 +123,7 @@ class OpenAI(Vendor):
         )
         return self.respond(compacted)
 
-    def _unsealed(
-        self, items: list[Item], person: str
-    ) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
+    def _unsealed(self, items: list[Item], person: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
         """What the sealed items hold, and which reasoning is left out because it is another person's."""
         contents = {}
         removed = []
@@ -134,9 +132,7 @@ class OpenAI(Vendor):
                 continue
             content = contents[item.encrypted_content] = self._maker.sealer.open(item.encrypted_content)
             if person and content["person"] not in ("", person):
-                self._effects.record(
-                    "foreign_content", person=person, key=item.id or "", owner=content["person"]
-                )
+                self._effects.record("foreign_content", person=person, key=item.id or "", owner=content["person"])
                 removal = {"id": item.id or "", "action": "removed", "reason": "end_user_mismatch"}
                 removed.append({**removal, "type": "reasoning"})
         return contents, removed
@@ -146,8 +142,7 @@ class OpenAI(Vendor):
         size = tokens([body.get("instructions"), body.get("tools"), body["input"]])
         if size > self.context_window:
             raise refused(
-                "Your input exceeds the context window of this model. "
-                "Please adjust your input and try again.",
+                "Your input exceeds the context window of this model. Please adjust your input and try again.",
                 param="input",
                 code="context_length_exceeded",
             )
@@ -163,9 +158,7 @@ class OpenAI(Vendor):
                 response["output"].insert(0, self._maker.compaction(person, conversation.said))
                 return
 
-    def _record(
-        self, request: CreateRequest, call: Call, conversation: Conversation, response: dict[str, Any]
-    ) -> None:
+    def _record(self, request: CreateRequest, call: Call, conversation: Conversation, response: dict[str, Any]) -> None:
         self._effects.record(
             "model_call",
             person=call.person,

@@ -63,9 +63,7 @@ def _shaped(shape: type[Shape], value: object, at: tuple[str | int, ...] = ()) -
 
 def _items(request: Base, *, stored: bool) -> list[Item]:
     if not _MODEL.match(request.model):
-        raise refused(
-            f"The requested model '{request.model}' does not exist.", param="model", code="model_not_found"
-        )
+        raise refused(f"The requested model '{request.model}' does not exist.", param="model", code="model_not_found")
     if request.previous_response_id:
         raise refused(
             f"Previous response with id '{request.previous_response_id}' not found.",
@@ -73,9 +71,7 @@ def _items(request: Base, *, stored: bool) -> list[Item]:
             code="previous_response_not_found",
         )
     if not request.input:
-        raise refused(
-            "One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided."
-        )
+        raise refused("One of \"input\" or \"previous_response_id\" or 'prompt' or 'conversation_id' must be provided.")
     if isinstance(request.input, str):
         return [InputMessage(role="user", content=request.input)]
     items = [_item(number, value) for number, value in enumerate(request.input)]
@@ -117,8 +113,7 @@ def _check_ids(items: list[Item]) -> None:
             )
         if item.id in seen:
             raise refused(
-                f"Duplicate item found with id {item.id}. "
-                "Remove duplicate items from your input and try again.",
+                f"Duplicate item found with id {item.id}. Remove duplicate items from your input and try again.",
                 param="input",
             )
         seen.add(item.id)
@@ -139,9 +134,7 @@ def _check_calls(items: list[Item]) -> None:
                     f"No tool call found for function call output with call_id {item.call_id}.", param="input"
                 )
             if item.call_id in answered:
-                raise refused(
-                    f"Duplicate function call output found for call_id {item.call_id}.", param="input"
-                )
+                raise refused(f"Duplicate function call output found for call_id {item.call_id}.", param="input")
             answered.add(item.call_id)
     for call_id in (item.call_id for item in items if isinstance(item, FunctionCall)):
         if call_id not in answered:

@@ -50,10 +50,7 @@ _WORDS = {
         "integer_below_min_value",
     ),
     "string_pattern_mismatch": (
-        (
-            "Invalid '{param}': string does not match pattern. "
-            "Expected a string that matches the pattern '{pattern}'."
-        ),
+        ("Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '{pattern}'."),
         "invalid_value",
     ),
 }

@@ -114,11 +114,7 @@ class Maker:
 
 def _with_parts(message: dict[str, Any]) -> dict[str, Any]:
     content = message["content"]
-    return (
-        {**message, "content": [{"type": "input_text", "text": content}]}
-        if isinstance(content, str)
-        else message
-    )
+    return {**message, "content": [{"type": "input_text", "text": content}]} if isinstance(content, str) else message
 
 
 def _part(output: Output) -> dict[str, Any]:

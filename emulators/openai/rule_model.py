@@ -65,6 +65,7 @@ SKILLS = (
         lambda _: {"max_results": 5},
     ),
 )
+_TOOLKITS = {skill.toolkit for skill in SKILLS}
 
 
 def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
@@ -114,14 +115,11 @@ def _towards(skill: Skill, offered: list[str]) -> list[ToolCall]:
 
 def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
     """After "Asana is connected now" the earlier wish goes on, if there was one that Asana fulfils."""
-    told = [
-        match
-        for text in (*conversation.notes, *conversation.unanswered[-1:])
-        if (match := _CONNECTED.search(text))
-    ]
-    if not told:
+    heard = (*conversation.notes, *conversation.unanswered[-1:])
+    told = [match[1].lower() for text in heard if (match := _CONNECTED.search(text))]
+    toolkit = next((toolkit for toolkit in reversed(told) if toolkit in _TOOLKITS), None)
+    if toolkit is None:
         return None
-    toolkit = told[-1][1].lower()
     for text in reversed(conversation.said):
         if not _CONNECTED.search(text) and _skill_of(text, toolkit):
             return list(_calls(text, offered)) or None

@@ -38,9 +38,11 @@ def in_words(call: FunctionCall, output: str) -> str:
 def _connecting(call: FunctionCall, output: str) -> str:
     arguments = _parsed(call.arguments)
     toolkit = str(arguments.get("toolkit", "it")) if isinstance(arguments, dict) else "it"
-    if re.search(r"\balready connected\b", output, re.IGNORECASE):
+    if re.search(r"\balready connected\b|\bconnected already\b", output, re.IGNORECASE):
         return f"{toolkit.capitalize()} is already connected."
-    return f"Please connect {toolkit.capitalize()} with the button."
+    if re.search(r"\bbutton\b|\blink\b|\bhttps?:", output, re.IGNORECASE):
+        return f"Please connect {toolkit.capitalize()} with the button."
+    return f"That did not work: {_plain(output)}"
 
 
 def _parsed(text: str) -> Any:

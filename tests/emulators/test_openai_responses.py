@@ -130,6 +130,26 @@ async def test_a_tool_that_says_not_connected_leads_to_connect(client: AsyncOpen
     ]
 
 
+@pytest.mark.parametrize(
+    ("output", "words"),
+    [
+        ("A button “Connect Asana” goes to the person.", "Please connect Asana with the button."),
+        ('{"url": "https://connect.example/link/lk_1"}', "Please connect Asana with the button."),
+        ("asana is connected already.", "Asana is already connected."),
+        ("asana cannot be connected: not allowed here.", "That did not work: asana cannot be connected"),
+        ('{"error": {"message": "see https://x.example/y"}}', "That did not work: see [link]"),
+    ],
+)
+async def test_what_connect_says_is_told_without_links(client: AsyncOpenAI, output: str, words: str) -> None:
+    chat = Chat(client, tools=[CONNECT])
+    told = await chat.answer_calls(await chat.ask("connect my asana"), output)
+    assert told.output_text.startswith(words)
+
+
+async def test_a_question_about_what_is_connected_is_no_news(client: AsyncOpenAI) -> None:
+    assert "You said" in (await Chat(client).ask("what is connected?")).output_text
+
+
 async def test_a_burst_of_wishes_becomes_several_calls(client: AsyncOpenAI) -> None:
     create = {**LIST_TASKS, "name": "ASANA_CREATE_TASK"}
     response = await Chat(client, tools=[create]).ask("add a task Buy milk", "create task: Call Bo")

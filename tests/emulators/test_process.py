@@ -1,0 +1,114 @@
+"""The emulators as a process of their own, switched over HTTP, killed, and started again."""
+
+import json
+import os
+import signal
+import sys
+from asyncio import create_subprocess_exec, create_task, subprocess, wait_for
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import openai
+import pytest
+from composio_client import APIStatusError, AsyncComposio, ProjectAuth
+from openai import AsyncOpenAI
+
+ROOT = Path(__file__).parents[2]
+KEYS = {"OPENAI_API_KEY": "sk-test", "COMPOSIO_API_KEY": "ak_test"}
+ENVIRONMENT = {**os.environ, **KEYS, "EMULATORS_LISTEN": "127.0.0.1:0"}
+
+
+async def start(**settings: str) -> subprocess.Process:
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "protos" / "gen")])
+    return await create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "emulators",
+        env={**ENVIRONMENT, "PYTHONPATH": paths, **settings},
+        stderr=subprocess.PIPE,
+    )
+
+
+@asynccontextmanager
+async def running(**settings: str) -> AsyncIterator[tuple[subprocess.Process, str]]:
+    """The process and its URL, as its log says it."""
+    process = await start(**settings)
+    assert process.stderr is not None
+    try:
+        line = ""
+        while "ready at" not in line:
+            raw = await wait_for(process.stderr.readline(), 30)
+            assert raw, "the process ended before it was ready"
+            line = raw.decode()
+        yield process, line.split()[-1]
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def post(url: str, body: dict[str, Any]) -> Any:
+    async with aiohttp.ClientSession() as http, http.post(url, json=body) as answer:
+        text = await answer.text()
+        assert answer.status == 200, text
+        return json.loads(text)
+
+
+async def test_it_is_switched_over_http_and_its_log_outlives_a_kill(tmp_path: Path) -> None:
+    file = str(tmp_path / "effects.jsonl")
+    async with running(EMULATORS_EFFECTS_FILE=file) as (process, url):
+        control = f"{url}/control/openai"
+        await post(f"{control}/script", {"turns": ["scripted", {"call": "t", "arguments": {"x": 1}}]})
+        async with AsyncOpenAI(api_key="sk-test", base_url=f"{url}/openai/v1", max_retries=0) as client:
+
+            async def ask() -> Any:
+                return await client.responses.create(model="gpt-6.2-sol", input="hi", safety_identifier="p")
+
+            assert (await ask()).output_text == "scripted"
+            assert (await ask()).output[-1].arguments == '{"x":1}'
+            await post(f"{control}/fail", {"status": 503, "match": {"person": "p"}})
+            with pytest.raises(openai.InternalServerError):
+                await ask()
+            hold = await post(f"{control}/hold", {"match": {"text": "hi"}})
+            held = create_task(ask())
+            assert await post(f"{control}/reached", hold) == {"reached": True}
+            await post(f"{control}/release", hold)
+            assert (await held).status == "completed"
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/effects?after=1") as answer:
+            assert [effect["number"] for effect in await answer.json()] == [2, 3]
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+    async with running(EMULATORS_EFFECTS_FILE=file) as (process, url):
+        async with aiohttp.ClientSession() as http, http.get(f"{url}/effects") as answer:
+            assert [effect["kind"] for effect in await answer.json()] == ["model_call"] * 3
+        process.terminate()
+        assert await wait_for(process.wait(), 10) == 0
+
+
+async def test_consent_and_its_loss_over_http() -> None:
+    async with running() as (_, url):
+        control = f"{url}/control/composio"
+        async with AsyncComposio(auth=ProjectAuth("ak_test"), base_url=f"{url}/composio") as client:
+            session = client.tool_router.session
+            session_id = (await session.create(user_id="p")).session_id
+            link = await session.link(session_id, toolkit="asana", callback_url="https://app.example/")
+            onward = await post(f"{control}/approve", {"link": link.redirect_url})
+            assert onward["onward"].startswith("https://app.example/?status=success&connected_account_id=ca_")
+            await session.execute(session_id, tool_slug="ASANA_LIST_TASKS", arguments={})
+            await post(f"{control}/revoke", {"account": link.connected_account_id})
+            with pytest.raises(APIStatusError, match="No active connection"):
+                await session.execute(session_id, tool_slug="ASANA_LIST_TASKS", arguments={})
+        async with aiohttp.ClientSession() as http:
+            for action, body in (("dance", {}), ("approve", {"link": "lk_gone"}), ("revoke", {})):
+                async with http.post(f"{control}/{action}", json=body) as answer:
+                    assert answer.status in (400, 404)
+
+
+async def test_a_bad_setting_is_named_and_ends_the_process() -> None:
+    process = await start(EMULATORS_LISTEN="somewhere")
+    _, stderr = await wait_for(process.communicate(), 30)
+    assert process.returncode == 2
+    assert stderr.decode().startswith("EMULATORS_LISTEN: ")
