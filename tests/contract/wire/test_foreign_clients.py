@@ -1,0 +1,79 @@
+"""Clients that know the contract from the server's reflection alone drive HandleMessage."""
+
+import asyncio
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.world import TELEGRAM_TOKEN, World
+
+BUF = Path(sys.executable).parent / "buf"
+NODE = Path(__file__).parent / "node"
+
+
+def request(message_id: str) -> str:
+    """INLINE, since it names no reply mode."""
+    return json.dumps({"user_id": "telegram:42", "message_id": message_id, "payload": {"text": "hello"}})
+
+
+async def run(*command: str | Path, cwd: Path) -> tuple[int, str]:
+    """Exit code, and output: the errors' if it failed."""
+    pipe, nothing = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*command, cwd=cwd, stdin=nothing, stdout=pipe, stderr=pipe)
+    out, err = await process.communicate()
+    return process.returncode or 0, (err if process.returncode else out).decode()
+
+
+async def buf_curl(world: World, token: str, body: str, cwd: Path) -> tuple[int, str]:
+    return await run(
+        BUF,
+        "curl",
+        "--protocol=grpc",
+        "--http2-prior-knowledge",
+        "--reflect",
+        f"--header=authorization: Bearer {token}",
+        f"--data={body}",
+        f"http://127.0.0.1:{world.kernel.port}/kernel.v1.KernelService/HandleMessage",
+        cwd=cwd,
+    )
+
+
+async def test_bufs_client_is_answered_and_a_repeat_is_a_duplicate(world: World, tmp_path: Path) -> None:
+    code, first = await buf_curl(world, TELEGRAM_TOKEN, request("m1"), tmp_path)
+    assert code == 0, first
+    _, second = await buf_curl(world, TELEGRAM_TOKEN, request("m1"), tmp_path)
+    answer, repeat = json.loads(first), json.loads(second)
+    assert answer["status"] == "MESSAGE_STATUS_COMPLETED"
+    assert answer["replies"][0]["text"]
+    assert (repeat["duplicate"], repeat["replies"]) == (True, answer["replies"])
+
+
+async def test_bufs_client_reads_why_it_is_refused(world: World, tmp_path: Path) -> None:
+    code, problem = await buf_curl(world, "not-one-of-the-tokens", request("m1"), tmp_path)
+    assert code != 0
+    assert json.loads(problem)["code"] == "unauthenticated"
+
+
+@pytest.fixture
+async def node_client(tmp_path: Path) -> Path:
+    if not (shutil.which("node") and shutil.which("npm")):
+        pytest.skip("node and npm are not installed")
+    client = tmp_path / "node"
+    shutil.copytree(NODE, client)
+    install = ("npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+    code, problem = await run(*install, cwd=client)
+    if code:
+        pytest.skip(f"npm cannot install grpc-js: {problem[-200:]}")
+    return client
+
+
+async def test_nodes_client_is_answered(world: World, node_client: Path) -> None:
+    address = f"127.0.0.1:{world.kernel.port}"
+    code, out = await run("node", "client.js", address, TELEGRAM_TOKEN, request("m1"), cwd=node_client)
+    assert code == 0, out
+    answer = json.loads(out)
+    assert answer["status"] == "MESSAGE_STATUS_COMPLETED"
+    assert answer["replies"][0]["text"]
