@@ -134,16 +134,24 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
     """Go on towards the wish once more tools are found, connect what turned out unconnected, or tell."""
     call, output = conversation.results[-1]
     tried = [made.name for made, _ in conversation.results]
-    if call.name == "search_tools":
-        remaining = [name for name in offered if name not in tried]
-        wish = next((text for text in reversed(conversation.said) if _calls(text, remaining)), None)
-        if wish is not None:
-            return list(_calls(wish, remaining))
+    if call.name == "search_tools" and (calls := _found(conversation, set(offered) - set(tried))):
+        return list(calls)
     skill = next((skill for skill in SKILLS if skill.tool.search(call.name)), None)
     if skill and "connect" in offered and "connect" not in tried and not_connected(output):
         return [ToolCall("connect", {"toolkit": skill.toolkit})]
-    told = [in_words(*result) for result in conversation.results if result[0].name != "search_tools"]
+    told = [
+        in_words(made, said)
+        for made, said in conversation.results
+        if made.name != "search_tools" and not ("connect" in tried and not_connected(said))
+    ]
     return [Text("\n".join(told) or "I found no tool for that.")]
+
+
+def _found(conversation: Conversation, offered: set[str]) -> list[ToolCall]:
+    """The calls for what is unanswered, else for the last wish that there was."""
+    calls = [call for text in conversation.unanswered for call in _calls(text, sorted(offered))]
+    earlier = (_calls(text, sorted(offered)) for text in reversed(conversation.said))
+    return calls or next(filter(None, earlier), [])
 
 
 def _reply(conversation: Conversation) -> str:

@@ -124,10 +124,19 @@ async def test_a_wish_goes_by_search_and_connect_to_the_tool(client: AsyncOpenAI
 
 async def test_a_tool_that_says_not_connected_leads_to_connect(client: AsyncOpenAI) -> None:
     chat = Chat(client, tools=[CONNECT, LIST_TASKS])
-    listing = await chat.ask("list my tasks")
-    assert calls(await chat.answer_calls(listing, '{"error": "asana is not connected"}')) == [
-        ("connect", '{"toolkit":"asana"}')
-    ]
+    connecting = await chat.answer_calls(await chat.ask("list my tasks"), '{"error": "asana is not connected"}')
+    assert calls(connecting) == [("connect", '{"toolkit":"asana"}')]
+    told = await chat.answer_calls(connecting, "A button goes to the person.")
+    assert told.output_text == "Please connect Asana with the button."
+
+
+async def test_a_search_leads_to_every_wish_of_a_burst(client: AsyncOpenAI) -> None:
+    chat = Chat(client, tools=[SEARCH])
+    searched = await chat.ask("my mails", "list my tasks")
+    assert [name for name, _ in calls(searched)] == ["search_tools", "search_tools"]
+    chat.tools = [SEARCH, LIST_TASKS, {**LIST_TASKS, "name": "GMAIL_FETCH_EMAILS"}]
+    found = await chat.answer_calls(searched, '{"found": []}')
+    assert [name for name, _ in calls(found)] == ["GMAIL_FETCH_EMAILS", "ASANA_LIST_TASKS"]
 
 
 @pytest.mark.parametrize(
