@@ -1,0 +1,113 @@
+"""Gateways that crash, networks that answer late or never: every reply arrives, at its person, in order."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.kernels.store import AckResult, Outcome
+from tests.contract.store.outbox import NOW, Chat, ack, pull, receipt
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Lease, Store
+
+REPLIES = 5
+GRACE = 20.0
+# Whatever is sent to them goes through or is refused; the others' doubts are many.
+RELIABLE = {"test:0", "test:1"}
+PARTS = {text: 1 + text % 3 for text in range(REPLIES)}
+
+
+class Network:
+    """What reached the people, and what the gateways are doing. `known`: parts that the store was told of."""
+
+    def __init__(self, store: Store, seed: int) -> None:
+        self.store = store
+        self.chance = random.Random(seed)
+        self.now = NOW
+        self.leases: list[Lease] = []
+        self.arrived: dict[str, list[tuple[int, int]]] = {}
+        self.receipts: list[tuple[str, int, int]] = []
+        self.known: set[tuple[str, int]] = set()
+        self.doubted: set[str] = set()
+
+    async def step(self) -> None:
+        self.now += self.chance.random() * 3
+        actions = [self.pull, self.send, self.send, self.send, self.report, self.lapse]
+        await self.chance.choice(actions)()
+
+    async def pull(self) -> None:
+        for lease in await pull(self.store, now=self.now, limit=self.chance.randint(1, 4)):
+            assert [one for one in self.leases if one.person_id == lease.person_id and self._runs(one)] == []
+            assert lease.sent_parts == sorted(part for reply_id, part in self.known if reply_id == lease.reply.id)
+            self.leases.append(lease)
+
+    def _runs(self, lease: Lease) -> bool:
+        """A lease ends with its time, or when a receipt says that the last part has arrived."""
+        parts = PARTS[int(lease.reply.reply.text)]
+        settled = all((lease.reply.id, part) in self.known for part in range(1, parts + 1))
+        return lease.expires_at >= self.now and not settled
+
+    async def send(self) -> None:
+        """Send a lease's parts until one does not go through; a crash in between acknowledges nothing."""
+        if not self.leases:
+            return
+        lease = self.leases.pop(self.chance.randrange(len(self.leases)))
+        parts = PARTS[int(lease.reply.reply.text)]
+        for part in range(1, parts + 1):
+            if part not in lease.sent_parts and not await self._send_part(lease, part, parts):
+                return
+
+    async def _send_part(self, lease: Lease, part: int, parts: int) -> bool:
+        doubtful = 0 if lease.user_id in RELIABLE else 1
+        outcomes = [Outcome.SENT, Outcome.RETRY, Outcome.UNKNOWN, None]
+        outcome = self.chance.choices(outcomes, [8, 1, doubtful, doubtful])[0]
+        if outcome is Outcome.RETRY:
+            await ack(self.store, lease, outcome, part=part, parts=parts, retry_after=1, now=self.now)
+            return False
+        if outcome is Outcome.SENT or self.chance.random() < 0.5:
+            self.arrived.setdefault(lease.user_id, []).append((int(lease.reply.reply.text), part))
+            self.receipts.append((lease.reply.id, part, parts))
+        if outcome is not Outcome.SENT:
+            self.doubted.add(lease.user_id)
+        if outcome is None:
+            return False
+        result = await ack(self.store, lease, outcome, part=part, parts=parts, now=self.now)
+        if outcome is Outcome.SENT:
+            assert result is AckResult.RECORDED
+            self.known.add((lease.reply.id, part))
+        return outcome is Outcome.SENT
+
+    async def report(self) -> None:
+        if not self.receipts:
+            return
+        reply_id, part, parts = self.receipts.pop(self.chance.randrange(len(self.receipts)))
+        state = self.chance.choice(["sent", "delivered", "read"])
+        assert await receipt(self.store, reply_id, state, part=part, parts=parts, now=self.now) == 1
+        self.known.add((reply_id, part))
+
+    async def lapse(self) -> None:
+        self.doubted.update(lease.user_id for lease in self.leases if lease.expires_at < self.now)
+        self.leases = [lease for lease in self.leases if lease.expires_at >= self.now]
+        await self.store.lapse(now=self.now, grace=GRACE)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_every_reply_arrives_at_its_person_in_order(store: Store, seed: int) -> None:
+    chats = [await Chat(store, f"test:{number}").write() for number in range(4)]
+    for text in range(REPLIES):
+        for chat in chats:
+            await chat.tell(str(text))
+    network = Network(store, seed)
+    for _ in range(600):
+        await network.step()
+    wanted = [(text, part) for text, parts in PARTS.items() for part in range(1, parts + 1)]
+    for chat in chats:
+        views, _ = await store.replies(chat.person_id, limit=100, before="")
+        assert {view.state for view in views} == {"sent"}
+        assert sorted(set(network.arrived[chat.user_id])) == wanted
+    undoubted = RELIABLE - network.doubted
+    assert undoubted
+    assert [network.arrived[user_id] for user_id in undoubted] == [wanted] * len(undoubted)
