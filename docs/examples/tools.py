@@ -1,0 +1,41 @@
+"""Tools of your own: set `KERNEL_TOOLS=docs.examples.tools:TOOLS` and every person's assistant has them.
+
+A tool is a typed function. Its name, docstring and types are what the model sees; the first argument is the person
+it works for (`context.id` is opaque and never changes). Say `read_only=True` only where calling it twice does no harm.
+"""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from kernel_service.tools.developer_tools import tool
+from kernel_service.turns.tools import Person
+
+NOTES = Path("var/notes")
+
+Day = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
+
+
+@tool(read_only=True)
+def opening_hours(_: Person, day: Day) -> str:
+    """Tell when the shop is open on a day of the week."""
+    return "closed" if day == "sunday" else "09:00 to 18:00"
+
+
+@tool(timeout=5)
+def add_note(
+    context: Person,
+    text: Annotated[str, Field(min_length=1, max_length=500, description="The note, in the person's own words.")],
+    *,
+    important: bool = False,
+) -> dict[str, int]:
+    """Keep a note for the person. Use it when he asks to remember something."""
+    NOTES.mkdir(parents=True, exist_ok=True)
+    notes = NOTES / f"{context.id}.txt"
+    with notes.open("a", encoding="utf-8") as file:
+        file.write(f"{'! ' if important else ''}{text}\n")
+    return {"notes": len(notes.read_text(encoding="utf-8").splitlines())}
+
+
+TOOLS = [opening_hours, add_note]

@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from docs.examples import tools as example
+from kernel_service.tools.developer_tools import ToolSettingError, load_tools, tool
+from kernel_service.turns.tools import Person, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from decimal import Decimal
+    from pathlib import Path
+
+ALICE = Person("p_alice")
+
+
+# --- the documented example -------------------------------------------------------------------------------------
+
+
+async def test_the_example_loads_and_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(example, "NOTES", tmp_path)
+    hours, note = load_tools("docs.examples.tools:TOOLS")
+    assert (await hours.call(ALICE, {"day": "sunday"})).output == "closed"
+    assert (await note.call(ALICE, {"text": "Buy milk"})).output == '{"notes":1}'
+    assert (await note.call(ALICE, {"text": "Call Eve", "important": True})).output == '{"notes":2}'
+    assert (await note.call(Person("p_bob"), {"text": "Mine"})).output == '{"notes":1}'
+    assert (tmp_path / "p_alice.txt").read_text() == "Buy milk\n! Call Eve\n"
+
+
+def test_the_examples_schema() -> None:
+    hours, note = load_tools("docs.examples.tools:TOOLS")
+    assert hours.schema.name == "opening_hours"
+    assert hours.schema.description == "Tell when the shop is open on a day of the week."
+    assert hours.schema.parameters["properties"]["day"]["enum"][0] == "monday"
+    assert hours.schema.parameters["required"] == ["day"]
+    assert hours.read_only
+    assert not note.read_only
+    assert note.schema.parameters["type"] == "object"
+    assert note.schema.parameters["required"] == ["text"]
+    assert note.schema.parameters["properties"]["text"]["description"].startswith("The note")
+    assert note.schema.parameters["additionalProperties"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({}, "text: Field required"),
+        ({"text": ""}, "text: String should have at least 1 character"),
+        ({"text": "x", "important": "perhaps"}, "important: Input should be a valid boolean"),
+        ({"text": "x", "colour": "red"}, "colour: Extra inputs are not permitted"),
+        ({"text": 3}, "text: Input should be a valid string"),
+    ],
+)
+async def test_wrong_arguments_are_told_in_words(
+    arguments: dict[str, Any], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "NOTES", tmp_path)
+    _, note = load_tools("docs.examples.tools:TOOLS")
+    result = await note.call(ALICE, arguments)
+    assert not result.ok
+    assert words in result.output
+    assert not (tmp_path / "p_alice.txt").exists()
+
+
+# --- running ----------------------------------------------------------------------------------------------------
+
+
+async def test_an_async_function_with_awkward_names() -> None:
+    @tool()
+    async def echo(context: Person, schema: str, json: int = 7, *, self: list[str] | None = None) -> ToolResult:
+        """Echo."""
+        return ToolResult(f"{context.id} {schema} {json} {self}")
+
+    assert (await echo.call(ALICE, {"schema": "a", "self": ["b"]})).output == "p_alice a 7 ['b']"
+
+
+async def test_a_plain_function_does_not_block_the_loop() -> None:
+    @tool()
+    def where(context: Person) -> bool:
+        """Say where it runs."""
+        return threading.current_thread() is threading.main_thread()
+
+    assert (await where.call(ALICE, {})).output == "false"
+
+
+@pytest.mark.parametrize(("read_only", "doubt"), [(True, False), (False, True)])
+async def test_the_time_limit(*, read_only: bool, doubt: bool) -> None:
+    @tool(read_only=read_only, timeout=0.01)
+    async def wait(context: Person) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+    result = await wait.call(ALICE, {})
+    assert not result.ok
+    assert "too long" in result.output
+    assert ("unknown" in result.output) is doubt
+    assert wait.timeout > 0.01
+
+
+async def test_an_exception_is_told_without_its_text(caplog: pytest.LogCaptureFixture) -> None:
+    @tool()
+    def burst(context: Person) -> None:
+        """Fail."""
+        raise RuntimeError("the secret of p_alice")
+
+    with caplog.at_level(logging.DEBUG):
+        result = await burst.call(ALICE, {})
+    assert not result.ok
+    assert "unknown" in result.output
+    assert "secret" not in result.output + caplog.text
+    assert "tool=burst error=RuntimeError" in caplog.text
+    assert "test_developer_tools.py" in caplog.text
+
+
+async def test_a_result_that_is_no_json_is_a_failure() -> None:
+    @tool()
+    def strange(context: Person) -> object:
+        """Return something strange."""
+        return object()
+
+    assert not (await strange.call(ALICE, {})).ok
+
+
+# --- what is refused at load ------------------------------------------------------------------------------------
+
+
+def no_docstring(context: Person) -> None: ...
+
+
+def no_context() -> None:
+    """Do it."""
+
+
+def only_keywords(*, context: Person) -> None:
+    """Do it."""
+
+
+def no_type(context: Person, day) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+    """Do it."""
+
+
+def any_number(context: Person, *days: str) -> None:
+    """Do it."""
+
+
+def type_not_imported(context: Person, price: Decimal) -> None:
+    """Do it."""
+
+
+def type_without_json(context: Person, lock: threading.Event) -> None:
+    """Do it."""
+
+
+def Loud(context: Person) -> None:  # noqa: N802
+    """Do it."""
+
+
+def connect(context: Person) -> None:
+    """Do it."""
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (no_docstring, "needs a docstring"),
+        (no_context, "needs a first argument"),
+        (only_keywords, "needs a first argument"),
+        (no_type, "argument day needs a type"),
+        (any_number, "each argument needs a name"),
+        (type_not_imported, "outside TYPE_CHECKING"),
+        (type_without_json, "no JSON form"),
+        (Loud, "cannot be named Loud"),
+        (connect, "cannot be named connect"),
+    ],
+)
+def test_functions_that_cannot_be_tools(function: Callable[..., Any], words: str) -> None:
+    with pytest.raises(ToolSettingError, match=words):
+        tool()(function)
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("docs.examples.tools", "package.module:attribute"),
+        (":TOOLS", "package.module:attribute"),
+        ("docs.examples.nothing:TOOLS", "cannot import docs.examples.nothing"),
+        ("docs.examples.tools:NOTHING", "has no attribute NOTHING"),
+        ("docs.examples.tools:NOTES", "must be a list"),
+        ("tests.unit.tools.test_developer_tools:UNDECORATED", "must be a list of functions decorated"),
+        ("tests.unit.tools.test_developer_tools:TWICE", "more than one tool is named opening_hours"),
+    ],
+)
+def test_settings_that_are_wrong(setting: str, words: str) -> None:
+    with pytest.raises(ToolSettingError, match=words):
+        load_tools(setting)
+
+
+def test_no_setting_no_tools() -> None:
+    assert load_tools("") == []
+
+
+UNDECORATED = [no_docstring]
+TWICE = [example.opening_hours, example.opening_hours]

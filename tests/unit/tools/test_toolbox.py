@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emulators.composio.catalogue import Tool as VendorTool
+from emulators.composio.catalogue import Toolkit
+from emulators.faults import matching
+from kernel_service.errors import VendorUnavailable
+from kernel_service.tools.developer_tools import tool
+from kernel_service.turns.tools import Person
+from tests.unit.tools.fakes import named
+
+if TYPE_CHECKING:
+    from tests.unit.tools.fakes import World
+
+ALICE = Person("p_alice", "whatsapp", "1")
+BOB = Person("p_bob", "whatsapp", "1")
+
+
+@tool(read_only=True)
+def greet(context: Person) -> str:
+    """Greet."""
+    return f"Hello {context.id}"
+
+
+async def names(world: World, person: Person) -> list[str]:
+    return [each.schema.name for each in await world.toolbox(greet).tools_for(person)]
+
+
+async def test_one_who_has_connected_nothing(world: World) -> None:
+    assert await names(world, ALICE) == ["greet", "connect"]
+    assert not world.vendor.requests, "a first message asks nothing of Composio"
+
+
+async def test_connected_toolkits_are_offered_to_their_person_alone(world: World) -> None:
+    await world.connect("p_alice")
+    assert await names(world, ALICE) == [
+        "greet", "connect", "ASANA_LIST_TASKS", "ASANA_CREATE_TASK", "ASANA_COMPLETE_TASK", "ASANA_DELETE_TASK",
+    ]  # fmt: skip
+    assert await names(world, BOB) == ["greet", "connect"]
+
+
+async def test_a_turn_asks_nothing_of_the_vendor_once_schemas_are_known(world: World) -> None:
+    await world.connect("p_alice")
+    await names(world, ALICE)
+    before = len(world.vendor.requests)
+    await names(world, ALICE)
+    assert len(world.vendor.requests) == before
+
+
+async def test_no_meta_tool_and_no_account_reaches_the_model(world: World) -> None:
+    connection = await world.connect("p_alice")
+    offered = await world.toolbox().tools_for(ALICE)
+    shown = json.dumps([[each.schema.name, each.schema.parameters] for each in offered])
+    assert "COMPOSIO_" not in shown
+    assert connection.account_id not in shown
+
+
+# --- connect ----------------------------------------------------------------------------------------------------
+
+
+async def test_the_address_goes_to_the_person_and_never_to_the_model(world: World) -> None:
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    result = await connect.call(ALICE, {"toolkit": "asana"})
+    assert result.ok
+    assert result.link is not None
+    assert result.link.title == "Connect Asana"
+    assert "lk_" in result.link.url
+    assert "lk_" not in result.output
+    assert "http" not in result.output
+
+
+async def test_connected_already(world: World) -> None:
+    connection = await world.connect("p_alice")
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    result = await connect.call(ALICE, {"toolkit": "asana"})
+    assert (result.ok, result.link, result.output) == (True, None, "asana is connected already.")
+    world.vendor.revoke(connection.account_id)
+    assert (await connect.call(ALICE, {"toolkit": "asana"})).link is not None
+
+
+async def test_a_refused_toolkit_names_the_allowed_ones(world: World) -> None:
+    world.connections = world.service("asana", "gmail")
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    assert "asana, gmail" in connect.schema.description
+    assert connect.schema.parameters["properties"]["toolkit"]["enum"] == ["asana", "gmail"]
+    result = await connect.call(ALICE, {"toolkit": "hackernews"})
+    assert not result.ok
+    assert "asana, gmail" in result.output
+
+
+@pytest.mark.parametrize("arguments", [{}, {"toolkit": 3}, {"toolkit": "nope"}, {"toolkit": "x" * 100}])
+async def test_a_senseless_toolkit(world: World, arguments: dict[str, object]) -> None:
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    result = await connect.call(ALICE, arguments)
+    assert (result.ok, result.link) == (False, None)
+
+
+async def test_connect_while_the_vendor_is_away(world: World) -> None:
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    world.vendor.fail(500)
+    with pytest.raises(VendorUnavailable):
+        await connect.call(ALICE, {"toolkit": "asana"})
+    assert (await connect.call(ALICE, {"toolkit": "asana"})).link is not None
+
+
+# --- tools of toolkits ------------------------------------------------------------------------------------------
+
+
+async def test_each_call_uses_the_callers_account(world: World) -> None:
+    accounts = {person: (await world.connect(person)).account_id for person in ("p_alice", "p_bob")}
+    toolbox = world.toolbox()
+
+    async def create(person: Person, number: int) -> None:
+        create = named(await toolbox.tools_for(person), "ASANA_CREATE_TASK")
+        await create.call(person, {"name": f"{person.id} {number}"})
+
+    await asyncio.gather(*(create(person, number) for number in range(10) for person in (ALICE, BOB)))
+    effects = world.effects.all("tool_execution")
+    assert len(effects) == 20
+    for effect in effects:
+        assert effect.detail["account"] == accounts[effect.person]
+        assert effect.detail["arguments"]["name"].startswith(effect.person)
+
+
+async def test_a_tool_in_anothers_hands_works_for_whoever_calls(world: World) -> None:
+    """A Tool object holds nobody's account: the caller's own is looked up at each call."""
+    await world.connect("p_alice")
+    lists = named(await world.toolbox().tools_for(ALICE), "ASANA_LIST_TASKS")
+    result = await lists.call(BOB, {})
+    assert not result.ok
+    assert "not connected" in result.output
+    assert not world.effects.all("tool_execution")
+
+
+async def test_what_is_disconnected_in_mid_turn_is_barred(world: World) -> None:
+    await world.connect("p_alice")
+    lists = named(await world.toolbox().tools_for(ALICE), "ASANA_LIST_TASKS")
+    await world.connections.disconnect("p_alice", toolkit="asana")
+    assert not (await lists.call(ALICE, {})).ok
+    assert not world.effects.all("tool_execution")
+
+
+async def test_a_forgotten_session_is_not_noticed(world: World) -> None:
+    await world.connect("p_alice")
+    lists = named(await world.toolbox().tools_for(ALICE), "ASANA_LIST_TASKS")
+    world.vendor._sessions.delete(await world.connections.sessions.of("p_alice"))
+    assert (await lists.call(ALICE, {})).ok
+    assert world.count("tool_execution", "p_alice") == 1
+
+
+async def test_tools_that_cannot_be_asked_for_hold_the_turn(world: World) -> None:
+    await world.connect("p_alice")
+    world.vendor.fail(500, match=matching(path="/tools"))
+    with pytest.raises(VendorUnavailable):
+        await world.toolbox().tools_for(ALICE)
+
+
+async def test_names_that_the_models_vendor_refuses_are_left_out(world: World) -> None:
+    long = VendorTool("ASANA_" + "X" * 80, "asana", "Long", "Do it.", (), {}, (), lambda _place, _arguments: {})
+    world.vendor.catalogue.add(Toolkit("asana", "Asana", "Tasks."), long)
+    await world.connect("p_alice")
+    assert all(len(name) <= 64 for name in await names(world, ALICE))
+
+
+# --- search -----------------------------------------------------------------------------------------------------
+
+
+async def test_many_tools_are_searched_for(world: World) -> None:
+    await world.connect("p_alice")
+    await world.connect("p_alice", "gmail")
+    toolbox = world.toolbox(most_direct=5)
+    offered = await toolbox.tools_for(ALICE)
+    assert [each.schema.name for each in offered] == ["connect", "search_tools"]
+    result = await named(offered, "search_tools").call(ALICE, {"query": "send an email"})
+    assert "GMAIL_SEND_EMAIL" in [each.schema.name for each in result.found]
+    assert json.loads(result.output)["found"][0]["name"] == result.found[0].schema.name
+    sent = await named(result.found, "GMAIL_SEND_EMAIL").call(ALICE, {"recipient_email": "a@mail.example"})
+    assert sent.ok
+    assert world.count("tool_execution", "p_alice") == 1
+
+
+async def test_search_finds_only_what_is_connected(world: World) -> None:
+    await world.connect("p_alice")
+    search = named(await world.toolbox(most_direct=1).tools_for(ALICE), "search_tools")
+    result = await search.call(ALICE, {"query": "send an email, list tasks"})
+    assert result.found
+    assert all(each.schema.name.startswith("ASANA_") for each in result.found)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"query": ""}, {"query": 3}])
+async def test_a_senseless_search(world: World, arguments: dict[str, object]) -> None:
+    await world.connect("p_alice")
+    search = named(await world.toolbox(most_direct=1).tools_for(ALICE), "search_tools")
+    assert not (await search.call(ALICE, arguments)).ok
+
+
+def test_the_heavy_sdk_is_never_imported() -> None:
+    code = (
+        "import sys, kernel_service.tools.toolbox, kernel_service.tools.composio_client, "
+        "kernel_service.tools.developer_tools; sys.exit('composio' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
