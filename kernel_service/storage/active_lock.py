@@ -22,6 +22,9 @@ LOCK = 0x6B65726E656C  # "kernel"
 LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _CHECK_SECONDS = 2.0
 _ANSWER_SECONDS = 3.0
+# Long enough for the server to notice that our former connection is gone.
+_TRIES = 10
+_PAUSE_SECONDS = 0.5
 # The server drops a holder whose machine vanished within about ten seconds.
 _KEEPALIVE = {
     "application_name": "kernel_service active",
@@ -89,18 +92,20 @@ class ActiveLock:
 
     async def _take_again(self) -> bool:
         """False: somebody else has it. While the database is away nobody has."""
-        try:
-            taken = await self._try()
-        except LOST as error:
-            logger.warning("storage: the database is away (%s)", type(error).__name__)
-            self._lost.set()
-            await asyncio.sleep(_CHECK_SECONDS / 4)
-            return True
-        if taken:
-            logger.warning("storage: the active lock was lost for a while and is held again")
-        else:
+        for _ in range(_TRIES):
+            try:
+                taken = await self._try()
+            except LOST as error:
+                logger.warning("storage: the database is away (%s)", type(error).__name__)
+                self._lost.set()
+                taken = False
+            if taken:
+                logger.warning("storage: the active lock was lost for a while and is held again")
+                return True
+            await asyncio.sleep(_PAUSE_SECONDS)
+        if not self._lost.is_set():
             self._end_process("another process has become the active one")
-        return taken
+        return self._lost.is_set()
 
     async def _disconnect(self) -> None:
         connection, self._connection = self._connection, None

@@ -25,9 +25,7 @@ TEMPLATE = "kernel_template"
 
 
 def keys(*ids: str) -> MasterKeys:
-    return MasterKeys.parse(
-        ",".join(f"{name}:{base64.b64encode(name.encode().ljust(32)).decode()}" for name in ids)
-    )
+    return MasterKeys.parse(",".join(f"{name}:{base64.b64encode(name.encode().ljust(32)).decode()}" for name in ids))
 
 
 @pytest.fixture(scope="session")
@@ -48,6 +46,9 @@ def postgres() -> Iterator[Callable[[str], str]]:
 
 
 async def _make_template(uri: Callable[[str], str]) -> None:
+    # No test pulls the plug; durability is the server's own affair here.
+    await command(uri("postgres"), "ALTER SYSTEM SET fsync = off")
+    await command(uri("postgres"), "SELECT pg_reload_conf()")
     await command(uri("postgres"), f"CREATE DATABASE {TEMPLATE}")
     store = await open_store(uri(TEMPLATE), keys("test"))
     await store.close()
@@ -65,6 +66,15 @@ async def command(url: str, sql: str) -> None:
 async def postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
     name = f"test_{uuid.uuid4().hex}"
     await command(postgres("postgres"), f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+    yield postgres(name)
+    await command(postgres("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def empty_postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
+    """Not even migrated."""
+    name = f"empty_{uuid.uuid4().hex}"
+    await command(postgres("postgres"), f"CREATE DATABASE {name}")
     yield postgres(name)
     await command(postgres("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -1,0 +1,149 @@
+"""What both engines promise: durable when answered, grouped without hurting siblings, sealed on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+import pytest
+from sqlalchemy import func, insert, select
+
+from kernel_service.errors import Conflict, NotFound, StoreUnavailable
+from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
+from kernel_service.messages import Alias, Link, Message, Reply, Usage
+from kernel_service.storage import schema
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+NOW = 1_800_000_000.0
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, engine: str) -> str:
+    """Without the template: what a first start makes is part of these tests."""
+    url: str = request.getfixturevalue("sqlite_url" if engine == "sqlite" else "empty_postgres_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def engine(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+async def say(store: SqlStore, user_id: str, words: str, message_id: str = "m1", *aliases: Alias) -> str:
+    message = Message(user_id, message_id, {"text": words}, aliases=aliases)
+    return (await store.accept(message, now=NOW, max_pending=1000)).person_id
+
+
+async def test_what_was_answered_is_there_after_a_restart(database_url: str) -> None:
+    store = await open_store(database_url, keys("test"))
+    person = await say(store, "test:ann", "hello")
+    epoch = (await store.activate(person, owner="one")).epoch
+    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    assert isinstance(turn, TurnRecord)
+    item = HistoryItem("input", {"text": "hello"})
+    await store.append(turn, epoch, [item], usage=Usage(), now=NOW)
+    await store.close()
+
+    store = await open_store(database_url, keys("test"))
+    assert await say(store, "test:ann", "hello") == person
+    activation = await store.activate(person, owner="two")
+    assert (activation.epoch, activation.history) == (epoch + 1, [item])
+    resumed = await store.next_turn(person, epoch + 1, now=NOW, debounce=0)
+    assert isinstance(resumed, TurnRecord)
+    assert (resumed.id, resumed.messages) == (turn.id, turn.messages)
+    await store.close()
+
+
+async def test_a_master_key_can_be_replaced_but_not_forgotten(database_url: str) -> None:
+    store = await open_store(database_url, keys("old"))
+    ann = await say(store, "test:ann", "hello")
+    await store.close()
+    store = await open_store(database_url, keys("new", "old"))
+    assert await store.aliases_of(ann) == [Alias("test:ann")]
+    await store.close()
+    with pytest.raises(Conflict) as refused:
+        await open_store(database_url, keys("new"))
+    assert refused.value.reason == "SEALING_KEY_UNKNOWN"
+    assert refused.value.metadata == {"key_id": "old"}
+
+
+def mark(name: str) -> Callable[[Tx], int]:
+    def unit(tx: Tx) -> int:
+        row = {"id": name, "created_at": NOW, "data_key": b"", "key_id": ""}
+        tx.execute(insert(schema.person), row)
+        if name == "bad":
+            raise NotFound("PERSON_NOT_FOUND", "no such person")
+        return len(name)
+
+    return unit
+
+
+def count(tx: Tx) -> int:
+    return int(tx.execute(select(func.count()).select_from(schema.person)).scalar_one())
+
+
+async def test_a_unit_that_fails_is_undone_alone(store: SqlStore) -> None:
+    names = [f"p{number}" for number in range(40)]
+    names[7:7] = ["bad", "p1"]
+    results = await asyncio.gather(
+        *(store._engine.write(mark(name), "one writer") for name in names), return_exceptions=True
+    )
+    assert await store._engine.read(count) == 40
+    assert isinstance(results[7], NotFound)
+    # The second `p1` breaks a unique key.
+    assert isinstance(results[8], Exception)
+    assert [result for result in results if isinstance(result, int)] == [len(f"p{n}") for n in range(40)]
+
+
+async def test_units_of_one_person_commit_in_order(store: SqlStore) -> None:
+    seqs = await asyncio.gather(
+        *(store.accept(Message("test:ann", f"m{n}", {"text": ""}), now=NOW, max_pending=1000) for n in range(150))
+    )
+    assert [one.seq for one in seqs] == sorted(one.seq for one in seqs)
+
+
+async def test_nobody_is_answered_after_the_end(store: SqlStore) -> None:
+    await store.close()
+    with pytest.raises(StoreUnavailable):
+        await say(store, "test:ann", "hello")
+
+
+async def test_what_people_say_is_not_on_disk(store: SqlStore, database_url: str, engine: str) -> None:
+    canaries = [f"canary-{n}-zebra" for n in range(7)]
+    person = await say(store, f"test:{canaries[0]}", canaries[1], "m1", Alias(f"test:{canaries[2]}", strong=False))
+    epoch = (await store.activate(person, owner="one")).epoch
+    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    assert isinstance(turn, TurnRecord)
+    items = [HistoryItem("output", {"text": canaries[3]})]
+    reply = Reply(canaries[4], link=Link(canaries[5], canaries[6]))
+    await store.append(turn, epoch, items, usage=Usage(), started=CallRecord("c1", "tool", NOW), now=NOW)
+    await store.notify(person, reply, channel="test", address="desk", now=NOW)
+    dump = await (sqlite_dump(database_url) if engine == "sqlite" else postgres_dump(database_url))
+    assert b"m1" in dump
+    written = [canary for canary in canaries if canary.encode() in dump or canary.encode().hex().encode() in dump]
+    assert written == []
+
+
+async def sqlite_dump(url: str) -> bytes:
+    path = Path(url.removeprefix("sqlite:///"))
+    return b"".join(each.read_bytes() for each in path.parent.iterdir())
+
+
+async def postgres_dump(url: str) -> bytes:
+    connection = await asyncpg.connect(url)
+    try:
+        tables = [table.name for table in schema.metadata.sorted_tables]
+        rows = [await connection.fetch(f'SELECT row_to_json(t)::text FROM "{name}" t') for name in tables]
+    finally:
+        await connection.close()
+    return "\n".join(row[0] for table in rows for row in table).encode()

@@ -1,0 +1,160 @@
+"""The inbox: each message once, each person his own, no more than the cap."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import AlreadyExists, Conflict, Exhausted, NotFound
+from kernel_service.kernels.store import TurnRecord, TurnStatus
+from kernel_service.messages import Alias, Message, MessageStatus, Reply, ReplyMode, Usage
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Accepted
+    from kernel_service.storage.sql_store import SqlStore
+
+NOW = 1_800_000_000.0
+
+
+def said(user_id: str, message_id: str, words: str = "hello", **more: object) -> Message:
+    return replace(Message(user_id, message_id, {"text": words}), **more)
+
+
+async def accept(store: SqlStore, message: Message, *, now: float = NOW, cap: int = 10) -> Accepted:
+    return await store.accept(message, now=now, max_pending=cap)
+
+
+async def test_a_message_is_kept_once(store: SqlStore) -> None:
+    first = await accept(store, said("test:ann", "m1"))
+    again = await accept(store, said("test:ann", "m1"))
+    assert (first.duplicate, first.status) == (False, MessageStatus.ACCEPTED)
+    assert again == replace(first, duplicate=True)
+
+
+async def test_a_hundred_at_once_are_kept_once(store: SqlStore) -> None:
+    accepted = await asyncio.gather(*(accept(store, said("test:ann", "m1")) for _ in range(100)))
+    assert len({(one.person_id, one.seq) for one in accepted}) == 1
+    assert sum(not one.duplicate for one in accepted) == 1
+
+
+async def test_one_person_is_made_of_ids_that_arrive_at_once_by_several_ways(store: SqlStore) -> None:
+    shared = Alias("test:ann-parent")
+    accepted = await asyncio.gather(
+        *(accept(store, said(f"test:ann-{n}", "m1", aliases=(shared,)), cap=100) for n in range(20))
+    )
+    assert len({one.person_id for one in accepted}) == 1
+
+
+async def test_an_id_that_comes_again_with_other_words_is_refused(store: SqlStore) -> None:
+    await accept(store, said("test:ann", "m1"))
+    with pytest.raises(AlreadyExists) as refused:
+        await accept(store, said("test:ann", "m1", "something else"))
+    assert refused.value.reason == "MESSAGE_ID_REUSED"
+
+
+@pytest.mark.parametrize(
+    "other", [said("test:bob", "m1"), said("other:ann", "m1"), said("test:ann", "m1", address="desk 2")]
+)
+async def test_the_same_message_id_elsewhere_is_another_message(store: SqlStore, other: Message) -> None:
+    first = await accept(store, said("test:ann", "m1"))
+    second = await accept(store, other)
+    assert not second.duplicate
+    assert second.seq != first.seq
+
+
+async def test_the_same_bare_id_in_two_channels_is_two_people(store: SqlStore) -> None:
+    one, two = await accept(store, said("whatsapp:42", "m1")), await accept(store, said("telegram:42", "m1"))
+    assert one.person_id != two.person_id
+    assert await store.person_of("whatsapp:42") == one.person_id
+    assert await store.person_of("telegram:42") == two.person_id
+    assert await store.person_of("signal:42") is None
+
+
+async def test_an_alias_leads_to_its_person(store: SqlStore) -> None:
+    phone = Alias("test:+1", strong=False)
+    ann = await accept(store, said("test:ann", "m1", aliases=(Alias("test:ann"), phone)))
+    renamed = said("test:ann-2", "m2", aliases=(Alias("test:ann-2"), Alias("test:ann")))
+    later = await accept(store, renamed, now=NOW + 1)
+    assert later.person_id == ann.person_id
+    assert await store.aliases_of(ann.person_id) == [Alias("test:ann"), Alias("test:ann-2"), phone]
+
+
+async def test_a_weak_id_passes_on_to_who_bears_it_now(store: SqlStore) -> None:
+    phone = Alias("test:+1", strong=False)
+    ann = await accept(store, said("test:ann", "m1", aliases=(Alias("test:ann"), phone)))
+    bob = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), phone)), now=NOW + 1)
+    assert ann.person_id != bob.person_id
+    assert await store.aliases_of(bob.person_id) == [Alias("test:bob"), phone]
+    assert await store.aliases_of(ann.person_id) == [Alias("test:ann")]
+    assert await store.person_of("test:+1") == bob.person_id
+
+
+async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept(store: SqlStore) -> None:
+    ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
+    both = said("test:ann", "m2", aliases=(Alias("test:ann"), Alias("test:bob")))
+    with pytest.raises(Conflict) as refused:
+        await accept(store, both)
+    assert refused.value.reason == "IDENTITY_CONFLICT"
+    for person_id in (ann.person_id, bob.person_id):
+        _, waiting, _ = await store.turns(person_id, limit=10, before="")
+        assert waiting == [("m1", NOW)]
+
+
+async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: SqlStore) -> None:
+    for number in range(3):
+        await accept(store, said("test:ann", f"m{number}"), cap=3)
+    with pytest.raises(Exhausted) as refused:
+        await accept(store, said("test:ann", "m3"), cap=3)
+    assert refused.value.reason == "TOO_MANY_PENDING"
+    assert (await accept(store, said("test:ann", "m1"), cap=3)).duplicate
+    assert not (await accept(store, said("test:bob", "m3"), cap=3)).duplicate
+
+
+async def test_a_message_shows_what_became_of_it(store: SqlStore) -> None:
+    first, last = [await accept(store, said("test:ann", name)) for name in ("m1", "m2")]
+    person = first.person_id
+    assert (await store.answer_of(person, last.seq)).status is MessageStatus.ACCEPTED
+    epoch = (await store.activate(person, owner="one")).epoch
+    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    assert isinstance(turn, TurnRecord)
+    assert (await store.answer_of(person, last.seq)).turn_id == turn.id
+    spent = Usage(input_tokens=5, output_tokens=2)
+    told = await store.end(
+        turn, epoch, [], [Reply("one"), Reply("two")], status=TurnStatus.COMPLETED, usage=spent, now=NOW
+    )
+    answer = await store.answer_of(person, last.seq)
+    assert (answer.status, answer.usage, answer.duplicate) == (MessageStatus.COMPLETED, spent, False)
+    assert list(answer.replies) == told
+    assert [one.reply.text for one in told] == ["one", "two"]
+    assert {(one.answers_message_id, one.turn_id) for one in told} == {("m2", turn.id)}
+    merged = await store.answer_of(person, first.seq)
+    assert (merged.status, merged.replies, merged.turn_id) == (MessageStatus.MERGED, (), turn.id)
+    again = await accept(store, said("test:ann", "m2"))
+    assert (again.duplicate, again.status, again.turn_id) == (True, MessageStatus.COMPLETED, turn.id)
+
+
+async def test_nobody_is_told_of_another_persons_message(store: SqlStore) -> None:
+    ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
+    with pytest.raises(NotFound):
+        await store.answer_of(bob.person_id, ann.seq)
+
+
+async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: SqlStore) -> None:
+    accepted = await accept(store, said("test:ann", "m1", reply_mode=ReplyMode.OUTBOX, address="desk"))
+    epoch = (await store.activate(accepted.person_id, owner="one")).epoch
+    turn = await store.next_turn(accepted.person_id, epoch, now=NOW, debounce=0)
+    assert isinstance(turn, TurnRecord)
+    await store.end(turn, epoch, [], [Reply("one")], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
+    assert (await store.answer_of(accepted.person_id, accepted.seq)).replies == ()
+    leases = await store.lease("test", ["desk"], limit=10, seconds=30, now=NOW)
+    assert [(one.reply.reply.text, one.user_id, one.address) for one in leases] == [("one", "test:ann", "desk")]
+
+
+async def test_the_last_route_is_that_of_the_newest_message(store: SqlStore) -> None:
+    first = await accept(store, said("test:ann", "m1", address="desk 1"))
+    await accept(store, said("test:ann", "m2", address="desk 2"))
+    assert await store.last_route(first.person_id) == ("test", "desk 2")
+    assert await store.last_route("p_nobody") is None

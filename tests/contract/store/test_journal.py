@@ -1,0 +1,277 @@
+"""The journal: turns in order, one owner at a time, nothing done twice and nothing lost after a crash."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
+from kernel_service.messages import Message, MessageStatus, Reply, ReplyMode, Usage
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+NOW = 1_800_000_000.0
+HELLO = HistoryItem("input", {"role": "user", "content": "hello"})
+ASKS = HistoryItem("output", {"type": "function_call", "call_id": "c1"}, origin="openai:test")
+FOUND = HistoryItem("result", {"type": "function_call_output", "call_id": "c1", "output": "[]"})
+
+
+class Owner:
+    """A process that owns a person's kernel."""
+
+    def __init__(self, store: SqlStore, person_id: str, epoch: int) -> None:
+        self.store, self.person_id, self.epoch = store, person_id, epoch
+
+    async def ask(self, now: float = NOW, debounce: float = 0) -> TurnRecord | float | None:
+        return await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=debounce)
+
+    async def open(self, now: float = NOW) -> TurnRecord:
+        turn = await self.ask(now)
+        assert isinstance(turn, TurnRecord)
+        return turn
+
+    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: object) -> None:
+        await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
+
+    async def end(
+        self, turn: TurnRecord, *items: HistoryItem, status: TurnStatus = TurnStatus.COMPLETED, now: float = NOW
+    ) -> None:
+        await self.store.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
+
+
+async def say(store: SqlStore, message_id: str, user_id: str = "test:ann", **more: object) -> str:
+    now = float(str(more.pop("now", NOW)))
+    message = replace(Message(user_id, message_id, {"text": message_id}), **more)
+    return (await store.accept(message, now=now, max_pending=100)).person_id
+
+
+async def own(store: SqlStore, person_id: str) -> Owner:
+    return Owner(store, person_id, (await store.activate(person_id, owner="one")).epoch)
+
+
+async def test_epochs_only_grow(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    assert await store.kernel_epoch(person) == 0
+    first = await store.activate(person, owner="one")
+    await store.release(person, first.epoch)
+    second = await store.activate(person, owner="two")
+    assert (first.epoch, second.epoch, await store.kernel_epoch(person)) == (1, 2, 2)
+
+
+async def test_nobodys_kernel_is_not_found(store: SqlStore) -> None:
+    with pytest.raises(NotFound):
+        await store.activate("p_nobody", owner="one")
+    with pytest.raises(NotFound):
+        await store.kernel_epoch("p_nobody")
+
+
+async def test_a_former_owner_writes_nothing(store: SqlStore) -> None:
+    old = await own(store, await say(store, "m1"))
+    turn = await old.open()
+    new = await own(store, old.person_id)
+    with pytest.raises(LeaseLost):
+        await old.ask()
+    with pytest.raises(LeaseLost):
+        await old.append(turn, HELLO)
+    with pytest.raises(LeaseLost):
+        await store.hold(turn, old.epoch, until=NOW + 5, problem="x", notice=Reply("wait"), now=NOW)
+    with pytest.raises(LeaseLost):
+        await old.end(turn, HELLO)
+    await store.release(old.person_id, old.epoch)
+    assert (await new.open()).id == turn.id
+    assert (await store.activate(old.person_id, owner="three")).history == []
+    assert await store.lease("test", [], limit=9, seconds=9, now=NOW) == []
+
+
+async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: SqlStore) -> None:
+    for name in ("m1", "m2", "m3"):
+        person = await say(store, name)
+    turn = await (await own(store, person)).open()
+    assert [one.content for one in turn.messages] == [{"text": name} for name in ("m1", "m2", "m3")]
+    assert [one.seq for one in turn.messages] == sorted(one.seq for one in turn.messages)
+    assert (turn.attempts, turn.begun, turn.holds, turn.intents) == (1, False, 0, [])
+
+
+@pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
+async def test_a_turn_ends_where_the_way_changes(store: SqlStore, other: dict[str, object]) -> None:
+    for name, way in (("m1", {}), ("m2", {}), ("m3", other), ("m4", {})):
+        person = await say(store, name, **way)
+    owner, members = await own(store, person), []
+    while turn := await owner.ask():
+        assert isinstance(turn, TurnRecord)
+        members.append([one.message_id for one in turn.messages])
+        await owner.end(turn)
+    assert members == [["m1", "m2"], ["m3"], ["m4"]]
+
+
+async def test_a_burst_is_waited_for_but_not_without_end(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m0", now=NOW))
+    assert await owner.ask(NOW + 0.5, debounce=1) == NOW + 1
+    for number in range(1, 6):
+        await say(store, f"m{number}", now=NOW + number * 0.9)
+    assert await owner.ask(NOW + 4.5, debounce=1) == NOW + 5
+    turn = await owner.ask(NOW + 5, debounce=1)
+    assert isinstance(turn, TurnRecord)
+    assert len(turn.messages) == 6
+
+
+async def test_what_comes_during_a_turn_waits_for_the_next(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    first = await owner.open()
+    await say(store, "m2")
+    await owner.end(first)
+    second = await owner.open()
+    assert [one.message_id for one in second.messages] == ["m2"]
+    await owner.end(second)
+    assert await owner.ask() is None
+
+
+async def test_a_crash_loses_nothing(store: SqlStore) -> None:
+    dead = await own(store, await say(store, "m1"))
+    turn = await dead.open()
+    started = CallRecord("c1", "create_task", NOW)
+    await dead.append(turn, HELLO, ASKS, usage=Usage(input_tokens=7, model_calls=1))
+    await dead.append(turn, started=started)
+    await say(store, "m2")
+
+    activation = await store.activate(dead.person_id, owner="two")
+    assert activation.history == [HELLO, ASKS]
+    resumed = await Owner(store, dead.person_id, activation.epoch).open()
+    expected = TurnRecord(
+        turn.id, dead.person_id, turn.messages, begun=True, attempts=1,
+        usage=Usage(input_tokens=7, model_calls=1), intents=[started],
+    )  # fmt: skip
+    assert resumed == expected
+
+
+async def test_a_finished_call_is_no_intent_any_more(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    for call_id in ("c1", "c2"):
+        await owner.append(turn, started=CallRecord(call_id, "tool", NOW))
+    await owner.append(turn, FOUND, finished="c1")
+    assert [intent.call_id for intent in (await owner.open()).intents] == ["c2"]
+    assert (await store.activate(owner.person_id, owner="two")).history == [HELLO, ASKS, FOUND]
+
+
+async def test_attempts_grow_until_there_is_progress(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    assert [(await owner.open()).attempts for _ in range(3)] == [2, 3, 4]
+    await owner.append(turn, HELLO)
+    assert (await owner.open()).attempts == 1
+
+
+async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    turn = await owner.open()
+    await store.hold(turn, owner.epoch, until=NOW + 30, problem="model_unavailable", notice=None, now=NOW)
+    seq = turn.messages[0].seq
+    assert (await store.answer_of(person, seq)).status is MessageStatus.HELD
+    assert await owner.ask(NOW + 29) == NOW + 30
+    await say(store, "m2")
+    assert await store.due_people(now=NOW + 29, limit=10) == []
+    assert await store.due_people(now=NOW + 30, limit=10) == [person]
+    again = await owner.open(NOW + 30)
+    assert (again.id, again.attempts, again.holds) == (turn.id, 1, 1)
+    assert (await store.answer_of(person, seq)).status is MessageStatus.ACCEPTED
+
+
+async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await store.hold(turn, owner.epoch, until=NOW + 30, problem="x", notice=Reply("still trying"), now=NOW)
+    leases = await store.lease("test", [], limit=9, seconds=9, now=NOW)
+    assert [(one.reply.reply.text, one.reply.answers_message_id) for one in leases] == [("still trying", "m1")]
+    turn = await owner.open(NOW + 30)
+    await owner.end(turn)
+    answer = await store.answer_of(owner.person_id, turn.messages[0].seq)
+    assert [one.reply.text for one in answer.replies] == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("status", "member"),
+    [
+        (TurnStatus.COMPLETED, MessageStatus.COMPLETED),
+        (TurnStatus.FAILED, MessageStatus.DEAD_LETTERED),
+        (TurnStatus.STOPPED, MessageStatus.STOPPED),
+    ],
+)
+async def test_an_end_is_whole(store: SqlStore, status: TurnStatus, member: MessageStatus) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS, started=CallRecord("c1", "tool", NOW))
+    await owner.end(turn, FOUND, status=status, now=NOW + 2)
+    assert (await store.answer_of(person, turn.messages[0].seq)).status is member
+    assert await store.due_people(now=NOW, limit=10) == []
+    summaries, waiting, token = await store.turns(person, limit=10, before="")
+    assert [(one.id, one.status, one.message_ids, one.ended_at) for one in summaries] == [
+        (turn.id, status, ["m1"], NOW + 2)
+    ]
+    assert (waiting, token) == ([], "")
+    with pytest.raises(LeaseLost):
+        await owner.end(turn)
+    with pytest.raises(LeaseLost):
+        await owner.append(turn, FOUND)
+    assert (await store.activate(person, owner="two")).history == [HELLO, ASKS, FOUND]
+
+
+async def test_history_is_in_order_over_turns_and_apart_between_people(store: SqlStore) -> None:
+    expected: dict[str, list[HistoryItem]] = {}
+    for number in range(3):
+        for name in ("ann", "bob"):
+            person = await say(store, f"m{number}", f"test:{name}")
+            owner = await own(store, person)
+            items = [HistoryItem("input", {"of": name, "n": n + 2 * number}) for n in range(2)]
+            turn = await owner.open()
+            await owner.append(turn, items[0])
+            await owner.end(turn, items[1])
+            expected.setdefault(person, []).extend(items)
+    for person, items in expected.items():
+        assert (await store.activate(person, owner="two")).history == items
+
+
+async def test_the_longest_waiting_are_due_first(store: SqlStore) -> None:
+    waiting = await say(store, "m1", "test:late", now=NOW + 2)
+    running = await say(store, "m1", "test:early", now=NOW + 1)
+    await (await own(store, running)).open(NOW + 1)
+    assert await store.due_people(now=NOW + 3, limit=10) == [running, waiting]
+    assert await store.due_people(now=NOW + 3, limit=1) == [running]
+
+
+async def test_tokens_are_counted_by_person_and_utc_day(store: SqlStore) -> None:
+    midnight = NOW - NOW % 86_400 + 86_400
+    for name, tokens in (("ann", 10), ("bob", 5)):
+        owner = await own(store, await say(store, "m1", f"test:{name}"))
+        turn = await owner.open()
+        usage = Usage(input_tokens=tokens, cached_input_tokens=3, output_tokens=1)
+        await store.append(turn, owner.epoch, [], usage=usage, now=midnight - 1)
+        await store.end(turn, owner.epoch, [], [], status=TurnStatus.COMPLETED, usage=usage, now=midnight - 1)
+    assert await store.spent_today(owner.person_id, now=midnight - 0.5) == 12
+    assert await store.spent_today(None, now=midnight - 0.5) == 34
+    assert await store.spent_today(None, now=midnight) == 0
+
+
+async def test_turns_are_listed_newest_first_in_pages(store: SqlStore) -> None:
+    ids = []
+    for number in range(5):
+        owner = await own(store, await say(store, f"m{number}"))
+        turn = await owner.open(NOW + number)
+        await owner.end(turn)
+        ids.insert(0, turn.id)
+    await say(store, "m5", now=NOW + 9)
+    listed, token = [], ""
+    while True:
+        page, waiting, token = await store.turns(owner.person_id, limit=2, before=token)
+        assert waiting == [("m5", NOW + 9)]
+        listed += [one.id for one in page]
+        if not token:
+            break
+    assert listed == ids

@@ -1,0 +1,193 @@
+"""PostgreSQL's own troubles: a lost answer to COMMIT, a server that is away, a second process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.kernels.store import TurnRecord
+from kernel_service.messages import Message, Usage
+from kernel_service.storage import active_lock
+from kernel_service.storage import postgres as engine
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from kernel_service.storage.sql_store import SqlStore
+
+NOW = 1_800_000_000.0
+SOCKET = ".s.PGSQL.5432"
+
+
+class Line:
+    """A way to the server that can be cut: at the next COMMIT (before or after it), or for as long as it is `down`."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.cut = ""
+        self.cuts = 0
+        self.down = False
+
+    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
+        if self.down:
+            to_client.close()
+            return
+        server, to_server = await asyncio.open_unix_connection(self._server)
+        self._writers |= {to_client, to_server}
+        forth = asyncio.create_task(self._forth(client, to_server, server))
+        back = asyncio.create_task(self._back(server, to_client, forth))
+        self._tasks |= {forth, back}
+        await asyncio.wait({forth, back}, return_when=asyncio.FIRST_COMPLETED)
+        for end in (to_client, to_server):
+            end.close()
+        for task in (forth, back):
+            task.cancel()
+
+    async def _forth(
+        self, client: asyncio.StreamReader, to_server: asyncio.StreamWriter, _: asyncio.StreamReader
+    ) -> None:
+        with contextlib.suppress(OSError):
+            while data := await client.read(65536):
+                if self.cut and b"COMMIT" in data:
+                    self.cuts += 1
+                    if self.cut == "before":
+                        self.cut = ""
+                        return
+                to_server.write(data)
+                await to_server.drain()
+
+    async def _back(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, _: asyncio.Task[None]) -> None:
+        with contextlib.suppress(OSError):
+            while data := await server.read(65536):
+                if self.cut == "after" and b"COMMIT" in data:
+                    self.cut = ""
+                    return
+                to_client.write(data)
+                await to_client.drain()
+
+    def break_all(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+@pytest.fixture
+async def line(postgres_url: str) -> AsyncIterator[tuple[Line, str]]:
+    parts = urlsplit(postgres_url)
+    host = parse_qs(parts.query)["host"][0]
+    with tempfile.TemporaryDirectory(prefix="line-") as folder:
+        line = Line(str(Path(host) / SOCKET))
+        server = await asyncio.start_unix_server(line.serve, Path(folder) / SOCKET)
+        yield line, parts._replace(query=f"host={folder}").geturl()
+        line.break_all()
+        server.close()
+
+
+@pytest.fixture
+async def store(line: tuple[Line, str]) -> AsyncIterator[SqlStore]:
+    ended: list[str] = []
+    opened = await open_store(line[1], keys("test"), end_process=ended.append)
+    yield opened
+    await opened.close()
+    assert ended == []
+
+
+async def say(store: SqlStore, message_id: str) -> str:
+    message = Message("test:ann", message_id, {"text": "hello"})
+    return (await store.accept(message, now=NOW, max_pending=100)).person_id
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+async def test_a_lost_commit_counts_once(store: SqlStore, line: tuple[Line, str], moment: str) -> None:
+    person = await say(store, "m1")
+    epoch = (await store.activate(person, owner="one")).epoch
+    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    assert isinstance(turn, TurnRecord)
+    line[0].cut = moment
+    await store.append(turn, epoch, [], usage=Usage(input_tokens=7), now=NOW)
+    assert (line[0].cuts, line[0].cut) == (1, "")
+    assert await store.spent_today(person, now=NOW) == 7
+
+
+async def test_away_is_told_and_passes(
+    store: SqlStore, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.1)
+    await say(store, "m1")
+    line[0].down = True
+    line[0].break_all()
+    with pytest.raises(StoreUnavailable):
+        await say(store, "m2")
+    with pytest.raises(StoreUnavailable):
+        await store.ping()
+    line[0].down = False
+    monkeypatch.undo()
+    person = await say(store, "m3")
+    _, waiting, _ = await store.turns(person, limit=1, before="")
+    assert [name for name, _ in waiting] == ["m1", "m3"]
+
+
+@contextlib.contextmanager
+def told(words: str) -> Iterator[asyncio.Event]:
+    """Set once the store logs these words."""
+    event, handler = asyncio.Event(), logging.Handler()
+    handler.emit = lambda record: event.set() if words in record.getMessage() else None  # type: ignore[method-assign]
+    logger = logging.getLogger("kernel_service.storage")
+    logger.addHandler(handler)
+    try:
+        yield event
+    finally:
+        logger.removeHandler(handler)
+
+
+async def test_the_lock_is_taken_again_after_a_broken_line(store: SqlStore, line: tuple[Line, str]) -> None:
+    with told("held again") as held_again:
+        line[0].break_all()
+        await held_again.wait()
+    await say(store, "m1")
+
+
+async def test_a_process_ends_when_another_became_the_active_one(
+    line: tuple[Line, str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(active_lock, "_PAUSE_SECONDS", 0.01)
+    reasons: asyncio.Queue[str] = asyncio.Queue()
+    first = await open_store(line[1], keys("test"), end_process=reasons.put_nowait)
+    line[0].down = True
+    with told("stands by") as stands_by:
+        opening = asyncio.create_task(open_store(postgres_url, keys("test")))
+        await stands_by.wait()
+    line[0].break_all()
+    second = await opening
+    line[0].down = False
+    assert "active" in await reasons.get()
+    await first.close()
+    await second.close()
+
+
+async def test_a_second_process_stands_by_until_the_first_ends(postgres_url: str) -> None:
+    first = await open_store(postgres_url, keys("test"))
+    with told("stands by") as stands_by:
+        second = asyncio.create_task(open_store(postgres_url, keys("test")))
+        await stands_by.wait()
+    assert not second.done()
+    await first.close()
+    store = await second
+    await store.ping()
+    await store.close()
+
+
+async def test_no_server_is_told(tmp_path: Path) -> None:
+    with pytest.raises(StoreUnavailable):
+        await open_store(f"postgresql://postgres@/none?host={tmp_path}", keys("test"))

@@ -1,0 +1,108 @@
+"""SQLite's own: one process, each commit on disk, the end of the process when the disk fails."""
+
+from __future__ import annotations
+
+import base64
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.messages import Message
+from kernel_service.storage import sqlite
+from kernel_service.storage.batch import EX_IOERR
+from kernel_service.storage.file_lock import DatabaseInUseError
+from kernel_service.storage.sealing import MasterKeys
+from kernel_service.storage.store import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SETTING = "test:" + base64.b64encode(b"k" * 32).decode()
+KEYS = MasterKeys.parse(SETTING)
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'deeper' / 'kernel.db'}"
+
+
+async def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    with pytest.raises(DatabaseInUseError, match=r"kernel\.db.*PostgreSQL"):
+        await open_store(url_of(tmp_path), KEYS)
+    await store.ping()
+    await store.close()
+    await (await open_store(url_of(tmp_path), KEYS)).close()
+
+
+async def test_a_failed_start_leaves_the_file_free(tmp_path: Path) -> None:
+    path = tmp_path / "kernel.db"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(Exception, match="not a database"):
+        await open_store(f"sqlite:///{path}", KEYS)
+    path.unlink()
+    await (await open_store(f"sqlite:///{path}", KEYS)).close()
+
+
+async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    pragmas = [
+        await store._engine.read(lambda tx, name=name: tx.execute(text(f"PRAGMA {name}")).scalar_one())
+        for name in ("journal_mode", "synchronous", "foreign_keys")
+    ]
+    assert pragmas == ["wal", 2, 1]
+    await store.close()
+
+
+async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "PRAGMA busy_timeout = 10"))
+    store = await open_store(url_of(tmp_path), KEYS)
+    message = Message("test:ann", "m1", {"text": "hello"})
+    intruder = sqlite.connect(tmp_path / "deeper" / "kernel.db")
+    with intruder.connect() as connection, connection.execution_options(immediate=True).begin():
+        with pytest.raises(StoreUnavailable):
+            await store.accept(message, now=1, max_pending=9)
+    intruder.dispose()
+    assert not (await store.accept(message, now=1, max_pending=9)).duplicate
+    await store.close()
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "kernel.db", "sqlite://"])
+async def test_another_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match="database URL"):
+        await open_store(url, KEYS)
+
+
+DISK_FAILS = """
+import asyncio, resource, sys
+from kernel_service.messages import Message
+from kernel_service.storage.sealing import MasterKeys
+from kernel_service.storage.store import open_store
+
+async def main():
+    store = await open_store(sys.argv[1], MasterKeys.parse(sys.argv[2]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    for number in range(100):
+        await store.accept(Message("test:ann", str(number), {"text": "x" * 50_000}), now=1, max_pending=999)
+        print(number, flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_failing_disk_ends_the_process_and_what_was_answered_is_kept(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DISK_FAILS, url_of(tmp_path), SETTING]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == EX_IOERR, ended.stderr
+    assert "the process ends" in ended.stderr
+    answered = ended.stdout.split()
+    assert answered
+    store = await open_store(url_of(tmp_path), KEYS)
+    person = await store.person_of("test:ann")
+    assert person is not None
+    _, waiting, _ = await store.turns(person, limit=1, before="")
+    assert [name for name, _ in waiting][: len(answered)] == answered
+    await store.close()
