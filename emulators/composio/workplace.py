@@ -6,8 +6,8 @@ from typing import Any
 
 
 def owner_mark(user_id: str) -> str:
-    """Four characters that show in every name whose data it is, so that a leak is seen."""
-    return hashlib.sha256(user_id.encode()).hexdigest()[:4]
+    """Eight characters that show in every name whose data it is, so that a leak is seen."""
+    return hashlib.sha256(user_id.encode()).hexdigest()[:8]
 
 
 @dataclass(slots=True)

@@ -64,6 +64,7 @@ async def test_each_person_has_data_that_shows_whose_it_is(emulators: Emulators,
     await bob.connect(emulators)
     alices, bobs = await alice.task_names(), await bob.task_names()
     assert alices
+    assert not set(alices) & set(bobs)
     assert all(name.endswith(f"· owner {owner_mark(ALICE)}") for name in alices)
     assert all(name.endswith(f"· owner {owner_mark(BOB)}") for name in bobs)
 
