@@ -1,0 +1,48 @@
+"""Phones of the emulators in another process, used as the phones page uses them."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+
+
+@asynccontextmanager
+async def phones(url: str) -> AsyncIterator["Phones"]:
+    async with aiohttp.ClientSession(url) as session, session.get("/phones/events") as events:
+        yield Phones(session, events)
+
+
+class Phones:
+    def __init__(self, session: aiohttp.ClientSession, events: aiohttp.ClientResponse) -> None:
+        self._session = session
+        self._events = events
+
+    async def add(self, label: str) -> str:
+        return str((await self._post("/phones", label=label))["id"])
+
+    async def ask(self, phone: str, text: str, seconds: float = 60) -> str:
+        """Write, and return the text of the next message that this phone receives."""
+        await self._post(f"/phones/{phone}/messages", text=text)
+        async with asyncio.timeout(seconds):
+            async for kind, data in self._each_event():
+                if kind == "message" and data["phone"] == phone and not data["message"]["mine"]:
+                    return str(data["message"]["text"])
+        raise AssertionError("the emulators ended the stream of events")
+
+    async def _post(self, path: str, **body: str) -> dict[str, Any]:
+        async with self._session.post(path, json=body) as response:
+            response.raise_for_status()
+            answer: dict[str, Any] = await response.json()
+            return answer
+
+    async def _each_event(self) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        kind = ""
+        async for line in self._events.content:
+            name, _, value = line.decode().rstrip("\n").partition(": ")
+            if name == "event":
+                kind = value
+            elif name == "data":
+                yield kind, json.loads(value)

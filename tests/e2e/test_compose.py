@@ -1,0 +1,97 @@
+"""The demo of docker-compose.yml in real containers. It builds the image, so the first run takes minutes."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.phones import phones
+from tests.integration.world import free_port
+
+pytestmark = pytest.mark.docker
+ROOT = Path(__file__).parents[2]
+SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "emulators"}
+LONGEST_UP = 900
+
+
+def why_not() -> str:
+    """Empty: an engine answers, and Compose is there."""
+    if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
+        return "no Docker engine answers"
+    return "" if compose_command() else "Docker Compose is not installed"
+
+
+def compose_command() -> list[str]:
+    """As a plugin of docker, or a program of its own."""
+    if not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
+        return ["docker", "compose"]
+    found = shutil.which("docker-compose", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    return [found] if found else []
+
+
+class Demo:
+    """A project of its own, on free ports."""
+
+    def __init__(self, compose: list[str]) -> None:
+        self.port = free_port()
+        ports = {"EMULATORS_PORT": self.port, "GATEWAY_PORT": free_port(), "KERNEL_PORT": free_port()}
+        project = {"COMPOSE_PROJECT_NAME": f"kernel-test-{secrets.token_hex(4)}"}
+        self._environment = {**os.environ, **project, **{name: str(port) for name, port in ports.items()}}
+        self._command = [*compose, "--env-file", "deploy/demo.env"]
+
+    def compose(self, *arguments: str) -> str:
+        done = subprocess.run(
+            [*self._command, *arguments],
+            cwd=ROOT,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LONGEST_UP,
+        )
+        assert not done.returncode, done.stderr[-2000:]
+        return done.stdout
+
+    def containers(self) -> dict[str, dict[str, Any]]:
+        """What the engine knows of each service's container."""
+        ids = self.compose("ps", "--all", "--quiet").split()
+        found = json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout)
+        return {container["Config"]["Labels"]["com.docker.compose.service"]: container for container in found}
+
+
+@pytest.fixture
+def demo() -> Iterator[Demo]:
+    if problem := why_not():
+        pytest.skip(problem)
+    running = Demo(compose_command())
+    try:
+        running.compose("up", "--build", "--detach", "--wait")
+        yield running
+    finally:
+        running.compose("down", "--volumes")
+
+
+async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo: Demo) -> None:
+    containers = demo.containers()
+    assert {name: container["State"]["Health"]["Status"] for name, container in containers.items()} == dict.fromkeys(
+        SERVICES, "healthy"
+    )
+    for container in containers.values():
+        assert container["HostConfig"]["ReadonlyRootfs"]
+        assert container["HostConfig"]["CapDrop"] == ["ALL"]
+        assert "no-new-privileges:true" in container["HostConfig"]["SecurityOpt"]
+        assert container["Config"]["User"] not in {"", "0", "root"}
+    async with phones(f"http://127.0.0.1:{demo.port}") as people:
+        alice, bob = await people.add("Alice"), await people.add("Bob")
+        assert "hello" in await people.ask(alice, "hello")
+        assert "message 1 of our chat" in await people.ask(bob, "hello")
+    demo.compose("stop")
+    codes = {name: container["State"]["ExitCode"] for name, container in demo.containers().items()}
+    assert codes == dict.fromkeys(SERVICES, 0)
