@@ -44,18 +44,18 @@ def run(tx: Tx, works: Iterable[Work], breaks_batch: Callable[[Exception], bool]
 
 def _attempt(tx: Tx, work: Work, breaks_batch: Callable[[Exception], bool]) -> bool:
     """False: it lost a race for a unique key."""
-    savepoint = tx.connection.begin_nested()
+    # One name for all: the statements stay prepared, where SQLAlchemy's own savepoints are each a new one.
+    tx.connection.exec_driver_sql("SAVEPOINT unit")
     work.result = work.error = None
     try:
         work.result = work.unit(tx)
-        savepoint.commit()
     except Exception as error:
         if breaks_batch(error):
             raise
-        savepoint.rollback()
+        tx.connection.exec_driver_sql("ROLLBACK TO SAVEPOINT unit")
         work.error = error
-        return not isinstance(error, IntegrityError)
-    return True
+    tx.connection.exec_driver_sql("RELEASE SAVEPOINT unit")
+    return not isinstance(work.error, IntegrityError)
 
 
 def answer(works: Iterable[Work]) -> None:

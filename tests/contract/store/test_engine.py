@@ -142,8 +142,8 @@ async def sqlite_dump(url: str) -> bytes:
 async def postgres_dump(url: str) -> bytes:
     connection = await asyncpg.connect(url)
     try:
-        tables = [table.name for table in schema.metadata.sorted_tables]
-        rows = [await connection.fetch(f'SELECT row_to_json(t)::text FROM "{name}" t') for name in tables]
+        tables = schema.metadata.sorted_tables
+        rows = [await connection.fetch(f'SELECT row_to_json(t)::text FROM "{t.name}" t') for t in tables]  # noqa: S608
     finally:
         await connection.close()
     return "\n".join(row[0] for table in rows for row in table).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 NOW = 1_800_000_000.0
 
 
-def said(user_id: str, message_id: str, words: str = "hello", **more: object) -> Message:
+def said(user_id: str, message_id: str, words: str = "hello", **more: Any) -> Message:
     return replace(Message(user_id, message_id, {"text": words}), **more)
 
 

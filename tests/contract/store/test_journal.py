@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,7 +34,7 @@ class Owner:
         assert isinstance(turn, TurnRecord)
         return turn
 
-    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: object) -> None:
+    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
         await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
 
     async def end(
@@ -43,8 +43,8 @@ class Owner:
         await self.store.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
 
 
-async def say(store: SqlStore, message_id: str, user_id: str = "test:ann", **more: object) -> str:
-    now = float(str(more.pop("now", NOW)))
+async def say(store: SqlStore, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
+    now = more.pop("now", NOW)
     message = replace(Message(user_id, message_id, {"text": message_id}), **more)
     return (await store.accept(message, now=now, max_pending=100)).person_id
 
@@ -97,7 +97,7 @@ async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: SqlSt
 
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
-async def test_a_turn_ends_where_the_way_changes(store: SqlStore, other: dict[str, object]) -> None:
+async def test_a_turn_ends_where_the_way_changes(store: SqlStore, other: dict[str, Any]) -> None:
     for name, way in (("m1", {}), ("m2", {}), ("m3", other), ("m4", {})):
         person = await say(store, name, **way)
     owner, members = await own(store, person), []
@@ -260,7 +260,7 @@ async def test_tokens_are_counted_by_person_and_utc_day(store: SqlStore) -> None
 
 
 async def test_turns_are_listed_newest_first_in_pages(store: SqlStore) -> None:
-    ids = []
+    ids: list[str] = []
     for number in range(5):
         owner = await own(store, await say(store, f"m{number}"))
         turn = await owner.open(NOW + number)

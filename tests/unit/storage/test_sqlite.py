@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from kernel_service.storage.store import open_store
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from kernel_service.storage.engine import Tx
 
 SETTING = "test:" + base64.b64encode(b"k" * 32).decode()
 KEYS = MasterKeys.parse(SETTING)
@@ -49,11 +52,12 @@ async def test_a_failed_start_leaves_the_file_free(tmp_path: Path) -> None:
 
 async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
     store = await open_store(url_of(tmp_path), KEYS)
-    pragmas = [
-        await store._engine.read(lambda tx, name=name: tx.execute(text(f"PRAGMA {name}")).scalar_one())
-        for name in ("journal_mode", "synchronous", "foreign_keys")
-    ]
-    assert pragmas == ["wal", 2, 1]
+
+    def pragmas(tx: Tx) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return [tx.execute(text(f"PRAGMA {name}")).scalar_one() for name in names]
+
+    assert await store._engine.read(pragmas) == ["wal", 2, 1]
     await store.close()
 
 
@@ -62,9 +66,12 @@ async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, mon
     store = await open_store(url_of(tmp_path), KEYS)
     message = Message("test:ann", "m1", {"text": "hello"})
     intruder = sqlite.connect(tmp_path / "deeper" / "kernel.db")
-    with intruder.connect() as connection, connection.execution_options(immediate=True).begin():
-        with pytest.raises(StoreUnavailable):
-            await store.accept(message, now=1, max_pending=9)
+    with (
+        intruder.connect() as connection,
+        connection.execution_options(immediate=True).begin(),
+        pytest.raises(StoreUnavailable),
+    ):
+        await store.accept(message, now=1, max_pending=9)
     intruder.dispose()
     assert not (await store.accept(message, now=1, max_pending=9)).duplicate
     await store.close()
@@ -93,16 +100,20 @@ asyncio.run(main())
 """
 
 
-async def test_a_failing_disk_ends_the_process_and_what_was_answered_is_kept(tmp_path: Path) -> None:
+def test_a_failing_disk_ends_the_process_and_what_was_answered_is_kept(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DISK_FAILS, url_of(tmp_path), SETTING]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == EX_IOERR, ended.stderr
     assert "the process ends" in ended.stderr
     answered = ended.stdout.split()
     assert answered
-    store = await open_store(url_of(tmp_path), KEYS)
+    assert asyncio.run(waiting(url_of(tmp_path)))[: len(answered)] == answered
+
+
+async def waiting(url: str) -> list[str]:
+    store = await open_store(url, KEYS)
     person = await store.person_of("test:ann")
     assert person is not None
-    _, waiting, _ = await store.turns(person, limit=1, before="")
-    assert [name for name, _ in waiting][: len(answered)] == answered
+    _, messages, _ = await store.turns(person, limit=1, before="")
     await store.close()
+    return [name for name, _ in messages]
