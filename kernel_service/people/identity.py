@@ -110,11 +110,7 @@ def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
             weak.append(one)
     person_id = _person(strong, weak)
     # A person known by weak ids alone keeps them: taking one could leave him without any.
-    move = [
-        replace(one.alias, strong=False)
-        for one in weak
-        if one.person_has_strong and one.person_id != person_id
-    ]
+    move = [replace(one.alias, strong=False) for one in weak if one.person_has_strong and one.person_id != person_id]
     return Resolution(person_id, tuple(unknown), tuple(move))
 
 
