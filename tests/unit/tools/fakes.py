@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kernel_service.tools.composio_client import Composio
-from kernel_service.tools.connections import Connections
+from kernel_service.tools.connections import Connections, ConnectionStatus
 from kernel_service.tools.toolbox import KernelToolbox
 
 if TYPE_CHECKING:
@@ -64,6 +64,10 @@ class MemoryStore:
 
     async def connections(self, person_id: str) -> list[Connection]:
         return [row for row in self.rows.values() if row.person_id == person_id]
+
+    async def pending(self, *, after: float) -> list[Connection]:
+        waiting = [row for row in self.rows.values() if row.status is ConnectionStatus.PENDING]
+        return [row for row in waiting if row.link_expires_at > after]
 
     async def keep_connection(self, connection: Connection) -> None:
         self.rows[connection.id] = connection

@@ -225,24 +225,43 @@ async def test_the_watcher_backs_off_and_survives_faults(world: World) -> None:
     link = await world.connections.connect("p_alice", "asana")
     world.vendor.fail(500, times=2, match=ACCOUNTS)
     world.vendor.fail(401, match=ACCOUNTS)
-    hold = world.vendor.hold(lambda call: "/connected_accounts" in call.path and world.sleep.slept[-1] == 60)
+    hold = world.vendor.hold(lambda call: "/connected_accounts" in call.path and len(world.sleep.slept) == 6)
     world.sleep.step(6)
     await hold.reached.wait()
     world.vendor.approve(link.url)
     hold.release()
     await world.told.wait()
-    assert world.sleep.slept == [2, 4, 8, 16, 32, 60]
+    assert world.sleep.slept == [2, 4, 8, 15, 15, 15]
 
 
 async def test_the_watcher_ends_with_the_link(world: World) -> None:
     link = await world.connections.connect("p_alice", "asana")
     (watching,) = world.connections._watcher._tasks
-    world.sleep.step(50)
+    world.sleep.step(100)
     await watching
     (connection,) = await world.connections.list("p_alice")
     assert connection.status is ConnectionStatus.EXPIRED
     assert link.expires_at is not None
     assert world.clock.now < link.expires_at + CONSENT_GRACE + 60
+
+
+async def test_links_of_an_earlier_process_are_watched(world: World) -> None:
+    link = await world.connections.connect("p_alice", "asana")
+    await world.connections.close()
+    restarted = world.service()
+    await restarted.watch()
+    world.vendor.approve(link.url)
+    world.sleep.step()
+    await world.told.wait()
+    assert world.connected == [("p_alice", "asana")]
+
+
+async def test_links_long_over_are_not_watched(world: World) -> None:
+    await world.connections.connect("p_alice", "asana")
+    world.clock.now += 600 + CONSENT_GRACE
+    restarted = world.service()
+    await restarted.watch()
+    assert not restarted._watcher._tasks
 
 
 async def test_a_notice_that_fails_spoils_nothing(world: World, caplog: pytest.LogCaptureFixture) -> None:
