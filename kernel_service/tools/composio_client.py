@@ -147,6 +147,9 @@ class Composio:
             if kept is None:
                 raise
             return kept[1]
+        except ComposioRefusedError as refused:
+            log.warning("composio refuses a toolkit's tools toolkit=%s code=%s", toolkit, refused.code)
+            return []
 
     async def _fetch_tools(self, toolkit: str) -> list[ToolkitTool]:
         tools: list[ToolkitTool] = []

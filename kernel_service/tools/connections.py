@@ -78,6 +78,10 @@ class ConnectionStore(Protocol):
         """All of the person, oldest first."""
         ...
 
+    async def pending(self, *, after: float) -> list[Connection]:
+        """Everybody's pending ones whose link ends after that time."""
+        ...
+
     async def keep_connection(self, connection: Connection) -> None:
         """Insert, or update by id."""
         ...
@@ -108,6 +112,11 @@ class Connections:
         self._flights = SingleFlight()
         self._watcher = LinkWatcher(self.check, clock=clock, sleep=sleep)
         self._asked: dict[str, float] = {}
+
+    async def watch(self) -> None:
+        """Watch the links that an earlier process gave out."""
+        for connection in await self._store.pending(after=self._clock() - CONSENT_GRACE):
+            self._watcher.watch(connection)
 
     async def close(self) -> None:
         await self._watcher.close()
@@ -181,8 +190,8 @@ class Connections:
         try:
             for connection in pending:
                 await self.check(connection)
-        except VendorUnavailable as away:
-            log.warning("pending connections not looked at person=%s problem=%s", person_id, away.problem)
+        except (VendorUnavailable, ComposioRefusedError) as away:
+            log.warning("pending connections not looked at person=%s problem=%s", person_id, away)
         return await self.list(person_id)
 
     async def check(self, connection: Connection) -> bool:

@@ -142,7 +142,7 @@ def _arguments(function: Callable[..., Any]) -> TypeAdapter[dict[str, Any]]:
             raise ToolSettingError(f"{name}: argument {parameter.name} needs a type")
     fields = {parameter.name: _field(parameter, hints[parameter.name]) for parameter in parameters[1:]}
     shape = cast("Any", TypedDict)(name, fields)
-    shape.__pydantic_config__ = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
+    shape.__pydantic_config__ = ConfigDict(extra="forbid")
     try:
         adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(shape)
         adapter.json_schema()

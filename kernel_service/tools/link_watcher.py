@@ -18,14 +18,13 @@ log = logging.getLogger(__name__)
 CONSENT_GRACE = 300.0
 """Seconds after a link's end during which a consent begun in time may still arrive."""
 FIRST_WAIT = 2.0
-LONGEST_WAIT = 60.0
+LONGEST_WAIT = 15.0
 
 
 class LinkWatcher:
-    """There is no event for "connected" at Composio, so it is asked: after 2, 4, 8 … and then every 60 seconds.
+    """There is no event for "connected" at Composio, so it is asked: after 2, 4, 8 … and then every 15 seconds.
 
-    `check` asks once, and tells whether the connection is settled. After a restart nothing is watched; the person's
-    next turn looks at what is pending.
+    `check` asks once, and tells whether the connection is settled.
     """
 
     def __init__(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from kernel_service.tools.connections import Connections
     from kernel_service.tools.sessions import Sessions
     from kernel_service.turns.tools import Person, Tool
-
-log = logging.getLogger(__name__)
 
 MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once; beyond it they are searched for."""

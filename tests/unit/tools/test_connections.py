@@ -118,10 +118,11 @@ async def test_nothing_pending_asks_nothing(world: World) -> None:
     assert len(world.vendor.requests) == before
 
 
-async def test_a_vendor_who_is_away_changes_nothing(world: World) -> None:
+@pytest.mark.parametrize("status", [0, 400, 401, 429, 500])
+async def test_a_vendor_who_is_away_changes_nothing(world: World, status: int) -> None:
     link = await world.connections.connect("p_alice", "asana")
     world.vendor.approve(link.url)
-    world.vendor.fail(500, match=ACCOUNTS)
+    world.vendor.fail(status, match=ACCOUNTS)
     (connection,) = await world.connections.refresh("p_alice")
     assert connection.status is ConnectionStatus.PENDING
     world.clock.now += 6

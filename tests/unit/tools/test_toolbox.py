@@ -162,6 +162,12 @@ async def test_tools_that_cannot_be_asked_for_hold_the_turn(world: World) -> Non
         await world.toolbox().tools_for(ALICE)
 
 
+async def test_a_toolkit_that_composio_gave_up_spoils_nothing(world: World) -> None:
+    await world.connect("p_alice")
+    world.vendor.fail(404, match=matching(path="/tools"))
+    assert await names(world, ALICE) == ["greet", "connect"]
+
+
 async def test_names_that_the_models_vendor_refuses_are_left_out(world: World) -> None:
     long = VendorTool("ASANA_" + "X" * 80, "asana", "Long", "Do it.", (), {}, (), lambda _place, _arguments: {})
     world.vendor.catalogue.add(Toolkit("asana", "Asana", "Tasks."), long)
