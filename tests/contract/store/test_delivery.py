@@ -141,3 +141,24 @@ async def test_a_channel_reports_on_its_own_replies_only(store: Store) -> None:
     assert await receipt(store, "", "read", part=0, parts=0, channel_message_id="w1", channel="other") == 0
     assert await receipt(store, "rp_nobody", "read") == 0
     assert [part.receipt for part in (await anna.view(reply_id)).parts] == ["", ""]
+
+
+async def test_two_channels_may_give_the_same_id(store: Store) -> None:
+    anna, olga = await Chat(store, "test:anna").write(), await Chat(store, "other:olga").write()
+    hers, others = await anna.tell("hello"), await olga.tell("hello")
+    for channel in ("test", "other"):
+        [lease] = await pull(store, channel=channel)
+        await ack(store, lease, channel_message_id="w1", channel=channel)
+    for channel in ("other", "test"):
+        assert await receipt(store, "", "read", part=0, parts=0, channel_message_id="w1", channel=channel) == 1
+    assert [part.receipt for part in (await anna.view(hers)).parts] == ["read"]
+    assert [part.receipt for part in (await olga.view(others)).parts] == ["read"]
+
+
+async def test_a_receipt_without_the_channels_id_does_not_lose_it(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("hello")
+    [lease] = await pull(store)
+    await ack(store, lease, channel_message_id="w1")
+    await receipt(store, reply_id, "delivered")
+    assert await receipt(store, "", "read", part=0, parts=0, channel_message_id="w1") == 1
