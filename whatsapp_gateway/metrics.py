@@ -10,7 +10,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.webhooks = self._counter("webhooks", "Webhooks by the HTTP status they were answered with", "status")
         self.messages = self._counter(
-            "messages", "Messages and changes of identity: accepted, duplicate, retry, refused", "outcome"
+            "messages", "Messages and changes of identity: accepted, duplicate, linked, retry, refused", "outcome"
         )
         self.receipts = self._counter("receipts", "Statuses of sent parts: reported, retry, refused", "outcome")
         self.ignored = self._counter("ignored", "Webhook items that ask nothing of an assistant", "kind")

@@ -12,7 +12,7 @@ from emulators.whatsapp.phones import Phone
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER
-from whatsapp_gateway import replies as replies_module
+from whatsapp_gateway import replies, sending
 from whatsapp_gateway.splitting import SPLIT_VERSION
 
 LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
@@ -41,7 +41,7 @@ async def test_the_stream_says_what_this_gateway_serves(gateway: Gateway, kernel
     assert (pull.channel, list(pull.addresses)) == ("whatsapp", [NUMBER])
     assert list(pull.kinds) == [pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_TYPING]
     assert pull.instance_id
-    assert pull.max_in_flight == replies_module.MOST_IN_FLIGHT
+    assert pull.max_in_flight == replies.MOST_IN_FLIGHT
 
 
 async def test_a_reply_is_sent_settled_and_its_receipts_reported(
@@ -184,11 +184,12 @@ async def test_a_connection_lost_after_the_request_is_unknown_and_not_repeated(
     assert len(sends(emulators)) == 1
 
 
-async def test_an_answer_that_does_not_come_within_the_lease_is_unknown(
-    alice: Phone, kernel: FakeKernel, emulators: Emulators
+async def test_an_answer_that_does_not_come_in_time_is_unknown(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(sending, "SEND_SECONDS", 0.3)
     hold = emulators.whatsapp.graph.after.hold()
-    kernel.lease("hi", user_id=key(alice), seconds=2.5)
+    kernel.lease("hi", user_id=key(alice))
     await kernel.until(lambda: kernel.acks)
     hold.release()
     assert [(ack.outcome, ack.error_code) for ack in kernel.acks] == [(pb.DELIVERY_OUTCOME_UNKNOWN, "timeout")]
@@ -251,15 +252,15 @@ async def test_one_person_held_up_does_not_hold_up_another(
     bob = emulators.whatsapp.add_phone("Bob")
     await bob.send("hi")
     hold = emulators.whatsapp.graph.before.hold(lambda call: call.person == alice.user_id)
-    for number in range(3):
-        kernel.lease(f"alice {number}", user_id=key(alice), id=f"rp_a{number}")
+    kernel.lease(LONG, user_id=key(alice), id="rp_a1")
+    kernel.lease("3 after it", user_id=key(alice), id="rp_a2")
     await hold.reached.wait()
     kernel.lease("bob", user_id=key(bob), id="rp_b")
     await bob.wait_for_message()
     assert alice.received == []
     hold.release()
-    await alice.wait_for_message(lambda message: message.text == "alice 2")
-    assert [message.text for message in alice.received] == ["alice 0", "alice 1", "alice 2"]
+    await kernel.until(lambda: len(kernel.acks) == 5)
+    assert [message.text[0] for message in alice.received] == ["0", "1", "2", "3"]
 
 
 async def test_the_stream_is_pulled_again_when_it_ends_and_when_the_service_returns(

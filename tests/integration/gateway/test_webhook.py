@@ -113,7 +113,7 @@ async def test_a_final_refusal_is_set_aside_and_its_siblings_go_on(
 async def test_a_kernel_that_is_away_is_waited_for_and_then_the_webhook_refused(
     start_gateway: Start, running_kernel: Running, kernel: FakeKernel
 ) -> None:
-    gateway = await start_gateway(accept_seconds=0.3)
+    gateway = await start_gateway(accept_seconds=1)
     assert await gateway.get("/readyz") == (200, "ok")
     await running_kernel.stop()
     assert await gateway.post(webhook(text(ALICE, "hello", "wamid.1"))) == 503

@@ -70,6 +70,11 @@ def test_long_text_is_cut_between_paragraphs() -> None:
     ]
 
 
+@pytest.mark.parametrize(("second", "parts"), [(2046, 1), (2047, 2)])
+def test_a_message_is_full_at_4096_characters(second: int, parts: int) -> None:
+    assert len(said(text="é" * 2048 + "\n\n" + "👍" * second)) == parts
+
+
 def test_a_long_paragraph_is_cut_at_sentences_then_words_then_anywhere() -> None:
     sentences = "One sentence here. " * 300
     parts = texts(said(text=sentences))

@@ -1,0 +1,58 @@
+"""A lease bounds what is sent under it."""
+
+from typing import Any
+
+import pytest
+
+from whatsapp_gateway.acks import Acks
+from whatsapp_gateway.deliveries import Ack, Delivery, Outcome, Reply
+from whatsapp_gateway.graph_api import GraphApi, Sent
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.sending import MARGIN, SEND_SECONDS, Sending
+
+
+class SlowGraph(GraphApi):
+    """Takes everything, each in so many seconds of the clock that it turns."""
+
+    def __init__(self, seconds: float) -> None:
+        self.now = 1000.0
+        self.seconds = seconds
+        self.sent: list[tuple[str, float]] = []
+
+    async def send(self, number: str, body: Any, timeout: float) -> Sent:
+        self.sent.append((body["biz_opaque_callback_data"], timeout))
+        self.now += self.seconds
+        return Sent(f"wamid.{len(self.sent)}")
+
+
+class KeptAcks(Acks):
+    def __init__(self) -> None:
+        self.kept: list[Ack] = []
+
+    def put(self, ack: Ack) -> None:
+        self.kept.append(ack)
+
+
+async def deliver(graph: SlowGraph, lease_seconds: float) -> list[Ack]:
+    acks = KeptAcks()
+    text = "\n\n".join("x" * 4000 for _ in range(3))
+    delivery = Delivery(Reply("rp_1", text), "whatsapp:US.1", "42", "lease", graph.now + lease_seconds)
+    await Sending(graph, acks, Metrics(), lambda: graph.now).deliver(delivery)
+    return acks.kept
+
+
+async def test_a_lease_that_lapses_between_parts_ends_the_sending() -> None:
+    graph = SlowGraph(seconds=20)
+    acks = await deliver(graph, lease_seconds=30)
+    assert [callback for callback, _ in graph.sent] == ["rp_1/1/3", "rp_1/2/3"]
+    assert [(ack.part, ack.outcome, ack.wamid) for ack in acks] == [
+        (1, Outcome.SENT, "wamid.1"),
+        (2, Outcome.SENT, "wamid.2"),
+    ]
+
+
+@pytest.mark.parametrize(("lease", "timeout"), [(60, SEND_SECONDS), (10, 10 - MARGIN)])
+async def test_a_send_may_not_outlast_the_lease(lease: float, timeout: float) -> None:
+    graph = SlowGraph(seconds=0)
+    await deliver(graph, lease)
+    assert [allowed for _, allowed in graph.sent] == [timeout] * 3
