@@ -25,9 +25,7 @@ def test_a_known_strong_id_is_that_person() -> None:
 
 
 def test_ids_that_name_nobody_are_kept_for_him() -> None:
-    assert resolve([found(BSUID, "anna")], [BSUID, PARENT, PHONE]) == Resolution(
-        "anna", attach=(PARENT, PHONE)
-    )
+    assert resolve([found(BSUID, "anna")], [BSUID, PARENT, PHONE]) == Resolution("anna", attach=(PARENT, PHONE))
 
 
 def test_the_parent_finds_the_person_of_a_new_strong_id() -> None:
