@@ -101,6 +101,7 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
         sweeper = _sweeper(settings, store, kernels, outbox, clock)
         await stack.enter_async_context(Metrics(settings.kernel_metrics_listen, kernels, store).serving())
         await stack.enter_async_context(sweeper.running())
+        await connections.watch()
         log.info("serving port=%d", port)
         yield KernelServer(port, kernels, store, sweeper)
 

@@ -310,6 +310,10 @@ class Store(InboxStore, JournalStore, OutboxStore, Protocol):
     """The one durable store. What fills it also fills tools.connections.ConnectionStore."""
 
     async def aliases_of(self, person_id: str) -> list[Alias]: ...
+    async def session_of(self, person_id: str) -> tuple[str, str] | None:
+        """The person's session id at Composio and its configuration; None before his first."""
+        ...
+
     async def kernel_epoch(self, person_id: str) -> int:
         """The epoch as stored, 0 before the first activation. NotFound PERSON_NOT_FOUND."""
         ...

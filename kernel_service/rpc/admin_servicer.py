@@ -46,7 +46,8 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         person_id = await self._person(request.person)
         epoch = await self._store.kernel_epoch(person_id)
         kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
-        kernel.composio_session_id = await self._connections.session_id(person_id)
+        session = await self._store.session_of(person_id)
+        kernel.composio_session_id = session[0] if session else ""
         kernel.connections.extend(connections.listed(await self._connections.list(person_id)))
         aliases = await self._store.aliases_of(person_id)
         kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))

@@ -30,6 +30,14 @@ _CONNECTIONS = (
     .where(connection.c.person_id == bindparam("person"))
     .order_by(connection.c.created_at, connection.c.id)
 )
+_PENDING = (
+    select(connection)
+    .where(
+        connection.c.status == ConnectionStatus.PENDING.value,
+        connection.c.link_expires_at > bindparam("after"),
+    )
+    .order_by(connection.c.created_at, connection.c.id)
+)
 _CHANGE = (
     update(connection)
     .where(connection.c.id == bindparam("of"), connection.c.person_id == bindparam("person"))
@@ -59,6 +67,10 @@ def keep_session(tx: Tx, person_id: str, session_id: str, configuration: str) ->
 
 def connections(tx: Tx, person_id: str) -> list[Connection]:
     return [_opened(tx, row) for row in tx.execute(_CONNECTIONS, {"person": person_id})]
+
+
+def pending(tx: Tx, *, after: float) -> list[Connection]:
+    return [_opened(tx, row) for row in tx.execute(_PENDING, {"after": after})]
 
 
 def keep_connection(tx: Tx, kept: Connection) -> None:
