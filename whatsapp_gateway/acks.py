@@ -39,7 +39,10 @@ class Acks:
             batch = [await self._ready.get()]
             while len(batch) < MOST_AT_ONCE and not self._ready.empty():
                 batch.append(self._ready.get_nowait())
-            await self._settle(batch)
+            try:
+                await self._settle(batch)
+            except Exception as fault:  # noqa: BLE001 - the next ones must go on; receipts settle these
+                logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
             for _ in batch:
                 self._ready.task_done()
 

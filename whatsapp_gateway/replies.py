@@ -71,6 +71,8 @@ class Replies:
             except Refusal as refusal:
                 self._metrics.refusals.labels(refusal.reason).inc()
                 logger.warning("pulling replies was refused: %s", refusal.reason)
+            except Exception as fault:  # noqa: BLE001 - nobody would notice that nothing is pulled any more
+                logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
             await asyncio.sleep(random.uniform(self._pause / 2, self._pause))  # noqa: S311
             self._pause = min(self._pause * 2, _LONGEST_PAUSE)
 

@@ -1,0 +1,79 @@
+"""A fault of our own costs one item, never the loop that serves everybody."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from whatsapp_gateway.acks import Acks
+from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Outcome, Reply, Typing
+from whatsapp_gateway.kernel_client import KernelClient
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.replies import Replies
+from whatsapp_gateway.sending import Sending
+from whatsapp_gateway.typing_indicator import TypingIndicator
+
+DELIVERY = Delivery(Reply("rp_1", "private words"), "whatsapp:US.1", "42", "lease", time.time() + 3600)
+
+
+class FaultyKernel(KernelClient):
+    """Fails in an unforeseen way, once each."""
+
+    def __init__(self) -> None:
+        self.pulls = 0
+        self.settled: list[Ack] = []
+        self.failed = False
+
+    @asynccontextmanager
+    async def pull(
+        self, numbers: Sequence[str], instance_id: str, max_in_flight: int
+    ) -> AsyncIterator[AsyncIterator[Delivery | Typing]]:
+        self.pulls += 1
+        if self.pulls == 1:
+            raise RuntimeError("private words")
+        yield _forever(DELIVERY)
+
+    async def ack(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
+        if not self.failed:
+            self.failed = True
+            raise RuntimeError("private words")
+        self.settled.extend(acks)
+        return [AckResult.RECORDED] * len(acks)
+
+
+class SendingTwo(Sending):
+    """Settles two parts, one after the other was tried."""
+
+    def __init__(self, acks: Acks) -> None:
+        self._acks = acks
+        self.done = asyncio.Event()
+
+    async def deliver(self, delivery: Delivery) -> None:
+        for part in (1, 2):
+            self._acks.put(Ack(delivery, part, 2, "1", Outcome.SENT))
+            await self._acks.flush()
+        self.done.set()
+
+
+async def _forever(*items: Delivery | Typing) -> AsyncIterator[Delivery | Typing]:
+    for item in items:
+        yield item
+    await asyncio.Event().wait()
+
+
+async def test_pulling_and_settling_go_on(caplog: pytest.LogCaptureFixture) -> None:
+    kernel, metrics = FaultyKernel(), Metrics()
+    acks = Acks(kernel, metrics, time.time)
+    sending = SendingTwo(acks)
+    typing = TypingIndicator(None, metrics)  # type: ignore[arg-type]
+    replies = Replies(kernel, sending, acks, typing, metrics, numbers=["42"], instance_id="test")
+    replies.start()
+    async with asyncio.timeout(10):
+        await sending.done.wait()
+    await replies.stop()
+    assert kernel.pulls == 2
+    assert [ack.part for ack in kernel.settled] == [2]
+    assert "fault while pulling replies: RuntimeError" in caplog.text
+    assert "private words" not in caplog.text
