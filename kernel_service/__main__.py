@@ -7,38 +7,53 @@ import logging
 import os
 import signal
 import sys
+from contextlib import AsyncExitStack
 
 import uvloop
 from pydantic import ValidationError
 
 from kernel_service.config import Settings, problems
+from kernel_service.errors import KernelError
+
+
+class CannotStart(Exception):
+    """A port in use, a database that is away or another's, tools that cannot be imported: each says what it is."""
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
-        settings = Settings()
+        uvloop.run(_run(Settings()))
     except ValidationError as error:
-        for problem in problems(error):
-            print(f"kernel_service: {problem}", file=sys.stderr)  # noqa: T201 - before there is anybody to log to
-        sys.exit(2)
+        _refuse(problems(error))
+    except CannotStart as error:
+        _refuse([str(error)])
+
+
+def _refuse(lines: list[str]) -> None:
+    for line in lines:
+        print(f"kernel_service: {line}", file=sys.stderr)  # noqa: T201 - for whoever started it
+    sys.exit(2)
+
+
+async def _run(settings: Settings) -> None:
     from kernel_service.server import serve  # noqa: PLC0415 - a bad setting is named without loading the vendors
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(each, _signalled, stop)
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(serve(settings))
+        except (ValueError, OSError, RuntimeError, KernelError) as error:
+            raise CannotStart(str(error)) from error
+        await stop.wait()
 
-        def signalled() -> None:
-            if stop.is_set():
-                os._exit(130)
-            stop.set()
 
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, signalled)
-        async with serve(settings):
-            await stop.wait()
-
-    uvloop.run(run())
+def _signalled(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(130)
+    stop.set()
 
 
 if __name__ == "__main__":

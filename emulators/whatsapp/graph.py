@@ -25,8 +25,7 @@ WINDOW = 24 * 3600
 
 _UNDELIVERABLE = "Message Undeliverable."
 _WINDOW_CLOSED = (
-    "Message failed to send because more than 24 hours have passed "
-    "since the customer last replied to this number."
+    "Message failed to send because more than 24 hours have passed since the customer last replied to this number."
 )
 
 
@@ -72,9 +71,7 @@ class Graph:
             body = await _body(request)
             wanted = check_request(body)
             phone = self._directory.recipient(wanted) if isinstance(wanted, Send) else None
-            call = Call(
-                "POST", f"/{number}/messages", body, phone.user_id if phone else "", dict(request.headers)
-            )
+            call = Call("POST", f"/{number}/messages", body, phone.user_id if phone else "", dict(request.headers))
             fault = await self.before.pass_through(call)
             if fault is None:
                 answer = self._read(wanted) if isinstance(wanted, Read) else self._send(wanted, phone, number)
@@ -133,9 +130,7 @@ class Graph:
     def _pace(self, number: str, phone: Phone) -> None:
         pair, now = (number, phone.user_id), self._clock()
         if self.pacing and now - self._last_sent[pair] < self.pacing:
-            raise GraphError(
-                131056, details="Too many messages sent from this phone number to the same phone number."
-            )
+            raise GraphError(131056, details="Too many messages sent from this phone number to the same phone number.")
         self._last_sent[pair] = now
 
     def _deliver(self, send: Send, message: ChatMessage, phone: Phone | None) -> str:

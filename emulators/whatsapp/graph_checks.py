@@ -86,9 +86,5 @@ def _refusal(error: ErrorDetails) -> GraphError:
     if error["type"] == "string_too_long":
         problem = f"Param {name} must be at most {error['ctx']['max_length']} characters long."
         # Meta reports the interactive limits under a code of their own.
-        return (
-            GraphError(131009, details=problem)
-            if top == "interactive"
-            else GraphError(100, f"(#100) {problem}")
-        )
+        return GraphError(131009, details=problem) if top == "interactive" else GraphError(100, f"(#100) {problem}")
     return GraphError(131009, details=f"Param {name}: {error['msg']}.")

@@ -34,9 +34,7 @@ class Phone:
     wa_id and username may be empty: a user with a username and no recent contact hides the number.
     """
 
-    def __init__(
-        self, carrier: Carrier, *, label: str, name: str, user_id: str, wa_id: str, username: str
-    ) -> None:
+    def __init__(self, carrier: Carrier, *, label: str, name: str, user_id: str, wa_id: str, username: str) -> None:
         self.label = label
         self.name = name
         self.user_id = user_id

@@ -18,9 +18,7 @@ class Statuses:
         self._reports: dict[str, asyncio.Task[None]] = {}
         self._withheld: list[tuple[str, dict[str, Any]]] | None = None
 
-    def report(
-        self, user: User, message: ChatMessage, status: str, error: dict[str, Any] | None = None
-    ) -> None:
+    def report(self, user: User, message: ChatMessage, status: str, error: dict[str, Any] | None = None) -> None:
         """Tell in the background what became of a message."""
         value = status_value(user, message, status, self._clock(), error)
         if self._withheld is None:

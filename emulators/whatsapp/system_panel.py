@@ -25,9 +25,7 @@ class SystemPanel:
     empty or a sentence for people, and then nothing else holds.
     """
 
-    def __init__(
-        self, address: str, token: str, phones: Iterable[Phone], feed: Feed, *, pause: float = 1
-    ) -> None:
+    def __init__(self, address: str, token: str, phones: Iterable[Phone], feed: Feed, *, pause: float = 1) -> None:
         self.state: State = _away("Asking the kernel service …")
         self._address = address
         self._metadata = (("authorization", f"Bearer {token}"),)
@@ -71,9 +69,7 @@ class SystemPanel:
             return _away(_sentence(problem.code()))
         return {"problem": "", "resident": kernels.total, "people": people}
 
-    async def _person(
-        self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub", phone: Phone
-    ) -> dict[str, Any]:
+    async def _person(self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub", phone: Phone) -> dict[str, Any]:
         person = admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")
         request = admin_pb2.GetKernelRequest(person=person)
         try:

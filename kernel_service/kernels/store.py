@@ -174,7 +174,7 @@ class JournalStore(Protocol):
     async def hold(
         self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
     ) -> None:
-        """Put the turn off; a notice leaves by the outbox even if the turn is INLINE. Refunds the attempt; holds + 1."""
+        """Put the turn off; refunds the attempt, holds + 1. A notice leaves by the outbox, for INLINE turns too."""
         ...
 
     async def end(

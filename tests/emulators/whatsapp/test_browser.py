@@ -140,9 +140,7 @@ async def test_typing_a_choice_and_a_link(browser: Browser) -> None:
     await browser.say("Alice", "ask")
     await browser.see("a button", lambda driver: shown(driver, "button.action") == ["Do it"])
     await browser.do(lambda driver: driver.find_element(By.CSS_SELECTOR, "button.action").click())
-    await browser.see(
-        "the answer", lambda driver: texts(driver, "Alice")[-1] == "You said approved <b>here</b>"
-    )
+    await browser.see("the answer", lambda driver: texts(driver, "Alice")[-1] == "You said approved <b>here</b>")
     assert await browser.do(lambda driver: shown(driver, ".quote")) == ["Shall I?"]
     await browser.say("Alice", "connect")
     await browser.see("a link", lambda driver: shown(driver, "a.action"))
@@ -162,14 +160,10 @@ async def test_a_small_screen_and_a_keyboard(browser: Browser) -> None:
     def press_right(driver: webdriver.Chrome) -> None:
         driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
 
-    await browser.do(
-        lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=tab]").send_keys(Keys.ARROW_RIGHT)
-    )
+    await browser.do(lambda driver: driver.find_element(By.CSS_SELECTOR, "[role=tab]").send_keys(Keys.ARROW_RIGHT))
     await browser.see("Bob", lambda driver: field(driver, "Bob").is_displayed())
     await browser.do(press_right)
-    await browser.see(
-        "the system", lambda driver: "KERNEL_ADMIN_TOKEN" in shown(driver, "#system-summary")[0]
-    )
+    await browser.see("the system", lambda driver: "KERNEL_ADMIN_TOKEN" in shown(driver, "#system-summary")[0])
     assert await browser.do(lambda driver: shown(driver, ".phone")) == []
     await browser.do(lambda driver: driver.find_element(By.ID, "add-phone").send_keys(Keys.ENTER))
     await browser.do(lambda driver: driver.switch_to.active_element.send_keys("Carol", Keys.ENTER))

@@ -102,9 +102,7 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("body", "code", "words"), REFUSED.values(), ids=REFUSED.keys())
-async def test_a_wrong_body_is_refused(
-    graph: Graph, emulators: Emulators, body: Any, code: int, words: str
-) -> None:
+async def test_a_wrong_body_is_refused(graph: Graph, emulators: Emulators, body: Any, code: int, words: str) -> None:
     status, answer = await graph.post(body)
     error = answer["error"]
     assert (status, error["code"], error["type"]) == (400, code, "OAuthException")
@@ -116,13 +114,10 @@ async def test_a_wrong_body_is_refused(
 
 ALLOWED = {
     "text of 4096": text(text={"body": "x" * 4096, "preview_url": False}),
-    "three buttons": buttons(
-        *(("x" * 255 + str(n), str(n) * 20) for n in range(3)), footer={"text": "x" * 60}
-    ),
+    "three buttons": buttons(*(("x" * 255 + str(n), str(n) * 20) for n in range(3)), footer={"text": "x" * 60}),
     "ten rows": rows(10, description="x" * 72),
     "link": link(),
-    "image by link": TO
-    | {"type": "image", "image": {"link": "https://example.org/a.png", "caption": "x" * 1024}},
+    "image by link": TO | {"type": "image", "image": {"link": "https://example.org/a.png", "caption": "x" * 1024}},
     "document by id": TO | {"type": "document", "document": {"id": "123", "filename": "a.pdf"}},
     "audio": TO | {"type": "audio", "audio": {"id": "123"}},
     "template": TO | {"type": "template", "template": {"name": "hello", "language": {"code": "en_US"}}},
@@ -141,9 +136,7 @@ async def test_what_is_just_within_the_limits_is_accepted(
     assert phone.received[-1].id == answer["messages"][0]["id"]
 
 
-@pytest.mark.parametrize(
-    "token", ["", "Bearer wrong", "emulated-access-token", "Basic emulated-access-token"]
-)
+@pytest.mark.parametrize("token", ["", "Bearer wrong", "emulated-access-token", "Basic emulated-access-token"])
 async def test_a_caller_without_the_token_is_refused(graph: Graph, token: str) -> None:
     status, answer = await graph.post(text(), token=token)
     assert (status, answer["error"]["code"]) == (401, 190)

@@ -149,9 +149,7 @@ async def test_a_send_is_held_until_released(graph: Graph, whatsapp: WhatsApp) -
     assert len(alice.received) == 1
 
 
-async def test_a_send_is_accepted_and_never_answered(
-    graph: Graph, gateway: Gateway, whatsapp: WhatsApp
-) -> None:
+async def test_a_send_is_accepted_and_never_answered(graph: Graph, gateway: Gateway, whatsapp: WhatsApp) -> None:
     alice = whatsapp.add_phone("Alice")
     await alice.send("hi")
     whatsapp.graph.after.fail(0)

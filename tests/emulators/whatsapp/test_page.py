@@ -171,9 +171,7 @@ async def system_says(admin: Admin, token: str, wanted: str) -> dict[str, Any]:
     admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(admin, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    config = Config(
-        emulators_listen="127.0.0.1:0", kernel_address=f"127.0.0.1:{port}", kernel_admin_token=token
-    )
+    config = Config(emulators_listen="127.0.0.1:0", kernel_address=f"127.0.0.1:{port}", kernel_admin_token=token)
     async with (
         Emulators.start(config) as emulators,
         aiohttp.ClientSession() as session,

@@ -31,9 +31,7 @@ async def test_a_failed_status_has_no_contacts(graph: Graph, gateway: Gateway, w
     assert "biz_opaque_callback_data" not in value["statuses"][0]
 
 
-async def test_withheld_statuses_come_when_released(
-    graph: Graph, gateway: Gateway, whatsapp: WhatsApp
-) -> None:
+async def test_withheld_statuses_come_when_released(graph: Graph, gateway: Gateway, whatsapp: WhatsApp) -> None:
     alice = whatsapp.add_phone("Alice")
     whatsapp.statuses.withhold()
     await alice.send("hi")

@@ -23,9 +23,7 @@ async def test_a_message_comes_in_the_envelope_signed_over_its_bytes(
                 "display_phone_number": post.values[0]["metadata"]["display_phone_number"],
                 "phone_number_id": "106540352242922",
             },
-            "contacts": [
-                {"profile": {"name": "Alice", "username": "alice.w"}, "wa_id": "15550100", "user_id": "US.1"}
-            ],
+            "contacts": [{"profile": {"name": "Alice", "username": "alice.w"}, "wa_id": "15550100", "user_id": "US.1"}],
             "messages": [
                 {
                     "from": "15550100",
@@ -77,9 +75,7 @@ async def test_a_webhook_is_delivered_until_taken(gateway: Gateway, whatsapp: Wh
     assert message.ticks == "delivered"
 
 
-async def test_a_gateway_that_is_away_gets_it_later(
-    gateway: Gateway, whatsapp: WhatsApp, webhook_url: str
-) -> None:
+async def test_a_gateway_that_is_away_gets_it_later(gateway: Gateway, whatsapp: WhatsApp, webhook_url: str) -> None:
     tried = asyncio.Event()
 
     def backoff(_: int) -> float:
