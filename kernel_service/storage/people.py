@@ -54,7 +54,12 @@ _MOVE = (
         alias.c.scope == bindparam("of_scope"),
         alias.c.digest == bindparam("of_digest"),
     )
-    .values(person_id=bindparam("person_id"), value=bindparam("value"), created_at=bindparam("created_at"))
+    .values(
+        person_id=bindparam("person_id"),
+        strong=bindparam("strong"),
+        value=bindparam("value"),
+        created_at=bindparam("created_at"),
+    )
 )
 
 
@@ -119,6 +124,7 @@ def _move(tx: Tx, person_id: str, move: Iterable[Alias], now: float) -> None:
             "of_scope": one.scope,
             "of_digest": tx.digests.user(one.user_id),
             "person_id": person_id,
+            "strong": one.strong,
             "value": _seal(tx, person_id, one),
             "created_at": now,
         }

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
-    status: Any = rpc_status.from_call(error)  # type: ignore[arg-type]
+    status: Any = rpc_status.from_call(error)
     info = error_details_pb2.ErrorInfo()
     assert status.details[0].Unpack(info)
     assert info.domain == "kernel.v1"
-    return info.reason
+    return str(info.reason)
 
 
 async def refused(call: Any) -> tuple[grpc.StatusCode, str]:
