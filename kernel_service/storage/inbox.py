@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Integer, bindparam, func, insert, not_, or_, select, union_all
 from sqlalchemy.sql import exists
 
-from kernel_service.errors import AlreadyExists, Exhausted, NotFound
+from kernel_service.errors import AlreadyExists, Exhausted
 from kernel_service.kernels.store import Accepted
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storage import outbox
@@ -107,10 +107,10 @@ def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
 
 
 def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:
-    """NotFound MESSAGE_NOT_FOUND."""
+    """LookupError if it is no message of this person."""
     row = tx.execute(_ANSWER, {"person": person_id, "seq": seq}).one_or_none()
     if row is None:
-        raise NotFound("MESSAGE_NOT_FOUND", "no such message of this person")
+        raise LookupError("no such message of this person")
     status, mode, turn_id = MessageStatus(row.status), ReplyMode(row.reply_mode), row.turn_id
     if turn_id is None:
         return Answer("", status, duplicate=False)

@@ -88,6 +88,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED [final]: the rpc is part of the contract and this release does not serve it yet."""
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 30
     """INTERNAL [retry]: a fault of this service; the metadata's `error_id` is in its log."""
+    ERROR_REASON_SEALED_VALUE_DAMAGED: _ErrorReason.ValueType  # 31
+    """FAILED_PRECONDITION [retry]: something stored does not open with its key: it was changed behind the service's
+    back. An operator restores the database.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
@@ -161,4 +165,8 @@ ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 29
 """UNIMPLEMENTED [final]: the rpc is part of the contract and this release does not serve it yet."""
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 30
 """INTERNAL [retry]: a fault of this service; the metadata's `error_id` is in its log."""
+ERROR_REASON_SEALED_VALUE_DAMAGED: ErrorReason.ValueType  # 31
+"""FAILED_PRECONDITION [retry]: something stored does not open with its key: it was changed behind the service's
+back. An operator restores the database.
+"""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
