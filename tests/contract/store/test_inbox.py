@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.errors import AlreadyExists, Conflict, Exhausted, NotFound
+from kernel_service.errors import AlreadyExists, Conflict, Exhausted
 from kernel_service.kernels.store import TurnRecord, TurnStatus
 from kernel_service.messages import Alias, Message, MessageStatus, Reply, ReplyMode, Usage
 
@@ -138,7 +138,7 @@ async def test_a_message_shows_what_became_of_it(store: SqlStore) -> None:
 
 async def test_nobody_is_told_of_another_persons_message(store: SqlStore) -> None:
     ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
-    with pytest.raises(NotFound):
+    with pytest.raises(LookupError):
         await store.answer_of(bob.person_id, ann.seq)
 
 
