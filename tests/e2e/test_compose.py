@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.phones import phones
-from tests.integration.world import free_port
+from tests.ports import free_port
 
 pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]

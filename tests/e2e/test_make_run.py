@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from tests.e2e.phones import phones
-from tests.integration.world import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 LISTENS = ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "GATEWAY_LISTEN", "EMULATORS_LISTEN")

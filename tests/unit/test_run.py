@@ -8,6 +8,7 @@ import pytest
 
 from deploy.local_run import Service
 from deploy.run import main, serve
+from tests.ports import free_port
 
 SERVES = """
 import http.server, os, signal
@@ -27,12 +28,6 @@ import sys
 print("no such setting")
 sys.exit(2)
 """
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def service(directory: Path, name: str, program: str) -> Service:
