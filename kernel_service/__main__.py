@@ -22,6 +22,7 @@ class CannotStart(Exception):
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
     try:
         uvloop.run(_run(Settings()))
     except ValidationError as error:

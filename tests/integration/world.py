@@ -13,6 +13,7 @@ from aiohttp import web
 from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2, kernel_pb2_grpc
 
 from emulators.app import Emulators
+from emulators.config import Config
 from kernel_service.config import Settings as KernelSettings
 from kernel_service.server import KernelServer, serve
 from whatsapp_gateway.app import build_app
@@ -44,9 +45,9 @@ class World:
 
     kernel: KernelServer
 
-    def __init__(self, emulators: Emulators, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, emulators: Emulators, kernel_port: int, folder: Path, settings: dict[str, Any]) -> None:
         self.emulators = emulators
-        self._kernel_port, self._gateway_port = free_port(), free_port()
+        self._kernel_port, self._gateway_port = kernel_port, free_port()
         self._kernel_parts, self._gateway_parts = AsyncExitStack(), AsyncExitStack()
         self._settings = {
             "kernel_listen": f"127.0.0.1:{self._kernel_port}",
@@ -147,9 +148,13 @@ class World:
 
 @asynccontextmanager
 async def whole_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
-    async with Emulators.start() as emulators:
+    kernel_port = free_port()
+    config = Config(
+        emulators_listen="127.0.0.1:0", kernel_address=f"127.0.0.1:{kernel_port}", kernel_admin_token=ADMIN_TOKEN
+    )
+    async with Emulators.start(config) as emulators:
         emulators.whatsapp.webhooks.backoff = lambda _: 0.05
-        world = World(emulators, folder, settings)
+        world = World(emulators, kernel_port, folder, settings)
         try:
             await world.start_kernel()
             await world.start_gateway()

@@ -1,96 +1,25 @@
 """The phones page in a real Chromium, with a small gateway that answers through the Graph API."""
 
-import asyncio
-import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
 
 from emulators.app import Emulators
+from tests.browser import Browser, field, in_a_browser, phones_page, shown, texts
 from tests.emulators.whatsapp.fakes import Gateway, Graph
 
-CHROMIUM = shutil.which("chromium")
-DRIVER = shutil.which("chromedriver")
-FLAGS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-sync",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-]
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium and chromedriver on this machine"),
-]
-
-T = TypeVar("T")
-
-
-class Browser:
-    """Chromium, driven from a thread, so that the emulator goes on serving it meanwhile."""
-
-    def __init__(self, driver: webdriver.Chrome) -> None:
-        self._driver = driver
-
-    async def do(self, step: Callable[[webdriver.Chrome], T]) -> T:
-        return await asyncio.to_thread(step, self._driver)
-
-    async def see(self, what: str, shown: Callable[[webdriver.Chrome], Any]) -> None:
-        """Wait until the page shows something."""
-        await self.do(lambda driver: WebDriverWait(driver, 10, 0.05).until(shown, what))
-
-    async def say(self, label: str, text: str) -> None:
-        await self.do(lambda driver: field(driver, label).send_keys(text, Keys.ENTER))
-
-
-def field(driver: webdriver.Chrome, label: str) -> WebElement:
-    return driver.find_element(By.CSS_SELECTOR, f"textarea[aria-label='Message from {label}']")
-
-
-def shown(driver: webdriver.Chrome, selector: str) -> list[str]:
-    """The visible texts, read in one go: elements may be replaced between two looks."""
-    found = f"document.querySelectorAll({selector!r})"
-    seen: list[str] = driver.execute_script(
-        f"return [...{found}].filter((node) => node.checkVisibility()).map((node) => node.innerText.trim())"
-    )
-    return seen
-
-
-def texts(driver: webdriver.Chrome, label: str) -> list[str]:
-    return shown(driver, f"[role=log][aria-label^={label}] .text")
-
-
-def start(profile: Path) -> webdriver.Chrome:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in [*FLAGS, f"--user-data-dir={profile}", "--window-size=1280,800"]:
-        options.add_argument(flag)
-    return webdriver.Chrome(options=options, service=Service(DRIVER))
+pytestmark = in_a_browser
 
 
 @pytest.fixture
 async def browser(tmp_path: Path, emulators: Emulators, gateway: Gateway) -> AsyncIterator[Browser]:
-    driver = await asyncio.to_thread(start, tmp_path / "profile")
-    try:
-        page = Browser(driver)
-        await page.do(lambda driver: driver.get(emulators.whatsapp.page_url))
-        await page.see("two phones", lambda driver: shown(driver, ".phone"))
+    async with phones_page(tmp_path / "profile", emulators.whatsapp.page_url) as page:
         yield page
-    finally:
-        await asyncio.to_thread(driver.quit)
 
 
 @pytest.fixture(autouse=True)
