@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import os
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from emulators.app import Emulators
 from emulators.config import Config
 from kernel_service.config import Settings as KernelSettings
 from kernel_service.server import KernelServer, serve
+from tests.ports import free_port
 from whatsapp_gateway.app import build_app
 from whatsapp_gateway.config import Settings as GatewaySettings
 
@@ -29,11 +29,6 @@ if TYPE_CHECKING:
 WHATSAPP_TOKEN = "whatsapp-token-of-the-tests"
 TELEGRAM_TOKEN = "telegram-token-of-the-tests"
 ADMIN_TOKEN = "admin-token-of-the-tests"
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 def bearer(token: str) -> tuple[tuple[str, str], ...]:
@@ -68,6 +63,10 @@ class World:
         self.admin = admin_pb2_grpc.KernelAdminServiceStub(self.channel)
 
     @property
+    def kernel_address(self) -> str:
+        return f"127.0.0.1:{self._kernel_port}"
+
+    @property
     def webhook_url(self) -> str:
         return f"http://127.0.0.1:{self._gateway_port}/webhook"
 
@@ -82,7 +81,7 @@ class World:
     async def start_gateway(self) -> None:
         config = self.emulators.config
         settings = GatewaySettings(
-            kernel_address=f"dns:///127.0.0.1:{self._kernel_port}",
+            kernel_address=f"dns:///{self.kernel_address}",
             kernel_token=WHATSAPP_TOKEN,
             whatsapp_access_token=config.whatsapp_access_token,
             whatsapp_app_secret=config.whatsapp_app_secret,
