@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
 from kernel.v1 import admin_pb2, kernel_pb2
 
-from tests.integration.world import ADMIN_TOKEN, bearer
+from tests.integration.world import ADMIN_TOKEN, WHATSAPP_TOKEN, bearer
 
 if TYPE_CHECKING:
+    import pytest
+
     from emulators.whatsapp.phones import Phone
     from tests.integration.world import World
 
@@ -148,3 +151,17 @@ async def test_operators_see_turns_and_replies_but_no_words(world: World) -> Non
             break
     assert [reply.state for reply in replies.replies] == [admin_pb2.REPLY_STATE_SENT]
     assert "secret" not in f"{turns}{replies}"
+
+
+async def test_the_log_knows_no_words_ids_links_or_tokens(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    alice = world.phone("Alice")
+    await world.ask(alice, "a secret of mine")
+    offer = await world.ask(alice, "connect my asana")
+    world.emulators.openai.fail(500, times=1)
+    await world.ask(alice, "another secret")
+    assert offer.link is not None
+    ours = [record.getMessage() for record in caplog.records if not record.name.startswith("emulators")]
+    assert any("person=p_" in line for line in ours)
+    for private in ("secret", alice.user_id, alice.wa_id, "lk_", offer.link.url, WHATSAPP_TOKEN, ADMIN_TOKEN):
+        assert not any(private in line for line in ours)

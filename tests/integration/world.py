@@ -124,13 +124,13 @@ class World:
         return admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")
 
     async def evict(self, phone: Phone) -> None:
-        """As soon as the last turn has ended; after a restart there may be nothing to evict."""
+        """As soon as the last turn has ended; in and after a restart there may be nothing to evict."""
         request = admin_pb2.EvictKernelRequest(person=self.ref(phone))
         while True:
             try:
                 await self.admin.EvictKernel(request, metadata=bearer(ADMIN_TOKEN))
             except grpc.aio.AioRpcError as error:
-                if error.code() is grpc.StatusCode.NOT_FOUND:
+                if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE}:
                     return
                 if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
                     raise
