@@ -162,6 +162,6 @@ async def test_the_log_knows_no_words_ids_links_or_tokens(world: World, caplog: 
     await world.ask(alice, "another secret")
     assert offer.link is not None
     ours = [record.getMessage() for record in caplog.records if not record.name.startswith("emulators")]
-    assert any("person=p_" in line for line in ours)
+    assert any("turn=t_" in line for line in ours)
     for private in ("secret", alice.user_id, alice.wa_id, "lk_", offer.link.url, WHATSAPP_TOKEN, ADMIN_TOKEN):
         assert not any(private in line for line in ours)
