@@ -11,7 +11,7 @@ import logging
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
-from kernel_service.errors import Conflict, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.errors import Conflict, KernelError, LeaseLost, NotFound, StoreUnavailable
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 
 if TYPE_CHECKING:
@@ -108,6 +108,10 @@ class KernelMap:
             self._forget(person_id, EvictionReason.LEASE_LOST)
         except StoreUnavailable:
             self._start_over(person_id)
+        except KernelError as error:
+            # An operator must act (an unknown key, a damaged value); until then the sweeper looks now and again.
+            log.error("person put off reason=%s person=%s", error.reason, person_id)  # noqa: TRY400
+            self._kernels.pop(person_id, None)
         except Exception:
             log.exception("turn broke person=%s", person_id)
             self._start_over(person_id)

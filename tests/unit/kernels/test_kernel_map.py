@@ -150,6 +150,19 @@ async def test_a_broken_turn_starts_over_from_the_journal(parts: Any, error: Exc
     assert store.epochs == {"p_1": 2}
 
 
+async def test_what_only_an_operator_can_mend_is_left_to_the_sweeper(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    turns.error = Conflict("SEALING_KEY_UNKNOWN", "no such key")
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert turns.ran == []
+    assert len(kernels) == 0
+    kernels.wake("p_1")
+    await settled(kernels)
+    assert turns.ran == ["p_1"]
+    assert store.epochs == {"p_1": 2}
+
+
 async def test_a_store_that_is_away_is_tried_again(parts: Any) -> None:
     kernels, store, turns, _ = parts
     store.away = 3
