@@ -32,6 +32,9 @@ def required(value: str, field: str) -> str:
 def within(value: str, field: str, most: int) -> str:
     if len(value.encode()) > most:
         raise CallerError("FIELD_INVALID", f"`{field}` may hold at most {most} bytes", field=field)
+    if "\0" in value:
+        # PostgreSQL's text cannot hold it, and no network's id has one.
+        raise CallerError("FIELD_INVALID", f"`{field}` holds a NUL character", field=field)
     return value
 
 

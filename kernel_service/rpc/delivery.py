@@ -64,6 +64,8 @@ def part_ack(given: kernel_pb2.Acknowledgement) -> PartAck | None:
         return None
     if not 1 <= part.part <= part.parts <= MAX_PARTS or not part.reply_id:
         return None
+    if "\0" in part.reply_id + part.split_version + given.channel_message_id + given.error_code:
+        return None
     retry_after = given.retry_after.ToTimedelta().total_seconds() if given.HasField("retry_after") else None
     return PartAck(
         reply_id=part.reply_id,
@@ -87,6 +89,8 @@ def part_receipt(given: kernel_pb2.Receipt) -> PartReceipt | None:
     state = _RECEIPT_STATES.get(given.state)
     found = _CALLBACK_ID.fullmatch(given.callback_id)
     if state is None or not (found or given.channel_message_id):
+        return None
+    if "\0" in given.channel_message_id + given.error_code:
         return None
     reply_id, part, parts = found.groups() if found else ("", "0", "0")
     return PartReceipt(

@@ -130,6 +130,8 @@ async def test_tokens(world: World, metadata: Any, code: grpc.StatusCode, reason
         ({"message_id": "m1"}, "FIELD_REQUIRED"),
         ({"payload": {"text": "hello"}}, "FIELD_REQUIRED"),
         ({"message_id": "m1", "payload": {"text": ""}}, "FIELD_REQUIRED"),
+        ({"message_id": "m\0", "payload": {"text": "hello"}}, "FIELD_INVALID"),
+        ({"message_id": "m1", "address": "a\0", "payload": {"text": "hello"}}, "FIELD_INVALID"),
         ({"message_id": "m" * 257, "payload": {"text": "hello"}}, "FIELD_INVALID"),
         ({"message_id": "m1", "payload": {"text": "x" * 65_537}}, "PAYLOAD_TOO_LARGE"),
         ({"message_id": "m1", "payload": {"image": {"mime_type": "image/png"}}}, "FIELD_REQUIRED"),
