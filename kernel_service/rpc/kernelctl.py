@@ -1,0 +1,95 @@
+"""`kernelctl`: what runs, and why a message was not answered. Prints JSON; never what people said."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import grpc
+from google.protobuf.json_format import MessageToJson
+from kernel.v1 import admin_pb2, admin_pb2_grpc
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+SECONDS = 10.0
+
+
+class Admin:
+    """One call to the admin service at a time."""
+
+    def __init__(self, address: str, token: str, tls_ca: Path | None) -> None:
+        if tls_ca is None:
+            channel = grpc.insecure_channel(address)
+        else:
+            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(tls_ca.read_bytes()))
+        self._stub = admin_pb2_grpc.KernelAdminServiceStub(channel)
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def show(self, rpc: str, request: Message) -> None:
+        """Call and print the answer; a refusal's sentence goes to stderr, exit code 1."""
+        try:
+            answer = getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=SECONDS)
+        except grpc.RpcError as error:
+            refused: Any = error
+            click.echo(f"kernelctl: {refused.code().name}: {refused.details()}", err=True)
+            sys.exit(1)
+        click.echo(MessageToJson(answer, preserving_proto_field_name=True))
+
+
+def _person(who: str) -> admin_pb2.PersonRef:
+    """`p_…` is a person, `<channel>:<id>` an id of a channel."""
+    return admin_pb2.PersonRef(user_id=who) if ":" in who else admin_pb2.PersonRef(person_id=who)
+
+
+@click.group()
+@click.option("--address", envvar="KERNEL_ADDRESS", default="dns:///localhost:50051", show_default=True)
+@click.option("--token", envvar="KERNEL_ADMIN_TOKEN", required=True, help="Better set as KERNEL_ADMIN_TOKEN.")
+@click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.pass_context
+def main(context: click.Context, address: str, token: str, tls_ca: Path | None) -> None:
+    """Ask a running kernel service. WHO is a person (p_…) or an id of a channel (whatsapp:US.…)."""
+    context.obj = Admin(address, token, tls_ca)
+
+
+@main.command()
+@click.option("--page-size", default=100, show_default=True)
+@click.option("--page-token", default="")
+@click.pass_obj
+def kernels(admin: Admin, page_size: int, page_token: str) -> None:
+    """List the kernels in memory, and count evictions."""
+    admin.show("ListKernels", admin_pb2.ListKernelsRequest(page_size=page_size, page_token=page_token))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def kernel(admin: Admin, who: str) -> None:
+    """Show one person's kernel, resident or not, and his connections."""
+    admin.show("GetKernel", admin_pb2.GetKernelRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def evict(admin: Admin, who: str) -> None:
+    """Take an idle kernel out of memory; the person notices nothing."""
+    admin.show("EvictKernel", admin_pb2.EvictKernelRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def turns(admin: Admin, who: str) -> None:
+    """List a person's turns, newest first, and what waits."""
+    admin.show("ListTurns", admin_pb2.ListTurnsRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def replies(admin: Admin, who: str) -> None:
+    """List a person's replies, newest first, and what became of their parts."""
+    admin.show("ListReplies", admin_pb2.ListRepliesRequest(person=_person(who)))
