@@ -5,6 +5,7 @@ The first that names the parts of a reply fixes how many there are. Both settle 
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -174,7 +175,8 @@ def _fail(tx: Tx, row: Row[Any], ack: PartAck, now: float) -> None:
 
 
 def _backoff(attempts: int) -> float:
-    return min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts, 10))
+    """Doubled each time, and spread so that what failed together does not come back together."""
+    return min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts, 10)) * random.uniform(0.75, 1.0)  # noqa: S311
 
 
 def _move(

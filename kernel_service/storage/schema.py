@@ -196,6 +196,15 @@ reply = Table(
     sqlite_autoincrement=True,
 )
 
+# What the sweep for lapsed leases reads, out of all replies ever made.
+Index(
+    "ix_reply_on_its_way",
+    reply.c.state,
+    reply.c.leased_until,
+    sqlite_where=text("state IN ('leased', 'in_doubt')"),
+    postgresql_where=text("state IN ('leased', 'in_doubt')"),
+)
+
 reply_part = Table(
     "reply_part",
     metadata,

@@ -91,7 +91,7 @@ from kernel_service.storage.store import open_store
 
 async def main():
     store = await open_store(sys.argv[1], MasterKeys.parse(sys.argv[2]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
     for number in range(100):
         await store.accept(Message("test:ann", str(number), {"text": "x" * 50_000}), now=1, max_pending=999)
         print(number, flush=True)

@@ -160,6 +160,13 @@ def upgrade() -> None:
     op.create_index("ix_reply_channel_state", "reply", ["channel", "state"])
     op.create_index("ix_reply_person_id_state", "reply", ["person_id", "state"])
     op.create_index("ix_reply_turn_id", "reply", ["turn_id"])
+    op.create_index(
+        "ix_reply_on_its_way",
+        "reply",
+        ["state", "leased_until"],
+        sqlite_where=sa.text("state IN ('leased', 'in_doubt')"),
+        postgresql_where=sa.text("state IN ('leased', 'in_doubt')"),
+    )
 
     op.create_table(
         "tool_call",
