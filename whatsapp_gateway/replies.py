@@ -19,6 +19,8 @@ logger = logging.getLogger(__name__)
 MOST_IN_FLIGHT: Final = 100
 """Replies leased at once, which bounds the sends under way; WhatsApp takes 80 messages a second."""
 DRAIN_SECONDS: Final = 20
+LINGER_SECONDS: Final = 0.3
+"""How long the end waits for what was leased already and is still on its way here: others may have it at once."""
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
@@ -46,6 +48,7 @@ class Replies:
         self._instance_id = instance_id
         self._last_of: dict[str, asyncio.Task[None]] = {}
         self._pause = _FIRST_PAUSE
+        self._stopping = False
 
     def start(self) -> None:
         """Begin to pull."""
@@ -54,6 +57,8 @@ class Replies:
 
     async def stop(self) -> None:
         """Pull no more; finish and settle what is in hand, for at most DRAIN_SECONDS."""
+        self._stopping = True
+        await asyncio.wait([self._pulling], timeout=LINGER_SECONDS)
         await _cancel(self._pulling)
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
@@ -82,6 +87,8 @@ class Replies:
                 self._pause = _FIRST_PAUSE
                 if isinstance(item, Typing):
                     self._typing.show(item.number, item.message_id)
+                elif self._stopping:
+                    self._sending.hand_back(item)
                 else:
                     self._take(item)
 

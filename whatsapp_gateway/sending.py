@@ -20,6 +20,8 @@ MARGIN: Final = 2
 HALT_SECONDS: Final = 300
 SLOW_DOWN_SECONDS: Final = (4, 16, 64)
 OTHER_RULE_SECONDS: Final = 60
+HAND_BACK_SECONDS: Final = 1.0
+"""Longer than this gateway lingers, so that it is not leased the same reply again."""
 MOST_PARTS: Final = 100
 
 _OUTCOMES: Final = {
@@ -99,20 +101,19 @@ class Sending:
         part = _first_unsent(delivery)
         self._acks.put(Ack(delivery, part, parts, version, Outcome.FAILED, error_code=code))
 
+    def hand_back(self, delivery: Delivery) -> None:
+        """Not begun, and this gateway ends: another may have it."""
+        parts = delivery.parts or min(max(len(render(delivery.reply)), 1), MOST_PARTS)
+        self._put_off(delivery, parts, "stopping", HAND_BACK_SECONDS)
+
     def _leave_to_others(self, delivery: Delivery) -> None:
         """A gateway of another release began it, and splits it in another way than this one."""
         logger.error("reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts)
-        self._acks.put(
-            Ack(
-                delivery,
-                _first_unsent(delivery),
-                delivery.parts,
-                delivery.split_version,
-                Outcome.RETRY,
-                error_code="split_version",
-                retry_after=OTHER_RULE_SECONDS,
-            )
-        )
+        self._put_off(delivery, delivery.parts, "split_version", OTHER_RULE_SECONDS)
+
+    def _put_off(self, delivery: Delivery, parts: int, why: str, seconds: float) -> None:
+        part, version = _first_unsent(delivery), delivery.split_version or SPLIT_VERSION
+        self._acks.put(Ack(delivery, part, parts, version, Outcome.RETRY, error_code=why, retry_after=seconds))
 
 
 def _split_otherwise(delivery: Delivery, parts: int) -> bool:

@@ -40,31 +40,47 @@ class Outbox:
         """Leases as they come, until the process drains."""
         pull = Pull(channel, max_in_flight)
         self._pulls.add(pull)
+        unsent: list[Lease] = []
         try:
             while not self._closed:
                 pull.look.clear()
-                for lease in await self._lease(pull, addresses):
-                    yield lease
+                unsent = await self._lease(pull, addresses)
+                while unsent:
+                    yield unsent.pop(0)
                 await pull.wait()
         finally:
             self._pulls.discard(pull)
+            await self._hand_back(channel, unsent)
 
     async def _lease(self, pull: Pull, addresses: Sequence[str]) -> list[Lease]:
         now = self._clock()
         room = min(pull.room(now), BATCH)
         if not room:
             return []
-        leases = await self._store.lease(pull.channel, addresses, limit=room, seconds=LEASE_SECONDS, now=now)
-        pull.leased.update({lease.token: lease.expires_at for lease in leases})
+        leasing = asyncio.ensure_future(
+            self._store.lease(pull.channel, addresses, limit=room, seconds=LEASE_SECONDS, now=now)
+        )
+        try:
+            leases = await asyncio.shield(leasing)
+        except asyncio.CancelledError:  # the stream ended while they were leased
+            await self._hand_back(pull.channel, await leasing)
+            raise
+        pull.leased.update({lease.reply.id: lease.expires_at for lease in leases})
         if len(leases) == room:
             pull.look.set()
         return leases
+
+    async def _hand_back(self, channel: str, leases: Sequence[Lease]) -> None:
+        """What no channel has seen need not wait for its lease to lapse."""
+        if leases:
+            await self._store.unlease([(lease.reply.id, lease.token) for lease in leases])
+            self.ready(channel)
 
     async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
         results = await self._store.settle(channel, acks, now=self._clock())
         for ack, result in zip(acks, results, strict=True):
             if result is AckResult.RECORDED and (ack.outcome is not Outcome.SENT or ack.part == ack.parts):
-                self._give_back(ack.token)
+                self._give_credit_back(ack.reply_id)
         self.ready(channel)  # the person's next reply may be leased now
         return results
 
@@ -78,9 +94,9 @@ class Outbox:
         await self._store.notify(person_id, reply, channel=channel, address=address, now=self._clock())
         self.ready(channel)
 
-    def _give_back(self, token: str) -> None:
+    def _give_credit_back(self, reply_id: str) -> None:
         for pull in self._pulls:
-            pull.leased.pop(token, None)
+            pull.leased.pop(reply_id, None)
 
     async def sweep(self) -> None:
         """Put lapsed leases in doubt, and doubts past their grace back."""
@@ -94,7 +110,7 @@ class Outbox:
 
 
 class Pull:
-    """One stream's credit: what it holds, by lease token, until when."""
+    """One stream's credit: the replies it holds, and until when."""
 
     def __init__(self, channel: str, max_in_flight: int) -> None:
         self.channel = channel
@@ -103,7 +119,7 @@ class Pull:
         self._max_in_flight = max_in_flight
 
     def room(self, now: float) -> int:
-        self.leased = {token: until for token, until in self.leased.items() if until > now}
+        self.leased = {reply_id: until for reply_id, until in self.leased.items() if until > now}
         return max(0, self._max_in_flight - len(self.leased))
 
     async def wait(self) -> None:

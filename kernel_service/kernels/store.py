@@ -294,6 +294,10 @@ class OutboxStore(Protocol):
         """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel."""
         ...
 
+    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
+        """Take leases (reply id, token) back that never reached a channel: pending again at once."""
+        ...
+
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
     async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
         """Keep receipts; how many named a part of this channel."""

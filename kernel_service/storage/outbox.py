@@ -104,6 +104,11 @@ _LAPSED = (
     .where(reply.c.state == "leased", reply.c.leased_until < bindparam("now"))
     .values(state="in_doubt", doubtful_since=bindparam("now"), token="")
 )
+_UNLEASED = (
+    update(reply)
+    .where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"), reply.c.state == "leased")
+    .values(state="pending", token="")
+)
 _DOUBTED_ENOUGH = (
     update(reply)
     .where(reply.c.state == "in_doubt", reply.c.doubtful_since < bindparam("doubted_before"))
@@ -199,6 +204,10 @@ def _recipient(tx: Tx, row: Row[Any]) -> str:
 def release_held(tx: Tx, person_id: str, channel: str) -> None:
     """The person has written: what was held for him may go."""
     tx.execute(_RELEASE_HELD, {"person": person_id, "of": channel})
+
+
+def unlease(tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
+    tx.execute(_UNLEASED, [{"of": reply_id, "lease": token} for reply_id, token in leases])
 
 
 def lapse(tx: Tx, *, now: float, grace: float) -> int:

@@ -159,6 +159,9 @@ class SqlStore:
     async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
         return await self._engine.write(lambda tx: delivery.receive(tx, channel, receipts, now=now), channel)
 
+    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
+        await self._engine.write(lambda tx: outbox.unlease(tx, leases))
+
     async def lapse(self, *, now: float, grace: float) -> int:
         return await self._engine.write(lambda tx: outbox.lapse(tx, now=now, grace=grace))
 

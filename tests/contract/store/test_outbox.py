@@ -276,3 +276,16 @@ async def test_a_page_token_of_somebody_elses_making_is_refused(store: Store) ->
         with pytest.raises(CallerError) as refused:
             await store.replies(anna.person_id, limit=2, before=token)
         assert refused.value.reason == "FIELD_INVALID"
+
+
+async def test_a_lease_that_reached_nobody_is_taken_back_at_once(store: Store) -> None:
+    await (await Chat(store, "test:anna").write()).tell("hello")
+    [lease] = await pull(store)
+    await store.unlease([(lease.reply.id, "another's token")])
+    assert await pull(store, now=NOW + 1) == []
+    await store.unlease([(lease.reply.id, lease.token)])
+    [again] = await pull(store, now=NOW + 1)
+    assert again.reply.id == lease.reply.id
+    await ack(store, again, Outcome.SENT, now=NOW + 2)
+    await store.unlease([(again.reply.id, again.token)])  # too late: it was sent
+    assert await pull(store, now=NOW + 3) == []
