@@ -21,9 +21,7 @@ def answer_replies(answer: ModelAnswer, links: list[Link], most_chars: int) -> l
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:
-    text = answer.text.strip() or answer.refusal.strip()
-    if answer.refusal and not answer.text:
-        text = texts.REFUSED
+    text = answer.text.strip() or (texts.REFUSED if answer.refusal else "")
     if answer.cut or len(text) > most_chars:
         return f"{text[:most_chars].rstrip()}\n\n{texts.CUT}".strip()
     return text or texts.NOTHING_TO_SAY
