@@ -37,6 +37,9 @@ in_a_browser = [
 
 T = TypeVar("T")
 
+SEE_SECONDS = 40
+"""The longest that anything on the page may take: a consent is asked for at up to 15 s intervals."""
+
 
 class Browser:
     """Chromium, driven from a thread, so that the emulator goes on serving it meanwhile."""
@@ -49,7 +52,7 @@ class Browser:
 
     async def see(self, what: str, shown: Callable[[webdriver.Chrome], Any]) -> None:
         """Wait until the page shows something."""
-        await self.do(lambda driver: WebDriverWait(driver, 10, 0.05).until(shown, what))
+        await self.do(lambda driver: WebDriverWait(driver, SEE_SECONDS, 0.05).until(shown, what))
 
     async def say(self, label: str, text: str) -> None:
         await self.do(lambda driver: field(driver, label).send_keys(text, Keys.ENTER))
