@@ -44,6 +44,10 @@ def _zero(name: str) -> Column[int]:
     return Column(name, Integer, nullable=False, server_default=text("0"))
 
 
+def _no(name: str) -> Column[bool]:
+    return Column(name, Boolean, nullable=False, server_default=false())
+
+
 def _usage() -> list[Column[int]]:
     return [
         Column(name, BigInteger, nullable=False, server_default=text("0"))
@@ -105,6 +109,10 @@ message = Table(
     Column("accepted_at", Float, nullable=False),
     Column("status", String, nullable=False),
     Column("turn_id", String, index=True),
+    # What was recognised when it was accepted ("stop"); empty: something to answer.
+    _empty("command"),
+    # Never answered together with others.
+    _no("alone"),
     UniqueConstraint("channel", "address", "user_digest", "message_id"),
     sqlite_autoincrement=True,
 )
@@ -128,9 +136,18 @@ turn = Table(
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("not_before", Float),
+    # Since the last progress: attempts that failed, and processes that died in one.
     _zero("attempts"),
+    _zero("deaths"),
+    # The process that has begun an attempt and not ended it.
+    _empty("attempt_owner"),
     _zero("holds"),
-    Column("begun", Boolean, nullable=False, server_default=false()),
+    _no("begun"),
+    # How often messages joined it; from the first side effect on it is closed to them.
+    _zero("joins"),
+    _no("closed"),
+    # The person has taken it back.
+    _no("stopped"),
     _empty("problem"),
     *_usage(),
     Index("ix_turn_person_id_id", "person_id", "id"),
@@ -164,6 +181,8 @@ item = Table(
     Column("version", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
+    # Belongs to an attempt that was begun anew: kept, and no part of the history any more.
+    _no("superseded"),
 )
 
 # `seq` is the key and `id` the unique name: SQLite counts only its primary key by itself.
@@ -185,6 +204,8 @@ reply = Table(
     _empty("token"),
     Column("leased_until", Float),
     Column("doubtful_since", Float),
+    # The channel's receipt clock when the doubt began.
+    Column("doubtful_receipts", Float),
     Column("not_before", Float),
     _zero("attempts"),
     _zero("parts"),
@@ -215,6 +236,28 @@ reply_part = Table(
     _empty("receipt"),
     _empty("error_code"),
     Index("ix_reply_part_channel_message_id", "channel_message_id"),
+)
+
+# A channel's receipt clock: it runs only while the network's receipts arrive.
+receipt_clock = Table(
+    "receipt_clock",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("seconds", Float, nullable=False),
+    Column("last_at", Float, nullable=False),
+)
+
+# Messages that were given up; the message itself is kept as long.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", String, primary_key=True),
+    _person(index=True),
+    Column("message_seq", BigInteger, nullable=False, index=True),
+    Column("message_id", String, nullable=False),
+    Column("problem", String, nullable=False),
+    Column("dead_at", Float, nullable=False),
+    Column("requeued_at", Float),
 )
 
 connection = Table(
