@@ -14,6 +14,7 @@ from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.inbox import Inbox
 from kernel_service.kernels.kernel_map import KernelMap
 from kernel_service.kernels.outbox import Outbox
+from kernel_service.kernels.progress import Progress
 from kernel_service.kernels.sweeper import Sweeper
 from kernel_service.kernels.waiters import Waiters
 from kernel_service.messages import Reply
@@ -60,7 +61,7 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
     """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
-        outbox, waiters = Outbox(store, clock), Waiters()
+        outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
         connections, toolbox = _tools(settings, stack, store, outbox, clock)
         runner = TurnRunner(
             store=store,
@@ -72,6 +73,7 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
             clock=clock,
             ended=_tell_of_ended(waiters, outbox),
             replies_ready=outbox.ready,
+            progress=progress,
         )
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
         kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
@@ -79,6 +81,7 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
             store,
             kernels,
             waiters,
+            progress,
             allowed=settings.allowed(),
             debounce=settings.kernel_debounce_seconds,
             max_pending=MAX_PENDING,
@@ -88,11 +91,12 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
             settings.kernel_listen,
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
             KernelServicer(inbox, outbox, store, connections),
-            AdminServicer(kernels, store, connections),
+            AdminServicer(kernels, store, connections, clock),
             settings.tls(),
         )
 
         async def drain() -> None:
+            inbox.close()
             outbox.close()
             await kernels.drain(settings.kernel_drain_seconds)
             waiters.close()

@@ -13,6 +13,7 @@ TOO_LONG: Final = "That took me too long, so I stopped. Please ask again, perhap
 FAILED: Final = "Something went wrong on my side and I could not answer that. Please try again or say it otherwise."
 STILL_TRYING: Final = "I can't reach my tools or my model right now. I keep trying and will answer by myself."
 BUDGET_SPENT: Final = "That's all I can do for you today. Please write again tomorrow."
+STOPPED: Final = "Stopped. I'm not working on anything for you now."
 NOTHING_TO_SAY: Final = "Done."
 
 CONNECTED: Final = "{toolkit} is connected."

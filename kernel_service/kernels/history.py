@@ -32,6 +32,11 @@ class History:
         rows = orjson.loads(_decompressor.decompress(self._packed))
         return [HistoryItem(kind, data, origin) for kind, data, origin in rows]
 
+    def drop(self, count: int) -> None:
+        """Forget the last items: they were superseded in the store."""
+        if count:
+            self.replace(self.items()[: max(0, self.count - count)])
+
     @property
     def bytes(self) -> int:
         return len(self._packed)

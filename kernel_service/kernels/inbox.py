@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import asyncio
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from kernel_service.errors import NotAllowed
+from kernel_service.errors import NotAllowed, Unavailable
+from kernel_service.kernels.commands import Command
 from kernel_service.messages import Answer, MessageStatus, ReplyMode
 from kernel_service.people.identity import check_user_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.kernels.progress import Event, Progress
     from kernel_service.kernels.store import Accepted, InboxStore
     from kernel_service.kernels.waiters import Waiters
     from kernel_service.messages import Message
 
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """The first event of a message whose progress is watched."""
+
+    duplicate: bool
 
 
 class Inbox:
@@ -28,6 +38,7 @@ class Inbox:
         store: InboxStore,
         kernels: KernelMap,
         waiters: Waiters,
+        progress: Progress,
         *,
         allowed: Callable[[str], bool],
         debounce: float,
@@ -41,18 +52,49 @@ class Inbox:
         self._max_pending = max_pending
         self._clock = clock
         self._waiters = waiters
+        self._progress = progress
+        self._closed = False
 
     async def handle(self, message: Message) -> Answer:
         """Accept a message of its own channel; see HandleMessage in the contract."""
-        self._check(message)
-        accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
-        if not accepted.duplicate:
-            self._kernels.wake_at(accepted.person_id, self._clock() + self._debounce)
+        accepted = await self._accept(message)
         if message.reply_mode is ReplyMode.OUTBOX:
             return Answer(accepted.turn_id, accepted.status, accepted.duplicate)
         return await self._wait(accepted)
 
+    async def stream(self, message: Message) -> AsyncIterator[Durable | Event | Answer]:
+        """Accept likewise, and tell what happens; see StreamMessage in the contract."""
+        accepted = await self._accept(message)
+        yield Durable(accepted.duplicate)
+        with self._progress.watching(accepted.seq) as events:
+            ended = asyncio.ensure_future(self._wait(accepted))
+            ended.add_done_callback(lambda _: events.put_nowait(None))
+            try:
+                while (event := await events.get()) is not None:
+                    yield event
+                answer = ended.result()
+            finally:
+                ended.cancel()
+        yield answer if message.reply_mode is ReplyMode.INLINE else replace(answer, replies=())
+
+    def close(self) -> None:
+        """Accept nothing more."""
+        self._closed = True
+
+    async def _accept(self, message: Message) -> Accepted:
+        self._check(message)
+        accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
+        if not accepted.duplicate:
+            self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
+            self._waiters.taken_back(accepted.taken_back)
+        return accepted
+
+    def _pause(self, accepted: Accepted) -> float:
+        return self._debounce if accepted.command is Command.NONE else 0.0
+
     def _check(self, message: Message) -> None:
+        if self._closed:
+            raise Unavailable("DRAINING", "this service is ending; the next one answers")
         for user_id in (message.user_id, *(alias.user_id for alias in message.aliases)):
             check_user_id(user_id, message.channel)
         if not self._allowed(message.user_id):

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from kernel_service.kernels.history import History
 
 if TYPE_CHECKING:
+    import asyncio
+
     from kernel_service.kernels.store import Activation
 
 
@@ -21,15 +23,26 @@ class EvictionReason(StrEnum):
 
 
 class Kernel:
-    """Resident state of one person. `activated_at` and `last_used_at` are epoch seconds."""
+    """Resident state of one person. `activated_at` and `last_used_at` are epoch seconds.
 
-    __slots__ = ("activated_at", "epoch", "history", "last_used_at", "person_id")
+    `news` is there while a turn runs, and done when something has come that may concern it. `leaving`: this process
+    ends, the turn goes no further than its next durable step.
+    """
+
+    __slots__ = ("activated_at", "epoch", "history", "last_used_at", "leaving", "news", "person_id")
 
     def __init__(self, activation: Activation, now: float) -> None:
         self.person_id = activation.person_id
         self.epoch = activation.epoch
         self.history = History(activation.history)
         self.activated_at = self.last_used_at = now
+        self.news: asyncio.Future[None] | None = None
+        self.leaving = False
+
+    def tell(self) -> None:
+        """Let the turn that runs, if one does, look at what has come."""
+        if self.news is not None and not self.news.done():
+            self.news.set_result(None)
 
     @property
     def bytes(self) -> int:

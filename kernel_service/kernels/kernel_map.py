@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import Conflict, KernelError, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.kernels.interruptions import HandedBack
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 
 if TYPE_CHECKING:
@@ -61,11 +62,13 @@ class KernelMap:
     # --- waking -------------------------------------------------------------------------------------------------
 
     def wake(self, person_id: str) -> None:
-        """See to it that the person's messages are looked at, now or right after what runs already."""
+        """See to it that the person's messages are looked at, now or by what runs already, and again after it."""
         if self._closing:
             return
         self._woken.add(person_id)
-        if person_id not in self._tasks:
+        if person_id in self._tasks:
+            self._tell(person_id)
+        else:
             task = asyncio.create_task(self._serve(person_id), name=f"kernel {person_id}")
             self._tasks[person_id] = task
 
@@ -81,6 +84,10 @@ class KernelMap:
         delay = max(0.0, when - self._clock())
         handle = asyncio.get_running_loop().call_later(delay, self._ring, person_id)
         self._timers[person_id] = (when, handle)
+
+    def _tell(self, person_id: str) -> None:
+        if (kernel := self._kernels.get(person_id)) is not None:
+            kernel.tell()
 
     def _ring(self, person_id: str) -> None:
         self._timers.pop(person_id, None)
@@ -104,6 +111,8 @@ class KernelMap:
             kernel = await self._resident(person_id)
             due = await self._turns.run_next(kernel)
             kernel.last_used_at = self._clock()
+        except HandedBack:
+            return
         except LeaseLost:
             self._forget(person_id, EvictionReason.LEASE_LOST)
         except StoreUnavailable:
@@ -133,6 +142,8 @@ class KernelMap:
 
     async def _resident(self, person_id: str) -> Kernel:
         kernel = self._kernels.get(person_id)
+        if self._closing:
+            raise HandedBack
         if kernel is None:
             kernel = Kernel(await self._store.activate(person_id, owner=self._owner), self._clock())
             self._kernels[person_id] = kernel
@@ -174,8 +185,13 @@ class KernelMap:
             self.evictions[reason] += 1
 
     async def drain(self, seconds: float) -> None:
-        """Let running turns end within `seconds`, cut the rest (their journal goes on later), evict all."""
+        """Let running turns reach their next durable step within `seconds`, cut the rest, evict all.
+
+        A turn that was cut goes on from its journal, in the next process.
+        """
         self._closing = True
+        for kernel in self._kernels.values():
+            kernel.leaving = True
         for _, handle in self._timers.values():
             handle.cancel()
         self._timers.clear()

@@ -7,10 +7,11 @@ Each method is one transaction, answered after its commit. StoreUnavailable: not
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel_service.messages import MessageStatus, Usage
+from kernel_service.kernels.commands import Command
+from kernel_service.messages import MessageStatus, ReplyMode, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +21,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message that is durable. `status` and `turn_id` are as of now (a duplicate may be long answered)."""
+    """A message that is durable. `status` and `turn_id` are as of now (a duplicate may be long answered).
+
+    `taken_back` are the waiting messages, by seq, that it ended ("stop").
+    """
 
     person_id: str
     seq: int
     duplicate: bool
     status: MessageStatus
     turn_id: str = ""
+    command: Command = Command.NONE
+    taken_back: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class TurnMessage:
     address: str
     content: dict[str, Any]
     accepted_at: float
+    reply_mode: ReplyMode = ReplyMode.INLINE
+    command: Command = Command.NONE
 
 
 class TurnStatus(StrEnum):
@@ -81,19 +89,50 @@ class CallRecord:
 
 @dataclass(slots=True)
 class TurnRecord:
-    """A turn as it stands: new, or cut by a crash and to be gone on with.
+    """A turn as it stands: new, or cut and to be gone on with.
 
     `begun` is False for a turn whose inputs are not in the history yet. `intents` are calls without a result.
+    `failures` and `deaths` (processes that died in it) count since the last progress. `joins` says how often
+    messages joined it; from `closed` on (its first side effect, or
+    what must run alone) none do. `stopped`: the person has taken it back. `dropped` items at the
+    end of the history were superseded when it was opened.
     """
 
     id: str
     person_id: str
     messages: list[TurnMessage]
     begun: bool
-    attempts: int
+    failures: int = 0
+    deaths: int = 0
     holds: int = 0
+    joins: int = 0
+    closed: bool = False
+    stopped: bool = False
+    dropped: int = 0
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
+
+
+class Withheld(Enum):
+    """Why an open turn was not opened again."""
+
+    SUSPECTED = auto()
+    """Processes died in it repeatedly: it is opened only when no other such turn is."""
+
+
+NextTurn = TurnRecord | float | Withheld | None
+"""The turn to run, when to ask again (epoch seconds), or that nothing waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up. `problem` is a short code. Times are epoch seconds."""
+
+    id: str
+    person_id: str
+    message_id: str
+    problem: str
+    dead_at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +184,23 @@ class JournalStore(Protocol):
         """Give the lease back; nothing if it is not ours any more."""
         ...
 
-    async def next_turn(self, person_id: str, epoch: int, *, now: float, debounce: float) -> TurnRecord | float | None:
-        """The open turn (attempts + 1), or a new one of the waiting messages, or when to ask again, or None.
+    async def next_turn(
+        self, person_id: str, epoch: int, *, now: float, debounce: float, suspects: bool = True
+    ) -> NextTurn:
+        """The open turn, or a new one of the waiting messages, or when to ask again, or None.
 
         A new turn takes the longest run of waiting messages, oldest first, that share channel, address and mode; it
-        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most. A
-        held turn answers with its not_before. Members but the last become MERGED when the turn ends.
+        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most. An
+        open turn that is not closed is joined by such messages likewise, 3 times at most: what it had journaled is
+        superseded. A held turn answers with its not_before. Members but the last become MERGED when the turn ends.
+
+        The attempt is noted before it is made: one that another process began and never ended counts as a death.
+        Without `suspects` a turn with several deaths is not opened.
         """
+        ...
+
+    async def look(self, turn: TurnRecord) -> None:
+        """Interrupted by Newcomers or Stopped, if something has come that ends this attempt."""
         ...
 
     async def append(
@@ -167,14 +216,27 @@ class JournalStore(Protocol):
     ) -> None:
         """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
 
-        `usage` is added to the turn and to the person's day. Sets attempts back to 0 and `begun`.
+        `usage` is added to the turn and to the person's day. Sets failures and deaths back to 0, and `begun`. An
+        intent closes the turn to newcomers; Newcomers or Stopped if it is interrupted before.
         """
         ...
 
     async def hold(
         self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
     ) -> None:
-        """Put the turn off; refunds the attempt, holds + 1. A notice leaves by the outbox, for INLINE turns too."""
+        """Put the turn off, at no cost to its attempts; holds + 1. A notice leaves by the outbox, for INLINE too."""
+        ...
+
+    async def put_back(self, turn: TurnRecord, epoch: int, *, until: float | None = None) -> None:
+        """End the attempt, not the turn, at no cost: anybody may go on with it, at `until` at the earliest."""
+        ...
+
+    async def fail(self, turn: TurnRecord, epoch: int, *, until: float, problem: str) -> None:
+        """End the attempt as a failure; the next one not before `until`."""
+        ...
+
+    async def split(self, turn: TurnRecord, epoch: int, *, problem: str, now: float) -> int:
+        """End a turn of several messages that fails: each waits for a turn of its own. How many items it superseded."""
         ...
 
     async def end(
@@ -189,7 +251,23 @@ class JournalStore(Protocol):
         usage: Usage,
         now: float,
     ) -> list[StoredReply]:
-        """End the turn in one transaction: last items, usage, replies, members."""
+        """End the turn in one transaction: last items, usage, replies, members.
+
+        COMPLETED may be interrupted by Newcomers or Stopped.
+        """
+        ...
+
+    async def give_up(
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        problem: str,
+        now: float,
+    ) -> int:
+        """End the turn as FAILED, its messages as dead letters. How many items it superseded: all that it had."""
         ...
 
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
@@ -200,6 +278,14 @@ class JournalStore(Protocol):
         self, person_id: str, *, limit: int, before: str
     ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
         """Newest first; the waiting messages (id, accepted_at); the token of the next page or ''."""
+        ...
+
+    async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
+        """Those that were not requeued, newest first, of one person or of all; the token of the next page or ''."""
+        ...
+
+    async def requeue(self, dead_letter_id: str, *, now: float) -> str:
+        """Let the message run again, alone; the person to wake. Idempotent. NotFound DEAD_LETTER_NOT_FOUND."""
         ...
 
 
@@ -320,6 +406,10 @@ class Store(InboxStore, JournalStore, OutboxStore, Protocol):
 
     async def kernel_epoch(self, person_id: str) -> int:
         """The epoch as stored, 0 before the first activation. NotFound PERSON_NOT_FOUND."""
+        ...
+
+    async def forget_old(self, *, now: float) -> int:
+        """Delete what has been kept long enough, in small steps; how many rows."""
         ...
 
     async def ping(self) -> None: ...

@@ -10,26 +10,27 @@ from typing import TYPE_CHECKING
 from kernel_service.errors import KernelError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from kernel_service.kernels.evictor import Evictor
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.outbox import Outbox
-    from kernel_service.kernels.store import InboxStore
+    from kernel_service.kernels.store import Store
 
 log = logging.getLogger(__name__)
 
 PEOPLE_PER_SWEEP = 1000
 LAPSE_SECONDS = 5.0
 """How often leases are looked at; they last far longer."""
+RETENTION_SECONDS = 3600.0
 
 
 class Sweeper:
-    """Two loops of its own: one for people and kernels, a quicker one for leases."""
+    """Loops of its own: one for people and kernels, a quicker one for leases, a slow one for what is kept too long."""
 
     def __init__(
         self,
-        store: InboxStore,
+        store: Store,
         kernels: KernelMap,
         outbox: Outbox,
         evictor: Evictor,
@@ -50,15 +51,21 @@ class Sweeper:
             self._kernels.wake(person_id)
         await self._evictor.sweep()
 
+    async def forget(self) -> None:
+        """Delete what has been kept long enough."""
+        forgotten = await self._store.forget_old(now=self._clock())
+        if forgotten:
+            log.info("rows past their retention deleted count=%d", forgotten)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Sweeps from now on; the first pass at once, for what waited out a restart."""
-        loops = [
-            asyncio.create_task(self._every(self._seconds, self.sweep), name="sweep people"),
-            asyncio.create_task(
-                self._every(min(LAPSE_SECONDS, self._seconds), self._outbox.sweep), name="sweep leases"
-            ),
-        ]
+        rounds = (
+            (self._seconds, self.sweep),
+            (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
+            (RETENTION_SECONDS, self.forget),
+        )
+        loops = [asyncio.create_task(self._every(seconds, work), name=work.__name__) for seconds, work in rounds]
         try:
             yield
         finally:
@@ -66,10 +73,10 @@ class Sweeper:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
 
-    async def _every(self, seconds: float, work: Callable[[], object]) -> None:
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
             try:
-                await work()  # type: ignore[misc]
+                await work()
             except KernelError as error:
                 log.warning("sweep put off reason=%s", error.reason)
             except Exception:

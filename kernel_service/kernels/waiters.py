@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kernel_service.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from kernel_service.kernels.store import TurnRecord
 
@@ -35,9 +35,17 @@ class Waiters:
 
     def turn_ended(self, turn: TurnRecord) -> None:
         for message in turn.messages:
-            for future in self._futures.get(message.seq, ()):
-                if not future.done():
-                    future.set_result(None)
+            self._release(message.seq)
+
+    def taken_back(self, seqs: Iterable[int]) -> None:
+        """These messages ended without a turn."""
+        for seq in seqs:
+            self._release(seq)
+
+    def _release(self, seq: int) -> None:
+        for future in self._futures.get(seq, ()):
+            if not future.done():
+                future.set_result(None)
 
     def close(self) -> None:
         """Send everybody away: the messages stay accepted, a repeat of the call waits on elsewhere."""

@@ -59,6 +59,9 @@ class OpenAIResponses(Model):
             "content": [{"type": "input_text", "text": in_words(content)}],
         }
 
+    def said_item(self, text: str) -> dict[str, Any]:
+        return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
         return _call(item)
 

@@ -12,21 +12,19 @@ from kernel_service.people.identity import check_user_id
 from kernel_service.rpc import connections, convert
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import grpc
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
-    from kernel_service.kernels.store import PartView, ReplyView, Store, TurnSummary
+    from kernel_service.kernels.store import DeadLetter, PartView, ReplyView, Store, TurnSummary
     from kernel_service.tools.connections import Connections
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 DECLARED_LATER = (
     "GetUsage",
-    "ListDeadLetters",
-    "RequeueDeadLetter",
     "MergePersons",
     "ExportUser",
     "DeleteUser",
@@ -35,10 +33,11 @@ DECLARED_LATER = (
 
 
 class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
-    def __init__(self, kernels: KernelMap, store: Store, connections_: Connections) -> None:
+    def __init__(self, kernels: KernelMap, store: Store, connections_: Connections, clock: Callable[[], float]) -> None:
         self._kernels = kernels
         self._store = store
         self._connections = connections_
+        self._clock = clock
 
     # --- kernels ------------------------------------------------------------------------------------------------
 
@@ -117,6 +116,27 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         )
         return admin_pb2.ListRepliesResponse(replies=[_reply(each) for each in replies], next_page_token=next_page)
 
+    # --- what was given up --------------------------------------------------------------------------------------
+
+    async def ListDeadLetters(
+        self, request: admin_pb2.ListDeadLettersRequest, context: Context
+    ) -> admin_pb2.ListDeadLettersResponse:
+        found, next_page = await self._store.dead_letters(
+            await self._person(request.person) if request.HasField("person") else None,
+            limit=convert.page_size(request.page_size),
+            before=request.page_token,
+        )
+        return admin_pb2.ListDeadLettersResponse(
+            dead_letters=[_dead_letter(each) for each in found], next_page_token=next_page
+        )
+
+    async def RequeueDeadLetter(
+        self, request: admin_pb2.RequeueDeadLetterRequest, context: Context
+    ) -> admin_pb2.RequeueDeadLetterResponse:
+        dead_letter_id = convert.required(request.dead_letter_id, "dead_letter_id")
+        self._kernels.wake(await self._store.requeue(dead_letter_id, now=self._clock()))
+        return admin_pb2.RequeueDeadLetterResponse()
+
     async def _person(self, person: admin_pb2.PersonRef) -> str:
         ref = person.WhichOneof("ref")
         if ref is None:
@@ -133,12 +153,6 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
 
     async def GetUsage(self, request: Any, context: Context) -> Any:
         raise _later("GetUsage")
-
-    async def ListDeadLetters(self, request: Any, context: Context) -> Any:
-        raise _later("ListDeadLetters")
-
-    async def RequeueDeadLetter(self, request: Any, context: Context) -> Any:
-        raise _later("RequeueDeadLetter")
 
     async def MergePersons(self, request: Any, context: Context) -> Any:
         raise _later("MergePersons")
@@ -170,6 +184,16 @@ def _turn(turn: TurnSummary) -> admin_pb2.Turn:
         attempts=turn.attempts,
         usage=convert.usage(turn.usage),
         problem=turn.problem,
+    )
+
+
+def _dead_letter(letter: DeadLetter) -> admin_pb2.DeadLetter:
+    return admin_pb2.DeadLetter(
+        id=letter.id,
+        person_id=letter.person_id,
+        message_id=letter.message_id,
+        problem=letter.problem,
+        dead_at=convert.timestamp(letter.dead_at),
     )
 
 

@@ -8,7 +8,7 @@ from kernel.v1 import kernel_pb2, kernel_pb2_grpc
 
 from kernel_service.errors import CallerError, NotAllowed, NotFound, NotImplementedYet
 from kernel_service.people.identity import check_user_id
-from kernel_service.rpc import connections, convert, delivery
+from kernel_service.rpc import connections, convert, delivery, events
 from kernel_service.rpc.interceptors import caller
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 DECLARED_LATER = (
-    "StreamMessage",
     "UploadMedia",
     "DownloadMedia",
     "LinkIdentity",
@@ -49,6 +48,13 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     ) -> kernel_pb2.HandleMessageResponse:
         check_user_id(request.user_id, caller.get())
         return convert.handled(await self._inbox.handle(convert.message(request)))
+
+    async def StreamMessage(
+        self, request: kernel_pb2.StreamMessageRequest, context: Context
+    ) -> AsyncIterator[kernel_pb2.StreamMessageResponse]:
+        check_user_id(request.message.user_id, caller.get())
+        async for event in self._inbox.stream(convert.message(request.message)):
+            yield events.event(event)
 
     async def PullReplies(
         self, request: kernel_pb2.PullRepliesRequest, context: Context
@@ -114,10 +120,6 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         return person_id
 
     # --- declared, and to come ----------------------------------------------------------------------------------
-
-    async def StreamMessage(self, request: Any, context: Context) -> AsyncIterator[Any]:
-        raise _later("StreamMessage")
-        yield  # makes this a stream
 
     async def UploadMedia(self, request: Any, context: Context) -> Any:
         raise _later("UploadMedia")

@@ -93,3 +93,25 @@ def turns(admin: Admin, who: str) -> None:
 def replies(admin: Admin, who: str) -> None:
     """List a person's replies, newest first, and what became of their parts."""
     admin.show("ListReplies", admin_pb2.ListRepliesRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who", required=False)
+@click.option("--page-size", default=100, show_default=True)
+@click.option("--page-token", default="")
+@click.pass_obj
+def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None:
+    """List the messages that were given up, of one person or of all, newest first."""
+    person = _person(who) if who else None
+    admin.show(
+        "ListDeadLetters",
+        admin_pb2.ListDeadLettersRequest(person=person, page_size=page_size, page_token=page_token),
+    )
+
+
+@main.command()
+@click.argument("dead_letter_id")
+@click.pass_obj
+def requeue(admin: Admin, dead_letter_id: str) -> None:
+    """Let a message that was given up (dl_…) run again, alone."""
+    admin.show("RequeueDeadLetter", admin_pb2.RequeueDeadLetterRequest(dead_letter_id=dead_letter_id))

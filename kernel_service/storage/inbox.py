@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Integer, bindparam, func, insert, not_, or_, select, union_all
+from sqlalchemy import Integer, bindparam, func, insert, not_, or_, select, true, union_all, update
 from sqlalchemy.sql import exists
 
 from kernel_service.errors import AlreadyExists, Exhausted
+from kernel_service.kernels.commands import Command, command_of
 from kernel_service.kernels.store import Accepted
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storage import outbox
@@ -42,10 +43,22 @@ _KNOWN = select(
 _PENDING = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
 _KEEP = insert(message).returning(message.c.seq)
 _ANSWER = (
-    select(message.c.status, message.c.reply_mode, message.c.turn_id, *USAGE)
+    select(message.c.status, message.c.reply_mode, message.c.message_id, message.c.turn_id, *USAGE)
     .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
     .where(message.c.seq == bindparam("seq"), message.c.person_id == bindparam("person"))
 )
+_TAKE_BACK = (
+    update(message)
+    .where(
+        message.c.person_id == bindparam("person"),
+        MESSAGE_OPEN,
+        message.c.turn_id.is_(None),
+        message.c.seq < bindparam("before"),
+    )
+    .values(status=MessageStatus.STOPPED.value)
+    .returning(message.c.seq)
+)
+_STOP = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(stopped=true())
 _LAST_ROUTE = (
     select(message.c.channel, message.c.address)
     .where(message.c.person_id == bindparam("person"))
@@ -82,8 +95,9 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int) -> Accept
     if known is not None:
         return _duplicate(known, digest)
     person_id = person_of_message(tx, received, now)
-    if tx.execute(_PENDING, {"person": person_id}).scalar_one() >= max_pending:
-        raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
+    command = command_of(received.content)
+    if command is Command.NONE:
+        _check_room(tx, person_id, max_pending)
     row = key | {
         "person_id": person_id,
         "payload_digest": digest,
@@ -91,10 +105,26 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int) -> Accept
         "payload": tx.cipher_of(person_id).seal(payload, payload_context(person_id)),
         "accepted_at": now,
         "status": MessageStatus.ACCEPTED.value,
+        "command": command.value,
+        "alone": command is not Command.NONE,
     }
     seq = tx.execute(_KEEP, row).scalar_one()
+    taken_back = _stop(tx, person_id, seq) if command is Command.STOP else ()
     outbox.release_held(tx, person_id, received.channel)
-    return Accepted(person_id, seq, duplicate=False, status=MessageStatus.ACCEPTED)
+    return Accepted(
+        person_id, seq, duplicate=False, status=MessageStatus.ACCEPTED, command=command, taken_back=taken_back
+    )
+
+
+def _check_room(tx: Tx, person_id: str, max_pending: int) -> None:
+    if tx.execute(_PENDING, {"person": person_id}).scalar_one() >= max_pending:
+        raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
+
+
+def _stop(tx: Tx, person_id: str, seq: int) -> tuple[int, ...]:
+    """End what waits, and have the turn that runs end where it is; by seq what was taken back."""
+    tx.execute(_STOP, {"person": person_id})
+    return tuple(tx.execute(_TAKE_BACK, {"person": person_id, "before": seq}).scalars())
 
 
 def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
@@ -115,8 +145,10 @@ def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:
     if turn_id is None:
         return Answer("", status, duplicate=False)
     told = mode is ReplyMode.INLINE and status in _ENDED
-    replies = tuple(outbox.inline_replies(tx, turn_id)) if told else ()
-    return Answer(turn_id, status, duplicate=False, replies=replies, usage=Usage(*row[-len(USAGE) :]))
+    replies = outbox.inline_replies(tx, turn_id) if told else []
+    # Of messages that were given up together only the last one was answered.
+    replies = [one for one in replies if one.answers_message_id == row.message_id]
+    return Answer(turn_id, status, duplicate=False, replies=tuple(replies), usage=Usage(*row[-len(USAGE) :]))
 
 
 def last_route(tx: Tx, person_id: str) -> tuple[str, str] | None:

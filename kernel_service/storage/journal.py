@@ -1,67 +1,48 @@
-"""The journal: a person's history as items, appended step by step; how a turn is put off and how it ends."""
+"""The journal: a person's history as items, appended step by step. How attempts and turns end is in endings.py."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from sqlalchemy import bindparam, case, delete, func, insert, select, text, true, update
+from sqlalchemy import Integer, bindparam, delete, func, insert, select, text, true, update
 
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.store import Activation, HistoryItem, TurnStatus
-from kernel_service.messages import MessageStatus, ReplyMode, Usage
-from kernel_service.storage import leases
-from kernel_service.storage.outbox import add_reply
-from kernel_service.storage.schema import TURN_OPEN, item, message, tool_call, turn
+from kernel_service.kernels.history import WINDOW_BYTES
+from kernel_service.kernels.store import Activation, HistoryItem
+from kernel_service.messages import Usage
+from kernel_service.storage import leases, waiting
+from kernel_service.storage.schema import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from kernel_service.kernels.store import CallRecord, TurnRecord
-    from kernel_service.messages import Reply, StoredReply
     from kernel_service.storage.engine import Tx
 
-ITEM_VERSION = 1
-DAY_SECONDS = 86_400
-_LAST_STATUS = {
-    TurnStatus.COMPLETED: MessageStatus.COMPLETED,
-    TurnStatus.FAILED: MessageStatus.DEAD_LETTERED,
-    TurnStatus.STOPPED: MessageStatus.STOPPED,
-}
+ITEM_VERSION: Final = 1
+DAY_SECONDS: Final = 86_400
+PAGE: Final = 200
+"""Items read at once: the whole history of a chatty person would be read for its recent end alone."""
 
-_HISTORY = (
-    select(item.c.kind, item.c.origin, item.c.data).where(item.c.person_id == bindparam("person")).order_by(item.c.seq)
+_NEWEST = (
+    select(item.c.seq, item.c.kind, item.c.origin, item.c.data)
+    .where(item.c.person_id == bindparam("person"), item.c.seq < bindparam("before"), ~item.c.superseded)
+    .order_by(item.c.seq.desc())
+    .limit(bindparam("limit", type_=Integer))
 )
+_PAST_ALL = 2**63 - 1
 _LAST_ITEM = select(func.coalesce(func.max(item.c.seq), 0)).where(item.c.person_id == bindparam("person"))
 _APPEND = insert(item)
 _START = insert(tool_call)
+_CLOSE = update(turn).where(turn.c.id == bindparam("of")).values(closed=true())
 _FINISH = delete(tool_call).where(
     tool_call.c.person_id == bindparam("person"), tool_call.c.call_id == bindparam("call")
 )
-_FINISH_ALL = delete(tool_call).where(
-    tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn")
-)
-_SPENT = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
-_OPEN_TURN = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
-_PROGRESS = _OPEN_TURN.values(begun=true(), attempts=0, **_SPENT)
-_HOLD = _OPEN_TURN.values(
-    status=TurnStatus.HELD.value,
-    not_before=bindparam("until"),
-    problem=bindparam("because"),
-    holds=turn.c.holds + 1,
-    attempts=case((turn.c.attempts > 0, turn.c.attempts - 1), else_=0),
-)
-_END = _OPEN_TURN.values(
-    status=bindparam("to"), ended_at=bindparam("at"), problem=bindparam("because"), begun=true(), **_SPENT
-)
-_MEMBERS = update(message).where(message.c.turn_id == bindparam("of")).values(status=bindparam("to"))
-_LAST_MEMBER = (
-    update(message)
-    .where(message.c.seq == bindparam("last"))
-    .values(status=bindparam("to"))
-    .returning(message.c.reply_mode)
-)
+SPENT: Final = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
+OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
+_PROGRESS = OPEN_TURN.values(begun=true(), attempts=0, deaths=0, **SPENT)
 _columns = ", ".join(asdict(Usage()))
 _DAY = text(
     f"INSERT INTO usage (person_id, day, {_columns})"  # noqa: S608 - names of our own columns
@@ -73,12 +54,21 @@ _DAY = text(
 
 def activate(tx: Tx, person_id: str, *, owner: str) -> Activation:
     epoch = leases.take(tx, person_id, owner)
+    return Activation(person_id, epoch, list(_recent(tx, person_id))[::-1])
+
+
+def _recent(tx: Tx, person_id: str) -> Iterator[HistoryItem]:
+    """Newest first, as far back as a turn looks; a kernel cuts it where a message begins."""
     cipher, context = tx.cipher_of(person_id), _context(person_id)
-    history = [
-        HistoryItem(row.kind, orjson.loads(cipher.open(row.data, context)), row.origin)
-        for row in tx.execute(_HISTORY, {"person": person_id})
-    ]
-    return Activation(person_id, epoch, history)
+    before, size = _PAST_ALL, 0
+    while rows := tx.execute(_NEWEST, {"person": person_id, "before": before, "limit": PAGE}).all():
+        for row in rows:
+            plain = cipher.open(row.data, context)
+            yield HistoryItem(row.kind, orjson.loads(plain), row.origin)
+            size += len(plain)
+        if len(rows) < PAGE or size > WINDOW_BYTES:
+            return
+        before = rows[-1].seq
 
 
 def append(
@@ -93,57 +83,30 @@ def append(
     now: float,
 ) -> None:
     leases.fence(tx, record.person_id, epoch)
-    _add_items(tx, record, items, now)
+    if started is not None:
+        _intend(tx, record, started)
     if finished:
         tx.execute(_FINISH, {"person": record.person_id, "call": finished})
-    if started is not None:
-        tx.execute(_START, {"person_id": record.person_id, "turn_id": record.id, **asdict(started)})
-    _of_open_turn(tx, _PROGRESS, {"of": record.id, **asdict(usage)})
-    _add_to_day(tx, record.person_id, usage, now)
+    add_items(tx, record, items, now)
+    of_open_turn(tx, _PROGRESS, {"of": record.id, **asdict(usage)})
+    add_to_day(tx, record.person_id, usage, now)
 
 
-def hold(
-    tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
-) -> None:
-    leases.fence(tx, record.person_id, epoch)
-    _of_open_turn(tx, _HOLD, {"of": record.id, "until": until, "because": problem})
-    tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.HELD.value})
-    if notice is not None:
-        _tell(tx, record, [notice], ReplyMode.OUTBOX, now)
+def _intend(tx: Tx, record: TurnRecord, started: CallRecord) -> None:
+    """The point of no return: whoever writes from here on waits for the next turn."""
+    waiting.interrupt(tx, record)
+    if not record.closed:
+        tx.execute(_CLOSE, {"of": record.id})
+    tx.execute(_START, {"person_id": record.person_id, "turn_id": record.id, **asdict(started)})
 
 
-def end(
-    tx: Tx,
-    record: TurnRecord,
-    epoch: int,
-    items: Sequence[HistoryItem],
-    replies: Sequence[Reply],
-    *,
-    status: TurnStatus,
-    problem: str,
-    usage: Usage,
-    now: float,
-) -> list[StoredReply]:
-    leases.fence(tx, record.person_id, epoch)
-    _add_items(tx, record, items, now)
-    ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **asdict(usage)}
-    _of_open_turn(tx, _END, ended)
-    _add_to_day(tx, record.person_id, usage, now)
-    tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
-    if len(record.messages) > 1:
-        tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})
-    last = {"last": record.messages[-1].seq, "to": _LAST_STATUS[status].value}
-    mode = ReplyMode(tx.execute(_LAST_MEMBER, last).scalar_one())
-    return _tell(tx, record, replies, mode, now)
-
-
-def _of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> None:
+def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> None:
     """A turn that has ended is not touched again: who still works on it has lost it."""
     if not tx.execute(statement, values).rowcount:
         raise LeaseLost
 
 
-def _add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: float) -> None:
+def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: float) -> None:
     if not items:
         return
     last = tx.execute(_LAST_ITEM, {"person": record.person_id}).scalar_one()
@@ -164,27 +127,9 @@ def _add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: fl
     tx.execute(_APPEND, rows)
 
 
-def _add_to_day(tx: Tx, person_id: str, usage: Usage, now: float) -> None:
+def add_to_day(tx: Tx, person_id: str, usage: Usage, now: float) -> None:
     if usage != Usage():
         tx.execute(_DAY, {"person": person_id, "day": int(now // DAY_SECONDS), **asdict(usage)})
-
-
-def _tell(tx: Tx, record: TurnRecord, replies: Sequence[Reply], mode: ReplyMode, now: float) -> list[StoredReply]:
-    last = record.messages[-1]
-    return [
-        add_reply(
-            tx,
-            record.person_id,
-            reply,
-            turn_id=record.id,
-            answers_message_id=last.message_id,
-            channel=last.channel,
-            address=last.address,
-            mode=mode,
-            now=now,
-        )
-        for reply in replies
-    ]
 
 
 def _context(person_id: str) -> bytes:

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
 
 _EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
-_FENCE = _EPOCH.with_for_update(read=True)
+_FENCE = (
+    select(kernel.c.epoch, kernel.c.owner).where(kernel.c.person_id == bindparam("person")).with_for_update(read=True)
+)
 _TAKE = (
     update(kernel)
     .where(kernel.c.person_id == bindparam("person"))
@@ -25,10 +27,12 @@ _GIVE_BACK = (
 )
 
 
-def fence(tx: Tx, person_id: str, epoch: int) -> None:
-    """LeaseLost, unless the epoch is the person's own; it stays so until the transaction ends."""
-    if tx.execute(_FENCE, {"person": person_id}).scalar_one_or_none() != epoch:
+def fence(tx: Tx, person_id: str, epoch: int) -> str:
+    """Who owns the person. LeaseLost, unless the epoch is his own; it stays so until the transaction ends."""
+    row = tx.execute(_FENCE, {"person": person_id}).one_or_none()
+    if row is None or row.epoch != epoch:
         raise LeaseLost
+    return str(row.owner)
 
 
 def take(tx: Tx, person_id: str, owner: str) -> int:

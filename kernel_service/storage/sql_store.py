@@ -8,14 +8,18 @@ from sqlalchemy import text
 
 from kernel_service.storage import (
     connections,
+    dead_letters,
     delivery,
+    endings,
     inbox,
     journal,
     leases,
     outbox,
     people,
+    retention,
     turn_views,
     turns,
+    waiting,
 )
 
 if TYPE_CHECKING:
@@ -26,8 +30,10 @@ if TYPE_CHECKING:
         AckResult,
         Activation,
         CallRecord,
+        DeadLetter,
         HistoryItem,
         Lease,
+        NextTurn,
         PartAck,
         PartReceipt,
         ReplyView,
@@ -82,10 +88,15 @@ class SqlStore:
     async def kernel_epoch(self, person_id: str) -> int:
         return await self._engine.read(lambda tx: leases.kernel_epoch(tx, person_id))
 
-    async def next_turn(self, person_id: str, epoch: int, *, now: float, debounce: float) -> TurnRecord | float | None:
+    async def next_turn(
+        self, person_id: str, epoch: int, *, now: float, debounce: float, suspects: bool = True
+    ) -> NextTurn:
         return await self._engine.write(
-            lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce), person_id
+            lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce, suspects=suspects), person_id
         )
+
+    async def look(self, turn: TurnRecord) -> None:
+        await self._engine.read(lambda tx: waiting.interrupt(tx, turn))
 
     async def append(
         self,
@@ -107,8 +118,33 @@ class SqlStore:
         self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
     ) -> None:
         await self._engine.write(
-            lambda tx: journal.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, now=now),
+            lambda tx: endings.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, now=now),
             turn.person_id,
+        )
+
+    async def put_back(self, turn: TurnRecord, epoch: int, *, until: float | None = None) -> None:
+        await self._engine.write(lambda tx: endings.put_back(tx, turn, epoch, until=until), turn.person_id)
+
+    async def fail(self, turn: TurnRecord, epoch: int, *, until: float, problem: str) -> None:
+        await self._engine.write(lambda tx: endings.fail(tx, turn, epoch, until=until, problem=problem), turn.person_id)
+
+    async def split(self, turn: TurnRecord, epoch: int, *, problem: str, now: float) -> int:
+        return await self._engine.write(
+            lambda tx: endings.split(tx, turn, epoch, problem=problem, now=now), turn.person_id
+        )
+
+    async def give_up(
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        problem: str,
+        now: float,
+    ) -> int:
+        return await self._engine.write(
+            lambda tx: endings.give_up(tx, turn, epoch, items, replies, problem=problem, now=now), turn.person_id
         )
 
     async def end(
@@ -124,7 +160,7 @@ class SqlStore:
         now: float,
     ) -> list[StoredReply]:
         return await self._engine.write(
-            lambda tx: journal.end(
+            lambda tx: endings.end(
                 tx, turn, epoch, items, replies, status=status, problem=problem, usage=usage, now=now
             ),
             turn.person_id,
@@ -137,6 +173,12 @@ class SqlStore:
         self, person_id: str, *, limit: int, before: str
     ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
         return await self._engine.read(lambda tx: turn_views.turns(tx, person_id, limit=limit, before=before))
+
+    async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
+        return await self._engine.read(lambda tx: dead_letters.dead_letters(tx, person_id, limit=limit, before=before))
+
+    async def requeue(self, dead_letter_id: str, *, now: float) -> str:
+        return await self._engine.write(lambda tx: dead_letters.requeue(tx, dead_letter_id, now=now))
 
     # --- the outbox
 
@@ -188,6 +230,9 @@ class SqlStore:
         await self._engine.write(lambda tx: connections.keep_connection(tx, connection), connection.person_id)
 
     # --- the store itself
+
+    async def forget_old(self, *, now: float) -> int:
+        return await retention.forget_old(self._engine, now=now)
 
     async def ping(self) -> None:
         """StoreUnavailable."""

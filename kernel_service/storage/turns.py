@@ -1,38 +1,57 @@
-"""Turns as they are opened: which messages belong to one, and the open one of a person after a crash."""
+"""Turns as they are opened: a new one of what waits, or the open one again, joined by what came meanwhile."""
 
 from __future__ import annotations
 
-from itertools import takewhile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from sqlalchemy import bindparam, insert, select, update
 
-from kernel_service.kernels.store import CallRecord, TurnMessage, TurnRecord, TurnStatus
-from kernel_service.messages import MessageStatus, Usage
+from kernel_service.kernels.commands import Command
+from kernel_service.kernels.store import CallRecord, TurnMessage, TurnRecord, TurnStatus, Withheld
+from kernel_service.messages import MessageStatus, ReplyMode, Usage
+from kernel_service.storage import waiting
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.inbox import USAGE, payload_context
 from kernel_service.storage.leases import fence
-from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, message, tool_call, turn
+from kernel_service.storage.schema import TURN_OPEN, item, message, tool_call, turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Row
 
+    from kernel_service.kernels.store import NextTurn
     from kernel_service.storage.engine import Tx
 
-# A burst is answered as one, but not without end.
-MAX_MEMBERS = 50
-DEBOUNCE_LIMIT = 5
+SUSPECT_DEATHS: Final = 2
+"""From so many deaths on a turn runs only while no other such turn does: the next death tells which one it was."""
 
-_OPEN = select(turn.c.id, turn.c.status, turn.c.not_before, turn.c.begun, turn.c.attempts, turn.c.holds, *USAGE).where(
-    turn.c.person_id == bindparam("person"), TURN_OPEN
-)
+_OPEN = select(
+    turn.c.id,
+    turn.c.status,
+    turn.c.not_before,
+    turn.c.begun,
+    turn.c.attempts,
+    turn.c.deaths,
+    turn.c.attempt_owner,
+    turn.c.holds,
+    turn.c.joins,
+    turn.c.closed,
+    turn.c.stopped,
+    *USAGE,
+).where(turn.c.person_id == bindparam("person"), TURN_OPEN)
 _AGAIN = (
     update(turn)
     .where(turn.c.id == bindparam("of"))
-    .values(status=TurnStatus.RUNNING.value, not_before=None, attempts=turn.c.attempts + 1)
+    .values(
+        status=TurnStatus.RUNNING.value,
+        not_before=None,
+        attempt_owner=bindparam("by"),
+        deaths=bindparam("died"),
+        joins=bindparam("joined"),
+        begun=bindparam("has_begun"),
+    )
 )
 _UNHOLD = update(message).where(message.c.turn_id == bindparam("of")).values(status=MessageStatus.ACCEPTED.value)
 _MEMBERS = select(message).where(message.c.turn_id == bindparam("turn")).order_by(message.c.seq)
@@ -41,70 +60,108 @@ _INTENTS = (
     .where(tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn"))
     .order_by(tool_call.c.started_at, tool_call.c.call_id)
 )
-_WAITING = (
-    select(message)
-    .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
-    .order_by(message.c.seq)
-    .limit(MAX_MEMBERS)
-)
 _BEGIN = insert(turn)
 _JOIN = (
     update(message).where(message.c.seq.in_(bindparam("members", expanding=True))).values(turn_id=bindparam("joined"))
 )
+_SUPERSEDE = (
+    update(item)
+    .where(item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), ~item.c.superseded)
+    .values(superseded=True)
+)
 
 
-def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float) -> TurnRecord | float | None:
-    fence(tx, person_id, epoch)
+def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, suspects: bool) -> NextTurn:
+    owner = fence(tx, person_id, epoch)
     row = tx.execute(_OPEN, {"person": person_id}).one_or_none()
     if row is None:
-        return _begin(tx, person_id, now, debounce)
-    if row.not_before is not None and row.not_before > now:
+        return _begin(tx, person_id, owner, now, debounce)
+    if not row.stopped and row.not_before is not None and row.not_before > now:
         return float(row.not_before)
-    return _go_on(tx, person_id, row)
+    again = _as_it_stands(tx, person_id, row, owner)
+    if again.deaths >= SUSPECT_DEATHS and not suspects:
+        return Withheld.SUSPECTED
+    newcomers = _newcomers(tx, again)
+    if newcomers and (ready := waiting.gathered_at(newcomers, debounce)) > now:
+        return ready
+    if newcomers:
+        _join(tx, again, newcomers)
+    _open_again(tx, again, row, owner)
+    return again
 
 
-def _go_on(tx: Tx, person_id: str, row: Row[Any]) -> TurnRecord:
-    tx.execute(_AGAIN, {"of": row.id})
-    if row.status == TurnStatus.HELD:
-        tx.execute(_UNHOLD, {"of": row.id})
+def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> TurnRecord:
     members = tx.execute(_MEMBERS, {"turn": row.id}).all()
     intents = tx.execute(_INTENTS, {"person": person_id, "turn": row.id})
+    died = row.attempt_owner not in ("", owner)
     return TurnRecord(
         id=row.id,
         person_id=person_id,
         messages=_opened(tx, person_id, members),
         begun=row.begun,
-        attempts=row.attempts + 1,
+        failures=row.attempts,
+        deaths=row.deaths + died,
         holds=row.holds,
+        joins=row.joins,
+        closed=row.closed,
+        stopped=row.stopped,
         usage=Usage(*row[-len(USAGE) :]),
         intents=[CallRecord(row.call_id, row.tool, row.started_at) for row in intents],
     )
 
 
-def _begin(tx: Tx, person_id: str, now: float, debounce: float) -> TurnRecord | float | None:
-    waiting = tx.execute(_WAITING, {"person": person_id}).all()
-    if not waiting:
+def _newcomers(tx: Tx, record: TurnRecord) -> list[Row[Any]]:
+    if record.stopped or not waiting.open_to_newcomers(record):
+        return []
+    return waiting.joinable(waiting.waiting(tx, record.person_id), waiting.way_of(record))
+
+
+def _join(tx: Tx, record: TurnRecord, newcomers: Sequence[Row[Any]]) -> None:
+    """They are heard together with what the turn answers already; what it had journaled counts no more."""
+    tx.execute(_JOIN, {"members": [row.seq for row in newcomers], "joined": record.id})
+    record.messages += _opened(tx, record.person_id, newcomers)
+    record.joins += 1
+    record.begun = False
+    record.dropped = supersede(tx, record)
+
+
+def supersede(tx: Tx, record: TurnRecord) -> int:
+    """Take what the turn has journaled out of the history; how many items that were."""
+    return tx.execute(_SUPERSEDE, {"person": record.person_id, "of": record.id}).rowcount
+
+
+def _open_again(tx: Tx, record: TurnRecord, row: Row[Any], owner: str) -> None:
+    again = {
+        "of": record.id,
+        "by": owner,
+        "died": record.deaths,
+        "joined": record.joins,
+        "has_begun": record.begun,
+    }
+    tx.execute(_AGAIN, again)
+    if row.status == TurnStatus.HELD:
+        tx.execute(_UNHOLD, {"of": record.id})
+
+
+def _begin(tx: Tx, person_id: str, owner: str, now: float, debounce: float) -> TurnRecord | float | None:
+    members = waiting.together(waiting.waiting(tx, person_id))
+    if not members:
         return None
-    members = list(takewhile(lambda row: _way(row) == _way(waiting[0]), waiting))
-    ready = min(members[-1].accepted_at + debounce, members[0].accepted_at + DEBOUNCE_LIMIT * debounce)
+    ready = waiting.gathered_at(members, debounce)
     if ready > now:
-        return float(ready)
+        return ready
     turn_id = new_id("t", now)
     row = {
         "id": turn_id,
         "person_id": person_id,
         "status": TurnStatus.RUNNING.value,
         "started_at": now,
-        "attempts": 1,
+        "attempt_owner": owner,
+        "closed": members[0].alone,
     }
     tx.execute(_BEGIN, row)
     tx.execute(_JOIN, {"members": [member.seq for member in members], "joined": turn_id})
-    return TurnRecord(turn_id, person_id, _opened(tx, person_id, members), begun=False, attempts=1)
-
-
-def _way(row: Row[Any]) -> tuple[str, str, str]:
-    """By which way it came and its answer goes."""
-    return row.channel, row.address, row.reply_mode
+    return TurnRecord(turn_id, person_id, _opened(tx, person_id, members), begun=False, closed=members[0].alone)
 
 
 def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessage]:
@@ -117,6 +174,8 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
             row.address,
             orjson.loads(cipher.open(row.payload, context)),
             row.accepted_at,
+            ReplyMode(row.reply_mode),
+            Command(row.command),
         )
         for row in rows
     ]

@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import random
+from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Steps are questions to the model; seconds count from the turn's (re)start; tokens are 0 for no limit."""
+    """Steps are questions to the model; seconds count from the turn's (re)start; tokens are 0 for no limit.
+
+    After so many failed `attempts`, or `deaths` of the owning process, without progress a turn is given up.
+    """
 
     steps: int = 24
     seconds: float = 300.0
     output_tokens: int = 4096
     output_chars: int = 60_000
     attempts: int = 5
+    deaths: int = 3
     daily_tokens: int = 0
     daily_tokens_per_person: int = 0
 
 
-FIRST_HOLD_SECONDS = 1.0
-LONGEST_HOLD_SECONDS = 60.0
+_BACK_OFF = wait_exponential_jitter(initial=1.0, max=60.0, jitter=1.0)
+"""Doubled each time, spread so that not all come back at once."""
 
 
-def hold_seconds(holds: int, retry_after: float | None, spread: random.Random) -> float:
-    """How long a turn waits that was held `holds` times before.
+def hold_seconds(holds: int, retry_after: float | None) -> float:
+    """How long a turn waits that was held `holds` times before: never shorter than the vendor asked for."""
+    state = RetryCallState(_NO_CALL, fn=None, args=(), kwargs={})
+    state.attempt_number = holds + 1
+    return max(retry_after or 0.0, _BACK_OFF(state))
 
-    Doubled each time, spread so that not all come back at once, and never shorter than the vendor asked for.
-    """
-    back_off = min(LONGEST_HOLD_SECONDS, FIRST_HOLD_SECONDS * 2.0 ** min(holds, 10))
-    return max(retry_after or 0.0, back_off * spread.uniform(0.5, 1.0))
+
+# The library's back-off looks at a retried call; ours is a row in the store.
+_NO_CALL = Retrying()

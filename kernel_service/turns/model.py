@@ -83,6 +83,10 @@ class Model(Protocol):
         """The vendor's history item for what a person sent (`content` as in Message)."""
         ...
 
+    def said_item(self, text: str) -> dict[str, Any]:
+        """The vendor's history item for words of the assistant that no model said."""
+        ...
+
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
         """The call that an output item of type `function_call` asks for."""
         ...

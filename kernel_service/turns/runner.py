@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import random
+import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
+from kernel_service.kernels.commands import Command
+from kernel_service.kernels.store import TurnRecord, Withheld
 from kernel_service.turns.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.kernels.store import JournalStore, TurnMessage, TurnRecord
+    from kernel_service.kernels.progress import Progress
+    from kernel_service.kernels.store import JournalStore, NextTurn, TurnMessage
     from kernel_service.turns.limits import Limits
     from kernel_service.turns.model import Model
     from kernel_service.turns.tools import Toolbox
+
+SUSPECT_PAUSE_SECONDS: Final = 1.0
 
 SILENT_KINDS = frozenset({"reaction", "revoke"})
 """Nobody expects an answer to these alone."""
@@ -41,19 +46,40 @@ class TurnRunner:
     clock: Callable[[], float]
     ended: Callable[[TurnRecord], None]
     replies_ready: Callable[[str], None]
-    spread: random.Random = field(default_factory=random.Random)
+    progress: Progress
+    _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run_next(self, kernel: Kernel) -> float | None:
         """Run the turn that is due. When to come back (epoch seconds), or None when nothing waits."""
         now = self.clock()
-        due = await self.store.next_turn(kernel.person_id, kernel.epoch, now=now, debounce=self.debounce)
-        if due is None or isinstance(due, float):
-            return due
-        await Turn(self, kernel, due).run()
-        return now  # more may have come meanwhile, or the turn was held: look again
+        due = await self._next(kernel, now, suspects=False)
+        if due is Withheld.SUSPECTED:
+            return await self._run_suspect(kernel, now)
+        if isinstance(due, TurnRecord):
+            await Turn(self, kernel, due).run()
+            return now  # more may have come meanwhile, or the turn was held: look again
+        return due
+
+    async def _run_suspect(self, kernel: Kernel, now: float) -> float | None:
+        """A turn in which processes died: whichever runs alone among its like when the next dies is the one."""
+        if self._suspects.locked():
+            return now + SUSPECT_PAUSE_SECONDS
+        async with self._suspects:
+            due = await self._next(kernel, now, suspects=True)
+            if isinstance(due, TurnRecord):
+                await Turn(self, kernel, due).run()
+                return now
+        return due if isinstance(due, float) else None
+
+    async def _next(self, kernel: Kernel, now: float, *, suspects: bool) -> NextTurn:
+        return await self.store.next_turn(
+            kernel.person_id, kernel.epoch, now=now, debounce=self.debounce, suspects=suspects
+        )
 
     async def fixed_answer(self, turn: TurnRecord) -> list[str] | None:
         """The sentences that answer a turn without the model; None: ask the model."""
+        if turn.messages[0].command is Command.STOP:
+            return [texts.STOPPED]
         kinds = [payload_kind(message) for message in turn.messages]
         if not turn.begun and not any(kind in SPOKEN_KINDS - SILENT_KINDS for kind in kinds):
             return list(dict.fromkeys(texts.unsupported(kind) for kind in kinds if kind not in SILENT_KINDS))

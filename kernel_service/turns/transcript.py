@@ -35,9 +35,20 @@ class Transcript:
             data = {"url": link.url, "title": link.title, "expires_at": link.expires_at}
             self.unstored.append(HistoryItem("link", data))
 
+    def confess(self, sentence: str) -> None:
+        """Say that the turn failed, if calls were made in it: the model must not believe that nothing was done."""
+        made = self._calls_made()
+        if made:
+            said = self._model.said_item(f"{sentence} (Before that I had called: {', '.join(made)}.)")
+            self.unstored.append(HistoryItem("output", said, self._model.origin))
+
     def mark_stored(self) -> None:
         self.stored += self.unstored
         self.unstored = []
+
+    def drop_stored(self, count: int) -> None:
+        """The last stored items were superseded."""
+        self.stored = self.stored[: max(0, len(self.stored) - count)]
 
     def for_model(self) -> list[dict[str, Any]]:
         """What the model is shown. Another model's reasoning is opaque to this one, and vendors refuse it."""
@@ -56,6 +67,17 @@ class Transcript:
             and item.data.get("type") == "function_call"
             and item.data.get("call_id") not in answered
         ]
+
+    def _calls_made(self) -> list[str]:
+        """The tools called since the person wrote last, each once."""
+        since: list[dict[str, Any]] = []
+        for item in reversed(self.stored):
+            if item.kind == "input":
+                break
+            since.append(item.data)
+        answered = {data["call_id"] for data in since if data.get("type") == "function_call_output"}
+        names = [data["name"] for data in reversed(since) if data.get("call_id") in answered and "name" in data]
+        return list(dict.fromkeys(names))
 
     def links(self) -> list[Link]:
         """The links made since the person wrote last, one per title, the newest."""

@@ -2,55 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
-from kernel_service.messages import Message, MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
+from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
     from kernel_service.storage.sql_store import SqlStore
-
-NOW = 1_800_000_000.0
-HELLO = HistoryItem("input", {"role": "user", "content": "hello"})
-ASKS = HistoryItem("output", {"type": "function_call", "call_id": "c1"}, origin="openai:test")
-FOUND = HistoryItem("result", {"type": "function_call_output", "call_id": "c1", "output": "[]"})
-
-
-class Owner:
-    """A process that owns a person's kernel."""
-
-    def __init__(self, store: SqlStore, person_id: str, epoch: int) -> None:
-        self.store, self.person_id, self.epoch = store, person_id, epoch
-
-    async def ask(self, now: float = NOW, debounce: float = 0) -> TurnRecord | float | None:
-        return await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=debounce)
-
-    async def open(self, now: float = NOW) -> TurnRecord:
-        turn = await self.ask(now)
-        assert isinstance(turn, TurnRecord)
-        return turn
-
-    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
-        await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
-
-    async def end(
-        self, turn: TurnRecord, *items: HistoryItem, status: TurnStatus = TurnStatus.COMPLETED, now: float = NOW
-    ) -> None:
-        await self.store.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
-
-
-async def say(store: SqlStore, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
-    now = more.pop("now", NOW)
-    message = replace(Message(user_id, message_id, {"text": message_id}), **more)
-    return (await store.accept(message, now=now, max_pending=100)).person_id
-
-
-async def own(store: SqlStore, person_id: str) -> Owner:
-    return Owner(store, person_id, (await store.activate(person_id, owner="one")).epoch)
 
 
 async def test_epochs_only_grow(store: SqlStore) -> None:
@@ -93,7 +55,7 @@ async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: SqlSt
     turn = await (await own(store, person)).open()
     assert [one.content for one in turn.messages] == [{"text": name} for name in ("m1", "m2", "m3")]
     assert [one.seq for one in turn.messages] == sorted(one.seq for one in turn.messages)
-    assert (turn.attempts, turn.begun, turn.holds, turn.intents) == (1, False, 0, [])
+    assert (turn.failures, turn.deaths, turn.begun, turn.holds, turn.intents) == (0, 0, False, 0, [])
 
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
@@ -119,30 +81,18 @@ async def test_a_burst_is_waited_for_but_not_without_end(store: SqlStore) -> Non
     assert len(turn.messages) == 6
 
 
-async def test_what_comes_during_a_turn_waits_for_the_next(store: SqlStore) -> None:
-    owner = await own(store, await say(store, "m1"))
-    first = await owner.open()
-    await say(store, "m2")
-    await owner.end(first)
-    second = await owner.open()
-    assert [one.message_id for one in second.messages] == ["m2"]
-    await owner.end(second)
-    assert await owner.ask() is None
-
-
 async def test_a_crash_loses_nothing(store: SqlStore) -> None:
     dead = await own(store, await say(store, "m1"))
     turn = await dead.open()
     started = CallRecord("c1", "create_task", NOW)
     await dead.append(turn, HELLO, ASKS, usage=Usage(input_tokens=7, model_calls=1))
     await dead.append(turn, started=started)
-    await say(store, "m2")
 
     activation = await store.activate(dead.person_id, owner="two")
     assert activation.history == [HELLO, ASKS]
     resumed = await Owner(store, dead.person_id, activation.epoch).open()
     expected = TurnRecord(
-        turn.id, dead.person_id, turn.messages, begun=True, attempts=1,
+        turn.id, dead.person_id, turn.messages, begun=True, deaths=1, closed=True,
         usage=Usage(input_tokens=7, model_calls=1), intents=[started],
     )  # fmt: skip
     assert resumed == expected
@@ -159,14 +109,6 @@ async def test_a_finished_call_is_no_intent_any_more(store: SqlStore) -> None:
     assert (await store.activate(owner.person_id, owner="two")).history == [HELLO, ASKS, FOUND]
 
 
-async def test_attempts_grow_until_there_is_progress(store: SqlStore) -> None:
-    owner = await own(store, await say(store, "m1"))
-    turn = await owner.open()
-    assert [(await owner.open()).attempts for _ in range(3)] == [2, 3, 4]
-    await owner.append(turn, HELLO)
-    assert (await owner.open()).attempts == 1
-
-
 async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: SqlStore) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
@@ -175,11 +117,10 @@ async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: SqlSto
     seq = turn.messages[0].seq
     assert (await store.answer_of(person, seq)).status is MessageStatus.HELD
     assert await owner.ask(NOW + 29) == NOW + 30
-    await say(store, "m2")
     assert await store.due_people(now=NOW + 29, limit=10) == []
     assert await store.due_people(now=NOW + 30, limit=10) == [person]
     again = await owner.open(NOW + 30)
-    assert (again.id, again.attempts, again.holds) == (turn.id, 1, 1)
+    assert (again.id, again.failures, again.deaths, again.holds) == (turn.id, 0, 0, 1)
     assert (await store.answer_of(person, seq)).status is MessageStatus.ACCEPTED
 
 
@@ -199,7 +140,7 @@ async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: SqlStore) -> Non
     ("status", "member"),
     [
         (TurnStatus.COMPLETED, MessageStatus.COMPLETED),
-        (TurnStatus.FAILED, MessageStatus.DEAD_LETTERED),
+        (TurnStatus.FAILED, MessageStatus.COMPLETED),
         (TurnStatus.STOPPED, MessageStatus.STOPPED),
     ],
 )

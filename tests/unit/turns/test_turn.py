@@ -2,152 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import os
-from typing import TYPE_CHECKING, Any
+import asyncio
 
 import pytest
 
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
 from kernel_service.kernels.kernel import Kernel
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnStatus
-from kernel_service.messages import Link, Message, ReplyMode, Usage
-from kernel_service.storage.sealing import MasterKeys
-from kernel_service.storage.store import open_store
+from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
+from kernel_service.messages import Link, Usage
+from kernel_service.turns.calls import OUTCOME_UNKNOWN
 from kernel_service.turns.limits import Limits
-from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError, ToolSchema
-from kernel_service.turns.runner import TurnRunner
+from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
+from kernel_service.turns.runner import SUSPECT_PAUSE_SECONDS
 from kernel_service.turns.tools import ToolResult
-from kernel_service.turns.turn import NOT_DONE, OUTCOME_UNKNOWN
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-    from pathlib import Path
-
-    from kernel_service.storage.sql_store import SqlStore
-    from kernel_service.turns.model import ModelRequest
-    from kernel_service.turns.tools import Person, Tool
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Model:
-    """Says what it was told to say, in order; keeps what it was shown."""
-
-    origin = "test:1"
-
-    def __init__(self) -> None:
-        self.says: list[ModelAnswer | Exception] = []
-        self.shown: list[list[dict[str, Any]]] = []
-
-    async def answer(self, request: ModelRequest) -> ModelAnswer:
-        self.shown.append(list(request.items))
-        said = self.says.pop(0)
-        if isinstance(said, Exception):
-            raise said
-        return said
-
-    def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "message", "role": "user", "content": content.get("text", "")}
-
-    def call_of(self, item: dict[str, Any]) -> FunctionCall:
-        return FunctionCall(item["call_id"], item["name"], {})
-
-    def result_item(self, call_id: str, output: str) -> dict[str, Any]:
-        return {"type": "function_call_output", "call_id": call_id, "output": output}
-
-
-class FakeTool:
-    timeout = 5.0
-
-    def __init__(self, name: str, *, read_only: bool, result: ToolResult | Exception | None = None) -> None:
-        self.schema = ToolSchema(name, name, {"type": "object", "properties": {}})
-        self.read_only = read_only
-        self.result = result or ToolResult(f"{name} done")
-        self.calls = 0
-
-    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
-        self.calls += 1
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
-
-
-class Toolbox:
-    def __init__(self, *tools: FakeTool) -> None:
-        self.tools = list(tools)
-
-    async def tools_for(self, person: Person) -> list[Tool]:
-        return list(self.tools)
-
-
-def says(text: str) -> ModelAnswer:
-    return ModelAnswer([{"type": "message", "content": text}], text, Usage(input_tokens=10, output_tokens=5))
-
-
-def calls(*names: str) -> ModelAnswer:
-    items = [{"type": "function_call", "call_id": f"c_{name}", "name": name} for name in names]
-    return ModelAnswer(
-        items, "", Usage(input_tokens=10, output_tokens=5), [FunctionCall(f"c_{n}", n, {}) for n in names]
-    )
-
-
-class Scene:
-    """One person with one message, a model, two tools."""
-
-    def __init__(self, store: SqlStore) -> None:
-        self.store = store
-        self.clock = Clock()
-        self.model = Model()
-        self.look = FakeTool("look", read_only=True)
-        self.act = FakeTool("act", read_only=False)
-        self.ended: list[str] = []
-        self.limits = Limits(steps=4)
-        self.person_id = ""
-        self.seq = 0
-
-    async def hear(self, text: str = "do it", number: int = 1) -> None:
-        message = Message("chat:1", f"m{number}", {"text": text}, reply_mode=ReplyMode.INLINE)
-        accepted = await self.store.accept(message, now=self.clock(), max_pending=10)
-        self.person_id, self.seq = accepted.person_id, accepted.seq
-
-    async def activated(self) -> Kernel:
-        return Kernel(await self.store.activate(self.person_id, owner="k"), self.clock())
-
-    async def run(self, kernel: Kernel | None = None) -> float | None:
-        runner = TurnRunner(
-            store=self.store,
-            model=self.model,
-            toolbox=Toolbox(self.look, self.act),
-            limits=self.limits,
-            instructions="",
-            debounce=0,
-            clock=self.clock,
-            ended=lambda turn: self.ended.append(turn.id),
-            replies_ready=lambda channel: None,
-        )
-        return await runner.run_next(kernel or await self.activated())
-
-    async def told(self) -> list[str]:
-        answer = await self.store.answer_of(self.person_id, self.seq)
-        return [stored.reply.text for stored in answer.replies]
-
-    async def history(self) -> list[HistoryItem]:
-        return (await self.store.activate(self.person_id, owner="reader")).history
-
-
-@pytest.fixture
-async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
-    keys = MasterKeys.parse(f"k1:{base64.b64encode(os.urandom(32)).decode()}")
-    store = await open_store(f"sqlite:///{tmp_path}/kernel.db", keys)
-    yield Scene(store)
-    await store.close()
+from tests.unit.turns.scene import FakeTool, Scene, calls, says
 
 
 async def test_model_and_tools_until_there_is_an_answer(scene: Scene) -> None:
@@ -165,8 +34,7 @@ async def cut(scene: Scene, *, started: bool, name: str) -> None:
     """Leave the turn as a process leaves it that died after the model's call was stored."""
     kernel = await scene.activated()
     turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
-    assert turn is not None
-    assert not isinstance(turn, float)
+    assert isinstance(turn, TurnRecord)
     items = [
         HistoryItem("input", scene.model.user_item({"text": "do it"})),
         HistoryItem("output", calls(name).items[0], "test:1"),
@@ -179,6 +47,10 @@ async def test_a_call_that_may_have_been_made_is_not_repeated(scene: Scene) -> N
     await scene.hear()
     await cut(scene, started=True, name="act")
     scene.model.says = [says("I looked")]
+    await scene.run()
+    assert scene.model.shown == []  # a dead process's call may still be under way
+    assert await scene.run() == scene.clock() + scene.act.timeout
+    scene.clock.now += scene.act.timeout
     await scene.run()
     assert scene.act.calls == 0
     assert scene.model.shown[0][-1]["output"] == OUTCOME_UNKNOWN
@@ -237,14 +109,31 @@ async def test_what_the_model_refuses_for_good_is_told_and_leaves_no_trace(scene
     assert await scene.history() == []
 
 
-async def test_a_failed_turn_leaves_no_call_open(scene: Scene) -> None:
+async def test_a_turn_that_fails_after_it_did_something_says_so_and_leaves_nothing_else(scene: Scene) -> None:
     await scene.hear()
-    await cut(scene, started=False, name="gone")
-    scene.model.says = [ModelRejectedError("context_length_exceeded")]
-    await scene.run()
-    results = [item.data for item in await scene.history() if item.kind == "result"]
-    assert [result["call_id"] for result in results] == ["c_gone"]
-    assert NOT_DONE not in str(results)  # it was answered: there is no such tool
+    scene.model.says = [calls("look", "act"), ModelRejectedError("context_length_exceeded")]
+    kernel = await scene.activated()
+    await scene.run(kernel)
+    assert await scene.told() == [texts.FAILED]
+    kept = await scene.history()
+    assert [item.data["role"] for item in kept] == ["assistant"]
+    assert "look, act" in kept[0].data["content"]
+    assert kernel.history.items() == kept
+
+
+async def test_what_fails_together_is_tried_alone(scene: Scene) -> None:
+    await scene.hear("fine", number=1)
+    first = scene.seq
+    await scene.hear("poison", number=2)
+    scene.model.says = [ModelRejectedError("invalid_prompt"), says("fine!"), ModelRejectedError("invalid_prompt")]
+    kernel = await scene.activated()
+    for _ in range(3):
+        await scene.run(kernel)
+    answer = await scene.store.answer_of(scene.person_id, first)
+    assert [stored.reply.text for stored in answer.replies] == ["fine!"]
+    assert await scene.told() == [texts.FAILED]
+    letters, _ = await scene.store.dead_letters(scene.person_id, limit=9, before="")
+    assert [letter.message_id for letter in letters] == ["m2"]
 
 
 async def test_a_turn_that_never_ends_is_ended(scene: Scene) -> None:
@@ -316,10 +205,51 @@ async def test_another_model_s_reasoning_is_not_shown(scene: Scene) -> None:
 
 async def test_a_message_that_kills_its_process_again_and_again_is_given_up(scene: Scene) -> None:
     await scene.hear()
-    for _ in range(scene.limits.attempts):
-        kernel = await scene.activated()
-        await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    for number in range(scene.limits.deaths):
+        activation = await scene.store.activate(scene.person_id, owner=f"dead {number}")
+        await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
     await scene.run()
     assert await scene.told() == [texts.FAILED]
     turns, _, _ = await scene.store.turns(scene.person_id, limit=10, before="")
-    assert [(turn.status, turn.problem) for turn in turns] == [(TurnStatus.FAILED, "too_many_attempts")]
+    assert [(turn.status, turn.problem) for turn in turns] == [(TurnStatus.FAILED, "died_too_often")]
+
+
+async def test_a_message_that_breaks_its_turn_again_and_again_is_given_up(scene: Scene) -> None:
+    await scene.hear()
+    kernel = await scene.activated()
+    for attempt in range(scene.limits.attempts):
+        scene.model.says = [RuntimeError("a bug")]
+        await scene.run(kernel)
+        assert len(scene.model.shown) == attempt + 1
+        due = await scene.run(kernel)
+        assert due is not None
+        assert due > scene.clock()  # later and later, and never in a hot loop
+        scene.clock.now = due
+    await scene.run(kernel)
+    assert await scene.told() == [texts.FAILED]
+    await scene.hear(number=2)
+    scene.model.says = [says("and on")]
+    await scene.run(kernel)
+    assert await scene.told() == ["and on"]
+
+
+async def test_suspects_run_one_at_a_time(scene: Scene) -> None:
+    """Of all turns in which processes died only one runs at once: the next death tells which one it was."""
+    people = []
+    for number in range(2):
+        await scene.hear(user=f"chat:{number}")
+        people.append(scene.person_id)
+        for death in range(2):
+            activation = await scene.store.activate(scene.person_id, owner=f"dead {death}")
+            await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
+    runner, gate = scene.runner(), asyncio.Event()
+    scene.model.gate = gate
+    scene.model.says = [says("one"), says("two")]
+    kernels = [Kernel(await scene.store.activate(person, owner="k"), scene.clock()) for person in people]
+    first = asyncio.create_task(runner.run_next(kernels[0]))
+    await scene.model.asked.wait()
+    assert await runner.run_next(kernels[1]) == scene.clock() + SUSPECT_PAUSE_SECONDS
+    gate.set()
+    await first
+    await runner.run_next(kernels[1])
+    assert len(scene.model.shown) == 2

@@ -1,0 +1,31 @@
+"""What happens on a message's way, as the events of StreamMessage."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from kernel.v1 import kernel_pb2
+
+from kernel_service.kernels.inbox import Durable
+from kernel_service.kernels.progress import ConnectNeeded, Event, Merged, ToolFinished, ToolStarted
+from kernel_service.messages import Answer
+from kernel_service.rpc import convert
+
+
+def event(told: Durable | Event | Answer) -> kernel_pb2.StreamMessageResponse:
+    respond = kernel_pb2.StreamMessageResponse
+    match told:
+        case Durable(duplicate):
+            return respond(accepted=kernel_pb2.MessageAccepted(duplicate=duplicate))
+        case Merged(turn_id):
+            return respond(merged=kernel_pb2.MessageMerged(turn_id=turn_id))
+        case ToolStarted(call_id, tool):
+            return respond(tool_started=kernel_pb2.ToolStarted(call_id=call_id, tool=tool))
+        case ToolFinished(call_id, succeeded):
+            return respond(tool_finished=kernel_pb2.ToolFinished(call_id=call_id, succeeded=succeeded))
+        case ConnectNeeded(toolkit, link):
+            return respond(connect_needed=kernel_pb2.ConnectNeeded(toolkit=toolkit, link=convert.link(link)))
+        case Answer():
+            return respond(completed=convert.handled(told))
+        case _:
+            assert_never(told)

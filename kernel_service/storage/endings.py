@@ -1,0 +1,183 @@
+"""How an attempt ends (put off, put back, failed), and how a turn does: answered, stopped, split or given up.
+
+Each is one transaction, fenced: items, usage, replies, and what becomes of the messages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, delete, insert, true, update
+
+from kernel_service.kernels.store import TurnStatus
+from kernel_service.messages import MessageStatus, ReplyMode, Usage
+from kernel_service.storage import leases, waiting
+from kernel_service.storage.ids import new_id
+from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, add_to_day, of_open_turn
+from kernel_service.storage.outbox import add_reply
+from kernel_service.storage.schema import dead_letter, message, tool_call, turn
+from kernel_service.storage.turns import supersede
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.kernels.store import HistoryItem, TurnRecord
+    from kernel_service.messages import Reply, StoredReply
+    from kernel_service.storage.engine import Tx
+
+_HOLD = OPEN_TURN.values(
+    status=TurnStatus.HELD.value,
+    not_before=bindparam("until"),
+    problem=bindparam("because"),
+    holds=turn.c.holds + 1,
+    attempt_owner="",
+)
+_PUT_BACK = OPEN_TURN.values(not_before=bindparam("until"), attempt_owner="")
+_FAIL = OPEN_TURN.values(
+    not_before=bindparam("until"),
+    problem=bindparam("because"),
+    attempts=turn.c.attempts + 1,
+    attempt_owner="",
+)
+_END = OPEN_TURN.values(
+    status=bindparam("to"),
+    ended_at=bindparam("at"),
+    problem=bindparam("because"),
+    begun=true(),
+    attempt_owner="",
+    not_before=None,
+    **SPENT,
+)
+_FINISH_ALL = delete(tool_call).where(
+    tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn")
+)
+_MEMBERS = update(message).where(message.c.turn_id == bindparam("of")).values(status=bindparam("to"))
+_LAST_MEMBER = update(message).where(message.c.seq == bindparam("last")).values(status=bindparam("to"))
+_PART = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"))
+    .values(turn_id=None, alone=True, status=MessageStatus.ACCEPTED.value)
+)
+_BURY = insert(dead_letter)
+_MEMBERS_OF_STATUS: Final = {TurnStatus.STOPPED: MessageStatus.STOPPED}
+"""What becomes of a turn's last message; answered, if it is not said here: an excuse is an answer too."""
+
+
+# --- the attempt ----------------------------------------------------------------------------------------------------
+
+
+def hold(
+    tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
+) -> None:
+    leases.fence(tx, record.person_id, epoch)
+    of_open_turn(tx, _HOLD, {"of": record.id, "until": until, "because": problem})
+    tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.HELD.value})
+    if notice is not None:
+        _tell(tx, record, [notice], ReplyMode.OUTBOX, now)
+
+
+def put_back(tx: Tx, record: TurnRecord, epoch: int, *, until: float | None) -> None:
+    leases.fence(tx, record.person_id, epoch)
+    of_open_turn(tx, _PUT_BACK, {"of": record.id, "until": until})
+
+
+def fail(tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str) -> None:
+    leases.fence(tx, record.person_id, epoch)
+    of_open_turn(tx, _FAIL, {"of": record.id, "until": until, "because": problem})
+
+
+# --- the turn -------------------------------------------------------------------------------------------------------
+
+
+def end(
+    tx: Tx,
+    record: TurnRecord,
+    epoch: int,
+    items: Sequence[HistoryItem],
+    replies: Sequence[Reply],
+    *,
+    status: TurnStatus,
+    problem: str,
+    usage: Usage,
+    now: float,
+) -> list[StoredReply]:
+    leases.fence(tx, record.person_id, epoch)
+    if status is TurnStatus.COMPLETED:
+        waiting.interrupt(tx, record)
+    add_items(tx, record, items, now)
+    _close(tx, record, status, problem=problem, usage=usage, now=now)
+    if len(record.messages) > 1:
+        tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})
+    last = record.messages[-1]
+    became = _MEMBERS_OF_STATUS.get(status, MessageStatus.COMPLETED)
+    tx.execute(_LAST_MEMBER, {"last": last.seq, "to": became.value})
+    return _tell(tx, record, replies, last.reply_mode, now)
+
+
+def split(tx: Tx, record: TurnRecord, epoch: int, *, problem: str, now: float) -> int:
+    leases.fence(tx, record.person_id, epoch)
+    superseded = supersede(tx, record)
+    _close(tx, record, TurnStatus.FAILED, problem=problem, usage=Usage(), now=now)
+    tx.execute(_PART, {"of": record.id})
+    return superseded
+
+
+def give_up(
+    tx: Tx,
+    record: TurnRecord,
+    epoch: int,
+    items: Sequence[HistoryItem],
+    replies: Sequence[Reply],
+    *,
+    problem: str,
+    now: float,
+) -> int:
+    leases.fence(tx, record.person_id, epoch)
+    superseded = supersede(tx, record)
+    add_items(tx, record, items, now)
+    _close(tx, record, TurnStatus.FAILED, problem=problem, usage=Usage(), now=now)
+    tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.DEAD_LETTERED.value})
+    _bury(tx, record, problem, now)
+    _tell(tx, record, replies, record.messages[-1].reply_mode, now)
+    return superseded
+
+
+def _close(tx: Tx, record: TurnRecord, status: TurnStatus, *, problem: str, usage: Usage, now: float) -> None:
+    ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **asdict(usage)}
+    of_open_turn(tx, _END, ended)
+    add_to_day(tx, record.person_id, usage, now)
+    tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
+
+
+def _bury(tx: Tx, record: TurnRecord, problem: str, now: float) -> None:
+    rows = [
+        {
+            "id": new_id("dl", now),
+            "person_id": record.person_id,
+            "message_seq": member.seq,
+            "message_id": member.message_id,
+            "problem": problem,
+            "dead_at": now,
+        }
+        for member in record.messages
+    ]
+    tx.execute(_BURY, rows)
+
+
+def _tell(tx: Tx, record: TurnRecord, replies: Sequence[Reply], mode: ReplyMode, now: float) -> list[StoredReply]:
+    last = record.messages[-1]
+    return [
+        add_reply(
+            tx,
+            record.person_id,
+            reply,
+            turn_id=record.id,
+            answers_message_id=last.message_id,
+            channel=last.channel,
+            address=last.address,
+            mode=mode,
+            now=now,
+        )
+        for reply in replies
+    ]

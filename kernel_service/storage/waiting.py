@@ -1,0 +1,89 @@
+"""The messages that wait for a turn: which belong together, and which cut into a turn that runs."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer, bindparam, select
+
+from kernel_service.kernels.commands import Command
+from kernel_service.kernels.interruptions import Newcomers, Stopped
+from kernel_service.storage.schema import MESSAGE_OPEN, message
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+
+    from kernel_service.kernels.store import TurnRecord
+    from kernel_service.storage.engine import Tx
+
+# A burst is answered as one, but not without end.
+MAX_MEMBERS = 50
+DEBOUNCE_LIMIT = 5
+MAX_JOINS = 3
+
+Way = tuple[str, str, str]
+"""By which way a message came and its answer goes: channel, address, reply mode."""
+
+_WAITING = (
+    select(message)
+    .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
+    .order_by(message.c.seq)
+    .limit(bindparam("limit", type_=Integer))
+)
+_FIRST = (
+    select(message.c.channel, message.c.address, message.c.reply_mode, message.c.alone, message.c.command)
+    .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
+    .order_by(message.c.seq)
+    .limit(1)
+)
+
+
+def waiting(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
+    """Oldest first."""
+    return tx.execute(_WAITING, {"person": person_id, "limit": MAX_MEMBERS}).all()
+
+
+def together(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """The first ones, as far as one answer may be for them all."""
+    if not rows or rows[0].alone:
+        return list(rows[:1])
+    return joinable(rows, way(rows[0]))
+
+
+def joinable(rows: Sequence[Row[Any]], by: Way) -> list[Row[Any]]:
+    """The first ones, as far as they came that way and may be answered with others."""
+    return list(takewhile(lambda row: way(row) == by and not row.alone, rows))
+
+
+def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
+    """When a burst counts as complete. What must not be answered with others is complete at once."""
+    if rows[0].alone:
+        return 0.0
+    return float(min(rows[-1].accepted_at + debounce, rows[0].accepted_at + DEBOUNCE_LIMIT * debounce))
+
+
+def way(row: Row[Any]) -> Way:
+    return row.channel, row.address, row.reply_mode
+
+
+def way_of(turn: TurnRecord) -> Way:
+    last = turn.messages[-1]
+    return last.channel, last.address, last.reply_mode.value
+
+
+def interrupt(tx: Tx, turn: TurnRecord) -> None:
+    """Newcomers or Stopped, if what waits first cuts into the turn."""
+    first = tx.execute(_FIRST, {"person": turn.person_id}).one_or_none()
+    if first is None:
+        return
+    if first.command == Command.STOP:
+        raise Stopped
+    if open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
+        raise Newcomers
+
+
+def open_to_newcomers(turn: TurnRecord) -> bool:
+    return not turn.closed and turn.joins < MAX_JOINS and len(turn.messages) < MAX_MEMBERS

@@ -1,0 +1,124 @@
+"""The tool calls of a turn: an intent before what changes something, a result after, and what a crash left open."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
+from kernel_service.messages import Usage
+from kernel_service.turns.tools import ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from kernel_service.kernels.progress import Event
+    from kernel_service.kernels.store import TurnRecord
+    from kernel_service.turns.interrupting import Attention
+    from kernel_service.turns.model import FunctionCall, Model, ToolSchema
+    from kernel_service.turns.tools import Person, Tool
+    from kernel_service.turns.transcript import Transcript
+    from kernel_service.turns.turn_journal import TurnJournal
+
+log = logging.getLogger(__name__)
+
+OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Look before you repeat it."
+LONGEST_CALL_SECONDS: Final = 75.0
+"""What is assumed of a cut call whose tool is no longer offered."""
+
+
+class InDoubtError(Exception):
+    """A call that a dead process made may still be under way, until `until` (epoch seconds)."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__(until)
+        self.until = until
+
+
+class Calls:
+    """Makes the calls of one turn, with the tools that the person has in it."""
+
+    def __init__(
+        self,
+        person: Person,
+        transcript: Transcript,
+        journal: TurnJournal,
+        attention: Attention,
+        tell: Callable[[Event], None],
+    ) -> None:
+        self._person = person
+        self._transcript = transcript
+        self._journal = journal
+        self._attention = attention
+        self._tell = tell
+        self._tools: dict[str, Tool] = {}
+
+    def offer(self, tools: Iterable[Tool]) -> None:
+        self._tools.update({tool.schema.name: tool for tool in tools})
+
+    @property
+    def schemas(self) -> list[ToolSchema]:
+        return [tool.schema for tool in self._tools.values()]
+
+    async def finish_cut(self, record: TurnRecord, model: Model, now: float) -> None:
+        """What a crash left open: a call whose intent is stored may have been done, any other was not.
+
+        InDoubtError while it may still be under way.
+        """
+        begun = {intent.call_id: intent for intent in record.intents}
+        for item in self._transcript.open_calls():
+            call = model.call_of(item)
+            if (intent := begun.get(call.call_id)) is None:
+                await self.make(call)
+            elif (until := intent.started_at + self._longest(call.name)) > now:
+                raise InDoubtError(until)
+            else:
+                await self._keep(call, ToolResult(OUTCOME_UNKNOWN, ok=False))
+
+    async def make(self, call: FunctionCall) -> None:
+        """Make one call, and keep its result."""
+        await self._attention.pause()
+        tool = self._tools.get(call.name)
+        if tool is None:
+            return await self._keep(call, ToolResult(f"There is no tool named {call.name}.", ok=False))
+        if call.arguments is None:
+            return await self._keep(call, ToolResult("The arguments were no JSON object.", ok=False))
+        self._tell(ToolStarted(call.call_id, call.name))
+        result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
+        await self._keep(call, result)
+        self._tell(ToolFinished(call.call_id, succeeded=result.ok))
+        self.offer(result.found)
+        return None
+
+    def _longest(self, name: str) -> float:
+        tool = self._tools.get(name)
+        return tool.timeout if tool else LONGEST_CALL_SECONDS
+
+    async def _look_up(self, tool: Tool, call: FunctionCall) -> ToolResult:
+        """A call that may be made again: nothing is lost if it is interrupted."""
+        return await self._attention.wait_for(self._execute(tool, call))
+
+    async def _change(self, tool: Tool, call: FunctionCall) -> ToolResult:
+        """The intent first: whoever goes on after a crash knows that this may have been done."""
+        await self._journal.intend(call.call_id, call.name)
+        return await self._execute(tool, call)
+
+    async def _execute(self, tool: Tool, call: FunctionCall) -> ToolResult:
+        try:
+            async with asyncio.timeout(tool.timeout):
+                return await tool.call(self._person, call.arguments or {})
+        except TimeoutError:
+            return ToolResult("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN, ok=False)
+        except VendorUnavailable:
+            return ToolResult("The service behind this tool does not answer now. Nothing was done.", ok=False)
+        except Exception:
+            log.exception("tool broke tool=%s person=%s", call.name, self._person.id)
+            return ToolResult("The tool failed." if tool.read_only else OUTCOME_UNKNOWN, ok=False)
+
+    async def _keep(self, call: FunctionCall, result: ToolResult) -> None:
+        self._transcript.result(call.call_id, result.output, result.link)
+        await self._journal.step(Usage(tool_calls=1), finished=call.call_id)
+        if result.link is not None:
+            self._tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))

@@ -1,0 +1,129 @@
+"""What a turn writes into the store. A store that is away for a moment costs nothing of what was done."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from kernel_service import texts
+from kernel_service.errors import StoreUnavailable
+from kernel_service.kernels.store import CallRecord, TurnStatus
+from kernel_service.messages import Reply, Usage
+from kernel_service.turns.limits import hold_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from kernel_service.errors import VendorUnavailable
+    from kernel_service.kernels.kernel import Kernel
+    from kernel_service.kernels.store import JournalStore, TurnRecord
+    from kernel_service.turns.transcript import Transcript
+
+T = TypeVar("T")
+
+NOTICE_AFTER_HOLDS: Final = 3
+"""The person is told that we keep trying when a turn has been held this often."""
+NOT_DONE: Final = "Not done: the turn ended before this call."
+PATIENCE: Final = 30
+"""How often a write is tried while the store is away, which waits by itself for about a second each time."""
+PAUSE_SECONDS: Final = 1.0
+
+
+class TurnJournal:
+    """Each method is one transaction; the transcript's unstored items go with it."""
+
+    def __init__(
+        self,
+        store: JournalStore,
+        kernel: Kernel,
+        record: TurnRecord,
+        transcript: Transcript,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._kernel = kernel
+        self._record = record
+        self._transcript = transcript
+        self._clock = clock
+
+    async def step(self, usage: Usage, *, finished: str = "") -> None:
+        """What the model said, or what a tool gave back."""
+        await self._append(usage, finished=finished)
+
+    async def intend(self, call_id: str, tool: str) -> None:
+        """A call that changes something is about to be made. Interrupted by what came before it."""
+        await self._append(Usage(), started=CallRecord(call_id, tool, self._clock()))
+        self._record.closed = True
+
+    async def end(
+        self, replies: Sequence[Reply], status: TurnStatus, *, problem: str = "", usage: Usage | None = None
+    ) -> None:
+        """The last items, the replies and the members' end. COMPLETED is interrupted by what came before it."""
+        self._answer_open_calls()
+        await self._persist(
+            lambda: self._store.end(
+                self._record, self._kernel.epoch, self._transcript.unstored, replies,
+                status=status, problem=problem, usage=usage or Usage(), now=self._clock(),
+            )
+        )  # fmt: skip
+        self._transcript.mark_stored()
+
+    async def give_up(self, problem: str) -> None:
+        """End with an apology. What the turn had journaled leaves the history, but for a word on what was done."""
+        self._transcript.unstored = []
+        self._transcript.confess(texts.FAILED)
+        superseded = await self._store.give_up(
+            self._record, self._kernel.epoch, self._transcript.unstored, [Reply(texts.FAILED)],
+            problem=problem, now=self._clock(),
+        )  # fmt: skip
+        self._transcript.drop_stored(superseded)
+        self._transcript.mark_stored()
+
+    async def split(self, problem: str) -> None:
+        """Each of the turn's messages is to run alone."""
+        self._transcript.unstored = []
+        superseded = await self._store.split(self._record, self._kernel.epoch, problem=problem, now=self._clock())
+        self._transcript.drop_stored(superseded)
+
+    async def hold(self, away: VendorUnavailable) -> tuple[float, Reply | None]:
+        """Wait for the vendor: for how many seconds, and what the person is told of it. Burns no attempt."""
+        now, holds = self._clock(), self._record.holds
+        wait = hold_seconds(holds, away.retry_after)
+        notice = Reply(texts.STILL_TRYING) if holds == NOTICE_AFTER_HOLDS else None
+        await self._store.hold(
+            self._record, self._kernel.epoch, until=now + wait, problem=away.problem, notice=notice, now=now
+        )
+        return wait, notice
+
+    async def fail(self, problem: str) -> None:
+        """The attempt broke: the next one comes later and later."""
+        until = self._clock() + hold_seconds(self._record.failures, None)
+        await self._store.fail(self._record, self._kernel.epoch, until=until, problem=problem)
+
+    async def put_back(self, until: float | None = None) -> None:
+        """Leave the turn where it is, at no cost."""
+        await self._store.put_back(self._record, self._kernel.epoch, until=until)
+
+    def _answer_open_calls(self) -> None:
+        """Vendors refuse a history with a call that has no output."""
+        for item in self._transcript.open_calls():
+            self._transcript.result(str(item["call_id"]), NOT_DONE)
+
+    async def _append(self, usage: Usage, *, finished: str = "", started: CallRecord | None = None) -> None:
+        await self._persist(
+            lambda: self._store.append(
+                self._record, self._kernel.epoch, self._transcript.unstored,
+                usage=usage, finished=finished, started=started, now=self._clock(),
+            )
+        )  # fmt: skip
+        self._transcript.mark_stored()
+        self._record.begun = True
+
+    async def _persist(self, write: Callable[[], Awaitable[T]]) -> T:
+        """Nothing was kept when a store is away, so the same may be written again."""
+        for _ in range(PATIENCE):
+            try:
+                return await write()
+            except StoreUnavailable:
+                await asyncio.sleep(PAUSE_SECONDS)
+        return await write()

@@ -1,0 +1,55 @@
+"""A process that owns a person's kernel, as the tests of the journal play it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from kernel_service.kernels.store import HistoryItem, TurnRecord, TurnStatus
+from kernel_service.messages import Message, Reply, Usage
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import NextTurn
+    from kernel_service.storage.sql_store import SqlStore
+
+NOW = 1_800_000_000.0
+HELLO = HistoryItem("input", {"role": "user", "content": "hello"})
+ASKS = HistoryItem("output", {"type": "function_call", "call_id": "c1"}, origin="openai:test")
+FOUND = HistoryItem("result", {"type": "function_call_output", "call_id": "c1", "output": "[]"})
+
+
+class Owner:
+    """A process that owns a person's kernel."""
+
+    def __init__(self, store: SqlStore, person_id: str, epoch: int) -> None:
+        self.store, self.person_id, self.epoch = store, person_id, epoch
+
+    async def ask(self, now: float = NOW, debounce: float = 0, *, suspects: bool = True) -> NextTurn:
+        return await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, suspects=suspects)
+
+    async def open(self, now: float = NOW) -> TurnRecord:
+        turn = await self.ask(now)
+        assert isinstance(turn, TurnRecord)
+        return turn
+
+    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
+        await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
+
+    async def end(
+        self, turn: TurnRecord, *items: HistoryItem, status: TurnStatus = TurnStatus.COMPLETED, now: float = NOW
+    ) -> None:
+        await self.store.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
+
+
+async def say(store: SqlStore, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
+    now = more.pop("now", NOW)
+    message = replace(Message(user_id, message_id, {"text": message_id}), **more)
+    return (await store.accept(message, now=now, max_pending=100)).person_id
+
+
+async def own(store: SqlStore, person_id: str, owner: str = "one") -> Owner:
+    return Owner(store, person_id, (await store.activate(person_id, owner=owner)).epoch)
+
+
+async def history(store: SqlStore, person_id: str) -> list[HistoryItem]:
+    return (await store.activate(person_id, owner="reader")).history

@@ -1,0 +1,168 @@
+"""Failures and deaths: what they cost, when a turn is split, when a message becomes a dead letter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus, Withheld
+from kernel_service.messages import MessageStatus, Reply
+from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+SORRY = HistoryItem("output", {"type": "message", "content": "sorry"}, origin="openai:test")
+
+
+async def give_up(owner: Owner, turn: TurnRecord, *items: HistoryItem) -> int:
+    return await owner.store.give_up(turn, owner.epoch, items, [Reply("sorry")], problem="poison", now=NOW)
+
+
+async def test_a_failure_costs_an_attempt_and_waits(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    for failures in range(3):
+        turn = await owner.open(NOW + failures)
+        assert (turn.failures, turn.deaths) == (failures, 0)
+        await store.fail(turn, owner.epoch, until=NOW + failures + 1, problem="turn_broke")
+        assert await owner.ask(NOW + failures) == NOW + failures + 1
+
+
+async def test_only_a_process_that_is_gone_has_died(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    one = await own(store, person, "one")
+    await one.open()
+    assert (await (await own(store, person, "one")).open()).deaths == 0  # the same, after its store was away
+    two = await own(store, person, "two")
+    turn = await two.open()
+    assert turn.deaths == 1
+    await store.put_back(turn, two.epoch)  # it ended in order
+    assert (await (await own(store, person, "three")).open()).deaths == 1
+
+
+async def test_progress_forgives(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    for name in ("one", "two", "three"):
+        owner = await own(store, person, name)
+        turn = await owner.open()
+    assert turn.deaths == 2
+    await owner.append(turn, HELLO)
+    again = await owner.open()
+    assert (again.failures, again.deaths) == (0, 0)
+
+
+async def test_a_suspect_is_opened_only_alone_among_its_like(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    for name in ("one", "two"):
+        await (await own(store, person, name)).open()
+    three = await own(store, person, "three")
+    assert await three.ask(suspects=False) is Withheld.SUSPECTED
+    assert await three.ask(suspects=False) is Withheld.SUSPECTED  # to be asked costs nothing
+    assert (await three.open()).deaths == 2
+
+
+async def test_a_turn_put_back_waits_until_its_time(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await store.put_back(turn, owner.epoch, until=NOW + 75)
+    assert await owner.ask(NOW) == NOW + 75
+    assert await store.due_people(now=NOW, limit=9) == []
+    assert (await owner.open(NOW + 75)).holds == 0
+
+
+async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: SqlStore) -> None:
+    for name in ("m1", "m2", "m3"):
+        person = await say(store, name)
+    owner = await own(store, person)
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    assert await store.split(turn, owner.epoch, problem="failed_too_often", now=NOW) == 2
+    assert await history(store, person) == []
+    owner = await own(store, person)
+    alone = []
+    while isinstance(due := await owner.ask(), TurnRecord):
+        alone.append([one.message_id for one in due.messages])
+        await owner.end(due)
+    assert alone == [["m1"], ["m2"], ["m3"]]
+
+
+async def test_a_message_given_up_is_a_dead_letter_and_leaves_the_history_whole(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    await owner.append(turn, started=CallRecord("c1", "tool", NOW))
+    await owner.append(turn, FOUND, finished="c1")
+    assert await give_up(owner, turn, SORRY) == 3
+    answer = await store.answer_of(person, turn.messages[0].seq)
+    assert (answer.status, [one.reply.text for one in answer.replies]) == (MessageStatus.DEAD_LETTERED, ["sorry"])
+    letters, token = await store.dead_letters(person, limit=9, before="")
+    assert [(one.person_id, one.message_id, one.problem, one.dead_at) for one in letters] == [
+        (person, "m1", "poison", NOW)
+    ]
+    assert (token, await history(store, person)) == ("", [SORRY])
+    with pytest.raises(LeaseLost):
+        await give_up(owner, turn)
+
+
+async def test_of_messages_given_up_together_each_is_a_letter_and_the_person_is_told_once(store: SqlStore) -> None:
+    for name in ("m1", "m2"):
+        person = await say(store, name)
+    owner = await own(store, person)
+    turn = await owner.open()
+    await give_up(owner, turn)
+    letters, _ = await store.dead_letters(None, limit=9, before="")
+    assert {one.message_id for one in letters} == {"m1", "m2"}
+    told = [len((await store.answer_of(person, one.seq)).replies) for one in turn.messages]
+    assert told == [0, 1]
+
+
+async def test_a_requeued_letter_runs_again_alone_and_once(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    await give_up(owner, await owner.open())
+    letter = (await store.dead_letters(None, limit=9, before=""))[0][0]
+    await say(store, "m2")
+    assert [await store.requeue(letter.id, now=NOW) for _ in range(2)] == [person] * 2
+    assert await store.dead_letters(None, limit=9, before="") == ([], "")
+    again = await owner.open()
+    assert [one.message_id for one in again.messages] == ["m1"]
+    await owner.end(again)
+    await store.requeue(letter.id, now=NOW)  # it was answered: a late repeat changes nothing
+    assert [one.message_id for one in (await owner.open()).messages] == ["m2"]
+    with pytest.raises(NotFound):
+        await store.requeue("dl_nothing", now=NOW)
+
+
+async def test_dead_letters_are_listed_newest_first_in_pages(store: SqlStore) -> None:
+    ids: list[str] = []
+    for number in range(5):
+        owner = await own(store, await say(store, f"m{number}", f"test:p{number}"))
+        turn = await owner.open()
+        await store.give_up(turn, owner.epoch, [], [], problem="x", now=NOW + number)
+        ids.insert(0, owner.person_id)
+    listed, token = [], ""
+    while True:
+        page, token = await store.dead_letters(None, limit=2, before=token)
+        listed += [one.person_id for one in page]
+        if not token:
+            break
+    assert listed == ids
+
+
+async def test_a_former_owner_ends_no_attempt(store: SqlStore) -> None:
+    old = await own(store, await say(store, "m1"))
+    turn = await old.open()
+    await own(store, old.person_id)
+    for ending in (
+        store.put_back(turn, old.epoch),
+        store.fail(turn, old.epoch, until=NOW, problem="x"),
+        store.split(turn, old.epoch, problem="x", now=NOW),
+        give_up(old, turn),
+    ):
+        with pytest.raises(LeaseLost):
+            await ending
+    summaries, _, _ = await store.turns(old.person_id, limit=9, before="")
+    assert [one.status for one in summaries] == [TurnStatus.RUNNING]

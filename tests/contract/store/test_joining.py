@@ -1,0 +1,138 @@
+"""Double text: before the first side effect what comes joins the turn that runs, after it waits for the next one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service.kernels.interruptions import Newcomers
+from kernel_service.kernels.store import CallRecord, TurnRecord, TurnStatus
+from kernel_service.messages import MessageStatus, ReplyMode
+from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, history, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+
+def names(turn: TurnRecord) -> list[str]:
+    return [one.message_id for one in turn.messages]
+
+
+async def test_what_comes_before_the_first_side_effect_joins(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    first = await owner.open()
+    await owner.append(first, HELLO, ASKS)
+    await owner.append(first, FOUND)
+    await say(store, "m2")
+    with pytest.raises(Newcomers):
+        await store.look(first)
+    joined = await owner.open()
+    assert (joined.id, names(joined), joined.joins, joined.begun) == (first.id, ["m1", "m2"], 1, False)
+    # What was asked for one message alone is no part of the history any more.
+    assert (joined.dropped, await history(store, person)) == (3, [])
+
+
+async def test_an_end_sees_who_came_just_before_it(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    turn = await owner.open()
+    await say(store, "m2")
+    with pytest.raises(Newcomers):
+        await owner.end(turn, HELLO)
+    assert await history(store, person) == []  # the end that was interrupted kept nothing
+    owner = await own(store, person)
+    joined = await owner.open()
+    await owner.end(joined, HELLO)
+    statuses = [(await store.answer_of(person, one.seq)).status for one in joined.messages]
+    assert statuses == [MessageStatus.MERGED, MessageStatus.COMPLETED]
+
+
+async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    intent = CallRecord("c1", "create_task", NOW)
+    await say(store, "m2")
+    with pytest.raises(Newcomers):
+        await owner.append(turn, started=intent)
+    turn = await owner.open()
+    assert (names(turn), turn.intents) == (["m1", "m2"], [])
+    await owner.append(turn, HELLO, ASKS)
+    await owner.append(turn, started=intent)
+    await say(store, "m3")
+    turn = await owner.open()
+    assert (names(turn), turn.closed, turn.begun) == (["m1", "m2"], True, True)
+    await store.look(turn)
+    await owner.end(turn, FOUND)
+    assert names(await owner.open()) == ["m3"]
+
+
+async def test_a_failure_or_stop_is_not_put_off_by_newcomers(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await say(store, "m2")
+    await owner.end(turn, status=TurnStatus.FAILED)
+    assert names(await owner.open()) == ["m2"]
+
+
+async def test_a_turn_is_joined_three_times_at_most(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m0"))
+    for number in range(1, 5):
+        turn = await owner.open()
+        assert turn.joins == number - 1
+        await say(store, f"m{number}")
+    assert len((await owner.open()).messages) == 4
+    await store.look(turn)
+    await owner.end(turn)
+    assert names(await owner.open()) == ["m4"]
+
+
+async def test_newcomers_are_gathered_like_any_burst(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    await owner.open()
+    await say(store, "m2", now=NOW + 1)
+    assert await owner.ask(NOW + 1, debounce=0.6) == NOW + 1.6
+    await say(store, "m3", now=NOW + 1.5)
+    assert await owner.ask(NOW + 1.6, debounce=0.6) == NOW + 2.1
+    joined = await owner.ask(NOW + 2.1, debounce=0.6)
+    assert isinstance(joined, TurnRecord)
+    assert (names(joined), joined.joins) == (["m1", "m2", "m3"], 1)
+
+
+@pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
+async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
+    store: SqlStore, other: dict[str, Any]
+) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await say(store, "m2", **other)
+    await say(store, "m3")
+    await store.look(turn)
+    await owner.end(turn)
+    order = []
+    while isinstance(due := await owner.ask(), TurnRecord):
+        order.append(names(due))
+        await owner.end(due)
+    assert order == [["m2"], ["m3"]]
+
+
+async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    dead = await own(store, person)
+    turn = await dead.open()
+    await dead.append(turn, HELLO, ASKS)
+    await say(store, "m2")
+    resumed = await (await own(store, person, "two")).open()
+    assert (resumed.id, names(resumed), resumed.begun, resumed.deaths) == (turn.id, ["m1", "m2"], False, 1)
+
+
+async def test_a_held_turn_is_joined_when_its_time_has_come(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await store.hold(turn, owner.epoch, until=NOW + 30, problem="model_busy", notice=None, now=NOW)
+    await say(store, "m2", now=NOW + 1)
+    assert await owner.ask(NOW + 2) == NOW + 30
+    joined = await owner.open(NOW + 30)
+    assert (joined.id, names(joined)) == (turn.id, ["m1", "m2"])

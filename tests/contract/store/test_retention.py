@@ -1,0 +1,104 @@
+"""What is old goes; what is still to be done, and the person himself, stays."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from kernel_service.kernels.store import Outcome, PartAck, TurnStatus
+from kernel_service.messages import Reply, ReplyMode, Usage
+from kernel_service.storage import retention, schema
+from tests.contract.store.owner import ASKS, HELLO, NOW, history, own, say
+
+if TYPE_CHECKING:
+    import pytest
+
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+DAY = 86_400.0
+LATER = NOW + (retention.KEEP_DAYS + 1) * DAY
+
+
+async def rows(store: SqlStore, *names: str) -> dict[str, int]:
+    def count(tx: Tx) -> dict[str, int]:
+        tables = [schema.metadata.tables[name] for name in names]
+        return {table.name: tx.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
+
+    return await store._engine.read(count)
+
+
+async def answer(store: SqlStore, name: str, *, now: float = NOW, user: str = "test:ann") -> str:
+    """One message with its turn, usage, and a reply that was sent."""
+    person = await say(store, name, user, now=now, reply_mode=ReplyMode.OUTBOX)
+    owner = await own(store, person)
+    turn = await owner.open(now)
+    await store.end(
+        turn, owner.epoch, [HELLO], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(model_calls=1), now=now
+    )
+    for lease in await store.lease("test", [], limit=9, seconds=60, now=now):
+        ack = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT, f"wamid-{name}")
+        await store.settle("test", [ack], now=now)
+    return person
+
+
+async def test_what_has_ended_goes_after_its_time(store: SqlStore) -> None:
+    person = await answer(store, "old")
+    await answer(store, "young", now=LATER - DAY)
+    await store.forget_old(now=NOW + DAY)
+    assert (await rows(store, "message"))["message"] == 2
+    await store.forget_old(now=LATER)
+    assert await rows(store, "message", "turn", "reply", "reply_part") == {
+        "message": 1,
+        "turn": 1,
+        "reply": 1,
+        "reply_part": 1,
+    }
+    # The person, what he said and what he has spent are kept.
+    assert await history(store, person) == [HELLO, HELLO]
+    assert await rows(store, "person", "alias", "kernel", "usage") == {"person": 1, "alias": 1, "kernel": 1, "usage": 2}
+
+
+async def test_a_message_stays_known_for_as_long_as_it_may_be_delivered_again(store: SqlStore) -> None:
+    await answer(store, "m1")
+    await store.forget_old(now=NOW + 8 * DAY)
+    await say(store, "m1", now=NOW + 8 * DAY, reply_mode=ReplyMode.OUTBOX)
+    assert (await rows(store, "message"))["message"] == 1
+
+
+async def test_what_is_still_to_be_done_is_never_too_old(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "running"))
+    await owner.open()
+    await say(store, "waiting", "test:bob")
+    await store.forget_old(now=LATER)
+    assert await rows(store, "message", "turn") == {"message": 2, "turn": 1}
+
+
+async def test_what_was_superseded_goes_with_its_turn(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    await owner.append(await owner.open(), HELLO, ASKS)
+    await say(store, "m2")
+    turn = await owner.open()
+    await owner.end(turn, HELLO)
+    assert (await rows(store, "item"))["item"] == 3
+    await store.forget_old(now=LATER)
+    assert (await rows(store, "item"))["item"] == 1
+
+
+async def test_usage_and_dead_letters_have_their_time(store: SqlStore) -> None:
+    person = await answer(store, "m1")
+    await say(store, "m2")
+    owner = await own(store, person)
+    await store.give_up(await owner.open(), owner.epoch, [], [], problem="x", now=NOW)
+    await store.forget_old(now=NOW + (retention.USAGE_DAYS + 2) * DAY)
+    assert await rows(store, "usage", "dead_letter", "message") == {"usage": 0, "dead_letter": 0, "message": 0}
+
+
+async def test_small_steps_reach_everything(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "STEP", 3)
+    for number in range(10):
+        await answer(store, f"m{number}", user=f"test:p{number}")
+    await say(store, "open", "test:p3")
+    await store.forget_old(now=LATER)
+    assert await rows(store, "message", "turn", "reply") == {"message": 1, "turn": 0, "reply": 0}

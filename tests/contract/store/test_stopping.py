@@ -1,0 +1,71 @@
+""" "stop" takes back what waits and what runs; it is never merged, and needs no room."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.kernels.commands import Command
+from kernel_service.kernels.interruptions import Stopped
+from kernel_service.kernels.store import CallRecord, TurnRecord, TurnStatus
+from kernel_service.messages import Message, MessageStatus
+from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Accepted
+    from kernel_service.storage.sql_store import SqlStore
+
+
+async def stop(store: SqlStore, message_id: str = "s", cap: int = 100) -> Accepted:
+    return await store.accept(Message("test:ann", message_id, {"text": "Stop!"}), now=NOW, max_pending=cap)
+
+
+async def test_what_waits_is_taken_back(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    await say(store, "m2")
+    stopped = await stop(store)
+    await say(store, "m3")
+    assert stopped.command is Command.STOP
+    assert [(await store.answer_of(person, seq)).status for seq in stopped.taken_back] == [MessageStatus.STOPPED] * 2
+    owner, order = await own(store, person), []
+    while isinstance(turn := await owner.ask(debounce=99), TurnRecord):  # a stop waits for no burst
+        order.append([one.command for one in turn.messages])
+        await owner.end(turn)
+    assert order == [[Command.STOP]]
+    assert [one.message_id for one in (await owner.open(NOW + 99)).messages] == ["m3"]
+
+
+async def test_what_runs_is_interrupted_at_its_next_step(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    assert (await stop(store)).taken_back == ()
+    with pytest.raises(Stopped):
+        await store.look(turn)
+    with pytest.raises(Stopped):
+        await owner.append(turn, started=CallRecord("c1", "send_mail", NOW))
+    with pytest.raises(Stopped):
+        await owner.end(turn)
+    await owner.end(turn, status=TurnStatus.STOPPED)
+    assert (await store.answer_of(owner.person_id, turn.messages[0].seq)).status is MessageStatus.STOPPED
+
+
+async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await store.hold(turn, owner.epoch, until=NOW + 3600, problem="model_busy", notice=None, now=NOW)
+    await stop(store)
+    again = await (await own(store, owner.person_id, "two")).open()
+    assert (again.id, again.stopped, len(again.messages)) == (turn.id, True, 1)
+
+
+async def test_a_stop_finds_room_where_a_message_does_not(store: SqlStore) -> None:
+    await say(store, "m1")
+    assert (await stop(store, cap=1)).command is Command.STOP
+
+
+@pytest.mark.parametrize("text", ["stop the music", "please stop", "", "st op", "stopp"])
+async def test_other_words_are_for_the_assistant(store: SqlStore, text: str) -> None:
+    accepted = await store.accept(Message("test:ann", "m1", {"text": text}), now=NOW, max_pending=9)
+    assert accepted.command is Command.NONE

@@ -1,0 +1,151 @@
+"""One person, a model that says what it is told to, two tools, and a real store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from kernel_service.kernels.kernel import Kernel
+from kernel_service.kernels.progress import Progress
+from kernel_service.messages import Message, ReplyMode, Usage
+from kernel_service.turns.limits import Limits
+from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
+from kernel_service.turns.runner import TurnRunner
+from kernel_service.turns.tools import ToolResult
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import HistoryItem
+    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.turns.model import ModelRequest
+    from kernel_service.turns.tools import Person, Tool
+
+
+class Clock:
+    now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Model:
+    """Says what it was told to say, in order, when the gate is open; keeps what it was shown."""
+
+    origin = "test:1"
+
+    def __init__(self) -> None:
+        self.says: list[ModelAnswer | Exception] = []
+        self.shown: list[list[dict[str, Any]]] = []
+        self.asked = asyncio.Event()
+        self.gate: asyncio.Event | None = None
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer:
+        self.shown.append(list(request.items))
+        self.asked.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        said = self.says.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+    def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "message", "role": "user", "content": content.get("text", "")}
+
+    def said_item(self, text: str) -> dict[str, Any]:
+        return {"type": "message", "role": "assistant", "content": text}
+
+    def call_of(self, item: dict[str, Any]) -> FunctionCall:
+        return FunctionCall(item["call_id"], item["name"], {})
+
+    def result_item(self, call_id: str, output: str) -> dict[str, Any]:
+        return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+
+class FakeTool:
+    """Gives its result when the gate is open."""
+
+    timeout = 5.0
+
+    def __init__(self, name: str, *, read_only: bool, result: ToolResult | Exception | None = None) -> None:
+        self.schema = ToolSchema(name, name, {"type": "object", "properties": {}})
+        self.read_only = read_only
+        self.result = result or ToolResult(f"{name} done")
+        self.calls = 0
+        self.begun = asyncio.Event()
+        self.gate: asyncio.Event | None = None
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        self.calls += 1
+        self.begun.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+class Toolbox:
+    def __init__(self, *tools: FakeTool) -> None:
+        self.tools = list(tools)
+
+    async def tools_for(self, person: Person) -> list[Tool]:
+        return list(self.tools)
+
+
+def says(text: str) -> ModelAnswer:
+    return ModelAnswer([{"type": "message", "content": text}], text, Usage(input_tokens=10, output_tokens=5))
+
+
+def calls(*names: str) -> ModelAnswer:
+    items = [{"type": "function_call", "call_id": f"c_{name}", "name": name} for name in names]
+    return ModelAnswer(
+        items, "", Usage(input_tokens=10, output_tokens=5), [FunctionCall(f"c_{n}", n, {}) for n in names]
+    )
+
+
+class Scene:
+    """One person with one message, a model, two tools."""
+
+    def __init__(self, store: SqlStore) -> None:
+        self.store = store
+        self.clock = Clock()
+        self.model = Model()
+        self.look = FakeTool("look", read_only=True)
+        self.act = FakeTool("act", read_only=False)
+        self.ended: list[str] = []
+        self.progress = Progress()
+        self.limits = Limits(steps=4)
+        self.person_id = ""
+        self.seq = 0
+
+    async def hear(self, text: str = "do it", number: int = 1, user: str = "chat:1") -> None:
+        message = Message(user, f"m{number}", {"text": text}, reply_mode=ReplyMode.INLINE)
+        accepted = await self.store.accept(message, now=self.clock(), max_pending=10)
+        self.person_id, self.seq = accepted.person_id, accepted.seq
+
+    async def activated(self) -> Kernel:
+        return Kernel(await self.store.activate(self.person_id, owner="k"), self.clock())
+
+    def runner(self) -> TurnRunner:
+        return TurnRunner(
+            store=self.store,
+            model=self.model,
+            toolbox=Toolbox(self.look, self.act),
+            limits=self.limits,
+            instructions="",
+            debounce=0,
+            clock=self.clock,
+            ended=lambda turn: self.ended.append(turn.id),
+            replies_ready=lambda channel: None,
+            progress=self.progress,
+        )
+
+    async def run(self, kernel: Kernel | None = None) -> float | None:
+        return await self.runner().run_next(kernel or await self.activated())
+
+    async def told(self) -> list[str]:
+        answer = await self.store.answer_of(self.person_id, self.seq)
+        return [stored.reply.text for stored in answer.replies]
+
+    async def history(self) -> list[HistoryItem]:
+        return (await self.store.activate(self.person_id, owner="reader")).history
