@@ -1,0 +1,116 @@
+"""Several messages at once, "stop", and what a caller who watches is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+from kernel.v1 import kernel_pb2
+
+from kernel_service import texts
+from tests.integration.test_conversation import connect
+from tests.integration.test_kernelctl import ctl
+from tests.integration.world import TELEGRAM_TOKEN, bearer, whole_world
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.integration.world import World
+
+
+async def watched(world: World, text: str, message_id: str, then: Callable[[str], object] = str) -> list[str]:
+    """The names of a message's events; each is handed to `then` as it comes."""
+    message = kernel_pb2.HandleMessageRequest(
+        user_id="telegram:42", message_id=message_id, payload=kernel_pb2.Payload(text=text)
+    )
+    stream: Any = world.stub.StreamMessage(
+        kernel_pb2.StreamMessageRequest(message=message), metadata=bearer(TELEGRAM_TOKEN), timeout=30
+    )
+    names = []
+    async for event in stream:
+        names.append(event.WhichOneof("event"))
+        then(names[-1])
+    return names
+
+
+async def test_five_lines_of_a_burst_get_one_answer(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_debounce_seconds=0.6) as world:
+        alice = world.phone("Alice")
+        for number in range(5):
+            await alice.send(f"line {number}")
+        answer = await alice.wait_for_message(timeout=20)
+        assert "message 5 of our chat" in answer.text
+        await world.ask(alice, "and now")
+        assert len(alice.received) == 2
+
+
+async def test_who_writes_on_while_the_model_thinks_gets_one_answer_to_all(world: World) -> None:
+    alice = world.phone("Alice")
+    hold = world.emulators.openai.hold()
+    await alice.send("line 0")
+    await hold.reached.wait()
+    for number in range(1, 5):
+        await alice.send(f"line {number}")
+    hold.release()
+    told = [await alice.wait_for_message(timeout=20)]
+    while "line 4" not in told[-1].text:
+        told.append(await alice.wait_for_message(timeout=20))
+    # Three times a turn is joined; a line that comes after that has the next one.
+    shown = "\n".join(message.text for message in told)
+    assert len(told) <= 2
+    assert [shown.count(f"line {number}") for number in range(5)] == [1] * 5
+
+
+async def test_stop_is_obeyed(world: World) -> None:
+    alice = world.phone("Alice")
+    hold = world.emulators.openai.hold()
+    await alice.send("tell me a very long story")
+    await hold.reached.wait()
+    stopped = await world.ask(alice, "Stop.")
+    hold.release()
+    assert stopped.text == texts.STOPPED
+    assert "hello" in (await world.ask(alice, "hello")).text
+    assert len(alice.received) == 2
+    assert "story" not in str(world.emulators.openai.requests[-1].body)
+
+
+async def test_what_was_done_before_stop_is_known_and_what_follows_is_not_done(world: World) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    person = await world.person_of(alice)
+    hold = world.emulators.composio.hold(lambda call: call.path.endswith("/execute"))
+    await alice.send('create a task "Call the bank"')
+    await hold.reached.wait()
+    await alice.send("stop")
+    hold.release()
+    assert (await alice.wait_for_message(timeout=20)).text == texts.STOPPED
+    assert [task.name for task in world.emulators.composio.tasks_of(person)].count("Call the bank") == 1
+
+
+async def test_who_watches_a_message_is_told_how_it_goes(world: World) -> None:
+    hold = world.emulators.openai.hold()
+    first = asyncio.create_task(
+        watched(world, "connect my asana", "m1", lambda name: hold.release() if name == "merged" else None)
+    )
+    await hold.reached.wait()
+    second = asyncio.create_task(watched(world, "please", "m2"))
+    assert (await first)[:2] == ["accepted", "merged"]
+    told = await second
+    assert told[0] == "accepted"
+    assert told[-4:] == ["tool_started", "connect_needed", "tool_finished", "completed"]
+    assert await watched(world, "please", "m2") == ["accepted", "completed"]  # a repeat tells the end
+
+
+async def test_an_operator_lets_a_dead_letter_run_again(world: World) -> None:
+    alice = world.phone("Alice")
+    world.emulators.openai.fail(400, times=1)
+    assert (await world.ask(alice, "the poison")).text == texts.FAILED
+    letters = json.loads((await ctl(world, "dead")).stdout)["dead_letters"]
+    assert [letter["message_id"] for letter in letters] == [alice.messages[0].id]
+    assert "poison" not in str(letters)
+    assert (await ctl(world, "requeue", letters[0]["id"])).exit_code == 0
+    assert "the poison" in (await alice.wait_for_message(timeout=20)).text
+    assert json.loads((await ctl(world, "dead")).stdout) == {}
+    assert (await ctl(world, "requeue", "dl_none")).stderr.startswith("kernelctl: NOT_FOUND")
