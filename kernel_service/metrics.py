@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from kernel_service.errors import StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections import Counter
     from collections.abc import AsyncIterator, Iterable
 
     from prometheus_client import Metric
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """Reads the kernel map when asked; keeps nothing. Its `collect` is prometheus_client's collector protocol."""
+    """Reads what others count, when asked; keeps nothing. Its `collect` is prometheus_client's collector protocol.
 
-    def __init__(self, listen: str, kernels: KernelMap, store: Store) -> None:
+    `outcomes` counts attempts of turns by what became of them.
+    """
+
+    def __init__(self, listen: str, kernels: KernelMap, outcomes: Counter[str], store: Store) -> None:
         self._listen = listen
         self._kernels = kernels
+        self._outcomes = outcomes
         self._store = store
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -35,10 +40,8 @@ class Metrics:
         held = sum(kernel.bytes for kernel in self._kernels.resident())
         yield GaugeMetricFamily("kernel_resident_bytes", "Bytes that the kernels in memory hold", held)
         yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
-        evictions = CounterMetricFamily("kernel_evictions", "Kernels evicted, by reason", labels=["reason"])
-        for reason, count in self._kernels.evictions.items():
-            evictions.add_metric([reason], count)
-        yield evictions
+        yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
+        yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._outcomes)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -62,3 +65,10 @@ class Metrics:
         except StoreUnavailable:
             return web.Response(status=503, text="the database does not answer\n")
         return web.Response(text="ok\n")
+
+
+def _counter(name: str, text: str, label: str, counts: Counter[Any]) -> Metric:
+    family = CounterMetricFamily(name, text, labels=[label])
+    for value, count in counts.items():
+        family.add_metric([value], count)
+    return family

@@ -103,7 +103,9 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
 
         port = await stack.enter_async_context(listener.serving(drain))
         sweeper = _sweeper(settings, store, kernels, outbox, clock)
-        await stack.enter_async_context(Metrics(settings.kernel_metrics_listen, kernels, store).serving())
+        await stack.enter_async_context(
+            Metrics(settings.kernel_metrics_listen, kernels, runner.outcomes, store).serving()
+        )
         await stack.enter_async_context(sweeper.running())
         await connections.watch()
         log.info("serving port=%d", port)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -34,7 +35,8 @@ SPOKEN_KINDS = frozenset({"text", "choice", "edit", *SILENT_KINDS})
 class TurnRunner:
     """Fills the kernel map's port `Turns`.
 
-    `ended` is told of each turn that ended, `replies_ready` of each channel that has something to deliver.
+    `ended` is told of each turn that ended, `replies_ready` of each channel that has something to deliver. `outcomes`
+    counts what became of attempts: completed, failed, stopped, joined, held, in_doubt, handed_back, broke, split, dead.
     """
 
     store: JournalStore
@@ -47,6 +49,7 @@ class TurnRunner:
     ended: Callable[[TurnRecord], None]
     replies_ready: Callable[[str], None]
     progress: Progress
+    outcomes: Counter[str] = field(default_factory=Counter)
     _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run_next(self, kernel: Kernel) -> float | None:

@@ -57,15 +57,17 @@ class Turn:
             with self._attention:
                 await self._work()
         except Newcomers:
-            log.info("turn joined turn=%s person=%s", self._record.id, self._person.id)
+            self._count("joined")
         except Stopped:
             await self._stop(Usage())
         except (HandedBack, asyncio.CancelledError):
             with suppress(KernelError):
                 await self._journal.put_back()
+            self._count("handed_back")
             raise
         except InDoubtError as call:
             await self._journal.put_back(call.until)
+            self._count("in_doubt")
         except VendorUnavailable as away:
             await self._hold(away)
         except ModelRejectedError as rejected:
@@ -75,6 +77,7 @@ class Turn:
         except Exception:
             log.exception("turn broke turn=%s person=%s", self._record.id, self._person.id)
             await self._journal.fail("turn_broke")
+            self._count("broke")
         finally:
             self._kernel.history.replace(self._transcript.stored)
 
@@ -137,30 +140,37 @@ class Turn:
             raise
         except Stopped:
             return await self._stop(answer.usage)
-        self._runner.ended(self._record)
-        return None
+        return self._ended(TurnStatus.COMPLETED)
 
     async def _stop(self, usage: Usage) -> None:
         """What is not stored yet was never heard: it stays out of the history."""
         self._transcript.unstored = []
         await self._journal.end([], TurnStatus.STOPPED, usage=usage)
-        self._runner.ended(self._record)
+        self._ended(TurnStatus.STOPPED)
 
     async def _end(self, replies: list[Reply], status: TurnStatus, problem: str = "") -> None:
         await self._journal.end(replies, status, problem=problem)
-        self._runner.ended(self._record)
+        self._ended(status)
 
     async def _give_up(self, problem: str) -> None:
         """Of several messages each gets a chance of its own; one alone becomes a dead letter."""
         log.warning("turn failed problem=%s turn=%s person=%s", problem, self._record.id, self._person.id)
         if len(self._record.messages) > 1 and not self._record.closed:
-            return await self._journal.split(problem)
+            await self._journal.split(problem)
+            return self._count("split")
         await self._journal.give_up(problem)
-        self._runner.ended(self._record)
-        return None
+        return self._ended("dead")
 
     async def _hold(self, away: VendorUnavailable) -> None:
         wait, notice = await self._journal.hold(away)
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self._record.id, wait)
         if notice is not None:
             self._runner.replies_ready(self._person.channel)
+        self._count("held")
+
+    def _ended(self, outcome: str) -> None:
+        self._count(outcome)
+        self._runner.ended(self._record)
+
+    def _count(self, outcome: str) -> None:
+        self._runner.outcomes[outcome] += 1

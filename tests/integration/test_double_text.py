@@ -63,6 +63,16 @@ async def test_who_writes_on_while_the_model_thinks_gets_one_answer_to_all(world
     assert [shown.count(f"line {number}") for number in range(5)] == [1] * 5
 
 
+async def test_operators_see_in_numbers_what_became_of_turns(world: World) -> None:
+    alice = world.phone("Alice")
+    world.emulators.openai.fail(400, times=1)
+    await world.ask(alice, "the poison")
+    await world.ask(alice, "hello")
+    page = await world.metrics()
+    assert 'kernel_turns_total{outcome="dead"} 1.0' in page
+    assert 'kernel_turns_total{outcome="completed"} 1.0' in page
+
+
 async def test_stop_is_obeyed(world: World) -> None:
     alice = world.phone("Alice")
     hold = world.emulators.openai.hold()

@@ -7,6 +7,7 @@ import os
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import grpc
 from aiohttp import web
 from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2, kernel_pb2_grpc
@@ -69,6 +70,12 @@ class World:
     @property
     def webhook_url(self) -> str:
         return f"http://127.0.0.1:{self._gateway_port}/webhook"
+
+    async def metrics(self) -> str:
+        """What the kernel service tells Prometheus."""
+        url = f"http://{self._settings['kernel_metrics_listen']}/metrics"
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            return await response.text()
 
     # --- processes ----------------------------------------------------------------------------------------------
 
