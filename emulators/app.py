@@ -4,7 +4,7 @@ import random
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Protocol
@@ -69,12 +69,26 @@ class Emulators:
     def application(self) -> web.Application:
         app = web.Application(client_max_size=64 * 2**20)
         app.router.add_get("/effects", self._effects)
+        app.router.add_post("/effects", self._note)
         for vendor in self._vendors:
             vendor.mount(app)
         return app
 
     async def _effects(self, request: web.Request) -> web.Response:
-        after = request.query.get("after", "0")
+        """The effects numbered above `after`; with `wait`, once there are any or so many seconds have passed."""
+        after, wait = request.query.get("after", "0"), request.query.get("wait", "0")
         if not after.isdecimal():
             raise web.HTTPBadRequest(text="after: give the number of the last effect that you know")
+        if not wait.isdecimal():
+            raise web.HTTPBadRequest(text="wait: give whole seconds")
+        with suppress(TimeoutError):
+            await self.effects.wait_for(lambda _: True, timeout=int(wait), after=int(after))
         return web.json_response([asdict(effect) for effect in self.effects.all(after=int(after))])
+
+    async def _note(self, request: web.Request) -> web.Response:
+        """Put down what was done to the services ({kind, key?, …}), in its place among the effects."""
+        try:
+            effect = self.effects.record(**await request.json())
+        except (TypeError, ValueError) as problem:
+            raise web.HTTPBadRequest(text=str(problem)) from None
+        return web.json_response(asdict(effect), status=201)

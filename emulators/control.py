@@ -12,12 +12,16 @@ Action = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None] | dict[str,
 
 
 class Control:
-    """fail, hold, reached and release for one vendor; further actions are added by name."""
+    """fail, hold, reached, release and slow for one vendor; further actions are added by name.
 
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
+    With {after: true} fail, hold and slow meet a call once it is done and not yet answered.
+    """
+
+    def __init__(self, before: Faults, after: Faults) -> None:
+        self._before = before
+        self._after = after
         self._holds: list[Hold] = []
-        self._actions: dict[str, Action] = {"fail": self._fail, "hold": self._hold}
+        self._actions: dict[str, Action] = {"fail": self._fail, "hold": self._hold, "slow": self._slow}
         self._actions |= {"reached": self._reached, "release": self._release}
 
     def add(self, name: str, action: Action) -> None:
@@ -40,13 +44,18 @@ class Control:
         return web.json_response(result or {})
 
     def _fail(self, body: dict[str, Any]) -> None:
-        """{status, times, retry_after?, body?, match?: {path, person, text}}"""
-        self._faults.fail(**{**body, "match": match_of(body)})
+        """{status, times, retry_after?, body?, match?: {path, person, text}, after?}"""
+        options = {name: value for name, value in body.items() if name != "after"}
+        self._met(body).fail(**{**options, "match": match_of(body)})
 
     def _hold(self, body: dict[str, Any]) -> dict[str, Any]:
-        """{match?} → {hold}, its number for reached and release."""
-        self._holds.append(self._faults.hold(match_of(body)))
+        """{match?, after?} → {hold}, its number for reached and release."""
+        self._holds.append(self._met(body).hold(match_of(body)))
         return {"hold": len(self._holds) - 1}
+
+    def _slow(self, body: dict[str, Any]) -> None:
+        """{seconds, after?}: delay each call by up to so much."""
+        self._met(body).slowness = float(body["seconds"])
 
     async def _reached(self, body: dict[str, Any]) -> dict[str, Any]:
         """{hold, timeout?}: waits until a call is held."""
@@ -58,6 +67,9 @@ class Control:
 
     def _release(self, body: dict[str, Any]) -> None:
         self._holds[body["hold"]].release()
+
+    def _met(self, body: dict[str, Any]) -> Faults:
+        return self._after if body.get("after") else self._before
 
 
 def match_of(body: dict[str, Any]) -> Match:

@@ -1,6 +1,7 @@
 """Faults that a test puts into a vendor: refusals, nonsense, dropped connections, held calls."""
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,9 +60,13 @@ class Hold:
 
 
 class Faults:
-    """The faults of one vendor, first come first served. Holds are passed before failures apply."""
+    """The faults of one vendor, first come first served. Holds are passed before failures apply.
+
+    `slowness` is the most seconds that a call is delayed, drawn anew for each.
+    """
 
     def __init__(self) -> None:
+        self.slowness = 0.0
         self._faults: list[Fault] = []
         self._holds: list[Hold] = []
 
@@ -84,13 +89,16 @@ class Faults:
 
     def clear(self) -> None:
         """Forget all faults and let go what is held."""
+        self.slowness = 0.0
         self._faults.clear()
         for hold in self._holds:
             hold.release()
         self._holds.clear()
 
     async def pass_through(self, call: Call) -> Fault | None:
-        """Wait while held; then the fault that this call meets, if any."""
+        """Wait while slow and while held; then the fault that this call meets, if any."""
+        if self.slowness:
+            await asyncio.sleep(random.uniform(0, self.slowness))
         for hold in list(self._holds):
             if not hold.released.is_set() and hold.match(call):
                 hold.reached.set()

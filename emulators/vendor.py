@@ -9,6 +9,8 @@ from aiohttp import web
 from emulators.control import Control
 from emulators.faults import Call, Fault, Faults, Hold, Match, drop, every
 
+KEPT_REQUESTS = 1000
+
 Handler = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
 
 
@@ -22,9 +24,10 @@ class RefusedError(Exception):
 
 
 class Vendor:
-    """Serves calls below `base`, keeps them in `requests`, and lets tests put in faults.
+    """Serves calls below `base`, keeps the last of them in `requests`, and lets tests put in faults.
 
-    A vendor says how it checks keys, whom a call concerns, and how it words its errors.
+    A vendor says how it checks keys, whom a call concerns, and how it words its errors. `faults` are met before
+    anything is done, `after` once it is done (status 0 drops the connection unanswered).
     """
 
     base: str
@@ -34,6 +37,7 @@ class Vendor:
     def __init__(self, make_id: Callable[[], str]) -> None:
         self.requests: list[Call] = []
         self.faults = Faults()
+        self.after = Faults()
         self.make_id = make_id
 
     def check_key(self, request: web.Request) -> None:
@@ -71,12 +75,13 @@ class Vendor:
     def clear(self) -> None:
         """Forget all faults and let go what is held."""
         self.faults.clear()
+        self.after.clear()
 
     async def close(self) -> None:
         self.clear()
 
     def control(self) -> Control:
-        control = Control(self.faults)
+        control = Control(self.faults, self.after)
         control.add("clear", lambda _: self.clear())
         return control
 
@@ -88,9 +93,13 @@ class Vendor:
                 path = request.path.removeprefix(self.base)
                 person = self.person(path, body)
                 call = Call(request.method, path, body, person, dict(request.headers))
-                self.requests.append(call)
+                self._keep(call)
                 fault = await self.faults.pass_through(call)
-                return await handler(request, call) if fault is None else self._faulty(request, fault)
+                if fault is not None:
+                    return self._faulty(request, fault)
+                answer = await handler(request, call)
+                fault = await self.after.pass_through(call)
+                return answer if fault is None else self._faulty(request, fault)
             except RefusedError as refused:
                 return self.refuse(refused)
 
@@ -106,6 +115,12 @@ class Vendor:
             content_type="application/json",
             headers={"x-request-id": request_id or self.make_id()},
         )
+
+    def _keep(self, call: Call) -> None:
+        """Under load for an hour they would fill the memory."""
+        if len(self.requests) >= 2 * KEPT_REQUESTS:
+            del self.requests[:-KEPT_REQUESTS]
+        self.requests.append(call)
 
     async def _body(self, request: web.Request) -> Any:
         if not request.can_read_body:

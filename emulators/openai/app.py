@@ -10,7 +10,7 @@ from emulators.config import Config
 from emulators.control import match_of
 from emulators.effects import Effects
 from emulators.faults import Call, Match, drop, every
-from emulators.openai import checks, rule_model
+from emulators.openai import checks, load_rule, rule_model
 from emulators.openai.conversation import Conversation, read
 from emulators.openai.errors import of_status, refused
 from emulators.openai.responses import Maker, tokens
@@ -169,6 +169,7 @@ class OpenAI(Vendor):
             prompt_cache_key=request.prompt_cache_key,
             said=len(conversation.said),
             text="\n".join(conversation.unanswered),
+            load_of=load_rule.people(conversation),
             tools=[tool.name for tool in request.tools or []],
             status=response["status"],
             output=[item["type"] for item in response["output"]],

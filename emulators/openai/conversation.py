@@ -23,13 +23,14 @@ class Conversation:
     """said: all that the person said, oldest first; the last `new` of these are not answered yet.
 
     notes: what the system told the model since the last answer. results: the calls made for the unanswered
-    messages, with their outputs.
+    messages, with their outputs; made: those of the whole conversation.
     """
 
     said: list[str] = field(default_factory=list)
     new: int = 0
     notes: list[str] = field(default_factory=list)
     results: list[tuple[FunctionCall, str]] = field(default_factory=list)
+    made: list[tuple[FunctionCall, str]] = field(default_factory=list)
 
     @property
     def unanswered(self) -> list[str]:
@@ -61,6 +62,7 @@ def read(items: list[Item], unsealed: Mapping[str, dict[str, Any]]) -> Conversat
             calls[item.call_id] = item
         elif isinstance(item, FunctionCallOutput):
             conversation.results.append((calls[item.call_id], plain_text(item.output)))
+            conversation.made.append(conversation.results[-1])
     return conversation
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from emulators.openai import load_rule
 from emulators.openai.conversation import Conversation
 from emulators.openai.tool_answers import in_words, not_connected
 from emulators.openai.turns import Text, ToolCall, Turn
@@ -71,6 +72,9 @@ _TOOLKITS = {skill.toolkit for skill in SKILLS}
 def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
     """The next turn, from what is unanswered and the names of the tools on offer."""
     offered = list(tools)
+    under_load = load_rule.answer(conversation, offered)
+    if under_load is not None:
+        return under_load
     if conversation.results:
         return _after_tools(conversation, offered)
     resumed = _resumed(conversation, offered)

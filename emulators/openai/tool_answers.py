@@ -35,6 +35,12 @@ def in_words(call: FunctionCall, output: str) -> str:
     return f"{call.name} says: {_plain(output)}"
 
 
+def things(output: str) -> list[str]:
+    """The names of the things that an answer shows; none if the tool failed."""
+    answer = _parsed(output)
+    return [] if _problem(answer) else list(_names(answer))
+
+
 def _connecting(call: FunctionCall, output: str) -> str:
     arguments = _parsed(call.arguments)
     toolkit = str(arguments.get("toolkit", "it")) if isinstance(arguments, dict) else "it"

@@ -21,6 +21,7 @@ from emulators.whatsapp.page_routes import PageRoutes
 from emulators.whatsapp.payloads import messages_value
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.statuses import Statuses
+from emulators.whatsapp.switches import Switches
 from emulators.whatsapp.system_panel import SystemPanel
 from emulators.whatsapp.webhooks import Webhooks
 
@@ -28,7 +29,8 @@ from emulators.whatsapp.webhooks import Webhooks
 class WhatsApp:
     """Phones on one side, the business's webhook and Graph calls on the other.
 
-    Tests add phones and use them; `graph`, `webhooks` and `statuses` carry the switches for faults.
+    Tests add phones and use them; `graph`, `webhooks` and `statuses` carry the switches for faults. Effects of what
+    people write: message_posted as it sets out, message_taken once the business has answered 200 (key: the wamid).
     """
 
     def __init__(
@@ -43,12 +45,13 @@ class WhatsApp:
         self.page_url = f"{url}/"
         self._clock = clock
         self._rng = rng
+        self._effects = effects
         self._numbers = [number.strip() for number in config.whatsapp_phone_number_id.split(",")]
         self._verify_token = config.whatsapp_verify_token
         self._feed = Feed()
         self.phones = Directory()
         self.webhooks = Webhooks(config.emulators_webhook_url, config.whatsapp_app_secret)
-        self.statuses = Statuses(self.webhooks, clock)
+        self.statuses = Statuses(self.webhooks, effects, clock)
         self.graph = Graph(
             config.whatsapp_access_token,
             self._numbers,
@@ -64,6 +67,7 @@ class WhatsApp:
     def mount(self, app: web.Application) -> None:
         self.graph.mount(app)
         self._page.mount(app)
+        Switches(self).mount(app)
 
     async def close(self) -> None:
         self._feed.close()
@@ -118,9 +122,16 @@ class WhatsApp:
         """Bring messages to the gateway in one POST; two ticks for each when they are there."""
         for phone, message in written:
             self.phones.wrote(phone, message)
+            post = written[0][1].id
+            self._effects.record("message_posted", person=phone.user_id, key=message.id, text=message.text, post=post)
         delivery = self.webhooks.deliver(messages_value(written[0][1].number, written))
-        delivery.add_done_callback(lambda done: None if done.cancelled() else _two_ticks(written))
+        delivery.add_done_callback(lambda done: None if done.cancelled() else self._taken(written))
         return delivery
+
+    def carry_again(self, wamids: Sequence[str]) -> asyncio.Task[None]:
+        """Bring messages that were brought before once more, in one POST of their own. Raises LookupError."""
+        written = [self._written(wamid) for wamid in wamids]
+        return self.webhooks.deliver(messages_value(written[0][1].number, written))
 
     def report_read(self, phone: Phone, message: ChatMessage) -> None:
         self.statuses.report(phone, message, "read")
@@ -131,7 +142,14 @@ class WhatsApp:
     def show_typing(self, phone: Phone) -> None:
         self._feed.publish("phone", phone.as_json())
 
+    def _taken(self, written: Sequence[tuple[Phone, ChatMessage]]) -> None:
+        for phone, message in written:
+            self._effects.record("message_taken", person=phone.user_id, key=message.id)
+            phone.advance(message, "delivered")
 
-def _two_ticks(written: Sequence[tuple[Phone, ChatMessage]]) -> None:
-    for phone, message in written:
-        phone.advance(message, "delivered")
+    def _written(self, wamid: str) -> tuple[Phone, ChatMessage]:
+        phone = self.phones.sender(wamid)
+        message = phone.find(wamid) if phone else None
+        if phone is None or message is None:
+            raise LookupError(f"nobody wrote {wamid}")
+        return phone, message

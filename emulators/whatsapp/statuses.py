@@ -2,54 +2,79 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
+from emulators.effects import Effects
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.payloads import User, status_value
 from emulators.whatsapp.webhooks import Webhooks
 
+EVERYBODY = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A status on its way: about whom and which message, and the webhook's value."""
+
+    person: str
+    message_id: str
+    key: str
+    status: str
+    value: dict[str, Any]
+
 
 class Statuses:
-    """Reports by webhook, those of one message one after another. Tests may withhold and release them."""
+    """Reports by webhook, those of one message one after another. Tests may withhold and release them.
 
-    def __init__(self, webhooks: Webhooks, clock: Callable[[], float]) -> None:
+    Effects: status_withheld, and status_taken once the business has answered 200 (key: the callback data, or the
+    message's id).
+    """
+
+    def __init__(self, webhooks: Webhooks, effects: Effects, clock: Callable[[], float]) -> None:
         self._webhooks = webhooks
+        self._effects = effects
         self._clock = clock
         self._reports: dict[str, asyncio.Task[None]] = {}
-        self._withheld: list[tuple[str, dict[str, Any]]] | None = None
+        self._withholding: set[str] = set()
+        self._withheld: list[Report] = []
 
     def report(self, user: User, message: ChatMessage, status: str, error: dict[str, Any] | None = None) -> None:
         """Tell in the background what became of a message."""
         value = status_value(user, message, status, self._clock(), error)
-        if self._withheld is None:
-            self._send(message.id, value)
+        report = Report(user.user_id, message.id, message.callback or message.id, status, value)
+        if self._withholding & {EVERYBODY, user.user_id}:
+            self._withheld.append(report)
+            self._effects.record("status_withheld", person=report.person, key=report.key, status=status)
         else:
-            self._withheld.append((message.id, value))
+            self._send(report)
 
-    def withhold(self) -> None:
-        """Keep reports back from now on."""
-        self._withheld = self._withheld or []
+    def withhold(self, person: str = EVERYBODY) -> None:
+        """Keep reports back from now on: those about one person, by his BSUID, or all."""
+        self._withholding.add(person)
 
     def release(self) -> None:
         """Report what was kept back, in its order, and what comes."""
-        withheld, self._withheld = self._withheld or [], None
-        for message_id, value in withheld:
-            self._send(message_id, value)
+        withheld, self._withheld = self._withheld, []
+        self._withholding.clear()
+        for report in withheld:
+            self._send(report)
 
     async def close(self) -> None:
         for report in self._reports.values():
             report.cancel()
         await asyncio.gather(*self._reports.values(), return_exceptions=True)
 
-    def _send(self, message_id: str, value: dict[str, Any]) -> None:
-        report = asyncio.create_task(self._after(self._reports.get(message_id), value))
-        self._reports[message_id] = report
-        report.add_done_callback(lambda done: self._forget(message_id, done))
+    def _send(self, report: Report) -> None:
+        sending = asyncio.create_task(self._after(self._reports.get(report.message_id), report))
+        self._reports[report.message_id] = sending
+        sending.add_done_callback(lambda done: self._forget(report.message_id, done))
 
-    async def _after(self, previous: asyncio.Task[None] | None, value: dict[str, Any]) -> None:
+    async def _after(self, previous: asyncio.Task[None] | None, report: Report) -> None:
         if previous is not None:
             await asyncio.wait([previous])
-        await self._webhooks.deliver(value)
+        await self._webhooks.deliver(report.value)
+        self._effects.record("status_taken", person=report.person, key=report.key, status=report.status)
 
     def _forget(self, message_id: str, done: asyncio.Task[None]) -> None:
         if self._reports.get(message_id) is done:

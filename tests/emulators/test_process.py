@@ -16,6 +16,8 @@ import pytest
 from composio_client import APIStatusError, AsyncComposio, ProjectAuth
 from openai import AsyncOpenAI
 
+from tests.emulators.whatsapp.fakes import Gateway, Graph
+
 ROOT = Path(__file__).parents[2]
 KEYS = {"OPENAI_API_KEY": "sk-test", "COMPOSIO_API_KEY": "ak_test"}
 ENVIRONMENT = {**os.environ, **KEYS, "EMULATORS_LISTEN": "127.0.0.1:0"}
@@ -50,11 +52,17 @@ async def running(**settings: str) -> AsyncIterator[tuple[subprocess.Process, st
         await process.communicate()
 
 
-async def post(url: str, body: dict[str, Any]) -> Any:
+async def post(url: str, body: dict[str, Any], status: int = 200) -> Any:
     async with aiohttp.ClientSession() as http, http.post(url, json=body) as answer:
         text = await answer.text()
-        assert answer.status == 200, text
+        assert answer.status == status, text
         return json.loads(text)
+
+
+async def effects(url: str, *, after: int = 0, wait: int = 0) -> Any:
+    query = {"after": after, "wait": wait}
+    async with aiohttp.ClientSession() as http, http.get(f"{url}/effects", params=query) as answer:
+        return await answer.json()
 
 
 async def test_it_is_switched_over_http_and_its_log_outlives_a_kill(tmp_path: Path) -> None:
@@ -105,6 +113,48 @@ async def test_consent_and_its_loss_over_http() -> None:
             for action, body in (("dance", {}), ("approve", {"link": "lk_gone"}), ("revoke", {})):
                 async with http.post(f"{control}/{action}", json=body) as answer:
                     assert answer.status in (400, 404)
+
+
+async def test_phones_are_used_and_sends_are_held_over_http() -> None:
+    async with Gateway().serving() as (gateway, webhook_url), running(EMULATORS_WEBHOOK_URL=webhook_url) as (_, url):
+        control = f"{url}/control/whatsapp"
+        await post(f"{control}/patience", {"seconds": 0})
+        alice, bob = [(await post(f"{url}/phones", {"label": label}, 201))["id"] for label in ("Alice", "Bob")]
+        texts = [{"phone": alice, "text": "1"}, {"phone": alice, "text": "2"}, {"phone": bob, "text": "3"}]
+        gateway.answers = [503]
+        wamids = (await post(f"{control}/together", {"messages": texts}))["wamids"]
+        await gateway.wait_until(lambda: len(gateway.posts) == 2)
+        assert [message["id"] for message in gateway.messages()] == 2 * wamids
+        await post(f"{control}/again", {"wamids": wamids[1:2]})
+        await gateway.wait_until(lambda: len(gateway.posts) == 3)
+        assert gateway.messages()[-1]["id"] == wamids[1]
+        hold = await post(f"{control}/hold", {"match": {"person": bob}, "after": True})
+        async with aiohttp.ClientSession() as session:
+            held = create_task(Graph(session, url).text("hello", recipient=bob, biz_opaque_callback_data="r/1/1"))
+            assert await post(f"{control}/reached", hold) == {"reached": True}
+            log = await effects(url)
+            assert [effect["key"] for effect in log if effect["kind"] == "graph_send"] == ["r/1/1"]
+            await post(f"{control}/release", hold)
+            assert (await held)[0] == 200
+        posted, taken = ([e for e in log if e["kind"] == f"message_{what}"] for what in ("posted", "taken"))
+        assert [(e["person"], e["key"], e["detail"]["text"]) for e in posted] == [
+            (alice, wamids[0], "1"),
+            (alice, wamids[1], "2"),
+            (bob, wamids[2], "3"),
+        ]
+        assert {e["detail"]["post"] for e in posted} == {wamids[0]}
+        assert [e["key"] for e in taken] == wamids
+
+
+async def test_the_log_is_waited_for_and_noted_in() -> None:
+    async with running() as (_, url):
+        waiting = create_task(effects(url, wait=30))
+        noted = await post(f"{url}/effects", {"kind": "killed", "key": "kernel_service", "pid": 7}, 201)
+        assert await waiting == [noted]
+        assert (noted["number"], noted["detail"]) == (1, {"pid": 7})
+        assert await effects(url, after=1) == []
+        async with aiohttp.ClientSession() as http, http.post(f"{url}/effects", json={"what": 1}) as answer:
+            assert answer.status == 400
 
 
 async def test_a_bad_setting_is_named_and_ends_the_process() -> None:

@@ -4,8 +4,6 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
 
 from emulators.app import Emulators
 from emulators.config import Config
@@ -25,11 +23,8 @@ async def gateway() -> Gateway:
 
 @pytest.fixture
 async def webhook_url(gateway: Gateway) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_get("/webhook", gateway.challenge)
-    app.router.add_post("/webhook", gateway.take)
-    async with TestServer(app) as server:
-        yield str(server.make_url("/webhook"))
+    async with gateway.serving() as (_, url):
+        yield url
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 NUMBER = "106540352242922"
 SECRET = b"emulated-app-secret"
@@ -61,6 +63,15 @@ class Gateway:
                 for message in value.get("messages", []):
                     await self.on_message(message)
         return web.Response(status=answer)
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[tuple[Self, str]]:
+        """On a port of its own; gives the webhook's address."""
+        app = web.Application()
+        app.router.add_get("/webhook", self.challenge)
+        app.router.add_post("/webhook", self.take)
+        async with TestServer(app) as server:
+            yield self, str(server.make_url("/webhook"))
 
     async def challenge(self, request: web.Request) -> web.Response:
         if request.query["hub.verify_token"] != "emulated-verify-token":

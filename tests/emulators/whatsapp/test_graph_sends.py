@@ -50,7 +50,8 @@ async def test_a_bsuid_in_to_is_accepted_and_dropped_without_a_word(
     await gateway.wait_until(lambda: len(gateway.statuses()) == 2)
     assert [message.text for message in alice.received] == ["found"]
     assert answer["messages"][0]["id"] not in {status["id"] for status in gateway.statuses()}
-    assert [effect.kind for effect in emulators.effects.all()] == ["graph_send_dropped", "graph_send"]
+    sends = [effect.kind for effect in emulators.effects.all() if effect.kind.startswith("graph_")]
+    assert sends == ["graph_send_dropped", "graph_send"]
 
 
 @pytest.mark.parametrize("address", [{"to": "15550001111"}, {"recipient": "US.404"}])

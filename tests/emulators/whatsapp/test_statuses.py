@@ -1,5 +1,6 @@
 """Statuses follow each send, in order, and name their message, person and callback data."""
 
+from emulators.app import Emulators
 from emulators.whatsapp.app import WhatsApp
 from tests.emulators.whatsapp.fakes import Gateway, Graph
 
@@ -44,6 +45,24 @@ async def test_withheld_statuses_come_when_released(graph: Graph, gateway: Gatew
     for message in alice.received:
         order = [status["status"] for status in gateway.statuses() if status["id"] == message.id]
         assert order == ["sent", "delivered"]
+
+
+async def test_the_log_tells_which_statuses_were_taken_and_which_withheld(
+    graph: Graph, gateway: Gateway, whatsapp: WhatsApp, emulators: Emulators
+) -> None:
+    alice, bob = whatsapp.add_phone("Alice"), whatsapp.add_phone("Bob")
+    whatsapp.statuses.withhold(alice.user_id)
+    for phone in (alice, bob):
+        await phone.send("hi")
+        await graph.text("hello", recipient=phone.user_id, biz_opaque_callback_data=f"{phone.label}/1/1")
+    log = emulators.effects
+    await log.wait_for(lambda effect: effect.kind == "status_taken" and effect.detail["status"] == "delivered")
+    assert [(effect.key, effect.detail["status"]) for effect in log.all("status_withheld")] == [
+        ("Alice/1/1", "sent"),
+        ("Alice/1/1", "delivered"),
+    ]
+    assert {effect.key for effect in log.all("status_taken")} == {"Bob/1/1"}
+    assert {status["biz_opaque_callback_data"] for status in gateway.statuses()} == {"Bob/1/1"}
 
 
 async def test_a_status_waits_for_the_one_before_to_be_taken(

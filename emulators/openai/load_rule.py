@@ -1,0 +1,104 @@
+"""The rule of messages under load: each has a token, and the answer names it, so that a log proves what answers what.
+
+`load p7m12` is message 12 of person p7. It is answered by naming it, with every other one that is unanswered;
+`load long p7m12` in a text of three messages' length. For `load task p7m12` a task of that name is made first,
+as a careful model does it: where the outcome of a call is not known, it looks before it makes the task again.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import orjson
+
+from emulators.openai.conversation import Conversation
+from emulators.openai.tool_answers import things
+from emulators.openai.turns import Text, ToolCall, Turn
+
+TOKEN = re.compile(r"\b(p\d+)m\d+\b")
+
+_WISH = re.compile(rf"load (?:(?P<kind>task|long) )?(?P<token>{TOKEN.pattern})")
+_CREATE = re.compile(r"^ASANA_CREATE.*TASK")
+_LIST = re.compile(r"^ASANA_.*LIST.*TASKS")
+_MOST_LISTED = 100
+_PARAGRAPHS = 9
+_PARAGRAPH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """kind is task, long, or empty."""
+
+    token: str
+    kind: str = ""
+
+
+def read(text: str) -> Wish | None:
+    """The wish of a message under load; None: the message is none."""
+    found = _WISH.fullmatch(text)
+    return Wish(found["token"], found["kind"] or "") if found else None
+
+
+def people(conversation: Conversation) -> list[str]:
+    """Whose tokens a request shows at any place of its history: never more than one person's, if all is well."""
+    heard = (*conversation.said, *(output for _, output in conversation.made))
+    return sorted({match[1] for text in heard for match in TOKEN.finditer(text)})
+
+
+def answer(conversation: Conversation, offered: Iterable[str]) -> Turn | None:
+    """The next turn; None: nothing that is unanswered is a message under load."""
+    wishes = [wish for text in conversation.unanswered if (wish := read(text))]
+    if not wishes:
+        return None
+    tools = _Tools.among(offered)
+    if tools is not None:
+        steps = [step for wish in wishes if wish.kind == "task" and (step := tools.step(conversation, wish.token))]
+        if steps:
+            return list(dict.fromkeys(steps))
+    return [Text(_told(wishes))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    create: str
+    list: str
+
+    @classmethod
+    def among(cls, offered: Iterable[str]) -> "_Tools | None":
+        names = list(offered)
+        create = next(filter(_CREATE.search, names), None)
+        listing = next(filter(_LIST.search, names), None)
+        return cls(create, listing) if create and listing else None
+
+    def step(self, conversation: Conversation, name: str) -> ToolCall | None:
+        """What is to be done for a task of that name; None: it is there."""
+        unsure = False
+        for call, output in conversation.made:
+            there = name in things(output)
+            if call.name == self.create and f'"{name}"' in call.arguments:
+                if there:
+                    return None
+                unsure = True
+            elif call.name == self.list and unsure and things(output):
+                if there:
+                    return None
+                unsure = False
+        return ToolCall(self.list, _ARGUMENTS_OF_LIST) if unsure else ToolCall(self.create, _arguments(name))
+
+
+_ARGUMENTS_OF_LIST = orjson.dumps({"limit": _MOST_LISTED}).decode()
+
+
+def _arguments(name: str) -> str:
+    return orjson.dumps({"name": name}).decode()
+
+
+def _told(wishes: list[Wish]) -> str:
+    told = f"Answer to {', '.join(dict.fromkeys(wish.token for wish in wishes))}."
+    if any(wish.kind == "long" for wish in wishes):
+        return "\n\n".join([told, *(_paragraph(wishes[0], number) for number in range(1, _PARAGRAPHS + 1))])
+    return told
+
+
+def _paragraph(wish: Wish, number: int) -> str:
+    return f"Paragraph {number} for {wish.token}: ".ljust(_PARAGRAPH, "a")

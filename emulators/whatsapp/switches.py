@@ -1,0 +1,65 @@
+"""`/control/whatsapp/…`: what tests in other processes switch, beside what every vendor has."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from aiohttp import web
+
+from emulators.control import Control
+from emulators.whatsapp.chat import ChatMessage
+from emulators.whatsapp.directory import Directory
+from emulators.whatsapp.graph import Graph
+from emulators.whatsapp.phones import Phone
+from emulators.whatsapp.statuses import EVERYBODY, Statuses
+from emulators.whatsapp.webhooks import Webhooks
+
+
+class Owner(Protocol):
+    """Whose switches these are."""
+
+    graph: Graph
+    phones: Directory
+    statuses: Statuses
+    webhooks: Webhooks
+
+    def carry(self, written: Sequence[tuple[Phone, ChatMessage]]) -> object: ...
+
+    def carry_again(self, wamids: Sequence[str]) -> object: ...
+
+
+class Switches:
+    """fail, hold and slow meet sends to the Graph API; the others are named below."""
+
+    def __init__(self, owner: Owner) -> None:
+        self._owner = owner
+
+    def mount(self, app: web.Application) -> None:
+        owner = self._owner
+        control = Control(owner.graph.before, owner.graph.after)
+        control.add("together", self._together)
+        control.add("again", self._again)
+        control.add("patience", self._patience)
+        control.add("withhold", lambda body: owner.statuses.withhold(body.get("person", EVERYBODY)))
+        control.add("let_go", lambda _: owner.statuses.release())
+        control.mount(app, "whatsapp")
+
+    def _together(self, body: dict[str, Any]) -> dict[str, Any]:
+        """{messages: [{phone, text}]} → {wamids}: texts of one or several people, in one POST."""
+        written = [self._composed(message["phone"], message["text"]) for message in body["messages"]]
+        self._owner.carry(written)
+        return {"wamids": [message.id for _, message in written]}
+
+    def _again(self, body: dict[str, Any]) -> None:
+        """{wamids}: deliver these once more, in one POST."""
+        self._owner.carry_again(body["wamids"])
+
+    def _patience(self, body: dict[str, Any]) -> None:
+        """{seconds}: how long to wait before a webhook that was refused is delivered again."""
+        seconds = float(body["seconds"])
+        self._owner.webhooks.backoff = lambda _: seconds
+
+    def _composed(self, bsuid: str, text: str) -> tuple[Phone, ChatMessage]:
+        phone = self._owner.phones.get(bsuid)
+        if phone is None:
+            raise LookupError(f"there is no phone {bsuid}")
+        return phone, phone.compose("text", {"body": text}, text)
