@@ -1,0 +1,253 @@
+"""The judge: from the emulators' effect log, and from nothing else, to what went wrong.
+
+Several model calls for a message are no fault, and one answer may cover several messages. Each message that was
+acknowledged must be covered by one answer, no task may be made twice, and nobody may see anything of another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import combinations, pairwise
+from typing import TYPE_CHECKING
+
+from emulators.openai import load_rule
+from tests.crash import evidence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from emulators.effects import Effect
+    from tests.crash.evidence import Evidence, Message, Part, Reply
+
+FROZEN_WRITE_SECONDS = 2.0
+"""Within which a write that was frozen is done once its process runs again."""
+
+WITHHELD = "status withheld"
+FROZEN = "frozen in a write"
+
+
+class Kind(StrEnum):
+    LOST = "lost"
+    TWICE = "answered twice"
+    TOOL_TWICE = "tool run twice"
+    ORDER = "out of order"
+    MIXED = "mixed"
+    REPEATED = "part repeated"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`about` is a token, or the callback id of a part."""
+
+    kind: Kind
+    about: str
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.about}: {self.why}"
+
+
+@dataclass(slots=True)
+class Verdict:
+    """`residue` counts repeated sends that the design states, by their reason; `silent` the texts without a token."""
+
+    messages: int = 0
+    answers: int = 0
+    tasks: int = 0
+    model_calls: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    residue: Counter[str] = field(default_factory=Counter)
+    silent: Counter[str] = field(default_factory=Counter)
+
+    def count(self, kind: Kind) -> int:
+        return sum(fault.kind is kind for fault in self.faults)
+
+
+def judge(log: Iterable[Effect]) -> Verdict:
+    """The verdict on a log that is complete: whatever was to be answered has had its time."""
+    found = evidence.read(log)
+    answers = _answers(found)
+    verdict = Verdict(
+        messages=sum(message.taken > 0 for message in found.messages.values()),
+        answers=sum(bool(reply.tokens) for reply in found.replies.values()),
+        tasks=len(found.executions),
+        model_calls=len(found.model_calls),
+        silent=Counter(_text(reply) for reply in found.replies.values() if not reply.tokens),
+    )
+    for look in (_lost, _twice, _tool_twice, _out_of_order, _mixed):
+        verdict.faults += look(found, answers)
+    _repeated(found, verdict)
+    return verdict
+
+
+Answers = dict[str, list["Reply"]]
+"""By token, the replies that name it."""
+
+
+def _answers(found: Evidence) -> Answers:
+    answers: defaultdict[str, list[Reply]] = defaultdict(list)
+    for reply in found.replies.values():
+        for token in reply.tokens:
+            answers[token].append(reply)
+    return dict(answers)
+
+
+def _text(reply: Reply) -> str:
+    return str(next(iter(reply.sent.values())).accepted[0].detail["text"])
+
+
+def _lost(found: Evidence, answers: Answers) -> Iterator[Fault]:
+    for message in found.messages.values():
+        if not message.taken:
+            continue
+        replies = answers.get(message.token, [])
+        if not replies:
+            yield Fault(Kind.LOST, message.token, "acknowledged, and no answer names it")
+        elif missing := replies[0].missing:
+            yield Fault(Kind.LOST, message.token, f"parts {missing} of {replies[0].parts} were never sent")
+        elif message.kind == "task" and not found.executions.get(message.token):
+            yield Fault(Kind.LOST, message.token, "answered, and its task was never made")
+
+
+def _twice(_: Evidence, answers: Answers) -> Iterator[Fault]:
+    for token, replies in answers.items():
+        if len(replies) > 1:
+            yield Fault(Kind.TWICE, token, f"answered by {', '.join(reply.id for reply in replies)}")
+
+
+def _tool_twice(found: Evidence, _: Answers) -> Iterator[Fault]:
+    for token, executions in found.executions.items():
+        if len(executions) > 1:
+            numbers = ", ".join(str(execution.number) for execution in executions)
+            yield Fault(Kind.TOOL_TWICE, token, f"executed {len(executions)} times, in the log at {numbers}")
+
+
+# --- order ------------------------------------------------------------------------------------------------------
+
+
+def _out_of_order(found: Evidence, answers: Answers) -> Iterator[Fault]:
+    by_phone: defaultdict[str, list[Message]] = defaultdict(list)
+    for message in found.messages.values():
+        by_phone[message.phone].append(message)
+    for messages in by_phone.values():
+        yield from _overtaken(found, answers, messages)
+    for reply in found.replies.values():
+        parts = [reply.sent[number] for number in sorted(reply.sent)]
+        for earlier, later in pairwise(parts):
+            if later.first < earlier.first:
+                yield Fault(Kind.ORDER, later.key, f"sent before part {earlier.number}")
+
+
+def _overtaken(found: Evidence, answers: Answers, messages: list[Message]) -> Iterator[Fault]:
+    """One fault for each message that was overtaken, by the first that did."""
+    told: set[str] = set()
+    for earlier, later in combinations(messages, 2):
+        if earlier.token not in told and earlier.surely_before(later):
+            why = _overtakes(found, answers, earlier.token, later.token)
+            if why:
+                told.add(earlier.token)
+                yield Fault(Kind.ORDER, earlier.token, why)
+
+
+def _overtakes(found: Evidence, answers: Answers, earlier: str, later: str) -> str:
+    made = [executions[0].number for token in (earlier, later) if (executions := found.executions.get(token))]
+    if made != sorted(made):
+        return f"the task of {later}, which was accepted later, was made before"
+    if earlier not in answers or later not in answers:
+        return ""
+    first, second = answers[earlier][0], answers[later][0]
+    if first is second:
+        named = first.tokens
+        return f"named after {later}" if named.index(earlier) > named.index(later) else ""
+    return f"answered after {later}, which was accepted later" if first.ended > second.began else ""
+
+
+# --- of whom ----------------------------------------------------------------------------------------------------
+
+
+def _mixed(found: Evidence, _: Answers) -> Iterator[Fault]:
+    for reply in found.replies.values():
+        for part in reply.sent.values():
+            yield from _sent_to_others(found, part)
+    yield from _shared_ids("Composio", _ids_at_composio(found))
+    yield from _shared_ids("the model", _ids_at_the_model(found))
+    for effect in found.foreign:
+        yield Fault(Kind.MIXED, effect.key, "sealed content of one person in another's request")
+
+
+def _sent_to_others(found: Evidence, part: Part) -> Iterator[Fault]:
+    for effect in part.accepted:
+        for token in evidence.tokens(str(effect.detail["text"])):
+            message = found.messages.get(token)
+            if message is None:
+                yield Fault(Kind.MIXED, token, "answered, and nobody wrote it")
+            elif message.phone != effect.person:
+                yield Fault(Kind.MIXED, token, f"told to another person, in {part.key}")
+
+
+def _ids_at_composio(found: Evidence) -> Iterator[tuple[str, str]]:
+    """Whose token, under which id."""
+    for token, executions in found.executions.items():
+        for effect in executions:
+            yield _person_of(token), effect.person
+
+
+def _ids_at_the_model(found: Evidence) -> Iterator[tuple[str, str]]:
+    for effect in found.model_calls:
+        for person in effect.detail["load_of"]:
+            yield person, effect.person
+
+
+def _shared_ids(vendor: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Fault]:
+    """A person has one id at a vendor, and nobody else has it."""
+    ids: dict[str, str] = {}
+    people: dict[str, str] = {}
+    for person, vendor_id in dict.fromkeys(pairs):
+        if ids.setdefault(person, vendor_id) != vendor_id:
+            yield Fault(Kind.MIXED, person, f"has two ids at {vendor}: {ids[person]} and {vendor_id}")
+        if people.setdefault(vendor_id, person) != person:
+            yield Fault(Kind.MIXED, person, f"shares an id at {vendor} with {people[vendor_id]}")
+
+
+def _person_of(token: str) -> str:
+    found = load_rule.TOKEN.fullmatch(token)
+    return found[1] if found else token
+
+
+# --- repeated sends ---------------------------------------------------------------------------------------------
+
+
+def _repeated(found: Evidence, verdict: Verdict) -> None:
+    for reply in found.replies.values():
+        for part in reply.sent.values():
+            for before, again in pairwise(part.accepted):
+                reason = _stated(found, part.key, before, again)
+                if reason:
+                    verdict.residue[reason] += 1
+                else:
+                    verdict.faults.append(Fault(Kind.REPEATED, part.key, _unexcused(found, part.key, again)))
+
+
+def _stated(found: Evidence, key: str, before: Effect, again: Effect) -> str:
+    """The reason that the design states for a repeated send; empty: there is none.
+
+    A frozen process excuses only the write that it was frozen in: somebody else sent the part meanwhile, and it is
+    sent once more as soon as the process runs again.
+    """
+    for frozen, resumed in found.freezes:
+        meanwhile = frozen.number < before.number < resumed.number < again.number
+        if meanwhile and again.at - resumed.at <= FROZEN_WRITE_SECONDS:
+            return FROZEN
+    withheld = any(number < again.number for number in found.statuses_withheld[key])
+    return WITHHELD if withheld and not _known(found, key, again) else ""
+
+
+def _unexcused(found: Evidence, key: str, again: Effect) -> str:
+    known = _known(found, key, again)
+    return "accepted again after its status had been taken" if known else "accepted again, and no status was withheld"
+
+
+def _known(found: Evidence, key: str, again: Effect) -> bool:
+    return any(number < again.number for number in found.statuses_taken[key])

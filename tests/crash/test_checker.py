@@ -1,0 +1,275 @@
+"""The judge is judged: a clean log passes, and each fault that is put into it is found, that one and no other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from emulators.effects import Effect, Effects
+from tests.crash.checker import FROZEN, WITHHELD, Kind, judge
+from tests.crash.evidence import read
+
+
+class Log:
+    """An effect log as the emulators keep it, written line by line. Each line takes a tenth of a second."""
+
+    def __init__(self) -> None:
+        self.effects = Effects(clock=lambda: 0.1 * len(self.effects.all()))
+        self._posts = 0
+
+    def note(self, kind: str, key: str = "", person: str = "", **detail: Any) -> Log:
+        self.effects.record(kind, person=person, key=key, **detail)
+        return self
+
+    def posts(self, *wishes: str, phone: str = "") -> Log:
+        """Sets out with messages, as `p1m1` or `task p1m1`, all in one POST."""
+        self._posts += 1
+        for wish in wishes:
+            token = wish.split()[-1]
+            text, post = f"load {wish}", str(self._posts)
+            self.note("message_posted", f"wamid.{token}", phone or _phone(token), text=text, post=post)
+        return self
+
+    def taken(self, *tokens: str) -> Log:
+        for token in tokens:
+            self.note("message_taken", f"wamid.{token}", _phone(token))
+        return self
+
+    def writes(self, *wishes: str) -> Log:
+        return self.posts(*wishes).taken(*(wish.split()[-1] for wish in wishes))
+
+    def asks(self, *people: str, person: str = "") -> Log:
+        return self.note("model_call", person=person or f"model-{people[0]}", load_of=list(people))
+
+    def sends(self, key: str, *tokens: str, phone: str = "", status: bool = True) -> Log:
+        text = f"Answer to {', '.join(tokens)}." if tokens else "Something went wrong."
+        self.note("graph_send", key, phone or _phone(tokens[0]), text=text)
+        return self.note("status_taken", key, status="sent") if status else self
+
+    def makes(self, token: str, person: str = "") -> Log:
+        composio = person or f"composio-{token.partition('m')[0]}"
+        return self.note("tool_execution", "CREATE", composio, arguments={"name": token}, read_only=False)
+
+    def lists(self, person: str) -> Log:
+        return self.note("tool_execution", "LIST", f"composio-{person}", arguments={}, read_only=True)
+
+    def found(self) -> list[tuple[Kind, str]]:
+        return [(fault.kind, fault.about) for fault in judge(self.effects.all()).faults]
+
+
+def _phone(token: str) -> str:
+    return f"US.{token.partition('m')[0]}"
+
+
+def clean() -> Log:
+    """Two people, one with a merged answer, a task, and an answer of three parts."""
+    log = Log().writes("p1m1").posts("p1m2").writes("task p2m1").taken("p1m2")
+    log.asks("p1").asks("p1").sends("a/1/1", "p1m1", "p1m2").asks("p2").makes("p2m1").asks("p2").sends("b/1/1", "p2m1")
+    return log.writes("long p1m3").asks("p1").sends("c/1/3", "p1m3").sends("c/2/3", "p1m3").sends("c/3/3", "p1m3")
+
+
+def test_a_clean_log_passes() -> None:
+    verdict = judge(clean().effects.all())
+    assert verdict.faults == []
+    assert (verdict.messages, verdict.answers, verdict.tasks, verdict.model_calls) == (4, 3, 1, 5)
+    assert not verdict.residue
+
+
+# --- lost
+
+
+def test_an_acknowledged_message_that_no_answer_names_is_lost() -> None:
+    assert clean().writes("p2m2").found() == [(Kind.LOST, "p2m2")]
+
+
+def test_a_message_that_was_never_acknowledged_is_not_lost() -> None:
+    assert clean().posts("p2m2").found() == []
+
+
+def test_an_apology_is_no_answer() -> None:
+    log = clean().writes("p2m2").sends("d/1/1", phone="US.p2")
+    assert log.found() == [(Kind.LOST, "p2m2")]
+    assert dict(judge(log.effects.all()).silent) == {"Something went wrong.": 1}
+
+
+@pytest.mark.parametrize("missing", [1, 2, 3])
+def test_a_part_that_was_never_sent_is_lost(missing: int) -> None:
+    log = clean().writes("long p2m2")
+    for part in {1, 2, 3} - {missing}:
+        log.sends(f"d/{part}/3", "p2m2")
+    assert log.found() == [(Kind.LOST, "p2m2")]
+
+
+def test_a_task_that_was_never_made_is_lost() -> None:
+    assert clean().writes("task p2m2").sends("d/1/1", "p2m2").found() == [(Kind.LOST, "p2m2")]
+
+
+def test_a_send_that_whatsapp_dropped_or_failed_answers_nothing() -> None:
+    log = clean().writes("p2m2").note("graph_send_dropped", "d/1/1", "US.p2", text="Answer to p2m2.")
+    assert log.note("graph_send_failed", "d/1/1", "US.p2", text="Answer to p2m2.").found() == [(Kind.LOST, "p2m2")]
+
+
+# --- twice
+
+
+def test_two_answers_to_one_message_are_found() -> None:
+    assert clean().sends("d/1/1", "p1m3").found() == [(Kind.TWICE, "p1m3")]
+
+
+def test_two_answers_are_found_though_the_message_was_never_acknowledged() -> None:
+    assert clean().posts("p2m2").sends("d/1/1", "p2m2").sends("e/1/1", "p2m2").found() == [(Kind.TWICE, "p2m2")]
+
+
+def test_a_task_made_twice_is_found() -> None:
+    assert clean().makes("p2m1").found() == [(Kind.TOOL_TWICE, "p2m1")]
+
+
+def test_looking_twice_is_no_fault() -> None:
+    assert clean().lists("p2").lists("p2").found() == []
+
+
+# --- order
+
+
+def test_an_answer_that_overtakes_is_found() -> None:
+    log = clean().writes("p2m2").writes("p2m3").sends("d/1/1", "p2m3").sends("e/1/1", "p2m2")
+    assert log.found() == [(Kind.ORDER, "p2m2")]
+
+
+def test_an_answer_between_the_parts_of_an_earlier_one_is_found() -> None:
+    log = clean().writes("long p2m2").writes("p2m3")
+    log.sends("d/1/2", "p2m2").sends("e/1/1", "p2m3").sends("d/2/2", "p2m2")
+    assert log.found() == [(Kind.ORDER, "p2m2")]
+
+
+def test_parts_out_of_order_are_found() -> None:
+    log = clean().writes("long p2m2").sends("d/2/2", "p2m2").sends("d/1/2", "p2m2")
+    assert log.found() == [(Kind.ORDER, "d/2/2")]
+
+
+def test_a_wrong_order_within_an_answer_is_found() -> None:
+    assert clean().writes("p2m2").writes("p2m3").sends("d/1/1", "p2m3", "p2m2").found() == [(Kind.ORDER, "p2m2")]
+
+
+def test_messages_of_one_post_are_in_its_order() -> None:
+    assert clean().writes("p2m2", "p2m3").sends("d/1/1", "p2m3", "p2m2").found() == [(Kind.ORDER, "p2m2")]
+
+
+def test_tasks_made_in_the_wrong_order_are_found() -> None:
+    log = clean().writes("task p2m2").writes("task p2m3").makes("p2m3").makes("p2m2")
+    assert log.sends("d/1/1", "p2m2", "p2m3").found() == [(Kind.ORDER, "p2m2")]
+
+
+def test_of_messages_under_way_at_once_either_may_be_first() -> None:
+    log = clean().posts("p2m2").posts("p2m3").taken("p2m2", "p2m3")
+    assert log.sends("d/1/1", "p2m3").sends("e/1/1", "p2m2").found() == []
+
+
+def test_the_order_among_people_is_free() -> None:
+    assert clean().writes("p2m2").writes("p1m4").sends("d/1/1", "p1m4").sends("e/1/1", "p2m2").found() == []
+
+
+# --- mixed
+
+
+def test_an_answer_told_to_another_is_found() -> None:
+    assert clean().writes("p2m2").sends("d/1/1", "p2m2", phone="US.p1").found() == [(Kind.MIXED, "p2m2")]
+
+
+def test_a_repeated_part_told_to_another_is_found() -> None:
+    log = clean().note("graph_send", "b/1/1", "US.p1", text="Answer to p2m1.")
+    assert log.found() == [(Kind.MIXED, "p2m1"), (Kind.REPEATED, "b/1/1")]
+
+
+def test_an_answer_to_what_nobody_wrote_is_found() -> None:
+    assert clean().sends("d/1/1", "p1m9").found() == [(Kind.MIXED, "p1m9")]
+
+
+def test_a_task_made_in_anothers_account_is_found() -> None:
+    log = clean().writes("task p1m4").makes("p1m4", person="composio-p2").sends("d/1/1", "p1m4")
+    assert log.found() == [(Kind.MIXED, "p1")]
+
+
+def test_a_person_with_two_accounts_is_found() -> None:
+    log = clean().writes("task p2m2").makes("p2m2", person="composio-p9").sends("d/1/1", "p2m2")
+    assert log.found() == [(Kind.MIXED, "p2")]
+
+
+def test_anothers_history_in_a_request_is_found() -> None:
+    assert clean().asks("p1", "p2").found() == [(Kind.MIXED, "p2"), (Kind.MIXED, "p2")]
+
+
+def test_sealed_content_of_another_is_found() -> None:
+    assert clean().note("foreign_content", "rs_1", "model-p1").found() == [(Kind.MIXED, "rs_1")]
+
+
+# --- repeated sends
+
+
+def residue(log: Log) -> dict[str, int]:
+    verdict = judge(log.effects.all())
+    assert verdict.faults == []
+    return dict(verdict.residue)
+
+
+def test_a_part_sent_again_is_found() -> None:
+    assert clean().sends("c/2/3", "p1m3").found() == [(Kind.REPEATED, "c/2/3")]
+
+
+def test_a_part_sent_again_though_no_status_had_come_yet_is_found() -> None:
+    log = clean().writes("p2m2").sends("d/1/1", "p2m2", status=False).sends("d/1/1", "p2m2")
+    assert log.found() == [(Kind.REPEATED, "d/1/1")]
+
+
+def test_a_part_whose_status_was_withheld_may_be_sent_again() -> None:
+    log = clean().writes("p2m2").sends("d/1/1", "p2m2", status=False).note("status_withheld", "d/1/1")
+    assert residue(log.sends("d/1/1", "p2m2")) == {WITHHELD: 1}
+
+
+def test_not_once_the_status_has_been_taken_after_all() -> None:
+    log = clean().writes("p2m2").sends("d/1/1", "p2m2", status=False).note("status_withheld", "d/1/1")
+    log.note("status_taken", "d/1/1", status="sent").sends("d/1/1", "p2m2")
+    assert log.found() == [(Kind.REPEATED, "d/1/1")]
+
+
+def test_a_withheld_status_of_another_part_excuses_nothing() -> None:
+    log = clean().writes("p2m2").sends("d/1/1", "p2m2", status=False).note("status_withheld", "e/1/1")
+    assert log.sends("d/1/1", "p2m2").found() == [(Kind.REPEATED, "d/1/1")]
+
+
+def test_a_write_that_was_frozen_may_come_after_anothers() -> None:
+    log = clean().writes("p2m2").note("frozen", "gateway").sends("d/1/1", "p2m2").note("resumed", "gateway")
+    assert residue(log.sends("d/1/1", "p2m2")) == {FROZEN: 1}
+
+
+def test_a_frozen_process_does_not_excuse_what_it_had_sent_before() -> None:
+    log = clean().writes("p2m2").sends("d/1/1", "p2m2").note("frozen", "gateway").note("resumed", "gateway")
+    assert log.sends("d/1/1", "p2m2").found() == [(Kind.REPEATED, "d/1/1")]
+
+
+def test_a_frozen_process_does_not_excuse_what_is_sent_long_after() -> None:
+    log = clean().writes("p2m2").note("frozen", "gateway").sends("d/1/1", "p2m2").note("resumed", "gateway")
+    for _ in range(30):
+        log.lists("p2")
+    assert log.sends("d/1/1", "p2m2").found() == [(Kind.REPEATED, "d/1/1")]
+
+
+# --- the log itself
+
+
+def test_a_token_written_twice_proves_nothing() -> None:
+    with pytest.raises(ValueError, match="p1m1 was written twice"):
+        judge(clean().writes("p1m1").effects.all())
+
+
+def test_what_is_no_message_under_load_is_left_alone() -> None:
+    log = Log().note("message_posted", "wamid.1", "US.p1", text="connect my asana", post="1")
+    log.note("message_taken", "wamid.1", "US.p1").note("account_connected", "ca_1", "composio-p1")
+    assert read(log.effects.all()).messages == {}
+    assert log.found() == []
+
+
+def test_the_verdict_needs_nothing_but_the_log() -> None:
+    effects = [Effect(e.number, e.at, e.kind, e.person, e.key, dict(e.detail)) for e in clean().effects.all()]
+    assert judge(effects).faults == []
