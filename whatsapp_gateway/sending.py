@@ -117,7 +117,8 @@ class Sending:
 
 
 def _split_otherwise(delivery: Delivery, parts: int) -> bool:
-    return delivery.parts != 0 and (delivery.parts, delivery.split_version) != (parts, SPLIT_VERSION)
+    # A status that came before any acknowledgement has named the parts, and not the rule.
+    return delivery.parts not in (0, parts) or delivery.split_version not in ("", SPLIT_VERSION)
 
 
 def _first_unsent(delivery: Delivery) -> int:

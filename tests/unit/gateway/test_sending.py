@@ -33,10 +33,10 @@ class KeptAcks(Acks):
         self.kept.append(ack)
 
 
-async def deliver(graph: SlowGraph, lease_seconds: float) -> list[Ack]:
+async def deliver(graph: SlowGraph, lease_seconds: float, **known: Any) -> list[Ack]:
     acks = KeptAcks()
     text = "\n\n".join("x" * 4000 for _ in range(3))
-    delivery = Delivery(Reply("rp_1", text), "whatsapp:US.1", "42", "lease", graph.now + lease_seconds)
+    delivery = Delivery(Reply("rp_1", text), "whatsapp:US.1", "42", "lease", graph.now + lease_seconds, **known)
     await Sending(graph, acks, Metrics(), lambda: graph.now).deliver(delivery)
     return acks.kept
 
@@ -56,3 +56,10 @@ async def test_a_send_may_not_outlast_the_lease(lease: float, timeout: float) ->
     graph = SlowGraph(seconds=0)
     await deliver(graph, lease)
     assert [allowed for _, allowed in graph.sent] == [timeout] * 3
+
+
+async def test_parts_that_a_status_has_named_are_gone_on_with() -> None:
+    graph = SlowGraph(seconds=0)
+    acks = await deliver(graph, lease_seconds=60, sent_parts=frozenset({1}), parts=3, split_version="")
+    assert [callback for callback, _ in graph.sent] == ["rp_1/2/3", "rp_1/3/3"]
+    assert {ack.outcome for ack in acks} == {Outcome.SENT}
