@@ -1,0 +1,104 @@
+"""The chosen points: where a process kills or freezes itself, at the n-th call of one of the product's own functions.
+
+The product has no hook for this. A point names a function, and the process that is to die wraps it before it
+starts; where the product renames a function, the point is to be renamed here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import signal
+from dataclasses import dataclass
+from importlib import import_module
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+Named = dict[str, Any]
+
+
+def _always(_: Named, __: object) -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """`counts(named arguments, result)` says which calls count; before a call its result is None."""
+
+    when: Literal["before", "after"]
+    where: str
+    counts: Callable[[Named, Any], bool] = _always
+
+
+_STORE: Final = "kernel_service.storage.sql_store:SqlStore"
+
+KERNEL: Final[Mapping[str, Point]] = {
+    "message accepted": Point("after", f"{_STORE}.accept"),
+    "turn not begun": Point("before", f"{_STORE}.next_turn"),
+    "turn begun": Point("after", f"{_STORE}.next_turn", lambda _, turn: hasattr(turn, "messages")),
+    "model output stored": Point("after", f"{_STORE}.append", lambda named, _: named["usage"].model_calls > 0),
+    "tool not called": Point("before", "kernel_service.tools.toolbox:ConnectedTool.call"),
+    "tool called": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
+    "tool result stored": Point("after", f"{_STORE}.append", lambda named, _: bool(named.get("finished"))),
+    "turn not ended": Point("before", f"{_STORE}.end"),
+    # In the transaction, whose statements are all made and not committed.
+    "end not committed": Point("after", "kernel_service.storage.journal:end"),
+    "turn ended": Point("after", f"{_STORE}.end"),
+    "reply leased": Point("after", f"{_STORE}.lease", lambda _, leases: bool(leases)),
+    "part settled": Point("after", f"{_STORE}.settle"),
+}
+
+GATEWAY: Final[Mapping[str, Point]] = {
+    "reply pulled": Point("before", "whatsapp_gateway.sending:Sending.deliver"),
+    "message handed over": Point("after", "whatsapp_gateway.kernel_client:KernelClient.accept"),
+    "part not sent": Point("before", "whatsapp_gateway.graph_api:GraphApi.send"),
+    "part accepted": Point("after", "whatsapp_gateway.graph_api:GraphApi.send"),
+    "part acknowledged": Point("after", "whatsapp_gateway.kernel_client:KernelClient.ack"),
+}
+
+POINTS: Final = {"kernel_service": KERNEL, "whatsapp_gateway": GATEWAY}
+
+
+@dataclass(frozen=True, slots=True)
+class Doom:
+    """A point by its name, at which of its calls it counts, and the signal that the process gives itself there."""
+
+    point: str
+    nth: int = 1
+    signal: int = signal.SIGKILL
+
+
+def arm(service: str, doom: Doom) -> None:
+    """From now on the doom waits at its point. LookupError, AttributeError: the product has no such function."""
+    point = POINTS[service][doom.point]
+    module, _, path = point.where.partition(":")
+    *owners, name = path.split(".")
+    owner: Any = import_module(module)
+    for each in owners:
+        owner = getattr(owner, each)
+    setattr(owner, name, _doomed(getattr(owner, name), point, doom))
+
+
+def _doomed(function: Callable[..., Any], point: Point, doom: Doom) -> Callable[..., Any]:
+    calls = count(1)
+
+    def meets(when: str, named: Named, result: object = None) -> None:
+        if point.when == when and point.counts(named, result) and next(calls) == doom.nth:
+            os.kill(os.getpid(), doom.signal)
+
+    async def wrapped(*arguments: Any, **named: Any) -> Any:
+        meets("before", named)
+        result = await function(*arguments, **named)
+        meets("after", named, result)
+        return result
+
+    def wrapped_unit(*arguments: Any, **named: Any) -> Any:
+        meets("before", named)
+        result = function(*arguments, **named)
+        meets("after", named, result)
+        return result
+
+    return wrapped if inspect.iscoroutinefunction(function) else wrapped_unit

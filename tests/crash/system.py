@@ -1,0 +1,238 @@
+"""The whole product as real processes on free ports, and the emulators as its vendors, its people and its judge."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+import aiohttp
+
+from emulators.effects import Effect
+from tests.crash import evidence
+from tests.crash.processes import Process, Settings
+from tests.ports import free_port
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+    from pathlib import Path
+
+    from tests.crash.times import Times
+
+_TOKEN: Final = "whatsapp-token-of-the-crash-suite"
+_KEYS: Final = f"test:{base64.b64encode(b'test'.ljust(32)).decode()}"
+"""The key that the tests' PostgreSQL template was made with."""
+_NUMBER: Final = "106540352242922"
+_POLL_SECONDS: Final = 5
+
+
+@dataclass(slots=True)
+class Person:
+    """`name` begins every token of his; `phone` is his BSUID."""
+
+    name: str
+    phone: str
+    written: count[int] = field(default_factory=lambda: count(1))
+
+    def wish(self, kind: str = "") -> tuple[str, str]:
+        """A new message: its token and its text."""
+        token = f"{self.name}m{next(self.written)}"
+        return token, " ".join(filter(None, ("load", kind, token)))
+
+
+class System:
+    """`emulators` is never killed. `log` is the effect log as far as it was read.
+
+    `other_gateway` is not started by itself; webhooks never go to it, so that it only sends.
+    """
+
+    def __init__(self, folder: Path, database_url: str, times: Times, settings: Settings) -> None:
+        ports = {name: free_port() for name in ("emulators", "kernel", "kernel_metrics", "gateway")}
+        self.url = f"http://127.0.0.1:{ports['emulators']}"
+        self.effects_file = folder / "effects.jsonl"
+        self.log: list[Effect] = []
+        kernel, gateway = (f"127.0.0.1:{ports[name]}" for name in ("kernel", "gateway"))
+        keys = {"OPENAI_API_KEY": "sk-emulated", "COMPOSIO_API_KEY": "ak_emulated"}
+        whatsapp = {
+            "WHATSAPP_ACCESS_TOKEN": "emulated-access-token",
+            "WHATSAPP_APP_SECRET": "emulated-app-secret",
+            "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",
+            "WHATSAPP_PHONE_NUMBER_ID": _NUMBER,
+        }
+        emulators_settings = {
+            "EMULATORS_LISTEN": f"127.0.0.1:{ports['emulators']}",
+            "EMULATORS_WEBHOOK_URL": f"http://{gateway}/webhook",
+            "EMULATORS_EFFECTS_FILE": str(self.effects_file),
+            "KERNEL_ADDRESS": kernel,
+        }
+        kernel_settings = {
+            "KERNEL_LISTEN": kernel,
+            "KERNEL_METRICS_LISTEN": f"127.0.0.1:{ports['kernel_metrics']}",
+            "KERNEL_DATABASE_URL": database_url,
+            "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
+            "KERNEL_ENCRYPTION_KEYS": _KEYS,
+            "KERNEL_DEBOUNCE_SECONDS": "0",
+            "KERNEL_SWEEP_SECONDS": "5",
+            "OPENAI_BASE_URL": f"{self.url}/openai/v1",
+            "COMPOSIO_BASE_URL": f"{self.url}/composio",
+        }
+        gateway_settings = {
+            "GATEWAY_LISTEN": gateway,
+            "KERNEL_ADDRESS": f"dns:///{kernel}",
+            "KERNEL_TOKEN": _TOKEN,
+            "WHATSAPP_API_BASE_URL": f"{self.url}/graph",
+        }
+
+        def process(service: str, own: Settings, ready_url: str) -> Process:
+            return Process(service, {"PATH": os.environ["PATH"]} | own, ready_url, folder / f"{service}.log", times)
+
+        self.emulators = process("emulators", emulators_settings | keys | whatsapp, f"{self.url}/effects")
+        self.kernel = process(
+            "kernel_service",
+            kernel_settings | keys | settings,
+            f"http://127.0.0.1:{ports['kernel_metrics']}/healthz",
+        )
+        self.gateway = process("whatsapp_gateway", gateway_settings | whatsapp, f"http://{gateway}/healthz")
+        self.other_gateway = self._beside(self.gateway, folder)
+        self._people = count(1)
+
+    @property
+    def processes(self) -> tuple[Process, ...]:
+        return self.emulators, self.kernel, self.gateway
+
+    def _beside(self, gateway: Process, folder: Path) -> Process:
+        listen = f"127.0.0.1:{free_port()}"
+        settings = gateway.settings | {"GATEWAY_LISTEN": listen}
+        log = folder / "other_gateway.log"
+        return Process(gateway.service, settings, f"http://{listen}/healthz", log, gateway.times)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[System]:
+        """All three started and ready; at the end all are killed."""
+        self._http = aiohttp.ClientSession()
+        try:
+            for process in self.processes:
+                await process.start()
+            await asyncio.gather(*(process.ready() for process in self.processes))
+            await self.control("whatsapp", "patience", seconds=0.1)
+            yield self
+        finally:
+            begun = [process for process in (*self.processes, self.other_gateway) if process.begun]
+            await asyncio.gather(*(process.kill() for process in begun))
+            await self._http.close()
+
+    # --- the emulators ------------------------------------------------------------------------------------------
+
+    async def control(self, vendor: str, action: str, **body: Any) -> Any:
+        return await self._post(f"/control/{vendor}/{action}", body)
+
+    async def hold(self, vendor: str, *, after: bool = False, **match: str) -> Hold:
+        answer = await self.control(vendor, "hold", match=match, after=after)
+        return Hold(self, vendor, answer["hold"])
+
+    async def note(self, kind: str, process: Process, **detail: Any) -> None:
+        """Put into the log what was done to a process."""
+        await self._post("/effects", {"kind": kind, "key": process.service, **detail})
+
+    async def until(self, seen: Callable[[list[Effect]], bool], timeout: float = 30) -> None:
+        """Read on in the log until it shows what is wanted. TimeoutError."""
+        async with asyncio.timeout(timeout):
+            while not seen(self.log):
+                await self.read_on(wait=_POLL_SECONDS)
+
+    async def read_on(self, wait: int = 0) -> None:
+        query = {"after": len(self.log), "wait": wait}
+        async with self._http.get(f"{self.url}/effects", params=query) as answer:
+            self.log += [Effect(**effect) for effect in await answer.json()]
+
+    # --- people -------------------------------------------------------------------------------------------------
+
+    async def person(self) -> Person:
+        name = f"p{next(self._people)}"
+        return Person(name, (await self._post("/phones", {"label": name}))["id"])
+
+    async def writes(self, person: Person, kind: str = "") -> str:
+        """He writes a message of a kind (plain, `task`, `long`); its token. Does not wait for its way."""
+        token, text = person.wish(kind)
+        await self._post(f"/phones/{person.phone}/messages", {"text": text})
+        return token
+
+    async def connect(self, people: Iterable[Person], timeout: float = 60) -> None:
+        """Let people connect their Asana, by the button in the chat."""
+        phones = {person.phone for person in people}
+        for phone in phones:
+            await self._post(f"/phones/{phone}/messages", {"text": "connect my asana"})
+        await self.until(lambda log: phones <= told(log, "Please connect Asana"), timeout)
+        await self.control("composio", "approve_all")
+        await self.until(lambda log: phones <= told(log, "Asana is connected"), timeout)
+
+    async def answered(self, *tokens: str, timeout: float = 30) -> None:
+        """Wait until answers have named all of these, and have been sent to their last part."""
+        await self.until(lambda log: set(tokens) <= answered(log), timeout)
+
+    async def settled(self, *people: Person, timeout: float = 30) -> None:
+        """Wait until nothing more can come: one more message of each is answered, and what came before it is over."""
+        await self.answered(*[await self.writes(person) for person in people], timeout=timeout)
+
+    # --- processes ----------------------------------------------------------------------------------------------
+
+    async def kill(self, *processes: Process) -> None:
+        for process in processes:
+            await self.note("killed", process)
+        await asyncio.gather(*(process.kill() for process in processes))
+
+    async def restart(self, process: Process, **options: Any) -> None:
+        await process.start(**options)
+        await process.ready()
+        await self.note("ready", process)
+
+    async def freeze(self, process: Process) -> None:
+        process.freeze()
+        await self.note("frozen", process)
+
+    async def resume(self, process: Process) -> None:
+        await self.note("resumed", process)
+        process.resume()
+
+    async def _post(self, path: str, body: dict[str, Any]) -> Any:
+        async with self._http.post(f"{self.url}{path}", json=body) as answer:
+            if not answer.ok:
+                raise RuntimeError(f"{path}: {answer.status} {await answer.text()}")
+            return await answer.json()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Calls to a vendor that are kept waiting."""
+
+    system: System
+    vendor: str
+    number: int
+
+    async def reached(self, timeout: float = 30) -> None:
+        answer = await self.system.control(self.vendor, "reached", hold=self.number, timeout=timeout)
+        if not answer["reached"]:
+            raise TimeoutError(f"no call to {self.vendor} was held")
+
+    async def release(self) -> None:
+        await self.system.control(self.vendor, "release", hold=self.number)
+
+
+def told(log: Iterable[Effect], words: str) -> set[str]:
+    """The phones that were sent a text with these words."""
+    return {effect.person for effect in log if effect.kind == "graph_send" and words in effect.detail["text"]}
+
+
+def answered(log: Iterable[Effect]) -> set[str]:
+    """The tokens whose answer was sent with all its parts."""
+    replies = evidence.read(log).replies.values()
+    return {token for reply in replies if not reply.missing for token in reply.tokens}
+
+
+def kinds(log: Iterable[Effect]) -> Counter[str]:
+    return Counter(effect.kind for effect in log)

@@ -1,0 +1,102 @@
+"""Processes that stop for longer than a lease lasts, and go on as if nothing had happened."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.crash.checker import FROZEN, Verdict, judge
+from tests.crash.points import Doom
+
+if TYPE_CHECKING:
+    from tests.crash.system import Person, System
+
+pytestmark = pytest.mark.crash
+
+_FREEZE_SECONDS: Final = 5.0
+"""Longer than a lease and its grace together, which are shortened to two seconds each."""
+
+
+async def _frozen_for_long(system: System) -> None:
+    """Time itself is what is tested here: it passes for processes that cannot be asked."""
+    await asyncio.sleep(_FREEZE_SECONDS)
+
+
+async def test_the_kernel_service_while_the_model_thinks(system: System) -> None:
+    alice, bob = await system.person(), await system.person()
+    hold = await system.hold("openai")
+    tokens = [await system.writes(alice)]
+    await hold.reached()
+    await system.freeze(system.kernel)
+    await hold.release()
+    tokens.append(await system.writes(bob))
+    await _frozen_for_long(system)
+    await system.resume(system.kernel)
+    await system.answered(*tokens)
+    await _once(system, alice, bob)
+
+
+async def test_the_kernel_service_while_a_reply_is_being_sent(system: System) -> None:
+    person = await system.person()
+    hold = await system.hold("whatsapp", person=person.phone)
+    token = await system.writes(person)
+    await hold.reached()
+    await system.freeze(system.kernel)
+    await hold.release()
+    await _frozen_for_long(system)
+    await system.resume(system.kernel)
+    await system.answered(token)
+    await _once(system, person)
+
+
+async def test_the_gateway_between_the_send_and_its_answer(system: System) -> None:
+    alice, bob = await system.person(), await system.person()
+    hold = await system.hold("whatsapp", after=True, person=alice.phone)
+    tokens = [await system.writes(alice)]
+    await hold.reached()
+    await system.freeze(system.gateway)
+    await hold.release()
+    tokens.append(await system.writes(bob))
+    await _frozen_for_long(system)
+    await system.resume(system.gateway)
+    await system.answered(*tokens)
+    await _once(system, alice, bob)
+
+
+async def test_a_gateway_with_a_reply_in_hand_leaves_it_to_others(system: System) -> None:
+    verdict = await _sent_meanwhile(system, "reply pulled")
+    assert (verdict.faults, dict(verdict.residue)) == ([], {})
+
+
+async def test_a_gateway_in_the_very_write_is_the_stated_residue(system: System) -> None:
+    verdict = await _sent_meanwhile(system, "part not sent")
+    assert (verdict.faults, dict(verdict.residue)) == ([], {FROZEN: 1})
+
+
+async def _sent_meanwhile(system: System, point: str) -> Verdict:
+    """One gateway freezes there, another sends the reply, the first one goes on."""
+    person = await system.person()
+    hold = await system.hold("openai")
+    token = await system.writes(person)
+    await hold.reached()
+    await system.kill(system.gateway)
+    frozen = system.other_gateway
+    await system.restart(frozen, doom=Doom(point, signal=signal.SIGSTOP))
+    await hold.release()
+    await frozen.frozen()
+    await system.note("frozen", frozen)
+    await system.restart(system.gateway)
+    await system.answered(token)
+    await system.settled(person)
+    await system.resume(frozen)
+    await system.settled(person)
+    return judge(system.log)
+
+
+async def _once(system: System, *people: Person) -> None:
+    await system.settled(*people)
+    verdict = judge(system.log)
+    assert (verdict.faults, dict(verdict.residue)) == ([], {})
