@@ -26,6 +26,10 @@ _OPTIONS = [
     ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 2_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # A channel that is frozen or cut off is given up within five seconds: its stream would swallow lease after lease.
+    ("grpc.keepalive_time_ms", 3_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.ping_timeout_ms", 2_000),
 ]
 _STOP_SECONDS = 5.0
 

@@ -10,14 +10,20 @@ import pytest
 
 from tests.crash.checker import FROZEN, Verdict, judge
 from tests.crash.points import Doom
+from tests.crash.system import System
+from tests.crash.times import OWN
 
 if TYPE_CHECKING:
-    from tests.crash.system import Person, System
+    from pathlib import Path
+
+    from tests.crash.system import Person
 
 pytestmark = pytest.mark.crash
 
 _FREEZE_SECONDS: Final = 5.0
 """Longer than a lease and its grace together, which are shortened to two seconds each."""
+_GIVEN_UP_SECONDS: Final = 6.0
+"""Within which the kernel service gives up a peer that does not answer its pings."""
 
 
 async def _frozen_for_long(system: System) -> None:
@@ -69,6 +75,18 @@ async def test_the_gateway_between_the_send_and_its_answer(system: System) -> No
 async def test_a_gateway_with_a_reply_in_hand_leaves_it_to_others(system: System) -> None:
     verdict = await _sent_meanwhile(system, "reply pulled")
     assert (verdict.faults, dict(verdict.residue)) == ([], {})
+
+
+async def test_a_frozen_gateway_does_not_swallow_replies(tmp_path: Path, database_url: str) -> None:
+    async with System(tmp_path, database_url, OWN, {}).running() as system:
+        await system.restart(system.other_gateway)
+        await system.freeze(system.other_gateway)
+        await asyncio.sleep(_GIVEN_UP_SECONDS)
+        people = [await system.person() for _ in range(8)]
+        # Each that went to the frozen one would come only after its lease, in a minute and a half.
+        await system.answered(*[await system.writes(person) for person in people], timeout=30)
+        await system.resume(system.other_gateway)
+        await _once(system, *people)
 
 
 async def test_a_gateway_in_the_very_write_is_the_stated_residue(system: System) -> None:
