@@ -81,7 +81,8 @@ class Reply:
 class Evidence:
     """`executions` are those of tools that change something, by the token among their arguments.
 
-    `freezes` are those that ended, each with its beginning; `frozen` those that have not, by process.
+    `freezes` are those that ended, each with its beginning; `frozen` those that have not, by process. `answered` are
+    the tokens whose answer was sent to its last part.
     """
 
     messages: dict[str, Message] = field(default_factory=dict)
@@ -94,14 +95,23 @@ class Evidence:
     statuses_withheld: defaultdict[str, list[int]] = field(default_factory=lambda: defaultdict(list))
     frozen: dict[str, Effect] = field(default_factory=dict)
     freezes: list[tuple[Effect, Effect]] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+
+    def add(self, effect: Effect) -> None:
+        """The next line of the log."""
+        if effect.kind in _NOTED:
+            _NOTED[effect.kind](self, effect)
+
+    @property
+    def unanswered(self) -> list[Message]:
+        return [message for message in self.messages.values() if message.token not in self.answered]
 
 
 def read(log: Iterable[Effect]) -> Evidence:
     """ValueError: a token was written twice, so that the log proves nothing about it."""
     found = Evidence()
     for effect in log:
-        if effect.kind in _NOTED:
-            _NOTED[effect.kind](found, effect)
+        found.add(effect)
     return found
 
 
@@ -130,6 +140,8 @@ def _sent(found: Evidence, effect: Effect) -> None:
     reply_id, number, parts = (numbered[1], int(numbered[2]), int(numbered[3])) if numbered else (effect.key, 1, 1)
     reply = found.replies.setdefault(reply_id, Reply(reply_id, parts))
     reply.sent.setdefault(number, Part(effect.key, number)).accepted.append(effect)
+    if not reply.missing:
+        found.answered.update(reply.tokens)
 
 
 def _executed(found: Evidence, effect: Effect) -> None:

@@ -45,7 +45,7 @@ KERNEL: Final[Mapping[str, Point]] = {
     "tool result stored": Point("after", f"{_STORE}.append", lambda named, _: bool(named.get("finished"))),
     "turn not ended": Point("before", f"{_STORE}.end"),
     # In the transaction, whose statements are all made and not committed.
-    "end not committed": Point("after", "kernel_service.storage.journal:end"),
+    "end not committed": Point("after", "kernel_service.storage.endings:end"),
     "turn ended": Point("after", f"{_STORE}.end"),
     "reply leased": Point("after", f"{_STORE}.lease", lambda _, leases: bool(leases)),
     "part settled": Point("after", f"{_STORE}.settle"),

@@ -45,6 +45,10 @@ class Process:
     _forked: ForkServerProcess | None = None
 
     @property
+    def name(self) -> str:
+        return self.log.stem
+
+    @property
     def pid(self) -> int:
         return self._running.pid or 0
 
@@ -87,9 +91,13 @@ class Process:
             while _state(self.pid) != "T":
                 await asyncio.sleep(_PAUSE_SECONDS)
 
+    async def ends(self, seconds: float) -> None:
+        """Wait for its end, but not for longer."""
+        await asyncio.to_thread(self._running.join, seconds)
+
     async def ended(self, timeout: float = 30) -> int:
         """Wait for its end; the exit code, below zero for a signal. TimeoutError: it still runs."""
-        await asyncio.to_thread(self._running.join, timeout)
+        await self.ends(timeout)
         code = self._running.exitcode
         if code is None:
             raise TimeoutError(f"{self.service} still runs after {timeout} s, see {self.log}")

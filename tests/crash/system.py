@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
-from collections import Counter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 
 from emulators.effects import Effect
-from tests.crash import evidence
+from tests.crash.evidence import Evidence
 from tests.crash.processes import Process, Settings
 from tests.ports import free_port
 
@@ -46,7 +45,7 @@ class Person:
 
 
 class System:
-    """`emulators` is never killed. `log` is the effect log as far as it was read.
+    """`emulators` is never killed. `log` is the effect log as far as it was read, `evidence` what it tells.
 
     `other_gateway` is not started by itself; webhooks never go to it, so that it only sends.
     """
@@ -56,6 +55,7 @@ class System:
         self.url = f"http://127.0.0.1:{ports['emulators']}"
         self.effects_file = folder / "effects.jsonl"
         self.log: list[Effect] = []
+        self.evidence = Evidence()
         kernel, gateway = (f"127.0.0.1:{ports[name]}" for name in ("kernel", "gateway"))
         keys = {"OPENAI_API_KEY": "sk-emulated", "COMPOSIO_API_KEY": "ak_emulated"}
         whatsapp = {
@@ -137,18 +137,20 @@ class System:
 
     async def note(self, kind: str, process: Process, **detail: Any) -> None:
         """Put into the log what was done to a process."""
-        await self._post("/effects", {"kind": kind, "key": process.service, **detail})
+        await self._post("/effects", {"kind": kind, "key": process.name, **detail})
 
-    async def until(self, seen: Callable[[list[Effect]], bool], timeout: float = 30) -> None:
+    async def until(self, seen: Callable[[], bool], timeout: float = 30) -> None:
         """Read on in the log until it shows what is wanted. TimeoutError."""
         async with asyncio.timeout(timeout):
-            while not seen(self.log):
+            while not seen():
                 await self.read_on(wait=_POLL_SECONDS)
 
     async def read_on(self, wait: int = 0) -> None:
         query = {"after": len(self.log), "wait": wait}
         async with self._http.get(f"{self.url}/effects", params=query) as answer:
-            self.log += [Effect(**effect) for effect in await answer.json()]
+            for effect in await answer.json():
+                self.log.append(Effect(**effect))
+                self.evidence.add(self.log[-1])
 
     # --- people -------------------------------------------------------------------------------------------------
 
@@ -162,22 +164,33 @@ class System:
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
         return token
 
+    async def write_together(self, wishes: Iterable[tuple[Person, str]]) -> None:
+        """Messages of one or several people, each of a kind, in one POST."""
+        messages = [{"phone": person.phone, "text": person.wish(kind)[1]} for person, kind in wishes]
+        await self.control("whatsapp", "together", messages=messages)
+
     async def connect(self, people: Iterable[Person], timeout: float = 60) -> None:
         """Let people connect their Asana, by the button in the chat."""
         phones = {person.phone for person in people}
         for phone in phones:
             await self._post(f"/phones/{phone}/messages", {"text": "connect my asana"})
-        await self.until(lambda log: phones <= told(log, "Please connect Asana"), timeout)
+        await self.until(lambda: phones <= self._told("Please connect Asana"), timeout)
         await self.control("composio", "approve_all")
-        await self.until(lambda log: phones <= told(log, "Asana is connected"), timeout)
+        await self.until(lambda: phones <= self._told("Asana is connected"), timeout)
+
+    def _told(self, words: str) -> set[str]:
+        """The phones that were sent a text with these words."""
+        sends = (effect for effect in self.log if effect.kind == "graph_send")
+        return {effect.person for effect in sends if words in effect.detail["text"]}
 
     async def answered(self, *tokens: str, timeout: float = 30) -> None:
         """Wait until answers have named all of these, and have been sent to their last part."""
-        await self.until(lambda log: set(tokens) <= answered(log), timeout)
+        await self.until(lambda: set(tokens) <= self.evidence.answered, timeout)
 
     async def settled(self, *people: Person, timeout: float = 30) -> None:
         """Wait until nothing more can come: one more message of each is answered, and what came before it is over."""
         await self.answered(*[await self.writes(person) for person in people], timeout=timeout)
+        await self.until(lambda: all(message.taken for message in self.evidence.messages.values()), timeout)
 
     # --- processes ----------------------------------------------------------------------------------------------
 
@@ -221,18 +234,3 @@ class Hold:
 
     async def release(self) -> None:
         await self.system.control(self.vendor, "release", hold=self.number)
-
-
-def told(log: Iterable[Effect], words: str) -> set[str]:
-    """The phones that were sent a text with these words."""
-    return {effect.person for effect in log if effect.kind == "graph_send" and words in effect.detail["text"]}
-
-
-def answered(log: Iterable[Effect]) -> set[str]:
-    """The tokens whose answer was sent with all its parts."""
-    replies = evidence.read(log).replies.values()
-    return {token for reply in replies if not reply.missing for token in reply.tokens}
-
-
-def kinds(log: Iterable[Effect]) -> Counter[str]:
-    return Counter(effect.kind for effect in log)

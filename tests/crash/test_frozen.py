@@ -31,31 +31,22 @@ async def _frozen_for_long(system: System) -> None:
     await asyncio.sleep(_FREEZE_SECONDS)
 
 
-async def test_the_kernel_service_while_the_model_thinks(system: System) -> None:
-    alice, bob = await system.person(), await system.person()
-    hold = await system.hold("openai")
-    tokens = [await system.writes(alice)]
-    await hold.reached()
+async def test_the_kernel_service_while_the_model_thinks_and_a_reply_is_sent(system: System) -> None:
+    alice, bob, carol = [await system.person() for _ in range(3)]
+    sending = await system.hold("whatsapp", person=bob.phone)
+    tokens = [await system.writes(bob)]
+    await sending.reached()
+    thinking = await system.hold("openai")
+    tokens.append(await system.writes(alice))
+    await thinking.reached()
     await system.freeze(system.kernel)
-    await hold.release()
-    tokens.append(await system.writes(bob))
+    await thinking.release()
+    await sending.release()
+    tokens.append(await system.writes(carol))
     await _frozen_for_long(system)
     await system.resume(system.kernel)
     await system.answered(*tokens)
-    await _once(system, alice, bob)
-
-
-async def test_the_kernel_service_while_a_reply_is_being_sent(system: System) -> None:
-    person = await system.person()
-    hold = await system.hold("whatsapp", person=person.phone)
-    token = await system.writes(person)
-    await hold.reached()
-    await system.freeze(system.kernel)
-    await hold.release()
-    await _frozen_for_long(system)
-    await system.resume(system.kernel)
-    await system.answered(token)
-    await _once(system, person)
+    await _once(system, alice, bob, carol)
 
 
 async def test_the_gateway_between_the_send_and_its_answer(system: System) -> None:

@@ -11,14 +11,16 @@ from typing import Final
 Times = dict[str, float]
 
 
-def short(*, lease: float = 2.0, grace: float = 2.0) -> Times:
-    """`lease`: of a reply, in seconds; `grace`: how long a reply in doubt waits for its status."""
+def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 2.0) -> Times:
+    """In seconds: the lease of a reply, how long one in doubt waits for its status, the longest call of a tool."""
     return {
         "kernel_service.kernels.outbox:LEASE_SECONDS": lease,
         "kernel_service.kernels.outbox:GRACE_SECONDS": grace,
         "kernel_service.kernels.outbox:POLL_SECONDS": 0.25,
         "kernel_service.kernels.sweeper:LAPSE_SECONDS": 0.25,
         "kernel_service.tools.link_watcher:FIRST_WAIT": 0.25,
+        "kernel_service.tools.toolbox:TOOL_SECONDS": call,
+        "kernel_service.turns.calls:LONGEST_CALL_SECONDS": call,
         "whatsapp_gateway.sending:MARGIN": 0.5,
     }
 

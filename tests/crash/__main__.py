@@ -1,0 +1,124 @@
+"""`python -m tests.crash`: the long run, its progress, and a row for the README's table. Ends with 1 after a fault."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import orjson
+
+from emulators.effects import Effect
+from tests.crash.checker import Kind, Verdict, judge
+from tests.crash.databases import server
+from tests.crash.storm import Plan, Storm
+from tests.crash.system import System
+from tests.crash.times import OWN, Times, short
+
+_DEBOUNCE_SECONDS = "0.3"
+_SHOWN = 40
+_COLUMNS = (
+    "database",
+    "messages",
+    "kills: service, gateway, at chosen points",
+    "freezes",
+    "lost",
+    "answered twice",
+    "tools run twice",
+    "out of order",
+    "mixed",
+    "sent again without reason",
+    "sent again, as stated",
+    "minutes",
+)
+
+
+@click.command()
+@click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
+@click.option("--kills", default=200, show_default=True)
+@click.option("--messages", default=10_000, show_default=True)
+@click.option("--people", default=250, show_default=True)
+@click.option("--freezes", default=20, show_default=True)
+@click.option("--withheld", default=5, show_default=True, help="Kills during which statuses are kept back.")
+@click.option("--seed", default=1, show_default=True)
+@click.option("--own-times", is_flag=True, help="Leases, graces and calls as long as the product has them.")
+@click.option("--folder", type=click.Path(path_type=Path), help="For logs and the effect log; by default one in /tmp.")
+@click.option("--judge", "log", type=click.Path(exists=True, path_type=Path), help="Only judge this effect log.")
+def main(database: str, own_times: bool, folder: Path | None, log: Path | None, **numbers: int) -> None:
+    """Kill and freeze the product's processes under load; judge by the emulators' effect log alone."""
+    if log is not None:
+        sys.exit(_show(judge(_effects(log))))
+    place = folder or Path(tempfile.mkdtemp(prefix="crash-"))
+    place.mkdir(parents=True, exist_ok=True)
+    times = OWN if own_times else short(lease=5, grace=5, call=3)
+    code = _run(database, Plan(**numbers), times, place)
+    if code:
+        click.echo(f"the effect log and what the services said: {place}")
+    elif folder is None:
+        shutil.rmtree(place)
+    sys.exit(code)
+
+
+def _run(database: str, plan: Plan, times: Times, folder: Path) -> int:
+    click.echo(f"{database}, {plan}")
+    click.echo(f"times, in seconds: {times or 'as the product has them'}")
+    began = time.monotonic()
+    with server(database, folder) as url:
+        system = System(folder, url, times, {"KERNEL_DEBOUNCE_SECONDS": _DEBOUNCE_SECONDS})
+        storm = Storm(system, plan, click.echo)
+        asyncio.run(_blow(storm))
+    verdict = judge(_effects(system.effects_file))
+    code = _show(verdict)
+    click.echo(_table(database, storm, verdict, (time.monotonic() - began) / 60))
+    return code
+
+
+async def _blow(storm: Storm) -> None:
+    async with storm.system.running():
+        try:
+            await storm.blow()
+        except TimeoutError:
+            click.echo("not everything was answered in time")
+
+
+def _effects(log: Path) -> list[Effect]:
+    return [Effect(**orjson.loads(line)) for line in log.read_bytes().splitlines()]
+
+
+def _show(verdict: Verdict) -> int:
+    for fault in verdict.faults[:_SHOWN]:
+        click.echo(f"FAULT {fault}")
+    if len(verdict.faults) > _SHOWN:
+        click.echo(f"… and {len(verdict.faults) - _SHOWN} more")
+    click.echo(
+        f"{verdict.messages} messages acknowledged, {verdict.answers} answers, {verdict.tasks} tasks,"
+        f" {verdict.model_calls} model calls; said without a token: {dict(verdict.silent)}"
+    )
+    return 1 if verdict.faults else 0
+
+
+def _table(database: str, storm: Storm, verdict: Verdict, minutes: float) -> str:
+    struck = storm.struck
+    kernel, gateway = struck["kernel_service"], struck["whatsapp_gateway"]
+    points = struck["kernel_service at a point"] + struck["whatsapp_gateway at a point"]
+    faults = (Kind.LOST, Kind.TWICE, Kind.TOOL_TWICE, Kind.ORDER, Kind.MIXED, Kind.REPEATED)
+    stated = ", ".join(f"{count} ({reason})" for reason, count in sorted(verdict.residue.items())) or "0"
+    cells = [
+        database,
+        f"{verdict.messages:,}",
+        f"{kernel + gateway + points}: {kernel}, {gateway}, {points}",
+        str(struck["frozen"]),
+        *(str(verdict.count(kind)) for kind in faults),
+        stated,
+        f"{minutes:.0f}",
+    ]
+    rows = (_COLUMNS, ["---"] * len(_COLUMNS), cells)
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,237 @@
+"""A storm: many people write, and all the while processes are killed, at random and at chosen points, and frozen."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tests.crash.points import POINTS, Doom
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.crash.processes import Process
+    from tests.crash.system import Person, System
+
+_PACE_SECONDS: Final = 2.0
+"""How long a round's messages take to be written."""
+_KINDS: Final = ("", "task", "long")
+_SHARES: Final = (73, 25, 2)
+_MOST_WAITING: Final = 300
+_CATCH_UP_SECONDS: Final = 180
+_LONGEST_FREEZE: Final = 12.0
+_DOOMED: Final = 0.35
+"""Of the processes that start again, those that will die at a chosen point."""
+_LATEST_CALL: Final = 12
+_PEOPLE_WITHHELD: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be survived. In `withheld` of the rounds some people's statuses are kept back, and a gateway dies."""
+
+    people: int
+    messages: int
+    kills: int
+    freezes: int
+    withheld: int
+    seed: int
+
+    def rounds(self, rng: random.Random) -> list[str]:
+        """What strikes in each round."""
+        withheld = min(self.withheld, self.kills)
+        plain = rng.choices(("kernel", "gateway", "both"), (50, 30, 20), k=self.kills - withheld)
+        blows = [*plain, *["withheld"] * withheld, *["freeze"] * self.freezes]
+        rng.shuffle(blows)
+        return blows
+
+
+@dataclass(slots=True)
+class Storm:
+    """`struck` counts what was done, by its name."""
+
+    system: System
+    plan: Plan
+    say: Callable[[str], None]
+    struck: Counter[str] = field(default_factory=Counter)
+    _people: list[Person] = field(default_factory=list)
+    _doomed: dict[str, Doom] = field(default_factory=dict)
+    _began: float = field(default_factory=time.monotonic)
+    _rng: random.Random = field(default_factory=random.Random)
+
+    def __post_init__(self) -> None:
+        self._rng.seed(self.plan.seed)
+
+    async def blow(self) -> None:
+        """All of it; at the end everything has been answered, or has had its time. TimeoutError names what has not."""
+        await self._gather_people()
+        await self._slow_down()
+        blows = self.plan.rounds(self._rng)
+        for number, blow in enumerate(blows):
+            share = self.plan.messages * (number + 1) // len(blows) - self.plan.messages * number // len(blows)
+            await asyncio.gather(self._write(share), self._strike(blow))
+            await self._catch_up(_MOST_WAITING)
+            if (number + 1) % 10 == 0:
+                self._tell(f"round {number + 1} of {len(blows)}")
+        await self._calm_down()
+
+    # --- people -------------------------------------------------------------------------------------------------
+
+    async def _gather_people(self) -> None:
+        self._people = [await self.system.person() for _ in range(self.plan.people)]
+        await self.system.restart(self.system.other_gateway)
+        await self.system.connect(self._people, timeout=_CATCH_UP_SECONDS)
+        self._tell(f"{len(self._people)} people have connected their accounts")
+
+    async def _write(self, messages: int) -> None:
+        """So many messages, spread over the round."""
+        left = messages
+        while left > 0:
+            left -= await self._write_some(left)
+            await asyncio.sleep(self._rng.uniform(0, 2 * _PACE_SECONDS / max(messages, 1) * 1.5))
+
+    async def _write_some(self, most: int) -> int:
+        """One message, a burst of one person, or several messages of several people in one POST. How many."""
+        count = min(most, self._rng.randint(2, 4))
+        match self._rng.choices(("one", "burst", "together", "again"), (60, 15, 15, 10))[0]:
+            case "burst":
+                person = self._rng.choice(self._people)
+                for _ in range(count):
+                    await self.system.writes(person, self._kind())
+            case "together":
+                people = self._rng.choices(self._people, k=2)
+                await self.system.write_together([(self._rng.choice(people), self._kind()) for _ in range(count)])
+            case "again" if self.system.evidence.by_wamid:
+                wamids = self._rng.sample(list(self.system.evidence.by_wamid), 1)
+                await self.system.control("whatsapp", "again", wamids=wamids)
+                return 0
+            case _:
+                count = 1
+                await self.system.writes(self._rng.choice(self._people), self._kind())
+        return count
+
+    def _kind(self) -> str:
+        return self._rng.choices(_KINDS, _SHARES)[0]
+
+    # --- blows --------------------------------------------------------------------------------------------------
+
+    async def _strike(self, blow: str) -> None:
+        match blow:
+            case "kernel":
+                await self._kill(self.system.kernel)
+            case "gateway":
+                await self._kill(self._a_gateway())
+            case "both":
+                await self._kill(self.system.kernel, self._a_gateway())
+            case "withheld":
+                await self._withhold()
+            case "freeze":
+                await self._freeze(self._rng.choice((self.system.kernel, self._a_gateway())))
+
+    def _a_gateway(self) -> Process:
+        return self._rng.choice((self.system.gateway, self.system.other_gateway))
+
+    async def _kill(self, *processes: Process) -> None:
+        """At a random moment; one that is doomed dies by itself, if it comes to its point within the round."""
+        moment = self._rng.uniform(0, _PACE_SECONDS)
+        doomed = [process for process in processes if process.name in self._doomed]
+        await asyncio.gather(*(process.ends(_PACE_SECONDS) for process in doomed), asyncio.sleep(moment))
+        for process in processes:
+            at_point = not process.alive
+            self.struck[f"{process.service} at a point" if at_point else process.service] += 1
+            if not at_point:
+                await self.system.kill(process)
+        await asyncio.gather(*(self._start_again(process) for process in processes))
+
+    async def _start_again(self, process: Process) -> None:
+        """Sometimes doomed, but never twice in a row: three deaths of its process make a message a dead letter."""
+        doom = self._a_doom(process) if self._rng.random() < _DOOMED and process.name not in self._doomed else None
+        self._doomed.pop(process.name, None)
+        if doom is not None:
+            self._doomed[process.name] = doom
+        await self._start(process, doom)
+
+    async def _start(self, process: Process, doom: Doom | None) -> None:
+        try:
+            await self.system.restart(process, doom=doom)
+        except RuntimeError:
+            if doom is None:
+                raise
+            self.struck[f"{process.service} at a point"] += 1
+            del self._doomed[process.name]
+            await self.system.restart(process)
+
+    def _a_doom(self, process: Process) -> Doom:
+        return Doom(self._rng.choice(list(POINTS[process.service])), self._rng.randint(1, _LATEST_CALL))
+
+    async def _withhold(self) -> None:
+        """Sends that nobody acknowledges and whose status does not come: what is in doubt for its whole grace."""
+        for person in self._rng.sample(self._people, min(_PEOPLE_WITHHELD, len(self._people))):
+            await self.system.control("whatsapp", "withhold", person=person.phone)
+        gateway = self._a_gateway()
+        await self.system.kill(gateway)
+        self._doomed[gateway.name] = Doom("part accepted", self._rng.randint(1, 3))
+        await self._start(gateway, self._doomed[gateway.name])
+        await self._kill(gateway)
+        self.struck["withheld"] += 1
+
+    async def _freeze(self, process: Process) -> None:
+        await asyncio.sleep(self._rng.uniform(0, _PACE_SECONDS / 2))
+        if not process.alive:
+            await self._start_again(process)
+        await self.system.freeze(process)
+        await asyncio.sleep(self._rng.uniform(0.5, _LONGEST_FREEZE))
+        await self.system.resume(process)
+        self.struck["frozen"] += 1
+
+    # --- between and after --------------------------------------------------------------------------------------
+
+    async def _slow_down(self) -> None:
+        """So that a random moment meets what is under way."""
+        await self.system.control("whatsapp", "patience", seconds=0.3)
+        for vendor, after, seconds in (
+            ("openai", False, 0.4),
+            ("composio", False, 0.1),
+            ("composio", True, 0.2),
+            ("whatsapp", False, 0.1),
+            ("whatsapp", True, 0.2),
+        ):
+            await self.system.control(vendor, "slow", seconds=seconds, after=after)
+
+    async def _catch_up(self, most: int) -> None:
+        """Wait until no more than so many are unanswered; a process that died at its point is started again."""
+        async with asyncio.timeout(_CATCH_UP_SECONDS):
+            while True:
+                await self._mend()
+                await self.system.read_on(wait=0)
+                if len(self.system.evidence.unanswered) <= most:
+                    return
+                await asyncio.sleep(1)
+
+    async def _mend(self) -> None:
+        for process in (self.system.kernel, self.system.gateway, self.system.other_gateway):
+            if not process.alive:
+                self.struck[f"{process.service} at a point"] += 1
+                await self._start_again(process)
+
+    async def _calm_down(self) -> None:
+        await self.system.control("whatsapp", "let_go")
+        for process in (self.system.kernel, self.system.gateway, self.system.other_gateway):
+            if process.name in self._doomed:
+                await process.kill()
+                del self._doomed[process.name]
+                await self.system.restart(process)
+        self._tell("calm")
+        await self._catch_up(0)
+        await self.system.settled(*self._people, timeout=_CATCH_UP_SECONDS)
+
+    def _tell(self, what: str) -> None:
+        found = self.system.evidence
+        minutes = (time.monotonic() - self._began) / 60
+        struck = ", ".join(f"{name} {count}" for name, count in sorted(self.struck.items()))
+        written = f"{len(found.messages)} messages, {len(found.unanswered)} unanswered"
+        self.say(f"{minutes:5.1f} min  {what}: {written}; {struck}")
