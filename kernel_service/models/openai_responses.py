@@ -60,7 +60,9 @@ class OpenAIResponses(Model):
         }
 
     def said_item(self, text: str) -> dict[str, Any]:
-        return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+        # The vendor refuses a text of its own without annotations, and every request that has it in its history.
+        content = [{"type": "output_text", "text": text, "annotations": []}]
+        return {"type": "message", "role": "assistant", "content": content}
 
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
         return _call(item)

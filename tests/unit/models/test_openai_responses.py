@@ -65,6 +65,14 @@ async def test_items_go_back_verbatim(emulators: Emulators, model: OpenAIRespons
     assert emulators.openai.requests[1].body["input"][1:3] == asked.items
 
 
+async def test_what_is_put_into_the_models_mouth_is_taken_by_the_vendor(
+    emulators: Emulators, model: OpenAIResponses
+) -> None:
+    emulators.openai.script(["Yes."])
+    told = [*asking(model, "Do it").items, model.said_item("Something went wrong.")]
+    assert (await model.answer(asking(model, "Did it work?", items=told))).text == "Yes."
+
+
 @pytest.mark.parametrize("arguments", ["{", "[1]", '"zone"', ""])
 async def test_arguments_that_are_no_object(emulators: Emulators, model: OpenAIResponses, arguments: str) -> None:
     emulators.openai.script([ToolCall("clock", arguments)])
