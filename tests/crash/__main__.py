@@ -33,6 +33,7 @@ _COLUMNS = (
     "mixed",
     "sent again without reason",
     "sent again, as stated",
+    "given up after three deaths, and told",
     "minutes",
 )
 
@@ -114,6 +115,7 @@ def _table(database: str, storm: Storm, verdict: Verdict, minutes: float) -> str
         str(struck["frozen"]),
         *(str(verdict.count(kind)) for kind in faults),
         stated,
+        str(verdict.given_up),
         f"{minutes:.0f}",
     ]
     rows = (_COLUMNS, ["---"] * len(_COLUMNS), cells)

@@ -13,6 +13,7 @@ from itertools import combinations, pairwise
 from typing import TYPE_CHECKING
 
 from emulators.openai import load_rule
+from kernel_service import texts
 from tests.crash import evidence
 
 if TYPE_CHECKING:
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
     from emulators.effects import Effect
     from tests.crash.evidence import Evidence, Message, Part, Reply
+
+DEADLY = 3
+"""A message that its process dies on so often is given up, and the person is told."""
 
 FROZEN_WRITE_SECONDS = 2.0
 """Within which a write that was frozen is done once its process runs again."""
@@ -51,12 +55,16 @@ class Fault:
 
 @dataclass(slots=True)
 class Verdict:
-    """`residue` counts repeated sends that the design states, by their reason; `silent` the texts without a token."""
+    """`residue` counts repeated sends that the design states, by their reason; `silent` the texts without a token.
+
+    `given_up` are messages whose process died so often that their person was told so instead of an answer.
+    """
 
     messages: int = 0
     answers: int = 0
     tasks: int = 0
     model_calls: int = 0
+    given_up: int = 0
     faults: list[Fault] = field(default_factory=list)
     residue: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
@@ -76,7 +84,8 @@ def judge(log: Iterable[Effect]) -> Verdict:
         model_calls=len(found.model_calls),
         silent=Counter(_text(reply) for reply in found.replies.values() if not reply.tokens),
     )
-    for look in (_lost, _twice, _tool_twice, _out_of_order, _mixed):
+    _lost(found, answers, verdict)
+    for look in (_twice, _tool_twice, _out_of_order, _mixed):
         verdict.faults += look(found, answers)
     _repeated(found, verdict)
     return verdict
@@ -98,17 +107,36 @@ def _text(reply: Reply) -> str:
     return str(next(iter(reply.sent.values())).accepted[0].detail["text"])
 
 
-def _lost(found: Evidence, answers: Answers) -> Iterator[Fault]:
+def _lost(found: Evidence, answers: Answers, verdict: Verdict) -> None:
+    apologies = [reply for reply in found.replies.values() if _text(reply) == texts.FAILED and not reply.missing]
     for message in found.messages.values():
         if not message.taken:
             continue
         replies = answers.get(message.token, [])
-        if not replies:
-            yield Fault(Kind.LOST, message.token, "acknowledged, and no answer names it")
-        elif missing := replies[0].missing:
-            yield Fault(Kind.LOST, message.token, f"parts {missing} of {replies[0].parts} were never sent")
-        elif message.kind == "task" and not found.executions.get(message.token):
-            yield Fault(Kind.LOST, message.token, "answered, and its task was never made")
+        if replies:
+            verdict.faults += _incomplete(found, message, replies[0])
+        elif (apology := _apology(found, message, apologies)) is not None:
+            apologies.remove(apology)
+            verdict.given_up += 1
+        else:
+            verdict.faults.append(Fault(Kind.LOST, message.token, "acknowledged, and no answer names it"))
+
+
+def _incomplete(found: Evidence, message: Message, reply: Reply) -> Iterator[Fault]:
+    if reply.missing:
+        yield Fault(Kind.LOST, message.token, f"parts {reply.missing} of {reply.parts} were never sent")
+    elif message.kind == "task" and not found.executions.get(message.token):
+        yield Fault(Kind.LOST, message.token, "answered, and its task was never made")
+
+
+def _apology(found: Evidence, message: Message, apologies: list[Reply]) -> Reply | None:
+    """One that this person was sent after so many deaths; each stands for one message."""
+    for apology in apologies:
+        sent = apology.sent[1].accepted[0]
+        deaths = sum(message.posted < death < sent.number for death in found.deaths)
+        if sent.person == message.phone and deaths >= DEADLY:
+            return apology
+    return None
 
 
 def _twice(_: Evidence, answers: Answers) -> Iterator[Fault]:

@@ -82,7 +82,7 @@ class Evidence:
     """`executions` are those of tools that change something, by the token among their arguments.
 
     `freezes` are those that ended, each with its beginning; `frozen` those that have not, by process. `answered` are
-    the tokens whose answer was sent to its last part.
+    the tokens whose answer was sent to its last part, `deaths` those of the kernel service.
     """
 
     messages: dict[str, Message] = field(default_factory=dict)
@@ -96,6 +96,7 @@ class Evidence:
     frozen: dict[str, Effect] = field(default_factory=dict)
     freezes: list[tuple[Effect, Effect]] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
+    deaths: list[int] = field(default_factory=list)
 
     def add(self, effect: Effect) -> None:
         """The next line of the log."""
@@ -150,6 +151,11 @@ def _executed(found: Evidence, effect: Effect) -> None:
             found.executions[token].append(effect)
 
 
+def _died(found: Evidence, effect: Effect) -> None:
+    if effect.key == "kernel_service":
+        found.deaths.append(effect.number)
+
+
 def _resumed(found: Evidence, effect: Effect) -> None:
     if effect.key in found.frozen:
         found.freezes.append((found.frozen.pop(effect.key), effect))
@@ -166,4 +172,6 @@ _NOTED: dict[str, Callable[[Evidence, Effect], None]] = {
     "status_withheld": lambda found, effect: found.statuses_withheld[effect.key].append(effect.number),
     "frozen": lambda found, effect: found.frozen.update({effect.key: effect}),
     "resumed": _resumed,
+    "killed": _died,
+    "died": _died,
 }

@@ -141,10 +141,11 @@ class Storm:
         doomed = [process for process in processes if process.name in self._doomed]
         await asyncio.gather(*(process.ends(_PACE_SECONDS) for process in doomed), asyncio.sleep(moment))
         for process in processes:
-            at_point = not process.alive
-            self.struck[f"{process.service} at a point" if at_point else process.service] += 1
-            if not at_point:
+            if process.alive:
+                self.struck[process.service] += 1
                 await self.system.kill(process)
+            else:
+                await self._note_death(process)
         await asyncio.gather(*(self._start_again(process) for process in processes))
 
     async def _start_again(self, process: Process) -> None:
@@ -161,9 +162,13 @@ class Storm:
         except RuntimeError:
             if doom is None:
                 raise
-            self.struck[f"{process.service} at a point"] += 1
+            await self._note_death(process)
             del self._doomed[process.name]
             await self.system.restart(process)
+
+    async def _note_death(self, process: Process) -> None:
+        self.struck[f"{process.service} at a point"] += 1
+        await self.system.note("died", process)
 
     def _a_doom(self, process: Process) -> Doom:
         return Doom(self._rng.choice(list(POINTS[process.service])), self._rng.randint(1, _LATEST_CALL))
@@ -181,8 +186,7 @@ class Storm:
 
     async def _freeze(self, process: Process) -> None:
         await asyncio.sleep(self._rng.uniform(0, _PACE_SECONDS / 2))
-        if not process.alive:
-            await self._start_again(process)
+        await self._mend()
         await self.system.freeze(process)
         await asyncio.sleep(self._rng.uniform(0.5, _LONGEST_FREEZE))
         await self.system.resume(process)
@@ -215,7 +219,7 @@ class Storm:
     async def _mend(self) -> None:
         for process in (self.system.kernel, self.system.gateway, self.system.other_gateway):
             if not process.alive:
-                self.struck[f"{process.service} at a point"] += 1
+                await self._note_death(process)
                 await self._start_again(process)
 
     async def _calm_down(self) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from emulators.effects import Effect, Effects
+from kernel_service import texts
 from tests.crash.checker import FROZEN, WITHHELD, Kind, judge
 from tests.crash.evidence import read
 
@@ -43,7 +44,7 @@ class Log:
         return self.note("model_call", person=person or f"model-{people[0]}", load_of=list(people))
 
     def sends(self, key: str, *tokens: str, phone: str = "", status: bool = True) -> Log:
-        text = f"Answer to {', '.join(tokens)}." if tokens else "Something went wrong."
+        text = f"Answer to {', '.join(tokens)}." if tokens else texts.FAILED
         self.note("graph_send", key, phone or _phone(tokens[0]), text=text)
         return self.note("status_taken", key, status="sent") if status else self
 
@@ -90,7 +91,35 @@ def test_a_message_that_was_never_acknowledged_is_not_lost() -> None:
 def test_an_apology_is_no_answer() -> None:
     log = clean().writes("p2m2").sends("d/1/1", phone="US.p2")
     assert log.found() == [(Kind.LOST, "p2m2")]
-    assert dict(judge(log.effects.all()).silent) == {"Something went wrong.": 1}
+    assert dict(judge(log.effects.all()).silent) == {texts.FAILED: 1}
+
+
+def deadly(deaths: int, process: str = "kernel_service") -> Log:
+    log = clean().writes("p2m2")
+    for _ in range(deaths):
+        log.note("killed", process)
+    return log
+
+
+def test_after_three_deaths_of_its_process_an_apology_is_counted_apart() -> None:
+    verdict = judge(deadly(3).sends("d/1/1", phone="US.p2").effects.all())
+    assert (verdict.faults, verdict.given_up) == ([], 1)
+
+
+@pytest.mark.parametrize("log", [deadly(2), deadly(3, "whatsapp_gateway")])
+def test_two_deaths_or_those_of_others_excuse_nothing(log: Log) -> None:
+    assert log.sends("d/1/1", phone="US.p2").found() == [(Kind.LOST, "p2m2")]
+
+
+def test_deaths_excuse_nothing_without_an_apology_to_the_same_person() -> None:
+    assert deadly(3).found() == [(Kind.LOST, "p2m2")]
+    assert deadly(3).sends("d/1/1", phone="US.p1").found() == [(Kind.LOST, "p2m2")]
+
+
+def test_an_apology_stands_for_one_message() -> None:
+    log = clean().writes("p2m2").writes("p2m3").note("killed", "kernel_service").note("died", "kernel_service")
+    log.note("killed", "kernel_service").sends("d/1/1", phone="US.p2")
+    assert log.found() == [(Kind.LOST, "p2m3")]
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
