@@ -46,16 +46,29 @@ _COLUMNS = (
 @click.option("--freezes", default=20, show_default=True)
 @click.option("--withheld", default=5, show_default=True, help="Kills during which statuses are kept back.")
 @click.option("--seed", default=1, show_default=True)
+@click.option("--lease", default=5.0, show_default=True, help="Seconds that a reply is leased for.")
+@click.option("--grace", default=10.0, show_default=True, help="Seconds that a reply in doubt waits for its status.")
 @click.option("--own-times", is_flag=True, help="Leases, graces and calls as long as the product has them.")
 @click.option("--folder", type=click.Path(path_type=Path), help="For logs and the effect log; by default one in /tmp.")
 @click.option("--judge", "log", type=click.Path(exists=True, path_type=Path), help="Only judge this effect log.")
-def main(database: str, own_times: bool, folder: Path | None, log: Path | None, **numbers: int) -> None:
+def main(
+    database: str,
+    *,
+    lease: float,
+    grace: float,
+    own_times: bool,
+    folder: Path | None,
+    log: Path | None,
+    **numbers: int,
+) -> None:
     """Kill and freeze the product's processes under load; judge by the emulators' effect log alone."""
     if log is not None:
         sys.exit(_show(judge(_effects(log))))
     place = folder or Path(tempfile.mkdtemp(prefix="crash-"))
     place.mkdir(parents=True, exist_ok=True)
-    times = OWN if own_times else short(lease=5, grace=5, call=3)
+    if any(place.iterdir()):
+        raise click.BadParameter(f"{place} is not empty")
+    times = OWN if own_times else short(lease=lease, grace=grace, call=3)
     code = _run(database, Plan(**numbers), times, place)
     if code:
         click.echo(f"the effect log and what the services said: {place}")

@@ -108,21 +108,31 @@ def _text(reply: Reply) -> str:
 
 
 def _lost(found: Evidence, answers: Answers, verdict: Verdict) -> None:
-    apologies = [reply for reply in found.replies.values() if _text(reply) == texts.FAILED and not reply.missing]
+    silence: defaultdict[str, list[Message]] = defaultdict(list)
     for message in found.messages.values():
-        if not message.taken:
-            continue
-        replies = answers.get(message.token, [])
-        if replies:
-            verdict.faults += _incomplete(found, message, replies[0])
-        elif (apology := _apology(found, message, apologies)) is not None:
+        if message.token in answers:
+            verdict.faults += _incomplete(found, message, answers[message.token][0])
+        elif message.taken:
+            silence[_last_call(found, message)].append(message)
+    apologies = [reply for reply in found.replies.values() if _text(reply) == texts.FAILED and not reply.missing]
+    for together in silence.values():
+        apology = _apology(found, together[0], apologies)
+        if apology is not None:
             apologies.remove(apology)
-            verdict.given_up += 1
+            verdict.given_up += len(together)
         else:
-            verdict.faults.append(Fault(Kind.LOST, message.token, "acknowledged, and no answer names it"))
+            why = "acknowledged, and no answer names it"
+            verdict.faults += [Fault(Kind.LOST, message.token, why) for message in together]
+
+
+def _last_call(found: Evidence, message: Message) -> str:
+    """The model call that saw it last: it and what was unanswered beside it were in one turn."""
+    return found.last_calls.get(message.token, message.token)
 
 
 def _incomplete(found: Evidence, message: Message, reply: Reply) -> Iterator[Fault]:
+    if not message.taken:
+        return
     if reply.missing:
         yield Fault(Kind.LOST, message.token, f"parts {reply.missing} of {reply.parts} were never sent")
     elif message.kind == "task" and not found.executions.get(message.token):
@@ -130,7 +140,7 @@ def _incomplete(found: Evidence, message: Message, reply: Reply) -> Iterator[Fau
 
 
 def _apology(found: Evidence, message: Message, apologies: list[Reply]) -> Reply | None:
-    """One that this person was sent after so many deaths; each stands for one message."""
+    """One that this person was sent after so many deaths; each stands for one turn."""
     for apology in apologies:
         sent = apology.sent[1].accepted[0]
         deaths = sum(message.posted < death < sent.number for death in found.deaths)

@@ -82,7 +82,8 @@ class Evidence:
     """`executions` are those of tools that change something, by the token among their arguments.
 
     `freezes` are those that ended, each with its beginning; `frozen` those that have not, by process. `answered` are
-    the tokens whose answer was sent to its last part, `deaths` those of the kernel service.
+    the tokens whose answer was sent to its last part, `deaths` those of the kernel service, `last_calls` the model
+    calls that saw a token last among what was unanswered.
     """
 
     messages: dict[str, Message] = field(default_factory=dict)
@@ -97,6 +98,7 @@ class Evidence:
     freezes: list[tuple[Effect, Effect]] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     deaths: list[int] = field(default_factory=list)
+    last_calls: dict[str, str] = field(default_factory=dict)
 
     def add(self, effect: Effect) -> None:
         """The next line of the log."""
@@ -104,8 +106,11 @@ class Evidence:
             _NOTED[effect.kind](self, effect)
 
     @property
-    def unanswered(self) -> list[Message]:
-        return [message for message in self.messages.values() if message.token not in self.answered]
+    def waiting(self) -> list[Message]:
+        """What is to be answered yet. Whose later message was answered does not wait for an earlier one any more."""
+        answered = (message for message in self.messages.values() if message.token in self.answered)
+        last = {message.phone: message.posted for message in answered}
+        return [message for message in self.messages.values() if message.posted > last.get(message.phone, 0)]
 
 
 def read(log: Iterable[Effect]) -> Evidence:
@@ -145,6 +150,12 @@ def _sent(found: Evidence, effect: Effect) -> None:
         found.answered.update(reply.tokens)
 
 
+def _called(found: Evidence, effect: Effect) -> None:
+    found.model_calls.append(effect)
+    for token in tokens(effect.detail["text"]):
+        found.last_calls[token] = effect.key
+
+
 def _executed(found: Evidence, effect: Effect) -> None:
     if not effect.detail["read_only"]:
         for token in tokens(str(effect.detail["arguments"])):
@@ -166,7 +177,7 @@ _NOTED: dict[str, Callable[[Evidence, Effect], None]] = {
     "message_taken": _taken,
     "graph_send": _sent,
     "tool_execution": _executed,
-    "model_call": lambda found, effect: found.model_calls.append(effect),
+    "model_call": _called,
     "foreign_content": lambda found, effect: found.foreign.append(effect),
     "status_taken": lambda found, effect: found.statuses_taken[effect.key].append(effect.number),
     "status_withheld": lambda found, effect: found.statuses_withheld[effect.key].append(effect.number),

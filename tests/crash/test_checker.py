@@ -40,8 +40,9 @@ class Log:
     def writes(self, *wishes: str) -> Log:
         return self.posts(*wishes).taken(*(wish.split()[-1] for wish in wishes))
 
-    def asks(self, *people: str, person: str = "") -> Log:
-        return self.note("model_call", person=person or f"model-{people[0]}", load_of=list(people))
+    def asks(self, *people: str, person: str = "", about: str = "") -> Log:
+        key, model = str(len(self.effects.all())), person or f"model-{people[0]}"
+        return self.note("model_call", key, model, load_of=list(people), text=about)
 
     def sends(self, key: str, *tokens: str, phone: str = "", status: bool = True) -> Log:
         text = f"Answer to {', '.join(tokens)}." if tokens else texts.FAILED
@@ -116,10 +117,12 @@ def test_deaths_excuse_nothing_without_an_apology_to_the_same_person() -> None:
     assert deadly(3).sends("d/1/1", phone="US.p1").found() == [(Kind.LOST, "p2m2")]
 
 
-def test_an_apology_stands_for_one_message() -> None:
-    log = clean().writes("p2m2").writes("p2m3").note("killed", "kernel_service").note("died", "kernel_service")
-    log.note("killed", "kernel_service").sends("d/1/1", phone="US.p2")
-    assert log.found() == [(Kind.LOST, "p2m3")]
+def test_an_apology_stands_for_one_turn() -> None:
+    log = clean().writes("p2m2").writes("p2m3").writes("p2m4").asks("p2", about="load p2m2\nload p2m3")
+    log.note("killed", "kernel_service").note("died", "kernel_service").note("killed", "kernel_service")
+    log.sends("d/1/1", phone="US.p2")
+    assert log.found() == [(Kind.LOST, "p2m4")]
+    assert judge(log.effects.all()).given_up == 2
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
