@@ -1,70 +1,88 @@
-"""What a message says, by its type."""
+"""What a message says, by its type. Whatever is unknown or unreadable is Unsupported: nobody goes unanswered.
+
+Types: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
+"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Final
 
-from whatsapp_gateway.messages import Choice, Content, Edit, Reaction, Revoke, Text, Unsupported
+from whatsapp_gateway.attachments import read_cards, read_media, read_place
+from whatsapp_gateway.choices import read_button, read_interactive, read_order
+from whatsapp_gateway.fields import Object, error_code_in, object_in, text_in
+from whatsapp_gateway.messages import Content, Edit, Media, Reaction, Revoke, Text, Unsupported
 
-_Object = dict[str, Any]
-
-
-def text_in(owner: Any, key: str) -> str:
-    """The string under a key; empty if there is none."""
-    value = owner.get(key) if isinstance(owner, dict) else None
-    return value if isinstance(value, str) else ""
-
-
-def object_in(owner: Any, key: str) -> _Object:
-    """The object under a key; empty if there is none."""
-    value = owner.get(key) if isinstance(owner, dict) else None
-    return value if isinstance(value, dict) else {}
+MOST_TEXT_BYTES: Final = 64 * 1024
+"""What the kernel service takes as one text; a message of WhatsApp may hold more."""
+_UNAVAILABLE: Final = "131060"
+"""WhatsApp had the message and could not pass it on, as with the first one after an advertisement."""
 
 
-def read_content(message: _Object) -> Content:
-    """The content. What is unknown or unreadable is Unsupported: nobody goes unanswered."""
+def read_content(message: Object) -> Content:
+    """The content of one item of `messages`."""
     kind = text_in(message, "type")
     reader = _READERS.get(kind)
-    content = reader(object_in(message, kind)) if reader else None
-    return content or Unsupported(kind[:64] if kind.isascii() and kind else "unknown", "unreadable" if reader else "")
+    if reader is None:
+        return _unsupported(kind, message)
+    content = reader(message)
+    if content is None:
+        code = error_code_in(message)
+        return Unsupported(kind, f"error_{code}" if code else "unreadable")
+    return content if _fits(content) else Unsupported("text_too_long")
 
 
-def _text(text: _Object) -> Text | None:
-    body = text_in(text, "body")
-    return Text(body) if body else None
+def _unsupported(kind: str, message: Object) -> Unsupported:
+    """By the word for what it was, if WhatsApp gives one."""
+    code = error_code_in(message)
+    told = "unavailable" if code == _UNAVAILABLE else text_in(object_in(message, "unsupported"), "type")
+    word = (told if kind == "unsupported" else kind) or kind
+    return Unsupported(word[:64] if word.isascii() and word else "unknown", f"error_{code}" if code else "")
 
 
-def _interactive(interactive: _Object) -> Choice | None:
-    kind = text_in(interactive, "type")
-    chosen = object_in(interactive, kind) if kind in {"button_reply", "list_reply"} else {}
-    choice = Choice(text_in(chosen, "id"), text_in(chosen, "title"), text_in(chosen, "description"))
-    return choice if choice.id else None
+def _fits(content: Content) -> bool:
+    match content:
+        case Text(words) | Edit(_, words) | Media(caption=words):
+            return len(words.encode()) <= MOST_TEXT_BYTES
+    return True
 
 
-def _button(button: _Object) -> Choice | None:
-    title = text_in(button, "text")
-    choice = Choice(text_in(button, "payload") or title, title)
-    return choice if choice.id else None
+def _text(message: Object) -> Text | None:
+    body = text_in(object_in(message, "text"), "body")
+    return Text(body) if body.strip() else None
 
 
-def _reaction(reaction: _Object) -> Reaction | None:
+def _reaction(message: Object) -> Reaction | None:
+    reaction = object_in(message, "reaction")
     message_id = text_in(reaction, "message_id")
     return Reaction(message_id, text_in(reaction, "emoji")) if message_id else None
 
 
-def _edit(edit: _Object) -> Edit | None:
-    changed = Edit(text_in(edit, "original_message_id"), text_in(object_in(object_in(edit, "message"), "text"), "body"))
-    return changed if changed.message_id and changed.text else None
+def _edit(message: Object) -> Edit | None:
+    """An edited text, or the caption of an edited picture."""
+    edit = object_in(message, "edit")
+    now = object_in(edit, "message")
+    words = text_in(object_in(now, "text"), "body") or text_in(object_in(now, text_in(now, "type")), "caption")
+    changed = Edit(text_in(edit, "original_message_id"), words)
+    return changed if changed.message_id and changed.text.strip() else None
 
 
-def _revoke(revoke: _Object) -> Revoke | None:
-    message_id = text_in(revoke, "original_message_id")
+def _revoke(message: Object) -> Revoke | None:
+    message_id = text_in(object_in(message, "revoke"), "original_message_id")
     return Revoke(message_id) if message_id else None
 
 
-_READERS: dict[str, Callable[[_Object], Content | None]] = {
+_READERS: dict[str, Callable[[Object], Content | None]] = {
     "text": _text,
-    "interactive": _interactive,
-    "button": _button,
+    "image": read_media,
+    "audio": read_media,
+    "voice": read_media,
+    "video": read_media,
+    "document": read_media,
+    "sticker": read_media,
+    "location": read_place,
+    "contacts": read_cards,
+    "interactive": read_interactive,
+    "button": read_button,
+    "order": read_order,
     "reaction": _reaction,
     "edit": _edit,
     "revoke": _revoke,

@@ -9,14 +9,15 @@ from typing import Final
 
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.messages import (
-    Choice,
+    AccountError,
     IdentityChange,
     Ignored,
+    LinkResult,
     Malformed,
     Message,
+    Reaction,
+    Revoke,
     Status,
-    Text,
-    Unsupported,
     Update,
 )
 from whatsapp_gateway.metrics import Metrics
@@ -28,7 +29,8 @@ logger = logging.getLogger(__name__)
 CALLS_AT_ONCE: Final = 256
 
 _Errand = Message | IdentityChange
-_AWAITS_AN_ANSWER: Final = (Text, Choice, Unsupported)
+_AWAITS_NO_ANSWER: Final = (Reaction, Revoke)
+_IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"})
 
 
 class Intake:
@@ -58,6 +60,8 @@ class Intake:
                     statuses.append(update)
                 case Malformed(reason, wamid):
                     self._quarantine(reason, wamid)
+                case AccountError(code):
+                    self._metrics.alert("account", f"WhatsApp reports error {code or '?'} of our account")
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds
@@ -88,13 +92,17 @@ class Intake:
         if timeout <= 0:
             raise Refusal("DEADLINE_EXCEEDED")
         if isinstance(errand, IdentityChange):
-            await self._kernel.link(errand, timeout)
-            return "linked"
+            return self._linked(await self._kernel.link(errand, timeout))
         if await self._kernel.accept(errand, timeout):
             return "duplicate"
-        if isinstance(errand.content, _AWAITS_AN_ANSWER):
+        if not isinstance(errand.content, _AWAITS_NO_ANSWER):
             self._typing.show(errand.number, errand.id)
         return "accepted"
+
+    def _linked(self, result: LinkResult) -> str:
+        if result is LinkResult.KEPT_APART:
+            self._metrics.alert("kept_apart", "a person's old and new id both have connections: merge them by hand")
+        return result.value
 
     async def _report(self, statuses: Sequence[Status], deadline: float) -> bool:
         for start in range(0, len(statuses), MOST_AT_ONCE):
@@ -113,13 +121,15 @@ class Intake:
     def _set_aside(self, errand: _Errand, refusal: Refusal) -> None:
         self._quarantine(refusal.reason.lower(), errand.id)
         if isinstance(errand, IdentityChange):
-            logger.error("alert: a person's new id was not linked to the old one: %s", refusal.reason)
+            self._metrics.alert("not_linked", f"a person's new id was not linked to the old one: {refusal.reason}")
 
     def _quarantine(self, reason: str, wamid: str) -> None:
+        """Set aside for good: counted, and named by a digest, since a wamid holds the phone number hardly hidden."""
         self._metrics.quarantined.labels(reason).inc()
-        # A wamid holds the phone number, hardly hidden.
         digest = hashlib.sha256(wamid.encode()).hexdigest()[:16] if wamid else "-"
         logger.warning("quarantined %s: %s", digest, reason)
+        if reason in _IDENTITY_REASONS:
+            self._metrics.alert(reason, f"ids that belong to different people in message {digest}")
 
 
 def _now() -> float:

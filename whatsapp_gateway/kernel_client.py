@@ -1,4 +1,4 @@
-"""The kernel service as the gateway uses it; the only file that knows its wire."""
+"""The kernel service as the gateway uses it; with kernel_messages the only code that knows its wire."""
 
 import hashlib
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
@@ -13,6 +13,8 @@ from kernel.v1 import kernel_pb2_grpc
 from whatsapp_gateway import messages as say
 from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Link, Offer, Outcome, Reply, Typing
 from whatsapp_gateway.kernel_channel import SERVICE
+from whatsapp_gateway.kernel_messages import alias, message_request
+from whatsapp_gateway.messages import LinkResult
 from whatsapp_gateway.refusals import Refusal, refusal_of
 
 CHANNEL: Final = "whatsapp"
@@ -34,17 +36,18 @@ class KernelClient:
     async def accept(self, message: say.Message, timeout: float) -> bool:
         """Hand a message over; once this returns it is durable. Whether it had been before."""
         metadata = (*self._bearer, ("x-user-id", _hash(message.sender.user_id)))
-        call = self._stub.HandleMessage(_message(message), timeout=timeout, metadata=metadata)
+        call = self._stub.HandleMessage(message_request(message), timeout=timeout, metadata=metadata)
         return (await _answer(call)).duplicate
 
-    async def link(self, change: say.IdentityChange, timeout: float) -> None:
-        """Tell that a person's id became another."""
-        request = pb.LinkIdentityRequest(previous=_alias(change.previous), current=_alias(change.current))
+    async def link(self, change: say.IdentityChange, timeout: float) -> LinkResult:
+        """Tell that a person's id became another. What came of it."""
+        request = pb.LinkIdentityRequest(previous=alias(change.previous), current=alias(change.current))
         try:
-            await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
+            answer = await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
         except Refusal as refusal:
             # A service that lacks the call says so without a reason; to ask again for days would not help.
             raise Refusal("NOT_IMPLEMENTED") if refusal.reason == "UNIMPLEMENTED" else refusal from None
+        return _LINKED.get(answer.outcome, LinkResult.UNKNOWN)
 
     async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
         """Pass on what the network says of parts that were sent; at most MOST_AT_ONCE."""
@@ -95,42 +98,6 @@ async def _answer(call: Awaitable[_Answer]) -> _Answer:
 def _hash(user_id: str) -> str:
     """Headers end up in the logs of proxies: a phone number does not belong there."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:16]
-
-
-def _message(message: say.Message) -> pb.HandleMessageRequest:
-    payload = _payload(message.content)
-    payload.quoted_message_id = message.quoted_id
-    if message.sent_at is not None:
-        payload.sent_at.seconds = message.sent_at
-    return pb.HandleMessageRequest(
-        user_id=message.sender.user_id,
-        payload=payload,
-        message_id=message.id,
-        aliases=[_alias(alias) for alias in message.sender.aliases],
-        address=message.number,
-        reply_mode=pb.REPLY_MODE_OUTBOX,
-    )
-
-
-def _payload(content: say.Content) -> pb.Payload:
-    match content:
-        case say.Text(body):
-            return pb.Payload(text=body)
-        case say.Choice(choice_id, title, description):
-            return pb.Payload(choice=pb.Choice(id=choice_id, title=title, description=description))
-        case say.Reaction(message_id, emoji):
-            return pb.Payload(reaction=pb.Reaction(message_id=message_id, emoji=emoji))
-        case say.Edit(message_id, text):
-            return pb.Payload(edit=pb.Edit(message_id=message_id, text=text))
-        case say.Revoke(message_id):
-            return pb.Payload(revoke=pb.Revoke(message_id=message_id))
-        case say.Unsupported(kind, detail):
-            return pb.Payload(unsupported=pb.Unsupported(kind=kind, detail=detail))
-
-
-def _alias(alias: say.Alias) -> pb.Alias:
-    strength = pb.ALIAS_STRENGTH_STRONG if alias.strong else pb.ALIAS_STRENGTH_WEAK
-    return pb.Alias(user_id=alias.user_id, strength=strength)
 
 
 _STATES: Final = {
@@ -191,6 +158,11 @@ def _reply(reply: pb.Reply) -> Reply:
     )
 
 
+_LINKED: Final[dict[Any, LinkResult]] = {
+    pb.LINK_OUTCOME_LINKED: LinkResult.LINKED,
+    pb.LINK_OUTCOME_MERGED: LinkResult.MERGED,
+    pb.LINK_OUTCOME_KEPT_APART: LinkResult.KEPT_APART,
+}
 _OUTCOMES: Final = {
     Outcome.SENT: pb.DELIVERY_OUTCOME_SENT,
     Outcome.RETRY: pb.DELIVERY_OUTCOME_RETRY,

@@ -1,6 +1,7 @@
 """What a webhook tells, in the gateway's own words: messages, statuses, changes of identity."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,55 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A tapped button or list row."""
+    """A tapped button or list row, or a form filled in: form_json is a JSON object, empty where it is none."""
 
     id: str
     title: str
     description: str = ""
+    form_json: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Media:
+    """A file, by its id at WhatsApp. kind is image, audio, video, document or sticker.
+
+    sha256 is 32 bytes, or empty where it is not known; size is in bytes, 0: not known. voice: recorded on the
+    spot, to be heard as speech.
+    """
+
+    kind: str
+    ref: str
+    mime_type: str
+    sha256: bytes = b""
+    filename: str = ""
+    caption: str = ""
+    voice: bool = False
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place, in degrees north and east."""
+
+    latitude: float
+    longitude: float
+    name: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One address card."""
+
+    name: str = ""
+    phones: tuple[str, ...] = ()
+    emails: tuple[str, ...] = ()
+    organization: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    cards: tuple[Card, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +99,31 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """What cannot be passed on; the person is told so. kind is WhatsApp's own word."""
+    """What cannot be passed on; the person is told so. kind is WhatsApp's own word, at most 64 characters."""
 
     kind: str
     detail: str = ""
 
 
-Content = Text | Choice | Reaction | Edit | Revoke | Unsupported
+Content = Text | Media | Place | Cards | Choice | Reaction | Edit | Revoke | Unsupported
+
+
+@dataclass(frozen=True, slots=True)
+class Referral:
+    """What led a person to write: an `ad`, a `post` or a `product` of a catalogue."""
+
+    kind: str
+    headline: str = ""
+    body: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message of one person to one of our numbers. id is its wamid, sent_at in Unix seconds."""
+    """One message of one person to one of our numbers. id is its wamid, sent_at in Unix seconds.
+
+    forwarded: somebody else wrote it.
+    """
 
     number: str
     id: str
@@ -73,6 +131,8 @@ class Message:
     content: Content
     quoted_id: str = ""
     sent_at: int | None = None
+    forwarded: bool = False
+    referral: Referral | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +144,29 @@ class IdentityChange:
     current: Alias
 
 
+class LinkResult(Enum):
+    """What the kernel service made of a change; as LinkOutcome of the contract."""
+
+    LINKED = "linked"
+    MERGED = "merged"
+    KEPT_APART = "kept_apart"
+    UNKNOWN = "link_unknown"
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What became of a part that we sent: sent, delivered, read, played or failed."""
+    """What became of a part that we sent: sent, delivered, read, played or failed.
+
+    number is ours, user_id the person's; either may be empty.
+    """
 
     wamid: str
     callback_id: str
     state: str
     error_code: str = ""
     occurred_at: int | None = None
+    number: str = ""
+    user_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,4 +184,11 @@ class Ignored:
     kind: str
 
 
-Update = Message | IdentityChange | Status | Malformed | Ignored
+@dataclass(frozen=True, slots=True)
+class AccountError:
+    """WhatsApp reports that something is wrong with our app or account; a code of the Graph API, if it has one."""
+
+    code: str
+
+
+Update = Message | IdentityChange | Status | Malformed | Ignored | AccountError

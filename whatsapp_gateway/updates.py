@@ -7,9 +7,12 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
-from whatsapp_gateway.contents import object_in, read_content, text_in
-from whatsapp_gateway.messages import IdentityChange, Ignored, Malformed, Message, Sender, Status, Update
-from whatsapp_gateway.senders import Ids, aliases_of, read_contacts, read_ids, read_sender
+from whatsapp_gateway.contents import read_content
+from whatsapp_gateway.fields import Object, error_code_in, object_in, text_in
+from whatsapp_gateway.identity_changes import read_identity_change
+from whatsapp_gateway.messages import AccountError, Ignored, Malformed, Message, Sender, Status, Update
+from whatsapp_gateway.referrals import is_forwarded, read_referral
+from whatsapp_gateway.senders import Ids, read_contacts, read_recipient, read_sender
 
 _STATES = frozenset({"sent", "delivered", "read", "played", "failed"})
 _SECONDS = re.compile(r"[0-9]{1,11}")
@@ -28,7 +31,7 @@ def read_updates(body: Any, numbers: Collection[str]) -> Iterator[Update]:
             yield from _change(change, numbers) if isinstance(change, dict) else (change,)
 
 
-def _objects(owner: Any, key: str) -> Iterator[dict[str, Any] | Malformed]:
+def _objects(owner: Any, key: str) -> Iterator[Object | Malformed]:
     """The objects of the list under a key, and a Malformed for whatever is none."""
     items = owner.get(key) if isinstance(owner, dict) else None
     if not isinstance(items, list):
@@ -38,20 +41,20 @@ def _objects(owner: Any, key: str) -> Iterator[dict[str, Any] | Malformed]:
         yield item if isinstance(item, dict) else Malformed(f"{key}_odd")
 
 
-def _change(change: dict[str, Any], numbers: Collection[str]) -> Iterator[Update]:
+def _change(change: Object, numbers: Collection[str]) -> Iterator[Update]:
     if change.get("field") != "messages":
         yield Ignored("field")
         return
     value = object_in(change, "value")
     number = text_in(object_in(value, "metadata"), "phone_number_id")
     contacts = read_contacts(value.get("contacts"))
-    readers: dict[str, Callable[[dict[str, Any]], Update]] = {
+    readers: dict[str, Callable[[Object], Update]] = {
         "messages": lambda item: _message(item, number, contacts),
-        "statuses": _status,
+        "statuses": lambda item: _status(item, number),
     }
     told = [key for key in readers if key in value]
     if not told:
-        yield Ignored("errors") if "errors" in value else Malformed("value_odd")
+        yield AccountError(error_code_in(value)) if "errors" in value else Malformed("value_odd")
     for key in told:
         for item in _objects(value, key):
             if isinstance(item, Malformed):
@@ -62,7 +65,7 @@ def _change(change: dict[str, Any], numbers: Collection[str]) -> Iterator[Update
                 yield readers[key](item)
 
 
-def _message(item: dict[str, Any], number: str, contacts: list[Ids]) -> Update:
+def _message(item: Object, number: str, contacts: list[Ids]) -> Update:
     wamid = text_in(item, "id")
     if not wamid:
         return Malformed("id_missing")
@@ -70,31 +73,23 @@ def _message(item: dict[str, Any], number: str, contacts: list[Ids]) -> Update:
     if item.get("group_id") is not None:
         return Malformed("group", wamid)
     if item.get("type") == "system":
-        return _system(object_in(item, "system"), item.get("from"), wamid)
+        return read_identity_change(object_in(item, "system"), item.get("from"), wamid)
     sender = read_sender(item, contacts)
     if not isinstance(sender, Sender):
         return Malformed(sender.reason, wamid)
-    quoted = text_in(object_in(item, "context"), "id")
-    return Message(number, wamid, sender, read_content(item), quoted, _seconds(item.get("timestamp")))
+    return Message(
+        number,
+        wamid,
+        sender,
+        read_content(item),
+        text_in(object_in(item, "context"), "id"),
+        _seconds(item.get("timestamp")),
+        is_forwarded(item),
+        read_referral(item),
+    )
 
 
-def _system(system: dict[str, Any], old_phone: Any, wamid: str) -> Update:
-    """A changed id. The notice's `body` holds the person's own words and is never read."""
-    kind = text_in(system, "type")
-    if kind not in {"user_changed_user_id", "user_changed_number"}:
-        return Ignored("system")
-    previous = read_ids(system.get("previous_user_id"), old_phone)
-    current = read_ids(system.get("user_id"), system.get("wa_id"))
-    if previous is None or current is None:
-        return Malformed("system_unreadable", wamid)
-    was, is_now = aliases_of(previous), aliases_of(current)
-    # Older notices name no previous id: the new one then starts anew with its first message.
-    if not was or not is_now or was[0] == is_now[0]:
-        return Ignored("system")
-    return IdentityChange(wamid, was[0], is_now[0])
-
-
-def _status(item: dict[str, Any]) -> Update:
+def _status(item: Object, number: str) -> Update:
     state = text_in(item, "status")
     if state not in _STATES:
         return Ignored("status") if state else Malformed("status_missing")
@@ -102,16 +97,12 @@ def _status(item: dict[str, Any]) -> Update:
         text_in(item, "id"),
         text_in(item, "biz_opaque_callback_data"),
         state,
-        _error_code(item.get("errors")) if state == "failed" else "",
+        error_code_in(item) if state == "failed" else "",
         _seconds(item.get("timestamp")),
+        number,
+        read_recipient(item),
     )
     return status if status.wamid or status.callback_id else Malformed("status_unnamed")
-
-
-def _error_code(errors: Any) -> str:
-    first = errors[0] if isinstance(errors, list) and errors else None
-    code = first.get("code") if isinstance(first, dict) else None
-    return str(code)[:64] if isinstance(code, int | str) else ""
 
 
 def _seconds(value: Any) -> int | None:

@@ -8,15 +8,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from whatsapp_gateway.body import read_json
-from whatsapp_gateway.kernel_client import _message, _receipt
+from whatsapp_gateway.kernel_client import _receipt
+from whatsapp_gateway.kernel_messages import message_request
 from whatsapp_gateway.messages import (
+    AccountError,
     Alias,
+    Card,
+    Cards,
     Choice,
     Edit,
     IdentityChange,
     Ignored,
     Malformed,
+    Media,
     Message,
+    Place,
     Reaction,
     Revoke,
     Status,
@@ -27,6 +33,7 @@ from whatsapp_gateway.messages import (
 from whatsapp_gateway.updates import read_updates
 
 NUMBER = "106540352242922"
+FORM_OF_NO_JSON = Choice("flow", "", "", '{"response":"{"}')
 
 
 def webhook(**value: Any) -> dict[str, Any]:
@@ -143,8 +150,53 @@ def test_who_is_not_known_for_certain_is_nobody(message: dict[str, Any], contact
         ),
         ("edit", {"original_message_id": "wamid.0"}, Unsupported("edit", "unreadable")),
         ("revoke", {"original_message_id": "wamid.0"}, Revoke("wamid.0")),
-        ("image", {"id": "1", "mime_type": "image/png"}, Unsupported("image")),
+        ("text", {"body": "x" * 65537}, Unsupported("text_too_long")),
+        ("text", {"body": "é" * 32768}, Text("é" * 32768)),
+        (
+            "edit",
+            {"original_message_id": "w", "message": {"text": {"body": "é" * 32769}}},
+            Unsupported("text_too_long"),
+        ),
+        ("image", {"id": "1", "caption": "x" * 65537}, Unsupported("text_too_long")),
+        ("image", {"id": "1", "mime_type": "image/png"}, Media("image", "1", "image/png")),
+        ("image", {"id": "1"}, Media("image", "1", "application/octet-stream")),
+        ("image", {"id": "1", "mime_type": "a\nb"}, Media("image", "1", "application/octet-stream")),
+        ("image", {"id": 1, "mime_type": "image/png"}, Unsupported("image", "unreadable")),
+        ("image", None, Unsupported("image", "unreadable")),
+        ("video", {"id": "1", "mime_type": "video/mp4", "file_size": "70"}, Media("video", "1", "video/mp4", size=70)),
+        ("sticker", {"id": "1", "mime_type": "image/webp", "file_size": -1}, Media("sticker", "1", "image/webp")),
+        ("audio", {"id": "1", "mime_type": "audio/ogg", "voice": "yes"}, Media("audio", "1", "audio/ogg")),
+        ("voice", {"id": "1", "mime_type": "audio/ogg"}, Media("audio", "1", "audio/ogg", voice=True)),
+        ("document", {"id": "1", "mime_type": "a/b", "sha256": "00" * 32}, Media("document", "1", "a/b", bytes(32))),
+        ("document", {"id": "1", "mime_type": "a/b", "sha256": "0" * 63}, Media("document", "1", "a/b")),
+        ("document", {"id": "1", "mime_type": "a/b", "sha256": "é" * 64}, Media("document", "1", "a/b")),
+        ("document", {"id": "1", "mime_type": "a/b", "sha256": "AAAA"}, Media("document", "1", "a/b")),
+        (
+            "document",
+            {"id": "1", "mime_type": "a/b", "filename": "é" * 200 + ".pdf"},
+            Media("document", "1", "a/b", filename="é" * 125 + ".pdf"),
+        ),
+        ("location", {"latitude": "1.5", "longitude": 2}, Place(1.5, 2)),
+        ("location", {"latitude": 91, "longitude": 2}, Unsupported("location", "unreadable")),
+        ("location", {"latitude": "nan", "longitude": 2}, Unsupported("location", "unreadable")),
+        ("location", {"latitude": True, "longitude": 2}, Unsupported("location", "unreadable")),
+        ("location", {"latitude": 1}, Unsupported("location", "unreadable")),
+        ("contacts", [{"phones": [{"wa_id": "1"}, {}, 5]}, 7, {}], Cards((Card("", ("1",)),))),
+        ("contacts", [{"name": {"first_name": "A", "last_name": "B"}}], Cards((Card("A B"),))),
+        ("contacts", [{}], Unsupported("contacts", "unreadable")),
+        ("contacts", {"name": 1}, Unsupported("contacts", "unreadable")),
+        ("interactive", {"type": "nfm_reply", "nfm_reply": {"response_json": "{"}}, FORM_OF_NO_JSON),
+        (
+            "interactive",
+            {"type": "nfm_reply", "nfm_reply": {"response_json": "5"}},
+            Choice("flow", "", "", '{"response":5}'),
+        ),
+        ("interactive", {"type": "product", "product": {}}, Unsupported("interactive", "product")),
+        ("order", {"product_items": []}, Unsupported("order", "unreadable")),
+        ("request_welcome", None, Unsupported("request_welcome")),
         ("unsupported", None, Unsupported("unsupported")),
+        ("unsupported", {"type": "poll"}, Unsupported("poll")),
+        ("unsupported", {"type": "опрос"}, Unsupported("unknown")),
         ("poll", {"x": 1}, Unsupported("poll")),
         ("x" * 99, None, Unsupported("x" * 64)),
         ("опрос", None, Unsupported("unknown")),
@@ -215,11 +267,13 @@ def test_a_changed_id(system: dict[str, Any], phone: str | None, previous: Alias
     [
         ({"type": "customer_identity_changed"}, Ignored("system")),
         ({}, Ignored("system")),
-        ({"type": "user_changed_user_id", "user_id": "US.N"}, Ignored("system")),
+        ({"type": "user_changed_user_id", "user_id": "US.N"}, Ignored("system_unlinked")),
+        ({"type": "user_changed_user_id", "previous_user_id": "US.O"}, Ignored("system_unlinked")),
+        ({"type": "user_changed_user_id", "user_id": "US.N", "previous_user_id": "US.N"}, Ignored("system")),
         # The body holds the person's own words: it links nobody.
         (
             {"type": "user_changed_user_id", "user_id": "US.N", "body": "changed from US.O to US.N"},
-            Ignored("system"),
+            Ignored("system_unlinked"),
         ),
         (
             {"type": "user_changed_user_id", "user_id": "US.N", "previous_user_id": 5},
@@ -236,11 +290,14 @@ def test_a_notice_that_links_nobody(system: dict[str, Any], expected: Update) ->
     [
         (
             {"id": "w", "status": "sent", "timestamp": "5", "biz_opaque_callback_data": "rp/1/1"},
-            Status("w", "rp/1/1", "sent", "", 5),
+            Status("w", "rp/1/1", "sent", "", 5, NUMBER),
         ),
-        ({"id": "w", "status": "failed", "errors": [{"code": 131047}]}, Status("w", "", "failed", "131047")),
-        ({"id": "w", "status": "failed", "errors": "?"}, Status("w", "", "failed")),
-        ({"id": "w", "status": "read", "errors": [{"code": 1}]}, Status("w", "", "read")),
+        (
+            {"id": "w", "status": "failed", "errors": [{"code": 131047}]},
+            Status("w", "", "failed", "131047", None, NUMBER),
+        ),
+        ({"id": "w", "status": "failed", "errors": "?"}, Status("w", "", "failed", "", None, NUMBER)),
+        ({"id": "w", "status": "read", "errors": [{"code": 1}]}, Status("w", "", "read", "", None, NUMBER)),
         ({"id": "w", "status": "warning"}, Ignored("status")),
         ({"id": "w"}, Malformed("status_missing")),
         ({"status": "read"}, Malformed("status_unnamed")),
@@ -254,7 +311,8 @@ def test_other_fields_and_empty_values() -> None:
     change = {"field": "message_template_status_update", "value": {}}
     assert read({"entry": [{"changes": [change]}]}) == [Ignored("field")]
     assert read(webhook()) == [Malformed("value_odd")]
-    assert read(webhook(errors=[{"code": 1}])) == [Ignored("errors")]
+    assert read(webhook(errors=[{"code": 1}])) == [AccountError("1")]
+    assert read(webhook(errors="?")) == [AccountError("")]
     assert read(webhook(messages=[], statuses=[])) == []
 
 
@@ -302,7 +360,7 @@ def test_no_shape_does_harm_to_a_good_sibling(
     for update in updates:
         # Whatever was read can also be told to the kernel service.
         if isinstance(update, Message):
-            _message(update).SerializeToString()
+            message_request(update).SerializeToString()
         if isinstance(update, Status):
             _receipt(update).SerializeToString()
 

@@ -502,12 +502,16 @@ class Payload(_message.Message):
     CAPTION_FIELD_NUMBER: _builtins.int
     QUOTED_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     SENT_AT_FIELD_NUMBER: _builtins.int
+    FORWARDED_FIELD_NUMBER: _builtins.int
+    REFERRAL_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     """Plain text, at most 64 KiB, not empty."""
     caption: _builtins.str
     """Text that came with the media; at most 64 KiB."""
     quoted_message_id: _builtins.str
     """The message, of either side, that this one quotes."""
+    forwarded: _builtins.bool
+    """Somebody else wrote it, and the person passed it on."""
     @_builtins.property
     def image(self) -> Global___Media:
         """A picture."""
@@ -560,6 +564,10 @@ class Payload(_message.Message):
     def sent_at(self) -> _timestamp_pb2.Timestamp:
         """When the person sent it; absent: now. A late message is answered as of then, never dropped."""
 
+    @_builtins.property
+    def referral(self) -> Global___Referral:
+        """What led the person to write; absent: not known."""
+
     def __init__(
         self,
         *,
@@ -579,16 +587,52 @@ class Payload(_message.Message):
         caption: _builtins.str = ...,
         quoted_message_id: _builtins.str = ...,
         sent_at: _timestamp_pb2.Timestamp | None = ...,
+        forwarded: _builtins.bool = ...,
+        referral: Global___Referral | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "image", b"image", "location", b"location", "reaction", b"reaction", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "image", b"image", "location", b"location", "reaction", b"reaction", "referral", b"referral", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "image", b"image", "location", b"location", "quoted_message_id", b"quoted_message_id", "reaction", b"reaction", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audio", b"audio", "caption", b"caption", "choice", b"choice", "contacts", b"contacts", "content", b"content", "document", b"document", "edit", b"edit", "forwarded", b"forwarded", "image", b"image", "location", b"location", "quoted_message_id", b"quoted_message_id", "reaction", b"reaction", "referral", b"referral", "revoke", b"revoke", "sent_at", b"sent_at", "sticker", b"sticker", "text", b"text", "unsupported", b"unsupported", "video", b"video"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["text", "image", "audio", "video", "document", "sticker", "location", "contacts", "choice", "reaction", "edit", "revoke", "unsupported"]  # noqa: Y015
     _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
 
 Global___Payload: _TypeAlias = Payload  # noqa: Y015
+
+@_typing.final
+class Referral(_message.Message):
+    """Referral is what led a person to write. Its words are whoever published it's, and none of the person's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    HEADLINE_FIELD_NUMBER: _builtins.int
+    BODY_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """What it is, in the channel's word: `ad`, `post`, `product`."""
+    headline: _builtins.str
+    """Its headline, or the product's name."""
+    body: _builtins.str
+    """Its text."""
+    url: _builtins.str
+    """Where it is published."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        headline: _builtins.str = ...,
+        body: _builtins.str = ...,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "headline", b"headline", "kind", b"kind", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Referral: _TypeAlias = Referral  # noqa: Y015
 
 @_typing.final
 class Media(_message.Message):

@@ -1,0 +1,45 @@
+"""Looks into JSON of which nothing is certain: each returns what has the right type, else nothing."""
+
+from typing import Any
+
+Object = dict[str, Any]
+
+
+def text_in(owner: Any, key: str) -> str:
+    """The string under a key; empty if there is none."""
+    value = owner.get(key) if isinstance(owner, dict) else None
+    return value if isinstance(value, str) else ""
+
+
+def object_in(owner: Any, key: str) -> Object:
+    """The object under a key; empty if there is none."""
+    value = owner.get(key) if isinstance(owner, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def objects_in(owner: Any, key: str) -> list[Object]:
+    """The objects of the list under a key; whatever else stands there is passed over."""
+    value = owner.get(key) if isinstance(owner, dict) else None
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def number_in(owner: Any, key: str) -> float | None:
+    """The number under a key, also where it is written as a string."""
+    value = owner.get(key) if isinstance(owner, dict) else None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except (ValueError, OverflowError):
+        return None
+
+
+def flag_in(owner: Any, key: str) -> bool:
+    """Whether the value under a key is true, and nothing else."""
+    return isinstance(owner, dict) and owner.get(key) is True
+
+
+def error_code_in(owner: Any) -> str:
+    """The code of the first of the `errors`, at most 64 characters; empty if there is none."""
+    code = next((error.get("code") for error in objects_in(owner, "errors")), None)
+    return str(code)[:64] if isinstance(code, int | str) else ""
