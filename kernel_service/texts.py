@@ -25,8 +25,16 @@ _UNSUPPORTED: Final = {
     "video": "I can't watch videos yet. Please tell me in words.",
     "document": "I can't read files yet. Please paste the text.",
     "sticker": "I can't see stickers yet. Please tell me in words.",
-    "location": "I can't read places yet. Please write the address.",
-    "contacts": "I can't read contact cards yet. Please write the details.",
+    "location": "I could not read that place. Please write the address.",
+    "contacts": "I could not read that contact card. Please write the details.",
+    "interactive": "I could not read that answer. Please write it to me.",
+    "order": "I could not read that order. Please write to me what you would like.",
+    "edit": "I can't see what you changed. Please send the new text as a message.",
+    "poll_creation": "I can't see polls yet. Please write to me.",
+    "text_too_long": "That is longer than I can read at once. Please send it in smaller pieces.",
+    "unavailable": "That message did not reach me whole. Please send it again.",
+    "unsupported": "WhatsApp could not pass that message on to me. Please send it again, or write it in words.",
+    "request_welcome": "Hello! I am your assistant. What can I do for you?",
 }
 _UNSUPPORTED_KIND: Final = "I can't open that kind of message yet. Please write to me."
 

@@ -20,8 +20,25 @@ def in_words(content: dict[str, Any]) -> str:
     """The payload (`content` as in Message) as one text, its caption below."""
     kind = next((kind for kind in content if kind in _MEDIA or kind in _KINDS), "")
     said = _media(kind, content[kind]) if kind in _MEDIA else _KINDS.get(kind, _unknown)(content.get(kind))
-    quote = "[This answers an earlier message of the chat.]" if content.get("quoted_message_id") else ""
-    return "\n".join(part for part in (quote, said, content.get("caption", "")) if part)
+    beside = (_referral(content), _quote(content), _forwarded(content))
+    return "\n".join(part for part in (*beside, said, content.get("caption", "")) if part)
+
+
+def _referral(content: dict[str, Any]) -> str:
+    """What led him to write; its words are somebody else's, and stand apart from his own."""
+    referral = content.get("referral")
+    if not referral:
+        return ""
+    told = ", ".join(part for part in map(referral.get, ("headline", "body", "url")) if part)
+    return f"[The person came by this {referral.get('kind') or 'link'}: {told}]"
+
+
+def _quote(content: dict[str, Any]) -> str:
+    return "[This answers an earlier message of the chat.]" if content.get("quoted_message_id") else ""
+
+
+def _forwarded(content: dict[str, Any]) -> str:
+    return "[Passed on by the person; somebody else wrote what follows.]" if content.get("forwarded") else ""
 
 
 def _media(kind: str, media: dict[str, Any]) -> str:

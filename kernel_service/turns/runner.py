@@ -27,8 +27,8 @@ SUSPECT_PAUSE_SECONDS: Final = 1.0
 SILENT_KINDS = frozenset({"reaction", "revoke"})
 """Nobody expects an answer to these alone."""
 
-SPOKEN_KINDS = frozenset({"text", "choice", "edit", *SILENT_KINDS})
-"""What the model can be asked about. Anything else is answered by a fixed sentence."""
+SPOKEN_KINDS = frozenset({"text", "choice", "edit", "location", "contacts", *SILENT_KINDS})
+"""What the model can be asked about, as it can about a caption. Anything else is answered by a fixed sentence."""
 
 
 @dataclass(slots=True)
@@ -84,7 +84,8 @@ class TurnRunner:
         if turn.messages[0].command is Command.STOP:
             return [texts.STOPPED]
         kinds = [payload_kind(message) for message in turn.messages]
-        if not turn.begun and not any(kind in SPOKEN_KINDS - SILENT_KINDS for kind in kinds):
+        captioned = any(message.content.get("caption") for message in turn.messages)
+        if not turn.begun and not captioned and not any(kind in SPOKEN_KINDS - SILENT_KINDS for kind in kinds):
             return list(dict.fromkeys(texts.unsupported(kind) for kind in kinds if kind not in SILENT_KINDS))
         if not turn.begun and await self._budget_spent(turn.person_id):
             return [texts.BUDGET_SPENT]
@@ -100,6 +101,6 @@ class TurnRunner:
 
 def payload_kind(message: TurnMessage) -> str:
     """The kind of content: `text`, `image`, … For `unsupported` the kind that the channel could not pass on."""
-    beside = {"caption", "quoted_message_id", "sent_at"}
+    beside = {"caption", "quoted_message_id", "sent_at", "forwarded", "referral"}
     kind = next(key for key in message.content if key not in beside)
     return str(message.content[kind].get("kind", kind)) if kind == "unsupported" else kind

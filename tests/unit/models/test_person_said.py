@@ -42,6 +42,14 @@ from kernel_service.models.person_said import in_words
         ),
         ({"unsupported": {"kind": "poll", "detail": "x"}}, "[The person sent something that cannot be shown here.]"),
         ({"hologram": {}}, "[The person sent something that cannot be shown here.]"),
+        (
+            {"text": "Win!", "forwarded": True},
+            "[Passed on by the person; somebody else wrote what follows.]\nWin!",
+        ),
+        (
+            {"text": "More", "referral": {"kind": "ad", "headline": "Chat", "url": "https://a.b"}},
+            "[The person came by this ad: Chat, https://a.b]\nMore",
+        ),
         ({"text": "Yes", "quoted_message_id": "m"}, "[This answers an earlier message of the chat.]\nYes"),
     ],
 )  # fmt: skip
