@@ -23,7 +23,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One thing to tell a person; text is CommonMark."""
+    """One thing to tell a person; text is CommonMark. answers_id is the message that it answers, if it answers one."""
 
     id: str
     text: str = field(default="", repr=False)
@@ -32,6 +32,7 @@ class Reply:
     reaction_to: str = ""
     reaction: str = ""
     quoted_id: str = ""
+    answers_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +55,10 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """A message is being answered: show it."""
+    """A message of a person is being answered: show it."""
 
     number: str
+    user_id: str
     message_id: str
 
 

@@ -96,7 +96,7 @@ class Intake:
         if await self._kernel.accept(errand, timeout):
             return "duplicate"
         if not isinstance(errand.content, _AWAITS_NO_ANSWER):
-            self._typing.show(errand.number, errand.id)
+            self._typing.show(errand.number, errand.sender.user_id, errand.id)
         return "accepted"
 
     def _linked(self, result: LinkResult) -> str:

@@ -128,9 +128,13 @@ async def _items(stream: AsyncIterable[pb.PullRepliesResponse]) -> AsyncIterator
             if kind == "reply":
                 yield _delivery(response.reply)
             elif kind == "typing":
-                yield Typing(response.typing.address, response.typing.message_id)
+                yield _typing(response.typing)
     except grpc.aio.AioRpcError as error:
         raise refusal_of(error) from None
+
+
+def _typing(typing: pb.Typing) -> Typing:
+    return Typing(typing.address, typing.user_id, typing.message_id)
 
 
 def _delivery(leased: pb.ReplyDelivery) -> Delivery:
@@ -155,6 +159,7 @@ def _reply(reply: pb.Reply) -> Reply:
         reaction_to=reply.reaction.message_id,
         reaction=reply.reaction.emoji,
         quoted_id=reply.quoted_message_id,
+        answers_id=reply.answers_message_id,
     )
 
 

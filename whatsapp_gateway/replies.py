@@ -86,13 +86,14 @@ class Replies:
             async for item in items:
                 self._pause = _FIRST_PAUSE
                 if isinstance(item, Typing):
-                    self._typing.show(item.number, item.message_id)
+                    self._typing.show(item.number, item.user_id, item.message_id)
                 elif self._stopping:
                     self._sending.hand_back(item)
                 else:
                     self._take(item)
 
     def _take(self, delivery: Delivery) -> None:
+        self._typing.answered(delivery.number, delivery.user_id, delivery.reply.answers_id)
         task = asyncio.create_task(self._deliver_after(self._last_of.get(delivery.user_id), delivery))
         self._last_of[delivery.user_id] = task
         task.add_done_callback(lambda done: self._forget(delivery, done))

@@ -54,7 +54,11 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
 
     def lease(self, text: str = "", *, user_id: str, seconds: float = 30, **fields: Any) -> pb.ReplyDelivery:
         """Hand out a reply to whoever pulls."""
-        reply_fields = {key: fields.pop(key) for key in ("link", "choices", "quoted_message_id") if key in fields}
+        reply_fields = {
+            key: fields.pop(key)
+            for key in ("link", "choices", "quoted_message_id", "answers_message_id", "reaction")
+            if key in fields
+        }
         delivery = pb.ReplyDelivery(
             reply=pb.Reply(id=fields.pop("id", "rp_1"), text=text, **reply_fields),
             user_id=user_id,
@@ -66,8 +70,8 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self._outbox.put_nowait(pb.PullRepliesResponse(reply=delivery))
         return delivery
 
-    def show_typing(self, address: str, message_id: str) -> None:
-        typing = pb.Typing(address=address, message_id=message_id)
+    def show_typing(self, address: str, user_id: str, message_id: str) -> None:
+        typing = pb.Typing(address=address, user_id=user_id, message_id=message_id)
         self._outbox.put_nowait(pb.PullRepliesResponse(typing=typing))
 
     def end_stream(self) -> None:

@@ -275,7 +275,7 @@ async def test_the_stream_is_pulled_again_when_it_ends_and_when_the_service_retu
 
 async def test_typing_is_shown_while_a_turn_runs(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     (first,) = emulators.effects.all("graph_read")
-    kernel.show_typing(NUMBER, first.key)
+    kernel.show_typing(NUMBER, key(alice), first.key)
     again = await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read", after=first.number)
     assert (again.key, again.detail["typing"]) == (first.key, True)
 
