@@ -17,6 +17,7 @@ from whatsapp_gateway.intake import Intake
 from whatsapp_gateway.kernel_channel import open_channel
 from whatsapp_gateway.kernel_client import KernelClient
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.replies import Replies
 from whatsapp_gateway.sending import Sending
 from whatsapp_gateway.typing_indicator import TypingIndicator
@@ -33,16 +34,18 @@ async def build_app(settings: Settings, *, accept_seconds: float = ACCEPT_SECOND
     channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
     kernel = KernelClient(channel, settings.kernel_token.get_secret_value())
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+    pacing = Pacing(settings.whatsapp_messages_per_second)
     graph = GraphApi(
         session,
         settings.whatsapp_api_base_url,
         settings.whatsapp_api_version,
         settings.whatsapp_access_token.get_secret_value(),
+        pacing,
     )
     typing = TypingIndicator(graph, metrics)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
-        Intake(kernel, typing, metrics, seconds=accept_seconds),
+        Intake(kernel, typing, pacing, metrics, seconds=accept_seconds),
         metrics,
         numbers=frozenset(numbers),
         app_secret=settings.whatsapp_app_secret.get_secret_value(),

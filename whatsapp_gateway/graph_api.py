@@ -8,7 +8,8 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
-from whatsapp_gateway.graph_errors import Remedy, remedy_for
+from whatsapp_gateway.graph_errors import TOO_FAST, Remedy, remedy_for
+from whatsapp_gateway.pacing import Pacing
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
@@ -40,21 +41,29 @@ class Ambiguous:
 class GraphApi:
     """Calls for any of our numbers over one session, which stays the caller's."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, version: str, token: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, version: str, token: str, pacing: Pacing | None = None
+    ) -> None:
         self._session = session
+        self._pacing = pacing or Pacing(0)
         self._root = f"{base_url}/{version}"
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
 
     async def send(self, number: str, body: Mapping[str, Any], timeout: float) -> Sent | Refused | Ambiguous:
-        """Send one message from a number, within so many seconds. Never raises."""
+        """Send one message from a number in its turn, within so many seconds. Never raises."""
+        remaining = await self._pacing.turn(number, timeout)
+        if remaining is None:
+            return Refused("paced", Remedy.RETRY)
         try:
-            status, answer = await self._post(number, body, timeout)
+            status, answer = await self._post(number, body, remaining)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Refused("unreachable", Remedy.RETRY)
         except TimeoutError:
             return Ambiguous("timeout")
         except (aiohttp.ClientError, OSError):
             return Ambiguous("connection_lost")
+        if _number_in_error(answer, "code") in TOO_FAST:
+            self._pacing.rest(number)
         return _result(status, answer)
 
     async def show_typing(self, number: str, message_id: str) -> bool:
@@ -89,11 +98,14 @@ def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
     if status == HTTPStatus.OK:
         wamid = _wamid(answer)
         return Sent(wamid) if wamid else Ambiguous("answer_unreadable")
-    code = _code(answer)
+    code = _number_in_error(answer, "code")
     # A proxy in between speaks for itself: the Graph API may have done the work.
     if code is None and status in _GATEWAY_FAULTS:
         return Ambiguous(f"http_{status}")
-    return Refused(str(code) if code is not None else f"http_{status}", remedy_for(code, status))
+    return Refused(
+        str(code) if code is not None else f"http_{status}",
+        remedy_for(code, status, _number_in_error(answer, "error_subcode")),
+    )
 
 
 def _wamid(answer: Any) -> str:
@@ -103,8 +115,7 @@ def _wamid(answer: Any) -> str:
     return ""
 
 
-def _code(answer: Any) -> int | None:
-    match answer:
-        case {"error": {"code": int(code)}}:
-            return code
-    return None
+def _number_in_error(answer: Any, key: str) -> int | None:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    number = error.get(key) if isinstance(error, dict) else None
+    return number if isinstance(number, int) else None

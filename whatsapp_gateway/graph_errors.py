@@ -23,19 +23,28 @@ class Remedy(Enum):
     """It will never be sent."""
 
 
+TOO_FAST: Final = frozenset({4, 80007, 130429})
+"""The number, or all of the account's, sent more than is allowed."""
+_NO_SUCH_NUMBER: Final = (100, 33)
+"""Code and subcode: the phone number id is wrong, or the token may not use it. Nothing is wrong with the message."""
+
 _REMEDIES: Final = {
-    **dict.fromkeys((2, 4, 80007, 130429, 131000, 131016, 131057, 133004), Remedy.RETRY),
+    **dict.fromkeys((2, *TOO_FAST, 131000, 131016, 131057, 133004), Remedy.RETRY),
     131056: Remedy.SLOW_DOWN,
-    **dict.fromkeys((0, 10, 190, 368, 130497, 131031, 131042, 131048, 131064), Remedy.HALT),
+    **dict.fromkeys((0, 3, 10, 33, 190, 368, 130497, 131005, 131031), Remedy.HALT),
+    **dict.fromkeys((131037, 131042, 131045, 131048, 131064, 133010), Remedy.HALT),
     **dict.fromkeys(range(200, 300), Remedy.HALT),
     131047: Remedy.WAIT_FOR_PERSON,
-    **dict.fromkeys((100, 131008, 131009, 131021, 131026, 131030, 131049), Remedy.GIVE_UP),
-    **dict.fromkeys((131050, 131051, 131052, 131053, 131062), Remedy.GIVE_UP),
+    **dict.fromkeys((100, 130472, 131008, 131009, 131021, 131026, 131030, 131049), Remedy.GIVE_UP),
+    **dict.fromkeys((131050, 131051, 131052, 131053, 131062, 135000), Remedy.GIVE_UP),
+    **dict.fromkeys((132000, 132001, 132005, 132007, 132012, 132015, 132016), Remedy.GIVE_UP),
 }
 
 
-def remedy_for(code: int | None, status: int) -> Remedy:
+def remedy_for(code: int | None, status: int, subcode: int | None = None) -> Remedy:
     """The remedy for an error code, or for the HTTP status where the code is unknown or missing."""
+    if (code, subcode) == _NO_SUCH_NUMBER:
+        return Remedy.HALT
     known = _REMEDIES.get(code) if code is not None else None
     if known:
         return known

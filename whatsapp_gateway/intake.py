@@ -21,6 +21,7 @@ from whatsapp_gateway.messages import (
     Update,
 )
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.refusals import Refusal
 from whatsapp_gateway.typing_indicator import TypingIndicator
 
@@ -36,9 +37,12 @@ _IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"
 class Intake:
     """People side by side, each one's messages in order. seconds bound the whole of a webhook."""
 
-    def __init__(self, kernel: KernelClient, typing: TypingIndicator, metrics: Metrics, *, seconds: float) -> None:
+    def __init__(
+        self, kernel: KernelClient, typing: TypingIndicator, pacing: Pacing, metrics: Metrics, *, seconds: float
+    ) -> None:
         self._kernel = kernel
         self._typing = typing
+        self._pacing = pacing
         self._metrics = metrics
         self._seconds = seconds
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -95,6 +99,7 @@ class Intake:
             return self._linked(await self._kernel.link(errand, timeout))
         if await self._kernel.accept(errand, timeout):
             return "duplicate"
+        self._pacing.received(errand.number)
         if not isinstance(errand.content, _AWAITS_NO_ANSWER):
             self._typing.show(errand.number, errand.sender.user_id, errand.id)
         return "accepted"

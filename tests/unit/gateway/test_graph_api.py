@@ -10,11 +10,13 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from whatsapp_gateway import graph_errors
 from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph_errors import Remedy
+from whatsapp_gateway.pacing import Pacing
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
-Serve = Callable[[Answer], Awaitable[GraphApi]]
+Serve = Callable[..., Awaitable[GraphApi]]
 
 
 @pytest.fixture
@@ -22,12 +24,12 @@ async def serve() -> AsyncIterator[Serve]:
     servers: list[TestServer] = []
     async with aiohttp.ClientSession() as session:
 
-        async def start(answer: Answer) -> GraphApi:
+        async def start(answer: Answer, pacing: Pacing | None = None) -> GraphApi:
             app = web.Application()
             app.router.add_post("/v26.0/42/messages", answer)
             servers.append(TestServer(app))
             await servers[-1].start_server()
-            return GraphApi(session, str(servers[-1].make_url("")).rstrip("/"), "v26.0", "token")
+            return GraphApi(session, str(servers[-1].make_url("")).rstrip("/"), "v26.0", "token", pacing)
 
         yield start
         for server in servers:
@@ -63,6 +65,13 @@ def answering(status: int, body: Any) -> Answer:
 async def test_an_answer(serve: Serve, status: int, body: Any, expected: object) -> None:
     graph = await serve(answering(status, body))
     assert await graph.send("42", {"type": "text"}, 5) == expected
+
+
+@pytest.mark.parametrize(("code", "rests"), [(130429, True), (80007, True), (131056, False), (131000, False)])
+async def test_a_number_that_was_too_fast_rests(serve: Serve, code: int, rests: bool) -> None:
+    graph = await serve(answering(400, {"error": {"code": code}}), Pacing(80))
+    assert await graph.send("42", {}, 5) == Refused(str(code), graph_errors.remedy_for(code, 400))
+    assert (await graph.send("42", {}, 0.5) == Refused("paced", Remedy.RETRY)) == rests
 
 
 async def test_what_is_sent(serve: Serve) -> None:

@@ -5,7 +5,26 @@ from whatsapp_gateway.graph_errors import Remedy, remedy_for
 EXPECTED = {
     Remedy.RETRY: (2, 4, 80007, 130429, 131000, 131016, 131057, 133004),
     Remedy.SLOW_DOWN: (131056,),
-    Remedy.HALT: (0, 190, 10, 200, 250, 299, 368, 131031, 131042, 131048, 131064, 130497),
+    Remedy.HALT: (
+        0,
+        3,
+        10,
+        33,
+        190,
+        200,
+        250,
+        299,
+        368,
+        130497,
+        131005,
+        131031,
+        131037,
+        131042,
+        131045,
+        131048,
+        131064,
+        133010,
+    ),
     Remedy.WAIT_FOR_PERSON: (131047,),
     Remedy.GIVE_UP: (
         100,
@@ -20,6 +39,10 @@ EXPECTED = {
         131062,
         131052,
         131053,
+        130472,
+        132001,
+        132015,
+        135000,
     ),
 }
 
@@ -44,3 +67,8 @@ def test_a_known_code_counts_whatever_the_status(remedy: Remedy, code: int) -> N
 def test_an_unknown_code_counts_by_the_status(status: int, remedy: Remedy) -> None:
     assert remedy_for(None, status) is remedy
     assert remedy_for(987654, status) is remedy
+
+
+def test_an_unknown_number_is_the_operators_fault_and_a_wrong_parameter_the_messages() -> None:
+    assert remedy_for(100, 400, subcode=33) is Remedy.HALT
+    assert remedy_for(100, 400, subcode=2494010) is Remedy.GIVE_UP

@@ -1,0 +1,74 @@
+"""How fast each of our numbers may send: a token bucket, since WhatsApp refuses what goes beyond.
+
+Throughput: developers.facebook.com/documentation/business-messaging/whatsapp/throughput
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+BURST_SECONDS: Final = 1.0
+"""What a number did not use may be made up for within this long."""
+REST_SECONDS: Final = 1.0
+"""How long a number rests after WhatsApp said that it was too fast."""
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """free_at: when the next message may go if none had been saved up, on the loop's clock."""
+
+    free_at: float
+
+
+class Pacing:
+    """per_second messages for each number, those that come in included, as WhatsApp counts; 0: no limit.
+
+    Who waits is served in his turn. Each person has one message under way at a time, so that a long answer to
+    one takes every second place at most as soon as anybody else waits.
+    """
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        now: Callable[[], float] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._cost = 1 / per_second if per_second else 0.0
+        self._now = now or (lambda: asyncio.get_running_loop().time())
+        self._sleep = sleep
+        self._buckets: dict[str, _Bucket] = {}
+
+    async def turn(self, number: str, timeout: float) -> float | None:
+        """Wait for the number's next place. Seconds that are left of the timeout; None: it would not be enough."""
+        if not self._cost:
+            return timeout
+        now, bucket = self._now(), self._bucket(number)
+        wait = max(bucket.free_at - now, 0.0)
+        if wait >= timeout:
+            return None
+        # The place is taken before the wait: whoever asks next stands behind.
+        bucket.free_at += self._cost
+        if wait:
+            await self._sleep(wait)
+        return timeout - wait
+
+    def received(self, number: str) -> None:
+        """A message came in, which counts and cannot wait. A flood of them delays answers by little all the same."""
+        if self._cost:
+            bucket = self._bucket(number)
+            bucket.free_at = max(bucket.free_at, min(bucket.free_at + self._cost, self._now() + REST_SECONDS))
+
+    def rest(self, number: str) -> None:
+        """WhatsApp said that the number was too fast."""
+        if self._cost:
+            bucket = self._bucket(number)
+            bucket.free_at = max(bucket.free_at, self._now() + REST_SECONDS)
+
+    def _bucket(self, number: str) -> _Bucket:
+        """The number's bucket, never fuller than a burst."""
+        earliest = self._now() - BURST_SECONDS
+        bucket = self._buckets.setdefault(number, _Bucket(earliest))
+        bucket.free_at = max(bucket.free_at, earliest)
+        return bucket
