@@ -20,6 +20,7 @@ from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.replies import Replies
 from whatsapp_gateway.sending import Sending
+from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
 from whatsapp_gateway.webhook import LARGEST_BODY, Webhook
 
@@ -43,16 +44,17 @@ async def build_app(settings: Settings, *, accept_seconds: float = ACCEPT_SECOND
         pacing,
     )
     typing = TypingIndicator(graph, metrics)
+    templates = WindowTemplates(graph, metrics, settings.template, time.monotonic)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
-        Intake(kernel, typing, pacing, metrics, seconds=accept_seconds),
+        Intake(kernel, typing, pacing, templates, metrics, seconds=accept_seconds),
         metrics,
         numbers=frozenset(numbers),
         app_secret=settings.whatsapp_app_secret.get_secret_value(),
         verify_token=settings.whatsapp_verify_token.get_secret_value(),
     )
     acks = Acks(kernel, metrics, time.time)
-    sending = Sending(graph, acks, metrics, time.time)
+    sending = Sending(graph, acks, metrics, time.time, templates)
     replies = Replies(kernel, sending, acks, typing, metrics, numbers=numbers, instance_id=_instance_id())
 
     async def running(_: web.Application) -> AsyncIterator[None]:
@@ -60,6 +62,7 @@ async def build_app(settings: Settings, *, accept_seconds: float = ACCEPT_SECOND
         yield
         await replies.stop()
         await typing.close()
+        await templates.close()
         await session.close()
         await channel.close()
 

@@ -5,6 +5,8 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, StringConstraints
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from whatsapp_gateway.templates import Template
+
 
 def _numbers(value: object) -> object:
     if not isinstance(value, str):
@@ -37,6 +39,19 @@ class Settings(BaseSettings):
     whatsapp_api_version: Annotated[str, StringConstraints(pattern=r"^v[0-9]+\.[0-9]+$")] = "v26.0"
     whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80
     """In and out, of each number and by this gateway alone; 0: not watched."""
+
+    whatsapp_template: (
+        Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?$")] | None
+    ) = None
+    """`name:language`; sent to people whose 24-hour window is closed while something waits for them."""
+
+    @property
+    def template(self) -> Template | None:
+        """None: such people are not written to."""
+        if self.whatsapp_template is None:
+            return None
+        name, _, language = self.whatsapp_template.partition(":")
+        return Template(name, language)
 
     @property
     def address(self) -> tuple[str, int]:

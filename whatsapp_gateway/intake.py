@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from whatsapp_gateway.graph_errors import WINDOW_CLOSED
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.messages import (
     AccountError,
@@ -23,6 +24,7 @@ from whatsapp_gateway.messages import (
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.refusals import Refusal
+from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
 
 logger = logging.getLogger(__name__)
@@ -38,11 +40,19 @@ class Intake:
     """People side by side, each one's messages in order. seconds bound the whole of a webhook."""
 
     def __init__(
-        self, kernel: KernelClient, typing: TypingIndicator, pacing: Pacing, metrics: Metrics, *, seconds: float
+        self,
+        kernel: KernelClient,
+        typing: TypingIndicator,
+        pacing: Pacing,
+        templates: WindowTemplates,
+        metrics: Metrics,
+        *,
+        seconds: float,
     ) -> None:
         self._kernel = kernel
         self._typing = typing
         self._pacing = pacing
+        self._templates = templates
         self._metrics = metrics
         self._seconds = seconds
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -121,7 +131,15 @@ class Intake:
                     return False
             else:
                 self._metrics.receipts.labels("reported").inc(len(some))
+                self._ask_to_write(some)
         return True
+
+    def _ask_to_write(self, statuses: Sequence[Status]) -> None:
+        """WhatsApp mostly takes a message first and says afterwards that the window was closed."""
+        for status in statuses:
+            # A template of ours bears no callback id, and must not ask for another one.
+            if status.callback_id and status.error_code == WINDOW_CLOSED:
+                self._templates.window_closed(status.number, status.user_id)
 
     def _set_aside(self, errand: _Errand, refusal: Refusal) -> None:
         self._quarantine(refusal.reason.lower(), errand.id)

@@ -11,6 +11,7 @@ from whatsapp_gateway.graph_errors import Remedy
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.rendering import Body, recipient, render
 from whatsapp_gateway.splitting import SPLIT_VERSION
+from whatsapp_gateway.templates import WindowTemplates
 
 logger = logging.getLogger(__name__)
 
@@ -34,13 +35,21 @@ _OUTCOMES: Final = {
 
 
 class Sending:
-    """now is the wall clock, since leases end by it."""
+    """now is the wall clock, since leases end by it; templates hear of each closed window."""
 
-    def __init__(self, graph: GraphApi, acks: Acks, metrics: Metrics, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        graph: GraphApi,
+        acks: Acks,
+        metrics: Metrics,
+        now: Callable[[], float],
+        templates: WindowTemplates | None = None,
+    ) -> None:
         self._graph = graph
         self._acks = acks
         self._metrics = metrics
         self._now = now
+        self._templates = templates
         self._slowed: dict[str, int] = {}
 
     async def deliver(self, delivery: Delivery) -> None:
@@ -80,6 +89,8 @@ class Sending:
                 return Ack(delivery, part, parts, SPLIT_VERSION, Outcome.UNKNOWN, error_code=code)
             case Refused(code, remedy):
                 self._metrics.graph_errors.labels(code).inc()
+                if remedy is Remedy.WAIT_FOR_PERSON and self._templates is not None:
+                    self._templates.window_closed(delivery.number, delivery.user_id)
                 wait = self._wait(delivery, code, remedy, slowed)
                 outcome = _OUTCOMES[remedy]
                 return Ack(delivery, part, parts, SPLIT_VERSION, outcome, error_code=code, retry_after=wait)

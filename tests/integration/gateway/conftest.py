@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestServer
 from emulators.app import Emulators
 from tests.integration.gateway.fake_kernel import TOKEN, FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER, SECRET, encode, sign
-from whatsapp_gateway.app import build_app
+from whatsapp_gateway.app import ACCEPT_SECONDS, build_app
 from whatsapp_gateway.config import Settings
 
 
@@ -81,8 +81,9 @@ async def start_gateway(running_kernel: Running, emulators: Emulators) -> AsyncI
     gateways: list[Gateway] = []
     async with aiohttp.ClientSession() as session:
 
-        async def start(**options: Any) -> Gateway:
-            app = await build_app(settings(running_kernel.address, f"{emulators.url}/graph"), **options)
+        async def start(accept_seconds: float = ACCEPT_SECONDS, **given: str) -> Gateway:
+            chosen = settings(running_kernel.address, f"{emulators.url}/graph", **given)
+            app = await build_app(chosen, accept_seconds=accept_seconds)
             server = TestServer(app)
             await server.start_server()
             gateways.append(Gateway(server, session))
@@ -101,7 +102,7 @@ async def gateway(start_gateway: Start, kernel: FakeKernel) -> Gateway:
     return started
 
 
-def settings(kernel_address: str, graph_url: str) -> Settings:
+def settings(kernel_address: str, graph_url: str, **more: str) -> Settings:
     given = {
         "kernel_address": kernel_address,
         "kernel_token": TOKEN,
@@ -111,4 +112,4 @@ def settings(kernel_address: str, graph_url: str) -> Settings:
         "whatsapp_phone_number_id": NUMBER,
         "whatsapp_api_base_url": graph_url,
     }
-    return Settings.model_validate(given)
+    return Settings.model_validate(given | more)

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from whatsapp_gateway.config import Settings
+from whatsapp_gateway.templates import Template
 
 NEEDED = {
     "KERNEL_TOKEN": "t",
@@ -35,6 +36,8 @@ def test_defaults(environment: pytest.MonkeyPatch) -> None:
     assert settings.whatsapp_api_base_url == "https://graph.facebook.com"
     assert settings.whatsapp_api_version == "v26.0"
     assert settings.kernel_tls_ca is None
+    assert settings.template is None
+    assert settings.whatsapp_messages_per_second == 80
     assert settings.whatsapp_phone_number_id == ("42",)
 
 
@@ -42,10 +45,12 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
     environment.setenv("WHATSAPP_PHONE_NUMBER_ID", "42, 43,42,")
     environment.setenv("WHATSAPP_API_BASE_URL", "http://emulators:8090/graph/")
     environment.setenv("GATEWAY_LISTEN", ":0")
+    environment.setenv("WHATSAPP_TEMPLATE", "come_back:pt_BR")
     settings = Settings()
     assert settings.whatsapp_phone_number_id == ("42", "43")
     assert settings.whatsapp_api_base_url == "http://emulators:8090/graph"
     assert settings.address == ("", 0)
+    assert settings.template == Template("come_back", "pt_BR")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,8 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
         ("WHATSAPP_PHONE_NUMBER_ID", ","),
         ("WHATSAPP_API_BASE_URL", "graph.facebook.com"),
         ("WHATSAPP_API_VERSION", "26"),
+        ("WHATSAPP_TEMPLATE", "hunter2"),
+        ("WHATSAPP_MESSAGES_PER_SECOND", "-1"),
         ("KERNEL_TLS_CA", "/nowhere/hunter2"),
     ],
 )

@@ -1,0 +1,59 @@
+"""Somebody who may not be written to is asked to write, once, if there is a template for it."""
+
+import pytest
+
+from emulators.app import Emulators
+from emulators.whatsapp.phones import Phone
+from tests.integration.gateway.conftest import Gateway, Start
+from tests.integration.gateway.fake_kernel import FakeKernel
+
+
+@pytest.fixture
+def alice(emulators: Emulators) -> Phone:
+    """Somebody who has never written to this number."""
+    return emulators.whatsapp.add_phone("Alice")
+
+
+async def test_the_template_asks_him_to_write(
+    start_gateway: Start, kernel: FakeKernel, emulators: Emulators, alice: Phone
+) -> None:
+    gateway: Gateway = await start_gateway(whatsapp_template="come_back:en_US")
+    for number in range(3):
+        kernel.lease("your reminder", user_id=f"whatsapp:{alice.user_id}", id=f"rp_{number}")
+    asked = await alice.wait_for_message()
+    assert (asked.kind, asked.text) == ("template", "Template: come_back")
+    await kernel.until(lambda: len(kernel.receipts) == 5)
+    assert await gateway.count('templates_total{outcome="sent"}') == 1
+    assert [message.kind for message in alice.received] == ["template"]
+    failed = [receipt.callback_id for receipt in kernel.receipts if receipt.error_code == "131047"]
+    assert sorted(failed) == ["rp_0/1/1", "rp_1/1/1", "rp_2/1/1"]
+
+
+async def test_a_window_that_is_refused_at_once_counts_alike(
+    start_gateway: Start, kernel: FakeKernel, emulators: Emulators, alice: Phone
+) -> None:
+    await start_gateway(whatsapp_template="come_back:en_US")
+    emulators.whatsapp.fail_next(131047)
+    kernel.lease("your reminder", user_id=f"whatsapp:{alice.user_id}")
+    assert (await alice.wait_for_message()).text == "Template: come_back"
+
+
+async def test_a_template_that_fails_is_tried_with_the_next_reply(
+    start_gateway: Start, kernel: FakeKernel, emulators: Emulators, alice: Phone
+) -> None:
+    gateway: Gateway = await start_gateway(whatsapp_template="come_back:en_US")
+    emulators.whatsapp.fail_next(132001, match=lambda call: call.body["type"] == "template")
+    kernel.lease("your reminder", user_id=f"whatsapp:{alice.user_id}")
+    await kernel.until(lambda: kernel.receipts)
+    kernel.lease("another", user_id=f"whatsapp:{alice.user_id}", id="rp_2")
+    assert (await alice.wait_for_message()).text == "Template: come_back"
+    assert await gateway.count('templates_total{outcome="failed"}') == 1
+
+
+async def test_without_a_template_nothing_is_sent(
+    gateway: Gateway, kernel: FakeKernel, emulators: Emulators, alice: Phone
+) -> None:
+    kernel.lease("your reminder", user_id=f"whatsapp:{alice.user_id}")
+    await kernel.until(lambda: kernel.receipts)
+    await gateway.stop()
+    assert alice.received == []

@@ -1,0 +1,78 @@
+"""What may be sent to somebody who has not written for 24 hours: a template that the business had approved.
+
+What was to be said stays where it is and follows once he writes; the template asks him to.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from whatsapp_gateway.graph_api import GraphApi, Sent
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.rendering import recipient
+
+REPEAT_SECONDS: Final = 24 * 3600.0
+"""One person is asked at most this often: templates are paid for, and more of them would be spam."""
+SEND_SECONDS: Final = 15.0
+MOST_REMEMBERED: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One without parameters. language is as `en_US`."""
+
+    name: str
+    language: str
+
+
+class WindowTemplates:
+    """template None: nothing is sent, and people get what waits for them when they write by themselves.
+
+    now is a monotonic clock in seconds. Who was asked is remembered by this process alone.
+    """
+
+    def __init__(self, graph: GraphApi, metrics: Metrics, template: Template | None, now: Callable[[], float]) -> None:
+        self._graph = graph
+        self._metrics = metrics
+        self._template = template
+        self._now = now
+        self._asked: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def window_closed(self, number: str, user_id: str) -> None:
+        """Something could not be told to this person: ask him to write, in the background."""
+        to = recipient(user_id)
+        if self._template is None or to is None or self._asked_lately(number, user_id):
+            return
+        language = {"code": self._template.language}
+        body = to | {"type": "template", "template": {"name": self._template.name, "language": language}}
+        task = asyncio.create_task(self._send(number, user_id, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for what is being sent."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _asked_lately(self, number: str, user_id: str) -> bool:
+        now, pair = self._now(), (number, user_id)
+        while self._asked:
+            oldest, at = next(iter(self._asked.items()))
+            if now - at < REPEAT_SECONDS and len(self._asked) < MOST_REMEMBERED:
+                break
+            del self._asked[oldest]
+        if pair in self._asked:
+            return True
+        self._asked[pair] = now
+        return False
+
+    async def _send(self, number: str, user_id: str, body: dict[str, object]) -> None:
+        result = await self._graph.send(number, body, SEND_SECONDS)
+        if isinstance(result, Sent):
+            self._metrics.templates.labels("sent").inc()
+            return
+        self._metrics.templates.labels("failed").inc()
+        # He may be asked again with the next thing that waits for him.
+        self._asked.pop((number, user_id), None)
