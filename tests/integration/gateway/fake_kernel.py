@@ -37,6 +37,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.pulls: list[pb.PullRepliesRequest] = []
         self.metadata: list[dict[str, str]] = []
         self.calls: list[str] = []
+        self.link_outcome: Any = pb.LINK_OUTCOME_LINKED
         self.refusals: dict[str, Refuse] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.under_way = 0
@@ -99,7 +100,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         await self._enter("LinkIdentity", request, context)
         self.links.append(request)
         await self._leave()
-        return pb.LinkIdentityResponse(outcome=pb.LINK_OUTCOME_LINKED)
+        return pb.LinkIdentityResponse(outcome=self.link_outcome)
 
     async def AckReplies(self, request: pb.AckRepliesRequest, context: Any) -> pb.AckRepliesResponse:  # noqa: N802
         await self._enter("AckReplies", request, context)

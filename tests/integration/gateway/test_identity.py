@@ -1,0 +1,167 @@
+"""Who wrote, and that nobody is taken for another: what the gateway tells the kernel service, and whom it calls."""
+
+from typing import Any
+
+import pytest
+from google.rpc import code_pb2
+from kernel.v1 import kernel_pb2 as pb
+
+from tests.integration.gateway.conftest import Gateway
+from tests.integration.gateway.fake_kernel import FakeKernel
+from tests.integration.gateway.payloads import text, webhook
+
+ALICE, BOB = "US.1001", "US.1002"
+
+
+def notice(old_phone: str = "", **system: Any) -> dict[str, Any]:
+    sender = {"from": old_phone} if old_phone else {}
+    return {"id": "wamid.n", "timestamp": "1", "type": "system", "system": system} | sender
+
+
+def contact(**ids: str) -> dict[str, Any]:
+    return {"profile": {"name": "Sam"}} | ids
+
+
+async def test_contacts_in_any_order_and_equal_names_give_nobody_another_s_words(
+    gateway: Gateway, kernel: FakeKernel
+) -> None:
+    contacts = [contact(wa_id="15550002", user_id=BOB), contact(wa_id="15550001", user_id=ALICE)]
+    for order in (contacts, contacts[::-1]):
+        messages = [text("", f"from {who}", f"wamid.{who}", **{"from": who}) for who in ("15550001", "15550002")]
+        assert await gateway.post(webhook(*messages, contacts=order)) == 200
+    assert kernel.texts_of(f"whatsapp:{ALICE}") == ["from 15550001"]
+    assert kernel.texts_of(f"whatsapp:{BOB}") == ["from 15550002"]
+
+
+async def test_a_person_without_a_phone_is_known_by_his_business_scoped_id(
+    gateway: Gateway, kernel: FakeKernel
+) -> None:
+    hidden = contact(user_id=ALICE, parent_user_id="US.ENT.9")
+    assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"), contacts=[hidden])) == 200
+    (request,) = kernel.messages
+    assert [alias.user_id for alias in request.aliases] == [f"whatsapp:{ALICE}", "whatsapp:US.ENT.9"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (text(ALICE, "hi", "wamid.x", **{"from": "15550001"}), "sender_contradicted"),
+        (text("", "hi", "wamid.x"), "sender_missing"),
+        (text("default_user", "hi", "wamid.x"), "sender_unreadable"),
+        (text(ALICE, "hi", "wamid.x", group_id="g"), "group"),
+    ],
+)
+async def test_a_sender_who_is_not_certain_is_set_aside_once_and_for_all(
+    gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture, message: dict[str, Any], reason: str
+) -> None:
+    others = contact(wa_id="15550001", user_id=BOB)
+    assert await gateway.post(webhook(message, text(BOB, "good", "wamid.2"), contacts=[others])) == 200
+    assert [request.payload.text for request in kernel.messages] == ["good"]
+    assert await gateway.count(f'quarantined_total{{reason="{reason}"}}') == 1
+    alerts = await gateway.count(f'alerts_total{{reason="{reason}"}}')
+    assert alerts == (1 if reason == "sender_contradicted" else 0)
+    assert ("alert: ids that belong to different people" in caplog.text) == bool(alerts)
+    for private in ("wamid.x", "15550001", ALICE, BOB):
+        assert private not in caplog.text
+
+
+async def test_ids_of_two_people_in_one_message_are_final_and_an_alert(
+    gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel.refusals["HandleMessage"] = lambda _: (code_pb2.FAILED_PRECONDITION, "IDENTITY_CONFLICT")
+    assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"))) == 200
+    assert await gateway.count('quarantined_total{reason="identity_conflict"}') == 1
+    assert await gateway.count('alerts_total{reason="identity_conflict"}') == 1
+    assert "alert: ids that belong to different people" in caplog.text
+
+
+LINKS = {
+    "a new phone": (
+        notice("15550001", type="user_changed_number", wa_id="15550002", user_id="US.N", previous_user_id="US.O"),
+        ("whatsapp:US.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+    ),
+    "a new phone, without the id before": (
+        notice("15550001", type="user_changed_number", wa_id="15550002", user_id="US.N"),
+        ("whatsapp:15550001", pb.ALIAS_STRENGTH_WEAK, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+    ),
+    "a new phone, before there were ids": (
+        notice("15550001", type="user_changed_number", wa_id="15550002"),
+        ("whatsapp:15550001", pb.ALIAS_STRENGTH_WEAK, "whatsapp:15550002", pb.ALIAS_STRENGTH_WEAK),
+    ),
+    "a new phone, in the words of old": (
+        notice("15550001", type="customer_changed_number", new_wa_id="15550002"),
+        ("whatsapp:15550001", pb.ALIAS_STRENGTH_WEAK, "whatsapp:15550002", pb.ALIAS_STRENGTH_WEAK),
+    ),
+    "a new id": (
+        notice(type="user_changed_user_id", user_id="US.N", previous_user_id="US.O", body="US.X"),
+        ("whatsapp:US.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+    ),
+    "a new id, with the new one as the sender": (
+        notice("US.N", type="user_changed_user_id", user_id="US.N", previous_user_id="US.O"),
+        ("whatsapp:US.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+    ),
+    "a new parent id alone": (
+        notice(type="user_changed_user_id", parent_user_id="US.ENT.N", previous_parent_user_id="US.ENT.O"),
+        ("whatsapp:US.ENT.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.ENT.N", pb.ALIAS_STRENGTH_STRONG),
+    ),
+}
+
+
+@pytest.mark.parametrize(("told", "linked"), LINKS.values(), ids=LINKS.keys())
+async def test_a_change_of_identity_is_linked(
+    gateway: Gateway, kernel: FakeKernel, told: dict[str, Any], linked: tuple[str, int, str, int]
+) -> None:
+    assert await gateway.post(webhook(told)) == 200
+    assert await gateway.post(webhook(told)) == 200
+    for link in kernel.links:
+        previous, current = link.previous, link.current
+        assert (previous.user_id, previous.strength, current.user_id, current.strength) == linked
+    assert len(kernel.links) == 2
+    assert await gateway.count('messages_total{outcome="linked"}') == 2
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        notice(type="user_changed_user_id", user_id="US.N"),
+        notice(type="user_changed_number", user_id="US.N", body="15550001"),
+    ],
+)
+async def test_a_change_that_names_no_id_before_links_nobody_and_is_counted(
+    gateway: Gateway, kernel: FakeKernel, told: dict[str, Any]
+) -> None:
+    assert await gateway.post(webhook(told)) == 200
+    assert kernel.links == []
+    assert await gateway.count('ignored_total{kind="system_unlinked"}') == 1
+
+
+async def test_a_change_is_linked_before_what_is_said_under_the_new_id_and_after_a_refusal_again(
+    gateway: Gateway, kernel: FakeKernel
+) -> None:
+    told = notice(type="user_changed_user_id", user_id="US.N", previous_user_id="US.O")
+    kernel.refusals["LinkIdentity"] = lambda _: (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
+    batch = webhook(told, text("US.N", "hi", "wamid.1"))
+    assert await gateway.post(batch) == 503
+    assert kernel.messages == []
+    kernel.refusals.clear()
+    assert await gateway.post(batch) == 200
+    assert kernel.texts_of("whatsapp:US.N") == ["hi"]
+    assert kernel.calls.index("LinkIdentity") < kernel.calls.index("HandleMessage")
+
+
+async def test_two_people_who_stay_apart_are_an_alert(
+    gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    kernel.link_outcome = pb.LINK_OUTCOME_KEPT_APART
+    told = notice(type="user_changed_user_id", user_id="US.N", previous_user_id="US.O")
+    assert await gateway.post(webhook(told)) == 200
+    assert await gateway.count('alerts_total{reason="kept_apart"}') == 1
+    assert "alert: a person's old and new id" in caplog.text
+
+
+async def test_a_fault_of_the_account_is_an_alert(
+    gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await gateway.post(webhook(errors=[{"code": 131031, "title": "locked"}])) == 200
+    assert await gateway.count('alerts_total{reason="account"}') == 1
+    assert "alert: WhatsApp reports error 131031" in caplog.text
