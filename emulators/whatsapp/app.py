@@ -16,9 +16,12 @@ from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.errors import GraphError
 from emulators.whatsapp.feed import Feed
 from emulators.whatsapp.graph import Graph
+from emulators.whatsapp.graph_caller import Caller
+from emulators.whatsapp.graph_media import GraphMedia
 from emulators.whatsapp.ids import message_id
+from emulators.whatsapp.media import MediaStore
 from emulators.whatsapp.page_routes import PageRoutes
-from emulators.whatsapp.payloads import messages_value
+from emulators.whatsapp.payloads import Ids, changed_number_value, messages_value
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.statuses import Statuses
 from emulators.whatsapp.switches import Switches
@@ -52,9 +55,12 @@ class WhatsApp:
         self.phones = Directory()
         self.webhooks = Webhooks(config.emulators_webhook_url, config.whatsapp_app_secret)
         self.statuses = Statuses(self.webhooks, effects, clock)
+        caller = Caller(config.whatsapp_access_token, self._numbers)
+        self.files = MediaStore(clock, rng)
+        self.media = GraphMedia(caller, self.files, effects, url)
         self.graph = Graph(
-            config.whatsapp_access_token,
-            self._numbers,
+            caller,
+            self.files,
             directory=self.phones,
             statuses=self.statuses,
             effects=effects,
@@ -65,6 +71,8 @@ class WhatsApp:
         self._page = PageRoutes(self, self._feed, self._panel)
 
     def mount(self, app: web.Application) -> None:
+        # The Graph API's own paths come last: it answers all that nobody else knows.
+        self.media.mount(app)
         self.graph.mount(app)
         self._page.mount(app)
         Switches(self).mount(app)
@@ -98,6 +106,23 @@ class WhatsApp:
         written = [(phone, phone.compose("text", {"body": text}, text)) for phone, text in texts]
         await self.carry(written)
         return [message for _, message in written]
+
+    async def change_number(
+        self, phone: Phone, wa_id: str, bsuid: str, *, tell_previous: bool = True, tell: bool = True
+    ) -> None:
+        """The person takes another phone number, and so gets another BSUID. His former number is free again.
+
+        Without tell no notice is sent, without tell_previous it names no BSUID before, as older ones; returns
+        when the gateway has taken it. Raises ValueError if one of the ids is another phone's.
+        """
+        before = Ids(phone.user_id, phone.wa_id)
+        self.phones.rename(phone, bsuid, wa_id)
+        if tell:
+            wamid = self.new_message_id(phone)
+            value = changed_number_value(
+                self.default_number(), wamid, before, phone, at=self._clock(), tell_previous=tell_previous
+            )
+            await self.webhooks.deliver(value)
 
     async def verify_webhook(self) -> bool:
         """Subscribe to the gateway's webhook as Meta does: whether it proved to know the verify token."""

@@ -4,10 +4,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from emulators.whatsapp.shapes import (
-    AudioSend,
     ButtonsSend,
     DocumentSend,
-    ImageSend,
+    FileSend,
+    Image,
     Interactive,
     LinkSend,
     ListSend,
@@ -37,6 +37,17 @@ class ChatLink:
     url: str
 
 
+@dataclass(frozen=True, slots=True)
+class ChatFile:
+    """A file of a message: its media id, or the address that the business gave."""
+
+    id: str
+    mime_type: str = ""
+    name: str = ""
+    link: str = ""
+    voice: bool = False
+
+
 @dataclass(slots=True)
 class ChatMessage:
     """A message in either direction; mine: written by the person. `at` is in seconds since the epoch."""
@@ -48,8 +59,8 @@ class ChatMessage:
     at: float
     number: str
     """The business's phone_number_id."""
-    content: dict[str, Any] = field(default_factory=dict)
-    """The kind's own object on the wire."""
+    content: Any = None
+    """The kind's own value on the wire."""
     quotes: str = ""
     header: str = ""
     footer: str = ""
@@ -57,9 +68,13 @@ class ChatMessage:
     list_label: str = ""
     """What opens the list of choices; empty: they are buttons."""
     link: ChatLink | None = None
+    file: ChatFile | None = None
     callback: str = ""
     """The sender's biz_opaque_callback_data."""
     reaction: str = ""
+    """The business's emoji on it."""
+    reacted: str = ""
+    """The person's own emoji on it."""
     ticks: Ticks = "sent"
 
     def as_json(self) -> dict[str, Any]:
@@ -84,6 +99,9 @@ def received(send: Send, message_id: str, number: str, at: float) -> ChatMessage
     )
     if isinstance(send, ButtonsSend | ListSend | LinkSend):
         _add_interactive(message, send)
+    if isinstance(send, FileSend):
+        name = send.document.filename if isinstance(send, DocumentSend) else ""
+        message.file = ChatFile(send.file.id or "", name=name, link=send.file.link or "")
     return message
 
 
@@ -98,19 +116,15 @@ def text_of(send: Send) -> str:
             return send.reaction.emoji
         case TemplateSend():
             return f"Template: {send.template.name}"
-        case _:
+        case FileSend():
             return _file_text(send)
-
-
-def _file_text(send: Send) -> str:
-    match send:
-        case ImageSend():
-            return send.image.caption or "Image"
-        case DocumentSend():
-            return send.document.caption or send.document.filename or "Document"
-        case AudioSend():
-            return "Audio"
     raise TypeError(send.type)
+
+
+def _file_text(send: FileSend) -> str:
+    caption = send.file.caption if isinstance(send.file, Image) else ""
+    name = send.document.filename if isinstance(send, DocumentSend) else ""
+    return caption or name or send.type.capitalize()
 
 
 def _add_interactive(message: ChatMessage, send: ButtonsSend | ListSend | LinkSend) -> None:

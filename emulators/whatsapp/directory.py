@@ -67,6 +67,16 @@ class Directory:
             self._by_number[phone.wa_id] = phone
         return phone
 
+    def rename(self, phone: Phone, bsuid: str, wa_id: str) -> None:
+        """The phone's person gets other ids. Raises ValueError when one belongs to another phone."""
+        if self._phones.get(bsuid, phone) is not phone or self._by_number.get(wa_id, phone) is not phone:
+            raise ValueError("another phone has this BSUID or number")
+        self._phones = {bsuid if one is phone else key: one for key, one in self._phones.items()}
+        self._by_number = {number: one for number, one in self._by_number.items() if one is not phone}
+        phone.user_id, phone.wa_id = bsuid, wa_id
+        if wa_id:
+            self._by_number[wa_id] = phone
+
     def get(self, bsuid: str) -> Phone | None:
         return self._phones.get(bsuid)
 

@@ -2,9 +2,8 @@
 
 import json
 import random
-import re
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable
 from typing import Any
 
 from aiohttp import web
@@ -14,10 +13,12 @@ from emulators.faults import Call, Fault, Faults, drop
 from emulators.whatsapp.chat import ChatMessage, received, text_of
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.errors import GraphError, status_error
+from emulators.whatsapp.graph_caller import Caller
 from emulators.whatsapp.graph_checks import check_request
 from emulators.whatsapp.ids import BSUID, message_id
+from emulators.whatsapp.media import MediaStore, kind_of
 from emulators.whatsapp.phones import Phone
-from emulators.whatsapp.shapes import ReactionSend, Read, Send, TemplateSend
+from emulators.whatsapp.shapes import FileSend, Media, ReactionSend, Read, Send, TemplateSend
 from emulators.whatsapp.statuses import Statuses
 
 WINDOW = 24 * 3600
@@ -34,13 +35,13 @@ class Graph:
 
     `before` holds the faults met before anything is done, `after` those met once the send was accepted
     (status 0 drops the connection unanswered). `pacing` is the least time between two sends to one person
-    in seconds; 0: not watched.
+    in seconds, `throughput` how many messages a number may send in a second; 0: not watched.
     """
 
     def __init__(
         self,
-        token: str,
-        numbers: Sequence[str],
+        caller: Caller,
+        media: MediaStore,
         *,
         directory: Directory,
         statuses: Statuses,
@@ -51,23 +52,24 @@ class Graph:
         self.before = Faults()
         self.after = Faults()
         self.pacing = 0.0
-        self._token = token
-        self._numbers = numbers
+        self.throughput = 0
+        self._caller = caller
+        self._media = media
         self._directory = directory
         self._statuses = statuses
         self._effects = effects
         self._clock = clock
         self._rng = rng
         self._last_sent: defaultdict[tuple[str, str], float] = defaultdict(float)
+        self._sent: defaultdict[str, deque[float]] = defaultdict(deque)
 
     def mount(self, app: web.Application) -> None:
         app.router.add_post("/graph/{version}/{number}/messages", self._messages)
         app.router.add_route("*", "/graph/{path:.*}", self._unknown)
 
     async def _messages(self, request: web.Request) -> web.Response:
-        number = request.match_info["number"]
         try:
-            self._check_caller(request, number)
+            number = self._caller.check_number(request)
             body = await _body(request)
             wanted = check_request(body)
             phone = self._directory.recipient(wanted) if isinstance(wanted, Send) else None
@@ -80,21 +82,6 @@ class Graph:
             return web.json_response(refusal.body(), status=refusal.status)
         return _failed(request, fault) if fault else web.json_response(answer)
 
-    def _check_caller(self, request: web.Request, number: str) -> None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or token != self._token:
-            raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
-        if not re.fullmatch(r"v[0-9]{2}\.[0-9]", request.match_info["version"]):
-            raise GraphError(2500, f"Unknown path components: {request.path.removeprefix('/graph')}")
-        if number not in self._numbers:
-            raise GraphError(
-                100,
-                f"Unsupported post request. Object with ID '{number}' does not exist, cannot be loaded "
-                "due to missing permissions, or does not support this operation",
-                subcode=33,
-                kind="GraphMethodException",
-            )
-
     def _read(self, read: Read) -> dict[str, Any]:
         phone = self._directory.sender(read.message_id)
         if phone is None:
@@ -105,6 +92,9 @@ class Graph:
         return {"success": True}
 
     def _send(self, send: Send, phone: Phone | None, number: str) -> dict[str, Any]:
+        self._check_throughput(number)
+        if isinstance(send, FileSend):
+            self._check_file(send.file, send.type)
         if phone is not None:
             self._pace(number, phone)
         to = send.to or send.recipient
@@ -126,6 +116,24 @@ class Graph:
             "contacts": [{"input": to} | contact],
             "messages": [{"id": message.id}],
         }
+
+    def _check_throughput(self, number: str) -> None:
+        sent, now = self._sent[number], self._clock()
+        while sent and sent[0] <= now - 1:
+            sent.popleft()
+        if self.throughput and len(sent) >= self.throughput:
+            raise GraphError(130429, details="Too many messages sent from this phone number in a short time.")
+        sent.append(now)
+
+    def _check_file(self, media: Media, kind: str) -> None:
+        """A file that is named by id was uploaded, has not lapsed, and may be sent as what it is sent."""
+        if media.id is None:
+            return
+        file = self._media.get(media.id)
+        if file is None:
+            raise GraphError(131009, details=f"Param {kind}['id'] is not a valid whatsapp business account media id.")
+        if kind != "document" and kind_of(file.mime_type) != kind:
+            raise GraphError(131053, details=f"Media of type {file.mime_type} cannot be sent as {kind}.")
 
     def _pace(self, number: str, phone: Phone) -> None:
         pair, now = (number, phone.user_id), self._clock()

@@ -17,8 +17,10 @@ from emulators.whatsapp.shapes import (
     ReactionSend,
     Read,
     Send,
+    StickerSend,
     TemplateSend,
     TextSend,
+    VideoSend,
 )
 
 KINDS: dict[str, type[Send]] = {
@@ -28,6 +30,8 @@ KINDS: dict[str, type[Send]] = {
     "image": ImageSend,
     "document": DocumentSend,
     "audio": AudioSend,
+    "video": VideoSend,
+    "sticker": StickerSend,
 }
 INTERACTIVE_KINDS: dict[str, type[Send]] = {"button": ButtonsSend, "list": ListSend, "cta_url": LinkSend}
 

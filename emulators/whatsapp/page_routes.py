@@ -6,8 +6,10 @@ from typing import Any, Protocol
 
 from aiohttp import web
 
+from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.feed import Event, Feed
+from emulators.whatsapp.media import DOCUMENT_BYTES, MediaStore, kind_of, too_large
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.system_panel import SystemPanel
 
@@ -28,6 +30,9 @@ class Owner(Protocol):
     """Whose phones the page shows."""
 
     @property
+    def files(self) -> MediaStore: ...
+
+    @property
     def phones(self) -> Directory: ...
 
     def add_phone(self, label: str) -> Phone: ...
@@ -45,8 +50,11 @@ class PageRoutes:
         app.router.add_get("/", self._index)
         app.router.add_get(r"/page/{name:[a-z]+\.(?:css|js|svg)}", self._file)
         app.router.add_get("/phones/events", self._events)
+        app.router.add_get("/phones/files/{media:[0-9]+}", self._shown_file)
         app.router.add_post("/phones", self._add)
         app.router.add_post("/phones/{phone}/messages", self._write)
+        app.router.add_post("/phones/{phone}/files", self._send_file)
+        app.router.add_post("/phones/{phone}/reactions", self._react)
         app.router.add_post("/phones/{phone}/taps", self._tap)
         app.router.add_post("/phones/{phone}/read", self._read)
 
@@ -80,14 +88,50 @@ class PageRoutes:
 
     async def _write(self, request: web.Request) -> web.Response:
         phone, body = self._phone(request), await _json(request)
-        message = phone.write(_text(body, "text", 65536))
+        quoting = _found(phone, body) if body.get("message") else None
+        message = phone.write(_text(body, "text", 65536), quoting=quoting)
         return web.json_response(message.as_json(), status=202)
+
+    async def _send_file(self, request: web.Request) -> web.Response:
+        """The bytes as they are, their name and what is to be said in the query."""
+        phone, data = self._phone(request), await request.read()
+        # No other site can make a browser send this header.
+        if "X-Phones-Page" not in request.headers:
+            raise web.HTTPUnsupportedMediaType(text="send X-Phones-Page")
+        mime_type = request.headers.get("Content-Type", "application/octet-stream")
+        if not data or too_large(mime_type, len(data)):
+            raise web.HTTPRequestEntityTooLarge(DOCUMENT_BYTES, len(data), text="file: empty, or too large to send")
+        kind, voice = kind_of(mime_type), request.query.get("voice") == "true"
+        message = phone.compose_file(
+            "audio" if voice else kind,
+            data,
+            mime_type,
+            caption=request.query.get("caption", "").strip()[:1024],
+            filename=request.query.get("name", "")[:240] if kind == "document" and not voice else "",
+            voice=voice,
+        )
+        phone.carry(message)
+        return web.json_response(message.as_json(), status=202)
+
+    async def _shown_file(self, request: web.Request) -> web.Response:
+        file = self._owner.files.get(request.match_info["media"])
+        if file is None:
+            raise web.HTTPNotFound
+        # Whatever a file holds, it is not run as a page of this origin.
+        safe = _HEADERS | {"Content-Security-Policy": "sandbox", "Content-Type": file.mime_type}
+        return web.Response(body=file.data, headers=safe)
+
+    async def _react(self, request: web.Request) -> web.Response:
+        phone, body = self._phone(request), await _json(request)
+        emoji = body.get("emoji")
+        if not isinstance(emoji, str) or len(emoji) > 16:
+            raise web.HTTPBadRequest(text="emoji: give one, or an empty text")
+        phone.carry(phone.compose_reaction(_found(phone, body), emoji))
+        return web.Response(status=202)
 
     async def _tap(self, request: web.Request) -> web.Response:
         phone, body = self._phone(request), await _json(request)
-        message = phone.find(_text(body, "message", 512))
-        if message is None:
-            raise web.HTTPNotFound(text="message: this phone has no such message")
+        message = _found(phone, body)
         try:
             reply = phone.pick(message, _text(body, "choice", 256))
         except ValueError as problem:
@@ -112,6 +156,13 @@ class PageRoutes:
             for phone in self._owner.phones
         ]
         return {"phones": phones, "system": self._panel.state}
+
+
+def _found(phone: Phone, body: dict[str, Any]) -> ChatMessage:
+    message = phone.find(_text(body, "message", 512))
+    if message is None:
+        raise web.HTTPNotFound(text="message: this phone has no such message")
+    return message
 
 
 async def _json(request: web.Request) -> dict[str, Any]:

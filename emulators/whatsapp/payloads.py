@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.ids import display_number
@@ -26,6 +26,13 @@ class User(Protocol):
     def wa_id(self) -> str: ...
     @property
     def username(self) -> str: ...
+
+
+class Ids(NamedTuple):
+    """What somebody was known by before."""
+
+    user_id: str
+    wa_id: str
 
 
 def encode(values: Sequence[dict[str, Any]]) -> bytes:
@@ -68,6 +75,22 @@ def status_value(
     contact = _contact(user)
     del contact["profile"]
     return _value(message.number) | {"contacts": [contact], "statuses": [report]}
+
+
+def changed_number_value(
+    number: str, wamid: str, before: Ids, user: User, *, at: float, tell_previous: bool
+) -> dict[str, Any]:
+    """The notice of another phone number and BSUID; it comes without contacts, and with the person's name in it."""
+    system = {
+        "type": "user_changed_number",
+        "body": f"User {user.name} changed from {before.wa_id} to {user.wa_id}",
+        "wa_id": user.wa_id,
+        "user_id": user.user_id,
+    }
+    if tell_previous:
+        system["previous_user_id"] = before.user_id
+    notice = {"id": wamid, "from": before.wa_id, "timestamp": str(int(at)), "type": "system", "system": system}
+    return _value(number) | {"messages": [notice]}
 
 
 def _value(number: str) -> dict[str, Any]:

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from emulators.whatsapp.chat import ChatMessage, Ticks
+from emulators.whatsapp.chat import ChatFile, ChatMessage, Ticks
+from emulators.whatsapp.media import RECEIVED_SECONDS, MediaStore
 
 TYPING_SECONDS = 25.0
 """How long the typing indicator lasts unless an answer comes first."""
@@ -12,6 +13,9 @@ TYPING_SECONDS = 25.0
 
 class Carrier(Protocol):
     """What carries between the phones and the business, and shows each change to the page."""
+
+    @property
+    def files(self) -> MediaStore: ...
 
     def now(self) -> float: ...
 
@@ -67,28 +71,87 @@ class Phone:
         await self._carrier.carry([(self, reply)])
         return reply
 
-    def write(self, text: str) -> ChatMessage:
+    async def send_file(
+        self, kind: str, data: bytes, mime_type: str, *, caption: str = "", filename: str = "", voice: bool = False
+    ) -> ChatMessage:
+        """Send a picture, a voice note, …, and wait until the gateway has been told of it."""
+        message = self.compose_file(kind, data, mime_type, caption=caption, filename=filename, voice=voice)
+        await self.carry(message)
+        return message
+
+    async def send_as(self, kind: str, content: Any, shown: str = "") -> ChatMessage:
+        """Send a message of any kind; content is the kind's own value on the wire."""
+        message = self.compose(kind, content, shown or kind.capitalize())
+        await self.carry(message)
+        return message
+
+    async def react_to(self, message: ChatMessage, emoji: str) -> None:
+        """Put an emoji on a message, or take it off by an empty one, and wait until the gateway was told."""
+        await self.carry(self.compose_reaction(message, emoji))
+
+    def write(self, text: str, *, quoting: ChatMessage | None = None) -> ChatMessage:
         """As send(), but the way to the gateway is left to run by itself."""
-        message = self.compose("text", {"body": text}, text)
-        self._carrier.carry([(self, message)])
+        message = self.compose("text", {"body": text}, text, quoting=quoting)
+        self.carry(message)
         return message
 
     def pick(self, message: ChatMessage, choice: str) -> ChatMessage:
         """As tap(), but the way to the gateway is left to run by itself."""
         reply = self._chosen(message, choice)
-        self._carrier.carry([(self, reply)])
+        self.carry(reply)
         return reply
+
+    def carry(self, message: ChatMessage) -> asyncio.Task[None]:
+        """Begin to bring what was composed to the gateway."""
+        return self._carrier.carry([(self, message)])
 
     def compose(
         self,
         kind: str,
-        content: dict[str, Any],
+        content: Any,
         text: str,
         *,
+        file: ChatFile | None = None,
         quoting: ChatMessage | None = None,
         number: str = "",
     ) -> ChatMessage:
-        """Put a message of any kind into the chat; content is the kind's own object on the wire."""
+        """Put a message of any kind into the chat; content is the kind's own value on the wire."""
+        message = self._written(kind, content, text, number)
+        message.file = file
+        message.quotes = quoting.id if quoting else ""
+        self.messages.append(message)
+        self._carrier.show(self, message)
+        return message
+
+    def compose_file(
+        self,
+        kind: str,
+        data: bytes,
+        mime_type: str,
+        *,
+        caption: str = "",
+        filename: str = "",
+        voice: bool = False,
+        quoting: ChatMessage | None = None,
+    ) -> ChatMessage:
+        """Put a picture, a voice note, … into the chat."""
+        kept = self._carrier.files.keep(data, mime_type, RECEIVED_SECONDS)
+        content: dict[str, Any] = {"id": kept.id, "mime_type": mime_type, "sha256": kept.sha256}
+        named = {"caption": caption, "filename": filename}
+        content |= {key: value for key, value in named.items() if value}
+        if kind == "audio":
+            content["voice"] = voice
+        file = ChatFile(kept.id, mime_type, filename, voice=voice)
+        return self.compose(kind, content, caption or filename or kind.capitalize(), file=file, quoting=quoting)
+
+    def compose_reaction(self, message: ChatMessage, emoji: str) -> ChatMessage:
+        """Show an emoji on a message of either side; none takes it off."""
+        message.reacted = emoji
+        self._carrier.show(self, message)
+        content = {"message_id": message.id} | ({"emoji": emoji} if emoji else {})
+        return self._written("reaction", content, emoji, message.number)
+
+    def _written(self, kind: str, content: Any, text: str, number: str) -> ChatMessage:
         message = ChatMessage(
             id=self._carrier.new_message_id(self),
             mine=True,
@@ -97,11 +160,8 @@ class Phone:
             at=self._carrier.now(),
             number=number or self._carrier.default_number(),
             content=content,
-            quotes=quoting.id if quoting else "",
         )
-        self.messages.append(message)
         self._wrote[message.number] = message.at
-        self._carrier.show(self, message)
         return message
 
     def read(self) -> None:
@@ -154,7 +214,9 @@ class Phone:
             self._carrier.show(self, message)
 
     def advance(self, message: ChatMessage, ticks: Ticks) -> None:
-        """Put more ticks beside a message that this person wrote; they never become fewer."""
+        """Put more ticks beside a message that this person wrote; they never become fewer. A reaction has none."""
+        if message.kind == "reaction":
+            return
         order: list[Ticks] = ["sent", "delivered", "read"]
         if order.index(ticks) > order.index(message.ticks):
             message.ticks = ticks
@@ -162,7 +224,7 @@ class Phone:
 
     def read_by_business(self, wamid: str, *, typing: bool) -> None:
         """Blue ticks up to this message, as Meta does it, and the typing indicator if asked for."""
-        last = next(index for index, message in enumerate(self.messages) if message.id == wamid)
+        last = next((index for index, message in enumerate(self.messages) if message.id == wamid), -1)
         for message in self.messages[: last + 1]:
             if message.mine and message.number == self.messages[last].number:
                 self.advance(message, "read")

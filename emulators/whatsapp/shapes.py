@@ -79,16 +79,41 @@ class Audio(Media):
     voice: bool = False
 
 
-class ImageSend(Send):
+class Video(Image):
+    pass
+
+
+class Sticker(Media):
+    pass
+
+
+class FileSend(Send):
+    """A send whose content is a file."""
+
+    @property
+    def file(self) -> Media:
+        file: Media = getattr(self, self.type)
+        return file
+
+
+class ImageSend(FileSend):
     image: Image
 
 
-class DocumentSend(Send):
+class DocumentSend(FileSend):
     document: Document
 
 
-class AudioSend(Send):
+class AudioSend(FileSend):
     audio: Audio
+
+
+class VideoSend(FileSend):
+    video: Video
+
+
+class StickerSend(FileSend):
+    sticker: Sticker
 
 
 class Language(Shape):

@@ -1,5 +1,7 @@
-// One message as a list item: text, ticks, quote, buttons, list, link.
+// One message as a list item: text, file, ticks, quote, buttons, list, link, reactions.
 
+import { attachment } from "./files.js";
+import { made } from "./made.js";
 import { marked } from "./markup.js";
 
 const TICKS = {
@@ -9,31 +11,53 @@ const TICKS = {
 };
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
-/** The list item; quoted is the message it answers, if it is there; choose(choice) answers a tap. */
-export function bubble(message, quoted, choose) {
+const EMOJI = ["👍", "❤️", "😂"];
+
+/** The list item; quoted is the message it answers, if it is there. on: choose(choice), quote(), react(emoji). */
+export function bubble(message, quoted, on) {
   const item = made("li", `message${message.mine ? " mine" : ""}`);
   item.dataset.id = message.id;
   const body = made("div", "bubble");
   if (quoted) body.append(made("p", "quote", quoted.text));
   if (message.header) body.append(made("h3", "", message.header));
+  if (message.file) body.append(attachment(message));
   const text = made("span", "text");
-  text.append(...marked(message.text));
+  text.append(...marked(words(message)));
   body.append(text);
   const footer = message.footer ? made("p", "footer", message.footer) : body;
   if (footer !== body) body.append(footer);
   footer.append(meta(message));
+  body.append(gestures(message, on));
   item.append(body);
-  if (message.reaction) item.append(made("span", "reaction", message.reaction));
-  if (message.link || message.choices.length) item.append(actions(message, choose));
+  const reactions = message.reaction + message.reacted;
+  if (reactions) item.append(made("span", "reaction", reactions));
+  if (message.link || message.choices.length) item.append(actions(message, on.choose));
   return item;
 }
 
-/** An element with a class and a text. */
-export function made(tag, className = "", text = "") {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text) node.textContent = text;
-  return node;
+/** What is said, and not merely what a file is called. */
+function words({ text, kind, file }) {
+  const named = file && [file.name, kind].some((name) => name.toLowerCase() === text.toLowerCase());
+  return named ? "" : text;
+}
+
+function gestures(message, on) {
+  const details = made("details", "gestures");
+  const summary = made("summary", "", "⋯");
+  summary.ariaLabel = "Answer or react to this message";
+  const row = made("div");
+  const done = (act) => () => {
+    details.open = false;
+    act();
+  };
+  row.append(button({ title: "↩" }, done(on.quote), "Quote"));
+  for (const emoji of EMOJI) {
+    const taken = message.reacted === emoji;
+    const react = done(() => on.react(taken ? "" : emoji));
+    row.append(button({ title: emoji }, react, `${taken ? "Take back" : "React with"} ${emoji}`));
+  }
+  details.append(summary, row);
+  return details;
 }
 
 function meta(message) {
@@ -79,9 +103,10 @@ function list(message, choose) {
   return details;
 }
 
-function button(choice, choose) {
-  const node = made("button", "action", choice.title);
+function button(choice, choose, label = "") {
+  const node = made("button", label ? "gesture" : "action", choice.title);
   node.type = "button";
+  if (label) node.ariaLabel = label;
   if (choice.description) node.append(made("small", "", choice.description));
   node.addEventListener("click", () => choose(choice));
   return node;

@@ -1,6 +1,6 @@
 // What the system knows: kernels resident, each person's opaque id and connections.
 
-import { made } from "./bubble.js";
+import { made } from "./made.js";
 import { portrait } from "./phone.js";
 
 const summary = document.getElementById("system-summary");

@@ -1,6 +1,8 @@
 // One phone on the page: its chat, what is being typed to it, and its composer.
 
-import { bubble, made } from "./bubble.js";
+import { bubble } from "./bubble.js";
+import { record } from "./files.js";
+import { made } from "./made.js";
 
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 
@@ -29,7 +31,7 @@ export class PhoneView {
     this.chat.append(made("li", "empty", `Say something as ${label}.`));
     const field = node.querySelector("textarea");
     field.ariaLabel = `Message from ${label}`;
-    node.querySelector(".composer button").ariaLabel = `Send as ${label}`;
+    node.querySelector(".composer [type=submit]").ariaLabel = `Send as ${label}`;
     node.querySelector(".composer").addEventListener("submit", (event) => {
       event.preventDefault();
       this.send(field);
@@ -39,6 +41,57 @@ export class PhoneView {
       event.preventDefault();
       this.send(field);
     });
+    this.offerFiles(field);
+  }
+
+  offerFiles(field) {
+    const { node, label } = this;
+    const chooser = node.querySelector("input[type=file]");
+    const attach = node.querySelector(".attach");
+    const mic = node.querySelector(".record");
+    chooser.ariaLabel = `File from ${label}`;
+    attach.ariaLabel = `Send a file as ${label}`;
+    mic.ariaLabel = `Record a voice message as ${label}`;
+    attach.addEventListener("click", () => chooser.click());
+    chooser.addEventListener("change", async () => {
+      const [file] = chooser.files;
+      chooser.value = "";
+      const caption = field.value.trim();
+      if (file && (await this.sendFile(file, { name: file.name, caption }))) field.value = "";
+    });
+    mic.addEventListener("click", () => this.record(mic));
+    node.querySelector(".quoting button").addEventListener("click", () => this.quote(null));
+  }
+
+  /** The first click begins, the second one sends. */
+  async record(mic) {
+    if (this.stop) {
+      const stop = this.stop;
+      this.stop = null;
+      mic.ariaPressed = "false";
+      const sound = await stop();
+      if (sound) await this.sendFile(sound, { voice: "true" });
+      return;
+    }
+    try {
+      this.stop = await record();
+      mic.ariaPressed = "true";
+    } catch {
+      this.attempt(Promise.reject(new Error("the microphone cannot be used.")));
+    }
+  }
+
+  sendFile(file, query) {
+    return this.attempt(this.api.upload(`/phones/${this.id}/files?${new URLSearchParams(query)}`, file));
+  }
+
+  /** Quote a message with the next text; null: none. */
+  quote(message) {
+    this.quoted = message;
+    const line = this.node.querySelector(".quoting");
+    line.hidden = !message;
+    line.querySelector("span").textContent = message?.text ?? "";
+    if (message) this.node.querySelector("textarea").focus();
   }
 
   /** What changes of a phone: the typing indicator. */
@@ -55,7 +108,11 @@ export class PhoneView {
     const known = this.messages.has(message.id);
     const low = this.chat.scrollHeight - this.chat.scrollTop - this.chat.clientHeight < 120;
     this.messages.set(message.id, message);
-    const item = bubble(message, this.messages.get(message.quotes), (choice) => this.tap(message, choice));
+    const item = bubble(message, this.messages.get(message.quotes), {
+      choose: (choice) => this.tap(message, choice),
+      quote: () => this.quote(message),
+      react: (emoji) => this.attempt(this.api.post(`/phones/${this.id}/reactions`, { message: message.id, emoji })),
+    });
     if (known) this.replace(item);
     else this.append(item, message);
     if (!known && (low || message.mine)) this.chat.scrollTop = this.chat.scrollHeight;
@@ -92,7 +149,9 @@ export class PhoneView {
     if (!text) return;
     field.value = "";
     field.focus();
-    const sent = await this.attempt(this.api.post(`/phones/${this.id}/messages`, { text }));
+    const quoted = this.quoted ? { message: this.quoted.id } : {};
+    this.quote(null);
+    const sent = await this.attempt(this.api.post(`/phones/${this.id}/messages`, { text, ...quoted }));
     if (!sent && !field.value) field.value = text;
   }
 

@@ -5,18 +5,20 @@ import { PhoneView } from "./phone.js";
 import { Tabs } from "./tabs.js";
 
 const api = {
-  async post(path, body) {
-    const headers = { "Content-Type": "application/json" };
-    let response;
-    try {
-      response = await fetch(path, { method: "POST", headers, body: JSON.stringify(body) });
-    } catch {
-      throw new Error("the emulator does not answer.");
-    }
-    if (!response.ok) throw new Error(await response.text());
-    return response.status === 204 ? null : response.json();
-  },
+  post: (path, body) => call(path, { "Content-Type": "application/json" }, JSON.stringify(body)),
+  upload: (path, file) => call(path, { "Content-Type": file.type || "application/octet-stream", "X-Phones-Page": "1" }, file),
 };
+
+async function call(path, headers, body) {
+  let response;
+  try {
+    response = await fetch(path, { method: "POST", headers, body });
+  } catch {
+    throw new Error("the emulator does not answer.");
+  }
+  if (!response.ok) throw new Error(await response.text());
+  return response.headers.get("Content-Type")?.startsWith("application/json") ? response.json() : null;
+}
 
 const views = new Map();
 const tabs = new Tabs(views);

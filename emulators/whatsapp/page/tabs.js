@@ -1,6 +1,6 @@
 // On a small screen one thing is shown at a time: a phone, or what the system knows.
 
-import { made } from "./bubble.js";
+import { made } from "./made.js";
 
 const SYSTEM = "system";
 

@@ -1,19 +1,26 @@
 """The phones page in a real Chromium, with a small gateway that answers through the Graph API."""
 
+import base64
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
 
 from emulators.app import Emulators
 from tests.browser import Browser, field, in_a_browser, phones_page, shown, texts
-from tests.emulators.whatsapp.fakes import Gateway, Graph
+from tests.emulators.whatsapp.fakes import AUTHORIZATION, NUMBER, Gateway, Graph
 
 pytestmark = in_a_browser
+
+PNG = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
 
 
 @pytest.fixture
@@ -30,6 +37,13 @@ def answers(gateway: Gateway, graph: Graph, emulators: Emulators) -> None:
         to = {"messaging_product": "whatsapp", "recipient": message["from_user_id"]}
         read = {"messaging_product": "whatsapp", "status": "read", "message_id": message["id"]}
         await graph.post(read | {"typing_indicator": {"type": "text"}})
+        kind = message["type"]
+        if kind == "reaction":
+            return
+        if kind not in {"text", "interactive"}:
+            file = {"type": "document", "document": {"id": await uploaded(graph), "filename": "answer.txt"}}
+            await graph.post(to | file | {"context": {"message_id": message["id"]}})
+            return
         said = message.get("text", {}).get("body") or message["interactive"]["button_reply"]["id"]
         if said == "connect":
             link = {"display_text": "Connect", "url": f"{emulators.url}/effects"}
@@ -44,6 +58,16 @@ def answers(gateway: Gateway, graph: Graph, emulators: Emulators) -> None:
             await graph.post(to | {"type": "text", "text": {"body": f"*You* said `{said}` <b>here</b>"}})
 
     gateway.on_message = answer
+
+
+async def uploaded(graph: Graph) -> str:
+    """The id of a small file of the business's."""
+    form = aiohttp.FormData({"messaging_product": "whatsapp", "type": "text/plain"})
+    form.add_field("file", b"the answer", filename="answer.txt", content_type="text/plain")
+    url, headers = f"{graph.base}/graph/v26.0/{NUMBER}/media", {"Authorization": AUTHORIZATION}
+    async with graph.session.post(url, data=form, headers=headers) as response:
+        media_id: str = (await response.json())["id"]
+        return media_id
 
 
 async def test_two_people_chat(browser: Browser, emulators: Emulators) -> None:
@@ -77,6 +101,56 @@ async def test_typing_a_choice_and_a_link(browser: Browser) -> None:
     await browser.see("a second tab", lambda driver: len(driver.window_handles) == 2)
     await browser.do(lambda driver: driver.switch_to.window(driver.window_handles[1]))
     await browser.see("where it leads", lambda driver: driver.current_url.endswith("/effects"))
+
+
+async def test_a_photo_a_voice_note_a_quote_and_a_reaction(
+    browser: Browser, gateway: Gateway, emulators: Emulators, tmp_path: Path
+) -> None:
+    picture = tmp_path / "leaf.png"
+    picture.write_bytes(PNG)
+    await browser.do(lambda driver: field(driver, "Alice").send_keys("What plant is this?"))
+    await browser.do(lambda driver: chooser(driver, "Alice").send_keys(str(picture)))
+    await browser.see("the picture", lambda driver: driver.find_elements(By.CSS_SELECTOR, "img.picture"))
+    await browser.see("a file in answer", lambda driver: shown(driver, "a.file") == ["📄 answer.txt"])
+    assert await browser.do(lambda driver: field(driver, "Alice").get_property("value")) == ""
+    (told,) = gateway.messages()
+    kept = emulators.whatsapp.files.get(told["image"]["id"])
+    assert (told["image"]["caption"], kept and kept.data) == ("What plant is this?", PNG)
+
+    await browser.do(lambda driver: driver.find_element(By.CSS_SELECTOR, ".record").click())
+    recording = ".record[aria-pressed=true]"
+    await browser.see("recording", lambda driver: driver.find_elements(By.CSS_SELECTOR, recording))
+    await browser.do(lambda driver: driver.find_element(By.CSS_SELECTOR, recording).click())
+    await browser.see("the voice note", lambda driver: driver.find_elements(By.CSS_SELECTOR, "audio.player"))
+    await browser.see("a second answer", lambda driver: len(shown(driver, "a.file")) == 2)
+    voice = gateway.messages()[-1]["audio"]
+    recorded = emulators.whatsapp.files.get(voice["id"])
+    assert voice["voice"]
+    assert recorded
+    assert len(recorded.data) > 100
+
+    await browser.do(lambda driver: gesture(driver, "Quote"))
+    await browser.see("the quote", lambda driver: shown(driver, ".quoting"))
+    await browser.say("Alice", "and this?")
+    await browser.see("an answer", lambda driver: texts(driver, "Alice")[-1].startswith("You said and this?"))
+    assert gateway.messages()[-1]["context"]["id"] == told["id"]
+    assert await browser.do(lambda driver: shown(driver, ".quoting")) == []
+    await browser.do(lambda driver: gesture(driver, "React with 👍"))
+    await browser.see("the reaction", lambda driver: shown(driver, ".reaction") == ["👍"])
+    await browser.do(lambda driver: gesture(driver, "Take back 👍"))
+    await browser.see("no reaction", lambda driver: shown(driver, ".reaction") == [])
+    reactions = [message["reaction"].get("emoji") for message in gateway.messages() if message["type"] == "reaction"]
+    assert reactions == ["👍", None]
+
+
+def chooser(driver: webdriver.Chrome, label: str) -> WebElement:
+    return driver.find_element(By.CSS_SELECTOR, f"input[aria-label='File from {label}']")
+
+
+def gesture(driver: webdriver.Chrome, name: str) -> None:
+    """Open the first message's gestures and make one."""
+    driver.execute_script("document.querySelector('.gestures').open = true")
+    driver.find_element(By.CSS_SELECTOR, f".gestures [aria-label='{name}']").click()
 
 
 async def test_a_small_screen_and_a_keyboard(browser: Browser) -> None:

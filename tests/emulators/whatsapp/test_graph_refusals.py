@@ -87,6 +87,8 @@ REFUSED = {
         131009,
         "exactly one",
     ),
+    "image of an unknown id": (TO | {"type": "image", "image": {"id": "123"}}, 131009, "media id"),
+    "sticker with caption": (TO | {"type": "sticker", "sticker": {"id": "1", "caption": "x"}}, 100, '"caption"'),
     "audio with caption": (TO | {"type": "audio", "audio": {"id": "1", "caption": "x"}}, 100, '"caption"'),
     "template without language": (
         TO | {"type": "template", "template": {"name": "hello"}},
@@ -118,8 +120,10 @@ ALLOWED = {
     "ten rows": rows(10, description="x" * 72),
     "link": link(),
     "image by link": TO | {"type": "image", "image": {"link": "https://example.org/a.png", "caption": "x" * 1024}},
-    "document by id": TO | {"type": "document", "document": {"id": "123", "filename": "a.pdf"}},
-    "audio": TO | {"type": "audio", "audio": {"id": "123"}},
+    "document": TO | {"type": "document", "document": {"link": "https://example.org/a.pdf", "filename": "a.pdf"}},
+    "audio": TO | {"type": "audio", "audio": {"link": "https://example.org/a.ogg", "voice": True}},
+    "video": TO | {"type": "video", "video": {"link": "https://example.org/a.mp4", "caption": "x"}},
+    "sticker": TO | {"type": "sticker", "sticker": {"link": "https://example.org/a.webp"}},
     "template": TO | {"type": "template", "template": {"name": "hello", "language": {"code": "en_US"}}},
     "all the rest": text(recipient_type="individual", type="text", biz_opaque_callback_data="x" * 512),
 }

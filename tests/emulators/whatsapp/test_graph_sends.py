@@ -101,6 +101,16 @@ async def test_pacing_is_watched_when_switched_on(graph: Graph, clock: Clock, wh
     assert (await graph.text("2", recipient=alice.user_id))[0] == 200
 
 
+async def test_throughput_is_watched_when_switched_on(graph: Graph, clock: Clock, whatsapp: WhatsApp) -> None:
+    phones = [whatsapp.add_phone(f"Person {number}") for number in range(4)]
+    whatsapp.graph.throughput = 3
+    answers = [await graph.text("1", recipient=phone.user_id) for phone in phones]
+    assert [status for status, _ in answers] == [200, 200, 200, 429]
+    assert answers[3][1]["error"]["code"] == 130429
+    clock.now += 1
+    assert (await graph.text("2", recipient=phones[3].user_id))[0] == 200
+
+
 async def test_a_read_receipt_turns_ticks_blue_and_shows_typing(
     graph: Graph, clock: Clock, emulators: Emulators, whatsapp: WhatsApp
 ) -> None:

@@ -1,0 +1,47 @@
+"""Who calls the Graph API, and on which of the business's numbers."""
+
+import re
+from collections.abc import Collection
+
+from aiohttp import web
+
+from emulators.whatsapp.errors import GraphError
+
+
+class Caller:
+    """Refuses, as Meta does, whoever has not the token, and numbers that are not the business's."""
+
+    def __init__(self, token: str, numbers: Collection[str]) -> None:
+        self._token = token
+        self._numbers = numbers
+
+    def check_token(self, request: web.Request) -> None:
+        """GraphError 190."""
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        if scheme != "Bearer" or token != self._token:
+            raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
+
+    def check(self, request: web.Request) -> None:
+        """The token, and the version in the path. GraphError 190 or 2500."""
+        self.check_token(request)
+        if not re.fullmatch(r"v[0-9]{2}\.[0-9]", request.match_info["version"]):
+            raise GraphError(2500, f"Unknown path components: {request.path.removeprefix('/graph')}")
+
+    def check_number(self, request: web.Request) -> str:
+        """As check(), and the number in the path, which is returned. GraphError 100 too."""
+        self.check(request)
+        number = request.match_info["number"]
+        if number not in self._numbers:
+            raise no_such_object(number)
+        return number
+
+
+def no_such_object(object_id: str) -> GraphError:
+    """What Meta says of an id that is unknown, lapsed, or somebody else's."""
+    return GraphError(
+        100,
+        f"Unsupported post request. Object with ID '{object_id}' does not exist, cannot be loaded "
+        "due to missing permissions, or does not support this operation",
+        subcode=33,
+        kind="GraphMethodException",
+    )
