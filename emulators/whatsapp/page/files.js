@@ -17,7 +17,7 @@ export function attachment(message) {
     player.ariaLabel = file.voice ? "Voice message" : message.text;
     return player;
   }
-  const anchor = made("a", "file", `📄 ${file.name || "File"}`);
+  const anchor = made("a", "file", file.name || "File");
   Object.assign(anchor, { href: url, download: file.name || "file" });
   return anchor;
 }
