@@ -1,0 +1,40 @@
+"""A second opinion on who wrote a message, written from the rules and not from the code."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from whatsapp_gateway.messages import Message
+
+
+def is_vouched_for(message: Message, body: Any) -> bool:
+    """Whether some item of the body with this id says itself that the sender is who he was taken for, or a contact
+    beside it that bears one of the item's own ids does."""
+    key = message.sender.user_id.removeprefix("whatsapp:")
+    return any(
+        key in own or any(key in ids and own & ids for ids in contacts) for own, contacts in _items(body, message.id)
+    )
+
+
+def _items(body: Any, wamid: str) -> Iterator[tuple[set[str], list[set[str]]]]:
+    """The ids of each message of this wamid, and those of each contact beside it."""
+    for value in _values(body):
+        contacts = [_texts(contact, "user_id", "parent_user_id", "wa_id") for contact in _dicts(value.get("contacts"))]
+        for item in _dicts(value.get("messages")):
+            if item.get("id") == wamid:
+                yield _texts(item, "from_user_id", "from_parent_user_id", "from"), contacts
+
+
+def _values(body: Any) -> Iterator[dict[str, Any]]:
+    for entry in _dicts(body.get("entry") if isinstance(body, dict) else None):
+        for change in _dicts(entry.get("changes")):
+            if isinstance(change.get("value"), dict):
+                yield change["value"]
+
+
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+
+
+def _texts(owner: dict[str, Any], *keys: str) -> set[str]:
+    """A phone counts with and without its plus."""
+    return {owner[key].removeprefix("+") for key in keys if isinstance(owner.get(key), str) and owner[key]}

@@ -1,0 +1,132 @@
+"""One webhook through the gateway's whole way in, and what is wrong with what came of it."""
+
+import hashlib
+import hmac
+import json
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from tests.fuzz.attribution import is_vouched_for
+from tests.fuzz.mutations import CANARY, CANARY_ID, CANARY_KEY, CANARY_WORDS
+from whatsapp_gateway import messages as say
+from whatsapp_gateway.body import read_json
+from whatsapp_gateway.intake import Intake
+from whatsapp_gateway.kernel_client import KernelClient, _receipt
+from whatsapp_gateway.kernel_messages import alias, message_request
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.pacing import Pacing
+from whatsapp_gateway.templates import WindowTemplates
+from whatsapp_gateway.typing_indicator import TypingIndicator
+from whatsapp_gateway.updates import read_updates
+from whatsapp_gateway.webhook import Webhook
+
+NUMBER: Final = "106540352242922"
+SECRET: Final = "fuzz"
+SLOW_SECONDS: Final = 2.0
+
+
+class KeptKernel(KernelClient):
+    """Takes everything, as it would go over the wire."""
+
+    def __init__(self) -> None:
+        self.messages: list[say.Message] = []
+        self.calls = 0
+
+    async def accept(self, message: say.Message, timeout: float) -> bool:
+        message_request(message).SerializeToString()
+        self.messages.append(message)
+        return False
+
+    async def link(self, change: say.IdentityChange, timeout: float) -> say.LinkResult:
+        self.calls += 1
+        alias(change.previous).SerializeToString()
+        alias(change.current).SerializeToString()
+        return say.LinkResult.LINKED
+
+    async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
+        self.calls += 1
+        for status in statuses:
+            _receipt(status).SerializeToString()
+
+
+class NoTyping(TypingIndicator):
+    def __init__(self) -> None:
+        pass
+
+    def show(self, number: str, user_id: str, message_id: str) -> None:
+        pass
+
+
+class Trial:
+    """Runs bodies one after another; `statuses` counts the answers."""
+
+    def __init__(self) -> None:
+        metrics = Metrics()
+        self._kernel = KeptKernel()
+        templates = WindowTemplates(None, metrics, None, time.monotonic)  # type: ignore[arg-type]
+        intake = Intake(self._kernel, NoTyping(), Pacing(0), templates, metrics, seconds=8)
+        self._webhook = Webhook(intake, metrics, numbers={NUMBER}, app_secret=SECRET, verify_token="v")
+        self.statuses: dict[int, int] = {}
+
+    async def run(self, raw: bytes, signature: str | None = None) -> list[str]:
+        """What is wrong; empty: nothing. Without a signature the body is signed as it should be."""
+        right = sign(raw)
+        self._kernel.messages, self._kernel.calls = [], 0
+        begun = time.monotonic()
+        try:
+            status = await self._webhook._receive(raw, right if signature is None else signature)
+        except Exception as fault:  # noqa: BLE001 - whatever it is, it is found
+            return [f"crash: {type(fault).__name__}: {fault}"]
+        self.statuses[status] = self.statuses.get(status, 0) + 1
+        wrong = [f"slow: {time.monotonic() - begun:.1f} s"] if time.monotonic() - begun > SLOW_SECONDS else []
+        if signature is not None and signature != right:
+            refused = status == 401 and not self._kernel.messages and not self._kernel.calls
+            return wrong if refused else [*wrong, f"unsigned, and answered {status}"]
+        if status not in (200, 400):
+            wrong.append(f"answered {status}")
+        return wrong + (self._mixed(raw) if status == 200 else [])
+
+    def _mixed(self, raw: bytes) -> list[str]:
+        """Messages that were given to somebody else than their sender."""
+        wrong, body = [], read_json(raw)
+        # A canary that damage to the bytes has touched, or doubled, proves nothing.
+        whole = json.dumps(CANARY).encode() in raw and raw.count(CANARY_ID.encode()) == 1
+        for message in self._kernel.messages:
+            words = message.content.body if isinstance(message.content, say.Text) else ""
+            canary = message.sender.user_id == f"whatsapp:{CANARY_KEY}"
+            if not is_vouched_for(message, body):
+                wrong.append(f"message {message.id} was given to {message.sender.user_id}")
+            if whole and words == CANARY_WORDS and not canary:
+                wrong.append(f"the canary's words were given to {message.sender.user_id}")
+        return wrong
+
+
+def sign(raw: bytes) -> str:
+    return "sha256=" + hmac.new(SECRET.encode(), raw, hashlib.sha256).hexdigest()
+
+
+def features(raw: bytes) -> set[str]:
+    """By what kinds of outcome a body stands out; of those that bring a new one the corpus is made."""
+    try:
+        body = read_json(raw)
+    except ValueError:
+        return {"no json"}
+    return {_feature(update) for update in read_updates(body, {NUMBER})}
+
+
+def _feature(update: say.Update) -> str:
+    match update:
+        case say.Message(content=say.Unsupported(kind)):
+            more: tuple[object, ...] = ("Unsupported", kind if kind.replace("_", "").isalpha() else "odd")
+        case say.Message(content=content, referral=referral, forwarded=forwarded):
+            more = (type(content).__name__, len(update.sender.aliases), referral is not None, forwarded)
+        case say.Malformed(reason) | say.Ignored(reason):
+            more = (reason,)
+        case say.IdentityChange(_, previous, current):
+            more = (previous.strong, current.strong)
+        case say.Status(state=state, user_id=user_id):
+            more = (state, bool(user_id))
+        case _:
+            more = ()
+    return " ".join(map(str, (type(update).__name__, *more)))
