@@ -61,6 +61,8 @@ class ChatMessage:
     """The business's phone_number_id."""
     content: Any = None
     """The kind's own value on the wire."""
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What stands beside the content on the wire, as `referral`."""
     quotes: str = ""
     header: str = ""
     footer: str = ""
@@ -80,7 +82,7 @@ class ChatMessage:
     def as_json(self) -> dict[str, Any]:
         """What the page shows."""
         shown = asdict(self)
-        del shown["content"], shown["callback"]
+        del shown["content"], shown["beside"], shown["callback"]
         return shown
 
 

@@ -110,10 +110,11 @@ def _message(user: User, message: ChatMessage) -> dict[str, Any]:
         "id": message.id,
         "timestamp": str(int(message.at)),
         "type": message.kind,
-        message.kind: message.content,
     }
+    if message.content is not None:
+        wire[message.kind] = message.content
     if user.wa_id:
         wire["from"] = user.wa_id
     if message.quotes:
         wire["context"] = {"from": display_number(message.number), "id": message.quotes}
-    return wire
+    return wire | message.beside

@@ -79,9 +79,10 @@ class Phone:
         await self.carry(message)
         return message
 
-    async def send_as(self, kind: str, content: Any, shown: str = "") -> ChatMessage:
-        """Send a message of any kind; content is the kind's own value on the wire."""
-        message = self.compose(kind, content, shown or kind.capitalize())
+    async def send_as(self, kind: str, content: Any, **beside: Any) -> ChatMessage:
+        """Send a message of any kind; content is the kind's own value on the wire, what is beside it as named."""
+        message = self.compose(kind, content, kind.capitalize())
+        message.beside = beside
         await self.carry(message)
         return message
 

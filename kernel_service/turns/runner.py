@@ -83,10 +83,11 @@ class TurnRunner:
         """The sentences that answer a turn without the model; None: ask the model."""
         if turn.messages[0].command is Command.STOP:
             return [texts.STOPPED]
-        kinds = [payload_kind(message) for message in turn.messages]
+        kinds = [content_kind(message) for message in turn.messages]
         captioned = any(message.content.get("caption") for message in turn.messages)
         if not turn.begun and not captioned and not any(kind in SPOKEN_KINDS - SILENT_KINDS for kind in kinds):
-            return list(dict.fromkeys(texts.unsupported(kind) for kind in kinds if kind not in SILENT_KINDS))
+            heard = [message for message in turn.messages if content_kind(message) not in SILENT_KINDS]
+            return list(dict.fromkeys(texts.unsupported(payload_kind(message)) for message in heard))
         if not turn.begun and await self._budget_spent(turn.person_id):
             return [texts.BUDGET_SPENT]
         return None
@@ -99,8 +100,13 @@ class TurnRunner:
         return False
 
 
-def payload_kind(message: TurnMessage) -> str:
-    """The kind of content: `text`, `image`, … For `unsupported` the kind that the channel could not pass on."""
+def content_kind(message: TurnMessage) -> str:
+    """The kind of content: `text`, `image`, …, `unsupported`."""
     beside = {"caption", "quoted_message_id", "sent_at", "forwarded", "referral"}
-    kind = next(key for key in message.content if key not in beside)
+    return next(key for key in message.content if key not in beside)
+
+
+def payload_kind(message: TurnMessage) -> str:
+    """As content_kind(), but for `unsupported` the kind that the channel could not pass on."""
+    kind = content_kind(message)
     return str(message.content[kind].get("kind", kind)) if kind == "unsupported" else kind

@@ -1,0 +1,99 @@
+"""Whatever a person sends on WhatsApp, he gets an answer: from the model where it can read it, honest where not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service import texts
+
+if TYPE_CHECKING:
+    from tests.integration.world import World
+
+PAYLOADS = Path(__file__).parents[1] / "unit/gateway/payloads"
+
+
+def content_of(name: str) -> tuple[str, Any, dict[str, Any]]:
+    """The kind and content of a payload of Meta's reference, and what stands beside them."""
+    value = json.loads((PAYLOADS / f"{name}.json").read_text())["entry"][0]["changes"][0]["value"]
+    (message,) = value["messages"]
+    kind = message["type"]
+    beside = {key: message[key] for key in ("context", "referral", "errors") if key in message}
+    return kind, message.get(kind), beside
+
+
+HEARD = {
+    "text_quoting": "[This answers an earlier message of the chat.]\nThat one, please.",
+    "text_forwarded": "[Passed on by the person; somebody else wrote what follows.]\nFree prizes for all!",
+    "text_from_an_ad": "[The person came by this ad: Chat with us, Summer is near., https://fb.me/3cr4Wqqkv]",
+    "text_about_a_product": "[The person came by this product: nqryix03ez]",
+    "image": "What plant is this?",
+    "video": "The leak",
+    "document": "[The person sent a file named bill.pdf, which cannot be opened yet.]\nPlease sum it up",
+    "location": "[The person sent a place: A museum, 1071 5th Ave, New York, latitude and longitude 40.78",
+    "contacts": "[The person sent address cards:]\nBarbara J. Johnson, Lucky Shrub, +1 (650) 555-9000",
+    "interactive_button_reply": "Cancel",
+    "interactive_list_reply": "Priority Mail\nNext day to 2 days",
+    "interactive_flow_reply": '"firstname": "Jo"',
+    "interactive_flow_reply_of_no_object": '{"response":[1,2]}',
+    "button": "Unsubscribe",
+    "order": "Order\nGift wrapped, please",
+    "edit_text": "[The person changed an earlier message; it now reads:]\nOn Saturday, I mean",
+}
+TOLD = {
+    "image_with_hex_hash": texts.unsupported("image"),
+    "audio": texts.unsupported("audio"),
+    "audio_voice": texts.unsupported("audio"),
+    "voice": texts.unsupported("audio"),
+    "sticker": texts.unsupported("sticker"),
+    "interactive_with_errors": texts.unsupported("interactive"),
+    "unsupported": texts.unsupported("poll_creation"),
+    "unsupported_without_type": texts.unsupported("unsupported"),
+    "unsupported_edit": texts.unsupported("edit"),
+    "unsupported_unavailable": texts.unsupported("unavailable"),
+    "request_welcome": texts.unsupported("request_welcome"),
+}
+
+
+@pytest.mark.parametrize("name", HEARD)
+async def test_what_the_model_can_read_reaches_it(world: World, name: str) -> None:
+    alice = world.phone("Alice")
+    kind, content, beside = content_of(name)
+    await alice.send_as(kind, content, **beside)
+    await alice.wait_for_message(timeout=20)
+    heard = json.dumps(world.emulators.openai.requests[-1].body, ensure_ascii=False)
+    assert json.dumps(HEARD[name], ensure_ascii=False).strip('"') in heard
+
+
+@pytest.mark.parametrize("name", TOLD)
+async def test_what_nobody_can_read_is_said_honestly(world: World, name: str) -> None:
+    alice = world.phone("Alice")
+    kind, content, beside = content_of(name)
+    await alice.send_as(kind, content, **beside)
+    assert (await alice.wait_for_message(timeout=20)).text == TOLD[name]
+    assert world.emulators.openai.requests == []
+
+
+@pytest.mark.parametrize("kind", ["text", "reaction", "location", "revoke"])
+async def test_what_came_broken_is_said_too(world: World, kind: str) -> None:
+    alice = world.phone("Alice")
+    await alice.send_as(kind, {"odd": True})
+    assert (await alice.wait_for_message(timeout=20)).text == texts.unsupported(kind)
+
+
+async def test_a_text_that_is_too_long_is_said_and_not_lost(world: World) -> None:
+    alice = world.phone("Alice")
+    await alice.send("x" * 70_000)
+    assert (await alice.wait_for_message(timeout=20)).text == texts.unsupported("text_too_long")
+
+
+async def test_a_reaction_and_a_revoke_are_no_reason_to_speak(world: World) -> None:
+    alice = world.phone("Alice")
+    answer = await world.ask(alice, "hello")
+    await alice.react_to(answer, "👍")
+    await alice.send_as("revoke", {"original_message_id": alice.messages[0].id})
+    await world.ask(alice, "and now?")
+    assert len(alice.received) == 2
