@@ -16,6 +16,7 @@ INTERACTIVE_TEXT: Final = 1024
 BUTTONS: Final = 3
 BUTTON_TITLE: Final = 20
 ROWS: Final = 10
+ROW_ID: Final = 200
 ROW_TITLE: Final = 24
 ROW_DESCRIPTION: Final = 72
 URL: Final = 2000
@@ -60,7 +61,7 @@ def _spoken(reply: Reply) -> list[Body]:
     if link and not (_WEB.fullmatch(link.url) and len(link.url) <= URL):
         blocks.append(Block(f"{link.title} ({link.url})" if link.title else link.url))
         link = None
-    if len(reply.offers) > ROWS:
+    if not _can_be_tapped(reply.offers):
         blocks.append(Block("\n".join(_line(number, offer) for number, offer in enumerate(reply.offers, 1))))
         offers: Sequence[Offer] = ()
     else:
@@ -75,6 +76,13 @@ def _spoken(reply: Reply) -> list[Body]:
     if offers:
         bodies.append(_choices(offers, tail))
     return bodies
+
+
+def _can_be_tapped(offers: Sequence[Offer]) -> bool:
+    """Whether WhatsApp takes them as buttons or rows; else they are lines of the text."""
+    ids = {offer.id for offer in offers}
+    named = all(offer.title.strip() and 1 <= len(offer.id) <= ROW_ID for offer in offers)
+    return len(offers) <= ROWS and len(ids) == len(offers) and named
 
 
 def _text(text: str) -> Body:

@@ -155,6 +155,29 @@ def test_what_does_not_fit_buttons_is_a_list(offers: tuple[Offer, ...]) -> None:
     assert body["interactive"]["type"] == "list"
 
 
+@pytest.mark.parametrize(
+    "offers",
+    [
+        (Offer("", "A"),),
+        (Offer("a", " "),),
+        (Offer("x" * 201, "A"),),
+        (Offer("a", "A"), Offer("a", "B")),
+    ],
+)
+def test_choices_that_whatsapp_would_refuse_are_lines(offers: tuple[Offer, ...]) -> None:
+    (body,) = said(text="Which?", offers=offers)
+    assert body["text"]["body"].startswith("Which?\n\n1. ")
+
+
+def test_one_message_wherever_one_can_hold_it() -> None:
+    """Each message is billed: text stands with its button, its quote and its choices."""
+    assert len(said(text="x" * 1024, link=LINK, quoted_id="wamid.0")) == 1
+    assert len(said(text="x" * 1024, offers=(Offer("a", "A"),), quoted_id="wamid.0")) == 1
+    assert len(said(text="x" * 4096)) == 1
+    assert len(said(text="x" * 1025, link=LINK)) == 2
+    assert len(said(text="\n\n".join(["x" * 1000] * 5), link=LINK)) == 2
+
+
 def test_only_the_first_part_quotes() -> None:
     first, second = said(text="x" * 5000, quoted_id="wamid.0")
     assert first["context"] == {"message_id": "wamid.0"}
@@ -203,7 +226,7 @@ SPAN = st.sampled_from(
 )
 MARKDOWN = st.lists(SPAN | st.text(max_size=5) | st.just("x" * 900), max_size=40).map("".join)
 OFFERS = st.lists(
-    st.builds(Offer, st.uuids().map(str), st.text(min_size=1, max_size=24), st.text(max_size=80)), max_size=12
+    st.builds(Offer, st.uuids().map(str) | st.text(max_size=2), st.text(max_size=24), st.text(max_size=80)), max_size=12
 )
 
 

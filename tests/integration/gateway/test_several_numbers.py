@@ -1,0 +1,39 @@
+"""Several business numbers in one gateway: an answer leaves from the number that was written to."""
+
+from aiohttp.test_utils import TestServer
+from kernel.v1 import kernel_pb2 as pb
+
+from emulators.app import Emulators
+from emulators.config import Config
+from tests.integration.gateway.conftest import settings
+from tests.integration.gateway.fake_kernel import FakeKernel, Running
+from tests.integration.gateway.payloads import NUMBER
+from whatsapp_gateway.app import build_app
+
+SECOND = "106540352242923"
+
+
+async def test_each_number_is_pulled_for_and_answers_for_itself(running_kernel: Running, kernel: FakeKernel) -> None:
+    config = Config(emulators_listen="127.0.0.1:0", whatsapp_phone_number_id=f"{NUMBER},{SECOND}")
+    async with Emulators.start(config) as emulators:
+        given = settings(
+            running_kernel.address, f"{emulators.url}/graph", whatsapp_phone_number_id=f"{NUMBER},{SECOND}"
+        )
+        async with TestServer(await build_app(given)) as server:
+            emulators.whatsapp.webhooks.url = str(server.make_url("/webhook"))
+            alice = emulators.whatsapp.add_phone("Alice")
+            await alice.send("to the first", number=NUMBER)
+            await alice.send("to the second", number=SECOND)
+            assert [(request.address, request.payload.text) for request in kernel.messages] == [
+                (NUMBER, "to the first"),
+                (SECOND, "to the second"),
+            ]
+            assert list(kernel.pulls[0].addresses) == [NUMBER, SECOND]
+            for number in (SECOND, NUMBER):
+                kernel.lease(f"from {number}", user_id=f"whatsapp:{alice.user_id}", id=f"rp_{number}", address=number)
+                answer = await alice.wait_for_message()
+                assert (answer.text, answer.number) == (f"from {number}", number)
+            await kernel.until(lambda: len(kernel.receipts) == 4)
+            assert {receipt.state for receipt in kernel.receipts} >= {pb.RECEIPT_STATE_DELIVERED}
+            reads = emulators.effects.all("graph_read")
+            assert {read.key for read in reads} == {message.id for message in alice.messages if message.mine}
