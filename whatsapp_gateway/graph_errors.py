@@ -23,7 +23,6 @@ class Remedy(Enum):
     """It will never be sent."""
 
 
-WINDOW_CLOSED: Final = "131047"
 TOO_FAST: Final = frozenset({4, 80007, 130429})
 """The number, or all of the account's, sent more than is allowed."""
 _NO_SUCH_NUMBER: Final = (100, 33)
@@ -35,7 +34,7 @@ _REMEDIES: Final = {
     **dict.fromkeys((0, 3, 10, 33, 190, 368, 130497, 131005, 131031), Remedy.HALT),
     **dict.fromkeys((131037, 131042, 131045, 131048, 131064, 133010), Remedy.HALT),
     **dict.fromkeys(range(200, 300), Remedy.HALT),
-    int(WINDOW_CLOSED): Remedy.WAIT_FOR_PERSON,
+    131047: Remedy.WAIT_FOR_PERSON,
     **dict.fromkeys((100, 130472, 131008, 131009, 131021, 131026, 131030, 131049), Remedy.GIVE_UP),
     **dict.fromkeys((131050, 131051, 131052, 131053, 131062, 135000), Remedy.GIVE_UP),
     **dict.fromkeys((132000, 132001, 132005, 132007, 132012, 132015, 132016), Remedy.GIVE_UP),

@@ -3,11 +3,13 @@
 import asyncio
 import hashlib
 import logging
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Final
 
-from whatsapp_gateway.graph_errors import WINDOW_CLOSED
+from whatsapp_gateway.graph_errors import TOO_FAST, Remedy, remedy_for
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.messages import (
     AccountError,
@@ -32,6 +34,7 @@ logger = logging.getLogger(__name__)
 CALLS_AT_ONCE: Final = 256
 
 _Errand = Message | IdentityChange
+_CODE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _AWAITS_NO_ANSWER: Final = (Reaction, Revoke)
 _IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"})
 
@@ -131,15 +134,23 @@ class Intake:
                     return False
             else:
                 self._metrics.receipts.labels("reported").inc(len(some))
-                self._ask_to_write(some)
+                for status in some:
+                    self._heed(status)
         return True
 
-    def _ask_to_write(self, statuses: Sequence[Status]) -> None:
-        """WhatsApp mostly takes a message first and says afterwards that the window was closed."""
-        for status in statuses:
-            # A template of ours bears no callback id, and must not ask for another one.
-            if status.callback_id and status.error_code == WINDOW_CLOSED:
-                self._templates.window_closed(status.number, status.user_id)
+    def _heed(self, status: Status) -> None:
+        """WhatsApp mostly takes a message first and says afterwards why it failed: that counts as if said at once."""
+        code = int(status.error_code) if _CODE.fullmatch(status.error_code) else None
+        if code is None:
+            return
+        if code in TOO_FAST:
+            self._pacing.rest(status.number)
+        remedy = remedy_for(code, HTTPStatus.BAD_REQUEST)
+        if remedy is Remedy.HALT:
+            self._metrics.alert("account", f"WhatsApp refuses to send for number {status.number}: error {code}")
+        # A template of ours bears no callback id, and must not ask for another one.
+        if remedy is Remedy.WAIT_FOR_PERSON and status.callback_id:
+            self._templates.window_closed(status.number, status.user_id)
 
     def _set_aside(self, errand: _Errand, refusal: Refusal) -> None:
         self._quarantine(refusal.reason.lower(), errand.id)

@@ -159,6 +159,14 @@ async def test_two_people_who_stay_apart_are_an_alert(
     assert "alert: a person's old and new id" in caplog.text
 
 
+async def test_a_fault_of_the_account_that_a_status_tells_is_an_alert_too(gateway: Gateway, kernel: FakeKernel) -> None:
+    failures = [131042, 131026, 131000, "131031", "x", "²", True, None]
+    statuses = [{"id": f"wamid.{code}", "status": "failed", "errors": [{"code": code}]} for code in failures]
+    assert await gateway.post(webhook(statuses=statuses)) == 200
+    assert len(kernel.receipts) == len(failures)
+    assert await gateway.count('alerts_total{reason="account"}') == 2
+
+
 async def test_a_fault_of_the_account_is_an_alert(
     gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
