@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from tests.fuzz.attribution import is_vouched_for
-from tests.fuzz.mutations import CANARY, CANARY_ID, CANARY_KEY, CANARY_WORDS
+from tests.fuzz.mutations import CANARY, CANARY_KEY, CANARY_WORDS
 from whatsapp_gateway import messages as say
 from whatsapp_gateway.body import read_json
 from whatsapp_gateway.intake import Intake
@@ -91,7 +91,7 @@ class Trial:
         """Messages that were given to somebody else than their sender."""
         wrong, body = [], read_json(raw)
         # A canary that damage to the bytes has touched, or doubled, proves nothing.
-        whole = json.dumps(CANARY).encode() in raw and raw.count(CANARY_ID.encode()) == 1
+        whole = json.dumps(CANARY).encode() in raw and raw.count(CANARY_WORDS.encode()) == 1
         for message in self._kernel.messages:
             words = message.content.body if isinstance(message.content, say.Text) else ""
             canary = message.sender.user_id == f"whatsapp:{CANARY_KEY}"
