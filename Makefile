@@ -12,7 +12,7 @@ COMPOSE ?= docker compose
 DEMO = $(if $(shell grep -sE '^(OPENAI_API_KEY|COMPOSIO_API_KEY|WHATSAPP_ACCESS_TOKEN)=.' .env),,--env-file deploy/demo.env)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fmt proto lock up down
+.PHONY: help run test crash lint fmt proto lock up down
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,10 @@ run: .venv/runtime ## Set up and run both services on SQLite; emulators stand in
 
 test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k outbox"
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+crash: .venv/development ## Kill and freeze the services 200 times under 10,000 messages, on both databases (about an hour)
+	$(BIN)/python -m tests.crash --database sqlite $(ARGS)
+	$(BIN)/python -m tests.crash --database postgresql $(ARGS)
 
 lint: .venv/development ## Check style, types, import arrows and the protos' rules
 	$(BIN)/ruff check .
