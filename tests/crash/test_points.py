@@ -2,40 +2,61 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.crash.checker import Verdict, judge
+from tests.crash.checker import judge
 from tests.crash.points import GATEWAY, KERNEL, Doom
+from tests.crash.system import System
+from tests.crash.times import short
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
     from tests.crash.processes import Process
-    from tests.crash.system import System
+    from tests.crash.system import Person
 
 pytestmark = pytest.mark.crash
 
-_KILLED = -9
-_ON_POSTGRESQL = ("message accepted", "tool called", "end not committed", "turn ended")
-_POINTS = [
-    *(("sqlite", point) for point in KERNEL),
-    *(("postgresql", point) for point in _ON_POSTGRESQL),
-]
+_KILLED: Final = -9
+_NOT_SENT: Final = ("reply leased", "part not sent")
+"""Here a lease has to lapse before anybody goes on."""
+_ON_POSTGRESQL: Final = ("message accepted", "tool called", "end not committed", "turn ended")
 
 
-@pytest.mark.parametrize(("database_url", "point"), _POINTS, indirect=["database_url"])
-async def test_the_kernel_service_dies(system: System, point: str) -> None:
-    await _dies(system, system.kernel, point)
+async def test_the_kernel_service_dies(system: System, subtests: pytest.Subtests) -> None:
+    points = [point for point in KERNEL if point not in _NOT_SENT]
+    await _dies_at_each(system, system.kernel, points, subtests)
 
 
-@pytest.mark.parametrize("point", [point for point in GATEWAY if point != "reply pulled"])
-async def test_the_gateway_dies(system: System, point: str) -> None:
-    await _dies(system, system.gateway, point)
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_the_kernel_service_dies_on_postgresql(system: System, subtests: pytest.Subtests) -> None:
+    await _dies_at_each(system, system.kernel, _ON_POSTGRESQL, subtests)
 
 
-async def _dies(system: System, process: Process, point: str) -> None:
+async def test_the_gateway_dies(system: System, subtests: pytest.Subtests) -> None:
+    await _dies_at_each(system, system.gateway, ["message handed over", "part accepted", "part acknowledged"], subtests)
+
+
+async def test_either_dies_with_a_reply_that_was_not_sent(
+    tmp_path: Path, database_url: str, subtests: pytest.Subtests
+) -> None:
+    async with System(tmp_path, database_url, short(lease=1.5, grace=0.5), {}).running() as system:
+        for process, points in ((system.kernel, KERNEL), (system.gateway, GATEWAY)):
+            await _dies_at_each(system, process, [point for point in points if point in _NOT_SENT], subtests)
+
+
+async def _dies_at_each(system: System, process: Process, points: Iterable[str], subtests: pytest.Subtests) -> None:
     person = await system.person()
     await system.connect([person])
+    for point in points:
+        with subtests.test(point):
+            await _dies_at(system, process, person, point)
+
+
+async def _dies_at(system: System, process: Process, person: Person, point: str) -> None:
     await process.kill()
     await system.restart(process, doom=Doom(point))
     token = await system.writes(person, "task")
@@ -44,4 +65,5 @@ async def _dies(system: System, process: Process, point: str) -> None:
     await system.answered(token)
     await system.settled(person)
     verdict = judge(system.log)
-    assert verdict == Verdict(messages=2, answers=2, tasks=1, model_calls=verdict.model_calls, silent=verdict.silent)
+    assert (verdict.faults, verdict.residue.total(), verdict.given_up) == ([], 0, 0)
+    assert token in system.evidence.executions

@@ -11,7 +11,7 @@ from typing import Final
 Times = dict[str, float]
 
 
-def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 2.0) -> Times:
+def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times:
     """In seconds: the lease of a reply, how long one in doubt waits for its status, the longest call of a tool."""
     return {
         "kernel_service.kernels.outbox:LEASE_SECONDS": lease,
