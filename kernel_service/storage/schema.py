@@ -69,7 +69,14 @@ person = Table(
     Column("created_at", Float, nullable=False),
     Column("data_key", LargeBinary, nullable=False),
     Column("key_id", String, nullable=False),
+    # Who he turned out to be; never somebody who was merged himself.
     Column("merged_into", String),
+)
+Index(
+    "ix_person_merged_into",
+    person.c.merged_into,
+    sqlite_where=text("merged_into IS NOT NULL"),
+    postgresql_where=text("merged_into IS NOT NULL"),
 )
 
 alias = Table(
@@ -82,6 +89,31 @@ alias = Table(
     Column("strong", Boolean, nullable=False),
     Column("value", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
+    # When a channel said that it is the person's id from now on, and when that another one took its place.
+    Column("linked_at", Float),
+    Column("replaced_at", Float),
+)
+
+# What channels have said of changed ids, lately, and what came of it: told again, it changes nothing.
+identity_link = Table(
+    "identity_link",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("previous_scope", String, primary_key=True),
+    Column("previous_digest", LargeBinary, primary_key=True),
+    Column("current_scope", String, primary_key=True),
+    Column("current_digest", LargeBinary, primary_key=True),
+    Column("outcome", String, nullable=False),
+    Column("told_at", Float, nullable=False, index=True),
+)
+
+# People whom a channel takes for one, and who both have connections: an operator decides.
+kept_apart = Table(
+    "kept_apart",
+    metadata,
+    Column("first_id", String, ForeignKey("person.id"), primary_key=True),
+    Column("second_id", String, ForeignKey("person.id"), primary_key=True, index=True),
+    Column("since", Float, nullable=False),
 )
 
 kernel = Table(
@@ -267,6 +299,8 @@ connection = Table(
     _person(index=True),
     Column("toolkit", String, nullable=False),
     Column("account_id", String, nullable=False, unique=True),
+    # Whose the account is at the vendor: of somebody who was merged into the person; empty: the person's own.
+    _empty("made_for"),
     Column("status", String, nullable=False),
     Column("link", LargeBinary),
     Column("link_expires_at", Float),
