@@ -180,6 +180,13 @@ class KernelMap:
         # The epoch makes this safe against a message that activates the person again meanwhile.
         await self._store.release(person_id, kernel.epoch)
 
+    def merged(self, person_id: str, into: str) -> None:
+        """The one is the other now, and both leases were taken away: what runs for them has nothing more to do."""
+        for taken in (person_id, into):
+            self._tell(taken)
+            self._forget(taken, EvictionReason.LEASE_LOST)
+        self.wake(into)
+
     def _forget(self, person_id: str, reason: EvictionReason) -> None:
         if self._kernels.pop(person_id, None) is not None:
             self.evictions[reason] += 1

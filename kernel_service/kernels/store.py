@@ -39,7 +39,8 @@ class Accepted:
 class HistoryItem:
     """One journal entry. `kind`: input | output | result. `data` is the model vendor's own item, verbatim.
 
-    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`), empty for inputs and results.
+    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`), empty for inputs and results. What was
+    said to somebody who was merged into the person has `merged:` before it.
     """
 
     kind: str
@@ -177,7 +178,10 @@ class InboxStore(Protocol):
 
 class JournalStore(Protocol):
     async def activate(self, person_id: str, *, owner: str) -> Activation:
-        """Take the person's lease (epoch + 1) and read his history. NotFound PERSON_NOT_FOUND."""
+        """Take the person's lease (epoch + 1) and read his history.
+
+        NotFound PERSON_NOT_FOUND; LeaseLost if he was merged into another.
+        """
         ...
 
     async def release(self, person_id: str, epoch: int) -> None:
@@ -200,7 +204,10 @@ class JournalStore(Protocol):
         ...
 
     async def look(self, turn: TurnRecord) -> None:
-        """Interrupted by Newcomers or Stopped, if something has come that ends this attempt."""
+        """Interrupted by Newcomers or Stopped, if something has come that ends this attempt.
+
+        LeaseLost if it was ended: the person was merged with another.
+        """
         ...
 
     async def append(
@@ -397,7 +404,10 @@ class OutboxStore(Protocol):
 
 
 class Store(InboxStore, JournalStore, OutboxStore, Protocol):
-    """The one durable store. What fills it also fills tools.connections.ConnectionStore."""
+    """The one durable store. What fills it also fills people.people.PeopleStore and tools.connections.ConnectionStore.
+
+    Who is asked for by the id of somebody who was merged into another is answered as that other.
+    """
 
     async def aliases_of(self, person_id: str) -> list[Alias]: ...
     async def session_of(self, person_id: str) -> tuple[str, str] | None:

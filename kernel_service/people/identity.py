@@ -2,6 +2,11 @@
 
 A strong id is a person's for good; a weak one (a phone number) may pass to somebody else, so it finds only
 a person who has no strong id, and follows whoever bears it now. An id that is given or kept as weak is weak.
+
+So a message that bears a weak id alone, of somebody who has a strong one, starts a new person who takes the weak id
+over: it may be the same human, whose network left his strong id out this once, or a stranger who got his number. The
+same human comes to no harm but a fresh start, and has it mended by an operator (MergePersons); the stranger must learn
+nothing. What follows when a channel says that an id became another is in linking.py.
 """
 
 from __future__ import annotations
@@ -74,7 +79,8 @@ def key(alias: Alias) -> tuple[str, str]:
 class FoundAlias:
     """A given id that names somebody already, as it is kept.
 
-    `person_has_strong`: that person has a strong id besides this one, in whatever scope.
+    `person_has_strong`: that person has a strong id besides this one, in whatever scope, or he has given this weak one
+    up for another: it does not find him.
     """
 
     alias: Alias

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, or_, select, update
 
 from kernel_service.errors import NotFound
+from kernel_service.storage.people import SURVIVOR, surviving
 from kernel_service.storage.schema import connection, kernel
 from kernel_service.tools.connections import Connection, ConnectionStatus
 
@@ -26,9 +28,7 @@ _KEEP_SESSION = (
     .values(session_id=bindparam("session"), configuration=bindparam("configured"))
 )
 _CONNECTIONS = (
-    select(connection)
-    .where(connection.c.person_id == bindparam("person"))
-    .order_by(connection.c.created_at, connection.c.id)
+    select(connection).where(connection.c.person_id == SURVIVOR).order_by(connection.c.created_at, connection.c.id)
 )
 _PENDING = (
     select(connection)
@@ -74,7 +74,8 @@ def pending(tx: Tx, *, after: float) -> list[Connection]:
 
 
 def keep_connection(tx: Tx, kept: Connection) -> None:
-    """Whose a connection is, its toolkit and its account never change. NotFound PERSON_NOT_FOUND."""
+    """Whose a connection is, its toolkit and its account never change, but by a merging. NotFound PERSON_NOT_FOUND."""
+    kept = _of_survivor(tx, kept)
     change = {
         "of": kept.id,
         "person": kept.person_id,
@@ -90,6 +91,7 @@ def keep_connection(tx: Tx, kept: Connection) -> None:
         "person_id": kept.person_id,
         "toolkit": kept.toolkit,
         "account_id": kept.account_id,
+        "made_for": kept.made_for,
         "status": kept.status.value,
         "link": change["sealed"],
         "link_expires_at": kept.link_expires_at,
@@ -99,14 +101,20 @@ def keep_connection(tx: Tx, kept: Connection) -> None:
     tx.execute(_ADD, row)
 
 
+def _of_survivor(tx: Tx, kept: Connection) -> Connection:
+    """As it is kept if the person was merged into another while the vendor was asked."""
+    person_id = surviving(tx, kept.person_id, stays=True)
+    return kept if person_id == kept.person_id else replace(kept, person_id=person_id, made_for=kept.holder)
+
+
 def _sealed(tx: Tx, kept: Connection) -> bytes | None:
     if not kept.link:
         return None
-    return tx.cipher_of(kept.person_id).seal(kept.link.encode(), _context(kept.id))
+    return tx.cipher_of(kept.person_id).seal(kept.link.encode(), link_context(kept.id))
 
 
 def _opened(tx: Tx, row: Row[Any]) -> Connection:
-    link = tx.cipher_of(row.person_id).open(row.link, _context(row.id)).decode() if row.link else ""
+    link = tx.cipher_of(row.person_id).open(row.link, link_context(row.id)).decode() if row.link else ""
     return Connection(
         row.id,
         row.person_id,
@@ -117,8 +125,10 @@ def _opened(tx: Tx, row: Row[Any]) -> Connection:
         row.link_expires_at,
         row.created_at,
         row.confirmed_at,
+        row.made_for,
     )
 
 
-def _context(connection_id: str) -> bytes:
+def link_context(connection_id: str) -> bytes:
+    """What a link is sealed for."""
     return b"connection:" + connection_id.encode()

@@ -13,7 +13,7 @@ from kernel_service.kernels.commands import Command, command_of
 from kernel_service.kernels.store import Accepted
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storage import outbox
-from kernel_service.storage.people import person_of_message
+from kernel_service.storage.people import SURVIVOR, person_of_message
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, message, turn
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ _KEEP = insert(message).returning(message.c.seq)
 _ANSWER = (
     select(message.c.status, message.c.reply_mode, message.c.message_id, message.c.turn_id, *USAGE)
     .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
-    .where(message.c.seq == bindparam("seq"), message.c.person_id == bindparam("person"))
+    .where(message.c.seq == bindparam("seq"), message.c.person_id == SURVIVOR)
 )
 _TAKE_BACK = (
     update(message)
@@ -61,7 +61,7 @@ _TAKE_BACK = (
 _STOP = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(stopped=true())
 _LAST_ROUTE = (
     select(message.c.channel, message.c.address)
-    .where(message.c.person_id == bindparam("person"))
+    .where(message.c.person_id == SURVIVOR)
     .order_by(message.c.seq.desc())
     .limit(1)
 )

@@ -59,7 +59,7 @@ def activate(tx: Tx, person_id: str, *, owner: str) -> Activation:
 
 def _recent(tx: Tx, person_id: str) -> Iterator[HistoryItem]:
     """Newest first, as far back as a turn looks; a kernel cuts it where a message begins."""
-    cipher, context = tx.cipher_of(person_id), _context(person_id)
+    cipher, context = tx.cipher_of(person_id), item_context(person_id)
     before, size = _PAST_ALL, 0
     while rows := tx.execute(_NEWEST, {"person": person_id, "before": before, "limit": PAGE}).all():
         for row in rows:
@@ -110,7 +110,7 @@ def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: flo
     if not items:
         return
     last = tx.execute(_LAST_ITEM, {"person": record.person_id}).scalar_one()
-    cipher, context = tx.cipher_of(record.person_id), _context(record.person_id)
+    cipher, context = tx.cipher_of(record.person_id), item_context(record.person_id)
     rows = [
         {
             "person_id": record.person_id,
@@ -132,5 +132,6 @@ def add_to_day(tx: Tx, person_id: str, usage: Usage, now: float) -> None:
         tx.execute(_DAY, {"person": person_id, "day": int(now // DAY_SECONDS), **asdict(usage)})
 
 
-def _context(person_id: str) -> bytes:
+def item_context(person_id: str) -> bytes:
+    """What an item is sealed for."""
     return b"item:" + person_id.encode()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, exists, select, update
 
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.storage.schema import kernel
+from kernel_service.storage.schema import kernel, person
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
@@ -16,9 +16,10 @@ _EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
 _FENCE = (
     select(kernel.c.epoch, kernel.c.owner).where(kernel.c.person_id == bindparam("person")).with_for_update(read=True)
 )
+_MERGED = exists().where(person.c.id == kernel.c.person_id, person.c.merged_into.is_not(None))
 _TAKE = (
     update(kernel)
-    .where(kernel.c.person_id == bindparam("person"))
+    .where(kernel.c.person_id == bindparam("person"), ~_MERGED)
     .values(epoch=kernel.c.epoch + 1, owner=bindparam("by"))
     .returning(kernel.c.epoch)
 )
@@ -36,8 +37,16 @@ def fence(tx: Tx, person_id: str, epoch: int) -> str:
 
 
 def take(tx: Tx, person_id: str, owner: str) -> int:
-    """The new epoch. NotFound PERSON_NOT_FOUND."""
-    return _found(person_id, tx.execute(_TAKE, {"person": person_id, "by": owner}).scalar_one_or_none())
+    """The new epoch. NotFound PERSON_NOT_FOUND; LeaseLost if he was merged into another, who has all that was his."""
+    epoch = tx.execute(_TAKE, {"person": person_id, "by": owner}).scalar_one_or_none()
+    if epoch is None and tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none() is not None:
+        raise LeaseLost
+    return _found(person_id, epoch)
+
+
+def take_away(tx: Tx, person_id: str) -> None:
+    """Whoever owns the person writes no more."""
+    tx.execute(_TAKE, {"person": person_id, "by": ""})
 
 
 def release(tx: Tx, person_id: str, epoch: int) -> None:

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 # How long a person's later replies wait for one that is in doubt.
 DOUBT_WAIT_SECONDS = 60.0
+NO_RECIPIENT = "no_recipient"
 
 _INLINE = select(reply).where(reply.c.turn_id == bindparam("turn"), reply.c.state == "inline").order_by(reply.c.seq)
 
@@ -57,6 +58,17 @@ _LEASABLE = (
 )
 _LEASABLE_AT = _LEASABLE.where(reply.c.address.in_(bindparam("addresses", expanding=True)))
 
+# Of several phones the one that asked is answered.
+_asked = (
+    exists()
+    .where(
+        message.c.channel == alias.c.channel,
+        message.c.address == bindparam("address"),
+        message.c.user_digest == alias.c.digest,
+        message.c.message_id == bindparam("answered"),
+    )
+    .correlate(alias)
+)
 # An id that the person wrote under at this address is one the channel can answer to; a parent id may not be.
 _wrote_as = (
     exists()
@@ -67,10 +79,20 @@ _wrote_as = (
     )
     .correlate(alias)
 )
+# So is one that the channel named as his from now on; one that was replaced leads nowhere, or to a stranger.
 _RECIPIENT = (
     select(alias.c.value)
-    .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
-    .order_by(_wrote_as.desc(), alias.c.strong.desc(), alias.c.created_at.desc())
+    .where(
+        alias.c.person_id == bindparam("person"),
+        alias.c.channel == bindparam("channel"),
+        alias.c.replaced_at.is_(None),
+    )
+    .order_by(
+        or_(_wrote_as, alias.c.linked_at.is_not(None)).desc(),
+        alias.c.strong.desc(),
+        _asked.desc(),
+        alias.c.created_at.desc(),
+    )
     .limit(1)
 )
 _SENT_PARTS = (
@@ -98,6 +120,11 @@ _RELEASE_HELD = (
         reply.c.state == "held",
     )
     .values(state="pending", not_before=None)
+)
+_RELEASE_UNADDRESSED = (
+    update(reply)
+    .where(reply.c.person_id == bindparam("person"), reply.c.state == "held", reply.c.error_code == NO_RECIPIENT)
+    .values(state="pending", error_code="")
 )
 _LAPSED = (
     update(reply)
@@ -148,7 +175,7 @@ def add_reply(
         "address": address,
         "mode": mode.value,
         "state": "inline" if inline else "pending",
-        "body": tx.cipher_of(person_id).seal(orjson.dumps(told), _context(stored.id)),
+        "body": tx.cipher_of(person_id).seal(orjson.dumps(told), reply_context(stored.id)),
         "created_at": now,
         "settled_at": now if inline else None,
     }
@@ -185,7 +212,7 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
     except Conflict as conflict:
         user_id, problem = "", conflict.reason.lower()
     else:
-        problem = "no_recipient"
+        problem = NO_RECIPIENT
     if not user_id:
         log.warning("reply %s is held: %s", row.id, problem)
         tx.execute(_HOLD, {"held": row.seq, "problem": problem})
@@ -195,7 +222,13 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
 
 
 def _recipient(tx: Tx, row: Row[Any]) -> str:
-    value = tx.execute(_RECIPIENT, {"person": row.person_id, "channel": row.channel, "address": row.address}).scalar()
+    wanted = {
+        "person": row.person_id,
+        "channel": row.channel,
+        "address": row.address,
+        "answered": row.answers_message_id,
+    }
+    value = tx.execute(_RECIPIENT, wanted).scalar()
     if value is None:
         return ""
     return tx.cipher_of(row.person_id).open(value, b"alias:" + row.person_id.encode()).decode()
@@ -204,6 +237,11 @@ def _recipient(tx: Tx, row: Row[Any]) -> str:
 def release_held(tx: Tx, person_id: str, channel: str) -> None:
     """The person has written: what was held for him may go."""
     tx.execute(_RELEASE_HELD, {"person": person_id, "of": channel})
+
+
+def release_unaddressed(tx: Tx, person_id: str) -> None:
+    """The person has an id again: what was held for want of one may go."""
+    tx.execute(_RELEASE_UNADDRESSED, {"person": person_id})
 
 
 def unlease(tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
@@ -253,12 +291,13 @@ def _part_view(number: int, part: Row[Any] | None) -> PartView:
 
 
 def _opened(tx: Tx, row: Row[Any]) -> StoredReply:
-    body = orjson.loads(tx.cipher_of(row.person_id).open(row.body, _context(row.id)))
+    body = orjson.loads(tx.cipher_of(row.person_id).open(row.body, reply_context(row.id)))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")
     choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))
     told = Reply(**body, link=link, choices=choices)
     return StoredReply(row.id, row.turn_id, row.answers_message_id, row.created_at, told)
 
 
-def _context(reply_id: str) -> bytes:
+def reply_context(reply_id: str) -> bytes:
+    """What a reply is sealed for."""
     return b"reply:" + reply_id.encode()

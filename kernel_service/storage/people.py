@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, exists, insert, or_, select, update
+from sqlalchemy import String, and_, bindparam, exists, func, insert, not_, or_, select, update
 
+from kernel_service.errors import NotFound
 from kernel_service.messages import Alias
 from kernel_service.people.identity import FoundAlias, given_ids, resolve
 from kernel_service.storage.engine import key_context
@@ -30,12 +31,23 @@ _HAS_STRONG = exists().where(
         _other.c.digest != alias.c.digest,
     ),
 )
-_FOUND = select(
-    alias.c.scope, alias.c.digest, alias.c.strong, alias.c.person_id, _HAS_STRONG.label("has_strong")
-).where(alias.c.channel == bindparam("channel"), alias.c.digest.in_(bindparam("digests", expanding=True)))
+# A number that was exchanged for another may be anybody's: it finds its former owner no more.
+_GIVEN_UP = and_(not_(alias.c.strong), alias.c.replaced_at.is_not(None))
+# Whom an id names stays so until the transaction ends: what is kept for a person is not left behind by a merging.
+_FOUND = (
+    select(
+        alias.c.scope,
+        alias.c.digest,
+        alias.c.strong,
+        alias.c.person_id,
+        or_(_HAS_STRONG, _GIVEN_UP).label("has_strong"),
+    )
+    .where(alias.c.channel == bindparam("channel"), alias.c.digest.in_(bindparam("digests", expanding=True)))
+    .with_for_update(read=True, of=alias)
+)
 _NAMED = (
     select(alias.c.person_id)
-    .where(alias.c.channel == bindparam("channel"), alias.c.digest == bindparam("digest"))
+    .where(alias.c.channel == bindparam("channel"), alias.c.digest == bindparam("digest"), not_(_GIVEN_UP))
     .order_by(alias.c.strong.desc(), alias.c.created_at.desc())
     .limit(1)
 )
@@ -59,26 +71,50 @@ _MOVE = (
         strong=bindparam("strong"),
         value=bindparam("value"),
         created_at=bindparam("created_at"),
+        linked_at=None,
+        replaced_at=None,
     )
 )
+_SURVIVING = select(func.coalesce(person.c.merged_into, person.c.id)).where(person.c.id == bindparam("person"))
+_SURVIVING_STAYS = _SURVIVING.with_for_update(read=True)
+_asked_for = bindparam("person", type_=String)
+SURVIVOR = func.coalesce(
+    select(person.c.merged_into).where(person.c.id == _asked_for).scalar_subquery(),
+    _asked_for,
+)
+"""In a statement: who the asked-for person is by now."""
 
 
 def person_of_message(tx: Tx, message: Message, now: float) -> str:
     """The message's person, made if he is new; the ids it brings are kept. Conflict IDENTITY_CONFLICT."""
     given = given_ids(message.user_id, message.aliases)
-    digests = {tx.digests.user(one.user_id): one.user_id for one in given}
-    rows = tx.execute(_FOUND, {"channel": message.channel, "digests": list(digests)})
-    asked = {(one.scope, one.user_id) for one in given}
-    found = [
-        FoundAlias(Alias(digests[row.digest], row.strong, row.scope), row.person_id, row.has_strong)
-        for row in rows
-        if (row.scope, digests[row.digest]) in asked
-    ]
-    resolution = resolve(found, given)
+    resolution = resolve(find(tx, message.channel, given), given)
     person_id = resolution.person_id or _new_person(tx, now)
-    _attach(tx, person_id, resolution.attach, now)
-    _move(tx, person_id, resolution.move, now)
+    attach(tx, person_id, resolution.attach, now)
+    move(tx, person_id, resolution.move, now)
     return person_id
+
+
+def find(tx: Tx, channel: str, given: Iterable[Alias]) -> list[FoundAlias]:
+    """Those of the given ids that name somebody, as they are kept."""
+    asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
+    rows = tx.execute(_FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
+    return [
+        FoundAlias(Alias(asked[row.scope, row.digest], row.strong, row.scope), row.person_id, row.has_strong)
+        for row in rows
+        if (row.scope, row.digest) in asked
+    ]
+
+
+def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
+    """Who the person is by now: himself, or the one into whom he was merged. NotFound PERSON_NOT_FOUND.
+
+    `stays`: he is not merged before the transaction ends.
+    """
+    found = tx.execute(_SURVIVING_STAYS if stays else _SURVIVING, {"person": person_id}).scalar_one_or_none()
+    if found is None:
+        raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+    return str(found)
 
 
 def person_of(tx: Tx, user_id: str) -> str | None:
@@ -89,7 +125,7 @@ def person_of(tx: Tx, user_id: str) -> str | None:
 
 def aliases_of(tx: Tx, person_id: str) -> list[Alias]:
     """Strong ones first, then in the order in which they came."""
-    cipher, context = tx.cipher_of(person_id), _context(person_id)
+    cipher, context = tx.cipher_of(person_id), alias_context(person_id)
     rows = tx.execute(_OF_PERSON, {"person": person_id})
     return [Alias(cipher.open(row.value, context).decode(), row.strong, row.scope) for row in rows]
 
@@ -103,8 +139,9 @@ def _new_person(tx: Tx, now: float) -> str:
     return person_id
 
 
-def _attach(tx: Tx, person_id: str, attach: Iterable[Alias], now: float) -> None:
-    for one in attach:
+def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
+    """Keep ids that name nobody yet."""
+    for one in ids:
         row = {
             "channel": one.user_id.partition(":")[0],
             "scope": one.scope,
@@ -117,8 +154,9 @@ def _attach(tx: Tx, person_id: str, attach: Iterable[Alias], now: float) -> None
         tx.execute(_ATTACH, row)
 
 
-def _move(tx: Tx, person_id: str, move: Iterable[Alias], now: float) -> None:
-    for one in move:
+def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
+    """Take ids from whom they name until now."""
+    for one in ids:
         row = {
             "of_channel": one.user_id.partition(":")[0],
             "of_scope": one.scope,
@@ -132,8 +170,9 @@ def _move(tx: Tx, person_id: str, move: Iterable[Alias], now: float) -> None:
 
 
 def _seal(tx: Tx, person_id: str, one: Alias) -> bytes:
-    return tx.cipher_of(person_id).seal(one.user_id.encode(), _context(person_id))
+    return tx.cipher_of(person_id).seal(one.user_id.encode(), alias_context(person_id))
 
 
-def _context(person_id: str) -> bytes:
+def alias_context(person_id: str) -> bytes:
+    """What an id is sealed for."""
     return b"alias:" + person_id.encode()

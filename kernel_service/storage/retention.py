@@ -17,6 +17,7 @@ from kernel_service.storage.schema import (
     commit_mark,
     connection,
     dead_letter,
+    identity_link,
     item,
     message,
     reply,
@@ -120,6 +121,7 @@ def _forget_small(tx: Tx, now: float) -> int:
 
 def _small_tables(now: float) -> Iterator[Any]:
     yield delete(usage).where(usage.c.day < int(now // DAY_SECONDS) - USAGE_DAYS)
+    yield delete(identity_link).where(identity_link.c.told_at < now - KEEP_DAYS * DAY_SECONDS)
     yield delete(commit_mark).where(commit_mark.c.at < now - IDLE_WRITER_DAYS * DAY_SECONDS)
     yield delete(connection).where(
         connection.c.status.not_in(("active", "unconfirmed")),

@@ -14,6 +14,8 @@ from kernel_service.storage import (
     inbox,
     journal,
     leases,
+    linking,
+    merging,
     outbox,
     people,
     retention,
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
         TurnSummary,
     )
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply, Usage
+    from kernel_service.people.linking import Linked
     from kernel_service.storage.engine import Engine
     from kernel_service.tools.connections import Connection
 
@@ -49,7 +52,7 @@ _PING = text("SELECT 1")
 
 
 class SqlStore:
-    """Fills Store and ConnectionStore. Made by `store.open_store`."""
+    """Fills Store, PeopleStore and ConnectionStore. Made by `store.open_store`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -77,6 +80,23 @@ class SqlStore:
     async def aliases_of(self, person_id: str) -> list[Alias]:
         return await self._engine.read(lambda tx: people.aliases_of(tx, person_id))
 
+    # --- people
+
+    async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
+        return await self._engine.write(lambda tx: linking.link(tx, previous, current, now=now), previous.user_id)
+
+    async def merge(self, one_id: str, other_id: str, *, now: float) -> Linked:
+        return await self._engine.write(lambda tx: merging.merge(tx, one_id, other_id, now=now), one_id)
+
+    async def surviving(self, person_id: str) -> str:
+        return await self._engine.read(lambda tx: people.surviving(tx, person_id))
+
+    async def kept_apart_from(self, person_id: str) -> list[str]:
+        return await self._engine.read(lambda tx: merging.kept_apart_from(tx, person_id))
+
+    async def kept_apart_pairs(self) -> int:
+        return await self._engine.read(merging.kept_apart_pairs)
+
     # --- the journal
 
     async def activate(self, person_id: str, *, owner: str) -> Activation:
@@ -96,7 +116,7 @@ class SqlStore:
         )
 
     async def look(self, turn: TurnRecord) -> None:
-        await self._engine.read(lambda tx: waiting.interrupt(tx, turn))
+        await self._engine.read(lambda tx: waiting.look(tx, turn))
 
     async def append(
         self,
@@ -184,7 +204,9 @@ class SqlStore:
 
     async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
         return await self._engine.write(
-            lambda tx: outbox.notify(tx, person_id, reply, channel=channel, address=address, now=now),
+            lambda tx: outbox.notify(
+                tx, people.surviving(tx, person_id, stays=True), reply, channel=channel, address=address, now=now
+            ),
             person_id,
         )
 

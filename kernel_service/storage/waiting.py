@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, bindparam, select
 
+from kernel_service.errors import LeaseLost
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.interruptions import Newcomers, Stopped
-from kernel_service.storage.schema import MESSAGE_OPEN, message
+from kernel_service.storage.schema import MESSAGE_OPEN, message, turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,8 @@ _FIRST = (
     .order_by(message.c.seq)
     .limit(1)
 )
+
+_ATTEMPTED = select(turn.c.attempt_owner).where(turn.c.id == bindparam("of"), turn.c.person_id == bindparam("person"))
 
 
 def waiting(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
@@ -72,6 +75,13 @@ def way(row: Row[Any]) -> Way:
 def way_of(turn: TurnRecord) -> Way:
     last = turn.messages[-1]
     return last.channel, last.address, last.reply_mode.value
+
+
+def look(tx: Tx, record: TurnRecord) -> None:
+    """As interrupt(), between the writes of an attempt. LeaseLost if it was put down, its person being merged."""
+    if not tx.execute(_ATTEMPTED, {"of": record.id, "person": record.person_id}).scalar_one_or_none():
+        raise LeaseLost
+    interrupt(tx, record)
 
 
 def interrupt(tx: Tx, turn: TurnRecord) -> None:

@@ -47,7 +47,10 @@ class ConnectionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """A person's account of a toolkit. `link` is a bearer URL: sealed at rest, never logged. Times: epoch seconds."""
+    """A person's account of a toolkit. `link` is a bearer URL: sealed at rest, never logged. Times: epoch seconds.
+
+    `made_for` is the person under whom the vendor keeps the account, if he was merged into this one; else empty.
+    """
 
     id: str
     person_id: str
@@ -58,6 +61,12 @@ class Connection:
     link_expires_at: float
     created_at: float
     confirmed_at: float | None = None
+    made_for: str = ""
+
+    @property
+    def holder(self) -> str:
+        """Whose the account is at the vendor, who lets it be used in a session of that person only."""
+        return self.made_for or self.person_id
 
 
 class ConnectionStore(Protocol):
@@ -75,7 +84,7 @@ class ConnectionStore(Protocol):
         ...
 
     async def connections(self, person_id: str) -> list[Connection]:
-        """All of the person, oldest first."""
+        """All of the person (or of the one into whom he was merged), oldest first."""
         ...
 
     async def pending(self, *, after: float) -> list[Connection]:
@@ -221,7 +230,7 @@ class Connections:
         account = await self._composio.account(connection.account_id)
         if account is None:
             return "FAILED"
-        if account.person_id != connection.person_id:
+        if account.person_id != connection.holder:
             log.error("account of another person connection=%s person=%s", connection.id, connection.person_id)
             return "FAILED"
         return account.status

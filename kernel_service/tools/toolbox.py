@@ -86,7 +86,7 @@ class ConnectedTool:
         if connection is None:
             return ToolResult(f"{self._toolkit} is not connected. Call connect with it.", ok=False)
         return await self._connections.sessions.using(
-            person.id,
+            connection.holder,
             lambda session: self._composio.execute(session, self.schema.name, arguments, connection.account_id),
         )
 

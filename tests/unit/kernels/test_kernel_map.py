@@ -33,7 +33,10 @@ class Store:
 
 
 class Turns:
-    """Runs `work` once for each message put; records who ran, and fails if two of one person ever overlap."""
+    """Runs `work` once for each message put; records who ran, and fails if two of one person ever overlap.
+
+    `lost`: whose lease the next turn finds lost.
+    """
 
     def __init__(self) -> None:
         self.ran: list[str] = []
@@ -43,6 +46,7 @@ class Turns:
         self.started = asyncio.Event()
         self.answers: list[float | None] = []
         self.error: Exception | None = None
+        self.lost: set[str] = set()
 
     async def run_next(self, kernel: Kernel) -> float | None:
         assert kernel.person_id not in self.running
@@ -51,6 +55,9 @@ class Turns:
         try:
             if self.gate is not None:
                 await self.gate.wait()
+            if kernel.person_id in self.lost:
+                self.lost.discard(kernel.person_id)
+                raise LeaseLost
             if self.error is not None:
                 error, self.error = self.error, None
                 raise error
@@ -179,6 +186,35 @@ async def test_a_lost_lease_forgets_the_kernel_and_does_not_come_back(parts: Any
     assert turns.ran == []
     assert len(kernels) == 0
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 1}
+
+
+async def test_a_merged_person_leaves_memory_and_the_one_who_stays_is_looked_at(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    for person_id in ("p_old", "p_new"):
+        kernels.wake(person_id)
+    await settled(kernels)
+    kernels.merged("p_new", into="p_old")
+    await settled(kernels)
+    assert [kernel.person_id for kernel in kernels.resident()] == ["p_old"]
+    assert turns.ran == ["p_old", "p_new", "p_old"]
+    assert store.epochs == {"p_old": 2, "p_new": 1}  # what was in memory of him is of no use any more
+    assert kernels.evictions == {EvictionReason.LEASE_LOST: 2}
+
+
+async def test_a_merging_while_turns_run_brings_the_one_who_stays_back(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    gate = turns.gate = asyncio.Event()
+    for person_id in ("p_old", "p_new"):
+        kernels.wake(person_id)
+    while len(turns.running) < 2:
+        await asyncio.sleep(0)
+    turns.lost = {"p_old", "p_new"}  # their leases were taken away
+    kernels.merged("p_new", into="p_old")
+    gate.set()
+    await settled(kernels)
+    assert turns.ran == ["p_old"]
+    assert [kernel.person_id for kernel in kernels.resident()] == ["p_old"]
+    assert store.epochs == {"p_old": 2, "p_new": 1}
 
 
 async def test_a_turn_says_when_to_come_back(parts: Any) -> None:

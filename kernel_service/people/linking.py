@@ -1,0 +1,99 @@
+"""What follows when a channel says that an id of somebody became another.
+
+As with messages (identity.py), a weak id given alone never finds a person who has a strong one. A number may have
+passed on before the notice of its change arrives: believing it would give a stranger all that its former owner has.
+So somebody known by a strong id, whose change is told by his number alone, starts anew, until an operator merges him.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel_service.messages import Alias
+    from kernel_service.people.identity import FoundAlias
+
+
+class LinkOutcome(StrEnum):
+    LINKED = "linked"
+    MERGED = "merged"
+    KEPT_APART = "kept_apart"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """What was done: for whom, who was merged into him, and with whom he is kept apart (empty: nobody).
+
+    `news` is False if the same was told before.
+    """
+
+    outcome: LinkOutcome
+    person_id: str = ""
+    merged_id: str = ""
+    other_id: str = ""
+    news: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The new id is to name `person_id` (None: nobody knows the previous one). `other_id` has it with equal right."""
+
+    person_id: str | None
+    other_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A person as a merging sees him. `connected`: the vendor holds an account that he has authorised."""
+
+    person_id: str
+    created_at: float
+    connected: bool
+
+
+def claim(
+    previous: Alias, current: Alias, *, previous_found: FoundAlias | None, current_found: FoundAlias | None
+) -> Claim:
+    """Whom the new id is to name, given whom each of the two names until now."""
+    person_id = _named(previous, previous_found)
+    other_id = _named(current, current_found)
+    return Claim(person_id, other_id if person_id and other_id != person_id else None)
+
+
+def _named(given: Alias, found: FoundAlias | None) -> str | None:
+    if found is None:
+        return None
+    return found.person_id if is_strong(given, found) or not found.person_has_strong else None
+
+
+def is_strong(given: Alias, found: FoundAlias | None) -> bool:
+    """An id that is given or kept as weak is weak.
+
+    A weak one that became another is nobody's from then on, whatever came of it. Whoever bears it next must neither
+    be told what was meant for its former owner, nor be taken for him when the same is told again.
+    """
+    return given.strong and (found is None or found.alias.strong)
+
+
+def settled(outcome: LinkOutcome) -> bool:
+    """Whether the new id is in the previous one's place now."""
+    return outcome in (LinkOutcome.LINKED, LinkOutcome.MERGED)
+
+
+def told_again(outcome: LinkOutcome) -> LinkOutcome:
+    """What the same change comes to when it is told once more."""
+    return LinkOutcome.LINKED if settled(outcome) else outcome
+
+
+def older_first(one: Standing, other: Standing) -> tuple[Standing, Standing]:
+    """The one who stays, and the one who is merged into him."""
+    first, second = sorted((one, other), key=lambda standing: (standing.created_at, standing.person_id))
+    return first, second
+
+
+def one_person(one: Standing, other: Standing) -> bool:
+    """Whether a channel's word is enough to merge them: not where it would mix two people's accounts."""
+    return not (one.connected and other.connected)

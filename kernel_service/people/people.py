@@ -1,0 +1,101 @@
+"""Who is who: ids that become others, people who turn out to be one, and the kernels that have to know of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Protocol
+
+from kernel_service.people.linking import LinkOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from kernel_service.messages import Alias
+    from kernel_service.people.linking import Linked
+
+log = logging.getLogger(__name__)
+
+
+class PeopleStore(Protocol):
+    """What is kept of people. Each method is one transaction; times are epoch seconds."""
+
+    async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
+        """Note that the previous id became the current one, both of one channel (people.linking). Idempotent.
+
+        A merging takes both leases away: what runs for either writes no more.
+        """
+        ...
+
+    async def merge(self, one_id: str, other_id: str, *, now: float) -> Linked:
+        """Merge the newer of two people into the older, connections too. NotFound PERSON_NOT_FOUND."""
+        ...
+
+    async def surviving(self, person_id: str) -> str:
+        """The person, or the one into whom he was merged. NotFound PERSON_NOT_FOUND."""
+        ...
+
+    async def kept_apart_from(self, person_id: str) -> list[str]:
+        """The people whom a channel takes for the same as this one, while both have connections."""
+        ...
+
+    async def kept_apart_pairs(self) -> int:
+        """How many such pairs wait for an operator."""
+        ...
+
+
+class Kernels(Protocol):
+    """What is told of a merging; the kernel map fills it."""
+
+    def merged(self, person_id: str, into: str) -> None: ...
+
+
+class People:
+    """`links` counts what became of what channels said of changed ids."""
+
+    def __init__(self, store: PeopleStore, kernels: Kernels, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._kernels = kernels
+        self._clock = clock
+        self._working: set[asyncio.Task[Linked]] = set()
+        self.links: Counter[LinkOutcome] = Counter()
+
+    async def link(self, previous: Alias, current: Alias) -> LinkOutcome:
+        """A channel says that an id of its own became another; see LinkIdentity in the contract."""
+        linked = await self._to_its_end(self._store.link(previous, current, now=self._clock()))
+        self.links[linked.outcome] += 1
+        if linked.outcome is LinkOutcome.KEPT_APART and linked.news:
+            log.error(
+                "alert: kept apart, merge them or let them be first=%s second=%s", linked.person_id, linked.other_id
+            )
+        return linked.outcome
+
+    async def merge(self, one_id: str, other_id: str) -> str:
+        """An operator says that two people are one. The one who stays. NotFound PERSON_NOT_FOUND."""
+        return (await self._to_its_end(self._store.merge(one_id, other_id, now=self._clock()))).person_id
+
+    async def surviving(self, person_id: str) -> str:
+        """The person, or the one into whom he was merged. NotFound PERSON_NOT_FOUND."""
+        return await self._store.surviving(person_id)
+
+    async def kept_apart_from(self, person_id: str) -> list[str]:
+        return await self._store.kept_apart_from(person_id)
+
+    async def kept_apart_pairs(self) -> int:
+        return await self._store.kept_apart_pairs()
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, Linked]) -> Linked:
+        """The caller may give up meanwhile: what is committed is made known to the kernels all the same."""
+        task = asyncio.create_task(self._make_known(work))
+        self._working.add(task)
+        task.add_done_callback(self._working.discard)
+        return await asyncio.shield(task)
+
+    async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
+        linked = await work
+        if linked.merged_id:
+            log.info("merged person=%s into=%s", linked.merged_id, linked.person_id)
+            self._kernels.merged(linked.merged_id, into=linked.person_id)
+        return linked

@@ -1,0 +1,88 @@
+"""An id of somebody became another: what channels say of it, kept, and done once."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, select, update
+
+from kernel_service.people.identity import key
+from kernel_service.people.linking import Linked, LinkOutcome, claim, is_strong, settled, told_again
+from kernel_service.storage import merging, outbox
+from kernel_service.storage.people import attach, find, move
+from kernel_service.storage.schema import alias, identity_link
+
+if TYPE_CHECKING:
+    from kernel_service.messages import Alias
+    from kernel_service.people.identity import FoundAlias
+    from kernel_service.people.linking import Claim
+    from kernel_service.storage.engine import Tx
+
+_TOLD = select(identity_link.c.outcome).where(
+    identity_link.c.channel == bindparam("channel"),
+    identity_link.c.previous_scope == bindparam("previous_scope"),
+    identity_link.c.previous_digest == bindparam("previous_digest"),
+    identity_link.c.current_scope == bindparam("current_scope"),
+    identity_link.c.current_digest == bindparam("current_digest"),
+)
+_REMEMBER = insert(identity_link)
+_one = (
+    alias.c.channel == bindparam("of_channel"),
+    alias.c.scope == bindparam("of_scope"),
+    alias.c.digest == bindparam("of_digest"),
+)
+_REPLACED = update(alias).where(*_one).values(replaced_at=bindparam("at"))
+_IN_PLACE = update(alias).where(*_one).values(linked_at=bindparam("at"), replaced_at=None)
+
+
+def link(tx: Tx, previous: Alias, current: Alias, *, now: float) -> Linked:
+    change = _change(tx, previous, current)
+    told = tx.execute(_TOLD, change).scalar_one_or_none()
+    if told is not None:
+        return Linked(LinkOutcome(told), news=False)
+    found = {key(one.alias): one for one in find(tx, previous.user_id.partition(":")[0], (previous, current))}
+    before, after = found.get(key(previous)), found.get(key(current))
+    done = _done(tx, current, claim(previous, current, previous_found=before, current_found=after), after, now)
+    if settled(done.outcome) or not is_strong(previous, before):
+        tx.execute(_REPLACED, _row(tx, previous) | {"at": now})
+        tx.execute(_REMEMBER, change | {"outcome": told_again(done.outcome).value, "told_at": now})
+    if settled(done.outcome):
+        tx.execute(_IN_PLACE, _row(tx, current) | {"at": now})
+    return done
+
+
+def _done(tx: Tx, current: Alias, claimed: Claim, found: FoundAlias | None, now: float) -> Linked:
+    if claimed.person_id is None:
+        return Linked(LinkOutcome.UNKNOWN)
+    if claimed.other_id is not None:
+        return merging.meet(tx, claimed.person_id, claimed.other_id, now=now)
+    return _give(tx, claimed.person_id, current, found, now)
+
+
+def _give(tx: Tx, person_id: str, current: Alias, found: FoundAlias | None, now: float) -> Linked:
+    """Nobody else has a right to the new id."""
+    if found is None:
+        attach(tx, person_id, (current,), now)
+    elif found.person_id != person_id:
+        move(tx, person_id, (replace(found.alias, strong=False),), now)
+    outbox.release_unaddressed(tx, person_id)
+    return Linked(LinkOutcome.LINKED, person_id)
+
+
+def _change(tx: Tx, previous: Alias, current: Alias) -> dict[str, Any]:
+    return {
+        "channel": previous.user_id.partition(":")[0],
+        "previous_scope": previous.scope,
+        "previous_digest": tx.digests.user(previous.user_id),
+        "current_scope": current.scope,
+        "current_digest": tx.digests.user(current.user_id),
+    }
+
+
+def _row(tx: Tx, one: Alias) -> dict[str, Any]:
+    return {
+        "of_channel": one.user_id.partition(":")[0],
+        "of_scope": one.scope,
+        "of_digest": tx.digests.user(one.user_id),
+    }

@@ -1,0 +1,84 @@
+"""One history of two: the one who goes comes behind the one who stays, and the turn that is open comes last.
+
+So the turn finds its own items at the end, where it left them, and the model an unbroken conversation.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, and_, bindparam, case, func, literal, select, update
+
+from kernel_service.storage.journal import item_context
+from kernel_service.storage.resealing import PAGE, reseal
+from kernel_service.storage.schema import item
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Row, Select
+
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.resealing import Merging
+
+FOREIGN: Final = "merged:"
+"""Before the origin of what a model said to somebody else: its reasoning is opaque to all but him."""
+
+_LAST = select(func.coalesce(func.max(item.c.seq), 0)).where(item.c.person_id == bindparam("person"))
+_of_person = (
+    select(item.c.seq, item.c.data)
+    .where(item.c.person_id == bindparam("person"), item.c.seq <= bindparam("last"))
+    .order_by(item.c.seq)
+    .limit(bindparam("limit", type_=Integer))
+)
+_ENDED = _of_person.where(item.c.turn_id != bindparam("open"))
+_OPEN = _of_person.where(item.c.turn_id == bindparam("open"))
+_one = and_(item.c.person_id == bindparam("of"), item.c.seq == bindparam("was"))
+_RENUMBER = update(item).where(_one).values(seq=bindparam("becomes"))
+_MOVE = (
+    update(item)
+    .where(_one)
+    .values(
+        person_id=bindparam("stays"),
+        seq=bindparam("becomes"),
+        data=bindparam("resealed"),
+        origin=case((item.c.origin == "", ""), else_=literal(FOREIGN) + item.c.origin),
+    )
+)
+
+
+def append(tx: Tx, people: Merging, open_turn: str) -> None:
+    numbers = count(_last(tx, people.stays) + 1)
+    own = {"person": people.stays, "open": open_turn, "last": _last(tx, people.stays)}
+    others = {"person": people.gone, "open": open_turn, "last": _last(tx, people.gone)}
+    for rows in _pages(tx, _ENDED, others):
+        _move(tx, people, rows, numbers)
+    for rows in _pages(tx, _OPEN, own):
+        tx.execute(_RENUMBER, [{"of": people.stays, "was": row.seq, "becomes": next(numbers)} for row in rows])
+    for rows in _pages(tx, _OPEN, others):
+        _move(tx, people, rows, numbers)
+
+
+def _pages(tx: Tx, some: Select[Any], those: dict[str, Any]) -> Iterator[Sequence[Row[Any]]]:
+    """Page after page of what is left: who takes one moves it away."""
+    while rows := tx.execute(some, those | {"limit": PAGE}).all():
+        yield rows
+
+
+def _move(tx: Tx, people: Merging, rows: Sequence[Row[Any]], numbers: Iterator[int]) -> None:
+    values = [
+        {
+            "of": people.gone,
+            "was": row.seq,
+            "stays": people.stays,
+            "becomes": next(numbers),
+            "resealed": reseal(tx, people, row.data, item_context),
+        }
+        for row in rows
+    ]
+    tx.execute(_MOVE, values)
+
+
+def _last(tx: Tx, person_id: str) -> int:
+    return int(tx.execute(_LAST, {"person": person_id}).scalar_one())

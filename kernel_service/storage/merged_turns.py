@@ -1,0 +1,105 @@
+"""The open turns of two people who become one: one of them goes on, and no message goes unanswered.
+
+A turn that may still begin anew gives its messages back to those that wait: what it has journaled is superseded. What
+changed something stands, so that two such turns go on together, and their messages are answered as one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, select, update
+
+from kernel_service.kernels.store import TurnStatus
+from kernel_service.messages import MessageStatus
+from kernel_service.storage.inbox import USAGE
+from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, item, message, tool_call, turn
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.resealing import Merging
+
+MERGED: Final = "merged"
+"""The `problem` of a turn that ended because its messages went to another."""
+
+_OPEN = select(turn).where(turn.c.person_id.in_(bindparam("people", expanding=True)), TURN_OPEN)
+_of = turn.c.id == bindparam("of")
+# It was cut by us: no process has died in it.
+_PUT_DOWN = update(turn).where(_of).values(attempt_owner="")
+_END = (
+    update(turn)
+    .where(_of)
+    .values(status=TurnStatus.FAILED.value, ended_at=bindparam("at"), not_before=None, attempt_owner="", problem=MERGED)
+)
+_GIVE_BACK = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"))
+    .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
+)
+_SUPERSEDE = update(item).where(item.c.turn_id == bindparam("of")).values(superseded=True)
+_JOIN = [
+    update(table).where(table.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined"))
+    for table in (message, item, tool_call)
+]
+_ADD = (
+    update(turn)
+    .where(_of)
+    .values(
+        begun=bindparam("has_begun"),
+        closed=bindparam("is_closed"),
+        stopped=bindparam("was_stopped"),
+        joins=turn.c.joins + bindparam("more_joins"),
+        **{column.name: column + bindparam(f"more_{column.name}") for column in USAGE},
+    )
+)
+_GO_ON = update(turn).where(_of).values(status=TurnStatus.RUNNING.value, not_before=None)
+_UNHOLD = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"), MESSAGE_OPEN)
+    .values(status=MessageStatus.ACCEPTED.value)
+)
+
+
+def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
+    """The turn that goes on; empty: none is open. Its person is not changed yet."""
+    rows = tx.execute(_OPEN, {"people": [people.gone, people.stays]}).all()
+    for row in rows:
+        tx.execute(_PUT_DOWN, {"of": row.id})
+    if not rows:
+        return ""
+    goes_on, *others = sorted(rows, key=lambda row: (_may_begin_anew(row), row.person_id != people.stays))
+    for other in others:
+        _end(tx, other, goes_on, now)
+    return str(goes_on.id)
+
+
+def _may_begin_anew(row: Row[Any]) -> bool:
+    """It has changed nothing, and what it answers was not taken back."""
+    return not (row.closed or row.stopped)
+
+
+def _end(tx: Tx, other: Row[Any], goes_on: Row[Any], now: float) -> None:
+    if _may_begin_anew(other):
+        tx.execute(_GIVE_BACK, {"of": other.id})
+        tx.execute(_SUPERSEDE, {"of": other.id})
+    else:
+        _join(tx, other, goes_on)
+    tx.execute(_END, {"of": other.id, "at": now})
+    # What held the one up need not hold up the other.
+    tx.execute(_GO_ON, {"of": goes_on.id})
+    tx.execute(_UNHOLD, {"of": goes_on.id})
+
+
+def _join(tx: Tx, other: Row[Any], goes_on: Row[Any]) -> None:
+    for statement in _JOIN:
+        tx.execute(statement, {"of": other.id, "joined": goes_on.id})
+    together = {
+        "of": goes_on.id,
+        "has_begun": goes_on.begun or other.begun,
+        "is_closed": goes_on.closed or other.closed,
+        "was_stopped": goes_on.stopped or other.stopped,
+        "more_joins": other.joins,
+    }
+    tx.execute(_ADD, together | {f"more_{column.name}": getattr(other, column.name) for column in USAGE})

@@ -1,0 +1,106 @@
+"""What the tests of linking and merging say again and again: people who write, connect, and have turns."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from kernel_service.kernels.store import HistoryItem, TurnRecord, TurnStatus
+from kernel_service.messages import Alias, Message, Reply, ReplyMode, Usage
+from kernel_service.tools.connections import Connection, ConnectionStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.kernels.store import Accepted
+    from kernel_service.storage.sql_store import SqlStore
+
+NOW = 1_800_000_000.0
+ADDRESS = "desk"
+LINK = "https://connect.example.org/link/lk_1"
+_numbers = count(1)
+
+
+def strong(name: str, scope: str = "") -> Alias:
+    return Alias(f"test:{name}", scope=scope)
+
+
+def weak(name: str, scope: str = "") -> Alias:
+    return Alias(f"test:{name}", strong=False, scope=scope)
+
+
+async def write(
+    store: SqlStore, *ids: Alias, text: str = "hello", now: float = NOW, mode: ReplyMode = ReplyMode.OUTBOX
+) -> Accepted:
+    """One new message under these ids, the first of them its user id."""
+    message = Message(
+        ids[0].user_id, f"m{next(_numbers)}", {"text": text}, aliases=ids, address=ADDRESS, reply_mode=mode
+    )
+    return await store.accept(message, now=now, max_pending=100)
+
+
+async def person(store: SqlStore, *ids: Alias, now: float = NOW) -> str:
+    """Somebody new, who has written once and was answered."""
+    accepted = await write(store, *ids, now=now)
+    await answer(store, accepted.person_id, now=now)
+    return accepted.person_id
+
+
+async def answer(store: SqlStore, person_id: str, text: str = "", *, now: float = NOW) -> None:
+    """All that waits for an answer is answered in one turn; `text` leaves by the outbox."""
+    owner = await Owner.of(store, person_id)
+    turn = await owner.open(now)
+    items = [HistoryItem("input", {"said": message.content["text"]}) for message in turn.messages]
+    await owner.end(turn, *items, HistoryItem("output", {"said": text}, "test:model"), replies=[text] if text else [])
+
+
+async def connect(store: SqlStore, person_id: str, status: ConnectionStatus = ConnectionStatus.ACTIVE) -> Connection:
+    number = next(_numbers)
+    pending = status is ConnectionStatus.PENDING
+    made = Connection(
+        id=f"cn_{number}",
+        person_id=person_id,
+        toolkit="asana",
+        account_id=f"ca_{number}",
+        status=status,
+        link=LINK if pending else "",
+        link_expires_at=NOW + 600,
+        created_at=NOW + number,
+        confirmed_at=None if pending else NOW,
+    )
+    await store.keep_connection(made)
+    return made
+
+
+async def history(store: SqlStore, person_id: str) -> list[Any]:
+    """What was said, by both, oldest first."""
+    return [item.data["said"] for item in (await store.activate(person_id, owner="reader")).history]
+
+
+async def recipients(store: SqlStore, *, now: float = NOW) -> list[tuple[str, str]]:
+    """To whom what is pending goes now."""
+    leases = await store.lease("test", [], limit=100, seconds=30, now=now)
+    return [(lease.reply.reply.text, lease.user_id) for lease in leases]
+
+
+class Owner:
+    """A process that owns a person's kernel."""
+
+    def __init__(self, store: SqlStore, person_id: str, epoch: int) -> None:
+        self.store, self.person_id, self.epoch = store, person_id, epoch
+
+    @classmethod
+    async def of(cls, store: SqlStore, person_id: str) -> Owner:
+        return cls(store, person_id, (await store.activate(person_id, owner="one")).epoch)
+
+    async def open(self, now: float = NOW) -> TurnRecord:
+        turn = await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=0)
+        assert isinstance(turn, TurnRecord)
+        return turn
+
+    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
+        await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
+
+    async def end(self, turn: TurnRecord, *items: HistoryItem, replies: Sequence[str] = ("done",)) -> None:
+        told = [Reply(text) for text in replies]
+        await self.store.end(turn, self.epoch, items, told, status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)

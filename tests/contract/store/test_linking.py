@@ -1,0 +1,314 @@
+"""Ids that become others: the person stays who he is, and a stranger with his old number learns nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.messages import Alias, Reply
+from kernel_service.people.linking import LinkOutcome
+from kernel_service.tools.connections import ConnectionStatus
+from tests.contract.store.people import ADDRESS, NOW, answer, connect, history, person, recipients, strong, weak, write
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+LINKED, MERGED, KEPT_APART, UNKNOWN = LinkOutcome
+OLD, NEW = strong("US.1"), strong("US.2")
+PHONE, SECOND_PHONE = weak("+1"), weak("+2")
+LATER = NOW + 60
+DAY = 86_400.0
+
+
+async def link(store: SqlStore, previous: Alias, current: Alias, *, now: float = LATER) -> LinkOutcome:
+    return (await store.link(previous, current, now=now)).outcome
+
+
+async def notice(store: SqlStore, person_id: str, text: str) -> None:
+    await store.notify(person_id, Reply(text), channel="test", address=ADDRESS, now=NOW)
+
+
+# --- a strong id changes --------------------------------------------------------------------------------------------
+
+
+async def test_told_before_the_first_message_under_the_new_id(store: SqlStore) -> None:
+    anna = await person(store, OLD, PHONE)
+    account = await connect(store, anna)
+    assert await link(store, OLD, NEW) is LINKED
+    assert (await write(store, NEW, SECOND_PHONE, now=LATER)).person_id == anna
+    assert await store.connections(anna) == [account]
+    assert await history(store, anna) == ["hello", ""]
+
+
+async def test_told_after_the_first_message_under_the_new_id(store: SqlStore) -> None:
+    anna = await person(store, OLD, PHONE)
+    account = await connect(store, anna)
+    other = await write(store, NEW, SECOND_PHONE, text="it is me", now=NOW + 1)
+    assert other.person_id != anna
+    assert await link(store, OLD, NEW) is MERGED
+    assert await store.person_of(NEW.user_id) == anna
+    assert await store.surviving(other.person_id) == anna
+    assert (await write(store, NEW, SECOND_PHONE, text="still me", now=LATER)).person_id == anna
+    assert await store.connections(anna) == [account]
+    await answer(store, anna, "both answered", now=LATER)
+    assert await history(store, anna) == ["hello", "", "it is me", "still me", "both answered"]
+    assert await recipients(store, now=LATER) == [("both answered", NEW.user_id)]
+
+
+async def test_told_twice_and_more(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    await write(store, NEW, now=NOW + 1)
+    told = [await store.link(OLD, NEW, now=LATER + n) for n in range(3)]
+    assert [one.outcome for one in told] == [MERGED, LINKED, LINKED]
+    assert [one.news for one in told] == [True, False, False]
+    assert await store.person_of(OLD.user_id) == await store.person_of(NEW.user_id) == anna
+
+
+async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    writing = [write(store, one, now=LATER) for one in (OLD, NEW) * 10]
+    telling = [link(store, OLD, NEW) for _ in range(20)]
+    await asyncio.gather(*(deed for pair in zip(writing, telling, strict=True) for deed in pair))
+    assert await store.person_of(NEW.user_id) == anna
+    _, waiting, _ = await store.turns(anna, limit=10, before="")
+    assert len(waiting) == 20
+
+
+async def test_of_an_id_that_nobody_knows_nothing_is_kept(store: SqlStore) -> None:
+    assert await link(store, OLD, NEW) is UNKNOWN
+    assert await store.person_of(NEW.user_id) is None
+    stranger = await person(store, NEW)
+    assert await link(store, OLD, NEW) is UNKNOWN
+    assert await store.person_of(NEW.user_id) == stranger
+
+
+async def test_an_id_that_becomes_itself_is_linked_already(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    await notice(store, anna, "news")
+    assert await link(store, OLD, OLD) is LINKED
+    assert await recipients(store) == [("news", OLD.user_id)]
+
+
+async def test_ids_of_another_scope_are_other_ids(store: SqlStore) -> None:
+    anna = await person(store, strong("US.1", "portfolio"))
+    assert await link(store, OLD, NEW) is UNKNOWN
+    assert await link(store, strong("US.1", "portfolio"), strong("US.2", "portfolio")) is LINKED
+    assert (await write(store, strong("US.2", "portfolio"))).person_id == anna
+    assert (await write(store, NEW)).person_id != anna
+
+
+async def test_a_chain_of_changes_ends_at_the_same_person(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    third = strong("US.3")
+    await notice(store, anna, "news")
+    assert [await link(store, OLD, NEW), await link(store, NEW, third)] == [LINKED, LINKED]
+    assert await recipients(store) == [("news", third.user_id)]
+    assert {await store.person_of(one.user_id) for one in (OLD, NEW, third)} == {anna}
+
+
+async def test_there_and_back_again(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    await notice(store, anna, "news")
+    assert [await link(store, OLD, NEW), await link(store, NEW, OLD), await link(store, OLD, NEW)] == [LINKED] * 3
+    assert await recipients(store) == [("news", OLD.user_id)]  # the third was the first, delivered again
+
+
+async def test_an_older_person_of_the_new_id_is_the_one_who_stays(store: SqlStore) -> None:
+    first = await person(store, NEW)
+    second = await person(store, OLD, now=NOW + 1)
+    assert await link(store, OLD, NEW) is MERGED
+    assert await store.surviving(second) == first
+
+
+# --- where replies go -----------------------------------------------------------------------------------------------
+
+
+async def test_a_pending_reply_follows_its_person_to_the_new_id(store: SqlStore) -> None:
+    anna = await person(store, OLD, PHONE)
+    await notice(store, anna, "news")
+    await link(store, OLD, NEW)
+    assert await recipients(store) == [("news", NEW.user_id)]
+
+
+async def test_a_number_that_was_written_under_does_not_outrank_the_new_id(store: SqlStore) -> None:
+    anna = await person(store, PHONE)
+    assert (await write(store, OLD, PHONE)).person_id == anna
+    await notice(store, anna, "news")
+    await link(store, OLD, NEW)
+    assert await recipients(store) == [("news", NEW.user_id)]
+
+
+async def test_a_reply_for_the_former_owner_of_a_number_never_goes_to_its_next_one(store: SqlStore) -> None:
+    anna = await person(store, PHONE)
+    await notice(store, anna, "news for anna")
+    assert await link(store, PHONE, SECOND_PHONE) is LINKED
+    bruno = await person(store, PHONE, now=LATER)
+    await notice(store, bruno, "news for bruno")
+    assert sorted(await recipients(store)) == [
+        ("news for anna", SECOND_PHONE.user_id),
+        ("news for bruno", PHONE.user_id),
+    ]
+
+
+async def test_what_was_held_for_want_of_a_recipient_goes_to_the_new_id(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    await link(store, OLD, PHONE)
+    await person(store, strong("US.9"), PHONE, now=LATER)
+    await notice(store, anna, "news")
+    assert await recipients(store) == []
+    await link(store, OLD, NEW)
+    assert await recipients(store) == [("news", NEW.user_id)]
+
+
+# --- numbers that pass on -------------------------------------------------------------------------------------------
+
+
+async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_owner(store: SqlStore) -> None:
+    anna = await person(store, OLD, PHONE)
+    await connect(store, anna)
+    await link(store, OLD, NEW)
+    await notice(store, anna, "news for anna")
+    stranger = (await write(store, strong("US.9"), PHONE, now=LATER)).person_id
+    assert stranger != anna
+    assert await store.connections(stranger) == []
+    assert await history(store, stranger) == []
+    assert await recipients(store) == [("news for anna", NEW.user_id)]
+
+
+async def test_a_number_that_was_exchanged_finds_its_former_owner_no_more(store: SqlStore) -> None:
+    anna = await person(store, PHONE)
+    assert await link(store, PHONE, SECOND_PHONE) is LINKED
+    assert await store.person_of(PHONE.user_id) is None
+    assert (await write(store, SECOND_PHONE, now=LATER)).person_id == anna
+    stranger = (await write(store, PHONE, now=LATER)).person_id
+    assert stranger != anna
+    assert await store.person_of(PHONE.user_id) == stranger
+
+
+async def test_the_notice_delivered_again_after_the_number_passed_on_does_not_merge_the_stranger(
+    store: SqlStore,
+) -> None:
+    anna = await person(store, PHONE)
+    await link(store, PHONE, SECOND_PHONE)
+    stranger = await person(store, PHONE, now=LATER)
+    assert await link(store, PHONE, SECOND_PHONE, now=LATER + 7 * DAY) is LINKED
+    assert await store.surviving(stranger) == stranger
+    assert await store.person_of(SECOND_PHONE.user_id) == anna
+
+
+async def test_what_is_forgotten_is_another_change_in_the_same_words(store: SqlStore) -> None:
+    anna = await person(store, PHONE)
+    await link(store, PHONE, SECOND_PHONE)
+    stranger = await person(store, PHONE, now=LATER)
+    third = weak("+3")
+    await link(store, SECOND_PHONE, third)
+    await store.forget_old(now=LATER + 7 * DAY)
+    assert await link(store, PHONE, SECOND_PHONE, now=LATER + 7 * DAY) is LINKED
+    assert await store.person_of(SECOND_PHONE.user_id) is None
+    await store.forget_old(now=LATER + 60 * DAY)
+    assert await link(store, PHONE, SECOND_PHONE, now=LATER + 60 * DAY) is LINKED
+    assert await store.person_of(SECOND_PHONE.user_id) == stranger
+    assert await store.person_of(third.user_id) == anna
+
+
+async def test_a_number_alone_never_tells_of_a_person_who_has_a_strong_id(store: SqlStore) -> None:
+    anna = await person(store, OLD, PHONE)
+    assert await link(store, PHONE, NEW) is UNKNOWN
+    assert (await write(store, NEW, now=LATER)).person_id != anna
+
+
+async def test_an_id_kept_as_weak_is_weak_even_when_told_as_strong(store: SqlStore) -> None:
+    await person(store, OLD, PHONE)
+    assert await link(store, Alias(PHONE.user_id), NEW) is UNKNOWN
+    assert await link(store, weak("US.1"), NEW) is LINKED  # told as weak, but he has no other strong one
+
+
+async def test_somebody_known_by_number_alone_gets_his_strong_id(store: SqlStore) -> None:
+    anna = await person(store, PHONE)
+    assert await link(store, PHONE, NEW) is LINKED
+    assert (await write(store, NEW, SECOND_PHONE, now=LATER)).person_id == anna
+
+
+async def test_a_number_passes_to_whom_it_is_told_of(store: SqlStore) -> None:
+    anna, bruno = await person(store, OLD), await person(store, NEW, PHONE)
+    assert await link(store, OLD, PHONE) is LINKED
+    assert await store.person_of(PHONE.user_id) == anna
+    assert await store.aliases_of(bruno) == [NEW]
+
+
+async def test_of_two_people_known_by_number_alone_the_newer_is_merged(store: SqlStore) -> None:
+    anna, newer = await person(store, PHONE), await person(store, SECOND_PHONE, now=NOW + 1)
+    assert await link(store, PHONE, SECOND_PHONE) is MERGED
+    assert await store.surviving(newer) == anna
+
+
+async def test_two_known_by_number_alone_who_both_have_connections_are_kept_apart_and_the_number_is_given_up(
+    store: SqlStore,
+) -> None:
+    anna, other = await person(store, PHONE), await person(store, SECOND_PHONE, now=NOW + 1)
+    for one in (anna, other):
+        await connect(store, one)
+    await notice(store, anna, "news for anna")
+    assert [await link(store, PHONE, SECOND_PHONE) for _ in range(2)] == [KEPT_APART] * 2
+    stranger = await person(store, PHONE, now=LATER)
+    assert stranger not in (anna, other)
+    assert await recipients(store) == []
+    await store.merge(anna, other, now=LATER)
+    assert await recipients(store) == [("news for anna", SECOND_PHONE.user_id)]
+
+
+async def test_a_change_that_was_not_believed_is_not_believed_of_the_numbers_next_owner(store: SqlStore) -> None:
+    await person(store, OLD, PHONE)
+    assert await link(store, PHONE, NEW) is UNKNOWN
+    stranger = await person(store, PHONE, now=LATER)
+    assert await link(store, PHONE, NEW) is UNKNOWN
+    assert (await write(store, NEW, now=LATER)).person_id != stranger
+
+
+# --- both have connections ------------------------------------------------------------------------------------------
+
+
+async def test_two_people_with_connections_are_kept_apart(store: SqlStore) -> None:
+    anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
+    hers, his = await connect(store, anna), await connect(store, other, ConnectionStatus.UNCONFIRMED)
+    await notice(store, anna, "news")
+    told = [await store.link(OLD, NEW, now=LATER) for _ in range(2)]
+    assert [(one.outcome, one.person_id, one.other_id, one.news) for one in told] == [
+        (KEPT_APART, anna, other, True),
+        (KEPT_APART, anna, other, False),
+    ]
+    assert await store.connections(anna) == [hers]
+    assert await store.connections(other) == [his]
+    assert await recipients(store) == [("news", OLD.user_id)]
+    assert (await store.kept_apart_from(anna), await store.kept_apart_from(other)) == ([other], [anna])
+    assert await store.kept_apart_pairs() == 1
+
+
+async def test_an_operator_merges_those_who_were_kept_apart(store: SqlStore) -> None:
+    anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
+    for one in (anna, other):
+        await connect(store, one)
+    await link(store, OLD, NEW)
+    assert (await store.merge(other, anna, now=LATER)).person_id == anna
+    assert await store.kept_apart_pairs() == 0
+    assert await link(store, OLD, NEW) is LINKED
+    assert len(await store.connections(anna)) == 2
+
+
+@pytest.mark.parametrize("status", [ConnectionStatus.PENDING, ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED])
+async def test_what_gives_no_access_keeps_nobody_apart(store: SqlStore, status: ConnectionStatus) -> None:
+    anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
+    await connect(store, anna)
+    await connect(store, other, status)
+    assert await link(store, OLD, NEW) is MERGED
+    assert {one.holder for one in await store.connections(anna)} == {anna, other}
+
+
+async def test_the_newer_ones_connections_come_along_if_the_older_has_none(store: SqlStore) -> None:
+    anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
+    account = await connect(store, other)
+    assert await link(store, OLD, NEW) is MERGED
+    [kept] = await store.connections(anna)
+    assert (kept.id, kept.person_id, kept.holder) == (account.id, anna, other)

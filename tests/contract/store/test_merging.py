@@ -1,0 +1,471 @@
+"""Two people who become one: nothing of either is lost, nothing is left behind, nobody writes for them meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, insert, or_, select, text, update
+
+from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.kernels.store import AckResult, CallRecord, HistoryItem, Outcome, PartAck, TurnRecord
+from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.storage import merging, schema
+from kernel_service.storage.store import open_store
+from kernel_service.tools.connections import ConnectionStatus
+from tests.contract.store.conftest import keys
+from tests.contract.store.people import (
+    ADDRESS,
+    NOW,
+    Owner,
+    answer,
+    connect,
+    history,
+    person,
+    recipients,
+    strong,
+    weak,
+    write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+ANNA, OTHER = strong("anna"), strong("other")
+LATER = NOW + 60
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+PLAIN = HistoryItem("input", {"said": "hi"})
+
+
+def asks(call_id: str) -> HistoryItem:
+    return HistoryItem("output", {"said": call_id}, "test:model")
+
+
+async def two(store: SqlStore) -> tuple[str, str]:
+    """The older and the newer, each with something behind him."""
+    return await person(store, ANNA, weak("+1")), await person(store, OTHER, weak("+2"), now=NOW + 1)
+
+
+async def merge(store: SqlStore, anna: str, other: str) -> None:
+    merged = await store.merge(other, anna, now=LATER)
+    assert (merged.person_id, merged.merged_id) == (anna, other)
+
+
+async def reopened(store: SqlStore, person_id: str) -> TurnRecord:
+    return await (await Owner.of(store, person_id)).open(LATER)
+
+
+# --- nothing is left behind -----------------------------------------------------------------------------------------
+
+
+def columns_of_people() -> list[Any]:
+    """Every column that names a person, but where he is himself: a new table has to decide."""
+    columns = [column for table in schema.metadata.sorted_tables for column in table.columns]
+    own = (schema.kernel.c.person_id,)
+    return [
+        column
+        for column in columns
+        if any(key.column is schema.person.c.id for key in column.foreign_keys) and column not in own
+    ]
+
+
+def rows_of(person_id: str) -> Any:
+    """A unit: how many rows each such column has for the person."""
+
+    def counted(tx: Tx) -> dict[str, int]:
+        return {
+            str(column): tx.execute(select(func.count()).where(column == person_id)).scalar_one()
+            for column in columns_of_people()
+        }
+
+    return counted
+
+
+async def fill(store: SqlStore, anna: str, other: str) -> None:
+    """Something of the other's in every table."""
+    await answer(store, (await write(store, OTHER, now=NOW + 1)).person_id, "an answer", now=NOW + 1)
+    owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
+    turn = await owner.open(NOW + 1)
+    started = CallRecord("c1", "SEND", NOW)
+    await owner.append(turn, PLAIN, usage=Usage(input_tokens=5), started=started)
+    pending = await connect(store, other, ConnectionStatus.PENDING)
+    seq = turn.messages[-1].seq
+
+    def the_rest(tx: Tx) -> None:
+        letter = {
+            "id": "dl_1",
+            "person_id": other,
+            "message_seq": seq,
+            "message_id": "m",
+            "problem": "x",
+            "dead_at": NOW,
+        }
+        tx.execute(insert(schema.dead_letter), letter)
+        third = {"id": "p_0", "created_at": 0.0, "data_key": b"", "key_id": ""}
+        tx.execute(insert(schema.person), third)
+        for first, second in (("p_0", other), sorted((anna, other))):
+            tx.execute(insert(schema.kept_apart), {"first_id": first, "second_id": second, "since": NOW})
+
+    await store._engine.write(the_rest)
+    assert pending.link
+
+
+async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_key(store: SqlStore) -> None:
+    anna, other = await two(store)
+    await fill(store, anna, other)
+    before, hers = await store._engine.read(rows_of(other)), await store._engine.read(rows_of(anna))
+    empty = {name for name, count in before.items() if not count}
+    assert empty == {"kept_apart.first_id"} - ({"kept_apart.first_id"} if other < anna else set())
+    await merge(store, anna, other)
+    after, left = await store._engine.read(rows_of(anna)), await store._engine.read(rows_of(other))
+    assert set(left.values()) == {0}
+    moved = {name: before[name] + hers[name] for name in before if not name.startswith("kept_apart")}
+    moved["usage.person_id"] -= 0 if hers["usage.person_id"] == 0 else 1
+    assert {name: after[name] for name in moved} == moved
+    assert await store.kept_apart_from(anna) == ["p_0"]
+    assert set(await store.aliases_of(anna)) == {ANNA, OTHER, weak("+1"), weak("+2")}
+    assert [told for told, _ in await recipients(store)] == ["an answer"]
+    assert [one.link for one in await store.connections(anna)] == ["https://connect.example.org/link/lk_1"]
+    turn = await reopened(store, anna)
+    assert [message.content for message in turn.messages] == [{"text": "hello"}]
+    assert [intent.call_id for intent in turn.intents] == ["c1"]
+    assert await store.spent_today(anna, now=NOW) == 5
+
+
+async def test_the_newer_history_follows_the_older_ones_and_its_reasoning_is_foreign(store: SqlStore) -> None:
+    anna, other = await two(store)
+    await answer(store, (await write(store, OTHER, text="mine", now=NOW + 1)).person_id, "yours", now=NOW + 1)
+    await answer(store, (await write(store, ANNA, text="hers", now=NOW + 2)).person_id, "to her", now=NOW + 2)
+    await merge(store, anna, other)
+    items = (await store.activate(anna, owner="one")).history
+    assert [item.data["said"] for item in items] == ["hello", "", "hers", "to her", "hello", "", "mine", "yours"]
+    assert [item.origin for item in items if item.kind == "output"] == ["test:model"] * 2 + ["merged:test:model"] * 2
+
+
+async def test_a_long_history_comes_whole_and_in_order(store: SqlStore) -> None:
+    anna, other = await two(store)
+    owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
+    turn = await owner.open(NOW + 1)
+    await owner.append(turn, *(HistoryItem("input", {"said": n}) for n in range(1_200)))
+    await owner.end(turn)
+    await merge(store, anna, other)
+    assert [said for said in await history(store, anna) if isinstance(said, int)] == list(range(1_200))
+
+
+async def test_usage_is_added_up_by_day(store: SqlStore) -> None:
+    anna, other = await two(store)
+    for user, tokens in ((ANNA, 3), (OTHER, 4)):
+        owner = await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)
+        await owner.append(await owner.open(NOW + 1), PLAIN, usage=Usage(input_tokens=tokens))
+    await merge(store, anna, other)
+    assert await store.spent_today(anna, now=NOW) == 7
+    assert await store.spent_today(None, now=NOW) == 7
+
+
+# --- leases ---------------------------------------------------------------------------------------------------------
+
+
+async def test_what_ran_for_either_writes_no_more(store: SqlStore) -> None:
+    anna, other = await two(store)
+    owners = [await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id) for user in (ANNA, OTHER)]
+    turns = [await owner.open(NOW + 1) for owner in owners]
+    await merge(store, anna, other)
+    for owner, turn in zip(owners, turns, strict=True):
+        with pytest.raises(LeaseLost):
+            await owner.append(turn, PLAIN)
+        with pytest.raises(LeaseLost):
+            await owner.end(turn)
+        with pytest.raises(LeaseLost):
+            await owner.open(LATER)
+    assert await history(store, anna) == ["hello", "", "hello", ""]
+
+
+async def test_nobody_owns_a_person_who_was_merged(store: SqlStore) -> None:
+    anna, other = await two(store)
+    await merge(store, anna, other)
+    with pytest.raises(LeaseLost):
+        await store.activate(other, owner="one")
+    assert await store.due_people(now=LATER, limit=10) == []
+
+
+# --- open turns -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_turn_of_the_newer_one_goes_on_from_its_journal(store: SqlStore) -> None:
+    anna, other = await two(store)
+    message = await write(store, OTHER, text="do it", now=NOW + 1)
+    owner = await Owner.of(store, other)
+    turn = await owner.open(NOW + 1)
+    await owner.append(turn, HistoryItem("input", {"said": "do it"}), asks("c1"), started=CallRecord("c1", "SEND", NOW))
+    await merge(store, anna, other)
+    assert await store.due_people(now=LATER, limit=10) == [anna]
+    again = await reopened(store, anna)
+    assert (again.id, again.begun, [one.seq for one in again.messages]) == (turn.id, True, [message.seq])
+    assert [intent.call_id for intent in again.intents] == ["c1"]
+    assert (await history(store, anna))[-2:] == ["do it", "c1"]
+
+
+async def test_a_turn_of_the_older_one_stays_at_the_end_of_the_history(store: SqlStore) -> None:
+    anna, other = await two(store)
+    owner = await Owner.of(store, (await write(store, ANNA, text="do it", now=NOW + 1)).person_id)
+    turn = await owner.open(NOW + 1)
+    await owner.append(turn, HistoryItem("input", {"said": "do it"}), asks("c1"))
+    await merge(store, anna, other)
+    assert await history(store, anna) == ["hello", "", "hello", "", "do it", "c1"]
+    assert (await reopened(store, anna)).id == turn.id
+
+
+@pytest.mark.parametrize(("does", "looks"), [(ANNA, OTHER), (OTHER, ANNA)])
+async def test_of_two_turns_the_one_that_has_changed_something_goes_on(store: SqlStore, does: Any, looks: Any) -> None:
+    anna, other = await two(store)
+    first = await Owner.of(store, (await write(store, does, text="do it", now=NOW + 1)).person_id)
+    turn = await first.open(NOW + 1)
+    started = CallRecord("c1", "SEND", NOW)
+    await first.append(turn, HistoryItem("input", {"said": "do it"}), asks("c1"), started=started)
+    second = await Owner.of(store, (await write(store, looks, text="and then", now=NOW + 1)).person_id)
+    await second.append(await second.open(NOW + 1), HistoryItem("input", {"said": "and then"}), asks("c2"))
+    await merge(store, anna, other)
+    assert (await history(store, anna))[-2:] == ["do it", "c1"]
+    owner = await Owner.of(store, anna)
+    again = await owner.open(LATER)
+    assert (again.id, [one.content["text"] for one in again.messages]) == (turn.id, ["do it"])
+    await owner.end(again)
+    after = await owner.open(LATER)
+    assert [one.content["text"] for one in after.messages] == ["and then"]
+    assert not after.begun
+
+
+async def test_two_turns_that_have_changed_nothing_begin_anew_together(store: SqlStore) -> None:
+    anna, other = await two(store)
+    for user in (ANNA, OTHER):
+        owner = await Owner.of(store, (await write(store, user, text=user.user_id, now=NOW + 1)).person_id)
+        turn = await owner.open(NOW + 1)
+        await owner.append(turn, asks(user.user_id))
+    await merge(store, anna, other)
+    owner = await Owner.of(store, anna)
+    again = await owner.open(LATER)
+    assert [one.content["text"] for one in again.messages] == [ANNA.user_id, OTHER.user_id]
+    assert not again.begun
+    assert await history(store, anna) == ["hello", ""] * 2
+
+
+async def test_two_turns_that_have_changed_something_go_on_as_one(store: SqlStore) -> None:
+    anna, other = await two(store)
+    messages = []
+    for user, call in ((ANNA, "c1"), (OTHER, "c2")):
+        messages.append(await write(store, user, text=call, now=NOW + 1, mode=ReplyMode.INLINE))
+        owner = await Owner.of(store, messages[-1].person_id)
+        started = CallRecord(call, "SEND", NOW)
+        await owner.append(await owner.open(NOW + 1), asks(call), started=started, usage=Usage(input_tokens=2))
+    await merge(store, anna, other)
+    owner = await Owner.of(store, anna)
+    turn = await owner.open(LATER)
+    assert [one.content["text"] for one in turn.messages] == ["c1", "c2"]
+    assert [intent.call_id for intent in turn.intents] == ["c1", "c2"]
+    assert (turn.begun, turn.usage.input_tokens) == (True, 4)
+    assert (await history(store, anna))[-2:] == ["c1", "c2"]
+    owner = await Owner.of(store, anna)
+    await owner.end(await owner.open(LATER))
+    answers = [await store.answer_of(one.person_id, one.seq) for one in messages]
+    assert [one.status for one in answers] == [MessageStatus.MERGED, MessageStatus.COMPLETED]
+    assert await store.due_people(now=LATER, limit=10) == []
+
+
+async def test_a_held_turn_does_not_hold_up_what_ran(store: SqlStore) -> None:
+    anna, other = await two(store)
+    for user in (ANNA, OTHER):
+        owner = await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)
+        turn = await owner.open(NOW + 1)
+        await owner.append(turn, asks(user.user_id))
+        if user is ANNA:
+            await store.hold(turn, owner.epoch, until=NOW + 1e6, problem="away", notice=None, now=NOW)
+    await merge(store, anna, other)
+    turn = await reopened(store, anna)
+    assert len(turn.messages) == 2
+    answers = [await store.answer_of(anna, message.seq) for message in turn.messages]
+    assert {one.status for one in answers} == {MessageStatus.ACCEPTED}
+
+
+async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: SqlStore) -> None:
+    anna, other = await two(store)
+    for user in (ANNA, OTHER):
+        await (await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)).open(NOW + 1)
+
+    def stop(tx: Tx) -> None:
+        tx.execute(update(schema.turn).where(schema.turn.c.person_id == other).values(stopped=True))
+
+    await store._engine.write(stop)
+    await merge(store, anna, other)
+
+    def open_turns(tx: Tx) -> list[Any]:
+        return list(tx.execute(select(schema.turn.c.stopped).where(schema.TURN_OPEN)).scalars())
+
+    assert await store._engine.read(open_turns) == [True]
+
+
+async def test_a_turn_that_was_cut_counts_as_no_death(store: SqlStore) -> None:
+    anna, other = await two(store)
+    for user in (ANNA, OTHER):
+        await (await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)).open(NOW + 1)
+
+    def begin(tx: Tx) -> None:
+        tx.execute(update(schema.turn).values(attempt_owner="k_1"))
+
+    def owners(tx: Tx) -> list[Any]:
+        return list(tx.execute(select(schema.turn.c.attempt_owner).where(schema.TURN_OPEN)).scalars())
+
+    await store._engine.write(begin)
+    await merge(store, anna, other)
+    assert await store._engine.read(owners) == [""]
+
+
+# --- who still knows the old id -------------------------------------------------------------------------------------
+
+
+async def test_an_inline_caller_is_answered_under_the_id_he_was_given(store: SqlStore) -> None:
+    anna, other = await two(store)
+    message = await write(store, OTHER, now=NOW + 1, mode=ReplyMode.INLINE)
+    assert message.person_id == other
+    await merge(store, anna, other)
+    assert (await store.answer_of(other, message.seq)).status is MessageStatus.ACCEPTED
+    owner = await Owner.of(store, anna)
+    await owner.end(await owner.open(LATER), replies=["here"])
+    told = await store.answer_of(other, message.seq)
+    assert [reply.reply.text for reply in told.replies] == ["here"]
+
+
+async def test_a_repeated_message_is_still_known(store: SqlStore) -> None:
+    anna, other = await two(store)
+    owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
+    turn = await owner.open(NOW + 1)
+    await merge(store, anna, other)
+    again = await store.answer_of(anna, turn.messages[0].seq)
+    assert again.status is MessageStatus.ACCEPTED
+
+
+async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store: SqlStore) -> None:
+    anna, other = await two(store)
+    pending = await connect(store, other, ConnectionStatus.PENDING)
+    await merge(store, anna, other)
+    await store.notify(other, Reply("connected"), channel="test", address=ADDRESS, now=LATER)
+    assert [told for told, _ in await recipients(store)] == ["connected"]
+    assert await store.last_route(other) == ("test", ADDRESS)
+    await store.keep_connection(pending)
+    late = await connect(store, other)
+    kept = await store.connections(other)
+    assert kept == await store.connections(anna)
+    assert [(one.id, one.person_id, one.holder) for one in kept] == [
+        (pending.id, anna, other),
+        (late.id, anna, other),
+    ]
+    assert await store.surviving(other) == anna
+
+
+async def test_the_session_of_the_one_who_went_is_kept_for_his_accounts(store: SqlStore) -> None:
+    anna, other = await two(store)
+    await store.keep_session(other, "s2", "c")
+    await merge(store, anna, other)
+    assert (await store.session_of(anna), await store.session_of(other)) == (None, ("s2", "c"))
+
+
+async def test_of_two_phones_the_one_that_asked_is_answered(store: SqlStore) -> None:
+    anna, other = await two(store)
+    await merge(store, anna, other)
+    for user in (ANNA, OTHER, ANNA):
+        await answer(store, (await write(store, user, now=LATER)).person_id, "to it", now=LATER)
+        [lease] = await store.lease("test", [], limit=1, seconds=30, now=LATER)
+        assert lease.user_id == user.user_id
+        sent = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT)
+        assert await store.settle("test", [sent], now=LATER) == [AckResult.RECORDED]
+
+
+# --- again, and further ---------------------------------------------------------------------------------------------
+
+
+async def test_merging_again_is_no_harm(store: SqlStore) -> None:
+    anna, other = await two(store)
+    await merge(store, anna, other)
+    epoch = await store.kernel_epoch(anna)
+    for pair in ((anna, other), (other, anna), (other, other), (anna, anna)):
+        again = await store.merge(*pair, now=LATER)
+        assert (again.person_id, again.merged_id) == (anna, "")
+    assert await store.kernel_epoch(anna) == epoch
+
+
+async def test_nobody_is_not_merged(store: SqlStore) -> None:
+    anna = await person(store, ANNA)
+    for pair in ((anna, "p_nobody"), ("p_nobody", anna)):
+        with pytest.raises(NotFound) as nobody:
+            await store.merge(*pair, now=LATER)
+        assert nobody.value.reason == "PERSON_NOT_FOUND"
+
+
+async def test_three_become_one_in_either_order(store: SqlStore) -> None:
+    anna, other = await two(store)
+    third = await person(store, strong("third"), now=NOW + 2)
+    await merge(store, other, third)
+    await merge(store, anna, other)
+    assert {await store.surviving(one) for one in (anna, other, third)} == {anna}
+    assert await history(store, anna) == ["hello", ""] * 3
+    account = await connect(store, third)
+    assert [(one.person_id, one.holder) for one in await store.connections(third)] == [(anna, third)]
+    assert account.person_id == third
+
+
+async def test_messages_and_notices_that_come_while_people_are_merged(store: SqlStore) -> None:
+    """Whatever comes first: nothing is left with somebody who is no more."""
+    anna, other = await two(store)
+
+    async def merge_soon() -> None:
+        await asyncio.sleep(0)
+        await store.merge(anna, other, now=LATER)
+
+    coming = [write(store, user, now=LATER) for user in (OTHER, ANNA) * 20]
+    notices = [store.notify(other, Reply("news"), channel="test", address=ADDRESS, now=LATER) for _ in range(20)]
+    connecting = [connect(store, other) for _ in range(5)]
+    await asyncio.gather(*coming, *notices, merge_soon(), *connecting)
+    left = await store._engine.read(rows_of(other))
+    assert set(left.values()) == {0}
+    _, waiting, _ = await store.turns(anna, limit=10, before="")
+    assert len(waiting) == 40
+
+
+LATECOMERS: dict[str, Callable[[SqlStore, str], Awaitable[Any]]] = {
+    "message": lambda store, _: write(store, OTHER, now=LATER),
+    "notice": lambda store, other: store.notify(other, Reply("x"), channel="test", address=ADDRESS, now=LATER),
+    "connection": connect,
+}
+
+
+@pytest.mark.parametrize("what", LATECOMERS)
+async def test_what_comes_while_a_merging_is_not_committed_yet_waits_for_it(postgres_url: str, what: str) -> None:
+    store = await open_store(postgres_url, keys("test"))
+    anna, other = await two(store)
+    engine: Any = store._engine
+    async with engine._database.begin() as connection:
+        await connection.run_sync(lambda sync: merging.merge(engine._tx(sync), anna, other, now=LATER))
+        coming = asyncio.ensure_future(LATECOMERS[what](store, other))
+        while not coming.done() and not await connection.scalar(text(WAITING)):
+            await asyncio.sleep(0)
+    await coming
+    assert set((await engine.read(rows_of(other))).values()) == {0}
+    await store.close()
+
+
+async def test_merging_both_ways_at_once(store: SqlStore) -> None:
+    people = [await person(store, strong(f"n{n}"), now=NOW + n) for n in range(5)]
+    pairs = [(one, two_) for one in people for two_ in people if one != two_]
+    await asyncio.gather(*(store.merge(*pair, now=LATER) for pair in pairs))
+    assert {await store.surviving(one) for one in people} == {people[0]}
+    assert await history(store, people[0]) == ["hello", ""] * 5
+
+    def strays(tx: Tx) -> int:
+        gone = select(schema.person.c.id).where(schema.person.c.merged_into.is_not(None))
+        columns = [column.in_(gone) for column in columns_of_people() if column.table is schema.message]
+        return int(tx.execute(select(func.count()).select_from(schema.message).where(or_(*columns))).scalar_one())
+
+    assert await store._engine.read(strays) == 0

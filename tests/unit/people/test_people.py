@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.messages import Alias
+from kernel_service.people.linking import Linked, LinkOutcome
+from kernel_service.people.people import People
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+OLD, NEW = Alias("test:US.1"), Alias("test:US.2")
+
+
+class Store:
+    """Answers with what a test puts here, once the gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked = asyncio.Event()
+        self.answer: Callable[[], Linked] = lambda: Linked(LinkOutcome.MERGED, "p_1", merged_id="p_2")
+
+    async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
+        self.asked.set()
+        await self.gate.wait()
+        return self.answer()
+
+    async def merge(self, one_id: str, other_id: str, *, now: float) -> Linked:
+        return self.answer()
+
+
+class Kernels:
+    def __init__(self) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.known = asyncio.Event()
+
+    def merged(self, person_id: str, into: str) -> None:
+        self.told.append((person_id, into))
+        self.known.set()
+
+
+@pytest.fixture
+def parts() -> tuple[People, Store, Kernels]:
+    store, kernels = Store(), Kernels()
+    made: Any = store
+    return People(made, kernels, lambda: 1.0), store, kernels
+
+
+async def test_the_kernels_know_of_a_merging(parts: Any) -> None:
+    people, _, kernels = parts
+    assert await people.link(OLD, NEW) is LinkOutcome.MERGED
+    assert await people.merge("p_2", "p_1") == "p_1"
+    assert kernels.told == [("p_2", "p_1")] * 2
+
+
+async def test_the_kernels_know_of_it_even_if_the_caller_gives_up(parts: Any) -> None:
+    people, store, kernels = parts
+    store.gate.clear()
+    call = asyncio.create_task(people.link(OLD, NEW))
+    await store.asked.wait()
+    call.cancel()
+    store.gate.set()
+    await kernels.known.wait()
+    assert kernels.told == [("p_2", "p_1")]
+    with pytest.raises(asyncio.CancelledError):
+        await call
+
+
+async def test_where_nobody_is_merged_the_kernels_hear_nothing(parts: Any) -> None:
+    people, store, kernels = parts
+    store.answer = lambda: Linked(LinkOutcome.LINKED, "p_1")
+    assert await people.link(OLD, NEW) is LinkOutcome.LINKED
+    assert kernels.told == []
+
+
+async def test_outcomes_are_counted(parts: Any) -> None:
+    people, store, _ = parts
+    await people.link(OLD, NEW)
+    store.answer = lambda: Linked(LinkOutcome.UNKNOWN)
+    for _ in range(2):
+        await people.link(OLD, NEW)
+    assert people.links == {LinkOutcome.MERGED: 1, LinkOutcome.UNKNOWN: 2}
+
+
+async def test_an_alert_names_the_people_and_no_id_of_a_channel(parts: Any, caplog: pytest.LogCaptureFixture) -> None:
+    people, store, _ = parts
+    store.answer = lambda: Linked(LinkOutcome.KEPT_APART, "p_1", other_id="p_2")
+    await people.link(OLD, NEW)
+    store.answer = lambda: Linked(LinkOutcome.KEPT_APART, "p_1", other_id="p_2", news=False)
+    await people.link(OLD, NEW)
+    [alert] = caplog.records
+    assert alert.levelname == "ERROR"
+    assert alert.getMessage().endswith("first=p_1 second=p_2")
+    assert "test:" not in caplog.text
+
+
+async def test_a_store_that_is_away_is_the_callers_to_know(parts: Any) -> None:
+    people, store, kernels = parts
+
+    def away() -> Linked:
+        raise StoreUnavailable
+
+    store.answer = away
+    with pytest.raises(StoreUnavailable):
+        await people.link(OLD, NEW)
+    assert (people.links, kernels.told) == ({}, [])
