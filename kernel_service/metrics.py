@@ -19,18 +19,21 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.store import Store
+    from kernel_service.people.people import People
 
 
 class Metrics:
-    """Reads what others count, when asked; keeps nothing. Its `collect` is prometheus_client's collector protocol.
+    """Reads what others count, when asked; keeps nothing else. Its `collect` is prometheus_client's collector protocol.
 
     `outcomes` counts attempts of turns by what became of them.
     """
 
-    def __init__(self, listen: str, kernels: KernelMap, outcomes: Counter[str], store: Store) -> None:
+    def __init__(self, listen: str, kernels: KernelMap, outcomes: Counter[str], people: People, store: Store) -> None:
         self._listen = listen
         self._kernels = kernels
         self._outcomes = outcomes
+        self._people = people
+        self._kept_apart: int | None = None
         self._store = store
         self._registry = CollectorRegistry()
         self._registry.register(self)
@@ -42,6 +45,10 @@ class Metrics:
         yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
         yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
         yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._outcomes)
+        yield _counter("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
+        if self._kept_apart is not None:
+            told = "Pairs of people who may be one and both have connections: an operator decides"
+            yield GaugeMetricFamily("kernel_people_kept_apart", told, self._kept_apart)
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[None]:
@@ -57,7 +64,15 @@ class Metrics:
             await runner.cleanup()
 
     async def _metrics(self, _: web.Request) -> web.Response:
+        self._kept_apart = await self._pairs()
         return web.Response(body=generate_latest(self._registry), content_type="text/plain")
+
+    async def _pairs(self) -> int | None:
+        """None while the database does not answer: the other numbers are of use all the same."""
+        try:
+            return await self._people.kept_apart_pairs()
+        except StoreUnavailable:
+            return None
 
     async def _healthz(self, _: web.Request) -> web.Response:
         try:

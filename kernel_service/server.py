@@ -20,6 +20,7 @@ from kernel_service.kernels.waiters import Waiters
 from kernel_service.messages import Reply
 from kernel_service.metrics import Metrics
 from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.people.people import People
 from kernel_service.rpc.admin_servicer import AdminServicer
 from kernel_service.rpc.interceptors import Tokens
 from kernel_service.rpc.kernel_servicer import KernelServicer
@@ -77,6 +78,7 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
         )
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
         kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
+        people = People(store, kernels, clock)
         inbox = Inbox(
             store,
             kernels,
@@ -90,8 +92,8 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
         listener = Listener(
             settings.kernel_listen,
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
-            KernelServicer(inbox, outbox, store, connections),
-            AdminServicer(kernels, store, connections, clock),
+            KernelServicer(inbox, outbox, store, people, connections),
+            AdminServicer(kernels, store, people, connections, clock),
             settings.tls(),
         )
 
@@ -104,7 +106,7 @@ async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -
         port = await stack.enter_async_context(listener.serving(drain))
         sweeper = _sweeper(settings, store, kernels, outbox, clock)
         await stack.enter_async_context(
-            Metrics(settings.kernel_metrics_listen, kernels, runner.outcomes, store).serving()
+            Metrics(settings.kernel_metrics_listen, kernels, runner.outcomes, people, store).serving()
         )
         await stack.enter_async_context(sweeper.running())
         await connections.watch()

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.store import DeadLetter, PartView, ReplyView, Store, TurnSummary
+    from kernel_service.people.people import People
     from kernel_service.tools.connections import Connections
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 DECLARED_LATER = (
     "GetUsage",
-    "MergePersons",
     "ExportUser",
     "DeleteUser",
 )
@@ -33,9 +33,17 @@ DECLARED_LATER = (
 
 
 class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
-    def __init__(self, kernels: KernelMap, store: Store, connections_: Connections, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        kernels: KernelMap,
+        store: Store,
+        people: People,
+        connections_: Connections,
+        clock: Callable[[], float],
+    ) -> None:
         self._kernels = kernels
         self._store = store
+        self._people = people
         self._connections = connections_
         self._clock = clock
 
@@ -50,6 +58,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         kernel.connections.extend(connections.listed(await self._connections.list(person_id)))
         aliases = await self._store.aliases_of(person_id)
         kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
+        kernel.kept_apart_from.extend(await self._people.kept_apart_from(person_id))
         return admin_pb2.GetKernelResponse(kernel=kernel)
 
     async def ListKernels(
@@ -87,6 +96,14 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
             history_bytes=kernel.history.bytes,
             history_items=kernel.history.count,
         )
+
+    # --- who is who ---------------------------------------------------------------------------------------------
+
+    async def MergePersons(
+        self, request: admin_pb2.MergePersonsRequest, context: Context
+    ) -> admin_pb2.MergePersonsResponse:
+        first, second = await self._person(request.first), await self._person(request.second)
+        return admin_pb2.MergePersonsResponse(person_id=await self._people.merge(first, second))
 
     # --- why was this message not answered? ---------------------------------------------------------------------
 
@@ -142,7 +159,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         if ref is None:
             raise CallerError("FIELD_REQUIRED", "name the `person` by person_id or user_id", field="person")
         if ref == "person_id":
-            return person.person_id
+            return await self._people.surviving(person.person_id)
         check_user_id(person.user_id, person.user_id.partition(":")[0])
         person_id = await self._store.person_of(person.user_id)
         if person_id is None:
@@ -153,9 +170,6 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
 
     async def GetUsage(self, request: Any, context: Context) -> Any:
         raise _later("GetUsage")
-
-    async def MergePersons(self, request: Any, context: Context) -> Any:
-        raise _later("MergePersons")
 
     async def ExportUser(self, request: Any, context: Context) -> AsyncIterator[Any]:
         raise _later("ExportUser")

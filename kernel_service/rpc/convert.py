@@ -13,6 +13,7 @@ from kernel_service.messages import Alias, Message, MessageStatus, ReplyMode
 
 if TYPE_CHECKING:
     from kernel_service.messages import Answer, Link, StoredReply, Usage
+    from kernel_service.people.linking import LinkOutcome
 
 MAX_TEXT_BYTES = 64 * 1024
 MAX_MESSAGE_ID_BYTES = 256
@@ -60,7 +61,7 @@ def message(request: kernel_pb2.HandleMessageRequest) -> Message:
 
 def alias(given: kernel_pb2.Alias) -> Alias:
     strong = given.strength != kernel_pb2.ALIAS_STRENGTH_WEAK
-    return Alias(given.user_id, strong=strong, scope=within(given.scope, "aliases.scope", MAX_SCOPE_BYTES))
+    return Alias(given.user_id, strong=strong, scope=within(given.scope, "scope", MAX_SCOPE_BYTES))
 
 
 def content(payload: kernel_pb2.Payload) -> dict[str, Any]:
@@ -123,6 +124,10 @@ def link(given: Link | None) -> kernel_pb2.Link | None:
     if given is None:
         return None
     return kernel_pb2.Link(url=given.url, title=given.title, expires_at=timestamp(given.expires_at))
+
+
+def link_outcome(outcome: LinkOutcome) -> kernel_pb2.LinkOutcome.ValueType:
+    return kernel_pb2.LinkOutcome.Value(f"LINK_OUTCOME_{outcome.name}")
 
 
 def usage(given: Usage) -> kernel_pb2.Usage:

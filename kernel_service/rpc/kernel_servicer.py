@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.inbox import Inbox
     from kernel_service.kernels.outbox import Outbox
     from kernel_service.kernels.store import Store
+    from kernel_service.people.people import People
     from kernel_service.tools.connections import Connections
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 DECLARED_LATER = (
     "UploadMedia",
     "DownloadMedia",
-    "LinkIdentity",
     "CreateSchedule",
     "ListSchedules",
     "DeleteSchedule",
@@ -35,10 +35,11 @@ DECLARED_LATER = (
 
 
 class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
-    def __init__(self, inbox: Inbox, outbox: Outbox, store: Store, connections_: Connections) -> None:
+    def __init__(self, inbox: Inbox, outbox: Outbox, store: Store, people: People, connections_: Connections) -> None:
         self._inbox = inbox
         self._outbox = outbox
         self._store = store
+        self._people = people
         self._connections = connections_
 
     # --- the two doors ------------------------------------------------------------------------------------------
@@ -86,6 +87,19 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         recorded = await self._outbox.receive(caller.get(), receipts)
         return kernel_pb2.ReportReceiptsResponse(recorded=recorded, unknown=len(request.receipts) - recorded)
 
+    # --- who is who ---------------------------------------------------------------------------------------------
+
+    async def LinkIdentity(
+        self, request: kernel_pb2.LinkIdentityRequest, context: Context
+    ) -> kernel_pb2.LinkIdentityResponse:
+        for field in ("previous", "current"):
+            if not request.HasField(field):
+                raise CallerError("FIELD_REQUIRED", f"`{field}` is required", field=field)
+        for each in (request.previous, request.current):
+            check_user_id(each.user_id, caller.get())
+        outcome = await self._people.link(convert.alias(request.previous), convert.alias(request.current))
+        return kernel_pb2.LinkIdentityResponse(outcome=convert.link_outcome(outcome))
+
     # --- connections --------------------------------------------------------------------------------------------
 
     async def CreateConnectLink(
@@ -127,9 +141,6 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def DownloadMedia(self, request: Any, context: Context) -> AsyncIterator[Any]:
         raise _later("DownloadMedia")
         yield  # makes this a stream
-
-    async def LinkIdentity(self, request: Any, context: Context) -> Any:
-        raise _later("LinkIdentity")
 
     async def CreateSchedule(self, request: Any, context: Context) -> Any:
         raise _later("CreateSchedule")

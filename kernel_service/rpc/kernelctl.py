@@ -1,4 +1,4 @@
-"""`kernelctl`: what runs, and why a message was not answered. Prints JSON; never what people said."""
+"""`kernelctl`: what runs, why a message was not answered, who is who. Prints JSON; never what people said."""
 
 from __future__ import annotations
 
@@ -77,6 +77,15 @@ def kernel(admin: Admin, who: str) -> None:
 def evict(admin: Admin, who: str) -> None:
     """Take an idle kernel out of memory; the person notices nothing."""
     admin.show("EvictKernel", admin_pb2.EvictKernelRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.argument("other")
+@click.pass_obj
+def merge(admin: Admin, who: str, other: str) -> None:
+    """Make one person of two, for good: the newer is merged into the older, connections and all."""
+    admin.show("MergePersons", admin_pb2.MergePersonsRequest(first=_person(who), second=_person(other)))
 
 
 @main.command()

@@ -156,5 +156,5 @@ async def test_an_image_is_answered_honestly_without_the_model(world: World) -> 
 
 
 async def test_rpcs_that_come_later_say_so(world: World) -> None:
-    call = world.stub.LinkIdentity(kernel_pb2.LinkIdentityRequest(), metadata=bearer(TELEGRAM_TOKEN))
+    call = world.stub.CreateSchedule(kernel_pb2.CreateScheduleRequest(), metadata=bearer(TELEGRAM_TOKEN))
     assert await refused(call) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED")

@@ -146,7 +146,7 @@ class PersonRef(_message.Message):
     PERSON_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
-    """The opaque id that was minted here, `p_…`."""
+    """The opaque id that was minted here, `p_…`; that of a person who was merged into another names the other."""
     user_id: _builtins.str
     """An id of a channel, `<channel>:<id>`."""
     def __init__(
@@ -182,6 +182,7 @@ class Kernel(_message.Message):
     HISTORY_ITEMS_FIELD_NUMBER: _builtins.int
     CONNECTIONS_FIELD_NUMBER: _builtins.int
     CHANNELS_FIELD_NUMBER: _builtins.int
+    KEPT_APART_FROM_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
     """The person."""
     resident: _builtins.bool
@@ -212,6 +213,12 @@ class Kernel(_message.Message):
     def channels(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The channels by which the person is known, as `whatsapp`; never the ids."""
 
+    @_builtins.property
+    def kept_apart_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """The persons whom LinkIdentity took for the same as this one and kept apart, since both have connections:
+        MergePersons makes one of them.
+        """
+
     def __init__(
         self,
         *,
@@ -226,10 +233,11 @@ class Kernel(_message.Message):
         history_items: _builtins.int = ...,
         connections: _abc.Iterable[_kernel_pb2.Connection] | None = ...,
         channels: _abc.Iterable[_builtins.str] | None = ...,
+        kept_apart_from: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "last_used_at", b"last_used_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "busy", b"busy", "channels", b"channels", "composio_session_id", b"composio_session_id", "connections", b"connections", "epoch", b"epoch", "history_bytes", b"history_bytes", "history_items", b"history_items", "last_used_at", b"last_used_at", "person_id", b"person_id", "resident", b"resident"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "busy", b"busy", "channels", b"channels", "composio_session_id", b"composio_session_id", "connections", b"connections", "epoch", b"epoch", "history_bytes", b"history_bytes", "history_items", b"history_items", "kept_apart_from", b"kept_apart_from", "last_used_at", b"last_used_at", "person_id", b"person_id", "resident", b"resident"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

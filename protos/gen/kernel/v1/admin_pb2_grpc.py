@@ -159,8 +159,8 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MergePersons(self, request, context):
-        """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent.
-        NOT_FOUND: PERSON_NOT_FOUND.
+        """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
+        for good. NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

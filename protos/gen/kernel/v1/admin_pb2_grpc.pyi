@@ -57,8 +57,8 @@ class KernelAdminServiceStub:
     DEAD_LETTER_NOT_FOUND.
     """
     MergePersons: _grpc.UnaryUnaryMultiCallable[_admin_pb2.MergePersonsRequest, _admin_pb2.MergePersonsResponse]
-    """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent.
-    NOT_FOUND: PERSON_NOT_FOUND.
+    """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
+    for good. NOT_FOUND: PERSON_NOT_FOUND.
     """
     ExportUser: _grpc.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]
     """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -96,8 +96,8 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     DEAD_LETTER_NOT_FOUND.
     """
     MergePersons: _aio.UnaryUnaryMultiCallable[_admin_pb2.MergePersonsRequest, _admin_pb2.MergePersonsResponse]  # type: ignore[assignment]
-    """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent.
-    NOT_FOUND: PERSON_NOT_FOUND.
+    """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
+    for good. NOT_FOUND: PERSON_NOT_FOUND.
     """
     ExportUser: _aio.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]  # type: ignore[assignment]
     """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -186,8 +186,8 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.MergePersonsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.MergePersonsResponse, _abc.Awaitable[_admin_pb2.MergePersonsResponse]]:
-        """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent.
-        NOT_FOUND: PERSON_NOT_FOUND.
+        """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
+        for good. NOT_FOUND: PERSON_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod

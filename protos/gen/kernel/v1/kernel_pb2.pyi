@@ -254,13 +254,17 @@ class _LinkOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkOutco
     LINK_OUTCOME_UNSPECIFIED: _LinkOutcome.ValueType  # 0
     """Never sent."""
     LINK_OUTCOME_LINKED: _LinkOutcome.ValueType  # 1
-    """The new id now names the person of the previous one, or did already."""
+    """The new id now names the person of the previous one, or did already. Nothing is sent to the previous one any
+    more; as long as it is strong, it still finds him.
+    """
     LINK_OUTCOME_MERGED: _LinkOutcome.ValueType  # 2
-    """Both had a person: the newer one, which had no connections, was merged into the older."""
+    """Both had a person: the newer one was merged into the older. At most one of them had connections; they stay."""
     LINK_OUTCOME_KEPT_APART: _LinkOutcome.ValueType  # 3
     """Both have a person with connections: they stay apart, an operator is told."""
     LINK_OUTCOME_UNKNOWN: _LinkOutcome.ValueType  # 4
-    """The previous id is not known: the new id starts anew with its first message."""
+    """The previous id is not known (a weak one, too, of a person who has a strong one: it finds him no more than in a
+    message): the new id starts anew with its first message.
+    """
 
 class LinkOutcome(_LinkOutcome, metaclass=_LinkOutcomeEnumTypeWrapper):
     """LinkOutcome is what LinkIdentity did."""
@@ -268,13 +272,17 @@ class LinkOutcome(_LinkOutcome, metaclass=_LinkOutcomeEnumTypeWrapper):
 LINK_OUTCOME_UNSPECIFIED: LinkOutcome.ValueType  # 0
 """Never sent."""
 LINK_OUTCOME_LINKED: LinkOutcome.ValueType  # 1
-"""The new id now names the person of the previous one, or did already."""
+"""The new id now names the person of the previous one, or did already. Nothing is sent to the previous one any
+more; as long as it is strong, it still finds him.
+"""
 LINK_OUTCOME_MERGED: LinkOutcome.ValueType  # 2
-"""Both had a person: the newer one, which had no connections, was merged into the older."""
+"""Both had a person: the newer one was merged into the older. At most one of them had connections; they stay."""
 LINK_OUTCOME_KEPT_APART: LinkOutcome.ValueType  # 3
 """Both have a person with connections: they stay apart, an operator is told."""
 LINK_OUTCOME_UNKNOWN: LinkOutcome.ValueType  # 4
-"""The previous id is not known: the new id starts anew with its first message."""
+"""The previous id is not known (a weak one, too, of a person who has a strong one: it finds him no more than in a
+message): the new id starts anew with its first message.
+"""
 Global___LinkOutcome: _TypeAlias = LinkOutcome  # noqa: Y015
 
 class _ConnectionStatus:

@@ -195,7 +195,8 @@ class KernelServiceServicer:
 
     def LinkIdentity(self, request, context):
         """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-        message under the new id. See LinkIdentityResponse.
+        message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
+        remembered as long as a message.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -81,7 +81,8 @@ class KernelServiceStub:
     """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND."""
     LinkIdentity: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-    message under the new id. See LinkIdentityResponse.
+    message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
+    remembered as long as a message.
     """
     CreateConnectLink: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
@@ -156,7 +157,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND."""
     LinkIdentity: _aio.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]  # type: ignore[assignment]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-    message under the new id. See LinkIdentityResponse.
+    message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
+    remembered as long as a message.
     """
     CreateConnectLink: _aio.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]  # type: ignore[assignment]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
@@ -276,7 +278,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.LinkIdentityResponse, _abc.Awaitable[_kernel_pb2.LinkIdentityResponse]]:
         """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-        message under the new id. See LinkIdentityResponse.
+        message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
+        remembered as long as a message.
         """
 
     @_abc_1.abstractmethod
