@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
+from kernel_service.clock import SteadyClock
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.inbox import Inbox
 from kernel_service.kernels.kernel_map import KernelMap
@@ -58,10 +59,11 @@ class KernelServer:
 
 
 @asynccontextmanager
-async def serve(settings: Settings, *, clock: Callable[[], float] = time.time) -> AsyncIterator[KernelServer]:
+async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) -> AsyncIterator[KernelServer]:
     """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
+        clock = SteadyClock(wall, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
         connections, toolbox = _tools(settings, stack, store, outbox, clock)
         runner = TurnRunner(

@@ -16,6 +16,7 @@ from kernel_service.storage import (
     leases,
     linking,
     merging,
+    newest,
     outbox,
     people,
     retention,
@@ -255,6 +256,9 @@ class SqlStore:
 
     async def forget_old(self, *, now: float) -> int:
         return await retention.forget_old(self._engine, now=now)
+
+    async def newest_time(self) -> float:
+        return await self._engine.read(newest.newest_time)
 
     async def ping(self) -> None:
         """StoreUnavailable."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from whatsapp_gateway.app import build_app
 from whatsapp_gateway.config import Settings as GatewaySettings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from emulators.whatsapp.chat import ChatMessage
@@ -37,12 +38,13 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
 
 
 class World:
-    """`kernel` and `gateway_url` change with a restart; the phones and vendors stay."""
+    """`kernel` and `gateway_url` change with a restart; the phones and vendors stay. `wall` is the kernel's clock."""
 
     kernel: KernelServer
 
     def __init__(self, emulators: Emulators, kernel_port: int, folder: Path, settings: dict[str, Any]) -> None:
         self.emulators = emulators
+        self.wall: Callable[[], float] = time.time
         self._kernel_port, self._gateway_port = kernel_port, free_port()
         self._kernel_parts, self._gateway_parts = AsyncExitStack(), AsyncExitStack()
         self._settings = {
@@ -80,7 +82,8 @@ class World:
     # --- processes ----------------------------------------------------------------------------------------------
 
     async def start_kernel(self) -> None:
-        self.kernel = await self._kernel_parts.enter_async_context(serve(KernelSettings(**self._settings)))
+        serving = serve(KernelSettings(**self._settings), wall=lambda: self.wall())  # noqa: PLW0108 - tests set it
+        self.kernel = await self._kernel_parts.enter_async_context(serving)
 
     async def stop_kernel(self) -> None:
         await self._kernel_parts.aclose()
@@ -126,6 +129,11 @@ class World:
     async def kernel_of(self, phone: Phone) -> admin_pb2.Kernel:
         request = admin_pb2.GetKernelRequest(person=self.ref(phone))
         return (await self.admin.GetKernel(request, metadata=bearer(ADMIN_TOKEN))).kernel
+
+    async def replies_to(self, phone: Phone) -> list[admin_pb2.ReplyRecord]:
+        """What an operator sees of them, newest first."""
+        request = admin_pb2.ListRepliesRequest(person=self.ref(phone))
+        return list((await self.admin.ListReplies(request, metadata=bearer(ADMIN_TOKEN))).replies)
 
     def ref(self, phone: Phone) -> admin_pb2.PersonRef:
         return admin_pb2.PersonRef(user_id=f"whatsapp:{phone.user_id}")

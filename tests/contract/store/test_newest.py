@@ -1,0 +1,19 @@
+"""The newest time that the store knows. On every engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.contract.store.outbox import NOW, Chat
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+
+async def test_the_newest_time_is_that_of_the_last_message_or_reply(store: SqlStore) -> None:
+    assert await store.newest_time() == 0
+    anna = await Chat(store, "test:anna").write()
+    await Chat(store, "test:bruno").write(now=NOW + 5)
+    assert await store.newest_time() == NOW + 5
+    await anna.tell("later", now=NOW + 7)
+    assert await store.newest_time() == NOW + 7
