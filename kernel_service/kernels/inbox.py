@@ -84,9 +84,10 @@ class Inbox:
     async def _accept(self, message: Message) -> Accepted:
         self._check(message)
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
-        if not accepted.duplicate:
+        # A repeat too: its first call may have been given up just when the message became durable.
+        if accepted.status is MessageStatus.ACCEPTED:
             self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
-            self._waiters.taken_back(accepted.taken_back)
+        self._waiters.taken_back(accepted.taken_back)
         return accepted
 
     def _pause(self, accepted: Accepted) -> float:

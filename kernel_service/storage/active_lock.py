@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 import asyncpg
 
+from kernel_service.storage.spell import Spell
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -42,6 +44,7 @@ class ActiveLock:
         self._end_process = end_process
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
+        self._holding = Spell("hold the active lock")
         self._guard: asyncio.Task[None] | None = None
 
     @classmethod
@@ -96,11 +99,12 @@ class ActiveLock:
             try:
                 taken = await self._try()
             except LOST as error:
-                logger.warning("storage: the database is away (%s)", type(error).__name__)
+                self._holding.met(type(error).__name__)
                 self._lost.set()
                 taken = False
             if taken:
-                logger.warning("storage: the active lock was lost for a while and is held again")
+                self._holding.met("its connection was lost")
+                self._holding.over()
                 return True
             await asyncio.sleep(_PAUSE_SECONDS)
         if not self._lost.is_set():

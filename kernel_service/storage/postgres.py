@@ -22,6 +22,7 @@ from kernel_service.storage import batch
 from kernel_service.storage.batch import BATCH, Work
 from kernel_service.storage.engine import Tx
 from kernel_service.storage.ids import new_id
+from kernel_service.storage.spell import Spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,8 +88,10 @@ class PostgresEngine:
         self._digests = digests
         self._loop = asyncio.get_running_loop()
         self._queues: list[asyncio.Queue[Work | None]] = [asyncio.Queue() for _ in range(WRITERS)]
+        self._reading, writing = Spell("read the database"), Spell("write to the database")
         self._writers = [
-            asyncio.create_task(Writer(database, works, self._tx).run(), name="store-writer") for works in self._queues
+            asyncio.create_task(Writer(database, works, self._tx, writing).run(), name="store-writer")
+            for works in self._queues
         ]
         self._closed = False
 
@@ -103,12 +106,14 @@ class PostgresEngine:
     async def read(self, unit: Callable[[Tx], T]) -> T:
         try:
             async with self._database.connect() as connection:
-                return await connection.run_sync(lambda sync: unit(self._tx(sync)))
+                result = await connection.run_sync(lambda sync: unit(self._tx(sync)))
         except AWAY as error:
             if not _breaks_batch(error):
                 raise
-            logger.warning("storage: cannot read (%s)", type(error).__name__)
+            self._reading.met(_name(error))
             raise StoreUnavailable from None
+        self._reading.over()
+        return result
 
     async def close(self) -> None:
         """Commit what was handed in, then disconnect and let a standby take over."""
@@ -129,11 +134,16 @@ class Writer:
     """Commits its queue's units, batch after batch. Units of one person are all in one queue."""
 
     def __init__(
-        self, database: AsyncEngine, works: asyncio.Queue[Work | None], tx: Callable[[Connection], Tx]
+        self,
+        database: AsyncEngine,
+        works: asyncio.Queue[Work | None],
+        tx: Callable[[Connection], Tx],
+        writing: Spell,
     ) -> None:
         self._database = database
         self._works = works
         self._tx = tx
+        self._writing = writing
         self._loop = asyncio.get_running_loop()
         self._mark = new_id("w")
         self._batch = 0
@@ -164,13 +174,14 @@ class Writer:
             try:
                 await self._try(works)
             except AWAY as error:
-                logger.warning("storage: a batch failed (%s), doubtful: %s", _name(error), self._doubtful)
+                self._writing.met(_name(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
                 logger.exception("storage: a batch failed for good")
                 batch.refuse(works, StoreUnavailable)
                 return
             else:
+                self._writing.over()
                 batch.answer(works)
                 return
 

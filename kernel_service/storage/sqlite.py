@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import queue
 import sqlite3
 import threading
@@ -17,6 +16,7 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.storage import batch
 from kernel_service.storage.batch import BATCH, Work
 from kernel_service.storage.engine import Tx
+from kernel_service.storage.spell import Spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine import Keyring, T
     from kernel_service.storage.file_lock import FileLock
     from kernel_service.storage.sealing import Digests
-
-logger = logging.getLogger(__name__)
 
 READERS = 2
 PRAGMAS = (
@@ -98,6 +96,7 @@ class SqliteEngine:
         self._keyring = keyring
         self._digests = digests
         self._end_process = end_process
+        self._writing, self._reading = Spell("write to the database"), Spell("read the database")
         self._loop = asyncio.get_running_loop()
         self._works: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, "store-reader")
@@ -132,12 +131,14 @@ class SqliteEngine:
     def _read(self, unit: Callable[[Tx], T]) -> T:
         try:
             with self._database.connect() as connection:
-                return unit(self._tx(connection))
+                result = unit(self._tx(connection))
         except DBAPIError as error:
             if not _breaks_batch(error):
                 raise
-            logger.warning("storage: cannot read (SQLite code %d)", _code(error.orig))
+            self._reading.met(f"SQLite code {_code(error.orig)}")
             raise StoreUnavailable from None
+        self._reading.over()
+        return result
 
     def _tx(self, connection: Connection) -> Tx:
         return Tx(connection, self._keyring, self._digests)
@@ -170,14 +171,14 @@ class SqliteEngine:
         except Exception as error:  # noqa: BLE001 - whatever it was, the callers are to be told
             self._fail(works, error)
         else:
+            self._writing.over()
             self._tell(batch.answer, works)
 
     def _fail(self, works: list[Work], error: Exception) -> None:
         code = _code(error.orig if isinstance(error, DBAPIError) else error)
         if code in _DISK_FAILED:
             self._end_process(f"the database file cannot be written or read (SQLite code {code})")
-        name = type(error).__name__
-        logger.warning("storage: nothing of %d units was kept (%s, code %d)", len(works), name, code)
+        self._writing.met(f"{type(error).__name__}, SQLite code {code}")
         self._tell(batch.refuse, works, StoreUnavailable)
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Look before you repeat it."
+NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
 LONGEST_CALL_SECONDS: Final = 75.0
 """What is assumed of a cut call whose tool is no longer offered."""
 
@@ -54,6 +55,7 @@ class Calls:
         self._attention = attention
         self._tell = tell
         self._tools: dict[str, Tool] = {}
+        self._unsure = False
 
     def offer(self, tools: Iterable[Tool]) -> None:
         self._tools.update({tool.schema.name: tool for tool in tools})
@@ -65,26 +67,34 @@ class Calls:
     async def finish_cut(self, record: TurnRecord, model: Model, now: float) -> None:
         """What a crash left open: a call whose intent is stored may have been done, any other was not.
 
-        InDoubtError while it may still be under way.
+        InDoubtError while it may still be under way. What was to follow a call whose outcome is unknown may rest on
+        it: the model is to look before.
         """
         begun = {intent.call_id: intent for intent in record.intents}
         for item in self._transcript.open_calls():
             call = model.call_of(item)
             if (intent := begun.get(call.call_id)) is None:
-                await self.make(call)
+                await self._make(call)
             elif (until := intent.started_at + self._longest(call.name)) > now:
                 raise InDoubtError(until)
             else:
                 await self._keep(call, ToolResult(OUTCOME_UNKNOWN, ok=False))
 
-    async def make(self, call: FunctionCall) -> None:
-        """Make one call, and keep its result."""
+    async def make_all(self, calls: Iterable[FunctionCall]) -> None:
+        """Make the calls of one answer, in order, and keep their results."""
+        self._unsure = False
+        for call in calls:
+            await self._make(call)
+
+    async def _make(self, call: FunctionCall) -> None:
         await self._attention.pause()
         tool = self._tools.get(call.name)
         if tool is None:
             return await self._keep(call, ToolResult(f"There is no tool named {call.name}.", ok=False))
         if call.arguments is None:
             return await self._keep(call, ToolResult("The arguments were no JSON object.", ok=False))
+        if self._unsure and not tool.read_only:
+            return await self._keep(call, ToolResult(NOT_MADE, ok=False))
         self._tell(ToolStarted(call.call_id, call.name))
         result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
         await self._keep(call, result)
@@ -118,6 +128,7 @@ class Calls:
             return ToolResult("The tool failed." if tool.read_only else OUTCOME_UNKNOWN, ok=False)
 
     async def _keep(self, call: FunctionCall, result: ToolResult) -> None:
+        self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
         self._transcript.result(call.call_id, result.output, result.link)
         await self._journal.step(Usage(tool_calls=1), finished=call.call_id)
         if result.link is not None:

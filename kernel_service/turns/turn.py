@@ -103,8 +103,7 @@ class Turn:
             if not answer.calls:
                 return await self._answer(answer)
             await self._journal.step(answer.usage)
-            for call in answer.calls:
-                await self._calls.make(call)
+            await self._calls.make_all(answer.calls)
         return await self._end([Reply(texts.TOO_MANY_STEPS)], TurnStatus.FAILED, "too_many_steps")
 
     async def _set_out(self) -> None:

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -19,79 +16,21 @@ from kernel_service.storage import active_lock
 from kernel_service.storage import postgres as engine
 from kernel_service.storage.store import open_store
 from tests.contract.store.conftest import keys
+from tests.line import Line, line_to
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
 
     from kernel_service.storage.sql_store import SqlStore
 
 NOW = 1_800_000_000.0
-SOCKET = ".s.PGSQL.5432"
-
-
-class Line:
-    """A way to the server that can be cut: at the next COMMIT (before or after it), or for as long as it is `down`."""
-
-    def __init__(self, server: str) -> None:
-        self._server = server
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.cut = ""
-        self.cuts = 0
-        self.down = False
-
-    async def serve(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
-        if self.down:
-            to_client.close()
-            return
-        server, to_server = await asyncio.open_unix_connection(self._server)
-        self._writers |= {to_client, to_server}
-        forth = asyncio.create_task(self._forth(client, to_server, server))
-        back = asyncio.create_task(self._back(server, to_client, forth))
-        self._tasks |= {forth, back}
-        await asyncio.wait({forth, back}, return_when=asyncio.FIRST_COMPLETED)
-        for end in (to_client, to_server):
-            end.close()
-        for task in (forth, back):
-            task.cancel()
-
-    async def _forth(
-        self, client: asyncio.StreamReader, to_server: asyncio.StreamWriter, _: asyncio.StreamReader
-    ) -> None:
-        with contextlib.suppress(OSError):
-            while data := await client.read(65536):
-                if self.cut and b"COMMIT" in data:
-                    self.cuts += 1
-                    if self.cut == "before":
-                        self.cut = ""
-                        return
-                to_server.write(data)
-                await to_server.drain()
-
-    async def _back(self, server: asyncio.StreamReader, to_client: asyncio.StreamWriter, _: asyncio.Task[None]) -> None:
-        with contextlib.suppress(OSError):
-            while data := await server.read(65536):
-                if self.cut == "after" and b"COMMIT" in data:
-                    self.cut = ""
-                    return
-                to_client.write(data)
-                await to_client.drain()
-
-    def break_all(self) -> None:
-        for writer in self._writers:
-            writer.close()
 
 
 @pytest.fixture
 async def line(postgres_url: str) -> AsyncIterator[tuple[Line, str]]:
-    parts = urlsplit(postgres_url)
-    host = parse_qs(parts.query)["host"][0]
-    with tempfile.TemporaryDirectory(prefix="line-") as folder:
-        line = Line(str(Path(host) / SOCKET))
-        server = await asyncio.start_unix_server(line.serve, Path(folder) / SOCKET)
-        yield line, parts._replace(query=f"host={folder}").geturl()
-        line.break_all()
-        server.close()
+    async with line_to(postgres_url) as line:
+        yield line
 
 
 @pytest.fixture
@@ -152,7 +91,7 @@ def told(words: str) -> Iterator[asyncio.Event]:
 
 
 async def test_the_lock_is_taken_again_after_a_broken_line(store: SqlStore, line: tuple[Line, str]) -> None:
-    with told("held again") as held_again:
+    with told("can hold the active lock again") as held_again:
         line[0].break_all()
         await held_again.wait()
     await say(store, "m1")

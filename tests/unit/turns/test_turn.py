@@ -11,7 +11,7 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
 from kernel_service.messages import Link, Usage
-from kernel_service.turns.calls import OUTCOME_UNKNOWN
+from kernel_service.turns.calls import NOT_MADE, OUTCOME_UNKNOWN
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
 from kernel_service.turns.runner import SUSPECT_PAUSE_SECONDS
@@ -55,6 +55,19 @@ async def test_a_call_that_may_have_been_made_is_not_repeated(scene: Scene) -> N
     assert scene.act.calls == 0
     assert scene.model.shown[0][-1]["output"] == OUTCOME_UNKNOWN
     assert await scene.told() == ["I looked"]
+
+
+async def test_what_was_to_follow_a_call_of_unknown_outcome_waits_for_a_look(scene: Scene) -> None:
+    await scene.hear()
+    answer = calls("act", "look", "act")
+    for number, item in enumerate(answer.items):
+        item["call_id"] = f"c{number}"
+        answer.calls[number] = FunctionCall(f"c{number}", item["name"], {})
+    scene.act.result = RuntimeError("the line broke")
+    scene.model.says = [answer, says("I look first")]
+    await scene.run()
+    assert (scene.act.calls, scene.look.calls) == (1, 1)
+    assert [item["output"] for item in scene.model.shown[1][-3:]] == [OUTCOME_UNKNOWN, "look done", NOT_MADE]
 
 
 @pytest.mark.parametrize("name", ["look", "act"])
