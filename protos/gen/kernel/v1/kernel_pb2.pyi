@@ -226,7 +226,7 @@ class _ReceiptStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptS
     RECEIPT_STATE_PLAYED: _ReceiptState.ValueType  # 4
     """Heard or watched by the person."""
     RECEIPT_STATE_FAILED: _ReceiptState.ValueType  # 5
-    """Not delivered; `error_code` says why."""
+    """Not delivered; `error_code` says why, `outcome` what follows."""
 
 class ReceiptState(_ReceiptState, metaclass=_ReceiptStateEnumTypeWrapper):
     """ReceiptState is what the network says of a part."""
@@ -242,7 +242,7 @@ RECEIPT_STATE_READ: ReceiptState.ValueType  # 3
 RECEIPT_STATE_PLAYED: ReceiptState.ValueType  # 4
 """Heard or watched by the person."""
 RECEIPT_STATE_FAILED: ReceiptState.ValueType  # 5
-"""Not delivered; `error_code` says why."""
+"""Not delivered; `error_code` says why, `outcome` what follows."""
 Global___ReceiptState: _TypeAlias = ReceiptState  # noqa: Y015
 
 class _LinkOutcome:
@@ -1342,7 +1342,9 @@ class PullRepliesRequest(_message.Message):
     channel: _builtins.str
     """Required. The caller's channel, that of its token."""
     instance_id: _builtins.str
-    """Required. Names this process of the channel, for operators; at most 100 bytes. Two streams may bear the same."""
+    """Required. Names this process of the channel; at most 100 bytes. Its streams bear the same, no other living process
+    does: ReleaseReplies gives back all that is leased under it.
+    """
     max_in_flight: _builtins.int
     """How many items may be leased to this stream and not acknowledged; 0: 64, at most 1000. Typing does not count."""
     @_builtins.property
@@ -1425,6 +1427,7 @@ class ReplyDelivery(_message.Message):
     SENT_PARTS_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
     SPLIT_VERSION_FIELD_NUMBER: _builtins.int
+    LEASE_FOR_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The person's id in this channel as it is now; resolved when the reply was leased."""
     address: _builtins.str
@@ -1441,11 +1444,17 @@ class ReplyDelivery(_message.Message):
 
     @_builtins.property
     def lease_expires_at(self) -> _timestamp_pb2.Timestamp:
-        """Until when the caller may send."""
+        """Until when the caller may send, by the service's clock; `lease_for` needs no clock in common."""
 
     @_builtins.property
     def sent_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The parts that were sent, from 1."""
+
+    @_builtins.property
+    def lease_for(self) -> _duration_pb2.Duration:
+        """How long the lease lasts from when it was handed out: the caller counts from the receipt on its own monotonic
+        clock, less what the way may have taken, and sends nothing once it has passed.
+        """
 
     def __init__(
         self,
@@ -1458,10 +1467,11 @@ class ReplyDelivery(_message.Message):
         sent_parts: _abc.Iterable[_builtins.int] | None = ...,
         parts: _builtins.int = ...,
         split_version: _builtins.str = ...,
+        lease_for: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_expires_at", b"lease_expires_at", "reply", b"reply"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_expires_at", b"lease_expires_at", "lease_for", b"lease_for", "reply", b"reply"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "lease_expires_at", b"lease_expires_at", "lease_token", b"lease_token", "parts", b"parts", "reply", b"reply", "sent_parts", b"sent_parts", "split_version", b"split_version", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "lease_expires_at", b"lease_expires_at", "lease_for", b"lease_for", "lease_token", b"lease_token", "parts", b"parts", "reply", b"reply", "sent_parts", b"sent_parts", "split_version", b"split_version", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1680,6 +1690,58 @@ class AckRepliesResponse(_message.Message):
 Global___AckRepliesResponse: _TypeAlias = AckRepliesResponse  # noqa: Y015
 
 @_typing.final
+class ReleaseRepliesRequest(_message.Message):
+    """ReleaseRepliesRequest says whose leases, and which of them he has."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTANCE_ID_FIELD_NUMBER: _builtins.int
+    IN_HAND_FIELD_NUMBER: _builtins.int
+    instance_id: _builtins.str
+    """Required. PullRepliesRequest.instance_id."""
+    @_builtins.property
+    def in_hand(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Replies that the process has received and whose acknowledgements are not all through: these stay leased. At most
+        1000.
+        """
+
+    def __init__(
+        self,
+        *,
+        instance_id: _builtins.str = ...,
+        in_hand: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["in_hand", b"in_hand", "instance_id", b"instance_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRepliesRequest: _TypeAlias = ReleaseRepliesRequest  # noqa: Y015
+
+@_typing.final
+class ReleaseRepliesResponse(_message.Message):
+    """ReleaseRepliesResponse says what was given back."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RELEASED_FIELD_NUMBER: _builtins.int
+    released: _builtins.int
+    """How many replies."""
+    def __init__(
+        self,
+        *,
+        released: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["released", b"released"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseRepliesResponse: _TypeAlias = ReleaseRepliesResponse  # noqa: Y015
+
+@_typing.final
 class ReportReceiptsRequest(_message.Message):
     """ReportReceiptsRequest passes receipts on."""
 
@@ -1714,6 +1776,8 @@ class Receipt(_message.Message):
     STATE_FIELD_NUMBER: _builtins.int
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
+    OUTCOME_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
     callback_id: _builtins.str
     """The echoed callback id, `<reply>/<part>/<parts>`; empty where the network echoes none."""
     channel_message_id: _builtins.str
@@ -1722,9 +1786,17 @@ class Receipt(_message.Message):
     """What it says."""
     error_code: _builtins.str
     """FAILED: the network's error code; at most 64 bytes."""
+    outcome: Global___DeliveryOutcome.ValueType
+    """FAILED: what follows, as for a part that is refused when it is sent. RETRY: that part is sent again.
+    WINDOW_CLOSED: it is held until the person writes. FAILED, also anything else: the reply has failed.
+    """
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When, by the network's clock."""
+
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """RETRY: how long to wait at least; absent: the service's own back-off."""
 
     def __init__(
         self,
@@ -1734,10 +1806,12 @@ class Receipt(_message.Message):
         state: Global___ReceiptState.ValueType = ...,
         error_code: _builtins.str = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
+        outcome: Global___DeliveryOutcome.ValueType = ...,
+        retry_after: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at", "retry_after", b"retry_after"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "channel_message_id", b"channel_message_id", "error_code", b"error_code", "occurred_at", b"occurred_at", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "channel_message_id", b"channel_message_id", "error_code", b"error_code", "occurred_at", b"occurred_at", "outcome", b"outcome", "retry_after", b"retry_after", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -63,6 +63,11 @@ class KernelServiceStub:
                 request_serializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesResponse.FromString,
                 _registered_method=True)
+        self.ReleaseReplies = channel.unary_unary(
+                '/kernel.v1.KernelService/ReleaseReplies',
+                request_serializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesResponse.FromString,
+                _registered_method=True)
         self.ReportReceipts = channel.unary_unary(
                 '/kernel.v1.KernelService/ReportReceipts',
                 request_serializer=kernel_dot_v1_dot_kernel__pb2.ReportReceiptsRequest.SerializeToString,
@@ -152,7 +157,8 @@ class KernelServiceServicer:
         """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
         stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
         exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-        replicas. A lease that lapses unacknowledged leaves the reply in doubt; see ReplyDelivery.
+        replicas. A lease that lapses unacknowledged leaves the reply in doubt: a receipt settles it, else it is leased
+        again after a grace that counts only while the channel's receipts arrive.
 
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
@@ -163,6 +169,16 @@ class KernelServiceServicer:
     def AckReplies(self, request, context):
         """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
         not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseReplies(self, request, context):
+        """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+        waiting for its lease and the grace. A process calls it before it pulls anew after a stream that broke, and once
+        at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -270,6 +286,11 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     servicer.AckReplies,
                     request_deserializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesResponse.SerializeToString,
+            ),
+            'ReleaseReplies': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseReplies,
+                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesResponse.SerializeToString,
             ),
             'ReportReceipts': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportReceipts,
@@ -439,6 +460,33 @@ class KernelService:
             '/kernel.v1.KernelService/AckReplies',
             kernel_dot_v1_dot_kernel__pb2.AckRepliesRequest.SerializeToString,
             kernel_dot_v1_dot_kernel__pb2.AckRepliesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseReplies(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelService/ReleaseReplies',
+            kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesRequest.SerializeToString,
+            kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesResponse.FromString,
             options,
             channel_credentials,
             insecure,

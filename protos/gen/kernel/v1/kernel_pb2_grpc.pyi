@@ -59,13 +59,20 @@ class KernelServiceStub:
     """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
     stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
     exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-    replicas. A lease that lapses unacknowledged leaves the reply in doubt; see ReplyDelivery.
+    replicas. A lease that lapses unacknowledged leaves the reply in doubt: a receipt settles it, else it is leased
+    again after a grace that counts only while the channel's receipts arrive.
 
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     AckReplies: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.AckRepliesRequest, _kernel_pb2.AckRepliesResponse]
     """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
     not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+    """
+    ReleaseReplies: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ReleaseRepliesRequest, _kernel_pb2.ReleaseRepliesResponse]
+    """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+    waiting for its lease and the grace. A process calls it before it pulls anew after a stream that broke, and once
+    at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ReportReceipts: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ReportReceiptsRequest, _kernel_pb2.ReportReceiptsResponse]
     """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
@@ -135,13 +142,20 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
     stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
     exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-    replicas. A lease that lapses unacknowledged leaves the reply in doubt; see ReplyDelivery.
+    replicas. A lease that lapses unacknowledged leaves the reply in doubt: a receipt settles it, else it is leased
+    again after a grace that counts only while the channel's receipts arrive.
 
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     AckReplies: _aio.UnaryUnaryMultiCallable[_kernel_pb2.AckRepliesRequest, _kernel_pb2.AckRepliesResponse]  # type: ignore[assignment]
     """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
     not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+    """
+    ReleaseReplies: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ReleaseRepliesRequest, _kernel_pb2.ReleaseRepliesResponse]  # type: ignore[assignment]
+    """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+    waiting for its lease and the grace. A process calls it before it pulls anew after a stream that broke, and once
+    at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+    INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ReportReceipts: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ReportReceiptsRequest, _kernel_pb2.ReportReceiptsResponse]  # type: ignore[assignment]
     """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
@@ -226,7 +240,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
         stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
         exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-        replicas. A lease that lapses unacknowledged leaves the reply in doubt; see ReplyDelivery.
+        replicas. A lease that lapses unacknowledged leaves the reply in doubt: a receipt settles it, else it is leased
+        again after a grace that counts only while the channel's receipts arrive.
 
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
@@ -239,6 +254,18 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_kernel_pb2.AckRepliesResponse, _abc.Awaitable[_kernel_pb2.AckRepliesResponse]]:
         """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
         not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+        """
+
+    @_abc_1.abstractmethod
+    def ReleaseReplies(
+        self,
+        request: _kernel_pb2.ReleaseRepliesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_kernel_pb2.ReleaseRepliesResponse, _abc.Awaitable[_kernel_pb2.ReleaseRepliesResponse]]:
+        """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+        waiting for its lease and the grace. A process calls it before it pulls anew after a stream that broke, and once
+        at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+        INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
 
     @_abc_1.abstractmethod
