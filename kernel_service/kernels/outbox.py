@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from kernel_service.kernels.attendance import Attendance
 from kernel_service.kernels.store import AckResult, Outcome
 
 if TYPE_CHECKING:
@@ -15,7 +16,13 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 60.0
 GRACE_SECONDS = 30.0
-"""How long a reply whose lease lapsed waits for a receipt before it is sent again."""
+"""How long a reply in doubt waits for a receipt before it is sent again, while the channel's receipts arrive."""
+PATIENCE_SECONDS = 300.0
+"""How long it waits in a channel without receipts: perhaps nobody else is written to, and a person must not wait on.
+
+Only time in which the channel pulls counts, without a break. Who pulls also brings the receipts, so until then it is
+no wonder that there are none; when a channel comes back from an hour's absence, its network is still to tell of it.
+"""
 POLL_SECONDS = 1.0
 """How soon a reply that became due by time alone (a back-off, a grace) is seen."""
 BATCH = 64
@@ -28,6 +35,7 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._pulls: set[Pull] = set()
+        self._attendance = Attendance()
         self._closed = False
 
     def ready(self, channel: str) -> None:
@@ -36,17 +44,20 @@ class Outbox:
             if pull.channel == channel:
                 pull.look.set()
 
-    async def pull(self, channel: str, addresses: Sequence[str], max_in_flight: int) -> AsyncIterator[Lease]:
-        """Leases as they come, until the process drains."""
-        pull = Pull(channel, max_in_flight)
+    async def pull(
+        self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str
+    ) -> AsyncIterator[tuple[Lease, float]]:
+        """Leases as they come, and for how many seconds each lasts from now, until the process drains."""
+        pull = Pull(channel, max_in_flight, instance)
         self._pulls.add(pull)
         unsent: list[Lease] = []
         try:
-            while not self._closed:
+            while not (self._closed or pull.ended):
                 pull.look.clear()
                 unsent = await self._lease(pull, addresses)
-                while unsent:
-                    yield unsent.pop(0)
+                while unsent and not pull.ended:
+                    lease = unsent.pop(0)
+                    yield lease, lease.expires_at - self._clock()
                 await pull.wait()
         finally:
             self._pulls.discard(pull)
@@ -58,7 +69,9 @@ class Outbox:
         if not room:
             return []
         leasing = asyncio.ensure_future(
-            self._store.lease(pull.channel, addresses, limit=room, seconds=LEASE_SECONDS, now=now)
+            self._store.lease(
+                pull.channel, addresses, instance=pull.instance, limit=room, seconds=LEASE_SECONDS, now=now
+            )
         )
         try:
             leases = await asyncio.shield(leasing)
@@ -75,6 +88,15 @@ class Outbox:
         if leases:
             await self._store.unlease([(lease.reply.id, lease.token) for lease in leases])
             self.ready(channel)
+
+    async def release(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+        """What the instance holds, but for what is in its hands, may be leased at once; how many replies."""
+        for pull in self._pulls:
+            if (pull.channel, pull.instance) == (channel, instance):
+                pull.end()  # its end may not be known here yet: it must not lease again after this
+        released = await self._store.give_back(channel, instance, in_hand)
+        self.ready(channel)
+        return released
 
     async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
         results = await self._store.settle(channel, acks, now=self._clock())
@@ -99,8 +121,11 @@ class Outbox:
             pull.leased.pop(reply_id, None)
 
     async def sweep(self) -> None:
-        """Put lapsed leases in doubt, and doubts past their grace back."""
-        await self._store.lapse(now=self._clock(), grace=GRACE_SECONDS)
+        """Put lapsed leases in doubt, and doubts past their time back."""
+        now = self._clock()
+        self._attendance.note({pull.channel for pull in self._pulls}, now)
+        attended = self._attendance.for_at_least(PATIENCE_SECONDS, now)
+        await self._store.lapse(grace=GRACE_SECONDS, patience=PATIENCE_SECONDS, attended=attended, now=now)
 
     def close(self) -> None:
         """End every stream: its client pulls from whoever comes next."""
@@ -112,11 +137,17 @@ class Outbox:
 class Pull:
     """One stream's credit: the replies it holds, and until when."""
 
-    def __init__(self, channel: str, max_in_flight: int) -> None:
+    def __init__(self, channel: str, max_in_flight: int, instance: str) -> None:
         self.channel = channel
+        self.instance = instance
         self.look = asyncio.Event()
         self.leased: dict[str, float] = {}
+        self.ended = False
         self._max_in_flight = max_in_flight
+
+    def end(self) -> None:
+        self.ended = True
+        self.look.set()
 
     def room(self, now: float) -> int:
         self.leased = {reply_id: until for reply_id, until in self.leased.items() if until > now}

@@ -341,7 +341,10 @@ class PartAck:
 
 @dataclass(frozen=True, slots=True)
 class PartReceipt:
-    """`state`: sent | delivered | read | played | failed. The part is found by its id, else by the channel's id."""
+    """`state`: sent | delivered | read | played | failed. The part is found by its id, else by the channel's id.
+
+    `outcome` says what follows `failed`: RETRY (after `retry_after`, in seconds), WINDOW_CLOSED or FAILED.
+    """
 
     reply_id: str
     part: int
@@ -350,6 +353,8 @@ class PartReceipt:
     state: str
     error_code: str
     occurred_at: float
+    outcome: Outcome = Outcome.FAILED
+    retry_after: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,22 +387,36 @@ class OutboxStore(Protocol):
         ...
 
     async def lease(
-        self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+        self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
     ) -> list[Lease]:
-        """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel."""
+        """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel.
+
+        The tokens tell the instance, for `give_back`.
+        """
         ...
 
     async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
         """Take leases (reply id, token) back that never reached a channel: pending again at once."""
         ...
 
-    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
-    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-        """Keep receipts; how many named a part of this channel."""
+    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+        """What is leased to the instance, but for the replies in its hands, is pending again; how many.
+
+        Leases that are being made when this is called are made before it.
+        """
         ...
 
-    async def lapse(self, *, now: float, grace: float) -> int:
-        """Lapsed leases become in doubt, doubts older than the grace pending again; how many."""
+    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
+    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
+        """Keep receipts, and let the channel's receipt clock run; how many named a part of this channel."""
+        ...
+
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
+        """Lapsed leases become in doubt, and doubts pending again; how many.
+
+        A doubt ends after `grace` seconds of its channel's receipt clock; after `patience` seconds in a channel
+        that has been `attended`; and never before the lease that it comes from.
+        """
         ...
 
     async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]: ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from kernel.v1 import kernel_pb2
@@ -13,6 +14,8 @@ from kernel_service.rpc import convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from google.protobuf.duration_pb2 import Duration
 
     from kernel_service.kernels.store import Lease
 
@@ -25,6 +28,10 @@ _RESULTS = {result: kernel_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for 
 _RECEIPT_STATES = {
     kernel_pb2.ReceiptState.Value(f"RECEIPT_STATE_{state.upper()}"): state
     for state in ("sent", "delivered", "read", "played", "failed")
+}
+_AFTER_FAILURE = {
+    kernel_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY,
+    kernel_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED: Outcome.WINDOW_CLOSED,
 }
 _CALLBACK_ID = re.compile(r"(rp_[A-Za-z0-9]+)/([1-9]\d{0,2})/([1-9]\d{0,2})")
 
@@ -44,7 +51,8 @@ def check_count(count: int, field: str) -> None:
         raise CallerError("FIELD_INVALID", f"`{field}` must hold 1 to {MOST}", field=field)
 
 
-def leased(lease: Lease) -> kernel_pb2.ReplyDelivery:
+def leased(lease: Lease, seconds: float) -> kernel_pb2.ReplyDelivery:
+    """`seconds`: how long it lasts from now."""
     return kernel_pb2.ReplyDelivery(
         reply=convert.reply(lease.reply),
         user_id=lease.user_id,
@@ -54,6 +62,7 @@ def leased(lease: Lease) -> kernel_pb2.ReplyDelivery:
         sent_parts=lease.sent_parts,
         parts=lease.parts,
         split_version=lease.split_version,
+        lease_for=timedelta(seconds=seconds),
     )
 
 
@@ -66,7 +75,6 @@ def part_ack(given: kernel_pb2.Acknowledgement) -> PartAck | None:
         return None
     if "\0" in part.reply_id + part.split_version + given.channel_message_id + given.error_code:
         return None
-    retry_after = given.retry_after.ToTimedelta().total_seconds() if given.HasField("retry_after") else None
     return PartAck(
         reply_id=part.reply_id,
         part=part.part,
@@ -75,9 +83,13 @@ def part_ack(given: kernel_pb2.Acknowledgement) -> PartAck | None:
         token=given.lease_token,
         outcome=outcome,
         channel_message_id=given.channel_message_id[:256],
-        retry_after=retry_after,
+        retry_after=_seconds(given.retry_after) if given.HasField("retry_after") else None,
         error_code=given.error_code[:64],
     )
+
+
+def _seconds(given: Duration) -> float:
+    return given.ToNanoseconds() / 1e9
 
 
 def ack_result(result: AckResult) -> kernel_pb2.AckResult.ValueType:
@@ -101,4 +113,6 @@ def part_receipt(given: kernel_pb2.Receipt) -> PartReceipt | None:
         state=state,
         error_code=given.error_code[:64],
         occurred_at=given.occurred_at.ToMicroseconds() / 1e6,
+        outcome=_AFTER_FAILURE.get(given.outcome, Outcome.FAILED),
+        retry_after=_seconds(given.retry_after) if given.HasField("retry_after") else None,
     )

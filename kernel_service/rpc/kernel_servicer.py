@@ -60,13 +60,13 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def PullReplies(
         self, request: kernel_pb2.PullRepliesRequest, context: Context
     ) -> AsyncIterator[kernel_pb2.PullRepliesResponse]:
-        convert.within(convert.required(request.instance_id, "instance_id"), "instance_id", 100)
+        instance = _instance(request.instance_id)
         channel = _own_channel(request.channel)
         credit = delivery.max_in_flight(request.max_in_flight)
         if not delivery.wants_replies(request.kinds):
             raise CallerError("FIELD_INVALID", "`kinds` must hold OUTBOX_ITEM_KIND_REPLY", field="kinds")
-        async for lease in self._outbox.pull(channel, list(request.addresses), credit):
-            yield kernel_pb2.PullRepliesResponse(reply=delivery.leased(lease))
+        async for lease, seconds in self._outbox.pull(channel, list(request.addresses), credit, instance):
+            yield kernel_pb2.PullRepliesResponse(reply=delivery.leased(lease, seconds))
 
     async def AckReplies(
         self, request: kernel_pb2.AckRepliesRequest, context: Context
@@ -78,6 +78,16 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         return kernel_pb2.AckRepliesResponse(
             results=[refused if ack is None else delivery.ack_result(next(results)) for ack in acks]
         )
+
+    async def ReleaseReplies(
+        self, request: kernel_pb2.ReleaseRepliesRequest, context: Context
+    ) -> kernel_pb2.ReleaseRepliesResponse:
+        instance = _instance(request.instance_id)
+        if len(request.in_hand) > delivery.MOST:
+            raise CallerError("FIELD_INVALID", f"`in_hand` may hold at most {delivery.MOST}", field="in_hand")
+        in_hand = [convert.within(reply_id, "in_hand", 100) for reply_id in request.in_hand]
+        released = await self._outbox.release(caller.get(), instance, in_hand)
+        return kernel_pb2.ReleaseRepliesResponse(released=released)
 
     async def ReportReceipts(
         self, request: kernel_pb2.ReportReceiptsRequest, context: Context
@@ -156,6 +166,10 @@ def _own_channel(channel: str) -> str:
     if convert.required(channel, "channel") != caller.get():
         raise NotAllowed("CHANNEL_MISMATCH", "`channel` is not the token's own")
     return channel
+
+
+def _instance(instance_id: str) -> str:
+    return convert.within(convert.required(instance_id, "instance_id"), "instance_id", 100)
 
 
 def _later(rpc: str) -> NotImplementedYet:

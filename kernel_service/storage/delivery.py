@@ -9,9 +9,10 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.storage import doubt
 from kernel_service.storage.schema import reply, reply_part
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ MAX_BACKOFF_SECONDS = 300.0
 
 # A receipt only moves to the right: what is on a device was not refused, what was refused had been taken.
 _PROGRESS = {"": 0, "sent": 1, "failed": 2, "delivered": 3, "read": 4, "played": 5}
-_OPEN = frozenset({"pending", "leased", "in_doubt"})
+# What is pending or held is sent again anyway; what has failed stays so.
+_REOPENED = frozenset({"leased", "in_doubt", "sent"})
 
 _REPLY = (
     select(reply)
@@ -41,7 +43,8 @@ _SETTLE = (
         state=bindparam("to"),
         settled_at=bindparam("settled"),
         not_before=bindparam("later"),
-        doubtful_since=bindparam("doubted"),
+        doubtful_since=None,
+        doubtful_receipts=None,
         error_code=bindparam("problem"),
     )
 )
@@ -66,17 +69,26 @@ _NAMED_BY_CHANNEL = (
     .join(reply, reply.c.id == reply_part.c.reply_id)
     .where(reply_part.c.channel_message_id == bindparam("sent_as"), reply.c.channel == bindparam("channel"))
 )
-_SENT = select(func.count()).where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.sent_at.is_not(None))
+_PARTS = select(reply_part.c.sent_at, reply_part.c.receipt, reply_part.c.error_code).where(
+    reply_part.c.reply_id == bindparam("reply")
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is now known of a part. `said` is its receipt's state, empty for an acknowledgement of success."""
+    """What is now known of a part. `said` is its receipt's state, empty for an acknowledgement of success.
+
+    `resent`: it is the word of the lease that runs, and names no message by which to know it from an earlier one.
+    `outcome`, `retry_after` and `problem` say what follows if it failed.
+    """
 
     part: int
     parts: int
     sent_as: str
     said: str = ""
+    resent: bool = False
+    outcome: Outcome = Outcome.RETRY
+    retry_after: float | None = None
     problem: str = ""
 
 
@@ -92,17 +104,19 @@ def _settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
         return AckResult.INVALID
     if ack.outcome is Outcome.SENT:
         _split(tx, row, ack.parts, ack.split_version)
-        _mark(tx, row, Mark(ack.part, ack.parts, ack.channel_message_id), now)
+        resent = not ack.channel_message_id and row.state == "leased" and ack.token == row.token
+        _mark(tx, row, Mark(ack.part, ack.parts, ack.channel_message_id, resent=resent), now)
         return AckResult.RECORDED
     if ack.token != row.token or (row.state == "leased" and row.leased_until < now):
         return AckResult.STALE
     if row.state == "leased":
         _split(tx, row, ack.parts, ack.split_version)
-        _fail(tx, row, ack, now)
+        _fail(tx, row, ack.outcome, retry_after=ack.retry_after, problem=ack.error_code, now=now)
     return AckResult.RECORDED
 
 
 def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
+    doubt.advance(tx, channel, now=now)
     return sum(_receive(tx, channel, receipt, now) for receipt in receipts)
 
 
@@ -112,7 +126,16 @@ def _receive(tx: Tx, channel: str, receipt: PartReceipt, now: float) -> bool:
     if row is None or not _fits(row, part, parts, row.split_version):
         return False
     _split(tx, row, parts, row.split_version)
-    _mark(tx, row, Mark(part, parts, receipt.channel_message_id, receipt.state, receipt.error_code), now)
+    mark = Mark(
+        part,
+        parts,
+        receipt.channel_message_id,
+        receipt.state,
+        outcome=receipt.outcome,
+        retry_after=receipt.retry_after,
+        problem=receipt.error_code,
+    )
+    _mark(tx, row, mark, now)
     return True
 
 
@@ -135,43 +158,77 @@ def _split(tx: Tx, row: Row[Any], parts: int, split_version: str) -> None:
 
 def _mark(tx: Tx, row: Row[Any], mark: Mark, now: float) -> None:
     """Note it on the part, then say what follows for the reply."""
-    if _noted(tx, row, mark, now) == "failed":
-        if mark.said == "failed" and row.state in _OPEN:
+    if not _noted(tx, row, mark, now):
+        return
+    if mark.said == "failed" and mark.outcome is Outcome.FAILED:
+        if row.state != "failed":
             _move(tx, row, "failed", settled=now, problem=mark.problem)
-    elif row.state != "sent" and tx.execute(_SENT, {"reply": row.id}).scalar_one() == mark.parts:
-        _move(tx, row, "sent", settled=now)
+        return
+    parts = tx.execute(_PARTS, {"reply": row.id}).all()
+    failed = [part.error_code for part in parts if part.receipt == "failed"]
+    if sum(part.sent_at is not None for part in parts) == mark.parts:
+        if row.state != "sent":
+            _move(tx, row, "sent", settled=now)
+    elif failed and len(parts) == mark.parts and row.state in _REOPENED:
+        # Of each part it is known what became of it, so nobody is sending: those that failed are sent again.
+        outcome = mark.outcome if mark.said == "failed" else Outcome.RETRY
+        _fail(tx, row, outcome, retry_after=mark.retry_after, problem=failed[0], now=now)
 
 
-def _noted(tx: Tx, row: Row[Any], mark: Mark, now: float) -> str:
-    """The part's receipt after the mark. A part that failed does not count as sent."""
-    key = {"reply": row.id, "number": mark.part}
-    part = tx.execute(_PART, key).one_or_none()
-    if part is None:
-        tx.execute(insert(reply_part), {"reply_id": row.id, "part": mark.part})
-        part = tx.execute(_PART, key).one()
-    ahead = _PROGRESS[mark.said] >= _PROGRESS[part.receipt]
-    receipt = mark.said if ahead else part.receipt
+def _noted(tx: Tx, row: Row[Any], mark: Mark, now: float) -> bool:
+    """Whether this is news of the part, which then is kept. A part that failed does not count as sent."""
+    part = _part(tx, row, mark)
+    again = _sent_again(part, mark)
+    before = "" if again else part.receipt
+    ahead = _PROGRESS[mark.said] >= _PROGRESS[before]
+    if before == "failed" and (not ahead or mark.said == "failed"):
+        return False  # late or repeated word of the message that failed
+    if mark.said == "failed" and not again and (not ahead or _of_another(part, mark)):
+        return False  # on the device; or it was sent twice, and the other message did not fail
+    receipt = mark.said if ahead else before
     values = {
         "sent": None if receipt == "failed" else part.sent_at or now,
         "sent_as": mark.sent_as or part.channel_message_id,
         "said": receipt,
         "problem": mark.problem if ahead else part.error_code,
     }
-    tx.execute(_MARK, key | values)
-    return receipt
+    tx.execute(_MARK, {"reply": row.id, "number": mark.part} | values)
+    return True
 
 
-def _fail(tx: Tx, row: Row[Any], ack: PartAck, now: float) -> None:
-    match ack.outcome:
+def _part(tx: Tx, row: Row[Any], mark: Mark) -> Row[Any]:
+    key = {"reply": row.id, "number": mark.part}
+    part = tx.execute(_PART, key).one_or_none()
+    if part is None:
+        tx.execute(insert(reply_part), {"reply_id": row.id, "part": mark.part})
+        part = tx.execute(_PART, key).one()
+    return part
+
+
+def _sent_again(part: Row[Any], mark: Mark) -> bool:
+    """Whether this is the word of a message that took the place of one that failed.
+
+    That the network took another one may be late word of a still earlier message, which failed as well: only the
+    acknowledgement counts, or that it is on the device.
+    """
+    return part.receipt == "failed" and (mark.resent or (_of_another(part, mark) and mark.said != "sent"))
+
+
+def _of_another(part: Row[Any], mark: Mark) -> bool:
+    return bool(part.channel_message_id and mark.sent_as) and mark.sent_as != part.channel_message_id
+
+
+def _fail(tx: Tx, row: Row[Any], outcome: Outcome, *, retry_after: float | None, problem: str, now: float) -> None:
+    match outcome:
         case Outcome.RETRY:
-            wait = _backoff(row.attempts) if ack.retry_after is None else ack.retry_after
-            _move(tx, row, "pending", later=now + wait, problem=ack.error_code)
+            wait = _backoff(row.attempts) if retry_after is None else retry_after
+            _move(tx, row, "pending", later=now + wait, problem=problem)
         case Outcome.FAILED:
-            _move(tx, row, "failed", settled=now, problem=ack.error_code)
+            _move(tx, row, "failed", settled=now, problem=problem)
         case Outcome.WINDOW_CLOSED:
-            _move(tx, row, "held", problem=ack.error_code)
+            _move(tx, row, "held", problem=problem)
         case Outcome.UNKNOWN:
-            _move(tx, row, "in_doubt", doubted=now, problem=ack.error_code)
+            doubt.begin(tx, row.seq, problem=problem, now=now)
 
 
 def _backoff(attempts: int) -> float:
@@ -186,8 +243,7 @@ def _move(
     *,
     settled: float | None = None,
     later: float | None = None,
-    doubted: float | None = None,
     problem: str = "",
 ) -> None:
-    values = {"to": state, "settled": settled, "later": later, "doubted": doubted, "problem": problem}
+    values = {"to": state, "settled": settled, "later": later, "problem": problem}
     tx.execute(_SETTLE, {"of": row.seq} | values)

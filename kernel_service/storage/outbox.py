@@ -1,11 +1,12 @@
 """What people are told: kept here, leased to a channel in each person's order, and shown to operators.
 
 A reply is pending, leased, in_doubt (nobody knows whether it was sent), sent, failed, held (nobody can be written
-to now) or inline (the caller of HandleMessage delivers it). What becomes of a lease is in delivery.py.
+to now) or inline (the caller of HandleMessage delivers it). What becomes of a lease is in delivery.py and doubt.py.
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 from typing import TYPE_CHECKING, Any
@@ -126,20 +127,20 @@ _RELEASE_UNADDRESSED = (
     .where(reply.c.person_id == bindparam("person"), reply.c.state == "held", reply.c.error_code == NO_RECIPIENT)
     .values(state="pending", error_code="")
 )
-_LAPSED = (
-    update(reply)
-    .where(reply.c.state == "leased", reply.c.leased_until < bindparam("now"))
-    .values(state="in_doubt", doubtful_since=bindparam("now"), token="")
-)
 _UNLEASED = (
     update(reply)
     .where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"), reply.c.state == "leased")
     .values(state="pending", token="")
 )
-_DOUBTED_ENOUGH = (
+_GIVEN_BACK = (
     update(reply)
-    .where(reply.c.state == "in_doubt", reply.c.doubtful_since < bindparam("doubted_before"))
-    .values(state="pending", doubtful_since=None, token="")
+    .where(
+        reply.c.channel == bindparam("of"),
+        reply.c.state == "leased",
+        reply.c.token.like(bindparam("theirs")),
+        reply.c.id.not_in(bindparam("in_hand", expanding=True)),
+    )
+    .values(state="pending", token="")
 )
 _NEWEST = (
     select(reply)
@@ -192,8 +193,10 @@ def inline_replies(tx: Tx, turn_id: str) -> list[StoredReply]:
     return [_opened(tx, row) for row in tx.execute(_INLINE, {"turn": turn_id})]
 
 
-def lease(tx: Tx, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float) -> list[Lease]:
-    token = secrets.token_urlsafe(18)
+def lease(
+    tx: Tx, channel: str, addresses: Sequence[str], *, instance: str, limit: int, seconds: float, now: float
+) -> list[Lease]:
+    token = _mark_of(instance) + secrets.token_urlsafe(18)
     values = {"channel": channel, "now": now, "doubted_after": now - DOUBT_WAIT_SECONDS, "limit": limit}
     due: Select[Any] = _LEASABLE
     if addresses:
@@ -248,9 +251,14 @@ def unlease(tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
     tx.execute(_UNLEASED, [{"of": reply_id, "lease": token} for reply_id, token in leases])
 
 
-def lapse(tx: Tx, *, now: float, grace: float) -> int:
-    again = tx.execute(_DOUBTED_ENOUGH, {"doubted_before": now - grace}).rowcount
-    return again + tx.execute(_LAPSED, {"now": now}).rowcount
+def give_back(tx: Tx, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+    theirs = {"of": channel, "theirs": f"{_mark_of(instance)}%", "in_hand": list(in_hand)}
+    return tx.execute(_GIVEN_BACK, theirs).rowcount
+
+
+def _mark_of(instance: str) -> str:
+    """What the tokens of a process of a channel begin with: they tell whose they are in the next process of ours."""
+    return hashlib.sha256(instance.encode()).hexdigest()[:16] + "."
 
 
 def replies(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:

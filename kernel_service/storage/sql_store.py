@@ -10,6 +10,7 @@ from kernel_service.storage import (
     connections,
     dead_letters,
     delivery,
+    doubt,
     endings,
     inbox,
     journal,
@@ -212,11 +213,15 @@ class SqlStore:
         )
 
     async def lease(
-        self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+        self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
     ) -> list[Lease]:
         return await self._engine.write(
-            lambda tx: outbox.lease(tx, channel, addresses, limit=limit, seconds=seconds, now=now), channel
+            lambda tx: outbox.lease(tx, channel, addresses, instance=instance, limit=limit, seconds=seconds, now=now),
+            channel,
         )
+
+    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+        return await self._engine.write(lambda tx: outbox.give_back(tx, channel, instance, in_hand), channel)
 
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
         return await self._engine.write(lambda tx: delivery.settle(tx, channel, acks, now=now), channel)
@@ -227,8 +232,10 @@ class SqlStore:
     async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
         await self._engine.write(lambda tx: outbox.unlease(tx, leases))
 
-    async def lapse(self, *, now: float, grace: float) -> int:
-        return await self._engine.write(lambda tx: outbox.lapse(tx, now=now, grace=grace))
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
+        return await self._engine.write(
+            lambda tx: doubt.lapse(tx, grace=grace, patience=patience, attended=attended, now=now)
+        )
 
     async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
         return await self._engine.read(lambda tx: outbox.replies(tx, person_id, limit=limit, before=before))

@@ -14,6 +14,7 @@ CHANNEL = "test"
 ADDRESS = "desk"
 NOW = 1_800_000_000.0
 LEASE_SECONDS = 30.0
+FOREVER = 1e9
 
 
 class Chat:
@@ -50,9 +51,19 @@ class Chat:
 
 
 async def pull(
-    store: Store, *addresses: str, now: float = NOW, limit: int = 100, channel: str = CHANNEL
+    store: Store,
+    *addresses: str,
+    now: float = NOW,
+    limit: int = 100,
+    channel: str = CHANNEL,
+    instance: str = "gateway-1",
 ) -> list[Lease]:
-    return await store.lease(channel, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
+    return await store.lease(channel, addresses, instance=instance, limit=limit, seconds=LEASE_SECONDS, now=now)
+
+
+async def lapse(store: Store, *, now: float, patience: float = FOREVER, grace: float = FOREVER) -> int:
+    """By default no doubt ends."""
+    return await store.lapse(grace=grace, patience=patience, attended=[CHANNEL], now=now)
 
 
 async def pulled_texts(store: Store, *, now: float = NOW) -> list[str]:
@@ -98,8 +109,10 @@ async def receipt(
     parts: int = 1,
     channel_message_id: str = "",
     error_code: str = "",
+    outcome: Outcome = Outcome.FAILED,
+    retry_after: float | None = None,
     now: float = NOW,
     channel: str = CHANNEL,
 ) -> int:
-    one = PartReceipt(reply_id, part, parts, channel_message_id, state, error_code, now)
+    one = PartReceipt(reply_id, part, parts, channel_message_id, state, error_code, now, outcome, retry_after)
     return await store.receive(channel, [one], now=now)

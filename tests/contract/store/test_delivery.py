@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.kernels.store import Outcome, PartView
-from tests.contract.store.outbox import LEASE_SECONDS, NOW, Chat, ack, pull, pulled_texts, receipt
+from tests.contract.store.outbox import LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
     from kernel_service.kernels.store import Store
@@ -28,7 +28,7 @@ async def test_a_receipt_settles_a_doubt(store: Store) -> None:
         [PartView(1, sent=True, receipt="sent", error_code="")],
     )
     assert await pulled_texts(store) == ["next"]
-    assert await store.lapse(now=NOW + 9_999, grace=1) == 1  # the next one's lease, and nothing else
+    assert await lapse(store, now=NOW + 9_999, patience=1) == 1  # the next one's lease, and nothing else
 
 
 async def test_a_receipt_may_come_before_the_acknowledgement(store: Store) -> None:
@@ -46,10 +46,10 @@ async def test_a_receipt_of_one_part_leaves_the_others_in_doubt(store: Store) ->
     reply_id = await anna.tell("long")
     await pull(store)
     late = NOW + LEASE_SECONDS + 1
-    await store.lapse(now=late, grace=10)
+    await lapse(store, now=late)
     await receipt(store, reply_id, "sent", part=1, parts=2, now=late)
     assert (await anna.view(reply_id)).state == "in_doubt"
-    await store.lapse(now=late + 11, grace=10)
+    await lapse(store, now=late + 11, patience=10)
     [again] = await pull(store, now=late + 11)
     assert (again.sent_parts, again.parts, again.split_version) == ([1], 2, "")
     await ack(store, again, part=2, parts=2, now=late + 11)
@@ -87,17 +87,6 @@ async def test_a_part_that_failed_fails_a_reply_that_is_not_settled(store: Store
     await ack(store, lease, channel_message_id="w1")
     assert (await anna.view(reply_id)).state == "failed"
     assert await pulled_texts(store) == ["next"]
-
-
-async def test_a_part_that_failed_after_it_was_sent_is_noted_on_the_part(store: Store) -> None:
-    anna = await Chat(store, "test:anna").write()
-    reply_id = await anna.tell("refused")
-    [lease] = await pull(store)
-    await ack(store, lease)
-    await receipt(store, reply_id, "failed", error_code="131026")
-    view = await anna.view(reply_id)
-    assert (view.state, view.error_code) == ("sent", "")
-    assert view.parts == [PartView(1, sent=False, receipt="failed", error_code="131026")]
 
 
 async def test_what_is_on_the_device_did_not_fail(store: Store) -> None:

@@ -10,7 +10,7 @@ import pytest
 from kernel_service.errors import CallerError
 from kernel_service.kernels.store import AckResult, Outcome
 from kernel_service.messages import Alias, Link, Reply, ReplyChoice
-from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, pull, pulled_texts
+from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
 
 if TYPE_CHECKING:
     from kernel_service.kernels.store import Store
@@ -135,7 +135,7 @@ async def test_a_failure_after_the_lease_has_lapsed_is_stale(store: Store) -> No
     [lease] = await pull(store)
     late = NOW + LEASE_SECONDS + 1
     assert await ack(store, lease, Outcome.FAILED, now=late) is AckResult.STALE
-    assert await store.lapse(now=late, grace=60) == 1
+    assert await lapse(store, now=late) == 1
     assert await ack(store, lease, Outcome.FAILED, now=late) is AckResult.STALE
     assert (await anna.view(reply_id)).state == "in_doubt"
     assert await ack(store, lease, now=late) is AckResult.RECORDED
@@ -197,20 +197,6 @@ async def test_a_doubt_holds_up_the_next_one_a_bounded_time(store: Store) -> Non
     assert (await anna.view(reply_id)).state == "in_doubt"
     assert await pulled_texts(store, now=NOW + 30) == []
     assert await pulled_texts(store, now=NOW + 61) == ["next"]
-
-
-async def test_a_doubt_older_than_the_grace_is_sent_again(store: Store) -> None:
-    anna = await Chat(store, "test:anna").write()
-    await anna.tell("perhaps sent")
-    [lease] = await pull(store)
-    await ack(store, lease, part=1, parts=2)
-    assert await store.lapse(now=NOW + LEASE_SECONDS, grace=100) == 0
-    assert await store.lapse(now=NOW + LEASE_SECONDS + 1, grace=100) == 1
-    assert await store.lapse(now=NOW + LEASE_SECONDS + 101, grace=100) == 0
-    assert await pull(store, now=NOW + LEASE_SECONDS + 101) == []
-    assert await store.lapse(now=NOW + LEASE_SECONDS + 102, grace=100) == 1
-    [again] = await pull(store, now=NOW + LEASE_SECONDS + 102)
-    assert (again.reply.id, again.sent_parts) == (lease.reply.id, [1])
 
 
 async def test_the_recipient_is_the_strong_id_that_the_person_writes_under(store: Store) -> None:

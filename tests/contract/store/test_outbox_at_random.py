@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.kernels.store import AckResult, Outcome
-from tests.contract.store.outbox import NOW, Chat, ack, pull, receipt
+from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, receipt
 
 if TYPE_CHECKING:
     from kernel_service.kernels.store import Lease, Store
@@ -91,7 +91,7 @@ class Network:
     async def lapse(self) -> None:
         self.doubted.update(lease.user_id for lease in self.leases if lease.expires_at < self.now)
         self.leases = [lease for lease in self.leases if lease.expires_at >= self.now]
-        await self.store.lapse(now=self.now, grace=GRACE)
+        await lapse(self.store, now=self.now, grace=GRACE, patience=3 * GRACE)
 
 
 @pytest.mark.parametrize("seed", range(3))

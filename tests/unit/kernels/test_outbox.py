@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.kernels.outbox import Outbox
+from kernel_service.kernels.outbox import LEASE_SECONDS, PATIENCE_SECONDS, Outbox
 from kernel_service.kernels.store import AckResult, Lease, Outcome, PartAck
 from kernel_service.messages import Reply, StoredReply
 
@@ -21,9 +21,11 @@ class Store:
         self.back: list[tuple[str, str]] = []
         self.gate: asyncio.Event | None = None
         self.asked = asyncio.Event()
+        self.released: list[tuple[str, str, list[str]]] = []
+        self.attended: list[list[str]] = []
 
     async def lease(
-        self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+        self, channel: str, addresses: Sequence[str], *, instance: str, limit: int, seconds: float, now: float
     ) -> list[Lease]:
         taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
         self.asked.set()
@@ -38,6 +40,14 @@ class Store:
     async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
         self.back += leases
 
+    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+        self.released.append((channel, instance, list(in_hand)))
+        return 0
+
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
+        self.attended.append(list(attended))
+        return 0
+
 
 def outbox_of(store: Any) -> Outbox:
     return Outbox(store, lambda: 1000.0)
@@ -49,23 +59,23 @@ def sent(reply_id: str, part: int = 1, parts: int = 1) -> PartAck:
 
 async def test_what_is_not_acknowledged_never_exceeds_the_credit() -> None:
     outbox = outbox_of(Store(4))
-    pull = outbox.pull("chat", [], 2)
-    first, second = await anext(pull), await anext(pull)
+    pull = outbox.pull("chat", [], 2, "gateway-1")
+    (first, _), (second, _) = await anext(pull), await anext(pull)
     third = asyncio.ensure_future(anext(pull))
     await outbox.settle("chat", [sent(first.reply.id, 1, 2)])  # a part is not the whole
     await asyncio.sleep(0)
     assert not third.done()
     await outbox.settle("chat", [sent(first.reply.id, 2, 2)])
-    assert (await third).reply.id == "rp_2"
+    assert (await third)[0].reply.id == "rp_2"
     fourth = asyncio.ensure_future(anext(pull))
     await outbox.settle("chat", [sent(second.reply.id)])
-    assert (await fourth).reply.id == "rp_3"
+    assert (await fourth)[0].reply.id == "rp_3"
     await pull.aclose()  # type: ignore[attr-defined]
 
 
 async def test_a_stream_that_ends_hands_back_what_it_did_not_send() -> None:
     store = Store(3)
-    pull = outbox_of(store).pull("chat", [], 10)
+    pull = outbox_of(store).pull("chat", [], 10, "gateway-1")
     await anext(pull)
     await pull.aclose()  # type: ignore[attr-defined]
     assert store.back == [("rp_1", "batch"), ("rp_2", "batch")]
@@ -74,7 +84,7 @@ async def test_a_stream_that_ends_hands_back_what_it_did_not_send() -> None:
 async def test_a_stream_that_ends_while_it_leases_hands_all_back() -> None:
     store = Store(2)
     store.gate = asyncio.Event()
-    reading = asyncio.ensure_future(anext(outbox_of(store).pull("chat", [], 10)))
+    reading = asyncio.ensure_future(anext(outbox_of(store).pull("chat", [], 10, "gateway-1")))
     await store.asked.wait()
     reading.cancel()
     await asyncio.sleep(0)
@@ -86,7 +96,71 @@ async def test_a_stream_that_ends_while_it_leases_hands_all_back() -> None:
 
 async def test_closing_ends_every_stream() -> None:
     outbox = outbox_of(Store(0))
-    reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 1), None))
+    reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 1, "gateway-1"), None))
     await asyncio.sleep(0)
     outbox.close()
     assert await reading is None
+
+
+async def test_each_lease_says_for_how_long_it_lasts_from_now() -> None:
+    now = [1000.0]
+    pull = Outbox(Store(2), lambda: now[0]).pull("chat", [], 2, "gateway-1")  # type: ignore[arg-type]
+    (_, first) = await anext(pull)
+    now[0] += 20  # the stream is slow
+    (_, second) = await anext(pull)
+    assert (first, second) == (LEASE_SECONDS, LEASE_SECONDS - 20)
+    await pull.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_release_ends_the_streams_of_the_instance_and_no_others() -> None:
+    store = Store(0)
+    outbox = outbox_of(store)
+    theirs = [asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None)) for _ in range(2)]
+    others = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-2"), None))
+    await asyncio.sleep(0)
+    await outbox.release("chat", "gateway-1", ["rp_9"])
+    assert await asyncio.gather(*theirs) == [None, None]
+    assert store.released == [("chat", "gateway-1", ["rp_9"])]
+    assert not others.done()
+    outbox.close()
+    await others
+
+
+async def test_a_stream_whose_end_is_not_known_yet_leases_nothing_after_a_release() -> None:
+    store = Store(0)
+    outbox = outbox_of(store)
+    gone = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
+    await store.asked.wait()
+    for _ in range(5):  # now it waits for a word
+        await asyncio.sleep(0)
+    await outbox.release("chat", "gateway-1", [])
+    store.waiting = ["rp_later"]
+    outbox.ready("chat")
+    assert await gone is None
+    assert store.waiting == ["rp_later"]
+
+
+async def test_a_stream_that_is_leasing_when_it_is_released_hands_that_back() -> None:
+    store = Store(1)
+    store.gate = asyncio.Event()
+    outbox = outbox_of(store)
+    gone = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
+    await store.asked.wait()
+    await outbox.release("chat", "gateway-1", [])
+    store.gate.set()
+    assert await gone is None
+    assert store.back == [("rp_0", "batch")]
+
+
+async def test_a_channel_that_has_been_pulling_is_attended() -> None:
+    now = [1000.0]
+    store = Store(0)
+    outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
+    reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
+    await asyncio.sleep(0)
+    for _ in range(int(PATIENCE_SECONDS / 5) + 1):
+        await outbox.sweep()
+        now[0] += 5
+    assert store.attended == [[]] * int(PATIENCE_SECONDS / 5) + [["chat"]]
+    outbox.close()
+    await reading

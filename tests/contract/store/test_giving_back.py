@@ -1,0 +1,93 @@
+"""A process of a channel gives back what never reached it. On every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Store
+
+MINE = "gateway-1"
+
+
+async def told(store: Store, *names: str) -> list[str]:
+    """One reply to each, by his name."""
+    return [await (await Chat(store, f"test:{name}").write()).tell(name) for name in names]
+
+
+async def test_what_never_arrived_is_leased_again_at_once(store: Store) -> None:
+    await told(store, "anna", "bruno")
+    await pull(store)
+    assert await pulled_texts(store) == []
+    assert await store.give_back(CHANNEL, MINE, []) == 2
+    assert await pulled_texts(store) == ["anna", "bruno"]
+
+
+async def test_what_is_in_hand_stays_leased(store: Store) -> None:
+    anna, _ = await told(store, "anna", "bruno")
+    [in_hand, _] = await pull(store)
+    assert await store.give_back(CHANNEL, MINE, [anna]) == 1
+    assert await pulled_texts(store) == ["bruno"]
+    assert await ack(store, in_hand, Outcome.RETRY, retry_after=0) is AckResult.RECORDED
+
+
+async def test_what_is_settled_or_in_doubt_is_not_given_back(store: Store) -> None:
+    await told(store, "anna", "bruno", "carla")
+    first, second, _ = await pull(store)
+    await ack(store, first)
+    await ack(store, second, Outcome.UNKNOWN)
+    assert await lapse(store, now=NOW + LEASE_SECONDS + 1) == 1
+    assert await store.give_back(CHANNEL, MINE, []) == 0
+    assert await pull(store, now=NOW + LEASE_SECONDS + 1) == []
+
+
+async def test_others_keep_theirs(store: Store) -> None:
+    await told(store, "anna")
+    await pull(store, instance="gateway-11")
+    assert await store.give_back(CHANNEL, MINE, []) == 0
+    assert await store.give_back("other", "gateway-11", []) == 0
+    assert await store.give_back(CHANNEL, "gateway-11", []) == 1
+
+
+async def test_a_failure_that_comes_after_it_is_stale_and_a_success_counts(store: Store) -> None:
+    await told(store, "anna")
+    [lease] = await pull(store)
+    await store.give_back(CHANNEL, MINE, [])
+    assert await ack(store, lease, Outcome.FAILED) is AckResult.STALE
+    assert await ack(store, lease) is AckResult.RECORDED
+    assert await pull(store) == []
+
+
+async def test_parts_that_were_sent_are_not_sent_again(store: Store) -> None:
+    await told(store, "anna")
+    [lease] = await pull(store)
+    await ack(store, lease, part=1, parts=2)
+    await store.give_back(CHANNEL, MINE, [])
+    [again] = await pull(store, instance="gateway-2")
+    assert again.sent_parts == [1]
+
+
+async def test_a_lease_that_is_being_made_is_made_before_it_and_given_back(store: Store) -> None:
+    await told(store, *(f"{number}" for number in range(20)))
+    leasing = asyncio.ensure_future(pull(store))
+    await asyncio.sleep(0)  # it is on its way to the writer
+    assert await store.give_back(CHANNEL, MINE, []) == 20
+    assert len(await leasing) == 20
+    assert len(await pull(store, instance="gateway-2")) == 20
+
+
+async def test_a_restart_in_between_changes_nothing(database_url: str) -> None:
+    before = await open_store(database_url, keys("test"))
+    await told(before, "anna")
+    await pull(before)
+    await before.close()
+    after = await open_store(database_url, keys("test"))
+    assert await after.give_back(CHANNEL, MINE, []) == 1
+    assert await pulled_texts(after) == ["anna"]
+    await after.close()

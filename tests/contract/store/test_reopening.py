@@ -1,0 +1,157 @@
+"""The network says of a message it took that it failed after all: what then. On every engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.kernels.store import Outcome, PartView
+from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, pulled_texts, receipt
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Lease, Store
+
+RETRY, HELD = Outcome.RETRY, Outcome.WINDOW_CLOSED
+
+
+async def sent(store: Store, parts: int = 1) -> tuple[Chat, Lease]:
+    """A reply that the network took, part n as `w<n>`."""
+    anna = await Chat(store, "test:anna").write()
+    await anna.tell("an answer")
+    [lease] = await pull(store)
+    for part in range(1, parts + 1):
+        await ack(store, lease, part=part, parts=parts, channel_message_id=f"w{part}")
+    assert (await anna.view(lease.reply.id)).state == "sent"
+    return anna, lease
+
+
+async def test_a_failure_for_good_is_the_replys_state(store: Store) -> None:
+    anna, lease = await sent(store, 2)
+    await receipt(store, lease.reply.id, "failed", parts=2, error_code="131026", now=NOW + 2)
+    view = await anna.view(lease.reply.id)
+    assert (view.state, view.error_code, view.settled_at) == ("failed", "131026", NOW + 2)
+    assert view.parts == [
+        PartView(1, sent=False, receipt="failed", error_code="131026"),
+        PartView(2, sent=True, receipt="", error_code=""),
+    ]
+    assert await pull(store, now=NOW + 9_999) == []
+
+
+async def test_a_passing_failure_sends_that_part_again_and_no_other(store: Store) -> None:
+    anna, lease = await sent(store, 3)
+    await receipt(
+        store, "", "failed", channel_message_id="w2", error_code="131016", outcome=RETRY, retry_after=5, now=NOW + 1
+    )
+    view = await anna.view(lease.reply.id)
+    assert (view.state, view.error_code, view.settled_at) == ("pending", "131016", None)
+    assert view.parts[1] == PartView(2, sent=False, receipt="failed", error_code="131016")
+    assert await pull(store, now=NOW + 5.9) == []
+    [again] = await pull(store, now=NOW + 6)
+    assert (again.sent_parts, again.parts) == ([1, 3], 3)
+    await ack(store, again, part=2, parts=3, channel_message_id="w4", now=NOW + 7)
+    view = await anna.view(lease.reply.id)
+    assert (view.state, view.error_code) == ("sent", "")
+    assert view.parts[1] == PartView(2, sent=True, receipt="", error_code="")
+
+
+async def test_without_a_time_it_backs_off(store: Store) -> None:
+    _, lease = await sent(store)
+    await receipt(store, lease.reply.id, "failed", outcome=RETRY)
+    assert await pulled_texts(store, now=NOW + 1) == []
+    assert await pulled_texts(store, now=NOW + 2) == ["an answer"]
+
+
+async def test_a_closed_window_holds_it_until_the_person_writes(store: Store) -> None:
+    anna, lease = await sent(store)
+    await receipt(store, lease.reply.id, "failed", error_code="131047", outcome=HELD)
+    view = await anna.view(lease.reply.id)
+    assert (view.state, view.error_code) == ("held", "131047")
+    await anna.tell("later")
+    assert await pulled_texts(store, now=NOW + 90_000) == ["later"]
+    await anna.write(now=NOW + 90_001)
+    assert (await anna.view(lease.reply.id)).state == "pending"
+
+
+@pytest.mark.parametrize("outcome", [RETRY, HELD])
+async def test_repeated_word_of_the_failed_message_changes_nothing_more(store: Store, outcome: Outcome) -> None:
+    anna, lease = await sent(store)
+
+    async def failed(now: float) -> None:
+        await receipt(store, lease.reply.id, "failed", channel_message_id="w1", outcome=outcome, retry_after=0, now=now)
+
+    await failed(NOW + 1)
+    await anna.write(now=NOW + 2)
+    [again] = await pull(store, now=NOW + 3)
+    await failed(NOW + 4)
+    assert (await anna.view(lease.reply.id)).state == "leased"
+    await ack(store, again, channel_message_id="w9", now=NOW + 5)
+    await failed(NOW + 6)
+    await receipt(store, lease.reply.id, "sent", channel_message_id="w1", now=NOW + 7)
+    view = await anna.view(lease.reply.id)
+    assert (view.state, view.parts) == ("sent", [PartView(1, sent=True, receipt="sent", error_code="")])
+
+
+async def test_late_word_that_the_failed_message_was_taken_does_not_settle_the_next(store: Store) -> None:
+    anna, lease = await sent(store)
+    await receipt(store, lease.reply.id, "failed", channel_message_id="w1", outcome=RETRY, retry_after=0)
+    await pull(store)
+    await receipt(store, lease.reply.id, "failed", channel_message_id="w2", outcome=RETRY, retry_after=0)
+    await receipt(store, lease.reply.id, "sent", channel_message_id="w1")
+    assert (await anna.view(lease.reply.id)).state == "pending"
+    await receipt(store, lease.reply.id, "delivered", channel_message_id="w1")  # whichever: he has it
+    assert (await anna.view(lease.reply.id)).state == "sent"
+
+
+async def test_of_two_messages_one_that_did_not_fail_is_enough(store: Store) -> None:
+    anna, lease = await sent(store)
+    await receipt(store, lease.reply.id, "failed", channel_message_id="another", outcome=RETRY)
+    assert (await anna.view(lease.reply.id)).state == "sent"
+
+
+async def test_a_failure_while_the_rest_is_being_sent_waits_for_it(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("long")
+    [lease] = await pull(store)
+    await ack(store, lease, part=1, parts=2, channel_message_id="w1")
+    await receipt(store, reply_id, "failed", parts=2, channel_message_id="w1", error_code="131016", outcome=RETRY)
+    assert (await anna.view(reply_id)).state == "leased"  # or another would send part 2 as well
+    await ack(store, lease, part=2, parts=2, channel_message_id="w2")
+    view = await anna.view(reply_id)
+    assert (view.state, view.error_code) == ("pending", "131016")
+    [again] = await pull(store, now=NOW + 60)
+    assert again.sent_parts == [2]
+
+
+async def test_a_failure_settles_a_doubt(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("perhaps sent")
+    [lease] = await pull(store)
+    await ack(store, lease, Outcome.UNKNOWN)
+    await receipt(store, reply_id, "failed", channel_message_id="w1", outcome=RETRY, retry_after=0)
+    [again] = await pull(store)
+    await ack(store, again, channel_message_id="w2")
+    assert (await anna.view(reply_id)).state == "sent"
+
+
+async def test_a_failure_leaves_the_other_parts_in_doubt(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("long")
+    [lease] = await pull(store)
+    await receipt(store, reply_id, "failed", parts=2, channel_message_id="w1", outcome=RETRY, retry_after=0)
+    assert await lapse(store, now=lease.expires_at + 1) == 1
+    assert (await anna.view(reply_id)).state == "in_doubt"
+    await receipt(store, reply_id, "sent", part=2, parts=2, channel_message_id="w2", now=lease.expires_at + 2)
+    assert (await anna.view(reply_id)).state == "pending"
+
+
+async def test_a_channel_without_message_ids_sends_again_too(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("an answer")
+    [lease] = await pull(store)
+    await receipt(store, reply_id, "failed", outcome=RETRY, retry_after=0)
+    await ack(store, lease)  # of the message that failed
+    assert (await anna.view(reply_id)).state == "pending"
+    [again] = await pull(store)
+    await ack(store, again)
+    assert (await anna.view(reply_id)).state == "sent"
