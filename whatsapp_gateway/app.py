@@ -4,7 +4,7 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import aiohttp
 from aiohttp import web
@@ -29,11 +29,13 @@ ACCEPT_SECONDS = 8.0
 READY_SECONDS = 2.0
 
 
-async def build_app(settings: Settings, *, accept_seconds: float = ACCEPT_SECONDS) -> web.Application:
+async def build_app(
+    settings: Settings, *, accept_seconds: float = ACCEPT_SECONDS, now: Callable[[], float] = time.monotonic
+) -> web.Application:
     """The gateway as an aiohttp application, complete; await it in the loop that will run it."""
     metrics = Metrics()
     channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
-    kernel = KernelClient(channel, settings.kernel_token.get_secret_value())
+    kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now)
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
     graph = GraphApi(
@@ -53,9 +55,9 @@ async def build_app(settings: Settings, *, accept_seconds: float = ACCEPT_SECOND
         app_secret=settings.whatsapp_app_secret.get_secret_value(),
         verify_token=settings.whatsapp_verify_token.get_secret_value(),
     )
-    acks = Acks(kernel, metrics, time.time)
-    sending = Sending(graph, acks, metrics, time.time, templates)
-    replies = Replies(kernel, sending, acks, typing, metrics, numbers=numbers, instance_id=_instance_id())
+    acks = Acks(kernel, metrics, now)
+    sending = Sending(graph, acks, metrics, now, templates)
+    replies = Replies(kernel, sending, acks, typing, metrics, numbers=numbers, instance_id=_instance_id(), now=now)
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         replies.start()

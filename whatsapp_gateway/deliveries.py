@@ -39,15 +39,15 @@ class Reply:
 class Delivery:
     """A leased reply: to whom, from which number, and how far it got under earlier leases.
 
-    lease_expires_at is in Unix seconds. parts and split_version are as they were first acknowledged; 0 and
-    empty: not yet.
+    lease_ends is in seconds of this process's own monotonic clock. parts and split_version are as they were first
+    acknowledged; 0 and empty: not yet.
     """
 
     reply: Reply
     user_id: str
     number: str
     lease_token: str
-    lease_expires_at: float
+    lease_ends: float
     sent_parts: frozenset[int] = frozenset()
     parts: int = 0
     split_version: str = ""

@@ -147,6 +147,7 @@ class Intake:
             self._pacing.rest(status.number)
         remedy = remedy_for(code, HTTPStatus.BAD_REQUEST)
         if remedy is Remedy.HALT:
+            self._metrics.halts.labels(status.error_code).inc()
             self._metrics.alert("account", f"WhatsApp refuses to send for number {status.number}: error {code}")
         # A template of ours bears no callback id, and must not ask for another one.
         if remedy is Remedy.WAIT_FOR_PERSON and status.callback_id:

@@ -1,7 +1,8 @@
 """The kernel service as the gateway uses it; with kernel_messages the only code that knows its wire."""
 
 import hashlib
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Sequence
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -15,6 +16,7 @@ from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Link, Offer, O
 from whatsapp_gateway.kernel_channel import SERVICE
 from whatsapp_gateway.kernel_messages import alias, message_request
 from whatsapp_gateway.messages import LinkResult
+from whatsapp_gateway.outcomes import outcome_of, remedy_of_status, wait_for
 from whatsapp_gateway.refusals import Refusal, refusal_of
 
 CHANNEL: Final = "whatsapp"
@@ -26,12 +28,16 @@ _Answer = TypeVar("_Answer")
 
 
 class KernelClient:
-    """Every call raises Refusal where the service does not do what is asked; timeouts are in seconds."""
+    """Every call raises Refusal where the service does not do what is asked; timeouts are in seconds.
 
-    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
+    now is the monotonic clock by which leases end here.
+    """
+
+    def __init__(self, channel: grpc.aio.Channel, token: str, now: Callable[[], float]) -> None:
         self._stub = kernel_pb2_grpc.KernelServiceStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
+        self._now = now
 
     async def accept(self, message: say.Message, timeout: float) -> bool:
         """Hand a message over; once this returns it is durable. Whether it had been before."""
@@ -68,7 +74,7 @@ class KernelClient:
         )
         stream = self._stub.PullReplies(request, metadata=self._bearer)
         try:
-            yield _items(stream)
+            yield _items(stream, self._now)
         finally:
             stream.cancel()
 
@@ -77,6 +83,11 @@ class KernelClient:
         request = pb.AckRepliesRequest(acknowledgements=[_acknowledgement(ack) for ack in acks])
         answer = await _answer(self._stub.AckReplies(request, timeout=timeout, metadata=self._bearer))
         return [_RESULTS.get(result, AckResult.INVALID) for result in answer.results]
+
+    async def give_back(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
+        """Whatever is leased to this process and not in hand (at most MOST_AT_ONCE) may go to others at once."""
+        request = pb.ReleaseRepliesRequest(instance_id=instance_id, in_hand=in_hand)
+        await _answer(self._stub.ReleaseReplies(request, timeout=timeout, metadata=self._bearer))
 
     async def ready(self, timeout: float) -> bool:
         """Whether a replica says that it serves."""
@@ -118,15 +129,22 @@ def _receipt(status: say.Status) -> pb.Receipt:
     )
     if status.occurred_at is not None:
         receipt.occurred_at.seconds = status.occurred_at
+    if status.state == "failed":
+        remedy = remedy_of_status(status.error_code)
+        receipt.outcome = _OUTCOMES[outcome_of(remedy)]
+        if wait := wait_for(remedy):
+            receipt.retry_after.FromMilliseconds(round(wait * 1000))
     return receipt
 
 
-async def _items(stream: AsyncIterable[pb.PullRepliesResponse]) -> AsyncIterator[Delivery | Typing]:
+async def _items(
+    stream: AsyncIterable[pb.PullRepliesResponse], now: Callable[[], float]
+) -> AsyncIterator[Delivery | Typing]:
     try:
         async for response in stream:
             kind = response.WhichOneof("item")
             if kind == "reply":
-                yield _delivery(response.reply)
+                yield _delivery(response.reply, now())
             elif kind == "typing":
                 yield _typing(response.typing)
     except grpc.aio.AioRpcError as error:
@@ -137,17 +155,24 @@ def _typing(typing: pb.Typing) -> Typing:
     return Typing(typing.address, typing.user_id, typing.message_id)
 
 
-def _delivery(leased: pb.ReplyDelivery) -> Delivery:
+def _delivery(leased: pb.ReplyDelivery, now: float) -> Delivery:
     return Delivery(
         reply=_reply(leased.reply),
         user_id=leased.user_id,
         number=leased.address,
         lease_token=leased.lease_token,
-        lease_expires_at=leased.lease_expires_at.seconds + leased.lease_expires_at.nanos / 1e9,
+        lease_ends=now + _lasts(leased),
         sent_parts=frozenset(leased.sent_parts),
         parts=leased.parts,
         split_version=leased.split_version,
     )
+
+
+def _lasts(leased: pb.ReplyDelivery) -> float:
+    """Seconds from now. A service that does not say so names the time by its own clock."""
+    if leased.HasField("lease_for"):
+        return leased.lease_for.seconds + leased.lease_for.nanos / 1e9
+    return leased.lease_expires_at.seconds + leased.lease_expires_at.nanos / 1e9 - time.time()
 
 
 def _reply(reply: pb.Reply) -> Reply:

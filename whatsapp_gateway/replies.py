@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
+
+from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wait_random_exponential
 
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.deliveries import Delivery, Typing
-from whatsapp_gateway.kernel_client import KernelClient
+from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.pulse import Pulse
 from whatsapp_gateway.refusals import Refusal
 from whatsapp_gateway.sending import Sending
 from whatsapp_gateway.typing_indicator import TypingIndicator
@@ -19,14 +21,16 @@ logger = logging.getLogger(__name__)
 MOST_IN_FLIGHT: Final = 100
 """Replies leased at once, which bounds the sends under way; WhatsApp takes 80 messages a second."""
 DRAIN_SECONDS: Final = 20
-LINGER_SECONDS: Final = 0.3
-"""How long the end waits for what was leased already and is still on its way here: others may have it at once."""
+GIVE_BACK_SECONDS: Final = 2
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
 
 class Replies:
-    """One stream, pulled again whenever it ends. instance_id names this process for operators."""
+    """One stream, pulled again whenever it ends. now is the monotonic clock by which leases end here.
+
+    instance_id names this process and no other: what is leased under it and is not here, it gives back.
+    """
 
     def __init__(
         self,
@@ -38,6 +42,7 @@ class Replies:
         *,
         numbers: Sequence[str],
         instance_id: str,
+        now: Callable[[], float],
     ) -> None:
         self._kernel = kernel
         self._sending = sending
@@ -46,57 +51,84 @@ class Replies:
         self._metrics = metrics
         self._numbers = numbers
         self._instance_id = instance_id
+        self._now = now
+        self._pulse = Pulse(now)
         self._last_of: dict[str, asyncio.Task[None]] = {}
-        self._pause = _FIRST_PAUSE
-        self._stopping = False
+        self._in_hand: dict[asyncio.Task[None], Delivery] = {}
+        self._trouble = ""
 
     def start(self) -> None:
         """Begin to pull."""
+        self._beating = asyncio.create_task(self._pulse.run())
         self._settling = asyncio.create_task(self._acks.run())
         self._pulling = asyncio.create_task(self._pull_on())
 
     async def stop(self) -> None:
-        """Pull no more; finish and settle what is in hand, for at most DRAIN_SECONDS."""
-        self._stopping = True
-        await asyncio.wait([self._pulling], timeout=LINGER_SECONDS)
+        """Pull no more; finish and settle what is in hand, for at most DRAIN_SECONDS; give the rest back."""
         await _cancel(self._pulling)
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while self._last_of:
-                    await asyncio.wait(list(self._last_of.values()))
+                while self._in_hand:
+                    await asyncio.wait(self._in_hand)
                 await self._acks.flush()
         except TimeoutError:
             logger.warning("stopped with replies in hand; their leases will lapse")
-        await _cancel(self._settling, *self._last_of.values())
+        await self._give_back()
+        await _cancel(self._beating, self._settling, *self._in_hand)
 
     async def _pull_on(self) -> None:
+        served_nothing = retry_if_exception_type(Exception) | retry_if_result(lambda served: not served)
+        wait = wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE)
         while True:
-            try:
-                await self._pull()
-            except Refusal as refusal:
-                self._metrics.refusals.labels(refusal.reason).inc()
-                logger.warning("pulling replies was refused: %s", refusal.reason)
-            except Exception as fault:  # noqa: BLE001 - nobody would notice that nothing is pulled any more
-                logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
-            await asyncio.sleep(random.uniform(self._pause / 2, self._pause))  # noqa: S311
-            self._pause = min(self._pause * 2, _LONGEST_PAUSE)
+            await AsyncRetrying(retry=served_nothing, wait=wait)(self._pull)
+            await asyncio.sleep(_FIRST_PAUSE)
 
-    async def _pull(self) -> None:
-        async with self._kernel.pull(self._numbers, self._instance_id, MOST_IN_FLIGHT) as items:
-            async for item in items:
-                self._pause = _FIRST_PAUSE
-                if isinstance(item, Typing):
-                    self._typing.show(item.number, item.user_id, item.message_id)
-                elif self._stopping:
-                    self._sending.hand_back(item)
-                else:
+    async def _pull(self) -> bool:
+        """One stream, to its end. Whether it served: brought something, or lasted."""
+        await self._give_back()
+        began = self._now()
+        served = False
+        try:
+            async with self._kernel.pull(self._numbers, self._instance_id, MOST_IN_FLIGHT) as items:
+                async for item in items:
+                    served, self._trouble = True, ""
+                    if self._pulse.stopped_since(began):
+                        # It may have waited in the line since before its lease lapsed, and so may what follows.
+                        logger.warning("this process was stopped for a while: pulling anew")
+                        break
                     self._take(item)
+        except Refusal as refusal:
+            self._metrics.refusals.labels(refusal.reason).inc()
+            self._log_once(refusal.reason)
+        except Exception as fault:  # noqa: BLE001 - nobody would notice that nothing is pulled any more
+            logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
+        return served or self._now() - began > _LONGEST_PAUSE
 
-    def _take(self, delivery: Delivery) -> None:
-        self._typing.answered(delivery.number, delivery.user_id, delivery.reply.answers_id)
-        task = asyncio.create_task(self._deliver_after(self._last_of.get(delivery.user_id), delivery))
-        self._last_of[delivery.user_id] = task
-        task.add_done_callback(lambda done: self._forget(delivery, done))
+    def _log_once(self, trouble: str) -> None:
+        """A line a spell, not one a second."""
+        if trouble != self._trouble:
+            logger.warning("replies cannot be pulled: %s; trying on", trouble)
+        self._trouble = trouble
+
+    async def _give_back(self) -> None:
+        """What was leased to this process and is not here was lost with a stream: it need not wait for its lease."""
+        in_hand = {delivery.reply.id for delivery in self._in_hand.values()} | self._acks.unsettled()
+        if len(in_hand) > MOST_AT_ONCE:
+            return
+        try:
+            await self._kernel.give_back(self._instance_id, sorted(in_hand), GIVE_BACK_SECONDS)
+        except Refusal as refusal:
+            self._metrics.refusals.labels(refusal.reason).inc()
+
+    def _take(self, item: Delivery | Typing) -> None:
+        if isinstance(item, Typing):
+            self._typing.show(item.number, item.user_id, item.message_id)
+            return
+        self._typing.answered(item.number, item.user_id, item.reply.answers_id)
+        task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
+        self._last_of[item.user_id] = task
+        self._in_hand[task] = item
+        task.add_done_callback(self._done)
 
     async def _deliver_after(self, previous: asyncio.Task[None] | None, delivery: Delivery) -> None:
         # The outbox leases a person's next reply once this one is settled; a lease that lapsed in mid-send is
@@ -105,10 +137,11 @@ class Replies:
             await asyncio.wait([previous])
         await self._sending.deliver(delivery)
 
-    def _forget(self, delivery: Delivery, done: asyncio.Task[None]) -> None:
-        if self._last_of.get(delivery.user_id) is done:
+    def _done(self, task: asyncio.Task[None]) -> None:
+        delivery = self._in_hand.pop(task)
+        if self._last_of.get(delivery.user_id) is task:
             del self._last_of[delivery.user_id]
-        if not done.cancelled() and (fault := done.exception()):
+        if not task.cancelled() and (fault := task.exception()):
             logger.error("fault while sending reply %s: %s", delivery.reply.id, type(fault).__name__)
 
 

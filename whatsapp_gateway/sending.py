@@ -9,6 +9,7 @@ from whatsapp_gateway.deliveries import Ack, Delivery, Outcome
 from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph_errors import Remedy
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.outcomes import outcome_of, wait_for
 from whatsapp_gateway.rendering import Body, recipient, render
 from whatsapp_gateway.splitting import SPLIT_VERSION
 from whatsapp_gateway.templates import WindowTemplates
@@ -16,26 +17,18 @@ from whatsapp_gateway.templates import WindowTemplates
 logger = logging.getLogger(__name__)
 
 SEND_SECONDS: Final = 15
-MARGIN: Final = 2
-"""Seconds before the end of a lease from which nothing is sent under it: clocks differ."""
-HALT_SECONDS: Final = 300
-SLOW_DOWN_SECONDS: Final = (4, 16, 64)
-OTHER_RULE_SECONDS: Final = 60
-HAND_BACK_SECONDS: Final = 1.0
-"""Longer than this gateway lingers, so that it is not leased the same reply again."""
-MOST_PARTS: Final = 100
+MARGIN: Final = 10
+"""Seconds before the end of a lease from which nothing is sent under it.
 
-_OUTCOMES: Final = {
-    Remedy.RETRY: Outcome.RETRY,
-    Remedy.SLOW_DOWN: Outcome.RETRY,
-    Remedy.HALT: Outcome.RETRY,
-    Remedy.WAIT_FOR_PERSON: Outcome.WINDOW_CLOSED,
-    Remedy.GIVE_UP: Outcome.FAILED,
-}
+It was counted from when it came: a line that is slower is given up, and a process that was stopped for longer than
+`pulse` leaves unnoticed trusts no line that it had.
+"""
+OTHER_RULE_SECONDS: Final = 60
+MOST_PARTS: Final = 100
 
 
 class Sending:
-    """now is the wall clock, since leases end by it; templates hear of each closed window."""
+    """now is the monotonic clock by which leases end here; templates hear of each closed window."""
 
     def __init__(
         self,
@@ -69,7 +62,7 @@ class Sending:
         for part, body in enumerate(bodies, 1):
             if part in delivery.sent_parts:
                 continue
-            remaining = delivery.lease_expires_at - MARGIN - self._now()
+            remaining = delivery.lease_ends - MARGIN - self._now()
             if remaining <= 0:
                 self._metrics.parts.labels("lapsed").inc()
                 logger.warning("lease of reply %s lapsed before part %d was sent", delivery.reply.id, part)
@@ -92,19 +85,16 @@ class Sending:
                 if remedy is Remedy.WAIT_FOR_PERSON and self._templates is not None:
                     self._templates.window_closed(delivery.number, delivery.user_id)
                 wait = self._wait(delivery, code, remedy, slowed)
-                outcome = _OUTCOMES[remedy]
+                outcome = outcome_of(remedy)
                 return Ack(delivery, part, parts, SPLIT_VERSION, outcome, error_code=code, retry_after=wait)
 
     def _wait(self, delivery: Delivery, code: str, remedy: Remedy, slowed: int) -> float:
-        """Seconds to wait at least; 0: as the kernel service backs off."""
         if remedy is Remedy.HALT:
             self._metrics.halts.labels(code).inc()
             logger.error("alert: WhatsApp refuses to send for number %s: error %s", delivery.number, code)
-            return HALT_SECONDS
-        if remedy is not Remedy.SLOW_DOWN:
-            return 0
-        self._slowed[delivery.user_id] = slowed + 1
-        return SLOW_DOWN_SECONDS[min(slowed, len(SLOW_DOWN_SECONDS) - 1)]
+        if remedy is Remedy.SLOW_DOWN:
+            self._slowed[delivery.user_id] = slowed + 1
+        return wait_for(remedy, slowed)
 
     def _give_up(self, delivery: Delivery, code: str) -> None:
         logger.error("reply %s cannot be sent: %s", delivery.reply.id, code)
@@ -112,19 +102,20 @@ class Sending:
         part = _first_unsent(delivery)
         self._acks.put(Ack(delivery, part, parts, version, Outcome.FAILED, error_code=code))
 
-    def hand_back(self, delivery: Delivery) -> None:
-        """Not begun, and this gateway ends: another may have it."""
-        parts = delivery.parts or min(max(len(render(delivery.reply)), 1), MOST_PARTS)
-        self._put_off(delivery, parts, "stopping", HAND_BACK_SECONDS)
-
     def _leave_to_others(self, delivery: Delivery) -> None:
         """A gateway of another release began it, and splits it in another way than this one."""
         logger.error("reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts)
-        self._put_off(delivery, delivery.parts, "split_version", OTHER_RULE_SECONDS)
-
-    def _put_off(self, delivery: Delivery, parts: int, why: str, seconds: float) -> None:
-        part, version = _first_unsent(delivery), delivery.split_version or SPLIT_VERSION
-        self._acks.put(Ack(delivery, part, parts, version, Outcome.RETRY, error_code=why, retry_after=seconds))
+        self._acks.put(
+            Ack(
+                delivery,
+                _first_unsent(delivery),
+                delivery.parts,
+                delivery.split_version,
+                Outcome.RETRY,
+                error_code="split_version",
+                retry_after=OTHER_RULE_SECONDS,
+            )
+        )
 
 
 def _split_otherwise(delivery: Delivery, parts: int) -> bool:

@@ -6,6 +6,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from google.protobuf.duration_pb2 import Duration
 from kernel.v1 import kernel_pb2
 
 from kernel_service.errors import CallerError
@@ -14,8 +15,6 @@ from kernel_service.rpc import convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from google.protobuf.duration_pb2 import Duration
 
     from kernel_service.kernels.store import Lease
 
@@ -62,7 +61,7 @@ def leased(lease: Lease, seconds: float) -> kernel_pb2.ReplyDelivery:
         sent_parts=lease.sent_parts,
         parts=lease.parts,
         split_version=lease.split_version,
-        lease_for=timedelta(seconds=seconds),
+        lease_for=_duration(seconds),
     )
 
 
@@ -86,6 +85,12 @@ def part_ack(given: kernel_pb2.Acknowledgement) -> PartAck | None:
         retry_after=_seconds(given.retry_after) if given.HasField("retry_after") else None,
         error_code=given.error_code[:64],
     )
+
+
+def _duration(seconds: float) -> Duration:
+    given = Duration()
+    given.FromTimedelta(timedelta(seconds=seconds))
+    return given
 
 
 def _seconds(given: Duration) -> float:

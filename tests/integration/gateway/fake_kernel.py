@@ -35,6 +35,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.acks: list[pb.Acknowledgement] = []
         self.ack_calls: list[pb.AckRepliesRequest] = []
         self.pulls: list[pb.PullRepliesRequest] = []
+        self.releases: list[pb.ReleaseRepliesRequest] = []
         self.metadata: list[dict[str, str]] = []
         self.calls: list[str] = []
         self.link_outcome: Any = pb.LINK_OUTCOME_LINKED
@@ -67,9 +68,14 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
             lease_token="lease-1",
             **fields,
         )
-        delivery.lease_expires_at.FromMilliseconds(int((time.time() + seconds) * 1000))
-        self._outbox.put_nowait(pb.PullRepliesResponse(reply=delivery))
+        # Nobody's clock but the gateway's own counts.
+        delivery.lease_expires_at.FromMilliseconds(int((time.time() - 3600) * 1000))
+        delivery.lease_for.FromMilliseconds(int(seconds * 1000))
+        self.hand_out(delivery)
         return delivery
+
+    def hand_out(self, delivery: pb.ReplyDelivery) -> None:
+        self._outbox.put_nowait(pb.PullRepliesResponse(reply=delivery))
 
     def show_typing(self, address: str, user_id: str, message_id: str) -> None:
         typing = pb.Typing(address=address, user_id=user_id, message_id=message_id)
@@ -108,6 +114,14 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.acks.extend(request.acknowledgements)
         await self._leave()
         return pb.AckRepliesResponse(results=[pb.ACK_RESULT_RECORDED] * len(request.acknowledgements))
+
+    async def ReleaseReplies(  # noqa: N802
+        self, request: pb.ReleaseRepliesRequest, context: Any
+    ) -> pb.ReleaseRepliesResponse:
+        await self._enter("ReleaseReplies", request, context)
+        self.releases.append(request)
+        await self._leave()
+        return pb.ReleaseRepliesResponse()
 
     async def PullReplies(  # noqa: N802
         self, request: pb.PullRepliesRequest, context: Any

@@ -1,0 +1,162 @@
+"""What a gateway may send under a lease, whatever happened to its clock or to itself; and what it gives back."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from google.rpc import code_pb2
+from kernel.v1 import kernel_pb2 as pb
+
+from tests.integration.gateway.payloads import webhook
+from tests.integration.gateway.test_replies import LONG, key, sends
+from whatsapp_gateway import replies
+from whatsapp_gateway.sending import MARGIN
+
+if TYPE_CHECKING:
+    from emulators.app import Emulators
+    from emulators.whatsapp.phones import Phone
+    from tests.integration.gateway.conftest import Gateway, Start
+    from tests.integration.gateway.fake_kernel import FakeKernel
+
+
+class Machine:
+    """Its monotonic clock; a frozen process finds that it has gone on."""
+
+    def __init__(self) -> None:
+        self.frozen = 0.0
+
+    def __call__(self) -> float:
+        return time.monotonic() + self.frozen
+
+
+@pytest.fixture
+def machine() -> Machine:
+    return Machine()
+
+
+@pytest.fixture
+async def gateway(start_gateway: Start, machine: Machine, kernel: FakeKernel) -> Gateway:
+    started: Gateway = await start_gateway(now=machine)
+    await kernel.until(lambda: kernel.pulls)
+    return started
+
+
+@pytest.fixture
+async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
+    """Somebody who has written."""
+    phone = emulators.whatsapp.add_phone("Alice")
+    await phone.send("hello")
+    await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")
+    return phone
+
+
+async def test_frozen_in_mid_reply_it_sends_no_more_of_it(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators, machine: Machine
+) -> None:
+    hold = emulators.whatsapp.graph.before.hold()
+    kernel.lease(LONG, user_id=key(alice), seconds=60)
+    await hold.reached.wait()
+    machine.frozen += 60
+    hold.release()
+    await kernel.until(lambda: kernel.acks)
+    kernel.lease("what ends the stream of before", user_id=key(alice), id="rp_2")
+    await kernel.until(lambda: len(kernel.pulls) == 2)
+    kernel.lease("fresh", user_id=key(alice), id="rp_2")
+    await kernel.until(lambda: len(kernel.acks) == 2)
+    assert [effect.key for effect in sends(emulators)] == ["rp_1/1/3", "rp_2/1/1"]
+
+
+async def test_what_waited_in_the_line_of_a_frozen_gateway_is_not_sent(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators, machine: Machine
+) -> None:
+    machine.frozen += 60
+    kernel.lease("leased long ago", user_id=key(alice), seconds=60)
+    await kernel.until(lambda: len(kernel.pulls) == 2)
+    assert kernel.releases[-1].in_hand == []  # so whoever has it now need not wait for this gateway
+    kernel.lease("fresh", user_id=key(alice), id="rp_2")
+    assert (await alice.wait_for_message()).text == "fresh"
+    assert len(sends(emulators)) == 1
+
+
+async def test_a_service_that_does_not_say_how_long_is_taken_by_its_clock(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    for name, seconds in (("rp_late", MARGIN - 1), ("rp_2", 60)):
+        late = pb.ReplyDelivery(
+            reply=pb.Reply(id=name, text=name), user_id=key(alice), address="106540352242922", lease_token="lease"
+        )
+        late.lease_expires_at.FromMilliseconds(int((time.time() + seconds) * 1000))
+        kernel.hand_out(late)
+    assert (await alice.wait_for_message()).text == "rp_2"
+    assert len(sends(emulators)) == 1
+
+
+async def test_at_its_end_it_gives_back_once_all_is_settled(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators, gateway: Gateway
+) -> None:
+    hold = emulators.whatsapp.graph.before.hold()
+    kernel.lease(LONG, user_id=key(alice))
+    await hold.reached.wait()
+    stopping = asyncio.create_task(gateway.stop())
+    hold.release()
+    await stopping
+    assert kernel.calls[-2:] == ["AckReplies", "ReleaseReplies"]
+    last = kernel.releases[-1]
+    assert (last.instance_id, list(last.in_hand)) == (kernel.pulls[0].instance_id, [])
+
+
+async def test_what_it_could_not_settle_at_its_end_it_does_not_give_back(
+    alice: Phone, kernel: FakeKernel, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replies, "DRAIN_SECONDS", 0.2)
+    kernel.refusals["AckReplies"] = lambda _: (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
+    kernel.lease("sent", user_id=key(alice))
+    await alice.wait_for_message()
+    await gateway.stop()
+    assert list(kernel.releases[-1].in_hand) == ["rp_1"]
+
+
+async def test_before_it_pulls_anew_it_gives_back_what_was_lost_with_the_stream(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    hold = emulators.whatsapp.graph.before.hold()
+    kernel.lease("in hand", user_id=key(alice))
+    await hold.reached.wait()
+    kernel.end_stream()
+    await kernel.until(lambda: len(kernel.pulls) == 2)
+    assert [call for call in kernel.calls if "Replies" in call][-2:] == ["ReleaseReplies", "PullReplies"]
+    assert list(kernel.releases[-1].in_hand) == ["rp_1"]
+    hold.release()
+
+
+async def test_a_service_that_knows_no_release_is_pulled_from_all_the_same(alice: Phone, kernel: FakeKernel) -> None:
+    kernel.refusals["ReleaseReplies"] = lambda _: (code_pb2.UNIMPLEMENTED, "")
+    kernel.end_stream()
+    await kernel.until(lambda: len(kernel.pulls) == 2)
+    kernel.lease("hello", user_id=key(alice))
+    assert (await alice.wait_for_message()).text == "hello"
+
+
+@pytest.mark.parametrize(
+    ("code", "follows"),
+    [
+        (131000, (pb.DELIVERY_OUTCOME_RETRY, 0)),
+        (131056, (pb.DELIVERY_OUTCOME_RETRY, 4)),
+        (131042, (pb.DELIVERY_OUTCOME_RETRY, 300)),
+        (131047, (pb.DELIVERY_OUTCOME_WINDOW_CLOSED, 0)),
+        (131026, (pb.DELIVERY_OUTCOME_FAILED, 0)),
+        (999999, (pb.DELIVERY_OUTCOME_FAILED, 0)),
+    ],
+)
+async def test_a_later_failure_is_told_with_what_follows(
+    gateway: Gateway, kernel: FakeKernel, code: int, follows: tuple[int, int]
+) -> None:
+    status = {"id": "wamid.1", "status": "failed", "timestamp": "1", "errors": [{"code": code}]}
+    assert await gateway.post(webhook(statuses=[status])) == 200
+    (receipt,) = kernel.receipts
+    assert receipt.error_code == str(code)
+    assert (receipt.outcome, receipt.retry_after.seconds) == follows
+    assert await gateway.count(f'graph_halts_total{{code="{code}"}}') == (code == 131042)
