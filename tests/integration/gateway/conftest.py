@@ -1,6 +1,7 @@
 """The gateway between a fake kernel service (real gRPC) and the emulated WhatsApp (real HTTP)."""
 
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,11 @@ async def start_gateway(running_kernel: Running, emulators: Emulators) -> AsyncI
     gateways: list[Gateway] = []
     async with aiohttp.ClientSession() as session:
 
-        async def start(accept_seconds: float = ACCEPT_SECONDS, **given: str) -> Gateway:
+        async def start(
+            accept_seconds: float = ACCEPT_SECONDS, now: Callable[[], float] = time.monotonic, **given: str
+        ) -> Gateway:
             chosen = settings(running_kernel.address, f"{emulators.url}/graph", **given)
-            app = await build_app(chosen, accept_seconds=accept_seconds)
+            app = await build_app(chosen, accept_seconds=accept_seconds, now=now)
             server = TestServer(app)
             await server.start_server()
             gateways.append(Gateway(server, session))
