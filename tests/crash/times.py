@@ -16,6 +16,7 @@ def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times
     return {
         "kernel_service.kernels.outbox:LEASE_SECONDS": lease,
         "kernel_service.kernels.outbox:GRACE_SECONDS": grace,
+        "kernel_service.kernels.outbox:PATIENCE_SECONDS": 2 * grace,
         "kernel_service.kernels.outbox:POLL_SECONDS": 0.25,
         "kernel_service.kernels.sweeper:LAPSE_SECONDS": 0.25,
         "kernel_service.tools.link_watcher:FIRST_WAIT": 0.25,
