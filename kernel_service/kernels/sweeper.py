@@ -74,11 +74,15 @@ class Sweeper:
             await asyncio.gather(*loops, return_exceptions=True)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        put_off = ""
         while True:
             try:
                 await work()
+                put_off = ""
             except KernelError as error:
-                log.warning("sweep put off reason=%s", error.reason)
+                if error.reason != put_off:
+                    log.warning("sweep put off reason=%s", error.reason)
+                put_off = error.reason
             except Exception:
                 log.exception("sweep broke")
             await asyncio.sleep(seconds)

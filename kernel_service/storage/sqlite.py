@@ -37,6 +37,8 @@ PRAGMAS = (
     "PRAGMA foreign_keys = ON",
 )
 _DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# I/O errors that say, before anything is written, that there is no room for it: otherwise SQLITE_FULL.
+_NO_ROOM = {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_NOMEM}
 _UNIT_FAILED = {
     sqlite3.SQLITE_ERROR,
     sqlite3.SQLITE_CONSTRAINT,
@@ -72,7 +74,15 @@ def _begin(connection: Connection) -> None:
 
 
 def _code(error: BaseException | None) -> int:
-    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+    """The primary code; a want of room is SQLITE_FULL, however it shows."""
+    extended: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return sqlite3.SQLITE_FULL if extended in _NO_ROOM else extended & 0xFF
+
+
+def _name(error: Exception) -> str:
+    """What happened, as `SQLITE_FULL`, without a statement or its values."""
+    original = getattr(error, "orig", error)
+    return str(getattr(original, "sqlite_errorname", type(original).__name__))
 
 
 def _breaks_batch(error: Exception) -> bool:
@@ -135,7 +145,7 @@ class SqliteEngine:
         except DBAPIError as error:
             if not _breaks_batch(error):
                 raise
-            self._reading.met(f"SQLite code {_code(error.orig)}")
+            self._reading.met(_name(error))
             raise StoreUnavailable from None
         self._reading.over()
         return result
@@ -175,10 +185,9 @@ class SqliteEngine:
             self._tell(batch.answer, works)
 
     def _fail(self, works: list[Work], error: Exception) -> None:
-        code = _code(error.orig if isinstance(error, DBAPIError) else error)
-        if code in _DISK_FAILED:
-            self._end_process(f"the database file cannot be written or read (SQLite code {code})")
-        self._writing.met(f"{type(error).__name__}, SQLite code {code}")
+        if _code(error.orig if isinstance(error, DBAPIError) else error) in _DISK_FAILED:
+            self._end_process(f"the database file cannot be written or read ({_name(error)})")
+        self._writing.met(_name(error))
         self._tell(batch.refuse, works, StoreUnavailable)
 
     def _tell(self, function: Callable[..., None], *arguments: Any) -> None:

@@ -18,7 +18,7 @@ from emulators.config import Config
 from kernel_service.config import Settings as KernelSettings
 from kernel_service.server import KernelServer, serve
 from tests.ports import free_port
-from whatsapp_gateway.app import build_app
+from whatsapp_gateway.app import ACCEPT_SECONDS, build_app
 from whatsapp_gateway.config import Settings as GatewaySettings
 
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ class World:
     def __init__(self, emulators: Emulators, kernel_port: int, folder: Path, settings: dict[str, Any]) -> None:
         self.emulators = emulators
         self.wall: Callable[[], float] = time.time
+        self.accept_seconds = ACCEPT_SECONDS
         self._kernel_port, self._gateway_port = kernel_port, free_port()
         self._kernel_parts, self._gateway_parts = AsyncExitStack(), AsyncExitStack()
         self._settings = {
@@ -99,7 +100,7 @@ class World:
             whatsapp_phone_number_id=config.whatsapp_phone_number_id,
             whatsapp_api_base_url=f"{self.emulators.url}/graph",
         )
-        runner = web.AppRunner(await build_app(settings), access_log=None)
+        runner = web.AppRunner(await build_app(settings, accept_seconds=self.accept_seconds), access_log=None)
         await runner.setup()
         self._gateway_parts.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", self._gateway_port).start()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 import subprocess
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.messages import Message
@@ -117,3 +119,36 @@ async def waiting(url: str) -> list[str]:
     _, messages, _ = await store.turns(person, limit=1, before="")
     await store.close()
     return [name for name, _ in messages]
+
+
+@pytest.mark.parametrize(
+    ("problem", "ends"),
+    [
+        (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_BUSY, False),
+        (sqlite3.SQLITE_LOCKED, False),
+        (sqlite3.SQLITE_READONLY, False),
+        (sqlite3.SQLITE_CANTOPEN, False),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, False),  # a full disk: nothing was written
+        (sqlite3.SQLITE_IOERR_FSYNC, True),
+        (sqlite3.SQLITE_IOERR_WRITE, True),
+        (sqlite3.SQLITE_CORRUPT, True),
+    ],
+)
+async def test_only_what_leaves_it_unknown_what_is_kept_ends_the_process(
+    tmp_path: Path, problem: int, *, ends: bool
+) -> None:
+    reasons: list[str] = []
+    store = await open_store(url_of(tmp_path), KEYS, end_process=reasons.append)
+    failure = sqlite3.OperationalError("a fault")
+    failure.sqlite_errorcode = problem
+    failure.sqlite_errorname = "SQLITE_ITS_NAME"
+
+    def fail(_: Tx) -> None:
+        raise OperationalError("a statement", None, failure)
+
+    with pytest.raises(StoreUnavailable):
+        await store._engine.write(fail)
+    assert [("SQLITE_ITS_NAME" in reason) for reason in reasons] == [True] * ends
+    await store.ping()
+    await store.close()

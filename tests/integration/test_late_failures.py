@@ -1,0 +1,68 @@
+"""WhatsApp takes an answer, and says later that it failed: it is sent again, held, or shown to operators as failed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from emulators.whatsapp.errors import status_error
+from kernel_service.storage import delivery
+from tests.integration.test_kernelctl import ctl
+
+if TYPE_CHECKING:
+    import pytest
+
+    from emulators.whatsapp.phones import Phone
+    from tests.integration.world import World
+
+
+async def answered_and_failed(world: World, code: int) -> Phone:
+    """Somebody whose answer failed after it was taken, and never reached his phone."""
+    alice = world.phone("Alice")
+    statuses = world.emulators.whatsapp.statuses
+    statuses.withhold()
+    answer = await world.ask(alice, "hello")
+    await until(world, alice, "REPLY_STATE_SENT")
+    statuses._withheld.clear()  # of a message that failed nobody says that it was delivered
+    statuses.release()
+    statuses.report(alice, answer, "failed", status_error(code, "A failure on request."))
+    return alice
+
+
+async def until(world: World, phone: Phone, state: str) -> None:
+    async with asyncio.timeout(20):
+        while (await shown(world, phone))["state"] != state:
+            pass
+
+
+async def shown(world: World, phone: Phone) -> dict[str, object]:
+    """The newest reply, as an operator sees it."""
+    replies = await ctl(world, "replies", f"whatsapp:{phone.user_id}")
+    newest: dict[str, object] = json.loads(replies.stdout)["replies"][0]
+    return newest
+
+
+async def test_a_passing_failure_is_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_backoff", lambda _: 0.0)
+    alice = await answered_and_failed(world, 131000)
+    again = await alice.wait_for_message()
+    assert again.text == alice.received[0].text
+    await until(world, alice, "REPLY_STATE_SENT")
+
+
+async def test_what_came_too_late_for_the_window_waits_until_he_writes(world: World) -> None:
+    alice = await answered_and_failed(world, 131047)
+    await until(world, alice, "REPLY_STATE_HELD")
+    await alice.send("still there?")
+    first, second = await alice.wait_for_message(timeout=20), await alice.wait_for_message(timeout=20)
+    assert first.text == alice.received[0].text
+    assert "still there?" in second.text
+
+
+async def test_an_operator_sees_the_part_and_the_code_of_what_failed_for_good(world: World) -> None:
+    alice = await answered_and_failed(world, 131026)
+    await until(world, alice, "REPLY_STATE_FAILED")
+    reply = await shown(world, alice)
+    assert reply["error_code"] == "131026"
+    assert reply["parts"] == [{"part": 1, "receipt": "RECEIPT_STATE_FAILED", "error_code": "131026"}]
