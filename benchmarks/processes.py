@@ -1,0 +1,72 @@
+"""A process under load: started, waited for, its CPU time read from /proc, ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_READY_SECONDS = 60.0
+_END_SECONDS = 30.0
+_PAUSE_SECONDS = 0.05
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Process:
+    """`python -m <module>` with these settings; what it says goes to a file."""
+
+    def __init__(self, module: str, settings: Mapping[str, str], log: Path) -> None:
+        self._module, self._log = module, log
+        with log.open("wb") as told:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", module],
+                env=os.environ | dict(settings),
+                stdin=subprocess.DEVNULL,
+                stdout=told,
+                stderr=subprocess.STDOUT,
+            )
+
+    async def ready(self, url: str) -> None:
+        """Return once the URL answers 200. RuntimeError with its last lines if it ended; TimeoutError."""
+        async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
+            while not await _answers(session, url):
+                if self._child.poll() is not None:
+                    raise RuntimeError(f"{self._module} ended:\n{self._log.read_text()[-2000:]}")
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    @property
+    def pid(self) -> int:
+        return self._child.pid
+
+    def cpu_seconds(self) -> float:
+        """User and system time of all its threads so far."""
+        return cpu_seconds(self.pid)
+
+    async def end(self) -> None:
+        self._child.terminate()
+        try:
+            await asyncio.to_thread(self._child.wait, _END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+
+
+def cpu_seconds(pid: int) -> float:
+    # The command's name may hold blanks, and ends with the last bracket. See proc(5).
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+async def _answers(session: aiohttp.ClientSession, url: str) -> bool:
+    try:
+        async with session.get(url) as response:
+            return response.ok
+    except (aiohttp.ClientError, TimeoutError):
+        return False

@@ -1,0 +1,146 @@
+"""What is put under load: the pair as it is deployed, and the bare handler, each with vendors of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks import load, webhooks
+from benchmarks.http_client import Client
+from benchmarks.processes import Process
+from benchmarks.vendors import Vendors
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+_TOKEN = "benchmark-channel-token"  # noqa: S105 - of no service
+_QUIET_SECONDS = 0.7
+_MOST_DRAIN_SECONDS = 30.0
+_WARM_UP_AT_ONCE = 32
+
+
+@dataclass(slots=True)
+class System:
+    """One system under load. `people` write in turn; every message bears a marker of its own."""
+
+    name: str
+    client: Client
+    vendors: Vendors
+    processes: list[Process]
+    people: int
+    markers: Iterator[int]
+
+    def messages(self) -> Iterator[tuple[str, bytes]]:
+        """Markers and requests, without end; each person's once before anybody's second."""
+        for number in self.markers:
+            marker = f"q-{number}"
+            yield marker, webhooks.message(number % self.people, marker)
+
+    def some(self, many: int) -> tuple[list[str], list[bytes]]:
+        made = list(itertools.islice(self.messages(), many))
+        return [marker for marker, _ in made], [request for _, request in made]
+
+    def cpu_seconds(self) -> list[float]:
+        """Of each process so far."""
+        return [process.cpu_seconds() for process in self.processes]
+
+    async def warm_up(self) -> None:
+        """Let each person write once: he is known then, his kernel resident, every connection open."""
+        _, requests = self.some(self.people)
+        waiting = iter(requests)
+        async with asyncio.TaskGroup() as group:
+            for _ in range(_WARM_UP_AT_ONCE):
+                group.create_task(self._send_all(waiting))
+        await self.quiet()
+
+    async def _send_all(self, requests: Iterator[bytes]) -> None:
+        for request in requests:
+            if await self.client.ask(request) != load.OK:
+                raise RuntimeError(f"{self.name} refused a webhook while it was warmed up")
+
+    async def quiet(self) -> None:
+        """Return once nothing has come to the vendors for a while, and every status webhook is delivered."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + _MOST_DRAIN_SECONDS
+        asked = loop.time()
+        while loop.time() < latest:
+            await asyncio.sleep(0.05)
+            asked = max(asked, self.vendors.last_asked)
+            if not self.vendors.statuses_under_way and loop.time() - asked > _QUIET_SECONDS:
+                return
+
+
+@asynccontextmanager
+async def pair(folder: Path, database_url: str, *, people: int, debounce: float) -> AsyncIterator[System]:
+    """kernel_service and whatsapp_gateway, with their defaults but the debounce (seconds)."""
+    async with AsyncExitStack() as stack:
+        vendors = await stack.enter_async_context(Vendors().serving())
+        kernel_port, metrics_port, gateway_port = _free_port(), _free_port(), _free_port()
+        kernel_settings = {
+            "KERNEL_LISTEN": f"127.0.0.1:{kernel_port}",
+            "KERNEL_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
+            "KERNEL_DATABASE_URL": database_url,
+            "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
+            "KERNEL_ENCRYPTION_KEYS": "benchmark:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+            "KERNEL_DEBOUNCE_SECONDS": str(debounce),
+            "COMPOSIO_API_KEY": "benchmark",
+            "COMPOSIO_BASE_URL": vendors.url,
+        }
+        kernel = Process("kernel_service", _model(vendors) | kernel_settings, folder / "kernel_service.log")
+        stack.push_async_callback(kernel.end)
+        await kernel.ready(f"http://127.0.0.1:{metrics_port}/healthz")
+        gateway_settings = {"KERNEL_ADDRESS": f"dns:///127.0.0.1:{kernel_port}", "KERNEL_TOKEN": _TOKEN}
+        gateway = Process(
+            "whatsapp_gateway", _whatsapp(vendors, gateway_port) | gateway_settings, folder / "whatsapp_gateway.log"
+        )
+        stack.push_async_callback(gateway.end)
+        await gateway.ready(f"http://127.0.0.1:{gateway_port}/readyz")
+        yield _system("pair", gateway_port, vendors, [gateway, kernel], people, stack)
+
+
+@asynccontextmanager
+async def bare(folder: Path, *, people: int) -> AsyncIterator[System]:
+    """benchmarks/bare_handler.py."""
+    async with AsyncExitStack() as stack:
+        vendors = await stack.enter_async_context(Vendors().serving())
+        port = _free_port()
+        settings = _model(vendors) | _whatsapp(vendors, port)
+        handler = Process("benchmarks.bare_handler", settings, folder / "bare_handler.log")
+        stack.push_async_callback(handler.end)
+        await handler.ready(f"http://127.0.0.1:{port}/readyz")
+        yield _system("bare handler", port, vendors, [handler], people, stack)
+
+
+def _system(
+    name: str, port: int, vendors: Vendors, processes: list[Process], people: int, stack: AsyncExitStack
+) -> System:
+    client = Client("127.0.0.1", port)
+    stack.callback(client.close)
+    vendors.report_to(client)
+    return System(name, client, vendors, processes, people, itertools.count())
+
+
+def _model(vendors: Vendors) -> dict[str, str]:
+    return {"OPENAI_API_KEY": "benchmark", "OPENAI_BASE_URL": f"{vendors.url}/v1"}
+
+
+def _whatsapp(vendors: Vendors, port: int) -> dict[str, str]:
+    return {
+        "GATEWAY_LISTEN": f"127.0.0.1:{port}",
+        "WHATSAPP_API_BASE_URL": vendors.url,
+        "WHATSAPP_ACCESS_TOKEN": "benchmark",
+        "WHATSAPP_APP_SECRET": webhooks.APP_SECRET,
+        "WHATSAPP_VERIFY_TOKEN": "benchmark",
+        "WHATSAPP_PHONE_NUMBER_ID": webhooks.NUMBER,
+    }
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port: int = free.getsockname()[1]
+        return port

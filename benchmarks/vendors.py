@@ -1,0 +1,119 @@
+"""The vendors as a load partner: OpenAI and the Graph API with just enough of their wires, far cheaper than emulators.
+
+The model answers at once and repeats what it was asked, so that each Graph call can be told by its marker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from benchmarks import webhooks
+from benchmarks.http_server import Conversation
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from benchmarks.http_client import Client
+
+_STATUS_DELAYS = {"sent": 0.2, "delivered": 0.4}
+"""Seconds from a send to its status webhooks."""
+_MARKER = re.compile(rb"q-\d+")
+_READ = b'{"success":true}'
+_ANSWER_FILLER = "I have looked at it: it is sound, and I would only shorten its second half before you send it on."
+
+
+class Vendors:
+    """The vendors of one system under load.
+
+    `sent` maps a marker to when its answer came to the Graph API, in the loop's time; `last_asked` is when
+    anything last came.
+    """
+
+    def __init__(self) -> None:
+        self.sent: dict[str, float] = {}
+        self.model_calls = 0
+        self.last_asked = 0.0
+        self.url = ""
+        self.statuses_under_way: set[asyncio.Task[int]] = set()
+        self._numbers = count(1)
+        self._webhooks: Client | None = None
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator[Vendors]:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Conversation(self._answer), "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            server.close()
+
+    def report_to(self, client: Client) -> None:
+        """Where status webhooks go."""
+        self._webhooks = client
+
+    def _answer(self, path: bytes, body: bytes) -> bytes:
+        self.last_asked = asyncio.get_running_loop().time()
+        return self._model(body) if path.endswith(b"/responses") else self._graph(body)
+
+    # --- OpenAI -------------------------------------------------------------------------------------------------
+
+    def _model(self, body: bytes) -> bytes:
+        self.model_calls += 1
+        asked = orjson.loads(body)
+        number = next(self._numbers)
+        words = asked["input"][-1]["content"][0]["text"]
+        reasoning = {"id": f"rs_{number:048x}", "type": "reasoning", "summary": [], "encrypted_content": "g" * 600}
+        text = {"type": "output_text", "text": f"{words}\n\n{_ANSWER_FILLER}", "annotations": [], "logprobs": []}
+        said = {"id": f"msg_{number:048x}", "type": "message", "status": "completed", "role": "assistant"}
+        response = {
+            "id": f"resp_{number:048x}",
+            "object": "response",
+            "status": "completed",
+            "error": None,
+            "incomplete_details": None,
+            "output": [reasoning, said | {"content": [text]}],
+            "usage": _usage(len(body) // 4),
+            # A Response repeats what it was asked with.
+            **{name: asked.get(name) for name in ("instructions", "model", "tools", "safety_identifier")},
+        }
+        return orjson.dumps(response)
+
+    # --- Graph --------------------------------------------------------------------------------------------------
+
+    def _graph(self, body: bytes) -> bytes:
+        asked = orjson.loads(body)
+        if asked.get("status") == "read":
+            return _READ
+        if marker := _MARKER.search(body):
+            self.sent[marker[0].decode()] = self.last_asked
+        wamid, to = f"wamid.sent{next(self._numbers)}", asked.get("recipient") or asked["to"]
+        self._report(wamid, asked.get("biz_opaque_callback_data", ""), to)
+        contacts = [{"input": to, "user_id": to}]
+        return orjson.dumps({"messaging_product": "whatsapp", "contacts": contacts, "messages": [{"id": wamid}]})
+
+    def _report(self, wamid: str, callback_id: str, to: str) -> None:
+        for state, delay in _STATUS_DELAYS.items():
+            task = asyncio.create_task(self._deliver(delay, webhooks.status(state, wamid, callback_id, to)))
+            self.statuses_under_way.add(task)
+            task.add_done_callback(self.statuses_under_way.discard)
+
+    async def _deliver(self, delay: float, request: bytes) -> int:
+        await asyncio.sleep(delay)
+        return await self._webhooks.ask(request) if self._webhooks else 0
+
+
+def _usage(input_tokens: int) -> dict[str, Any]:
+    return {
+        "input_tokens": input_tokens,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 40,
+        "output_tokens_details": {"reasoning_tokens": 8},
+        "total_tokens": input_tokens + 40,
+    }
