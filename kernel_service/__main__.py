@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -48,6 +49,8 @@ async def _run(settings: Settings) -> None:
             await stack.enter_async_context(serve(settings))
         except (ValueError, OSError, RuntimeError, KernelError) as error:
             raise CannotStart(str(error)) from error
+        # What is loaded by now stays for good: no collection need walk over it, and stop everybody meanwhile.
+        gc.freeze()
         await stop.wait()
 
 

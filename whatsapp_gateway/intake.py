@@ -25,6 +25,7 @@ from whatsapp_gateway.messages import (
 )
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
+from whatsapp_gateway.receipts import Receipts
 from whatsapp_gateway.refusals import Refusal
 from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
@@ -45,6 +46,7 @@ class Intake:
     def __init__(
         self,
         kernel: KernelClient,
+        receipts: Receipts,
         typing: TypingIndicator,
         pacing: Pacing,
         templates: WindowTemplates,
@@ -53,6 +55,7 @@ class Intake:
         seconds: float,
     ) -> None:
         self._kernel = kernel
+        self._receipts = receipts
         self._typing = typing
         self._pacing = pacing
         self._templates = templates
@@ -126,7 +129,7 @@ class Intake:
         for start in range(0, len(statuses), MOST_AT_ONCE):
             some = statuses[start : start + MOST_AT_ONCE]
             try:
-                await self._kernel.report(some, max(deadline - _now(), 0))
+                await self._receipts.report(some, max(deadline - _now(), 0))
             except Refusal as refusal:
                 self._metrics.refusals.labels(refusal.reason).inc()
                 self._metrics.receipts.labels("refused" if refusal.final else "retry").inc(len(some))

@@ -58,6 +58,7 @@ class Gate(grpc.aio.ServerInterceptor):
 
     def __init__(self, tokens: Tokens) -> None:
         self._tokens = tokens
+        self._guarded: dict[str, Handler] = {}
 
     async def intercept_service(
         self,
@@ -67,11 +68,13 @@ class Gate(grpc.aio.ServerInterceptor):
         handler = await continuation(details)
         if handler is None or details.method.startswith(_OPEN_SERVICES):
             return handler
-        return _guarded(handler, details.method, self._admit)
+        if details.method not in self._guarded:
+            self._guarded[details.method] = _guarded(handler, details.method, self._admit)
+        return self._guarded[details.method]
 
     def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        metadata = {key: value for key, value in context.invocation_metadata() or () if key == "authorization"}
-        holder = self._tokens.holder(metadata.get("authorization"))
+        given = (value for key, value in context.invocation_metadata() or () if key == "authorization")
+        holder = self._tokens.holder(next(given, None))
         if method.startswith(_ADMIN_SERVICE) and holder != ADMIN:
             raise NotAllowed("ADMIN_REQUIRED", "this call needs the admin token")
         if not method.startswith(_ADMIN_SERVICE) and holder == ADMIN:
