@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
-CODE := kernel_service whatsapp_gateway emulators deploy protos/generate.py tests
+CODE := kernel_service whatsapp_gateway emulators deploy protos/generate.py benchmarks tests
 COMPILE := --quiet --strip-extras --allow-unsafe --no-annotate --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-emit-options
 
@@ -12,7 +12,7 @@ COMPOSE ?= docker compose
 DEMO = $(if $(shell grep -sE '^(OPENAI_API_KEY|COMPOSIO_API_KEY|WHATSAPP_ACCESS_TOKEN)=.' .env),,--env-file deploy/demo.env)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test crash lint fmt proto lock up down
+.PHONY: help run test crash bench lint fmt proto lock up down
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,9 @@ test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k out
 crash: .venv/development ## Kill and freeze the services 200 times under 10,000 messages, on both databases (about an hour)
 	$(BIN)/python -m tests.crash --database sqlite $(ARGS)
 	$(BIN)/python -m tests.crash --database postgresql $(ARGS)
+
+bench: .venv/development ## Measure speed and cost, about five minutes; ARGS="--postgres" for PostgreSQL
+	$(BIN)/python -m benchmarks.run $(ARGS)
 
 lint: .venv/development ## Check style, types, import arrows and the protos' rules
 	$(BIN)/ruff check .

@@ -100,7 +100,7 @@ async def pair(folder: Path, database_url: str, *, people: int, debounce: float)
         )
         stack.push_async_callback(gateway.end)
         await gateway.ready(f"http://127.0.0.1:{gateway_port}/readyz")
-        yield _system("pair", gateway_port, vendors, [gateway, kernel], people, stack)
+        yield await stack.enter_async_context(_system("pair", gateway_port, vendors, [gateway, kernel], people))
 
 
 @asynccontextmanager
@@ -113,16 +113,19 @@ async def bare(folder: Path, *, people: int) -> AsyncIterator[System]:
         handler = Process("benchmarks.bare_handler", settings, folder / "bare_handler.log")
         stack.push_async_callback(handler.end)
         await handler.ready(f"http://127.0.0.1:{port}/readyz")
-        yield _system("bare handler", port, vendors, [handler], people, stack)
+        yield await stack.enter_async_context(_system("bare handler", port, vendors, [handler], people))
 
 
-def _system(
-    name: str, port: int, vendors: Vendors, processes: list[Process], people: int, stack: AsyncExitStack
-) -> System:
+@asynccontextmanager
+async def _system(
+    name: str, port: int, vendors: Vendors, processes: list[Process], people: int
+) -> AsyncIterator[System]:
     client = Client("127.0.0.1", port)
-    stack.callback(client.close)
     vendors.report_to(client)
-    return System(name, client, vendors, processes, people, itertools.count())
+    try:
+        yield System(name, client, vendors, processes, people, itertools.count())
+    finally:
+        client.close()
 
 
 def _model(vendors: Vendors) -> dict[str, str]:

@@ -1,0 +1,87 @@
+"""The results as Markdown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from benchmarks.figures import Accepted, Answered, Comparison, Figure, Results
+    from benchmarks.machine import Machine
+
+_ACCEPTED_TARGET = "≥ 1,000/s, p99 ≤ 250 ms"
+
+
+def markdown(results: Results, machine: Machine) -> str:
+    return "\n".join([*_head(machine), "", *_accepting(results), "", *_answering(results), "", *_targets(results), ""])
+
+
+def _head(machine: Machine) -> Iterator[str]:
+    yield "# Results of `make bench`"
+    yield ""
+    yield f"{machine.date}, {machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}."
+    yield f"Load average when it began: {machine.load:.1f}. {machine.database}. {machine.versions}."
+    yield ""
+    yield "Each value is the median of its rounds; in brackets the lowest and the highest round. ![plot](results.svg)"
+
+
+def _accepting(results: Results) -> Iterator[str]:
+    yield "## Webhooks accepted durably"
+    yield ""
+    yield "| load | turns meanwhile | accepted/s | p50 ms | p99 ms | not accepted |"
+    yield "|---|---|---|---|---|---|"
+    yield _accepted("64 at once", "held back", results.alone_closed)
+    yield _accepted("1,000/s", "held back", results.alone_open)
+    yield _accepted("64 at once", "running", results.beside_closed)
+    yield _accepted("1,000/s", "running", results.beside_open)
+
+
+def _accepted(load: str, turns: str, measured: Accepted) -> str:
+    figures = f"{_figure(measured.per_second, 0)} | {_figure(measured.p50, 0)} | {_figure(measured.p99, 0)}"
+    return f"| {load} | {turns} | {figures} | {measured.refused} |"
+
+
+def _answering(results: Results) -> Iterator[str]:
+    yield "## From the webhook to the Graph call, and its cost"
+    yield ""
+    yield "| messages/s | | p50 ms | p99 ms | CPU ms/message | of which | unanswered |"
+    yield "|---|---|---|---|---|---|---|"
+    for comparison in results.comparisons:
+        yield _answered(comparison, "pair", comparison.pair, ("gateway", "kernel service"))
+        yield _answered(comparison, "bare handler", comparison.bare, ())
+    yield ""
+    for comparison in results.comparisons:
+        yield f"At {comparison.rate:.0f}/s the pair takes {_figure(comparison.cpu_ratio, 1)} × the bare handler's CPU."
+
+
+def _answered(comparison: Comparison, name: str, measured: Answered, parts: tuple[str, ...]) -> str:
+    of_which = ", ".join(f"{part} {figure.median:.1f}" for part, figure in zip(parts, measured.parts, strict=False))
+    figures = f"{_figure(measured.p50, 1)} | {_figure(measured.p99, 0)} | {_figure(measured.cpu, 1)}"
+    return f"| {comparison.rate:.0f} | {name} | {figures} | {of_which} | {measured.unanswered} |"
+
+
+def _targets(results: Results) -> Iterator[str]:
+    yield "## Against the targets"
+    yield ""
+    yield "| target | measured | |"
+    yield "|---|---|---|"
+    accepted = min(results.alone_closed.per_second.median, results.alone_open.per_second.median)
+    tail = results.alone_open.p99.median
+    yield _target(_ACCEPTED_TARGET, f"{accepted:.0f}/s, {tail:.0f} ms", met=accepted >= 950 and tail <= 250)
+    first = results.comparisons[0]
+    p50, p99 = first.pair.p50.median, first.pair.p99.median
+    yield _target("added latency ≤ 12 / 40 ms at 50/s", f"{p50:.1f} / {p99:.0f} ms", met=p50 <= 12 and p99 <= 40)
+    for comparison in results.comparisons:
+        cpu, ratio = comparison.pair.cpu.median, comparison.cpu_ratio.median
+        met = cpu <= 4 and ratio <= 2.5
+        yield _target(f"CPU ≤ 4 ms, ≤ 2.5 ×, at {comparison.rate:.0f}/s", f"{cpu:.1f} ms, {ratio:.1f} ×", met=met)
+
+
+def _target(target: str, measured: str, *, met: bool) -> str:
+    return f"| {target} | {measured} | {'reached' if met else 'not reached'} |"
+
+
+def _figure(figure: Figure, digits: int) -> str:
+    low, high = min(figure.rounds), max(figure.rounds)
+    return f"{figure.median:,.{digits}f} ({low:,.{digits}f}–{high:,.{digits}f})"
