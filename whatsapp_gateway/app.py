@@ -18,7 +18,6 @@ from whatsapp_gateway.kernel_channel import open_channel
 from whatsapp_gateway.kernel_client import KernelClient
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
-from whatsapp_gateway.receipts import Receipts
 from whatsapp_gateway.replies import Replies
 from whatsapp_gateway.sending import Sending
 from whatsapp_gateway.templates import WindowTemplates
@@ -50,7 +49,7 @@ async def build_app(
     templates = WindowTemplates(graph, metrics, settings.template, time.monotonic)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
-        Intake(kernel, Receipts(kernel), typing, pacing, templates, metrics, seconds=accept_seconds),
+        Intake(kernel, typing, pacing, templates, metrics, seconds=accept_seconds),
         metrics,
         numbers=frozenset(numbers),
         app_secret=settings.whatsapp_app_secret.get_secret_value(),

@@ -46,7 +46,6 @@ class Intake:
     def __init__(
         self,
         kernel: KernelClient,
-        receipts: Receipts,
         typing: TypingIndicator,
         pacing: Pacing,
         templates: WindowTemplates,
@@ -55,7 +54,7 @@ class Intake:
         seconds: float,
     ) -> None:
         self._kernel = kernel
-        self._receipts = receipts
+        self._receipts = Receipts(kernel)
         self._typing = typing
         self._pacing = pacing
         self._templates = templates
