@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _TOKEN = "benchmark-channel-token"  # noqa: S105 - of no service
 _QUIET_SECONDS = 0.7
-_MOST_DRAIN_SECONDS = 30.0
+_MOST_DRAIN_SECONDS = 20.0
 _WARM_UP_AT_ONCE = 32
 
 
