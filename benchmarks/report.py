@@ -10,8 +10,6 @@ if TYPE_CHECKING:
     from benchmarks.figures import Accepted, Answered, Comparison, Figure, Results
     from benchmarks.machine import Machine
 
-_ACCEPTED_TARGET = "≥ 1,000/s, p99 ≤ 250 ms"
-
 
 def markdown(results: Results, machine: Machine) -> str:
     return "\n".join([*_head(machine), "", *_accepting(results), "", *_answering(results), "", *_targets(results), ""])
@@ -66,9 +64,10 @@ def _targets(results: Results) -> Iterator[str]:
     yield ""
     yield "| target | measured | |"
     yield "|---|---|---|"
-    accepted = min(results.alone_closed.per_second.median, results.alone_open.per_second.median)
-    tail = results.alone_open.p99.median
-    yield _target(_ACCEPTED_TARGET, f"{accepted:.0f}/s, {tail:.0f} ms", met=accepted >= 950 and tail <= 250)
+    closed, steady = results.alone_closed, results.alone_open
+    measured = f"{closed.per_second.median:,.0f}/s; at 1,000/s p99 {steady.p99.median:,.0f} ms"
+    met = closed.per_second.median >= 1000 and steady.p99.median <= 250 and not steady.refused
+    yield _target("webhooks ≥ 1,000/s, p99 ≤ 250 ms, turns held back", measured, met=met)
     first = results.comparisons[0]
     p50, p99 = first.pair.p50.median, first.pair.p99.median
     yield _target("added latency ≤ 12 / 40 ms at 50/s", f"{p50:.1f} / {p99:.0f} ms", met=p50 <= 12 and p99 <= 40)

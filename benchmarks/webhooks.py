@@ -46,7 +46,9 @@ def _request(told: dict[str, Any]) -> bytes:
     metadata = {"display_phone_number": "15550783881", "phone_number_id": NUMBER}
     value = {"messaging_product": "whatsapp", "metadata": metadata, **told}
     changes = [{"value": value, "field": "messages"}]
-    body = orjson.dumps({"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": changes}]})
+    body = orjson.dumps(
+        {"object": "whatsapp_business_account", "entry": [{"id": "102290129340398", "changes": changes}]}
+    )
     signature = hmac.new(APP_SECRET.encode(), body, hashlib.sha256).hexdigest()
     head = (
         "POST /webhook HTTP/1.1\r\nHost: benchmark\r\nContent-Type: application/json\r\n"
