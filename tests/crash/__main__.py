@@ -86,7 +86,7 @@ def _run(database: str, plan: Plan, times: Times, folder: Path) -> int:
         storm = Storm(system, plan, click.echo)
         asyncio.run(_blow(storm))
     verdict = judge(_effects(system.effects_file))
-    code = _show(verdict)
+    code = _show(verdict) or int(not storm.over)
     click.echo(_table(database, storm, verdict, (time.monotonic() - began) / 60))
     return code
 

@@ -24,6 +24,8 @@ _SHARES: Final = (73, 25, 2)
 _MOST_WAITING: Final = 40
 """So few messages may be unanswered when the next blow falls: however slow the machine, the product gets to work."""
 _CATCH_UP_SECONDS: Final = 180
+_AT_ONCE: Final = 25
+"""People who connect their accounts at once."""
 _LONGEST_FREEZE: Final = 12.0
 _DOOMED: Final = 0.35
 """Of the processes that start again, those that will die at a chosen point."""
@@ -53,12 +55,13 @@ class Plan:
 
 @dataclass(slots=True)
 class Storm:
-    """`struck` counts what was done, by its name."""
+    """`struck` counts what was done, by its name; `over` once all of it was done and answered."""
 
     system: System
     plan: Plan
     say: Callable[[str], None]
     struck: Counter[str] = field(default_factory=Counter)
+    over: bool = False
     _people: list[Person] = field(default_factory=list)
     _doomed: dict[str, Doom] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -79,13 +82,15 @@ class Storm:
             if (number + 1) % 10 == 0:
                 self._tell(f"round {number + 1} of {len(blows)}")
         await self._calm_down()
+        self.over = True
 
     # --- people -------------------------------------------------------------------------------------------------
 
     async def _gather_people(self) -> None:
         self._people = [await self.system.person() for _ in range(self.plan.people)]
         await self.system.restart(self.system.other_gateway)
-        await self.system.connect(self._people, timeout=_CATCH_UP_SECONDS)
+        for some in range(0, len(self._people), _AT_ONCE):
+            await self.system.connect(self._people[some : some + _AT_ONCE], timeout=_CATCH_UP_SECONDS)
         self._tell(f"{len(self._people)} people have connected their accounts")
 
     async def _write(self, messages: int) -> None:

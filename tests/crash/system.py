@@ -172,15 +172,21 @@ class System:
     async def connect(self, people: Iterable[Person], timeout: float = 60) -> None:
         """Let people connect their Asana, by the button in the chat."""
         phones = {person.phone for person in people}
-        for phone in phones:
-            await self._post(f"/phones/{phone}/messages", {"text": "connect my asana"})
-        await self.until(lambda: phones <= self._told("Please connect Asana"), timeout)
+        # On a busy machine a database may be away for the moment, and the person asks again.
+        while unlinked := phones - self._told("Please connect Asana"):
+            await self._ask_to_connect(unlinked, timeout)
         await self.control("composio", "approve_all")
         await self.until(lambda: phones <= self._told("Asana is connected"), timeout)
 
-    def _told(self, words: str) -> set[str]:
-        """The phones that were sent a text with these words."""
-        sends = (effect for effect in self.log if effect.kind == "graph_send")
+    async def _ask_to_connect(self, phones: set[str], timeout: float) -> None:
+        known = len(self.log)
+        for phone in phones:
+            await self._post(f"/phones/{phone}/messages", {"text": "connect my asana"})
+        await self.until(lambda: phones <= self._told("", after=known), timeout)
+
+    def _told(self, words: str, *, after: int = 0) -> set[str]:
+        """The phones that were sent a text with these words, as the log tells after so many lines."""
+        sends = (effect for effect in self.log[after:] if effect.kind == "graph_send")
         return {effect.person for effect in sends if words in effect.detail["text"]}
 
     async def answered(self, *tokens: str, timeout: float = 30) -> None:
