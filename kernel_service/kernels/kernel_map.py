@@ -209,7 +209,8 @@ class KernelMap:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
         for person_id in list(self._kernels):
-            await self._let_go(person_id)
+            if person_id in self._kernels:  # an operator may have evicted him meanwhile
+                await self._let_go(person_id)
 
     async def _let_go(self, person_id: str) -> None:
         if person_id not in self._kernels:

@@ -19,6 +19,7 @@ class Store:
         self.epochs: dict[str, int] = {}
         self.released: list[tuple[str, int]] = []
         self.away = 0
+        self.releasing: asyncio.Event | None = None
 
     async def activate(self, person_id: str, *, owner: str) -> Activation:
         await asyncio.sleep(0)
@@ -29,6 +30,8 @@ class Store:
         return Activation(person_id, self.epochs[person_id], [HistoryItem("input", {"text": "x" * 500})])
 
     async def release(self, person_id: str, epoch: int) -> None:
+        if self.releasing is not None:
+            await self.releasing.wait()
         self.released.append((person_id, epoch))
 
 
@@ -282,6 +285,22 @@ async def test_drain_lets_a_turn_end_and_evicts_everybody(parts: Any) -> None:
     assert turns.ran == ["p_1"]
     assert store.released == [("p_1", 1)]
     assert kernels.evictions == {EvictionReason.SHUTDOWN: 1}
+
+
+async def test_drain_and_an_operator_may_evict_the_same_kernel(parts: Any) -> None:
+    kernels, store, _, _ = parts
+    for person_id in ("p_1", "p_2"):
+        kernels.wake(person_id)
+    await settled(kernels)
+    store.releasing = asyncio.Event()
+    drain = asyncio.create_task(kernels.drain(seconds=60))
+    while "p_1" in [kernel.person_id for kernel in kernels.resident()]:
+        await asyncio.sleep(0)
+    operator = asyncio.create_task(kernels.evict("p_2", EvictionReason.OPERATOR))
+    await asyncio.sleep(0)
+    store.releasing.set()
+    await asyncio.gather(drain, operator)
+    assert kernels.evictions == {EvictionReason.SHUTDOWN: 1, EvictionReason.OPERATOR: 1}
 
 
 async def test_drain_cuts_a_turn_that_does_not_end(parts: Any) -> None:
