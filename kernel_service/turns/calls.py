@@ -71,6 +71,8 @@ class Calls:
         it: the model is to look before.
         """
         begun = {intent.call_id: intent for intent in record.intents}
+        # It may have been cut again after that.
+        self._unsure = OUTCOME_UNKNOWN in self._transcript.results_so_far()
         for item in self._transcript.open_calls():
             call = model.call_of(item)
             if (intent := begun.get(call.call_id)) is None:

@@ -68,6 +68,16 @@ class Transcript:
             and item.data.get("call_id") not in answered
         ]
 
+    def results_so_far(self) -> list[str]:
+        """What the calls of the model's last words have given back."""
+        results: list[str] = []
+        for item in reversed(self._all()):
+            if item.kind in ("output", "input"):
+                break
+            if item.kind == "result":
+                results.append(str(item.data.get("output")))
+        return results
+
     def _calls_made(self) -> list[str]:
         """The tools called since the person wrote last, each once."""
         since: list[dict[str, Any]] = []

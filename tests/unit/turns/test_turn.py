@@ -70,6 +70,24 @@ async def test_what_was_to_follow_a_call_of_unknown_outcome_waits_for_a_look(sce
     assert [item["output"] for item in scene.model.shown[1][-3:]] == [OUTCOME_UNKNOWN, "look done", NOT_MADE]
 
 
+async def test_that_look_is_waited_for_after_another_cut_too(scene: Scene) -> None:
+    await scene.hear()
+    kernel = await scene.activated()
+    turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    assert isinstance(turn, TurnRecord)
+    said = [{"type": "function_call", "call_id": f"c{number}", "name": "act"} for number in range(2)]
+    items = [
+        HistoryItem("input", scene.model.user_item({"text": "do it"})),
+        *(HistoryItem("output", item, "test:1") for item in said),
+        HistoryItem("result", scene.model.result_item("c0", OUTCOME_UNKNOWN)),
+    ]
+    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), now=scene.clock())
+    scene.model.says = [says("I look first")]
+    await scene.run()
+    assert scene.act.calls == 0
+    assert scene.model.shown[0][-1]["output"] == NOT_MADE
+
+
 @pytest.mark.parametrize("name", ["look", "act"])
 async def test_a_call_that_was_never_begun_is_made_once(scene: Scene, name: str) -> None:
     await scene.hear()
