@@ -213,8 +213,6 @@ class KernelMap:
                 await self._let_go(person_id)
 
     async def _let_go(self, person_id: str) -> None:
-        if person_id not in self._kernels:
-            return  # an operator was quicker
         try:
             await self.evict(person_id, EvictionReason.SHUTDOWN)
         except StoreUnavailable:

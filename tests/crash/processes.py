@@ -50,7 +50,10 @@ class Process:
 
     @property
     def pid(self) -> int:
-        return self._running.pid or 0
+        pid = self._running.pid
+        if not pid:
+            raise RuntimeError(f"{self.service} has no pid")  # a signal to 0 would go to this process and its kin
+        return pid
 
     async def start(self, doom: Doom | None = None) -> None:
         """Begin; with a doom it kills itself there."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from tests.crash.checker import FROZEN, Verdict, judge
+from tests.crash.checker import FROZEN, judge
 from tests.crash.points import Doom
 from tests.crash.system import System
 from tests.crash.times import OWN
@@ -16,6 +16,7 @@ from tests.crash.times import OWN
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.crash.evidence import Part
     from tests.crash.system import Person
 
 pytestmark = pytest.mark.crash
@@ -64,7 +65,8 @@ async def test_the_gateway_between_the_send_and_its_answer(system: System) -> No
 
 
 async def test_a_gateway_with_a_reply_in_hand_leaves_it_to_others(system: System) -> None:
-    verdict = await _sent_meanwhile(system, "reply pulled")
+    await _sent_meanwhile(system, "reply pulled")
+    verdict = judge(system.log)
     assert (verdict.faults, dict(verdict.residue)) == ([], {})
 
 
@@ -81,12 +83,14 @@ async def test_a_frozen_gateway_does_not_swallow_replies(tmp_path: Path, databas
 
 
 async def test_a_gateway_in_the_very_write_is_the_stated_residue(system: System) -> None:
-    verdict = await _sent_meanwhile(system, "part not sent")
+    part = await _sent_meanwhile(system, "part not sent")
+    await system.until(lambda: len(part.accepted) > 1)
+    verdict = judge(system.log)
     assert (verdict.faults, dict(verdict.residue)) == ([], {FROZEN: 1})
 
 
-async def _sent_meanwhile(system: System, point: str) -> Verdict:
-    """One gateway freezes there, another sends the reply, the first one goes on."""
+async def _sent_meanwhile(system: System, point: str) -> Part:
+    """One gateway freezes there, another sends the reply, of one part; the first one goes on."""
     person = await system.person()
     hold = await system.hold("openai")
     token = await system.writes(person)
@@ -101,8 +105,9 @@ async def _sent_meanwhile(system: System, point: str) -> Verdict:
     await system.answered(token)
     await system.settled(person)
     await system.resume(frozen)
+    await frozen.ready()
     await system.settled(person)
-    return judge(system.log)
+    return next(reply.sent[1] for reply in system.evidence.replies.values() if token in reply.tokens)
 
 
 async def _once(system: System, *people: Person) -> None:

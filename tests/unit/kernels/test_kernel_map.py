@@ -256,22 +256,6 @@ async def test_memory_pressure_evicts_the_least_recently_used_and_no_more_than_n
     assert kernels.evictions == {EvictionReason.MEMORY: 2}
 
 
-async def test_an_operator_may_evict_while_it_drains(parts: Any) -> None:
-    kernels, store, *_ = parts
-    for person_id in ("p_1", "p_2"):
-        kernels.wake(person_id)
-    await settled(kernels)
-
-    async def release(person_id: str, epoch: int) -> None:
-        store.released.append((person_id, epoch))
-        if person_id == "p_1":
-            await kernels.evict("p_2", EvictionReason.OPERATOR)
-
-    store.release = release
-    await kernels.drain(seconds=60)
-    assert [person_id for person_id, _ in store.released] == ["p_1", "p_2"]
-
-
 async def test_drain_lets_a_turn_end_and_evicts_everybody(parts: Any) -> None:
     kernels, store, turns, _ = parts
     turns.gate = asyncio.Event()
