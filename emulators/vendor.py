@@ -89,7 +89,7 @@ class Vendor:
         async def serve(request: web.Request) -> web.StreamResponse:
             try:
                 self.check_key(request)
-                body = await self._body(request)
+                body = await self.read_body(request)
                 path = request.path.removeprefix(self.base)
                 person = self.person(path, body)
                 call = Call(request.method, path, body, person, dict(request.headers))
@@ -122,7 +122,8 @@ class Vendor:
             del self.requests[:-KEPT_REQUESTS]
         self.requests.append(call)
 
-    async def _body(self, request: web.Request) -> Any:
+    async def read_body(self, request: web.Request) -> Any:
+        """The JSON object that came. Raises RefusedError."""
         if not request.can_read_body:
             return {} if request.method in ("POST", "PATCH") else None
         try:

@@ -13,9 +13,11 @@ from emulators.faults import Call, Match, drop, every
 from emulators.openai import checks, load_rule, rule_model
 from emulators.openai.conversation import Conversation, read
 from emulators.openai.errors import of_status, refused
+from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import Maker, tokens
 from emulators.openai.seal import Sealer
 from emulators.openai.stream import encoded, events
+from emulators.openai.transcriptions import FORM, read_form, transcript
 from emulators.openai.turns import Cut, Output, Script, ToolCall, Turn, from_json
 from emulators.openai.wire import (
     AllowedTools,
@@ -66,6 +68,7 @@ class OpenAI(Vendor):
     def mount(self, app: web.Application) -> None:
         app.router.add_post(f"{self.base}/responses", self.serving(self._create))
         app.router.add_post(f"{self.base}/responses/compact", self.serving(self._compact))
+        app.router.add_post(f"{self.base}/audio/transcriptions", self.serving(self._transcribe))
         app.router.add_route("*", f"{self.base}/{{path:.*}}", self.serving(_unknown))
         control = self.control()
         control.add("script", lambda body: self.script(map(from_json, body["turns"]), match_of(body)))
@@ -101,14 +104,15 @@ class OpenAI(Vendor):
 
     async def _create(self, http: web.Request, call: Call) -> web.StreamResponse:
         request, items = checks.create_request(call.body)
+        files = seen_files(items)
         unsealed, transformations = self._unsealed(items, call.person)
         input_tokens = self._fitting(call.body)
-        conversation = read(items, unsealed)
+        conversation = read(items, unsealed, files)
         turn = self._script.next(call) or _rule_turn(request, conversation)
         response = self._maker.response(request, turn, input_tokens)
         response["input_transformations"] = transformations or None
         self._compact_within(request, response, conversation, input_tokens)
-        self._record(request, call, conversation, response)
+        self._record(request, call, conversation, response, list(files.values()))
         cut = any(isinstance(output, Cut) for output in turn)
         if request.stream:
             return await _streamed(http, response, cut=cut)
@@ -122,6 +126,20 @@ class OpenAI(Vendor):
             "model_compaction", person=request.prompt_cache_key or "", key=compacted["id"], items=len(items)
         )
         return self.respond(compacted)
+
+    async def read_body(self, request: web.Request) -> Any:
+        """A form is kept with its file's digest; the bytes go with the request."""
+        if request.content_type != "multipart/form-data":
+            return await super().read_body(request)
+        form = request[FORM] = await read_form(request)
+        return form.as_json()
+
+    async def _transcribe(self, http: web.Request, call: Call) -> web.Response:
+        if FORM not in http:
+            raise refused("Could not parse multipart form")
+        answer = transcript(http[FORM])
+        self._effects.record("transcription", model=call.body["model"], **call.body["file"])
+        return self.respond(answer)
 
     def _unsealed(self, items: list[Item], person: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
         """What the sealed items hold, and which reasoning is left out because it is another person's."""
@@ -139,7 +157,7 @@ class OpenAI(Vendor):
 
     def _fitting(self, body: dict[str, Any]) -> int:
         """The tokens of a request; refuses what the context window does not hold."""
-        size = tokens([body.get("instructions"), body.get("tools"), body["input"]])
+        size = tokens([body.get("instructions"), body.get("tools"), without_files(body["input"])])
         if size > self.context_window:
             raise refused(
                 "Your input exceeds the context window of this model. Please adjust your input and try again.",
@@ -158,7 +176,14 @@ class OpenAI(Vendor):
                 response["output"].insert(0, self._maker.compaction(person, conversation.said))
                 return
 
-    def _record(self, request: CreateRequest, call: Call, conversation: Conversation, response: dict[str, Any]) -> None:
+    def _record(
+        self,
+        request: CreateRequest,
+        call: Call,
+        conversation: Conversation,
+        response: dict[str, Any],
+        files: list[SeenFile],
+    ) -> None:
         self._effects.record(
             "model_call",
             person=call.person,
@@ -173,6 +198,7 @@ class OpenAI(Vendor):
             tools=[tool.name for tool in request.tools or []],
             status=response["status"],
             output=[item["type"] for item in response["output"]],
+            files=[{"name": file.filename, "size": len(file.data), "sha256": file.sha256} for file in files],
         )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from emulators.openai.files import SeenFile
 from emulators.openai.wire import (
     CompactionItem,
     FunctionCall,
@@ -37,13 +38,18 @@ class Conversation:
         return self.said[len(self.said) - self.new :]
 
 
-def read(items: list[Item], unsealed: Mapping[str, dict[str, Any]]) -> Conversation:
-    """unsealed: by encrypted content, what it holds; a compaction holds what was said before it."""
+def read(
+    items: list[Item], unsealed: Mapping[str, dict[str, Any]], files: Mapping[int, SeenFile] | None = None
+) -> Conversation:
+    """unsealed: by encrypted content, what it holds; a compaction holds what was said before it.
+
+    files: by the identity of its part, each file that is shown.
+    """
     conversation = Conversation()
     calls: dict[str, FunctionCall] = {}
     for item in items:
         if isinstance(item, InputMessage):
-            text = plain_text(item.content)
+            text = plain_text(item.content, files)
             if item.role == "user":
                 conversation.said.append(text)
                 conversation.new += 1
@@ -66,16 +72,14 @@ def read(items: list[Item], unsealed: Mapping[str, dict[str, Any]]) -> Conversat
     return conversation
 
 
-def plain_text(content: object) -> str:
-    """Text of a message's content; what is no text is named in brackets."""
+def plain_text(content: object, files: Mapping[int, SeenFile] | None = None) -> str:
+    """Text of a message's content; what is no text is told in brackets."""
     if isinstance(content, str):
         return content
     parts = []
     for part in content if isinstance(content, list) else []:
         if isinstance(part, InputText | OutputText):
             parts.append(part.text)
-        elif isinstance(part, InputImage):
-            parts.append("[image]")
-        elif isinstance(part, InputFile):
-            parts.append(f"[file {part.filename or ''}]".replace(" ]", "]"))
+        elif isinstance(part, InputImage | InputFile) and files and id(part) in files:
+            parts.append(files[id(part)].in_words())
     return "\n".join(parts)
