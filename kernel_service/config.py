@@ -29,6 +29,7 @@ class Settings(BaseSettings):
     kernel_idle_seconds: float = Field(86_400, gt=0)
     kernel_sweep_seconds: float = Field(60, gt=0)
     kernel_memory_mb: float = Field(0, ge=0)
+    kernel_media_mb: float = Field(1024, gt=0)
     kernel_max_turns: int = Field(64, ge=1)
     kernel_debounce_seconds: float = Field(0.6, ge=0)
     kernel_drain_seconds: float = Field(20, ge=0)
@@ -43,6 +44,7 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr
     openai_base_url: str = "https://api.openai.com/v1"
     openai_model: str = "gpt-6.2-sol"
+    openai_transcribe_model: str = "gpt-transcribe"
     composio_api_key: SecretStr
     composio_base_url: str = "https://backend.composio.dev"
 

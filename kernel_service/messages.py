@@ -34,7 +34,10 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as a channel hands it in. `content` is the payload as JSON values (see `payload_kind`)."""
+    """One message as a channel hands it in. `content` is the payload as JSON values (see `payload_kind`).
+
+    `locked_file`: it brings a file that opens only with a password.
+    """
 
     user_id: str
     message_id: str
@@ -42,6 +45,7 @@ class Message:
     aliases: tuple[Alias, ...] = ()
     address: str = ""
     reply_mode: ReplyMode = ReplyMode.INLINE
+    locked_file: bool = False
 
     @property
     def channel(self) -> str:

@@ -18,9 +18,13 @@ from kernel_service.kernels.outbox import Outbox
 from kernel_service.kernels.progress import Progress
 from kernel_service.kernels.sweeper import Sweeper
 from kernel_service.kernels.waiters import Waiters
+from kernel_service.media.desk import MediaDesk
+from kernel_service.media.opening import MIB
 from kernel_service.messages import Reply
 from kernel_service.metrics import Metrics
+from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.people.people import People
 from kernel_service.rpc.admin_servicer import AdminServicer
 from kernel_service.rpc.interceptors import Tokens
@@ -54,8 +58,9 @@ class KernelServer:
 
     port: int
     kernels: KernelMap
-    store: Store
+    store: SqlStore
     sweeper: Sweeper
+    desk: MediaDesk
 
 
 @asynccontextmanager
@@ -66,9 +71,12 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         clock = SteadyClock(wall, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
         connections, toolbox = _tools(settings, stack, store, outbox, clock)
+        model, transcriber = _models(settings, stack)
         runner = TurnRunner(
             store=store,
-            model=_model(settings, stack),
+            media=store,
+            model=model,
+            transcriber=transcriber,
             toolbox=toolbox,
             limits=_limits(settings),
             instructions=settings.instructions(),
@@ -81,6 +89,7 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
         kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
         people = People(store, kernels, clock)
+        desk = MediaDesk(store, clock, kernels.wake)
         inbox = Inbox(
             store,
             kernels,
@@ -90,11 +99,12 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
             debounce=settings.kernel_debounce_seconds,
             max_pending=MAX_PENDING,
             clock=clock,
+            media_wanted=_ask_for_media(desk, outbox),
         )
         listener = Listener(
             settings.kernel_listen,
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
-            KernelServicer(inbox, outbox, store, people, connections),
+            KernelServicer(inbox, outbox, desk, store, people, connections),
             AdminServicer(kernels, store, people, connections, clock),
             settings.tls(),
         )
@@ -106,27 +116,28 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
             waiters.close()
 
         port = await stack.enter_async_context(listener.serving(drain))
-        sweeper = _sweeper(settings, store, kernels, outbox, clock)
+        sweeper = _sweeper(settings, store, kernels, outbox, desk, clock=clock)
         await stack.enter_async_context(
             Metrics(settings.kernel_metrics_listen, kernels, runner.outcomes, people, store).serving()
         )
         await stack.enter_async_context(sweeper.running())
         await connections.watch()
         log.info("serving port=%d", port)
-        yield KernelServer(port, kernels, store, sweeper)
+        yield KernelServer(port, kernels, store, sweeper, desk)
 
 
 async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
     keys = MasterKeys.parse(settings.kernel_encryption_keys.get_secret_value())
-    store = await open_store(settings.kernel_database_url.get_secret_value(), keys)
+    url, media_bytes = settings.kernel_database_url.get_secret_value(), int(settings.kernel_media_mb * MIB)
+    store = await open_store(url, keys, media_bytes=media_bytes)
     stack.push_async_callback(store.close)
     return store
 
 
-def _model(settings: Settings, stack: AsyncExitStack) -> OpenAIResponses:
-    model = OpenAIResponses(settings.openai_api_key.get_secret_value(), settings.openai_base_url, settings.openai_model)
-    stack.push_async_callback(model.close)
-    return model
+def _models(settings: Settings, stack: AsyncExitStack) -> tuple[OpenAIResponses, OpenAITranscripts]:
+    client = OpenAIClient(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
+    stack.push_async_callback(client.close)
+    return OpenAIResponses(client, settings.openai_model), OpenAITranscripts(client, settings.openai_transcribe_model)
 
 
 def _tools(
@@ -159,8 +170,22 @@ def _tell_of_ended(waiters: Waiters, outbox: Outbox) -> Callable[[TurnRecord], N
     return ended
 
 
+def _ask_for_media(desk: MediaDesk, outbox: Outbox) -> Callable[[str], None]:
+    def wanted(channel: str) -> None:
+        desk.wanted(channel)
+        outbox.ready(channel)
+
+    return wanted
+
+
 def _sweeper(
-    settings: Settings, store: Store, kernels: KernelMap, outbox: Outbox, clock: Callable[[], float]
+    settings: Settings,
+    store: Store,
+    kernels: KernelMap,
+    outbox: Outbox,
+    desk: MediaDesk,
+    *,
+    clock: Callable[[], float],
 ) -> Sweeper:
     evictor = Evictor(
         kernels,
@@ -168,4 +193,4 @@ def _sweeper(
         memory_bytes=int(settings.kernel_memory_mb * 1024 * 1024),
         clock=clock,
     )
-    return Sweeper(store, kernels, outbox, evictor, seconds=settings.kernel_sweep_seconds, clock=clock)
+    return Sweeper(store, kernels, outbox, desk, evictor, seconds=settings.kernel_sweep_seconds, clock=clock)

@@ -20,10 +20,10 @@ CONNECTED: Final = "{toolkit} is connected."
 CONNECT_ALSO: Final = "And connect {toolkit} here:"
 
 _UNSUPPORTED: Final = {
-    "image": "I can't look at pictures yet. Please tell me in words.",
-    "audio": "I can't listen to voice messages yet. Please write to me.",
+    "image": "I can't look at pictures of that type. Please send it as a JPEG or PNG.",
+    "audio": "I can't listen to sound files of that type. Please send a voice message, or write to me.",
     "video": "I can't watch videos yet. Please tell me in words.",
-    "document": "I can't read files yet. Please paste the text.",
+    "document": "I can't open files of that type. I read PDF, Word, Excel, PowerPoint, CSV and plain text.",
     "sticker": "I can't see stickers yet. Please tell me in words.",
     "location": "I could not read that place. Please write the address.",
     "contacts": "I could not read that contact card. Please write the details.",
@@ -37,6 +37,35 @@ _UNSUPPORTED: Final = {
     "request_welcome": "Hello! I am your assistant. What can I do for you?",
 }
 _UNSUPPORTED_KIND: Final = "I can't open that kind of message yet. Please write to me."
+
+
+_WORDS: Final = {"image": "picture", "audio": "recording", "document": "file"}
+_UNOPENED: Final = {
+    "unavailable": "I could not get that {file}. Please send it again.",
+    "expired": "That {file} is too old for me to fetch. Please send it again.",
+    "too_large": "That {file} is too large for me. Please send a smaller one.",
+    "too_long": "There is more in that {file} than I can read at once. Please send a part of it.",
+    "damaged": "That {file} arrived damaged. Please send it again.",
+    "wrong_type": "That {file} is not of the type that it claims to be, so I could not open it.",
+    "locked": "That {file} is protected by a password, so I can't open it. Please send it without one.",
+    "unreadable": "I could not make sense of that {file}. Perhaps it is damaged; please try another one.",
+}
+FOR_MODEL: Final = {
+    "unavailable": "[Attachment unavailable: it could not be fetched. Say so, and ask for it again.]",
+    "expired": "[Attachment unavailable: it is too old to be fetched. Say so, and ask for it again.]",
+    "too_large": "[Attachment unavailable: it is too large. Say so.]",
+    "too_long": "[Attachment unavailable: it holds more than can be read at once. Say so, and ask for a part of it.]",
+    "damaged": "[Attachment unavailable: it arrived damaged. Say so, and ask for it again.]",
+    "wrong_type": "[Attachment unavailable: it is not of the type that it claims to be. Say so.]",
+    "locked": "[Attachment unavailable: it is protected by a password. Say so, and ask for it without one.]",
+    "unreadable": "[Attachment unavailable: no sense could be made of it. Say so.]",
+}
+"""What the model is told, by the problem, in place of a file that cannot be opened."""
+
+
+def unopened(kind: str, problem: str) -> str:
+    """What to tell a person whose file cannot be opened, if there is nothing else to answer."""
+    return _UNOPENED[problem].format(file=_WORDS.get(kind, "file"))
 
 
 def unsupported(kind: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.errors import NotAllowed, Unavailable
 from kernel_service.kernels.commands import Command
+from kernel_service.media.incoming import brings_locked_file
 from kernel_service.messages import Answer, MessageStatus, ReplyMode
 from kernel_service.people.identity import check_user_id
 
@@ -31,7 +32,10 @@ class Durable:
 
 
 class Inbox:
-    """`allowed` says whether a user id may write at all; `debounce` is in seconds."""
+    """`allowed` says whether a user id may write at all; `debounce` is in seconds.
+
+    `media_wanted` is told of each channel that is to fetch a file.
+    """
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class Inbox:
         debounce: float,
         max_pending: int,
         clock: Callable[[], float],
+        media_wanted: Callable[[str], None],
     ) -> None:
         self._store = store
         self._kernels = kernels
@@ -53,6 +58,7 @@ class Inbox:
         self._clock = clock
         self._waiters = waiters
         self._progress = progress
+        self._media_wanted = media_wanted
         self._closed = False
 
     async def handle(self, message: Message) -> Answer:
@@ -83,7 +89,10 @@ class Inbox:
 
     async def _accept(self, message: Message) -> Accepted:
         self._check(message)
+        message = replace(message, locked_file=await brings_locked_file(message.content))
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
+        if accepted.wants_media:
+            self._media_wanted(message.channel)
         # A repeat too: its first call may have been given up just when the message became durable.
         if accepted.status is MessageStatus.ACCEPTED:
             self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))

@@ -1,9 +1,12 @@
-"""The out-door: hands leased replies to those who pull, within their credit, and settles what they acknowledge."""
+"""The out-door: hands leased replies to those who pull, within their credit, and settles what they acknowledge.
+
+Whoever takes them is handed the files that his channel is to fetch, too; what becomes of these, the media desk knows.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, overload
 
 from kernel_service.kernels.attendance import Attendance
 from kernel_service.kernels.store import AckResult, Outcome
@@ -12,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from kernel_service.kernels.store import Lease, OutboxStore, PartAck, PartReceipt
+    from kernel_service.media.desk import MediaDesk
+    from kernel_service.media.store import MediaWanted
     from kernel_service.messages import Reply
 
 LEASE_SECONDS = 60.0
@@ -44,10 +49,27 @@ class Outbox:
             if pull.channel == channel:
                 pull.look.set()
 
-    async def pull(
+    @overload
+    def pull(
         self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str
-    ) -> AsyncIterator[tuple[Lease, float]]:
-        """Leases as they come, and for how many seconds each lasts from now, until the process drains."""
+    ) -> AsyncIterator[tuple[Lease, float]]: ...
+    @overload
+    def pull(
+        self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str, *, desk: MediaDesk | None
+    ) -> AsyncIterator[tuple[Lease | MediaWanted, float]]: ...
+    async def pull(
+        self,
+        channel: str,
+        addresses: Sequence[str],
+        max_in_flight: int,
+        instance: str,
+        *,
+        desk: MediaDesk | None = None,
+    ) -> AsyncIterator[tuple[Lease | MediaWanted, float]]:
+        """Leases as they come, of the desk's files too, and for how many seconds each lasts from now.
+
+        Until the process drains.
+        """
         pull = Pull(channel, max_in_flight, instance)
         self._pulls.add(pull)
         unsent: list[Lease] = []
@@ -58,10 +80,13 @@ class Outbox:
                 while unsent and not pull.ended:
                     lease = unsent.pop(0)
                     yield lease, lease.expires_at - self._clock()
+                for wanted in await self._wanted(pull, addresses, desk):
+                    yield wanted, wanted.leased_until - self._clock()
                 await pull.wait()
         finally:
             self._pulls.discard(pull)
             await self._hand_back(channel, unsent)
+            await self._ask_others(pull, desk)
 
     async def _lease(self, pull: Pull, addresses: Sequence[str]) -> list[Lease]:
         now = self._clock()
@@ -98,6 +123,28 @@ class Outbox:
         self.ready(channel)
         return released
 
+    async def _wanted(self, pull: Pull, addresses: Sequence[str], desk: MediaDesk | None) -> list[MediaWanted]:
+        """Files to fetch, within what is left of the credit."""
+        room = min(pull.room(self._clock()), BATCH)
+        if desk is None or not room or pull.ended:
+            return []
+        found = await desk.lease(pull.channel, addresses, room)
+        pull.wanted.update({wanted.media_id: wanted for wanted in found})
+        pull.leased.update({wanted.media_id: wanted.leased_until for wanted in found})
+        return found
+
+    async def _ask_others(self, pull: Pull, desk: MediaDesk | None) -> None:
+        """A stream has ended: to fetch a file twice does no harm, and to wait for a channel that is gone does."""
+        held = [wanted for media_id, wanted in pull.wanted.items() if media_id in pull.leased]
+        if desk is not None and held:
+            await desk.hand_back(held)
+            self.ready(pull.channel)
+
+    def fetched(self, channel: str, media_id: str) -> None:
+        """A channel has brought a file, or cannot: it has room for another."""
+        self._give_credit_back(media_id)
+        self.ready(channel)
+
     async def settle(self, channel: str, acks: Sequence[PartAck]) -> list[AckResult]:
         results = await self._store.settle(channel, acks, now=self._clock())
         for ack, result in zip(acks, results, strict=True):
@@ -116,9 +163,10 @@ class Outbox:
         await self._store.notify(person_id, reply, channel=channel, address=address, now=self._clock())
         self.ready(channel)
 
-    def _give_credit_back(self, reply_id: str) -> None:
+    def _give_credit_back(self, item_id: str) -> None:
         for pull in self._pulls:
-            pull.leased.pop(reply_id, None)
+            pull.leased.pop(item_id, None)
+            pull.wanted.pop(item_id, None)
 
     async def sweep(self) -> None:
         """Put lapsed leases in doubt, and doubts past their time back."""
@@ -135,13 +183,14 @@ class Outbox:
 
 
 class Pull:
-    """One stream's credit: the replies it holds, and until when."""
+    """One stream's credit: the replies and the files to fetch that it holds, and until when."""
 
     def __init__(self, channel: str, max_in_flight: int, instance: str) -> None:
         self.channel = channel
         self.instance = instance
         self.look = asyncio.Event()
         self.leased: dict[str, float] = {}
+        self.wanted: dict[str, MediaWanted] = {}
         self.ended = False
         self._max_in_flight = max_in_flight
 

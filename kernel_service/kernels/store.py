@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Accepted:
     """A message that is durable. `status` and `turn_id` are as of now (a duplicate may be long answered).
 
-    `taken_back` are the waiting messages, by seq, that it ended ("stop").
+    `taken_back` are the waiting messages, by seq, that it ended ("stop"). `wants_media`: it waits for its file.
     """
 
     person_id: str
@@ -33,6 +33,7 @@ class Accepted:
     turn_id: str = ""
     command: Command = Command.NONE
     taken_back: tuple[int, ...] = ()
+    wants_media: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,8 @@ class InboxStore(Protocol):
     async def accept(self, message: Message, *, now: float, max_pending: int) -> Accepted:
         """Resolve the person (people.identity), deduplicate and keep the message.
 
-        AlreadyExists MESSAGE_ID_REUSED, Exhausted TOO_MANY_PENDING, Conflict IDENTITY_CONFLICT.
+        A file's bytes are kept apart from it, or are wanted of the channel (see media.store).
+        AlreadyExists MESSAGE_ID_REUSED, Exhausted TOO_MANY_PENDING or MEDIA_FULL, Conflict IDENTITY_CONFLICT.
         """
         ...
 
@@ -194,7 +196,8 @@ class JournalStore(Protocol):
         """The open turn, or a new one of the waiting messages, or when to ask again, or None.
 
         A new turn takes the longest run of waiting messages, oldest first, that share channel, address and mode; it
-        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most. An
+        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most, and
+        for their files. An
         open turn that is not closed is joined by such messages likewise, 3 times at most: what it had journaled is
         superseded. A held turn answers with its not_before. Members but the last become MERGED when the turn ends.
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.outbox import Outbox
     from kernel_service.kernels.store import Store
+    from kernel_service.media.desk import MediaDesk
 
 log = logging.getLogger(__name__)
 
@@ -26,13 +27,14 @@ RETENTION_SECONDS = 3600.0
 
 
 class Sweeper:
-    """Loops of its own: one for people and kernels, a quicker one for leases, a slow one for what is kept too long."""
+    """Loops of its own: for people and kernels; quicker ones for leases and files; a slow one for what is kept."""
 
     def __init__(
         self,
         store: Store,
         kernels: KernelMap,
         outbox: Outbox,
+        desk: MediaDesk,
         evictor: Evictor,
         *,
         seconds: float,
@@ -41,6 +43,7 @@ class Sweeper:
         self._store = store
         self._kernels = kernels
         self._outbox = outbox
+        self._desk = desk
         self._evictor = evictor
         self._seconds = seconds
         self._clock = clock
@@ -63,6 +66,7 @@ class Sweeper:
         rounds = (
             (self._seconds, self.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
+            (min(LAPSE_SECONDS, self._seconds), self._desk.sweep),
             (RETENTION_SECONDS, self.forget),
         )
         loops = [asyncio.create_task(self._every(seconds, work), name=work.__name__) for seconds, work in rounds]

@@ -1,63 +1,50 @@
-"""The model's port on OpenAI's Responses API: stateless, one shared client, output items kept as they came.
+"""The model's port on OpenAI's Responses API: stateless, output items kept as they came, files in their place.
 
 Sources: openai 3.54 (`types/responses`), platform.openai.com/docs/api-reference/responses.
 """
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-import httpx2
-import openai
 import orjson
 
 from kernel_service.errors import VendorUnavailable
+from kernel_service.media.incoming import file_of
+from kernel_service.media.opening import Opening
 from kernel_service.messages import Usage
+from kernel_service.models.body import Places
 from kernel_service.models.person_said import in_words
 from kernel_service.turns.model import FunctionCall, Model, ModelAnswer, ModelRejectedError, ModelRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-log = logging.getLogger(__name__)
+    from kernel_service.models.openai_client import OpenAIClient
+    from kernel_service.turns.model import ModelFile
 
 LEAST_OUTPUT_TOKENS = 16
 """What the vendor accepts as the least max_output_tokens."""
 
 
 class OpenAIResponses(Model):
-    """One client for the whole process. `timeout` bounds a question as a whole, in seconds."""
+    """One for the whole process; the client stays its owner's."""
 
-    def __init__(self, api_key: str, base_url: str, model: str, *, timeout: float = 120.0) -> None:
+    def __init__(self, client: OpenAIClient, model: str) -> None:
+        self._client = client
         self._model = model
-        self._timeout = timeout
-        # No retries here: the turn holds durably, and other people need the slot meanwhile.
-        self._client = openai.AsyncOpenAI(
-            api_key=api_key,
-            base_url=base_url,
-            max_retries=0,
-            timeout=httpx2.Timeout(timeout, connect=10.0),
-            http_client=openai.DefaultAioHttpClient(),
-        )
-        # Both would log addresses and, on DEBUG, what people say.
-        for name in ("openai", "httpx2"):
-            logging.getLogger(name).setLevel(logging.WARNING)
 
     @property
     def origin(self) -> str:
         return f"openai:{self._model}"
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
-        return _answer(_response(await self._ask(orjson.dumps(self._body(request)))))
+        places = Places()
+        return _answer(_response(await self._client.post("/responses", places.json(self._body(request, places)))))
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
-        return {
-            "type": "message",
-            "role": "user",
-            "content": [{"type": "input_text", "text": in_words(content)}],
-        }
+        parts = [{"type": "input_text", "text": in_words(content)}, *_reference(content)]
+        return {"type": "message", "role": "user", "content": parts}
 
     def said_item(self, text: str) -> dict[str, Any]:
         # The vendor refuses a text of its own without annotations, and every request that has it in its history.
@@ -70,14 +57,11 @@ class OpenAIResponses(Model):
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:
         return {"type": "function_call_output", "call_id": call_id, "output": output}
 
-    async def close(self) -> None:
-        await self._client.close()
-
-    def _body(self, request: ModelRequest) -> dict[str, Any]:
+    def _body(self, request: ModelRequest, places: Places) -> dict[str, Any]:
         body: dict[str, Any] = {
             "model": self._model,
             "instructions": request.instructions,
-            "input": list(request.items),
+            "input": [_shown(item, request.files, places) for item in request.items],
             "store": False,
             "include": ["reasoning.encrypted_content"],
             "max_output_tokens": max(LEAST_OUTPUT_TOKENS, request.max_output_tokens),
@@ -98,42 +82,39 @@ class OpenAIResponses(Model):
             ]
         return body
 
-    async def _ask(self, body: bytes) -> bytes:
-        """Bytes in, bytes out: the client would otherwise walk the whole history on the event loop."""
-        try:
-            async with asyncio.timeout(self._timeout):
-                response = await self._client.post("/responses", content=body, cast_to=httpx2.Response)
-                return await response.aread()
-        except (openai.APIConnectionError, httpx2.TransportError, TimeoutError):
-            raise VendorUnavailable("model_unavailable") from None
-        except openai.APIStatusError as error:
-            raise _refusal(error) from None
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+_REFERENCE: Final = "media"
+"""The type of a part of ours: in the history it stands for a file, and never leaves as it is."""
+_GONE: Final = "[The file itself is not at hand any more.]"
 
 
-def _refusal(error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
-    status = error.status_code
-    retry_after = _retry_after(error.response.headers)
-    if status in (401, 403):
-        return VendorUnavailable("model_rejects_key", retry_after)
-    if status == 429:  # noqa: PLR2004
-        return VendorUnavailable("model_busy", retry_after)
-    # 404: no such model (yet); an operator can mend it, so the message waits.
-    if status in (404, 408, 409) or status >= 500:  # noqa: PLR2004
-        return VendorUnavailable("model_unavailable", retry_after)
-    code = error.code or f"http_{status}"
-    log.warning("model refused the request status=%d code=%s", status, code)
-    return ModelRejectedError(code)
+def _reference(content: dict[str, Any]) -> list[dict[str, Any]]:
+    """The content's file, if the model is to be shown it; what was heard is there in words."""
+    _, fields = file_of(content) or ("", {})
+    if "media_id" not in fields or "transcript" in fields:
+        return []
+    return [{"type": _REFERENCE, "media_id": fields["media_id"]}]
 
 
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; None where absent or given as a date (the turn backs off by itself)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
-    return None
+def _shown(item: dict[str, Any], files: Mapping[str, ModelFile | str], places: Places) -> dict[str, Any]:
+    """The item as it is sent: each file that is at hand in its place, any other in words."""
+    parts = item.get("content")
+    if item.get("role") != "user" or not isinstance(parts, list) or parts[-1]["type"] != _REFERENCE:
+        return item
+    return item | {"content": [*parts[:-1], _part(files.get(parts[-1]["media_id"], _GONE), places)]}
 
+
+def _part(file: ModelFile | str, places: Places) -> dict[str, Any]:
+    if isinstance(file, str):
+        return {"type": "input_text", "text": file}
+    if file.opening is Opening.SEE:
+        return {"type": "input_image", "image_url": places.data_url(file)}
+    return {"type": "input_file", "filename": file.filename, "file_data": places.data_url(file)}
+
+
+# --- what comes back --------------------------------------------------------------------------------------------------
 
 _PASSING_FAILURES = (None, "server_error", "rate_limit_exceeded")
 

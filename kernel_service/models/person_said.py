@@ -42,8 +42,18 @@ def _forwarded(content: dict[str, Any]) -> str:
 
 
 def _media(kind: str, media: dict[str, Any]) -> str:
+    """A file by its name; a voice message is what the person says."""
+    if "transcript" in media:
+        return _heard(kind, media)
     name = f" named {media['filename']}" if media.get("filename") else ""
-    return f"[The person sent {_MEDIA[kind]}{name}, which cannot be opened yet.]"
+    return f"[The person sent {_MEDIA[kind]}{name}{'' if 'media_id' in media else ', which cannot be opened'}.]"
+
+
+def _heard(kind: str, media: dict[str, Any]) -> str:
+    words = media["transcript"] or "[nothing can be heard in it]"
+    if media.get("voice"):
+        return f"(voice) {words}"
+    return f"{_media(kind, {name: value for name, value in media.items() if name != 'transcript'})}\nIt says: {words}"
 
 
 def _choice(choice: dict[str, Any]) -> str:

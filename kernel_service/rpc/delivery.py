@@ -45,6 +45,10 @@ def wants_replies(kinds: Sequence[int]) -> bool:
     return not kinds or kernel_pb2.OUTBOX_ITEM_KIND_REPLY in kinds
 
 
+def wants_media(kinds: Sequence[int]) -> bool:
+    return kernel_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED in kinds
+
+
 def check_count(count: int, field: str) -> None:
     if not 1 <= count <= MOST:
         raise CallerError("FIELD_INVALID", f"`{field}` must hold 1 to {MOST}", field=field)

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.v1 import kernel_pb2, kernel_pb2_grpc
 
-from kernel_service.errors import CallerError, NotAllowed, NotFound, NotImplementedYet
+from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, NotImplementedYet
+from kernel_service.kernels.store import AckResult
+from kernel_service.media.store import MediaWanted
 from kernel_service.people.identity import check_user_id
-from kernel_service.rpc import connections, convert, delivery, events
+from kernel_service.rpc import connections, convert, delivery, events, media
 from kernel_service.rpc.interceptors import caller
 
 if TYPE_CHECKING:
@@ -19,13 +21,13 @@ if TYPE_CHECKING:
     from kernel_service.kernels.inbox import Inbox
     from kernel_service.kernels.outbox import Outbox
     from kernel_service.kernels.store import Store
+    from kernel_service.media.desk import MediaDesk
     from kernel_service.people.people import People
     from kernel_service.tools.connections import Connections
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
 DECLARED_LATER = (
-    "UploadMedia",
     "DownloadMedia",
     "CreateSchedule",
     "ListSchedules",
@@ -35,8 +37,17 @@ DECLARED_LATER = (
 
 
 class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
-    def __init__(self, inbox: Inbox, outbox: Outbox, store: Store, people: People, connections_: Connections) -> None:
+    def __init__(  # noqa: PLR0917 - all that it serves
+        self,
+        inbox: Inbox,
+        outbox: Outbox,
+        desk: MediaDesk,
+        store: Store,
+        people: People,
+        connections_: Connections,
+    ) -> None:
         self._inbox = inbox
+        self._desk = desk
         self._outbox = outbox
         self._store = store
         self._people = people
@@ -65,19 +76,48 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         credit = delivery.max_in_flight(request.max_in_flight)
         if not delivery.wants_replies(request.kinds):
             raise CallerError("FIELD_INVALID", "`kinds` must hold OUTBOX_ITEM_KIND_REPLY", field="kinds")
-        async for lease, seconds in self._outbox.pull(channel, list(request.addresses), credit, instance):
-            yield kernel_pb2.PullRepliesResponse(reply=delivery.leased(lease, seconds))
+        desk = self._desk if delivery.wants_media(request.kinds) else None
+        async for lease, seconds in self._outbox.pull(channel, list(request.addresses), credit, instance, desk=desk):
+            if isinstance(lease, MediaWanted):
+                yield kernel_pb2.PullRepliesResponse(media_wanted=media.wanted(lease))
+            else:
+                yield kernel_pb2.PullRepliesResponse(reply=delivery.leased(lease, seconds))
 
     async def AckReplies(
         self, request: kernel_pb2.AckRepliesRequest, context: Context
     ) -> kernel_pb2.AckRepliesResponse:
         delivery.check_count(len(request.acknowledgements), "acknowledgements")
-        acks = [delivery.part_ack(each) for each in request.acknowledgements]
-        results = iter(await self._outbox.settle(caller.get(), [ack for ack in acks if ack is not None]))
-        refused = kernel_pb2.ACK_RESULT_INVALID
-        return kernel_pb2.AckRepliesResponse(
-            results=[refused if ack is None else delivery.ack_result(next(results)) for ack in acks]
-        )
+        results = dict.fromkeys(range(len(request.acknowledgements)), kernel_pb2.ACK_RESULT_INVALID)
+        for settled in (await self._settle_parts(request), await self._settle_media(request)):
+            results |= {place: delivery.ack_result(result) for place, result in settled.items()}
+        return kernel_pb2.AckRepliesResponse(results=results.values())
+
+    async def _settle_parts(self, request: kernel_pb2.AckRepliesRequest) -> dict[int, AckResult]:
+        """By their place in the request."""
+        acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := delivery.part_ack(each))}
+        settled = await self._outbox.settle(caller.get(), list(acks.values())) if acks else []
+        return dict(zip(acks, settled, strict=True))
+
+    async def _settle_media(self, request: kernel_pb2.AckRepliesRequest) -> dict[int, AckResult]:
+        acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := media.ack(each))}
+        settled = await self._desk.settle(caller.get(), list(acks.values())) if acks else []
+        for ack, result in zip(acks.values(), settled, strict=True):
+            if result is AckResult.RECORDED:
+                self._outbox.fetched(caller.get(), ack.media_id)
+        return dict(zip(acks, settled, strict=True))
+
+    async def UploadMedia(
+        self, request_iterator: AsyncIterator[kernel_pb2.UploadMediaRequest], context: Context
+    ) -> kernel_pb2.UploadMediaResponse:
+        requests = aiter(request_iterator)
+        offer = await media.header(requests)
+        try:
+            size = await self._desk.take(caller.get(), offer, media.pieces(requests, offer))
+        except KernelError:
+            await media.drain(requests)
+            raise
+        self._outbox.fetched(caller.get(), offer.media_id)
+        return kernel_pb2.UploadMediaResponse(size_bytes=size)
 
     async def ReleaseReplies(
         self, request: kernel_pb2.ReleaseRepliesRequest, context: Context
@@ -144,9 +184,6 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         return person_id
 
     # --- declared, and to come ----------------------------------------------------------------------------------
-
-    async def UploadMedia(self, request: Any, context: Context) -> Any:
-        raise _later("UploadMedia")
 
     async def DownloadMedia(self, request: Any, context: Context) -> AsyncIterator[Any]:
         raise _later("DownloadMedia")

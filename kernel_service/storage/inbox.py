@@ -11,8 +11,11 @@ from sqlalchemy.sql import exists
 from kernel_service.errors import AlreadyExists, Exhausted
 from kernel_service.kernels.commands import Command, command_of
 from kernel_service.kernels.store import Accepted
+from kernel_service.media.incoming import named_file, parted
+from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
-from kernel_service.storage import outbox
+from kernel_service.storage import media, outbox
+from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, message, turn
 
@@ -82,7 +85,7 @@ _DUE = (
 )
 
 
-def accept(tx: Tx, received: Message, *, now: float, max_pending: int) -> Accepted:
+def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media: int) -> Accepted:
     payload = orjson.dumps(received.content, option=orjson.OPT_SORT_KEYS)
     key = {
         "channel": received.channel,
@@ -98,21 +101,35 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int) -> Accept
     command = command_of(received.content)
     if command is Command.NONE:
         _check_room(tx, person_id, max_pending)
+    content, file = parted(received.content, locked=received.locked_file)
+    media_id = new_id("m", now)
+    if file is not None:
+        media.check_room(tx, person_id, len(file.data), max_media)
+        content = named_file(content, media_id)
     row = key | {
         "person_id": person_id,
         "payload_digest": digest,
         "reply_mode": received.reply_mode.value,
-        "payload": tx.cipher_of(person_id).seal(payload, payload_context(person_id)),
+        "payload": tx.cipher_of(person_id).seal(orjson.dumps(content), payload_context(person_id)),
         "accepted_at": now,
         "status": MessageStatus.ACCEPTED.value,
         "command": command.value,
         "alone": command is not Command.NONE,
+        "waits_until": now + WAIT_SECONDS if file is not None and file.wanted else None,
     }
     seq = tx.execute(_KEEP, row).scalar_one()
+    if file is not None:
+        media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
     taken_back = _stop(tx, person_id, seq) if command is Command.STOP else ()
     outbox.release_held(tx, person_id, received.channel)
     return Accepted(
-        person_id, seq, duplicate=False, status=MessageStatus.ACCEPTED, command=command, taken_back=taken_back
+        person_id,
+        seq,
+        duplicate=False,
+        status=MessageStatus.ACCEPTED,
+        command=command,
+        taken_back=taken_back,
+        wants_media=file is not None and file.wanted,
     )
 
 

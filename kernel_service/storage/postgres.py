@@ -26,9 +26,10 @@ from kernel_service.storage.spell import Spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from sqlalchemy import Connection
-    from sqlalchemy.ext.asyncio import AsyncEngine
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from kernel_service.storage.active_lock import ActiveLock
     from kernel_service.storage.engine import Keyring, T
@@ -38,6 +39,8 @@ logger = logging.getLogger(__name__)
 
 WRITERS = 4
 READERS = 4
+APART = 2
+"""Transactions under way at once of what is large and in no hurry."""
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 _PAUSE_SECONDS = 0.1
@@ -55,7 +58,7 @@ def connect(url: str) -> AsyncEngine:
     """`url` is `postgresql://…`. Nothing waits much longer than three seconds; errors hide the values."""
     return create_async_engine(
         driver_url(url),
-        pool_size=WRITERS + READERS,
+        pool_size=WRITERS + READERS + APART,
         max_overflow=0,
         pool_timeout=ANSWER_SECONDS,
         hide_parameters=True,
@@ -93,6 +96,7 @@ class PostgresEngine:
             asyncio.create_task(Writer(database, works, self._tx, writing).run(), name="store-writer")
             for works in self._queues
         ]
+        self._apart = asyncio.Semaphore(APART)
         self._closed = False
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
@@ -103,9 +107,20 @@ class PostgresEngine:
         result: T = await work.future
         return result
 
+    async def write_apart(self, unit: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable
+        async with self._apart:
+            return await self._run(self._database.begin, unit)
+
     async def read(self, unit: Callable[[Tx], T]) -> T:
+        return await self._run(self._database.connect, unit)
+
+    async def _run(
+        self, connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]], unit: Callable[[Tx], T]
+    ) -> T:
         try:
-            async with self._database.connect() as connection:
+            async with connect() as connection:
                 result = await connection.run_sync(lambda sync: unit(self._tx(sync)))
         except AWAY as error:
             if not _breaks_batch(error):

@@ -145,6 +145,8 @@ message = Table(
     _empty("command"),
     # Never answered together with others.
     _no("alone"),
+    # Until when its file is waited for; null: it has all that it will have.
+    Column("waits_until", Float),
     UniqueConstraint("channel", "address", "user_digest", "message_id"),
     sqlite_autoincrement=True,
 )
@@ -290,6 +292,44 @@ dead_letter = Table(
     Column("problem", String, nullable=False),
     Column("dead_at", Float, nullable=False),
     Column("requeued_at", Float),
+)
+
+# Files that people sent: wanted of their channel, stored, or failed. A row lives as long as its message is open.
+media = Table(
+    "media",
+    metadata,
+    Column("id", String, primary_key=True),
+    # Whose key seals it and its chunks; whose turn reads it, the message tells.
+    _person(index=True),
+    Column("message_seq", BigInteger, nullable=False, index=True),
+    Column("channel", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("state", String, nullable=False),
+    Column("opening", String, nullable=False),
+    Column("mime_type", String, nullable=False),
+    # The channel's reference, the digest it gave, the file's name.
+    Column("asked", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("deadline", Float, nullable=False),
+    _empty("token"),
+    # Nobody else fetches it before; of one that is to be tried again: when.
+    Column("leased_until", Float),
+    _zero("attempts"),
+    # The upload whose chunks count; an earlier one writes no more.
+    _empty("upload"),
+    Column("size", BigInteger, nullable=False, server_default=text("0")),
+    _zero("chunks"),
+    _empty("problem"),
+    Column("transcript", LargeBinary),
+)
+
+# Written in transactions of their own, and swept: no foreign key, so that neither waits for the other.
+media_chunk = Table(
+    "media_chunk",
+    metadata,
+    Column("media_id", String, primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("data", LargeBinary, nullable=False),
 )
 
 connection = Table(

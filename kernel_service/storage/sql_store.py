@@ -16,6 +16,7 @@ from kernel_service.storage import (
     journal,
     leases,
     linking,
+    media,
     merging,
     newest,
     outbox,
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
         TurnStatus,
         TurnSummary,
     )
+    from kernel_service.media.inspection import Problem
+    from kernel_service.media.store import MediaAck, MediaWanted, Settled, StoredFile, Upload
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply, Usage
     from kernel_service.people.linking import Linked
     from kernel_service.storage.engine import Engine
@@ -54,17 +57,22 @@ _PING = text("SELECT 1")
 
 
 class SqlStore:
-    """Fills Store, PeopleStore and ConnectionStore. Made by `store.open_store`."""
+    """Fills Store, MediaStore, PeopleStore and ConnectionStore. Made by `store.open_store`.
 
-    def __init__(self, engine: Engine) -> None:
+    `media_bytes` is the most that it keeps of files.
+    """
+
+    def __init__(self, engine: Engine, media_bytes: int) -> None:
         self._engine = engine
+        self._media_bytes = media_bytes
 
     # --- the inbox
 
     async def accept(self, message: Message, *, now: float, max_pending: int) -> Accepted:
         # The person is not known yet; what one id sends stays in order all the same.
         return await self._engine.write(
-            lambda tx: inbox.accept(tx, message, now=now, max_pending=max_pending), message.user_id
+            lambda tx: inbox.accept(tx, message, now=now, max_pending=max_pending, max_media=self._media_bytes),
+            message.user_id,
         )
 
     async def answer_of(self, person_id: str, seq: int) -> Answer:
@@ -239,6 +247,47 @@ class SqlStore:
 
     async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
         return await self._engine.read(lambda tx: outbox.replies(tx, person_id, limit=limit, before=before))
+
+    # --- files
+
+    async def lease_media(
+        self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
+    ) -> list[MediaWanted]:
+        return await self._engine.write(
+            lambda tx: media.lease(tx, channel, addresses, limit=limit, seconds=seconds, now=now), channel
+        )
+
+    async def unlease_media(self, leases: Sequence[tuple[str, str]]) -> None:
+        await self._engine.write(lambda tx: media.unlease(tx, leases))
+
+    async def settle_media(self, channel: str, acks: Sequence[MediaAck], *, now: float) -> list[Settled]:
+        return await self._engine.write(lambda tx: media.settle(tx, channel, acks, now=now), channel)
+
+    async def begin_upload(self, channel: str, media_id: str, token: str, *, now: float) -> Upload:
+        return await self._engine.write_apart(lambda tx: media.begin_upload(tx, channel, media_id, token, now=now))
+
+    async def add_chunk(self, upload: Upload, number: int, data: bytes) -> None:
+        await self._engine.write_apart(lambda tx: media.add_chunk(tx, upload, number, data, most=self._media_bytes))
+
+    async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:
+        return await self._engine.write(
+            lambda tx: media.end_upload(tx, upload, chunks=chunks, mime_type=mime_type, problem=problem)
+        )
+
+    async def files(self, media_ids: Sequence[str]) -> dict[str, StoredFile]:
+        return await self._engine.read(lambda tx: media.files(tx, media_ids))
+
+    async def chunk(self, media_id: str, number: int) -> bytes:
+        return await self._engine.read(lambda tx: media.chunk(tx, media_id, number))
+
+    async def keep_transcript(self, media_id: str, text: str, usage: Usage, *, now: float) -> None:
+        await self._engine.write(lambda tx: media.keep_transcript(tx, media_id, text, usage, now=now))
+
+    async def spoil(self, media_id: str, problem: Problem) -> None:
+        await self._engine.write(lambda tx: media.spoil(tx, media_id, problem))
+
+    async def sweep_media(self) -> int:
+        return await self._engine.write_apart(media.sweep)
 
     # --- sessions and connections
 

@@ -6,7 +6,9 @@ import asyncio
 import queue
 import sqlite3
 import threading
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine, event
@@ -89,6 +91,17 @@ def _breaks_batch(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and _code(error.orig) not in _UNIT_FAILED
 
 
+class _Signal(Enum):
+    """What reaches the writer beside units: that one waits apart, that it is to end."""
+
+    LOOK = auto()
+    END = auto()
+
+
+def _sorted_out(met: Work | _Signal) -> tuple[list[Work], _Signal]:
+    return ([met], _Signal.LOOK) if isinstance(met, Work) else ([], met)
+
+
 class SqliteEngine:
     """Fills Engine. `end_process` is called when the disk fails: what is kept is unknown then."""
 
@@ -108,7 +121,8 @@ class SqliteEngine:
         self._end_process = end_process
         self._writing, self._reading = Spell("write to the database"), Spell("read the database")
         self._loop = asyncio.get_running_loop()
-        self._works: queue.SimpleQueue[Work | None] = queue.SimpleQueue()
+        self._works: queue.SimpleQueue[Work | _Signal] = queue.SimpleQueue()
+        self._apart: deque[Work] = deque()
         self._readers = ThreadPoolExecutor(READERS, "store-reader")
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._writer.start()
@@ -122,6 +136,15 @@ class SqliteEngine:
         result: T = await work.future
         return result
 
+    async def write_apart(self, unit: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable
+        work = Work(unit, self._loop.create_future())
+        self._apart.append(work)
+        self._works.put(_Signal.LOOK)
+        result: T = await work.future
+        return result
+
     async def read(self, unit: Callable[[Tx], T]) -> T:
         if self._closed:
             raise StoreUnavailable
@@ -132,7 +155,7 @@ class SqliteEngine:
         if self._closed:
             return
         self._closed = True
-        self._works.put(None)
+        self._works.put(_Signal.END)
         await asyncio.to_thread(self._writer.join)
         await asyncio.to_thread(self._readers.shutdown)
         self._database.dispose()
@@ -154,25 +177,28 @@ class SqliteEngine:
         return Tx(connection, self._keyring, self._digests)
 
     def _write_all(self) -> None:
-        while (first := self._works.get()) is not None:
-            works, last = self._gather(first)
+        ending = False
+        while not (ending and self._works.empty() and not self._apart):
+            works, ends = self._gather(self._works.get() if not self._apart else _Signal.LOOK)
+            ending = ending or ends
             self._commit([work for work in works if not work.future.cancelled()])
-            if last:
-                return
+            if self._apart:  # one at a time, so that a group waits for no more than that
+                self._commit([self._apart.popleft()])
 
-    def _gather(self, first: Work) -> tuple[list[Work], bool]:
-        works = [first]
-        while len(works) < BATCH:
+    def _gather(self, first: Work | _Signal) -> tuple[list[Work], bool]:
+        """The next group, which may be empty, and whether the end was met."""
+        works, signal = _sorted_out(first)
+        while len(works) < BATCH and signal is not _Signal.END:
             try:
-                work = self._works.get_nowait()
+                more, signal = _sorted_out(self._works.get_nowait())
             except queue.Empty:
                 break
-            if work is None:
-                return works, True
-            works.append(work)
-        return works, False
+            works += more
+        return works, signal is _Signal.END
 
     def _commit(self, works: list[Work]) -> None:
+        if not works:
+            return
         try:
             with self._database.connect() as connection:
                 writer = connection.execution_options(immediate=True)

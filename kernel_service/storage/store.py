@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kernel_service.errors import StoreUnavailable
+from kernel_service.media.opening import MIB
 from kernel_service.storage import batch, postgres, sqlite
 from kernel_service.storage.active_lock import LOST, ActiveLock
 from kernel_service.storage.engine import Keyring
@@ -30,17 +31,22 @@ logger = logging.getLogger(__name__)
 
 
 async def open_store(
-    url: str, master_keys: MasterKeys, *, end_process: Callable[[str], None] = batch.end_process
+    url: str,
+    master_keys: MasterKeys,
+    *,
+    media_bytes: int = 1024 * MIB,
+    end_process: Callable[[str], None] = batch.end_process,
 ) -> SqlStore:
     """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
+    At most `media_bytes` of people's files are kept at a time.
 
     DatabaseInUseError, SchemaTooNewError, Conflict SEALING_KEY_UNKNOWN, StoreUnavailable, ValueError for another URL.
     """
     kind = url.partition("://")[0]
     if kind == "sqlite":
-        return SqlStore(await _open_sqlite(url, master_keys, end_process))
+        return SqlStore(await _open_sqlite(url, master_keys, end_process), media_bytes)
     if kind in {"postgresql", "postgres"}:
-        return SqlStore(await _open_postgres(url, master_keys, end_process))
+        return SqlStore(await _open_postgres(url, master_keys, end_process), media_bytes)
     raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
 
 

@@ -81,7 +81,7 @@ def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float
     again = _as_it_stands(tx, person_id, row, owner)
     if again.deaths >= SUSPECT_DEATHS and not suspects:
         return Withheld.SUSPECTED
-    newcomers = _newcomers(tx, again)
+    newcomers = _newcomers(tx, again, now)
     if newcomers and (ready := waiting.gathered_at(newcomers, debounce)) > now:
         return ready
     if newcomers:
@@ -110,10 +110,10 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> TurnReco
     )
 
 
-def _newcomers(tx: Tx, record: TurnRecord) -> list[Row[Any]]:
+def _newcomers(tx: Tx, record: TurnRecord, now: float) -> list[Row[Any]]:
     if record.stopped or not waiting.open_to_newcomers(record):
         return []
-    return waiting.joinable(waiting.waiting(tx, record.person_id), waiting.way_of(record))
+    return waiting.complete(waiting.joinable(waiting.waiting(tx, record.person_id), waiting.way_of(record)), now)
 
 
 def _join(tx: Tx, record: TurnRecord, newcomers: Sequence[Row[Any]]) -> None:

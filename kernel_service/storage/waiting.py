@@ -35,7 +35,14 @@ _WAITING = (
     .limit(bindparam("limit", type_=Integer))
 )
 _FIRST = (
-    select(message.c.channel, message.c.address, message.c.reply_mode, message.c.alone, message.c.command)
+    select(
+        message.c.channel,
+        message.c.address,
+        message.c.reply_mode,
+        message.c.alone,
+        message.c.command,
+        message.c.waits_until,
+    )
     .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
     .order_by(message.c.seq)
     .limit(1)
@@ -62,10 +69,17 @@ def joinable(rows: Sequence[Row[Any]], by: Way) -> list[Row[Any]]:
 
 
 def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
-    """When a burst counts as complete. What must not be answered with others is complete at once."""
+    """When a burst counts as complete, its files too. What must not be answered with others is complete at once."""
+    files = max((row.waits_until or 0.0 for row in rows), default=0.0)
     if rows[0].alone:
-        return 0.0
-    return float(min(rows[-1].accepted_at + debounce, rows[0].accepted_at + DEBOUNCE_LIMIT * debounce))
+        return files
+    spoken = min(rows[-1].accepted_at + debounce, rows[0].accepted_at + DEBOUNCE_LIMIT * debounce)
+    return float(max(spoken, files))
+
+
+def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:
+    """The first ones, as far as none of them waits for its file."""
+    return list(takewhile(lambda row: row.waits_until is None or row.waits_until <= now, rows))
 
 
 def way(row: Row[Any]) -> Way:
@@ -91,7 +105,8 @@ def interrupt(tx: Tx, turn: TurnRecord) -> None:
         return
     if first.command == Command.STOP:
         raise Stopped
-    if open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
+    # One that waits for its file does not hold up what is under way; it joins once it has it, or comes next.
+    if first.waits_until is None and open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
         raise Newcomers
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from kernel_service.media.opening import Opening
     from kernel_service.messages import Usage
 
 
@@ -21,11 +22,23 @@ class ToolSchema:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelFile:
+    """A file that the model is shown, or that is heard. `chunks` reads its bytes anew, `size` of them in all."""
+
+    opening: Opening
+    mime_type: str
+    filename: str
+    size: int
+    chunks: Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRequest:
     """One question to the model.
 
     `items` are history items in the vendor's own input form, oldest first. `person_key` is a hash that stands for
-    the person at the vendor (rate limiting, abuse, cache).
+    the person at the vendor (rate limiting, abuse, cache). `files` are those that items refer to, by their ids, or
+    in words why they are not there; any other is there no more.
     """
 
     instructions: str
@@ -33,6 +46,7 @@ class ModelRequest:
     tools: Sequence[ToolSchema]
     person_key: str
     max_output_tokens: int
+    files: Mapping[str, ModelFile | str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,10 @@ class Model(Protocol):
         ...
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
-        """The vendor's history item for what a person sent (`content` as in Message)."""
+        """The vendor's history item for what a person sent (`content` as in Message).
+
+        It refers to a file by its `media_id`, and says a `transcript` in words; it never holds bytes.
+        """
         ...
 
     def said_item(self, text: str) -> dict[str, Any]:
@@ -93,4 +110,12 @@ class Model(Protocol):
 
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:
         """The vendor's history item for a tool's result."""
+        ...
+
+
+class Transcriber(Protocol):
+    """Whoever writes down what is said in a recording."""
+
+    async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
+        """The words, empty if there are none. VendorUnavailable: ask again later. ModelRejectedError: it cannot."""
         ...

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service import texts
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import TurnRecord, Withheld
+from kernel_service.media.incoming import media_id_of
 from kernel_service.turns.turn import Turn
 
 if TYPE_CHECKING:
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.progress import Progress
     from kernel_service.kernels.store import JournalStore, NextTurn, TurnMessage
+    from kernel_service.media.store import MediaStore
+    from kernel_service.turns.files import Files
     from kernel_service.turns.limits import Limits
-    from kernel_service.turns.model import Model
+    from kernel_service.turns.model import Model, Transcriber
     from kernel_service.turns.tools import Toolbox
 
 SUSPECT_PAUSE_SECONDS: Final = 1.0
@@ -28,7 +31,7 @@ SILENT_KINDS = frozenset({"reaction", "revoke"})
 """Nobody expects an answer to these alone."""
 
 SPOKEN_KINDS = frozenset({"text", "choice", "edit", "location", "contacts", *SILENT_KINDS})
-"""What the model can be asked about, as it can about a caption. Anything else is answered by a fixed sentence."""
+"""What the model can be asked about, as it can about a caption or a file that it can be shown."""
 
 
 @dataclass(slots=True)
@@ -40,7 +43,9 @@ class TurnRunner:
     """
 
     store: JournalStore
+    media: MediaStore
     model: Model
+    transcriber: Transcriber
     toolbox: Toolbox
     limits: Limits
     instructions: str
@@ -79,15 +84,13 @@ class TurnRunner:
             kernel.person_id, kernel.epoch, now=now, debounce=self.debounce, suspects=suspects
         )
 
-    async def fixed_answer(self, turn: TurnRecord) -> list[str] | None:
+    async def fixed_answer(self, turn: TurnRecord, files: Files) -> list[str] | None:
         """The sentences that answer a turn without the model; None: ask the model."""
         if turn.messages[0].command is Command.STOP:
             return [texts.STOPPED]
-        kinds = [content_kind(message) for message in turn.messages]
-        captioned = any(message.content.get("caption") for message in turn.messages)
-        if not turn.begun and not captioned and not any(kind in SPOKEN_KINDS - SILENT_KINDS for kind in kinds):
-            heard = [message for message in turn.messages if content_kind(message) not in SILENT_KINDS]
-            return list(dict.fromkeys(texts.unsupported(payload_kind(message)) for message in heard))
+        if not turn.begun and not any(_for_model(message, files) for message in turn.messages):
+            told = (_excuse(message, files) for message in turn.messages if content_kind(message) not in SILENT_KINDS)
+            return list(dict.fromkeys(told))
         if not turn.begun and await self._budget_spent(turn.person_id):
             return [texts.BUDGET_SPENT]
         return None
@@ -98,6 +101,19 @@ class TurnRunner:
             if budget and await self.store.spent_today(whose, now=now) >= budget:
                 return True
         return False
+
+
+def _for_model(message: TurnMessage, files: Files) -> bool:
+    """Whether there is something in a message that the model can answer."""
+    if message.content.get("caption") or content_kind(message) in SPOKEN_KINDS - SILENT_KINDS:
+        return True
+    return bool(media_id_of(message.content)) and files.problem(message) is None
+
+
+def _excuse(message: TurnMessage, files: Files) -> str:
+    if problem := files.problem(message):
+        return texts.unopened(content_kind(message), problem)
+    return texts.unsupported(payload_kind(message))
 
 
 def content_kind(message: TurnMessage) -> str:

@@ -8,7 +8,8 @@ from kernel_service.kernels.store import HistoryItem
 from kernel_service.messages import Link
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import TurnMessage
+    from collections.abc import Iterable
+
     from kernel_service.turns.model import Model, ModelAnswer
 
 
@@ -20,9 +21,9 @@ class Transcript:
         self.unstored: list[HistoryItem] = []
         self._model = model
 
-    def hear(self, messages: list[TurnMessage]) -> None:
+    def hear(self, contents: Iterable[dict[str, Any]]) -> None:
         """Add what the person sent."""
-        self.unstored += [HistoryItem("input", self._model.user_item(m.content)) for m in messages]
+        self.unstored += [HistoryItem("input", self._model.user_item(content)) for content in contents]
 
     def note(self, answer: ModelAnswer) -> None:
         """Add what the model said."""

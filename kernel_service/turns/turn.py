@@ -14,6 +14,7 @@ from kernel_service.kernels.progress import Merged
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import Reply, Usage
 from kernel_service.turns.calls import Calls, InDoubtError
+from kernel_service.turns.files import Files
 from kernel_service.turns.interrupting import Attention
 from kernel_service.turns.model import ModelRejectedError, ModelRequest
 from kernel_service.turns.prompt import instructions, person_key
@@ -42,6 +43,7 @@ class Turn:
         kernel.history.drop(record.dropped)
         self._transcript = Transcript(kernel.history.items(), runner.model)
         self._journal = TurnJournal(runner.store, kernel, record, self._transcript, runner.clock)
+        self._files = Files(runner.media, runner.transcriber, runner.clock)
         self._attention = Attention(kernel, lambda: runner.store.look(record))
         self._calls = Calls(
             self._person,
@@ -87,7 +89,8 @@ class Turn:
             raise Stopped
         if record.failures >= limits.attempts or record.deaths >= limits.deaths:
             return await self._give_up("failed_too_often" if record.failures >= limits.attempts else "died_too_often")
-        if (fixed := await self._runner.fixed_answer(record)) is not None:
+        await self._files.look(record)
+        if (fixed := await self._runner.fixed_answer(record, self._files)) is not None:
             return await self._end([Reply(text) for text in fixed], TurnStatus.COMPLETED)
         return await self._converse()
 
@@ -110,7 +113,8 @@ class Turn:
         """From the person's words, or from where the turn was cut."""
         record = self._record
         if not record.begun:
-            self._transcript.hear(record.messages)
+            await self._attention.wait_for(self._files.hear())
+            self._transcript.hear(map(self._files.in_words, record.messages))
         if len(record.messages) > 1:
             self._runner.progress.tell(record, Merged(record.id))
         self._calls.offer(await self._runner.toolbox.tools_for(self._person))
@@ -125,8 +129,14 @@ class Turn:
             tools=self._calls.schemas,
             person_key=person_key(self._person.id),
             max_output_tokens=runner.limits.output_tokens,
+            files=self._files.for_model(),
         )
-        return await self._attention.wait_for(runner.model.answer(request))
+        try:
+            return await self._attention.wait_for(runner.model.answer(request))
+        except ModelRejectedError as rejected:
+            if not await self._files.spoil(rejected):
+                raise
+        return await self._ask()
 
     # --- how it ends --------------------------------------------------------------------------------------------
 

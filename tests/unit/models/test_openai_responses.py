@@ -8,6 +8,7 @@ import pytest
 from emulators.app import Emulators
 from emulators.openai.turns import Cut, Failed, Incomplete, Refused, Text, ToolCall
 from kernel_service.errors import VendorUnavailable
+from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.turns.model import ModelRejectedError, ModelRequest, ToolSchema
 
@@ -27,9 +28,9 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 @pytest.fixture
 async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
-    model = OpenAIResponses("sk-emulated", emulators.openai.base_url, "gpt-6-luna", timeout=5)
-    yield model
-    await model.close()
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, timeout=5)
+    yield OpenAIResponses(client, "gpt-6-luna")
+    await client.close()
 
 
 def asking(model: OpenAIResponses, *texts: str, items: list[dict[str, Any]] | None = None) -> ModelRequest:
@@ -130,28 +131,31 @@ async def test_an_unavailable_vendor(emulators: Emulators, model: OpenAIResponse
 
 
 async def test_a_wrong_key(emulators: Emulators) -> None:
-    model = OpenAIResponses("sk-other", emulators.openai.base_url, "gpt-6-luna")
+    client = OpenAIClient("sk-other", emulators.openai.base_url)
+    model = OpenAIResponses(client, "gpt-6-luna")
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
-    await model.close()
+    await client.close()
     assert caught.value.problem == "model_rejects_key"
 
 
 async def test_a_vendor_that_is_away() -> None:
-    model = OpenAIResponses("sk-emulated", "http://127.0.0.1:1/v1", "gpt-6-luna")
+    client = OpenAIClient("sk-emulated", "http://127.0.0.1:1/v1")
+    model = OpenAIResponses(client, "gpt-6-luna")
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
-    await model.close()
+    await client.close()
     assert caught.value.problem == "model_unavailable"
 
 
 async def test_a_slow_vendor(emulators: Emulators) -> None:
-    model = OpenAIResponses("sk-emulated", emulators.openai.base_url, "gpt-6-luna", timeout=0.05)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, timeout=0.05)
+    model = OpenAIResponses(client, "gpt-6-luna")
     hold = emulators.openai.hold()
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
     hold.release()
-    await model.close()
+    await client.close()
     assert caught.value.problem == "model_unavailable"
 
 

@@ -16,11 +16,23 @@ from kernel_service.models.person_said import in_words
         ({"choice": {"id": "f", "title": "Form", "form_json": '{"a": 1}'}}, 'Form\n{"a": 1}'),
         (
             {"image": {"mime_type": "image/png"}, "caption": "My cat"},
-            "[The person sent an image, which cannot be opened yet.]\nMy cat",
+            "[The person sent an image, which cannot be opened.]\nMy cat",
         ),
         (
-            {"document": {"mime_type": "application/pdf", "filename": "bill.pdf"}},
-            "[The person sent a file named bill.pdf, which cannot be opened yet.]",
+            {"document": {"mime_type": "application/pdf", "filename": "bill.pdf", "media_id": "m_1"}},
+            "[The person sent a file named bill.pdf.]",
+        ),
+        (
+            {"audio": {"mime_type": "audio/ogg", "media_id": "m_1", "voice": True, "transcript": "Call Eve"}},
+            "(voice) Call Eve",
+        ),
+        (
+            {"audio": {"mime_type": "audio/ogg", "media_id": "m_1", "voice": True, "transcript": ""}},
+            "(voice) [nothing can be heard in it]",
+        ),
+        (
+            {"document": {"mime_type": "audio/mpeg", "filename": "a.mp3", "media_id": "m_1", "transcript": "La la"}},
+            "[The person sent a file named a.mp3.]\nIt says: La la",
         ),
         ({"reaction": {"message_id": "m", "emoji": "👍"}}, "[The person reacted to a message with 👍]"),
         ({"reaction": {"message_id": "m"}}, "[The person took a reaction back.]"),

@@ -16,7 +16,7 @@ from kernel_service.turns.tools import ToolResult
 if TYPE_CHECKING:
     from kernel_service.kernels.store import HistoryItem
     from kernel_service.storage.sql_store import SqlStore
-    from kernel_service.turns.model import ModelRequest
+    from kernel_service.turns.model import ModelFile, ModelRequest
     from kernel_service.turns.tools import Person, Tool
 
 
@@ -35,11 +35,15 @@ class Model:
     def __init__(self) -> None:
         self.says: list[ModelAnswer | Exception] = []
         self.shown: list[list[dict[str, Any]]] = []
+        self.hears: list[str | Exception] = []
+        self.heard: list[bytes] = []
+        self.files: list[dict[str, ModelFile | str]] = []
         self.asked = asyncio.Event()
         self.gate: asyncio.Event | None = None
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
         self.shown.append(list(request.items))
+        self.files.append(dict(request.files))
         self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
@@ -47,6 +51,13 @@ class Model:
         if isinstance(said, Exception):
             raise said
         return said
+
+    async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
+        self.heard.append(b"".join([chunk async for chunk in recording.chunks()]))
+        said = self.hears.pop(0)
+        if isinstance(said, Exception):
+            raise said
+        return said, Usage(input_tokens=7)
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
         return {"type": "message", "role": "user", "content": content.get("text", "")}
@@ -129,7 +140,9 @@ class Scene:
     def runner(self) -> TurnRunner:
         return TurnRunner(
             store=self.store,
+            media=self.store,
             model=self.model,
+            transcriber=self.model,
             toolbox=Toolbox(self.look, self.act),
             limits=self.limits,
             instructions="",

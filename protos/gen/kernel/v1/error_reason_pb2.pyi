@@ -92,6 +92,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION [retry]: something stored does not open with its key: it was changed behind the service's
     back. An operator restores the database.
     """
+    ERROR_REASON_MEDIA_FULL: _ErrorReason.ValueType  # 32
+    """RESOURCE_EXHAUSTED [retry]: as many bytes of people's files are kept as may be; they go with the turns that read
+    them.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
@@ -168,5 +172,9 @@ ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 30
 ERROR_REASON_SEALED_VALUE_DAMAGED: ErrorReason.ValueType  # 31
 """FAILED_PRECONDITION [retry]: something stored does not open with its key: it was changed behind the service's
 back. An operator restores the database.
+"""
+ERROR_REASON_MEDIA_FULL: ErrorReason.ValueType  # 32
+"""RESOURCE_EXHAUSTED [retry]: as many bytes of people's files are kept as may be; they go with the turns that read
+them.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -137,7 +137,8 @@ class KernelServiceServicer:
         repeat starts nothing, answers as the first did, and says `duplicate`.
 
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING.
+        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+        MEDIA_FULL.
         FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
         INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
         """
@@ -195,8 +196,8 @@ class KernelServiceServicer:
 
     def UploadMedia(self, request_iterator, context):
         """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-        PAYLOAD_TOO_LARGE, FIELD_INVALID (hash or size differ).
+        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
+        INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -47,7 +47,8 @@ class KernelServiceStub:
     repeat starts nothing, answers as the first did, and says `duplicate`.
 
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING.
+    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+    MEDIA_FULL.
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
     INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
     """
@@ -81,8 +82,8 @@ class KernelServiceStub:
     """
     UploadMedia: _grpc.StreamUnaryMultiCallable[_kernel_pb2.UploadMediaRequest, _kernel_pb2.UploadMediaResponse]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-    PAYLOAD_TOO_LARGE, FIELD_INVALID (hash or size differ).
+    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
+    INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
     """
     DownloadMedia: _grpc.UnaryStreamMultiCallable[_kernel_pb2.DownloadMediaRequest, _kernel_pb2.DownloadMediaResponse]
     """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND."""
@@ -130,7 +131,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     repeat starts nothing, answers as the first did, and says `duplicate`.
 
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING.
+    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+    MEDIA_FULL.
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
     INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
     """
@@ -164,8 +166,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """
     UploadMedia: _aio.StreamUnaryMultiCallable[_kernel_pb2.UploadMediaRequest, _kernel_pb2.UploadMediaResponse]  # type: ignore[assignment]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-    PAYLOAD_TOO_LARGE, FIELD_INVALID (hash or size differ).
+    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
+    INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
     """
     DownloadMedia: _aio.UnaryStreamMultiCallable[_kernel_pb2.DownloadMediaRequest, _kernel_pb2.DownloadMediaResponse]  # type: ignore[assignment]
     """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND."""
@@ -216,7 +218,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         repeat starts nothing, answers as the first did, and says `duplicate`.
 
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING.
+        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+        MEDIA_FULL.
         FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
         INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
         """
@@ -286,8 +289,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.UploadMediaResponse, _abc.Awaitable[_kernel_pb2.UploadMediaResponse]]:
         """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-        PAYLOAD_TOO_LARGE, FIELD_INVALID (hash or size differ).
+        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
+        INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
         """
 
     @_abc_1.abstractmethod

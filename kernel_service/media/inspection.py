@@ -1,0 +1,104 @@
+"""Whether bytes are what they are said to be, looked at as they pass: a whole file is never held for it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.media.opening import Opening
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Problem(StrEnum):
+    """Why a file cannot be opened. The empty one: it can."""
+
+    NONE = ""
+    UNAVAILABLE = "unavailable"
+    EXPIRED = "expired"
+    TOO_LARGE = "too_large"
+    TOO_LONG = "too_long"
+    DAMAGED = "damaged"
+    WRONG_TYPE = "wrong_type"
+    LOCKED = "locked"
+    UNREADABLE = "unreadable"
+
+
+_PDF: Final = "application/pdf"
+_HEAD_BYTES: Final = 1024
+"""A PDF may begin with something else, within so many bytes (ISO 32000, annex H)."""
+_ENCRYPTED: Final = b"/Encrypt"
+_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+"""What Office files with a password are wrapped in, and what Office wrote before 2007."""
+_MARKS: Final[dict[str, Callable[[bytes], bool]]] = {
+    "image/jpeg": lambda head: head.startswith(b"\xff\xd8\xff"),
+    "image/png": lambda head: head.startswith(b"\x89PNG\r\n\x1a\n"),
+    "image/gif": lambda head: head.startswith((b"GIF87a", b"GIF89a")),
+    "image/webp": lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP",
+    _PDF: lambda head: b"%PDF-" in head,
+}
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument."
+
+
+class Inspection:
+    """Is shown a file's bytes in order, then says what it is. `mime_type` is what it was said to be."""
+
+    def __init__(self, opening: Opening, mime_type: str) -> None:
+        self._opening = opening
+        self._said = mime_type
+        self._digest = hashlib.sha256()
+        self._head = b""
+        self._tail = b""
+        self._mentions_encryption = False
+        self.size = 0
+
+    def see(self, data: bytes) -> None:
+        self._digest.update(data)
+        self.size += len(data)
+        if len(self._head) < _HEAD_BYTES:
+            self._head += data[: _HEAD_BYTES - len(self._head)]
+        if self._said == _PDF and not self._mentions_encryption:
+            window = self._tail + data
+            self._mentions_encryption = _ENCRYPTED in window
+            self._tail = window[1 - len(_ENCRYPTED) :]
+
+    @property
+    def sha256(self) -> bytes:
+        return self._digest.digest()
+
+    @property
+    def mime_type(self) -> str:
+        """What it is. A picture is known by its first bytes, whatever it was called."""
+        if self._opening is not Opening.SEE:
+            return self._said
+        return next((kind for kind, fits in _MARKS.items() if kind != _PDF and fits(self._head)), self._said)
+
+    @property
+    def problem(self) -> Problem:
+        """What can be told without opening it."""
+        if not self.size:
+            return Problem.UNREADABLE
+        if self._said.startswith(_OFFICE) and not self._head.startswith(b"PK"):
+            return Problem.LOCKED if self._head.startswith(_OLE) else Problem.WRONG_TYPE
+        fits = _MARKS.get(self.mime_type)
+        return Problem.NONE if fits is None or fits(self._head) else Problem.WRONG_TYPE
+
+    @property
+    def may_be_locked(self) -> bool:
+        """Whether it must be opened to know: a PDF that speaks of encryption may open without a password."""
+        return self._mentions_encryption
+
+
+def needs_password(pdf: bytes) -> bool:
+    """Whether a PDF opens only with a password. Slow; False of one that no reader understands."""
+    from pypdf import PdfReader  # noqa: PLC0415 - most processes never meet such a file
+    from pypdf.errors import PyPdfError  # noqa: PLC0415
+
+    try:
+        reader = PdfReader(io.BytesIO(pdf))
+        return reader.is_encrypted and not reader.decrypt("")
+    except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return False

@@ -1,0 +1,87 @@
+"""Which files can be opened, and how: by the kind of message, the type that the channel names, the name's suffix.
+
+What the model vendors take: platform.openai.com/docs/guides/pdf-files, …/images-vision, …/speech-to-text.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import PurePosixPath
+from typing import Final
+
+MIB: Final = 1024 * 1024
+
+
+class Opening(StrEnum):
+    """SEE: a picture for the model; HEAR: speech to be written down; READ: a document for the model."""
+
+    SEE = "see"
+    HEAR = "hear"
+    READ = "read"
+
+
+MOST_BYTES: Final = {Opening.SEE: 10 * MIB, Opening.HEAR: 16 * MIB, Opening.READ: 32 * MIB}
+"""The vendors take no more than 50 MB in a request, in base64."""
+
+_PICTURES: Final = frozenset({"image/jpeg", "image/png", "image/webp", "image/gif"})
+_SOUNDS: Final = {
+    "audio/ogg": "ogg",
+    "audio/opus": "ogg",
+    "audio/mpeg": "mp3",
+    "audio/mp3": "mp3",
+    "audio/mp4": "m4a",
+    "audio/m4a": "m4a",
+    "audio/x-m4a": "m4a",
+    "audio/wav": "wav",
+    "audio/x-wav": "wav",
+    "audio/webm": "webm",
+    "audio/flac": "flac",
+    "audio/x-flac": "flac",
+}
+_DOCUMENTS: Final = {
+    "application/pdf": "pdf",
+    "application/vnd.openxmlformats-officedocument.wordprocessingml.document": "docx",
+    "application/vnd.openxmlformats-officedocument.presentationml.presentation": "pptx",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet": "xlsx",
+    "text/csv": "csv",
+    "text/plain": "txt",
+    "text/markdown": "md",
+    "text/html": "html",
+    "application/json": "json",
+}
+_TYPE_OF_SUFFIX: Final = {suffix: kind for kind, suffix in _DOCUMENTS.items()}
+_NAMELESS: Final = frozenset(
+    {"", "application/octet-stream", "application/vnd.ms-excel", "text/comma-separated-values"}
+)
+"""Types that say less than the name does: Windows takes any CSV for Excel's."""
+
+
+def true_type(mime_type: str, filename: str) -> str:
+    """The type without its parameters; of a file whose type says nothing, by its name."""
+    bare = mime_type.partition(";")[0].strip().lower()
+    return _TYPE_OF_SUFFIX.get(_suffix(filename), bare) if bare in _NAMELESS else bare
+
+
+def opening_of(kind: str, mime_type: str, filename: str) -> Opening | None:
+    """How a file is opened; None: it cannot be. `kind` is that of the message: image, audio, document, …"""
+    bare = true_type(mime_type, filename)
+    if kind in ("image", "document") and bare in _PICTURES:
+        return Opening.SEE
+    if kind in ("audio", "document") and bare in _SOUNDS:
+        return Opening.HEAR
+    if kind == "document" and (bare in _DOCUMENTS or bare.startswith("text/")):
+        return Opening.READ
+    return None
+
+
+def named(mime_type: str, filename: str) -> str:
+    """A name with the suffix of its type: by that the vendors know what a file is."""
+    bare = true_type(mime_type, filename)
+    suffix = _SOUNDS.get(bare) or _DOCUMENTS.get(bare) or ("txt" if bare.startswith("text/") else "")
+    if not suffix or _suffix(filename) == suffix:
+        return filename or "file"
+    return f"{PurePosixPath(filename).stem or 'file'}.{suffix}"
+
+
+def _suffix(filename: str) -> str:
+    return PurePosixPath(filename).suffix.lower().removeprefix(".")

@@ -1,0 +1,108 @@
+"""The one client of OpenAI that a process has: bytes out, bytes in, and what a refusal means.
+
+Sources: openai 3.54, platform.openai.com/docs/guides/error-codes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import httpx2
+import openai
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.messages import Usage
+from kernel_service.turns.model import ModelRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from kernel_service.models.body import Body
+
+log = logging.getLogger(__name__)
+
+
+class OpenAIClient:
+    """One for the whole process. `timeout` bounds a request as a whole, in seconds."""
+
+    def __init__(self, api_key: str, base_url: str, *, timeout: float = 120.0) -> None:
+        self._timeout = timeout
+        # No retries here: the turn holds durably, and other people need the slot meanwhile.
+        self._client = openai.AsyncOpenAI(
+            api_key=api_key,
+            base_url=base_url,
+            max_retries=0,
+            timeout=httpx2.Timeout(timeout, connect=10.0),
+            http_client=openai.DefaultAioHttpClient(),
+        )
+        # Both would log addresses and, on DEBUG, what people say.
+        for name in ("openai", "httpx2"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    async def post(self, path: str, body: Body) -> bytes:
+        """JSON out, bytes in: the client would otherwise walk the whole history on the event loop.
+
+        VendorUnavailable, ModelRejectedError, and whatever keeps the body's files from being read.
+        """
+        headers = {"Content-Type": "application/json", "Content-Length": str(body.length)}
+        try:
+            async with self._in_time():
+                response = await self._client.post(
+                    path, content=body.chunks(), cast_to=httpx2.Response, options={"headers": headers}
+                )
+                return await response.aread()
+        except VendorUnavailable as away:
+            raise body.fault or away from None
+
+    async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> tuple[str, Usage]:
+        """A recording (name, bytes, type) in words, and what it cost. VendorUnavailable, ModelRejectedError."""
+        async with self._in_time():
+            heard = await self._client.audio.transcriptions.create(file=recording, model=model, response_format="json")
+        if not isinstance(getattr(heard, "text", None), str):  # the client passes on whatever came
+            raise VendorUnavailable("model_unavailable")
+        used = heard.usage
+        # Models that are billed by the second tell no tokens.
+        tokens = (used.input_tokens, used.output_tokens) if used is not None and used.type == "tokens" else (0, 0)
+        return heard.text.strip(), Usage(input_tokens=tokens[0], output_tokens=tokens[1], model_calls=1)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except (openai.APIConnectionError, httpx2.TransportError, TimeoutError, json.JSONDecodeError):
+            raise VendorUnavailable("model_unavailable") from None
+        except openai.APIStatusError as error:
+            raise _refusal(error) from None
+
+    async def close(self) -> None:
+        await self._client.close()
+
+
+def _refusal(error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
+    status = error.status_code
+    retry_after = _retry_after(error.response.headers)
+    if status in (401, 403):
+        return VendorUnavailable("model_rejects_key", retry_after)
+    if status == 429:  # noqa: PLR2004
+        return VendorUnavailable("model_busy", retry_after)
+    # 404: no such model (yet); an operator can mend it, so the message waits.
+    if status in (404, 408, 409) or status >= 500:  # noqa: PLR2004
+        return VendorUnavailable("model_unavailable", retry_after)
+    code = error.code or f"http_{status}"
+    log.warning("model refused the request status=%d code=%s", status, code)
+    return ModelRejectedError(code)
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds; None where absent or given as a date (the turn backs off by itself)."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit)
+        except (KeyError, ValueError):
+            continue
+    return None

@@ -1,0 +1,31 @@
+"""Recordings in words, by OpenAI's transcription. The vendor's client wants a recording whole.
+
+Sources: openai 3.54 (`types/audio`), platform.openai.com/docs/guides/speech-to-text.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.models.byte_budget import ByteBudget
+from kernel_service.turns.model import Transcriber
+
+if TYPE_CHECKING:
+    from kernel_service.messages import Usage
+    from kernel_service.models.openai_client import OpenAIClient
+    from kernel_service.turns.model import ModelFile
+
+BUDGET_BYTES: Final = 32 * 1024 * 1024
+"""Of all recordings that are being heard: two of the largest, or hundreds of voice notes."""
+
+
+class OpenAITranscripts(Transcriber):
+    def __init__(self, client: OpenAIClient, model: str) -> None:
+        self._client = client
+        self._model = model
+        self._budget = ByteBudget(BUDGET_BYTES)
+
+    async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
+        async with self._budget.taken(recording.size):
+            data = b"".join([chunk async for chunk in recording.chunks()])
+            return await self._client.transcribe(self._model, (recording.filename, data, recording.mime_type))

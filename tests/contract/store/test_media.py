@@ -1,0 +1,357 @@
+"""Files that people sent: wanted, leased, brought, failed, read, heard, swept; and the messages that wait for them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from kernel_service.errors import AlreadyExists, Exhausted, NotFound
+from kernel_service.kernels.interruptions import Newcomers
+from kernel_service.kernels.store import AckResult, Outcome, TurnRecord
+from kernel_service.media.incoming import media_id_of
+from kernel_service.media.inspection import Problem
+from kernel_service.media.opening import MIB, Opening
+from kernel_service.media.store import CHUNK_BYTES, WAIT_SECONDS, MediaAck, MediaState
+from kernel_service.messages import Message, ReplyMode, Usage
+from kernel_service.storage.schema import media, media_chunk, message
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+from tests.contract.store.owner import NOW, own, say
+from tests.integration.files import pdf, png
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from kernel_service.media.store import MediaWanted
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+WANTED = {"image": {"mime_type": "image/jpeg", "media_ref": "ref-1"}, "caption": "What is it?"}
+
+
+def with_bytes(data: bytes, kind: str = "image", mime_type: str = "image/png", **more: Any) -> dict[str, Any]:
+    return {kind: {"mime_type": mime_type, "data": base64.b64encode(data).decode(), **more}}
+
+
+async def send(store: SqlStore, content: dict[str, Any], message_id: str = "m1", *, now: float = NOW) -> str:
+    """The sender."""
+    sent = Message("test:ann", message_id, content, address="a", reply_mode=ReplyMode.OUTBOX)
+    return (await store.accept(sent, now=now, max_pending=100)).person_id
+
+
+async def lease(store: SqlStore, *, now: float = NOW, **more: Any) -> list[MediaWanted]:
+    given: dict[str, Any] = {"channel": "test", "addresses": [], "limit": 10, "seconds": 30, **more}
+    return await store.lease_media(given.pop("channel"), given.pop("addresses"), now=now, **given)
+
+
+async def bring(store: SqlStore, wanted: MediaWanted, *chunks: bytes, problem: Problem = Problem.NONE) -> str:
+    upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    for number, chunk in enumerate(chunks):
+        await store.add_chunk(upload, number, chunk)
+    return await store.end_upload(upload, chunks=len(chunks), mime_type="image/png", problem=problem)
+
+
+async def ack(store: SqlStore, wanted: MediaWanted, outcome: Outcome, *, now: float = NOW, **more: Any) -> AckResult:
+    (settled,) = await store.settle_media("test", [MediaAck(wanted.media_id, wanted.token, outcome, **more)], now=now)
+    return settled.result
+
+
+async def counted(store: SqlStore) -> tuple[int, int]:
+    """Rows and chunks."""
+
+    def count(tx: Tx) -> tuple[int, int]:
+        return tuple(tx.execute(select(func.count()).select_from(table)).scalar_one() for table in (media, media_chunk))
+
+    return await store._engine.read(count)
+
+
+async def sweep(store: SqlStore) -> None:
+    while await store.sweep_media():
+        pass
+
+
+# --- at acceptance ----------------------------------------------------------------------------------------------------
+
+
+async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: SqlStore) -> None:
+    data = b"\x89PNG\r\n\x1a\n" + bytes(3 * CHUNK_BYTES)
+    person = await send(store, with_bytes(data))
+    turn = await (await own(store, person)).open()
+    content = turn.messages[0].content
+    assert "data" not in content["image"]
+    media_id = media_id_of(content)
+    file = (await store.files([media_id]))[media_id]
+    assert (file.state, file.opening, file.size, file.chunks) == (MediaState.STORED, Opening.SEE, len(data), 4)
+    assert b"".join([await store.chunk(media_id, number) for number in range(4)]) == data
+
+
+async def test_what_is_stored_is_sealed(store: SqlStore) -> None:
+    await send(store, with_bytes(png() + b"SECRET"))
+    await send(store, {"document": {"mime_type": "text/plain", "media_ref": "REF", "filename": "diary.txt"}}, "m2")
+
+    def everything(tx: Tx) -> str:
+        return str([tx.execute(select(table)).all() for table in (media, media_chunk, message)])
+
+    stored = await store._engine.read(everything)
+    assert not [word for word in ("SECRET", "REF", "diary") if word in stored]
+
+
+async def test_a_repeat_keeps_nothing_more(store: SqlStore) -> None:
+    await send(store, with_bytes(png()))
+    await send(store, with_bytes(png()))
+    assert await counted(store) == (1, 1)
+    with pytest.raises(AlreadyExists):
+        await send(store, with_bytes(png(9)))
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (with_bytes(b"no picture"), Problem.WRONG_TYPE),
+        (with_bytes(b""), Problem.UNREADABLE),
+        (with_bytes(png(), sha256=base64.b64encode(b"x" * 32).decode()), Problem.DAMAGED),
+        ({"image": {"mime_type": "image/png", "media_ref": "r", "size_bytes": str(11 * MIB)}}, Problem.TOO_LARGE),
+    ],
+)
+async def test_what_is_known_to_be_no_use_is_not_waited_for(
+    store: SqlStore, content: dict[str, Any], problem: Problem
+) -> None:
+    turn = await (await own(store, await send(store, content))).open()
+    media_id = media_id_of(turn.messages[0].content)
+    assert (await store.files([media_id]))[media_id].problem is problem
+    assert await lease(store) == []
+    assert (await counted(store))[1] == 0
+
+
+@pytest.mark.parametrize("kind", ["video", "sticker", "document"])
+async def test_what_cannot_be_opened_is_not_kept_at_all(store: SqlStore, kind: str) -> None:
+    turn = await (await own(store, await send(store, with_bytes(b"bytes", kind, "application/zip")))).open()
+    assert turn.messages[0].content == {kind: {"mime_type": "application/zip"}}
+    assert await counted(store) == (0, 0)
+
+
+async def test_so_much_and_no_more(database_url: str) -> None:
+    store = await open_store(database_url, keys("test"), media_bytes=2 * CHUNK_BYTES)
+    try:
+        await send(store, with_bytes(png() + bytes(CHUNK_BYTES)))
+        with pytest.raises(Exhausted, match="too many bytes"):
+            await send(store, with_bytes(png() + bytes(CHUNK_BYTES)), "m2")
+        await send(store, WANTED, "m3")
+        (wanted,) = await lease(store)
+        with pytest.raises(Exhausted):
+            await bring(store, wanted, bytes(CHUNK_BYTES))
+    finally:
+        await store.close()
+
+
+# --- the message waits ------------------------------------------------------------------------------------------------
+
+
+async def test_a_turn_waits_for_its_file_and_no_longer_than_the_deadline(store: SqlStore) -> None:
+    owner = await own(store, await send(store, WANTED))
+    assert await owner.ask() == NOW + WAIT_SECONDS
+    assert isinstance(await owner.ask(NOW + WAIT_SECONDS), TurnRecord)
+
+
+async def test_what_comes_after_a_file_waits_with_it_in_order(store: SqlStore) -> None:
+    person = await send(store, WANTED)
+    await send(store, {"text": "well?"}, "m2", now=NOW + 1)
+    owner = await own(store, person)
+    assert await owner.ask(NOW + 2) == NOW + WAIT_SECONDS
+    (wanted,) = await lease(store)
+    assert await bring(store, wanted, png()) == person
+    turn = await owner.open(NOW + 2)
+    assert [each.message_id for each in turn.messages] == ["m1", "m2"]
+
+
+async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: SqlStore) -> None:
+    person = await say(store, "m0", address="a", reply_mode=ReplyMode.OUTBOX)
+    owner = await own(store, person)
+    turn = await owner.open()
+    await send(store, WANTED)
+    await store.look(turn)
+    assert [each.message_id for each in (await owner.open()).messages] == ["m0"]
+    (wanted,) = await lease(store)
+    await bring(store, wanted, png())
+    with pytest.raises(Newcomers):
+        await store.look(turn)
+    assert [each.message_id for each in (await owner.open()).messages] == ["m0", "m1"]
+
+
+async def test_stop_takes_back_what_waits_for_a_file(store: SqlStore) -> None:
+    owner = await own(store, await send(store, WANTED))
+    await send(store, {"text": "stop"}, "m2")
+    turn = await owner.open()
+    assert [each.message_id for each in turn.messages] == ["m2"]
+    assert await lease(store) == []
+    await sweep(store)
+    assert await counted(store) == (0, 0)
+
+
+# --- leases -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: SqlStore) -> None:
+    digest = hashlib.sha256(b"x").digest()
+    content = {"image": {"mime_type": "image/jpeg", "media_ref": "ref-1", "sha256": base64.b64encode(digest).decode()}}
+    await send(store, content)
+    assert await lease(store, channel="other") == []
+    assert await lease(store, addresses=["b"]) == []
+    (wanted,) = await lease(store, addresses=["a"])
+    assert (wanted.media_ref, wanted.address, wanted.sha256) == ("ref-1", "a", digest)
+    assert (wanted.deadline, wanted.max_bytes) == (NOW + WAIT_SECONDS, 10 * MIB)
+    assert await lease(store, now=NOW + 29) == []
+
+
+async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(store: SqlStore) -> None:
+    await send(store, WANTED)
+    (first,) = await lease(store)
+    upload = await store.begin_upload("test", first.media_id, first.token, now=NOW)
+    (second,) = await lease(store, now=NOW + 30)
+    assert await ack(store, first, Outcome.FAILED) is AckResult.STALE
+    with pytest.raises(NotFound):
+        await store.begin_upload("test", first.media_id, first.token, now=NOW)
+    await bring(store, second, b"new")
+    with pytest.raises(NotFound):
+        await store.add_chunk(upload, 0, b"old")
+    with pytest.raises(NotFound):
+        await store.end_upload(upload, chunks=1, mime_type="image/png", problem=Problem.NONE)
+    assert await store.chunk(second.media_id, 0) == b"new"
+
+
+async def test_what_no_channel_has_seen_is_leased_again_at_once(store: SqlStore) -> None:
+    await send(store, WANTED)
+    (wanted,) = await lease(store)
+    await store.unlease_media([(wanted.media_id, wanted.token)])
+    assert len(await lease(store)) == 1
+
+
+async def test_after_the_deadline_nobody_is_asked(store: SqlStore) -> None:
+    await send(store, WANTED)
+    assert await lease(store, now=NOW + WAIT_SECONDS) == []
+
+
+async def test_a_retry_is_leased_again_after_its_time(store: SqlStore) -> None:
+    await send(store, WANTED)
+    (wanted,) = await lease(store)
+    assert await ack(store, wanted, Outcome.RETRY, retry_after=5) is AckResult.RECORDED
+    assert await lease(store, now=NOW + 4) == []
+    assert len(await lease(store, now=NOW + 5)) == 1
+
+
+async def test_a_failure_lets_the_message_go(store: SqlStore) -> None:
+    person = await send(store, WANTED)
+    (wanted,) = await lease(store)
+    assert await ack(store, wanted, Outcome.FAILED, error_code="expired") is AckResult.RECORDED
+    assert await ack(store, wanted, Outcome.FAILED, error_code="other") is AckResult.RECORDED
+    await (await own(store, person)).open()
+    assert (await store.files([wanted.media_id]))[wanted.media_id].problem is Problem.EXPIRED
+    with pytest.raises(NotFound):
+        await bring(store, wanted, b"late")
+
+
+async def test_strangers_settle_nothing(store: SqlStore) -> None:
+    await send(store, WANTED)
+    (wanted,) = await lease(store)
+    (settled,) = await store.settle_media("other", [MediaAck(wanted.media_id, wanted.token, Outcome.FAILED)], now=NOW)
+    assert settled.result is AckResult.UNKNOWN
+    with pytest.raises(NotFound):
+        await store.begin_upload("other", wanted.media_id, wanted.token, now=NOW)
+    with pytest.raises(NotFound):
+        await store.begin_upload("test", wanted.media_id, "guessed", now=NOW)
+
+
+# --- the bytes --------------------------------------------------------------------------------------------------------
+
+
+async def test_an_upload_begins_anew_and_again_is_no_harm(store: SqlStore) -> None:
+    await send(store, WANTED)
+    (wanted,) = await lease(store)
+    broken = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    await store.add_chunk(broken, 0, b"half")
+    await bring(store, wanted, b"one", b"two")
+    again = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    assert again.stored == 6
+    file = (await store.files([wanted.media_id]))[wanted.media_id]
+    assert (file.size, file.chunks, file.mime_type) == (6, 2, "image/png")
+    assert await counted(store) == (1, 2)
+
+
+async def test_a_transcript_is_kept_and_counted(store: SqlStore) -> None:
+    content = with_bytes(b"OggS", "audio", "audio/ogg; codecs=opus")
+    person = await send(store, content)
+    turn = await (await own(store, person)).open()
+    media_id = media_id_of(turn.messages[0].content)
+    assert (await store.files([media_id]))[media_id].transcript is None
+    await store.keep_transcript(media_id, "Call Eve", Usage(input_tokens=5), now=NOW)
+    assert (await store.files([media_id]))[media_id].transcript == "Call Eve"
+    assert await store.spent_today(person, now=NOW) == 5
+
+
+async def test_files_go_with_their_turn(store: SqlStore) -> None:
+    person = await send(store, with_bytes(pdf("x", filler=40 * CHUNK_BYTES), "document", "application/pdf"))
+    owner = await own(store, person)
+    turn = await owner.open()
+    await sweep(store)
+    assert (await counted(store))[1] > 40, "nothing that an open message needs is swept"
+    await owner.end(turn)
+    await sweep(store)
+    assert await counted(store) == (0, 0)
+
+
+async def test_a_split_turn_keeps_its_files(store: SqlStore) -> None:
+    person = await send(store, with_bytes(png()))
+    await send(store, with_bytes(png(9)), "m2")
+    owner = await own(store, person)
+    turn = await owner.open()
+    await store.split(turn, owner.epoch, problem="x", now=NOW)
+    await sweep(store)
+    assert await counted(store) == (2, 2)
+
+
+async def test_files_outlive_the_merging_of_their_person(store: SqlStore) -> None:
+    """What they were sealed with stays the key of who was merged; the turn is of who stays."""
+    older = await say(store, "m0", "test:old", now=NOW - 10, address="a", reply_mode=ReplyMode.OUTBOX)
+    newer = await send(store, with_bytes(b"OggS", "audio", "audio/ogg"))
+    await send(store, WANTED, "m2")
+    (wanted,) = await lease(store)
+    await store.merge(older, newer, now=NOW)
+    assert await bring(store, wanted, png()) == older
+    turn = await (await own(store, older)).open()
+    found = [media_id for each in turn.messages if (media_id := media_id_of(each.content))]
+    for media_id in found:
+        await store.keep_transcript(media_id, "heard", Usage(input_tokens=1), now=NOW)
+    assert b"OggS" in [await store.chunk(media_id, 0) for media_id in found]
+    assert {file.transcript for file in (await store.files(found)).values()} == {"heard"}
+    assert await store.spent_today(older, now=NOW) == len(found)
+
+
+async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_waits_on(store: SqlStore) -> None:
+    await send(store, WANTED)
+    (wanted,) = await lease(store)
+    await bring(store, wanted, b"locked", problem=Problem.LOCKED)
+    await sweep(store)
+    assert await counted(store) == (1, 0)
+
+
+async def test_messages_go_before_chunks(sqlite_url: str) -> None:
+    """However many chunks wait for the one writer, a message waits for those under way at most."""
+    store = await open_store(sqlite_url, keys("test"))
+    await send(store, WANTED)
+    (wanted,) = await lease(store)
+    upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    order: list[str] = []
+
+    async def noted(what: str, work: Coroutine[Any, Any, Any]) -> None:
+        await work
+        order.append(what)
+
+    chunks = [noted("chunk", store.add_chunk(upload, number, bytes(CHUNK_BYTES))) for number in range(20)]
+    await asyncio.gather(*chunks, noted("message", send(store, {"text": "hello"}, "m2")))
+    assert order.index("message") <= 3
+    await store.close()

@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import pytest
+
+from kernel_service.media.inspection import Inspection, Problem, needs_password
+from kernel_service.media.opening import Opening
+from tests.integration.files import pdf, png
+
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+
+
+def inspected(opening: Opening, mime_type: str, data: bytes, *, piece: int = 100_000) -> Inspection:
+    inspection = Inspection(opening, mime_type)
+    for start in range(0, len(data), piece):
+        inspection.see(data[start : start + piece])
+    return inspection
+
+
+@pytest.mark.parametrize(
+    ("opening", "mime_type", "data", "problem"),
+    [
+        (Opening.SEE, "image/png", png(), Problem.NONE),
+        (Opening.SEE, "image/png", b"GIF89a", Problem.NONE),
+        (Opening.SEE, "image/png", b"<svg>", Problem.WRONG_TYPE),
+        (Opening.READ, "application/pdf", pdf("x"), Problem.NONE),
+        (Opening.READ, "application/pdf", b"\n" * 900 + pdf("x"), Problem.NONE),
+        (Opening.READ, "application/pdf", b"MZ", Problem.WRONG_TYPE),
+        (Opening.READ, DOCX, b"PK\x03\x04", Problem.NONE),
+        (Opening.READ, DOCX, OLE, Problem.LOCKED),
+        (Opening.READ, DOCX, b"text", Problem.WRONG_TYPE),
+        (Opening.READ, "text/plain", b"words", Problem.NONE),
+        (Opening.HEAR, "audio/ogg", b"", Problem.UNREADABLE),
+    ],
+)
+def test_what_the_bytes_tell(opening: Opening, mime_type: str, data: bytes, problem: Problem) -> None:
+    assert inspected(opening, mime_type, data).problem is problem
+    assert inspected(opening, mime_type, data, piece=3).problem is problem
+
+
+def test_a_picture_is_known_by_its_bytes() -> None:
+    assert inspected(Opening.SEE, "image/jpeg", png()).mime_type == "image/png"
+
+
+@pytest.mark.parametrize("piece", [1, 7, 100_000])
+def test_a_word_of_encryption_is_found_wherever_the_pieces_part(piece: int) -> None:
+    assert inspected(Opening.READ, "application/pdf", pdf("x", password="a"), piece=piece).may_be_locked
+    assert not inspected(Opening.READ, "application/pdf", pdf("x"), piece=piece).may_be_locked
+
+
+def test_a_password() -> None:
+    assert needs_password(pdf("x", password="secret"))
+    assert not needs_password(pdf("x", password=""))
+    assert not needs_password(pdf("x"))
+    assert not needs_password(b"%PDF-1.7 /Encrypt nonsense")

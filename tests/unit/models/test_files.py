@@ -1,0 +1,155 @@
+"""How files reach the model's vendor: in their place in the request, chunk by chunk."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from emulators.app import Emulators
+from kernel_service.errors import StoreUnavailable, VendorUnavailable
+from kernel_service.media.opening import Opening
+from kernel_service.models.body import Places
+from kernel_service.models.openai_client import OpenAIClient
+from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.models.openai_transcripts import OpenAITranscripts
+from kernel_service.turns.model import ModelFile, ModelRejectedError, ModelRequest
+from tests.integration.files import VOICE, digest, pdf, png
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+
+@pytest.fixture
+async def emulators() -> AsyncIterator[Emulators]:
+    async with Emulators.start() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(emulators: Emulators) -> AsyncIterator[OpenAIClient]:
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, timeout=10)
+    yield client
+    await client.close()
+
+
+@pytest.fixture
+def model(client: OpenAIClient) -> OpenAIResponses:
+    return OpenAIResponses(client, "gpt-6-luna")
+
+
+def a_file(
+    data: bytes, opening: Opening = Opening.SEE, mime_type: str = "image/png", name: str = "file", *, chunk: int = 1000
+) -> ModelFile:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(data), chunk):
+            yield data[start : start + chunk]
+
+    return ModelFile(opening, mime_type, name, len(data), chunks)
+
+
+def asking(model: OpenAIResponses, files: dict[str, ModelFile | str], *contents: dict[str, Any]) -> ModelRequest:
+    return ModelRequest("Be brief.", [model.user_item(content) for content in contents], [], "k" * 32, 500, files)
+
+
+def sent(media_id: str, kind: str = "image", caption: str = "This?") -> dict[str, Any]:
+    return {kind: {"mime_type": "image/png", "media_id": media_id}, "caption": caption}
+
+
+async def test_each_file_in_its_place(emulators: Emulators, model: OpenAIResponses) -> None:
+    bill = pdf("Rent")
+    files: dict[str, ModelFile | str] = {
+        "m_1": a_file(png(1)),
+        "m_2": a_file(bill, Opening.READ, "application/pdf", "bill.pdf", chunk=777),
+        "m_3": "[Attachment unavailable.]",
+    }
+    contents = [sent("m_2", "document", "One"), sent("m_1", caption="Two"), sent("m_3"), sent("m_old"), {"text": "Go"}]
+    answer = await model.answer(asking(model, files, *contents))
+    for words in (digest(png(1)), digest(bill), "begins “Rent”", "[Attachment unavailable.]", "not at hand any more"):
+        assert words in answer.text
+    first, second = emulators.openai.requests[0].body["input"][:2]
+    assert [part["type"] for part in first["content"]] == ["input_text", "input_file"]
+    assert first["content"][1]["filename"] == "bill.pdf"
+    assert second["content"][1]["image_url"] == f"data:image/png;base64,{base64.b64encode(png(1)).decode()}"
+
+
+def test_the_history_holds_no_bytes_and_no_words_twice(model: OpenAIResponses) -> None:
+    assert model.user_item(sent("m_1"))["content"] == [
+        {"type": "input_text", "text": "[The person sent an image.]\nThis?"},
+        {"type": "media", "media_id": "m_1"},
+    ]
+    heard = {"audio": {"media_id": "m_1", "voice": True, "transcript": "Hi"}}
+    assert model.user_item(heard)["content"] == [{"type": "input_text", "text": "(voice) Hi"}]
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 999, 1000, 1001, 5000])
+@pytest.mark.parametrize("chunk", [1, 2, 1000])
+async def test_the_length_is_known_before(size: int, chunk: int) -> None:
+    data = hashlib.shake_128(b"x").digest(size)
+    places = Places()
+    body = places.json({"text": 'ä"\n', "url": places.data_url(a_file(data, chunk=chunk))})
+    made = b"".join([piece async for piece in body.chunks()])
+    assert len(made) == body.length
+    assert base64.b64encode(data) in made
+
+
+async def test_a_file_never_stands_whole_in_the_request() -> None:
+    """However large it is: what is made at a time is one chunk in base64."""
+    places = Places()
+    body = places.json([places.data_url(a_file(bytes(3_000_000), chunk=192 * 1024))])
+    assert max([len(piece) async for piece in body.chunks()]) == 256 * 1024
+
+
+async def test_a_store_that_goes_away_in_mid_request_says_so(model: OpenAIResponses) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"a" * 1000
+        raise StoreUnavailable
+
+    broken = ModelFile(Opening.SEE, "image/png", "file", 2000, chunks)
+    with pytest.raises(StoreUnavailable):
+        await model.answer(asking(model, {"m_1": broken}, sent("m_1")))
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        a_file(b"no picture"),
+        a_file(b"no pdf", Opening.READ, "application/pdf", "a.pdf"),
+        a_file(pdf("x", password="p"), Opening.READ, "application/pdf", "a.pdf"),
+        a_file(b"MZ", Opening.READ, "application/zip", "a.exe"),
+    ],
+)
+async def test_what_the_vendor_cannot_open(model: OpenAIResponses, file: ModelFile) -> None:
+    with pytest.raises(ModelRejectedError):
+        await model.answer(asking(model, {"m_1": file}, sent("m_1")))
+
+
+# --- recordings -----------------------------------------------------------------------------------------------------
+
+
+async def test_a_recording_in_words(emulators: Emulators, client: OpenAIClient) -> None:
+    transcripts = OpenAITranscripts(client, "gpt-transcribe")
+    text, usage = await transcripts.transcribe(a_file(VOICE, Opening.HEAR, "audio/ogg", "file.ogg"))
+    assert text == f"A recording of {digest(VOICE)}."
+    assert (usage.input_tokens > 0, usage.output_tokens > 0, usage.model_calls) == (True, True, 1)
+    assert emulators.openai.requests[0].body["model"] == "gpt-transcribe"
+
+
+@pytest.mark.parametrize(("data", "name"), [(b"", "a.ogg"), (b"broken", "a.ogg"), (VOICE, "a.amr")])
+async def test_a_recording_that_cannot_be_heard(client: OpenAIClient, data: bytes, name: str) -> None:
+    with pytest.raises(ModelRejectedError):
+        await OpenAITranscripts(client, "gpt-transcribe").transcribe(a_file(data, Opening.HEAR, "audio/ogg", name))
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"text": 3}'])
+async def test_nonsense(emulators: Emulators, client: OpenAIClient, body: str) -> None:
+    emulators.openai.fail(200, body=body)
+    with pytest.raises(VendorUnavailable):
+        await OpenAITranscripts(client, "gpt-transcribe").transcribe(a_file(VOICE, Opening.HEAR, "audio/ogg", "a.ogg"))
+
+
+async def test_a_model_that_is_not_there_is_waited_for(client: OpenAIClient) -> None:
+    with pytest.raises(VendorUnavailable):
+        await OpenAITranscripts(client, "gpt-hear").transcribe(a_file(VOICE, Opening.HEAR, "audio/ogg", "a.ogg"))
