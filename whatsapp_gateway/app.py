@@ -13,9 +13,11 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.config import Settings
 from whatsapp_gateway.graph_api import GraphApi
+from whatsapp_gateway.graph_media import GraphMedia
 from whatsapp_gateway.intake import Intake
 from whatsapp_gateway.kernel_channel import open_channel
 from whatsapp_gateway.kernel_client import KernelClient
+from whatsapp_gateway.media import Media
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.replies import Replies
@@ -57,7 +59,16 @@ async def build_app(
     )
     acks = Acks(kernel, metrics, now)
     sending = Sending(graph, acks, metrics, now, templates)
-    replies = Replies(kernel, sending, acks, typing, metrics, numbers=numbers, instance_id=_instance_id(), now=now)
+    graph_media = GraphMedia(
+        session,
+        settings.whatsapp_api_base_url,
+        settings.whatsapp_api_version,
+        settings.whatsapp_access_token.get_secret_value(),
+    )
+    media = Media(graph_media, kernel, metrics)
+    replies = Replies(
+        kernel, sending, acks, typing, metrics, media=media, numbers=numbers, instance_id=_instance_id(), now=now
+    )
 
     async def running(_: web.Application) -> AsyncIterator[None]:
         replies.start()

@@ -1,17 +1,15 @@
 """Files, places and address cards that a person sent."""
 
-import base64
-import binascii
 import math
 import re
 from pathlib import PurePosixPath
 from typing import Final
 
+from whatsapp_gateway.digests import read_sha256
 from whatsapp_gateway.fields import Object, flag_in, number_in, object_in, objects_in, text_in
 from whatsapp_gateway.messages import Card, Cards, Media, Place
 
 MOST_NAME_BYTES: Final = 255
-SHA256_BYTES: Final = 32
 _MIME: Final = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[\x20-\x7e]*)?", re.ASCII)
 _UNKNOWN_MIME: Final = "application/octet-stream"
 
@@ -28,21 +26,12 @@ def read_media(message: Object) -> Media | None:
         kind="audio" if kind == "voice" else kind,
         ref=media_id,
         mime_type=mime_type if _MIME.fullmatch(mime_type) else _UNKNOWN_MIME,
-        sha256=_sha256(text_in(file, "sha256")),
+        sha256=read_sha256(text_in(file, "sha256")),
         filename=_filename(text_in(file, "filename")),
         caption=text_in(file, "caption"),
         voice=kind == "voice" or flag_in(file, "voice"),
         size=_size(file),
     )
-
-
-def _sha256(text: str) -> bytes:
-    """The digest, which comes as base64 or as hex; empty if it is neither."""
-    try:
-        digest = bytes.fromhex(text) if len(text) == 2 * SHA256_BYTES else base64.b64decode(text, validate=True)
-    except (ValueError, binascii.Error):
-        return b""
-    return digest if len(digest) == SHA256_BYTES else b""
 
 
 def _filename(name: str) -> str:

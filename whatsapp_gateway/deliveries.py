@@ -62,8 +62,19 @@ class Typing:
     message_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class MediaWanted:
+    """A file that a person sent is to be fetched, by the id that WhatsApp gave it."""
+
+    media_id: str
+    media_ref: str
+    lease_token: str
+    max_bytes: int
+    sha256: bytes = b""
+
+
 class Outcome(Enum):
-    """What became of a part; as DeliveryOutcome of the contract."""
+    """What became of a part or a file; as DeliveryOutcome of the contract."""
 
     SENT = auto()
     RETRY = auto()

@@ -1,5 +1,6 @@
 """The kernel service as the gateway uses it; with kernel_messages the only code that knows its wire."""
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
@@ -12,7 +13,8 @@ from kernel.v1 import kernel_pb2 as pb
 from kernel.v1 import kernel_pb2_grpc
 
 from whatsapp_gateway import messages as say
-from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Link, Offer, Outcome, Reply, Typing
+from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Link, MediaWanted, Offer, Outcome, Reply, Typing
+from whatsapp_gateway.graph_media import Place
 from whatsapp_gateway.kernel_channel import SERVICE
 from whatsapp_gateway.kernel_messages import alias, message_request
 from whatsapp_gateway.messages import LinkResult
@@ -63,14 +65,14 @@ class KernelClient:
     @asynccontextmanager
     async def pull(
         self, numbers: Sequence[str], instance_id: str, max_in_flight: int
-    ) -> AsyncIterator[AsyncIterator[Delivery | Typing]]:
+    ) -> AsyncIterator[AsyncIterator[Delivery | MediaWanted | Typing]]:
         """What is to be done for these numbers, until the service drains or the block is left."""
         request = pb.PullRepliesRequest(
             channel=CHANNEL,
             addresses=numbers,
             instance_id=instance_id,
             max_in_flight=max_in_flight,
-            kinds=[pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_TYPING],
+            kinds=[pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_MEDIA_WANTED, pb.OUTBOX_ITEM_KIND_TYPING],
         )
         stream = self._stub.PullReplies(request, metadata=self._bearer)
         try:
@@ -88,6 +90,45 @@ class KernelClient:
         """Whatever is leased to this process and not in hand (at most MOST_AT_ONCE) may go to others at once."""
         request = pb.ReleaseRepliesRequest(instance_id=instance_id, in_hand=in_hand)
         await _answer(self._stub.ReleaseReplies(request, timeout=timeout, metadata=self._bearer))
+
+    async def upload(self, wanted: MediaWanted, place: Place, pieces: AsyncIterator[bytes]) -> None:
+        """Pass a file's bytes on as they come. What the pieces raise is raised here, and nothing is kept then."""
+        call = self._stub.UploadMedia(metadata=self._bearer)
+        header = pb.UploadMediaHeader(
+            media_id=wanted.media_id,
+            lease_token=wanted.lease_token,
+            mime_type=place.mime_type,
+            size_bytes=place.size,
+            sha256=place.sha256,
+        )
+        try:
+            await call.write(pb.UploadMediaRequest(header=header))
+            async for piece in pieces:
+                await call.write(pb.UploadMediaRequest(chunk=piece))
+            await call.done_writing()
+        except asyncio.InvalidStateError:
+            pass  # it was refused in mid-stream: the call says why
+        except grpc.aio.AioRpcError as error:
+            raise refusal_of(error) from None
+        except BaseException:
+            call.cancel()
+            raise
+        await _answer(call)
+
+    async def fail_media(
+        self, wanted: MediaWanted, outcome: Outcome, error_code: str, retry_after: float, timeout: float
+    ) -> None:
+        """Say that a file cannot be had now (RETRY) or ever (FAILED). retry_after 0: as the service sees fit."""
+        settled = pb.Acknowledgement(
+            media_id=wanted.media_id,
+            lease_token=wanted.lease_token,
+            outcome=_OUTCOMES[outcome],
+            error_code=error_code,
+        )
+        if retry_after:
+            settled.retry_after.FromMilliseconds(round(retry_after * 1000))
+        request = pb.AckRepliesRequest(acknowledgements=[settled])
+        await _answer(self._stub.AckReplies(request, timeout=timeout, metadata=self._bearer))
 
     async def ready(self, timeout: float) -> bool:
         """Whether a replica says that it serves."""
@@ -139,16 +180,28 @@ def _receipt(status: say.Status) -> pb.Receipt:
 
 async def _items(
     stream: AsyncIterable[pb.PullRepliesResponse], now: Callable[[], float]
-) -> AsyncIterator[Delivery | Typing]:
+) -> AsyncIterator[Delivery | MediaWanted | Typing]:
     try:
         async for response in stream:
             kind = response.WhichOneof("item")
             if kind == "reply":
                 yield _delivery(response.reply, now())
+            elif kind == "media_wanted":
+                yield _media_wanted(response.media_wanted)
             elif kind == "typing":
                 yield _typing(response.typing)
     except grpc.aio.AioRpcError as error:
         raise refusal_of(error) from None
+
+
+def _media_wanted(wanted: pb.MediaWanted) -> MediaWanted:
+    return MediaWanted(
+        media_id=wanted.media_id,
+        media_ref=wanted.media_ref,
+        lease_token=wanted.lease_token,
+        max_bytes=wanted.max_bytes,
+        sha256=wanted.sha256,
+    )
 
 
 def _typing(typing: pb.Typing) -> Typing:

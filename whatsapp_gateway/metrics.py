@@ -26,6 +26,9 @@ class Metrics:
         self.halts = self._counter("graph_halts", "Refusals of the Graph API that an operator must look at", "code")
         self.typing = self._counter("typing", "Read receipts with typing: shown, failed, dropped", "outcome")
         self.templates = self._counter("templates", "Templates to people whose 24-hour window is closed", "outcome")
+        self.media = self._counter(
+            "media", "Files by what became of them: stored, retry, failed, refused, late", "outcome"
+        )
         self.acks = self._counter("acks", "Acknowledgements by how they were taken", "result")
 
     def alert(self, reason: str, told: str) -> None:

@@ -8,8 +8,9 @@ from typing import Final
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wait_random_exponential
 
 from whatsapp_gateway.acks import Acks
-from whatsapp_gateway.deliveries import Delivery, Typing
+from whatsapp_gateway.deliveries import Delivery, MediaWanted, Typing
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.media import Media
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pulse import Pulse
 from whatsapp_gateway.refusals import Refusal
@@ -40,6 +41,7 @@ class Replies:
         typing: TypingIndicator,
         metrics: Metrics,
         *,
+        media: Media,
         numbers: Sequence[str],
         instance_id: str,
         now: Callable[[], float],
@@ -47,6 +49,7 @@ class Replies:
         self._kernel = kernel
         self._sending = sending
         self._acks = acks
+        self._media = media
         self._typing = typing
         self._metrics = metrics
         self._numbers = numbers
@@ -66,6 +69,7 @@ class Replies:
     async def stop(self) -> None:
         """Pull no more; finish and settle what is in hand, for at most DRAIN_SECONDS; give the rest back."""
         await _cancel(self._pulling)
+        await self._media.stop()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
                 while self._in_hand:
@@ -120,9 +124,12 @@ class Replies:
         except Refusal as refusal:
             self._metrics.refusals.labels(refusal.reason).inc()
 
-    def _take(self, item: Delivery | Typing) -> None:
+    def _take(self, item: Delivery | MediaWanted | Typing) -> None:
         if isinstance(item, Typing):
             self._typing.show(item.number, item.user_id, item.message_id)
+            return
+        if isinstance(item, MediaWanted):
+            self._media.take(item)
             return
         self._typing.answered(item.number, item.user_id, item.reply.answers_id)
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))

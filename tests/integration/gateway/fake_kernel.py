@@ -34,6 +34,8 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.links: list[pb.LinkIdentityRequest] = []
         self.acks: list[pb.Acknowledgement] = []
         self.ack_calls: list[pb.AckRepliesRequest] = []
+        self.uploads: list[tuple[pb.UploadMediaHeader, bytes]] = []
+        self.cuts_uploads = False
         self.pulls: list[pb.PullRepliesRequest] = []
         self.releases: list[pb.ReleaseRepliesRequest] = []
         self.metadata: list[dict[str, str]] = []
@@ -81,6 +83,18 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         typing = pb.Typing(address=address, user_id=user_id, message_id=message_id)
         self._outbox.put_nowait(pb.PullRepliesResponse(typing=typing))
 
+    def want(self, media_ref: str, media_id: str = "m_1", *, seconds: float = 30, **fields: Any) -> pb.MediaWanted:
+        """Ask whoever pulls for a file."""
+        given: dict[str, Any] = {
+            "max_bytes": 1_000_000,
+            "lease_token": "lease-1",
+            "address": "106540352242922",
+        } | fields
+        wanted = pb.MediaWanted(media_id=media_id, media_ref=media_ref, **given)
+        wanted.deadline.FromMilliseconds(int((time.time() + seconds) * 1000))
+        self._outbox.put_nowait(pb.PullRepliesResponse(media_wanted=wanted))
+        return wanted
+
     def end_stream(self) -> None:
         self._outbox.put_nowait(None)
 
@@ -122,6 +136,17 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.releases.append(request)
         await self._leave()
         return pb.ReleaseRepliesResponse()
+
+    async def UploadMedia(self, requests: AsyncIterator[Any], context: Any) -> pb.UploadMediaResponse:  # noqa: N802
+        header = (await anext(requests)).header
+        if self.cuts_uploads:
+            await refuse(context, code_pb2.UNAVAILABLE, "DRAINING")
+        data = b"".join([request.chunk async for request in requests])
+        await asyncio.sleep(0.05)  # a call that was cut off ends like this too, and is cancelled now
+        await self._enter("UploadMedia", header, context)
+        self.uploads.append((header, data))
+        await self._leave()
+        return pb.UploadMediaResponse(size_bytes=len(data))
 
     async def PullReplies(  # noqa: N802
         self, request: pb.PullRepliesRequest, context: Any

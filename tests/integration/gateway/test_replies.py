@@ -39,7 +39,11 @@ def sends(emulators: Emulators) -> list[Effect]:
 async def test_the_stream_says_what_this_gateway_serves(gateway: Gateway, kernel: FakeKernel) -> None:
     (pull,) = kernel.pulls
     assert (pull.channel, list(pull.addresses)) == ("whatsapp", [NUMBER])
-    assert list(pull.kinds) == [pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_TYPING]
+    assert list(pull.kinds) == [
+        pb.OUTBOX_ITEM_KIND_REPLY,
+        pb.OUTBOX_ITEM_KIND_MEDIA_WANTED,
+        pb.OUTBOX_ITEM_KIND_TYPING,
+    ]
     assert pull.instance_id
     assert pull.max_in_flight == replies.MOST_IN_FLIGHT
 

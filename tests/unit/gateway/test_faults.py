@@ -10,6 +10,7 @@ import pytest
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Outcome, Reply, Typing
 from whatsapp_gateway.kernel_client import KernelClient
+from whatsapp_gateway.media import Media
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.replies import Replies
 from whatsapp_gateway.sending import Sending
@@ -72,7 +73,10 @@ async def test_pulling_and_settling_go_on(caplog: pytest.LogCaptureFixture) -> N
     acks = Acks(kernel, metrics, time.monotonic)
     sending = SendingTwo(acks)
     typing = TypingIndicator(None, metrics)  # type: ignore[arg-type]
-    replies = Replies(kernel, sending, acks, typing, metrics, numbers=["42"], instance_id="test", now=time.monotonic)
+    media = Media(None, kernel, metrics)  # type: ignore[arg-type]
+    replies = Replies(
+        kernel, sending, acks, typing, metrics, media=media, numbers=["42"], instance_id="test", now=time.monotonic
+    )
     replies.start()
     async with asyncio.timeout(10):
         await sending.done.wait()
