@@ -1,0 +1,212 @@
+"""A channel of its own brings files: PullReplies with media, UploadMedia, AckReplies, as the contract says."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from kernel.v1 import kernel_pb2 as pb
+
+from kernel_service import texts
+from tests.integration.files import digest, pdf, png
+from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, World, bearer
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+KINDS = [pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_MEDIA_WANTED]
+BILL = pdf("Rent", filler=500_000)
+
+
+class Channel:
+    """Telegram, as somebody else may have written it."""
+
+    def __init__(self, world: World, stream: Any) -> None:
+        self._world = world
+        self._stream = stream
+
+    async def send(self, message_id: str, kind: str = "document", mime_type: str = "application/pdf") -> None:
+        payload = pb.Payload(caption="How much?")
+        getattr(payload, kind).CopyFrom(pb.Media(mime_type=mime_type, filename="a.pdf", media_ref=message_id))
+        request = pb.HandleMessageRequest(
+            user_id="telegram:7", message_id=message_id, payload=payload, reply_mode=pb.REPLY_MODE_OUTBOX
+        )
+        await self._world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=10)
+
+    async def next(self, timeout: float = 15) -> pb.PullRepliesResponse:
+        return await asyncio.wait_for(self._stream.read(), timeout)
+
+    async def wanted(self) -> pb.MediaWanted:
+        item = await self.next()
+        assert item.WhichOneof("item") == "media_wanted"
+        return item.media_wanted
+
+    async def answer(self) -> str:
+        item = await self.next()
+        assert item.WhichOneof("item") == "reply"
+        return item.reply.reply.text
+
+    async def upload(self, wanted: pb.MediaWanted, data: bytes = BILL, token: str = TELEGRAM_TOKEN, **more: Any) -> int:
+        header = pb.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token, **more)
+
+        async def requests() -> AsyncIterator[pb.UploadMediaRequest]:
+            yield pb.UploadMediaRequest(header=header)
+            for start in range(0, len(data), 65536):
+                yield pb.UploadMediaRequest(chunk=data[start : start + 65536])
+
+        answer = await self._world.stub.UploadMedia(requests(), metadata=bearer(token), timeout=20)
+        return int(answer.size_bytes)
+
+    async def ack(self, wanted: pb.MediaWanted, outcome: Any, **more: Any) -> Any:
+        given = pb.Acknowledgement(
+            media_id=wanted.media_id, lease_token=wanted.lease_token, outcome=outcome, error_code="too_large", **more
+        )
+        request = pb.AckRepliesRequest(acknowledgements=[given])
+        answer = await self._world.stub.AckReplies(request, metadata=bearer(TELEGRAM_TOKEN), timeout=10)
+        (result,) = answer.results
+        return result
+
+
+@asynccontextmanager
+async def pulling(world: World, **more: Any) -> AsyncIterator[Channel]:
+    request = pb.PullRepliesRequest(channel="telegram", instance_id="one", **({"kinds": KINDS} | more))
+    stream = world.stub.PullReplies(request, metadata=bearer(TELEGRAM_TOKEN))
+    try:
+        yield Channel(world, stream)
+    finally:
+        stream.cancel()
+
+
+@pytest.fixture
+async def channel(world: World) -> AsyncIterator[Channel]:
+    async with pulling(world) as opened:
+        yield opened
+
+
+def reason(error: grpc.aio.AioRpcError) -> str:
+    info = error_details_pb2.ErrorInfo()
+    rpc_status.from_call(error).details[0].Unpack(info)
+    return str(info.reason)
+
+
+async def refused(upload: Any) -> str:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await upload
+    return reason(caught.value)
+
+
+async def test_a_file_is_asked_for_brought_and_answered(channel: Channel) -> None:
+    await channel.send("1")
+    wanted = await channel.wanted()
+    assert (wanted.media_ref, wanted.max_bytes) == ("1", 32 * 1024 * 1024)
+    size = await channel.upload(wanted, size_bytes=len(BILL), sha256=hashlib.sha256(BILL).digest())
+    assert size == len(BILL)
+    assert digest(BILL) in await channel.answer()
+
+
+async def test_again_is_no_harm(channel: Channel, world: World) -> None:
+    hold = world.emulators.openai.hold()
+    await channel.send("1")
+    wanted = await channel.wanted()
+    assert await channel.upload(wanted) == await channel.upload(wanted, b"other bytes") == len(BILL)
+    hold.release()
+    assert digest(BILL) in await channel.answer()
+
+
+async def test_wrong_bytes_may_be_brought_again(channel: Channel) -> None:
+    await channel.send("1")
+    wanted = await channel.wanted()
+    assert await refused(channel.upload(wanted, sha256=b"x" * 32)) == "FIELD_INVALID"
+    assert await refused(channel.upload(wanted, size_bytes=3)) == "FIELD_INVALID"
+    assert await refused(channel.upload(wanted, sha256=b"short")) == "FIELD_INVALID"
+    await channel.upload(wanted)
+    assert digest(BILL) in await channel.answer()
+
+
+async def test_an_upload_that_is_cut_off_is_not_taken_for_whole(channel: Channel, world: World) -> None:
+    await channel.send("1")
+    wanted = await channel.wanted()
+    for pause in (0, 0.01, 0.1):
+        call = world.stub.UploadMedia(metadata=bearer(TELEGRAM_TOKEN))
+        header = pb.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token)
+        await call.write(pb.UploadMediaRequest(header=header))
+        await call.write(pb.UploadMediaRequest(chunk=BILL[:300_000]))
+        await asyncio.sleep(pause)
+        call.cancel()
+    with pytest.raises(TimeoutError):
+        await channel.next(timeout=0.5)
+    assert await channel.upload(wanted) == len(BILL)
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_too_large_is_not_waited_for(channel: Channel, *, known: bool) -> None:
+    await channel.send("1", "image", "image/png")
+    wanted = await channel.wanted()
+    data = png() + bytes(wanted.max_bytes)
+    size = len(data) if known else 0
+    assert await refused(channel.upload(wanted, data, size_bytes=size)) == "PAYLOAD_TOO_LARGE"
+    assert texts.FOR_MODEL["too_large"] in await channel.answer()
+
+
+async def test_another_type_than_was_announced(channel: Channel) -> None:
+    await channel.send("1")
+    wanted = await channel.wanted()
+    assert await refused(channel.upload(wanted, mime_type="application/zip")) == "FIELD_INVALID"
+    assert texts.FOR_MODEL["wrong_type"] in await channel.answer()
+
+
+async def test_strangers_bring_nothing(channel: Channel) -> None:
+    await channel.send("1")
+    wanted = await channel.wanted()
+    assert await refused(channel.upload(wanted, token=WHATSAPP_TOKEN)) == "MEDIA_NOT_FOUND"
+    forged = pb.MediaWanted(media_id=wanted.media_id, lease_token="guessed")
+    assert await refused(channel.upload(forged)) == "MEDIA_NOT_FOUND"
+    assert await refused(channel.upload(pb.MediaWanted(media_id="m_x", lease_token="t"))) == "MEDIA_NOT_FOUND"
+    assert await refused(channel.upload(pb.MediaWanted(lease_token="t"))) == "FIELD_REQUIRED"
+
+
+async def test_a_file_that_cannot_be_had(channel: Channel) -> None:
+    await channel.send("1")
+    wanted = await channel.wanted()
+    assert await channel.ack(wanted, pb.DELIVERY_OUTCOME_SENT) == pb.ACK_RESULT_INVALID
+    assert await channel.ack(wanted, pb.DELIVERY_OUTCOME_RETRY) == pb.ACK_RESULT_RECORDED
+    assert await channel.ack(pb.MediaWanted(media_id="m_x"), pb.DELIVERY_OUTCOME_FAILED) == pb.ACK_RESULT_UNKNOWN
+    assert await channel.ack(wanted, pb.DELIVERY_OUTCOME_FAILED) == pb.ACK_RESULT_RECORDED
+    assert texts.FOR_MODEL["too_large"] in await channel.answer()
+
+
+async def test_files_count_in_the_credit(world: World) -> None:
+    async with pulling(world, max_in_flight=1) as channel:
+        await channel.send("1")
+        await channel.send("2")
+        first = await channel.wanted()
+        waiting = asyncio.ensure_future(channel.wanted())
+        await asyncio.sleep(0.5)
+        assert not waiting.done()
+        await channel.upload(first)
+        assert {first.media_ref, (await waiting).media_ref} == {"1", "2"}
+
+
+async def test_a_channel_that_goes_away_holds_no_file_up(world: World) -> None:
+    async with pulling(world) as channel:
+        await channel.send("1")
+        first = await channel.wanted()
+    async with pulling(world) as channel:
+        second = await channel.wanted()
+        assert (second.media_id, second.lease_token == first.lease_token) == (first.media_id, False)
+        assert await refused(channel.upload(first)) == "MEDIA_NOT_FOUND"
+        await channel.upload(second)
+        assert digest(BILL) in await channel.answer()
+
+
+async def test_who_takes_no_files_is_handed_none(world: World) -> None:
+    async with pulling(world, kinds=[pb.OUTBOX_ITEM_KIND_REPLY]) as channel:
+        await channel.send("1")
+        with pytest.raises(TimeoutError):
+            await channel.next(timeout=0.5)
