@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -41,20 +42,33 @@ class Settings(BaseSettings):
     kernel_daily_tokens_per_user: int = Field(0, ge=0)
     kernel_encryption_keys: SecretStr
     kernel_metrics_listen: str = "127.0.0.1:9464"
+    connect_listen: str = "127.0.0.1:8081"
+    connect_public_url: str = ""
     openai_api_key: SecretStr
     openai_base_url: str = "https://api.openai.com/v1"
     openai_model: str = "gpt-6.2-sol"
     openai_transcribe_model: str = "gpt-transcribe"
     composio_api_key: SecretStr
     composio_base_url: str = "https://backend.composio.dev"
+    composio_webhook_secret: SecretStr = SecretStr("")
 
-    @field_validator("kernel_listen", "kernel_metrics_listen")
+    @field_validator("kernel_listen", "kernel_metrics_listen", "connect_listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
         host, _, port = value.rpartition(":")
         if not host or not port.isdigit():
             raise ValueError("must be host:port, as 127.0.0.1:50051")
         return value
+
+    @field_validator("connect_public_url")
+    @classmethod
+    def _is_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (
+            parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query
+        ):
+            raise ValueError("must be an http or https address without a path, as https://connect.example.com")
+        return value.rstrip("/")
 
     @field_validator("kernel_channel_tokens")
     @classmethod
@@ -90,6 +104,10 @@ class Settings(BaseSettings):
         if self.kernel_tls_key is None or self.kernel_tls_cert is None:
             return None
         return self.kernel_tls_key.read_bytes(), self.kernel_tls_cert.read_bytes()
+
+    def door_url(self) -> str:
+        """Where people's browsers find the connect door; unset, only those of this machine do."""
+        return self.connect_public_url or f"http://{self.connect_listen}"
 
     def toolkits(self) -> list[str]:
         return words(self.kernel_toolkits)

@@ -9,8 +9,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel_service import texts
 from kernel_service.clock import SteadyClock
+from kernel_service.connect.consent import Consent
+from kernel_service.connect.door import Door
+from kernel_service.connect.endings import Endings
+from kernel_service.connect.events import Events
+from kernel_service.connect.offering import Offers
+from kernel_service.connect.proof import Proof
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.inbox import Inbox
 from kernel_service.kernels.kernel_map import KernelMap
@@ -20,7 +25,6 @@ from kernel_service.kernels.sweeper import Sweeper
 from kernel_service.kernels.waiters import Waiters
 from kernel_service.media.desk import MediaDesk
 from kernel_service.media.opening import MIB
-from kernel_service.messages import Reply
 from kernel_service.metrics import Metrics
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
@@ -44,6 +48,7 @@ if TYPE_CHECKING:
 
     from kernel_service.config import Settings
     from kernel_service.kernels.store import Store, TurnRecord
+    from kernel_service.messages import Reply
     from kernel_service.storage.sql_store import SqlStore
 
 log = logging.getLogger(__name__)
@@ -70,14 +75,18 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         store = await _store(settings, stack)
         clock = SteadyClock(wall, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
-        connections, toolbox = _tools(settings, stack, store, outbox, clock)
+        composio = Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, clock=clock)
+        stack.push_async_callback(composio.close)
+        connections = Connections(composio, store, settings.toolkits())
+        connect = _connect(settings, composio, connections, store, outbox, clock)
         model, transcriber = _models(settings, stack)
         runner = TurnRunner(
             store=store,
             media=store,
             model=model,
             transcriber=transcriber,
-            toolbox=toolbox,
+            toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
+            codes=connect.proof,
             limits=_limits(settings),
             instructions=settings.instructions(),
             debounce=settings.kernel_debounce_seconds,
@@ -104,7 +113,7 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         listener = Listener(
             settings.kernel_listen,
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
-            KernelServicer(inbox, outbox, desk, store, people, connections),
+            KernelServicer(inbox, outbox, desk, store, people, connections, connect.offers),
             AdminServicer(kernels, store, people, connections, clock),
             settings.tls(),
         )
@@ -116,12 +125,12 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
             waiters.close()
 
         port = await stack.enter_async_context(listener.serving(drain))
-        sweeper = _sweeper(settings, store, kernels, outbox, desk, clock=clock)
+        sweeper = _sweeper(settings, store, kernels, outbox, desk, endings=connect.endings, clock=clock)
         await stack.enter_async_context(
             Metrics(settings.kernel_metrics_listen, kernels, runner.outcomes, people, store).serving()
         )
         await stack.enter_async_context(sweeper.running())
-        await connections.watch()
+        await stack.enter_async_context(connect.door.serving(settings.connect_listen))
         log.info("serving port=%d", port)
         yield KernelServer(port, kernels, store, sweeper, desk)
 
@@ -140,20 +149,45 @@ def _models(settings: Settings, stack: AsyncExitStack) -> tuple[OpenAIResponses,
     return OpenAIResponses(client, settings.openai_model), OpenAITranscripts(client, settings.openai_transcribe_model)
 
 
-def _tools(
-    settings: Settings, stack: AsyncExitStack, store: SqlStore, outbox: Outbox, clock: Callable[[], float]
-) -> tuple[Connections, KernelToolbox]:
-    async def connected(person_id: str, toolkit: str) -> None:
-        route = await store.last_route(person_id)
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """The parts of connecting an account."""
+
+    offers: Offers
+    proof: Proof
+    endings: Endings
+    door: Door
+
+
+def _connect(  # noqa: PLR0917 - all that it is built from
+    settings: Settings,
+    composio: Composio,
+    connections: Connections,
+    store: SqlStore,
+    outbox: Outbox,
+    clock: Callable[[], float],
+) -> Connect:
+    async def tell(person_id: str, reply: Reply, channel: str = "", address: str = "") -> None:
+        """In that chat, or where the person wrote last."""
+        route = (channel, address) if channel else await store.last_route(person_id)
         if route is not None:
-            reply = Reply(texts.CONNECTED.format(toolkit=toolkit.capitalize()))
             await outbox.notify(person_id, reply, channel=route[0], address=route[1])
 
-    composio = Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, clock=clock)
-    stack.push_async_callback(composio.close)
-    connections = Connections(composio, store, settings.toolkits(), clock=clock, on_connected=connected)
-    stack.push_async_callback(connections.close)
-    return connections, KernelToolbox(composio, connections, load_tools(settings.kernel_tools))
+    url = settings.door_url()
+    if not settings.connect_public_url:
+        log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
+    endings = Endings(store, connections, tell, clock)
+    return Connect(
+        offers=Offers(composio, connections, store, endings, door_url=url, clock=clock),
+        proof=Proof(composio, connections, store, endings, clock),
+        endings=endings,
+        door=Door(
+            Consent(composio, connections, store, endings, door_url=url, clock=clock),
+            Events(settings.composio_webhook_secret.get_secret_value(), connections, tell, clock),
+            store,
+            url,
+        ),
+    )
 
 
 def _limits(settings: Settings) -> Limits:
@@ -185,6 +219,7 @@ def _sweeper(
     outbox: Outbox,
     desk: MediaDesk,
     *,
+    endings: Endings,
     clock: Callable[[], float],
 ) -> Sweeper:
     evictor = Evictor(
@@ -193,4 +228,6 @@ def _sweeper(
         memory_bytes=int(settings.kernel_memory_mb * 1024 * 1024),
         clock=clock,
     )
-    return Sweeper(store, kernels, outbox, desk, evictor, seconds=settings.kernel_sweep_seconds, clock=clock)
+    return Sweeper(
+        store, kernels, outbox, desk, evictor, connect=endings, seconds=settings.kernel_sweep_seconds, clock=clock
+    )

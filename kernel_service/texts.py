@@ -18,6 +18,26 @@ NOTHING_TO_SAY: Final = "Done."
 
 CONNECTED: Final = "{toolkit} is connected."
 CONNECT_ALSO: Final = "And connect {toolkit} here:"
+CONSENT_DENIED: Final = "{toolkit} was not connected: access was not granted. Ask me for a new link if you want to."
+CODE_NEVER_CAME: Final = (
+    "{toolkit} was not connected: its code was not sent to me in time. Ask me for a new link to try again."
+)
+CODE_TOO_LATE: Final = "That code for {toolkit} is no longer good, so nothing was connected. Ask me for a new link."
+CODE_UNKNOWN: Final = "I don't know that code. Please check it, or ask me for a new link."
+TOO_MANY_WRONG_CODES: Final = (
+    "That was one wrong code too many. To be safe I ended what was being connected. Ask me for a new link."
+)
+CODE_OF_ANOTHER: Final = (
+    "That code belongs to somebody else's chat, so nothing was connected, and the access that was granted is removed. "
+    "If you were sent the link, somebody may have wanted your account: only follow links that I give you here."
+)
+CODE_USED_ELSEWHERE: Final = (
+    "Your link for {toolkit} was followed by somebody else, so I ended it and nothing is connected. "
+    "A link is for you alone: please don't pass it on. Ask me for a new one."
+)
+CODE_MESSAGE: Final = "Connect {code}"
+CONNECT_FAILED: Final = "{toolkit} could not be connected. Ask me for a new link to try again."
+CONNECTION_LOST: Final = "Your {toolkit} is no longer connected: it has ended the access. Ask me to connect it again."
 
 _UNSUPPORTED: Final = {
     "image": "I can't look at pictures of that type. Please send it as a JPEG or PNG.",
@@ -66,6 +86,11 @@ FOR_MODEL: Final = {
 def unopened(kind: str, problem: str) -> str:
     """What to tell a person whose file cannot be opened, if there is nothing else to answer."""
     return _UNOPENED[problem].format(file=_WORDS.get(kind, "file"))
+
+
+def toolkit(slug: str) -> str:
+    """A toolkit's name, as people know it."""
+    return slug.replace("_", " ").title()
 
 
 def unsupported(kind: str) -> str:

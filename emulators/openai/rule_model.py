@@ -12,7 +12,7 @@ from emulators.openai.tool_answers import in_words, not_connected
 from emulators.openai.turns import Text, ToolCall, Turn
 
 _CONNECT = re.compile(r"\b(?:re)?connect(?: to| with)?(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
-_CONNECTED = re.compile(r"\b([a-z][a-z0-9_]*) (?:is|was|has been) (?:now )?connected\b", re.IGNORECASE)
+_RESUMED = re.compile(r"^\[([A-Za-z][\w ]*) is connected now\.")
 _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
 _NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
@@ -66,7 +66,6 @@ SKILLS = (
         lambda _: {"max_results": 5},
     ),
 )
-_TOOLKITS = {skill.toolkit for skill in SKILLS}
 
 
 def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
@@ -98,7 +97,7 @@ def _calls(text: str, offered: list[str]) -> list[ToolCall]:
         return [ToolCall(used[1], used[2] or "{}")]
     connect = _CONNECT.search(text)
     if connect and "connect" in offered:
-        return [ToolCall("connect", {"toolkit": connect[1].lower()})]
+        return [ToolCall("connect", {"toolkit": connect[1].lower(), "remaining": ""})]
     found = [(skill, wish) for skill in SKILLS if (wish := skill.wish.search(text))]
     if not found:
         return []
@@ -106,32 +105,26 @@ def _calls(text: str, offered: list[str]) -> list[ToolCall]:
     tool = next((name for name in offered if skill.tool.search(name)), None)
     if tool is not None:
         return [ToolCall(tool, skill.arguments(wish))]
-    return _towards(skill, offered)
+    return _towards(skill, text, offered)
 
 
-def _towards(skill: Skill, offered: list[str]) -> list[ToolCall]:
+def _towards(skill: Skill, wish: str, offered: list[str]) -> list[ToolCall]:
     if "search_tools" in offered:
         return [ToolCall("search_tools", {"query": skill.tool.pattern.strip("^").replace(".*", " ").lower()})]
     if "connect" in offered:
-        return [ToolCall("connect", {"toolkit": skill.toolkit})]
+        return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": wish})]
     return []
 
 
 def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
-    """After "Asana is connected now" the earlier wish goes on, if there was one that Asana fulfils."""
-    heard = (*conversation.notes, *conversation.unanswered[-1:])
-    told = [match[1].lower() for text in heard if (match := _CONNECTED.search(text))]
-    toolkit = next((toolkit for toolkit in reversed(told) if toolkit in _TOOLKITS), None)
-    if toolkit is None:
+    """After "[Asana is connected now. …" each line below it is a wish that waited."""
+    told = conversation.unanswered[-1] if conversation.unanswered else ""
+    match = _RESUMED.match(told)
+    if match is None:
         return None
-    for text in reversed(conversation.said):
-        if not _CONNECTED.search(text) and _skill_of(text, toolkit):
-            return list(_calls(text, offered)) or None
-    return [Text(f"{toolkit.capitalize()} is connected now. What would you like to do?")]
-
-
-def _skill_of(text: str, toolkit: str) -> bool:
-    return any(skill.toolkit == toolkit and skill.wish.search(text) for skill in SKILLS)
+    waited = [line.removeprefix("- ") for line in told.splitlines()[1:]]
+    calls = [call for wish in waited for call in _calls(wish, offered)]
+    return list(calls) or [Text(f"{match[1]} is connected now. What would you like to do?")]
 
 
 def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
@@ -142,7 +135,7 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
         return list(calls)
     skill = next((skill for skill in SKILLS if skill.tool.search(call.name)), None)
     if skill and "connect" in offered and "connect" not in tried and not_connected(output):
-        return [ToolCall("connect", {"toolkit": skill.toolkit})]
+        return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": "\n".join(conversation.unanswered)})]
     told = [
         in_words(made, said)
         for made, said in conversation.results

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,9 +15,14 @@ class Command(StrEnum):
 
     NONE = ""
     STOP = "stop"
+    CODE = "code"
 
+
+CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
+"""Without vowels, so that no word is taken for a code."""
 
 _WORDS = {"stop": Command.STOP, "/stop": Command.STOP}
+_CODE = re.compile(rf"(?:connect\s+)?([{CODE_LETTERS}]{{4}})[-–\s]?([{CODE_LETTERS}]{{4}})", re.IGNORECASE)
 
 
 def command_of(content: Mapping[str, Any]) -> Command:
@@ -24,4 +30,16 @@ def command_of(content: Mapping[str, Any]) -> Command:
     text = content.get("text")
     if not isinstance(text, str):
         return Command.NONE
-    return _WORDS.get(text.strip().rstrip(".!… ").casefold(), Command.NONE)
+    if code_in(text):
+        return Command.CODE
+    return _WORDS.get(_bare(text).casefold(), Command.NONE)
+
+
+def code_in(text: str) -> str:
+    """The code of a connection that a text is, as `BCDF-GHJK`; empty: it is none."""
+    match = _CODE.fullmatch(_bare(text))
+    return f"{match[1]}-{match[2]}".upper() if match else ""
+
+
+def _bare(text: str) -> str:
+    return text.strip().rstrip(".!… ")

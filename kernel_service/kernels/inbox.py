@@ -59,6 +59,7 @@ class Inbox:
         self._waiters = waiters
         self._progress = progress
         self._media_wanted = media_wanted
+        self._chat_links: dict[tuple[str, str], str] = {}
         self._closed = False
 
     async def handle(self, message: Message) -> Answer:
@@ -89,6 +90,7 @@ class Inbox:
 
     async def _accept(self, message: Message) -> Accepted:
         self._check(message)
+        await self._note_chat(message)
         message = replace(message, locked_file=await brings_locked_file(message.content))
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
         if accepted.wants_media:
@@ -98,6 +100,13 @@ class Inbox:
             self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
         self._waiters.taken_back(accepted.taken_back)
         return accepted
+
+    async def _note_chat(self, message: Message) -> None:
+        """How to open the chat: said with every message, and stored when it is news."""
+        chat = message.channel, message.address
+        if message.chat_link and self._chat_links.get(chat) != message.chat_link:
+            await self._store.keep_chat_link(*chat, message.chat_link)
+            self._chat_links[chat] = message.chat_link
 
     def _pause(self, accepted: Accepted) -> float:
         return self._debounce if accepted.command is Command.NONE else 0.0

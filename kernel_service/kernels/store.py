@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
+    from kernel_service.turns.resuming import ParkedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +174,10 @@ class InboxStore(Protocol):
         """The channel and address of the person's newest message."""
         ...
 
+    async def keep_chat_link(self, channel: str, address: str, link: str) -> None:
+        """How a browser opens the chat there, from now on."""
+        ...
+
     async def due_people(self, *, now: float, limit: int) -> list[str]:
         """People with a message or an open turn that may run now, longest waiting first."""
         ...
@@ -259,9 +264,10 @@ class JournalStore(Protocol):
         status: TurnStatus,
         problem: str = "",
         usage: Usage,
+        parked: Sequence[ParkedRequest] = (),
         now: float,
     ) -> list[StoredReply]:
-        """End the turn in one transaction: last items, usage, replies, members.
+        """End the turn in one transaction: last items, usage, replies, members; `parked` is kept with it.
 
         COMPLETED may be interrupted by Newcomers or Stopped.
         """

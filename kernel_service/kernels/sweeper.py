@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import KernelError
 
@@ -26,6 +26,12 @@ LAPSE_SECONDS = 5.0
 RETENTION_SECONDS = 3600.0
 
 
+class Endings(Protocol):
+    """Whoever ends attempts to connect that have lapsed."""
+
+    async def sweep(self) -> None: ...
+
+
 class Sweeper:
     """Loops of its own: for people and kernels; quicker ones for leases and files; a slow one for what is kept."""
 
@@ -37,6 +43,7 @@ class Sweeper:
         desk: MediaDesk,
         evictor: Evictor,
         *,
+        connect: Endings,
         seconds: float,
         clock: Callable[[], float],
     ) -> None:
@@ -44,6 +51,7 @@ class Sweeper:
         self._kernels = kernels
         self._outbox = outbox
         self._desk = desk
+        self._connect = connect
         self._evictor = evictor
         self._seconds = seconds
         self._clock = clock
@@ -67,6 +75,7 @@ class Sweeper:
             (self._seconds, self.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._desk.sweep),
+            (min(LAPSE_SECONDS, self._seconds), self._connect.sweep),
             (RETENTION_SECONDS, self.forget),
         )
         loops = [asyncio.create_task(self._every(seconds, work), name=work.__name__) for seconds, work in rounds]

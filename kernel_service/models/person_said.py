@@ -83,6 +83,12 @@ def _card(card: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def _resumed(toolkit: str, requests: list[str]) -> str:
+    """No words of the person: what he asked for earlier may go on."""
+    waited = "\n".join(f"- {request}" for request in requests)
+    return f"[{toolkit} is connected now. This waited for it, oldest first; do it now:]\n{waited}"
+
+
 def _unknown(_: object) -> str:
     return "[The person sent something that cannot be shown here.]"
 
@@ -92,6 +98,7 @@ _KINDS: Final[dict[str, Callable[[Any], str]]] = {
     "choice": _choice,
     "reaction": _reaction,
     "edit": lambda edit: f"[The person changed an earlier message; it now reads:]\n{edit.get('text', '')}",
+    "resumed": lambda resumed: _resumed(resumed["toolkit"], resumed["requests"]),
     "revoke": lambda _: "[The person took an earlier message back. Act as if it had not been sent.]",
     "location": _location,
     "contacts": _contacts,

@@ -20,6 +20,7 @@ MAX_MESSAGE_ID_BYTES = 256
 MAX_ADDRESS_BYTES = 200
 MAX_ALIASES = 8
 MAX_SCOPE_BYTES = 100
+MAX_CHAT_LINK_BYTES = 500
 
 _STATUSES = {status: kernel_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
 
@@ -56,7 +57,16 @@ def message(request: kernel_pb2.HandleMessageRequest) -> Message:
         aliases=tuple(alias(each) for each in request.aliases),
         address=within(request.address, "address", MAX_ADDRESS_BYTES),
         reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
+        chat_link=_chat_link(request.chat_link),
     )
+
+
+def _chat_link(link: str) -> str:
+    if link and not (link.startswith(("https://", "http://")) and "{text}" in link):
+        raise CallerError(
+            "FIELD_INVALID", "`chat_link` must be an http or https URL with `{text}` in it", field="chat_link"
+        )
+    return within(link, "chat_link", MAX_CHAT_LINK_BYTES)
 
 
 def alias(given: kernel_pb2.Alias) -> Alias:

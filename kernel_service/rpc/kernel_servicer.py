@@ -12,12 +12,14 @@ from kernel_service.media.store import MediaWanted
 from kernel_service.people.identity import check_user_id
 from kernel_service.rpc import connections, convert, delivery, events, media
 from kernel_service.rpc.interceptors import caller
+from kernel_service.turns.tools import Person
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     import grpc
 
+    from kernel_service.connect.offering import Offers
     from kernel_service.kernels.inbox import Inbox
     from kernel_service.kernels.outbox import Outbox
     from kernel_service.kernels.store import Store
@@ -45,6 +47,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         store: Store,
         people: People,
         connections_: Connections,
+        offers: Offers,
     ) -> None:
         self._inbox = inbox
         self._desk = desk
@@ -52,6 +55,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._store = store
         self._people = people
         self._connections = connections_
+        self._offers = offers
 
     # --- the two doors ------------------------------------------------------------------------------------------
 
@@ -156,7 +160,9 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: kernel_pb2.CreateConnectLinkRequest, context: Context
     ) -> kernel_pb2.CreateConnectLinkResponse:
         toolkit = convert.required(request.toolkit, "toolkit")
-        link = await self._connections.connect(await self._person(request.user_id), toolkit)
+        address = convert.within(request.address, "address", convert.MAX_ADDRESS_BYTES)
+        person = Person(await self._person(request.user_id), caller.get(), address)
+        link = await self._offers.link(person, toolkit)
         return kernel_pb2.CreateConnectLinkResponse(link=convert.link(link), toolkit=toolkit)
 
     async def ListConnections(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, or_, select, update
+from sqlalchemy import bindparam, false, insert, or_, select, update
 
 from kernel_service.errors import NotFound
-from kernel_service.storage.people import SURVIVOR, surviving
-from kernel_service.storage.schema import connection, kernel
+from kernel_service.storage.people import SURVIVOR
+from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection, kernel
 from kernel_service.tools.connections import Connection, ConnectionStatus
 
 if TYPE_CHECKING:
@@ -30,23 +29,26 @@ _KEEP_SESSION = (
 _CONNECTIONS = (
     select(connection).where(connection.c.person_id == SURVIVOR).order_by(connection.c.created_at, connection.c.id)
 )
-_PENDING = (
-    select(connection)
-    .where(
-        connection.c.status == ConnectionStatus.PENDING.value,
-        connection.c.link_expires_at > bindparam("after"),
-    )
-    .order_by(connection.c.created_at, connection.c.id)
-)
+_OF_ACCOUNT = select(connection).where(connection.c.account_id == bindparam("account"))
+_TO_REMOVE = select(connection).where(connection.c.remove_due).order_by(connection.c.id).limit(bindparam("limit"))
+_REMOVED = update(connection).where(connection.c.id == bindparam("of")).values(remove_due=false())
 _CHANGE = (
     update(connection)
-    .where(connection.c.id == bindparam("of"), connection.c.person_id == bindparam("person"))
+    .where(connection.c.id == bindparam("of"))
     .values(
+        account_id=bindparam("account"),
         status=bindparam("to"),
         link=bindparam("sealed"),
         link_expires_at=bindparam("until"),
         confirmed_at=bindparam("confirmed"),
+        remove_due=bindparam("removing"),
     )
+)
+_BAR = _CHANGE.where(connection.c.status == bindparam("was"))
+_END_ATTEMPT = (
+    update(connect_attempt)
+    .where(connect_attempt.c.connection_id == bindparam("of"), ATTEMPT_LIVE)
+    .values(state="removed")
 )
 _ADD = insert(connection)
 
@@ -66,66 +68,86 @@ def keep_session(tx: Tx, person_id: str, session_id: str, configuration: str) ->
 
 
 def connections(tx: Tx, person_id: str) -> list[Connection]:
-    return [_opened(tx, row) for row in tx.execute(_CONNECTIONS, {"person": person_id})]
+    return [opened(tx, row) for row in tx.execute(_CONNECTIONS, {"person": person_id})]
 
 
-def pending(tx: Tx, *, after: float) -> list[Connection]:
-    return [_opened(tx, row) for row in tx.execute(_PENDING, {"after": after})]
+def connection_of_account(tx: Tx, account_id: str) -> Connection | None:
+    row = tx.execute(_OF_ACCOUNT, {"account": account_id}).one_or_none()
+    return None if row is None else opened(tx, row)
 
 
-def keep_connection(tx: Tx, kept: Connection) -> None:
-    """Whose a connection is, its toolkit and its account never change, but by a merging. NotFound PERSON_NOT_FOUND."""
-    kept = _of_survivor(tx, kept)
-    change = {
-        "of": kept.id,
-        "person": kept.person_id,
-        "to": kept.status.value,
-        "sealed": _sealed(tx, kept),
-        "until": kept.link_expires_at,
-        "confirmed": kept.confirmed_at,
-    }
-    if tx.execute(_CHANGE, change).rowcount:
-        return
+def add(tx: Tx, added: Connection) -> None:
+    """A new one, of a person who is nobody else's by now."""
     row = {
-        "id": kept.id,
-        "person_id": kept.person_id,
-        "toolkit": kept.toolkit,
-        "account_id": kept.account_id,
-        "made_for": kept.made_for,
-        "status": kept.status.value,
-        "link": change["sealed"],
-        "link_expires_at": kept.link_expires_at,
-        "created_at": kept.created_at,
-        "confirmed_at": kept.confirmed_at,
+        "id": added.id,
+        "person_id": added.person_id,
+        "toolkit": added.toolkit,
+        "account_id": added.account_id or None,
+        "made_for": added.made_for,
+        "status": added.status.value,
+        "link": _sealed(tx, added, added.person_id),
+        "link_expires_at": added.link_expires_at,
+        "created_at": added.created_at,
+        "confirmed_at": added.confirmed_at,
+        "remove_due": added.remove_due,
     }
     tx.execute(_ADD, row)
 
 
-def _of_survivor(tx: Tx, kept: Connection) -> Connection:
-    """As it is kept if the person was merged into another while the vendor was asked."""
-    person_id = surviving(tx, kept.person_id, stays=True)
-    return kept if person_id == kept.person_id else replace(kept, person_id=person_id, made_for=kept.holder)
+def change(tx: Tx, changed: Connection, person_id: str) -> None:
+    """Whose it is by now, a merging may have decided; its toolkit and when it was made never change."""
+    tx.execute(_CHANGE, _changes(tx, changed, person_id))
 
 
-def _sealed(tx: Tx, kept: Connection) -> bytes | None:
+def bar(tx: Tx, barred: Connection, *, was: ConnectionStatus) -> bool:
+    """Whether it was still so. What was under way to connect it ends."""
+    changes = _changes(tx, barred, barred.person_id) | {"was": was.value}
+    if not tx.execute(_BAR, changes).rowcount:
+        return False
+    tx.execute(_END_ATTEMPT, {"of": barred.id})
+    return True
+
+
+def to_remove(tx: Tx, limit: int) -> list[Connection]:
+    return [opened(tx, row) for row in tx.execute(_TO_REMOVE, {"limit": limit})]
+
+
+def removed(tx: Tx, connection_id: str) -> None:
+    tx.execute(_REMOVED, {"of": connection_id})
+
+
+def _changes(tx: Tx, changed: Connection, person_id: str) -> dict[str, Any]:
+    return {
+        "of": changed.id,
+        "account": changed.account_id or None,
+        "to": changed.status.value,
+        "sealed": _sealed(tx, changed, person_id),
+        "until": changed.link_expires_at,
+        "confirmed": changed.confirmed_at,
+        "removing": changed.remove_due,
+    }
+
+
+def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:
     if not kept.link:
         return None
-    return tx.cipher_of(kept.person_id).seal(kept.link.encode(), link_context(kept.id))
+    return tx.cipher_of(person_id).seal(kept.link.encode(), link_context(kept.id))
 
 
-def _opened(tx: Tx, row: Row[Any]) -> Connection:
+def opened(tx: Tx, row: Row[Any]) -> Connection:
     link = tx.cipher_of(row.person_id).open(row.link, link_context(row.id)).decode() if row.link else ""
     return Connection(
         row.id,
         row.person_id,
         row.toolkit,
-        row.account_id,
+        row.account_id or "",
         ConnectionStatus(row.status),
         link,
         row.link_expires_at,
         row.created_at,
         row.confirmed_at,
         row.made_for,
+        row.remove_due,
     )
 
 

@@ -14,7 +14,7 @@ from kernel_service.kernels.store import Accepted
 from kernel_service.media.incoming import named_file, parted
 from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
-from kernel_service.storage import media, outbox
+from kernel_service.storage import media, outbox, parked_requests
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, message, turn
@@ -120,7 +120,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     seq = tx.execute(_KEEP, row).scalar_one()
     if file is not None:
         media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
-    taken_back = _stop(tx, person_id, seq) if command is Command.STOP else ()
+    taken_back = _stop(tx, person_id, seq, now) if command is Command.STOP else ()
     outbox.release_held(tx, person_id, received.channel)
     return Accepted(
         person_id,
@@ -138,9 +138,10 @@ def _check_room(tx: Tx, person_id: str, max_pending: int) -> None:
         raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
 
 
-def _stop(tx: Tx, person_id: str, seq: int) -> tuple[int, ...]:
+def _stop(tx: Tx, person_id: str, seq: int, now: float) -> tuple[int, ...]:
     """End what waits, and have the turn that runs end where it is; by seq what was taken back."""
     tx.execute(_STOP, {"person": person_id})
+    parked_requests.withdraw(tx, person_id, now)
     return tuple(tx.execute(_TAKE_BACK, {"person": person_id, "before": seq}).scalars())
 
 

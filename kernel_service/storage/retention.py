@@ -15,11 +15,13 @@ from sqlalchemy import Integer, bindparam, delete, select
 from kernel_service.storage.journal import DAY_SECONDS
 from kernel_service.storage.schema import (
     commit_mark,
+    connect_attempt,
     connection,
     dead_letter,
     identity_link,
     item,
     message,
+    parked_request,
     reply,
     reply_part,
     turn,
@@ -123,7 +125,9 @@ def _small_tables(now: float) -> Iterator[Any]:
     yield delete(usage).where(usage.c.day < int(now // DAY_SECONDS) - USAGE_DAYS)
     yield delete(identity_link).where(identity_link.c.told_at < now - KEEP_DAYS * DAY_SECONDS)
     yield delete(commit_mark).where(commit_mark.c.at < now - IDLE_WRITER_DAYS * DAY_SECONDS)
+    old = now - KEEP_DAYS * DAY_SECONDS
+    yield delete(parked_request).where(parked_request.c.created_at < old)
+    yield delete(connect_attempt).where(connect_attempt.c.created_at < old)
     yield delete(connection).where(
-        connection.c.status.not_in(("active", "unconfirmed")),
-        connection.c.created_at < now - KEEP_DAYS * DAY_SECONDS,
+        connection.c.status.not_in(("active", "unconfirmed")), ~connection.c.remove_due, connection.c.created_at < old
     )

@@ -338,7 +338,8 @@ connection = Table(
     Column("id", String, primary_key=True),
     _person(index=True),
     Column("toolkit", String, nullable=False),
-    Column("account_id", String, nullable=False, unique=True),
+    # Null until somebody follows the link.
+    Column("account_id", String, unique=True),
     # Whose the account is at the vendor: of somebody who was merged into the person; empty: the person's own.
     _empty("made_for"),
     Column("status", String, nullable=False),
@@ -346,6 +347,73 @@ connection = Table(
     Column("link_expires_at", Float),
     Column("created_at", Float, nullable=False),
     Column("confirmed_at", Float),
+    # Barred, and the vendor is still to remove the account.
+    _no("remove_due"),
+)
+Index(
+    "ix_connection_remove_due",
+    connection.c.id,
+    sqlite_where=text("remove_due"),
+    postgresql_where=text("remove_due"),
+)
+
+# How a connection comes about: what secrets it is found by, how far it is. A row goes with its connection.
+connect_attempt = Table(
+    "connect_attempt",
+    metadata,
+    Column("connection_id", String, ForeignKey("connection.id"), primary_key=True),
+    _person(index=True),
+    # The chat that it is for.
+    Column("channel", String, nullable=False),
+    Column("address", String, nullable=False),
+    Column("state", String, nullable=False),
+    # When it lapses unless it gets further.
+    Column("deadline", Float, nullable=False),
+    Column("door_digest", LargeBinary, nullable=False, unique=True),
+    Column("return_digest", LargeBinary, unique=True),
+    Column("browser_digest", LargeBinary, index=True),
+    Column("reader_digest", LargeBinary),
+    Column("code_digest", LargeBinary, unique=True),
+    # The vendor's link, the verifier's session, the code.
+    Column("secrets", LargeBinary, nullable=False),
+    _zero("wrong_codes"),
+    Column("created_at", Float, nullable=False),
+)
+ATTEMPT_LIVE = text("connect_attempt.state IN ('open', 'claimed', 'started', 'returned', 'completing')")
+Index(
+    "ix_connect_attempt_live",
+    connect_attempt.c.deadline,
+    sqlite_where=text("state IN ('open', 'claimed', 'started', 'returned', 'completing')"),
+    postgresql_where=text("state IN ('open', 'claimed', 'started', 'returned', 'completing')"),
+)
+
+# What turns left to be done once toolkits are connected.
+parked_request = Table(
+    "parked_request",
+    metadata,
+    Column("id", String, primary_key=True),
+    _person(),
+    Column("turn_id", String, nullable=False),
+    # Those that it still waits for, with commas.
+    Column("toolkits", String, nullable=False),
+    # Of its words: asked for again, it is still one.
+    Column("digest", LargeBinary, nullable=False),
+    Column("words", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    # The message with which it goes on.
+    Column("resumed_by", BigInteger),
+    # Taken back ("stop").
+    Column("withdrawn_at", Float),
+    Index("ix_parked_request_person_id_id", "person_id", "id"),
+)
+
+# How a browser opens the chat of an address, as its channel said last.
+chat = Table(
+    "chat",
+    metadata,
+    Column("channel", String, primary_key=True),
+    Column("address", String, primary_key=True),
+    Column("link", String, nullable=False),
 )
 
 usage = Table(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from kernel_service.storage import (
+    chats,
+    connect_attempts,
     connections,
     dead_letters,
     delivery,
@@ -20,6 +22,7 @@ from kernel_service.storage import (
     merging,
     newest,
     outbox,
+    parked_requests,
     people,
     retention,
     turn_views,
@@ -30,6 +33,7 @@ from kernel_service.storage import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel_service.connect.attempt import Attempt, Key, State
     from kernel_service.kernels.store import (
         Accepted,
         AckResult,
@@ -51,7 +55,8 @@ if TYPE_CHECKING:
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply, Usage
     from kernel_service.people.linking import Linked
     from kernel_service.storage.engine import Engine
-    from kernel_service.tools.connections import Connection
+    from kernel_service.tools.connections import Connection, ConnectionStatus
+    from kernel_service.turns.resuming import ParkedRequest
 
 _PING = text("SELECT 1")
 
@@ -187,11 +192,21 @@ class SqlStore:
         status: TurnStatus,
         problem: str = "",
         usage: Usage,
+        parked: Sequence[ParkedRequest] = (),
         now: float,
     ) -> list[StoredReply]:
         return await self._engine.write(
             lambda tx: endings.end(
-                tx, turn, epoch, items, replies, status=status, problem=problem, usage=usage, now=now
+                tx,
+                turn,
+                epoch,
+                items,
+                replies,
+                status=status,
+                problem=problem,
+                usage=usage,
+                parked=parked,
+                now=now,
             ),
             turn.person_id,
         )
@@ -302,11 +317,60 @@ class SqlStore:
     async def connections(self, person_id: str) -> list[Connection]:
         return await self._engine.read(lambda tx: connections.connections(tx, person_id))
 
-    async def pending(self, *, after: float) -> list[Connection]:
-        return await self._engine.read(lambda tx: connections.pending(tx, after=after))
+    async def connection_of_account(self, account_id: str) -> Connection | None:
+        return await self._engine.read(lambda tx: connections.connection_of_account(tx, account_id))
 
-    async def keep_connection(self, connection: Connection) -> None:
-        await self._engine.write(lambda tx: connections.keep_connection(tx, connection), connection.person_id)
+    async def bar_connection(self, connection: Connection, *, was: ConnectionStatus) -> bool:
+        return await self._engine.write(lambda tx: connections.bar(tx, connection, was=was), connection.person_id)
+
+    async def accounts_to_remove(self, *, limit: int) -> Sequence[Connection]:
+        return await self._engine.read(lambda tx: connections.to_remove(tx, limit))
+
+    async def account_removed(self, connection_id: str) -> None:
+        await self._engine.write(lambda tx: connections.removed(tx, connection_id))
+
+    # --- attempts to connect
+
+    async def add_attempt(self, attempt: Attempt, *, now: float) -> None:
+        await self._engine.write(lambda tx: connect_attempts.add(tx, attempt, now=now), attempt.person_id)
+
+    async def attempt_by(self, key: Key, digest: bytes) -> Attempt | None:
+        return await self._engine.read(lambda tx: connect_attempts.by(tx, key, digest))
+
+    async def attempts_in_browser(self, browser_digest: bytes) -> list[Attempt]:
+        return await self._engine.read(lambda tx: connect_attempts.in_browser(tx, browser_digest))
+
+    async def live_attempts(self, person_id: str) -> list[Attempt]:
+        return await self._engine.read(lambda tx: connect_attempts.live(tx, person_id))
+
+    async def lapsing_attempts(self, *, now: float, limit: int) -> list[Attempt]:
+        return await self._engine.read(lambda tx: connect_attempts.lapsing(tx, now=now, limit=limit))
+
+    async def advance(self, attempt: Attempt, *, was: State) -> bool:
+        return await self._engine.write(lambda tx: connect_attempts.advance(tx, attempt, was=was), attempt.person_id)
+
+    async def confirm(self, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
+        return await self._engine.write(
+            lambda tx: connect_attempts.confirm(tx, attempt, was=was, seq=seq, now=now), attempt.person_id
+        )
+
+    async def count_wrong_code(self, person_id: str) -> list[Attempt]:
+        return await self._engine.write(lambda tx: connect_attempts.count_wrong_code(tx, person_id), person_id)
+
+    async def resumed_by(self, person_id: str, seq: int) -> list[str]:
+        return await self._engine.read(lambda tx: parked_requests.resumed_by(tx, person_id, seq))
+
+    async def ids_in(self, person_id: str, channel: str) -> list[Alias]:
+        known = await self._engine.read(lambda tx: people.aliases_of(tx, person_id))
+        return [one for one in known if one.user_id.startswith(f"{channel}:")]
+
+    # --- chats
+
+    async def chat_link(self, channel: str, address: str) -> str:
+        return await self._engine.read(lambda tx: chats.link_of(tx, channel, address))
+
+    async def keep_chat_link(self, channel: str, address: str, link: str) -> None:
+        await self._engine.write(lambda tx: chats.keep(tx, channel, address, link), f"{channel}:{address}")
 
     # --- the store itself
 

@@ -185,6 +185,15 @@ class Composio:
             raise
         return Account(_text(found, "status"), _text(found, "user_id"))
 
+    async def complete_auth(self, person_id: str, session_uri: str) -> str:
+        """Make active the account of a consent that waits at the project's verifier; its id.
+
+        A `session_uri` is good once, and only for whom the link was made.
+        """
+        body = {"user_id": person_id, "session_uri": session_uri}
+        done = await self._wire.ask("post", f"{_ACCOUNTS}/complete_auth", body=body)
+        return _text(done, "connected_account_id")
+
     async def delete_account(self, account_id: str) -> None:
         """Remove it; done already is done."""
         try:

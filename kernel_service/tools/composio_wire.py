@@ -94,9 +94,15 @@ def _lost(error: APIConnectionError) -> Exception:
     return MaybeDoneError()
 
 
+_NOT_HIS = "ConnectedAccount_UserIdMismatch"
+"""A 403 that says nothing of our key."""
+
+
 def _refusal(error: APIStatusError) -> Exception:
     status = error.status_code
-    if status in (401, 403):
+    details = error.details or {}
+    code = str(details.get("slug", f"http_{status}"))
+    if status in (401, 403) and code != _NOT_HIS:
         return VendorUnavailable("tools_reject_key")
     if status == httpx.codes.TOO_MANY_REQUESTS:
         return VendorUnavailable("tools_busy", _retry_after(error))
@@ -105,8 +111,6 @@ def _refusal(error: APIStatusError) -> Exception:
     # Any other 5xx promises nothing: a tool may have done its work before its answer was lost.
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         return MaybeDoneError()
-    details = error.details or {}
-    code = str(details.get("slug", f"http_{status}"))
     if code == "ToolRouterV2_SessionNotFound":
         return SessionGoneError()
     return ComposioRefusedError(status, code, _explanation(details))

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.errors import NotAllowed, NotFound
+from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.model import ToolSchema
+from kernel_service.turns.resuming import ParkedRequest
 from kernel_service.turns.tools import Toolbox, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel_service.connect.offering import Offers
     from kernel_service.tools.composio_client import Composio, ToolkitTool
     from kernel_service.tools.connections import Connections
     from kernel_service.tools.sessions import Sessions
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once; beyond it they are searched for."""
 MOST_FOUND: Final = 10
+MOST_REMAINING: Final = 4000
+"""Characters of what is to be done once a toolkit is connected."""
 TOOL_SECONDS: Final = 75.0
 """Above what the client allows for an execution, so that its own verdict comes first."""
 
@@ -37,17 +41,23 @@ class KernelToolbox(Toolbox):
         self,
         composio: Composio,
         connections: Connections,
+        offers: Offers,
         developer_tools: Sequence[Tool] = (),
         *,
         most_direct: int = MOST_DIRECT,
     ) -> None:
         self._composio = composio
         self._connections = connections
+        self._offers = offers
         self._developer_tools = tuple(developer_tools)
         self._most_direct = most_direct
 
     async def tools_for(self, person: Person) -> list[Tool]:
-        tools: list[Tool] = [*self._developer_tools, Connect(self._connections)]
+        tools: list[Tool] = [
+            *self._developer_tools,
+            Connect(self._connections, self._offers),
+            Disconnect(self._connections),
+        ]
         connected = await self._of_toolkits(person)
         if len(connected) <= self._most_direct:
             return tools + connected
@@ -57,7 +67,7 @@ class KernelToolbox(Toolbox):
         allowed = self._connections.toolkits
         toolkits = {
             connection.toolkit
-            for connection in await self._connections.refresh(person.id)
+            for connection in await self._connections.list(person.id)
             if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed)
         }
         found = await asyncio.gather(*(self._composio.tools_of(toolkit) for toolkit in sorted(toolkits)))
@@ -92,13 +102,14 @@ class ConnectedTool:
 
 
 class Connect:
-    """Offers the person a link; its address never reaches the model."""
+    """Offers the person a link, whose address never reaches the model, and parks what waits for it."""
 
     read_only = True  # the same link is given again
     timeout = 60.0
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, offers: Offers) -> None:
         self._connections = connections
+        self._offers = offers
         self.schema = _connect_schema(connections.toolkits)
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
@@ -108,11 +119,45 @@ class Connect:
         if await self._connections.still_connected(person.id, toolkit):
             return ToolResult(f"{toolkit} is connected already.")
         try:
-            link = await self._connections.connect(person.id, toolkit)
+            link = await self._offers.link(person, toolkit)
         except (NotAllowed, NotFound) as refused:
             return ToolResult(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
-        told = f"A button “{link.title}” goes to the person with your answer. It is good for ten minutes."
-        return ToolResult(told, link=link)
+        told = f"A button “{link.title}” goes to the person with your answer. What remains goes on once he has used it."
+        remaining = arguments.get("remaining")
+        nothing = isinstance(remaining, str) and not remaining.strip()
+        words = remaining.strip()[:MOST_REMAINING] if isinstance(remaining, str) else ""
+        return ToolResult(told, link=link, parked=None if nothing else ParkedRequest(toolkit.strip().lower(), words))
+
+
+class Disconnect:
+    """Removes the person's accounts of a toolkit, here and at the vendor."""
+
+    read_only = False
+    timeout = 60.0
+    schema = ToolSchema(
+        "disconnect",
+        "Remove the person's connected account of a toolkit, if he asks for that.",
+        {
+            "type": "object",
+            "properties": {"toolkit": {"type": "string", "description": "The toolkit's short name, as asana."}},
+            "required": ["toolkit"],
+        },
+    )
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        toolkit = arguments.get("toolkit")
+        if not isinstance(toolkit, str) or not toolkit.strip():
+            return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
+        try:
+            await self._connections.disconnect(person.id, toolkit=toolkit)
+        except NotFound:
+            return ToolResult(f"{toolkit} is not connected.", ok=False)
+        except VendorUnavailable:
+            return ToolResult(f"{toolkit} is disconnected here; its account is removed at the vendor a little later.")
+        return ToolResult(f"{toolkit} is disconnected.")
 
 
 class SearchTools:
@@ -145,6 +190,13 @@ class SearchTools:
         return ToolResult(orjson.dumps({"found": told}).decode(), found=found)
 
 
+_REMAINING: Final = {
+    "type": "string",
+    "description": "What is still to be done with this account once it is connected, with every detail, so that it can "
+    "be done without asking again. Empty if the person only wants to connect it.",
+}
+
+
 def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
     toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, as asana or gmail."}
     offered = ""
@@ -153,6 +205,11 @@ def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
         offered = f" These can be connected: {', '.join(toolkits)}."
     return ToolSchema(
         "connect",
-        "Let the person connect an account that a request needs: a button to do so is put below your answer." + offered,
-        {"type": "object", "properties": {"toolkit": toolkit}, "required": ["toolkit"]},
+        "Let the person connect an account that a request needs: a button to do so is put below your answer, and what "
+        "remains to be done goes on by itself afterwards." + offered,
+        {
+            "type": "object",
+            "properties": {"toolkit": toolkit, "remaining": _REMAINING},
+            "required": ["toolkit", "remaining"],
+        },
     )

@@ -131,7 +131,7 @@ class Calls:
 
     async def _keep(self, call: FunctionCall, result: ToolResult) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
-        self._transcript.result(call.call_id, result.output, result.link)
+        self._transcript.result(call.call_id, result)
         await self._journal.step(Usage(tool_calls=1), finished=call.call_id)
         if result.link is not None:
             self._tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kernel_service import texts
 from kernel_service.messages import Link, Reply
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kernel_service.turns.model import ModelAnswer
 
 
@@ -18,6 +20,11 @@ def answer_replies(answer: ModelAnswer, links: list[Link], most_chars: int) -> l
         first,
         *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:]),
     ]
+
+
+def said_in(content: Mapping[str, Any]) -> str:
+    """A message's own words."""
+    return str(content.get("text") or content.get("caption") or "")
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.files import Files
     from kernel_service.turns.limits import Limits
     from kernel_service.turns.model import Model, Transcriber
+    from kernel_service.turns.resuming import Codes
     from kernel_service.turns.tools import Toolbox
 
 SUSPECT_PAUSE_SECONDS: Final = 1.0
@@ -47,6 +48,7 @@ class TurnRunner:
     model: Model
     transcriber: Transcriber
     toolbox: Toolbox
+    codes: Codes
     limits: Limits
     instructions: str
     debounce: float

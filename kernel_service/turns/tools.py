@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from kernel_service.messages import Link
     from kernel_service.turns.model import ToolSchema
+    from kernel_service.turns.resuming import ParkedRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,12 +24,14 @@ class Person:
 class ToolResult:
     """What a tool gave back. `output` goes to the model (JSON or plain text); `link` goes to the person as a button.
 
-    `found` are tools that the result adds to the turn (a search). `ok` is False where the tool says it failed.
+    `parked` is what waits for the link to be followed to its end. `found` are tools that the result adds to the turn (a
+    search). `ok` is False where the tool says it failed.
     """
 
     output: str
     ok: bool = True
     link: Link | None = None
+    parked: ParkedRequest | None = None
     found: tuple[Tool, ...] = ()
 
 

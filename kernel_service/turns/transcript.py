@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.kernels.store import HistoryItem
 from kernel_service.messages import Link
+from kernel_service.turns.resuming import ParkedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kernel_service.turns.model import Model, ModelAnswer
+    from kernel_service.turns.tools import ToolResult
 
 
 class Transcript:
@@ -29,11 +32,11 @@ class Transcript:
         """Add what the model said."""
         self.unstored += [HistoryItem("output", item, self._model.origin) for item in answer.items]
 
-    def result(self, call_id: str, output: str, link: Link | None = None) -> None:
+    def result(self, call_id: str, result: ToolResult) -> None:
         """Add a tool's result, and the link that goes to the person (the model never sees it)."""
-        self.unstored.append(HistoryItem("result", self._model.result_item(call_id, output)))
-        if link is not None:
-            data = {"url": link.url, "title": link.title, "expires_at": link.expires_at}
+        self.unstored.append(HistoryItem("result", self._model.result_item(call_id, result.output)))
+        if result.link is not None:
+            data = asdict(result.link) | ({"parked": asdict(result.parked)} if result.parked else {})
             self.unstored.append(HistoryItem("link", data))
 
     def confess(self, sentence: str) -> None:
@@ -92,14 +95,21 @@ class Transcript:
 
     def links(self) -> list[Link]:
         """The links made since the person wrote last, one per title, the newest."""
-        links: dict[str, Link] = {}
-        for item in reversed(self._all()):
-            if item.kind == "input":
-                break
-            if item.kind == "link":
-                link = Link(**item.data)
-                links.setdefault(link.title, link)
-        return list(reversed(links.values()))
+        links = {data["title"]: Link(data["url"], data["title"], data["expires_at"]) for data in self._links_made()}
+        return list(links.values())
+
+    def parked(self) -> list[ParkedRequest]:
+        """What waits for these links, each once."""
+        parked = [ParkedRequest(**data["parked"]) for data in self._links_made() if "parked" in data]
+        return list(dict.fromkeys(parked))
+
+    def _links_made(self) -> list[dict[str, Any]]:
+        return [item.data for item in self._since_input() if item.kind == "link"]
+
+    def _since_input(self) -> list[HistoryItem]:
+        items = self._all()
+        last = max((place for place, item in enumerate(items) if item.kind == "input"), default=-1)
+        return items[last + 1 :]
 
     def _all(self) -> list[HistoryItem]:
         return self.stored + self.unstored

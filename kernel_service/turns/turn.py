@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.errors import KernelError, VendorUnavailable
+from kernel_service.kernels.commands import Command, code_in
 from kernel_service.kernels.interruptions import HandedBack, Newcomers, Stopped
 from kernel_service.kernels.progress import Merged
 from kernel_service.kernels.store import TurnStatus
@@ -18,15 +20,16 @@ from kernel_service.turns.files import Files
 from kernel_service.turns.interrupting import Attention
 from kernel_service.turns.model import ModelRejectedError, ModelRequest
 from kernel_service.turns.prompt import instructions, person_key
-from kernel_service.turns.replies import answer_replies
+from kernel_service.turns.replies import answer_replies, said_in
 from kernel_service.turns.tools import Person
 from kernel_service.turns.transcript import Transcript
 from kernel_service.turns.turn_journal import TurnJournal
 
 if TYPE_CHECKING:
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.kernels.store import TurnRecord
+    from kernel_service.kernels.store import TurnMessage, TurnRecord
     from kernel_service.turns.model import ModelAnswer
+    from kernel_service.turns.resuming import Confirmed, ParkedRequest
     from kernel_service.turns.runner import TurnRunner
 
 log = logging.getLogger(__name__)
@@ -53,6 +56,7 @@ class Turn:
             lambda event: runner.progress.tell(record, event),
         )
         self._deadline = runner.clock() + runner.limits.seconds
+        self._confirmed: Confirmed | None = None
 
     async def run(self) -> None:
         try:
@@ -89,9 +93,20 @@ class Turn:
             raise Stopped
         if record.failures >= limits.attempts or record.deaths >= limits.deaths:
             return await self._give_up("failed_too_often" if record.failures >= limits.attempts else "died_too_often")
+        if record.messages[0].command is Command.CODE:
+            return await self._confirm(record.messages[0])
         await self._files.look(record)
         if (fixed := await self._runner.fixed_answer(record, self._files)) is not None:
             return await self._end([Reply(text) for text in fixed], TurnStatus.COMPLETED)
+        return await self._converse()
+
+    async def _confirm(self, message: TurnMessage) -> None:
+        """A code: say what it did, and go on with what waited for it."""
+        code = code_in(str(message.content.get("text")))
+        confirmed = await self._runner.codes.confirm(self._person, code, message.seq)
+        if not confirmed.resumed:
+            return await self._end([Reply(confirmed.told)], TurnStatus.COMPLETED)
+        self._confirmed = confirmed
         return await self._converse()
 
     # --- the loop -----------------------------------------------------------------------------------------------
@@ -113,12 +128,17 @@ class Turn:
         """From the person's words, or from where the turn was cut."""
         record = self._record
         if not record.begun:
-            await self._attention.wait_for(self._files.hear())
-            self._transcript.hear(map(self._files.in_words, record.messages))
+            await self._hear()
         if len(record.messages) > 1:
             self._runner.progress.tell(record, Merged(record.id))
         self._calls.offer(await self._runner.toolbox.tools_for(self._person))
         await self._calls.finish_cut(record, self._runner.model, self._runner.clock())
+
+    async def _hear(self) -> None:
+        if self._confirmed is not None:
+            return self._transcript.hear([self._confirmed.content])
+        await self._attention.wait_for(self._files.hear())
+        return self._transcript.hear(map(self._files.in_words, self._record.messages))
 
     async def _ask(self) -> ModelAnswer:
         await self._attention.pause()
@@ -143,13 +163,25 @@ class Turn:
     async def _answer(self, answer: ModelAnswer) -> None:
         replies = answer_replies(answer, self._transcript.links(), self._runner.limits.output_chars)
         try:
-            await self._journal.end(replies, TurnStatus.COMPLETED, usage=answer.usage)
+            await self._journal.end(
+                self._prefaced(replies), TurnStatus.COMPLETED, usage=answer.usage, parked=self._parked()
+            )
         except Newcomers:
             await self._journal.step(answer.usage)  # what it cost is counted, though nobody hears it
             raise
         except Stopped:
             return await self._stop(answer.usage)
         return self._ended(TurnStatus.COMPLETED)
+
+    def _prefaced(self, replies: list[Reply]) -> list[Reply]:
+        """What the person's word did is told together with what came of it: each message is billed."""
+        if self._confirmed is None:
+            return replies
+        return [replace(replies[0], text=f"{self._confirmed.told}\n\n{replies[0].text}"), *replies[1:]]
+
+    def _parked(self) -> list[ParkedRequest]:
+        said = "\n".join(filter(None, (said_in(message.content) for message in self._record.messages)))
+        return [replace(each, remaining=each.remaining or said) for each in self._transcript.parked()]
 
     async def _stop(self, usage: Usage) -> None:
         """What is not stored yet was never heard: it stays out of the history."""
@@ -158,7 +190,7 @@ class Turn:
         self._ended(TurnStatus.STOPPED)
 
     async def _end(self, replies: list[Reply], status: TurnStatus, problem: str = "") -> None:
-        await self._journal.end(replies, status, problem=problem)
+        await self._journal.end(self._prefaced(replies), status, problem=problem)
         self._ended(status)
 
     async def _give_up(self, problem: str) -> None:

@@ -10,6 +10,7 @@ from kernel_service.errors import StoreUnavailable
 from kernel_service.kernels.store import CallRecord, TurnStatus
 from kernel_service.messages import Reply, Usage
 from kernel_service.turns.limits import hold_seconds
+from kernel_service.turns.tools import ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import JournalStore, TurnRecord
+    from kernel_service.turns.resuming import ParkedRequest
     from kernel_service.turns.transcript import Transcript
 
 T = TypeVar("T")
@@ -56,14 +58,20 @@ class TurnJournal:
         self._record.closed = True
 
     async def end(
-        self, replies: Sequence[Reply], status: TurnStatus, *, problem: str = "", usage: Usage | None = None
+        self,
+        replies: Sequence[Reply],
+        status: TurnStatus,
+        *,
+        problem: str = "",
+        usage: Usage | None = None,
+        parked: Sequence[ParkedRequest] = (),
     ) -> None:
-        """The last items, the replies and the members' end. COMPLETED is interrupted by what came before it."""
+        """The last items, the replies, what waits, the members' end. COMPLETED is interrupted by what came before."""
         self._answer_open_calls()
         await self._persist(
             lambda: self._store.end(
                 self._record, self._kernel.epoch, self._transcript.unstored, replies,
-                status=status, problem=problem, usage=usage or Usage(), now=self._clock(),
+                status=status, problem=problem, usage=usage or Usage(), parked=parked, now=self._clock(),
             )
         )  # fmt: skip
         self._transcript.mark_stored()
@@ -107,7 +115,7 @@ class TurnJournal:
     def _answer_open_calls(self) -> None:
         """Vendors refuse a history with a call that has no output."""
         for item in self._transcript.open_calls():
-            self._transcript.result(str(item["call_id"]), NOT_DONE)
+            self._transcript.result(str(item["call_id"]), ToolResult(NOT_DONE, ok=False))
 
     async def _append(self, usage: Usage, *, finished: str = "", started: CallRecord | None = None) -> None:
         await self._persist(

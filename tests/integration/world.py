@@ -51,6 +51,7 @@ class World:
         self._settings = {
             "kernel_listen": f"127.0.0.1:{self._kernel_port}",
             "kernel_metrics_listen": f"127.0.0.1:{free_port()}",
+            "connect_listen": f"127.0.0.1:{free_port()}",
             "kernel_database_url": f"sqlite:///{folder}/kernel.db",
             "kernel_channel_tokens": f"whatsapp={WHATSAPP_TOKEN},telegram={TELEGRAM_TOKEN}",
             "kernel_admin_token": ADMIN_TOKEN,

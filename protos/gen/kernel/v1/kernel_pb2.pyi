@@ -363,6 +363,7 @@ class HandleMessageRequest(_message.Message):
     ALIASES_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     REPLY_MODE_FIELD_NUMBER: _builtins.int
+    CHAT_LINK_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Required. The channel's own stable key of the person, `<channel>:<id>`, at most 200 bytes; the channel part is
     lower-case letters, digits, `_` and `-`. Refused: an empty id, `default`, `default_user`, commas, control
@@ -376,6 +377,11 @@ class HandleMessageRequest(_message.Message):
     """
     reply_mode: Global___ReplyMode.ValueType
     """Who delivers the replies."""
+    chat_link: _builtins.str
+    """How a browser opens the chat at `address` with a text typed in: an http or https URL in which `{text}` stands for
+    the text, percent-encoded (`https://wa.me/15550001111?text={text}`). It leads people back from connecting an
+    account. At most 500 bytes; empty: as said before, if ever.
+    """
     @_builtins.property
     def payload(self) -> Global___Payload:
         """Required. What the person sent."""
@@ -395,10 +401,11 @@ class HandleMessageRequest(_message.Message):
         aliases: _abc.Iterable[Global___Alias] | None = ...,
         address: _builtins.str = ...,
         reply_mode: Global___ReplyMode.ValueType = ...,
+        chat_link: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "aliases", b"aliases", "message_id", b"message_id", "payload", b"payload", "reply_mode", b"reply_mode", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "aliases", b"aliases", "chat_link", b"chat_link", "message_id", b"message_id", "payload", b"payload", "reply_mode", b"reply_mode", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -221,7 +221,9 @@ class KernelServiceServicer:
 
     def CreateConnectLink(self, request, context):
         """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-        and toolkit lives: while it does, the same one is returned. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
+        and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
+        leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
+        a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
         PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -94,7 +94,9 @@ class KernelServiceStub:
     """
     CreateConnectLink: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-    and toolkit lives: while it does, the same one is returned. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
+    and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
+    leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
+    a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
     PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
     """
     ListConnections: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListConnectionsRequest, _kernel_pb2.ListConnectionsResponse]
@@ -178,7 +180,9 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """
     CreateConnectLink: _aio.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]  # type: ignore[assignment]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-    and toolkit lives: while it does, the same one is returned. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
+    and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
+    leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
+    a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
     PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
     """
     ListConnections: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListConnectionsRequest, _kernel_pb2.ListConnectionsResponse]  # type: ignore[assignment]
@@ -319,7 +323,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_kernel_pb2.CreateConnectLinkResponse, _abc.Awaitable[_kernel_pb2.CreateConnectLinkResponse]]:
         """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-        and toolkit lives: while it does, the same one is returned. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
+        and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
+        leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
+        a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
         PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
         """
 

@@ -1,0 +1,178 @@
+"""The connect door: the pages between a link in a chat and the vendor's consent, and the way back to the chat.
+
+    GET  /connect/<nonce>          what the link is for; changes nothing (chats fetch links to preview them)
+    POST /connect/<nonce>          on to the vendor
+    GET  /connect/return/<nonce>   the vendor's callback: the code
+    GET  /connect/verify           the verifier's callback (`session_uri`): the code
+    POST /connect/events           the vendor's events
+
+Put a proxy that speaks https in front of it. No address holds personal data, and none is logged.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from kernel_service.connect import pages
+from kernel_service.connect.consent import Seen, Step
+from kernel_service.connect.masking import channel_name, masked
+from kernel_service.connect.secrets import new_nonce
+from kernel_service.errors import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from kernel_service.connect.attempt import Attempt, AttemptStore
+    from kernel_service.connect.consent import Consent
+    from kernel_service.connect.events import Events
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
+
+COOKIE: Final = "connect_browser"
+COOKIE_SECONDS: Final = 3600
+MOST_REQUESTS: Final = RateLimitItemPerMinute(600)
+"""From one address, which may be a proxy's."""
+MOST_EVENT_BYTES: Final = 256 * 1024
+
+_NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "
+
+
+class Door:
+    """`public_url` is its own address as browsers see it, without a path."""
+
+    def __init__(self, consent: Consent, events: Events, store: AttemptStore, public_url: str) -> None:
+        self._consent = consent
+        self._events = events
+        self._store = store
+        self._secure = public_url.startswith("https://")
+        # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
+        policy = _POLICY + ("https:" if self._secure else "https: http:")
+        self._headers = {**_HEADERS, "Content-Security-Policy": policy}
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    @asynccontextmanager
+    async def serving(self, listen: str) -> AsyncIterator[None]:
+        """Until the block is left. `listen` is host:port."""
+        runner = web.AppRunner(self._app(), access_log=None)
+        await runner.setup()
+        host, _, port = listen.rpartition(":")
+        try:
+            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+            yield
+        finally:
+            await runner.cleanup()
+
+    def _app(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard], client_max_size=MOST_EVENT_BYTES)
+        app.add_routes(
+            [
+                web.get("/connect/style.css", self._style),
+                web.get("/connect/verify", self._verify, allow_head=False),
+                web.get(f"/connect/return/{_NONCE}", self._return, allow_head=False),
+                web.get(f"/connect/{_NONCE}", self._look),
+                web.post(f"/connect/{_NONCE}", self._start),
+                web.post("/connect/events", self._event),
+            ]
+        )
+        return app
+
+    # --- what a browser asks ------------------------------------------------------------------------------------
+
+    async def _look(self, request: web.Request) -> web.Response:
+        browser = _browser(request)
+        return await self._show(await self._consent.look(request.match_info["nonce"], browser), browser)
+
+    async def _start(self, request: web.Request) -> web.Response:
+        # A page elsewhere must not send a browser past the one that says whose chat this is.
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+            return await self._look(request)
+        browser = _browser(request) or new_nonce()
+        return await self._show(await self._consent.start(request.match_info["nonce"], browser), browser)
+
+    async def _return(self, request: web.Request) -> web.Response:
+        browser = _browser(request) or new_nonce()
+        account_id = request.query.get("connected_account_id", "")
+        return await self._show(await self._consent.returned(request.match_info["nonce"], account_id, browser), browser)
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        browser = _browser(request)
+        return await self._show(await self._consent.verified(request.query.get("session_uri", ""), browser), browser)
+
+    async def _style(self, _: web.Request) -> web.Response:
+        return web.Response(text=pages.STYLE, content_type="text/css")
+
+    async def _event(self, request: web.Request) -> web.Response:
+        known = await self._events.take(request.headers, await request.read())
+        return web.Response(status=HTTPStatus.OK if known else HTTPStatus.UNAUTHORIZED)
+
+    # --- what it is shown ---------------------------------------------------------------------------------------
+
+    async def _show(self, seen: Seen, browser: str) -> web.Response:
+        if seen.step is Step.GO:
+            response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": seen.url})
+        else:
+            response = web.Response(
+                text=await self._page(seen), content_type="text/html", status=pages.status_of(seen.step)
+            )
+        if browser and seen.step in {Step.GO, Step.CODE}:
+            response.set_cookie(
+                COOKIE, browser, max_age=COOKIE_SECONDS, path="/connect",
+                httponly=True, samesite="Lax", secure=self._secure,
+            )  # fmt: skip
+        return response
+
+    async def _page(self, seen: Seen) -> str:
+        if seen.attempt is not None and seen.step is Step.ASK:
+            return pages.ask(seen.attempt, await self._chat(seen.attempt))
+        if seen.attempt is not None and seen.step is Step.CODE:
+            link = await self._store.chat_link(seen.attempt.channel, seen.attempt.address)
+            return pages.code(seen.attempt, await self._chat(seen.attempt), link)
+        return pages.plain(seen.step)
+
+    async def _chat(self, attempt: Attempt) -> str:
+        who = masked(await self._store.ids_in(attempt.person_id, attempt.channel))
+        return f"the {channel_name(attempt.channel)} chat of {who}".removesuffix(" of ")
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The headers of every answer; nobody asks without end; what breaks says nothing of why."""
+        try:
+            if not await self._limiter.hit(MOST_REQUESTS, request.remote or ""):
+                response: web.StreamResponse = _html(pages.busy(), HTTPStatus.TOO_MANY_REQUESTS)
+            else:
+                response = await handler(request)
+        except web.HTTPNotFound:
+            response = _html(pages.plain(Step.UNKNOWN), HTTPStatus.NOT_FOUND)
+        except KernelError as error:
+            log.warning("door put off reason=%s", error.reason)
+            response = _html(pages.plain(Step.AWAY), HTTPStatus.SERVICE_UNAVAILABLE)
+        response.headers.update(self._headers)
+        return response
+
+
+def _browser(request: web.Request) -> str:
+    """The secret by which a browser is known again; empty: it has none."""
+    return request.cookies.get(COOKIE, "")
+
+
+def _html(page: str, status: HTTPStatus) -> web.Response:
+    return web.Response(text=page, content_type="text/html", status=status)

@@ -1,0 +1,82 @@
+"""Composio's events: of those that it sends, one concerns us, that an account was ended.
+
+Signature, its headers and the event's shape: composio 0.29.0, `core/models/triggers.py`, `webhook_events.py`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+
+from kernel_service import texts
+from kernel_service.messages import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from kernel_service.tools.connections import Connections
+
+log = logging.getLogger(__name__)
+
+TOLERANCE_SECONDS: Final = 300.0
+EXPIRED: Final = "composio.connected_account.expired"
+
+
+class Events:
+    """`secret` is the project's webhook secret; without one no event is believed. `tell(person_id, reply)`."""
+
+    def __init__(
+        self,
+        secret: str,
+        connections: Connections,
+        tell: Callable[[str, Reply], Awaitable[None]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._secret = secret.encode()
+        self._connections = connections
+        self._tell = tell
+        self._clock = clock
+
+    async def take(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether it is Composio's. One that comes twice finds the connection ended already, and does nothing."""
+        if not self._signed(headers, body):
+            return False
+        event = _object(body)
+        if event.get("type") == EXPIRED:
+            await self._expired(event.get("data"))
+        return True
+
+    async def _expired(self, account: Any) -> None:
+        if not isinstance(account, dict):
+            return
+        account_id, holder = account.get("id"), account.get("user_id")
+        if not isinstance(account_id, str) or not isinstance(holder, str):
+            log.warning("event of an expired account without its ids")
+            return
+        ended = await self._connections.ended_by_vendor(account_id, holder)
+        if ended is not None:
+            await self._tell(ended.person_id, Reply(texts.CONNECTION_LOST.format(toolkit=texts.toolkit(ended.toolkit))))
+
+    def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+        if not self._secret or not message_id or not at.isascii() or not at.isdigit():
+            return False
+        if abs(self._clock() - int(at)) > TOLERANCE_SECONDS:
+            return False
+        digest = hmac.digest(self._secret, f"{message_id}.{at}.".encode() + body, hashlib.sha256)
+        expected = b"v1," + base64.b64encode(digest)
+        given = headers.get("webhook-signature", "").encode(errors="replace").split()
+        return any(hmac.compare_digest(expected, each) for each in given)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return event if isinstance(event, dict) else {}

@@ -1,0 +1,111 @@
+"""The link that a person is given to connect a toolkit: ours, and at most one that can still be followed."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from kernel_service.connect.attempt import Attempt, State
+from kernel_service.connect.secrets import digest, new_nonce
+from kernel_service.errors import NotAllowed, NotFound
+from kernel_service.messages import Link
+from kernel_service.tools.connections import Connection, ConnectionStatus
+from kernel_service.tools.single_flight import SingleFlight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.connect.attempt import AttemptStore
+    from kernel_service.connect.endings import Endings
+    from kernel_service.tools.composio_client import Composio, Toolkit
+    from kernel_service.tools.connections import Connections
+    from kernel_service.turns.tools import Person
+
+log = logging.getLogger(__name__)
+
+LINK_SECONDS: Final = 1800.0
+"""How long a link may wait to be followed. The vendor's own, ten minutes long, is made only then."""
+LEAST_LIFE: Final = 60.0
+"""Seconds that a link must have left to be given out again."""
+
+_SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+
+
+class Offers:
+    """Gives out links to the connect door, whose address is `door_url`."""
+
+    def __init__(
+        self,
+        composio: Composio,
+        connections: Connections,
+        store: AttemptStore,
+        endings: Endings,
+        *,
+        door_url: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._composio = composio
+        self._connections = connections
+        self._store = store
+        self._endings = endings
+        self._door_url = door_url
+        self._clock = clock
+        self._flights = SingleFlight()
+
+    async def link(self, person: Person, toolkit: str) -> Link:
+        """The person's link to connect this toolkit: the one that nobody has followed yet, or a new one.
+
+        What a new one takes the place of ends. NotAllowed TOOLKIT_NOT_ALLOWED, NotFound TOOLKIT_UNKNOWN,
+        VendorUnavailable.
+        """
+        slug = toolkit.strip().lower()
+        if not _SLUG.fullmatch(slug):
+            raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name")
+        allowed = self._connections.toolkits
+        if allowed and slug not in allowed:
+            raise NotAllowed(
+                "TOOLKIT_NOT_ALLOWED", f"this toolkit is not on offer here; on offer: {', '.join(allowed)}"
+            )
+        return await self._flights.run((person.id, slug), lambda: self._link(person, slug))
+
+    async def _link(self, person: Person, slug: str) -> Link:
+        toolkit = await self._connections.sessions.using(
+            person.id, lambda session: self._composio.toolkit(session, slug)
+        )
+        if toolkit is None or toolkit.no_auth:
+            raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name that an account could be connected to")
+        connection = await self._given_out(person, slug) or await self._new(person, toolkit)
+        return Link(connection.link, f"Connect {toolkit.name}", connection.link_expires_at)
+
+    async def _given_out(self, person: Person, slug: str) -> Connection | None:
+        """The link that still waits to be followed; whatever else of this toolkit was under way ends."""
+        waiting = None
+        for attempt in await self._store.live_attempts(person.id):
+            if attempt.toolkit != slug:
+                continue
+            if attempt.state is State.OPEN and attempt.deadline - self._clock() >= LEAST_LIFE:
+                waiting = attempt.connection
+            else:
+                await self._endings.end(attempt, State.REMOVED)
+        return waiting
+
+    async def _new(self, person: Person, toolkit: Toolkit) -> Connection:
+        nonce, now = new_nonce(), self._clock()
+        connection = Connection(
+            id=f"cn_{uuid4().hex}",
+            person_id=person.id,
+            toolkit=toolkit.slug,
+            account_id="",
+            status=ConnectionStatus.PENDING,
+            link=f"{self._door_url}/connect/{nonce}",
+            link_expires_at=now + LINK_SECONDS,
+            created_at=now,
+        )
+        attempt = Attempt(
+            connection, person.channel, person.address, State.OPEN, now + LINK_SECONDS, door_digest=digest(nonce)
+        )
+        await self._store.add_attempt(attempt, now=now)
+        log.info("link offered person=%s toolkit=%s", person.id, toolkit.slug)
+        return connection

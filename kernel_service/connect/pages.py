@@ -1,0 +1,95 @@
+"""The door's pages: a sentence or two, at most one button, no script. Everything that is filled in is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from http import HTTPStatus
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from kernel_service import texts
+from kernel_service.connect.consent import Step
+
+if TYPE_CHECKING:
+    from kernel_service.connect.attempt import Attempt
+
+_PAGE: Final = Template(Path(__file__).with_name("page").joinpath("page.html").read_text(encoding="utf-8"))
+STYLE: Final = Path(__file__).with_name("page").joinpath("style.css").read_text(encoding="utf-8")
+
+_ASK: Final = Template("""\
+<p>This connects a $toolkit account to <span class="chat">$chat</span>, and to nobody else's.</p>
+<p class="quiet">Is that your own chat, and did you ask for this there just now? If somebody sent you this link, close
+this page: he could use your $toolkit.</p>
+<form method="post"><button class="go">Continue to $toolkit</button></form>""")
+_CODE: Final = Template("""\
+<p>One step is left. Send this code in <span class="chat">$chat</span>:</p>
+<p class="code">$code</p>
+$open
+<p class="quiet">It is for that chat alone, and good for ten minutes. Never read it out or send it to anybody else: who
+sends it in his chat gets your $toolkit.</p>""")
+_OPEN: Final = Template('<a class="go" rel="noreferrer" href="$url">Open the chat with the code</a>')
+_PLAIN: Final = Template("<p>$text</p>")
+
+_TITLES: Final = {
+    Step.CODE_SHOWN: "The code was shown already",
+    Step.ELSEWHERE: "This link is in use",
+    Step.UNFINISHED: "Not finished yet",
+    Step.DENIED: "Not connected",
+    Step.CONNECTED: "Connected",
+    Step.OVER: "This link is no longer good",
+    Step.UNKNOWN: "Nothing to connect here",
+    Step.AWAY: "Please try again",
+}
+_TEXTS: Final = {
+    Step.CODE_SHOWN: "It was shown in another browser, and is not shown twice. If that was not you, do nothing: "
+    "without the code nothing is connected. Otherwise ask for a new link in your chat.",
+    Step.ELSEWHERE: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
+    Step.UNFINISHED: "Access has not been granted yet. Go back one page and finish there, or ask for a new link in "
+    "your chat.",
+    Step.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
+    Step.CONNECTED: "This account is connected. You can go back to your chat now.",
+    Step.OVER: "It was used already or has lapsed. Ask for a new one in your chat.",
+    Step.UNKNOWN: "This address leads nowhere, or it was opened in another browser than the one that you began in. "
+    "Open the link from your chat again, and stay in the same browser.",
+    Step.AWAY: "The service behind this does not answer just now. Wait a moment, then open this page again.",
+}
+_STATUS: Final = {
+    Step.CODE_SHOWN: HTTPStatus.FORBIDDEN,
+    Step.ELSEWHERE: HTTPStatus.CONFLICT,
+    Step.OVER: HTTPStatus.GONE,
+    Step.UNKNOWN: HTTPStatus.NOT_FOUND,
+    Step.AWAY: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+
+def status_of(step: Step) -> HTTPStatus:
+    return _STATUS.get(step, HTTPStatus.OK)
+
+
+def ask(attempt: Attempt, chat: str) -> str:
+    """`chat` names the chat, masked."""
+    toolkit = escape(texts.toolkit(attempt.toolkit))
+    return _page(f"Connect {toolkit}", _ASK.substitute(toolkit=toolkit, chat=escape(chat)))
+
+
+def code(attempt: Attempt, chat: str, chat_link: str) -> str:
+    """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it himself."""
+    toolkit = escape(texts.toolkit(attempt.toolkit))
+    url = chat_link.replace("{text}", quote(texts.CODE_MESSAGE.format(code=attempt.code), safe=""))
+    open_chat = _OPEN.substitute(url=escape(url)) if chat_link else ""
+    body = _CODE.substitute(toolkit=toolkit, chat=escape(chat), code=escape(attempt.code), open=open_chat)
+    return _page(f"Almost there: {toolkit}", body)
+
+
+def plain(step: Step) -> str:
+    return _page(_TITLES[step], _PLAIN.substitute(text=_TEXTS[step]))
+
+
+def busy() -> str:
+    return _page("Too many requests", _PLAIN.substitute(text="Wait a minute, then open this page again."))
+
+
+def _page(title: str, body: str) -> str:
+    return _PAGE.substitute(title=title, body=body)

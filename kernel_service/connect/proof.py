@@ -1,0 +1,124 @@
+"""The proof: only the code, sent in the chat by the person whose link it was, makes an account usable."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from kernel_service import texts
+from kernel_service.connect.attempt import AWAITING_CODE, Key, State
+from kernel_service.connect.secrets import digest
+from kernel_service.tools.composio_wire import ComposioRefusedError
+from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.resuming import Codes, Confirmed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.connect.attempt import Attempt, AttemptStore
+    from kernel_service.connect.endings import Endings
+    from kernel_service.tools.composio_client import Composio
+    from kernel_service.tools.connections import Connections
+    from kernel_service.turns.tools import Person
+
+log = logging.getLogger(__name__)
+
+MOST_WRONG_CODES: Final = 5
+
+
+class Proof(Codes):
+    def __init__(
+        self,
+        composio: Composio,
+        connections: Connections,
+        store: AttemptStore,
+        endings: Endings,
+        clock: Callable[[], float],
+    ) -> None:
+        self._composio = composio
+        self._connections = connections
+        self._store = store
+        self._endings = endings
+        self._clock = clock
+
+    async def confirm(self, person: Person, code: str, seq: int) -> Confirmed:
+        attempt = await self._store.attempt_by(Key.CODE, digest(code))
+        if attempt is None:
+            return Confirmed(await self._wrong(person))
+        if attempt.person_id != person.id:
+            return Confirmed(await self._anothers(attempt, person))
+        if attempt.state is State.CONNECTED:
+            return await self._connected(attempt, seq)
+        if attempt.state in AWAITING_CODE and self._clock() >= attempt.deadline:
+            await self._endings.end(attempt, State.LAPSED)
+        elif attempt.state in AWAITING_CODE:
+            return await self._right(person, code, seq, attempt)
+        return Confirmed(texts.CODE_TOO_LATE.format(toolkit=texts.toolkit(attempt.toolkit)))
+
+    # --- the right one ------------------------------------------------------------------------------------------
+
+    async def _right(self, person: Person, code: str, seq: int, attempt: Attempt) -> Confirmed:
+        proven = await self._completed(attempt) if attempt.session_uri else attempt
+        if proven is None:
+            await self._endings.end(replace(attempt, state=State.COMPLETING), State.REMOVED)
+            return Confirmed(texts.CONNECT_FAILED.format(toolkit=texts.toolkit(attempt.toolkit)))
+        active = replace(proven.connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self._clock())
+        connected = replace(proven, state=State.CONNECTED, connection=active, session_uri="", code="", consent_url="")
+        if not await self._store.confirm(connected, was=proven.state, seq=seq, now=self._clock()):
+            return await self.confirm(person, code, seq)  # something else came first: look what it was
+        self._endings.outcomes[State.CONNECTED] += 1
+        log.info("connected person=%s toolkit=%s", person.id, proven.toolkit)
+        return await self._connected(connected, seq)
+
+    async def _connected(self, attempt: Attempt, seq: int) -> Confirmed:
+        resumed = await self._store.resumed_by(attempt.person_id, seq)
+        told = texts.CONNECTED.format(toolkit=texts.toolkit(attempt.toolkit))
+        return Confirmed(told, texts.toolkit(attempt.toolkit), tuple(resumed))
+
+    async def _completed(self, attempt: Attempt) -> Attempt | None:
+        """The attempt whose account the vendor has made active for this person; None: it will not.
+
+        That we are about to ask is stored first: a `session_uri` is good once, and after a crash the account itself
+        tells whether it was used.
+        """
+        completing = replace(attempt, state=State.COMPLETING)
+        if attempt.state is State.RETURNED:
+            await self._store.advance(completing, was=State.RETURNED)
+        elif await self._connections.status_of(attempt.connection) == "ACTIVE":
+            return completing
+        try:
+            account_id = await self._composio.complete_auth(attempt.connection.holder, attempt.session_uri)
+        except ComposioRefusedError as refused:
+            log.warning("verification refused connection=%s code=%s", attempt.connection.id, refused.code)
+            return None
+        return await self._of_account(completing, account_id)
+
+    async def _of_account(self, attempt: Attempt, account_id: str) -> Attempt | None:
+        """Two links followed in one browser may come back crosswise: the vendor's word says which it was."""
+        if account_id == attempt.connection.account_id:
+            return attempt
+        for other in await self._store.live_attempts(attempt.person_id):
+            if other.connection.account_id == account_id:
+                await self._endings.end(attempt, State.REMOVED)
+                return other
+        log.error("verified an account that nobody was sent for connection=%s", attempt.connection.id)
+        return None
+
+    # --- any other ----------------------------------------------------------------------------------------------
+
+    async def _wrong(self, person: Person) -> str:
+        """Several attempts of one person are not told apart by a code that is none of theirs."""
+        ended = [
+            attempt
+            for attempt in await self._store.count_wrong_code(person.id)
+            if attempt.wrong_codes >= MOST_WRONG_CODES and await self._endings.end(attempt, State.WRONG_CODES)
+        ]
+        return texts.TOO_MANY_WRONG_CODES if ended else texts.CODE_UNKNOWN
+
+    async def _anothers(self, attempt: Attempt, person: Person) -> str:
+        """A link was passed on, or a code was: either way this account is not to be his whose link it was."""
+        if attempt.live:
+            log.warning("code in another chat person=%s owner=%s", person.id, attempt.person_id)
+            await self._endings.end(attempt, State.WRONG_PERSON)
+        return texts.CODE_OF_ANOTHER

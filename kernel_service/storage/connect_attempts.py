@@ -1,0 +1,164 @@
+"""Attempts to connect accounts: each step is taken once, whoever else would take it at the same time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from sqlalchemy import Integer, bindparam, insert, select, update
+
+from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
+from kernel_service.storage import connections, parked_requests
+from kernel_service.storage.people import SURVIVOR, surviving
+from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Row
+
+    from kernel_service.storage.engine import Tx
+
+_SECRETS: Final = ("consent_url", "session_uri", "code")
+_UNDER_WAY: Final = (State.STARTED, *AWAITING_CODE)
+
+_found = select(connect_attempt).order_by(connect_attempt.c.created_at, connect_attempt.c.connection_id)
+_BY: Final = {key: _found.where(connect_attempt.c[key.value] == bindparam("digest")) for key in Key}
+_IN_BROWSER = (
+    select(connect_attempt)
+    .where(
+        connect_attempt.c.browser_digest == bindparam("digest"),
+        connect_attempt.c.state.in_([state.value for state in _UNDER_WAY]),
+    )
+    .order_by(connect_attempt.c.created_at.desc(), connect_attempt.c.connection_id)
+)
+_LIVE = _found.where(connect_attempt.c.person_id == SURVIVOR, ATTEMPT_LIVE)
+_LAPSING = (
+    select(connect_attempt)
+    .where(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"))
+    .order_by(connect_attempt.c.deadline)
+    .limit(bindparam("limit", type_=Integer))
+)
+_CONNECTION = select(connection).where(connection.c.id == bindparam("of"))
+_ADD = insert(connect_attempt)
+_AS_IT_WAS = (
+    select(connect_attempt.c.person_id)
+    .where(connect_attempt.c.connection_id == bindparam("of"), connect_attempt.c.state == bindparam("was"))
+    .with_for_update()
+)
+_ADVANCE = (
+    update(connect_attempt)
+    .where(connect_attempt.c.connection_id == bindparam("of"))
+    .values(
+        {
+            name: bindparam(f"new_{name}")
+            for name in (
+                "state",
+                "deadline",
+                "return_digest",
+                "browser_digest",
+                "reader_digest",
+                "code_digest",
+                "secrets",
+            )
+        }
+    )
+)
+_WRONG: ColumnElement[bool] = connect_attempt.c.state.in_([state.value for state in AWAITING_CODE])
+_COUNT_WRONG = (
+    update(connect_attempt)
+    .where(connect_attempt.c.person_id == bindparam("person"), _WRONG)
+    .values(wrong_codes=connect_attempt.c.wrong_codes + 1)
+)
+_AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _WRONG)
+
+
+def add(tx: Tx, attempt: Attempt, *, now: float) -> None:
+    """Of the person, or of him into whom he was merged meanwhile."""
+    person_id = surviving(tx, attempt.person_id, stays=True)
+    connections.add(tx, replace(attempt.connection, person_id=person_id))
+    row = {
+        "connection_id": attempt.connection.id,
+        "person_id": person_id,
+        "channel": attempt.channel,
+        "address": attempt.address,
+        "door_digest": attempt.door_digest,
+        "created_at": now,
+        **_progress(tx, attempt, person_id),
+    }
+    tx.execute(_ADD, row)
+
+
+def by(tx: Tx, key: Key, digest: bytes) -> Attempt | None:
+    row = tx.execute(_BY[key], {"digest": digest}).one_or_none()
+    return None if row is None else _opened(tx, row)
+
+
+def in_browser(tx: Tx, browser_digest: bytes) -> list[Attempt]:
+    return [_opened(tx, row) for row in tx.execute(_IN_BROWSER, {"digest": browser_digest}).all()]
+
+
+def live(tx: Tx, person_id: str) -> list[Attempt]:
+    return [_opened(tx, row) for row in tx.execute(_LIVE, {"person": person_id}).all()]
+
+
+def lapsing(tx: Tx, *, now: float, limit: int) -> list[Attempt]:
+    return [_opened(tx, row) for row in tx.execute(_LAPSING, {"now": now, "limit": limit}).all()]
+
+
+def advance(tx: Tx, attempt: Attempt, *, was: State) -> bool:
+    """Whose it is by now, a merging may have decided."""
+    person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
+    if person_id is None:
+        return False
+    progress = {f"new_{name}": value for name, value in _progress(tx, attempt, person_id).items()}
+    tx.execute(_ADVANCE, progress | {"of": attempt.connection.id})
+    connections.change(tx, attempt.connection, person_id)
+    return True
+
+
+def confirm(tx: Tx, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
+    if not advance(tx, attempt, was=was):
+        return False
+    parked_requests.resume(tx, attempt.person_id, attempt.toolkit, seq, now)
+    return True
+
+
+def count_wrong_code(tx: Tx, person_id: str) -> list[Attempt]:
+    tx.execute(_COUNT_WRONG, {"person": person_id})
+    return [_opened(tx, row) for row in tx.execute(_AWAITING, {"person": person_id}).all()]
+
+
+def _progress(tx: Tx, attempt: Attempt, person_id: str) -> dict[str, Any]:
+    secrets = orjson.dumps({name: getattr(attempt, name) for name in _SECRETS})
+    return {
+        "state": attempt.state.value,
+        "deadline": attempt.deadline,
+        "return_digest": attempt.return_digest,
+        "browser_digest": attempt.browser_digest,
+        "reader_digest": attempt.reader_digest,
+        "code_digest": attempt.code_digest,
+        "secrets": tx.cipher_of(person_id).seal(secrets, secrets_context(attempt.connection.id)),
+    }
+
+
+def _opened(tx: Tx, row: Row[Any]) -> Attempt:
+    plain = tx.cipher_of(row.person_id).open(row.secrets, secrets_context(row.connection_id))
+    return Attempt(
+        connection=connections.opened(tx, tx.execute(_CONNECTION, {"of": row.connection_id}).one()),
+        channel=row.channel,
+        address=row.address,
+        state=State(row.state),
+        deadline=row.deadline,
+        door_digest=row.door_digest,
+        return_digest=row.return_digest,
+        browser_digest=row.browser_digest,
+        reader_digest=row.reader_digest,
+        code_digest=row.code_digest,
+        wrong_codes=row.wrong_codes,
+        **orjson.loads(plain),
+    )
+
+
+def secrets_context(connection_id: str) -> bytes:
+    """What an attempt's secrets are sealed for."""
+    return b"connect:" + connection_id.encode()

@@ -1,0 +1,85 @@
+"""What turns left to be done once toolkits are connected: kept once each, gone on with once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, insert, select, update
+
+from kernel_service.storage.ids import new_id
+from kernel_service.storage.schema import parked_request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.kernels.store import TurnRecord
+    from kernel_service.storage.engine import Tx
+    from kernel_service.turns.resuming import ParkedRequest
+
+KEPT_SECONDS: Final = 3 * 86_400.0
+"""For so long a request goes on by itself; who connects later has other things in mind."""
+
+_mine = parked_request.c.person_id == bindparam("person")
+_waits = parked_request.c.resumed_by.is_(None) & parked_request.c.withdrawn_at.is_(None)
+_WAITING = select(parked_request).where(_mine, _waits, parked_request.c.created_at > bindparam("after"))
+_ADD = insert(parked_request)
+_CHANGE = (
+    update(parked_request)
+    .where(parked_request.c.id == bindparam("of"))
+    .values(toolkits=bindparam("left"), resumed_by=bindparam("by"))
+)
+_RESUMED = (
+    select(parked_request).where(_mine, parked_request.c.resumed_by == bindparam("seq")).order_by(parked_request.c.id)
+)
+_WITHDRAW = update(parked_request).where(_mine, _waits).values(withdrawn_at=bindparam("at"))
+
+
+def park(tx: Tx, record: TurnRecord, parked: Sequence[ParkedRequest], now: float) -> None:
+    """The same words for two toolkits are one request that needs both; asked for again, it is still one."""
+    for one in parked:
+        digest = tx.digests.payload(" ".join(one.remaining.split()).casefold().encode())
+        rows = tx.execute(_WAITING, {"person": record.person_id, "after": now - KEPT_SECONDS})
+        same = next((row for row in rows if row.digest == digest), None)
+        if same is None:
+            _add(tx, record, one, digest, now)
+        elif one.toolkit not in same.toolkits.split(","):
+            tx.execute(_CHANGE, {"of": same.id, "left": f"{same.toolkits},{one.toolkit}", "by": None})
+
+
+def _add(tx: Tx, record: TurnRecord, one: ParkedRequest, digest: bytes, now: float) -> None:
+    row = {
+        "id": new_id("pk", now),
+        "person_id": record.person_id,
+        "turn_id": record.id,
+        "toolkits": one.toolkit,
+        "digest": digest,
+        "words": tx.cipher_of(record.person_id).seal(one.remaining.encode(), words_context(record.person_id)),
+        "created_at": now,
+    }
+    tx.execute(_ADD, row)
+
+
+def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:
+    """The toolkit is connected: what waits for nothing else goes on with the message `seq`."""
+    for row in tx.execute(_WAITING, {"person": person_id, "after": now - KEPT_SECONDS}).all():
+        needed = row.toolkits.split(",")
+        if toolkit in needed:
+            left = [each for each in needed if each != toolkit]
+            tx.execute(_CHANGE, {"of": row.id, "left": ",".join(left), "by": None if left else seq})
+
+
+def resumed_by(tx: Tx, person_id: str, seq: int) -> list[str]:
+    """Oldest first."""
+    cipher, context = tx.cipher_of(person_id), words_context(person_id)
+    rows = tx.execute(_RESUMED, {"person": person_id, "seq": seq})
+    return [cipher.open(row.words, context).decode() for row in rows]
+
+
+def withdraw(tx: Tx, person_id: str, now: float) -> None:
+    """The person takes back whatever waits."""
+    tx.execute(_WITHDRAW, {"person": person_id, "at": now})
+
+
+def words_context(person_id: str) -> bytes:
+    """What a request's words are sealed for."""
+    return b"parked:" + person_id.encode()
