@@ -144,6 +144,7 @@ async def main(files: int, size: int) -> None:
         kernel = {
             "KERNEL_LISTEN": f"127.0.0.1:{kernel_port}",
             "KERNEL_METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+            "CONNECT_LISTEN": f"127.0.0.1:{free_port()}",
             "KERNEL_DATABASE_URL": f"sqlite:///{folder}/kernel.db",
             "KERNEL_CHANNEL_TOKENS": "whatsapp=token-of-the-benchmark",
             "KERNEL_ENCRYPTION_KEYS": f"k:{base64.b64encode(os.urandom(32)).decode()}",

@@ -80,10 +80,11 @@ async def pair(folder: Path, database_url: str, *, people: int, debounce: float)
     """kernel_service and whatsapp_gateway, with their defaults but the debounce (seconds)."""
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors().serving())
-        kernel_port, metrics_port, gateway_port = _free_port(), _free_port(), _free_port()
+        kernel_port, metrics_port, connect_port, gateway_port = (_free_port() for _ in range(4))
         kernel_settings = {
             "KERNEL_LISTEN": f"127.0.0.1:{kernel_port}",
             "KERNEL_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
+            "CONNECT_LISTEN": f"127.0.0.1:{connect_port}",
             "KERNEL_DATABASE_URL": database_url,
             "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
             "KERNEL_ENCRYPTION_KEYS": "benchmark:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",

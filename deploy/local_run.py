@@ -14,6 +14,7 @@ Settings = dict[str, str]
 _DEFAULTS = {
     "KERNEL_LISTEN": "127.0.0.1:50051",
     "KERNEL_METRICS_LISTEN": "127.0.0.1:9464",
+    "CONNECT_LISTEN": "127.0.0.1:8081",
     "GATEWAY_LISTEN": "127.0.0.1:8080",
     "EMULATORS_LISTEN": "127.0.0.1:8090",
     "KERNEL_DATABASE_URL": "sqlite:///var/kernel.db",
@@ -76,6 +77,7 @@ def _without_settings(environ: Mapping[str, str]) -> Settings:
 
 def _with_derived(settings: Settings) -> Settings:
     derived = {
+        "CONNECT_PUBLIC_URL": f"http://{_reachable(settings['CONNECT_LISTEN'])}",
         "KERNEL_ADDRESS": f"dns:///{_reachable(settings['KERNEL_LISTEN'])}",
         "EMULATORS_WEBHOOK_URL": f"http://{_reachable(settings['GATEWAY_LISTEN'])}/webhook",
         "EMULATORS_PUBLIC_URL": f"http://{_reachable(settings['EMULATORS_LISTEN'])}",

@@ -17,7 +17,8 @@ class Vendor:
     instead: str
 
     def stand_in(self, emulators: str) -> dict[str, str]:
-        return {self.base_url: f"{emulators}{self.path}", **self.emulated}
+        emulated = {name: value.replace("{emulators}", emulators) for name, value in self.emulated.items()}
+        return {self.base_url: f"{emulators}{self.path}", **emulated}
 
 
 VENDORS = (
@@ -50,6 +51,7 @@ VENDORS = (
             "WHATSAPP_APP_SECRET": "emulated-app-secret",
             "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",
             "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
+            "WHATSAPP_CHAT_URL": "{emulators}/wa.me",
         },
         instead="the phones are a web page",
     ),

@@ -37,7 +37,7 @@ async def build_app(
     """The gateway as an aiohttp application, complete; await it in the loop that will run it."""
     metrics = Metrics()
     channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
-    kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now)
+    kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
     graph = GraphApi(

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     whatsapp_phone_number_id: Annotated[tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)]
     whatsapp_api_base_url: Url = "https://graph.facebook.com"
     whatsapp_api_version: Annotated[str, StringConstraints(pattern=r"^v[0-9]+\.[0-9]+$")] = "v26.0"
+    whatsapp_chat_url: Url = "https://wa.me"
+    """Where browsers open a chat: `<url>/<phone>?text=…`."""
     whatsapp_messages_per_second: Annotated[float, Field(ge=0, le=10_000)] = 80
     """In and out, of each number and by this gateway alone; 0: not watched."""
 

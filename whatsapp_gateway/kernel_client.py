@@ -32,19 +32,20 @@ _Answer = TypeVar("_Answer")
 class KernelClient:
     """Every call raises Refusal where the service does not do what is asked; timeouts are in seconds.
 
-    now is the monotonic clock by which leases end here.
+    now is the monotonic clock by which leases end here. chat_url is where WhatsApp opens chats in browsers.
     """
 
-    def __init__(self, channel: grpc.aio.Channel, token: str, now: Callable[[], float]) -> None:
+    def __init__(self, channel: grpc.aio.Channel, token: str, now: Callable[[], float], chat_url: str = "") -> None:
         self._stub = kernel_pb2_grpc.KernelServiceStub(channel)
         self._health = health_pb2_grpc.HealthStub(channel)
         self._bearer: _Metadata = (("authorization", f"Bearer {token}"),)
         self._now = now
+        self._chat_url = chat_url
 
     async def accept(self, message: say.Message, timeout: float) -> bool:
         """Hand a message over; once this returns it is durable. Whether it had been before."""
         metadata = (*self._bearer, ("x-user-id", _hash(message.sender.user_id)))
-        call = self._stub.HandleMessage(message_request(message), timeout=timeout, metadata=metadata)
+        call = self._stub.HandleMessage(message_request(message, self._chat_url), timeout=timeout, metadata=metadata)
         return (await _answer(call)).duplicate
 
     async def link(self, change: say.IdentityChange, timeout: float) -> LinkResult:

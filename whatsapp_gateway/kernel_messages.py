@@ -5,8 +5,8 @@ from kernel.v1 import kernel_pb2 as pb
 from whatsapp_gateway import messages as say
 
 
-def message_request(message: say.Message) -> pb.HandleMessageRequest:
-    """The call that hands a message over."""
+def message_request(message: say.Message, chat_url: str = "") -> pb.HandleMessageRequest:
+    """The call that hands a message over. `<chat_url>/<phone>?text=…` opens a chat with a text typed in."""
     payload = _payload(message.content)
     payload.quoted_message_id = message.quoted_id
     payload.forwarded = message.forwarded
@@ -22,6 +22,7 @@ def message_request(message: say.Message) -> pb.HandleMessageRequest:
         aliases=[alias(each) for each in message.sender.aliases],
         address=message.number,
         reply_mode=pb.REPLY_MODE_OUTBOX,
+        chat_link=f"{chat_url}/{message.phone}?text={{text}}" if chat_url and message.phone else "",
     )
 
 

@@ -122,7 +122,7 @@ class Referral:
 class Message:
     """One message of one person to one of our numbers. id is its wamid, sent_at in Unix seconds.
 
-    forwarded: somebody else wrote it.
+    forwarded: somebody else wrote it. phone: our number as people dial it, its digits alone.
     """
 
     number: str
@@ -133,6 +133,7 @@ class Message:
     sent_at: int | None = None
     forwarded: bool = False
     referral: Referral | None = None
+    phone: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ from whatsapp_gateway.senders import Ids, read_contacts, read_recipient, read_se
 
 _STATES = frozenset({"sent", "delivered", "read", "played", "failed"})
 _SECONDS = re.compile(r"[0-9]{1,11}")
+_NOT_DIGITS = re.compile(r"[^0-9]+")
+_LONGEST_PHONE = 15
+"""Digits, by E.164."""
 
 
 def read_updates(body: Any, numbers: Collection[str]) -> Iterator[Update]:
@@ -46,10 +49,12 @@ def _change(change: Object, numbers: Collection[str]) -> Iterator[Update]:
         yield Ignored("field")
         return
     value = object_in(change, "value")
-    number = text_in(object_in(value, "metadata"), "phone_number_id")
+    metadata = object_in(value, "metadata")
+    number = text_in(metadata, "phone_number_id")
+    phone = _NOT_DIGITS.sub("", text_in(metadata, "display_phone_number"))[:_LONGEST_PHONE]
     contacts = read_contacts(value.get("contacts"))
     readers: dict[str, Callable[[Object], Update]] = {
-        "messages": lambda item: _message(item, number, contacts),
+        "messages": lambda item: _message(item, number, phone, contacts),
         "statuses": lambda item: _status(item, number),
     }
     told = [key for key in readers if key in value]
@@ -65,7 +70,7 @@ def _change(change: Object, numbers: Collection[str]) -> Iterator[Update]:
                 yield readers[key](item)
 
 
-def _message(item: Object, number: str, contacts: list[Ids]) -> Update:
+def _message(item: Object, number: str, phone: str, contacts: list[Ids]) -> Update:
     wamid = text_in(item, "id")
     if not wamid:
         return Malformed("id_missing")
@@ -86,6 +91,7 @@ def _message(item: Object, number: str, contacts: list[Ids]) -> Update:
         _seconds(item.get("timestamp")),
         is_forwarded(item),
         read_referral(item),
+        phone,
     )
 
 

@@ -109,6 +109,7 @@ class Graph:
             number=number,
             type=message.kind,
             text=text_of(send),
+            **({"link": message.link.url} if message.link else {}),
         )
         contact = {"wa_id": to.lstrip("+")} if send.to else {"user_id": to}
         return {

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
 from aiohttp import web
+from yarl import URL
 
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
@@ -39,7 +41,10 @@ class Owner(Protocol):
 
 
 class PageRoutes:
-    """`/` is the page; `/phones/events` streams to it, and it posts JSON below `/phones`."""
+    """`/` is the page; `/phones/events` streams to it, and it posts JSON below `/phones`.
+
+    `/wa.me/<phone>?text=…` opens it as wa.me opens WhatsApp: with the text typed in, on the phone that was used last.
+    """
 
     def __init__(self, owner: Owner, feed: Feed, panel: SystemPanel) -> None:
         self._owner = owner
@@ -48,6 +53,7 @@ class PageRoutes:
 
     def mount(self, app: web.Application) -> None:
         app.router.add_get("/", self._index)
+        app.router.add_get("/wa.me/{phone:[0-9]+}", self._open_chat)
         app.router.add_get(r"/page/{name:[a-z]+\.(?:css|js|svg)}", self._file)
         app.router.add_get("/phones/events", self._events)
         app.router.add_get("/phones/files/{media:[0-9]+}", self._shown_file)
@@ -60,6 +66,10 @@ class PageRoutes:
 
     async def _index(self, _: web.Request) -> web.FileResponse:
         return web.FileResponse(PAGE / "index.html", headers=_HEADERS)
+
+    async def _open_chat(self, request: web.Request) -> web.Response:
+        text = request.query.get("text", "")
+        raise web.HTTPSeeOther(URL("/").with_fragment(urlencode({"text": text})))
 
     async def _file(self, request: web.Request) -> web.FileResponse:
         file = PAGE / request.match_info["name"]

@@ -19,7 +19,7 @@ _PAGE: Final = Template(Path(__file__).with_name("page").joinpath("page.html").r
 STYLE: Final = Path(__file__).with_name("page").joinpath("style.css").read_text(encoding="utf-8")
 
 _ASK: Final = Template("""\
-<p>This connects a $toolkit account to <span class="chat">$chat</span>, and to nobody else's.</p>
+<p>This connects your $toolkit to <span class="chat">$chat</span>, and to no other.</p>
 <p class="quiet">Is that your own chat, and did you ask for this there just now? If somebody sent you this link, close
 this page: he could use your $toolkit.</p>
 <form method="post"><button class="go">Continue to $toolkit</button></form>""")

@@ -79,19 +79,16 @@ class Proof(Codes):
     async def _completed(self, attempt: Attempt) -> Attempt | None:
         """The attempt whose account the vendor has made active for this person; None: it will not.
 
-        That we are about to ask is stored first: a `session_uri` is good once, and after a crash the account itself
-        tells whether it was used.
+        That we are about to ask is stored first. A `session_uri` is good once: when it was used by a process that died
+        then, the account itself tells.
         """
         completing = replace(attempt, state=State.COMPLETING)
-        if attempt.state is State.RETURNED:
-            await self._store.advance(completing, was=State.RETURNED)
-        elif await self._connections.status_of(attempt.connection) == "ACTIVE":
-            return completing
+        await self._store.advance(completing, was=State.RETURNED)
         try:
             account_id = await self._composio.complete_auth(attempt.connection.holder, attempt.session_uri)
         except ComposioRefusedError as refused:
             log.warning("verification refused connection=%s code=%s", attempt.connection.id, refused.code)
-            return None
+            return completing if await self._connections.status_of(attempt.connection) == "ACTIVE" else None
         return await self._of_account(completing, account_id)
 
     async def _of_account(self, attempt: Attempt, account_id: str) -> Attempt | None:

@@ -75,7 +75,11 @@ _AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _WR
 def add(tx: Tx, attempt: Attempt, *, now: float) -> None:
     """Of the person, or of him into whom he was merged meanwhile."""
     person_id = surviving(tx, attempt.person_id, stays=True)
-    connections.add(tx, replace(attempt.connection, person_id=person_id))
+    if person_id != attempt.person_id:
+        # The vendor keeps it for whom it was begun.
+        made_for = attempt.connection.holder
+        attempt = replace(attempt, connection=replace(attempt.connection, person_id=person_id, made_for=made_for))
+    connections.add(tx, attempt.connection)
     row = {
         "connection_id": attempt.connection.id,
         "person_id": person_id,

@@ -15,6 +15,7 @@ import aiohttp
 from emulators.effects import Effect
 from tests.crash.evidence import Evidence
 from tests.crash.processes import Process, Settings
+from tests.door import a_browser
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class System:
     """
 
     def __init__(self, folder: Path, database_url: str, times: Times, settings: Settings) -> None:
-        ports = {name: free_port() for name in ("emulators", "kernel", "kernel_metrics", "gateway")}
+        ports = {name: free_port() for name in ("emulators", "kernel", "kernel_metrics", "connect", "gateway")}
         self.url = f"http://127.0.0.1:{ports['emulators']}"
         self.effects_file = folder / "effects.jsonl"
         self.log: list[Effect] = []
@@ -73,6 +74,7 @@ class System:
         kernel_settings = {
             "KERNEL_LISTEN": kernel,
             "KERNEL_METRICS_LISTEN": f"127.0.0.1:{ports['kernel_metrics']}",
+            "CONNECT_LISTEN": f"127.0.0.1:{ports['connect']}",
             "KERNEL_DATABASE_URL": database_url,
             "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
             "KERNEL_ENCRYPTION_KEYS": _KEYS,
@@ -175,7 +177,10 @@ class System:
         # On a busy machine a database may be away for the moment, and the person asks again.
         while unlinked := phones - self._told("Please connect Asana"):
             await self._ask_to_connect(unlinked, timeout)
-        await self.control("composio", "approve_all")
+        for phone in phones:
+            async with a_browser() as browser:
+                code = await browser.follow(self._offered(phone))
+            await self._post(f"/phones/{phone}/messages", {"text": code})
         await self.until(lambda: phones <= self._told("Asana is connected"), timeout)
 
     async def _ask_to_connect(self, phones: set[str], timeout: float) -> None:
@@ -183,6 +188,11 @@ class System:
         for phone in phones:
             await self._post(f"/phones/{phone}/messages", {"text": "connect my asana"})
         await self.until(lambda: phones <= self._told("", after=known), timeout)
+
+    def _offered(self, phone: str) -> str:
+        """The newest link that was sent there."""
+        sends = (effect for effect in reversed(self.log) if (effect.kind, effect.person) == ("graph_send", phone))
+        return str(next(effect.detail["link"] for effect in sends if "link" in effect.detail))
 
     def _told(self, words: str, *, after: int = 0) -> set[str]:
         """The phones that were sent a text with these words, as the log tells after so many lines."""

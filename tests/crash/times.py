@@ -19,7 +19,6 @@ def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times
         "kernel_service.kernels.outbox:PATIENCE_SECONDS": 2 * grace,
         "kernel_service.kernels.outbox:POLL_SECONDS": 0.25,
         "kernel_service.kernels.sweeper:LAPSE_SECONDS": 0.25,
-        "kernel_service.tools.link_watcher:FIRST_WAIT": 0.25,
         "kernel_service.tools.toolbox:TOOL_SECONDS": call,
         "kernel_service.turns.calls:LONGEST_CALL_SECONDS": call,
         "whatsapp_gateway.sending:MARGIN": 0.5,

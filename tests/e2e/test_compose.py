@@ -41,7 +41,8 @@ class Demo:
 
     def __init__(self, compose: list[str]) -> None:
         self.port = free_port()
-        ports = {"EMULATORS_PORT": self.port, "GATEWAY_PORT": free_port(), "KERNEL_PORT": free_port()}
+        others = ("GATEWAY_PORT", "KERNEL_PORT", "CONNECT_PORT")
+        ports = {"EMULATORS_PORT": self.port, **{name: free_port() for name in others}}
         project = {"COMPOSE_PROJECT_NAME": f"kernel-test-{secrets.token_hex(4)}"}
         self._environment = {**os.environ, **project, **{name: str(port) for name, port in ports.items()}}
         self._command = [*compose, "--env-file", "deploy/demo.env"]

@@ -12,7 +12,7 @@ from tests.e2e.phones import phones
 from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
-LISTENS = ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "GATEWAY_LISTEN", "EMULATORS_LISTEN")
+LISTENS = ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "CONNECT_LISTEN", "GATEWAY_LISTEN", "EMULATORS_LISTEN")
 
 
 @asynccontextmanager

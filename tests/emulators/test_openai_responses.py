@@ -112,11 +112,11 @@ async def test_a_wish_goes_by_search_and_connect_to_the_tool(client: AsyncOpenAI
     searched = await chat.ask("show my tasks")
     assert calls(searched)[0][0] == "search_tools"
     connecting = await chat.answer_calls(searched, '{"tools": []}')
-    assert calls(connecting) == [("connect", '{"toolkit":"asana"}')]
+    assert calls(connecting) == [("connect", '{"toolkit":"asana","remaining":"show my tasks"}')]
     told = await chat.answer_calls(connecting, '{"sent": "a button", "url": "https://example.com/lk_1"}')
     assert told.output_text == "Please connect Asana with the button."
     chat.tools = [SEARCH, CONNECT, LIST_TASKS]
-    listing = await chat.ask({"role": "developer", "content": "Asana is connected now."})
+    listing = await chat.ask("[Asana is connected now. This waited for it:]\n- show my tasks")
     assert calls(listing) == [("ASANA_LIST_TASKS", "{}")]
     listed = await chat.answer_calls(listing, '{"data": {"data": [{"name": "Buy milk"}, {"name": "Call Bo"}]}}')
     assert listed.output_text == "I found:\n• Buy milk\n• Call Bo"
@@ -125,7 +125,7 @@ async def test_a_wish_goes_by_search_and_connect_to_the_tool(client: AsyncOpenAI
 async def test_a_tool_that_says_not_connected_leads_to_connect(client: AsyncOpenAI) -> None:
     chat = Chat(client, tools=[CONNECT, LIST_TASKS])
     connecting = await chat.answer_calls(await chat.ask("list my tasks"), '{"error": "asana is not connected"}')
-    assert calls(connecting) == [("connect", '{"toolkit":"asana"}')]
+    assert calls(connecting) == [("connect", '{"toolkit":"asana","remaining":"list my tasks"}')]
     told = await chat.answer_calls(connecting, "A button goes to the person.")
     assert told.output_text == "Please connect Asana with the button."
 
@@ -181,7 +181,7 @@ async def test_tool_choice_is_heeded(client: AsyncOpenAI) -> None:
     none = await client.responses.create(**asked, tool_choice="none")
     forced = await client.responses.create(**asked, tool_choice={"type": "function", "name": "connect"})
     assert calls(none) == []
-    assert calls(forced) == [("connect", '{"toolkit":"asana"}')]
+    assert calls(forced) == [("connect", '{"toolkit":"asana","remaining":"list my tasks"}')]
 
 
 async def test_streamed_events_are_complete_and_numbered(client: AsyncOpenAI) -> None:

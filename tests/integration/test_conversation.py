@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.v1 import admin_pb2, kernel_pb2
 
+from tests.door import a_browser
 from tests.integration.world import ADMIN_TOKEN, WHATSAPP_TOKEN, bearer
 
 if TYPE_CHECKING:
@@ -18,11 +19,12 @@ if TYPE_CHECKING:
 
 
 async def connect(world: World, phone: Phone) -> str:
-    """Ask for Asana, follow the button, approve; the link."""
+    """Ask for Asana, follow the button, approve, send the code; the link."""
     offer = await world.ask(phone, "connect my asana")
     assert offer.link is not None
-    world.emulators.composio.approve(offer.link.url)
-    connected = await phone.wait_for_message(timeout=20)
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    connected = await world.ask(phone, f"Connect {code}")
     assert connected.text == "Asana is connected."
     return offer.link.url
 
@@ -40,8 +42,8 @@ async def test_the_link_is_a_button_and_never_reaches_the_model(world: World) ->
     offer = await world.ask(alice, "connect my asana")
     assert offer.link is not None
     assert offer.link.url not in offer.text
-    assert "/link/lk_" in offer.link.url
-    assert all("lk_" not in str(call.body) for call in world.emulators.openai.requests)
+    assert "/connect/" in offer.link.url
+    assert all(offer.link.url not in str(call.body) for call in world.emulators.openai.requests)
 
 
 async def test_a_connected_person_sees_his_own_tasks(world: World) -> None:

@@ -35,6 +35,7 @@ class Service:
         self._environment = os.environ | {
             "KERNEL_LISTEN": f"127.0.0.1:{self.port}",
             "KERNEL_METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+            "CONNECT_LISTEN": f"127.0.0.1:{free_port()}",
             "KERNEL_DATABASE_URL": f"sqlite:///{folder}/kernel.db",
             "KERNEL_CHANNEL_TOKENS": f"telegram={TELEGRAM_TOKEN}",
             "KERNEL_ENCRYPTION_KEYS": KEY,

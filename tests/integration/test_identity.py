@@ -12,6 +12,7 @@ import pytest
 from kernel.v1 import admin_pb2, kernel_pb2
 
 from kernel_service.messages import Reply
+from tests.door import a_browser
 from tests.integration.test_conversation import connect
 from tests.integration.test_inline import refused
 from tests.integration.test_kernelctl import ctl
@@ -318,8 +319,9 @@ async def test_a_link_that_was_given_to_the_one_who_went_connects_the_one_who_st
     offer = await world.ask(new, "connect my asana")
     assert offer.link is not None
     assert await becomes(world, old, new) == MERGED
-    world.emulators.composio.approve(offer.link.url)
-    assert (await new.wait_for_message(timeout=20)).text == "Asana is connected."
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    assert (await world.ask(new, code)).text == "Asana is connected."
     listed = await world.ask(new, "list my tasks")
     assert listed.link is None
 

@@ -30,4 +30,4 @@ async def test_the_example_holds_a_conversation(tmp_path: Path) -> None:
         )
         said, _ = await process.communicate(b"my name is Ada\nwhat is my name\nconnect my asana\n")
     assert "Your name is Ada." in said.decode()
-    assert re.search(r"\[Connect Asana\] http://\S+/link/lk_", said.decode())
+    assert re.search(r"\[Connect Asana\] http://\S+/connect/", said.decode())

@@ -100,6 +100,7 @@ class World:
             whatsapp_verify_token=config.whatsapp_verify_token,
             whatsapp_phone_number_id=config.whatsapp_phone_number_id,
             whatsapp_api_base_url=f"{self.emulators.url}/graph",
+            whatsapp_chat_url=f"{self.emulators.url}/wa.me",
             whatsapp_messages_per_second=0,  # the emulated WhatsApp is in no hurry to refuse, and the tests are
         )
         runner = web.AppRunner(await build_app(settings, accept_seconds=self.accept_seconds), access_log=None)

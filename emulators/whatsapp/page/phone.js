@@ -41,6 +41,10 @@ export class PhoneView {
       event.preventDefault();
       this.send(field);
     });
+    // A link that this phone follows may lead back to it.
+    this.chat.addEventListener("click", (event) => {
+      if (event.target.closest("a")) localStorage.setItem("phone", this.id);
+    });
     this.offerFiles(field);
   }
 

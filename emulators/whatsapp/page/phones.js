@@ -57,6 +57,7 @@ function showAll({ phones, system: state }) {
   showState(state);
   for (const view of views.values()) view.chat.scrollTop = view.chat.scrollHeight;
   look();
+  typeIn();
 }
 
 function showPhone(phone) {
@@ -102,6 +103,18 @@ function offerPhones() {
     node.scrollIntoView({ inline: "end", block: "nearest" });
     node.querySelector("textarea").focus();
   });
+}
+
+/** By wa.me's emulated address: the text waits in the composer of the phone whose link was followed last. */
+function typeIn() {
+  const text = new URLSearchParams(location.hash.slice(1)).get("text");
+  if (!text || !views.size) return;
+  history.replaceState(null, "", location.pathname);
+  const view = views.get(localStorage.getItem("phone")) ?? views.values().next().value;
+  const field = view.node.querySelector("textarea");
+  field.value = text;
+  tabs.select(view.id);
+  field.focus();
 }
 
 document.addEventListener("visibilitychange", look);

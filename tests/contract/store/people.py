@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from kernel_service.connect.attempt import Attempt, State
+from kernel_service.connect.secrets import digest
 from kernel_service.kernels.store import HistoryItem, TurnRecord, TurnStatus
 from kernel_service.messages import Alias, Message, Reply, ReplyMode, Usage
 from kernel_service.tools.connections import Connection, ConnectionStatus
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.store import Accepted
     from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.turns.resuming import ParkedRequest
 
 NOW = 1_800_000_000.0
 ADDRESS = "desk"
@@ -46,12 +49,15 @@ async def person(store: SqlStore, *ids: Alias, now: float = NOW) -> str:
     return accepted.person_id
 
 
-async def answer(store: SqlStore, person_id: str, text: str = "", *, now: float = NOW) -> None:
+async def answer(
+    store: SqlStore, person_id: str, text: str = "", *, now: float = NOW, parked: Sequence[ParkedRequest] = ()
+) -> None:
     """All that waits for an answer is answered in one turn; `text` leaves by the outbox."""
     owner = await Owner.of(store, person_id)
     turn = await owner.open(now)
     items = [HistoryItem("input", {"said": message.content["text"]}) for message in turn.messages]
-    await owner.end(turn, *items, HistoryItem("output", {"said": text}, "test:model"), replies=[text] if text else [])
+    said = HistoryItem("output", {"said": text}, "test:model")
+    await owner.end(turn, *items, said, replies=[text] if text else [], parked=parked)
 
 
 async def connect(store: SqlStore, person_id: str, status: ConnectionStatus = ConnectionStatus.ACTIVE) -> Connection:
@@ -68,8 +74,24 @@ async def connect(store: SqlStore, person_id: str, status: ConnectionStatus = Co
         created_at=NOW + number,
         confirmed_at=None if pending else NOW,
     )
-    await store.keep_connection(made)
+    await store.add_attempt(attempt(made), now=made.created_at)
     return made
+
+
+def attempt(connection: Connection) -> Attempt:
+    """How far an attempt has come whose connection stands so."""
+    states = {ConnectionStatus.PENDING: State.STARTED, ConnectionStatus.UNCONFIRMED: State.RETURNED}
+    return Attempt(
+        connection,
+        channel="test",
+        address=ADDRESS,
+        state=states.get(connection.status, State.CONNECTED),
+        deadline=NOW + 600,
+        door_digest=digest(connection.id),
+        return_digest=digest(f"return {connection.id}"),
+        code_digest=digest(f"code {connection.id}"),
+        code="BCDF-GHJK",
+    )
 
 
 async def history(store: SqlStore, person_id: str) -> list[Any]:
@@ -101,6 +123,12 @@ class Owner:
     async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
         await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
 
-    async def end(self, turn: TurnRecord, *items: HistoryItem, replies: Sequence[str] = ("done",)) -> None:
-        told = [Reply(text) for text in replies]
-        await self.store.end(turn, self.epoch, items, told, status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
+    async def end(
+        self,
+        turn: TurnRecord,
+        *items: HistoryItem,
+        replies: Sequence[str] = ("done",),
+        parked: Sequence[ParkedRequest] = (),
+    ) -> None:
+        told, status = [Reply(text) for text in replies], TurnStatus.COMPLETED
+        await self.store.end(turn, self.epoch, items, told, status=status, usage=Usage(), parked=parked, now=NOW)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from kernel_service.errors import NotFound
 from kernel_service.tools.connections import Connection, ConnectionStatus
 from tests.contract.store.outbox import NOW, Chat
+from tests.contract.store.people import attempt
 
 if TYPE_CHECKING:
     from kernel_service.storage.sql_store import SqlStore
@@ -76,26 +77,41 @@ async def test_connections_are_the_persons_own_oldest_first(store: SqlStore) -> 
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     newer, older, his = asana(anna.person_id, 2), asana(anna.person_id, 1), asana(bruno.person_id, 3)
     for one in (newer, older, his):
-        await store.keep_connection(one)
+        await store.add_attempt(attempt(one), now=NOW)
     assert await store.connections(anna.person_id) == [older, newer]
     assert await store.connections(bruno.person_id) == [his]
     assert await store.connections("p_nobody") == []
-
-
-async def test_a_connection_is_changed_by_its_id(store: SqlStore) -> None:
-    anna = await Chat(store, "test:anna").write()
-    await store.keep_connection(asana(anna.person_id))
-    active = replace(asana(anna.person_id), status=ConnectionStatus.ACTIVE, link="", confirmed_at=NOW + 9)
-    await store.keep_connection(active)
-    assert await store.connections(anna.person_id) == [active]
+    assert await store.connection_of_account("ca_3") == his
+    assert await store.connection_of_account("ca_9") is None
 
 
 @pytest.mark.parametrize(("connection_id", "account_id"), [("cn_1", "ca_2"), ("cn_2", "ca_1")])
 async def test_what_is_hers_never_passes_to_him(store: SqlStore, connection_id: str, account_id: str) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
-    await store.keep_connection(asana(anna.person_id))
+    await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
     stolen = replace(asana(bruno.person_id), id=connection_id, account_id=account_id)
     with pytest.raises(IntegrityError):
-        await store.keep_connection(stolen)
+        await store.add_attempt(attempt(stolen), now=NOW)
     assert await store.connections(anna.person_id) == [asana(anna.person_id)]
     assert await store.connections(bruno.person_id) == []
+
+
+async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
+    barred = replace(asana(anna.person_id), status=ConnectionStatus.DISCONNECTED, link="", remove_due=True)
+    assert await store.bar_connection(barred, was=ConnectionStatus.PENDING)
+    assert not await store.bar_connection(barred, was=ConnectionStatus.PENDING)
+    assert await store.connections(anna.person_id) == [barred]
+    assert await store.live_attempts(anna.person_id) == []
+    assert list(await store.accounts_to_remove(limit=9)) == [barred]
+    await store.account_removed(barred.id)
+    assert list(await store.accounts_to_remove(limit=9)) == []
+
+
+async def test_how_a_chat_is_opened_is_what_its_channel_said_last(store: SqlStore) -> None:
+    for link in ("https://one.example/{text}", "https://two.example/{text}"):
+        await store.keep_chat_link("test", "desk", link)
+    await store.keep_chat_link("other", "desk", "https://three.example/{text}")
+    assert await store.chat_link("test", "desk") == "https://two.example/{text}"
+    assert await store.chat_link("test", "elsewhere") == ""

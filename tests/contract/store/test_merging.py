@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from sqlalchemy import func, insert, or_, select, text, update
 
+from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.kernels.store import AckResult, CallRecord, HistoryItem, Outcome, PartAck, TurnRecord
 from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.storage import merging, schema
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.resuming import ParkedRequest
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import (
     ADDRESS,
     NOW,
     Owner,
     answer,
+    attempt,
     connect,
     history,
     person,
@@ -88,7 +92,8 @@ def rows_of(person_id: str) -> Any:
 
 async def fill(store: SqlStore, anna: str, other: str) -> None:
     """Something of the other's in every table."""
-    await answer(store, (await write(store, OTHER, now=NOW + 1)).person_id, "an answer", now=NOW + 1)
+    accepted = await write(store, OTHER, now=NOW + 1)
+    await answer(store, accepted.person_id, "an answer", now=NOW + 1, parked=[ParkedRequest("asana", "what waits")])
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
     started = CallRecord("c1", "SEND", NOW)
@@ -133,6 +138,9 @@ async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_
     assert [one.link for one in await store.connections(anna)] == ["https://connect.example.org/link/lk_1"]
     turn = await reopened(store, anna)
     assert [message.content for message in turn.messages] == [{"text": "hello"}]
+    [under_way] = await store.live_attempts(anna)
+    assert await store.confirm(replace(under_way, state=State.CONNECTED), was=under_way.state, seq=1, now=LATER)
+    assert await store.resumed_by(anna, 1) == ["what waits"]
     assert [intent.call_id for intent in turn.intents] == ["c1"]
     assert await store.spent_today(anna, now=NOW) == 5
 
@@ -357,7 +365,7 @@ async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store
     await store.notify(other, Reply("connected"), channel="test", address=ADDRESS, now=LATER)
     assert [told for told, _ in await recipients(store)] == ["connected"]
     assert await store.last_route(other) == ("test", ADDRESS)
-    await store.keep_connection(pending)
+    assert await store.advance(replace(attempt(pending), state=State.RETURNED), was=State.STARTED)
     late = await connect(store, other)
     kept = await store.connections(other)
     assert kept == await store.connections(anna)

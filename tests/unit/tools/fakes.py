@@ -1,23 +1,40 @@
-"""A store in memory, a clock that tests move, and the parts wired as the service wires them."""
+"""A real store, a clock that tests move, and the parts wired as the service wires them."""
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qsl, urlsplit
 
+from sqlalchemy import insert
+
+from kernel_service.connect.consent import Consent, Step
+from kernel_service.connect.endings import Endings
+from kernel_service.connect.offering import Offers
+from kernel_service.connect.proof import Proof
+from kernel_service.storage import schema
+from kernel_service.storage.engine import key_context
+from kernel_service.storage.sealing import KEY_BYTES
 from kernel_service.tools.composio_client import Composio
-from kernel_service.tools.connections import Connections, ConnectionStatus
+from kernel_service.tools.connections import Connections
 from kernel_service.tools.toolbox import KernelToolbox
+from kernel_service.turns.tools import Person
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from emulators.app import Emulators
+    from kernel_service.connect.consent import Seen
+    from kernel_service.messages import Reply
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
     from kernel_service.tools.connections import Connection
+    from kernel_service.turns.resuming import Confirmed
     from kernel_service.turns.tools import Tool
 
 KEY = "ak_emulated"
+DOOR = "https://door.example"
 
 
 @dataclass
@@ -28,96 +45,82 @@ class Clock:
         return self.now
 
 
-class Sleeper:
-    """A sleep that moves the clock, one step each time that a test lets it."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.slept: list[float] = []
-        self._clock = clock
-        self._steps = asyncio.Semaphore(0)
-
-    def step(self, times: int = 1) -> None:
-        for _ in range(times):
-            self._steps.release()
-
-    async def __call__(self, seconds: float) -> None:
-        await self._steps.acquire()
-        self.slept.append(seconds)
-        self._clock.now += seconds
-
-
-@dataclass
-class MemoryStore:
-    """Fills ConnectionStore. What it hands out are copies of what was kept, as a database's are."""
-
-    sessions: dict[str, tuple[str, str]] = field(default_factory=dict)
-    rows: dict[str, Connection] = field(default_factory=dict)
-
-    async def session_of(self, person_id: str) -> tuple[str, str] | None:
-        return self.sessions.get(person_id)
-
-    async def keep_session(self, person_id: str, session_id: str, configuration: str) -> str:
-        kept = self.sessions.get(person_id)
-        if kept is None or kept[1] != configuration:
-            self.sessions[person_id] = (session_id, configuration)
-        return self.sessions[person_id][0]
-
-    async def connections(self, person_id: str) -> list[Connection]:
-        return [row for row in self.rows.values() if row.person_id == person_id]
-
-    async def pending(self, *, after: float) -> list[Connection]:
-        waiting = [row for row in self.rows.values() if row.status is ConnectionStatus.PENDING]
-        return [row for row in waiting if row.link_expires_at > after]
-
-    async def keep_connection(self, connection: Connection) -> None:
-        self.rows[connection.id] = connection
-
-
 class World:
     """Everything below the toolbox, on the emulated Composio."""
 
-    def __init__(self, emulators: Emulators, clock: Clock) -> None:
+    def __init__(self, emulators: Emulators, clock: Clock, store: SqlStore) -> None:
         self.vendor = emulators.composio
         self.effects = emulators.effects
         self.clock = clock
-        self.sleep = Sleeper(clock)
-        self.store = MemoryStore()
-        self.connected: list[tuple[str, str]] = []
-        self.told = asyncio.Event()
-        self._open: list[Composio | Connections] = []
+        self.store = store
+        self.told: list[tuple[str, str]] = []
+        self._open: list[Composio] = []
         self.composio = self.client()
-        self.connections = self.service()
+        self.restart()
 
     def client(self, key: str = KEY, *, execute_timeout: float = 5.0, timeout: float = 5.0) -> Composio:
         client = Composio(key, self.vendor.base_url, clock=self.clock, timeout=timeout, execute_timeout=execute_timeout)
         self._open.append(client)
         return client
 
-    def service(self, *toolkits: str, composio: Composio | None = None) -> Connections:
-        """As after a restart: a new object on the same store."""
-        connections = Connections(
-            composio or self.composio,
-            self.store,
-            toolkits,
-            clock=self.clock,
-            sleep=self.sleep,
-            on_connected=self._on_connected,
-        )
-        self._open.append(connections)
-        return connections
+    def restart(self, *toolkits: str) -> None:
+        """New objects on the same store."""
+        self.connections = Connections(self.composio, self.store, toolkits)
+        parts = self.composio, self.connections, self.store
+        self.endings = Endings(self.store, self.connections, self._tell, self.clock)
+        self.offers = Offers(*parts, self.endings, door_url=DOOR, clock=self.clock)
+        self.consent = Consent(*parts, self.endings, door_url=DOOR, clock=self.clock)
+        self.proof = Proof(*parts, self.endings, self.clock)
 
     def toolbox(self, *own: Tool, most_direct: int = 30) -> KernelToolbox:
-        return KernelToolbox(self.composio, self.connections, own, most_direct=most_direct)
+        return KernelToolbox(self.composio, self.connections, self.offers, own, most_direct=most_direct)
+
+    # --- people and their accounts
+
+    async def person(self, person_id: str) -> None:
+        """Somebody with a key of his own."""
+
+        def add(tx: Tx) -> None:
+            key = tx.keyring.master_keys.wrap(os.urandom(KEY_BYTES), key_context(person_id))
+            row = {"id": person_id, "created_at": self.clock(), "data_key": key.wrapped, "key_id": key.key_id}
+            tx.execute(insert(schema.person), row)
+            tx.execute(insert(schema.kernel), {"person_id": person_id})
+
+        await self.store._engine.write(add)
 
     async def connect(self, person_id: str, toolkit: str = "asana") -> Connection:
-        """All the way: link, consent, confirmed."""
-        link = await self.connections.connect(person_id, toolkit)
-        self.vendor.approve(link.url)
-        self.clock.now += 10
-        await self.connections.refresh(person_id)
+        """All the way: link, consent, code."""
+        await self.confirm(person_id, await self.code(person_id, toolkit))
         connection = await self.connections.confirmed(person_id, toolkit)
         assert connection is not None
         return connection
+
+    async def confirm(self, person_id: str, code: str, seq: int = 1) -> Confirmed:
+        """The person sends the code in his chat."""
+        return await self.proof.confirm(Person(person_id, "test", "desk"), code, seq)
+
+    async def code(self, person_id: str, toolkit: str = "asana", browser: str = "browser") -> str:
+        """As far as the code, in that browser."""
+        back = self.vendor.approve(await self.start(person_id, toolkit, browser))
+        seen = await self.come_back(back, browser)
+        assert seen.step is Step.CODE
+        assert seen.attempt is not None
+        return seen.attempt.code
+
+    async def start(self, person_id: str, toolkit: str = "asana", browser: str = "browser") -> str:
+        """As far as the vendor's link."""
+        link = await self.offers.link(Person(person_id, "test", "desk"), toolkit)
+        seen = await self.consent.start(nonce_of(link.url), browser)
+        assert seen.step is Step.GO
+        return seen.url
+
+    async def come_back(self, url: str, browser: str = "browser") -> Seen:
+        """The browser, at the address that the vendor sent it to."""
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query))
+        if "session_uri" in query:
+            return await self.consent.verified(query["session_uri"], browser)
+        return await self.consent.returned(nonce_of(url), query.get("connected_account_id", ""), browser)
 
     def count(self, kind: str, person_id: str | None = None) -> int:
         return len(self.effects.all(kind, person=person_id))
@@ -129,9 +132,12 @@ class World:
         for part in reversed(self._open):
             await part.close()
 
-    async def _on_connected(self, person_id: str, toolkit: str) -> None:
-        self.connected.append((person_id, toolkit))
-        self.told.set()
+    async def _tell(self, person_id: str, reply: Reply, channel: str, address: str) -> None:
+        self.told.append((person_id, reply.text))
+
+
+def nonce_of(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
 
 
 def named(tools: Sequence[Tool], name: str) -> Tool:

@@ -19,7 +19,8 @@ async def test_a_hundred_at_once_make_one_session(world: World) -> None:
 
 async def test_a_session_outlives_a_restart(world: World) -> None:
     before = await world.connections.sessions.of("p_alice")
-    assert await world.service().sessions.of("p_alice") == before
+    world.restart()
+    assert await world.connections.sessions.of("p_alice") == before
     assert world.count("session_created") == 1
 
 
@@ -32,14 +33,14 @@ async def test_people_have_sessions_of_their_own(world: World) -> None:
 
 async def test_other_settings_make_another_session(world: World) -> None:
     before = await world.connections.sessions.of("p_alice")
-    narrowed = world.service("asana")
-    after = await narrowed.sessions.of("p_alice")
+    world.restart("asana")
+    after = await world.connections.sessions.of("p_alice")
     assert after != before
-    assert await narrowed.sessions.of("p_alice") == after
+    assert await world.connections.sessions.of("p_alice") == after
 
 
 async def test_a_forgotten_session_is_made_anew(world: World) -> None:
-    world.store.sessions["p_alice"] = ("trs_forgotten000", "x")
+    await world.store.keep_session("p_alice", "trs_forgotten000", "x")
     sessions = world.connections.sessions
     old = await sessions.of("p_alice")
     for generation in (1, 2):
@@ -50,7 +51,9 @@ async def test_a_forgotten_session_is_made_anew(world: World) -> None:
         assert len(links) == 3
         new = await sessions.of("p_alice")
         assert new != old
-        assert world.store.sessions["p_alice"][1].endswith(f"+{generation}")
+        kept = await world.store.session_of("p_alice")
+        assert kept is not None
+        assert kept[1].endswith(f"+{generation}")
         old = new
     assert world.count("session_created") == 3
 
@@ -60,14 +63,15 @@ async def test_the_session_that_another_process_kept_first_counts(world: World) 
     mine = asyncio.create_task(world.connections.sessions.of("p_alice"))
     await hold.reached.wait()
     configuration = world.connections.sessions._configuration
-    world.store.sessions["p_alice"] = ("trs_theirs000000", configuration)
+    await world.store.keep_session("p_alice", "trs_theirs000000", configuration)
     hold.release()
     assert await mine == "trs_theirs000000"
 
 
 async def test_settings_that_composio_refuses_hold_the_turn(world: World) -> None:
+    world.restart("no_such_toolkit")
     with pytest.raises(VendorUnavailable) as caught:
-        await world.service("no_such_toolkit").sessions.of("p_alice")
+        await world.connections.sessions.of("p_alice")
     assert caught.value.problem == "tools_refuse_settings"
 
 

@@ -13,8 +13,9 @@ from emulators.composio.catalogue import Toolkit
 from emulators.faults import matching
 from kernel_service.errors import VendorUnavailable
 from kernel_service.tools.developer_tools import tool
+from kernel_service.turns.resuming import ParkedRequest
 from kernel_service.turns.tools import Person
-from tests.unit.tools.fakes import named
+from tests.unit.tools.fakes import DOOR, named
 
 if TYPE_CHECKING:
     from tests.unit.tools.fakes import World
@@ -34,16 +35,17 @@ async def names(world: World, person: Person) -> list[str]:
 
 
 async def test_one_who_has_connected_nothing(world: World) -> None:
-    assert await names(world, ALICE) == ["greet", "connect"]
+    assert await names(world, ALICE) == ["greet", "connect", "disconnect"]
     assert not world.vendor.requests, "a first message asks nothing of Composio"
 
 
 async def test_connected_toolkits_are_offered_to_their_person_alone(world: World) -> None:
     await world.connect("p_alice")
     assert await names(world, ALICE) == [
-        "greet", "connect", "ASANA_LIST_TASKS", "ASANA_CREATE_TASK", "ASANA_COMPLETE_TASK", "ASANA_DELETE_TASK",
+        "greet", "connect", "disconnect",
+        "ASANA_LIST_TASKS", "ASANA_CREATE_TASK", "ASANA_COMPLETE_TASK", "ASANA_DELETE_TASK",
     ]  # fmt: skip
-    assert await names(world, BOB) == ["greet", "connect"]
+    assert await names(world, BOB) == ["greet", "connect", "disconnect"]
 
 
 async def test_a_turn_asks_nothing_of_the_vendor_once_schemas_are_known(world: World) -> None:
@@ -67,13 +69,34 @@ async def test_no_meta_tool_and_no_account_reaches_the_model(world: World) -> No
 
 async def test_the_address_goes_to_the_person_and_never_to_the_model(world: World) -> None:
     connect = named(await world.toolbox().tools_for(ALICE), "connect")
-    result = await connect.call(ALICE, {"toolkit": "asana"})
+    result = await connect.call(ALICE, {"toolkit": "Asana", "remaining": " create the task"})
     assert result.ok
     assert result.link is not None
     assert result.link.title == "Connect Asana"
-    assert "lk_" in result.link.url
-    assert "lk_" not in result.output
+    assert result.link.url.startswith(DOOR)
+    assert result.parked == ParkedRequest("asana", "create the task")
     assert "http" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parked"),
+    [({"remaining": " "}, None), ({}, ParkedRequest("asana", "")), ({"remaining": 3}, ParkedRequest("asana", ""))],
+)
+async def test_what_waits_for_the_link(
+    world: World, arguments: dict[str, object], parked: ParkedRequest | None
+) -> None:
+    """Nothing, if the model says so; if it says nothing, the person's own words do (see turns.turn)."""
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    assert (await connect.call(ALICE, {"toolkit": "asana", **arguments})).parked == parked
+
+
+async def test_disconnect_by_the_model(world: World) -> None:
+    await world.connect("p_alice")
+    disconnect = named(await world.toolbox().tools_for(ALICE), "disconnect")
+    assert not (await disconnect.call(ALICE, {})).ok
+    assert not (await disconnect.call(BOB, {"toolkit": "asana"})).ok
+    assert (await disconnect.call(ALICE, {"toolkit": "Asana"})).ok
+    assert not world.vendor.accounts_of("p_alice")
 
 
 async def test_connected_already(world: World) -> None:
@@ -86,7 +109,7 @@ async def test_connected_already(world: World) -> None:
 
 
 async def test_a_refused_toolkit_names_the_allowed_ones(world: World) -> None:
-    world.connections = world.service("asana", "gmail")
+    world.restart("asana", "gmail")
     connect = named(await world.toolbox().tools_for(ALICE), "connect")
     assert "asana, gmail" in connect.schema.description
     assert connect.schema.parameters["properties"]["toolkit"]["enum"] == ["asana", "gmail"]
@@ -165,7 +188,7 @@ async def test_tools_that_cannot_be_asked_for_hold_the_turn(world: World) -> Non
 async def test_a_toolkit_that_composio_gave_up_spoils_nothing(world: World) -> None:
     await world.connect("p_alice")
     world.vendor.fail(404, match=matching(path="/tools"))
-    assert await names(world, ALICE) == ["greet", "connect"]
+    assert await names(world, ALICE) == ["greet", "connect", "disconnect"]
 
 
 async def test_names_that_the_models_vendor_refuses_are_left_out(world: World) -> None:
@@ -183,7 +206,7 @@ async def test_many_tools_are_searched_for(world: World) -> None:
     await world.connect("p_alice", "gmail")
     toolbox = world.toolbox(most_direct=5)
     offered = await toolbox.tools_for(ALICE)
-    assert [each.schema.name for each in offered] == ["connect", "search_tools"]
+    assert [each.schema.name for each in offered] == ["connect", "disconnect", "search_tools"]
     result = await named(offered, "search_tools").call(ALICE, {"query": "send an email"})
     assert "GMAIL_SEND_EMAIL" in [each.schema.name for each in result.found]
     assert json.loads(result.output)["found"][0]["name"] == result.found[0].schema.name

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import HistoryItem
     from kernel_service.storage.sql_store import SqlStore
     from kernel_service.turns.model import ModelFile, ModelRequest
+    from kernel_service.turns.resuming import Confirmed
     from kernel_service.turns.tools import Person, Tool
 
 
@@ -95,6 +96,21 @@ class FakeTool:
         return self.result
 
 
+class Codes:
+    """Says of each code what it was told to say."""
+
+    def __init__(self) -> None:
+        self.says: dict[str, Confirmed | Exception] = {}
+        self.asked: list[tuple[str, str, int]] = []
+
+    async def confirm(self, person: Person, code: str, seq: int) -> Confirmed:
+        self.asked.append((person.id, code, seq))
+        said = self.says[code]
+        if isinstance(said, Exception):
+            raise said
+        return said
+
+
 class Toolbox:
     def __init__(self, *tools: FakeTool) -> None:
         self.tools = list(tools)
@@ -125,6 +141,7 @@ class Scene:
         self.act = FakeTool("act", read_only=False)
         self.ended: list[str] = []
         self.progress = Progress()
+        self.codes = Codes()
         self.limits = Limits(steps=4)
         self.person_id = ""
         self.seq = 0
@@ -144,6 +161,7 @@ class Scene:
             model=self.model,
             transcriber=self.model,
             toolbox=Toolbox(self.look, self.act),
+            codes=self.codes,
             limits=self.limits,
             instructions="",
             debounce=0,

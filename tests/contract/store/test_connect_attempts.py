@@ -1,0 +1,163 @@
+"""Each step of connecting is taken once, and what waits for it goes on once. On every engine."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kernel_service.connect.attempt import Attempt, Key, State
+from kernel_service.connect.secrets import digest
+from kernel_service.kernels.store import TurnStatus
+from kernel_service.messages import Reply, Usage
+from kernel_service.storage.parked_requests import KEPT_SECONDS
+from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.resuming import ParkedRequest
+from tests.contract.store.people import NOW, Owner, attempt, connect, person, strong, write
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+ANNA = strong("anna")
+SEQ = 4711
+
+
+async def made(store: SqlStore, person_id: str, status: ConnectionStatus) -> Attempt:
+    return attempt(await connect(store, person_id, status))
+
+
+async def park(store: SqlStore, *parked: ParkedRequest, now: float = NOW) -> str:
+    """A turn of Anna's that leaves this to be done; who she is."""
+    accepted = await write(store, ANNA, now=now)
+    owner = await Owner.of(store, accepted.person_id)
+    turn = await owner.open(now)
+    await store.end(
+        turn, owner.epoch, [], [Reply("connect it")], status=TurnStatus.COMPLETED, usage=Usage(), parked=parked, now=now
+    )
+    return accepted.person_id
+
+
+async def confirmed(store: SqlStore, person_id: str, seq: int = SEQ, now: float = NOW) -> bool:
+    """The account of Asana is connected."""
+    back = await made(store, person_id, ConnectionStatus.UNCONFIRMED)
+    return await store.confirm(replace(back, state=State.CONNECTED), was=State.RETURNED, seq=seq, now=now)
+
+
+# --- attempts ---------------------------------------------------------------------------------------------------
+
+
+async def test_an_attempt_is_found_by_each_of_its_secrets(store: SqlStore) -> None:
+    anna, other = await person(store, ANNA), await person(store, strong("other"))
+    back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
+    await made(store, other, ConnectionStatus.UNCONFIRMED)
+    for key in Key:
+        found = getattr(back, key.value)
+        assert await store.attempt_by(key, found) == back
+        assert await store.attempt_by(key, digest("another")) is None
+
+
+async def test_of_many_at_once_one_takes_the_step(store: SqlStore) -> None:
+    anna = await person(store, ANNA)
+    started = await made(store, anna, ConnectionStatus.PENDING)
+    steps = [replace(started, state=State.RETURNED, reader_digest=digest(str(number))) for number in range(8)]
+    taken = await asyncio.gather(*(store.advance(step, was=State.STARTED) for step in steps))
+    assert sorted(taken) == [False] * 7 + [True]
+    assert await store.attempt_by(Key.DOOR, started.door_digest) == steps[taken.index(True)]
+
+
+async def test_the_connection_goes_with_the_step(store: SqlStore) -> None:
+    anna = await person(store, ANNA)
+    started = await made(store, anna, ConnectionStatus.PENDING)
+    barred = replace(started.connection, status=ConnectionStatus.EXPIRED, link="", remove_due=True)
+    assert await store.advance(replace(started, state=State.DENIED, connection=barred), was=State.STARTED)
+    assert await store.connections(anna) == [barred]
+    assert await store.live_attempts(anna) == []
+
+
+async def test_those_of_a_browser_newest_first_and_only_under_way(store: SqlStore) -> None:
+    anna = await person(store, ANNA)
+    attempts = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
+    mine = [replace(one, browser_digest=digest("browser")) for one in attempts]
+    for one, state in zip(mine, (State.STARTED, State.DENIED, State.RETURNED), strict=True):
+        await store.advance(replace(one, state=state), was=State.STARTED)
+    found = await store.attempts_in_browser(digest("browser"))
+    assert [one.connection.id for one in found] == [mine[2].connection.id, mine[0].connection.id]
+    assert await store.attempts_in_browser(digest("elsewhere")) == []
+
+
+async def test_what_lapses(store: SqlStore) -> None:
+    anna = await person(store, ANNA)
+    started = await made(store, anna, ConnectionStatus.PENDING)
+    await made(store, anna, ConnectionStatus.ACTIVE)
+    assert await store.lapsing_attempts(now=started.deadline - 1, limit=9) == []
+    assert await store.lapsing_attempts(now=started.deadline, limit=9) == [started]
+
+
+async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: SqlStore) -> None:
+    anna, other = await person(store, ANNA), await person(store, strong("other"))
+    await made(store, anna, ConnectionStatus.PENDING)
+    back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
+    await made(store, other, ConnectionStatus.UNCONFIRMED)
+    for count in (1, 2):
+        assert await store.count_wrong_code(anna) == [replace(back, wrong_codes=count)]
+
+
+# --- what waits -------------------------------------------------------------------------------------------------
+
+
+async def test_what_waited_goes_on_once_in_its_order(store: SqlStore) -> None:
+    await park(store, ParkedRequest("asana", "first"), now=NOW)
+    anna = await park(store, ParkedRequest("asana", "second"), ParkedRequest("gmail", "a mail"), now=NOW + 1)
+    assert await confirmed(store, anna, now=NOW + 2)
+    assert await store.resumed_by(anna, SEQ) == ["first", "second"]
+    assert await confirmed(store, anna, SEQ + 1, now=NOW + 3), "of another account"
+    assert await store.resumed_by(anna, SEQ + 1) == []
+    assert await store.resumed_by(anna, SEQ) == ["first", "second"]
+
+
+async def test_asked_for_again_it_is_still_one(store: SqlStore) -> None:
+    await park(store, ParkedRequest("asana", "Prepare  the demo"))
+    anna = await park(store, ParkedRequest("asana", "prepare the demo"))
+    await confirmed(store, anna)
+    assert await store.resumed_by(anna, SEQ) == ["Prepare  the demo"]
+
+
+async def test_the_same_for_two_toolkits_waits_for_both(store: SqlStore) -> None:
+    anna = await park(
+        store, ParkedRequest("gmail", "tell Bob of the task"), ParkedRequest("asana", "tell Bob of the task")
+    )
+    await confirmed(store, anna)
+    assert await store.resumed_by(anna, SEQ) == []
+    back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
+    gmail = replace(back, state=State.CONNECTED, connection=replace(back.connection, toolkit="gmail"))
+    assert await store.confirm(gmail, was=State.RETURNED, seq=SEQ + 1, now=NOW)
+    assert await store.resumed_by(anna, SEQ + 1) == ["tell Bob of the task"]
+
+
+async def test_a_step_not_taken_resumes_nothing(store: SqlStore) -> None:
+    anna = await park(store, ParkedRequest("asana", "first"))
+    back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
+    both = [replace(back, state=State.CONNECTED)] * 2
+    taken = await asyncio.gather(
+        *(store.confirm(one, was=State.RETURNED, seq=SEQ + n, now=NOW) for n, one in enumerate(both))
+    )
+    assert sorted(taken) == [False, True]
+    resumed = [await store.resumed_by(anna, SEQ + n) for n in range(2)]
+    assert sorted(resumed) == [[], ["first"]]
+
+
+async def test_what_is_taken_back_or_long_ago_does_not_go_on(store: SqlStore) -> None:
+    await park(store, ParkedRequest("asana", "long ago"))
+    now = NOW + KEPT_SECONDS + 1
+    anna = await park(store, ParkedRequest("asana", "taken back"), now=now)
+    await write(store, ANNA, text="stop", now=now)
+    await confirmed(store, anna, now=now)
+    assert await store.resumed_by(anna, SEQ) == []
+
+
+async def test_what_another_person_left_is_not_touched(store: SqlStore) -> None:
+    anna, other = await park(store, ParkedRequest("asana", "hers")), await person(store, strong("other"))
+    await confirmed(store, other)
+    assert await store.resumed_by(other, SEQ) == []
+    await confirmed(store, anna, SEQ + 1)
+    assert await store.resumed_by(anna, SEQ + 1) == ["hers"]

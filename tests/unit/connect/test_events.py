@@ -1,0 +1,82 @@
+"""Composio's events: only what it has signed, and lately."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from kernel_service.connect.events import Events
+
+if TYPE_CHECKING:
+    from kernel_service.messages import Reply
+    from tests.unit.tools.fakes import World
+
+SECRET = "whsec_of_the_tests"
+
+
+def signed(body: bytes, at: float, secret: str = SECRET) -> dict[str, str]:
+    digest = hmac.digest(secret.encode(), f"msg_1.{int(at)}.".encode() + body, hashlib.sha256)
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(int(at)), "webhook-signature": f"v1,none {signature}"}
+
+
+def expired(account_id: str, person_id: str) -> bytes:
+    data = {"id": account_id, "user_id": person_id, "status": "EXPIRED", "toolkit": {"slug": "asana"}}
+    return orjson.dumps({"id": "msg_1", "type": "composio.connected_account.expired", "data": data})
+
+
+class Told:
+    def __init__(self, world: World, secret: str = SECRET) -> None:
+        self.told: list[tuple[str, str]] = []
+        self.events = Events(secret, world.connections, self._tell, world.clock)
+
+    async def _tell(self, person_id: str, reply: Reply) -> None:
+        self.told.append((person_id, reply.text))
+
+
+async def test_an_ended_account_is_told_once(world: World) -> None:
+    connection = await world.connect("p_alice")
+    told, body = Told(world), expired(connection.account_id, "p_alice")
+    for _ in range(3):
+        assert await told.events.take(signed(body, world.clock.now), body)
+    assert [person_id for person_id, _ in told.told] == ["p_alice"]
+    assert "Your Asana is no longer connected" in told.told[0][1]
+    assert await world.connections.confirmed("p_alice", "asana") is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ({"webhook-signature": "v1,AAAA"}, None),
+        ({"webhook-signature": "é"}, None),
+        ({"webhook-timestamp": "1"}, None),
+        ({"webhook-timestamp": "²"}, None),
+        ({"webhook-id": ""}, None),
+        ({}, b"{}"),
+    ],
+)
+async def test_what_is_not_composios_is_not_believed(world: World, headers: dict[str, str], body: bytes | None) -> None:
+    connection = await world.connect("p_alice")
+    told, true = Told(world), expired(connection.account_id, "p_alice")
+    assert not await told.events.take(signed(true, world.clock.now) | headers, true if body is None else body)
+    assert await world.connections.confirmed("p_alice", "asana") == connection
+
+
+async def test_an_old_event_or_one_without_a_secret(world: World) -> None:
+    body = b"{}"
+    assert not await Told(world).events.take(signed(body, world.clock.now - 301), body)
+    assert not await Told(world, "").events.take(signed(body, world.clock.now, ""), body)
+
+
+@pytest.mark.parametrize(
+    "event", [[], {"type": "composio.trigger.message"}, {"type": "composio.connected_account.expired"}]
+)
+async def test_other_events_are_taken_and_left_alone(world: World, event: Any) -> None:
+    told, body = Told(world), orjson.dumps(event)
+    assert await told.events.take(signed(body, world.clock.now), body)
+    assert not told.told

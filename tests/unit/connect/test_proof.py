@@ -1,0 +1,151 @@
+"""The code in the chat: the right one from the right person, in time, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emulators.faults import matching
+from kernel_service import texts
+from kernel_service.connect.attempt import State
+from kernel_service.connect.consent import CODE_SECONDS
+from kernel_service.errors import VendorUnavailable
+
+if TYPE_CHECKING:
+    from tests.unit.tools.fakes import World
+
+VERIFIER = "https://door.example/connect/verify"
+COMPLETE = matching(path="/complete_auth")
+NO_CODE = "BBBB-CCCC"
+
+
+@pytest.fixture(params=[None, VERIFIER], ids=["without_verifier", "with_verifier"])
+def either(world: World, request: pytest.FixtureRequest) -> World:
+    world.vendor.set_verifier(request.param)
+    return world
+
+
+async def test_the_right_code_makes_the_account_usable(either: World) -> None:
+    code = await either.code("p_alice")
+    assert (await either.confirm("p_alice", code)).told == "Asana is connected."
+    connection = await either.connections.confirmed("p_alice", "asana")
+    assert connection is not None
+    assert connection.confirmed_at == either.clock.now
+    assert connection.link == "", "a used link is of no use to anyone"
+    assert [account.status for account in either.vendor.accounts_of("p_alice")] == ["ACTIVE"]
+
+
+async def test_a_code_that_comes_twice_is_the_same(either: World) -> None:
+    code = await either.code("p_alice")
+    told = await asyncio.gather(*(either.confirm("p_alice", code, seq) for seq in range(5)))
+    assert {one.told for one in told} == {"Asana is connected."}
+    assert len(either.vendor.accounts_of("p_alice")) == 1
+
+
+async def test_a_link_passed_on_connects_nothing(either: World) -> None:
+    """Alice's link in Bob's hands: he consents, and sends the code from his own chat."""
+    code = await either.code("p_alice")
+    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER
+    [(person_id, told)] = either.told
+    assert person_id == "p_alice"
+    assert "followed by somebody else" in told
+    for person in ("p_alice", "p_bob"):
+        assert await either.connections.confirmed(person, "asana") is None
+        assert not either.vendor.accounts_of(person), "removed at the vendor, too"
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert either.endings.outcomes[State.WRONG_PERSON] == 1
+
+
+async def test_a_code_that_comes_too_late(either: World) -> None:
+    code = await either.code("p_alice")
+    either.clock.now += CODE_SECONDS
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert not either.vendor.accounts_of("p_alice")
+
+
+async def test_a_code_that_never_comes(either: World) -> None:
+    await either.code("p_alice")
+    either.clock.now += CODE_SECONDS
+    await asyncio.gather(*(either.endings.sweep() for _ in range(3)))
+    assert not either.vendor.accounts_of("p_alice")
+    [(person_id, told)] = either.told
+    assert person_id == "p_alice"
+    assert "its code was not sent to me in time" in told
+
+
+async def test_five_wrong_codes_end_it(either: World) -> None:
+    code = await either.code("p_alice")
+    for _ in range(4):
+        assert (await either.confirm("p_alice", NO_CODE)).told == texts.CODE_UNKNOWN
+    assert (await either.confirm("p_alice", NO_CODE)).told == texts.TOO_MANY_WRONG_CODES
+    assert not either.vendor.accounts_of("p_alice")
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert (await either.confirm("p_alice", NO_CODE)).told == texts.CODE_UNKNOWN
+
+
+async def test_wrong_codes_of_others_harm_nobody(either: World) -> None:
+    code = await either.code("p_alice")
+    for _ in range(9):
+        await either.confirm("p_bob", NO_CODE)
+    assert (await either.confirm("p_alice", code)).told == "Asana is connected."
+
+
+async def test_an_unconfirmed_account_stays_barred_beside_a_confirmed_one(either: World) -> None:
+    first = await either.connect("p_alice")
+    await either.code("p_alice")
+    assert len(either.vendor.accounts_of("p_alice")) == 2
+    assert await either.connections.confirmed("p_alice", "asana") == first
+
+
+# --- the verifier's session -------------------------------------------------------------------------------------
+
+
+async def test_a_vendor_who_is_away_decides_nothing(world: World) -> None:
+    world.vendor.set_verifier(VERIFIER)
+    code = await world.code("p_alice")
+    world.vendor.fail(500, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    world.restart()
+    assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
+async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) -> None:
+    """The session is used up, and only the account tells."""
+    world.vendor.set_verifier(VERIFIER)
+    code = await world.code("p_alice")
+    world.vendor.after.fail(0, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    assert [account.status for account in world.vendor.accounts_of("p_alice")] == ["ACTIVE"]
+    assert await world.connections.confirmed("p_alice", "asana") is None
+    world.restart()
+    assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
+async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World) -> None:
+    """Somebody has Alice's browser open the verifier's address with a session of his own."""
+    world.vendor.set_verifier(VERIFIER)
+    await world.start("p_alice", browser="alices")
+    back = world.vendor.approve(await world.start("p_bob", browser="bobs"))
+    seen = await world.come_back(back, "alices")
+    assert seen.attempt is not None
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert all(account.status == "INITIATED" for account in world.vendor.accounts_of("p_bob"))
+
+
+async def test_two_links_that_come_back_crosswise(world: World) -> None:
+    """In one browser the verifier does not say which it was: the vendor's answer does."""
+    world.vendor.set_verifier(VERIFIER)
+    asana = world.vendor.approve(await world.start("p_alice", "asana"))
+    world.clock.now += 1
+    await world.start("p_alice", "gmail")
+    seen = await world.come_back(asana)
+    assert seen.attempt is not None
+    assert seen.attempt.toolkit == "gmail", "the newest is taken"
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == "Asana is connected."
+    assert await world.connections.confirmed("p_alice", "asana") is not None
+    assert await world.connections.confirmed("p_alice", "gmail") is None
