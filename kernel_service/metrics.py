@@ -25,11 +25,21 @@ if TYPE_CHECKING:
 class Metrics:
     """Reads what others count, when asked; keeps nothing else. Its `collect` is prometheus_client's collector protocol.
 
-    `outcomes` counts attempts of turns by what became of them.
+    `outcomes` counts attempts of turns by what became of them, `connects` attempts to connect by how they ended.
     """
 
-    def __init__(self, listen: str, kernels: KernelMap, outcomes: Counter[str], people: People, store: Store) -> None:
+    def __init__(
+        self,
+        listen: str,
+        kernels: KernelMap,
+        people: People,
+        store: Store,
+        *,
+        outcomes: Counter[str],
+        connects: Counter[str],
+    ) -> None:
         self._listen = listen
+        self._connects = connects
         self._kernels = kernels
         self._outcomes = outcomes
         self._people = people
@@ -45,6 +55,8 @@ class Metrics:
         yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
         yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
         yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._outcomes)
+        told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
+        yield _counter("kernel_connect_attempts", told, "outcome", self._connects)
         yield _counter("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
         if self._kept_apart is not None:
             told = "Pairs of people who may be one and both have connections: an operator decides"

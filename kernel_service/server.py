@@ -66,6 +66,7 @@ class KernelServer:
     store: SqlStore
     sweeper: Sweeper
     desk: MediaDesk
+    endings: Endings
 
 
 @asynccontextmanager
@@ -127,12 +128,19 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         port = await stack.enter_async_context(listener.serving(drain))
         sweeper = _sweeper(settings, store, kernels, outbox, desk, endings=connect.endings, clock=clock)
         await stack.enter_async_context(
-            Metrics(settings.kernel_metrics_listen, kernels, runner.outcomes, people, store).serving()
+            Metrics(
+                settings.kernel_metrics_listen,
+                kernels,
+                people,
+                store,
+                outcomes=runner.outcomes,
+                connects=connect.endings.outcomes,
+            ).serving()
         )
         await stack.enter_async_context(sweeper.running())
         await stack.enter_async_context(connect.door.serving(settings.connect_listen))
         log.info("serving port=%d", port)
-        yield KernelServer(port, kernels, store, sweeper, desk)
+        yield KernelServer(port, kernels, store, sweeper, desk, connect.endings)
 
 
 async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:

@@ -6,10 +6,14 @@ from enum import Enum, auto
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link to offer as a button. Whoever holds it may use it: never logged."""
+    """A link to offer as a button. Whoever holds it may use it: never logged.
+
+    minutes: for how long it was good when the reply was made; 0: for ever.
+    """
 
     url: str = field(repr=False)
     title: str
+    minutes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

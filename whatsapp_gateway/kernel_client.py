@@ -233,13 +233,18 @@ def _reply(reply: pb.Reply) -> Reply:
     return Reply(
         id=reply.id,
         text=reply.text,
-        link=Link(reply.link.url, reply.link.title) if reply.HasField("link") else None,
+        link=_link(reply) if reply.HasField("link") else None,
         offers=tuple(Offer(choice.id, choice.title, choice.description) for choice in reply.choices),
         reaction_to=reply.reaction.message_id,
         reaction=reply.reaction.emoji,
         quoted_id=reply.quoted_message_id,
         answers_id=reply.answers_message_id,
     )
+
+
+def _link(reply: pb.Reply) -> Link:
+    lasts = reply.link.expires_at.seconds - reply.created_at.seconds if reply.link.HasField("expires_at") else 0
+    return Link(reply.link.url, reply.link.title, minutes=max(0, round(lasts / 60)))
 
 
 _LINKED: Final[dict[Any, LinkResult]] = {

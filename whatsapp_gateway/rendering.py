@@ -21,6 +21,7 @@ ROW_TITLE: Final = 24
 ROW_DESCRIPTION: Final = 72
 URL: Final = 2000
 
+GOOD_FOR: Final = "Good for {minutes} minutes"
 OPEN: Final = "Open"
 CHOOSE: Final = "Choose"
 """Where a reply has no words of its own, and WhatsApp wants some."""
@@ -96,7 +97,10 @@ def _interactive(kind: str, text: str, action: Body) -> Body:
 def _button_link(link: Link, text: str) -> Body:
     title = _short(link.title or OPEN, BUTTON_TITLE)
     parameters = {"display_text": title, "url": link.url}
-    return _interactive("cta_url", text or title, {"name": "cta_url", "parameters": parameters})
+    body = _interactive("cta_url", text or title, {"name": "cta_url", "parameters": parameters})
+    if link.minutes:
+        body["interactive"]["footer"] = {"text": GOOD_FOR.format(minutes=link.minutes)}
+    return body
 
 
 def _choices(offers: Sequence[Offer], text: str) -> Body:

@@ -12,6 +12,7 @@ from emulators.openai.tool_answers import in_words, not_connected
 from emulators.openai.turns import Text, ToolCall, Turn
 
 _CONNECT = re.compile(r"\b(?:re)?connect(?: to| with)?(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
+_DISCONNECT = re.compile(r"\bdisconnect(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
 _RESUMED = re.compile(r"^\[([A-Za-z][\w ]*) is connected now\.")
 _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
 _NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
@@ -95,6 +96,9 @@ def _calls(text: str, offered: list[str]) -> list[ToolCall]:
     used = _USE.search(text)
     if used and used[1] in offered:
         return [ToolCall(used[1], used[2] or "{}")]
+    disconnect = _DISCONNECT.search(text)
+    if disconnect and "disconnect" in offered:
+        return [ToolCall("disconnect", {"toolkit": disconnect[1].lower()})]
     connect = _CONNECT.search(text)
     if connect and "connect" in offered:
         return [ToolCall("connect", {"toolkit": connect[1].lower(), "remaining": ""})]

@@ -160,15 +160,19 @@ class Consent:
     async def verified(self, session_uri: str, browser: str) -> Seen:
         """By the project's verifier: the account becomes active only once `session_uri` is completed for a person.
 
-        The vendor names no attempt here, so that it is the one that this browser was sent on with.
+        The vendor names no attempt here, so that it is the one that this browser was sent on with. What came with
+        another browser before belongs to somebody else.
         """
         attempts = await self._store.attempts_in_browser(digest(browser)) if browser else []
+        if not session_uri or await self._store.stray_session(digest(session_uri)):
+            return Seen(Step.UNKNOWN)
         for attempt in attempts:
             if attempt.state in AWAITING_CODE and attempt.session_uri == session_uri:
                 return self._code(attempt, browser)
         for attempt in attempts:
             if attempt.state is State.STARTED and not self._over(attempt):
                 return await self._show_code(replace(attempt, session_uri=session_uri), browser)
+        await self._store.note_stray_session(digest(session_uri), now=self._clock())
         return Seen(Step.UNKNOWN)
 
     async def _show_code(self, attempt: Attempt, browser: str) -> Seen:

@@ -11,7 +11,7 @@ from sqlalchemy import Integer, bindparam, insert, select, update
 from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
 from kernel_service.storage import connections, parked_requests
 from kernel_service.storage.people import SURVIVOR, surviving
-from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection
+from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection, stray_session
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
@@ -69,6 +69,8 @@ _COUNT_WRONG = (
     .where(connect_attempt.c.person_id == bindparam("person"), _WRONG)
     .values(wrong_codes=connect_attempt.c.wrong_codes + 1)
 )
+_STRAY = select(stray_session.c.seen_at).where(stray_session.c.digest == bindparam("of_digest"))
+_ADD_STRAY = insert(stray_session)
 _AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _WRONG)
 
 
@@ -130,6 +132,15 @@ def confirm(tx: Tx, attempt: Attempt, *, was: State, seq: int, now: float) -> bo
 def count_wrong_code(tx: Tx, person_id: str) -> list[Attempt]:
     tx.execute(_COUNT_WRONG, {"person": person_id})
     return [_opened(tx, row) for row in tx.execute(_AWAITING, {"person": person_id}).all()]
+
+
+def stray(tx: Tx, session_digest: bytes) -> bool:
+    return tx.execute(_STRAY, {"of_digest": session_digest}).scalar_one_or_none() is not None
+
+
+def note_stray(tx: Tx, session_digest: bytes, *, now: float) -> None:
+    if not stray(tx, session_digest):
+        tx.execute(_ADD_STRAY, {"digest": session_digest, "seen_at": now})
 
 
 def _progress(tx: Tx, attempt: Attempt, person_id: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from kernel_service.storage.schema import (
     parked_request,
     reply,
     reply_part,
+    stray_session,
     turn,
     usage,
 )
@@ -126,6 +127,7 @@ def _small_tables(now: float) -> Iterator[Any]:
     yield delete(identity_link).where(identity_link.c.told_at < now - KEEP_DAYS * DAY_SECONDS)
     yield delete(commit_mark).where(commit_mark.c.at < now - IDLE_WRITER_DAYS * DAY_SECONDS)
     old = now - KEEP_DAYS * DAY_SECONDS
+    yield delete(stray_session).where(stray_session.c.seen_at < now - DAY_SECONDS)
     yield delete(parked_request).where(parked_request.c.created_at < old)
     yield delete(connect_attempt).where(connect_attempt.c.created_at < old)
     yield delete(connection).where(

@@ -387,6 +387,14 @@ Index(
     postgresql_where=text("state IN ('open', 'claimed', 'started', 'returned', 'completing')"),
 )
 
+# Verifiers' sessions that came with a browser that nobody had sent on: who brings one later has it from there.
+stray_session = Table(
+    "stray_session",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    Column("seen_at", Float, nullable=False, index=True),
+)
+
 # What turns left to be done once toolkits are connected.
 parked_request = Table(
     "parked_request",

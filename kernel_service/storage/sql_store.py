@@ -340,6 +340,12 @@ class SqlStore:
     async def attempts_in_browser(self, browser_digest: bytes) -> list[Attempt]:
         return await self._engine.read(lambda tx: connect_attempts.in_browser(tx, browser_digest))
 
+    async def stray_session(self, session_digest: bytes) -> bool:
+        return await self._engine.read(lambda tx: connect_attempts.stray(tx, session_digest))
+
+    async def note_stray_session(self, session_digest: bytes, *, now: float) -> None:
+        await self._engine.write(lambda tx: connect_attempts.note_stray(tx, session_digest, now=now))
+
     async def live_attempts(self, person_id: str) -> list[Attempt]:
         return await self._engine.read(lambda tx: connect_attempts.live(tx, person_id))
 

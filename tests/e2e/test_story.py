@@ -43,10 +43,8 @@ def to_the_code(driver: webdriver.Chrome) -> str:
 def back_to_the_chat(driver: webdriver.Chrome) -> str:
     """By the page's button: the code is typed in already. What was sent."""
     driver.find_element(By.CSS_SELECTOR, "a.go").click()
-    field = WebDriverWait(driver, 20).until(
-        lambda driver: next(
-            (each for each in driver.find_elements(By.TAG_NAME, "textarea") if each.get_property("value")), None
-        )
+    [field] = WebDriverWait(driver, 20).until(
+        lambda driver: [each for each in driver.find_elements(By.TAG_NAME, "textarea") if each.get_property("value")]
     )
     said = str(field.get_property("value"))
     field.send_keys(Keys.ENTER)

@@ -2,24 +2,324 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
+import time
 from typing import TYPE_CHECKING
 
+import aiohttp
+import orjson
+import pytest
+from kernel.v1 import kernel_pb2
+
+from kernel_service import texts
+from kernel_service.connect.consent import CODE_SECONDS
 from tests.door import a_browser
+from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, bearer, whole_world
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from emulators.whatsapp.phones import Phone
     from tests.integration.world import World
 
+DEMO = "Prepare the demo"
+SECRET = "whsec_of_the_tests"
 
-async def test_a_request_goes_on_once_its_account_is_connected(world: World) -> None:
-    alice = world.phone("Alice")
-    offer = await world.ask(alice, "create a task: Prepare the demo")
+
+@pytest.fixture(params=["without_verifier", "with_verifier"])
+async def either(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[World]:
+    """Composio's projects with and without the identity verifier."""
+    async with whole_world(tmp_path, composio_webhook_secret=SECRET) as world:
+        if request.param == "with_verifier":
+            world.emulators.composio.set_verifier(f"{world.door_url}/connect/verify")
+        yield world
+
+
+async def offered(world: World, phone: Phone, text: str = f"create a task: {DEMO}") -> str:
+    """The link that a wish is answered with."""
+    offer = await world.ask(phone, text)
     assert offer.link is not None
+    return offer.link.url
+
+
+async def tasks_named_demo(world: World, phone: Phone) -> int:
+    tasks = world.emulators.composio.tasks_of(await world.person_of(phone))
+    return [task.name for task in tasks].count(DEMO)
+
+
+async def nothing_connected(world: World, *phones: Phone) -> None:
+    """Nothing of anybody's can be used, here or at the vendor."""
+    for phone in phones:
+        person = await world.person_of(phone)
+        assert await world.kernel.store.resumed_by(person, 0) == []
+        assert [one for one in await world.kernel.store.connections(person) if one.status == "active"] == []
+        assert not world.emulators.composio.accounts_of(person)
+    assert world.emulators.effects.all("tool_execution") == []
+
+
+async def test_a_request_goes_on_once_its_account_is_connected(either: World) -> None:
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
     async with a_browser() as browser:
-        code = await browser.follow(offer.link.url)
+        code = await browser.follow(link)
     assert code
-    answer = await world.ask(alice, f"Connect {code}")
+    answer = await either.ask(alice, f"Connect {code}")
     assert answer.text.startswith("Asana is connected.\n\n")
-    assert "Prepare the demo" in answer.text
-    person = await world.person_of(alice)
-    assert [task.name for task in world.emulators.composio.tasks_of(person)].count("Prepare the demo") == 1
-    assert all(code not in str(call.body) for call in world.emulators.openai.requests)
+    assert DEMO in answer.text
+    assert await tasks_named_demo(either, alice) == 1
+    assert all(code not in str(call.body) for call in either.emulators.openai.requests)
+    assert (await either.ask(alice, f"Connect {code}")).text == "Asana is connected.", "a code that comes twice"
+    assert await tasks_named_demo(either, alice) == 1
+
+
+async def test_both_services_restarted_between_all_steps(either: World) -> None:
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
+    await restart(either)
+    async with a_browser() as browser:
+        await browser.to_consent(link)
+        await restart(either)
+        code = await browser.approve()
+        await restart(either)
+    assert DEMO in (await either.ask(alice, code)).text
+    assert await tasks_named_demo(either, alice) == 1
+
+
+async def restart(world: World) -> None:
+    await world.stop_kernel()
+    await world.start_kernel()
+    await world.stop_gateway()
+    await world.start_gateway()
+
+
+async def test_what_is_written_meanwhile_is_answered_too_in_order(either: World) -> None:
+    alice = either.phone("Alice")
+    async with a_browser() as browser:
+        code = await browser.follow(await offered(either, alice))
+    before = len(alice.received)
+    for text in ("my name is Alice", code, "what is my name"):
+        await alice.send(text)
+    while len(alice.received) < before + 3:
+        await alice.wait_for_message(timeout=20)
+    told = [message.text for message in alice.received[before:]]
+    assert "Nice to meet you, Alice" in told[0]
+    assert DEMO in told[1]
+    assert told[2] == "Your name is Alice."
+
+
+async def test_several_requests_and_toolkits_wait_each_for_its_own(either: World) -> None:
+    alice = either.phone("Alice")
+    asana = await offered(either, alice)
+    mail = await offered(either, alice, "send an email to bob@mail.example: hi")
+    assert await offered(either, alice, "create a task: Book a room") == asana, "one live link per toolkit"
+    async with a_browser() as browser:
+        answer = await either.ask(alice, await browser.follow(asana))
+    assert DEMO in answer.text
+    assert "Book a room" in answer.text
+    assert len(either.emulators.effects.all("tool_execution")) == 2
+    async with a_browser() as browser:
+        assert "Gmail is connected" in (await either.ask(alice, await browser.follow(mail))).text
+
+
+async def test_a_channel_that_waits_for_its_answers_gets_what_went_on(either: World) -> None:
+    """INLINE, on a channel of another kind."""
+    offer = await either.tell("telegram:42", f"create a task: {DEMO}", "m1")
+    async with a_browser() as browser:
+        code = await browser.follow(offer.replies[0].link.url)
+        assert "Telegram chat" in browser.page
+    done = await either.tell("telegram:42", code, "m2")
+    assert [DEMO in reply.text for reply in done.replies] == [True]
+    assert (await either.tell("telegram:42", code, "m2")).replies == done.replies
+
+
+async def test_the_door_knows_how_to_get_back_to_any_chat(either: World) -> None:
+    request = kernel_pb2.HandleMessageRequest(
+        user_id="telegram:42",
+        message_id="m1",
+        payload=kernel_pb2.Payload(text="connect my asana"),
+        chat_link="https://t.me/a_bot?text={text}",
+    )
+    offer = await either.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN))
+    async with a_browser() as browser:
+        code = await browser.follow(offer.replies[0].link.url)
+        assert f'href="https://t.me/a_bot?text=Connect%20{code}"' in browser.page
+
+
+# --- attacks ----------------------------------------------------------------------------------------------------
+
+
+async def test_a_link_passed_on_gives_the_attacker_nothing(either: World) -> None:
+    mallory, victim = either.phone("Mallory"), either.phone("Victim")
+    await either.ask(victim, "hello")
+    link = await offered(either, mallory)
+    async with a_browser() as browser:
+        code = await browser.follow(link)
+        assert code, "the victim has consented"
+    assert (await either.ask(victim, code)).text == texts.CODE_OF_ANOTHER
+    assert (await mallory.wait_for_message(timeout=20)).text.startswith("Your link for Asana was followed")
+    await nothing_connected(either, mallory, victim)
+    assert "no longer good" in (await either.ask(mallory, code)).text
+    assert 'kernel_connect_attempts_total{outcome="wrong_person"} 1.0' in await either.metrics()
+
+
+async def test_the_vendors_own_link_passed_on_gives_the_attacker_nothing(either: World) -> None:
+    """Past our page with its warning: he has followed his link up to the vendor himself."""
+    mallory, victim = either.phone("Mallory"), either.phone("Victim")
+    await either.ask(victim, "hello")
+    link = await offered(either, mallory)
+    async with a_browser() as his, a_browser() as hers:
+        await his.to_consent(link)
+        await hers.open(his.url)
+        await hers.approve()
+        # What he can still open is his own: the page after consent is not shown to his browser.
+        await his.open(hers.url)
+        assert not his.code
+        seen = hers.code
+    if seen:
+        assert (await either.ask(victim, seen)).text == texts.CODE_OF_ANOTHER
+        await mallory.wait_for_message(timeout=20)
+    else:
+        either.wall = lambda: time.time() + 3600
+        await either.kernel.endings.sweep()
+    await nothing_connected(either, mallory, victim)
+
+
+async def test_previews_tabs_and_browsers(either: World) -> None:
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
+    person = await either.person_of(alice)
+    async with a_browser() as first, a_browser() as second, aiohttp.ClientSession() as previewer:
+        for method in ("GET", "HEAD", "GET"):
+            async with previewer.request(method, link, headers={"User-Agent": "WhatsApp/2.0"}) as preview:
+                assert preview.status == 200
+                assert "Set-Cookie" not in preview.headers
+        assert not either.emulators.composio.accounts_of(person), "a preview begins nothing"
+        for _ in range(10):
+            await first.open(link)
+        await first.to_consent(link)
+        consent = first.url
+        for _ in range(9):
+            await first.to_consent(link)
+            assert first.url == consent
+        await second.open(link)
+        assert second.status == 409
+        code = await first.approve()
+        back = first.url
+        for _ in range(2):
+            await first.open(back)
+            assert first.code == code, "the page may be opened again"
+        await second.open(back)
+        assert not second.code, "a replayed callback"
+    assert "Asana is connected" in (await either.ask(alice, code)).text
+    async with a_browser() as late:
+        await late.open(link)
+        assert "connected" in late.page
+        await late.open(f"{either.door_url}/connect/{'x' * 43}")
+        assert late.status == 404
+
+
+async def test_what_a_page_elsewhere_makes_a_browser_send_begins_nothing(either: World) -> None:
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
+    headers = {"Sec-Fetch-Site": "cross-site"}
+    async with aiohttp.ClientSession() as session, session.post(link, headers=headers) as answer:
+        assert answer.status == 200
+        assert "Continue to Asana" in await answer.text()
+    assert not either.emulators.composio.accounts_of(await either.person_of(alice))
+
+
+async def test_no_page_lets_anything_out(either: World) -> None:
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
+    phone = next(part for part in (alice.wa_id or "",))
+    async with aiohttp.ClientSession() as session:
+        for url in (link, f"{either.door_url}/connect/{'x' * 43}", f"{either.door_url}/connect/verify?session_uri=x"):
+            async with session.get(url) as answer:
+                page = await answer.text()
+                assert answer.headers["Cache-Control"] == "no-store"
+                assert answer.headers["Referrer-Policy"] == "no-referrer"
+                assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+                assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
+                assert "<script" not in page
+                assert alice.user_id not in page + url
+                assert not phone or phone not in page + url
+
+
+async def test_who_asks_without_end_is_told_to_wait(either: World) -> None:
+    async with aiohttp.ClientSession() as session:
+        statuses = set()
+        for _ in range(620):
+            async with session.get(f"{either.door_url}/connect/{'x' * 43}") as answer:
+                statuses.add(answer.status)
+    assert statuses == {404, 429}
+
+
+# --- states -----------------------------------------------------------------------------------------------------
+
+
+async def test_consent_denied_is_told_in_the_chat_and_a_new_link_is_to_be_had(either: World) -> None:
+    either.emulators.composio.set_verifier(None)
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
+    async with a_browser() as browser:
+        await browser.to_consent(link)
+        await browser.submit(decision="deny")
+        assert "Access was not granted" in browser.page
+    assert "was not connected" in (await alice.wait_for_message(timeout=20)).text
+    again = await offered(either, alice, "connect my asana")
+    assert again != link
+    async with a_browser() as browser:
+        assert DEMO in (await either.ask(alice, await browser.follow(again))).text, "what waited still does"
+
+
+async def test_a_code_that_never_comes_leaves_nothing(either: World) -> None:
+    alice = either.phone("Alice")
+    async with a_browser() as browser:
+        code = await browser.follow(await offered(either, alice))
+    either.wall = lambda: time.time() + CODE_SECONDS + 1
+    await either.kernel.endings.sweep()
+    assert "its code was not sent" in (await alice.wait_for_message(timeout=20)).text
+    await nothing_connected(either, alice)
+    assert "no longer good" in (await either.ask(alice, code)).text
+
+
+async def test_a_connection_that_the_vendor_ended_is_told(either: World) -> None:
+    alice = either.phone("Alice")
+    async with a_browser() as browser:
+        await either.ask(alice, await browser.follow(await offered(either, alice, "connect my asana")))
+    person = await either.person_of(alice)
+    [account] = either.emulators.composio.accounts_of(person)
+    body = orjson.dumps({"type": "composio.connected_account.expired", "data": {"id": account.id, "user_id": person}})
+    for expected in (200, 200):
+        assert await event(either, body) == expected
+    assert await event(either, body, secret="another") == 401
+    assert "no longer connected" in (await alice.wait_for_message(timeout=20)).text
+    request = kernel_pb2.ListConnectionsRequest(user_id=f"whatsapp:{alice.user_id}")
+    listed = await either.stub.ListConnections(request, metadata=bearer(WHATSAPP_TOKEN))
+    assert [each.status for each in listed.connections] == [kernel_pb2.CONNECTION_STATUS_EXPIRED]
+    assert (await either.ask(alice, "list my tasks")).link is not None
+
+
+async def event(world: World, body: bytes, secret: str = SECRET) -> int:
+    at = str(int(time.time()))
+    digest = hmac.digest(secret.encode(), f"msg_1.{at}.".encode() + body, hashlib.sha256)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": at,
+        "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
+    }
+    url = f"{world.door_url}/connect/events"
+    async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
+        return answer.status
+
+
+async def test_disconnect_in_chat(either: World) -> None:
+    alice = either.phone("Alice")
+    async with a_browser() as browser:
+        await either.ask(alice, await browser.follow(await offered(either, alice, "connect my asana")))
+    assert "asana is disconnected" in (await either.ask(alice, "disconnect my asana")).text.lower()
+    assert not either.emulators.composio.accounts_of(await either.person_of(alice))
+    assert (await either.ask(alice, "list my tasks")).link is not None

@@ -72,6 +72,10 @@ class World:
         return f"127.0.0.1:{self._kernel_port}"
 
     @property
+    def door_url(self) -> str:
+        return f"http://{self._settings['connect_listen']}"
+
+    @property
     def webhook_url(self) -> str:
         return f"http://127.0.0.1:{self._gateway_port}/webhook"
 

@@ -175,8 +175,8 @@ async def test_who_comes_too_late(world: World) -> None:
 async def test_the_verifiers_session_belongs_to_the_browser_that_was_sent(world: World) -> None:
     world.vendor.set_verifier(VERIFIER)
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
-    for browser in ("victim", ""):
-        assert (await world.come_back(back, browser)).step is Step.UNKNOWN
+    for browser in ("victim", "", "attacker"):
+        assert (await world.come_back(back, browser)).step is Step.UNKNOWN, "burnt, once it came with another browser"
     assert (await attempt_of(world)).state is State.STARTED
     assert [account.status for account in world.vendor.accounts_of("p_alice")] == ["INITIATED"]
 

@@ -1,5 +1,6 @@
 """Replies as WhatsApp shows them, within its limits whatever they say."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -107,6 +108,11 @@ def test_a_link_is_a_button_under_the_text() -> None:
         "body": {"text": "Please *connect*"},
         "action": {"name": "cta_url", "parameters": {"display_text": "Connect Asana", "url": LINK.url}},
     }
+
+
+def test_a_link_that_lapses_says_so() -> None:
+    (body,) = said(text="Please connect", link=replace(LINK, minutes=30))
+    assert body["interactive"]["footer"] == {"text": "Good for 30 minutes"}
 
 
 def test_a_link_under_long_text_keeps_the_end_of_it() -> None:

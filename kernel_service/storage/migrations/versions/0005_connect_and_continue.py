@@ -59,6 +59,13 @@ def upgrade() -> None:
         postgresql_where=sa.text(_LIVE),
     )
     op.create_table(
+        "stray_session",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("seen_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_stray_session")),
+    )
+    op.create_index(op.f("ix_stray_session_seen_at"), "stray_session", ["seen_at"])
+    op.create_table(
         "parked_request",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("person_id", sa.String(), nullable=False),
