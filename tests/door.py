@@ -30,13 +30,19 @@ class Browser:
         self.url = ""
 
     async def open(self, url: str) -> None:
+        """aiohttp.ClientError: nobody answers; `url` is still where it wants to be."""
+        self.url = url
         async with self._session.get(url) as response:
             await self._show(response)
 
     async def submit(self, **fields: str) -> None:
-        """The form of the page."""
-        async with self._session.post(self.url, data=fields) as response:
-            await self._show(response)
+        """The form of the page, and on to where that leads. aiohttp.ClientError as open()."""
+        async with self._session.post(self.url, data=fields, allow_redirects=False) as response:
+            onward = response.headers.get("Location")
+            if onward is None:
+                await self._show(response)
+        if onward is not None:
+            await self.open(onward)
 
     async def _show(self, response: aiohttp.ClientResponse) -> None:
         self.page, self.status, self.url = await response.text(), response.status, str(response.url)

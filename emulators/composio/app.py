@@ -121,6 +121,7 @@ class Composio(Vendor):
         control.add("expire", lambda body: self.expire(body["account"]))
         control.add("revoke", lambda body: self.revoke(body["account"]))
         control.add("disable", lambda body: self.disable(body["account"]))
+        control.add("verifier", lambda body: self.set_verifier(body.get("url")))
         control.mount(app, "composio")
 
     def check_key(self, request: web.Request) -> None:

@@ -3,6 +3,7 @@
 `load p7m12` is message 12 of person p7. It is answered by naming it, with every other one that is unanswered;
 `load long p7m12` in a text of three messages' length. For `load task p7m12` a task of that name is made first,
 as a careful model does it: where the outcome of a call is not known, it looks before it makes the task again.
+`load need p7m12` is the same of somebody who may have to connect his account first; it is answered once that is done.
 """
 
 import re
@@ -17,7 +18,7 @@ from emulators.openai.turns import Text, ToolCall, Turn
 
 TOKEN = re.compile(r"\b(p\d+)m\d+\b")
 
-_WISH = re.compile(rf"load (?:(?P<kind>task|long) )?(?P<token>{TOKEN.pattern})")
+_WISH = re.compile(rf"load (?:(?P<kind>task|long|need) )?(?P<token>{TOKEN.pattern})")
 _CREATE = re.compile(r"^ASANA_CREATE.*TASK")
 _LIST = re.compile(r"^ASANA_.*LIST.*TASKS")
 _MOST_LISTED = 100
@@ -27,7 +28,7 @@ _PARAGRAPH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """kind is task, long, or empty."""
+    """kind is task, long, need, or empty."""
 
     token: str
     kind: str = ""
@@ -45,17 +46,30 @@ def people(conversation: Conversation) -> list[str]:
     return sorted({match[1] for text in heard for match in TOKEN.finditer(text)})
 
 
-def answer(conversation: Conversation, offered: Iterable[str]) -> Turn | None:
+def answer(conversation: Conversation, offered: list[str]) -> Turn | None:
     """The next turn; None: nothing that is unanswered is a message under load."""
-    wishes = [wish for text in conversation.unanswered if (wish := read(text))]
+    # What goes on after a connection stands in lines, below a sentence.
+    lines = [line.removeprefix("- ") for text in conversation.unanswered for line in text.splitlines()]
+    wishes = [wish for line in lines if (wish := read(line))]
     if not wishes:
         return None
     tools = _Tools.among(offered)
     if tools is not None:
-        steps = [step for wish in wishes if wish.kind == "task" and (step := tools.step(conversation, wish.token))]
+        making = [wish.token for wish in wishes if wish.kind in {"task", "need"}]
+        steps = [step for token in making if (step := tools.step(conversation, token))]
         if steps:
             return list(dict.fromkeys(steps))
+    needed = [wish.token for wish in wishes if wish.kind == "need"]
+    if tools is None and needed and "connect" in offered:
+        return _connect(conversation, needed)
     return [Text(_told(wishes))]
+
+
+def _connect(conversation: Conversation, needed: list[str]) -> Turn:
+    if conversation.results:
+        return [Text("Please connect Asana with the button.")]
+    remaining = "\n".join(f"load need {token}" for token in needed)
+    return [ToolCall("connect", {"toolkit": "asana", "remaining": remaining})]
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ class Door:
     # --- what a browser asks ------------------------------------------------------------------------------------
 
     async def _look(self, request: web.Request) -> web.Response:
-        browser = _browser(request)
+        # It has its cookie before it claims the link: an answer may be lost.
+        browser = _browser(request) or new_nonce()
         return await self._show(await self._consent.look(request.match_info["nonce"], browser), browser)
 
     async def _start(self, request: web.Request) -> web.Response:
@@ -133,7 +134,7 @@ class Door:
             response = web.Response(
                 text=await self._page(seen), content_type="text/html", status=pages.status_of(seen.step)
             )
-        if browser and seen.step in {Step.GO, Step.CODE}:
+        if browser and seen.step in {Step.ASK, Step.GO, Step.CODE}:
             response.set_cookie(
                 COOKIE, browser, max_age=COOKIE_SECONDS, path="/connect",
                 httponly=True, samesite="Lax", secure=self._secure,

@@ -51,6 +51,28 @@ KERNEL: Final[Mapping[str, Point]] = {
     "part settled": Point("after", f"{_STORE}.settle"),
 }
 
+_ATTEMPTS: Final = "kernel_service.storage.connect_attempts"
+
+CONNECTING: Final[Mapping[str, Point]] = {
+    "link not stored": Point("before", f"{_STORE}.add_attempt"),
+    "link stored": Point("after", f"{_STORE}.add_attempt"),
+    "what waits not committed": Point("after", "kernel_service.storage.parked_requests:park"),
+    "what waits stored": Point("after", f"{_STORE}.end"),
+    "browser claimed": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "open"),
+    "vendor's link made": Point("after", "kernel_service.tools.composio_client:Composio.link"),
+    "vendor's link stored": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "claimed"),
+    "code not stored": Point("before", f"{_STORE}.advance", lambda named, _: named["was"] == "started"),
+    "code stored": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "started"),
+    "vendor not told": Point("before", "kernel_service.tools.composio_client:Composio.complete_auth"),
+    "vendor told": Point("after", "kernel_service.tools.composio_client:Composio.complete_auth"),
+    "proof not stored": Point("before", f"{_STORE}.confirm"),
+    "proof not committed": Point("after", f"{_ATTEMPTS}:confirm"),
+    "proof stored": Point("after", f"{_STORE}.confirm"),
+    "not gone on": Point("before", "kernel_service.tools.toolbox:ConnectedTool.call"),
+    "gone on": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
+}
+"""From the request that needs a connection to the answer that tells that it is done."""
+
 GATEWAY: Final[Mapping[str, Point]] = {
     "reply pulled": Point("before", "whatsapp_gateway.sending:Sending.deliver"),
     "message handed over": Point("after", "whatsapp_gateway.kernel_client:KernelClient.accept"),
@@ -59,7 +81,7 @@ GATEWAY: Final[Mapping[str, Point]] = {
     "part acknowledged": Point("after", "whatsapp_gateway.kernel_client:KernelClient.ack"),
 }
 
-POINTS: Final = {"kernel_service": KERNEL, "whatsapp_gateway": GATEWAY}
+POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING}, "whatsapp_gateway": GATEWAY}
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class System:
         self.effects_file = folder / "effects.jsonl"
         self.log: list[Effect] = []
         self.evidence = Evidence()
+        self.door_url = f"http://127.0.0.1:{ports['connect']}"
         kernel, gateway = (f"127.0.0.1:{ports[name]}" for name in ("kernel", "gateway"))
         keys = {"OPENAI_API_KEY": "sk-emulated", "COMPOSIO_API_KEY": "ak_emulated"}
         whatsapp = {
@@ -188,6 +189,15 @@ class System:
         for phone in phones:
             await self._post(f"/phones/{phone}/messages", {"text": "connect my asana"})
         await self.until(lambda: phones <= self._told("", after=known), timeout)
+
+    async def offered(self, person: Person, timeout: float = 30) -> str:
+        """The link by which he connects his Asana, once it was sent."""
+        await self.until(lambda: person.phone in self._told("Please connect Asana"), timeout)
+        return self._offered(person.phone)
+
+    async def says(self, person: Person, text: str) -> None:
+        """Words without a token."""
+        await self._post(f"/phones/{person.phone}/messages", {"text": text})
 
     def _offered(self, phone: str) -> str:
         """The newest link that was sent there."""

@@ -48,7 +48,7 @@ def test_a_long_answer_is_three_messages_long_and_names_the_token_in_each() -> N
 
 
 def test_other_messages_are_left_to_the_other_rules() -> None:
-    assert load_rule.answer(Conversation(said=["download p1m1", "load", "load p1"], new=3), TOOLS) is None
+    assert load_rule.answer(Conversation(said=["download p1m1", "load", "load p1"], new=3), list(TOOLS)) is None
 
 
 def test_each_task_is_made_before_the_answer() -> None:
@@ -88,3 +88,11 @@ def test_a_look_that_failed_or_came_before_does_not_count() -> None:
 def test_it_tells_whose_tokens_a_request_shows() -> None:
     conversation = Conversation(said=["load p1m1", "hello"], made=[made(LIST, tasks("Review", "p2m2"))])
     assert load_rule.people(conversation) == ["p1", "p2"]
+
+
+def test_one_who_has_to_connect_first_is_answered_once_that_is_done() -> None:
+    said = Conversation(said=["load need p1m2"], new=1)
+    wish = ToolCall("connect", {"toolkit": "asana", "remaining": "load need p1m2"})
+    assert load_rule.answer(said, ["connect"]) == [wish]
+    resumed = Conversation(said=["[Asana is connected now.]\n- load need p1m2"], new=1)
+    assert load_rule.answer(resumed, list(TOOLS)) == [CREATE]

@@ -1,0 +1,91 @@
+"""The kernel service dies at each step of connecting an account, and the request that needs it is done once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import aiohttp
+import pytest
+
+from tests.crash.checker import judge
+from tests.crash.points import CONNECTING, Doom
+from tests.door import a_browser
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from tests.crash.system import System
+    from tests.door import Browser
+
+pytestmark = pytest.mark.crash
+
+_KILLED: Final = -9
+_VERIFIER: Final = ("vendor not told", "vendor told", "proof not committed")
+_ON_POSTGRESQL: Final = ("what waits not committed", "code stored", "proof not committed", "gone on")
+
+
+async def test_without_the_verifier(system: System, subtests: pytest.Subtests) -> None:
+    await _dies_at_each(system, [point for point in CONNECTING if not point.startswith("vendor ")], subtests)
+
+
+async def test_with_the_verifier(system: System, subtests: pytest.Subtests) -> None:
+    await system.control("composio", "verifier", url=f"{system.door_url}/connect/verify")
+    await _dies_at_each(system, _VERIFIER, subtests)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_on_postgresql(system: System, subtests: pytest.Subtests) -> None:
+    await _dies_at_each(system, _ON_POSTGRESQL, subtests)
+
+
+async def _dies_at_each(system: System, points: Iterable[str], subtests: pytest.Subtests) -> None:
+    for point in points:
+        with subtests.test(point):
+            await _dies_at(system, point)
+
+
+async def _dies_at(system: System, point: str) -> None:
+    person = await system.person()
+    await system.kernel.kill()
+    await system.restart(system.kernel, doom=Doom(point))
+    coming_back = asyncio.create_task(_come_back(system))
+    token = await system.writes(person, "need")
+    link = await system.offered(person)
+    async with a_browser() as browser:
+        await _until(lambda: browser.open(link), lambda: browser.status == 200)
+        await _until(browser.submit, lambda: "/link/lk_" in browser.url)
+        await _until(lambda: _approve(browser), lambda: bool(browser.code))
+    await system.says(person, browser.code)
+    await system.answered(token)
+    assert await coming_back == _KILLED
+    await system.settled(person)
+    verdict = judge(system.log)
+    assert (verdict.faults, verdict.given_up) == ([], 0)
+    assert len(system.evidence.executions[token]) == 1
+
+
+async def _come_back(system: System) -> int:
+    """Once it is dead it starts again; how it died."""
+    code = await system.kernel.ended()
+    await system.restart(system.kernel)
+    return code
+
+
+async def _approve(browser: Browser) -> None:
+    """At the vendor; or, once that is done, the way back again."""
+    await (browser.submit(decision="approve") if "/link/lk_" in browser.url else browser.open(browser.url))
+
+
+async def _until(step: Callable[[], Awaitable[None]], done: Callable[[], bool]) -> None:
+    """As a person does who sees an error page: again."""
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await step()
+            except aiohttp.ClientError:
+                pass
+            else:
+                if done():
+                    return
+            await asyncio.sleep(0.1)
