@@ -54,11 +54,11 @@ class Offers:
         self._clock = clock
         self._flights = SingleFlight()
 
-    async def link(self, person: Person, toolkit: str) -> Link:
+    async def link(self, person: Person, toolkit: str, name: str = "") -> Link:
         """The person's link to connect this toolkit: the one that nobody has followed yet, or a new one.
 
-        What a new one takes the place of ends. NotAllowed TOOLKIT_NOT_ALLOWED, NotFound TOOLKIT_UNKNOWN,
-        VendorUnavailable.
+        What a new one takes the place of ends. `name` is what the person calls the account, if it is a further one.
+        NotAllowed TOOLKIT_NOT_ALLOWED, NotFound TOOLKIT_UNKNOWN, VendorUnavailable.
         """
         slug = toolkit.strip().lower()
         if not _SLUG.fullmatch(slug):
@@ -68,30 +68,31 @@ class Offers:
             raise NotAllowed(
                 "TOOLKIT_NOT_ALLOWED", f"this toolkit is not on offer here; on offer: {', '.join(allowed)}"
             )
-        return await self._flights.run((person.id, slug), lambda: self._link(person, slug))
+        return await self._flights.run((person.id, slug, name), lambda: self._link(person, slug, name))
 
-    async def _link(self, person: Person, slug: str) -> Link:
+    async def _link(self, person: Person, slug: str, name: str) -> Link:
         toolkit = await self._connections.sessions.using(
             person.id, lambda session: self._composio.toolkit(session, slug)
         )
         if toolkit is None or toolkit.no_auth:
             raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name that an account could be connected to")
-        connection = await self._given_out(person, slug) or await self._new(person, toolkit)
+        connection = await self._given_out(person, slug, name) or await self._new(person, toolkit, name)
         return Link(connection.link, f"Connect {toolkit.name}", connection.link_expires_at)
 
-    async def _given_out(self, person: Person, slug: str) -> Connection | None:
+    async def _given_out(self, person: Person, slug: str, name: str) -> Connection | None:
         """The link that still waits to be followed; whatever else of this toolkit was under way ends."""
         waiting = None
         for attempt in await self._store.live_attempts(person.id):
             if attempt.toolkit != slug:
                 continue
-            if attempt.state is State.OPEN and attempt.deadline - self._clock() >= LEAST_LIFE:
+            fresh = attempt.state is State.OPEN and attempt.deadline - self._clock() >= LEAST_LIFE
+            if fresh and attempt.connection.name == name:
                 waiting = attempt.connection
             else:
                 await self._endings.end(attempt, State.REMOVED)
         return waiting
 
-    async def _new(self, person: Person, toolkit: Toolkit) -> Connection:
+    async def _new(self, person: Person, toolkit: Toolkit, name: str) -> Connection:
         nonce, now = new_nonce(), self._clock()
         connection = Connection(
             id=f"cn_{uuid4().hex}",
@@ -102,6 +103,7 @@ class Offers:
             link=f"{self._door_url}/connect/{nonce}",
             link_expires_at=now + LINK_SECONDS,
             created_at=now,
+            name=name,
         )
         attempt = Attempt(
             connection, person.channel, person.address, State.OPEN, now + LINK_SECONDS, door_digest=digest(nonce)

@@ -73,8 +73,9 @@ class Proof(Codes):
 
     async def _connected(self, attempt: Attempt, seq: int) -> Confirmed:
         resumed = await self._store.resumed_by(attempt.person_id, seq)
-        told = texts.CONNECTED.format(toolkit=texts.toolkit(attempt.toolkit))
-        return Confirmed(told, texts.toolkit(attempt.toolkit), tuple(resumed))
+        toolkit = texts.toolkit(attempt.toolkit)
+        told = texts.CONNECTED.format(toolkit=f"{toolkit} ({name})" if (name := attempt.connection.name) else toolkit)
+        return Confirmed(told, toolkit, tuple(resumed))
 
     async def _completed(self, attempt: Attempt) -> Attempt | None:
         """The attempt whose account the vendor has made active for this person; None: it will not.

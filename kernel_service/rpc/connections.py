@@ -21,6 +21,7 @@ def connection(given: Connection) -> kernel_pb2.Connection:
         status=kernel_pb2.ConnectionStatus.Value(f"CONNECTION_STATUS_{given.status.upper()}"),
         created_at=convert.timestamp(given.created_at),
         confirmed_at=convert.timestamp(given.confirmed_at),
+        name=given.name,
     )
 
 

@@ -1,9 +1,10 @@
-"""Each person's session at the tools' vendor and his connections to accounts. Links are sealed."""
+"""Each person's session at the tools' vendor and his connections to accounts. Links and names are sealed."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from sqlalchemy import bindparam, false, insert, or_, select, update
 
 from kernel_service.errors import NotFound
@@ -38,7 +39,7 @@ _CHANGE = (
     .values(
         account_id=bindparam("account"),
         status=bindparam("to"),
-        link=bindparam("sealed"),
+        private=bindparam("sealed"),
         link_expires_at=bindparam("until"),
         confirmed_at=bindparam("confirmed"),
         remove_due=bindparam("removing"),
@@ -85,7 +86,7 @@ def add(tx: Tx, added: Connection) -> None:
         "account_id": added.account_id or None,
         "made_for": added.made_for,
         "status": added.status.value,
-        "link": _sealed(tx, added, added.person_id),
+        "private": _sealed(tx, added, added.person_id),
         "link_expires_at": added.link_expires_at,
         "created_at": added.created_at,
         "confirmed_at": added.confirmed_at,
@@ -129,13 +130,15 @@ def _changes(tx: Tx, changed: Connection, person_id: str) -> dict[str, Any]:
 
 
 def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:
-    if not kept.link:
+    if not (kept.link or kept.name):
         return None
-    return tx.cipher_of(person_id).seal(kept.link.encode(), link_context(kept.id))
+    return tx.cipher_of(person_id).seal(orjson.dumps([kept.link, kept.name]), private_context(kept.id))
 
 
 def opened(tx: Tx, row: Row[Any]) -> Connection:
-    link = tx.cipher_of(row.person_id).open(row.link, link_context(row.id)).decode() if row.link else ""
+    link, name = "", ""
+    if row.private is not None:
+        link, name = orjson.loads(tx.cipher_of(row.person_id).open(row.private, private_context(row.id)))
     return Connection(
         row.id,
         row.person_id,
@@ -148,9 +151,10 @@ def opened(tx: Tx, row: Row[Any]) -> Connection:
         row.confirmed_at,
         row.made_for,
         row.remove_due,
+        name,
     )
 
 
-def link_context(connection_id: str) -> bytes:
-    """What a link is sealed for."""
+def private_context(connection_id: str) -> bytes:
+    """What a connection's link and name are sealed for."""
     return b"connection:" + connection_id.encode()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, select, update
 
 from kernel_service.storage.connect_attempts import secrets_context
-from kernel_service.storage.connections import link_context
+from kernel_service.storage.connections import private_context
 from kernel_service.storage.inbox import payload_context
 from kernel_service.storage.outbox import reply_context
 from kernel_service.storage.parked_requests import words_context
@@ -47,7 +47,7 @@ SEALED: Final = (
     Sealed(alias.c.value, lambda person_id, _: alias_context(person_id)),
     Sealed(message.c.payload, lambda person_id, _: payload_context(person_id)),
     Sealed(reply.c.body, lambda _, row: reply_context(row.id)),
-    Sealed(connection.c.link, lambda _, row: link_context(row.id)),
+    Sealed(connection.c.private, lambda _, row: private_context(row.id)),
     Sealed(connect_attempt.c.secrets, lambda _, row: secrets_context(row.connection_id)),
     Sealed(parked_request.c.words, lambda person_id, _: words_context(person_id)),
 )

@@ -343,7 +343,8 @@ connection = Table(
     # Whose the account is at the vendor: of somebody who was merged into the person; empty: the person's own.
     _empty("made_for"),
     Column("status", String, nullable=False),
-    Column("link", LargeBinary),
+    # Its link, and what the person calls it.
+    Column("private", LargeBinary),
     Column("link_expires_at", Float),
     Column("created_at", Float, nullable=False),
     Column("confirmed_at", Float),

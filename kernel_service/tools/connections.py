@@ -37,6 +37,7 @@ class Connection:
 
     `account_id` is empty until somebody follows the link. `made_for` is the person under whom the vendor keeps the
     account, if he was merged into this one; else empty. `remove_due`: the vendor is still to remove the account.
+    `name` is what the person calls it, where he has several of the toolkit.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Connection:
     confirmed_at: float | None = None
     made_for: str = ""
     remove_due: bool = False
+    name: str = ""
 
     @property
     def holder(self) -> str:
@@ -103,14 +105,15 @@ class Connections:
         known = await self._store.connections(person_id)
         return [connection for connection in known if connection.status is not ConnectionStatus.DISCONNECTED]
 
-    async def confirmed(self, person_id: str, toolkit: str) -> Connection | None:
-        """The person's newest active connection of a toolkit that is still allowed: the only one to execute with."""
+    async def active(self, person_id: str, toolkit: str) -> Sequence[Connection]:
+        """The person's own that he has proven his, of a toolkit that is still allowed: only these may be used."""
         if self.toolkits and toolkit not in self.toolkits:
-            return None
-        for connection in reversed(await self._store.connections(person_id)):
-            if connection.toolkit == toolkit and connection.status is ConnectionStatus.ACTIVE:
-                return connection
-        return None
+            return []
+        return [
+            connection
+            for connection in await self._store.connections(person_id)
+            if connection.toolkit == toolkit and connection.status is ConnectionStatus.ACTIVE
+        ]
 
     # --- what the vendor says of it -----------------------------------------------------------------------------
 
@@ -129,13 +132,13 @@ class Connections:
 
     async def still_connected(self, person_id: str, toolkit: str) -> bool:
         """Whether Composio, too, says that the toolkit is connected. What it ended is noted as expired."""
-        connection = await self.confirmed(person_id, toolkit.strip().lower())
-        if connection is None:
-            return False
-        if await self.status_of(connection) == "ACTIVE":
-            return True
-        await self._expire(connection)
-        return False
+        still = False
+        for connection in await self.active(person_id, toolkit.strip().lower()):
+            if await self.status_of(connection) == "ACTIVE":
+                still = True
+            else:
+                await self._expire(connection)
+        return still
 
     async def ended_by_vendor(self, account_id: str, holder: str) -> Connection | None:
         """Composio says that it has ended an account; the connection, if that is news and the account is his."""

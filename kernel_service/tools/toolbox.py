@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
+from kernel_service.tools.accounts import ARGUMENT, AskWhichError, choose, with_names
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.model import ToolSchema
 from kernel_service.turns.resuming import ParkedRequest
@@ -19,13 +21,14 @@ if TYPE_CHECKING:
 
     from kernel_service.connect.offering import Offers
     from kernel_service.tools.composio_client import Composio, ToolkitTool
-    from kernel_service.tools.connections import Connections
+    from kernel_service.tools.connections import Connection, Connections
     from kernel_service.tools.sessions import Sessions
     from kernel_service.turns.tools import Person, Tool
 
 MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once; beyond it they are searched for."""
 MOST_FOUND: Final = 10
+MOST_NAME: Final = 40
 MOST_REMAINING: Final = 4000
 """Characters of what is to be done once a toolkit is connected."""
 TOOL_SECONDS: Final = 75.0
@@ -65,14 +68,13 @@ class KernelToolbox(Toolbox):
 
     async def _of_toolkits(self, person: Person) -> list[Tool]:
         allowed = self._connections.toolkits
-        toolkits = {
-            connection.toolkit
-            for connection in await self._connections.list(person.id)
-            if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed)
-        }
-        found = await asyncio.gather(*(self._composio.tools_of(toolkit) for toolkit in sorted(toolkits)))
+        accounts: dict[str, list[Connection]] = {}
+        for connection in await self._connections.list(person.id):
+            if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed):
+                accounts.setdefault(connection.toolkit, []).append(connection)
+        found = await asyncio.gather(*(self._composio.tools_of(toolkit) for toolkit in sorted(accounts)))
         return [
-            ConnectedTool(self._composio, self._connections, tool)
+            ConnectedTool(self._composio, self._connections, tool, accounts[tool.toolkit])
             for tools in found
             for tool in tools
             # The model's vendor refuses a whole request for one longer name.
@@ -83,8 +85,10 @@ class KernelToolbox(Toolbox):
 class ConnectedTool:
     """A tool of a toolkit, run with the account that our store has confirmed for the person who calls."""
 
-    def __init__(self, composio: Composio, connections: Connections, described: ToolkitTool) -> None:
-        self.schema = described.schema
+    def __init__(
+        self, composio: Composio, connections: Connections, described: ToolkitTool, accounts: Sequence[Connection]
+    ) -> None:
+        self.schema = replace(described.schema, parameters=with_names(described.schema.parameters, accounts))
         self.read_only = described.read_only
         self.timeout = TOOL_SECONDS
         self._toolkit = described.toolkit
@@ -92,12 +96,16 @@ class ConnectedTool:
         self._connections = connections
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
-        connection = await self._connections.confirmed(person.id, self._toolkit)
-        if connection is None:
+        accounts = await self._connections.active(person.id, self._toolkit)
+        if not accounts:
             return ToolResult(f"{self._toolkit} is not connected. Call connect with it.", ok=False)
+        try:
+            account, own = choose(accounts, arguments)
+        except AskWhichError as several:
+            return ToolResult(several.sentence, ok=False)
         return await self._connections.sessions.using(
-            connection.holder,
-            lambda session: self._composio.execute(session, self.schema.name, arguments, connection.account_id),
+            account.holder,
+            lambda session: self._composio.execute(session, self.schema.name, own, account.account_id),
         )
 
 
@@ -116,10 +124,11 @@ class Connect:
         toolkit = arguments.get("toolkit")
         if not isinstance(toolkit, str):
             return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
-        if await self._connections.still_connected(person.id, toolkit):
+        name = str(arguments.get(ARGUMENT, "")).strip()[:MOST_NAME]
+        if not name and await self._connections.still_connected(person.id, toolkit):
             return ToolResult(f"{toolkit} is connected already.")
         try:
-            link = await self._offers.link(person, toolkit)
+            link = await self._offers.link(person, toolkit, name)
         except (NotAllowed, NotFound) as refused:
             return ToolResult(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
         told = f"A button “{link.title}” goes to the person with your answer. What remains goes on once he has used it."
@@ -139,7 +148,10 @@ class Disconnect:
         "Remove the person's connected account of a toolkit, if he asks for that.",
         {
             "type": "object",
-            "properties": {"toolkit": {"type": "string", "description": "The toolkit's short name, as asana."}},
+            "properties": {
+                "toolkit": {"type": "string", "description": "The toolkit's short name, as asana."},
+                ARGUMENT: {"type": "string", "description": "Which account, where the person has several of it."},
+            },
             "required": ["toolkit"],
         },
     )
@@ -151,10 +163,14 @@ class Disconnect:
         toolkit = arguments.get("toolkit")
         if not isinstance(toolkit, str) or not toolkit.strip():
             return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
-        try:
-            await self._connections.disconnect(person.id, toolkit=toolkit)
-        except NotFound:
+        accounts = await self._connections.active(person.id, toolkit.strip().lower())
+        if not accounts:
             return ToolResult(f"{toolkit} is not connected.", ok=False)
+        try:
+            account, _ = choose(accounts, arguments)
+            await self._connections.disconnect(person.id, connection_id=account.id)
+        except AskWhichError as several:
+            return ToolResult(several.sentence, ok=False)
         except VendorUnavailable:
             return ToolResult(f"{toolkit} is disconnected here; its account is removed at the vendor a little later.")
         return ToolResult(f"{toolkit} is disconnected.")
@@ -197,6 +213,13 @@ _REMAINING: Final = {
 }
 
 
+_FURTHER: Final = {
+    "type": "string",
+    "description": "Only where the person wants a further account of a toolkit that is connected already: what he "
+    "calls it, as work or private.",
+}
+
+
 def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
     toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, as asana or gmail."}
     offered = ""
@@ -209,7 +232,7 @@ def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
         "remains to be done goes on by itself afterwards." + offered,
         {
             "type": "object",
-            "properties": {"toolkit": toolkit, "remaining": _REMAINING},
+            "properties": {"toolkit": toolkit, "remaining": _REMAINING, ARGUMENT: _FURTHER},
             "required": ["toolkit", "remaining"],
         },
     )

@@ -53,7 +53,7 @@ async def test_from_the_link_to_the_code(world: World, verifier: str | None) -> 
     assert seen.attempt.code
     (connection,) = await world.connections.list("p_alice")
     assert connection.status is ConnectionStatus.UNCONFIRMED
-    assert await world.connections.confirmed("p_alice", "asana") is None, "barred until the code comes"
+    assert not await world.connections.active("p_alice", "asana"), "barred until the code comes"
 
 
 async def test_ten_tabs_of_one_browser_share_one_link_of_the_vendor(world: World) -> None:
@@ -158,7 +158,7 @@ async def test_an_account_that_is_somebody_elses_at_the_vendor(world: World) -> 
     attempt = await attempt_of(world)
     world.vendor._accounts.get(attempt.connection.account_id).user_id = "p_bob"
     assert (await world.come_back(back)).step is Step.DENIED
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
 
 
 async def test_who_comes_too_late(world: World) -> None:

@@ -46,7 +46,7 @@ async def test_an_ended_account_is_told_once(world: World) -> None:
         assert await told.events.take(signed(body, world.clock.now), body)
     assert [person_id for person_id, _ in told.told] == ["p_alice"]
     assert "Your Asana is no longer connected" in told.told[0][1]
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ async def test_what_is_not_composios_is_not_believed(world: World, headers: dict
     connection = await world.connect("p_alice")
     told, true = Told(world), expired(connection.account_id, "p_alice")
     assert not await told.events.take(signed(true, world.clock.now) | headers, true if body is None else body)
-    assert await world.connections.confirmed("p_alice", "asana") == connection
+    assert await world.connections.active("p_alice", "asana") == [connection]
 
 
 async def test_an_old_event_or_one_without_a_secret(world: World) -> None:

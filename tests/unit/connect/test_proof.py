@@ -30,8 +30,7 @@ def either(world: World, request: pytest.FixtureRequest) -> World:
 async def test_the_right_code_makes_the_account_usable(either: World) -> None:
     code = await either.code("p_alice")
     assert (await either.confirm("p_alice", code)).told == "Asana is connected."
-    connection = await either.connections.confirmed("p_alice", "asana")
-    assert connection is not None
+    [connection] = await either.connections.active("p_alice", "asana")
     assert connection.confirmed_at == either.clock.now
     assert connection.link == "", "a used link is of no use to anyone"
     assert [account.status for account in either.vendor.accounts_of("p_alice")] == ["ACTIVE"]
@@ -52,7 +51,7 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
     assert person_id == "p_alice"
     assert "followed by somebody else" in told
     for person in ("p_alice", "p_bob"):
-        assert await either.connections.confirmed(person, "asana") is None
+        assert not await either.connections.active(person, "asana")
         assert not either.vendor.accounts_of(person), "removed at the vendor, too"
     assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
     assert either.endings.outcomes[State.WRONG_PERSON] == 1
@@ -96,7 +95,7 @@ async def test_an_unconfirmed_account_stays_barred_beside_a_confirmed_one(either
     first = await either.connect("p_alice")
     await either.code("p_alice")
     assert len(either.vendor.accounts_of("p_alice")) == 2
-    assert await either.connections.confirmed("p_alice", "asana") == first
+    assert await either.connections.active("p_alice", "asana") == [first]
 
 
 # --- the verifier's session -------------------------------------------------------------------------------------
@@ -120,7 +119,7 @@ async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) ->
     with pytest.raises(VendorUnavailable):
         await world.confirm("p_alice", code)
     assert [account.status for account in world.vendor.accounts_of("p_alice")] == ["ACTIVE"]
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
     world.restart()
     assert (await world.confirm("p_alice", code)).told == "Asana is connected."
 
@@ -133,7 +132,7 @@ async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World
     seen = await world.come_back(back, "alices")
     assert seen.attempt is not None
     assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
     assert all(account.status == "INITIATED" for account in world.vendor.accounts_of("p_bob"))
 
 
@@ -147,5 +146,5 @@ async def test_two_links_that_come_back_crosswise(world: World) -> None:
     assert seen.attempt is not None
     assert seen.attempt.toolkit == "gmail", "the newest is taken"
     assert (await world.confirm("p_alice", seen.attempt.code)).told == "Asana is connected."
-    assert await world.connections.confirmed("p_alice", "asana") is not None
-    assert await world.connections.confirmed("p_alice", "gmail") is None
+    assert await world.connections.active("p_alice", "asana")
+    assert not await world.connections.active("p_alice", "gmail")

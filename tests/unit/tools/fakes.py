@@ -88,28 +88,27 @@ class World:
 
         await self.store._engine.write(add)
 
-    async def connect(self, person_id: str, toolkit: str = "asana") -> Connection:
+    async def connect(self, person_id: str, toolkit: str = "asana", name: str = "") -> Connection:
         """All the way: link, consent, code."""
-        await self.confirm(person_id, await self.code(person_id, toolkit))
-        connection = await self.connections.confirmed(person_id, toolkit)
-        assert connection is not None
-        return connection
+        await self.confirm(person_id, await self.code(person_id, toolkit, name=name))
+        self.clock.now += 1
+        return (await self.connections.active(person_id, toolkit))[-1]
 
     async def confirm(self, person_id: str, code: str, seq: int = 1) -> Confirmed:
         """The person sends the code in his chat."""
         return await self.proof.confirm(Person(person_id, "test", "desk"), code, seq)
 
-    async def code(self, person_id: str, toolkit: str = "asana", browser: str = "browser") -> str:
+    async def code(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
         """As far as the code, in that browser."""
-        back = self.vendor.approve(await self.start(person_id, toolkit, browser))
+        back = self.vendor.approve(await self.start(person_id, toolkit, browser, name))
         seen = await self.come_back(back, browser)
         assert seen.step is Step.CODE
         assert seen.attempt is not None
         return seen.attempt.code
 
-    async def start(self, person_id: str, toolkit: str = "asana", browser: str = "browser") -> str:
+    async def start(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
         """As far as the vendor's link."""
-        link = await self.offers.link(Person(person_id, "test", "desk"), toolkit)
+        link = await self.offers.link(Person(person_id, "test", "desk"), toolkit, name)
         seen = await self.consent.start(nonce_of(link.url), browser)
         assert seen.step is Step.GO
         return seen.url

@@ -16,17 +16,17 @@ ACCOUNTS = matching(path="/connected_accounts")
 
 async def test_a_confirmed_account_is_only_its_persons(world: World) -> None:
     alice = await world.connect("p_alice")
-    assert await world.connections.confirmed("p_bob", "asana") is None
+    assert not await world.connections.active("p_bob", "asana")
     bob = await world.connect("p_bob")
     assert alice.account_id != bob.account_id
-    assert await world.connections.confirmed("p_alice", "asana") == alice
-    assert await world.connections.confirmed("p_bob", "asana") == bob
+    assert await world.connections.active("p_alice", "asana") == [alice]
+    assert await world.connections.active("p_bob", "asana") == [bob]
 
 
 async def test_an_account_of_a_toolkit_that_is_no_longer_allowed(world: World) -> None:
     await world.connect("p_alice")
     world.restart("gmail")
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
 
 
 async def test_what_there_is_is_told_without_asking_the_vendor(world: World) -> None:
@@ -43,17 +43,17 @@ async def test_what_composio_ended_is_noted(world: World) -> None:
     assert await world.connections.still_connected("p_alice", "asana")
     world.vendor.expire(connection.account_id)
     assert not await world.connections.still_connected("p_alice", "asana")
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
 
 
 async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
     connection = await world.connect("p_alice")
     assert await world.connections.ended_by_vendor(connection.account_id, "p_bob") is None, "it is not his"
     assert await world.connections.ended_by_vendor("ca_unknown00000", "p_alice") is None
-    assert await world.connections.confirmed("p_alice", "asana") == connection
+    assert await world.connections.active("p_alice", "asana") == [connection]
     assert await world.connections.ended_by_vendor(connection.account_id, "p_alice") == connection
     assert await world.connections.ended_by_vendor(connection.account_id, "p_alice") is None
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
 
 
 # --- removing ---------------------------------------------------------------------------------------------------
@@ -75,7 +75,7 @@ async def test_disconnect_bars_first_and_removes_later(world: World) -> None:
     world.vendor.fail(500, match=ACCOUNTS)
     with pytest.raises(VendorUnavailable):
         await world.connections.disconnect("p_alice", toolkit="asana")
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
     assert world.vendor.accounts_of("p_alice")
     await world.endings.sweep()
     assert not world.vendor.accounts_of("p_alice")
@@ -87,12 +87,12 @@ async def test_nobody_disconnects_anothers(world: World) -> None:
         with pytest.raises(NotFound) as caught:
             await world.connections.disconnect("p_bob", **target)
         assert caught.value.reason == "CONNECTION_NOT_FOUND"
-    assert await world.connections.confirmed("p_alice", "asana") == connection
+    assert await world.connections.active("p_alice", "asana") == [connection]
 
 
 async def test_disconnect_ends_what_was_being_connected(world: World) -> None:
     code = await world.code("p_alice")
     await world.connections.disconnect("p_alice", toolkit="asana")
     assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
-    assert await world.connections.confirmed("p_alice", "asana") is None
+    assert not await world.connections.active("p_alice", "asana")
     assert not world.vendor.accounts_of("p_alice")

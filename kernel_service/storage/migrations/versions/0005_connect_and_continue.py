@@ -16,6 +16,8 @@ _LIVE = "state IN ('open', 'claimed', 'started', 'returned', 'completing')"
 def upgrade() -> None:
     with op.batch_alter_table("connection") as connection:
         connection.alter_column("account_id", existing_type=sa.String(), nullable=True)
+        connection.drop_column("link")
+        connection.add_column(sa.Column("private", sa.LargeBinary(), nullable=True))
         connection.add_column(sa.Column("remove_due", sa.Boolean(), server_default=sa.false(), nullable=False))
     op.create_index(
         op.f("ix_connection_remove_due"),
@@ -25,7 +27,7 @@ def upgrade() -> None:
         postgresql_where=sa.text("remove_due"),
     )
     # A link of before led to the vendor at once: what comes of it could not be proven to be its person's.
-    op.execute("UPDATE connection SET status = 'expired', link = NULL, remove_due = true WHERE status = 'pending'")
+    op.execute("UPDATE connection SET status = 'expired', remove_due = true WHERE status = 'pending'")
     op.create_table(
         "connect_attempt",
         sa.Column("connection_id", sa.String(), nullable=False),

@@ -2047,12 +2047,15 @@ class Connection(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     CONFIRMED_AT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Opaque, unique."""
     toolkit: _builtins.str
     """The toolkit, as `asana`."""
     status: Global___ConnectionStatus.ValueType
     """Its state."""
+    name: _builtins.str
+    """What the person calls this account (`work`), where he has several of the toolkit; empty: unnamed."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""
@@ -2069,10 +2072,11 @@ class Connection(_message.Message):
         status: Global___ConnectionStatus.ValueType = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         confirmed_at: _timestamp_pb2.Timestamp | None = ...,
+        name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "created_at", b"created_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "created_at", b"created_at", "id", b"id", "status", b"status", "toolkit", b"toolkit"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["confirmed_at", b"confirmed_at", "created_at", b"created_at", "id", b"id", "name", b"name", "status", b"status", "toolkit", b"toolkit"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,57 @@
+"""Which of several accounts of one toolkit is meant: the person says it, by the names that he gave them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kernel_service.tools.connections import Connection
+
+ARGUMENT: Final = "account_name"
+"""Beside a tool's own arguments; taken off before the call."""
+
+
+class AskWhichError(Exception):
+    """Several accounts fit. `names` are theirs."""
+
+    def __init__(self, toolkit: str, names: Sequence[str]) -> None:
+        super().__init__(toolkit)
+        self.sentence = (
+            f"The person has several {toolkit} accounts: {', '.join(names)}. Nothing was done. Ask which one is meant, "
+            f"unless he has said so, and call again with it as {ARGUMENT}."
+        )
+
+
+def named(accounts: Sequence[Connection]) -> dict[str, Connection]:
+    """Each account by a name of its own; one that has none is called by the day of its making."""
+    names: dict[str, Connection] = {}
+    for account in accounts:
+        name = account.name or f"since {datetime.fromtimestamp(account.created_at, UTC):%Y-%m-%d}"
+        while name in names:
+            name += "*"
+        names[name] = account
+    return names
+
+
+def choose(accounts: Sequence[Connection], arguments: Mapping[str, Any]) -> tuple[Connection, dict[str, Any]]:
+    """The account that is meant, and the tool's own arguments. AskWhichError. There is at least one."""
+    own = {name: value for name, value in arguments.items() if name != ARGUMENT}
+    if len(accounts) == 1:
+        return accounts[0], own
+    names = named(accounts)
+    wanted = str(arguments.get(ARGUMENT, "")).strip().casefold()
+    for name, account in names.items():
+        if name.casefold() == wanted:
+            return account, own
+    raise AskWhichError(accounts[0].toolkit, list(names))
+
+
+def with_names(parameters: dict[str, Any], accounts: Sequence[Connection]) -> dict[str, Any]:
+    """A tool's JSON Schema, which asks for the account where there are several."""
+    if len(accounts) < 2:  # noqa: PLR2004 - several
+        return parameters
+    asked = {"type": "string", "enum": list(named(accounts)), "description": "Which of the person's accounts is meant."}
+    return {**parameters, "properties": {**parameters.get("properties", {}), ARGUMENT: asked}}
