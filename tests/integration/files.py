@@ -6,10 +6,15 @@ import hashlib
 import io
 import struct
 import zlib
+from typing import TYPE_CHECKING
 
 from pypdf import PdfWriter
 from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
 
+if TYPE_CHECKING:
+    from tests.integration.world import World
+
+JPEG = b"\xff\xd8\xff\xe0" + b"jpeg" * 50
 VOICE = b"OggS" + bytes(range(256)) * 40
 
 
@@ -52,3 +57,10 @@ def pdf(line: str, *, password: str | None = None, filler: int = 0) -> bytes:
 def digest(data: bytes) -> str:
     """As the emulated model tells it."""
     return f"{len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()[:16]}"
+
+
+def shown(world: World) -> list[str]:
+    """The digests of all files that the emulated model was shown or heard, in order."""
+    calls = world.emulators.effects.all("model_call")
+    heard = [call.detail["sha256"] for call in world.emulators.effects.all("transcription")]
+    return [*heard, *(file["sha256"] for call in calls for file in call.detail["files"])]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from emulators.whatsapp.media import RECEIVED_SECONDS
 from kernel_service import texts
+from tests.integration.files import JPEG, VOICE, pdf, png, shown
 
 if TYPE_CHECKING:
     from tests.integration.world import World
@@ -16,13 +20,29 @@ if TYPE_CHECKING:
 PAYLOADS = Path(__file__).parents[1] / "unit/gateway/payloads"
 
 
-def content_of(name: str) -> tuple[str, Any, dict[str, Any]]:
-    """The kind and content of a payload of Meta's reference, and what stands beside them."""
+FILES = {
+    "image": JPEG,
+    "image_with_hex_hash": png(),
+    "audio": b"ID3" + VOICE,
+    "audio_voice": VOICE,
+    "voice": VOICE,
+    "document": pdf("Rent for May"),
+}
+"""The bytes behind the payloads whose file reaches the model."""
+
+
+def content_of(world: World, name: str) -> tuple[str, Any, dict[str, Any]]:
+    """The kind and content of a payload of Meta's reference, and what stands beside them. Its file is there."""
     value = json.loads((PAYLOADS / f"{name}.json").read_text())["entry"][0]["changes"][0]["value"]
     (message,) = value["messages"]
     kind = message["type"]
     beside = {key: message[key] for key in ("context", "referral", "errors") if key in message}
-    return kind, message.get(kind), beside
+    content = message.get(kind)
+    if name in FILES:
+        file = world.emulators.whatsapp.files.keep(FILES[name], content["mime_type"], RECEIVED_SECONDS)
+        in_hex = re.fullmatch("[0-9a-f]{64}", content["sha256"])
+        content |= {"id": file.id, "sha256": file.digest.hex() if in_hex else file.sha256}
+    return kind, content, beside
 
 
 HEARD = {
@@ -31,8 +51,12 @@ HEARD = {
     "text_from_an_ad": "[The person came by this ad: Chat with us, Summer is near., https://fb.me/3cr4Wqqkv]",
     "text_about_a_product": "[The person came by this product: nqryix03ez]",
     "image": "What plant is this?",
-    "video": "The leak",
-    "document": "[The person sent a file named bill.pdf, which cannot be opened yet.]\nPlease sum it up",
+    "image_with_hex_hash": "[The person sent an image.]",
+    "audio": "[The person sent a voice or sound message.]\nIt says: A recording of",
+    "audio_voice": "(voice) A recording of",
+    "voice": "(voice) A recording of",
+    "video": "[The person sent a video, which cannot be opened.]\nThe leak",
+    "document": "[The person sent a file named bill.pdf.]\nPlease sum it up",
     "location": "[The person sent a place: A museum, 1071 5th Ave, New York, latitude and longitude 40.78",
     "contacts": "[The person sent address cards:]\nBarbara J. Johnson, Lucky Shrub, +1 (650) 555-9000",
     "interactive_button_reply": "Cancel",
@@ -44,10 +68,6 @@ HEARD = {
     "edit_text": "[The person changed an earlier message; it now reads:]\nOn Saturday, I mean",
 }
 TOLD = {
-    "image_with_hex_hash": texts.unsupported("image"),
-    "audio": texts.unsupported("audio"),
-    "audio_voice": texts.unsupported("audio"),
-    "voice": texts.unsupported("audio"),
     "sticker": texts.unsupported("sticker"),
     "interactive_with_errors": texts.unsupported("interactive"),
     "unsupported": texts.unsupported("poll_creation"),
@@ -61,17 +81,26 @@ TOLD = {
 @pytest.mark.parametrize("name", HEARD)
 async def test_what_the_model_can_read_reaches_it(world: World, name: str) -> None:
     alice = world.phone("Alice")
-    kind, content, beside = content_of(name)
+    kind, content, beside = content_of(world, name)
     await alice.send_as(kind, content, **beside)
     await alice.wait_for_message(timeout=20)
     heard = json.dumps(world.emulators.openai.requests[-1].body, ensure_ascii=False)
     assert json.dumps(HEARD[name], ensure_ascii=False).strip('"') in heard
 
 
+@pytest.mark.parametrize("name", FILES)
+async def test_a_file_of_the_reference_reaches_the_model_whole(world: World, name: str) -> None:
+    alice = world.phone("Alice")
+    kind, content, beside = content_of(world, name)
+    await alice.send_as(kind, content, **beside)
+    await alice.wait_for_message(timeout=20)
+    assert shown(world) == [hashlib.sha256(FILES[name]).hexdigest()]
+
+
 @pytest.mark.parametrize("name", TOLD)
 async def test_what_nobody_can_read_is_said_honestly(world: World, name: str) -> None:
     alice = world.phone("Alice")
-    kind, content, beside = content_of(name)
+    kind, content, beside = content_of(world, name)
     await alice.send_as(kind, content, **beside)
     assert (await alice.wait_for_message(timeout=20)).text == TOLD[name]
     assert world.emulators.openai.requests == []

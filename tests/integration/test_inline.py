@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 from kernel.v1 import kernel_pb2
 
+from kernel_service import texts
 from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, WHATSAPP_TOKEN, bearer
 
 if TYPE_CHECKING:
@@ -144,14 +145,14 @@ async def test_malformed_messages(world: World, request_: dict[str, Any], reason
     assert await refused(call) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
 
 
-async def test_an_image_is_answered_honestly_without_the_model(world: World) -> None:
+async def test_a_video_is_answered_honestly_without_the_model(world: World) -> None:
     request = kernel_pb2.HandleMessageRequest(
         user_id="telegram:42",
         message_id="m1",
-        payload=kernel_pb2.Payload(image=kernel_pb2.Media(mime_type="image/png", media_ref="x")),
+        payload=kernel_pb2.Payload(video=kernel_pb2.Media(mime_type="video/mp4", media_ref="x")),
     )
-    response = await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN))
-    assert response.replies[0].text == "I can't look at pictures yet. Please tell me in words."
+    response = await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
+    assert response.replies[0].text == texts.unsupported("video")
     assert world.emulators.openai.requests == []
 
 

@@ -15,15 +15,13 @@ from emulators.faults import matching
 from kernel_service import texts
 from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.storage.schema import media, media_chunk
-from tests.integration.files import VOICE, digest, pdf, png
+from tests.integration.files import JPEG, VOICE, digest, pdf, png, shown
 from tests.integration.world import TELEGRAM_TOKEN, World, bearer
 
 if TYPE_CHECKING:
     from emulators.whatsapp.chat import ChatMessage
     from emulators.whatsapp.phones import Phone
     from kernel_service.storage.engine import Tx
-
-JPEG = b"\xff\xd8\xff\xe0" + b"jpeg" * 50
 
 
 async def send(world: World, phone: Phone, kind: str, data: bytes, mime_type: str, **more: Any) -> ChatMessage:
@@ -40,12 +38,6 @@ async def kept(world: World) -> int:
         return sum(len(tx.execute(select(table)).all()) for table in (media, media_chunk))
 
     return await world.kernel.store._engine.read(count)
-
-
-def shown(world: World) -> list[str]:
-    """The digests of all files that the model was shown, in order."""
-    calls = world.emulators.effects.all("model_call")
-    return [file["sha256"] for call in calls for file in call.detail["files"]]
 
 
 async def test_a_photo_with_a_question(world: World) -> None:
