@@ -43,6 +43,8 @@ T = TypeVar("T")
 SEE_SECONDS = 40
 """The longest that anything on the page may take: a consent is asked for at up to 15 s intervals."""
 
+SPEECH_SECONDS = 0.5
+
 
 class Browser:
     """Chromium, driven from a thread, so that the emulator goes on serving it meanwhile."""
@@ -59,6 +61,20 @@ class Browser:
 
     async def say(self, label: str, text: str) -> None:
         await self.do(lambda driver: field(driver, label).send_keys(text, Keys.ENTER))
+
+    async def send_file(self, label: str, file: Path, caption: str = "") -> None:
+        await self.do(lambda driver: field(driver, label).send_keys(caption))
+        chooser = f"input[aria-label='File from {label}']"
+        await self.do(lambda driver: driver.find_element(By.CSS_SELECTOR, chooser).send_keys(str(file)))
+
+    async def record(self, label: str) -> None:
+        """Send what the microphone gives between two clicks: a hum that takes its time."""
+        mic = f"button[aria-label='Record a voice message as {label}']"
+        await self.do(lambda driver: driver.find_element(By.CSS_SELECTOR, mic).click())
+        recording = f"{mic}[aria-pressed=true]"
+        await self.see("recording", lambda driver: driver.find_elements(By.CSS_SELECTOR, recording))
+        await asyncio.sleep(SPEECH_SECONDS)
+        await self.do(lambda driver: driver.find_element(By.CSS_SELECTOR, recording).click())
 
 
 def field(driver: webdriver.Chrome, label: str) -> WebElement:

@@ -18,14 +18,14 @@ JPEG = b"\xff\xd8\xff\xe0" + b"jpeg" * 50
 VOICE = b"OggS" + bytes(range(256)) * 40
 
 
-def png(shade: int = 7) -> bytes:
-    """A picture of one pixel."""
+def png(shade: int = 7, side: int = 1) -> bytes:
+    """A grey square of so many pixels a side."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0)
-    pixels = zlib.compress(bytes([0, shade]))
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + bytes([shade]) * side) * side)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 

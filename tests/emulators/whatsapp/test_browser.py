@@ -10,7 +10,6 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
 
 from emulators.app import Emulators
 from tests.browser import Browser, field, in_a_browser, phones_page, shown, texts
@@ -108,8 +107,7 @@ async def test_a_photo_a_voice_note_a_quote_and_a_reaction(
 ) -> None:
     picture = tmp_path / "leaf.png"
     picture.write_bytes(PNG)
-    await browser.do(lambda driver: field(driver, "Alice").send_keys("What plant is this?"))
-    await browser.do(lambda driver: chooser(driver, "Alice").send_keys(str(picture)))
+    await browser.send_file("Alice", picture, "What plant is this?")
     await browser.see("the picture", lambda driver: driver.find_elements(By.CSS_SELECTOR, "img.picture"))
     await browser.see("a file in answer", lambda driver: shown(driver, "a.file") == ["answer.txt"])
     assert await browser.do(lambda driver: field(driver, "Alice").get_property("value")) == ""
@@ -117,10 +115,7 @@ async def test_a_photo_a_voice_note_a_quote_and_a_reaction(
     kept = emulators.whatsapp.files.get(told["image"]["id"])
     assert (told["image"]["caption"], kept and kept.data) == ("What plant is this?", PNG)
 
-    await browser.do(lambda driver: driver.find_element(By.CSS_SELECTOR, ".record").click())
-    recording = ".record[aria-pressed=true]"
-    await browser.see("recording", lambda driver: driver.find_elements(By.CSS_SELECTOR, recording))
-    await browser.do(lambda driver: driver.find_element(By.CSS_SELECTOR, recording).click())
+    await browser.record("Alice")
     await browser.see("the voice note", lambda driver: driver.find_elements(By.CSS_SELECTOR, "audio.player"))
     await browser.see("a second answer", lambda driver: len(shown(driver, "a.file")) == 2)
     voice = gateway.messages()[-1]["audio"]
@@ -141,10 +136,6 @@ async def test_a_photo_a_voice_note_a_quote_and_a_reaction(
     await browser.see("no reaction", lambda driver: shown(driver, ".reaction") == [])
     reactions = [message["reaction"].get("emoji") for message in gateway.messages() if message["type"] == "reaction"]
     assert reactions == ["👍", None]
-
-
-def chooser(driver: webdriver.Chrome, label: str) -> WebElement:
-    return driver.find_element(By.CSS_SELECTOR, f"input[aria-label='File from {label}']")
 
 
 def gesture(driver: webdriver.Chrome, name: str) -> None:
