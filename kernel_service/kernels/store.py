@@ -73,6 +73,14 @@ class TurnMessage:
     command: Command = Command.NONE
 
 
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """What was said earlier, as the content of a Message. `ours`: by the assistant, else by the person."""
+
+    content: dict[str, Any]
+    ours: bool
+
+
 class TurnStatus(StrEnum):
     RUNNING = "running"
     HELD = "held"
@@ -216,6 +224,10 @@ class JournalStore(Protocol):
 
         LeaseLost if it was ended: the person was merged with another.
         """
+        ...
+
+    async def quoted(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
+        """What the person said, or was told, under this id in this chat; None: not known, or not any more."""
         ...
 
     async def append(

@@ -15,6 +15,9 @@ _MEDIA: Final = {
     "sticker": "a sticker",
 }
 
+MOST_QUOTED: Final = 500
+"""Characters."""
+
 
 def in_words(content: dict[str, Any]) -> str:
     """The payload (`content` as in Message) as one text, its caption below."""
@@ -34,7 +37,14 @@ def _referral(content: dict[str, Any]) -> str:
 
 
 def _quote(content: dict[str, Any]) -> str:
-    return "[This answers an earlier message of the chat.]" if content.get("quoted_message_id") else ""
+    """What the message answers, in its words if they are known: so many of them as tell which it was."""
+    if not content.get("quoted_message_id"):
+        return ""
+    if not (quoted := content.get("quoted")):
+        return "[This answers an earlier message of the chat.]"
+    said = in_words({name: value for name, value in quoted["content"].items() if name != "quoted_message_id"})
+    short = said if len(said) <= MOST_QUOTED else f"{said[:MOST_QUOTED].rstrip()} …"
+    return f"[This answers what {'you' if quoted['ours'] else 'the person'} said before: “{short}”]"
 
 
 def _forwarded(content: dict[str, Any]) -> str:

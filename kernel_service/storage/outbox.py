@@ -190,7 +190,7 @@ def notify(tx: Tx, person_id: str, told: Reply, *, channel: str, address: str, n
 
 def inline_replies(tx: Tx, turn_id: str) -> list[StoredReply]:
     """What the callers who wait for the turn are told, in order."""
-    return [_opened(tx, row) for row in tx.execute(_INLINE, {"turn": turn_id})]
+    return [opened(tx, row) for row in tx.execute(_INLINE, {"turn": turn_id})]
 
 
 def lease(
@@ -211,7 +211,7 @@ def lease(
 def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
     """The row as a lease; held if there is nobody to send it to or no key to open it."""
     try:
-        user_id, opened = _recipient(tx, row), _opened(tx, row)
+        user_id, told = _recipient(tx, row), opened(tx, row)
     except Conflict as conflict:
         user_id, problem = "", conflict.reason.lower()
     else:
@@ -221,7 +221,7 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
         tx.execute(_HOLD, {"held": row.seq, "problem": problem})
         return None
     sent = list(tx.execute(_SENT_PARTS, {"reply": row.id}).scalars()) if row.parts else []
-    return Lease(opened, row.person_id, user_id, row.address, token, until, sent, row.parts, row.split_version)
+    return Lease(told, row.person_id, user_id, row.address, token, until, sent, row.parts, row.split_version)
 
 
 def _recipient(tx: Tx, row: Row[Any]) -> str:
@@ -298,7 +298,8 @@ def _part_view(number: int, part: Row[Any] | None) -> PartView:
     return PartView(number, part.sent_at is not None, part.receipt, part.error_code)
 
 
-def _opened(tx: Tx, row: Row[Any]) -> StoredReply:
+def opened(tx: Tx, row: Row[Any]) -> StoredReply:
+    """What a row of `reply` holds. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
     body = orjson.loads(tx.cipher_of(row.person_id).open(row.body, reply_context(row.id)))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")
     choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))

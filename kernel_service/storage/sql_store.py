@@ -24,6 +24,7 @@ from kernel_service.storage import (
     outbox,
     parked_requests,
     people,
+    quotes,
     retention,
     turn_views,
     turns,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         NextTurn,
         PartAck,
         PartReceipt,
+        Quoted,
         ReplyView,
         TurnRecord,
         TurnStatus,
@@ -132,6 +134,9 @@ class SqlStore:
 
     async def look(self, turn: TurnRecord) -> None:
         await self._engine.read(lambda tx: waiting.look(tx, turn))
+
+    async def quoted(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
+        return await self._engine.read(lambda tx: quotes.quoted(tx, person_id, channel, address, message_id))
 
     async def append(
         self,

@@ -96,7 +96,8 @@ class Model(Protocol):
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
         """The vendor's history item for what a person sent (`content` as in Message).
 
-        It refers to a file by its `media_id`, and says a `transcript` in words; it never holds bytes.
+        It refers to a file by its `media_id`, and says a `transcript` in words; it never holds bytes. What the
+        person quotes is in `quoted` (see Quoted), if it is known.
         """
         ...
 

@@ -20,12 +20,15 @@ from kernel_service.turns.files import Files
 from kernel_service.turns.interrupting import Attention
 from kernel_service.turns.model import ModelRejectedError, ModelRequest
 from kernel_service.turns.prompt import instructions, person_key
+from kernel_service.turns.quotes import with_quote
 from kernel_service.turns.replies import answer_replies, said_in
 from kernel_service.turns.tools import Person
 from kernel_service.turns.transcript import Transcript
 from kernel_service.turns.turn_journal import TurnJournal
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import TurnMessage, TurnRecord
     from kernel_service.turns.model import ModelAnswer
@@ -138,7 +141,10 @@ class Turn:
         if self._confirmed is not None:
             return self._transcript.hear([self._confirmed.content])
         await self._attention.wait_for(self._files.hear())
-        return self._transcript.hear(map(self._files.in_words, self._record.messages))
+        return self._transcript.hear([await self._heard(message) for message in self._record.messages])
+
+    async def _heard(self, message: TurnMessage) -> dict[str, Any]:
+        return await with_quote(self._runner.store, self._person.id, message, self._files.in_words(message))
 
     async def _ask(self) -> ModelAnswer:
         await self._attention.pause()

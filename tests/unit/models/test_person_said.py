@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from kernel_service.models.person_said import in_words
+from kernel_service.models.person_said import MOST_QUOTED, in_words
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,32 @@ from kernel_service.models.person_said import in_words
             "[The person came by this ad: Chat, https://a.b]\nMore",
         ),
         ({"text": "Yes", "quoted_message_id": "m"}, "[This answers an earlier message of the chat.]\nYes"),
+        (
+            {"text": "Yes", "quoted_message_id": "m", "quoted": {"content": {"text": "Shall I?"}, "ours": True}},
+            "[This answers what you said before: “Shall I?”]\nYes",
+        ),
+        (
+            {
+                "text": "And this?",
+                "quoted_message_id": "m2",
+                "quoted": {
+                    "content": {
+                        "document": {"filename": "bill.pdf", "media_id": "m_1"},
+                        "caption": "Pay it",
+                        "quoted_message_id": "m1",
+                    },
+                    "ours": False,
+                },
+            },
+            "[This answers what the person said before: “[The person sent a file named bill.pdf.]\nPay it”]\nAnd this?",
+        ),
     ],
 )  # fmt: skip
 def test_in_words(content: dict[str, Any], words: str) -> None:
     assert in_words(content) == words
+
+
+def test_a_long_quotation_is_cut() -> None:
+    quoted = {"content": {"text": "x" * 60_000}, "ours": True}
+    words = in_words({"text": "Yes", "quoted_message_id": "m", "quoted": quoted})
+    assert words == f"[This answers what you said before: “{'x' * MOST_QUOTED} …”]\nYes"

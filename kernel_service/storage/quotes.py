@@ -1,0 +1,41 @@
+"""What a person quotes: his own message, or what he was told, by the id that the channel's network gave it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+from sqlalchemy import bindparam, select
+
+from kernel_service.kernels.store import Quoted
+from kernel_service.storage.inbox import payload_context
+from kernel_service.storage.outbox import opened
+from kernel_service.storage.schema import message, reply, reply_part
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+
+# By the person first: SQLite would take the unique key by its channel, and read what everybody wrote.
+_HIS = select(message.c.payload, message.c.channel, message.c.address).where(
+    message.c.person_id == bindparam("person"), message.c.message_id == bindparam("of")
+)
+_OURS = (
+    select(reply)
+    .join(reply_part, reply_part.c.reply_id == reply.c.id)
+    .where(
+        reply_part.c.channel_message_id == bindparam("of"),
+        reply.c.person_id == bindparam("person"),
+        reply.c.channel == bindparam("channel"),
+        reply.c.address == bindparam("address"),
+    )
+)
+
+
+def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
+    named = {"person": person_id, "of": message_id}
+    for row in tx.execute(_HIS, named):
+        if (row.channel, row.address) == (channel, address):
+            plain = tx.cipher_of(person_id).open(row.payload, payload_context(person_id))
+            return Quoted(orjson.loads(plain), ours=False)
+    told = tx.execute(_OURS, named | {"channel": channel, "address": address}).first()
+    return Quoted({"text": opened(tx, told).reply.text}, ours=True) if told is not None else None

@@ -1,0 +1,55 @@
+"""What a person quotes: his own words, or what he was told, and nobody else's. On every engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel_service.kernels.store import Quoted
+from tests.contract.store.outbox import ADDRESS, CHANNEL, Chat, ack, pull
+from tests.contract.store.people import NOW, person, strong
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+HELLO = Quoted({"text": "hello"}, ours=False)
+
+
+async def test_his_own_message(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m1") == HELLO
+    assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m2") is None
+
+
+async def test_what_he_was_told_by_any_of_its_parts(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    await anna.tell("Shall I?")
+    [lease] = await pull(store)
+    assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "w1") is None
+    for part in (1, 2):
+        await ack(store, lease, part=part, parts=2, channel_message_id=f"w{part}")
+        told = await store.quoted(anna.person_id, CHANNEL, ADDRESS, f"w{part}")
+        assert told == Quoted({"text": "Shall I?"}, ours=True)
+
+
+async def test_nobody_else_s_words_and_no_other_chat_s(store: SqlStore) -> None:
+    anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
+    await anna.tell("for Anna")
+    [lease] = await pull(store)
+    await ack(store, lease, channel_message_id="w1")
+    await anna.write()
+    assert await store.quoted(bruno.person_id, CHANNEL, ADDRESS, "w1") is None
+    assert await store.quoted(bruno.person_id, CHANNEL, ADDRESS, "m2") is None
+    for message_id in ("w1", "m1"):
+        assert await store.quoted(anna.person_id, "other", ADDRESS, message_id) is None
+        assert await store.quoted(anna.person_id, CHANNEL, "counter", message_id) is None
+
+
+async def test_what_was_said_to_somebody_who_was_merged(store: SqlStore) -> None:
+    stays = await person(store, strong("anna"))
+    other = await Chat(store, "test:bruno").write(now=NOW + 1)
+    await other.tell("for Bruno", now=NOW + 1)
+    [lease] = [lease for lease in await pull(store, now=NOW + 1) if lease.user_id == "test:bruno"]
+    await ack(store, lease, channel_message_id="w1", now=NOW + 1)
+    await store.merge(stays, other.person_id, now=NOW + 2)
+    assert await store.quoted(stays, CHANNEL, ADDRESS, "w1") == Quoted({"text": "for Bruno"}, ours=True)
+    assert await store.quoted(stays, CHANNEL, ADDRESS, "m1") == HELLO

@@ -1,0 +1,47 @@
+"""What a person quotes on his phone reaches the model in its words, and nobody else's words do."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+from kernel.v1 import admin_pb2
+
+if TYPE_CHECKING:
+    from emulators.whatsapp.phones import Phone
+    from tests.integration.world import World
+
+
+async def until_sent(world: World, phone: Phone) -> None:
+    """Until the kernel service knows under which id the newest reply was sent."""
+    async with asyncio.timeout(10):
+        while (await world.replies_to(phone))[0].state != admin_pb2.REPLY_STATE_SENT:
+            await asyncio.sleep(0)
+
+
+def heard(world: World) -> str:
+    return json.dumps(world.emulators.openai.requests[-1].body["input"][-1], ensure_ascii=False)
+
+
+async def test_a_quotation_reaches_the_model(world: World) -> None:
+    alice = world.phone("Alice")
+    answer = await world.ask(alice, "Ferns like shade")
+    await until_sent(world, alice)
+    await alice.send("Who says so?", quoting=alice.messages[0])
+    await alice.wait_for_message(timeout=20)
+    assert "[This answers what the person said before: “Ferns like shade”]\\nWho says so?" in heard(world)
+    await alice.send("And this?", quoting=answer)
+    await alice.wait_for_message(timeout=20)
+    assert f"[This answers what you said before: “{answer.text}”]\\nAnd this?" in heard(world)
+
+
+async def test_whoever_names_the_id_of_another_s_message_does_not_read_it(world: World) -> None:
+    alice, bob = world.phone("Alice"), world.phone("Bob")
+    answer = await world.ask(alice, "My password is 1234")
+    await until_sent(world, alice)
+    for stolen in (alice.messages[0], answer):
+        await bob.send("What was that?", quoting=stolen)
+        await bob.wait_for_message(timeout=20)
+        assert "[This answers an earlier message of the chat.]\\nWhat was that?" in heard(world)
+        assert "1234" not in json.dumps(world.emulators.openai.requests[-1].body)
