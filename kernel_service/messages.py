@@ -71,6 +71,17 @@ class ReplyChoice:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyFile:
+    """A file that goes with a reply; its bytes are kept under the id. `size` in bytes, `sha256` in hex."""
+
+    id: str
+    mime_type: str
+    filename: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One thing to tell a person. `text` is CommonMark. Ids and times are given where it is stored."""
 
@@ -78,6 +89,7 @@ class Reply:
     link: Link | None = None
     choices: tuple[ReplyChoice, ...] = ()
     quoted_message_id: str = ""
+    media: tuple[ReplyFile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 A tool is a typed function. Its name, docstring and types are what the model sees; the first argument is the person
 it works for (`context.id` is opaque and never changes). Say `read_only=True` only where calling it twice does no harm.
+It returns text, JSON values, or a ToolResult with files that go to the person with the answer.
 """
 
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from kernel_service.tools.developer_tools import tool
-from kernel_service.turns.tools import Person
+from kernel_service.turns.tools import Person, ToolFile, ToolResult
 
 NOTES = Path("var/notes")
 
@@ -38,4 +39,13 @@ def add_note(
     return {"notes": len(notes.read_text(encoding="utf-8").splitlines())}
 
 
-TOOLS = [opening_hours, add_note]
+@tool(read_only=True)
+def send_notes(context: Person) -> str | ToolResult:
+    """Send the person all notes that were kept for him, as a file."""
+    notes = NOTES / f"{context.id}.txt"
+    if not notes.exists():
+        return "No notes are kept yet."
+    return ToolResult("Here they are.", files=(ToolFile(notes.read_bytes(), "text/plain", "notes.txt"),))
+
+
+TOOLS = [opening_hours, add_note, send_notes]

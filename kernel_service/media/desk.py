@@ -1,4 +1,4 @@
-"""Files on their way in: asks channels for them, takes what they bring, and lets the messages that waited go on."""
+"""Files on their way: asks channels for them, takes what they bring, hands out what they are to send, and tidies up."""
 
 from __future__ import annotations
 
@@ -154,13 +154,20 @@ class MediaDesk:
         if person_id:
             self._wake(person_id)
 
+    # --- what they are to send ----------------------------------------------------------------------------------
+
+    async def hand_out(self, channel: str, media_id: str) -> AsyncIterator[bytes]:
+        """The chunks of a file that went with a reply of this channel. NotFound MEDIA_NOT_FOUND."""
+        for number in range(await self._store.made_chunks(channel, media_id)):
+            yield await self._store.chunk(media_id, number)
+
     # --- what is kept -------------------------------------------------------------------------------------------
 
     async def sweep(self) -> None:
-        """Delete, step by step, what no open message needs."""
+        """Delete, step by step, what no open message and no reply needs."""
         more = True
         while more:
-            more = bool(await self._store.sweep_media())
+            more = bool(await self._store.sweep_media(now=self._clock()))
 
 
 async def _chunks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

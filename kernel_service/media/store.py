@@ -1,7 +1,8 @@
 """The store's port for files. Bytes are written and read in chunks; each method is one transaction.
 
-A file is wanted of its channel, stored, or failed. It lives as long as its message is open: `sweep` deletes it
-afterwards. Times are epoch seconds. StoreUnavailable: nothing was kept.
+A file that a person sent is wanted of its channel, stored, or failed. It lives as long as its message is open; one that
+a tool made lives until its reply is settled, too. `sweep_media` deletes it afterwards. Times are epoch seconds.
+StoreUnavailable: nothing was kept.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.kernels.store import AckResult, Outcome
+    from kernel_service.kernels.store import AckResult, Outcome, TurnMessage
     from kernel_service.media.inspection import Problem
     from kernel_service.media.opening import Opening
     from kernel_service.messages import Usage
@@ -24,6 +25,9 @@ WAIT_SECONDS: Final = 90.0
 """How long a message waits for its file."""
 PERSON_BYTES: Final = 64 * 1024 * 1024
 """The most that is kept for one person at a time."""
+
+SETTLED_SECONDS: Final = 900.0
+"""How long a file is still at hand once its reply is settled: the network may yet say that it failed."""
 
 
 class MediaState(StrEnum):
@@ -133,6 +137,21 @@ class MediaStore(Protocol):
         """It turned out that it cannot be opened."""
         ...
 
-    async def sweep_media(self) -> int:
-        """Delete some of what no open message needs; how much, 0 when there is no more."""
+    async def keep_made(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
+        """Begin to keep a file of so many bytes that a tool made in answer to the message; its id.
+
+        Exhausted MEDIA_FULL.
+        """
+        ...
+
+    async def add_made_chunk(self, media_id: str, number: int, data: bytes) -> None:
+        """Keep the next of its chunks, each of CHUNK_BYTES but the last. NotFound MEDIA_NOT_FOUND."""
+        ...
+
+    async def made_chunks(self, channel: str, media_id: str) -> int:
+        """How many chunks a file has that went with a reply of this channel. NotFound MEDIA_NOT_FOUND."""
+        ...
+
+    async def sweep_media(self, *, now: float) -> int:
+        """Delete some of what no open message and no reply needs; how much, 0 when there is no more."""
         ...

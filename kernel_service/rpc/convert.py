@@ -12,7 +12,7 @@ from kernel_service.errors import CallerError
 from kernel_service.messages import Alias, Message, MessageStatus, ReplyMode
 
 if TYPE_CHECKING:
-    from kernel_service.messages import Answer, Link, StoredReply, Usage
+    from kernel_service.messages import Answer, Link, ReplyFile, StoredReply, Usage
     from kernel_service.people.linking import LinkOutcome
 
 MAX_TEXT_BYTES = 64 * 1024
@@ -125,8 +125,19 @@ def reply(stored: StoredReply) -> kernel_pb2.Reply:
         text=given.text,
         link=link(given.link),
         choices=[kernel_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given.choices],
+        media=[file(each) for each in given.media],
         quoted_message_id=given.quoted_message_id,
         created_at=timestamp(stored.created_at),
+    )
+
+
+def file(given: ReplyFile) -> kernel_pb2.Media:
+    return kernel_pb2.Media(
+        mime_type=given.mime_type,
+        filename=given.filename,
+        media_ref=given.id,
+        sha256=bytes.fromhex(given.sha256),
+        size_bytes=given.size,
     )
 
 

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 DECLARED_LATER = (
-    "DownloadMedia",
     "CreateSchedule",
     "ListSchedules",
     "DeleteSchedule",
@@ -123,6 +122,14 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._outbox.fetched(caller.get(), offer.media_id)
         return kernel_pb2.UploadMediaResponse(size_bytes=size)
 
+    async def DownloadMedia(
+        self, request: kernel_pb2.DownloadMediaRequest, context: Context
+    ) -> AsyncIterator[kernel_pb2.DownloadMediaResponse]:
+        media_id = convert.within(convert.required(request.media_ref, "media_ref"), "media_ref", media.MOST_ID_BYTES)
+        async for chunk in self._desk.hand_out(caller.get(), media_id):
+            for piece in media.in_pieces(chunk):
+                yield kernel_pb2.DownloadMediaResponse(chunk=piece)
+
     async def ReleaseReplies(
         self, request: kernel_pb2.ReleaseRepliesRequest, context: Context
     ) -> kernel_pb2.ReleaseRepliesResponse:
@@ -190,10 +197,6 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         return person_id
 
     # --- declared, and to come ----------------------------------------------------------------------------------
-
-    async def DownloadMedia(self, request: Any, context: Context) -> AsyncIterator[Any]:
-        raise _later("DownloadMedia")
-        yield  # makes this a stream
 
     async def CreateSchedule(self, request: Any, context: Context) -> Any:
         raise _later("CreateSchedule")

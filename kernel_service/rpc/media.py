@@ -14,12 +14,13 @@ from kernel_service.media.store import MediaAck
 from kernel_service.rpc import convert
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from kernel_service.media.store import MediaWanted
 
 MOST_ID_BYTES = 100
 MOST_PIECE_BYTES = 1024 * 1024
+DOWNLOAD_BYTES = 64 * 1024
 SHA256_BYTES = 32
 CUT_OFF_SECONDS = 0.05
 _OUTCOMES = {kernel_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY, kernel_pb2.DELIVERY_OUTCOME_FAILED: Outcome.FAILED}
@@ -44,6 +45,12 @@ def ack(given: kernel_pb2.Acknowledgement) -> MediaAck | None:
         return None
     retry_after = given.retry_after.ToTimedelta().total_seconds() if given.HasField("retry_after") else None
     return MediaAck(given.media_id, given.lease_token, outcome, retry_after, given.error_code[:64])
+
+
+def in_pieces(chunk: bytes) -> Iterator[bytes]:
+    """As DownloadMedia hands a chunk out."""
+    for start in range(0, len(chunk), DOWNLOAD_BYTES):
+        yield chunk[start : start + DOWNLOAD_BYTES]
 
 
 async def header(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> Offer:

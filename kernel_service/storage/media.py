@@ -15,6 +15,7 @@ from kernel_service.media.opening import MOST_BYTES, Opening
 from kernel_service.media.store import (
     CHUNK_BYTES,
     PERSON_BYTES,
+    SETTLED_SECONDS,
     WAIT_SECONDS,
     MediaAck,
     MediaState,
@@ -25,7 +26,7 @@ from kernel_service.media.store import (
 )
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.journal import add_to_day
-from kernel_service.storage.schema import MESSAGE_OPEN, media, media_chunk, message
+from kernel_service.storage.schema import MESSAGE_OPEN, media, media_chunk, message, reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ BACK_OFF_SECONDS: Final = 2.0
 SWEEP_CHUNKS: Final = 32
 _PROBLEMS: Final = frozenset(problem.value for problem in Problem if problem)
 
-_KEEP = insert(media)
+KEEP = insert(media)
 _KEEP_CHUNK = insert(media_chunk)
 _KEPT = select(func.coalesce(func.sum(media.c.size), 0))
 _KEPT_FOR = _KEPT.where(media.c.person_id == bindparam("person"))
@@ -106,7 +107,16 @@ _CHUNK = (
 )
 _DROP_CHUNKS = delete(media_chunk).where(media_chunk.c.media_id == bindparam("of"))
 _HEARD = update(media).where(media.c.id == bindparam("of")).values(transcript=bindparam("words"))
-_owner = exists().where(media.c.id == media_chunk.c.media_id, media.c.state != MediaState.FAILED.value, _open_message)
+_reply_to_send = (
+    exists()
+    .where(reply.c.id == media.c.reply_id, or_(reply.c.settled_at.is_(None), reply.c.settled_at > bindparam("since")))
+    .correlate(media)
+)
+_owner = exists().where(
+    media.c.id == media_chunk.c.media_id,
+    media.c.state != MediaState.FAILED.value,
+    or_(_open_message, _reply_to_send),
+)
 _LEFT_CHUNKS = (
     select(media_chunk.c.media_id, media_chunk.c.number).where(not_(_owner)).limit(bindparam("limit", type_=Integer))
 )
@@ -143,9 +153,9 @@ def keep(tx: Tx, person_id: str, seq: int, received: Message, file: Incoming, *,
         "size": len(file.data),
         "chunks": len(pieces),
     }
-    tx.execute(_KEEP, row)
+    tx.execute(KEEP, row)
     for number, piece in enumerate(pieces):
-        _keep_chunk(tx, person_id, media_id, number, piece)
+        keep_chunk(tx, person_id, media_id, number, piece)
 
 
 def check_room(tx: Tx, person_id: str, more: int, most: int) -> None:
@@ -157,7 +167,8 @@ def check_room(tx: Tx, person_id: str, more: int, most: int) -> None:
         raise Exhausted("MEDIA_FULL", "too many bytes of files are kept already; try again later")
 
 
-def _keep_chunk(tx: Tx, person_id: str, media_id: str, number: int, data: bytes) -> None:
+def keep_chunk(tx: Tx, person_id: str, media_id: str, number: int, data: bytes) -> None:
+    """Sealed with the key of the person of the file's row."""
     sealed = tx.cipher_of(person_id).seal(data, _chunk_context(media_id, number))
     tx.execute(_KEEP_CHUNK, {"media_id": media_id, "number": number, "data": sealed})
 
@@ -237,7 +248,7 @@ def _let_go(tx: Tx, seq: int) -> str:
 def begin_upload(tx: Tx, channel: str, media_id: str, token: str, *, now: float) -> Upload:
     row = _of_channel(tx, channel, media_id)
     if row is None or not token or row.token != token or row.state == MediaState.FAILED:
-        raise _not_found()
+        raise not_found()
     stored = row.size if row.state == MediaState.STORED else None
     upload_id = new_id("u", now)
     if stored is None:
@@ -251,17 +262,17 @@ def begin_upload(tx: Tx, channel: str, media_id: str, token: str, *, now: float)
 def add_chunk(tx: Tx, upload: Upload, number: int, data: bytes, *, most: int) -> None:
     row = tx.execute(_ONE_TO_CHANGE, {"of": upload.media_id}).one_or_none()
     if row is None or row.upload != upload.id:
-        raise _not_found()
+        raise not_found()
     check_room(tx, row.person_id, len(data), most)
     if not tx.execute(_GROW, {"of": upload.media_id, "begun": upload.id, "more": len(data)}).rowcount:
-        raise _not_found()
-    _keep_chunk(tx, row.person_id, upload.media_id, number, data)
+        raise not_found()
+    keep_chunk(tx, row.person_id, upload.media_id, number, data)
 
 
 def end_upload(tx: Tx, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:
     row = tx.execute(_ONE_TO_CHANGE, {"of": upload.media_id}).one_or_none()
     if row is None or row.upload != upload.id or row.state != MediaState.WANTED:
-        raise _not_found()
+        raise not_found()
     if problem:
         return fail(tx, row, problem)
     ended = {"of": upload.media_id, "begun": upload.id, "count": chunks, "known_as": mime_type}
@@ -293,14 +304,14 @@ def _file(tx: Tx, row: Row[Any]) -> StoredFile:
 def chunk(tx: Tx, media_id: str, number: int) -> bytes:
     row = tx.execute(_CHUNK, {"of": media_id, "number": number}).one_or_none()
     if row is None:
-        raise _not_found()
+        raise not_found()
     return tx.cipher_of(row.person_id).open(row.data, _chunk_context(media_id, number))
 
 
 def keep_transcript(tx: Tx, media_id: str, text: str, usage: Usage, *, now: float) -> None:
     row = tx.execute(_ONE, {"of": media_id}).one_or_none()
     if row is None:
-        raise _not_found()
+        raise not_found()
     words = tx.cipher_of(row.person_id).seal(text.encode(), _transcript_context(media_id))
     tx.execute(_HEARD, {"of": media_id, "words": words})
     add_to_day(tx, tx.execute(_OWNER, {"of": row.message_seq}).scalar_one(), usage, now)
@@ -310,9 +321,9 @@ def spoil(tx: Tx, media_id: str, problem: Problem) -> None:
     tx.execute(_FAIL, {"of": media_id, "because": problem.value})
 
 
-def sweep(tx: Tx) -> int:
-    """Chunks that no open message needs, a few at a time; rows once their chunks are gone."""
-    left = tx.execute(_LEFT_CHUNKS, {"limit": SWEEP_CHUNKS}).all()
+def sweep(tx: Tx, *, now: float) -> int:
+    """Chunks that no open message and no reply needs, a few at a time; rows once their chunks are gone."""
+    left = tx.execute(_LEFT_CHUNKS, {"limit": SWEEP_CHUNKS, "since": now - SETTLED_SECONDS}).all()
     if left:
         tx.execute(_DROP_CHUNK, [{"of": row.media_id, "which": row.number} for row in left])
         return len(left)
@@ -329,7 +340,8 @@ def _asked(tx: Tx, row: Row[Any]) -> dict[str, str]:
     return asked
 
 
-def _not_found() -> NotFound:
+def not_found() -> NotFound:
+    """MEDIA_NOT_FOUND."""
     return NotFound("MEDIA_NOT_FOUND", "no such file is wanted, or not under this lease any more")
 
 

@@ -16,7 +16,8 @@ from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, or_, sele
 
 from kernel_service.errors import CallerError, Conflict
 from kernel_service.kernels.store import Lease, PartView, ReplyView
-from kernel_service.messages import Link, Reply, ReplyChoice, ReplyMode, StoredReply
+from kernel_service.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
+from kernel_service.storage import made_files
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.schema import alias, message, reply, reply_part
 
@@ -181,6 +182,7 @@ def add_reply(
         "settled_at": now if inline else None,
     }
     tx.execute(insert(reply), values)
+    made_files.attach(tx, stored.id, told.media)
     return stored
 
 
@@ -303,7 +305,8 @@ def opened(tx: Tx, row: Row[Any]) -> StoredReply:
     body = orjson.loads(tx.cipher_of(row.person_id).open(row.body, reply_context(row.id)))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")
     choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))
-    told = Reply(**body, link=link, choices=choices)
+    media = tuple(ReplyFile(**file) for file in body.pop("media", ()))
+    told = Reply(**body, link=link, choices=choices, media=media)
     return StoredReply(row.id, row.turn_id, row.answers_message_id, row.created_at, told)
 
 

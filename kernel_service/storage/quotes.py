@@ -33,7 +33,7 @@ _OURS = (
 
 def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
     named = {"person": person_id, "of": message_id}
-    for row in tx.execute(_HIS, named):
+    for row in tx.execute(_HIS, named).all():
         if (row.channel, row.address) == (channel, address):
             plain = tx.cipher_of(person_id).open(row.payload, payload_context(person_id))
             return Quoted(orjson.loads(plain), ours=False)

@@ -295,6 +295,7 @@ dead_letter = Table(
 )
 
 # Files that people sent: wanted of their channel, stored, or failed. A row lives as long as its message is open.
+# Files that tools made in answer to the message have no opening; they live until their reply is settled, too.
 media = Table(
     "media",
     metadata,
@@ -321,6 +322,7 @@ media = Table(
     _zero("chunks"),
     _empty("problem"),
     Column("transcript", LargeBinary),
+    _empty("reply_id"),
 )
 
 # Written in transactions of their own, and swept: no foreign key, so that neither waits for the other.

@@ -18,6 +18,7 @@ from kernel_service.storage import (
     journal,
     leases,
     linking,
+    made_files,
     media,
     merging,
     newest,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
         PartReceipt,
         Quoted,
         ReplyView,
+        TurnMessage,
         TurnRecord,
         TurnStatus,
         TurnSummary,
@@ -306,8 +308,19 @@ class SqlStore:
     async def spoil(self, media_id: str, problem: Problem) -> None:
         await self._engine.write(lambda tx: media.spoil(tx, media_id, problem))
 
-    async def sweep_media(self) -> int:
-        return await self._engine.write_apart(media.sweep)
+    async def keep_made(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
+        return await self._engine.write(
+            lambda tx: made_files.keep(tx, person_id, message, size, now=now, most=self._media_bytes), person_id
+        )
+
+    async def add_made_chunk(self, media_id: str, number: int, data: bytes) -> None:
+        await self._engine.write_apart(lambda tx: made_files.add_chunk(tx, media_id, number, data))
+
+    async def made_chunks(self, channel: str, media_id: str) -> int:
+        return await self._engine.read(lambda tx: made_files.chunks(tx, channel, media_id))
+
+    async def sweep_media(self, *, now: float) -> int:
+        return await self._engine.write_apart(lambda tx: media.sweep(tx, now=now))
 
     # --- sessions and connections
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import VendorUnavailable
 from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
 from kernel_service.messages import Usage
+from kernel_service.turns.tool_files import keep_all
 from kernel_service.turns.tools import ToolResult
 
 if TYPE_CHECKING:
@@ -131,7 +133,9 @@ class Calls:
 
     async def _keep(self, call: FunctionCall, result: ToolResult) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
-        self._transcript.result(call.call_id, result)
+        files, told = await keep_all(result.files, self._journal.keep_file, len(self._transcript.files()))
+        kept = replace(result, output="\n".join((result.output, *told)))
+        self._transcript.result(call.call_id, kept, files)
         await self._journal.step(Usage(tool_calls=1), finished=call.call_id)
         if result.link is not None:
             self._tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))

@@ -10,12 +10,13 @@ from kernel_service.messages import Link, Reply
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kernel_service.messages import ReplyFile
     from kernel_service.turns.model import ModelAnswer
 
 
-def answer_replies(answer: ModelAnswer, links: list[Link], most_chars: int) -> list[Reply]:
-    """One reply, with the first link as its button; each further link needs a reply of its own."""
-    first = Reply(_text(answer, most_chars), link=links[0] if links else None)
+def answer_replies(answer: ModelAnswer, links: list[Link], files: list[ReplyFile], most_chars: int) -> list[Reply]:
+    """One reply, with the files, and the first link as its button; each further link needs a reply of its own."""
+    first = Reply(_text(answer, most_chars), link=links[0] if links else None, media=tuple(files))
     return [
         first,
         *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:]),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from kernel_service.messages import Link
@@ -20,12 +21,34 @@ class Person:
     address: str = ""
 
 
+_MIME_TYPE: Final = re.compile(r"[a-z0-9][\w.+-]*/[\w.+-]+", re.ASCII)
+_FILENAME: Final = re.compile(r"[^\x00-\x1f\x7f/\\]{0,100}")
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFile:
+    """A file for the person. ValueError: not a `mime_type` as `image/png`, not a plain file name, or no bytes."""
+
+    data: bytes = field(repr=False)
+    mime_type: str
+    filename: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.data:
+            raise ValueError("a file needs bytes")
+        if not _MIME_TYPE.fullmatch(self.mime_type):
+            raise ValueError("give the MIME type as image/png, in small letters and without parameters")
+        if not _FILENAME.fullmatch(self.filename):
+            raise ValueError("a file's name has at most 100 characters, no slashes and nothing that cannot be seen")
+
+
 @dataclass(frozen=True, slots=True)
 class ToolResult:
     """What a tool gave back. `output` goes to the model (JSON or plain text); `link` goes to the person as a button.
 
-    `parked` is what waits for the link to be followed to its end. `found` are tools that the result adds to the turn (a
-    search). `ok` is False where the tool says it failed.
+    `parked` is what waits for the link to be followed to its end. `files` go to the person with the turn's answer; the
+    model is told that they do, and never sees them. `found` are tools that the result adds to the turn (a search). `ok`
+    is False where the tool says it failed.
     """
 
     output: str
@@ -33,6 +56,7 @@ class ToolResult:
     link: Link | None = None
     parked: ParkedRequest | None = None
     found: tuple[Tool, ...] = ()
+    files: tuple[ToolFile, ...] = ()
 
 
 class Tool(Protocol):

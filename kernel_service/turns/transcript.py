@@ -1,12 +1,12 @@
-"""A turn's view of the history: what is stored, what is not stored yet, which calls are open, which links were made."""
+"""A turn's view of the history: what is stored, what is not stored yet, open calls, what goes to the person."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.kernels.store import HistoryItem
-from kernel_service.messages import Link
+from kernel_service.messages import Link, ReplyFile
 from kernel_service.turns.resuming import ParkedRequest
 
 if TYPE_CHECKING:
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from kernel_service.turns.model import Model, ModelAnswer
     from kernel_service.turns.tools import ToolResult
+
+FOR_THE_PERSON: Final = frozenset({"link", "file"})
+"""Kinds of items that the model is never shown."""
 
 
 class Transcript:
@@ -32,12 +35,13 @@ class Transcript:
         """Add what the model said."""
         self.unstored += [HistoryItem("output", item, self._model.origin) for item in answer.items]
 
-    def result(self, call_id: str, result: ToolResult) -> None:
-        """Add a tool's result, and the link that goes to the person (the model never sees it)."""
+    def result(self, call_id: str, result: ToolResult, files: Iterable[ReplyFile] = ()) -> None:
+        """Add a tool's result, and the link and files that go to the person (the model never sees them)."""
         self.unstored.append(HistoryItem("result", self._model.result_item(call_id, result.output)))
         if result.link is not None:
             data = asdict(result.link) | ({"parked": asdict(result.parked)} if result.parked else {})
             self.unstored.append(HistoryItem("link", data))
+        self.unstored += [HistoryItem("file", asdict(file)) for file in files]
 
     def confess(self, sentence: str) -> None:
         """Say that the turn failed, if calls were made in it: the model must not believe that nothing was done."""
@@ -56,7 +60,9 @@ class Transcript:
 
     def for_model(self) -> list[dict[str, Any]]:
         """What the model is shown. Another model's reasoning is opaque to this one, and vendors refuse it."""
-        return [item.data for item in self._all() if item.kind != "link" and not self._foreign_reasoning(item)]
+        return [
+            item.data for item in self._all() if item.kind not in FOR_THE_PERSON and not self._foreign_reasoning(item)
+        ]
 
     def _foreign_reasoning(self, item: HistoryItem) -> bool:
         return item.data.get("type") == "reasoning" and item.origin != self._model.origin
@@ -97,6 +103,10 @@ class Transcript:
         """The links made since the person wrote last, one per title, the newest."""
         links = {data["title"]: Link(data["url"], data["title"], data["expires_at"]) for data in self._links_made()}
         return list(links.values())
+
+    def files(self) -> list[ReplyFile]:
+        """The files that tools have made since the person wrote last, in order."""
+        return [ReplyFile(**item.data) for item in self._since_input() if item.kind == "file"]
 
     def parked(self) -> list[ParkedRequest]:
         """What waits for these links, each once."""

@@ -48,7 +48,7 @@ class Turn:
         self._person = Person(kernel.person_id, record.messages[-1].channel, record.messages[-1].address)
         kernel.history.drop(record.dropped)
         self._transcript = Transcript(kernel.history.items(), runner.model)
-        self._journal = TurnJournal(runner.store, kernel, record, self._transcript, runner.clock)
+        self._journal = TurnJournal(runner.store, runner.media, kernel, record, self._transcript, runner.clock)
         self._files = Files(runner.media, runner.transcriber, runner.clock)
         self._attention = Attention(kernel, lambda: runner.store.look(record))
         self._calls = Calls(
@@ -167,7 +167,8 @@ class Turn:
     # --- how it ends --------------------------------------------------------------------------------------------
 
     async def _answer(self, answer: ModelAnswer) -> None:
-        replies = answer_replies(answer, self._transcript.links(), self._runner.limits.output_chars)
+        transcript = self._transcript
+        replies = answer_replies(answer, transcript.links(), transcript.files(), self._runner.limits.output_chars)
         try:
             await self._journal.end(
                 self._prefaced(replies), TurnStatus.COMPLETED, usage=answer.usage, parked=self._parked()

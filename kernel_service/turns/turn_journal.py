@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kernel_service import texts
 from kernel_service.errors import StoreUnavailable
 from kernel_service.kernels.store import CallRecord, TurnStatus
-from kernel_service.messages import Reply, Usage
+from kernel_service.media.store import CHUNK_BYTES
+from kernel_service.messages import Reply, ReplyFile, Usage
 from kernel_service.turns.limits import hold_seconds
 from kernel_service.turns.tools import ToolResult
 
@@ -18,7 +21,9 @@ if TYPE_CHECKING:
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import JournalStore, TurnRecord
+    from kernel_service.media.store import MediaStore
     from kernel_service.turns.resuming import ParkedRequest
+    from kernel_service.turns.tools import ToolFile
     from kernel_service.turns.transcript import Transcript
 
 T = TypeVar("T")
@@ -32,17 +37,19 @@ PAUSE_SECONDS: Final = 1.0
 
 
 class TurnJournal:
-    """Each method is one transaction; the transcript's unstored items go with it."""
+    """Each method is one transaction; the transcript's unstored items go with it. Only a file takes several."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - where it writes, what, and when
         self,
         store: JournalStore,
+        media: MediaStore,
         kernel: Kernel,
         record: TurnRecord,
         transcript: Transcript,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._media = media
         self._kernel = kernel
         self._record = record
         self._transcript = transcript
@@ -51,6 +58,17 @@ class TurnJournal:
     async def step(self, usage: Usage, *, finished: str = "") -> None:
         """What the model said, or what a tool gave back."""
         await self._append(usage, finished=finished)
+
+    async def keep_file(self, file: ToolFile) -> ReplyFile:
+        """Keep a file that a tool made, until the reply that it goes with is settled. Exhausted MEDIA_FULL."""
+        message, size = self._record.messages[-1], len(file.data)
+        media_id = await self._persist(
+            lambda: self._media.keep_made(self._record.person_id, message, size, now=self._clock())
+        )
+        for number, start in enumerate(range(0, size, CHUNK_BYTES)):
+            chunk = file.data[start : start + CHUNK_BYTES]
+            await self._persist(partial(self._media.add_made_chunk, media_id, number, chunk))
+        return ReplyFile(media_id, file.mime_type, file.filename, size, hashlib.sha256(file.data).hexdigest())
 
     async def intend(self, call_id: str, tool: str) -> None:
         """A call that changes something is about to be made. Interrupted by what came before it."""

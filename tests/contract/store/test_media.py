@@ -71,7 +71,7 @@ async def counted(store: SqlStore) -> tuple[int, int]:
 
 
 async def sweep(store: SqlStore) -> None:
-    while await store.sweep_media():
+    while await store.sweep_media(now=NOW):
         pass
 
 

@@ -15,6 +15,7 @@ from kernel_service.turns.tools import ToolResult
 
 if TYPE_CHECKING:
     from kernel_service.kernels.store import HistoryItem
+    from kernel_service.messages import Reply
     from kernel_service.storage.sql_store import SqlStore
     from kernel_service.turns.model import ModelFile, ModelRequest
     from kernel_service.turns.resuming import Confirmed
@@ -175,8 +176,11 @@ class Scene:
         return await self.runner().run_next(kernel or await self.activated())
 
     async def told(self) -> list[str]:
+        return [reply.text for reply in await self.replies()]
+
+    async def replies(self) -> list[Reply]:
         answer = await self.store.answer_of(self.person_id, self.seq)
-        return [stored.reply.text for stored in answer.replies]
+        return [stored.reply for stored in answer.replies]
 
     async def history(self) -> list[HistoryItem]:
         return (await self.store.activate(self.person_id, owner="reader")).history

@@ -1,0 +1,40 @@
+"""The files that tools make for the person: kept before the result is journaled, sent with the turn's answer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.errors import Exhausted
+from kernel_service.media.opening import MIB
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from kernel_service.messages import ReplyFile
+    from kernel_service.turns.tools import ToolFile
+
+MOST_BYTES: Final = 16 * MIB
+MOST_FILES: Final = 10
+"""With one answer."""
+
+GOES: Final = "[The person gets {name} with your answer.]"
+TOO_LARGE: Final = "[{name} cannot be sent: it is too large. Say so.]"
+TOO_MANY: Final = "[{name} cannot be sent: there are too many files already. Say so.]"
+NO_ROOM: Final = "[{name} cannot be sent now: there is no room for it. Say so.]"
+
+
+async def keep_all(
+    files: Sequence[ToolFile], keep: Callable[[ToolFile], Awaitable[ReplyFile]], before: int
+) -> tuple[list[ReplyFile], list[str]]:
+    """Those that will go with the answer, `before` of which do already, and what the model is told of each."""
+    kept: list[ReplyFile] = []
+    told: list[str] = []
+    for file in files:
+        says = TOO_LARGE if len(file.data) > MOST_BYTES else TOO_MANY if before + len(kept) >= MOST_FILES else GOES
+        if says is GOES:
+            try:
+                kept.append(await keep(file))
+            except Exhausted:
+                says = NO_ROOM
+        told.append(says.format(name=file.filename or "the file"))
+    return kept, told

@@ -1,0 +1,115 @@
+"""Files that tools made for a person: kept until their reply is settled, handed out to its channel. On every engine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, select
+
+from kernel_service.errors import Exhausted, NotFound
+from kernel_service.kernels.store import Outcome, TurnStatus
+from kernel_service.media.store import CHUNK_BYTES, PERSON_BYTES, SETTLED_SECONDS
+from kernel_service.messages import Reply, ReplyFile, ReplyMode, Usage
+from kernel_service.storage.schema import media, media_chunk
+from tests.contract.store.outbox import ack, pull
+from tests.contract.store.owner import NOW, Owner, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import TurnRecord
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+CHUNKS = (b"a" * CHUNK_BYTES, b"SECRET")
+SIZE = CHUNK_BYTES + 6
+LATER = NOW + SETTLED_SECONDS + 1
+
+
+async def asked(store: SqlStore, mode: ReplyMode = ReplyMode.OUTBOX) -> tuple[Owner, TurnRecord]:
+    owner = await own(store, await say(store, "m1", reply_mode=mode))
+    return owner, await owner.open()
+
+
+async def make(store: SqlStore, turn: TurnRecord) -> ReplyFile:
+    media_id = await store.keep_made(turn.person_id, turn.messages[-1], SIZE, now=NOW)
+    for number, chunk in enumerate(CHUNKS):
+        await store.add_made_chunk(media_id, number, chunk)
+    return ReplyFile(media_id, "text/plain", "notes.txt", SIZE, "ab" * 32)
+
+
+async def end(owner: Owner, turn: TurnRecord, *files: ReplyFile) -> None:
+    replies = [Reply("Here.", media=files)]
+    status = TurnStatus.COMPLETED
+    await owner.store.end(turn, owner.epoch, [], replies, status=status, usage=Usage(), now=NOW)
+
+
+async def counted(store: SqlStore, now: float) -> tuple[int, int]:
+    """Rows and chunks that are left by the sweep of that time."""
+    while await store.sweep_media(now=now):
+        pass
+
+    def count(tx: Tx) -> tuple[int, int]:
+        rows, chunks = (
+            tx.execute(select(func.count()).select_from(each)).scalar_one() for each in (media, media_chunk)
+        )
+        return rows, chunks
+
+    return await store._engine.read(count)
+
+
+async def test_it_goes_with_its_reply_and_is_handed_out_to_its_channel(store: SqlStore) -> None:
+    owner, turn = await asked(store)
+    file = await make(store, turn)
+    with pytest.raises(NotFound):
+        await store.made_chunks("test", file.id)
+    await end(owner, turn, file)
+    [lease] = await pull(store)
+    assert lease.reply.reply.media == (file,)
+    with pytest.raises(NotFound):
+        await store.made_chunks("other", file.id)
+    count = await store.made_chunks("test", file.id)
+    assert tuple([await store.chunk(file.id, number) for number in range(count)]) == CHUNKS
+    assert await store.lease_media("test", [], limit=10, seconds=30, now=NOW) == []
+
+
+async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: SqlStore) -> None:
+    owner, turn = await asked(store)
+    await end(owner, turn, await make(store, turn))
+    assert await counted(store, LATER) == (1, 2)
+    [lease] = await pull(store)
+    await ack(store, lease, Outcome.WINDOW_CLOSED)
+    assert await counted(store, LATER) == (1, 2), "held until he writes"
+    await say(store, "m2")
+    [lease] = await pull(store)
+    await ack(store, lease)
+    assert await counted(store, NOW) == (1, 2)
+    assert await counted(store, LATER) == (0, 0)
+
+
+async def test_what_goes_with_no_reply_goes_with_its_turn(store: SqlStore) -> None:
+    owner, turn = await asked(store)
+    await make(store, turn)
+    assert await counted(store, LATER) == (1, 2)
+    await end(owner, turn)
+    assert await counted(store, LATER) == (0, 0)
+
+
+async def test_a_caller_who_waits_has_a_while_to_fetch_it(store: SqlStore) -> None:
+    owner, turn = await asked(store, ReplyMode.INLINE)
+    file = await make(store, turn)
+    await end(owner, turn, file)
+    assert await counted(store, NOW) == (1, 2)
+    assert await store.made_chunks("test", file.id) == 2
+    assert await counted(store, LATER) == (0, 0)
+
+
+async def test_it_is_sealed_and_counts_into_what_a_person_may_have(store: SqlStore) -> None:
+    _, turn = await asked(store)
+    await make(store, turn)
+
+    def everything(tx: Tx) -> str:
+        return str([tx.execute(select(table)).all() for table in (media, media_chunk)])
+
+    assert "SECRET" not in await store._engine.read(everything)
+    with pytest.raises(Exhausted):
+        await store.keep_made(turn.person_id, turn.messages[-1], PERSON_BYTES - SIZE + 1, now=NOW)
