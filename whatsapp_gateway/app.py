@@ -12,6 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.config import Settings
+from whatsapp_gateway.file_sending import FileSending
 from whatsapp_gateway.graph_api import GraphApi
 from whatsapp_gateway.graph_media import GraphMedia
 from whatsapp_gateway.intake import Intake
@@ -58,7 +59,8 @@ async def build_app(
         verify_token=settings.whatsapp_verify_token.get_secret_value(),
     )
     acks = Acks(kernel, metrics, now)
-    sending = Sending(graph, acks, metrics, now, templates)
+    files = FileSending(graph, kernel, metrics)
+    sending = Sending(graph, files, acks, metrics, now=now, templates=templates)
     graph_media = GraphMedia(
         session,
         settings.whatsapp_api_base_url,

@@ -26,6 +26,17 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file to send; ref is the kernel service's own name of it. size in bytes."""
+
+    ref: str
+    mime_type: str
+    filename: str = ""
+    size: int = 0
+    sha256: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One thing to tell a person; text is CommonMark. answers_id is the message that it answers, if it answers one."""
 
@@ -33,6 +44,7 @@ class Reply:
     text: str = field(default="", repr=False)
     link: Link | None = None
     offers: tuple[Offer, ...] = ()
+    files: tuple[File, ...] = ()
     reaction_to: str = ""
     reaction: str = ""
     quoted_id: str = ""

@@ -1,5 +1,6 @@
 """The Graph API as the gateway uses it; the only code that speaks it."""
 
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -8,11 +9,14 @@ from typing import Any, Final
 import aiohttp
 import orjson
 
+from whatsapp_gateway.deliveries import File
+from whatsapp_gateway.file_kinds import shown_name, upload_type
 from whatsapp_gateway.graph_errors import TOO_FAST, Remedy, remedy_for
 from whatsapp_gateway.pacing import Pacing
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
+SEND_SECONDS: Final = 15
 _GATEWAY_FAULTS: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 
 
@@ -24,8 +28,15 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
+class Uploaded:
+    """WhatsApp took the file under this id."""
+
+    media_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
-    """The message was not sent."""
+    """The message was not sent, or the file not taken."""
 
     code: str
     remedy: Remedy
@@ -47,7 +58,7 @@ class GraphApi:
         self._session = session
         self._pacing = pacing or Pacing(0)
         self._root = f"{base_url}/{version}"
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._bearer = {"Authorization": f"Bearer {token}"}
 
     async def send(self, number: str, body: Mapping[str, Any], timeout: float) -> Sent | Refused | Ambiguous:
         """Send one message from a number in its turn, within so many seconds. Never raises."""
@@ -55,7 +66,7 @@ class GraphApi:
         if remaining is None:
             return Refused("paced", Remedy.RETRY)
         try:
-            status, answer = await self._post(number, body, remaining)
+            status, answer = await self._post_message(number, body, remaining)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Refused("unreachable", Remedy.RETRY)
         except TimeoutError:
@@ -66,20 +77,37 @@ class GraphApi:
             self._pacing.rest(number)
         return _result(status, answer)
 
+    async def upload(self, number: str, file: File, data: bytes, timeout: float) -> Uploaded | Refused:
+        """Put a file at WhatsApp, to be sent from a number, within so many seconds. Never raises."""
+        form = aiohttp.FormData({"messaging_product": "whatsapp", "type": upload_type(file)})
+        form.add_field("file", io.BytesIO(data), filename=shown_name(file), content_type=upload_type(file))
+        try:
+            status, answer = await self._post(f"{number}/media", form, {}, timeout)
+        except (aiohttp.ClientError, OSError):
+            return Refused("unreachable", Remedy.RETRY)
+        match answer:
+            case {"id": str(media_id)} if status == HTTPStatus.OK:
+                return Uploaded(media_id)
+        return Refused("answer_unreadable", Remedy.RETRY) if status == HTTPStatus.OK else _refused(status, answer)
+
     async def show_typing(self, number: str, message_id: str) -> bool:
         """Mark a message as read and show "typing…" for 25 s or until an answer. Whether it was shown."""
         body = {"status": "read", "message_id": message_id, "typing_indicator": {"type": "text"}}
         try:
-            status, _ = await self._post(number, body, READ_SECONDS)
+            status, _ = await self._post_message(number, body, READ_SECONDS)
         except (aiohttp.ClientError, OSError):
             return False
         return status == HTTPStatus.OK
 
-    async def _post(self, number: str, body: Mapping[str, Any], timeout: float) -> tuple[int, Any]:
+    async def _post_message(self, number: str, body: Mapping[str, Any], timeout: float) -> tuple[int, Any]:
+        data = orjson.dumps({"messaging_product": "whatsapp"} | dict(body))
+        return await self._post(f"{number}/messages", data, {"Content-Type": "application/json"}, timeout)
+
+    async def _post(self, path: str, data: Any, headers: Mapping[str, str], timeout: float) -> tuple[int, Any]:
         request = self._session.post(
-            f"{self._root}/{number}/messages",
-            data=orjson.dumps({"messaging_product": "whatsapp"} | dict(body)),
-            headers=self._headers,
+            f"{self._root}/{path}",
+            data=data,
+            headers=self._bearer | dict(headers),
             timeout=aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout)),
             allow_redirects=False,
         )
@@ -98,10 +126,14 @@ def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
     if status == HTTPStatus.OK:
         wamid = _wamid(answer)
         return Sent(wamid) if wamid else Ambiguous("answer_unreadable")
-    code = _number_in_error(answer, "code")
     # A proxy in between speaks for itself: the Graph API may have done the work.
-    if code is None and status in _GATEWAY_FAULTS:
+    if _number_in_error(answer, "code") is None and status in _GATEWAY_FAULTS:
         return Ambiguous(f"http_{status}")
+    return _refused(status, answer)
+
+
+def _refused(status: int, answer: Any) -> Refused:
+    code = _number_in_error(answer, "code")
     return Refused(
         str(code) if code is not None else f"http_{status}",
         remedy_for(code, status, _number_in_error(answer, "error_subcode")),

@@ -19,6 +19,8 @@ class Remedy(Enum):
     """The business account itself is at fault: an operator must act, and then it is sent again."""
     WAIT_FOR_PERSON = auto()
     """The 24-hour window is closed: nothing may be sent until he writes."""
+    UPLOAD_AGAIN = auto()
+    """WhatsApp cannot use the file: upload it again, once, and send that."""
     GIVE_UP = auto()
     """It will never be sent."""
 
@@ -35,8 +37,9 @@ _REMEDIES: Final = {
     **dict.fromkeys((131037, 131042, 131045, 131048, 131064, 133010), Remedy.HALT),
     **dict.fromkeys(range(200, 300), Remedy.HALT),
     131047: Remedy.WAIT_FOR_PERSON,
+    **dict.fromkeys((131052, 131053), Remedy.UPLOAD_AGAIN),
     **dict.fromkeys((100, 130472, 131008, 131009, 131021, 131026, 131030, 131049), Remedy.GIVE_UP),
-    **dict.fromkeys((131050, 131051, 131052, 131053, 131062, 135000), Remedy.GIVE_UP),
+    **dict.fromkeys((131050, 131051, 131062, 135000), Remedy.GIVE_UP),
     **dict.fromkeys((132000, 132001, 132005, 132007, 132012, 132015, 132016), Remedy.GIVE_UP),
 }
 

@@ -27,6 +27,7 @@ from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.receipts import Receipts
 from whatsapp_gateway.refusals import Refusal
+from whatsapp_gateway.reuploads import Reuploads
 from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
 
@@ -55,6 +56,7 @@ class Intake:
     ) -> None:
         self._kernel = kernel
         self._receipts = Receipts(kernel)
+        self._reuploads = Reuploads()
         self._typing = typing
         self._pacing = pacing
         self._templates = templates
@@ -126,7 +128,7 @@ class Intake:
 
     async def _report(self, statuses: Sequence[Status], deadline: float) -> bool:
         for start in range(0, len(statuses), MOST_AT_ONCE):
-            some = statuses[start : start + MOST_AT_ONCE]
+            some = [self._reuploads.judged(status) for status in statuses[start : start + MOST_AT_ONCE]]
             try:
                 await self._receipts.report(some, max(deadline - _now(), 0))
             except Refusal as refusal:
@@ -137,6 +139,7 @@ class Intake:
             else:
                 self._metrics.receipts.labels("reported").inc(len(some))
                 for status in some:
+                    self._reuploads.reported(status)
                     self._heed(status)
         return True
 

@@ -13,7 +13,7 @@ from kernel.v1 import kernel_pb2 as pb
 from kernel.v1 import kernel_pb2_grpc
 
 from whatsapp_gateway import messages as say
-from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Link, MediaWanted, Offer, Outcome, Reply, Typing
+from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, File, Link, MediaWanted, Offer, Outcome, Reply, Typing
 from whatsapp_gateway.graph_media import Place
 from whatsapp_gateway.kernel_channel import SERVICE
 from whatsapp_gateway.kernel_messages import alias, message_request
@@ -116,6 +116,14 @@ class KernelClient:
             raise
         await _answer(call)
 
+    async def download(self, ref: str, timeout: float) -> bytes:
+        """A reply's file, whole."""
+        call = self._stub.DownloadMedia(pb.DownloadMediaRequest(media_ref=ref), timeout=timeout, metadata=self._bearer)
+        try:
+            return b"".join([piece.chunk async for piece in call])
+        except grpc.aio.AioRpcError as error:
+            raise refusal_of(error) from None
+
     async def fail_media(
         self, wanted: MediaWanted, outcome: Outcome, error_code: str, retry_after: float, timeout: float
     ) -> None:
@@ -173,7 +181,7 @@ def _receipt(status: say.Status) -> pb.Receipt:
         receipt.occurred_at.seconds = status.occurred_at
     if status.state == "failed":
         remedy = remedy_of_status(status.error_code)
-        receipt.outcome = _OUTCOMES[outcome_of(remedy)]
+        receipt.outcome = _OUTCOMES[Outcome.RETRY if status.upload_again else outcome_of(remedy)]
         if wait := wait_for(remedy):
             receipt.retry_after.FromMilliseconds(round(wait * 1000))
     return receipt
@@ -235,6 +243,7 @@ def _reply(reply: pb.Reply) -> Reply:
         text=reply.text,
         link=_link(reply) if reply.HasField("link") else None,
         offers=tuple(Offer(choice.id, choice.title, choice.description) for choice in reply.choices),
+        files=tuple(_file(media) for media in reply.media),
         reaction_to=reply.reaction.message_id,
         reaction=reply.reaction.emoji,
         quoted_id=reply.quoted_message_id,
@@ -245,6 +254,10 @@ def _reply(reply: pb.Reply) -> Reply:
 def _link(reply: pb.Reply) -> Link:
     lasts = reply.link.expires_at.seconds - reply.created_at.seconds if reply.link.HasField("expires_at") else 0
     return Link(reply.link.url, reply.link.title, minutes=max(0, round(lasts / 60)))
+
+
+def _file(media: pb.Media) -> File:
+    return File(media.media_ref, media.mime_type, media.filename, media.size_bytes, media.sha256)
 
 
 _LINKED: Final[dict[Any, LinkResult]] = {

@@ -158,7 +158,7 @@ class LinkResult(Enum):
 class Status:
     """What became of a part that we sent: sent, delivered, read, played or failed.
 
-    number is ours, user_id the person's; either may be empty.
+    number is ours, user_id the person's; either may be empty. upload_again: it failed for its file, for the first time.
     """
 
     wamid: str
@@ -168,6 +168,7 @@ class Status:
     occurred_at: int | None = None
     number: str = ""
     user_id: str = ""
+    upload_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,9 @@ class Metrics:
         self.typing = self._counter("typing", "Read receipts with typing: shown, failed, dropped", "outcome")
         self.templates = self._counter("templates", "Templates to people whose 24-hour window is closed", "outcome")
         self.media = self._counter(
-            "media", "Files by what became of them: stored, retry, failed, refused, late", "outcome"
+            "media",
+            "Files by what became of them: stored, retry, failed, refused, late; uploaded, not_uploaded, in_words",
+            "outcome",
         )
         self.acks = self._counter("acks", "Acknowledgements by how they were taken", "result")
 

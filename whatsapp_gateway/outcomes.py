@@ -14,6 +14,7 @@ _OUTCOMES: Final = {
     Remedy.SLOW_DOWN: Outcome.RETRY,
     Remedy.HALT: Outcome.RETRY,
     Remedy.WAIT_FOR_PERSON: Outcome.WINDOW_CLOSED,
+    Remedy.UPLOAD_AGAIN: Outcome.FAILED,  # it was, by then
     Remedy.GIVE_UP: Outcome.FAILED,
 }
 

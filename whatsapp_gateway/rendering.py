@@ -7,12 +7,14 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from whatsapp_gateway.deliveries import Link, Offer, Reply
+from whatsapp_gateway.deliveries import File, Link, Offer, Reply
+from whatsapp_gateway.file_kinds import CAPTIONED, kind_of, shown_name
 from whatsapp_gateway.markup import Block, to_blocks
-from whatsapp_gateway.splitting import pack, with_tail
+from whatsapp_gateway.splitting import GAP, pack, with_tail
 
 TEXT: Final = 4096
 INTERACTIVE_TEXT: Final = 1024
+CAPTION: Final = 1024
 BUTTONS: Final = 3
 BUTTON_TITLE: Final = 20
 ROWS: Final = 10
@@ -25,6 +27,7 @@ GOOD_FOR: Final = "Good for {minutes} minutes"
 OPEN: Final = "Open"
 CHOOSE: Final = "Choose"
 """Where a reply has no words of its own, and WhatsApp wants some."""
+NOT_SENT: Final = "({name} cannot be sent on WhatsApp.)"
 
 _WEB: Final = re.compile(r"https?://[^\s/]+\S*")
 _BSUID: Final = re.compile(r"whatsapp:([A-Z]{2}\.[A-Za-z0-9.]+)")
@@ -34,7 +37,10 @@ Body = dict[str, Any]
 
 
 def render(reply: Reply) -> list[Body]:
-    """The messages that say it, in order, without recipient; empty if there is nothing to send."""
+    """The messages that say it, in order, without recipient; empty if there is nothing to send.
+
+    A file stands in them by its ref, until it is uploaded.
+    """
     bodies = _spoken(reply)
     if reply.quoted_id and bodies:
         bodies[0]["context"] = {"message_id": reply.quoted_id}
@@ -56,8 +62,38 @@ def recipient(user_id: str) -> Body | None:
     return None
 
 
+def file_in(body: Body, files: Sequence[File]) -> File | None:
+    """Which of these files a message bears; None: it is none of a file."""
+    ref = body[body["type"]].get("id")
+    return next((file for file in files if file.ref == ref), None)
+
+
+def in_words(body: Body, file: File) -> Body:
+    """A message in place of one whose file WhatsApp does not take after all."""
+    blocks = (body[body["type"]].get("caption", ""), NOT_SENT.format(name=shown_name(file)))
+    sent = {name: value for name, value in body.items() if name not in {"type", body["type"]}}
+    return sent | _text(GAP.join(filter(None, blocks)))
+
+
 def _spoken(reply: Reply) -> list[Body]:
     blocks = to_blocks(reply.text)
+    files = [file for file in reply.files if kind_of(file)]
+    left_out = [NOT_SENT.format(name=shown_name(file)) for file in reply.files if not kind_of(file)]
+    blocks += [Block(line) for line in left_out]
+    if files and not reply.link and not reply.offers and kind_of(files[0]) in CAPTIONED:
+        captions = pack(blocks, CAPTION)
+        if len(captions) <= 1:
+            return [_file(files[0], *captions), *map(_file, files[1:])]
+    return [*_worded(reply, blocks), *map(_file, files)]
+
+
+def _file(file: File, caption: str = "") -> Body:
+    kind = kind_of(file)
+    named = {"caption": caption, "filename": shown_name(file) if kind == "document" else ""}
+    return {"type": kind, kind: {"id": file.ref} | {key: value for key, value in named.items() if value}}
+
+
+def _worded(reply: Reply, blocks: list[Block]) -> list[Body]:
     link = reply.link
     if link and not (_WEB.fullmatch(link.url) and len(link.url) <= URL):
         blocks.append(Block(f"{link.title} ({link.url})" if link.title else link.url))

@@ -6,17 +6,17 @@ from typing import Final
 
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.deliveries import Ack, Delivery, Outcome
-from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent
+from whatsapp_gateway.file_sending import FileSending
+from whatsapp_gateway.graph_api import SEND_SECONDS, Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph_errors import Remedy
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.outcomes import outcome_of, wait_for
-from whatsapp_gateway.rendering import Body, recipient, render
+from whatsapp_gateway.rendering import Body, file_in, recipient, render
 from whatsapp_gateway.splitting import SPLIT_VERSION
 from whatsapp_gateway.templates import WindowTemplates
 
 logger = logging.getLogger(__name__)
 
-SEND_SECONDS: Final = 15
 MARGIN: Final = 10
 """Seconds before the end of a lease from which nothing is sent under it.
 
@@ -33,12 +33,15 @@ class Sending:
     def __init__(
         self,
         graph: GraphApi,
+        files: FileSending,
         acks: Acks,
         metrics: Metrics,
+        *,
         now: Callable[[], float],
         templates: WindowTemplates | None = None,
     ) -> None:
         self._graph = graph
+        self._files = files
         self._acks = acks
         self._metrics = metrics
         self._now = now
@@ -62,16 +65,25 @@ class Sending:
         for part, body in enumerate(bodies, 1):
             if part in delivery.sent_parts:
                 continue
-            remaining = delivery.lease_ends - MARGIN - self._now()
-            if remaining <= 0:
+            if self._left(delivery) <= 0:
                 self._metrics.parts.labels("lapsed").inc()
                 logger.warning("lease of reply %s lapsed before part %d was sent", delivery.reply.id, part)
                 return
             callback = {"biz_opaque_callback_data": f"{delivery.reply.id}/{part}/{len(bodies)}"}
-            result = await self._graph.send(delivery.number, body | callback, min(SEND_SECONDS, remaining))
+            result = await self._send(delivery, body | callback)
             self._acks.put(self._ack(delivery, part, len(bodies), result))
             if not isinstance(result, Sent):
                 return
+
+    async def _send(self, delivery: Delivery, body: Body) -> Sent | Refused | Ambiguous:
+        file = file_in(body, delivery.reply.files)
+        if file is not None:
+            return await self._files.send(delivery.number, body, file, lambda: self._left(delivery))
+        return await self._graph.send(delivery.number, body, min(SEND_SECONDS, self._left(delivery)))
+
+    def _left(self, delivery: Delivery) -> float:
+        """Seconds for which there may be sent under its lease."""
+        return delivery.lease_ends - MARGIN - self._now()
 
     def _ack(self, delivery: Delivery, part: int, parts: int, result: Sent | Refused | Ambiguous) -> Ack:
         slowed = self._slowed.pop(delivery.user_id, 0)

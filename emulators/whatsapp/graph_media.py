@@ -8,7 +8,7 @@ from emulators.effects import Effects
 from emulators.faults import Call, Fault, Faults, drop
 from emulators.whatsapp.errors import GraphError
 from emulators.whatsapp.graph_caller import Caller, no_such_object
-from emulators.whatsapp.media import UPLOADED_SECONDS, MediaFile, MediaStore, too_large
+from emulators.whatsapp.media import UPLOADABLE, UPLOADED_SECONDS, MediaFile, MediaStore, too_large
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -16,7 +16,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class GraphMedia:
     """`POST /graph/{version}/{number}/media`, `GET|DELETE /graph/{version}/{media id}`, and the bytes' address.
 
-    `faults` are met first; in their calls `path` is `/media/{id}` or `/attachments/`.
+    `faults` are met first; in their calls `path` is `/{number}/media`, `/media/{id}` or `/attachments/`.
     """
 
     def __init__(self, caller: Caller, store: MediaStore, effects: Effects, url: str) -> None:
@@ -42,15 +42,18 @@ class GraphMedia:
         return handle
 
     async def _upload(self, request: web.Request) -> web.Response:
-        self._caller.check_number(request)
+        number = self._caller.check_number(request)
         if request.content_type != "multipart/form-data":
             raise GraphError(100, "(#100) The parameter messaging_product is required.")
         fields, data, mime_type = await _form(request)
+        if fault := await self._fault(request, f"/{number}/media"):
+            return _failed(request, fault)
         if fields.get("messaging_product") != "whatsapp":
             raise GraphError(100, "(#100) The parameter messaging_product is required.")
         if data is None:
             raise GraphError(100, "(#100) The parameter file is required.")
         mime_type = fields.get("type") or mime_type
+        _check_type(mime_type)
         if too_large(mime_type, len(data)):
             raise GraphError(131053, details="Media file is larger than its type may be.")
         file = self._store.keep(data, mime_type, UPLOADED_SECONDS)
@@ -93,6 +96,13 @@ class GraphMedia:
 
     async def _fault(self, request: web.Request, path: str) -> Fault | None:
         return await self.faults.pass_through(Call(request.method, path, {}, "", dict(request.headers)))
+
+
+def _check_type(mime_type: str) -> None:
+    if mime_type.partition(";")[0].strip().lower() not in UPLOADABLE:
+        known = ", ".join(UPLOADABLE)
+        told = f"(#100) Param file must be a file with one of the following types: {known}. Received file of type"
+        raise GraphError(100, f"{told} '{mime_type}'.")
 
 
 async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None, str]:

@@ -28,6 +28,16 @@ _KINDS: Final = {
 }
 
 
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument"
+UPLOADABLE: Final = (
+    *("audio/aac", "audio/mp4", "audio/mpeg", "audio/amr", "audio/ogg", "audio/opus"),
+    *("application/vnd.ms-powerpoint", "application/msword", f"{_OFFICE}.wordprocessingml.document"),
+    *(f"{_OFFICE}.presentationml.presentation", f"{_OFFICE}.spreadsheetml.sheet", "application/pdf", "text/plain"),
+    *("application/vnd.ms-excel", "image/jpeg", "image/png", "image/webp", "video/mp4", "video/3gpp"),
+)
+"""In the order in which Meta names them."""
+
+
 @dataclass(frozen=True, slots=True)
 class MediaFile:
     """The bytes under an id; until is when the id lapses, in seconds since the epoch."""

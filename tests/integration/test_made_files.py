@@ -8,6 +8,7 @@ import grpc
 import pytest
 from kernel.v1 import kernel_pb2 as pb
 
+from emulators.faults import matching
 from tests.integration.test_inline import refused
 from tests.integration.tools import BILL, CHART
 from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, World, bearer, whole_world
@@ -15,6 +16,8 @@ from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, World, beare
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from emulators.whatsapp.chat import ChatMessage
 
 
 @pytest.fixture
@@ -26,6 +29,42 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 async def download(world: World, file: pb.Media, token: str = TELEGRAM_TOKEN) -> list[bytes]:
     call = world.stub.DownloadMedia(pb.DownloadMediaRequest(media_ref=file.media_ref), metadata=bearer(token))
     return [piece.chunk async for piece in call]
+
+
+async def test_a_picture_reaches_the_phone_with_the_answer(world: World) -> None:
+    alice = world.phone("Alice")
+    answer = await world.ask(alice, "use draw_chart")
+    assert (answer.kind, received(world, answer)) == ("image", CHART)
+    assert "The chart is drawn." in answer.text
+    thanks = await world.ask(alice, "thank you")
+    assert thanks.kind == "text"
+
+
+async def test_papers_reach_the_phone_each_with_its_name(world: World) -> None:
+    alice = world.phone("Alice")
+    bill = await world.ask(alice, "use make_papers")
+    assert bill.file
+    assert (bill.kind, bill.file.name, received(world, bill)) == ("document", "bill.pdf", BILL)
+    assert "(all.zip cannot be sent on WhatsApp.)" in bill.text
+
+
+async def test_it_is_sent_once_the_kernel_service_is_back(world: World) -> None:
+    alice = world.phone("Alice")
+    hold = world.emulators.whatsapp.media.faults.hold(matching(path="/media"))
+    await alice.send("use draw_chart")
+    await hold.reached.wait()
+    await world.stop_kernel()
+    await world.start_kernel()
+    hold.release()
+    answer = await alice.wait_for_message(timeout=20)
+    assert received(world, answer) == CHART
+
+
+def received(world: World, message: ChatMessage) -> bytes:
+    assert message.file
+    file = world.emulators.whatsapp.files.get(message.file.id)
+    assert file
+    return file.data
 
 
 async def test_a_caller_who_waits_fetches_the_file(world: World) -> None:

@@ -110,6 +110,8 @@ async def test_what_is_uploaded_is_sent_by_its_id(
         (5 * 1024 * 1024 + 1, "image/png", {}, 131053),
         (500 * 1024 + 1, "image/webp", {}, 131053),
         (1, "image/png", {"messaging_product": "sms"}, 100),
+        (1, "application/zip", {}, 100),
+        (1, "text/csv", {}, 100),
     ],
 )
 async def test_an_upload_is_refused(graph: Graph, size: int, mime_type: str, fields: dict[str, str], code: int) -> None:

@@ -1,6 +1,7 @@
 """A kernel service over real gRPC that keeps everything in memory and refuses on request."""
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -36,6 +37,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.ack_calls: list[pb.AckRepliesRequest] = []
         self.uploads: list[tuple[pb.UploadMediaHeader, bytes]] = []
         self.cuts_uploads = False
+        self.files: dict[str, bytes] = {}
         self.pulls: list[pb.PullRepliesRequest] = []
         self.releases: list[pb.ReleaseRepliesRequest] = []
         self.metadata: list[dict[str, str]] = []
@@ -60,7 +62,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         """Hand out a reply to whoever pulls."""
         reply_fields = {
             key: fields.pop(key)
-            for key in ("link", "choices", "quoted_message_id", "answers_message_id", "reaction")
+            for key in ("link", "choices", "quoted_message_id", "answers_message_id", "reaction", "media")
             if key in fields
         }
         delivery = pb.ReplyDelivery(
@@ -75,6 +77,13 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         delivery.lease_for.FromMilliseconds(int(seconds * 1000))
         self.hand_out(delivery)
         return delivery
+
+    def file(self, data: bytes, mime_type: str, filename: str = "") -> pb.Media:
+        """Keep a file that a reply may bear."""
+        ref = f"m_{len(self.files)}"
+        self.files[ref] = data
+        digest = hashlib.sha256(data).digest()
+        return pb.Media(media_ref=ref, mime_type=mime_type, filename=filename, size_bytes=len(data), sha256=digest)
 
     def hand_out(self, delivery: pb.ReplyDelivery) -> None:
         self._outbox.put_nowait(pb.PullRepliesResponse(reply=delivery))
@@ -147,6 +156,15 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.uploads.append((header, data))
         await self._leave()
         return pb.UploadMediaResponse(size_bytes=len(data))
+
+    async def DownloadMedia(  # noqa: N802
+        self, request: pb.DownloadMediaRequest, context: Any
+    ) -> AsyncIterator[pb.DownloadMediaResponse]:
+        await self._enter("DownloadMedia", request, context)
+        data = self.files[request.media_ref]
+        for start in range(0, len(data), 65536):
+            yield pb.DownloadMediaResponse(chunk=data[start : start + 65536])
+        await self._leave()
 
     async def PullReplies(  # noqa: N802
         self, request: pb.PullRepliesRequest, context: Any

@@ -26,6 +26,7 @@ EXPECTED = {
         133010,
     ),
     Remedy.WAIT_FOR_PERSON: (131047,),
+    Remedy.UPLOAD_AGAIN: (131052, 131053),
     Remedy.GIVE_UP: (
         100,
         131008,
@@ -37,8 +38,6 @@ EXPECTED = {
         131050,
         131051,
         131062,
-        131052,
-        131053,
         130472,
         132001,
         132015,

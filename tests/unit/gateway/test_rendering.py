@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emulators.whatsapp.graph_checks import check_request
-from whatsapp_gateway.deliveries import Link, Offer, Reply
+from whatsapp_gateway.deliveries import File, Link, Offer, Reply
 from whatsapp_gateway.markup import to_blocks
-from whatsapp_gateway.rendering import recipient, render
+from whatsapp_gateway.rendering import file_in, in_words, recipient, render
 
 LINK = Link("https://connect.example/lk_1", "Connect Asana")
 
@@ -235,13 +235,24 @@ OFFERS = st.lists(
     st.builds(Offer, st.uuids().map(str) | st.text(max_size=2), st.text(max_size=24), st.text(max_size=80)), max_size=12
 )
 
+MIME_TYPES = ("image/png", "audio/mpeg", "video/mp4", "application/pdf", "text/csv", "application/zip")
+FILES = st.lists(
+    st.builds(File, st.uuids().map(str), st.sampled_from(MIME_TYPES), st.text(max_size=100), st.just(9)), max_size=3
+)
 
-@given(MARKDOWN, st.none() | st.builds(Link, st.just(LINK.url), st.text(max_size=30)), OFFERS)
+
+@given(MARKDOWN, st.none() | st.builds(Link, st.just(LINK.url), st.text(max_size=30)), OFFERS, FILES)
 @settings(max_examples=300, deadline=None)
-def test_whatever_is_said_whatsapp_takes_it(text: str, link: Link | None, offers: list[Offer]) -> None:
-    reply = Reply("rp_1", text, link, tuple(offers), quoted_id="wamid.0")
+def test_whatever_is_said_whatsapp_takes_it(
+    text: str, link: Link | None, offers: list[Offer], files: list[File]
+) -> None:
+    reply = Reply("rp_1", text, link, tuple(offers), tuple(files), quoted_id="wamid.0")
     bodies = render(reply)
     assert render(reply) == bodies
     for body in bodies:
         check_request({"messaging_product": "whatsapp", "recipient": "US.1"} | body)
-    assert bodies or not (link or offers)
+    assert bodies or not (link or offers or files)
+    borne = [file for body in bodies if (file := file_in(body, files))]
+    assert borne == [file for file in files if file.mime_type != "application/zip"]
+    for body, file in zip(bodies[-len(borne) :], borne, strict=bool(borne)):
+        check_request({"messaging_product": "whatsapp", "recipient": "US.1"} | in_words(body, file))

@@ -6,9 +6,10 @@ import pytest
 
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.deliveries import Ack, Delivery, Outcome, Reply
-from whatsapp_gateway.graph_api import GraphApi, Sent
+from whatsapp_gateway.file_sending import FileSending
+from whatsapp_gateway.graph_api import SEND_SECONDS, GraphApi, Sent
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.sending import MARGIN, SEND_SECONDS, Sending
+from whatsapp_gateway.sending import MARGIN, Sending
 
 
 class SlowGraph(GraphApi):
@@ -37,7 +38,9 @@ async def deliver(graph: SlowGraph, lease_seconds: float, **known: Any) -> list[
     acks = KeptAcks()
     text = "\n\n".join("x" * 4000 for _ in range(3))
     delivery = Delivery(Reply("rp_1", text), "whatsapp:US.1", "42", "lease", graph.now + lease_seconds, **known)
-    await Sending(graph, acks, Metrics(), lambda: graph.now).deliver(delivery)
+    metrics = Metrics()
+    files = FileSending(graph, None, metrics)  # type: ignore[arg-type]
+    await Sending(graph, files, acks, metrics, now=lambda: graph.now).deliver(delivery)
     return acks.kept
 
 

@@ -204,7 +204,9 @@ class KernelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DownloadMedia(self, request, context):
-        """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND.
+        """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
+        hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
+        FIELD_REQUIRED, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -86,7 +86,10 @@ class KernelServiceStub:
     INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
     """
     DownloadMedia: _grpc.UnaryStreamMultiCallable[_kernel_pb2.DownloadMediaRequest, _kernel_pb2.DownloadMediaResponse]
-    """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND."""
+    """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
+    hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
+    FIELD_REQUIRED, FIELD_INVALID.
+    """
     LinkIdentity: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
     message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
@@ -172,7 +175,10 @@ class KernelServiceAsyncStub(KernelServiceStub):
     INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
     """
     DownloadMedia: _aio.UnaryStreamMultiCallable[_kernel_pb2.DownloadMediaRequest, _kernel_pb2.DownloadMediaResponse]  # type: ignore[assignment]
-    """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND."""
+    """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
+    hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
+    FIELD_REQUIRED, FIELD_INVALID.
+    """
     LinkIdentity: _aio.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]  # type: ignore[assignment]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
     message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
@@ -303,7 +309,10 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _kernel_pb2.DownloadMediaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_kernel_pb2.DownloadMediaResponse], _abc.AsyncIterator[_kernel_pb2.DownloadMediaResponse]]:
-        """DownloadMedia streams the bytes of a reply's media. NOT_FOUND: MEDIA_NOT_FOUND."""
+        """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
+        hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
+        FIELD_REQUIRED, FIELD_INVALID.
+        """
 
     @_abc_1.abstractmethod
     def LinkIdentity(
