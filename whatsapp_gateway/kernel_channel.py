@@ -21,6 +21,8 @@ _SERVICE_CONFIG: Final = {
     ],
     "healthCheckConfig": {"serviceName": SERVICE},
     "methodConfig": [
+        # An upload that is refused midway must not be replayed by the library: it aborts the process at times (1.85).
+        {"name": [{"service": SERVICE, "method": "UploadMedia"}], "waitForReady": True},
         {
             "name": [{"service": SERVICE}],
             "waitForReady": True,
@@ -31,7 +33,7 @@ _SERVICE_CONFIG: Final = {
                 "backoffMultiplier": 2,
                 "retryableStatusCodes": ["UNAVAILABLE"],
             },
-        }
+        },
     ],
 }
 

@@ -149,6 +149,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     async def UploadMedia(self, requests: AsyncIterator[Any], context: Any) -> pb.UploadMediaResponse:  # noqa: N802
         header = (await anext(requests)).header
         if self.cuts_uploads:
+            self.calls.append("UploadMedia")
             await refuse(context, code_pb2.UNAVAILABLE, "DRAINING")
         data = b"".join([request.chunk async for request in requests])
         await asyncio.sleep(0.05)  # a call that was cut off ends like this too, and is cancelled now

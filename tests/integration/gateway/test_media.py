@@ -156,6 +156,7 @@ async def test_an_upload_that_is_cut_off_is_tried_again(
     kernel.cuts_uploads = True
     kernel.want(keep(emulators, bytes(900_000)).id)
     assert (await acknowledged(kernel))[0] == pb.DELIVERY_OUTCOME_RETRY
+    assert kernel.calls.count("UploadMedia") == 1, "replayed by the library, it aborts the process at times"
 
 
 async def test_a_fetch_that_takes_too_long_is_let_go() -> None:
