@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from whatsapp_gateway.deliveries import MediaWanted, Outcome
+from whatsapp_gateway.file_kinds import MOST_BYTES
 from whatsapp_gateway.graph_media import AddressLapsedError, GraphMedia, MediaError, Place
 from whatsapp_gateway.kernel_client import KernelClient
 from whatsapp_gateway.metrics import Metrics
@@ -22,9 +23,6 @@ FETCH_SECONDS: Final = 90.0
 CALL_SECONDS: Final = 5.0
 HAND_BACK_SECONDS: Final = 0.1
 HALT_SECONDS: Final = 30.0
-_MIB: Final = 1024 * 1024
-_MOST_BYTES: Final = {"image": 5 * _MIB, "audio": 16 * _MIB, "video": 16 * _MIB}
-_MOST_DOCUMENT_BYTES: Final = 100 * _MIB
 
 
 @dataclass(slots=True)
@@ -146,7 +144,7 @@ _PROBLEMS: Final = {"PAYLOAD_TOO_LARGE": "too_large", "FIELD_INVALID": "wrong_ty
 
 
 def _most_bytes(mime_type: str) -> int:
-    return _MOST_BYTES.get(mime_type.partition("/")[0], _MOST_DOCUMENT_BYTES)
+    return MOST_BYTES.get(mime_type.partition("/")[0], MOST_BYTES["document"])
 
 
 async def _checked(pieces: AsyncIterator[bytes], place: Place, most: int) -> AsyncIterator[bytes]:

@@ -9,7 +9,10 @@ import pytest
 from kernel.v1 import kernel_pb2 as pb
 
 from emulators.faults import matching
+from emulators.whatsapp.errors import status_error
+from kernel_service.storage import delivery
 from tests.integration.test_inline import refused
+from tests.integration.test_quotes import until_sent
 from tests.integration.tools import BILL, CHART
 from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, World, bearer, whole_world
 
@@ -58,6 +61,22 @@ async def test_it_is_sent_once_the_kernel_service_is_back(world: World) -> None:
     hold.release()
     answer = await alice.wait_for_message(timeout=20)
     assert received(world, answer) == CHART
+
+
+async def test_what_failed_for_its_file_afterwards_is_sent_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delivery, "_backoff", lambda _: 0.0)
+    alice = world.phone("Alice")
+    statuses = world.emulators.whatsapp.statuses
+    statuses.withhold()
+    answer = await world.ask(alice, "use draw_chart")
+    await until_sent(world, alice)
+    await world.kernel.desk.sweep()
+    statuses._withheld.clear()  # of a message that failed nobody says that it was delivered
+    statuses.release()
+    statuses.report(alice, answer, "failed", status_error(131053, "Upload failed."))
+    again = await alice.wait_for_message(timeout=20)
+    assert (again.text, received(world, again)) == (answer.text, CHART)
+    assert len(world.emulators.effects.all("media_uploaded")) == 2
 
 
 def received(world: World, message: ChatMessage) -> bytes:
