@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service.storage.sealing import MasterKeys
+from kernel_service.turns.approval_rules import ApprovalRules
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     kernel_toolkits: str = ""
     kernel_instructions_file: Path | None = None
     kernel_tools: str = ""
+    kernel_approve_tools: str = ""
     kernel_allowed_users: str = ""
     kernel_daily_tokens: int = Field(0, ge=0)
     kernel_daily_tokens_per_user: int = Field(0, ge=0)
@@ -114,6 +116,9 @@ class Settings(BaseSettings):
 
     def instructions(self) -> str:
         return self.kernel_instructions_file.read_text() if self.kernel_instructions_file else ""
+
+    def approval_rules(self) -> ApprovalRules:
+        return ApprovalRules(words(self.kernel_approve_tools))
 
     def allowed(self) -> Callable[[str], bool]:
         """Whether a user id may write; a pattern is a shell's, as `whatsapp:US.*`."""

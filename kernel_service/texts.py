@@ -39,6 +39,19 @@ CODE_MESSAGE: Final = "Connect {code}"
 CONNECT_FAILED: Final = "{toolkit} could not be connected. Ask me for a new link to try again."
 CONNECTION_LOST: Final = "Your {toolkit} is no longer connected: it has ended the access. Ask me to connect it again."
 
+APPROVE: Final = "Approve"
+REFUSE: Final = "Refuse"
+APPROVAL_QUESTION: Final = "**{action}** – shall I do exactly this?"
+APPROVAL_CUT: Final = "… ({count} more characters)"
+APPROVAL_REFUSED: Final = "All right, I didn't do it."
+APPROVAL_WITHOUT_EFFECT: Final = {
+    "lapsed": "That question is too old, so nothing was done. Ask me again if you still want it.",
+    "used": "You have answered that already, so nothing more was done.",
+    "withdrawn": "That was taken back, so nothing was done. Ask me again if you still want it.",
+    "unknown": "I don't know that question, so nothing was done.",
+    "forwarded": "A button that was passed on approves nothing, so nothing was done.",
+}
+
 _UNSUPPORTED: Final = {
     "image": "I can't look at pictures of that type. Please send it as a JPEG or PNG.",
     "audio": "I can't listen to sound files of that type. Please send a voice message, or write to me.",
@@ -86,6 +99,14 @@ FOR_MODEL: Final = {
 def unopened(kind: str, problem: str) -> str:
     """What to tell a person whose file cannot be opened, if there is nothing else to answer."""
     return _UNOPENED[problem].format(file=_WORDS.get(kind, "file"))
+
+
+def action(tool: str) -> str:
+    """A tool's name as words: `GMAIL_SEND_EMAIL` is "Gmail: send email", `delete_note` is "Delete note"."""
+    first, _, rest = tool.partition("_")
+    if tool.isupper() and rest:
+        return f"{first.capitalize()}: {rest.replace('_', ' ').lower()}"
+    return tool.replace("_", " ").capitalize()
 
 
 def toolkit(slug: str) -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kernel_service.kernels.store import TurnRecord
-    from kernel_service.messages import Link
+    from kernel_service.messages import Link, ReplyChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,17 @@ class ConnectNeeded:
     link: Link
 
 
-Event = Merged | ToolStarted | ToolFinished | ConnectNeeded
+@dataclass(frozen=True, slots=True)
+class ApprovalNeeded:
+    """The person must approve a call; `expires_at` is in epoch seconds."""
+
+    call_id: str
+    tool: str
+    choices: tuple[ReplyChoice, ...]
+    expires_at: float
+
+
+Event = Merged | ToolStarted | ToolFinished | ConnectNeeded | ApprovalNeeded
 
 
 class Progress:

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
-from kernel_service.kernels.commands import Command
+from kernel_service.kernels.commands import Command, Tap
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
+    from kernel_service.turns.approving import Approval, Decision
     from kernel_service.turns.resuming import ParkedRequest
 
 
@@ -39,7 +40,8 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class HistoryItem:
-    """One journal entry. `kind`: input | output | result. `data` is the model vendor's own item, verbatim.
+    """One journal entry. `kind`: input | output | result; link | approval. `data` is the model vendor's own item,
+    verbatim; of a link, and of an approval that is asked for, our own, which no model sees.
 
     `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`), empty for inputs and results. What was
     said to somebody who was merged into the person has `merged:` before it.
@@ -277,12 +279,18 @@ class JournalStore(Protocol):
         problem: str = "",
         usage: Usage,
         parked: Sequence[ParkedRequest] = (),
+        approvals: Sequence[Approval] = (),
         now: float,
     ) -> list[StoredReply]:
-        """End the turn in one transaction: last items, usage, replies, members; `parked` is kept with it.
+        """End the turn in one transaction: last items, usage, replies, members; what waits is kept with it.
 
+        An approval takes the place of an earlier one of the same call.
         COMPLETED may be interrupted by Newcomers or Stopped.
         """
+        ...
+
+    async def decide(self, turn: TurnRecord, epoch: int, tap: Tap, *, at: float) -> Decision:
+        """Let the button that was tapped at `at` (epoch seconds) count, once and for this turn alone."""
         ...
 
     async def give_up(

@@ -51,6 +51,14 @@ class OpenAIResponses(Model):
         content = [{"type": "output_text", "text": text, "annotations": []}]
         return {"type": "message", "role": "assistant", "content": content}
 
+    def call_item(self, call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "type": "function_call",
+            "call_id": call_id,
+            "name": name,
+            "arguments": orjson.dumps(arguments).decode(),
+        }
+
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
         return _call(item)
 

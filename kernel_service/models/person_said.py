@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import orjson
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -99,6 +101,14 @@ def _resumed(toolkit: str, requests: list[str]) -> str:
     return f"[{toolkit} is connected now. This waited for it, oldest first; do it now:]\n{waited}"
 
 
+def _decided(decided: dict[str, Any]) -> str:
+    """No words of the person, but his button."""
+    if decided["approved"]:
+        return f"[The person approved {decided['tool']} with his button. It is done now, as he was asked:]"
+    arguments = orjson.dumps(decided["arguments"]).decode()
+    return f"[The person refused {decided['tool']} with his button. It was not done, with {arguments}]"
+
+
 def _unknown(_: object) -> str:
     return "[The person sent something that cannot be shown here.]"
 
@@ -109,6 +119,7 @@ _KINDS: Final[dict[str, Callable[[Any], str]]] = {
     "reaction": _reaction,
     "edit": lambda edit: f"[The person changed an earlier message; it now reads:]\n{edit.get('text', '')}",
     "resumed": lambda resumed: _resumed(resumed["toolkit"], resumed["requests"]),
+    "decided": _decided,
     "revoke": lambda _: "[The person took an earlier message back. Act as if it had not been sent.]",
     "location": _location,
     "contacts": _contacts,

@@ -12,7 +12,9 @@ from kernel_service.errors import CallerError
 from kernel_service.messages import Alias, Message, MessageStatus, ReplyMode
 
 if TYPE_CHECKING:
-    from kernel_service.messages import Answer, Link, ReplyFile, StoredReply, Usage
+    from collections.abc import Iterable
+
+    from kernel_service.messages import Answer, Link, ReplyChoice, ReplyFile, StoredReply, Usage
     from kernel_service.people.linking import LinkOutcome
 
 MAX_TEXT_BYTES = 64 * 1024
@@ -124,7 +126,7 @@ def reply(stored: StoredReply) -> kernel_pb2.Reply:
         answers_message_id=stored.answers_message_id,
         text=given.text,
         link=link(given.link),
-        choices=[kernel_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given.choices],
+        choices=choices(given.choices),
         media=[file(each) for each in given.media],
         quoted_message_id=given.quoted_message_id,
         created_at=timestamp(stored.created_at),
@@ -139,6 +141,10 @@ def file(given: ReplyFile) -> kernel_pb2.Media:
         sha256=bytes.fromhex(given.sha256),
         size_bytes=given.size,
     )
+
+
+def choices(given: Iterable[ReplyChoice]) -> list[kernel_pb2.ReplyChoice]:
+    return [kernel_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given]
 
 
 def link(given: Link | None) -> kernel_pb2.Link | None:

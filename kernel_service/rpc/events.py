@@ -7,12 +7,12 @@ from typing import assert_never
 from kernel.v1 import kernel_pb2
 
 from kernel_service.kernels.inbox import Durable
-from kernel_service.kernels.progress import ConnectNeeded, Event, Merged, ToolFinished, ToolStarted
+from kernel_service.kernels.progress import ApprovalNeeded, ConnectNeeded, Event, Merged, ToolFinished, ToolStarted
 from kernel_service.messages import Answer
 from kernel_service.rpc import convert
 
 
-def event(told: Durable | Event | Answer) -> kernel_pb2.StreamMessageResponse:
+def event(told: Durable | Event | Answer) -> kernel_pb2.StreamMessageResponse:  # noqa: PLR0911 - one for each kind
     respond = kernel_pb2.StreamMessageResponse
     match told:
         case Durable(duplicate):
@@ -25,6 +25,15 @@ def event(told: Durable | Event | Answer) -> kernel_pb2.StreamMessageResponse:
             return respond(tool_finished=kernel_pb2.ToolFinished(call_id=call_id, succeeded=succeeded))
         case ConnectNeeded(toolkit, link):
             return respond(connect_needed=kernel_pb2.ConnectNeeded(toolkit=toolkit, link=convert.link(link)))
+        case ApprovalNeeded(call_id, tool, choices, expires_at):
+            return respond(
+                approval_needed=kernel_pb2.ApprovalNeeded(
+                    call_id=call_id,
+                    tool=tool,
+                    choices=convert.choices(choices),
+                    expires_at=convert.timestamp(expires_at),
+                )
+            )
         case Answer():
             return respond(completed=convert.handled(told))
         case _:

@@ -12,7 +12,7 @@ from sqlalchemy import bindparam, delete, insert, true, update
 
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
-from kernel_service.storage import leases, parked_requests, waiting
+from kernel_service.storage import asked, leases, parked_requests, waiting
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, add_to_day, of_open_turn
 from kernel_service.storage.outbox import add_reply
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import HistoryItem, TurnRecord
     from kernel_service.messages import Reply, StoredReply
     from kernel_service.storage.engine import Tx
+    from kernel_service.turns.approving import Approval
     from kernel_service.turns.resuming import ParkedRequest
 
 _HOLD = OPEN_TURN.values(
@@ -102,6 +103,7 @@ def end(
     problem: str,
     usage: Usage,
     parked: Sequence[ParkedRequest] = (),
+    approvals: Sequence[Approval] = (),
     now: float,
 ) -> list[StoredReply]:
     leases.fence(tx, record.person_id, epoch)
@@ -109,6 +111,7 @@ def end(
         waiting.interrupt(tx, record)
     add_items(tx, record, items, now)
     parked_requests.park(tx, record, parked, now)
+    asked.keep(tx, record, approvals, now)
     _close(tx, record, status, problem=problem, usage=usage, now=now)
     if len(record.messages) > 1:
         tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})

@@ -14,7 +14,7 @@ from kernel_service.kernels.store import Accepted
 from kernel_service.media.incoming import named_file, parted
 from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
-from kernel_service.storage import media, outbox, parked_requests
+from kernel_service.storage import asked, media, outbox, parked_requests
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, message, turn
@@ -142,6 +142,7 @@ def _stop(tx: Tx, person_id: str, seq: int, now: float) -> tuple[int, ...]:
     """End what waits, and have the turn that runs end where it is; by seq what was taken back."""
     tx.execute(_STOP, {"person": person_id})
     parked_requests.withdraw(tx, person_id, now)
+    asked.withdraw(tx, person_id, now)
     return tuple(tx.execute(_TAKE_BACK, {"person": person_id, "before": seq}).scalars())
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, select, update
 
+from kernel_service.storage.asked import arguments_context
 from kernel_service.storage.connect_attempts import secrets_context
 from kernel_service.storage.connections import private_context
 from kernel_service.storage.inbox import payload_context
 from kernel_service.storage.outbox import reply_context
 from kernel_service.storage.parked_requests import words_context
 from kernel_service.storage.people import alias_context
-from kernel_service.storage.schema import alias, connect_attempt, connection, message, parked_request, reply
+from kernel_service.storage.schema import alias, approval, connect_attempt, connection, message, parked_request, reply
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +51,7 @@ SEALED: Final = (
     Sealed(connection.c.private, lambda _, row: private_context(row.id)),
     Sealed(connect_attempt.c.secrets, lambda _, row: secrets_context(row.connection_id)),
     Sealed(parked_request.c.words, lambda person_id, _: words_context(person_id)),
+    Sealed(approval.c.arguments, lambda _, row: arguments_context(row.id)),
 )
 
 

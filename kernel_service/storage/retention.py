@@ -14,6 +14,7 @@ from sqlalchemy import Integer, bindparam, delete, select
 
 from kernel_service.storage.journal import DAY_SECONDS
 from kernel_service.storage.schema import (
+    approval,
     commit_mark,
     connect_attempt,
     connection,
@@ -129,6 +130,7 @@ def _small_tables(now: float) -> Iterator[Any]:
     old = now - KEEP_DAYS * DAY_SECONDS
     yield delete(stray_session).where(stray_session.c.seen_at < now - DAY_SECONDS)
     yield delete(parked_request).where(parked_request.c.created_at < old)
+    yield delete(approval).where(approval.c.created_at < old)
     yield delete(connect_attempt).where(connect_attempt.c.created_at < old)
     yield delete(connection).where(
         connection.c.status.not_in(("active", "unconfirmed")), ~connection.c.remove_due, connection.c.created_at < old

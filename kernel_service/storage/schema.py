@@ -418,6 +418,29 @@ parked_request = Table(
     Index("ix_parked_request_person_id_id", "person_id", "id"),
 )
 
+# Calls that the person is asked for, and what became of each.
+approval = Table(
+    "approval",
+    metadata,
+    # Stands in its buttons: nobody guesses it.
+    Column("id", String, primary_key=True),
+    _person(index=True),
+    Column("turn_id", String, nullable=False),
+    # The call that asked.
+    Column("call_id", String, nullable=False),
+    Column("tool", String, nullable=False),
+    Column("arguments", LargeBinary, nullable=False),
+    # Of the tool and the arguments.
+    Column("digest", LargeBinary, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float, nullable=False),
+    # The turn of the button that counted, and whether that was the one to approve.
+    Column("decided_in", String),
+    Column("approved", Boolean),
+    # Taken back ("stop"), or asked anew.
+    Column("withdrawn_at", Float),
+)
+
 # How a browser opens the chat of an address, as its channel said last.
 chat = Table(
     "chat",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from kernel_service.storage import (
+    asked,
     chats,
     connect_attempts,
     connections,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.connect.attempt import Attempt, Key, State
+    from kernel_service.kernels.commands import Tap
     from kernel_service.kernels.store import (
         Accepted,
         AckResult,
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from kernel_service.people.linking import Linked
     from kernel_service.storage.engine import Engine
     from kernel_service.tools.connections import Connection, ConnectionStatus
+    from kernel_service.turns.approving import Approval, Decision
     from kernel_service.turns.resuming import ParkedRequest
 
 _PING = text("SELECT 1")
@@ -200,6 +203,7 @@ class SqlStore:
         problem: str = "",
         usage: Usage,
         parked: Sequence[ParkedRequest] = (),
+        approvals: Sequence[Approval] = (),
         now: float,
     ) -> list[StoredReply]:
         return await self._engine.write(
@@ -213,10 +217,14 @@ class SqlStore:
                 problem=problem,
                 usage=usage,
                 parked=parked,
+                approvals=approvals,
                 now=now,
             ),
             turn.person_id,
         )
+
+    async def decide(self, turn: TurnRecord, epoch: int, tap: Tap, *, at: float) -> Decision:
+        return await self._engine.write(lambda tx: asked.decide(tx, turn, epoch, tap, at=at), turn.person_id)
 
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
         return await self._engine.read(lambda tx: turn_views.spent_today(tx, person_id, now=now))

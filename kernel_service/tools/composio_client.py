@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -34,6 +35,10 @@ OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may have been done. L
 _SESSIONS: Final = "/api/v3.1/tool_router/session"
 _ACCOUNTS: Final = "/api/v3.1/connected_accounts"
 _TOOLS: Final = "/api/v3.1/tools"
+# To send a mail has the hints of making an issue (docs.composio.dev/docs/tool-tags): only its name tells.
+_REACHES_OTHERS: Final = re.compile(
+    r"_(?:SENDS?|REPLY|REPLIES|FORWARD|POST|PUBLISH|TWEET|CREATE_MESSAGE|INVITE|SHARE|NOTIFY|PAY)(?:_|$)"
+)
 _RESERVED: Final = ("", "default", "default_user")
 
 
@@ -46,11 +51,12 @@ class Toolkit:
 
 @dataclass(frozen=True, slots=True)
 class ToolkitTool:
-    """A tool of a toolkit, the same for everyone."""
+    """A tool of a toolkit, the same for everyone. `asks_first`: it deletes something, or reaches others."""
 
     toolkit: str
     schema: ToolSchema
     read_only: bool
+    asks_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +244,10 @@ def _tool(toolkit: str, item: dict[str, Any]) -> ToolkitTool:
     schema = ToolSchema(
         _text(item, "slug"), item.get("description") or "", {"type": "object", "properties": {}, **parameters}
     )
-    return ToolkitTool(toolkit, schema, "readOnlyHint" in (item.get("tags") or []))
+    hints = item.get("tags") or []
+    read_only = "readOnlyHint" in hints
+    asks_first = "destructiveHint" in hints or (not read_only and _REACHES_OTHERS.search(schema.name) is not None)
+    return ToolkitTool(toolkit, schema, read_only, asks_first)
 
 
 def _result(done: dict[str, Any]) -> ToolResult:

@@ -42,12 +42,15 @@ class ToolSettingError(ValueError):
 class DeveloperTool:
     """A function as a tool. `timeout` is in seconds; a plain function's thread cannot be stopped and runs on."""
 
-    def __init__(self, function: Callable[..., Any], *, read_only: bool, timeout: float) -> None:
+    def __init__(
+        self, function: Callable[..., Any], *, read_only: bool, asks_first: bool = False, timeout: float
+    ) -> None:
         self._function = function
         self._arguments = _arguments(function)
         self._timeout = timeout
         self.schema = ToolSchema(_name(function), _description(function), self._arguments.json_schema())
         self.read_only = read_only
+        self.asks_first = asks_first
         self.timeout = timeout + 1  # the turn's limit; the tool's own comes first
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
@@ -74,13 +77,16 @@ class DeveloperTool:
         return ToolResult(what + doubt, ok=False)
 
 
-def tool(*, read_only: bool = False, timeout: float = 30.0) -> Callable[[Callable[..., Any]], DeveloperTool]:
+def tool(
+    *, read_only: bool = False, asks_first: bool = False, timeout: float = 30.0
+) -> Callable[[Callable[..., Any]], DeveloperTool]:
     """Make a function a tool. `read_only`: calling it twice does no harm, so that it is repeated after a crash.
 
+    `asks_first`: each call waits until the person has approved it with a button.
     The function's name and docstring are what the model sees. It returns text, JSON values or a ToolResult. Raises
     ToolSettingError if it cannot be a tool.
     """
-    return lambda function: DeveloperTool(function, read_only=read_only, timeout=timeout)
+    return lambda function: DeveloperTool(function, read_only=read_only, asks_first=asks_first, timeout=timeout)
 
 
 def load_tools(setting: str) -> list[DeveloperTool]:

@@ -56,15 +56,18 @@ class KernelToolbox(Toolbox):
         self._most_direct = most_direct
 
     async def tools_for(self, person: Person) -> list[Tool]:
-        tools: list[Tool] = [
-            *self._developer_tools,
-            Connect(self._connections, self._offers),
-            Disconnect(self._connections),
-        ]
+        tools = self._always()
         connected = await self._of_toolkits(person)
         if len(connected) <= self._most_direct:
             return tools + connected
         return [*tools, SearchTools(self._composio, self._connections.sessions, connected)]
+
+    async def named(self, person: Person, name: str) -> Tool | None:
+        tools = [*self._always(), *await self._of_toolkits(person)]
+        return next((tool for tool in tools if tool.schema.name == name), None)
+
+    def _always(self) -> list[Tool]:
+        return [*self._developer_tools, Connect(self._connections, self._offers), Disconnect(self._connections)]
 
     async def _of_toolkits(self, person: Person) -> list[Tool]:
         allowed = self._connections.toolkits
@@ -90,6 +93,7 @@ class ConnectedTool:
     ) -> None:
         self.schema = replace(described.schema, parameters=with_names(described.schema.parameters, accounts))
         self.read_only = described.read_only
+        self.asks_first = described.asks_first
         self.timeout = TOOL_SECONDS
         self._toolkit = described.toolkit
         self._composio = composio
@@ -113,6 +117,7 @@ class Connect:
     """Offers the person a link, whose address never reaches the model, and parks what waits for it."""
 
     read_only = True  # the same link is given again
+    asks_first = False
     timeout = 60.0
 
     def __init__(self, connections: Connections, offers: Offers) -> None:
@@ -142,6 +147,7 @@ class Disconnect:
     """Removes the person's accounts of a toolkit, here and at the vendor."""
 
     read_only = False
+    asks_first = False
     timeout = 60.0
     schema = ToolSchema(
         "disconnect",
@@ -180,6 +186,7 @@ class SearchTools:
     """Finds tools among those of the person's connected toolkits, and adds them to the turn."""
 
     read_only = True
+    asks_first = False
     timeout = 45.0
     schema = ToolSchema(
         "search_tools",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.errors import VendorUnavailable
 from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
 from kernel_service.messages import Usage
+from kernel_service.turns.approving import Approval
 from kernel_service.turns.tool_files import keep_all
 from kernel_service.turns.tools import ToolResult
 
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Look before you repeat it."
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
+GONE: Final = "Not done: the person has no such tool any more. Perhaps its account is no longer connected."
 LONGEST_CALL_SECONDS: Final = 75.0
 """What is assumed of a cut call whose tool is no longer offered."""
 
@@ -50,17 +52,26 @@ class Calls:
         journal: TurnJournal,
         attention: Attention,
         tell: Callable[[Event], None],
+        *,
+        asks_first: Callable[[Tool], bool],
     ) -> None:
         self._person = person
         self._transcript = transcript
         self._journal = journal
         self._attention = attention
         self._tell = tell
+        self._asks_first = asks_first
+        self._approved = ""
         self._tools: dict[str, Tool] = {}
         self._unsure = False
 
     def offer(self, tools: Iterable[Tool]) -> None:
         self._tools.update({tool.schema.name: tool for tool in tools})
+
+    def approve(self, call_id: str, tool: Tool | None) -> None:
+        """The person has approved this call, and no other."""
+        self._approved = call_id
+        self.offer([tool] if tool else [])
 
     @property
     def schemas(self) -> list[ToolSchema]:
@@ -94,17 +105,24 @@ class Calls:
         await self._attention.pause()
         tool = self._tools.get(call.name)
         if tool is None:
-            return await self._keep(call, ToolResult(f"There is no tool named {call.name}.", ok=False))
+            gone = GONE if call.call_id == self._approved else f"There is no tool named {call.name}."
+            return await self._keep(call, ToolResult(gone, ok=False))
         if call.arguments is None:
             return await self._keep(call, ToolResult("The arguments were no JSON object.", ok=False))
         if self._unsure and not tool.read_only:
             return await self._keep(call, ToolResult(NOT_MADE, ok=False))
+        if call.call_id != self._approved and self._asks_first(tool):
+            return await self._ask(call)
         self._tell(ToolStarted(call.call_id, call.name))
         result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
         await self._keep(call, result)
         self._tell(ToolFinished(call.call_id, succeeded=result.ok))
         self.offer(result.found)
         return None
+
+    async def _ask(self, call: FunctionCall) -> None:
+        self._transcript.ask(Approval.of(call))
+        await self._journal.step(Usage())
 
     def _longest(self, name: str) -> float:
         tool = self._tools.get(name)

@@ -11,6 +11,7 @@ from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 class Limits:
     """Steps are questions to the model; seconds count from the turn's (re)start; tokens are 0 for no limit.
 
+    A question whether something may be done lapses after `approval_seconds`.
     After so many failed `attempts`, or `deaths` of the owning process, without progress a turn is given up.
     """
 
@@ -20,6 +21,7 @@ class Limits:
     output_chars: int = 60_000
     attempts: int = 5
     deaths: int = 3
+    approval_seconds: float = 1800.0
     daily_tokens: int = 0
     daily_tokens_per_person: int = 0
 

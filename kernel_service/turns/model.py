@@ -105,6 +105,10 @@ class Model(Protocol):
         """The vendor's history item for words of the assistant that no model said."""
         ...
 
+    def call_item(self, call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The vendor's history item for a call that no model asked for."""
+        ...
+
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
         """The call that an output item of type `function_call` asks for."""
         ...

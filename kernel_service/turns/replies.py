@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kernel_service import texts
 from kernel_service.messages import Link, Reply
+from kernel_service.turns.questions import question
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from kernel_service.messages import ReplyFile
+    from kernel_service.turns.approving import Approval
     from kernel_service.turns.model import ModelAnswer
 
 
@@ -21,6 +24,17 @@ def answer_replies(answer: ModelAnswer, links: list[Link], files: list[ReplyFile
         first,
         *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:]),
     ]
+
+
+def with_questions(replies: list[Reply], approvals: Sequence[Approval]) -> list[Reply]:
+    """Each question has buttons of its own. The first stands below the last reply, if that has no other button."""
+    if not approvals:
+        return replies
+    [first, *further], last = [question(each) for each in approvals], replies[-1]
+    if last.link is not None or last.media:
+        return [*replies, first, *further]
+    together = replace(last, text=f"{last.text}\n\n{first.text}", choices=first.choices)
+    return [*replies[:-1], together, *further]
 
 
 def said_in(content: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from kernel_service import texts
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import TurnRecord, Withheld
 from kernel_service.media.incoming import media_id_of
+from kernel_service.turns.approval_rules import ApprovalRules
 from kernel_service.turns.turn import Turn
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.limits import Limits
     from kernel_service.turns.model import Model, Transcriber
     from kernel_service.turns.resuming import Codes
-    from kernel_service.turns.tools import Toolbox
+    from kernel_service.turns.tools import Tool, Toolbox
 
 SUSPECT_PAUSE_SECONDS: Final = 1.0
 
@@ -56,6 +57,7 @@ class TurnRunner:
     ended: Callable[[TurnRecord], None]
     replies_ready: Callable[[str], None]
     progress: Progress
+    asks_first: Callable[[Tool], bool] = field(default_factory=ApprovalRules)
     outcomes: Counter[str] = field(default_factory=Counter)
     _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
 

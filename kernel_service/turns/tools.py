@@ -60,7 +60,10 @@ class ToolResult:
 
 
 class Tool(Protocol):
-    """One tool that a turn may call. `read_only`: calling it twice does no harm. `timeout` is in seconds."""
+    """One tool that a turn may call. `read_only`: calling it twice does no harm. `timeout` is in seconds.
+
+    `asks_first`: it destroys, or reaches others, so that the person is asked before.
+    """
 
     @property
     def schema(self) -> ToolSchema: ...
@@ -68,6 +71,8 @@ class Tool(Protocol):
     def read_only(self) -> bool: ...
     @property
     def timeout(self) -> float: ...
+    @property
+    def asks_first(self) -> bool: ...
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         """Do it. VendorUnavailable: the vendor is away and *nothing was done*; any other failure is a result."""
@@ -79,4 +84,8 @@ class Toolbox(Protocol):
 
     async def tools_for(self, person: Person) -> list[Tool]:
         """The person's tools now. Asks the vendor only for what is not cached."""
+        ...
+
+    async def named(self, person: Person, name: str) -> Tool | None:
+        """The person's tool of that name, be it among those or yet to be searched for; None: he has it no more."""
         ...

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.kernels.store import HistoryItem
 from kernel_service.messages import Link, ReplyFile
+from kernel_service.turns.approving import ASKED, Approval
 from kernel_service.turns.resuming import ParkedRequest
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.model import Model, ModelAnswer
     from kernel_service.turns.tools import ToolResult
 
-FOR_THE_PERSON: Final = frozenset({"link", "file"})
+FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
 """Kinds of items that the model is never shown."""
 
 
@@ -43,12 +44,27 @@ class Transcript:
             self.unstored.append(HistoryItem("link", data))
         self.unstored += [HistoryItem("file", asdict(file)) for file in files]
 
+    def ask(self, approval: Approval) -> None:
+        """Have the person asked; the model is told so instead of a result."""
+        self.unstored += [
+            HistoryItem("result", self._model.result_item(approval.call_id, ASKED)),
+            HistoryItem("approval", asdict(approval)),
+        ]
+
+    def call(self, approval: Approval) -> None:
+        """Add the call that the person has approved."""
+        item = self._model.call_item(approval.approved_call_id, approval.tool, approval.arguments)
+        self.unstored.append(HistoryItem("output", item, self._model.origin))
+
+    def say(self, text: str) -> None:
+        """Add words of the assistant that no model said."""
+        self.unstored.append(HistoryItem("output", self._model.said_item(text), self._model.origin))
+
     def confess(self, sentence: str) -> None:
         """Say that the turn failed, if calls were made in it: the model must not believe that nothing was done."""
         made = self._calls_made()
         if made:
-            said = self._model.said_item(f"{sentence} (Before that I had called: {', '.join(made)}.)")
-            self.unstored.append(HistoryItem("output", said, self._model.origin))
+            self.say(f"{sentence} (Before that I had called: {', '.join(made)}.)")
 
     def mark_stored(self) -> None:
         self.stored += self.unstored
@@ -90,14 +106,11 @@ class Transcript:
 
     def _calls_made(self) -> list[str]:
         """The tools called since the person wrote last, each once."""
-        since: list[dict[str, Any]] = []
-        for item in reversed(self.stored):
-            if item.kind == "input":
-                break
-            since.append(item.data)
-        answered = {data["call_id"] for data in since if data.get("type") == "function_call_output"}
-        names = [data["name"] for data in reversed(since) if data.get("call_id") in answered and "name" in data]
-        return list(dict.fromkeys(names))
+        since = _since_input(self.stored)
+        answered = {item.data["call_id"] for item in since if item.kind == "result"}
+        asked = {item.data["call_id"] for item in since if item.kind == "approval"}
+        made = [item.data for item in since if item.data.get("call_id") in answered - asked]
+        return list(dict.fromkeys(data["name"] for data in made if "name" in data))
 
     def links(self) -> list[Link]:
         """The links made since the person wrote last, one per title, the newest."""
@@ -113,13 +126,17 @@ class Transcript:
         parked = [ParkedRequest(**data["parked"]) for data in self._links_made() if "parked" in data]
         return list(dict.fromkeys(parked))
 
-    def _links_made(self) -> list[dict[str, Any]]:
-        return [item.data for item in self._since_input() if item.kind == "link"]
+    def approvals(self) -> list[Approval]:
+        """What the person is to be asked since he wrote last."""
+        return [Approval(**item.data) for item in _since_input(self._all()) if item.kind == "approval"]
 
-    def _since_input(self) -> list[HistoryItem]:
-        items = self._all()
-        last = max((place for place, item in enumerate(items) if item.kind == "input"), default=-1)
-        return items[last + 1 :]
+    def _links_made(self) -> list[dict[str, Any]]:
+        return [item.data for item in _since_input(self._all()) if item.kind == "link"]
 
     def _all(self) -> list[HistoryItem]:
         return self.stored + self.unstored
+
+
+def _since_input(items: list[HistoryItem]) -> list[HistoryItem]:
+    last = max((place for place, item in enumerate(items) if item.kind == "input"), default=-1)
+    return items[last + 1 :]

@@ -12,25 +12,28 @@ from kernel_service import texts
 from kernel_service.errors import KernelError, VendorUnavailable
 from kernel_service.kernels.commands import Command, code_in
 from kernel_service.kernels.interruptions import HandedBack, Newcomers, Stopped
-from kernel_service.kernels.progress import Merged
+from kernel_service.kernels.progress import ApprovalNeeded, Merged
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import Reply, Usage
+from kernel_service.turns.approving import Verdict
 from kernel_service.turns.calls import Calls, InDoubtError
 from kernel_service.turns.files import Files
 from kernel_service.turns.interrupting import Attention
 from kernel_service.turns.model import ModelRejectedError, ModelRequest
 from kernel_service.turns.prompt import instructions, person_key
 from kernel_service.turns.quotes import with_quote
-from kernel_service.turns.replies import answer_replies, said_in
+from kernel_service.turns.replies import answer_replies, said_in, with_questions
 from kernel_service.turns.tools import Person
 from kernel_service.turns.transcript import Transcript
 from kernel_service.turns.turn_journal import TurnJournal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import TurnMessage, TurnRecord
+    from kernel_service.turns.approving import Approval
     from kernel_service.turns.model import ModelAnswer
     from kernel_service.turns.resuming import Confirmed, ParkedRequest
     from kernel_service.turns.runner import TurnRunner
@@ -57,9 +60,11 @@ class Turn:
             self._journal,
             self._attention,
             lambda event: runner.progress.tell(record, event),
+            asks_first=runner.asks_first,
         )
         self._deadline = runner.clock() + runner.limits.seconds
         self._confirmed: Confirmed | None = None
+        self._approved: Approval | None = None
 
     async def run(self) -> None:
         try:
@@ -98,6 +103,8 @@ class Turn:
             return await self._give_up("failed_too_often" if record.failures >= limits.attempts else "died_too_often")
         if record.messages[0].command is Command.CODE:
             return await self._confirm(record.messages[0])
+        if record.messages[0].command is Command.APPROVAL:
+            return await self._decide(record.messages[0])
         await self._files.look(record)
         if (fixed := await self._runner.fixed_answer(record, self._files)) is not None:
             return await self._end([Reply(text) for text in fixed], TurnStatus.COMPLETED)
@@ -112,20 +119,33 @@ class Turn:
         self._confirmed = confirmed
         return await self._converse()
 
+    async def _decide(self, message: TurnMessage) -> None:
+        """A button: make the call that it approves, or say what it did instead."""
+        decision = await self._journal.decide(message)
+        log.info("button tapped verdict=%s turn=%s person=%s", decision.verdict, self._record.id, self._person.id)
+        if decision.verdict is Verdict.APPROVED:
+            self._approved = decision.approval
+            return await self._converse()
+        told = texts.APPROVAL_WITHOUT_EFFECT.get(decision.verdict, texts.APPROVAL_REFUSED)
+        if decision.approval is not None:
+            self._transcript.hear([decision.approval.decided(approved=False)])
+            self._transcript.say(told)
+        return await self._end([Reply(told)], TurnStatus.COMPLETED)
+
     # --- the loop -----------------------------------------------------------------------------------------------
 
     async def _converse(self) -> None:
         await self._set_out()
         for _ in range(self._runner.limits.steps):
             if self._runner.clock() > self._deadline:
-                return await self._end([Reply(texts.TOO_LONG)], TurnStatus.FAILED, "too_long")
+                return await self._break_off(texts.TOO_LONG, "too_long")
             answer = await self._ask()
             self._transcript.note(answer)
             if not answer.calls:
                 return await self._answer(answer)
             await self._journal.step(answer.usage)
             await self._calls.make_all(answer.calls)
-        return await self._end([Reply(texts.TOO_MANY_STEPS)], TurnStatus.FAILED, "too_many_steps")
+        return await self._break_off(texts.TOO_MANY_STEPS, "too_many_steps")
 
     async def _set_out(self) -> None:
         """From the person's words, or from where the turn was cut."""
@@ -135,11 +155,17 @@ class Turn:
         if len(record.messages) > 1:
             self._runner.progress.tell(record, Merged(record.id))
         self._calls.offer(await self._runner.toolbox.tools_for(self._person))
+        if self._approved is not None:
+            tool = await self._runner.toolbox.named(self._person, self._approved.tool)
+            self._calls.approve(self._approved.approved_call_id, tool)
         await self._calls.finish_cut(record, self._runner.model, self._runner.clock())
 
     async def _hear(self) -> None:
         if self._confirmed is not None:
             return self._transcript.hear([self._confirmed.content])
+        if self._approved is not None:
+            self._transcript.hear([self._approved.decided(approved=True)])
+            return self._transcript.call(self._approved)
         await self._attention.wait_for(self._files.hear())
         return self._transcript.hear([await self._heard(message) for message in self._record.messages])
 
@@ -170,15 +196,17 @@ class Turn:
         transcript = self._transcript
         replies = answer_replies(answer, transcript.links(), transcript.files(), self._runner.limits.output_chars)
         try:
-            await self._journal.end(
-                self._prefaced(replies), TurnStatus.COMPLETED, usage=answer.usage, parked=self._parked()
+            await self._end(
+                replies, TurnStatus.COMPLETED, usage=answer.usage, parked=self._parked(), asked=self._asked()
             )
         except Newcomers:
             await self._journal.step(answer.usage)  # what it cost is counted, though nobody hears it
             raise
         except Stopped:
             return await self._stop(answer.usage)
-        return self._ended(TurnStatus.COMPLETED)
+
+    async def _break_off(self, told: str, problem: str) -> None:
+        await self._end([Reply(told)], TurnStatus.FAILED, problem=problem, asked=self._asked())
 
     def _prefaced(self, replies: list[Reply]) -> list[Reply]:
         """What the person's word did is told together with what came of it: each message is billed."""
@@ -190,14 +218,31 @@ class Turn:
         said = "\n".join(filter(None, (said_in(message.content) for message in self._record.messages)))
         return [replace(each, remaining=each.remaining or said) for each in self._transcript.parked()]
 
+    def _asked(self) -> list[Approval]:
+        expires_at = self._runner.clock() + self._runner.limits.approval_seconds
+        return [replace(each, expires_at=expires_at) for each in self._transcript.approvals()]
+
     async def _stop(self, usage: Usage) -> None:
         """What is not stored yet was never heard: it stays out of the history."""
         self._transcript.unstored = []
         await self._journal.end([], TurnStatus.STOPPED, usage=usage)
         self._ended(TurnStatus.STOPPED)
 
-    async def _end(self, replies: list[Reply], status: TurnStatus, problem: str = "") -> None:
-        await self._journal.end(self._prefaced(replies), status, problem=problem)
+    async def _end(
+        self,
+        replies: list[Reply],
+        status: TurnStatus,
+        *,
+        problem: str = "",
+        usage: Usage | None = None,
+        parked: Sequence[ParkedRequest] = (),
+        asked: Sequence[Approval] = (),
+    ) -> None:
+        told = with_questions(self._prefaced(replies), asked)
+        await self._journal.end(told, status, problem=problem, usage=usage, parked=parked, approvals=asked)
+        for each in asked:
+            event = ApprovalNeeded(each.call_id, each.tool, each.choices, each.expires_at)
+            self._runner.progress.tell(self._record, event)
         self._ended(status)
 
     async def _give_up(self, problem: str) -> None:

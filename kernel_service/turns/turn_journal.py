@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from kernel_service import texts
 from kernel_service.errors import StoreUnavailable
+from kernel_service.kernels.commands import tap_in
 from kernel_service.kernels.store import CallRecord, TurnStatus
 from kernel_service.media.store import CHUNK_BYTES
 from kernel_service.messages import Reply, ReplyFile, Usage
+from kernel_service.turns.approving import Decision, Verdict
 from kernel_service.turns.limits import hold_seconds
 from kernel_service.turns.tools import ToolResult
 
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
 
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.kernels.store import JournalStore, TurnRecord
+    from kernel_service.kernels.store import JournalStore, TurnMessage, TurnRecord
     from kernel_service.media.store import MediaStore
+    from kernel_service.turns.approving import Approval
     from kernel_service.turns.resuming import ParkedRequest
     from kernel_service.turns.tools import ToolFile
     from kernel_service.turns.transcript import Transcript
@@ -75,6 +78,15 @@ class TurnJournal:
         await self._append(Usage(), started=CallRecord(call_id, tool, self._clock()))
         self._record.closed = True
 
+    async def decide(self, message: TurnMessage) -> Decision:
+        """What a tapped button did; asked again by the same turn, the same."""
+        tap = tap_in(message.content)
+        if tap is None or message.content.get("forwarded"):
+            return Decision(Verdict.FORWARDED)
+        return await self._persist(
+            lambda: self._store.decide(self._record, self._kernel.epoch, tap, at=message.accepted_at)
+        )
+
     async def end(
         self,
         replies: Sequence[Reply],
@@ -83,13 +95,15 @@ class TurnJournal:
         problem: str = "",
         usage: Usage | None = None,
         parked: Sequence[ParkedRequest] = (),
+        approvals: Sequence[Approval] = (),
     ) -> None:
         """The last items, the replies, what waits, the members' end. COMPLETED is interrupted by what came before."""
         self._answer_open_calls()
         await self._persist(
             lambda: self._store.end(
                 self._record, self._kernel.epoch, self._transcript.unstored, replies,
-                status=status, problem=problem, usage=usage or Usage(), parked=parked, now=self._clock(),
+                status=status, problem=problem, usage=usage or Usage(), parked=parked, approvals=approvals,
+                now=self._clock(),
             )
         )  # fmt: skip
         self._transcript.mark_stored()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006"
+revision = "0007"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
@@ -14,4 +14,4 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("media", sa.Column("reply_id", sa.String(), server_default="", nullable=False))
     # A program of the schema before could not read a reply with files, and would delete these before it is sent.
-    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (6, 7)")
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (7, 7)")
