@@ -8,7 +8,7 @@ from typing import Any
 
 from emulators.openai import load_rule
 from emulators.openai.conversation import Conversation
-from emulators.openai.tool_answers import in_words, not_connected
+from emulators.openai.tool_answers import in_words, not_connected, task_id
 from emulators.openai.turns import Text, ToolCall, Turn
 
 _CONNECT = re.compile(r"\b(?:re)?connect(?: to| with)?(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
@@ -17,6 +17,7 @@ _RESUMED = re.compile(r"^\[([A-Za-z][\w ]*) is connected now\.")
 _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
 _NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
+_THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
 _WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE)
 
 
@@ -34,8 +35,9 @@ def _skill(wish: str, tool: str, toolkit: str, arguments: Callable[[re.Match[str
     return Skill(re.compile(wish, re.IGNORECASE), re.compile(tool), toolkit, arguments)
 
 
+_LIST_TASKS = re.compile(r"^ASANA_.*LIST.*TASKS")
 SKILLS = (
-    _skill(r"\b(?:list|show|what are|see)\b.*\btasks?\b", r"^ASANA_.*LIST.*TASKS", "asana", lambda _: {}),
+    _skill(r"\b(?:list|show|what are|see)\b.*\btasks?\b", _LIST_TASKS.pattern, "asana", lambda _: {}),
     _skill(
         r"\b(?:create|add|make|new) (?:an? |the )?(?:new )?(?:asana )?task:? +[\"“]?([^\"”\n]+)",
         r"^ASANA_CREATE.*TASK",
@@ -43,13 +45,13 @@ SKILLS = (
         lambda wish: {"name": wish[1].strip().rstrip(".")},
     ),
     _skill(
-        r"\b(?:complete|finish|close) (?:the )?task +[\"“]?([\w-]+)",
+        rf"\b(?:complete|finish|close) {_THE_TASK}",
         r"^ASANA_COMPLETE.*TASK",
         "asana",
         lambda wish: {"task_gid": wish[1]},
     ),
     _skill(
-        r"\b(?:delete|remove) (?:the )?task +[\"“]?([\w-]+)",
+        rf"\b(?:delete|remove) {_THE_TASK}",
         r"^ASANA_DELETE.*TASK",
         "asana",
         lambda wish: {"task_gid": wish[1]},
@@ -91,7 +93,7 @@ def digest(texts: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
-def _calls(text: str, offered: list[str]) -> list[ToolCall]:
+def _calls(text: str, offered: list[str], listed: str = "") -> list[ToolCall]:
     """What a message asks for: a tool by name, a connection, or a skill's tool, or the way to get at it."""
     used = _USE.search(text)
     if used and used[1] in offered:
@@ -108,8 +110,17 @@ def _calls(text: str, offered: list[str]) -> list[ToolCall]:
     skill, wish = found[0]
     tool = next((name for name in offered if skill.tool.search(name)), None)
     if tool is not None:
-        return [ToolCall(tool, skill.arguments(wish))]
+        return [_by_id(ToolCall(tool, skill.arguments(wish)), offered, listed)]
     return _towards(skill, text, offered)
+
+
+def _by_id(call: ToolCall, offered: list[str], listed: str) -> ToolCall:
+    """A task that is called by its name is looked up first; listed: what that has shown."""
+    name = call.arguments.get("task_gid", "") if isinstance(call.arguments, dict) else ""
+    listing = next(filter(_LIST_TASKS.search, offered), None)
+    if not name or name.isdigit() or listing is None:
+        return call
+    return ToolCall(call.name, {"task_gid": task_id(listed, name) or name}) if listed else ToolCall(listing, {})
 
 
 def _towards(skill: Skill, wish: str, offered: list[str]) -> list[ToolCall]:
@@ -137,15 +148,26 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
     tried = [made.name for made, _ in conversation.results]
     if call.name == "search_tools" and (calls := _found(conversation, set(offered) - set(tried))):
         return list(calls)
+    if _LIST_TASKS.search(call.name) and (calls := _with(conversation, offered, output, call.name)):
+        return list(calls)
     skill = next((skill for skill in SKILLS if skill.tool.search(call.name)), None)
     if skill and "connect" in offered and "connect" not in tried and not_connected(output):
         return [ToolCall("connect", {"toolkit": skill.toolkit, "remaining": "\n".join(conversation.unanswered)})]
+    looked_up = "task_gid" in call.arguments
     told = [
         in_words(made, said)
         for made, said in conversation.results
-        if made.name != "search_tools" and not ("connect" in tried and not_connected(said))
+        if made.name != "search_tools"
+        and not ("connect" in tried and not_connected(said))
+        and not (looked_up and _LIST_TASKS.search(made.name))
     ]
     return [Text("\n".join(told) or "I found no tool for that.")]
+
+
+def _with(conversation: Conversation, offered: list[str], listed: str, listing: str) -> list[ToolCall]:
+    """The calls that the list was looked at for."""
+    calls = [call for text in conversation.unanswered for call in _calls(text, offered, listed)]
+    return [call for call in calls if call.name != listing and "task_gid" in call.arguments]
 
 
 def _found(conversation: Conversation, offered: set[str]) -> list[ToolCall]:

@@ -12,6 +12,7 @@ _LINK = re.compile(r"https?://\S+")
 _NOT_CONNECTED = re.compile(
     r"\bnot connected\b|\bno (?:active )?connected account|\bno active connection", re.IGNORECASE
 )
+_ASKED = re.compile(r"\bthe person is asked\b", re.IGNORECASE)
 _LONGEST = 600
 
 
@@ -27,12 +28,29 @@ def in_words(call: FunctionCall, output: str) -> str:
         return f"That did not work: {_plain(problem)}"
     if call.name == "connect":
         return _connecting(call, output)
-    names = list(_names(answer))
-    if isinstance(answer, dict | list) and _is_list(answer):
-        return "I found:\n" + "\n".join(f"• {name}" for name in names) if names else "There is nothing there."
-    if names:
-        return f"Done: “{names[0]}”."
+    if _ASKED.search(output):
+        return "I need your word for this."
+    if isinstance(answer, dict | list):
+        return _shown(answer) or f"{call.name} says: {_plain(output)}"
     return f"{call.name} says: {_plain(output)}"
+
+
+def _shown(answer: dict[str, Any] | list[Any]) -> str:
+    """What an answer tells of; empty: neither things nor that something was done."""
+    names = list(_names(answer))
+    if isinstance(answer, dict) and (answer.get("id") or not any(answer.values())):
+        return "Done."
+    if _is_list(answer):
+        return "I found:\n" + "\n".join(f"• {name}" for name in names) if names else "There is nothing there."
+    return f"Done: “{names[0]}”." if names else ""
+
+
+def task_id(output: str, name: str) -> str:
+    """The gid of the task whose name begins so; empty: the answer shows none."""
+    answer = _parsed(output)
+    tasks = answer.get("data", []) if isinstance(answer, dict) else []
+    found = [task for task in tasks if isinstance(task, dict)]
+    return next((str(task["gid"]) for task in found if task["name"].lower().startswith(name.lower())), "")
 
 
 def things(output: str) -> list[str]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ApprovalRules:
-    """Patterns of tools' names, as a shell's: `ASANA_CREATE_*` asks, `!GMAIL_SEND_*` does not, whatever else it says."""
+    """Patterns of names, as a shell's: `ASANA_CREATE_*` asks, `!GMAIL_SEND_*` does not, whatever the tool says."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         self._named = [pattern for pattern in patterns if not pattern.startswith("!")]

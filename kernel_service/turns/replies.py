@@ -33,8 +33,8 @@ def with_questions(replies: list[Reply], approvals: Sequence[Approval]) -> list[
     [first, *further], last = [question(each) for each in approvals], replies[-1]
     if last.link is not None or last.media:
         return [*replies, first, *further]
-    together = replace(last, text=f"{last.text}\n\n{first.text}", choices=first.choices)
-    return [*replies[:-1], together, *further]
+    said = "" if last.text == texts.NOTHING_TO_SAY else f"{last.text}\n\n"
+    return [*replies[:-1], replace(last, text=said + first.text, choices=first.choices), *further]
 
 
 def said_in(content: Mapping[str, Any]) -> str:

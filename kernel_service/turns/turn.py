@@ -238,7 +238,7 @@ class Turn:
         parked: Sequence[ParkedRequest] = (),
         asked: Sequence[Approval] = (),
     ) -> None:
-        told = with_questions(self._prefaced(replies), asked)
+        told = self._prefaced(with_questions(replies, asked))
         await self._journal.end(told, status, problem=problem, usage=usage, parked=parked, approvals=asked)
         for each in asked:
             event = ApprovalNeeded(each.call_id, each.tool, each.choices, each.expires_at)

@@ -67,8 +67,11 @@ class Model:
     def said_item(self, text: str) -> dict[str, Any]:
         return {"type": "message", "role": "assistant", "content": text}
 
+    def call_item(self, call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "function_call", "call_id": call_id, "name": name, "arguments": arguments}
+
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
-        return FunctionCall(item["call_id"], item["name"], {})
+        return FunctionCall(item["call_id"], item["name"], item.get("arguments", {}))
 
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:
         return {"type": "function_call_output", "call_id": call_id, "output": output}
@@ -82,6 +85,8 @@ class FakeTool:
     def __init__(self, name: str, *, read_only: bool, result: ToolResult | Exception | None = None) -> None:
         self.schema = ToolSchema(name, name, {"type": "object", "properties": {}})
         self.read_only = read_only
+        self.asks_first = False
+        self.given: list[dict[str, Any]] = []
         self.result = result or ToolResult(f"{name} done")
         self.calls = 0
         self.begun = asyncio.Event()
@@ -89,6 +94,7 @@ class FakeTool:
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         self.calls += 1
+        self.given.append(arguments)
         self.begun.set()
         if self.gate is not None:
             await self.gate.wait()
@@ -118,6 +124,9 @@ class Toolbox:
 
     async def tools_for(self, person: Person) -> list[Tool]:
         return list(self.tools)
+
+    async def named(self, person: Person, name: str) -> Tool | None:
+        return next((tool for tool in self.tools if tool.schema.name == name), None)
 
 
 def says(text: str) -> ModelAnswer:

@@ -1,0 +1,175 @@
+"""What people are asked: kept with the end of the turn, sealed, and decided once, by one turn, in time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select, update
+
+from kernel_service.errors import LeaseLost
+from kernel_service.kernels.commands import Command, Tap
+from kernel_service.kernels.interruptions import Newcomers
+from kernel_service.kernels.store import TurnRecord, TurnStatus
+from kernel_service.messages import Message, Usage
+from kernel_service.storage import retention, schema
+from kernel_service.turns.approving import Approval, Decision, Verdict
+from tests.contract.store.owner import HELLO, NOW, Owner, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+DAY = 86_400.0
+SECRET = "the secret plan"
+YES, NO = Tap("ap_1", approved=True), Tap("ap_1", approved=False)
+
+
+def approval(name: str = "ap_1", **arguments: Any) -> Approval:
+    return Approval(name, "c1", "SEND", arguments or {"body": SECRET, "to": ["bob"]}, NOW + 60)
+
+
+async def end(owner: Owner, turn: TurnRecord, *asked: Approval, now: float = NOW) -> None:
+    await owner.store.end(
+        turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), approvals=asked, now=now
+    )
+
+
+async def ask(store: SqlStore, *asked: Approval, user: str = "test:ann", name: str = "m1") -> Owner:
+    owner = await own(store, await say(store, name, user))
+    await end(owner, await owner.open(), *asked)
+    return owner
+
+
+async def tapping(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> TurnRecord:
+    content = {"choice": {"id": tap.choice_id}}
+    accepted = await store.accept(Message(user, name, content), now=NOW, max_pending=0)  # needs no room
+    assert accepted.command is Command.APPROVAL
+    return await owner.open()
+
+
+async def tapped(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", at: float = NOW + 1) -> Decision:
+    """As a whole turn."""
+    turn = await tapping(store, owner, tap, name)
+    decision = await store.decide(turn, owner.epoch, tap, at=at)
+    await owner.end(turn)
+    return decision
+
+
+async def test_the_button_that_approves_gives_back_exactly_what_was_asked(store: SqlStore) -> None:
+    owner = await ask(store, approval())
+    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, approval())
+
+
+async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(store: SqlStore) -> None:
+    owner = await ask(store, approval())
+    turn = await tapping(store, owner, NO)
+    for at in (NOW + 1, NOW + 1e6):
+        assert (await store.decide(turn, owner.epoch, NO, at=at)).verdict is Verdict.REFUSED
+    await owner.end(turn)
+    for name, tap in (("t2", YES), ("t3", NO)):
+        assert await tapped(store, owner, tap, name) == Decision(Verdict.USED)
+
+
+async def test_of_two_turns_at_once_one_decides(store: SqlStore) -> None:
+    owner = await ask(store, approval())
+    one = await tapping(store, owner, YES)
+    turns = [TurnRecord(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
+    decided = await asyncio.gather(*(store.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
+    assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
+
+
+async def test_a_tap_counts_by_when_it_came(store: SqlStore) -> None:
+    owner = await ask(store, approval(), approval("ap_2", x=1))
+    assert (await tapped(store, owner, YES, at=NOW + 59)).verdict is Verdict.APPROVED
+    late = await tapped(store, owner, Tap("ap_2", approved=True), "t2", at=NOW + 60)
+    assert late == Decision(Verdict.LAPSED)
+
+
+async def test_nobody_else_approves(store: SqlStore) -> None:
+    await ask(store, approval())
+    bob = await own(store, await say(store, "b1", "test:bob"))
+    await bob.end(await bob.open())
+    turn = await tapping(store, bob, YES, user="test:bob")
+    for tap in (YES, Tap("ap_9", approved=True)):
+        assert await store.decide(turn, bob.epoch, tap, at=NOW) == Decision(Verdict.UNKNOWN)
+
+
+async def test_who_has_lost_the_person_decides_nothing(store: SqlStore) -> None:
+    owner = await ask(store, approval())
+    turn = await tapping(store, owner, YES)
+    later = await own(store, owner.person_id, "two")
+    with pytest.raises(LeaseLost):
+        await store.decide(turn, owner.epoch, YES, at=NOW)
+    assert (await store.decide(turn, later.epoch, YES, at=NOW)).verdict is Verdict.APPROVED
+
+
+async def test_stop_takes_back_what_is_open(store: SqlStore) -> None:
+    owner = await ask(store, approval())
+    await say(store, "s", content={"text": "stop"})
+    await owner.end(await owner.open())
+    assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
+
+
+async def test_the_same_call_asked_anew_has_one_question(store: SqlStore) -> None:
+    owner = await ask(store, approval(a=1, b=2), approval("ap_2", a=2))
+    await ask(store, approval("ap_3", b=2, a=1), name="m2")
+    owner = await own(store, owner.person_id)
+    assert (await tapped(store, owner, YES)).verdict is Verdict.WITHDRAWN
+    for number, name in enumerate(("ap_2", "ap_3"), 2):
+        tap = Tap(name, approved=True)
+        assert (await tapped(store, owner, tap, f"t{number}")).verdict is Verdict.APPROVED
+
+
+async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await say(store, "m2")
+    with pytest.raises(Newcomers):
+        await end(owner, turn, approval())
+    await end(owner, await owner.open())
+    assert await tapped(store, owner, YES) == Decision(Verdict.UNKNOWN)
+
+
+@pytest.mark.parametrize("changed", [{"tool": "DELETE"}, {"digest": b"x"}])
+async def test_what_is_not_what_was_asked_is_not_approved(store: SqlStore, changed: dict[str, Any]) -> None:
+    owner = await ask(store, approval())
+
+    def change(tx: Tx) -> None:
+        tx.execute(update(schema.approval).values(changed))
+
+    await store._engine.write(change)
+    assert await tapped(store, owner, YES) == Decision(Verdict.UNKNOWN)
+
+
+async def test_arguments_are_sealed(store: SqlStore) -> None:
+    await ask(store, approval())
+
+    def rows(tx: Tx) -> list[bytes]:
+        return list(tx.execute(select(schema.approval.c.arguments)).scalars())
+
+    [sealed] = await store._engine.read(rows)
+    assert SECRET.encode() not in sealed
+
+
+async def test_a_question_goes_with_its_person_when_people_are_merged(store: SqlStore) -> None:
+    ann = await own(store, await say(store, "m0", now=NOW - 9))
+    await ann.end(await ann.open())
+    await ask(store, approval(), user="test:newer")
+    await store.merge(ann.person_id, (await say(store, "n2", "test:newer")), now=NOW)
+    ann = await own(store, ann.person_id)
+    await ann.end(await ann.open())
+    turn = await tapping(store, ann, YES, user="test:newer")
+    assert await store.decide(turn, ann.epoch, YES, at=NOW) == Decision(Verdict.APPROVED, approval())
+
+
+async def test_questions_have_their_time(store: SqlStore) -> None:
+    await ask(store, approval())
+
+    def count(tx: Tx) -> int:
+        return int(tx.execute(select(func.count()).select_from(schema.approval)).scalar_one())
+
+    for days, left in ((retention.KEEP_DAYS - 1, 1), (retention.KEEP_DAYS + 1, 0)):
+        await store.forget_old(now=NOW + days * DAY)
+        assert await store._engine.read(count) == left

@@ -1,0 +1,207 @@
+"""What deletes or reaches others waits for the person's button, over every wire; nothing else approves it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from kernel.v1 import kernel_pb2
+
+from emulators.openai.turns import ToolCall
+from tests.door import a_browser
+from tests.integration.world import TELEGRAM_TOKEN, bearer, whole_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emulators.composio.workplace import Task
+    from emulators.effects import Effect
+    from emulators.openai.turns import Turn
+    from emulators.whatsapp.chat import ChatMessage
+    from emulators.whatsapp.phones import Phone
+    from tests.integration.world import World
+
+PASSED_ON = {"context": {"forwarded": True}}
+
+
+async def connected(world: World, label: str, toolkit: str = "asana") -> Phone:
+    phone = world.phone(label)
+    offer = await world.ask(phone, f"connect my {toolkit}")
+    assert offer.link is not None
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    assert "connected" in (await world.ask(phone, code)).text
+    return phone
+
+
+async def tasks(world: World, phone: Phone) -> list[Task]:
+    return world.emulators.composio.tasks_of(await world.person_of(phone))
+
+
+async def asked(world: World, phone: Phone, name: str = "Prepare demo") -> ChatMessage:
+    """The question whether a task may be deleted."""
+    question = await world.ask(phone, f"delete the task {name}")
+    assert [choice.title for choice in question.choices] == ["Approve", "Refuse"], question.text
+    return question
+
+
+async def tapped(phone: Phone, question: ChatMessage, title: str) -> str:
+    await phone.tap(question, title)
+    return (await phone.wait_for_message(timeout=20)).text
+
+
+def made(world: World, tool: str) -> list[Effect]:
+    return [effect for effect in world.emulators.effects.all("tool_execution") if effect.key == tool]
+
+
+def deletions(world: World) -> list[Effect]:
+    return made(world, "ASANA_DELETE_TASK")
+
+
+async def test_what_is_approved_is_done_exactly_so_once(world: World) -> None:
+    alice = await connected(world, "Alice")
+    [doomed, *others] = await tasks(world, alice)
+    question = await asked(world, alice)
+    assert f"*Asana: delete task* – shall I do exactly this?\n\n```\ntask_gid: {doomed.gid}\n```" in question.text
+    assert deletions(world) == []
+    assert await tapped(alice, question, "Approve") == "Done."
+    assert await tasks(world, alice) == others
+    assert await tapped(alice, question, "Approve") == "You have answered that already, so nothing more was done."
+    [deletion] = deletions(world)
+    assert deletion.detail["arguments"] == {"task_gid": doomed.gid}
+    assert all("approval:" not in str(call.body) for call in world.emulators.openai.requests)
+
+
+async def test_making_a_task_asks_nothing_and_sending_a_mail_does(world: World) -> None:
+    alice = await connected(world, "Alice")
+    assert not (await world.ask(alice, "create a task: Call the bank")).choices
+    offer = await world.ask(alice, "send an email to bob@example.org saying hi *there*")
+    assert offer.link is not None
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    question = await world.ask(alice, code)
+    assert "recipient_email: bob@example.org\nsubject: Hello\nbody: hi *there*" in question.text
+    assert not made(world, "GMAIL_SEND_EMAIL")
+    assert await tapped(alice, question, "Approve") == "Done."
+    assert len(made(world, "GMAIL_SEND_EMAIL")) == 1
+
+
+async def test_a_refusal_is_told_to_the_model_and_final(world: World) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    assert await tapped(alice, question, "Refuse") == "All right, I didn't do it."
+    assert await tapped(alice, question, "Approve") == "You have answered that already, so nothing more was done."
+    await world.ask(alice, "hello")
+    assert "[The person refused ASANA_DELETE_TASK with his button." in str(world.emulators.openai.requests[-1].body)
+    assert deletions(world) == []
+
+
+async def test_words_and_other_talk_approve_nothing_and_the_question_stays(world: World) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    for words in ("yes", "Approve", question.choices[0].id):
+        assert words in (await world.ask(alice, words)).text
+    assert deletions(world) == []
+    assert await tapped(alice, question, "Approve") == "Done."
+
+
+async def test_another_persons_button_and_one_passed_on_approve_nothing(world: World) -> None:
+    alice, bob = await connected(world, "Alice"), await connected(world, "Bob")
+    question = await asked(world, alice)
+    assert await tapped(bob, question, "Approve") == "I don't know that question, so nothing was done."
+    await alice.send_as("interactive", _button(question), **PASSED_ON)
+    told = await alice.wait_for_message(timeout=20)
+    assert told.text == "A button that was passed on approves nothing, so nothing was done."
+    assert deletions(world) == []
+    assert await tapped(alice, question, "Approve") == "Done."
+
+
+def _button(question: ChatMessage) -> dict[str, Any]:
+    chosen = question.choices[0]
+    return {"type": "button_reply", "button_reply": {"id": chosen.id, "title": chosen.title}}
+
+
+async def test_both_buttons_at_once(world: World) -> None:
+    alice = await connected(world, "Alice")
+    before = len(await tasks(world, alice))
+    question = await asked(world, alice)
+    await asyncio.gather(*(alice.tap(question, title) for title in ("Approve", "Refuse") * 3))
+    told = [(await alice.wait_for_message(timeout=20)).text for _ in range(6)]
+    assert told.count("You have answered that already, so nothing more was done.") == 5
+    assert before - len(await tasks(world, alice)) == len(deletions(world)) == told.count("Done.")
+
+
+async def test_a_question_lapses(world: World) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    world.wall = lambda: time.time() + 1800
+    assert (await tapped(alice, question, "Approve")).startswith("That question is too old, so nothing was done.")
+    assert deletions(world) == []
+
+
+async def test_stop_takes_the_question_back(world: World) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    await world.ask(alice, "stop")
+    assert (await tapped(alice, question, "Approve")).startswith("That was taken back, so nothing was done.")
+    assert deletions(world) == []
+
+
+async def test_the_same_asked_anew_has_one_question(world: World) -> None:
+    alice = await connected(world, "Alice")
+    first, second = await asked(world, alice), await asked(world, alice)
+    assert (await tapped(alice, first, "Approve")).startswith("That was taken back")
+    assert await tapped(alice, second, "Approve") == "Done."
+    assert len(deletions(world)) == 1
+
+
+async def test_several_questions_of_one_turn_have_buttons_of_their_own(world: World) -> None:
+    alice = await connected(world, "Alice")
+    gids = [task.gid for task in await tasks(world, alice)]
+    both: Turn = [ToolCall("ASANA_DELETE_TASK", {"task_gid": gid}) for gid in gids[:2]]
+    world.emulators.openai.script([both, "Both of them?"])
+    one = await world.ask(alice, "clean up")
+    other = await alice.wait_for_message(timeout=20)
+    assert (gids[0] in one.text, gids[1] in other.text) == (True, True)
+    assert await tapped(alice, other, "Approve") == "Done."
+    assert gids[1] not in [task.gid for task in await tasks(world, alice)]
+    assert gids[0] in [task.gid for task in await tasks(world, alice)]
+
+
+async def test_both_services_restart_between_question_and_button(world: World) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    await world.stop_gateway()
+    await world.stop_kernel()
+    await world.start_kernel()
+    await world.start_gateway()
+    assert await tapped(alice, question, "Approve") == "Done."
+    assert len(deletions(world)) == 1
+
+
+async def test_a_tool_that_is_gone_says_so(world: World) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    assert "disconnected" in (await world.ask(alice, 'call disconnect with {"toolkit": "asana"}')).text
+    assert "no such tool any more" in await tapped(alice, question, "Approve")
+    assert deletions(world) == []
+
+
+async def test_whoever_watches_is_told_that_an_approval_is_needed(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_approve_tools="disconnect,ASANA_*,!ASANA_DELETE_*") as world:
+        world.emulators.openai.script([ToolCall("disconnect", {"toolkit": "asana"}), "May I?"])
+        events = await watched(world, "disconnect asana")
+    [needed] = [event.approval_needed for event in events if event.WhichOneof("event") == "approval_needed"]
+    [reply] = events[-1].completed.replies
+    assert (needed.tool, list(needed.choices)) == ("disconnect", list(reply.choices))
+    assert 1790 < needed.expires_at.seconds - reply.created_at.seconds <= 1800
+
+
+async def watched(world: World, text: str) -> list[Any]:
+    request = kernel_pb2.StreamMessageRequest(
+        message=kernel_pb2.HandleMessageRequest(
+            user_id="telegram:42", message_id="m1", payload=kernel_pb2.Payload(text=text)
+        )
+    )
+    return [event async for event in world.stub.StreamMessage(request, metadata=bearer(TELEGRAM_TOKEN))]
