@@ -40,6 +40,7 @@ KERNEL: Final[Mapping[str, Point]] = {
     "turn not begun": Point("before", f"{_STORE}.next_turn"),
     "turn begun": Point("after", f"{_STORE}.next_turn", lambda _, turn: hasattr(turn, "messages")),
     "model output stored": Point("after", f"{_STORE}.append", lambda named, _: named["usage"].model_calls > 0),
+    "button decided": Point("after", f"{_STORE}.decide"),
     "tool not called": Point("before", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "tool called": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "tool result stored": Point("after", f"{_STORE}.append", lambda named, _: bool(named.get("finished"))),

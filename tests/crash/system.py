@@ -167,6 +167,14 @@ class System:
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
         return token
 
+    async def says(self, person: Person, text: str) -> None:
+        """He writes these words. Does not wait for their way."""
+        await self._post(f"/phones/{person.phone}/messages", {"text": text})
+
+    async def taps(self, person: Person, message: str, choice: str) -> None:
+        """He taps a button of a message that he was sent. Does not wait for its way."""
+        await self._post(f"/phones/{person.phone}/taps", {"message": message, "choice": choice})
+
     async def write_together(self, wishes: Iterable[tuple[Person, str]]) -> None:
         """Messages of one or several people, each of a kind, in one POST."""
         messages = [{"phone": person.phone, "text": person.wish(kind)[1]} for person, kind in wishes]

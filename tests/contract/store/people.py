@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.store import Accepted
     from kernel_service.storage.sql_store import SqlStore
-    from kernel_service.turns.resuming import ParkedRequest
 
 NOW = 1_800_000_000.0
 ADDRESS = "desk"
@@ -49,15 +48,13 @@ async def person(store: SqlStore, *ids: Alias, now: float = NOW) -> str:
     return accepted.person_id
 
 
-async def answer(
-    store: SqlStore, person_id: str, text: str = "", *, now: float = NOW, parked: Sequence[ParkedRequest] = ()
-) -> None:
+async def answer(store: SqlStore, person_id: str, text: str = "", *, now: float = NOW, **waits: Any) -> None:
     """All that waits for an answer is answered in one turn; `text` leaves by the outbox."""
     owner = await Owner.of(store, person_id)
     turn = await owner.open(now)
     items = [HistoryItem("input", {"said": message.content["text"]}) for message in turn.messages]
     said = HistoryItem("output", {"said": text}, "test:model")
-    await owner.end(turn, *items, said, replies=[text] if text else [], parked=parked)
+    await owner.end(turn, *items, said, replies=[text] if text else [], **waits)
 
 
 async def connect(store: SqlStore, person_id: str, status: ConnectionStatus = ConnectionStatus.ACTIVE) -> Connection:
@@ -128,7 +125,7 @@ class Owner:
         turn: TurnRecord,
         *items: HistoryItem,
         replies: Sequence[str] = ("done",),
-        parked: Sequence[ParkedRequest] = (),
+        **waits: Any,
     ) -> None:
         told, status = [Reply(text) for text in replies], TurnStatus.COMPLETED
-        await self.store.end(turn, self.epoch, items, told, status=status, usage=Usage(), parked=parked, now=NOW)
+        await self.store.end(turn, self.epoch, items, told, status=status, usage=Usage(), now=NOW, **waits)

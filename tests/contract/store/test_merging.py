@@ -16,6 +16,7 @@ from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.storage import merging, schema
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.approving import Approval
 from kernel_service.turns.resuming import ParkedRequest
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import (
@@ -93,7 +94,11 @@ def rows_of(person_id: str) -> Any:
 async def fill(store: SqlStore, anna: str, other: str) -> None:
     """Something of the other's in every table."""
     accepted = await write(store, OTHER, now=NOW + 1)
-    await answer(store, accepted.person_id, "an answer", now=NOW + 1, parked=[ParkedRequest("asana", "what waits")])
+    waits: dict[str, Any] = {
+        "parked": [ParkedRequest("asana", "what waits")],
+        "approvals": [Approval("ap_1", "c0", "SEND", {}, LATER)],
+    }
+    await answer(store, accepted.person_id, "an answer", now=NOW + 1, **waits)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
     started = CallRecord("c1", "SEND", NOW)

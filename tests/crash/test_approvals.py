@@ -1,0 +1,61 @@
+"""The kernel service dies at each step between a tapped button and what it approves: that is done once and told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from tests.crash.points import Doom
+
+if TYPE_CHECKING:
+    from emulators.effects import Effect
+    from tests.crash.system import Person, System
+
+pytestmark = pytest.mark.crash
+
+_KILLED: Final = -9
+_DONE_ONCE: Final = ("message accepted", "button decided", "tool result stored", "end not committed", "turn ended")
+_IN_DOUBT: Final = {"tool not called": 0, "tool called": 1}
+"""Where the intent is stored and the result is not: the tool is never called again, and the person is told so."""
+
+
+async def test_an_approved_call_is_made_once(system: System, subtests: pytest.Subtests) -> None:
+    person = await system.person()
+    await system.connect([person])
+    for point in (*_DONE_ONCE, *_IN_DOUBT):
+        with subtests.test(point):
+            told, deletions = await _dies_at(system, person, point)
+            assert len(deletions) == _IN_DOUBT.get(point, 1)
+            assert ["outcome is unknown" in said for said in told] == [point in _IN_DOUBT]
+
+
+async def _dies_at(system: System, person: Person, point: str) -> tuple[list[str], list[Effect]]:
+    """What the person was told after his tap, and which deletions there were."""
+    task = f"Doomed at {point}"
+    await _says(system, person, f"create a task: {task}")
+    question = await _says(system, person, f"delete the task {task}")
+    await system.kernel.kill()
+    await system.restart(system.kernel, doom=Doom(point))
+    known = len(system.log)
+    await system.taps(person, str(question.detail["wamid"]), "Approve")
+    assert await system.kernel.ended() == _KILLED
+    await system.restart(system.kernel)
+    await system.until(lambda: bool(_sends(system, person, known)))
+    await system.settled(person)
+    told = [str(send.detail["text"]) for send in _sends(system, person, known)][:-1]
+    made = [effect for effect in system.log[known:] if effect.kind == "tool_execution"]
+    return told, [effect for effect in made if effect.key == "ASANA_DELETE_TASK"]
+
+
+async def _says(system: System, person: Person, text: str) -> Effect:
+    """What he is answered."""
+    known = len(system.log)
+    await system.says(person, text)
+    await system.until(lambda: bool(_sends(system, person, known)))
+    return _sends(system, person, known)[0]
+
+
+def _sends(system: System, person: Person, known: int) -> list[Effect]:
+    sends = (effect for effect in system.log[known:] if effect.kind == "graph_send")
+    return [effect for effect in sends if effect.person == person.phone]
