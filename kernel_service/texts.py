@@ -47,7 +47,7 @@ APPROVAL_REFUSED: Final = "All right, I didn't do it."
 APPROVAL_WITHOUT_EFFECT: Final = {
     "lapsed": "That question is too old, so nothing was done. Ask me again if you still want it.",
     "used": "You have answered that already, so nothing more was done.",
-    "withdrawn": "That was taken back, so nothing was done. Ask me again if you still want it.",
+    "withdrawn": "That question counts no more (you stopped me, or I asked you anew), so nothing was done.",
     "unknown": "I don't know that question, so nothing was done.",
     "forwarded": "A button that was passed on approves nothing, so nothing was done.",
 }

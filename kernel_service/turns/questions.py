@@ -25,9 +25,8 @@ _JOINERS: Final = "\u200c\u200d"
 
 
 def question(approval: Approval) -> Reply:
-    action = texts.action(approval.tool)
+    asked = texts.APPROVAL_QUESTION.format(action=texts.action(approval.tool))
     arguments = _in_lines(approval.arguments)
-    asked = texts.APPROVAL_QUESTION.format(action=_visible(action))
     # In a block of code nothing is markup, in any channel.
     text = f"{asked}\n\n```\n{arguments}\n```" if arguments else asked
     return Reply(text, choices=approval.choices)

@@ -40,7 +40,6 @@ KERNEL: Final[Mapping[str, Point]] = {
     "turn not begun": Point("before", f"{_STORE}.next_turn"),
     "turn begun": Point("after", f"{_STORE}.next_turn", lambda _, turn: hasattr(turn, "messages")),
     "model output stored": Point("after", f"{_STORE}.append", lambda named, _: named["usage"].model_calls > 0),
-    "button decided": Point("after", f"{_STORE}.decide"),
     "tool not called": Point("before", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "tool called": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "tool result stored": Point("after", f"{_STORE}.append", lambda named, _: bool(named.get("finished"))),
@@ -74,6 +73,9 @@ CONNECTING: Final[Mapping[str, Point]] = {
 }
 """From the request that needs a connection to the answer that tells that it is done."""
 
+APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_STORE}.decide")}
+"""Beside those of any turn."""
+
 GATEWAY: Final[Mapping[str, Point]] = {
     "reply pulled": Point("before", "whatsapp_gateway.sending:Sending.deliver"),
     "message handed over": Point("after", "whatsapp_gateway.kernel_client:KernelClient.accept"),
@@ -82,7 +84,7 @@ GATEWAY: Final[Mapping[str, Point]] = {
     "part acknowledged": Point("after", "whatsapp_gateway.kernel_client:KernelClient.ack"),
 }
 
-POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING}, "whatsapp_gateway": GATEWAY}
+POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING, **APPROVING}, "whatsapp_gateway": GATEWAY}
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,10 +167,6 @@ class System:
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
         return token
 
-    async def says(self, person: Person, text: str) -> None:
-        """He writes these words. Does not wait for their way."""
-        await self._post(f"/phones/{person.phone}/messages", {"text": text})
-
     async def taps(self, person: Person, message: str, choice: str) -> None:
         """He taps a button of a message that he was sent. Does not wait for its way."""
         await self._post(f"/phones/{person.phone}/taps", {"message": message, "choice": choice})

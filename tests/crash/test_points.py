@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.crash
 
 _KILLED: Final = -9
-OF_BUTTONS: Final = "button decided"
 _NOT_SENT: Final = ("reply leased", "part not sent")
 """Here a lease has to lapse before anybody goes on."""
 _ON_POSTGRESQL: Final = ("message accepted", "tool called", "end not committed", "turn ended")
 
 
 async def test_the_kernel_service_dies(system: System, subtests: pytest.Subtests) -> None:
-    points = [point for point in KERNEL if point not in (*_NOT_SENT, OF_BUTTONS)]
+    points = [point for point in KERNEL if point not in _NOT_SENT]
     await _dies_at_each(system, system.kernel, points, subtests)
 
 

@@ -10,6 +10,7 @@ from kernel.v1 import kernel_pb2
 
 from emulators.openai.turns import ToolCall
 from tests.door import a_browser
+from tests.integration.test_conversation import connect
 from tests.integration.world import TELEGRAM_TOKEN, bearer, whole_world
 
 if TYPE_CHECKING:
@@ -25,13 +26,9 @@ if TYPE_CHECKING:
 PASSED_ON = {"context": {"forwarded": True}}
 
 
-async def connected(world: World, label: str, toolkit: str = "asana") -> Phone:
+async def connected(world: World, label: str) -> Phone:
     phone = world.phone(label)
-    offer = await world.ask(phone, f"connect my {toolkit}")
-    assert offer.link is not None
-    async with a_browser() as browser:
-        code = await browser.follow(offer.link.url)
-    assert "connected" in (await world.ask(phone, code)).text
+    await connect(world, phone)
     return phone
 
 
@@ -144,14 +141,14 @@ async def test_stop_takes_the_question_back(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     await world.ask(alice, "stop")
-    assert (await tapped(alice, question, "Approve")).startswith("That was taken back, so nothing was done.")
+    assert (await tapped(alice, question, "Approve")).startswith("That question counts no more")
     assert deletions(world) == []
 
 
 async def test_the_same_asked_anew_has_one_question(world: World) -> None:
     alice = await connected(world, "Alice")
     first, second = await asked(world, alice), await asked(world, alice)
-    assert (await tapped(alice, first, "Approve")).startswith("That was taken back")
+    assert (await tapped(alice, first, "Approve")).startswith("That question counts no more")
     assert await tapped(alice, second, "Approve") == "Done."
     assert len(deletions(world)) == 1
 

@@ -90,6 +90,14 @@ async def test_what_waits_for_the_link(
     assert (await connect.call(ALICE, {"toolkit": "asana", **arguments})).parked == parked
 
 
+async def test_a_tool_by_its_name_though_it_would_have_to_be_searched_for(world: World) -> None:
+    await world.connect("p_alice")
+    toolbox = world.toolbox(greet, most_direct=1)
+    found = [await toolbox.named(ALICE, name) for name in ("ASANA_DELETE_TASK", "greet", "connect", "GMAIL_SEND_EMAIL")]
+    assert [tool and tool.schema.name for tool in found] == ["ASANA_DELETE_TASK", "greet", "connect", None]
+    assert await toolbox.named(BOB, "ASANA_DELETE_TASK") is None
+
+
 async def test_disconnect_by_the_model(world: World) -> None:
     await world.connect("p_alice")
     disconnect = named(await world.toolbox().tools_for(ALICE), "disconnect")
