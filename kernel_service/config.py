@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     kernel_allowed_users: str = ""
     kernel_daily_tokens: int = Field(0, ge=0)
     kernel_daily_tokens_per_user: int = Field(0, ge=0)
+    kernel_model_per_minute: int = Field(5000, ge=0)
+    kernel_model_per_minute_per_user: int = Field(120, ge=0)
+    kernel_composio_per_minute: int = Field(2000, ge=0)
+    kernel_composio_per_minute_per_user: int = Field(200, ge=0)
     kernel_encryption_keys: SecretStr
     kernel_metrics_listen: str = "127.0.0.1:9464"
     connect_listen: str = "127.0.0.1:8081"

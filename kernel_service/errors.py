@@ -90,3 +90,12 @@ class VendorUnavailable(Unavailable):
         super().__init__("VENDOR_UNAVAILABLE", "a vendor does not answer; it is tried again")
         self.problem = problem
         self.retry_after = retry_after
+
+
+class Busy(VendorUnavailable):
+    """Not asked, since others are before: come again in `retry_after` seconds, the person's place is kept till then."""
+
+    retry_after: float
+
+    def __init__(self, problem: str, retry_after: float) -> None:
+        super().__init__(problem, retry_after)

@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from kernel_service.errors import StoreUnavailable
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from prometheus_client import Metric
 
+    from kernel_service.fairness.gate import Gate
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.store import Store
     from kernel_service.people.people import People
+    from kernel_service.turns.runner import TurnRunner
 
 
 class Metrics:
     """Reads what others count, when asked; keeps nothing else. Its `collect` is prometheus_client's collector protocol.
 
-    `outcomes` counts attempts of turns by what became of them, `connects` attempts to connect by how they ended.
+    `connects` counts attempts to connect by how they ended; `gates` are the vendors'.
     """
 
     def __init__(
@@ -35,13 +37,15 @@ class Metrics:
         people: People,
         store: Store,
         *,
-        outcomes: Counter[str],
+        runner: TurnRunner,
         connects: Counter[str],
+        gates: Sequence[Gate],
     ) -> None:
         self._listen = listen
         self._connects = connects
         self._kernels = kernels
-        self._outcomes = outcomes
+        self._runner = runner
+        self._gates = gates
         self._people = people
         self._kept_apart: int | None = None
         self._store = store
@@ -54,7 +58,10 @@ class Metrics:
         yield GaugeMetricFamily("kernel_resident_bytes", "Bytes that the kernels in memory hold", held)
         yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
         yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
-        yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._outcomes)
+        yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._runner.outcomes)
+        told = "Turns whose person was told that we are busy"
+        yield CounterMetricFamily("kernel_told_busy", told, self._runner.told_busy)
+        yield from _queues(self._gates)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
         yield _counter("kernel_connect_attempts", told, "outcome", self._connects)
         yield _counter("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
@@ -92,6 +99,16 @@ class Metrics:
         except StoreUnavailable:
             return web.Response(status=503, text="the database does not answer\n")
         return web.Response(text="ok\n")
+
+
+def _queues(gates: Sequence[Gate]) -> Iterable[Metric]:
+    line = GaugeMetricFamily("kernel_vendor_queue", "Requests that wait for their turn at a vendor", labels=["vendor"])
+    told = "How long people's requests waited for their turn at a vendor"
+    waits = HistogramMetricFamily("kernel_vendor_wait_seconds", told, labels=["vendor"])
+    for gate in gates:
+        line.add_metric([gate.vendor], len(gate))
+        waits.add_metric([gate.vendor], gate.waits.cumulative(), gate.waits.seconds)
+    return line, waits
 
 
 def _counter(name: str, text: str, label: str, counts: Counter[Any]) -> Metric:

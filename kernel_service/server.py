@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from kernel_service.clock import SteadyClock
 from kernel_service.connect.consent import Consent
@@ -16,6 +17,7 @@ from kernel_service.connect.endings import Endings
 from kernel_service.connect.events import Events
 from kernel_service.connect.offering import Offers
 from kernel_service.connect.proof import Proof
+from kernel_service.fairness.gate import Gate
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.inbox import Inbox
 from kernel_service.kernels.kernel_map import KernelMap
@@ -69,6 +71,13 @@ class KernelServer:
     endings: Endings
 
 
+class Gates(NamedTuple):
+    """The way to each vendor."""
+
+    model: Gate
+    tools: Gate
+
+
 @asynccontextmanager
 async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) -> AsyncIterator[KernelServer]:
     """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
@@ -76,11 +85,12 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         store = await _store(settings, stack)
         clock = SteadyClock(wall, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
-        composio = Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, clock=clock)
+        gates = _gates(settings)
+        composio = _composio(settings, gates.tools, clock)
         stack.push_async_callback(composio.close)
         connections = Connections(composio, store, settings.toolkits())
         connect = _connect(settings, composio, connections, store, outbox, clock)
-        model, transcriber = _models(settings, stack)
+        model, transcriber = _models(settings, stack, gates.model)
         runner = TurnRunner(
             store=store,
             media=store,
@@ -134,8 +144,9 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
                 kernels,
                 people,
                 store,
-                outcomes=runner.outcomes,
+                runner=runner,
                 connects=connect.endings.outcomes,
+                gates=gates,
             ).serving()
         )
         await stack.enter_async_context(sweeper.running())
@@ -152,8 +163,20 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
     return store
 
 
-def _models(settings: Settings, stack: AsyncExitStack) -> tuple[OpenAIResponses, OpenAITranscripts]:
-    client = OpenAIClient(settings.openai_api_key.get_secret_value(), settings.openai_base_url)
+def _gates(settings: Settings) -> Gates:
+    loop = asyncio.get_running_loop()
+    return Gates(
+        Gate("model", settings.kernel_model_per_minute, settings.kernel_model_per_minute_per_user, loop),
+        Gate("tools", settings.kernel_composio_per_minute, settings.kernel_composio_per_minute_per_user, loop),
+    )
+
+
+def _composio(settings: Settings, gate: Gate, clock: Callable[[], float]) -> Composio:
+    return Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, gate=gate, clock=clock)
+
+
+def _models(settings: Settings, stack: AsyncExitStack, gate: Gate) -> tuple[OpenAIResponses, OpenAITranscripts]:
+    client = OpenAIClient(settings.openai_api_key.get_secret_value(), settings.openai_base_url, gate=gate)
     stack.push_async_callback(client.close)
     return OpenAIResponses(client, settings.openai_model), OpenAITranscripts(client, settings.openai_transcribe_model)
 

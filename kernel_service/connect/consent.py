@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
 from kernel_service.connect.secrets import digest, new_code, new_nonce
 from kernel_service.errors import VendorUnavailable
+from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.tools.composio_client import LINK_SECONDS as CONSENT_SECONDS
 from kernel_service.tools.composio_wire import ComposioRefusedError
 from kernel_service.tools.connections import ConnectionStatus
@@ -110,7 +111,8 @@ class Consent:
         if attempt.state is State.STARTED:
             return Seen(Step.GO, attempt, attempt.consent_url)
         try:
-            await self._flights.run(attempt.connection.id, lambda: self._ask_vendor(attempt))
+            with on_behalf_of(attempt.person_id):
+                await self._flights.run(attempt.connection.id, lambda: self._ask_vendor(attempt))
         except (VendorUnavailable, ComposioRefusedError) as problem:
             log.warning("no link of the vendor toolkit=%s problem=%s", attempt.toolkit, problem)
             return Seen(Step.AWAY, attempt)
@@ -147,7 +149,8 @@ class Consent:
     async def _heed(self, attempt: Attempt, browser: str) -> Seen:
         """Whether consent was given, the vendor itself has to say."""
         try:
-            status = await self._connections.status_of(attempt.connection)
+            with on_behalf_of(attempt.person_id):
+                status = await self._connections.status_of(attempt.connection)
         except VendorUnavailable:
             return Seen(Step.AWAY, attempt)
         if status == "ACTIVE":

@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import Conflict, KernelError, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.kernels.interruptions import HandedBack
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 
@@ -97,10 +98,11 @@ class KernelMap:
 
     async def _serve(self, person_id: str) -> None:
         try:
-            while person_id in self._woken and not self._closing:
-                self._woken.discard(person_id)
-                async with self._slots:
-                    await self._run_due(person_id)
+            with on_behalf_of(person_id):
+                while person_id in self._woken and not self._closing:
+                    self._woken.discard(person_id)
+                    async with self._slots:  # in turns: whoever asks again stands behind those who wait
+                        await self._run_due(person_id)
         finally:
             del self._tasks[person_id]
             if person_id in self._woken:  # woken between the last look and the end of this task

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx2
 import openai
@@ -21,16 +21,20 @@ from kernel_service.turns.model import ModelRejectedError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from kernel_service.fairness.gate import Gate
     from kernel_service.models.body import Body
 
 log = logging.getLogger(__name__)
 
+TOO_MANY_REQUESTS: Final = 429
+
 
 class OpenAIClient:
-    """One for the whole process. `timeout` bounds a request as a whole, in seconds."""
+    """One for the whole process. `timeout` bounds a request as a whole, in seconds from when the gate lets it pass."""
 
-    def __init__(self, api_key: str, base_url: str, *, timeout: float = 120.0) -> None:
+    def __init__(self, api_key: str, base_url: str, *, gate: Gate, timeout: float = 120.0) -> None:
         self._timeout = timeout
+        self._gate = gate
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
         self._client = openai.AsyncOpenAI(
             api_key=api_key,
@@ -50,7 +54,7 @@ class OpenAIClient:
         """
         headers = {"Content-Type": "application/json", "Content-Length": str(body.length)}
         try:
-            async with self._in_time():
+            async with self._allowed():
                 response = await self._client.post(
                     path, content=body.chunks(), cast_to=httpx2.Response, options={"headers": headers}
                 )
@@ -60,7 +64,7 @@ class OpenAIClient:
 
     async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> tuple[str, Usage]:
         """A recording (name, bytes, type) in words, and what it cost. VendorUnavailable, ModelRejectedError."""
-        async with self._in_time():
+        async with self._allowed():
             heard = await self._client.audio.transcriptions.create(file=recording, model=model, response_format="json")
         if not isinstance(getattr(heard, "text", None), str):  # the client passes on whatever came
             raise VendorUnavailable("model_unavailable")
@@ -70,25 +74,32 @@ class OpenAIClient:
         return heard.text.strip(), Usage(input_tokens=tokens[0], output_tokens=tokens[1], model_calls=1)
 
     @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
+    async def _allowed(self) -> AsyncIterator[None]:
+        """One request: when its turn has come, and in time. Busy, and what became of it."""
+        await self._gate.enter()
         try:
             async with asyncio.timeout(self._timeout):
                 yield
         except (openai.APIConnectionError, httpx2.TransportError, TimeoutError, json.JSONDecodeError):
             raise VendorUnavailable("model_unavailable") from None
         except openai.APIStatusError as error:
-            raise _refusal(error) from None
+            raise self._refusal(error) from None
+
+    def _refusal(self, error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
+        seconds = _retry_after(error.response.headers)
+        if error.status_code == TOO_MANY_REQUESTS and seconds is not None:
+            return self._gate.refused(seconds)
+        return _refusal(error, seconds)
 
     async def close(self) -> None:
         await self._client.close()
 
 
-def _refusal(error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
+def _refusal(error: openai.APIStatusError, retry_after: float | None) -> VendorUnavailable | ModelRejectedError:
     status = error.status_code
-    retry_after = _retry_after(error.response.headers)
     if status in (401, 403):
         return VendorUnavailable("model_rejects_key", retry_after)
-    if status == 429:  # noqa: PLR2004
+    if status == TOO_MANY_REQUESTS:
         return VendorUnavailable("model_busy", retry_after)
     # 404: no such model (yet); an operator can mend it, so the message waits.
     if status in (404, 408, 409) or status >= 500:  # noqa: PLR2004

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.v1 import kernel_pb2, kernel_pb2_grpc
 
 from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, NotImplementedYet
+from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.kernels.store import AckResult
 from kernel_service.media.store import MediaWanted
 from kernel_service.people.identity import check_user_id
@@ -169,7 +170,8 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         toolkit = convert.required(request.toolkit, "toolkit")
         address = convert.within(request.address, "address", convert.MAX_ADDRESS_BYTES)
         person = Person(await self._person(request.user_id), caller.get(), address)
-        link = await self._offers.link(person, toolkit)
+        with on_behalf_of(person.id):
+            link = await self._offers.link(person, toolkit)
         return kernel_pb2.CreateConnectLinkResponse(link=convert.link(link), toolkit=toolkit)
 
     async def ListConnections(
@@ -184,9 +186,10 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         if request.WhichOneof("target") is None:
             raise CallerError("FIELD_REQUIRED", "name a `connection_id` or a `toolkit`", field="target")
         person_id = await self._person(request.user_id)
-        removed = await self._connections.disconnect(
-            person_id, connection_id=request.connection_id, toolkit=request.toolkit
-        )
+        with on_behalf_of(person_id):
+            removed = await self._connections.disconnect(
+                person_id, connection_id=request.connection_id, toolkit=request.toolkit
+            )
         return kernel_pb2.DisconnectResponse(connections=[connections.connection(each) for each in removed])
 
     async def _person(self, user_id: str) -> str:

@@ -24,6 +24,8 @@ from kernel_service.turns.tools import ToolResult
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from kernel_service.fairness.gate import Gate
+
 log = logging.getLogger(__name__)
 
 LINK_SECONDS: Final = 600
@@ -90,19 +92,23 @@ def configuration_of(toolkits: Sequence[str]) -> str:
 
 
 class Composio:
-    """`timeout` bounds a request, `execute_timeout` a tool's execution, both in seconds."""
+    """`timeout` bounds a request, `execute_timeout` a tool's execution, both in seconds.
+
+    Every method asks through the `gate`, and may raise Busy where it says VendorUnavailable.
+    """
 
     def __init__(
         self,
         api_key: str,
         base_url: str = "https://backend.composio.dev",
         *,
+        gate: Gate,
         timeout: float = 15.0,
         execute_timeout: float = 60.0,
         schema_seconds: float = 3600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = Wire(api_key, base_url, timeout=timeout)
+        self._wire = Wire(api_key, base_url, timeout=timeout, gate=gate)
         self._execute_timeout = execute_timeout
         self._schema_seconds = schema_seconds
         self._clock = clock

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from composio_client import APIConnectionError, APIError, APIStatusError, AsyncComposio, NoAuth, ProjectAuth
 
 from kernel_service.errors import VendorUnavailable
+
+if TYPE_CHECKING:
+    from kernel_service.fairness.gate import Gate
 
 
 class ComposioRefusedError(Exception):
@@ -35,10 +38,11 @@ class MaybeDoneError(Exception):
 
 
 class Wire:
-    """`timeout` bounds a request in seconds."""
+    """`timeout` bounds a request in seconds, from when the gate lets it pass."""
 
-    def __init__(self, api_key: str, base_url: str, *, timeout: float) -> None:
+    def __init__(self, api_key: str, base_url: str, *, timeout: float, gate: Gate) -> None:
         self._timeout = timeout
+        self._gate = gate
         # The client refuses a credential over plain http (unless to this host), so there the key is a header.
         plain = base_url.startswith("http://")
         self._client = AsyncComposio(
@@ -68,6 +72,7 @@ class Wire:
         options: Any = {"timeout": httpx.Timeout(timeout, connect=min(timeout, 5.0)), "max_retries": 0}
         if query is not None:
             options["params"] = query
+        await self._gate.enter()
         try:
             async with asyncio.timeout(timeout):
                 if method == "post":
@@ -75,7 +80,7 @@ class Wire:
                 else:
                     answer = await getattr(self._client, method)(path, options=options)
         except APIStatusError as error:
-            raise _refusal(error) from None
+            raise self._refusal(error) from None
         except APIConnectionError as error:
             raise _lost(error) from None
         except (TimeoutError, APIError):
@@ -83,6 +88,12 @@ class Wire:
         if not isinstance(answer, dict):
             raise MaybeDoneError
         return answer
+
+    def _refusal(self, error: APIStatusError) -> Exception:
+        seconds = _retry_after(error)
+        if error.status_code == httpx.codes.TOO_MANY_REQUESTS and seconds is not None:
+            return self._gate.refused(seconds)
+        return _refusal(error)
 
 
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)

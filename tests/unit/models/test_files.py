@@ -17,6 +17,7 @@ from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.turns.model import ModelFile, ModelRejectedError, ModelRequest
 from tests.integration.files import VOICE, digest, pdf, png
+from tests.gates import open_gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +31,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 @pytest.fixture
 async def client(emulators: Emulators) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, timeout=10)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=10)
     yield client
     await client.close()
 

@@ -7,10 +7,12 @@ import pytest
 
 from emulators.app import Emulators
 from emulators.openai.turns import Cut, Failed, Incomplete, Refused, Text, ToolCall
-from kernel_service.errors import VendorUnavailable
+from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.turns.model import ModelRejectedError, ModelRequest, ToolSchema
+from tests.gates import open_gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -28,7 +30,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 @pytest.fixture
 async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, timeout=5)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=5)
     yield OpenAIResponses(client, "gpt-6-luna")
     await client.close()
 
@@ -114,7 +116,6 @@ async def test_reasoning_that_led_nowhere_is_left_out(emulators: Emulators, mode
         (401, "model_rejects_key"),
         (403, "model_rejects_key"),
         (404, "model_unavailable"),
-        (429, "model_busy"),
         (500, "model_unavailable"),
         (503, "model_unavailable"),
         (0, "model_unavailable"),
@@ -130,8 +131,30 @@ async def test_an_unavailable_vendor(emulators: Emulators, model: OpenAIResponse
     assert (await model.answer(asking(model, "Hello"))).text, "it must recover"
 
 
+async def test_a_vendor_who_names_a_time_is_left_alone_by_everybody(
+    emulators: Emulators, model: OpenAIResponses
+) -> None:
+    emulators.openai.fail(429, retry_after=7)
+    for person in ("p_1", "p_2"):
+        with on_behalf_of(person), pytest.raises(Busy) as caught:
+            await model.answer(asking(model, "Hello"))
+        assert caught.value.problem == "model_busy"
+        assert caught.value.retry_after == pytest.approx(7, abs=0.5)
+    assert len(emulators.openai.requests) == 1
+
+
+async def test_a_vendor_who_names_no_time_is_asked_again_when_the_turn_likes(
+    emulators: Emulators, model: OpenAIResponses
+) -> None:
+    emulators.openai.fail(429)
+    with pytest.raises(VendorUnavailable) as caught:
+        await model.answer(asking(model, "Hello"))
+    assert (caught.value.problem, caught.value.retry_after) == ("model_busy", None)
+    assert (await model.answer(asking(model, "Hello"))).text
+
+
 async def test_a_wrong_key(emulators: Emulators) -> None:
-    client = OpenAIClient("sk-other", emulators.openai.base_url)
+    client = OpenAIClient("sk-other", emulators.openai.base_url, gate=open_gate("model"))
     model = OpenAIResponses(client, "gpt-6-luna")
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
@@ -140,7 +163,7 @@ async def test_a_wrong_key(emulators: Emulators) -> None:
 
 
 async def test_a_vendor_that_is_away() -> None:
-    client = OpenAIClient("sk-emulated", "http://127.0.0.1:1/v1")
+    client = OpenAIClient("sk-emulated", "http://127.0.0.1:1/v1", gate=open_gate("model"))
     model = OpenAIResponses(client, "gpt-6-luna")
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
@@ -149,7 +172,7 @@ async def test_a_vendor_that_is_away() -> None:
 
 
 async def test_a_slow_vendor(emulators: Emulators) -> None:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, timeout=0.05)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=0.05)
     model = OpenAIResponses(client, "gpt-6-luna")
     hold = emulators.openai.hold()
     with pytest.raises(VendorUnavailable) as caught:

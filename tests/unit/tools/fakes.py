@@ -20,6 +20,7 @@ from kernel_service.tools.composio_client import Composio
 from kernel_service.tools.connections import Connections
 from kernel_service.tools.toolbox import KernelToolbox
 from kernel_service.turns.tools import Person
+from tests.gates import open_gate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +60,14 @@ class World:
         self.restart()
 
     def client(self, key: str = KEY, *, execute_timeout: float = 5.0, timeout: float = 5.0) -> Composio:
-        client = Composio(key, self.vendor.base_url, clock=self.clock, timeout=timeout, execute_timeout=execute_timeout)
+        client = Composio(
+            key,
+            self.vendor.base_url,
+            gate=open_gate("tools"),
+            clock=self.clock,
+            timeout=timeout,
+            execute_timeout=execute_timeout,
+        )
         self._open.append(client)
         return client
 

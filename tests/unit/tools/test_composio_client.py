@@ -10,9 +10,11 @@ import pytest
 from emulators.composio.catalogue import Tool as VendorTool
 from emulators.composio.catalogue import Toolkit
 from emulators.faults import matching
-from kernel_service.errors import VendorUnavailable
+from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.tools.composio_client import OUTCOME_UNKNOWN, Composio
 from kernel_service.tools.composio_wire import ComposioRefusedError, SessionGoneError
+from tests.gates import open_gate
 
 if TYPE_CHECKING:
     from tests.unit.tools.fakes import World
@@ -146,7 +148,7 @@ async def test_an_execution_that_was_turned_away_did_nothing(world: World, statu
 
 
 async def test_a_vendor_who_is_away_did_nothing() -> None:
-    composio = Composio("ak_emulated", "http://127.0.0.1:1")
+    composio = Composio("ak_emulated", "http://127.0.0.1:1", gate=open_gate("tools"))
     with pytest.raises(VendorUnavailable) as caught:
         await composio.execute("trs_1", "ASANA_CREATE_TASK", {}, "ca_1")
     await composio.close()
@@ -162,7 +164,6 @@ async def test_a_forgotten_session_is_told_apart(world: World) -> None:
     ("status", "problem"),
     [
         (401, "tools_reject_key"),
-        (429, "tools_busy"),
         (500, "tools_unavailable"),
         (0, "tools_unavailable"),
     ],
@@ -172,8 +173,18 @@ async def test_other_requests_wait_for_the_vendor(world: World, status: int, pro
     with pytest.raises(VendorUnavailable) as caught:
         await world.composio.create_session("p_alice", [])
     assert caught.value.problem == problem
-    assert caught.value.retry_after == (3 if status == 429 else None)
+    assert caught.value.retry_after is None
     assert await world.composio.create_session("p_alice", [])
+
+
+async def test_a_vendor_who_names_a_time_is_left_alone_by_everybody(world: World) -> None:
+    world.vendor.fail(429, retry_after=7)
+    for person in ("p_1", "p_2"):
+        with on_behalf_of(person), pytest.raises(Busy) as caught:
+            await world.composio.create_session(person, [])
+        assert caught.value.problem == "tools_busy"
+        assert caught.value.retry_after == pytest.approx(7, abs=0.5)
+    assert len(world.vendor.requests) == 1
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"session_id": 3}', "null"])

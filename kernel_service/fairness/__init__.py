@@ -1,0 +1,1 @@
+"""What all people share, and how nobody takes it from the others."""

@@ -1,0 +1,47 @@
+"""A token bucket that is one number: from when on the next request may go.
+
+The libraries at hand (aiolimiter, limits, pyrate-limiter) each bring a queue, a clock or a thread of their own, and
+none tells how long a wait will be, which is all that the gate needs to know.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+MINUTE = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """At most `per_minute` in any minute (0: any number); what `saved` seconds would have allowed may come at once."""
+
+    per_minute: int
+    saved: float
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one to the next, so that those that come at once are within the minute's number, too."""
+        return (MINUTE + self.saved) / self.per_minute if self.per_minute else 0.0
+
+
+@dataclass(slots=True)
+class Bucket:
+    """Times are monotonic seconds."""
+
+    rate: Rate
+    free_at: float = field(default=float("-inf"))
+
+    def take(self, now: float) -> None:
+        self.free_at = max(self.free_at, now - self.rate.saved) + self.rate.interval
+
+    def rest(self, until: float) -> None:
+        """Nothing goes before, and nothing has been saved up then."""
+        self.free_at = max(self.free_at, until)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next may go."""
+        return max(0.0, self.free_at - now)
+
+    def is_full(self, now: float) -> bool:
+        """Nothing would be lost if it were forgotten."""
+        return self.free_at <= now - self.rate.saved
