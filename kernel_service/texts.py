@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 REFUSED: Final = "I can't help with that."
@@ -12,7 +13,8 @@ TOO_MANY_STEPS: Final = (
 TOO_LONG: Final = "That took me too long, so I stopped. Please ask again, perhaps for a smaller piece."
 FAILED: Final = "Something went wrong on my side and I could not answer that. Please try again or say it otherwise."
 STILL_TRYING: Final = "I can't reach my tools or my model right now. I keep trying and will answer by myself."
-BUDGET_SPENT: Final = "That's all I can do for you today. Please write again tomorrow."
+_BUSY: Final = "I'm busy just now; it will take about {time}."
+_BUDGET_SPENT: Final = "That's all I can do for you today. I can go on in about {time}."
 STOPPED: Final = "Stopped. I'm not working on anything for you now."
 NOTHING_TO_SAY: Final = "Done."
 
@@ -112,6 +114,25 @@ def action(tool: str) -> str:
 def toolkit(slug: str) -> str:
     """A toolkit's name, as people know it."""
     return slug.replace("_", " ").title()
+
+
+def busy(seconds: float) -> str:
+    """What to tell a person whose turn has to wait so long."""
+    return _BUSY.format(time=_rounded(seconds))
+
+
+def budget_spent(seconds: float) -> str:
+    """What to tell a person for whom nothing more is done for so long."""
+    return _BUDGET_SPENT.format(time=_rounded(seconds))
+
+
+def _rounded(seconds: float) -> str:
+    """Rather too long than too short: in steps of 5 seconds, then minutes, then hours."""
+    if seconds <= 90:  # noqa: PLR2004
+        return f"{5 * max(1, math.ceil(seconds / 5))} seconds"
+    if seconds <= 90 * 60:
+        return f"{math.ceil(seconds / 60)} minutes"
+    return f"{math.ceil(seconds / 3600)} hours"
 
 
 def unsupported(kind: str) -> str:

@@ -100,6 +100,34 @@ class CallRecord:
     started_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One call of a tool that was made: whether it failed, and how long it took."""
+
+    tool: str
+    failed: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUsage:
+    """All calls of a tool on a day."""
+
+    tool: str
+    calls: int
+    failures: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """What was spent on a day (in days since 1970-01-01, UTC), the tools by name."""
+
+    day: int
+    usage: Usage
+    tools: list[ToolUsage]
+
+
 @dataclass(slots=True)
 class TurnRecord:
     """A turn as it stands: new, or cut and to be gone on with.
@@ -121,6 +149,7 @@ class TurnRecord:
     joins: int = 0
     closed: bool = False
     stopped: bool = False
+    told_busy: bool = False
     dropped: int = 0
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
@@ -241,19 +270,31 @@ class JournalStore(Protocol):
         usage: Usage,
         finished: str = "",
         started: CallRecord | None = None,
+        used: ToolUse | None = None,
         now: float,
     ) -> None:
         """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
 
-        `usage` is added to the turn and to the person's day. Sets failures and deaths back to 0, and `begun`. An
-        intent closes the turn to newcomers; Newcomers or Stopped if it is interrupted before.
+        `usage` is added to the turn and to the person's day, `used` to the tool's day. Sets failures and deaths back
+        to 0, and `begun`. An intent closes the turn to newcomers; Newcomers or Stopped if it is interrupted before.
         """
         ...
 
     async def hold(
-        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        notice: Reply | None,
+        busy: bool = False,
+        now: float,
     ) -> None:
-        """Put the turn off, at no cost to its attempts; holds + 1. A notice leaves by the outbox, for INLINE too."""
+        """Put the turn off, at no cost to its attempts; holds + 1. A notice leaves by the outbox, for INLINE too.
+
+        `busy`: not for a vendor who is away; a notice makes it told_busy instead.
+        """
         ...
 
     async def put_back(self, turn: TurnRecord, epoch: int, *, until: float | None = None) -> None:
@@ -308,6 +349,10 @@ class JournalStore(Protocol):
 
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
         """Tokens of the UTC day, of one person or of all (None)."""
+        ...
+
+    async def usage(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
+        """Of the days from `first` to `last` (since 1970-01-01, UTC) on which something was spent, oldest first."""
         ...
 
     async def turns(

@@ -9,7 +9,7 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
 from kernel_service.errors import CallerError, NotFound, NotImplementedYet
 from kernel_service.kernels.kernel import EvictionReason
 from kernel_service.people.identity import check_user_id
-from kernel_service.rpc import connections, convert
+from kernel_service.rpc import connections, convert, usage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 DECLARED_LATER = (
-    "GetUsage",
     "ExportUser",
     "DeleteUser",
 )
@@ -154,6 +153,14 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self._kernels.wake(await self._store.requeue(dead_letter_id, now=self._clock()))
         return admin_pb2.RequeueDeadLetterResponse()
 
+    # --- what was spent -----------------------------------------------------------------------------------------
+
+    async def GetUsage(self, request: admin_pb2.GetUsageRequest, context: Context) -> admin_pb2.GetUsageResponse:
+        first, last = usage.days(request, self._clock())
+        person_id = await self._person(request.person) if request.HasField("person") else None
+        spent = await self._store.usage(person_id, first=first, last=last)
+        return admin_pb2.GetUsageResponse(days=[usage.daily(each) for each in spent])
+
     async def _person(self, person: admin_pb2.PersonRef) -> str:
         ref = person.WhichOneof("ref")
         if ref is None:
@@ -167,9 +174,6 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         return person_id
 
     # --- declared, and to come ----------------------------------------------------------------------------------
-
-    async def GetUsage(self, request: Any, context: Context) -> Any:
-        raise _later("GetUsage")
 
     async def ExportUser(self, request: Any, context: Context) -> AsyncIterator[Any]:
         raise _later("ExportUser")

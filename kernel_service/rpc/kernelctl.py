@@ -1,8 +1,12 @@
-"""`kernelctl`: what runs, why a message was not answered, who is who. Prints JSON; never what people said."""
+"""`kernelctl`: what runs, why a message was not answered, who is who, what was spent. Never what people said.
+
+It prints JSON, but for what was spent: tables.
+"""
 
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +14,8 @@ import click
 import grpc
 from google.protobuf.json_format import MessageToJson
 from kernel.v1 import admin_pb2, admin_pb2_grpc
+
+from kernel_service.rpc import tables
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -29,14 +35,17 @@ class Admin:
         self._metadata = (("authorization", f"Bearer {token}"),)
 
     def show(self, rpc: str, request: Message) -> None:
-        """Call and print the answer; a refusal's sentence goes to stderr, exit code 1."""
+        """Call and print the answer."""
+        click.echo(MessageToJson(self.ask(rpc, request), preserving_proto_field_name=True))
+
+    def ask(self, rpc: str, request: Message) -> Any:
+        """The answer; a refusal's sentence goes to stderr, exit code 1."""
         try:
-            answer = getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=SECONDS)
+            return getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=SECONDS)
         except grpc.RpcError as error:
             refused: Any = error
             click.echo(f"kernelctl: {refused.code().name}: {refused.details()}", err=True)
             sys.exit(1)
-        click.echo(MessageToJson(answer, preserving_proto_field_name=True))
 
 
 def _person(who: str) -> admin_pb2.PersonRef:
@@ -124,3 +133,24 @@ def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None
 def requeue(admin: Admin, dead_letter_id: str) -> None:
     """Let a message that was given up (dl_…) run again, alone."""
     admin.show("RequeueDeadLetter", admin_pb2.RequeueDeadLetterRequest(dead_letter_id=dead_letter_id))
+
+
+@main.command()
+@click.argument("who", required=False)
+@click.option("--from", "from_day", metavar="DAY", default=lambda: _day(-6), help="As 2026-11-30; a week back.")
+@click.option("--to", "to_day", metavar="DAY", default=lambda: _day(0), help="Today.")
+@click.pass_obj
+def usage(admin: Admin, who: str | None, from_day: str, to_day: str) -> None:
+    """Show what was spent by day (UTC), of one person or of all together: tokens, and the calls of each tool."""
+    person = _person(who) if who else None
+    spent = admin.ask("GetUsage", admin_pb2.GetUsageRequest(person=person, from_day=from_day, to_day=to_day))
+    if not spent.days:
+        return click.echo(f"Nothing was spent from {from_day} to {to_day}.")
+    click.echo(tables.tokens(spent))
+    if tools := tables.tools(spent):
+        click.echo(f"\n{tools}")
+    return None
+
+
+def _day(after_today: int) -> str:
+    return (datetime.now(UTC).date() + timedelta(days=after_today)).isoformat()

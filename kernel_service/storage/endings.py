@@ -8,15 +8,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, delete, insert, true, update
+from sqlalchemy import Boolean, Integer, bindparam, delete, insert, or_, true, update
 
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.storage import asked, leases, parked_requests, waiting
 from kernel_service.storage.ids import new_id
-from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, add_to_day, of_open_turn
+from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, of_open_turn
 from kernel_service.storage.outbox import add_reply
 from kernel_service.storage.schema import dead_letter, message, tool_call, turn
+from kernel_service.storage.spending import add_to_day
 from kernel_service.storage.turns import supersede
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ _HOLD = OPEN_TURN.values(
     status=TurnStatus.HELD.value,
     not_before=bindparam("until"),
     problem=bindparam("because"),
-    holds=turn.c.holds + 1,
+    holds=turn.c.holds + bindparam("more", type_=Integer),
+    told_busy=or_(turn.c.told_busy, bindparam("told", type_=Boolean)),
     attempt_owner="",
 )
 _PUT_BACK = OPEN_TURN.values(not_before=bindparam("until"), attempt_owner="")
@@ -70,10 +72,19 @@ _MEMBERS_OF_STATUS: Final = {TurnStatus.STOPPED: MessageStatus.STOPPED}
 
 
 def hold(
-    tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
+    tx: Tx,
+    record: TurnRecord,
+    epoch: int,
+    *,
+    until: float,
+    problem: str,
+    notice: Reply | None,
+    busy: bool,
+    now: float,
 ) -> None:
     leases.fence(tx, record.person_id, epoch)
-    of_open_turn(tx, _HOLD, {"of": record.id, "until": until, "because": problem})
+    noted = {"more": 0 if busy else 1, "told": busy and notice is not None}
+    of_open_turn(tx, _HOLD, {"of": record.id, "until": until, "because": problem, **noted})
     tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.HELD.value})
     if notice is not None:
         _tell(tx, record, [notice], ReplyMode.OUTBOX, now)

@@ -6,23 +6,22 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from sqlalchemy import Integer, bindparam, delete, func, insert, select, text, true, update
+from sqlalchemy import Integer, bindparam, delete, func, insert, select, true, update
 
 from kernel_service.errors import LeaseLost
 from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.kernels.store import Activation, HistoryItem
 from kernel_service.messages import Usage
-from kernel_service.storage import leases, waiting
+from kernel_service.storage import leases, spending, waiting
 from kernel_service.storage.schema import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kernel_service.kernels.store import CallRecord, TurnRecord
+    from kernel_service.kernels.store import CallRecord, ToolUse, TurnRecord
     from kernel_service.storage.engine import Tx
 
 ITEM_VERSION: Final = 1
-DAY_SECONDS: Final = 86_400
 PAGE: Final = 200
 """Items read at once: the whole history of a chatty person would be read for its recent end alone."""
 
@@ -43,13 +42,6 @@ _FINISH = delete(tool_call).where(
 SPENT: Final = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
 OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
 _PROGRESS = OPEN_TURN.values(begun=true(), attempts=0, deaths=0, **SPENT)
-_columns = ", ".join(asdict(Usage()))
-_DAY = text(
-    f"INSERT INTO usage (person_id, day, {_columns})"  # noqa: S608 - names of our own columns
-    f" VALUES (:person, :day, {', '.join(f':{name}' for name in asdict(Usage()))})"
-    " ON CONFLICT (person_id, day) DO UPDATE SET "
-    + ", ".join(f"{name} = usage.{name} + excluded.{name}" for name in asdict(Usage()))
-)
 
 
 def activate(tx: Tx, person_id: str, *, owner: str) -> Activation:
@@ -80,6 +72,7 @@ def append(
     usage: Usage,
     finished: str,
     started: CallRecord | None,
+    used: ToolUse | None,
     now: float,
 ) -> None:
     leases.fence(tx, record.person_id, epoch)
@@ -89,7 +82,9 @@ def append(
         tx.execute(_FINISH, {"person": record.person_id, "call": finished})
     add_items(tx, record, items, now)
     of_open_turn(tx, _PROGRESS, {"of": record.id, **asdict(usage)})
-    add_to_day(tx, record.person_id, usage, now)
+    spending.add_to_day(tx, record.person_id, usage, now)
+    if used is not None:
+        spending.add_use(tx, record.person_id, used, now)
 
 
 def _intend(tx: Tx, record: TurnRecord, started: CallRecord) -> None:
@@ -125,11 +120,6 @@ def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: flo
         for seq, one in enumerate(items, start=last + 1)
     ]
     tx.execute(_APPEND, rows)
-
-
-def add_to_day(tx: Tx, person_id: str, usage: Usage, now: float) -> None:
-    if usage != Usage():
-        tx.execute(_DAY, {"person": person_id, "day": int(now // DAY_SECONDS), **asdict(usage)})
 
 
 def item_context(person_id: str) -> bytes:

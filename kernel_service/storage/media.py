@@ -25,8 +25,8 @@ from kernel_service.media.store import (
     Upload,
 )
 from kernel_service.storage.ids import new_id
-from kernel_service.storage.journal import add_to_day
 from kernel_service.storage.schema import MESSAGE_OPEN, media, media_chunk, message, reply
+from kernel_service.storage.spending import add_to_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

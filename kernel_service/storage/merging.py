@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
 from kernel_service.people.linking import Linked, LinkOutcome, Standing, older_first, one_person
-from kernel_service.storage import leases, merged_history, merged_turns, outbox, resealing
+from kernel_service.storage import leases, merged_history, merged_turns, outbox, resealing, spending
 from kernel_service.storage.people import surviving
 from kernel_service.storage.resealing import Merging
-from kernel_service.storage.schema import connection, dead_letter, kept_apart, person, tool_call, turn, usage
+from kernel_service.storage.schema import connection, dead_letter, kept_apart, person, tool_call, turn
 from kernel_service.tools.connections import ConnectionStatus
 
 if TYPE_CHECKING:
@@ -45,16 +45,6 @@ _RENAMED = [
     update(table).where(table.c.person_id == bindparam("gone")).values(person_id=bindparam("stays"))
     for table in (turn, tool_call, dead_letter)
 ]
-_sums = [column for column in usage.c if column.name not in ("person_id", "day")]
-_DAYS = select(usage).where(usage.c.person_id == bindparam("gone"))
-_ADD_DAY = (
-    update(usage)
-    .where(usage.c.person_id == bindparam("stays"), usage.c.day == bindparam("of_day"))
-    .values({column.name: column + bindparam(f"more_{column.name}") for column in _sums})
-)
-_ONE_DAY = (usage.c.person_id == bindparam("gone"), usage.c.day == bindparam("of_day"))
-_MOVE_DAY = update(usage).where(*_ONE_DAY).values(person_id=bindparam("stays"))
-_DROP_DAY = delete(usage).where(*_ONE_DAY)
 _KEEP_APART = insert(kept_apart)
 _PAIR = select(kept_apart.c.since).where(
     kept_apart.c.first_id == bindparam("first"), kept_apart.c.second_id == bindparam("second")
@@ -117,19 +107,10 @@ def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
     merged_history.append(tx, people, goes_on)
     for statement in (*_RENAMED, _MERGED):
         tx.execute(statement, {"gone": people.gone, "stays": people.stays})
-    _add_up(tx, people)
+    spending.move(tx, people.gone, people.stays)
     _settle_pairs(tx, people)
     outbox.release_unaddressed(tx, people.stays)
     return Linked(LinkOutcome.MERGED, people.stays, merged_id=people.gone)
-
-
-def _add_up(tx: Tx, people: Merging) -> None:
-    for row in tx.execute(_DAYS, {"gone": people.gone}).all():
-        more = {f"more_{column.name}": getattr(row, column.name) for column in _sums}
-        if tx.execute(_ADD_DAY, {"stays": people.stays, "of_day": row.day, **more}).rowcount:
-            tx.execute(_DROP_DAY, {"gone": people.gone, "of_day": row.day})
-        else:
-            tx.execute(_MOVE_DAY, {"gone": people.gone, "of_day": row.day, "stays": people.stays})
 
 
 def _settle_pairs(tx: Tx, people: Merging) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, delete, select
 
-from kernel_service.storage.journal import DAY_SECONDS
+from kernel_service.storage import spending
 from kernel_service.storage.schema import (
     approval,
     commit_mark,
@@ -27,8 +27,8 @@ from kernel_service.storage.schema import (
     reply_part,
     stray_session,
     turn,
-    usage,
 )
+from kernel_service.storage.spending import DAY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -124,7 +124,7 @@ def _forget_small(tx: Tx, now: float) -> int:
 
 
 def _small_tables(now: float) -> Iterator[Any]:
-    yield delete(usage).where(usage.c.day < int(now // DAY_SECONDS) - USAGE_DAYS)
+    yield from spending.forgetting(now - USAGE_DAYS * DAY_SECONDS)
     yield delete(identity_link).where(identity_link.c.told_at < now - KEEP_DAYS * DAY_SECONDS)
     yield delete(commit_mark).where(commit_mark.c.at < now - IDLE_WRITER_DAYS * DAY_SECONDS)
     old = now - KEEP_DAYS * DAY_SECONDS

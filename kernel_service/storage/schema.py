@@ -182,6 +182,8 @@ turn = Table(
     _no("closed"),
     # The person has taken it back.
     _no("stopped"),
+    # The person has been told that we are busy.
+    _no("told_busy"),
     _empty("problem"),
     *_usage(),
     Index("ix_turn_person_id_id", "person_id", "id"),
@@ -458,6 +460,19 @@ usage = Table(
     Column("day", Integer, primary_key=True, autoincrement=False),
     *_usage(),
     Index("ix_usage_day", "day"),
+)
+
+tool_usage = Table(
+    "tool_usage",
+    metadata,
+    _person(primary_key=True),
+    # As in `usage`.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("tool", String, primary_key=True),
+    _zero("calls"),
+    _zero("failures"),
+    Column("seconds", Float, nullable=False, server_default=text("0")),
+    Index("ix_tool_usage_day", "day"),
 )
 
 secret = Table(

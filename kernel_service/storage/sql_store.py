@@ -28,6 +28,7 @@ from kernel_service.storage import (
     people,
     quotes,
     retention,
+    spending,
     turn_views,
     turns,
     waiting,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
         AckResult,
         Activation,
         CallRecord,
+        DayUsage,
         DeadLetter,
         HistoryItem,
         Lease,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
         PartReceipt,
         Quoted,
         ReplyView,
+        ToolUse,
         TurnMessage,
         TurnRecord,
         TurnStatus,
@@ -152,18 +155,29 @@ class SqlStore:
         usage: Usage,
         finished: str = "",
         started: CallRecord | None = None,
+        used: ToolUse | None = None,
         now: float,
     ) -> None:
         await self._engine.write(
-            lambda tx: journal.append(tx, turn, epoch, items, usage=usage, finished=finished, started=started, now=now),
+            lambda tx: journal.append(
+                tx, turn, epoch, items, usage=usage, finished=finished, started=started, used=used, now=now
+            ),
             turn.person_id,
         )
 
     async def hold(
-        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, notice: Reply | None, now: float
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        notice: Reply | None,
+        busy: bool = False,
+        now: float,
     ) -> None:
         await self._engine.write(
-            lambda tx: endings.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, now=now),
+            lambda tx: endings.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, busy=busy, now=now),
             turn.person_id,
         )
 
@@ -227,7 +241,10 @@ class SqlStore:
         return await self._engine.write(lambda tx: asked.decide(tx, turn, epoch, tap, at=at), turn.person_id)
 
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
-        return await self._engine.read(lambda tx: turn_views.spent_today(tx, person_id, now=now))
+        return await self._engine.read(lambda tx: spending.spent_today(tx, person_id, now=now))
+
+    async def usage(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
+        return await self._engine.read(lambda tx: spending.by_day(tx, person_id, first=first, last=last))
 
     async def turns(
         self, person_id: str, *, limit: int, before: str

@@ -1,25 +1,20 @@
-"""What operators and budgets ask of the journal: a person's turns, and the tokens of the day."""
+"""What operators ask of the journal: a person's turns, and what waits."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, bindparam, func, select
+from sqlalchemy import Integer, bindparam, select
 
 from kernel_service.kernels.store import TurnStatus, TurnSummary
 from kernel_service.messages import Usage
 from kernel_service.storage.inbox import USAGE
-from kernel_service.storage.journal import DAY_SECONDS
-from kernel_service.storage.schema import MESSAGE_OPEN, message, turn, usage
+from kernel_service.storage.schema import MESSAGE_OPEN, message, turn
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
 
-_SPENT = select(func.coalesce(func.sum(usage.c.input_tokens + usage.c.output_tokens), 0)).where(
-    usage.c.day == bindparam("day")
-)
-_SPENT_BY = _SPENT.where(usage.c.person_id == bindparam("person"))
 _NEWEST = (
     select(
         turn.c.id,
@@ -47,13 +42,6 @@ _WAITING = (
 )
 # Sorts after every turn's id, in any collation.
 _PAST_ALL = "u"
-
-
-def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
-    day = int(now // DAY_SECONDS)
-    if person_id is None:
-        return int(tx.execute(_SPENT, {"day": day}).scalar_one())
-    return int(tx.execute(_SPENT_BY, {"day": day, "person": person_id}).scalar_one())
 
 
 def turns(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:

@@ -39,6 +39,7 @@ _OPEN = select(
     turn.c.joins,
     turn.c.closed,
     turn.c.stopped,
+    turn.c.told_busy,
     *USAGE,
 ).where(turn.c.person_id == bindparam("person"), TURN_OPEN)
 _AGAIN = (
@@ -105,6 +106,7 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> TurnReco
         joins=row.joins,
         closed=row.closed,
         stopped=row.stopped,
+        told_busy=row.told_busy,
         usage=Usage(*row[-len(USAGE) :]),
         intents=[CallRecord(row.call_id, row.tool, row.started_at) for row in intents],
     )

@@ -7,8 +7,9 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.errors import VendorUnavailable
+from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
+from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
 from kernel_service.turns.approving import Approval
 from kernel_service.turns.tool_files import keep_all
@@ -93,7 +94,8 @@ class Calls:
             elif (until := intent.started_at + self._longest(call.name)) > now:
                 raise InDoubtError(until)
             else:
-                await self._keep(call, ToolResult(OUTCOME_UNKNOWN, ok=False))
+                used = ToolUse(call.name, failed=True, seconds=0.0)
+                await self._keep(call, ToolResult(OUTCOME_UNKNOWN, ok=False), used)
 
     async def make_all(self, calls: Iterable[FunctionCall]) -> None:
         """Make the calls of one answer, in order, and keep their results."""
@@ -114,8 +116,10 @@ class Calls:
         if call.call_id != self._approved and self._asks_first(tool):
             return await self._ask(call)
         self._tell(ToolStarted(call.call_id, call.name))
+        began = asyncio.get_running_loop().time()
         result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
-        await self._keep(call, result)
+        seconds = asyncio.get_running_loop().time() - began
+        await self._keep(call, result, ToolUse(call.name, failed=not result.ok, seconds=seconds))
         self._tell(ToolFinished(call.call_id, succeeded=result.ok))
         self.offer(result.found)
         return None
@@ -135,7 +139,11 @@ class Calls:
     async def _change(self, tool: Tool, call: FunctionCall) -> ToolResult:
         """The intent first: whoever goes on after a crash knows that this may have been done."""
         await self._journal.intend(call.call_id, call.name)
-        return await self._execute(tool, call)
+        try:
+            return await self._execute(tool, call)
+        except Busy:
+            await self._journal.withdraw(call.call_id)
+            raise
 
     async def _execute(self, tool: Tool, call: FunctionCall) -> ToolResult:
         try:
@@ -143,17 +151,19 @@ class Calls:
                 return await tool.call(self._person, call.arguments or {})
         except TimeoutError:
             return ToolResult("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN, ok=False)
+        except Busy:
+            raise  # nothing was done: the turn waits, and then the call is made
         except VendorUnavailable:
             return ToolResult("The service behind this tool does not answer now. Nothing was done.", ok=False)
         except Exception:
             log.exception("tool broke tool=%s person=%s", call.name, self._person.id)
             return ToolResult("The tool failed." if tool.read_only else OUTCOME_UNKNOWN, ok=False)
 
-    async def _keep(self, call: FunctionCall, result: ToolResult) -> None:
+    async def _keep(self, call: FunctionCall, result: ToolResult, used: ToolUse | None = None) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
         files, told = await keep_all(result.files, self._journal.keep_file, len(self._transcript.files()))
         kept = replace(result, output="\n".join((result.output, *told)))
         self._transcript.result(call.call_id, kept, files)
-        await self._journal.step(Usage(tool_calls=1), finished=call.call_id)
+        await self._journal.step(Usage(tool_calls=1), finished=call.call_id, used=used)
         if result.link is not None:
             self._tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))

@@ -26,6 +26,14 @@ class Limits:
     daily_tokens_per_person: int = 0
 
 
+DAY_SECONDS = 86_400
+
+
+def seconds_of_day_left(now: float) -> float:
+    """Until budgets begin anew, at midnight UTC."""
+    return DAY_SECONDS - now % DAY_SECONDS
+
+
 _BACK_OFF = wait_exponential_jitter(initial=1.0, max=60.0, jitter=1.0)
 """Doubled each time, spread so that not all come back at once."""
 

@@ -12,6 +12,7 @@ from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import TurnRecord, Withheld
 from kernel_service.media.incoming import media_id_of
 from kernel_service.turns.approval_rules import ApprovalRules
+from kernel_service.turns.limits import seconds_of_day_left
 from kernel_service.turns.turn import Turn
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class TurnRunner:
     progress: Progress
     asks_first: Callable[[Tool], bool] = field(default_factory=ApprovalRules)
     outcomes: Counter[str] = field(default_factory=Counter)
+    told_busy: int = 0
     _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run_next(self, kernel: Kernel) -> float | None:
@@ -95,16 +97,20 @@ class TurnRunner:
         if not turn.begun and not any(_for_model(message, files) for message in turn.messages):
             told = (_excuse(message, files) for message in turn.messages if content_kind(message) not in SILENT_KINDS)
             return list(dict.fromkeys(told))
-        if not turn.begun and await self._budget_spent(turn.person_id):
-            return [texts.BUDGET_SPENT]
+        if not turn.begun and await self.budget_spent(turn.person_id):
+            return [self.budget_sentence()]
         return None
 
-    async def _budget_spent(self, person_id: str) -> bool:
+    async def budget_spent(self, person_id: str) -> bool:
+        """Whether the person has had his tokens of the day, or all people together theirs."""
         now, limits = self.clock(), self.limits
         for whose, budget in ((person_id, limits.daily_tokens_per_person), (None, limits.daily_tokens)):
             if budget and await self.store.spent_today(whose, now=now) >= budget:
                 return True
         return False
+
+    def budget_sentence(self) -> str:
+        return texts.budget_spent(seconds_of_day_left(self.clock()))
 
 
 def _for_model(message: TurnMessage, files: Files) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
-from kernel_service.errors import KernelError, VendorUnavailable
+from kernel_service.errors import Busy, KernelError, VendorUnavailable
 from kernel_service.kernels.commands import Command, code_in
 from kernel_service.kernels.interruptions import HandedBack, Newcomers, Stopped
 from kernel_service.kernels.progress import ApprovalNeeded, Merged
@@ -139,6 +139,8 @@ class Turn:
         for _ in range(self._runner.limits.steps):
             if self._runner.clock() > self._deadline:
                 return await self._break_off(texts.TOO_LONG, "too_long")
+            if await self._runner.budget_spent(self._person.id):
+                return await self._break_off(self._runner.budget_sentence(), "budget_spent")
             answer = await self._ask()
             self._transcript.note(answer)
             if not answer.calls:
@@ -258,6 +260,7 @@ class Turn:
         wait, notice = await self._journal.hold(away)
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self._record.id, wait)
         if notice is not None:
+            self._runner.told_busy += isinstance(away, Busy)
             self._runner.replies_ready(self._person.channel)
         self._count("held")
 

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kernel_service import texts
-from kernel_service.errors import StoreUnavailable
+from kernel_service.errors import Busy, StoreUnavailable
 from kernel_service.kernels.commands import tap_in
 from kernel_service.kernels.store import CallRecord, TurnStatus
 from kernel_service.media.store import CHUNK_BYTES
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.kernels.store import JournalStore, TurnMessage, TurnRecord
+    from kernel_service.kernels.store import JournalStore, ToolUse, TurnMessage, TurnRecord
     from kernel_service.media.store import MediaStore
     from kernel_service.turns.approving import Approval
     from kernel_service.turns.resuming import ParkedRequest
@@ -33,6 +33,8 @@ T = TypeVar("T")
 
 NOTICE_AFTER_HOLDS: Final = 3
 """The person is told that we keep trying when a turn has been held this often."""
+NOTICE_AFTER_SECONDS: Final = 10.0
+"""The person is told, once in a turn, that we are busy if he has to wait longer than this."""
 NOT_DONE: Final = "Not done: the turn ended before this call."
 PATIENCE: Final = 30
 """How often a write is tried while the store is away, which waits by itself for about a second each time."""
@@ -58,9 +60,9 @@ class TurnJournal:
         self._transcript = transcript
         self._clock = clock
 
-    async def step(self, usage: Usage, *, finished: str = "") -> None:
+    async def step(self, usage: Usage, *, finished: str = "", used: ToolUse | None = None) -> None:
         """What the model said, or what a tool gave back."""
-        await self._append(usage, finished=finished)
+        await self._append(usage, finished=finished, used=used)
 
     async def keep_file(self, file: ToolFile) -> ReplyFile:
         """Keep a file that a tool made, until the reply that it goes with is settled. Exhausted MEDIA_FULL."""
@@ -77,6 +79,10 @@ class TurnJournal:
         """A call that changes something is about to be made. Interrupted by what came before it."""
         await self._append(Usage(), started=CallRecord(call_id, tool, self._clock()))
         self._record.closed = True
+
+    async def withdraw(self, call_id: str) -> None:
+        """The call was not made after all."""
+        await self._append(Usage(), finished=call_id)
 
     async def decide(self, message: TurnMessage) -> Decision:
         """What a tapped button did; asked again by the same turn, the same."""
@@ -127,13 +133,18 @@ class TurnJournal:
 
     async def hold(self, away: VendorUnavailable) -> tuple[float, Reply | None]:
         """Wait for the vendor: for how many seconds, and what the person is told of it. Burns no attempt."""
-        now, holds = self._clock(), self._record.holds
-        wait = hold_seconds(holds, away.retry_after)
-        notice = Reply(texts.STILL_TRYING) if holds == NOTICE_AFTER_HOLDS else None
+        busy = isinstance(away, Busy)
+        wait = away.retry_after if isinstance(away, Busy) else hold_seconds(self._record.holds, away.retry_after)
+        notice, now = self._notice(wait, busy=busy), self._clock()
         await self._store.hold(
-            self._record, self._kernel.epoch, until=now + wait, problem=away.problem, notice=notice, now=now
+            self._record, self._kernel.epoch, until=now + wait, problem=away.problem, notice=notice, busy=busy, now=now
         )
         return wait, notice
+
+    def _notice(self, wait: float, *, busy: bool) -> Reply | None:
+        if busy:
+            return Reply(texts.busy(wait)) if wait > NOTICE_AFTER_SECONDS and not self._record.told_busy else None
+        return Reply(texts.STILL_TRYING) if self._record.holds == NOTICE_AFTER_HOLDS else None
 
     async def fail(self, problem: str) -> None:
         """The attempt broke: the next one comes later and later."""
@@ -149,11 +160,13 @@ class TurnJournal:
         for item in self._transcript.open_calls():
             self._transcript.result(str(item["call_id"]), ToolResult(NOT_DONE, ok=False))
 
-    async def _append(self, usage: Usage, *, finished: str = "", started: CallRecord | None = None) -> None:
+    async def _append(
+        self, usage: Usage, *, finished: str = "", started: CallRecord | None = None, used: ToolUse | None = None
+    ) -> None:
         await self._persist(
             lambda: self._store.append(
                 self._record, self._kernel.epoch, self._transcript.unstored,
-                usage=usage, finished=finished, started=started, now=self._clock(),
+                usage=usage, finished=finished, started=started, used=used, now=self._clock(),
             )
         )  # fmt: skip
         self._transcript.mark_stored()

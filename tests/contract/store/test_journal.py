@@ -216,3 +216,15 @@ async def test_turns_are_listed_newest_first_in_pages(store: SqlStore) -> None:
         if not token:
             break
     assert listed == ids
+
+
+async def test_a_turn_that_waits_for_its_turn_counts_no_hold_and_remembers_that_it_was_told(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    for until, notice in ((NOW + 5, None), (NOW + 30, Reply("busy")), (NOW + 60, None)):
+        turn = await owner.open(until - 5)
+        assert (turn.holds, turn.told_busy) == (0, until > NOW + 30)
+        await store.hold(
+            turn, owner.epoch, until=until - 1, problem="model_busy", notice=notice, busy=True, now=until - 5
+        )
+    assert (await owner.open(NOW + 90)).told_busy
+    assert len(await store.lease("test", [], limit=9, seconds=60, now=NOW + 90)) == 1

@@ -11,7 +11,7 @@ from sqlalchemy import func, insert, or_, select, text, update
 
 from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.kernels.store import AckResult, CallRecord, HistoryItem, Outcome, PartAck, TurnRecord
+from kernel_service.kernels.store import AckResult, CallRecord, HistoryItem, Outcome, PartAck, ToolUse, TurnRecord
 from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.storage import merging, schema
 from kernel_service.storage.store import open_store
@@ -102,7 +102,8 @@ async def fill(store: SqlStore, anna: str, other: str) -> None:
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
     started = CallRecord("c1", "SEND", NOW)
-    await owner.append(turn, PLAIN, usage=Usage(input_tokens=5), started=started)
+    used = ToolUse("SEND", failed=False, seconds=1.0)
+    await owner.append(turn, PLAIN, usage=Usage(input_tokens=5), started=started, used=used)
     pending = await connect(store, other, ConnectionStatus.PENDING)
     seq = turn.messages[-1].seq
 
@@ -135,7 +136,8 @@ async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_
     after, left = await store._engine.read(rows_of(anna)), await store._engine.read(rows_of(other))
     assert set(left.values()) == {0}
     moved = {name: before[name] + hers[name] for name in before if not name.startswith("kept_apart")}
-    moved["usage.person_id"] -= 0 if hers["usage.person_id"] == 0 else 1
+    for table in ("usage", "tool_usage"):
+        moved[f"{table}.person_id"] -= 0 if hers[f"{table}.person_id"] == 0 else 1
     assert {name: after[name] for name in moved} == moved
     assert await store.kept_apart_from(anna) == ["p_0"]
     assert set(await store.aliases_of(anna)) == {ANNA, OTHER, weak("+1"), weak("+2")}

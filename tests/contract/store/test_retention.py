@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from kernel_service.kernels.store import Outcome, PartAck, TurnStatus
+from kernel_service.kernels.store import Outcome, PartAck, ToolUse, TurnStatus
 from kernel_service.messages import Reply, ReplyMode, Usage
 from kernel_service.storage import retention, schema
 from tests.contract.store.owner import ASKS, HELLO, NOW, history, own, say
@@ -102,3 +102,14 @@ async def test_small_steps_reach_everything(store: SqlStore, monkeypatch: pytest
     await say(store, "open", "test:p3")
     await store.forget_old(now=LATER)
     assert await rows(store, "message", "turn", "reply") == {"message": 1, "turn": 0, "reply": 0}
+
+
+async def test_what_was_spent_is_kept_for_its_own_time(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    turn = await owner.open(NOW)
+    await owner.append(turn, usage=Usage(tool_calls=1), used=ToolUse("SEND", failed=False, seconds=1.0))
+    await store.forget_old(now=NOW + retention.USAGE_DAYS * DAY)
+    assert await rows(store, "usage", "tool_usage") == {"usage": 1, "tool_usage": 1}
+    await store.forget_old(now=NOW + (retention.USAGE_DAYS + 1) * DAY)
+    assert await rows(store, "usage", "tool_usage") == {"usage": 0, "tool_usage": 0}

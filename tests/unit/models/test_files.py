@@ -16,8 +16,8 @@ from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.turns.model import ModelFile, ModelRejectedError, ModelRequest
-from tests.integration.files import VOICE, digest, pdf, png
 from tests.gates import open_gate
+from tests.integration.files import VOICE, digest, pdf, png
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -771,6 +771,40 @@ class GetUsageRequest(_message.Message):
 Global___GetUsageRequest: _TypeAlias = GetUsageRequest  # noqa: Y015
 
 @_typing.final
+class ToolUsage(_message.Message):
+    """ToolUsage is what became of the calls of one tool."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TOOL_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    FAILURES_FIELD_NUMBER: _builtins.int
+    SECONDS_FIELD_NUMBER: _builtins.int
+    tool: _builtins.str
+    """The tool, by the name that the model knows it under."""
+    calls: _builtins.int
+    """How often it was called."""
+    failures: _builtins.int
+    """How many of these calls failed."""
+    seconds: _builtins.float
+    """Seconds that the calls took in all."""
+    def __init__(
+        self,
+        *,
+        tool: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        failures: _builtins.int = ...,
+        seconds: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "seconds", b"seconds", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ToolUsage: _TypeAlias = ToolUsage  # noqa: Y015
+
+@_typing.final
 class DailyUsage(_message.Message):
     """DailyUsage is what was spent on a day."""
 
@@ -778,21 +812,27 @@ class DailyUsage(_message.Message):
 
     DAY_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
+    TOOLS_FIELD_NUMBER: _builtins.int
     day: _builtins.str
     """The day, UTC, as `2026-11-30`."""
     @_builtins.property
     def usage(self) -> _kernel_pb2.Usage:
         """What was spent."""
 
+    @_builtins.property
+    def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolUsage]:
+        """The tools that were called, by name."""
+
     def __init__(
         self,
         *,
         day: _builtins.str = ...,
         usage: _kernel_pb2.Usage | None = ...,
+        tools: _abc.Iterable[Global___ToolUsage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "usage", b"usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "tools", b"tools", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

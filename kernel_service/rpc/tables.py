@@ -1,0 +1,46 @@
+"""What was spent, as tables for a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel.v1 import admin_pb2
+
+
+def tokens(spent: admin_pb2.GetUsageResponse) -> str:
+    """A line for each day, and one for all."""
+    names = ("input_tokens", "cached_input_tokens", "output_tokens", "model_calls", "tool_calls")
+    counts = [[getattr(each.usage, name) for name in names] for each in spent.days]
+    rows = [[each.day, *map(_number, row)] for each, row in zip(spent.days, counts, strict=True)]
+    if len(rows) > 1:
+        rows.append(["together", *(_number(sum(column)) for column in zip(*counts, strict=True))])
+    return _table(["day", "tokens in", "of these cached", "tokens out", "model calls", "tool calls"], rows)
+
+
+def tools(spent: admin_pb2.GetUsageResponse) -> str:
+    """A line for each day and tool; empty if none was called."""
+    rows = [
+        [each.day, tool.tool, _number(tool.calls), _number(tool.failures), f"{tool.seconds / max(1, tool.calls):.2f}"]
+        for each in spent.days
+        for tool in each.tools
+    ]
+    return _table(["day", "tool", "calls", "failed", "seconds each"], rows, left=2) if rows else ""
+
+
+def _number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
+    """The first `left` columns stand to the left, numbers to the right."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if number < left else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in (headings, *rows)
+    )

@@ -1,0 +1,106 @@
+"""What people have spent, by day: tokens and calls in `usage`, the calls of each tool in `tool_usage`."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, delete, func, select, text
+
+from kernel_service.kernels.store import DayUsage, ToolUsage
+from kernel_service.messages import Usage
+from kernel_service.storage.schema import tool_usage, usage
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Select, Table, TextClause
+
+    from kernel_service.kernels.store import ToolUse
+    from kernel_service.storage.engine import Tx
+
+DAY_SECONDS: Final = 86_400
+_COUNTS: Final = {usage: list(asdict(Usage())), tool_usage: ["calls", "failures", "seconds"]}
+"""The columns that are added up; the others say whose, of which day, and of what."""
+
+
+def _adding(table: Table, rows: str) -> TextClause:
+    """Insert `rows`, or add them to what is there."""
+    keys = ", ".join(table.primary_key.columns.keys())
+    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in _COUNTS[table])
+    columns = ", ".join(table.columns.keys())
+    return text(f"INSERT INTO {table.name} ({columns}) {rows} ON CONFLICT ({keys}) DO UPDATE SET {added}")
+
+
+def _values(table: Table) -> str:
+    return f"VALUES ({', '.join(f':{name}' for name in table.columns.keys())})"  # noqa: SIM118 - not a dict
+
+
+def _anothers(table: Table) -> str:
+    rest = ", ".join(table.columns.keys()[1:])
+    return f"SELECT CAST(:stays AS VARCHAR), {rest} FROM {table.name} WHERE person_id = :gone"  # noqa: S608
+
+
+_ADD: Final = {table: _adding(table, _values(table)) for table in _COUNTS}
+_MOVE: Final = {table: _adding(table, _anothers(table)) for table in _COUNTS}
+
+
+def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float) -> None:
+    if spent != Usage():
+        tx.execute(_ADD[usage], {"person_id": person_id, "day": _day(now), **asdict(spent)})
+
+
+def add_use(tx: Tx, person_id: str, used: ToolUse, now: float) -> None:
+    counts = {"calls": 1, "failures": int(used.failed), "seconds": used.seconds}
+    tx.execute(_ADD[tool_usage], {"person_id": person_id, "day": _day(now), "tool": used.tool, **counts})
+
+
+def move(tx: Tx, gone: str, stays: str) -> None:
+    """What the one has spent counts as the other's from now on."""
+    for table, statement in _MOVE.items():
+        tx.execute(statement, {"gone": gone, "stays": stays})
+        tx.execute(delete(table).where(table.c.person_id == gone))
+
+
+def forgetting(before: float) -> Iterator[Any]:
+    """Statements that delete the days before that time."""
+    for table in _COUNTS:
+        yield delete(table).where(table.c.day < _day(before))
+
+
+# --- what was spent -------------------------------------------------------------------------------------------------
+
+_SPENT = select(func.coalesce(func.sum(usage.c.input_tokens + usage.c.output_tokens), 0)).where(
+    usage.c.day == bindparam("day")
+)
+_SPENT_BY = _SPENT.where(usage.c.person_id == bindparam("person"))
+
+
+def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
+    if person_id is None:
+        return int(tx.execute(_SPENT, {"day": _day(now)}).scalar_one())
+    return int(tx.execute(_SPENT_BY, {"day": _day(now), "person": person_id}).scalar_one())
+
+
+def by_day(tx: Tx, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
+    days = {"first": first, "last": last, "person": person_id}
+    tools: defaultdict[int, list[ToolUsage]] = defaultdict(list)
+    for row in tx.execute(_sums(tool_usage, person_id), days):
+        tools[row.day].append(ToolUsage(row.tool, int(row.calls), int(row.failures), row.seconds))
+    spent = {row.day: Usage(*map(int, row[1:])) for row in tx.execute(_sums(usage, person_id), days)}
+    return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
+
+
+def _sums(table: Table, person_id: str | None) -> Select[Any]:
+    """By day (and tool), of one person or of all."""
+    by = [column for column in table.primary_key.columns if column.name != "person_id"]
+    counts = [func.sum(table.c[name]).label(name) for name in _COUNTS[table]]
+    asked = select(*by, *counts).where(table.c.day.between(bindparam("first"), bindparam("last")))
+    if person_id is not None:
+        asked = asked.where(table.c.person_id == bindparam("person"))
+    return asked.group_by(*by).order_by(*by)
+
+
+def _day(now: float) -> int:
+    return int(now // DAY_SECONDS)

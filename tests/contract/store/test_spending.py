@@ -1,0 +1,80 @@
+"""What was spent, by day and tool, of one person or of all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import LeaseLost
+from kernel_service.kernels.store import DayUsage, ToolUsage, ToolUse, TurnStatus
+from kernel_service.messages import Reply, Usage
+from tests.contract.store.owner import NOW, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+TODAY = int(NOW // 86_400)
+SENT = ToolUse("SEND", failed=False, seconds=0.5)
+NOT_SENT = ToolUse("SEND", failed=True, seconds=1.5)
+LOOKED = ToolUse("LOOK", failed=False, seconds=0.25)
+
+
+async def spend(store: SqlStore, user: str, *uses: ToolUse, tokens: int = 10, days: int = 0) -> str:
+    """One message of theirs, answered so many days later with these calls."""
+    now = NOW + days * 86_400
+    person = await say(store, f"{user}-{days}", user, now=now)
+    owner = await own(store, person)
+    turn = await owner.open(now)
+    for used in uses:
+        await store.append(turn, owner.epoch, [], usage=Usage(tool_calls=1), used=used, now=now)
+    spent = Usage(input_tokens=tokens, output_tokens=1, model_calls=1)
+    await store.end(turn, owner.epoch, [], [Reply("done")], status=TurnStatus.COMPLETED, usage=spent, now=now)
+    return person
+
+
+async def test_a_person_s_days(store: SqlStore) -> None:
+    ann = await spend(store, "test:ann", SENT, LOOKED, NOT_SENT, SENT)
+    await spend(store, "test:ann", LOOKED, days=1)
+    await spend(store, "test:ann", days=3)
+    await spend(store, "test:bob", LOOKED, tokens=1000)
+    spent = [Usage(input_tokens=10, output_tokens=1, model_calls=1, tool_calls=calls) for calls in (4, 1, 0)]
+    first = DayUsage(TODAY, spent[0], [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 3, 1, 2.5)])
+    second = DayUsage(TODAY + 1, spent[1], [ToolUsage("LOOK", 1, 0, 0.25)])
+    assert await store.usage(ann, first=TODAY, last=TODAY) == [first]
+    assert await store.usage(ann, first=TODAY, last=TODAY + 2) == [first, second]
+    assert await store.usage(ann, first=0, last=TODAY + 9) == [first, second, DayUsage(TODAY + 3, spent[2], [])]
+    assert await store.usage(ann, first=TODAY + 4, last=TODAY + 9) == []
+
+
+async def test_everybody_together(store: SqlStore) -> None:
+    await spend(store, "test:ann", SENT)
+    await spend(store, "test:bob", NOT_SENT, LOOKED, tokens=1000)
+    [day] = await store.usage(None, first=TODAY, last=TODAY)
+    assert day.usage == Usage(input_tokens=1010, output_tokens=2, model_calls=2, tool_calls=3)
+    assert day.tools == [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 2, 1, 2.0)]
+
+
+async def test_of_people_who_are_one_the_one_has_spent_it_all(store: SqlStore) -> None:
+    ann = await spend(store, "test:ann", SENT)
+    bob = await spend(store, "test:bob", SENT, NOT_SENT, LOOKED)
+    await spend(store, "test:bob", LOOKED, days=1)
+    merged = await store.merge(ann, bob, now=NOW + 5 * 86_400)
+    stays, gone = merged.person_id, merged.merged_id
+    today, tomorrow = await store.usage(stays, first=TODAY, last=TODAY + 1)
+    assert today.usage == Usage(input_tokens=20, output_tokens=2, model_calls=2, tool_calls=4)
+    assert today.tools == [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 3, 1, 2.5)]
+    assert tomorrow.tools == [ToolUsage("LOOK", 1, 0, 0.25)]
+    assert await store.usage(gone, first=TODAY, last=TODAY + 1) == []
+    assert len(await store.usage(None, first=TODAY, last=TODAY + 1)) == 2
+
+
+async def test_a_step_that_was_not_kept_has_spent_nothing(store: SqlStore) -> None:
+    """A tool's use stands or falls with its result."""
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    turn = await owner.open(NOW)
+    await owner.end(turn)
+    with pytest.raises(LeaseLost):
+        await owner.append(turn, usage=Usage(tool_calls=1), used=SENT)
+    assert await store.usage(person, first=TODAY, last=TODAY) == []
