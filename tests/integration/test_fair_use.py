@@ -1,0 +1,191 @@
+"""Little is allowed at the vendors: people are served in turn and told honestly, the rate is kept, nothing is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+import grpc
+import pytest
+from kernel.v1 import admin_pb2, kernel_pb2
+
+from kernel_service.fairness.bucket import Rate
+from kernel_service.fairness.gate import SAVED_SECONDS
+from tests.door import a_browser
+from tests.integration.test_kernelctl import ctl
+from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, World, bearer, whole_world
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emulators.faults import Call
+    from emulators.vendor import Vendor
+    from emulators.whatsapp.phones import Phone
+
+SLACK_SECONDS = 0.1
+"""A request may be on its way longer than the one before it."""
+
+
+class Log:
+    """When each request came to a vendor, and whose it was; of those whose path ends so."""
+
+    def __init__(self, vendor: Vendor, path: str = "") -> None:
+        self.times: list[float] = []
+        self.people: list[str] = []
+        self._path = path
+        vendor.hold(self._note)
+
+    def _note(self, call: Call) -> bool:
+        if call.path.endswith(self._path):
+            self.times.append(time.monotonic())
+            self.people.append(call.person)
+        return False
+
+    def kept(self, rate: Rate) -> bool:
+        """Whether no stretch of time has more requests than the rate and what was saved up allow."""
+        return all(
+            later - earlier >= (span * rate.interval) - rate.saved - SLACK_SECONDS
+            for span in range(1, len(self.times))
+            for earlier, later in zip(self.times, self.times[span:], strict=False)
+        )
+
+
+async def tell(world: World, user: str, number: int) -> Any:
+    """A message that is answered for itself: no other came by the same way."""
+    request = kernel_pb2.HandleMessageRequest(
+        user_id=f"telegram:{user}",
+        message_id=f"m{number}",
+        address=f"bot{number}",
+        payload=kernel_pb2.Payload(text=f"hello {number}"),
+    )
+    return await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=60)
+
+
+async def test_a_flooder_and_two_people_are_served_in_turn(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_model_per_minute=300, kernel_model_per_minute_per_user=0) as world:
+        log = Log(world.emulators.openai)
+        flood = [asyncio.create_task(tell(world, "flood", number)) for number in range(40)]
+        while len(log.times) < 25:  # what was saved up is gone
+            await asyncio.sleep(0.01)
+        flooder = log.people[0]
+        both = await asyncio.gather(*(_one_by_one(world, user) for user in ("ann", "bob")))
+        answers = [*both, await asyncio.gather(*flood)]
+        assert [len(each) for each in answers] == [3, 3, 40]
+        assert all(f"hello {n}" in answer.replies[0].text for each in answers for n, answer in enumerate(each))
+        assert len(log.times) == 46  # each was asked for once
+        assert log.kept(Rate(300, SAVED_SECONDS))
+        places = [number for number, person in enumerate(log.people) if person != flooder]
+        assert places[-1] - places[0] <= 2 * len(places)  # one of the flooder's for each of somebody else's, at most
+
+
+async def _one_by_one(world: World, user: str) -> list[Any]:
+    return [await tell(world, user, number) for number in range(3)]
+
+
+async def test_one_person_s_own_limit_holds_up_nobody_else(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_model_per_minute_per_user=6) as world:
+        flood = [asyncio.create_task(tell(world, "flood", number)) for number in range(4)]
+        await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.timeout(5):
+            assert (await tell(world, "ann", 0)).replies
+        assert not all(task.done() for task in flood)
+        for task in flood:
+            task.cancel()
+
+
+async def test_who_waits_long_is_told_by_the_outbox(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_model_per_minute=5) as world:
+        alice, bob = world.phone("Alice"), world.phone("Bob")
+        assert "hello" in (await world.ask(alice, "hello")).text
+        await bob.send("hello")
+        while await _problem_of(world, bob) != "model_busy":
+            await asyncio.sleep(0.02)
+        inline = asyncio.create_task(tell(world, "cid", 0))
+        assert await _first_pulled(world) == "I'm busy just now; it will take about 25 seconds."
+        assert bob.received == []  # his turn comes in less than ten seconds
+        assert not inline.done()
+        metrics = await world.metrics()
+        assert "kernel_told_busy_total 1.0" in metrics
+        assert 'kernel_vendor_queue{vendor="model"} 2.0' in metrics
+        assert 'kernel_vendor_wait_seconds_count{vendor="model"} 1.0' in metrics
+        inline.cancel()
+
+
+async def _problem_of(world: World, phone: Phone) -> str:
+    request = admin_pb2.ListTurnsRequest(person=world.ref(phone))
+    try:
+        turns = (await world.admin.ListTurns(request, metadata=bearer(ADMIN_TOKEN))).turns
+    except grpc.aio.AioRpcError:
+        return ""
+    return turns[0].problem if turns else ""
+
+
+async def _first_pulled(world: World) -> str:
+    request = kernel_pb2.PullRepliesRequest(channel="telegram", instance_id="i", max_in_flight=10)
+    pulled = world.stub.PullReplies(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
+    async for item in pulled:
+        if item.HasField("reply"):
+            return str(item.reply.reply.text)
+    return ""
+
+
+async def test_a_vendor_who_says_wait_is_left_alone_and_each_task_is_made_once(world: World) -> None:
+    alice, bob = world.phone("Alice"), world.phone("Bob")
+    for phone in (alice, bob):
+        await _connect(world, phone)
+    log = Log(world.emulators.composio, "/execute")
+    world.emulators.composio.fail(429, retry_after=2, match=lambda call: call.path.endswith("/execute"))
+    await alice.send("create a task: Prepare the demo")
+    while not log.times:
+        await asyncio.sleep(0.01)
+    await bob.send("create a task: Buy milk")
+    for phone, name in ((alice, "Prepare the demo"), (bob, "Buy milk")):
+        assert name in (await phone.wait_for_message(timeout=20)).text
+        tasks = [task.name for task in world.emulators.composio.tasks_of(await world.person_of(phone))]
+        assert tasks.count(name) == 1
+    assert len(log.times) == 3
+    assert log.times[1] - log.times[0] >= 2 - SLACK_SECONDS
+
+
+async def _connect(world: World, phone: Phone) -> None:
+    offer = await world.ask(phone, "connect my asana")
+    assert offer.link is not None
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    await world.ask(phone, f"Connect {code}")
+
+
+# --- what was spent -------------------------------------------------------------------------------------------------
+
+
+async def test_an_operator_sees_what_was_spent(world: World) -> None:
+    alice = world.phone("Alice")
+    await _connect(world, alice)
+    await world.ask(alice, "list my tasks")
+    await tell(world, "bob", 0)
+    request = admin_pb2.GetUsageRequest(person=world.ref(alice))
+    [day] = (await world.admin.GetUsage(request, metadata=bearer(ADMIN_TOKEN))).days
+    assert {tool.tool: (tool.calls, tool.failures) for tool in day.tools}["ASANA_LIST_TASKS"] == (1, 0)
+    [together] = (await world.admin.GetUsage(admin_pb2.GetUsageRequest(), metadata=bearer(ADMIN_TOKEN))).days
+    assert together.usage.model_calls == day.usage.model_calls + 1
+    shown = await ctl(world, "usage", f"whatsapp:{alice.user_id}")
+    assert shown.exit_code == 0
+    assert "ASANA_LIST_TASKS" in shown.stdout
+    assert f"{day.usage.input_tokens:,}" in shown.stdout
+    nothing = await ctl(world, "usage", "--from", "2020-01-01", "--to", "2020-01-02")
+    assert nothing.stdout == "Nothing was spent from 2020-01-01 to 2020-01-02.\n"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"from_day": "yesterday"},
+        {"from_day": "2026-11-30", "to_day": "2026-11-29"},
+        {"from_day": "2020-01-01", "to_day": "2021-01-01"},
+    ],
+)
+async def test_days_that_make_no_sense_are_refused(world: World, asked: dict[str, str]) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await world.admin.GetUsage(admin_pb2.GetUsageRequest(**asked), metadata=bearer(ADMIN_TOKEN))
+    assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

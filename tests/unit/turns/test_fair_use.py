@@ -1,0 +1,125 @@
+"""A turn that waits for its turn at a vendor, one that meets its budget, and what its tools cost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service import texts
+from kernel_service.errors import Busy
+from kernel_service.turns.limits import Limits
+from tests.unit.turns.scene import calls, says
+
+if TYPE_CHECKING:
+    from tests.unit.turns.scene import Scene
+
+DAY = 86_400
+
+
+async def notices(scene: Scene) -> list[str]:
+    leased = await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock())
+    return [lease.reply.reply.text for lease in leased]
+
+
+# --- busy -----------------------------------------------------------------------------------------------------------
+
+
+async def test_who_waits_long_is_told_once_and_comes_back_when_it_was_said(scene: Scene) -> None:
+    await scene.hear()
+    kernel = await scene.activated()
+    for seconds in (3.0, 18.0, 40.0):
+        scene.model.says = [Busy("model_busy", seconds)]
+        await scene.run(kernel)
+        due = await scene.run(kernel)
+        assert due == pytest.approx(scene.clock() + seconds)
+        scene.clock.now = due
+    scene.model.says = [says("at last")]
+    await scene.run(kernel)
+    assert await scene.told() == ["at last"]
+    assert await notices(scene) == ["I'm busy just now; it will take about 20 seconds."]
+
+
+async def test_who_waits_a_moment_is_told_nothing_however_often(scene: Scene) -> None:
+    await scene.hear()
+    kernel = await scene.activated()
+    for _ in range(10):
+        scene.model.says = [Busy("model_busy", 9.0)]
+        await scene.run(kernel)
+        scene.clock.now += 9
+    scene.model.says = [says("at last")]
+    await scene.run(kernel)
+    assert await scene.told() == ["at last"]
+    assert await notices(scene) == []
+
+
+@pytest.mark.parametrize("name", ["look", "act"])
+async def test_a_call_that_was_not_let_through_is_made_later_and_once(scene: Scene, name: str) -> None:
+    await scene.hear()
+    tool = {"look": scene.look, "act": scene.act}[name]
+    done, tool.result = tool.result, Busy("tools_busy", 5.0)
+    scene.model.says = [calls(name), says("done")]
+    await scene.run()
+    assert (tool.calls, len(scene.model.shown)) == (1, 1)
+    scene.clock.now += 5
+    tool.result = done
+    await scene.run()  # at once: nothing is in doubt
+    assert tool.calls == 2
+    assert scene.model.shown[1][-1]["output"] == f"{name} done"
+    assert await scene.told() == ["done"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [(11, "15 seconds"), (20, "20 seconds"), (91, "2 minutes"), (3600, "60 minutes"), (7000, "2 hours")],
+)
+def test_a_time_is_told_in_round_numbers(seconds: float, told: str) -> None:
+    assert texts.busy(seconds).endswith(f"about {told}.")
+
+
+# --- budgets --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limits", [Limits(daily_tokens_per_person=30), Limits(daily_tokens=30)])
+async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, limits: Limits) -> None:
+    scene.limits = limits
+    scene.clock.now += DAY - scene.clock.now % DAY - 3 * 3600  # three hours to midnight
+    await scene.hear()
+    scene.model.says = [calls("look"), calls("act"), says("never asked for")]
+    await scene.run()
+    assert len(scene.model.shown) == 2  # 15 tokens each
+    assert scene.act.calls == 1
+    assert await scene.told() == ["That's all I can do for you today. I can go on in about 3 hours."]
+    scene.model.says = [says("on the next day")]
+    await scene.hear("again", number=2)
+    await scene.run()
+    assert await scene.told() == ["That's all I can do for you today. I can go on in about 3 hours."]
+    scene.clock.now += 3 * 3600
+    await scene.hear("and again", number=3)
+    await scene.run()
+    assert await scene.told() == ["on the next day"]
+
+
+async def test_another_person_s_budget_is_his_own(scene: Scene) -> None:
+    scene.limits = Limits(daily_tokens_per_person=15)
+    await scene.hear()
+    scene.model.says = [says("one"), says("two")]
+    await scene.run()
+    await scene.hear(number=2, user="chat:2")
+    await scene.run()
+    assert await scene.told() == ["two"]
+
+
+# --- what tools cost ------------------------------------------------------------------------------------------------
+
+
+async def test_each_call_counts_with_its_tool(scene: Scene) -> None:
+    await scene.hear()
+    scene.act.result = RuntimeError("the line broke")
+    scene.model.says = [calls("look", "act"), calls("there_is_none"), says("done")]
+    await scene.run()
+    today = int(scene.clock() // DAY)
+    [day] = await scene.store.usage(scene.person_id, first=today, last=today)
+    assert [(tool.tool, tool.calls, tool.failures) for tool in day.tools] == [("act", 1, 1), ("look", 1, 0)]
+    assert all(0 <= tool.seconds < 5 for tool in day.tools)
+    assert day.usage.tool_calls == 3
