@@ -70,9 +70,23 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class Flood:
+    """The p95 of fifty people's answers in ms, without somebody who floods and with him."""
+
+    quiet: Figure
+    loud: Figure
+    unanswered: int
+
+    @property
+    def ratio(self) -> Figure:
+        """Of each pair of rounds."""
+        return Figure.of(b / a for a, b in zip(self.quiet.rounds, self.loud.rounds, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
 class Results:
     """Acceptance with the turns held back (`alone`) and while turns run (`beside`), at a fixed concurrency and at a
-    fixed rate; then the comparisons.
+    fixed rate; then the comparisons, and what a flood does.
     """
 
     alone_closed: Accepted
@@ -80,3 +94,4 @@ class Results:
     beside_closed: Accepted
     beside_open: Accepted
     comparisons: tuple[Comparison, ...]
+    flood: Flood

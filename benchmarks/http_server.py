@@ -15,10 +15,11 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 
 
 class Conversation(asyncio.Protocol):
-    """`answer` makes a JSON body from a request's path and body, at once."""
+    """`answer` makes a JSON body from a request's path and body; it leaves `delay(path)` seconds later."""
 
-    def __init__(self, answer: Callable[[bytes, bytes], bytes]) -> None:
+    def __init__(self, answer: Callable[[bytes, bytes], bytes], delay: Callable[[bytes], float]) -> None:
         self._make_answer = answer
+        self._delay = delay
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -28,7 +29,15 @@ class Conversation(asyncio.Protocol):
         self._received += data
         while (request := self._next()) is not None:
             body = self._make_answer(*request)
-            self._transport.write(_ANSWER % (len(body), body))
+            answer = _ANSWER % (len(body), body)
+            if delay := self._delay(request[0]):
+                asyncio.get_running_loop().call_later(delay, self._write, answer)
+            else:
+                self._write(answer)
+
+    def _write(self, answer: bytes) -> None:
+        if not self._transport.is_closing():  # whoever asked may have given up meanwhile
+            self._transport.write(answer)
 
     def _next(self) -> tuple[bytes, bytes] | None:
         head, end, rest = self._received.partition(_HEAD_END)

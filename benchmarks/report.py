@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 def markdown(results: Results, machine: Machine) -> str:
-    return "\n".join([*_head(machine), "", *_accepting(results), "", *_answering(results), "", *_targets(results), ""])
+    parts = (_head(machine), _accepting(results), _answering(results), _flood(results), _targets(results))
+    return "\n".join(line for part in parts for line in (*part, ""))
 
 
 def _head(machine: Machine) -> Iterator[str]:
@@ -59,6 +60,18 @@ def _answered(comparison: Comparison, name: str, measured: Answered, parts: tupl
     return f"| {comparison.rate:.0f} | {name} | {figures} | {of_which} | {measured.unanswered} |"
 
 
+def _flood(results: Results) -> Iterator[str]:
+    flood = results.flood
+    yield "## One person who floods"
+    yield ""
+    yield "| fifty people, 10 messages/s | p95 ms |"
+    yield "|---|---|"
+    yield f"| alone | {_figure(flood.quiet, 0)} |"
+    yield f"| beside 500 messages of one more, 40/s | {_figure(flood.loud, 0)} |"
+    yield ""
+    yield f"The flood takes their p95 to {_figure(flood.ratio, 2)} ×; {flood.unanswered} of their messages unanswered."
+
+
 def _targets(results: Results) -> Iterator[str]:
     yield "## Against the targets"
     yield ""
@@ -75,6 +88,9 @@ def _targets(results: Results) -> Iterator[str]:
         cpu, ratio = comparison.pair.cpu.median, comparison.cpu_ratio.median
         met = cpu <= 4 and ratio <= 2.5
         yield _target(f"CPU ≤ 4 ms, ≤ 2.5 ×, at {comparison.rate:.0f}/s", f"{cpu:.1f} ms, {ratio:.1f} ×", met=met)
+    ratio = results.flood.ratio.median
+    met = ratio <= 1.2 and not results.flood.unanswered
+    yield _target("one who floods raises the p95 of fifty others by ≤ 20 %", f"{ratio - 1:+.0%}", met=met)
 
 
 def _target(target: str, measured: str, *, met: bool) -> str:

@@ -16,13 +16,14 @@ from benchmarks import databases
 from benchmarks.accepting import at_fixed_concurrency, at_fixed_rate
 from benchmarks.answering import compare
 from benchmarks.figures import Results
+from benchmarks.flooding import FLOODER, THINKING, flooded
 from benchmarks.machine import this_machine
 from benchmarks.plot import draw
 from benchmarks.report import markdown
 from benchmarks.systems import bare, pair
 
 if TYPE_CHECKING:
-    from benchmarks.figures import Accepted, Comparison
+    from benchmarks.figures import Accepted, Comparison, Flood
 
 RESULTS = Path(__file__).with_name("results")
 HELD_BACK = 3600.0
@@ -41,7 +42,7 @@ def main() -> None:
         folder = Path(name)
         kind = databases.postgres if options.postgres else databases.sqlite
         with kind(folder) as new_database:
-            urls = [new_database() for _ in range(3)]
+            urls = [new_database() for _ in range(4)]
             results = uvloop.run(_measured(folder, urls))
     _write(markdown(results, machine), results, "postgres" if options.postgres else "results")
 
@@ -55,7 +56,8 @@ def _options() -> argparse.Namespace:
 async def _measured(folder: Path, urls: list[str]) -> Results:
     alone = await _accepted(folder, urls[0], HELD_BACK)
     beside = await _accepted(folder, urls[1], 0.0)
-    return Results(*alone, *beside, await _compared(folder, urls[2]))
+    compared = await _compared(folder, urls[2])
+    return Results(*alone, *beside, compared, await _flooded(folder, urls[3]))
 
 
 async def _accepted(folder: Path, url: str, debounce: float) -> tuple[Accepted, Accepted]:
@@ -76,6 +78,13 @@ async def _compared(folder: Path, url: str) -> tuple[Comparison, ...]:
             _say(f"answering {rate:.0f} messages a second, the pair and the bare handler in turns")
             comparisons.append(await compare(ours, theirs, rate=rate, messages=messages, rounds=rounds))
         return tuple(comparisons)
+
+
+async def _flooded(folder: Path, url: str) -> Flood:
+    _say("fifty people, without and with one who floods, in turns")
+    async with pair(folder, url, people=FLOODER + 1, debounce=0.0, thinking=THINKING) as system:
+        await system.warm_up()
+        return await flooded(system)
 
 
 def _write(report: str, results: Results, name: str) -> None:

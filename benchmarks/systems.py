@@ -76,10 +76,15 @@ class System:
 
 
 @asynccontextmanager
-async def pair(folder: Path, database_url: str, *, people: int, debounce: float) -> AsyncIterator[System]:
-    """kernel_service and whatsapp_gateway, with their defaults but the debounce (seconds)."""
+async def pair(
+    folder: Path, database_url: str, *, people: int, debounce: float, thinking: float = 0.0
+) -> AsyncIterator[System]:
+    """kernel_service and whatsapp_gateway, with their defaults but the debounce (seconds) and the model's limit.
+
+    `thinking` is how long the model takes, in seconds.
+    """
     async with AsyncExitStack() as stack:
-        vendors = await stack.enter_async_context(Vendors().serving())
+        vendors = await stack.enter_async_context(Vendors(thinking).serving())
         kernel_port, metrics_port, connect_port, gateway_port = (_free_port() for _ in range(4))
         kernel_settings = {
             "KERNEL_LISTEN": f"127.0.0.1:{kernel_port}",
@@ -91,6 +96,7 @@ async def pair(folder: Path, database_url: str, *, people: int, debounce: float)
             "KERNEL_DEBOUNCE_SECONDS": str(debounce),
             "COMPOSIO_API_KEY": "benchmark",
             "COMPOSIO_BASE_URL": vendors.url,
+            "KERNEL_MODEL_PER_MINUTE": "0",  # what it can do is measured, not what a vendor allows
         }
         kernel = Process("kernel_service", _model(vendors) | kernel_settings, folder / "kernel_service.log")
         stack.push_async_callback(kernel.end)

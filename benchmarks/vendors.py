@@ -35,7 +35,9 @@ class Vendors:
     anything last came.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thinking: float = 0.0) -> None:
+        """`thinking` is how long the model takes, in seconds."""
+        self._thinking = thinking
         self.sent: dict[str, float] = {}
         self.model_calls = 0
         self.last_asked = 0.0
@@ -47,7 +49,7 @@ class Vendors:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[Vendors]:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Conversation(self._answer), "127.0.0.1", 0)
+        server = await loop.create_server(lambda: Conversation(self._answer, self._delay), "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield self
@@ -57,6 +59,9 @@ class Vendors:
     def report_to(self, client: Client) -> None:
         """Where status webhooks go."""
         self._webhooks = client
+
+    def _delay(self, path: bytes) -> float:
+        return self._thinking if path.endswith(b"/responses") else 0.0
 
     def _answer(self, path: bytes, body: bytes) -> bytes:
         self.last_asked = asyncio.get_running_loop().time()
