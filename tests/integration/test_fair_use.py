@@ -180,12 +180,12 @@ async def test_an_operator_sees_what_was_spent(world: World) -> None:
 @pytest.mark.parametrize(
     "asked",
     [
-        {"from_day": "yesterday"},
-        {"from_day": "2026-11-30", "to_day": "2026-11-29"},
-        {"from_day": "2020-01-01", "to_day": "2021-01-01"},
+        admin_pb2.GetUsageRequest(from_day="yesterday"),
+        admin_pb2.GetUsageRequest(from_day="2026-11-30", to_day="2026-11-29"),
+        admin_pb2.GetUsageRequest(from_day="2020-01-01", to_day="2021-01-01"),
     ],
 )
-async def test_days_that_make_no_sense_are_refused(world: World, asked: dict[str, str]) -> None:
+async def test_days_that_make_no_sense_are_refused(world: World, asked: admin_pb2.GetUsageRequest) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await world.admin.GetUsage(admin_pb2.GetUsageRequest(**asked), metadata=bearer(ADMIN_TOKEN))
+        await world.admin.GetUsage(asked, metadata=bearer(ADMIN_TOKEN))
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
