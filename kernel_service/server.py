@@ -166,7 +166,13 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
 def _gates(settings: Settings) -> Gates:
     loop = asyncio.get_running_loop()
     return Gates(
-        Gate("model", settings.kernel_model_per_minute, settings.kernel_model_per_minute_per_user, loop),
+        Gate(
+            "model",
+            settings.kernel_model_per_minute,
+            settings.kernel_model_per_minute_per_user,
+            loop,
+            tokens=settings.kernel_model_tokens_per_minute,
+        ),
         Gate("tools", settings.kernel_composio_per_minute, settings.kernel_composio_per_minute_per_user, loop),
     )
 

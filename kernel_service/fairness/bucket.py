@@ -31,8 +31,8 @@ class Bucket:
     rate: Rate
     free_at: float = field(default=float("-inf"))
 
-    def take(self, now: float) -> None:
-        self.free_at = max(self.free_at, now - self.rate.saved) + self.rate.interval
+    def take(self, now: float, many: float = 1.0) -> None:
+        self.free_at = max(self.free_at, now - self.rate.saved) + many * self.rate.interval
 
     def rest(self, until: float) -> None:
         """Nothing goes before, and nothing has been saved up then."""

@@ -31,6 +31,8 @@ MOST_REST: Final = 300.0
 LEAST_REST: Final = 1.0
 SAVED_SECONDS: Final = 5.0
 SAVED_SECONDS_OF_ONE: Final = 15.0
+WEIGHT_OF_ONE: Final = 0.1
+"""How much one request says of what requests usually cost."""
 
 
 class Timeline(Protocol):
@@ -56,13 +58,18 @@ def _rank(place: Place) -> tuple[float, int]:
 
 
 class Gate:
-    """One for each vendor and process. `per_minute` bounds all requests, `per_person` those of one; 0: no limit."""
+    """One for each vendor and process. `per_minute` bounds all requests, `per_person` those of one; 0: no limit.
 
-    def __init__(self, vendor: str, per_minute: int, per_person: int, timeline: Timeline) -> None:
+    `tokens` bounds what all requests together cost in a minute: a request passes for what they usually cost.
+    """
+
+    def __init__(self, vendor: str, per_minute: int, per_person: int, timeline: Timeline, *, tokens: int = 0) -> None:
         self.vendor = vendor
         self.waits = Waits()
         self._timeline = timeline
         self._whole = Bucket(Rate(per_minute, SAVED_SECONDS))
+        self._tokens = Bucket(Rate(tokens, SAVED_SECONDS))
+        self._usual_cost = 0.0
         self._rate_of_one = Rate(per_person, SAVED_SECONDS_OF_ONE)
         self._own: dict[str, Bucket] = {}  # who asked last is last
         self._line: list[Place] = []
@@ -89,6 +96,11 @@ class Gate:
             if place in self._present:
                 self._leave(place)
             raise
+
+    def spent(self, tokens: int) -> None:
+        """What a request that passed turned out to cost."""
+        self._tokens.take(self._timeline.time(), tokens - self._usual_cost)
+        self._usual_cost += (tokens - self._usual_cost) * WEIGHT_OF_ONE
 
     def rest(self, seconds: float) -> None:
         """The vendor says that we are too fast: nobody asks for so long."""
@@ -137,7 +149,7 @@ class Gate:
     def _serve(self) -> None:
         """Let pass whoever may, and come back when the next one may."""
         now = self._timeline.time()
-        while not self._whole.wait(now) and (place := self._next(now)) is not None:
+        while not self._wait(now) and (place := self._next(now)) is not None:
             self._pass(place, now)
         self._set_alarm(now)
 
@@ -147,6 +159,7 @@ class Gate:
     def _pass(self, place: Place, now: float) -> None:
         self._leave(place)
         self._whole.take(now)
+        self._tokens.take(now, self._usual_cost)
         if place.person != NOBODY:
             self._round = max(self._round, place.rank[0])
             self._bucket_of(place.person, now).take(now)
@@ -160,7 +173,7 @@ class Gate:
             self._alarm = None
         if self._present:
             soonest = min(self._wait_of_one(place.person, now) for place in self._present)
-            self._alarm = self._timeline.call_at(now + max(self._whole.wait(now), soonest), self._serve)
+            self._alarm = self._timeline.call_at(now + max(self._wait(now), soonest), self._serve)
 
     def _bucket_of(self, person: str, now: float) -> Bucket:
         """The person's bucket; the oldest ones are forgotten when they are full."""
@@ -190,9 +203,15 @@ class Gate:
     def _estimate(self, place: Place) -> float:
         """Seconds until the place is served, if everybody ahead of it comes."""
         now = self._timeline.time()
+        each = max(self._whole.rate.interval, self._tokens.rate.interval * self._usual_cost)
+        of_all = self._wait(now) + _index(self._line, place) * each
+        if place.person == NOBODY:
+            return of_all
         own = self._places[place.person].index(place) * self._rate_of_one.interval
-        ahead = _index(self._line, place) * self._whole.rate.interval
-        return max(self._whole.wait(now) + ahead, self._wait_of_one(place.person, now) + own)
+        return max(of_all, self._wait_of_one(place.person, now) + own)
+
+    def _wait(self, now: float) -> float:
+        return max(self._whole.wait(now), self._tokens.wait(now))
 
     def _wait_of_one(self, person: str, now: float) -> float:
         bucket = self._own.get(person)

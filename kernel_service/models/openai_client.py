@@ -30,11 +30,14 @@ TOO_MANY_REQUESTS: Final = 429
 
 
 class OpenAIClient:
-    """One for the whole process. `timeout` bounds a request as a whole, in seconds from when the gate lets it pass."""
+    """One for the whole process. `timeout` bounds a request as a whole, in seconds from when the gate lets it pass.
+
+    Whoever posts tells the gate what it cost.
+    """
 
     def __init__(self, api_key: str, base_url: str, *, gate: Gate, timeout: float = 120.0) -> None:
         self._timeout = timeout
-        self._gate = gate
+        self.gate = gate
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
         self._client = openai.AsyncOpenAI(
             api_key=api_key,
@@ -71,12 +74,13 @@ class OpenAIClient:
         used = heard.usage
         # Models that are billed by the second tell no tokens.
         tokens = (used.input_tokens, used.output_tokens) if used is not None and used.type == "tokens" else (0, 0)
+        self.gate.spent(sum(tokens))
         return heard.text.strip(), Usage(input_tokens=tokens[0], output_tokens=tokens[1], model_calls=1)
 
     @asynccontextmanager
     async def _allowed(self) -> AsyncIterator[None]:
         """One request: when its turn has come, and in time. Busy, and what became of it."""
-        await self._gate.enter()
+        await self.gate.enter()
         try:
             async with asyncio.timeout(self._timeout):
                 yield
@@ -88,7 +92,7 @@ class OpenAIClient:
     def _refusal(self, error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
         seconds = _retry_after(error.response.headers)
         if error.status_code == TOO_MANY_REQUESTS and seconds is not None:
-            return self._gate.refused(seconds)
+            return self.gate.refused(seconds)
         return _refusal(error, seconds)
 
     async def close(self) -> None:

@@ -40,7 +40,9 @@ class OpenAIResponses(Model):
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
         places = Places()
-        return _answer(_response(await self._client.post("/responses", places.json(self._body(request, places)))))
+        answer = _answer(_response(await self._client.post("/responses", places.json(self._body(request, places)))))
+        self._client.gate.spent(answer.usage.tokens)
+        return answer
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
         parts = [{"type": "input_text", "text": in_words(content)}, *_reference(content)]

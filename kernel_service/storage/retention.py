@@ -28,7 +28,7 @@ from kernel_service.storage.schema import (
     stray_session,
     turn,
 )
-from kernel_service.storage.spending import DAY_SECONDS
+from kernel_service.turns.limits import DAY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

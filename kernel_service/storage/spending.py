@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, func, select, text
 from kernel_service.kernels.store import DayUsage, ToolUsage
 from kernel_service.messages import Usage
 from kernel_service.storage.schema import tool_usage, usage
+from kernel_service.turns.limits import DAY_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import ToolUse
     from kernel_service.storage.engine import Tx
 
-DAY_SECONDS: Final = 86_400
 _COUNTS: Final = {usage: list(asdict(Usage())), tool_usage: ["calls", "failures", "seconds"]}
 """The columns that are added up; the others say whose, of which day, and of what."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
@@ -26,7 +27,7 @@ class Limits:
     daily_tokens_per_person: int = 0
 
 
-DAY_SECONDS = 86_400
+DAY_SECONDS: Final = 86_400
 
 
 def seconds_of_day_left(now: float) -> float:

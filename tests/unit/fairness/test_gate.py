@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 class Crowd:
     """People who ask; `served` tells who was let through, and when, `sent_away` for how long."""
 
-    def __init__(self, per_minute: int = 0, per_person: int = 0) -> None:
+    def __init__(self, per_minute: int = 0, per_person: int = 0, tokens: int = 0) -> None:
         self.timeline = Timeline()
-        self.gate = Gate("model", per_minute, per_person, self.timeline)
+        self.gate = Gate("model", per_minute, per_person, self.timeline, tokens=tokens)
         self.served: list[tuple[float, str]] = []
         self.sent_away: dict[str, float] = {}
         self.asking: list[asyncio.Task[None]] = []
@@ -61,7 +61,7 @@ class Crowd:
 
 async def drained(crowd: Crowd) -> None:
     """What was saved up is taken by somebody else."""
-    while not crowd.gate._whole.wait(crowd.timeline.now):
+    while not crowd.gate._wait(crowd.timeline.now):
         crowd.asks("p_earlier")
         await settle()
     crowd.served.clear()
@@ -235,3 +235,38 @@ async def test_waits_are_counted() -> None:
     assert crowd.gate.waits.seconds - before == pytest.approx(sum(at - began for at, _ in crowd.served))
     within = dict(crowd.gate.waits.cumulative())
     assert within["+Inf"] - within["2.0"] == sum(at - began > 2 for at, _ in crowd.served) == 3
+
+
+async def test_what_requests_cost_bounds_them_too() -> None:
+    crowd = Crowd(tokens=60_000)
+    spent: list[float] = []
+
+    async def asks_and_spends(person: str) -> None:
+        await crowd.asks_until_served(person)
+        crowd.gate.spent(1_000)
+        spent.append(crowd.timeline.now)
+
+    people = [asyncio.create_task(asks_and_spends(f"p_{n}")) for n in range(180)]
+    await until_done(crowd, people)
+    steady = [at for at in spent if at > spent[0] + 10]  # what requests cost was not known before
+    assert max(sum(start <= at < start + 60 for at in steady) for start in steady) <= 62
+    assert len(spent) == 180
+    assert spent[-1] - spent[0] < 3.3 * 60
+
+
+async def test_how_long_a_costly_line_takes_is_told() -> None:
+    crowd = Crowd(tokens=60_000)
+    for _ in range(100):
+        crowd.gate.spent(1_000)
+    await crowd.timeline.pass_time(200)
+    await drained(crowd)
+    crowd.asks(*(f"p_{n}" for n in range(21)))
+    await settle()
+    assert crowd.sent_away["p_20"] == pytest.approx(21, abs=2)
+
+
+async def test_what_nobody_waits_for_has_no_limit_of_its_own() -> None:
+    crowd = Crowd(6000, per_person=6)
+    crowd.asks(*([NOBODY] * 100))
+    await settle()
+    assert crowd.order == [NOBODY] * 100
