@@ -8,6 +8,7 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import Busy
+from kernel_service.kernels.store import Outcome, PartAck
 from kernel_service.turns.limits import Limits
 from tests.unit.turns.scene import calls, says
 
@@ -18,8 +19,14 @@ DAY = 86_400
 
 
 async def notices(scene: Scene) -> list[str]:
-    leased = await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock())
-    return [lease.reply.reply.text for lease in leased]
+    """What has left by the outbox; each is sent before the next can be."""
+    told = []
+    while leases := await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock()):
+        for lease in leases:
+            told.append(lease.reply.reply.text)
+            ack = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT, "wamid")
+            await scene.store.settle("chat", [ack], now=scene.clock())
+    return told
 
 
 # --- busy -----------------------------------------------------------------------------------------------------------
