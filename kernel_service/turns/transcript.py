@@ -119,7 +119,7 @@ class Transcript:
 
     def files(self) -> list[ReplyFile]:
         """The files that tools have made since the person wrote last, in order."""
-        return [ReplyFile(**item.data) for item in self._since_input() if item.kind == "file"]
+        return [ReplyFile(**item.data) for item in _since_input(self._all()) if item.kind == "file"]
 
     def parked(self) -> list[ParkedRequest]:
         """What waits for these links, each once."""
