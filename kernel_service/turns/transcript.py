@@ -114,24 +114,26 @@ class Transcript:
 
     def links(self) -> list[Link]:
         """The links made since the person wrote last, one per title, the newest."""
-        links = {data["title"]: Link(data["url"], data["title"], data["expires_at"]) for data in self._links_made()}
+        links = {
+            data["title"]: Link(data["url"], data["title"], data["expires_at"]) for data in self._since_input("link")
+        }
         return list(links.values())
 
     def files(self) -> list[ReplyFile]:
         """The files that tools have made since the person wrote last, in order."""
-        return [ReplyFile(**item.data) for item in _since_input(self._all()) if item.kind == "file"]
+        return [ReplyFile(**data) for data in self._since_input("file")]
 
     def parked(self) -> list[ParkedRequest]:
         """What waits for these links, each once."""
-        parked = [ParkedRequest(**data["parked"]) for data in self._links_made() if "parked" in data]
+        parked = [ParkedRequest(**data["parked"]) for data in self._since_input("link") if "parked" in data]
         return list(dict.fromkeys(parked))
 
     def approvals(self) -> list[Approval]:
         """What the person is to be asked since he wrote last."""
-        return [Approval(**item.data) for item in _since_input(self._all()) if item.kind == "approval"]
+        return [Approval(**data) for data in self._since_input("approval")]
 
-    def _links_made(self) -> list[dict[str, Any]]:
-        return [item.data for item in _since_input(self._all()) if item.kind == "link"]
+    def _since_input(self, kind: str) -> list[dict[str, Any]]:
+        return [item.data for item in _since_input(self._all()) if item.kind == kind]
 
     def _all(self) -> list[HistoryItem]:
         return self.stored + self.unstored

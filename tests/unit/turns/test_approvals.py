@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
-from kernel_service.errors import VendorUnavailable
+from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.commands import Command, Tap
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
 from kernel_service.messages import Message, ReplyMode, Usage
@@ -13,6 +13,7 @@ from kernel_service.turns.approving import ASKED
 from kernel_service.turns.calls import GONE, OUTCOME_UNKNOWN
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
+from kernel_service.turns.tools import ToolResult
 from tests.unit.turns.scene import Scene, calls, says
 
 if TYPE_CHECKING:
@@ -204,3 +205,15 @@ async def test_what_was_only_asked_is_not_confessed_as_called(scene: Scene) -> N
     await scene.run()
     [item] = await scene.history()
     assert "called: look.)" in item.data["content"]
+
+
+async def test_an_approved_call_that_finds_its_service_busy_waits_and_is_made(scene: Scene) -> None:
+    await tap(scene, await asked(scene))
+    scene.act.result = Busy("tools_busy", 5.0)
+    await scene.run()
+    scene.clock.now += 3600
+    scene.act.result = ToolResult("act done")
+    scene.model.says = [says("It is sent")]
+    await scene.run()
+    assert scene.act.given == [ARGUMENTS] * 2  # the first did nothing
+    assert await scene.told() == ["It is sent"]
