@@ -10,17 +10,17 @@ if TYPE_CHECKING:
 
     from kernel_service.tools.connections import Connection
 
-ARGUMENT: Final = "account_name"
-"""Beside a tool's own arguments; taken off before the call."""
+ARGUMENT: Final = "which_account"
+"""Beside a tool's own arguments, none of which is called so; taken off before the call."""
 
 
 class AskWhichError(Exception):
-    """Several accounts fit. `names` are theirs."""
+    """It is not said which of several is meant, or one that is not there is. `names` are those that are."""
 
     def __init__(self, toolkit: str, names: Sequence[str]) -> None:
         super().__init__(toolkit)
         self.sentence = (
-            f"The person has several {toolkit} accounts: {', '.join(names)}. Nothing was done. Ask which one is meant, "
+            f"The person's {toolkit} accounts are: {', '.join(names)}. Nothing was done. Ask which one is meant, "
             f"unless he has said so, and call again with it as {ARGUMENT}."
         )
 
@@ -39,10 +39,9 @@ def named(accounts: Sequence[Connection]) -> dict[str, Connection]:
 def choose(accounts: Sequence[Connection], arguments: Mapping[str, Any]) -> tuple[Connection, dict[str, Any]]:
     """The account that is meant, and the tool's own arguments. AskWhichError. There is at least one."""
     own = {name: value for name, value in arguments.items() if name != ARGUMENT}
-    if len(accounts) == 1:
+    names, wanted = named(accounts), str(arguments.get(ARGUMENT) or "").strip().casefold()
+    if len(accounts) == 1 and not wanted:
         return accounts[0], own
-    names = named(accounts)
-    wanted = str(arguments.get(ARGUMENT, "")).strip().casefold()
     for name, account in names.items():
         if name.casefold() == wanted:
             return account, own

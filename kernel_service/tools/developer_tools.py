@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RESERVED_NAMES = ("connect", "search_tools")
+RESERVED_NAMES = ("connect", "disconnect", "search_tools")
 # Small letters only: the names of connected toolkits' tools are in capitals, so that the two never meet.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 

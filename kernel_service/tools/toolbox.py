@@ -29,6 +29,7 @@ MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once; beyond it they are searched for."""
 MOST_FOUND: Final = 10
 MOST_NAME: Final = 40
+NAME: Final = "account_name"
 MOST_REMAINING: Final = 4000
 """Characters of what is to be done once a toolkit is connected."""
 TOOL_SECONDS: Final = 75.0
@@ -129,7 +130,7 @@ class Connect:
         toolkit = arguments.get("toolkit")
         if not isinstance(toolkit, str):
             return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
-        name = str(arguments.get(ARGUMENT, "")).strip()[:MOST_NAME]
+        name = str(arguments.get(NAME) or "").strip()[:MOST_NAME]
         if not name and await self._connections.still_connected(person.id, toolkit):
             return ToolResult(f"{toolkit} is connected already.")
         try:
@@ -239,7 +240,7 @@ def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
         "remains to be done goes on by itself afterwards." + offered,
         {
             "type": "object",
-            "properties": {"toolkit": toolkit, "remaining": _REMAINING, ARGUMENT: _FURTHER},
+            "properties": {"toolkit": toolkit, "remaining": _REMAINING, NAME: _FURTHER},
             "required": ["toolkit", "remaining"],
         },
     )

@@ -136,10 +136,11 @@ class Turn:
 
     async def _converse(self) -> None:
         await self._set_out()
-        for _ in range(self._runner.limits.steps):
+        for step in range(self._runner.limits.steps):
             if self._runner.clock() > self._deadline:
                 return await self._break_off(texts.TOO_LONG, "too_long")
-            if await self._runner.budget_spent(self._person.id):
+            # Before the first one an ordinary turn has looked; what an approved call has done is to be told.
+            if step and await self._runner.budget_spent(self._person.id):
                 return await self._break_off(self._runner.budget_sentence(), "budget_spent")
             answer = await self._ask()
             self._transcript.note(answer)

@@ -84,6 +84,8 @@ GATEWAY: Final[Mapping[str, Point]] = {
     "part acknowledged": Point("after", "whatsapp_gateway.kernel_client:KernelClient.ack"),
 }
 
+LOADED: Final = {"kernel_service": KERNEL, "whatsapp_gateway": GATEWAY}
+"""Those that every load comes by."""
 POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING, **APPROVING}, "whatsapp_gateway": GATEWAY}
 
 

@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.crash.points import POINTS, Doom
+from tests.crash.points import LOADED, Doom
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,7 +183,7 @@ class Storm:
         await self.system.note("died", process)
 
     def _a_doom(self, process: Process) -> Doom:
-        return Doom(self._rng.choice(list(POINTS[process.service])), self._rng.randint(1, _LATEST_CALL))
+        return Doom(self._rng.choice(list(LOADED[process.service])), self._rng.randint(1, _LATEST_CALL))
 
     async def _withhold(self) -> None:
         """Sends that nobody acknowledges and whose status does not come: what is in doubt for its whole grace."""

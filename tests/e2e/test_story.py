@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from selenium import webdriver
+    from selenium.webdriver.remote.webelement import WebElement
 
 pytestmark = in_a_browser
 
@@ -33,16 +34,24 @@ def to_the_code(driver: webdriver.Chrome) -> str:
     """From the button in the chat to the door, on to the vendor, and back."""
     driver.find_element(By.CSS_SELECTOR, BUTTON.format(label="Alice")).click()
     driver.switch_to.window(driver.window_handles[-1])
+    button = on_the_page(driver, "form button")
     picture(driver, "door")
-    driver.find_element(By.CSS_SELECTOR, "form button").click()
-    driver.find_element(By.CSS_SELECTOR, "button[value=approve]").click()
+    button.click()
+    on_the_page(driver, "button[value=approve]").click()
+    code = on_the_page(driver, CODE)
     picture(driver, "code")
-    return str(driver.find_element(By.CSS_SELECTOR, CODE).text)
+    return str(code.text)
+
+
+def on_the_page(driver: webdriver.Chrome, selector: str) -> WebElement:
+    """Once it is there: a click returns before the next page does."""
+    [found, *_] = WebDriverWait(driver, 20).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, selector))
+    return found
 
 
 def back_to_the_chat(driver: webdriver.Chrome) -> str:
     """By the page's button: the code is typed in already. What was sent."""
-    driver.find_element(By.CSS_SELECTOR, "a.go").click()
+    on_the_page(driver, "a.go").click()
     [field] = WebDriverWait(driver, 20).until(
         lambda driver: [each for each in driver.find_elements(By.TAG_NAME, "textarea") if each.get_property("value")]
     )

@@ -216,13 +216,13 @@ async def test_of_several_accounts_the_person_says_which(world: World) -> None:
     assert offered.link is not None
     second = await world.connect("p_alice", name="work")
     create = named(await world.toolbox().tools_for(ALICE), "ASANA_CREATE_TASK")
-    names = create.schema.parameters["properties"]["account_name"]["enum"]
+    names = create.schema.parameters["properties"]["which_account"]["enum"]
     assert names == ["since 2027-01-15", "work"]
     unsaid = await create.call(ALICE, {"name": "x"})
     assert not unsaid.ok
     assert "since 2027-01-15, work" in unsaid.output
     for name, connection in zip(names, (first, second), strict=True):
-        assert (await create.call(ALICE, {"name": "x", "account_name": name.upper()})).ok
+        assert (await create.call(ALICE, {"name": "x", "which_account": name.upper()})).ok
         effect = world.effects.all("tool_execution")[-1]
         assert effect.detail["account"] == connection.account_id
         assert effect.detail["arguments"] == {"name": "x"}, "the account is no argument of the tool's own"
@@ -232,10 +232,11 @@ async def test_of_several_accounts_one_is_disconnected(world: World) -> None:
     first, _ = await world.connect("p_alice"), await world.connect("p_alice", name="work")
     disconnect = named(await world.toolbox().tools_for(ALICE), "disconnect")
     assert not (await disconnect.call(ALICE, {"toolkit": "asana"})).ok
-    assert (await disconnect.call(ALICE, {"toolkit": "asana", "account_name": "work"})).ok
+    assert (await disconnect.call(ALICE, {"toolkit": "asana", "which_account": "work"})).ok
     assert await world.connections.active("p_alice", "asana") == [first]
     create = named(await world.toolbox().tools_for(ALICE), "ASANA_CREATE_TASK")
-    assert "account_name" not in create.schema.parameters["properties"]
+    assert not (await create.call(ALICE, {"name": "x", "which_account": "work"})).ok, "not with another one instead"
+    assert "which_account" not in create.schema.parameters["properties"]
 
 
 # --- search -----------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ class _MessageStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Message
     MESSAGE_STATUS_MERGED: _MessageStatus.ValueType  # 3
     """Answered together with a later message of the same person: the replies are that one's."""
     MESSAGE_STATUS_HELD: _MessageStatus.ValueType  # 4
-    """Waits for something that is away (a vendor, a budget, an approval); it is tried again by itself."""
+    """Waits for something that is away (a vendor); it is tried again by itself."""
     MESSAGE_STATUS_DEAD_LETTERED: _MessageStatus.ValueType  # 5
     """Given up after repeated failures; the person was told, an operator can requeue it."""
     MESSAGE_STATUS_STOPPED: _MessageStatus.ValueType  # 6
@@ -106,7 +106,7 @@ MESSAGE_STATUS_COMPLETED: MessageStatus.ValueType  # 2
 MESSAGE_STATUS_MERGED: MessageStatus.ValueType  # 3
 """Answered together with a later message of the same person: the replies are that one's."""
 MESSAGE_STATUS_HELD: MessageStatus.ValueType  # 4
-"""Waits for something that is away (a vendor, a budget, an approval); it is tried again by itself."""
+"""Waits for something that is away (a vendor); it is tried again by itself."""
 MESSAGE_STATUS_DEAD_LETTERED: MessageStatus.ValueType  # 5
 """Given up after repeated failures; the person was told, an operator can requeue it."""
 MESSAGE_STATUS_STOPPED: MessageStatus.ValueType  # 6
