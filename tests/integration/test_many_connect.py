@@ -1,0 +1,22 @@
+"""Many people connect at once; `benchmarks/connecting.py` does it with a thousand."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tests.integration.crowd import connect_at_once
+
+if TYPE_CHECKING:
+    from tests.integration.world import World
+
+PEOPLE = 25
+
+
+async def test_each_is_answered_once_with_what_waited_and_nobody_on_a_thread(world: World) -> None:
+    crowd = await connect_at_once(world, PEOPLE)
+    assert [f"Demo {number}" in answer for number, answer in enumerate(crowd.answers)] == [True] * PEOPLE
+    assert crowd.tasks == [1] * PEOPLE
+    assert crowd.threads < PEOPLE
+    assert crowd.most_in_a_minute <= 5 * PEOPLE, (
+        "a session, a link, a look at the account, the task; and what all share"
+    )
