@@ -40,7 +40,9 @@ log = logging.getLogger(__name__)
 
 COOKIE: Final = "connect_browser"
 COOKIE_SECONDS: Final = 3600
-MOST_REQUESTS: Final = RateLimitItemPerMinute(600)
+MOST_OF_ONE: Final = RateLimitItemPerMinute(60)
+"""Of one link's pages, and by each method."""
+MOST_REQUESTS: Final = RateLimitItemPerMinute(6000)
 """From one address, which may be a proxy's."""
 MOST_EVENT_BYTES: Final = 256 * 1024
 
@@ -157,7 +159,7 @@ class Door:
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The headers of every answer; nobody asks without end; what breaks says nothing of why."""
         try:
-            if not await self._limiter.hit(MOST_REQUESTS, request.remote or ""):
+            if not await self._allowed(request):
                 response: web.StreamResponse = _html(pages.busy(), HTTPStatus.TOO_MANY_REQUESTS)
             else:
                 response = await handler(request)
@@ -168,6 +170,12 @@ class Door:
             response = _html(pages.plain(Step.AWAY), HTTPStatus.SERVICE_UNAVAILABLE)
         response.headers.update(self._headers)
         return response
+
+    async def _allowed(self, request: web.Request) -> bool:
+        page = request.match_info.get("nonce") or request.query.get("session_uri")
+        if page and not await self._limiter.hit(MOST_OF_ONE, request.method, page):
+            return False
+        return await self._limiter.hit(MOST_REQUESTS, request.remote or "")
 
 
 def _browser(request: web.Request) -> str:
