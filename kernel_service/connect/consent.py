@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
+from kernel_service.connect.patience import patiently
 from kernel_service.connect.secrets import digest, new_code, new_nonce
 from kernel_service.errors import VendorUnavailable
 from kernel_service.fairness.behalf import on_behalf_of
@@ -17,7 +19,7 @@ from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.tools.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from kernel_service.connect.attempt import AttemptStore
     from kernel_service.connect.endings import Endings
@@ -76,6 +78,7 @@ class Consent:
         *,
         door_url: str,
         clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._composio = composio
         self._connections = connections
@@ -83,6 +86,7 @@ class Consent:
         self._endings = endings
         self._door_url = door_url
         self._clock = clock
+        self._sleep = sleep
         self._flights = SingleFlight()
 
     async def look(self, nonce: str, browser: str) -> Seen:
@@ -112,9 +116,14 @@ class Consent:
             return Seen(Step.GO, attempt, attempt.consent_url)
         try:
             with on_behalf_of(attempt.person_id):
-                await self._flights.run(attempt.connection.id, lambda: self._ask_vendor(attempt))
-        except (VendorUnavailable, ComposioRefusedError) as problem:
-            log.warning("no link of the vendor toolkit=%s problem=%s", attempt.toolkit, problem)
+                await self._flights.run(
+                    attempt.connection.id, lambda: patiently(lambda: self._ask_vendor(attempt), self._sleep)
+                )
+        except VendorUnavailable as away:
+            log.info("no link of the vendor yet toolkit=%s problem=%s", attempt.toolkit, away.problem)
+            return Seen(Step.AWAY, attempt)
+        except ComposioRefusedError as refused:
+            log.warning("composio refuses a link toolkit=%s code=%s", attempt.toolkit, refused.code)
             return Seen(Step.AWAY, attempt)
         return await self.start(nonce, browser)
 
@@ -150,7 +159,7 @@ class Consent:
         """Whether consent was given, the vendor itself has to say."""
         try:
             with on_behalf_of(attempt.person_id):
-                status = await self._connections.status_of(attempt.connection)
+                status = await patiently(lambda: self._connections.status_of(attempt.connection), self._sleep)
         except VendorUnavailable:
             return Seen(Step.AWAY, attempt)
         if status == "ACTIVE":
