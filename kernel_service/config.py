@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     kernel_model_per_minute: int = Field(5000, ge=0)
     kernel_model_per_minute_per_user: int = Field(120, ge=0)
     kernel_model_tokens_per_minute: int = Field(0, ge=0)
-    kernel_composio_per_minute: int = Field(2000, ge=0)
+    kernel_composio_per_minute: int = Field(1900, ge=0)
     kernel_composio_per_minute_per_user: int = Field(200, ge=0)
     kernel_encryption_keys: SecretStr
     kernel_metrics_listen: str = "127.0.0.1:9464"
