@@ -1,0 +1,124 @@
+"""The tools by which the model lets a person connect an account, and removes one that he wants no more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
+from kernel_service.tools.accounts import ARGUMENT, AskWhichError, choose
+from kernel_service.turns.model import ToolSchema
+from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.turns.tools import ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.connect.offering import Offers
+    from kernel_service.tools.connections import Connections
+    from kernel_service.turns.tools import Person
+
+MOST_NAME: Final = 40
+NAME: Final = "account_name"
+MOST_REMAINING: Final = 4000
+"""Characters of what is to be done once a toolkit is connected."""
+
+
+class Connect:
+    """Offers the person a link, whose address never reaches the model, and parks what waits for it."""
+
+    read_only = True  # the same link is given again
+    asks_first = False
+    timeout = 60.0
+
+    def __init__(self, connections: Connections, offers: Offers) -> None:
+        self._connections = connections
+        self._offers = offers
+        self.schema = _connect_schema(connections.toolkits)
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        toolkit = arguments.get("toolkit")
+        if not isinstance(toolkit, str):
+            return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
+        name = str(arguments.get(NAME) or "").strip()[:MOST_NAME]
+        if not name and await self._connections.still_connected(person.id, toolkit):
+            return ToolResult(f"{toolkit} is connected already.")
+        try:
+            link = await self._offers.link(person, toolkit, name)
+        except (NotAllowed, NotFound) as refused:
+            return ToolResult(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
+        told = f"A button “{link.title}” goes to the person with your answer. What remains goes on once he has used it."
+        remaining = arguments.get("remaining")
+        nothing = isinstance(remaining, str) and not remaining.strip()
+        words = remaining.strip()[:MOST_REMAINING] if isinstance(remaining, str) else ""
+        return ToolResult(told, link=link, parked=None if nothing else ParkedRequest(toolkit.strip().lower(), words))
+
+
+class Disconnect:
+    """Removes the person's accounts of a toolkit, here and at the vendor."""
+
+    read_only = False
+    asks_first = False
+    timeout = 60.0
+    schema = ToolSchema(
+        "disconnect",
+        "Remove the person's connected account of a toolkit, if he asks for that.",
+        {
+            "type": "object",
+            "properties": {
+                "toolkit": {"type": "string", "description": "The toolkit's short name, as asana."},
+                ARGUMENT: {"type": "string", "description": "Which account, where the person has several of it."},
+            },
+            "required": ["toolkit"],
+        },
+    )
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
+        toolkit = arguments.get("toolkit")
+        if not isinstance(toolkit, str) or not toolkit.strip():
+            return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
+        accounts = await self._connections.active(person.id, toolkit.strip().lower())
+        if not accounts:
+            return ToolResult(f"{toolkit} is not connected.", ok=False)
+        try:
+            account, _ = choose(accounts, arguments)
+            await self._connections.disconnect(person.id, connection_id=account.id)
+        except AskWhichError as several:
+            return ToolResult(several.sentence, ok=False)
+        except VendorUnavailable:
+            return ToolResult(f"{toolkit} is disconnected here; its account is removed at the vendor a little later.")
+        return ToolResult(f"{toolkit} is disconnected.")
+
+
+_REMAINING: Final = {
+    "type": "string",
+    "description": "What is still to be done with this account once it is connected, with every detail, so that it can "
+    "be done without asking again. Empty if the person only wants to connect it.",
+}
+
+
+_FURTHER: Final = {
+    "type": "string",
+    "description": "Only where the person wants a further account of a toolkit that is connected already: what he "
+    "calls it, as work or private.",
+}
+
+
+def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
+    toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, as asana or gmail."}
+    offered = ""
+    if toolkits:
+        toolkit["enum"] = list(toolkits)
+        offered = f" These can be connected: {', '.join(toolkits)}."
+    return ToolSchema(
+        "connect",
+        "Let the person connect an account that a request needs: a button to do so is put below your answer, and what "
+        "remains to be done goes on by itself afterwards." + offered,
+        {
+            "type": "object",
+            "properties": {"toolkit": toolkit, "remaining": _REMAINING, NAME: _FURTHER},
+            "required": ["toolkit", "remaining"],
+        },
+    )
