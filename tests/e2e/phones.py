@@ -25,11 +25,16 @@ class Phones:
 
     async def ask(self, phone: str, text: str, seconds: float = 60) -> str:
         """Write, and return the text of the next message that this phone receives."""
+        return str((await self.answer(phone, text, seconds))["text"])
+
+    async def answer(self, phone: str, text: str, seconds: float = 60) -> dict[str, Any]:
+        """Write, and return the next message that this phone receives, as the page gets it."""
         await self._post(f"/phones/{phone}/messages", text=text)
         async with asyncio.timeout(seconds):
             async for kind, data in self._each_event():
                 if kind == "message" and data["phone"] == phone and not data["message"]["mine"]:
-                    return str(data["message"]["text"])
+                    message: dict[str, Any] = data["message"]
+                    return message
         raise AssertionError("the emulators ended the stream of events")
 
     async def _post(self, path: str, **body: str) -> dict[str, Any]:

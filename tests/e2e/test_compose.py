@@ -2,16 +2,21 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import unescape
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.door import a_browser
 from tests.e2e.phones import phones
 from tests.ports import free_port
 
@@ -19,6 +24,8 @@ pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
 SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "emulators"}
 LONGEST_UP = 900
+TASK = "Prepare the demo"
+BACK = re.compile(r'<a class="go" [^>]*href="([^"]+)"')
 
 
 def why_not() -> str:
@@ -40,9 +47,9 @@ class Demo:
     """A project of its own, on free ports."""
 
     def __init__(self, compose: list[str]) -> None:
-        self.port = free_port()
-        others = ("GATEWAY_PORT", "KERNEL_PORT", "CONNECT_PORT")
-        ports = {"EMULATORS_PORT": self.port, **{name: free_port() for name in others}}
+        ports = {name: free_port() for name in ("EMULATORS_PORT", "CONNECT_PORT", "GATEWAY_PORT", "KERNEL_PORT")}
+        self.emulators = f"http://localhost:{ports['EMULATORS_PORT']}"
+        self.door = f"http://localhost:{ports['CONNECT_PORT']}"
         project = {"COMPOSE_PROJECT_NAME": f"kernel-test-{secrets.token_hex(4)}"}
         self._environment = {**os.environ, **project, **{name: str(port) for name, port in ports.items()}}
         self._command = [*compose, "--env-file", "deploy/demo.env"]
@@ -89,10 +96,37 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
         assert "no-new-privileges:true" in container["HostConfig"]["SecurityOpt"]
         assert container["Config"]["User"] not in {"", "0", "root"}
-    async with phones(f"http://127.0.0.1:{demo.port}") as people:
+    async with phones(demo.emulators) as people:
         alice, bob = await people.add("Alice"), await people.add("Bob")
         assert "hello" in await people.ask(alice, "hello")
         assert "message 1 of our chat" in await people.ask(bob, "hello")
+        link = (await people.answer(alice, f"create a task: {TASK}"))["link"]["url"]
+        done = await people.ask(alice, await through_the_door(demo, link))
+        assert done.startswith("Asana is connected.")
+        assert TASK in done
+        assert TASK in await people.ask(alice, "list my tasks")
+        assert (await people.answer(bob, "list my tasks"))["link"]["url"].startswith(f"{demo.door}/connect/")
     demo.compose("stop")
     codes = {name: container["State"]["ExitCode"] for name, container in demo.containers().items()}
     assert codes == dict.fromkeys(SERVICES, 0)
+
+
+async def through_the_door(demo: Demo, link: str) -> str:
+    """Every address as a browser outside of the containers finds it. What the chat then has typed in."""
+    assert link.startswith(f"{demo.door}/connect/")
+    async with a_browser() as browser:
+        await browser.open(f"{demo.door}/connect/style.css")
+        assert browser.status == HTTPStatus.OK
+        await browser.to_consent(link)
+        assert browser.url.startswith(f"{demo.emulators}/")
+        code = await browser.approve()
+        assert browser.url.startswith(f"{demo.door}/connect/return/")
+        back = BACK.search(browser.page)
+        assert back, browser.page
+        chat = unescape(back[1])
+        assert chat.startswith(f"{demo.emulators}/wa.me/")
+        await browser.open(chat)
+        assert browser.status == HTTPStatus.OK
+    [typed] = parse_qs(urlsplit(chat).query)["text"]
+    assert code in typed
+    return typed
