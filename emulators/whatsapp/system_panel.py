@@ -64,7 +64,9 @@ class SystemPanel:
             kernels = await admin.ListKernels(
                 admin_pb2.ListKernelsRequest(page_size=1), metadata=self._metadata, timeout=5
             )
-            people = [await self._person(admin, phone) for phone in islice(self._phones, _MOST_PHONES)]
+            # Phones may be added meanwhile.
+            phones = list(islice(self._phones, _MOST_PHONES))
+            people = [await self._person(admin, phone) for phone in phones]
         except grpc.aio.AioRpcError as problem:
             return _away(_sentence(problem.code()))
         return {"problem": "", "resident": kernels.total, "people": people}

@@ -3,7 +3,8 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -144,6 +145,7 @@ class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
         self.toolkits: list[str] = []
+        self.meanwhile: Callable[[], object] = lambda: None
 
     async def _check(self, context: Any) -> None:
         if ("authorization", "Bearer admin") not in context.invocation_metadata():
@@ -155,6 +157,7 @@ class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
 
     async def GetKernel(self, request: Any, context: Any) -> Any:  # noqa: N802
         await self._check(context)
+        self.meanwhile()
         if request.person.user_id != f"whatsapp:{self.user_id}":
             await context.abort(grpc.StatusCode.NOT_FOUND, "nobody")
         connections = [
@@ -165,8 +168,9 @@ class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
         return admin_pb2.GetKernelResponse(kernel=kernel)
 
 
-async def system_says(admin: Admin, token: str, wanted: str) -> dict[str, Any]:
-    """What the page is told of the system, once it is told something with the wanted words."""
+@asynccontextmanager
+async def asking(admin: Admin, token: str) -> AsyncIterator[tuple[Emulators, Stream]]:
+    """Emulators with a page that is looked at, which ask this admin service."""
     server = grpc.aio.server()
     admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(admin, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -177,12 +181,21 @@ async def system_says(admin: Admin, token: str, wanted: str) -> dict[str, Any]:
         aiohttp.ClientSession() as session,
         session.get(f"{emulators.url}/phones/events") as response,
     ):
-        stream = Stream(response)
-        state = await stream.next("system")
-        while wanted not in json.dumps(state):
-            state = await stream.next("system")
+        yield emulators, Stream(response)
     await server.stop(None)
+
+
+async def told(stream: Stream, wanted: str) -> dict[str, Any]:
+    """What the page is told of the system, once it is told something with the wanted words."""
+    state = await stream.next("system")
+    while wanted not in json.dumps(state):
+        state = await stream.next("system")
     return state
+
+
+async def system_says(admin: Admin, token: str, wanted: str) -> dict[str, Any]:
+    async with asking(admin, token) as (_, stream):
+        return await told(stream, wanted)
 
 
 async def test_the_page_is_told_what_the_system_knows() -> None:
@@ -202,6 +215,14 @@ async def test_the_page_is_told_what_the_system_knows() -> None:
         "connections": [{"toolkit": "asana", "status": "active"}],
     }
     assert unknown["person"] == ""
+
+
+async def test_a_phone_that_is_added_while_the_system_is_asked_is_told_of_next() -> None:
+    admin = Admin("US.1")  # type: ignore[abstract]
+    async with asking(admin, "admin") as (emulators, stream):
+        phones = emulators.whatsapp.phones
+        admin.meanwhile = lambda: len(phones) == 2 and emulators.whatsapp.add_phone("Carol", bsuid="US.carol")
+        assert len((await told(stream, "US.carol"))["people"]) == 3
 
 
 @pytest.mark.parametrize(
