@@ -1,6 +1,7 @@
 """The phones page and what it calls: its files, the stream of what happens, and what a finger does."""
 
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -86,7 +87,8 @@ class PageRoutes:
         self._panel.start()
         response = web.StreamResponse(headers=_HEADERS | {"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        with self._feed.subscribe() as subscription:
+        # A page that was closed is noticed when it is written to.
+        with suppress(ConnectionResetError), self._feed.subscribe() as subscription:
             await response.write(_encoded(Event("snapshot", self._snapshot())))
             async for event in subscription.each(_KEEP_ALIVE_SECONDS):
                 await response.write(b": still here\n\n" if event is None else _encoded(event))
