@@ -14,7 +14,7 @@ class Config(BaseSettings):
 
     emulators_listen: str = Field(default="127.0.0.1:8090", pattern=r"^[^:]+:\d+$")
     emulators_public_url: str = ""
-    """Under which people's browsers and the services reach this process; empty: http://<listen>."""
+    """Under which people's browsers reach this process; empty: http://<listen>."""
     emulators_webhook_url: str = "http://127.0.0.1:8080/webhook"
     emulators_effects_file: str = ""
     """Where each effect is also written, so that the log outlives a kill; empty: memory only."""

@@ -57,7 +57,7 @@ class WhatsApp:
         self.statuses = Statuses(self.webhooks, effects, clock)
         caller = Caller(config.whatsapp_access_token, self._numbers)
         self.files = MediaStore(clock, rng)
-        self.media = GraphMedia(caller, self.files, effects, url)
+        self.media = GraphMedia(caller, self.files, effects)
         self.graph = Graph(
             caller,
             self.files,

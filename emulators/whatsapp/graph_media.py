@@ -19,12 +19,11 @@ class GraphMedia:
     `faults` are met first; in their calls `path` is `/{number}/media`, `/media/{id}` or `/attachments/`.
     """
 
-    def __init__(self, caller: Caller, store: MediaStore, effects: Effects, url: str) -> None:
+    def __init__(self, caller: Caller, store: MediaStore, effects: Effects) -> None:
         self.faults = Faults()
         self._caller = caller
         self._store = store
         self._effects = effects
-        self._url = url
 
     def mount(self, app: web.Application) -> None:
         app.router.add_post("/graph/{version}/{number}/media", self._answering(self._upload))
@@ -65,7 +64,8 @@ class GraphMedia:
         file = self._known(request)
         if fault := await self._fault(request, f"/media/{file.id}"):
             return _failed(request, fault)
-        url = f"{self._url}/attachments/{self._store.address_of(file)}"
+        # It is the service that fetches the bytes, and where it finds us need not be where browsers do.
+        url = f"{request.url.origin()}/attachments/{self._store.address_of(file)}"
         answer = {"messaging_product": "whatsapp", "id": file.id, "url": url, "mime_type": file.mime_type}
         return web.json_response(answer | {"sha256": file.digest.hex(), "file_size": len(file.data)})
 

@@ -30,6 +30,17 @@ class Phones:
     async def answer(self, phone: str, text: str, seconds: float = 60) -> dict[str, Any]:
         """Write, and return the next message that this phone receives, as the page gets it."""
         await self._post(f"/phones/{phone}/messages", text=text)
+        return await self._next_message(phone, seconds)
+
+    async def ask_of_file(self, phone: str, file: bytes, mime_type: str, text: str, seconds: float = 60) -> str:
+        """Send a file with a text, and return the text of the next message that this phone receives."""
+        headers = {"Content-Type": mime_type, "X-Phones-Page": "1"}
+        url, query = f"/phones/{phone}/files", {"caption": text}
+        async with self._session.post(url, data=file, params=query, headers=headers) as response:
+            response.raise_for_status()
+        return str((await self._next_message(phone, seconds))["text"])
+
+    async def _next_message(self, phone: str, seconds: float) -> dict[str, Any]:
         async with asyncio.timeout(seconds):
             async for kind, data in self._each_event():
                 if kind == "message" and data["phone"] == phone and not data["message"]["mine"]:

@@ -18,12 +18,14 @@ import pytest
 
 from tests.door import a_browser
 from tests.e2e.phones import phones
+from tests.integration.files import pdf
 from tests.ports import free_port
 
 pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
 SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "emulators"}
 LONGEST_UP = 900
+BILL = "Rent for May: 900 EUR"
 TASK = "Prepare the demo"
 BACK = re.compile(r'<a class="go" [^>]*href="([^"]+)"')
 
@@ -100,6 +102,8 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
         alice, bob = await people.add("Alice"), await people.add("Bob")
         assert "hello" in await people.ask(alice, "hello")
         assert "message 1 of our chat" in await people.ask(bob, "hello")
+        bill = await people.ask_of_file(bob, pdf(BILL), "application/pdf", "How much is it?")
+        assert BILL in bill
         link = (await people.answer(alice, f"create a task: {TASK}"))["link"]["url"]
         done = await people.ask(alice, await through_the_door(demo, link))
         assert done.startswith("Asana is connected.")

@@ -53,6 +53,16 @@ async def test_a_picture_is_told_of_and_fetched(
     assert [effect.key for effect in emulators.effects.all("media_downloaded")] == [told["id"]]
 
 
+async def test_the_bytes_are_where_the_service_finds_the_api(graph: Graph, whatsapp: WhatsApp) -> None:
+    """By another name than browsers know, in containers."""
+    message = await whatsapp.add_phone("Alice").send_file("image", PICTURE, "image/png")
+    assert message.file
+    url = f"{graph.base}/graph/v26.0/{message.file.id}"
+    headers = {"Authorization": AUTHORIZATION, "Host": "emulators:8090"}
+    async with graph.session.get(url, headers=headers) as response:
+        assert (await response.json())["url"].startswith("http://emulators:8090/attachments/")
+
+
 async def test_the_bytes_ask_for_the_bearer_and_lapse_in_five_minutes(
     graph: Graph, clock: Clock, whatsapp: WhatsApp
 ) -> None:
