@@ -113,6 +113,7 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
     demo.compose("stop")
     codes = {name: container["State"]["ExitCode"] for name, container in demo.containers().items()}
     assert codes == dict.fromkeys(SERVICES, 0)
+    assert " ERROR " not in demo.compose("logs", *(SERVICES - {"postgres"}))
 
 
 async def through_the_door(demo: Demo, link: str) -> str:

@@ -129,6 +129,19 @@ async def test_a_nameless_phone_is_refused(graph: Graph, emulators: Emulators, b
     assert not len(emulators.whatsapp.phones)
 
 
+async def test_a_page_that_is_closed_is_let_go_without_an_error(
+    graph: Graph, emulators: Emulators, whatsapp: WhatsApp, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with graph.session.get(f"{emulators.url}/phones/events") as response:
+        await Stream(response).next("snapshot")
+        response.close()
+    async with asyncio.timeout(10):
+        while whatsapp._feed.watched.is_set():
+            whatsapp.add_phone("Carol")
+            await asyncio.sleep(0)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_a_page_that_falls_behind_is_cut_off_and_starts_anew() -> None:
     feed = Feed(limit=2)
     with feed.subscribe() as slow:
