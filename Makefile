@@ -27,7 +27,7 @@ crash: .venv/development ## Kill and freeze the services 200 times under 10,000 
 	$(BIN)/python -m tests.crash --database sqlite $(ARGS)
 	$(BIN)/python -m tests.crash --database postgresql $(ARGS)
 
-bench: .venv/development ## Measure speed and cost, about five minutes; ARGS="--postgres" for PostgreSQL
+bench: .venv/development ## Measure speed and cost, about eight minutes; ARGS="--postgres" for PostgreSQL
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 lint: .venv/development ## Check style, types, import arrows and the protos' rules
