@@ -119,4 +119,6 @@ class Proof(Codes):
         if attempt.live:
             log.warning("code in another chat person=%s owner=%s", person.id, attempt.person_id)
             await self._endings.end(attempt, State.WRONG_PERSON)
+        elif attempt.state is not State.WRONG_PERSON:
+            return await self._wrong(person)  # of no use to anybody any more
         return texts.CODE_OF_ANOTHER

@@ -57,6 +57,14 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
     assert either.endings.outcomes[State.WRONG_PERSON] == 1
 
 
+async def test_a_code_that_was_used_already_says_nothing_to_others(either: World) -> None:
+    code = await either.code("p_alice")
+    await either.confirm("p_alice", code)
+    assert (await either.confirm("p_bob", code)).told == texts.CODE_UNKNOWN
+    assert len(await either.connections.active("p_alice", "asana")) == 1
+    assert not either.told
+
+
 async def test_a_code_that_comes_too_late(either: World) -> None:
     code = await either.code("p_alice")
     either.clock.now += CODE_SECONDS
