@@ -8,7 +8,7 @@ from kernel.v1 import kernel_pb2, kernel_pb2_grpc
 
 from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, NotImplementedYet
 from kernel_service.fairness.behalf import on_behalf_of
-from kernel_service.kernels.store import AckResult
+from kernel_service.kernels.outbox_store import AckResult
 from kernel_service.media.store import MediaWanted
 from kernel_service.people.identity import check_user_id
 from kernel_service.rpc import connections, convert, delivery, events, media
@@ -114,8 +114,8 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request_iterator: AsyncIterator[kernel_pb2.UploadMediaRequest], context: Context
     ) -> kernel_pb2.UploadMediaResponse:
         requests = aiter(request_iterator)
-        offer = await media.header(requests)
         try:
+            offer = await media.header(requests)
             size = await self._desk.take(caller.get(), offer, media.pieces(requests, offer))
         except KernelError:
             await media.drain(requests)

@@ -28,6 +28,8 @@ class Channel:
     """Telegram, as somebody else may have written it."""
 
     def __init__(self, world: World, stream: Any) -> None:
+        self.all_read = False
+        """Whether the last upload was read to its end."""
         self._world = world
         self._stream = stream
 
@@ -59,7 +61,9 @@ class Channel:
             yield pb.UploadMediaRequest(header=header)
             for start in range(0, len(data), 65536):
                 yield pb.UploadMediaRequest(chunk=data[start : start + 65536])
+            self.all_read = True
 
+        self.all_read = False
         answer = await self._world.stub.UploadMedia(requests(), metadata=bearer(token), timeout=20)
         return int(answer.size_bytes)
 
@@ -122,9 +126,10 @@ async def test_again_is_no_harm(channel: Channel, world: World) -> None:
 async def test_wrong_bytes_may_be_brought_again(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
-    assert await refused(channel.upload(wanted, sha256=b"x" * 32)) == "FIELD_INVALID"
-    assert await refused(channel.upload(wanted, size_bytes=3)) == "FIELD_INVALID"
-    assert await refused(channel.upload(wanted, sha256=b"short")) == "FIELD_INVALID"
+    large = b"x" * 4_000_000  # its client is still writing when it is refused, and is told why all the same
+    for wrong in ({"sha256": b"x" * 32}, {"size_bytes": 3}, {"sha256": b"short"}):
+        assert await refused(channel.upload(wanted, large, **wrong)) == "FIELD_INVALID"
+        assert channel.all_read
     await channel.upload(wanted)
     assert digest(BILL) in await channel.answer()
 
