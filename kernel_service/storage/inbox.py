@@ -99,7 +99,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
         return _duplicate(known, digest)
     person_id = person_of_message(tx, received, now)
     command = command_of(received.content)
-    if command is Command.NONE:
+    if command is not Command.STOP:  # which makes room
         _check_room(tx, person_id, max_pending)
     content, file = parted(received.content, locked=received.locked_file)
     media_id = new_id("m", now)

@@ -19,7 +19,7 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.tools.composio_wire import ComposioRefusedError, MaybeDoneError, Wire
 from kernel_service.tools.single_flight import SingleFlight
 from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.tools import ToolResult
+from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,6 @@ LINK_SECONDS: Final = 600
 """How long a connect link lives; the vendor does not say it with the link."""
 MOST_OUTPUT: Final = 60_000
 """Characters of a tool's output that the model is shown."""
-OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may have been done. Look before you repeat it."
 
 _SESSIONS: Final = "/api/v3.1/tool_router/session"
 _ACCOUNTS: Final = "/api/v3.1/connected_accounts"

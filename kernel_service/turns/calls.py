@@ -13,7 +13,7 @@ from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
 from kernel_service.turns.approving import Approval
 from kernel_service.turns.tool_files import keep_all
-from kernel_service.turns.tools import ToolResult
+from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Look before you repeat it."
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
 GONE: Final = "Not done: the person has no such tool any more. Perhaps its account is no longer connected."
 LONGEST_CALL_SECONDS: Final = 75.0

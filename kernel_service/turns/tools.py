@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from kernel_service.turns.resuming import ParkedRequest
 
 
+OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Look before you repeat it."
+"""The output of a call of which nobody knows whether it was done: nothing that changes something follows it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Person:
     """Whom a turn works for: the opaque id, and where he wrote from last."""

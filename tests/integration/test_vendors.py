@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 from kernel.v1 import admin_pb2
 
+from emulators.faults import matching
+from emulators.openai.turns import ToolCall
 from tests.integration.test_conversation import connect
 from tests.integration.world import ADMIN_TOKEN, bearer, whole_world
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from emulators.openai.turns import Turn
     from tests.integration.world import World
 
 
@@ -112,3 +115,13 @@ async def test_instructions_and_tools_of_the_bot_s_developer(tmp_path: Path) -> 
         body = world.emulators.openai.requests[0].body
         assert "bakery at the corner" in body["instructions"]
         assert {"connect"} < {tool["name"] for tool in body["tools"]}
+
+
+async def test_after_an_answer_of_composio_that_was_lost_nothing_is_done_that_may_rest_on_it(world: World) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    create: Turn = [ToolCall("ASANA_CREATE_TASK", {"name": name}) for name in ("first", "second")]
+    world.emulators.openai.script([create, "I look first."])
+    world.emulators.composio.after.fail(0, match=matching(path="/execute"))
+    assert (await world.ask(alice, "make both")).text == "I look first."
+    assert [effect.detail["arguments"]["name"] for effect in world.emulators.effects.all("tool_execution")] == ["first"]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kernel_service.errors import Exhausted
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.interruptions import Stopped
 from kernel_service.kernels.store import CallRecord, TurnRecord, TurnStatus
@@ -69,3 +70,12 @@ async def test_a_stop_finds_room_where_a_message_does_not(store: SqlStore) -> No
 async def test_other_words_are_for_the_assistant(store: SqlStore, text: str) -> None:
     accepted = await store.accept(Message("test:ann", "m1", {"text": text}), now=NOW, max_pending=9)
     assert accepted.command is Command.NONE
+
+
+@pytest.mark.parametrize(
+    "content", [{"text": "BCDF-GHJK"}, {"choice": {"id": "approval:ap_1:yes", "title": "Approve"}}]
+)
+async def test_codes_and_buttons_need_room_as_any_message_does(store: SqlStore, content: dict[str, Any]) -> None:
+    await say(store, "m1")
+    with pytest.raises(Exhausted):
+        await store.accept(Message("test:ann", "m2", content), now=NOW, max_pending=1)

@@ -12,8 +12,9 @@ from emulators.composio.catalogue import Toolkit
 from emulators.faults import matching
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.fairness.behalf import on_behalf_of
-from kernel_service.tools.composio_client import OUTCOME_UNKNOWN, Composio
+from kernel_service.tools.composio_client import Composio
 from kernel_service.tools.composio_wire import ComposioRefusedError, SessionGoneError
+from kernel_service.turns.tools import OUTCOME_UNKNOWN
 from tests.gates import open_gate
 
 if TYPE_CHECKING:
