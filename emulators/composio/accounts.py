@@ -58,10 +58,6 @@ class Accounts:
         self._links[link.token] = link
         return link
 
-    def open_links(self) -> list[str]:
-        """The tokens of all links that can be used."""
-        return [token for token in self._links if self.opened(token)]
-
     def opened(self, token: str) -> Link | None:
         """The link while it can be used."""
         link = self._links.get(token)

@@ -83,13 +83,6 @@ class Composio(Vendor):
         """Press Approve behind a link; returns where the browser goes next, or "". Raises LinkGoneError."""
         return self._consent.decide(_token(link), approve=True)
 
-    def approve_all(self) -> int:
-        """Press Approve behind every link that is open; how many there were."""
-        tokens = self._accounts.open_links()
-        for token in tokens:
-            self._consent.decide(token, approve=True)
-        return len(tokens)
-
     def deny(self, link: str) -> str:
         """Press Deny behind a link; as approve()."""
         return self._consent.decide(_token(link), approve=False)
@@ -116,7 +109,6 @@ class Composio(Vendor):
         self._consent.mount(app)
         control = self.control()
         control.add("approve", lambda body: {"onward": self._pressed(self.approve, body)})
-        control.add("approve_all", lambda _: {"approved": self.approve_all()})
         control.add("deny", lambda body: {"onward": self._pressed(self.deny, body)})
         control.add("expire", lambda body: self.expire(body["account"]))
         control.add("revoke", lambda body: self.revoke(body["account"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
@@ -66,32 +66,22 @@ class Seen:
     url: str = ""
 
 
+@dataclass(slots=True)
 class Consent:
     """`door_url` is where the vendor sends people back to. A browser is known by a secret that it keeps (a cookie)."""
 
-    def __init__(
-        self,
-        composio: Composio,
-        connections: Connections,
-        store: AttemptStore,
-        endings: Endings,
-        *,
-        door_url: str,
-        clock: Callable[[], float],
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    ) -> None:
-        self._composio = composio
-        self._connections = connections
-        self._store = store
-        self._endings = endings
-        self._door_url = door_url
-        self._clock = clock
-        self._sleep = sleep
-        self._flights = SingleFlight()
+    composio: Composio
+    connections: Connections
+    store: AttemptStore
+    endings: Endings
+    door_url: str
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    flights: SingleFlight = field(default_factory=SingleFlight)
 
     async def look(self, nonce: str, browser: str) -> Seen:
         """Who opens the link, be it a program that makes a preview, changes nothing."""
-        attempt = await self._store.attempt_by(Key.DOOR, digest(nonce))
+        attempt = await self.store.attempt_by(Key.DOOR, digest(nonce))
         if attempt is None:
             return Seen(Step.UNKNOWN)
         if self._over(attempt):
@@ -110,14 +100,14 @@ class Consent:
         attempt = seen.attempt
         if attempt.state is State.OPEN:
             claimed = replace(attempt, state=State.CLAIMED, browser_digest=digest(browser))
-            await self._store.advance(claimed, was=State.OPEN)
+            await self.store.advance(claimed, was=State.OPEN)
             return await self.start(nonce, browser)  # as its first claimant, or as one who came too late
         if attempt.state is State.STARTED:
             return Seen(Step.GO, attempt, attempt.consent_url)
         try:
             with on_behalf_of(attempt.person_id):
-                await self._flights.run(
-                    attempt.connection.id, lambda: patiently(lambda: self._ask_vendor(attempt), self._sleep)
+                await self.flights.run(
+                    attempt.connection.id, lambda: patiently(lambda: self._ask_vendor(attempt), self.sleep)
                 )
         except VendorUnavailable as away:
             log.info("no link of the vendor yet toolkit=%s problem=%s", attempt.toolkit, away.problem)
@@ -129,9 +119,9 @@ class Consent:
 
     async def _ask_vendor(self, attempt: Attempt) -> None:
         nonce = new_nonce()
-        callback = f"{self._door_url}/connect/return/{nonce}"
-        link = await self._connections.sessions.using(
-            attempt.connection.holder, lambda session: self._composio.link(session, attempt.toolkit, callback)
+        callback = f"{self.door_url}/connect/return/{nonce}"
+        link = await self.connections.sessions.using(
+            attempt.connection.holder, lambda session: self.composio.link(session, attempt.toolkit, callback)
         )
         started = replace(
             attempt,
@@ -139,15 +129,15 @@ class Consent:
             connection=replace(attempt.connection, account_id=link.account_id),
             return_digest=digest(nonce),
             consent_url=link.url,
-            deadline=self._clock() + CONSENT_SECONDS + CONSENT_GRACE,
+            deadline=self.clock() + CONSENT_SECONDS + CONSENT_GRACE,
         )
-        await self._store.advance(started, was=State.CLAIMED)
+        await self.store.advance(started, was=State.CLAIMED)
 
     # --- back from the vendor -----------------------------------------------------------------------------------
 
     async def returned(self, nonce: str, account_id: str, browser: str) -> Seen:
         """By the vendor's callback, whose own word (the account, the outcome) is a hint only."""
-        attempt = await self._store.attempt_by(Key.RETURN, digest(nonce))
+        attempt = await self.store.attempt_by(Key.RETURN, digest(nonce))
         if attempt is None or account_id not in {"", attempt.connection.account_id}:
             log.warning("callback that belongs to no attempt")
             return Seen(Step.UNKNOWN)
@@ -159,14 +149,14 @@ class Consent:
         """Whether consent was given, the vendor itself has to say."""
         try:
             with on_behalf_of(attempt.person_id):
-                status = await patiently(lambda: self._connections.status_of(attempt.connection), self._sleep)
+                status = await patiently(lambda: self.connections.status_of(attempt.connection), self.sleep)
         except VendorUnavailable:
             return Seen(Step.AWAY, attempt)
         if status == "ACTIVE":
             return await self._show_code(attempt, browser)
         if status in _WAITING:
             return Seen(Step.UNFINISHED, attempt)
-        await self._endings.end(attempt, State.DENIED)
+        await self.endings.end(attempt, State.DENIED)
         return Seen(Step.DENIED, attempt)
 
     async def verified(self, session_uri: str, browser: str) -> Seen:
@@ -175,8 +165,8 @@ class Consent:
         The vendor names no attempt here, so that it is the one that this browser was sent on with. What came with
         another browser before belongs to somebody else.
         """
-        attempts = await self._store.attempts_in_browser(digest(browser)) if browser else []
-        if not session_uri or await self._store.stray_session(digest(session_uri)):
+        attempts = await self.store.attempts_in_browser(digest(browser)) if browser else []
+        if not session_uri or await self.store.stray_session(digest(session_uri)):
             return Seen(Step.UNKNOWN)
         for attempt in attempts:
             if attempt.state in AWAITING_CODE and attempt.session_uri == session_uri:
@@ -184,7 +174,7 @@ class Consent:
         for attempt in attempts:
             if attempt.state is State.STARTED and not self._over(attempt):
                 return await self._show_code(replace(attempt, session_uri=session_uri), browser)
-        await self._store.note_stray_session(digest(session_uri), now=self._clock())
+        await self.store.note_stray_session(digest(session_uri), now=self.clock())
         return Seen(Step.UNKNOWN)
 
     async def _show_code(self, attempt: Attempt, browser: str) -> Seen:
@@ -196,12 +186,12 @@ class Consent:
             code=code,
             code_digest=digest(code),
             reader_digest=digest(browser),
-            deadline=self._clock() + CODE_SECONDS,
+            deadline=self.clock() + CODE_SECONDS,
         )
-        if await self._store.advance(back, was=State.STARTED):
+        if await self.store.advance(back, was=State.STARTED):
             log.info("consent given person=%s toolkit=%s", attempt.person_id, attempt.toolkit)
             return Seen(Step.CODE, back)
-        now = await self._store.attempt_by(Key.DOOR, attempt.door_digest)
+        now = await self.store.attempt_by(Key.DOOR, attempt.door_digest)
         return self._back_again(now or attempt, browser)
 
     def _back_again(self, attempt: Attempt, browser: str) -> Seen:
@@ -216,4 +206,4 @@ class Consent:
         return Seen(Step.CODE if attempt.reader_digest == digest(browser) else Step.CODE_SHOWN, attempt)
 
     def _over(self, attempt: Attempt) -> bool:
-        return not attempt.live or self._clock() >= attempt.deadline
+        return not attempt.live or self.clock() >= attempt.deadline

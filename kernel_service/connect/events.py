@@ -1,6 +1,7 @@
 """Composio's events: of those that it sends, one concerns us, that an account was ended.
 
-Signature, its headers and the event's shape: composio 0.29.0, `core/models/triggers.py`, `webhook_events.py`.
+Signature, its headers and the event's shape: composio 0.29.0, `core/models/triggers.py`, `webhook_events.py`. Its own
+`verify_webhook` needs a synchronous client with telemetry, and 150 MiB for its import.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -33,26 +34,17 @@ LEAST_LIFE: Final = 60.0
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
+@dataclass(slots=True)
 class Offers:
     """Gives out links to the connect door, whose address is `door_url`."""
 
-    def __init__(
-        self,
-        composio: Composio,
-        connections: Connections,
-        store: AttemptStore,
-        endings: Endings,
-        *,
-        door_url: str,
-        clock: Callable[[], float],
-    ) -> None:
-        self._composio = composio
-        self._connections = connections
-        self._store = store
-        self._endings = endings
-        self._door_url = door_url
-        self._clock = clock
-        self._flights = SingleFlight()
+    composio: Composio
+    connections: Connections
+    store: AttemptStore
+    endings: Endings
+    door_url: str
+    clock: Callable[[], float]
+    flights: SingleFlight = field(default_factory=SingleFlight)
 
     async def link(self, person: Person, toolkit: str, name: str = "") -> Link:
         """The person's link to connect this toolkit: the one that nobody has followed yet, or a new one.
@@ -63,17 +55,15 @@ class Offers:
         slug = toolkit.strip().lower()
         if not _SLUG.fullmatch(slug):
             raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name")
-        allowed = self._connections.toolkits
+        allowed = self.connections.toolkits
         if allowed and slug not in allowed:
             raise NotAllowed(
                 "TOOLKIT_NOT_ALLOWED", f"this toolkit is not on offer here; on offer: {', '.join(allowed)}"
             )
-        return await self._flights.run((person.id, slug, name), lambda: self._link(person, slug, name))
+        return await self.flights.run((person.id, slug, name), lambda: self._link(person, slug, name))
 
     async def _link(self, person: Person, slug: str, name: str) -> Link:
-        toolkit = await self._connections.sessions.using(
-            person.id, lambda session: self._composio.toolkit(session, slug)
-        )
+        toolkit = await self.connections.sessions.using(person.id, lambda session: self.composio.toolkit(session, slug))
         if toolkit is None or toolkit.no_auth:
             raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name that an account could be connected to")
         connection = await self._given_out(person, slug, name) or await self._new(person, toolkit, name)
@@ -82,25 +72,25 @@ class Offers:
     async def _given_out(self, person: Person, slug: str, name: str) -> Connection | None:
         """The link that still waits to be followed; whatever else of this toolkit was under way ends."""
         waiting = None
-        for attempt in await self._store.live_attempts(person.id):
+        for attempt in await self.store.live_attempts(person.id):
             if attempt.toolkit != slug:
                 continue
-            fresh = attempt.state is State.OPEN and attempt.deadline - self._clock() >= LEAST_LIFE
+            fresh = attempt.state is State.OPEN and attempt.deadline - self.clock() >= LEAST_LIFE
             if fresh and attempt.connection.name == name:
                 waiting = attempt.connection
             else:
-                await self._endings.end(attempt, State.REMOVED)
+                await self.endings.end(attempt, State.REMOVED)
         return waiting
 
     async def _new(self, person: Person, toolkit: Toolkit, name: str) -> Connection:
-        nonce, now = new_nonce(), self._clock()
+        nonce, now = new_nonce(), self.clock()
         connection = Connection(
             id=f"cn_{uuid4().hex}",
             person_id=person.id,
             toolkit=toolkit.slug,
             account_id="",
             status=ConnectionStatus.PENDING,
-            link=f"{self._door_url}/connect/{nonce}",
+            link=f"{self.door_url}/connect/{nonce}",
             link_expires_at=now + LINK_SECONDS,
             created_at=now,
             name=name,
@@ -108,6 +98,6 @@ class Offers:
         attempt = Attempt(
             connection, person.channel, person.address, State.OPEN, now + LINK_SECONDS, door_digest=digest(nonce)
         )
-        await self._store.add_attempt(attempt, now=now)
+        await self.store.add_attempt(attempt, now=now)
         log.info("link offered person=%s toolkit=%s", person.id, toolkit.slug)
         return connection

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
@@ -27,31 +27,24 @@ log = logging.getLogger(__name__)
 MOST_WRONG_CODES: Final = 5
 
 
+@dataclass(slots=True)
 class Proof(Codes):
-    def __init__(
-        self,
-        composio: Composio,
-        connections: Connections,
-        store: AttemptStore,
-        endings: Endings,
-        clock: Callable[[], float],
-    ) -> None:
-        self._composio = composio
-        self._connections = connections
-        self._store = store
-        self._endings = endings
-        self._clock = clock
+    composio: Composio
+    connections: Connections
+    store: AttemptStore
+    endings: Endings
+    clock: Callable[[], float]
 
     async def confirm(self, person: Person, code: str, seq: int) -> Confirmed:
-        attempt = await self._store.attempt_by(Key.CODE, digest(code))
+        attempt = await self.store.attempt_by(Key.CODE, digest(code))
         if attempt is None:
             return Confirmed(await self._wrong(person))
         if attempt.person_id != person.id:
             return Confirmed(await self._anothers(attempt, person))
         if attempt.state is State.CONNECTED:
             return await self._connected(attempt, seq)
-        if attempt.state in AWAITING_CODE and self._clock() >= attempt.deadline:
-            await self._endings.end(attempt, State.LAPSED)
+        if attempt.state in AWAITING_CODE and self.clock() >= attempt.deadline:
+            await self.endings.end(attempt, State.LAPSED)
         elif attempt.state in AWAITING_CODE:
             return await self._right(person, code, seq, attempt)
         return Confirmed(texts.CODE_TOO_LATE.format(toolkit=texts.toolkit(attempt.toolkit)))
@@ -61,18 +54,18 @@ class Proof(Codes):
     async def _right(self, person: Person, code: str, seq: int, attempt: Attempt) -> Confirmed:
         proven = await self._completed(attempt) if attempt.session_uri else attempt
         if proven is None:
-            await self._endings.end(replace(attempt, state=State.COMPLETING), State.REMOVED)
+            await self.endings.end(replace(attempt, state=State.COMPLETING), State.REMOVED)
             return Confirmed(texts.CONNECT_FAILED.format(toolkit=texts.toolkit(attempt.toolkit)))
-        active = replace(proven.connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self._clock())
+        active = replace(proven.connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self.clock())
         connected = replace(proven, state=State.CONNECTED, connection=active, session_uri="", code="", consent_url="")
-        if not await self._store.confirm(connected, was=proven.state, seq=seq, now=self._clock()):
+        if not await self.store.confirm(connected, was=proven.state, seq=seq, now=self.clock()):
             return await self.confirm(person, code, seq)  # something else came first: look what it was
-        self._endings.outcomes[State.CONNECTED] += 1
+        self.endings.outcomes[State.CONNECTED] += 1
         log.info("connected person=%s toolkit=%s", person.id, proven.toolkit)
         return await self._connected(connected, seq)
 
     async def _connected(self, attempt: Attempt, seq: int) -> Confirmed:
-        resumed = await self._store.resumed_by(attempt.person_id, seq)
+        resumed = await self.store.resumed_by(attempt.person_id, seq)
         toolkit = texts.toolkit(attempt.toolkit)
         told = texts.CONNECTED.format(toolkit=f"{toolkit} ({name})" if (name := attempt.connection.name) else toolkit)
         return Confirmed(told, toolkit, tuple(resumed))
@@ -84,21 +77,21 @@ class Proof(Codes):
         then, the account itself tells.
         """
         completing = replace(attempt, state=State.COMPLETING)
-        await self._store.advance(completing, was=State.RETURNED)
+        await self.store.advance(completing, was=State.RETURNED)
         try:
-            account_id = await self._composio.complete_auth(attempt.connection.holder, attempt.session_uri)
+            account_id = await self.composio.complete_auth(attempt.connection.holder, attempt.session_uri)
         except ComposioRefusedError as refused:
             log.warning("verification refused connection=%s code=%s", attempt.connection.id, refused.code)
-            return completing if await self._connections.status_of(attempt.connection) == "ACTIVE" else None
+            return completing if await self.connections.status_of(attempt.connection) == "ACTIVE" else None
         return await self._of_account(completing, account_id)
 
     async def _of_account(self, attempt: Attempt, account_id: str) -> Attempt | None:
         """Two links followed in one browser may come back crosswise: the vendor's word says which it was."""
         if account_id == attempt.connection.account_id:
             return attempt
-        for other in await self._store.live_attempts(attempt.person_id):
+        for other in await self.store.live_attempts(attempt.person_id):
             if other.connection.account_id == account_id:
-                await self._endings.end(attempt, State.REMOVED)
+                await self.endings.end(attempt, State.REMOVED)
                 return other
         log.error("verified an account that nobody was sent for connection=%s", attempt.connection.id)
         return None
@@ -109,8 +102,8 @@ class Proof(Codes):
         """Several attempts of one person are not told apart by a code that is none of theirs."""
         ended = [
             attempt
-            for attempt in await self._store.count_wrong_code(person.id)
-            if attempt.wrong_codes >= MOST_WRONG_CODES and await self._endings.end(attempt, State.WRONG_CODES)
+            for attempt in await self.store.count_wrong_code(person.id)
+            if attempt.wrong_codes >= MOST_WRONG_CODES and await self.endings.end(attempt, State.WRONG_CODES)
         ]
         return texts.TOO_MANY_WRONG_CODES if ended else texts.CODE_UNKNOWN
 
@@ -118,7 +111,7 @@ class Proof(Codes):
         """A link was passed on, or a code was: either way this account is not to be his whose link it was."""
         if attempt.live:
             log.warning("code in another chat person=%s owner=%s", person.id, attempt.person_id)
-            await self._endings.end(attempt, State.WRONG_PERSON)
+            await self.endings.end(attempt, State.WRONG_PERSON)
         elif attempt.state is not State.WRONG_PERSON:
             return await self._wrong(person)  # of no use to anybody any more
         return texts.CODE_OF_ANOTHER

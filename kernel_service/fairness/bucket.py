@@ -1,7 +1,7 @@
 """A token bucket that is one number: from when on the next request may go.
 
-The libraries at hand (aiolimiter, limits, pyrate-limiter) each bring a queue, a clock or a thread of their own, and
-none tells how long a wait will be, which is all that the gate needs to know.
+`limits`, which guards the connect door, counts by the wall clock and lets a whole window's requests go at once; the
+gate spaces them, by the loop's clock, and asks of a bucket only how long the next one has to wait.
 """
 
 from __future__ import annotations

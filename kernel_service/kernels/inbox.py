@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import NotAllowed, Unavailable
 from kernel_service.kernels.commands import Command
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from kernel_service.messages import Message
 
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
+
+
+MOST_CHAT_LINKS: Final = 1000
+"""How many are remembered, so as not to be stored again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,8 @@ class Inbox:
         chat = message.channel, message.address
         if message.chat_link and self._chat_links.get(chat) != message.chat_link:
             await self._store.keep_chat_link(*chat, message.chat_link)
+            if len(self._chat_links) >= MOST_CHAT_LINKS:  # a channel may have an address for each person
+                self._chat_links.clear()
             self._chat_links[chat] = message.chat_link
 
     def _pause(self, accepted: Accepted) -> float:

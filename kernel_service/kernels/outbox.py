@@ -9,12 +9,12 @@ import asyncio
 from typing import TYPE_CHECKING, overload
 
 from kernel_service.kernels.attendance import Attendance
-from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.kernels.outbox_store import AckResult, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from kernel_service.kernels.store import Lease, OutboxStore, PartAck, PartReceipt
+    from kernel_service.kernels.outbox_store import Lease, OutboxStore, PartAck, PartReceipt
     from kernel_service.media.desk import MediaDesk
     from kernel_service.media.store import MediaWanted
     from kernel_service.messages import Reply

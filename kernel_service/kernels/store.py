@@ -11,6 +11,8 @@ from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Protocol
 
 from kernel_service.kernels.commands import Command, Tap
+from kernel_service.kernels.operator_store import OperatorStore
+from kernel_service.kernels.outbox_store import OutboxStore
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
 
 if TYPE_CHECKING:
@@ -109,34 +111,15 @@ class ToolUse:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ToolUsage:
-    """All calls of a tool on a day."""
-
-    tool: str
-    calls: int
-    failures: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class DayUsage:
-    """What was spent on a day (in days since 1970-01-01, UTC), the tools by name."""
-
-    day: int
-    usage: Usage
-    tools: list[ToolUsage]
-
-
 @dataclass(slots=True)
 class TurnRecord:
     """A turn as it stands: new, or cut and to be gone on with.
 
     `begun` is False for a turn whose inputs are not in the history yet. `intents` are calls without a result.
-    `failures` and `deaths` (processes that died in it) count since the last progress. `joins` says how often
-    messages joined it; from `closed` on (its first side effect, or
-    what must run alone) none do. `stopped`: the person has taken it back. `dropped` items at the
-    end of the history were superseded when it was opened.
+    `failures` and `deaths` (processes that died in it) count since the last progress. `joins` says how often messages
+    joined it; from `closed` on (its first side effect, or what must run alone) none do. `stopped`: the person has taken
+    it back. `told_busy`: he was told once that others are before him. `dropped` items at the end of the history were
+    superseded when it was opened.
     """
 
     id: str
@@ -164,32 +147,6 @@ class Withheld(Enum):
 
 NextTurn = TurnRecord | float | Withheld | None
 """The turn to run, when to ask again (epoch seconds), or that nothing waits."""
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """A message that was given up. `problem` is a short code. Times are epoch seconds."""
-
-    id: str
-    person_id: str
-    message_id: str
-    problem: str
-    dead_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class TurnSummary:
-    """A turn as an operator sees it."""
-
-    id: str
-    status: TurnStatus
-    message_ids: list[str]
-    started_at: float
-    ended_at: float | None
-    not_before: float | None
-    attempts: int
-    usage: Usage
-    problem: str
 
 
 class InboxStore(Protocol):
@@ -241,9 +198,9 @@ class JournalStore(Protocol):
 
         A new turn takes the longest run of waiting messages, oldest first, that share channel, address and mode; it
         waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most, and
-        for their files. An
-        open turn that is not closed is joined by such messages likewise, 3 times at most: what it had journaled is
-        superseded. A held turn answers with its not_before. Members but the last become MERGED when the turn ends.
+        for their files. An open turn that is not closed is joined by such messages likewise, 3 times at most: what it
+        had journaled is superseded. A held turn answers with its not_before. Members but the last become MERGED when
+        the turn ends.
 
         The attempt is noted before it is made: one that another process began and never ended counts as a death.
         Without `suspects` a turn with several deaths is not opened.
@@ -351,152 +308,8 @@ class JournalStore(Protocol):
         """Tokens of the UTC day, of one person or of all (None)."""
         ...
 
-    async def usage(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
-        """Of the days from `first` to `last` (since 1970-01-01, UTC) on which something was spent, oldest first."""
-        ...
 
-    async def turns(
-        self, person_id: str, *, limit: int, before: str
-    ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
-        """Newest first; the waiting messages (id, accepted_at); the token of the next page or ''."""
-        ...
-
-    async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
-        """Those that were not requeued, newest first, of one person or of all; the token of the next page or ''."""
-        ...
-
-    async def requeue(self, dead_letter_id: str, *, now: float) -> str:
-        """Let the message run again, alone; the person to wake. Idempotent. NotFound DEAD_LETTER_NOT_FOUND."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """A reply leased to a channel; `user_id` is the person's strongest alias in the channel now."""
-
-    reply: StoredReply
-    person_id: str
-    user_id: str
-    address: str
-    token: str
-    expires_at: float
-    sent_parts: list[int]
-    parts: int
-    split_version: str
-
-
-class Outcome(StrEnum):
-    SENT = "sent"
-    RETRY = "retry"
-    FAILED = "failed"
-    WINDOW_CLOSED = "window_closed"
-    UNKNOWN = "unknown"
-
-
-class AckResult(StrEnum):
-    RECORDED = "recorded"
-    STALE = "stale"
-    UNKNOWN = "unknown"
-    INVALID = "invalid"
-
-
-@dataclass(frozen=True, slots=True)
-class PartAck:
-    reply_id: str
-    part: int
-    parts: int
-    split_version: str
-    token: str
-    outcome: Outcome
-    channel_message_id: str = ""
-    retry_after: float | None = None
-    error_code: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PartReceipt:
-    """`state`: sent | delivered | read | played | failed. The part is found by its id, else by the channel's id.
-
-    `outcome` says what follows `failed`: RETRY (after `retry_after`, in seconds), WINDOW_CLOSED or FAILED.
-    """
-
-    reply_id: str
-    part: int
-    parts: int
-    channel_message_id: str
-    state: str
-    error_code: str
-    occurred_at: float
-    outcome: Outcome = Outcome.FAILED
-    retry_after: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PartView:
-    part: int
-    sent: bool
-    receipt: str
-    error_code: str
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyView:
-    """A reply as an operator sees it. `state`: pending leased in_doubt sent failed held inline."""
-
-    id: str
-    turn_id: str
-    answers_message_id: str
-    channel: str
-    state: str
-    parts: list[PartView]
-    created_at: float
-    settled_at: float | None
-    attempts: int
-    error_code: str
-
-
-class OutboxStore(Protocol):
-    async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
-        """Keep a notice that no turn made; returns its id."""
-        ...
-
-    async def lease(
-        self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
-    ) -> list[Lease]:
-        """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel.
-
-        The tokens tell the instance, for `give_back`.
-        """
-        ...
-
-    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
-        """Take leases (reply id, token) back that never reached a channel: pending again at once."""
-        ...
-
-    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
-        """What is leased to the instance, but for the replies in its hands, is pending again; how many.
-
-        Leases that are being made when this is called are made before it.
-        """
-        ...
-
-    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
-    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-        """Keep receipts, and let the channel's receipt clock run; how many named a part of this channel."""
-        ...
-
-    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
-        """Lapsed leases become in doubt, and doubts pending again; how many.
-
-        A doubt ends after `grace` seconds of its channel's receipt clock; after `patience` seconds in a channel
-        that has been `attended`; and never before the lease that it comes from.
-        """
-        ...
-
-    async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]: ...
-
-
-class Store(InboxStore, JournalStore, OutboxStore, Protocol):
+class Store(InboxStore, JournalStore, OutboxStore, OperatorStore, Protocol):
     """The one durable store. What fills it also fills people.people.PeopleStore and tools.connections.ConnectionStore.
 
     Who is asked for by the id of somebody who was merged into another is answered as that other.

@@ -15,7 +15,7 @@ from kernel_service.media.store import CHUNK_BYTES
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from kernel_service.kernels.store import AckResult
+    from kernel_service.kernels.outbox_store import AckResult
     from kernel_service.media.store import MediaAck, MediaStore, MediaWanted, Upload
 
 log = logging.getLogger(__name__)

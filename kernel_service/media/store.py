@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.kernels.store import AckResult, Outcome, TurnMessage
+    from kernel_service.kernels.outbox_store import AckResult, Outcome
+    from kernel_service.kernels.store import TurnMessage
     from kernel_service.media.inspection import Problem
     from kernel_service.media.opening import Opening
     from kernel_service.messages import Usage

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
-    from kernel_service.kernels.store import DeadLetter, PartView, ReplyView, Store, TurnSummary
+    from kernel_service.kernels.operator_store import DeadLetter, PartView, ReplyView, TurnSummary
+    from kernel_service.kernels.store import Store
     from kernel_service.people.people import People
     from kernel_service.tools.connections import Connections
 

@@ -10,13 +10,13 @@ from google.protobuf.duration_pb2 import Duration
 from kernel.v1 import kernel_pb2
 
 from kernel_service.errors import CallerError
-from kernel_service.kernels.store import AckResult, Outcome, PartAck, PartReceipt
+from kernel_service.kernels.outbox_store import AckResult, Outcome, PartAck, PartReceipt
 from kernel_service.rpc import convert
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.kernels.store import Lease
+    from kernel_service.kernels.outbox_store import Lease
 
 DEFAULT_IN_FLIGHT = 64
 MOST = 1000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from kernel.v1 import kernel_pb2
 
 from kernel_service.errors import CallerError
-from kernel_service.kernels.store import Outcome
+from kernel_service.kernels.outbox_store import Outcome
 from kernel_service.media.desk import Offer
 from kernel_service.media.store import MediaAck
 from kernel_service.rpc import convert

@@ -11,7 +11,7 @@ from kernel_service.errors import CallerError
 from kernel_service.rpc import convert
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import DayUsage
+    from kernel_service.kernels.operator_store import DayUsage
 
 MOST_DAYS: Final = 366
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, bindparam, select, update
 
 from kernel_service.errors import NotFound
-from kernel_service.kernels.store import DeadLetter
+from kernel_service.kernels.operator_store import DeadLetter
 from kernel_service.messages import MessageStatus
 from kernel_service.storage.schema import dead_letter, message
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
-from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.kernels.outbox_store import AckResult, Outcome
 from kernel_service.storage import doubt
 from kernel_service.storage.schema import reply, reply_part
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from kernel_service.kernels.store import PartAck, PartReceipt
+    from kernel_service.kernels.outbox_store import PartAck, PartReceipt
     from kernel_service.storage.engine import Tx
 
 MAX_PARTS = 100

@@ -9,7 +9,7 @@ import orjson
 from sqlalchemy import Integer, bindparam, delete, exists, func, insert, not_, or_, select, update
 
 from kernel_service.errors import Exhausted, NotFound
-from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.kernels.outbox_store import AckResult, Outcome
 from kernel_service.media.inspection import Problem
 from kernel_service.media.opening import MOST_BYTES, Opening
 from kernel_service.media.store import (

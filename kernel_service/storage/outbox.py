@@ -15,7 +15,8 @@ import orjson
 from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, or_, select, update
 
 from kernel_service.errors import CallerError, Conflict
-from kernel_service.kernels.store import Lease, PartView, ReplyView
+from kernel_service.kernels.operator_store import PartView, ReplyView
+from kernel_service.kernels.outbox_store import Lease
 from kernel_service.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
 from kernel_service.storage import made_files
 from kernel_service.storage.ids import new_id

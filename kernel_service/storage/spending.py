@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, func, select, text
 
-from kernel_service.kernels.store import DayUsage, ToolUsage
+from kernel_service.kernels.operator_store import DayUsage, ToolUsage
 from kernel_service.messages import Usage
 from kernel_service.storage.schema import tool_usage, usage
 from kernel_service.turns.limits import DAY_SECONDS

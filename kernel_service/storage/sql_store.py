@@ -39,25 +39,19 @@ if TYPE_CHECKING:
 
     from kernel_service.connect.attempt import Attempt, Key, State
     from kernel_service.kernels.commands import Tap
+    from kernel_service.kernels.operator_store import DayUsage, DeadLetter, ReplyView, TurnSummary
+    from kernel_service.kernels.outbox_store import AckResult, Lease, PartAck, PartReceipt
     from kernel_service.kernels.store import (
         Accepted,
-        AckResult,
         Activation,
         CallRecord,
-        DayUsage,
-        DeadLetter,
         HistoryItem,
-        Lease,
         NextTurn,
-        PartAck,
-        PartReceipt,
         Quoted,
-        ReplyView,
         ToolUse,
         TurnMessage,
         TurnRecord,
         TurnStatus,
-        TurnSummary,
     )
     from kernel_service.media.inspection import Problem
     from kernel_service.media.store import MediaAck, MediaWanted, Settled, StoredFile, Upload

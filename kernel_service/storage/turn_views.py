@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Integer, bindparam, select
 
-from kernel_service.kernels.store import TurnStatus, TurnSummary
+from kernel_service.kernels.operator_store import TurnSummary
+from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import Usage
 from kernel_service.storage.inbox import USAGE
 from kernel_service.storage.schema import MESSAGE_OPEN, message, turn

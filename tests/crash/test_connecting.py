@@ -53,9 +53,9 @@ async def _dies_at(system: System, point: str) -> None:
     token = await system.writes(person, "need")
     link = await system.offered(person)
     async with a_browser() as browser:
-        await _until(lambda: browser.open(link), lambda: browser.status == 200)
-        await _until(browser.submit, lambda: "/link/lk_" in browser.url)
-        await _until(lambda: _approve(browser), lambda: bool(browser.code))
+        await _whatever_dies(lambda: browser.to_consent(link), coming_back)
+        await _whatever_dies(lambda: _approve(browser), coming_back)
+        assert browser.code, browser.page
     await system.says(person, browser.code)
     await system.answered(token)
     assert await coming_back == _KILLED
@@ -77,15 +77,10 @@ async def _approve(browser: Browser) -> None:
     await (browser.submit(decision="approve") if "/link/lk_" in browser.url else browser.open(browser.url))
 
 
-async def _until(step: Callable[[], Awaitable[None]], done: Callable[[], bool]) -> None:
-    """As a person does who sees an error page: again."""
-    async with asyncio.timeout(30):
-        while True:
-            try:
-                await step()
-            except aiohttp.ClientError:
-                pass
-            else:
-                if done():
-                    return
-            await asyncio.sleep(0.1)
+async def _whatever_dies(step: Callable[[], Awaitable[None]], coming_back: asyncio.Task[int]) -> None:
+    """A person who sees that nobody answers tries again, once somebody does."""
+    try:
+        await step()
+    except aiohttp.ClientError:
+        await coming_back
+        await step()

@@ -13,13 +13,9 @@ from tests.door import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, bearer
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from emulators.faults import Call
     from tests.integration.world import World
 
-PAUSE = 3.0
-"""Seconds until somebody opens a page again that asks him to."""
 LONGEST = 900.0
 MINUTE = 60.0
 
@@ -69,20 +65,9 @@ async def _connect(world: World, number: int) -> str:
     user_id = f"telegram:{number}"
     offer = await _say(world, user_id, "m1", f"create a task: Demo {number}")
     async with a_browser() as browser:
-        await _until(lambda: browser.open(offer.replies[0].link.url), lambda: browser.status == 200)
-        await _until(browser.submit, lambda: "/link/lk_" in browser.url)
-        await browser.submit(decision="approve")
-        await _until(lambda: browser.open(browser.url), lambda: bool(browser.code))
-        code = browser.code
+        code = await browser.follow(offer.replies[0].link.url)
     answer = await _say(world, user_id, "m2", code)
     return "\n".join(reply.text for reply in answer.replies)
-
-
-async def _until(step: Callable[[], Awaitable[None]], done: Callable[[], bool]) -> None:
-    while not done():
-        await step()
-        if not done():
-            await asyncio.sleep(PAUSE)
 
 
 async def _say(world: World, user_id: str, message_id: str, text: str) -> kernel_pb2.HandleMessageResponse:

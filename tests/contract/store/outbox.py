@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel_service.kernels.store import AckResult, Lease, Outcome, PartAck, PartReceipt, ReplyView
+from kernel_service.kernels.outbox_store import AckResult, Lease, Outcome, PartAck, PartReceipt
 from kernel_service.messages import Alias, Message, Reply, ReplyMode
 
 if TYPE_CHECKING:
+    from kernel_service.kernels.operator_store import ReplyView
     from kernel_service.kernels.store import Store
 
 CHANNEL = "test"

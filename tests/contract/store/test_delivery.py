@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.kernels.store import Outcome, PartView
+from kernel_service.kernels.operator_store import PartView
+from kernel_service.kernels.outbox_store import Outcome
 from tests.contract.store.outbox import LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import pytest
 from sqlalchemy import func, select
 
 from kernel_service.errors import Exhausted, NotFound
-from kernel_service.kernels.store import Outcome, TurnStatus
+from kernel_service.kernels.outbox_store import Outcome
+from kernel_service.kernels.store import TurnStatus
 from kernel_service.media.store import CHUNK_BYTES, PERSON_BYTES, SETTLED_SECONDS
 from kernel_service.messages import Reply, ReplyFile, ReplyMode, Usage
 from kernel_service.storage.schema import media, media_chunk

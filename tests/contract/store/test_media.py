@@ -12,7 +12,8 @@ from sqlalchemy import func, select
 
 from kernel_service.errors import AlreadyExists, Exhausted, NotFound
 from kernel_service.kernels.interruptions import Newcomers
-from kernel_service.kernels.store import AckResult, Outcome, TurnRecord
+from kernel_service.kernels.outbox_store import AckResult, Outcome
+from kernel_service.kernels.store import TurnRecord
 from kernel_service.media.incoming import media_id_of
 from kernel_service.media.inspection import Problem
 from kernel_service.media.opening import MIB, Opening

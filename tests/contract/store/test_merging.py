@@ -11,7 +11,8 @@ from sqlalchemy import func, insert, or_, select, text, update
 
 from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.kernels.store import AckResult, CallRecord, HistoryItem, Outcome, PartAck, ToolUse, TurnRecord
+from kernel_service.kernels.outbox_store import AckResult, Outcome, PartAck
+from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnRecord
 from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.storage import merging, schema
 from kernel_service.storage.store import open_store

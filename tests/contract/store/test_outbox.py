@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import CallerError
-from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.kernels.outbox_store import AckResult, Outcome
 from kernel_service.messages import Alias, Link, Reply, ReplyChoice
 from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.kernels.store import AckResult, Outcome
+from kernel_service.kernels.outbox_store import AckResult, Outcome
 from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, receipt
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Lease, Store
+    from kernel_service.kernels.outbox_store import Lease
+    from kernel_service.kernels.store import Store
 
 REPLIES = 5
 GRACE = 20.0

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.kernels.store import Outcome, PartView
+from kernel_service.kernels.operator_store import PartView
+from kernel_service.kernels.outbox_store import Outcome
 from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Lease, Store
+    from kernel_service.kernels.outbox_store import Lease
+    from kernel_service.kernels.store import Store
 
 RETRY, HELD = Outcome.RETRY, Outcome.WINDOW_CLOSED
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from kernel_service.kernels.store import Outcome, PartAck, ToolUse, TurnStatus
+from kernel_service.kernels.outbox_store import Outcome, PartAck
+from kernel_service.kernels.store import ToolUse, TurnStatus
 from kernel_service.messages import Reply, ReplyMode, Usage
 from kernel_service.storage import retention, schema
 from tests.contract.store.owner import ASKS, HELLO, NOW, history, own, say

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.store import DayUsage, ToolUsage, ToolUse, TurnStatus
+from kernel_service.kernels.operator_store import DayUsage, ToolUsage
+from kernel_service.kernels.store import ToolUse, TurnStatus
 from kernel_service.messages import Reply, Usage
 from tests.contract.store.owner import NOW, own, say
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.kernels.outbox import LEASE_SECONDS, PATIENCE_SECONDS, Outbox
-from kernel_service.kernels.store import AckResult, Lease, Outcome, PartAck
+from kernel_service.kernels.outbox_store import AckResult, Lease, Outcome, PartAck
 from kernel_service.messages import Reply, StoredReply
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import pytest
 from kernel.v1 import kernel_pb2
 
 from kernel_service.errors import CallerError
-from kernel_service.kernels.store import Outcome
+from kernel_service.kernels.outbox_store import Outcome
 from kernel_service.rpc import delivery
 
 

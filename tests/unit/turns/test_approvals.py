@@ -10,10 +10,10 @@ from kernel_service.kernels.commands import Command, Tap
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
 from kernel_service.messages import Message, ReplyMode, Usage
 from kernel_service.turns.approving import ASKED
-from kernel_service.turns.calls import GONE, OUTCOME_UNKNOWN
+from kernel_service.turns.calls import GONE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
-from kernel_service.turns.tools import ToolResult
+from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
 from tests.unit.turns.scene import Scene, calls, says
 
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
 from kernel_service.messages import Link, Usage
-from kernel_service.turns.calls import NOT_MADE, OUTCOME_UNKNOWN
+from kernel_service.turns.calls import NOT_MADE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
 from kernel_service.turns.runner import SUSPECT_PAUSE_SECONDS
-from kernel_service.turns.tools import ToolResult
+from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
 from tests.unit.turns.scene import FakeTool, Scene, calls, says
 
 

@@ -1,0 +1,101 @@
+"""The store's port for operators: what was spent, turns and replies, what was given up. As in store.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import TurnStatus
+    from kernel_service.messages import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUsage:
+    """All calls of a tool on a day."""
+
+    tool: str
+    calls: int
+    failures: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DayUsage:
+    """What was spent on a day (in days since 1970-01-01, UTC), the tools by name."""
+
+    day: int
+    usage: Usage
+    tools: list[ToolUsage]
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that was given up. `problem` is a short code. Times are epoch seconds."""
+
+    id: str
+    person_id: str
+    message_id: str
+    problem: str
+    dead_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TurnSummary:
+    """A turn as an operator sees it."""
+
+    id: str
+    status: TurnStatus
+    message_ids: list[str]
+    started_at: float
+    ended_at: float | None
+    not_before: float | None
+    attempts: int
+    usage: Usage
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartView:
+    part: int
+    sent: bool
+    receipt: str
+    error_code: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyView:
+    """A reply as an operator sees it. `state`: pending leased in_doubt sent failed held inline."""
+
+    id: str
+    turn_id: str
+    answers_message_id: str
+    channel: str
+    state: str
+    parts: list[PartView]
+    created_at: float
+    settled_at: float | None
+    attempts: int
+    error_code: str
+
+
+class OperatorStore(Protocol):
+    async def usage(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
+        """Of the days from `first` to `last` (since 1970-01-01, UTC) on which something was spent, oldest first."""
+        ...
+
+    async def turns(
+        self, person_id: str, *, limit: int, before: str
+    ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
+        """Newest first; the waiting messages (id, accepted_at); the token of the next page or ''."""
+        ...
+
+    async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
+        """Those that were not requeued, newest first, of one person or of all; the token of the next page or ''."""
+        ...
+
+    async def requeue(self, dead_letter_id: str, *, now: float) -> str:
+        """Let the message run again, alone; the person to wake. Idempotent. NotFound DEAD_LETTER_NOT_FOUND."""
+        ...
+
+    async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]: ...

@@ -1,0 +1,112 @@
+"""The store's port for the out-door: replies leased to channels, and what became of them. As in store.py."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.messages import Reply, StoredReply
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A reply leased to a channel; `user_id` is the person's strongest alias in the channel now."""
+
+    reply: StoredReply
+    person_id: str
+    user_id: str
+    address: str
+    token: str
+    expires_at: float
+    sent_parts: list[int]
+    parts: int
+    split_version: str
+
+
+class Outcome(StrEnum):
+    SENT = "sent"
+    RETRY = "retry"
+    FAILED = "failed"
+    WINDOW_CLOSED = "window_closed"
+    UNKNOWN = "unknown"
+
+
+class AckResult(StrEnum):
+    RECORDED = "recorded"
+    STALE = "stale"
+    UNKNOWN = "unknown"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class PartAck:
+    reply_id: str
+    part: int
+    parts: int
+    split_version: str
+    token: str
+    outcome: Outcome
+    channel_message_id: str = ""
+    retry_after: float | None = None
+    error_code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PartReceipt:
+    """`state`: sent | delivered | read | played | failed. The part is found by its id, else by the channel's id.
+
+    `outcome` says what follows `failed`: RETRY (after `retry_after`, in seconds), WINDOW_CLOSED or FAILED.
+    """
+
+    reply_id: str
+    part: int
+    parts: int
+    channel_message_id: str
+    state: str
+    error_code: str
+    occurred_at: float
+    outcome: Outcome = Outcome.FAILED
+    retry_after: float | None = None
+
+
+class OutboxStore(Protocol):
+    async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
+        """Keep a notice that no turn made; returns its id."""
+        ...
+
+    async def lease(
+        self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
+    ) -> list[Lease]:
+        """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel.
+
+        The tokens tell the instance, for `give_back`.
+        """
+        ...
+
+    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
+        """Take leases (reply id, token) back that never reached a channel: pending again at once."""
+        ...
+
+    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+        """What is leased to the instance, but for the replies in its hands, is pending again; how many.
+
+        Leases that are being made when this is called are made before it.
+        """
+        ...
+
+    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
+    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
+        """Keep receipts, and let the channel's receipt clock run; how many named a part of this channel."""
+        ...
+
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
+        """Lapsed leases become in doubt, and doubts pending again; how many.
+
+        A doubt ends after `grace` seconds of its channel's receipt clock; after `patience` seconds in a channel
+        that has been `attended`; and never before the lease that it comes from.
+        """
+        ...
