@@ -44,7 +44,7 @@ async def ask(store: SqlStore, *asked: Approval, user: str = "test:ann", name: s
 
 async def tapping(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> TurnRecord:
     content = {"choice": {"id": tap.choice_id}}
-    accepted = await store.accept(Message(user, name, content), now=NOW, max_pending=0)  # needs no room
+    accepted = await store.accept(Message(user, name, content), now=NOW, max_pending=9)
     assert accepted.command is Command.APPROVAL
     return await owner.open()
 
