@@ -103,17 +103,9 @@ def unopened(kind: str, problem: str) -> str:
     return _UNOPENED[problem].format(file=_WORDS.get(kind, "file"))
 
 
-def action(tool: str) -> str:
-    """A tool's name as words: `GMAIL_SEND_EMAIL` is "Gmail: send email", `delete_note` is "Delete note"."""
-    first, _, rest = tool.partition("_")
-    if tool.isupper() and rest:
-        return f"{first.capitalize()}: {rest.replace('_', ' ').lower()}"
+def in_words(tool: str) -> str:
+    """The name of a tool that has no title: `delete_note` is "Delete note"."""
     return tool.replace("_", " ").capitalize()
-
-
-def toolkit(slug: str) -> str:
-    """A toolkit's name, as people know it."""
-    return slug.replace("_", " ").title()
 
 
 def busy(seconds: float) -> str:

@@ -80,6 +80,10 @@ class Attempt:
         return self.connection.toolkit
 
     @property
+    def toolkit_name(self) -> str:
+        return self.connection.toolkit_name
+
+    @property
     def live(self) -> bool:
         return self.state in LIVE
 

@@ -70,7 +70,7 @@ class Endings:
 
 
 def _notice(attempt: Attempt, outcome: State) -> str:
-    toolkit = texts.toolkit(attempt.toolkit)
+    toolkit = attempt.toolkit_name
     if outcome is State.WRONG_PERSON:
         return texts.CODE_USED_ELSEWHERE.format(toolkit=toolkit)
     if outcome is State.DENIED:

@@ -61,7 +61,7 @@ class Events:
             return
         ended = await self._connections.ended_by_vendor(account_id, holder)
         if ended is not None:
-            await self._tell(ended.person_id, Reply(texts.CONNECTION_LOST.format(toolkit=texts.toolkit(ended.toolkit))))
+            await self._tell(ended.person_id, Reply(texts.CONNECTION_LOST.format(toolkit=ended.toolkit_name)))
 
     def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:
         message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")

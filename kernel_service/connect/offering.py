@@ -88,6 +88,7 @@ class Offers:
             id=f"cn_{uuid4().hex}",
             person_id=person.id,
             toolkit=toolkit.slug,
+            toolkit_name=toolkit.name,
             account_id="",
             status=ConnectionStatus.PENDING,
             link=f"{self.door_url}/connect/{nonce}",

@@ -70,13 +70,13 @@ def status_of(step: Step) -> HTTPStatus:
 
 def ask(attempt: Attempt, chat: str) -> str:
     """`chat` names the chat, masked."""
-    toolkit = escape(texts.toolkit(attempt.toolkit))
+    toolkit = escape(attempt.toolkit_name)
     return _page(f"Connect {toolkit}", _ASK.substitute(toolkit=toolkit, chat=escape(chat)))
 
 
 def code(attempt: Attempt, chat: str, chat_link: str) -> str:
     """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it himself."""
-    toolkit = escape(texts.toolkit(attempt.toolkit))
+    toolkit = escape(attempt.toolkit_name)
     url = chat_link.replace("{text}", quote(texts.CODE_MESSAGE.format(code=attempt.code), safe=""))
     open_chat = _OPEN.substitute(url=escape(url)) if chat_link else ""
     body = _CODE.substitute(toolkit=toolkit, chat=escape(chat), code=escape(attempt.code), open=open_chat)

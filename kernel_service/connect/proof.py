@@ -47,7 +47,7 @@ class Proof(Codes):
             await self.endings.end(attempt, State.LAPSED)
         elif attempt.state in AWAITING_CODE:
             return await self._right(person, code, seq, attempt)
-        return Confirmed(texts.CODE_TOO_LATE.format(toolkit=texts.toolkit(attempt.toolkit)))
+        return Confirmed(texts.CODE_TOO_LATE.format(toolkit=attempt.toolkit_name))
 
     # --- the right one ------------------------------------------------------------------------------------------
 
@@ -55,7 +55,7 @@ class Proof(Codes):
         proven = await self._completed(attempt) if attempt.session_uri else attempt
         if proven is None:
             await self.endings.end(replace(attempt, state=State.COMPLETING), State.REMOVED)
-            return Confirmed(texts.CONNECT_FAILED.format(toolkit=texts.toolkit(attempt.toolkit)))
+            return Confirmed(texts.CONNECT_FAILED.format(toolkit=attempt.toolkit_name))
         active = replace(proven.connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self.clock())
         connected = replace(proven, state=State.CONNECTED, connection=active, session_uri="", code="", consent_url="")
         if not await self.store.confirm(connected, was=proven.state, seq=seq, now=self.clock()):
@@ -66,7 +66,7 @@ class Proof(Codes):
 
     async def _connected(self, attempt: Attempt, seq: int) -> Confirmed:
         resumed = await self.store.resumed_by(attempt.person_id, seq)
-        toolkit = texts.toolkit(attempt.toolkit)
+        toolkit = attempt.toolkit_name
         told = texts.CONNECTED.format(toolkit=f"{toolkit} ({name})" if (name := attempt.connection.name) else toolkit)
         return Confirmed(told, toolkit, tuple(resumed))
 

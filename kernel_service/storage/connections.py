@@ -83,6 +83,7 @@ def add(tx: Tx, added: Connection) -> None:
         "id": added.id,
         "person_id": added.person_id,
         "toolkit": added.toolkit,
+        "toolkit_name": added.toolkit_name,
         "account_id": added.account_id or None,
         "made_for": added.made_for,
         "status": added.status.value,
@@ -143,6 +144,7 @@ def opened(tx: Tx, row: Row[Any]) -> Connection:
         row.id,
         row.person_id,
         row.toolkit,
+        row.toolkit_name or row.toolkit.title(),  # without it: of before it was kept
         row.account_id or "",
         ConnectionStatus(row.status),
         link,

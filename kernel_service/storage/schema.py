@@ -342,6 +342,7 @@ connection = Table(
     Column("id", String, primary_key=True),
     _person(index=True),
     Column("toolkit", String, nullable=False),
+    _empty("toolkit_name"),
     # Null until somebody follows the link.
     Column("account_id", String, unique=True),
     # Whose the account is at the vendor: of somebody who was merged into the person; empty: the person's own.

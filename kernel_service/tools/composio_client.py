@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 LINK_SECONDS: Final = 600
 """How long a connect link lives; the vendor does not say it with the link."""
+MOST_TITLE: Final = 100
 MOST_OUTPUT: Final = 60_000
 """Characters of a tool's output that the model is shown."""
 
@@ -245,14 +246,22 @@ def _dicts(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
 
 
 def _tool(toolkit: str, item: dict[str, Any]) -> ToolkitTool:
-    parameters = item.get("input_parameters") or {}
     schema = ToolSchema(
-        _text(item, "slug"), item.get("description") or "", {"type": "object", "properties": {}, **parameters}
+        _text(item, "slug"),
+        item.get("description") or "",
+        {"type": "object", "properties": {}, **(item.get("input_parameters") or {})},
+        _title(item),
     )
     hints = item.get("tags") or []
     read_only = "readOnlyHint" in hints
     asks_first = "destructiveHint" in hints or (not read_only and _REACHES_OTHERS.search(schema.name) is not None)
     return ToolkitTool(toolkit, schema, read_only, asks_first)
+
+
+def _title(item: dict[str, Any]) -> str:
+    """As "Google Calendar: Create event"."""
+    parts = (item.get("toolkit") or {}).get("name"), item.get("name")
+    return ": ".join(part for part in parts if isinstance(part, str) and part)[:MOST_TITLE]
 
 
 def _result(done: dict[str, Any]) -> ToolResult:

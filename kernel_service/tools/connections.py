@@ -37,12 +37,14 @@ class Connection:
 
     `account_id` is empty until somebody follows the link. `made_for` is the person under whom the vendor keeps the
     account, if he was merged into this one; else empty. `remove_due`: the vendor is still to remove the account.
-    `name` is what the person calls it, where he has several of the toolkit.
+    `toolkit_name` is the toolkit's as people know it; `name` is what the person calls the account, where he has
+    several of the toolkit.
     """
 
     id: str
     person_id: str
     toolkit: str
+    toolkit_name: str
     account_id: str
     status: ConnectionStatus
     link: str

@@ -25,7 +25,8 @@ ASKED: Final = (
 class Approval:
     """A call that is made if the person approves it. `id` cannot be guessed.
 
-    `call_id` is that of the call which asked. `expires_at` (epoch seconds) is given when the question is put.
+    `call_id` is that of the call which asked, `title` what the person is told that the tool is called.
+    `expires_at` (epoch seconds) is given when the question is put.
     """
 
     id: str
@@ -33,10 +34,11 @@ class Approval:
     tool: str
     arguments: dict[str, Any]
     expires_at: float = 0.0
+    title: str = ""
 
     @classmethod
-    def of(cls, call: FunctionCall) -> Approval:
-        return cls(f"ap_{secrets.token_urlsafe(16)}", call.call_id, call.name, call.arguments or {})
+    def of(cls, call: FunctionCall, title: str) -> Approval:
+        return cls(f"ap_{secrets.token_urlsafe(16)}", call.call_id, call.name, call.arguments or {}, title=title)
 
     @property
     def approved_call_id(self) -> str:

@@ -113,7 +113,7 @@ class Calls:
         if self._unsure and not tool.read_only:
             return await self._keep(call, ToolResult(NOT_MADE, ok=False))
         if call.call_id != self._approved and self._asks_first(tool):
-            return await self._ask(call)
+            return await self._ask(call, tool.schema.title)
         self._tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
         result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
@@ -123,8 +123,8 @@ class Calls:
         self.offer(result.found)
         return None
 
-    async def _ask(self, call: FunctionCall) -> None:
-        self._transcript.ask(Approval.of(call))
+    async def _ask(self, call: FunctionCall, title: str) -> None:
+        self._transcript.ask(Approval.of(call, title))
         await self._journal.step(Usage())
 
     def _longest(self, name: str) -> float:

@@ -14,11 +14,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
-    """A tool as the model sees it. `parameters` is a JSON Schema of type object."""
+    """A tool as the model sees it. `parameters` is a JSON Schema of type object.
+
+    `title` is what people are told it is called; empty: its name in words.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
+    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ _JOINERS: Final = "\u200c\u200d"
 
 
 def question(approval: Approval) -> Reply:
-    asked = texts.APPROVAL_QUESTION.format(action=texts.action(approval.tool))
+    asked = texts.APPROVAL_QUESTION.format(action=approval.title or texts.in_words(approval.tool))
     arguments = _in_lines(approval.arguments)
     # In a block of code nothing is markup, in any channel.
     text = f"{asked}\n\n```\n{arguments}\n```" if arguments else asked

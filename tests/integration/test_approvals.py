@@ -60,7 +60,7 @@ async def test_what_is_approved_is_done_exactly_so_once(world: World) -> None:
     alice = await connected(world, "Alice")
     [doomed, *others] = await tasks(world, alice)
     question = await asked(world, alice)
-    assert f"*Asana: delete task* – shall I do exactly this?\n\n```\ntask_gid: {doomed.gid}\n```" in question.text
+    assert f"*Asana: Delete a task* – shall I do exactly this?\n\n```\ntask_gid: {doomed.gid}\n```" in question.text
     assert deletions(world) == []
     assert await tapped(alice, question, "Approve") == "Done."
     assert await tasks(world, alice) == others

@@ -13,6 +13,7 @@ import orjson
 import pytest
 from kernel.v1 import kernel_pb2
 
+from emulators.composio.catalogue import Toolkit
 from kernel_service import texts
 from kernel_service.connect.consent import CODE_SECONDS
 from kernel_service.connect.door import MOST_OF_ONE
@@ -123,6 +124,19 @@ async def test_several_requests_and_toolkits_wait_each_for_its_own(either: World
     assert len(either.emulators.effects.all("tool_execution")) == 2
     async with a_browser() as browser:
         assert "Gmail is connected" in (await either.ask(alice, await browser.follow(mail))).text
+
+
+async def test_a_toolkit_is_called_what_people_call_it(world: World) -> None:
+    world.emulators.composio.catalogue.add(Toolkit("googlecalendar", "Google Calendar", "Events."))
+    alice = world.phone("Alice")
+    link = await offered(world, alice, "connect my googlecalendar")
+    async with a_browser() as browser:
+        await browser.open(link)
+        assert "This connects your Google Calendar" in browser.page
+        await world.stop_kernel()
+        await world.start_kernel()  # what it remembers is what is stored
+        code = await browser.follow(link)
+    assert (await world.ask(alice, code)).text.startswith("Google Calendar is connected.")
 
 
 async def test_a_channel_that_waits_for_its_answers_gets_what_went_on(either: World) -> None:

@@ -64,6 +64,7 @@ async def connect(store: SqlStore, person_id: str, status: ConnectionStatus = Co
         id=f"cn_{number}",
         person_id=person_id,
         toolkit="asana",
+        toolkit_name="Asana",
         account_id=f"ca_{number}",
         status=status,
         link=LINK if pending else "",

@@ -25,6 +25,7 @@ def asana(person_id: str, number: int = 1) -> Connection:
         id=f"cn_{number}",
         person_id=person_id,
         toolkit="asana",
+        toolkit_name="Asana",
         account_id=f"ca_{number}",
         status=ConnectionStatus.PENDING,
         link=LINK,

@@ -229,6 +229,7 @@ async def test_schemas_are_fetched_once_for_everybody(world: World) -> None:
     hints = {tool.schema.name: tool.read_only for tool in many[0]}
     assert hints["ASANA_LIST_TASKS"]
     assert not hints["ASANA_CREATE_TASK"]
+    assert "Asana: Create a task" in {tool.schema.title for tool in many[0]}
     world.clock.now += 3601
     await world.composio.tools_of("asana")
     assert world.requests("/tools") == 2

@@ -13,8 +13,8 @@ from kernel_service.turns.replies import with_questions
 from tests.unit.turns.scene import FakeTool
 
 
-def shown(arguments: dict[str, Any], tool: str = "GMAIL_SEND_EMAIL") -> str:
-    return question(Approval("ap_1", "c1", tool, arguments)).text
+def shown(arguments: dict[str, Any]) -> str:
+    return question(Approval("ap_1", "c1", "GMAIL_SEND_EMAIL", arguments, title="Gmail: Send email")).text
 
 
 @pytest.mark.parametrize(
@@ -30,11 +30,11 @@ def shown(arguments: dict[str, Any], tool: str = "GMAIL_SEND_EMAIL") -> str:
     ],
 )
 def test_each_argument_is_shown_as_it_is_and_none_as_another(arguments: dict[str, Any], lines: str) -> None:
-    assert shown(arguments) == f"**Gmail: send email** – shall I do exactly this?\n\n```\n{lines}\n```"
+    assert shown(arguments) == f"**Gmail: Send email** – shall I do exactly this?\n\n```\n{lines}\n```"
 
 
-def test_without_arguments() -> None:
-    assert shown({}, "delete_all") == "**Delete all** – shall I do exactly this?"
+def test_without_arguments_and_title() -> None:
+    assert question(Approval("ap_1", "c1", "delete_all", {})).text == "**Delete all** – shall I do exactly this?"
 
 
 def test_what_is_too_long_says_how_much_is_left_out() -> None:

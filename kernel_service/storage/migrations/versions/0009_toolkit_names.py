@@ -1,0 +1,16 @@
+"""Connections know how people call their toolkit."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0009"
+down_revision = "0008"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("connection", sa.Column("toolkit_name", sa.String(), server_default="", nullable=False))
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (9, 8)")
