@@ -106,9 +106,7 @@ class Consent:
             return Seen(Step.GO, attempt, attempt.consent_url)
         try:
             with on_behalf_of(attempt.person_id):
-                await self.flights.run(
-                    attempt.connection.id, lambda: patiently(lambda: self._ask_vendor(attempt), self.sleep)
-                )
+                await self.flights.run(nonce, lambda: patiently(lambda: self._ask_vendor(nonce), self.sleep))
         except VendorUnavailable as away:
             log.info("no link of the vendor yet toolkit=%s problem=%s", attempt.toolkit, away.problem)
             return Seen(Step.AWAY, attempt)
@@ -117,7 +115,10 @@ class Consent:
             return Seen(Step.AWAY, attempt)
         return await self.start(nonce, browser)
 
-    async def _ask_vendor(self, attempt: Attempt) -> None:
+    async def _ask_vendor(self, door_nonce: str) -> None:
+        attempt = await self.store.attempt_by(Key.DOOR, digest(door_nonce))
+        if attempt is None or attempt.state is not State.CLAIMED:  # another tab's flight has just landed
+            return
         nonce = new_nonce()
         callback = f"{self.door_url}/connect/return/{nonce}"
         link = await self.connections.sessions.using(

@@ -64,6 +64,13 @@ async def test_ten_tabs_of_one_browser_share_one_link_of_the_vendor(world: World
     assert world.count("link_created") == 1
 
 
+async def test_a_tab_that_looked_just_before_another_one_had_the_link_makes_no_second(world: World) -> None:
+    nonce = await offered(world)
+    await world.consent.start(nonce, "browser")
+    await world.consent._ask_vendor(nonce)
+    assert world.count("link_created") == 1
+
+
 async def test_of_two_browsers_the_first_has_the_link(world: World) -> None:
     nonce = await offered(world)
     seen = await asyncio.gather(*(world.consent.start(nonce, f"browser {number}") for number in range(5)))
