@@ -6,6 +6,8 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import pytest
+
 from kernel_service.connect.attempt import Attempt, Key, State
 from kernel_service.connect.secrets import digest
 from kernel_service.kernels.store import TurnStatus
@@ -122,10 +124,9 @@ async def test_asked_for_again_it_is_still_one(store: SqlStore) -> None:
     assert await store.resumed_by(anna, SEQ) == ["Prepare  the demo"]
 
 
-async def test_the_same_for_two_toolkits_waits_for_both(store: SqlStore) -> None:
-    anna = await park(
-        store, ParkedRequest("gmail", "tell Bob of the task"), ParkedRequest("asana", "tell Bob of the task")
-    )
+@pytest.mark.parametrize("toolkits", [("gmail", "asana"), ("asana", "gmail")])
+async def test_the_same_for_two_toolkits_waits_for_both(store: SqlStore, toolkits: tuple[str, str]) -> None:
+    anna = await park(store, *(ParkedRequest(toolkit, "tell Bob of the task") for toolkit in toolkits))
     await confirmed(store, anna)
     assert await store.resumed_by(anna, SEQ) == []
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)

@@ -81,6 +81,16 @@ async def test_exactly_what_was_asked_is_done_and_the_model_goes_on(scene: Scene
     assert button.choice_id not in str(scene.model.shown)
 
 
+async def test_what_an_approved_call_did_is_told_also_where_the_budget_is_spent(scene: Scene) -> None:
+    button = await asked(scene)
+    scene.limits = Limits(daily_tokens_per_person=1)
+    await tap(scene, button)
+    scene.model.says = [says("It is sent")]
+    await scene.run()
+    assert scene.act.calls == 1
+    assert await scene.told() == ["It is sent"]
+
+
 async def test_the_model_is_told_of_a_refusal_when_the_person_writes_next(scene: Scene) -> None:
     button = await asked(scene)
     await tap(scene, Tap(button.approval_id, approved=False))
