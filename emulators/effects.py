@@ -58,7 +58,7 @@ class Effects:
             if kind in (None, effect.kind) and person in (None, effect.person)
         ]
 
-    async def wait_for(self, wanted: Callable[[Effect], bool], timeout: float = 10, *, after: int = 0) -> Effect:
+    async def wait_for(self, wanted: Callable[[Effect], bool], timeout: float = 30, *, after: int = 0) -> Effect:
         """The first effect numbered above after that is wanted, at once if it is there already.
 
         Raises TimeoutError after timeout seconds.

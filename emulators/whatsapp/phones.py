@@ -173,7 +173,7 @@ class Phone:
                 self._carrier.report_read(self, message)
 
     async def wait_for_message(
-        self, predicate: Callable[[ChatMessage], bool] | None = None, timeout: float = 10
+        self, predicate: Callable[[ChatMessage], bool] | None = None, timeout: float = 30
     ) -> ChatMessage:
         """The next message from the business that fits, after the one returned last; others are passed over.
 

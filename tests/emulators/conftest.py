@@ -44,6 +44,6 @@ async def composio(emulators: Emulators) -> AsyncIterator[AsyncComposio]:
         auth=ProjectAuth(emulators.config.composio_api_key),
         base_url=emulators.composio.base_url,
         max_retries=0,
-        timeout=10,
+        timeout=30,
     ) as client:
         yield client

@@ -257,7 +257,7 @@ async def test_faults_and_holds(emulators: Emulators, alice: Person, bob: Person
         await alice.task_names()
     hold = emulators.composio.hold(lambda call: call.path.endswith("/execute") and call.person == BOB)
     held = asyncio.create_task(bob.task_names())
-    await asyncio.wait_for(hold.reached.wait(), 5)
+    await asyncio.wait_for(hold.reached.wait(), 30)
     assert await alice.task_names()
     assert not emulators.effects.all("tool_execution", person=BOB)
     hold.release()

@@ -281,7 +281,7 @@ async def test_a_failure_may_say_when_to_come_back_or_talk_nonsense(client: Asyn
 async def test_a_held_call_waits_while_others_go_on(client: AsyncOpenAI, emulators: Emulators) -> None:
     hold = emulators.openai.hold(lambda call: call.person == "slow")
     slow = asyncio.create_task(Chat(client, "slow").ask("x"))
-    await asyncio.wait_for(hold.reached.wait(), 5)
+    await asyncio.wait_for(hold.reached.wait(), 30)
     assert (await Chat(client, "quick").ask("x")).status == "completed"
     assert not emulators.effects.all("model_call", person="slow")
     hold.release()

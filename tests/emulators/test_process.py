@@ -42,7 +42,7 @@ async def running(**settings: str) -> AsyncIterator[tuple[subprocess.Process, st
     try:
         line = ""
         while "ready at" not in line:
-            raw = await wait_for(process.stderr.readline(), 30)
+            raw = await wait_for(process.stderr.readline(), 60)
             assert raw, "the process ended before it was ready"
             line = raw.decode()
         yield process, line.split()[-1]
@@ -93,7 +93,7 @@ async def test_it_is_switched_over_http_and_its_log_outlives_a_kill(tmp_path: Pa
         async with aiohttp.ClientSession() as http, http.get(f"{url}/effects") as answer:
             assert [effect["kind"] for effect in await answer.json()] == ["model_call"] * 3
         process.terminate()
-        assert await wait_for(process.wait(), 10) == 0
+        assert await wait_for(process.wait(), 30) == 0
 
 
 async def test_consent_and_its_loss_over_http() -> None:

@@ -88,7 +88,7 @@ async def test_one_person_s_own_limit_holds_up_nobody_else(tmp_path: Path) -> No
     async with whole_world(tmp_path, kernel_model_per_minute_per_user=6) as world:
         flood = [asyncio.create_task(tell(world, "flood", number)) for number in range(4)]
         await asyncio.wait(flood, return_when=asyncio.FIRST_COMPLETED)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(10):
             assert (await tell(world, "ann", 0)).replies
             flooder = admin_pb2.PersonRef(user_id="telegram:flood")
             while await _problem_of(world, flooder) != "model_busy":

@@ -40,7 +40,7 @@ async def do(world: World, phone: Phone, deed: str, number: int) -> None:
         async with a_browser() as browser:
             code = await browser.follow(answer.link.url)
         await phone.send(code)
-        await phone.wait_for_message(lambda message: "is connected" in message.text, timeout=20)
+        await phone.wait_for_message(lambda message: "is connected" in message.text, timeout=60)
 
 
 async def check(world: World, phones: list[Phone]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 async def until_sent(world: World, phone: Phone) -> None:
     """Until the kernel service knows under which id the newest reply was sent."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await world.replies_to(phone))[0].state != admin_pb2.REPLY_STATE_SENT:
             await asyncio.sleep(0)
 

@@ -129,7 +129,7 @@ class World:
     async def ask(self, phone: Phone, text: str) -> ChatMessage:
         """Write, and wait for the next answer."""
         await phone.send(text)
-        return await phone.wait_for_message(timeout=20)
+        return await phone.wait_for_message(timeout=60)
 
     async def person_of(self, phone: Phone) -> str:
         return (await self.kernel_of(phone)).person_id
@@ -165,7 +165,7 @@ class World:
         request = kernel_pb2.HandleMessageRequest(
             user_id=user_id, message_id=message_id, payload=kernel_pb2.Payload(text=text)
         )
-        return await self.stub.HandleMessage(request, metadata=bearer(token), timeout=20)
+        return await self.stub.HandleMessage(request, metadata=bearer(token), timeout=60)
 
 
 @asynccontextmanager

@@ -31,7 +31,7 @@ async def answer_of(channel: grpc.aio.Channel, rpc: Rpc) -> tuple[str, str]:
     shape = ("stream" if rpc.client_streams else "unary") + ("_stream" if rpc.server_streams else "_unary")
     call = getattr(channel, shape)(f"/{rpc.service}/{rpc.name}")
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             answer = call(_nothing() if rpc.client_streams else b"", metadata=bearer(TOKENS[rpc.service]))
             if rpc.server_streams:
                 _ = [_ async for _ in answer]

@@ -85,7 +85,7 @@ class Gateway:
         return [found for post in self.posts for value in post.values for found in value.get("statuses", [])]
 
     async def wait_until(self, seen: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10), self._came:
+        async with asyncio.timeout(30), self._came:
             await self._came.wait_for(seen)
 
 

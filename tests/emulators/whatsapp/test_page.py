@@ -28,7 +28,7 @@ class Stream:
 
     async def next(self, kind: str) -> dict[str, Any]:
         """The data of the next event of this kind."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while True:
                 event = (await self._response.content.readuntil(b"\n\n")).decode().splitlines()
                 if event[0] == f"event: {kind}":
@@ -135,7 +135,7 @@ async def test_a_page_that_is_closed_is_let_go_without_an_error(
     async with graph.session.get(f"{emulators.url}/phones/events") as response:
         await Stream(response).next("snapshot")
         response.close()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while whatsapp._feed.watched.is_set():
             whatsapp.add_phone("Carol")
             await asyncio.sleep(0)

@@ -50,7 +50,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self._outbox: asyncio.Queue[pb.PullRepliesResponse | None] = asyncio.Queue()
         self._changed = asyncio.Condition()
 
-    async def until(self, what: Callable[[], Any], timeout: float = 10) -> None:
+    async def until(self, what: Callable[[], Any], timeout: float = 30) -> None:
         """Return once it holds; it is looked at after each call."""
         async with asyncio.timeout(timeout), self._changed:
             await self._changed.wait_for(what)

@@ -43,7 +43,7 @@ async def test_a_file_is_passed_on_whole(gateway: Gateway, kernel: FakeKernel, e
     assert (header.media_id, header.lease_token, header.mime_type) == ("m_1", "lease-1", "application/pdf")
     assert (header.size_bytes, header.sha256) == (len(DATA), file.digest)
     assert kernel.acks == []
-    async with asyncio.timeout(10):  # the gateway counts it once it has the answer, which has just set out
+    async with asyncio.timeout(30):  # the gateway counts it once it has the answer, which has just set out
         while await gateway.count('media_total{outcome="stored"}') != 1:
             await asyncio.sleep(0)
 
@@ -168,7 +168,7 @@ async def test_a_fetch_that_takes_too_long_is_let_go() -> None:
     metrics = Metrics()
     media = Media(Silent(None, "https://a.b", "v1.0", "t"), None, metrics, seconds=0)  # type: ignore[arg-type]
     media.take(MediaWanted("m_1", "1", "lease-1", 10))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not metrics.registry.get_sample_value("gateway_media_total", {"outcome": "late"}):
             await asyncio.sleep(0)
     media.take(MediaWanted("m_1", "1", "lease-2", 10))

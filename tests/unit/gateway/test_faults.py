@@ -78,7 +78,7 @@ async def test_pulling_and_settling_go_on(caplog: pytest.LogCaptureFixture) -> N
         kernel, sending, acks, typing, metrics, media=media, numbers=["42"], instance_id="test", now=time.monotonic
     )
     replies.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         await sending.done.wait()
     await replies.stop()
     assert kernel.pulls == 2

@@ -31,7 +31,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 @pytest.fixture
 async def client(emulators: Emulators) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=10)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=30)
     yield client
     await client.close()
 

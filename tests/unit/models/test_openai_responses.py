@@ -30,7 +30,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 @pytest.fixture
 async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=5)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=30)
     yield OpenAIResponses(client, "gpt-6-luna")
     await client.close()
 
