@@ -58,6 +58,8 @@ class Metrics:
         yield GaugeMetricFamily("kernel_resident_bytes", "Bytes that the kernels in memory hold", held)
         yield CounterMetricFamily("kernel_activations", "Kernels activated", self._kernels.activations)
         yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
+        line = "People who wait for one of KERNEL_MAX_TURNS turns"
+        yield GaugeMetricFamily("kernel_turn_queue", line, self._kernels.waiting)
         yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._runner.outcomes)
         told = "Turns whose person was told that we are busy"
         yield CounterMetricFamily("kernel_told_busy", told, self._runner.told_busy)

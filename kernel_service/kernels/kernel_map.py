@@ -52,6 +52,7 @@ class KernelMap:
         self._clock = clock
         self._retry_seconds = retry_seconds
         self._slots = asyncio.Semaphore(max_turns)
+        self._served = 0
         self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._woken: set[str] = set()
@@ -102,7 +103,11 @@ class KernelMap:
                 while person_id in self._woken and not self._closing:
                     self._woken.discard(person_id)
                     async with self._slots:  # in turns: whoever asks again stands behind those who wait
-                        await self._run_due(person_id)
+                        self._served += 1
+                        try:
+                            await self._run_due(person_id)
+                        finally:
+                            self._served -= 1
         finally:
             del self._tasks[person_id]
             if person_id in self._woken:  # woken between the last look and the end of this task
@@ -158,6 +163,11 @@ class KernelMap:
 
     def get(self, person_id: str) -> Kernel | None:
         return self._kernels.get(person_id)
+
+    @property
+    def waiting(self) -> int:
+        """How many people wait until others' turns have ended."""
+        return len(self._tasks) - self._served
 
     def busy(self, person_id: str) -> bool:
         return person_id in self._tasks

@@ -124,6 +124,19 @@ async def test_a_busy_person_does_not_hold_up_another(parts: Any) -> None:
     await settled(kernels)
 
 
+async def test_who_finds_no_room_waits_until_a_turn_has_ended(parts: Any) -> None:
+    kernels, _, turns, _ = parts
+    turns.gate = asyncio.Event()
+    for number in range(6):
+        kernels.wake(f"p_{number}")
+    while len(turns.running) < 4:
+        await asyncio.sleep(0)
+    assert kernels.waiting == 2
+    turns.gate.set()
+    await settled(kernels)
+    assert (len(turns.ran), kernels.waiting) == (6, 0)
+
+
 async def test_a_busy_kernel_is_not_evicted(parts: Any) -> None:
     kernels, store, turns, _ = parts
     turns.gate = asyncio.Event()
