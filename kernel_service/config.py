@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     composio_api_key: SecretStr
     composio_base_url: str = "https://backend.composio.dev"
     composio_webhook_secret: SecretStr = SecretStr("")
+    composio_verifier: bool = False
 
     @field_validator("kernel_listen", "kernel_metrics_listen", "connect_listen")
     @classmethod

@@ -220,7 +220,9 @@ def _connect(  # noqa: PLR0917 - all that it is built from
         proof=Proof(composio, connections, store, endings, clock),
         endings=endings,
         door=Door(
-            Consent(composio, connections, store, endings, door_url=url, clock=clock),
+            Consent(
+                composio, connections, store, endings, door_url=url, clock=clock, verifier=settings.composio_verifier
+            ),
             Events(settings.composio_webhook_secret.get_secret_value(), connections, tell, clock),
             store,
             url,

@@ -37,6 +37,10 @@ CODE_USED_ELSEWHERE: Final = (
     "Your link for {toolkit} was followed by somebody else, so I ended it and nothing is connected. "
     "A link is for you alone: please don't pass it on. Ask me for a new one."
 )
+LINK_ASTRAY: Final = (
+    "Your link for {toolkit} was begun in one browser and finished in another, so I ended it and nothing is connected. "
+    "A link is for you alone: please don't pass it on. Ask me for a new one, and stay in one browser."
+)
 CODE_MESSAGE: Final = "Connect {code}"
 CONNECT_FAILED: Final = "{toolkit} could not be connected. Ask me for a new link to try again."
 CONNECTION_LOST: Final = "Your {toolkit} is no longer connected: it has ended the access. Ask me to connect it again."

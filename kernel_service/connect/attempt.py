@@ -23,7 +23,7 @@ class State(StrEnum):
     STARTED = "started"
     """That browser was sent to the vendor for consent."""
     RETURNED = "returned"
-    """Consent was given; the code was shown, and the account is barred until it comes in the chat."""
+    """It is back, consent was given; the code was shown, and the account is barred until it comes in the chat."""
     COMPLETING = "completing"
     """The right code came, and the vendor is being told: whether he was may not be known after a crash."""
     CONNECTED = "connected"
@@ -31,6 +31,8 @@ class State(StrEnum):
     LAPSED = "lapsed"
     WRONG_PERSON = "wrong_person"
     WRONG_CODES = "wrong_codes"
+    WRONG_BROWSER = "wrong_browser"
+    """Consent was given in another browser than the one that had been sent for it: perhaps somebody else's."""
     REMOVED = "removed"
     """The connection was ended otherwise: by the person, an operator, the vendor."""
 
@@ -51,9 +53,9 @@ class Key(StrEnum):
 class Attempt:
     """An attempt and whose it is. Digests are SHA-256 of random secrets; None: there is none yet.
 
-    `browser_digest` names the browser that went to the vendor, `reader_digest` the one that was shown the code.
-    `consent_url`, `session_uri` (the verifier's, good once) and `code` are sealed at rest. `deadline` (epoch seconds)
-    is when the attempt lapses unless it gets further. `connection` is the account that it is about.
+    `browser_digest` names the browser that goes the whole way, from the link to the code. `consent_url`, `session_uri`
+    (the verifier's, good once) and `code` are sealed at rest. `deadline` (epoch seconds) is when the attempt lapses
+    unless it gets further. `connection` is the account that it is about.
     """
 
     connection: Connection
@@ -64,7 +66,6 @@ class Attempt:
     door_digest: bytes
     return_digest: bytes | None = None
     browser_digest: bytes | None = None
-    reader_digest: bytes | None = None
     code_digest: bytes | None = None
     consent_url: str = ""
     session_uri: str = ""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
+from kernel_service.connect.attempt import AWAITING_CODE, LIVE, Attempt, Key, State
 from kernel_service.connect.patience import patiently
 from kernel_service.connect.secrets import digest, new_code, new_nonce
 from kernel_service.errors import VendorUnavailable
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 CONSENT_GRACE: Final = 300.0
 """Seconds after the vendor's link ends during which a consent begun in time may still come back."""
 CODE_SECONDS: Final = 600.0
+LOOKS: Final = 4
+"""How often the vendor is asked, a second apart, whether consent was given, when a browser is back."""
 
 _WAITING = ("INITIALIZING", "INITIATED")
 
@@ -44,12 +46,10 @@ class Step(Enum):
     """Send it to `Seen.url`."""
     CODE = auto()
     """The code for the chat."""
-    CODE_SHOWN = auto()
-    """The code was shown already, to another browser."""
     ELSEWHERE = auto()
     """Another browser goes on with this link."""
-    UNFINISHED = auto()
-    """Consent is not complete at the vendor."""
+    STRAY = auto()
+    """Another browser was sent to the vendor: the attempt has ended."""
     DENIED = auto()
     CONNECTED = auto()
     OVER = auto()
@@ -68,7 +68,11 @@ class Seen:
 
 @dataclass(slots=True)
 class Consent:
-    """`door_url` is where the vendor sends people back to. A browser is known by a secret that it keeps (a cookie)."""
+    """`door_url` is where the vendor sends people back to. A browser is known by a secret that it keeps (a cookie).
+
+    `verifier`: the project has Composio's identity verifier, which sends browsers back to `verified`, and no account
+    is active before its session is completed. Without it they come back to `returned`.
+    """
 
     composio: Composio
     connections: Connections
@@ -76,6 +80,7 @@ class Consent:
     endings: Endings
     door_url: str
     clock: Callable[[], float]
+    verifier: bool = False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     flights: SingleFlight = field(default_factory=SingleFlight)
 
@@ -90,7 +95,7 @@ class Consent:
             return Seen(Step.ASK, attempt)
         if attempt.browser_digest != digest(browser):
             return Seen(Step.ELSEWHERE, attempt)
-        return self._code(attempt, browser) if attempt.state in AWAITING_CODE else Seen(Step.ASK, attempt)
+        return Seen(Step.CODE if attempt.state in AWAITING_CODE else Step.ASK, attempt)
 
     async def start(self, nonce: str, browser: str) -> Seen:
         """The person goes on. The first browser that does has the link for itself."""
@@ -137,28 +142,47 @@ class Consent:
     # --- back from the vendor -----------------------------------------------------------------------------------
 
     async def returned(self, nonce: str, account_id: str, browser: str) -> Seen:
-        """By the vendor's callback, whose own word (the account, the outcome) is a hint only."""
+        """By the vendor's callback, whose own word (the account, the outcome) is a hint only.
+
+        Only the vendor knows its address, and whoever the vendor sent there: with another browser than the one that
+        set out somebody else has given his consent, and whatever came of the attempt meanwhile ends.
+        """
         attempt = await self.store.attempt_by(Key.RETURN, digest(nonce))
         if attempt is None or account_id not in {"", attempt.connection.account_id}:
             log.warning("callback that belongs to no attempt")
             return Seen(Step.UNKNOWN)
-        if attempt.state is not State.STARTED or self._over(attempt):
-            return self._back_again(attempt, browser)
-        return await self._heed(attempt, browser)
+        if attempt.state not in {*LIVE, State.CONNECTED} or self.clock() >= attempt.deadline:
+            return self._back_again(attempt)
+        if attempt.browser_digest != digest(browser):
+            ended = await self.endings.end(attempt, State.WRONG_BROWSER)
+            return Seen(Step.STRAY, attempt) if ended else await self.returned(nonce, account_id, browser)
+        return await self._heed(attempt) if attempt.state is State.STARTED else self._back_again(attempt)
 
-    async def _heed(self, attempt: Attempt, browser: str) -> Seen:
-        """Whether consent was given, the vendor itself has to say."""
+    async def _heed(self, attempt: Attempt) -> Seen:
+        """Whether consent was given, the vendor itself has to say; the callback is good once, whatever it says."""
         try:
             with on_behalf_of(attempt.person_id):
-                status = await patiently(lambda: self.connections.status_of(attempt.connection), self.sleep)
-        except VendorUnavailable:
+                status = await self._status_of(attempt)
+        except (VendorUnavailable, ComposioRefusedError) as away:
+            log.info("not known yet whether consent was given connection=%s problem=%s", attempt.connection.id, away)
             return Seen(Step.AWAY, attempt)
-        if status == "ACTIVE":
-            return await self._show_code(attempt, browser)
-        if status in _WAITING:
-            return Seen(Step.UNFINISHED, attempt)
-        await self.endings.end(attempt, State.DENIED)
-        return Seen(Step.DENIED, attempt)
+        if status != "ACTIVE":
+            await self.endings.end(attempt, State.DENIED)
+            return Seen(Step.DENIED, attempt)
+        if self.verifier:
+            log.error("COMPOSIO_VERIFIER is set, but Composio has no verifier connection=%s", attempt.connection.id)
+            await self.endings.end(attempt, State.REMOVED)
+            return Seen(Step.OVER, attempt)
+        return await self._show_code(attempt)
+
+    async def _status_of(self, attempt: Attempt) -> str:
+        """It may take the vendor a moment to know of the consent from which it has sent the browser back."""
+        for _ in range(LOOKS):
+            status = await patiently(lambda: self.connections.status_of(attempt.connection), self.sleep)
+            if status not in _WAITING:
+                break
+            await self.sleep(1)
+        return status
 
     async def verified(self, session_uri: str, browser: str) -> Seen:
         """By the project's verifier: the account becomes active only once `session_uri` is completed for a person.
@@ -166,45 +190,41 @@ class Consent:
         The vendor names no attempt here, so that it is the one that this browser was sent on with. What came with
         another browser before belongs to somebody else.
         """
+        if not self.verifier:
+            log.warning("a browser came by a verifier, but COMPOSIO_VERIFIER is not set")
+            return Seen(Step.UNKNOWN)
         attempts = await self.store.attempts_in_browser(digest(browser)) if browser else []
         if not session_uri or await self.store.stray_session(digest(session_uri)):
             return Seen(Step.UNKNOWN)
         for attempt in attempts:
             if attempt.state in AWAITING_CODE and attempt.session_uri == session_uri:
-                return self._code(attempt, browser)
+                return Seen(Step.CODE, attempt)
         for attempt in attempts:
             if attempt.state is State.STARTED and not self._over(attempt):
-                return await self._show_code(replace(attempt, session_uri=session_uri), browser)
+                return await self._show_code(replace(attempt, session_uri=session_uri))
         await self.store.note_stray_session(digest(session_uri), now=self.clock())
         return Seen(Step.UNKNOWN)
 
-    async def _show_code(self, attempt: Attempt, browser: str) -> Seen:
+    async def _show_code(self, attempt: Attempt) -> Seen:
         code = new_code()
         back = replace(
             attempt,
             state=State.RETURNED,
-            connection=replace(attempt.connection, status=ConnectionStatus.UNCONFIRMED, link=""),
+            connection=replace(attempt.connection, status=ConnectionStatus.UNCONFIRMED),
             code=code,
             code_digest=digest(code),
-            reader_digest=digest(browser),
             deadline=self.clock() + CODE_SECONDS,
         )
         if await self.store.advance(back, was=State.STARTED):
             log.info("consent given person=%s toolkit=%s", attempt.person_id, attempt.toolkit)
             return Seen(Step.CODE, back)
         now = await self.store.attempt_by(Key.DOOR, attempt.door_digest)
-        return self._back_again(now or attempt, browser)
+        return self._back_again(now or attempt)
 
-    def _back_again(self, attempt: Attempt, browser: str) -> Seen:
+    def _back_again(self, attempt: Attempt) -> Seen:
         if attempt.state is State.CONNECTED:
             return Seen(Step.CONNECTED, attempt)
-        if self._over(attempt):
-            return Seen(Step.OVER, attempt)
-        return self._code(attempt, browser)
-
-    def _code(self, attempt: Attempt, browser: str) -> Seen:
-        """Whoever else comes to know the address of the page does not come to know the code."""
-        return Seen(Step.CODE if attempt.reader_digest == digest(browser) else Step.CODE_SHOWN, attempt)
+        return Seen(Step.OVER if self._over(attempt) else Step.CODE, attempt)
 
     def _over(self, attempt: Attempt) -> bool:
         return not attempt.live or self.clock() >= attempt.deadline

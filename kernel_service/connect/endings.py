@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 AT_ONCE: Final = 200
 """How many attempts, and accounts to remove, one sweep looks at."""
-ALARMING: Final = (State.WRONG_PERSON, State.WRONG_CODES)
+ALARMING: Final = (State.WRONG_PERSON, State.WRONG_CODES, State.WRONG_BROWSER)
 
 
 class Endings:
@@ -73,6 +73,8 @@ def _notice(attempt: Attempt, outcome: State) -> str:
     toolkit = attempt.toolkit_name
     if outcome is State.WRONG_PERSON:
         return texts.CODE_USED_ELSEWHERE.format(toolkit=toolkit)
+    if outcome is State.WRONG_BROWSER:
+        return texts.LINK_ASTRAY.format(toolkit=toolkit)
     if outcome is State.DENIED:
         return texts.CONSENT_DENIED.format(toolkit=toolkit)
     if outcome is State.LAPSED and attempt.state in AWAITING_CODE:

@@ -33,9 +33,8 @@ _OPEN: Final = Template('<a class="go" rel="noreferrer" href="$url">Open the cha
 _PLAIN: Final = Template("<p>$text</p>")
 
 _TITLES: Final = {
-    Step.CODE_SHOWN: "The code was shown already",
     Step.ELSEWHERE: "This link is in use",
-    Step.UNFINISHED: "Not finished yet",
+    Step.STRAY: "Nothing was connected",
     Step.DENIED: "Not connected",
     Step.CONNECTED: "Connected",
     Step.OVER: "This link is no longer good",
@@ -43,11 +42,10 @@ _TITLES: Final = {
     Step.AWAY: "Please try again",
 }
 _TEXTS: Final = {
-    Step.CODE_SHOWN: "It was shown in another browser, and is not shown twice. If that was not you, do nothing: "
-    "without the code nothing is connected. Otherwise ask for a new link in your chat.",
     Step.ELSEWHERE: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
-    Step.UNFINISHED: "Access has not been granted yet. Go back one page and finish there, or ask for a new link in "
-    "your chat.",
+    Step.STRAY: "This was begun in another browser, so nothing is connected, and the access that you granted is "
+    "removed. If somebody sent you a link, he may have wanted your account: follow only links from your own chat. "
+    "Otherwise ask for a new link there, and stay in one browser.",
     Step.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
     Step.CONNECTED: "This account is connected. You can go back to your chat now.",
     Step.OVER: "It was used already or has lapsed. Ask for a new one in your chat.",
@@ -56,7 +54,7 @@ _TEXTS: Final = {
     Step.AWAY: "The service behind this does not answer just now. Wait a moment, then open this page again.",
 }
 _STATUS: Final = {
-    Step.CODE_SHOWN: HTTPStatus.FORBIDDEN,
+    Step.STRAY: HTTPStatus.FORBIDDEN,
     Step.ELSEWHERE: HTTPStatus.CONFLICT,
     Step.OVER: HTTPStatus.GONE,
     Step.UNKNOWN: HTTPStatus.NOT_FOUND,

@@ -52,10 +52,14 @@ class Proof(Codes):
     # --- the right one ------------------------------------------------------------------------------------------
 
     async def _right(self, person: Person, code: str, seq: int, attempt: Attempt) -> Confirmed:
+        failed = Confirmed(texts.CONNECT_FAILED.format(toolkit=attempt.toolkit_name))
+        if await self._unverified(attempt):
+            ended = await self.endings.end(attempt, State.REMOVED)
+            return failed if ended else await self.confirm(person, code, seq)
         proven = await self._completed(attempt) if attempt.session_uri else attempt
         if proven is None:
             await self.endings.end(replace(attempt, state=State.COMPLETING), State.REMOVED)
-            return Confirmed(texts.CONNECT_FAILED.format(toolkit=attempt.toolkit_name))
+            return failed
         active = replace(proven.connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self.clock())
         connected = replace(proven, state=State.CONNECTED, connection=active, session_uri="", code="", consent_url="")
         if not await self.store.confirm(connected, was=proven.state, seq=seq, now=self.clock()):
@@ -69,6 +73,15 @@ class Proof(Codes):
         toolkit = attempt.toolkit_name
         told = texts.CONNECTED.format(toolkit=f"{toolkit} ({name})" if (name := attempt.connection.name) else toolkit)
         return Confirmed(told, toolkit, tuple(resumed))
+
+    async def _unverified(self, attempt: Attempt) -> bool:
+        """Whether the account is active though its session is not completed: then a session may be anybody's word."""
+        if not attempt.session_uri or attempt.state is not State.RETURNED:
+            return False
+        if await self.connections.status_of(attempt.connection) != "ACTIVE":
+            return False
+        log.warning("account is active before it is verified connection=%s", attempt.connection.id)
+        return True
 
     async def _completed(self, attempt: Attempt) -> Attempt | None:
         """The attempt whose account the vendor has made active for this person; None: it will not.

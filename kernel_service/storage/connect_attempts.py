@@ -56,7 +56,6 @@ _ADVANCE = (
                 "deadline",
                 "return_digest",
                 "browser_digest",
-                "reader_digest",
                 "code_digest",
                 "secrets",
             )
@@ -150,7 +149,6 @@ def _progress(tx: Tx, attempt: Attempt, person_id: str) -> dict[str, Any]:
         "deadline": attempt.deadline,
         "return_digest": attempt.return_digest,
         "browser_digest": attempt.browser_digest,
-        "reader_digest": attempt.reader_digest,
         "code_digest": attempt.code_digest,
         "secrets": tx.cipher_of(person_id).seal(secrets, secrets_context(attempt.connection.id)),
     }
@@ -167,7 +165,6 @@ def _opened(tx: Tx, row: Row[Any]) -> Attempt:
         door_digest=row.door_digest,
         return_digest=row.return_digest,
         browser_digest=row.browser_digest,
-        reader_digest=row.reader_digest,
         code_digest=row.code_digest,
         wrong_codes=row.wrong_codes,
         **orjson.loads(plain),

@@ -378,7 +378,6 @@ connect_attempt = Table(
     Column("door_digest", LargeBinary, nullable=False, unique=True),
     Column("return_digest", LargeBinary, unique=True),
     Column("browser_digest", LargeBinary, index=True),
-    Column("reader_digest", LargeBinary),
     Column("code_digest", LargeBinary, unique=True),
     # The vendor's link, the verifier's session, the code.
     Column("secrets", LargeBinary, nullable=False),

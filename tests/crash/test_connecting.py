@@ -31,6 +31,7 @@ async def test_without_the_verifier(system: System, subtests: pytest.Subtests) -
 
 async def test_with_the_verifier(system: System, subtests: pytest.Subtests) -> None:
     await system.control("composio", "verifier", url=f"{system.door_url}/connect/verify")
+    system.kernel.settings["COMPOSIO_VERIFIER"] = "true"
     await _dies_at_each(system, _VERIFIER, subtests)
 
 

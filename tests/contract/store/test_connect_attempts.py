@@ -61,7 +61,7 @@ async def test_an_attempt_is_found_by_each_of_its_secrets(store: SqlStore) -> No
 async def test_of_many_at_once_one_takes_the_step(store: SqlStore) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
-    steps = [replace(started, state=State.RETURNED, reader_digest=digest(str(number))) for number in range(8)]
+    steps = [replace(started, state=State.RETURNED, code_digest=digest(str(number))) for number in range(8)]
     taken = await asyncio.gather(*(store.advance(step, was=State.STARTED) for step in steps))
     assert sorted(taken) == [False] * 7 + [True]
     assert await store.attempt_by(Key.DOOR, started.door_digest) == steps[taken.index(True)]

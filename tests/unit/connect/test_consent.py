@@ -11,6 +11,7 @@ from emulators.faults import matching
 from kernel_service.connect.attempt import State
 from kernel_service.connect.consent import CODE_SECONDS, Step
 from kernel_service.connect.offering import LINK_SECONDS
+from kernel_service.connect.secrets import digest
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.tools import Person
 from tests.unit.tools.fakes import nonce_of
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from tests.unit.tools.fakes import World
 
 ALICE = Person("p_alice", "test", "desk")
-VERIFIER = "https://door.example/connect/verify"
 
 
 async def offered(world: World, toolkit: str = "asana") -> str:
@@ -43,9 +43,9 @@ async def test_whoever_only_looks_changes_nothing(world: World) -> None:
     assert not world.vendor.accounts_of("p_alice")
 
 
-@pytest.mark.parametrize("verifier", [None, VERIFIER])
-async def test_from_the_link_to_the_code(world: World, verifier: str | None) -> None:
-    world.vendor.set_verifier(verifier)
+@pytest.mark.parametrize("verifier", [False, True])
+async def test_from_the_link_to_the_code(world: World, *, verifier: bool) -> None:
+    world.set_verifier(vendor=verifier, ours=verifier)
     back = world.vendor.approve(await world.start("p_alice"))
     seen = await world.come_back(back)
     assert seen.step is Step.CODE
@@ -108,31 +108,73 @@ async def test_a_process_that_died_before_it_knew_the_vendors_link(world: World)
 # --- back -------------------------------------------------------------------------------------------------------
 
 
-async def test_the_code_is_shown_to_one_browser(world: World) -> None:
-    """Also where somebody else gave his consent: whoever passed the vendor's own link on does not see it."""
-    back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
-    seen = await world.come_back(back, "victim")
-    assert seen.step is Step.CODE
-    assert (await world.come_back(back, "victim")).step is Step.CODE, "a page may be opened again"
-    assert (await world.come_back(back, "attacker")).step is Step.CODE_SHOWN
-    assert (await world.come_back(back, "")).step is Step.CODE_SHOWN
-
-
-async def test_of_two_who_come_back_at_once_one_sees_the_code(world: World) -> None:
+async def test_a_page_may_be_opened_again(world: World) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
-    seen = await asyncio.gather(*(world.come_back(back, f"browser {number}") for number in range(5)))
-    assert sorted(one.step.name for one in seen) == ["CODE"] + ["CODE_SHOWN"] * 4
+    seen = await asyncio.gather(*(world.come_back(back) for _ in range(5)))
+    assert {one.step for one in seen} == {Step.CODE}
+    assert len({one.attempt.code for one in seen if one.attempt}) == 1
+    assert await world.come_back(back) == seen[0]
+
+
+async def nothing_is_left(world: World, outcome: State) -> None:
+    assert world.endings.outcomes[outcome] == 1
+    assert not await world.store.live_attempts("p_alice")
+    assert not world.vendor.accounts_of("p_alice")
+    assert not await world.connections.active("p_alice", "asana")
+
+
+@pytest.mark.parametrize("victim", ["victim", ""])
+async def test_who_comes_back_in_another_browser_ends_it(world: World, victim: str) -> None:
+    """The vendor's own link was passed on, and somebody else gave his consent."""
+    back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
+    assert (await world.come_back(back, victim)).step is Step.STRAY
+    await nothing_is_left(world, State.WRONG_BROWSER)
+    assert (await world.come_back(back, "attacker")).step is Step.OVER
+    [(person_id, told)] = world.told
+    assert person_id == "p_alice"
+    assert "begun in one browser and finished in another" in told
+
+
+async def test_who_looks_before_consent_was_given_has_used_the_callback_up(world: World) -> None:
+    """Also where he knows its address: nobody can wait there for what another is about to grant."""
+    await world.start("p_alice", browser="attacker")
+    [callback] = [call.body["callback_url"] for call in world.vendor.requests if call.path.endswith("/link")]
+    assert (await world.come_back(callback, "attacker")).step is Step.DENIED
+    await nothing_is_left(world, State.DENIED)
+
+
+@pytest.mark.parametrize("used", [False, True])
+async def test_who_sees_the_code_before_the_one_who_consented_is_back_loses_it(world: World, *, used: bool) -> None:
+    back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
+    seen = await world.come_back(back, "attacker")
+    assert seen.attempt is not None
+    if used:
+        assert (await world.confirm("p_alice", seen.attempt.code)).told == "Asana is connected."
+    assert (await world.come_back(back, "victim")).step is Step.STRAY
+    await nothing_is_left(world, State.WRONG_BROWSER)
+    assert (await world.come_back(back, "victim")).step is Step.OVER
+
+
+async def test_a_vendor_who_knows_of_the_consent_a_moment_later(world: World) -> None:
+    back = world.vendor.approve(await world.start("p_alice"))
+    account = world.vendor._accounts.get((await attempt_of(world)).connection.account_id)
+    account.status = "INITIATED"
+
+    async def later(_: float) -> None:
+        account.status = "ACTIVE"
+
+    world.consent.sleep = later
+    assert (await world.come_back(back)).step is Step.CODE
 
 
 async def test_a_callback_proves_nothing_by_itself(world: World) -> None:
     """Its query is anybody's to write: the vendor is asked."""
-    nonce = await offered(world)
-    await world.consent.start(nonce, "browser")
-    attempt = await attempt_of(world)
-    callback = next(call.body["callback_url"] for call in world.vendor.requests if call.path.endswith("/link"))
-    forged = f"{callback}?status=success&connected_account_id={attempt.connection.account_id}"
-    assert (await world.come_back(forged)).step is Step.UNFINISHED
-    assert (await attempt_of(world)).state is State.STARTED
+    await world.start("p_alice")
+    [callback] = [call.body["callback_url"] for call in world.vendor.requests if call.path.endswith("/link")]
+    account_id = (await attempt_of(world)).connection.account_id
+    forged = f"{callback}?status=success&connected_account_id={account_id}"
+    assert (await world.come_back(forged)).step is Step.DENIED
+    await nothing_is_left(world, State.DENIED)
 
 
 async def test_a_swapped_nonce_or_account_leads_nowhere(world: World) -> None:
@@ -180,7 +222,7 @@ async def test_who_comes_too_late(world: World) -> None:
 
 
 async def test_the_verifiers_session_belongs_to_the_browser_that_was_sent(world: World) -> None:
-    world.vendor.set_verifier(VERIFIER)
+    world.set_verifier()
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     for browser in ("victim", "", "attacker"):
         assert (await world.come_back(back, browser)).step is Step.UNKNOWN, "burnt, once it came with another browser"
@@ -188,8 +230,23 @@ async def test_the_verifiers_session_belongs_to_the_browser_that_was_sent(world:
     assert [account.status for account in world.vendor.accounts_of("p_alice")] == ["INITIATED"]
 
 
+async def test_without_a_verifier_nobody_comes_by_one(world: World) -> None:
+    await world.start("p_alice")
+    assert (await world.consent.verified("ses_forged", "browser")).step is Step.UNKNOWN
+    attempt = await attempt_of(world)
+    assert (attempt.state, attempt.code) == (State.STARTED, "")
+    assert not await world.store.stray_session(digest("ses_forged")), "nothing is kept of it"
+
+
+async def test_a_verifier_that_the_vendor_does_not_have_connects_nothing(world: World) -> None:
+    world.set_verifier(vendor=False)
+    back = world.vendor.approve(await world.start("p_alice"))
+    assert (await world.come_back(back)).step is Step.OVER
+    await nothing_is_left(world, State.REMOVED)
+
+
 async def test_a_verifiers_session_that_comes_twice(world: World) -> None:
-    world.vendor.set_verifier(VERIFIER)
+    world.set_verifier()
     back = world.vendor.approve(await world.start("p_alice"))
     first = await world.come_back(back)
     assert (await world.come_back(back)) == first

@@ -16,14 +16,13 @@ from kernel_service.errors import VendorUnavailable
 if TYPE_CHECKING:
     from tests.unit.tools.fakes import World
 
-VERIFIER = "https://door.example/connect/verify"
 COMPLETE = matching(path="/complete_auth")
 NO_CODE = "BBBB-CCCC"
 
 
-@pytest.fixture(params=[None, VERIFIER], ids=["without_verifier", "with_verifier"])
+@pytest.fixture(params=[False, True], ids=["without_verifier", "with_verifier"])
 def either(world: World, request: pytest.FixtureRequest) -> World:
-    world.vendor.set_verifier(request.param)
+    world.set_verifier(vendor=request.param, ours=request.param)
     return world
 
 
@@ -110,7 +109,7 @@ async def test_an_unconfirmed_account_stays_barred_beside_a_confirmed_one(either
 
 
 async def test_a_vendor_who_is_away_decides_nothing(world: World) -> None:
-    world.vendor.set_verifier(VERIFIER)
+    world.set_verifier()
     code = await world.code("p_alice")
     world.vendor.fail(500, match=COMPLETE)
     with pytest.raises(VendorUnavailable):
@@ -121,7 +120,7 @@ async def test_a_vendor_who_is_away_decides_nothing(world: World) -> None:
 
 async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) -> None:
     """The session is used up, and only the account tells."""
-    world.vendor.set_verifier(VERIFIER)
+    world.set_verifier()
     code = await world.code("p_alice")
     world.vendor.after.fail(0, match=COMPLETE)
     with pytest.raises(VendorUnavailable):
@@ -134,7 +133,7 @@ async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) ->
 
 async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World) -> None:
     """Somebody has Alice's browser open the verifier's address with a session of his own."""
-    world.vendor.set_verifier(VERIFIER)
+    world.set_verifier()
     await world.start("p_alice", browser="alices")
     back = world.vendor.approve(await world.start("p_bob", browser="bobs"))
     seen = await world.come_back(back, "alices")
@@ -144,9 +143,21 @@ async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World
     assert all(account.status == "INITIATED" for account in world.vendor.accounts_of("p_bob"))
 
 
+async def test_a_forged_session_where_the_vendor_has_no_verifier(world: World) -> None:
+    """Whoever set out alone, and had another consent, has the code before that; it makes nothing usable."""
+    world.set_verifier(vendor=False)
+    link = await world.start("p_alice")
+    seen = await world.consent.verified("ses_forged", "browser")
+    assert seen.attempt is not None
+    world.vendor.approve(link)
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert not await world.connections.active("p_alice", "asana")
+    assert not world.vendor.accounts_of("p_alice")
+
+
 async def test_two_links_that_come_back_crosswise(world: World) -> None:
     """In one browser the verifier does not say which it was: the vendor's answer does."""
-    world.vendor.set_verifier(VERIFIER)
+    world.set_verifier()
     asana = world.vendor.approve(await world.start("p_alice", "asana"))
     world.clock.now += 1
     await world.start("p_alice", "gmail")

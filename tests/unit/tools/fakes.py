@@ -55,6 +55,7 @@ class World:
         self.clock = clock
         self.store = store
         self.told: list[tuple[str, str]] = []
+        self.verifier = False
         self._open: list[Composio] = []
         self.composio = self.client()
         self.restart()
@@ -77,8 +78,16 @@ class World:
         parts = self.composio, self.connections, self.store
         self.endings = Endings(self.store, self.connections, self._tell, self.clock)
         self.offers = Offers(*parts, self.endings, door_url=DOOR, clock=self.clock)
-        self.consent = Consent(*parts, self.endings, door_url=DOOR, clock=self.clock)
+        self.consent = Consent(
+            *parts, self.endings, door_url=DOOR, clock=self.clock, verifier=self.verifier, sleep=self._sleep
+        )
         self.proof = Proof(*parts, self.endings, self.clock)
+
+    def set_verifier(self, *, vendor: bool = True, ours: bool = True) -> None:
+        """Turn it on at the vendor, and in our settings."""
+        self.vendor.set_verifier(f"{DOOR}/connect/verify" if vendor else None)
+        self.verifier = ours
+        self.restart()
 
     def toolbox(self, *own: Tool, most_direct: int = 30) -> KernelToolbox:
         return KernelToolbox(self.composio, self.connections, self.offers, own, most_direct=most_direct)
@@ -138,6 +147,9 @@ class World:
     async def close(self) -> None:
         for part in reversed(self._open):
             await part.close()
+
+    async def _sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
 
     async def _tell(self, person_id: str, reply: Reply, channel: str, address: str) -> None:
         self.told.append((person_id, reply.text))

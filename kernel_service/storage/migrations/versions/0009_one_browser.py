@@ -1,4 +1,4 @@
-"""Connections know how people call their toolkit."""
+"""Connections know how people call their toolkit; one browser goes the whole way."""
 
 from __future__ import annotations
 
@@ -13,4 +13,5 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("connection", sa.Column("toolkit_name", sa.String(), server_default="", nullable=False))
-    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (9, 8)")
+    op.drop_column("connect_attempt", "reader_digest")
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (9, 9)")
