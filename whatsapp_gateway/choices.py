@@ -34,9 +34,10 @@ def _as_object(written: str) -> str:
     """The JSON of an object: what is none becomes the value of `response`."""
     try:
         value: Any = orjson.loads(written)
-    except orjson.JSONDecodeError:
-        value = written
-    return written if isinstance(value, dict) else orjson.dumps({"response": value}).decode()
+        return written if isinstance(value, dict) else orjson.dumps({"response": value}).decode()
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        # No JSON; or it nests so deep that it can be read but not be written again.
+        return orjson.dumps({"response": written}).decode()
 
 
 def read_button(message: Object) -> Choice | None:
@@ -48,10 +49,13 @@ def read_button(message: Object) -> Choice | None:
 
 
 def read_order(message: Object) -> Choice | None:
-    """A filled cart, as the form that it is."""
+    """A filled cart, as the form that it is; None without items, or if one nests deeper than can be written."""
     order = object_in(message, "order")
     items = objects_in(order, "product_items")
     if not items:
         return None
     form = {"catalog_id": text_in(order, "catalog_id"), "product_items": items}
-    return Choice("order", "Order", text_in(order, "text"), orjson.dumps(form).decode())
+    try:
+        return Choice("order", "Order", text_in(order, "text"), orjson.dumps(form).decode())
+    except orjson.JSONEncodeError:
+        return None

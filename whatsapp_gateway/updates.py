@@ -1,8 +1,9 @@
-"""From the JSON of a webhook to what it tells. Pure; an odd item never costs its good siblings.
+"""From the JSON of a webhook to what it tells; an odd item never costs its good siblings.
 
 Shapes: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference/messages
 """
 
+import logging
 import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
@@ -13,6 +14,8 @@ from whatsapp_gateway.identity_changes import read_identity_change
 from whatsapp_gateway.messages import AccountError, Ignored, Malformed, Message, Sender, Status, Update
 from whatsapp_gateway.referrals import is_forwarded, read_referral
 from whatsapp_gateway.senders import Ids, read_contacts, read_recipient, read_sender
+
+logger = logging.getLogger(__name__)
 
 _STATES = frozenset({"sent", "delivered", "read", "played", "failed"})
 _SECONDS = re.compile(r"[0-9]{1,11}")
@@ -67,7 +70,16 @@ def _change(change: Object, numbers: Collection[str]) -> Iterator[Update]:
             elif number not in numbers:
                 yield Malformed("number_foreign", text_in(item, "id"))
             else:
-                yield readers[key](item)
+                yield _read(readers[key], item)
+
+
+def _read(reader: Callable[[Object], Update], item: Object) -> Update:
+    """What a reader did not foresee is a fault of ours, and costs that item alone."""
+    try:
+        return reader(item)
+    except Exception as fault:  # noqa: BLE001 - to fail the webhook would be to get all of it again for days
+        logger.error("fault while reading an item of a webhook: %s", type(fault).__name__)  # noqa: TRY400
+        return Malformed("fault", text_in(item, "id"))
 
 
 def _message(item: Object, number: str, phone: str, contacts: list[Ids]) -> Update:

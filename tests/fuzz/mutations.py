@@ -11,6 +11,17 @@ CANARY_WORDS = "a secret of nobody else's"
 CANARY = {"id": CANARY_ID, "from_user_id": CANARY_KEY, "type": "text", "text": {"body": CANARY_WORDS}}
 """Stands among the changed messages and is never changed itself."""
 
+_NESTS = {b"[": b"]", b'{"a":': b"}"}
+_DEPTHS = (10, 100, 253, 254, 255, 300, 1000, 1023, 1024, 1025, 3000)
+"""From 254 levels on JSON can be read and not be written, beyond 1024 not even be read."""
+_DEEP = "where it nests"
+
+
+def nested(opening: bytes, depth: int) -> bytes:
+    """Arrays or objects in one another, as JSON."""
+    return opening * depth + b"1" + _NESTS[opening] * depth
+
+
 ODD: tuple[Any, ...] = (
     None, True, False, 0, -1, 1e308, 2**63, 1.5, "", " ", "\0", "\ud800", "é" * 300, "x" * 70_000, "default",
     "default_user", "whatsapp:US.1", "US.A,US.B", "US.CANARY", "US.13491208655302741918", "US.ENT.11815799212886844830",
@@ -18,6 +29,7 @@ ODD: tuple[Any, ...] = (
     {"id": {"id": {}}}, {"body": "x"}, {"type": "text"}, "text", "image", "system",
     "interactive", "unsupported", "nfm_reply", "failed",
     "user_changed_number", "{", '{"a":1}', "nan", "inf", "1e999", "2" * 5000,
+    *(nested(opening, depth).decode() for opening in _NESTS for depth in (253, 300, 1024)),
 )  # fmt: skip
 BYTES = (
     b"\x00",
@@ -51,10 +63,12 @@ class Mutator:
         value = copy.deepcopy(rng.choice(self._seeds))
         for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 5, 8))):
             self._change(value)
+        if rng.random() < 0.02:
+            owner, key = rng.choice(_places(value))
+            owner[key] = _DEEP
         self._plant_canary(value)
         raw = json.dumps(value).encode()
-        if rng.random() < 0.01:
-            raw = self._deepened(raw)
+        raw = raw.replace(json.dumps(_DEEP).encode(), nested(rng.choice(list(_NESTS)), rng.choice(_DEPTHS)))
         for _ in range(rng.choice((0, 0, 0, 0, 0, 0, 1, 2, 5))):
             raw = self._damaged(raw)
         return raw
@@ -84,11 +98,6 @@ class Mutator:
         if lists:
             messages = self._rng.choice(lists)
             messages.insert(self._rng.randrange(len(messages) + 1), CANARY)
-
-    def _deepened(self, raw: bytes) -> bytes:
-        depth = self._rng.choice((10, 100, 3000))
-        opening, closing = self._rng.choice(((b"[", b"]"), (b'{"a":', b"}")))
-        return raw.replace(b'"text"', opening * depth + b"1" + closing * depth, 1)
 
     def _damaged(self, raw: bytes) -> bytes:
         rng = self._rng

@@ -66,6 +66,14 @@ async def test_a_crash_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("crash: KeyError" in problem for problem in await _some_runs(Trial()))
 
 
+async def test_a_fault_that_is_caught_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(item: Any) -> Any:
+        raise KeyError("image")
+
+    monkeypatch.setattr(updates, "read_content", broken)
+    assert "an item was set aside for a fault of ours" in await _some_runs(Trial())
+
+
 async def test_an_unsigned_body_that_is_taken_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "is_signed", lambda *_: True)
     body = json.dumps({"entry": [{"changes": [{"field": "messages", "value": {"messages": [CANARY]}}]}]}).encode()

@@ -63,6 +63,7 @@ class Trial:
 
     def __init__(self) -> None:
         metrics = Metrics()
+        self._faults = metrics.quarantined.labels("fault")
         self._kernel = KeptKernel()
         templates = WindowTemplates(None, metrics, None, time.monotonic)  # type: ignore[arg-type]
         intake = Intake(self._kernel, NoTyping(), Pacing(0), templates, metrics, seconds=8)
@@ -73,6 +74,7 @@ class Trial:
         """What is wrong; empty: nothing. Without a signature the body is signed as it should be."""
         right = sign(raw)
         self._kernel.messages, self._kernel.calls = [], 0
+        faults = self._faults._value.get()
         begun = time.monotonic()
         try:
             status = await self._webhook._receive(raw, right if signature is None else signature)
@@ -85,6 +87,8 @@ class Trial:
             return wrong if refused else [*wrong, f"unsigned, and answered {status}"]
         if status not in (200, 400):
             wrong.append(f"answered {status}")
+        if self._faults._value.get() != faults:
+            wrong.append("an item was set aside for a fault of ours")
         return wrong + (self._mixed(raw) if status == 200 else [])
 
     def _mixed(self, raw: bytes) -> list[str]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from whatsapp_gateway import updates
 from whatsapp_gateway.body import read_json
 from whatsapp_gateway.kernel_client import _receipt
 from whatsapp_gateway.kernel_messages import message_request
@@ -314,6 +315,64 @@ def test_other_fields_and_empty_values() -> None:
     assert read(webhook(errors=[{"code": 1}])) == [AccountError("1")]
     assert read(webhook(errors="?")) == [AccountError("")]
     assert read(webhook(messages=[], statuses=[])) == []
+
+
+def nested(opening: str, depth: int) -> str:
+    return opening * depth + "1" + {"[": "]", '{"a":': "}"}[opening] * depth
+
+
+@pytest.mark.parametrize(
+    ("written", "is_object"),
+    [
+        *((nested("[", depth), False) for depth in (254, 255, 300, 1023, 1024, 1025, 5000)),
+        *((nested('{"a":', depth), depth <= 1024) for depth in (254, 255, 300, 1023, 1024, 1025, 5000)),
+    ],
+)
+def test_a_form_that_nests_deep_costs_nobody_his_message(written: str, *, is_object: bool) -> None:
+    flow = {"type": "nfm_reply", "nfm_reply": {"response_json": written}}
+    form = {"id": "wamid.f", "from_user_id": "US.A1", "type": "interactive", "interactive": flow}
+    filled, good = read(read_json(json.dumps(webhook(messages=[form, GOOD])).encode()))
+    expected = written if is_object else json.dumps({"response": written}, separators=(",", ":"))
+    assert isinstance(filled, Message)
+    assert filled.content == Choice("flow", "", "", expected)
+    assert isinstance(good, Message)
+    assert good.content == Text("good")
+
+
+@pytest.mark.parametrize("depth", [240, 254, 300, 1000])
+def test_a_cart_that_nests_deep_costs_nobody_his_message(depth: int) -> None:
+    cart = {"id": "wamid.o", "from_user_id": "US.A1", "type": "order", "order": {"product_items": [{"x": "deep"}]}}
+    body = json.dumps(webhook(messages=[cart, GOOD])).replace('"deep"', nested("[", depth))
+    ordered, good = read(read_json(body.encode()))
+    assert isinstance(ordered, Message)
+    assert (ordered.content == Unsupported("order", "unreadable")) == (depth >= 254)
+    assert isinstance(good, Message)
+    assert good.content == Text("good")
+
+
+@pytest.mark.parametrize("reader", ["read_content", "read_identity_change", "read_recipient"])
+def test_a_fault_of_a_reader_costs_one_item(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, reader: str
+) -> None:
+    read_well = getattr(updates, reader)
+
+    def faulty(item: Any, *more: Any) -> Any:
+        if "bad" in item.values():
+            raise RecursionError("private words")
+        return read_well(item, *more)
+
+    monkeypatch.setattr(updates, reader, faulty)
+    messages = [
+        GOOD | {"id": "wamid.1", "type": "bad"},
+        {"id": "wamid.2", "type": "system", "system": {"type": "bad"}},
+        GOOD,
+    ]
+    told = read(webhook(messages=messages, statuses=[{"id": "wamid.3", "status": "read", "recipient_id": "bad"}]))
+    spoilt = {"read_content": "wamid.1", "read_identity_change": "wamid.2", "read_recipient": "wamid.3"}[reader]
+    assert [update for update in told if isinstance(update, Malformed)] == [Malformed("fault", spoilt)]
+    assert len(told) == 4
+    assert "fault while reading an item of a webhook: RecursionError" in caplog.text
+    assert "private words" not in caplog.text
 
 
 FLOATS = st.floats(allow_nan=False, allow_infinity=False)
