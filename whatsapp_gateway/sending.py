@@ -50,7 +50,12 @@ class Sending:
 
     async def deliver(self, delivery: Delivery) -> None:
         """Send the parts that are not known to have been sent, in order, up to the first that fails."""
-        bodies = render(delivery.reply)
+        try:
+            bodies = render(delivery.reply)
+        except Exception as fault:  # noqa: BLE001 - left without a word it would be leased again for ever
+            logger.error("fault while rendering reply %s: %s", delivery.reply.id, type(fault).__name__)  # noqa: TRY400
+            self._give_up(delivery, "fault")
+            return
         to = recipient(delivery.user_id)
         if to is None:
             self._give_up(delivery, "recipient_unreadable")

@@ -4,12 +4,16 @@ from typing import Any
 
 import pytest
 
+from whatsapp_gateway import sending
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.deliveries import Ack, Delivery, Outcome, Reply
 from whatsapp_gateway.file_sending import FileSending
 from whatsapp_gateway.graph_api import SEND_SECONDS, GraphApi, Sent
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.sending import MARGIN, Sending
+from whatsapp_gateway.splitting import SPLIT_VERSION
+
+BEGUN: dict[str, Any] = {"sent_parts": frozenset({1}), "parts": 3, "split_version": "7"}
 
 
 class SlowGraph(GraphApi):
@@ -52,6 +56,26 @@ async def test_a_lease_that_lapses_between_parts_ends_the_sending() -> None:
         (1, Outcome.SENT, "wamid.1"),
         (2, Outcome.SENT, "wamid.2"),
     ]
+
+
+@pytest.mark.parametrize(("known", "named"), [({}, (1, 1, SPLIT_VERSION)), (BEGUN, (2, 3, "7"))])
+async def test_a_reply_that_cannot_be_rendered_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    known: dict[str, Any],
+    named: tuple[int, int, str],
+) -> None:
+    def faulty(reply: Reply) -> Any:
+        raise RecursionError(reply.text)
+
+    monkeypatch.setattr(sending, "render", faulty)
+    graph = SlowGraph(seconds=0)
+    (ack,) = await deliver(graph, lease_seconds=60, **known)
+    assert (ack.part, ack.parts, ack.split_version) == named
+    assert (ack.outcome, ack.error_code) == (Outcome.FAILED, "fault")
+    assert graph.sent == []
+    assert "fault while rendering reply rp_1: RecursionError" in caplog.text
+    assert "xxx" not in caplog.text
 
 
 @pytest.mark.parametrize(("lease", "timeout"), [(60, SEND_SECONDS), (MARGIN + 7, 7)])
