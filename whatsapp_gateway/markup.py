@@ -5,9 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markdown_it.tree import SyntaxTreeNode
 
-_PARSER: Final = MarkdownIt("commonmark", {"html": False}).enable("strikethrough")
+_DEEPEST: Final = 20
+"""Levels of lists and quotes, or of marks, in one another: nobody writes so many, and the parser reads no more."""
+# Definitions of links are shown like all else: CommonMark would drop them, used or not.
+_PARSER: Final = (
+    MarkdownIt("commonmark", {"html": False, "maxNesting": _DEEPEST}).enable("strikethrough").disable("reference")
+)
 _MARKS: Final = {"strong": "*", "em": "_", "s": "~"}
 _CODE: Final = frozenset({"fence", "code_block"})
 _RULE: Final = "———"
@@ -25,9 +31,24 @@ class Block:
 
 
 def to_blocks(markdown: str) -> list[Block]:
-    """The text as blocks that stand apart by an empty line; none is blank or ends in white space."""
-    blocks = (_block(node) for node in SyntaxTreeNode(_PARSER.parse(markdown)).children)
-    return [block for block in blocks if block.text]
+    """The text as blocks that stand apart by an empty line; none is blank or ends in white space.
+
+    A text that nests too deep, or of which nothing would be shown, is one block as it was written.
+    """
+    tokens = _PARSER.parse(markdown)
+    blocks = [] if _nests_too_deep(tokens) else map(_block, SyntaxTreeNode(tokens).children)
+    return [block for block in blocks if block.text] or _as_written(markdown)
+
+
+def _nests_too_deep(tokens: Sequence[Token]) -> bool:
+    """Whether the parser may have left out what lies deeper, or marks are in marks without end."""
+    levels = (level for token in tokens for level in (token.level, *(mark.level for mark in token.children or ())))
+    return max(levels, default=0) >= _DEEPEST - 1
+
+
+def _as_written(markdown: str) -> list[Block]:
+    text = markdown.strip()
+    return [Block(text)] if text else []
 
 
 def _block(node: SyntaxTreeNode) -> Block:

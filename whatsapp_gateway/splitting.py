@@ -7,7 +7,7 @@ from typing import Final
 
 from whatsapp_gateway.markup import Block
 
-SPLIT_VERSION: Final = "1"
+SPLIT_VERSION: Final = "2"
 """Names this rule and that of rendering.py. To be raised with any change of what they make: a reply that was
 sent in part under one rule cannot be continued by another."""
 

@@ -32,7 +32,7 @@ def texts(bodies: list[dict[str, Any]]) -> list[str]:
     [
         ("**b** *i* _i_ ~~s~~", "*b* _i_ _i_ ~s~"),
         ("# Head **bold**", "*Head bold*"),
-        ("#", ""),
+        ("#", "#"),
         ("***both***", "_*both*_"),
         ("**two\nlines**", "*two*\n*lines*"),
         ("[title](https://a.b/c_d)", "title (https://a.b/c_d)"),
@@ -50,12 +50,39 @@ def texts(bodies: list[dict[str, Any]]) -> list[str]:
         ("> q\n> r", "> q\n> r"),
         ("a\n\n---\n\nb", "a\n\n———\n\nb"),
         ("a &amp; <b>raw</b> \\*x\\*", "a & <b>raw</b> *x*"),
+        ("sources:\n\n[1]: https://a.b/x", "sources:\n\n[1]: https://a.b/x"),
+        ("[Meeting]: https://a.b/j/1", "[Meeting]: https://a.b/j/1"),
+        ("as [said][1]\n\n[1]: https://a.b/x 'T'", "as [said][1]\n\n[1]: https://a.b/x 'T'"),
+        ("&nbsp;", "&nbsp;"),
+        ("a\n\n&nbsp;", "a"),
+        ("![]()", "![]()"),
         ("", ""),
         (" \n\n ", ""),
     ],
 )
 def test_markup(markdown: str, expected: str) -> None:
     assert shown(markdown) == expected
+
+
+@pytest.mark.parametrize("levels", [40, 300, 600, 3000])
+@pytest.mark.parametrize(
+    ("opening", "closing"), [("*", "*"), ("_", "_"), ("*a ~~b ", " b~~ a*"), ("> ", ""), ("- ", ""), ("1. ", "")]
+)
+def test_what_nests_without_end_is_shown_as_it_was_written(opening: str, closing: str, levels: int) -> None:
+    text = opening * levels + "a" + closing * levels
+    assert shown(text) == text
+
+
+def test_what_nests_is_shown_as_deep_as_anybody_writes() -> None:
+    lines = ["  " * level + "- **a**" for level in range(8)]
+    assert shown("\n".join(lines)) == "\n".join(line.replace("**", "*") for line in lines)
+    assert shown("> " * 16 + "**a**") == "> " * 16 + "*a*"
+    assert shown("*a ~~b " * 4 + "c" + " b~~ a*" * 4) == "_a ~b a b a b a b c b a b a b a b~ a_"
+
+
+@pytest.mark.parametrize(("opening", "closing"), [("*", "*"), ("> ", ""), ("- ", ""), ("1. > ", "")])
+def test_nothing_is_lost_however_deep_it_lies(opening: str, closing: str) -> None:
+    assert [levels for levels in range(50) if "a" not in shown(opening * levels + "a" + closing * levels)] == []
 
 
 def test_short_text_is_one_message() -> None:
@@ -226,6 +253,10 @@ SPAN = st.sampled_from(
         "é👩‍👧",
         "~~",
         "[t](",
+        "[t]: u",
+        "&nbsp;",
+        "*" * 50,
+        "> " * 25,
         "1. ",
         "    ",
     ]
@@ -251,7 +282,7 @@ def test_whatever_is_said_whatsapp_takes_it(
     assert render(reply) == bodies
     for body in bodies:
         check_request({"messaging_product": "whatsapp", "recipient": "US.1"} | body)
-    assert bodies or not (link or offers or files)
+    assert bodies or not (text.strip() or link or offers or files)
     borne = [file for body in bodies if (file := file_in(body, files))]
     assert borne == [file for file in files if file.mime_type != "application/zip"]
     for body, file in zip(bodies[-len(borne) :], borne, strict=bool(borne)):
