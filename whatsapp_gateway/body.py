@@ -9,7 +9,8 @@ import orjson
 DEEPEST = 64
 """No webhook of WhatsApp nests half as deep; what lies deeper is read as null."""
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]|[^"\[\]{}]+|.', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]|[^"\[\]{}]+', re.DOTALL)
+"""A string that never ends is one as well, and nothing is looked at twice: else each of its quotes would be tried."""
 
 
 def read_json(raw: bytes) -> Any:

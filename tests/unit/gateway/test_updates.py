@@ -445,6 +445,13 @@ def test_any_bytes_are_json_or_a_value_error(raw: bytes) -> None:
         return
 
 
+@pytest.mark.parametrize("escaped", [b'\\"', b'\\"[', b"\\"])
+@pytest.mark.timeout(30)
+def test_a_string_without_end_is_soon_refused(escaped: bytes) -> None:
+    with pytest.raises(ValueError, match=r"line 1"):
+        read_json(b'{"a":"' + escaped * (600_000 // len(escaped)))
+
+
 def test_what_lies_too_deep_is_null_and_the_rest_is_there() -> None:
     deep = b'{"a":[' + b'{"b":[' * 5000 + b'"]}"' + b"]}" * 5000 + b'],"c":"[\\"{","d":1}'
     value = read_json(deep)
