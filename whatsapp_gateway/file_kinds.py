@@ -42,10 +42,15 @@ def kind_of(file: File) -> str:
 
 def upload_type(file: File) -> str:
     """The type that it is uploaded as: of texts WhatsApp knows the plain one alone, and the name tells more."""
-    is_text = file.mime_type.startswith("text/") or file.mime_type in _AS_TEXT
-    return "text/plain" if is_text else file.mime_type
+    mime_type = _plain(file.mime_type)
+    return "text/plain" if mime_type.startswith("text/") or mime_type in _AS_TEXT else mime_type
 
 
 def shown_name(file: File) -> str:
     """What the person sees it called."""
-    return file.filename or f"file{mimetypes.guess_extension(file.mime_type) or ''}"
+    return file.filename or f"file{mimetypes.guess_extension(_plain(file.mime_type)) or ''}"
+
+
+def _plain(mime_type: str) -> str:
+    """Without parameters, as in `audio/ogg; codecs=opus`: WhatsApp's list of what it takes has none."""
+    return mime_type.partition(";")[0].strip().lower()

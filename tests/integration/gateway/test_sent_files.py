@@ -72,18 +72,23 @@ async def test_each_kind_as_what_it_is(alice: Phone, kernel: FakeKernel, emulato
         kernel.file(b"{}", "application/json"),
         kernel.file(b"ID3", "audio/mpeg", "song.mp3"),
         kernel.file(b"film", "video/mp4"),
+        kernel.file(b"OggS", "audio/ogg; codecs=opus"),
+        kernel.file(b"{ }", "Application/JSON;charset=utf-8"),
     ]
     tell(kernel, alice, *files)
-    await acknowledged(kernel, 5)
+    await acknowledged(kernel, 7)
     assert data_of(emulators, alice) == [
         ("document", "Here", BILL),
         ("document", "table.csv", b"a,b"),
         ("document", "file.json", b"{}"),
         ("audio", "Audio", b"ID3"),
         ("video", "Video", b"film"),
+        ("audio", "Audio", b"OggS"),
+        ("document", "file.json", b"{ }"),
     ]
     uploaded = [effect.detail["mime_type"] for effect in emulators.effects.all("media_uploaded")]
-    assert uploaded == ["application/pdf", "text/plain", "text/plain", "audio/mpeg", "video/mp4"]
+    assert uploaded[:5] == ["application/pdf", "text/plain", "text/plain", "audio/mpeg", "video/mp4"]
+    assert uploaded[5:] == ["audio/ogg", "text/plain"]
 
 
 async def test_words_that_no_caption_holds_go_before_it(alice: Phone, kernel: FakeKernel) -> None:
