@@ -22,6 +22,7 @@ _MOST_HOPS: Final = 3
 _CONNECT_SECONDS: Final = 5
 _SILENT_SECONDS: Final = 15
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _NO_SUCH_OBJECT: Final = 100
 _ACCESS_CODES: Final = frozenset({0, 10, 190})
 
@@ -87,7 +88,8 @@ class GraphMedia:
                 if response.status in {401, 403, 404, 410}:
                     raise AddressLapsedError
                 if response.status != HTTPStatus.OK:
-                    raise MediaError(f"http_{response.status}", passing=response.status >= 500)  # noqa: PLR2004
+                    passing = response.status in _PASSING or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+                    raise MediaError(f"http_{response.status}", passing=passing)
                 yield response.content.iter_chunked(PIECE_BYTES)
         except (aiohttp.ClientError, OSError):
             raise MediaError("unreachable", passing=True) from None

@@ -113,7 +113,10 @@ async def test_an_address_that_leads_nowhere(gateway: Gateway, kernel: FakeKerne
     assert (await acknowledged(kernel))[:2] == (pb.DELIVERY_OUTCOME_FAILED, "expired")
 
 
-@pytest.mark.parametrize(("status", "code"), [(500, "http_500"), (503, "http_503"), (0, "unreachable")])
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(500, "http_500"), (503, "http_503"), (0, "unreachable"), (429, "http_429"), (408, "http_408")],
+)
 @pytest.mark.parametrize("path", ["/media/", "/attachments/"])
 async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, *, path: str, status: int, code: str
