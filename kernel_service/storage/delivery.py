@@ -110,7 +110,8 @@ def _settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
     if ack.token != row.token or (row.state == "leased" and row.leased_until < now):
         return AckResult.STALE
     if row.state == "leased":
-        _split(tx, row, ack.parts, ack.split_version)
+        if ack.outcome is Outcome.UNKNOWN:  # of what was not sent a later rule may make other parts
+            _split(tx, row, ack.parts, ack.split_version)
         _fail(tx, row, ack.outcome, retry_after=ack.retry_after, problem=ack.error_code, now=now)
     return AckResult.RECORDED
 

@@ -95,6 +95,18 @@ async def test_a_reply_leased_again_names_the_parts_that_were_sent(store: Store)
     assert again.token != lease.token
 
 
+@pytest.mark.parametrize("outcome", [Outcome.RETRY, Outcome.WINDOW_CLOSED])
+async def test_what_was_not_sent_may_be_split_by_another_rule(store: Store, outcome: Outcome) -> None:
+    """A reply may wait for days, and its channel be upgraded meanwhile."""
+    anna = await Chat(store, "test:anna").write()
+    await anna.tell("long")
+    [lease] = await pull(store)
+    await ack(store, lease, outcome, part=1, parts=2, split_version="1", retry_after=0)
+    await anna.write(now=NOW + 1)
+    [again] = await pull(store, now=NOW + 1)
+    assert await ack(store, again, part=1, parts=3, split_version="2", now=NOW + 1) is AckResult.RECORDED
+
+
 @pytest.mark.parametrize(
     ("part", "parts", "split_version"), [(1, 3, "1"), (0, 2, "1"), (3, 2, "1"), (1, 2, "2"), (1, 101, "1")]
 )
