@@ -1,7 +1,8 @@
 """The gate to a vendor: everybody's requests at the rate that we are allowed, people in turns.
 
-A request is served by round: a person's next one is in a later round than his last one that waits, so that each
-person who waits has one request served before anybody has a second one. What nobody waits for comes after all rounds.
+A request is served by round: it joins the one after that in service, and each further one of its person's the next. So
+a flood stands in later rounds than everybody else, and a round that others wait for is joined by nobody once its turn
+has come: a line that never empties starves nobody. What nobody waits for comes after all rounds.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ PATIENCE: Final = 2.0
 KEPT_SECONDS: Final = 30.0
 """How long a place is kept after the time that its person was told."""
 MOST_REST: Final = 300.0
-"""The longest rest that a vendor's word gives everybody; then one request finds out anew."""
+"""The longest that a vendor's word puts anybody off; then one request finds out anew."""
 LEAST_REST: Final = 1.0
 SAVED_SECONDS: Final = 5.0
 SAVED_SECONDS_OF_ONE: Final = 15.0
@@ -104,14 +105,14 @@ class Gate:
 
     def rest(self, seconds: float) -> None:
         """The vendor says that we are too fast: nobody asks for so long."""
-        self._whole.rest(self._timeline.time() + min(seconds, MOST_REST))
+        self._whole.rest(self._timeline.time() + seconds)
         for place in list(self._present):
             self._send_away_if_long(place)
         self._serve()
 
     def refused(self, seconds: float) -> Busy:
         """As rest(), for the request that was refused: its person comes again, before those who asked after him."""
-        seconds = max(seconds, LEAST_REST)
+        seconds = min(max(seconds, LEAST_REST), MOST_REST)
         self.rest(seconds)
         place = self._take_place(whose())
         return self._put_off(place, max(seconds, self._estimate(place)))
@@ -134,7 +135,7 @@ class Gate:
     def _next_round(self, person: str, places: deque[Place]) -> float:
         if person == NOBODY:
             return float("inf")
-        return places[-1].rank[0] + 1 if places else self._round
+        return max(self._round, places[-1].rank[0] if places else 0.0) + 1
 
     def _leave(self, place: Place) -> None:
         _remove(self._line, place)

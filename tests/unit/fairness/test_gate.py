@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 import pytest
@@ -114,6 +115,41 @@ async def test_who_comes_again_and_again_stands_behind_those_who_wait() -> None:
     await until_done(crowd, [flood])
 
 
+@pytest.mark.parametrize("people", [3, 1000], ids=["who come again", "who are new each time"])
+async def test_a_line_that_never_empties_starves_nobody(people: int) -> None:
+    """A person's second request waits for one more round at most, however many others come meanwhile."""
+    crowd = Crowd(600)
+    await drained(crowd)
+    coming = cycle(range(people))
+
+    async def one_after_the_other() -> None:
+        while True:
+            await crowd.asks_until_served(f"p_{next(coming)}")
+
+    others = [asyncio.create_task(one_after_the_other()) for _ in range(3)]
+    await settle()
+    crowd.asks("p_two", "p_two", "p_two")
+    await crowd.timeline.pass_time(60)
+    assert [at for at, person in enumerate(crowd.order) if person == "p_two"] == [3, 4, 8]
+    assert len(crowd.order) > 500
+    for other in others:
+        other.cancel()
+
+
+async def test_a_place_that_was_kept_puts_one_request_before_the_others_and_no_more() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+    crowd.asks("p_away")
+    crowd.gate.rest(20)
+    await crowd.timeline.pass_time(20)
+    crowd.asks("p_1", "p_2", "p_3")
+    await crowd.timeline.pass_time(0.3)
+    assert crowd.order == ["p_1", "p_2", "p_3"]
+    crowd.asks("p_1", "p_2", "p_away", "p_away")
+    await crowd.timeline.pass_time(1)
+    assert crowd.order[3:] == ["p_away", "p_1", "p_2", "p_away"]
+
+
 async def test_what_nobody_waits_for_comes_last() -> None:
     crowd = Crowd(600)
     await drained(crowd)
@@ -197,11 +233,13 @@ async def test_who_was_refused_comes_before_those_who_asked_after_him() -> None:
 
 async def test_a_vendor_s_word_stops_us_for_a_while_only() -> None:
     crowd = Crowd()
-    assert crowd.gate.refused(86_400).retry_after == 86_400
+    with on_behalf_of("p_refused"):
+        assert crowd.gate.refused(86_400).retry_after == MOST_REST
     await crowd.timeline.pass_time(MOST_REST)
-    crowd.asks("p_1")
+    crowd.asks("p_refused", "p_1")
     await settle()
-    assert crowd.order == ["p_1"]
+    assert crowd.order == ["p_refused", "p_1"]
+    assert len(crowd.gate) == 0
 
 
 async def test_who_gives_up_leaves_his_place() -> None:
