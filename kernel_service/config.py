@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.storage.sealing import MasterKeys
 from kernel_service.turns.approval_rules import ApprovalRules
 
@@ -51,6 +52,7 @@ class Settings(BaseSettings):
     kernel_metrics_listen: str = "127.0.0.1:9464"
     connect_listen: str = "127.0.0.1:8081"
     connect_public_url: str = ""
+    connect_trusted_proxies: str = ""
     openai_api_key: SecretStr
     openai_base_url: str = "https://api.openai.com/v1"
     openai_model: str = "gpt-6.2-sol"
@@ -77,6 +79,12 @@ class Settings(BaseSettings):
         ):
             raise ValueError("must be an http or https address without a path, as https://connect.example.com")
         return value.rstrip("/")
+
+    @field_validator("connect_trusted_proxies")
+    @classmethod
+    def _are_proxies(cls, value: str) -> str:
+        TrustedProxies(value)
+        return value
 
     @field_validator("kernel_channel_tokens")
     @classmethod

@@ -17,6 +17,7 @@ from kernel_service.connect.endings import Endings
 from kernel_service.connect.events import Events
 from kernel_service.connect.offering import Offers
 from kernel_service.connect.proof import Proof
+from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.fairness.gate import Gate
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.inbox import Inbox
@@ -226,6 +227,7 @@ def _connect(  # noqa: PLR0917 - all that it is built from
             Events(settings.composio_webhook_secret.get_secret_value(), connections, tell, clock),
             store,
             url,
+            TrustedProxies(settings.connect_trusted_proxies),
         ),
     )
 

@@ -57,6 +57,8 @@ class Step(Enum):
     """No such link; or the browser brings what does not belong together."""
     AWAY = auto()
     """The vendor does not answer now: try again."""
+    BUSY = auto()
+    """Too many ask."""
 
 
 @dataclass(frozen=True, slots=True)

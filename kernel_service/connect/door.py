@@ -6,7 +6,8 @@
     GET  /connect/verify           the verifier's callback (`session_uri`): the code
     POST /connect/events           the vendor's events
 
-Put a proxy that speaks https in front of it. No address holds personal data, and none is logged.
+Put a proxy that speaks https in front of it, and trust it to say who asks. No address holds personal data, and none is
+logged.
 """
 
 from __future__ import annotations
@@ -16,15 +17,13 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from aiohttp import web
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage
-from limits.aio.strategies import FixedWindowRateLimiter
+from aiohttp import hdrs, web
 
 from kernel_service.connect import pages
 from kernel_service.connect.consent import Seen, Step
 from kernel_service.connect.masking import channel_name, masked
 from kernel_service.connect.secrets import new_nonce
+from kernel_service.connect.throttle import Throttle
 from kernel_service.errors import KernelError
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from kernel_service.connect.attempt import Attempt, AttemptStore
     from kernel_service.connect.consent import Consent
     from kernel_service.connect.events import Events
+    from kernel_service.connect.proxies import TrustedProxies
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -40,10 +40,6 @@ log = logging.getLogger(__name__)
 
 COOKIE: Final = "connect_browser"
 COOKIE_SECONDS: Final = 3600
-MOST_OF_ONE: Final = RateLimitItemPerMinute(60)
-"""Of one link's pages, and by each method."""
-MOST_REQUESTS: Final = RateLimitItemPerMinute(6000)
-"""From one address, which may be a proxy's."""
 MOST_EVENT_BYTES: Final = 256 * 1024
 
 _NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
@@ -61,15 +57,18 @@ _POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-a
 class Door:
     """`public_url` is its own address as browsers see it, without a path."""
 
-    def __init__(self, consent: Consent, events: Events, store: AttemptStore, public_url: str) -> None:
+    def __init__(
+        self, consent: Consent, events: Events, store: AttemptStore, public_url: str, proxies: TrustedProxies
+    ) -> None:
         self._consent = consent
         self._events = events
         self._store = store
+        self._proxies = proxies
+        self._throttle = Throttle()
         self._secure = public_url.startswith("https://")
         # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
         policy = _POLICY + ("https:" if self._secure else "https: http:")
         self._headers = {**_HEADERS, "Content-Security-Policy": policy}
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     @asynccontextmanager
     async def serving(self, listen: str) -> AsyncIterator[None]:
@@ -124,8 +123,11 @@ class Door:
         return web.Response(text=pages.STYLE, content_type="text/css")
 
     async def _event(self, request: web.Request) -> web.Response:
-        known = await self._events.take(request.headers, await request.read())
-        return web.Response(status=HTTPStatus.OK if known else HTTPStatus.UNAUTHORIZED)
+        """What Composio has signed is taken, whoever else asks; what it has not counts as anybody's request."""
+        if await self._events.take(request.headers, await request.read()):
+            return web.Response()
+        admitted = await self._throttle.admits(self._client(request), request.method)
+        return web.Response(status=HTTPStatus.UNAUTHORIZED if admitted else HTTPStatus.TOO_MANY_REQUESTS)
 
     # --- what it is shown ---------------------------------------------------------------------------------------
 
@@ -158,24 +160,25 @@ class Door:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """The headers of every answer; nobody asks without end; what breaks says nothing of why."""
+        response: web.StreamResponse
         try:
-            if not await self._allowed(request):
-                response: web.StreamResponse = _html(pages.busy(), HTTPStatus.TOO_MANY_REQUESTS)
-            else:
-                response = await handler(request)
+            response = await handler(request) if await self._admits(request) else _plain(Step.BUSY)
         except web.HTTPNotFound:
-            response = _html(pages.plain(Step.UNKNOWN), HTTPStatus.NOT_FOUND)
+            response = _plain(Step.UNKNOWN)
         except KernelError as error:
             log.warning("door put off reason=%s", error.reason)
-            response = _html(pages.plain(Step.AWAY), HTTPStatus.SERVICE_UNAVAILABLE)
+            response = _plain(Step.AWAY)
         response.headers.update(self._headers)
         return response
 
-    async def _allowed(self, request: web.Request) -> bool:
-        page = request.match_info.get("nonce") or request.query.get("session_uri")
-        if page and not await self._limiter.hit(MOST_OF_ONE, request.method, page):
-            return False
-        return await self._limiter.hit(MOST_REQUESTS, request.remote or "")
+    async def _admits(self, request: web.Request) -> bool:
+        if request.match_info.handler == self._event:  # it looks for a signature first
+            return True
+        page = request.match_info.get("nonce") or request.query.get("session_uri", "")
+        return await self._throttle.admits(self._client(request), request.method, page)
+
+    def _client(self, request: web.Request) -> str:
+        return self._proxies.client_of(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, []))
 
 
 def _browser(request: web.Request) -> str:
@@ -183,5 +186,5 @@ def _browser(request: web.Request) -> str:
     return request.cookies.get(COOKIE, "")
 
 
-def _html(page: str, status: HTTPStatus) -> web.Response:
-    return web.Response(text=page, content_type="text/html", status=status)
+def _plain(step: Step) -> web.Response:
+    return web.Response(text=pages.plain(step), content_type="text/html", status=pages.status_of(step))

@@ -40,6 +40,7 @@ _TITLES: Final = {
     Step.OVER: "This link is no longer good",
     Step.UNKNOWN: "Nothing to connect here",
     Step.AWAY: "Please try again",
+    Step.BUSY: "Too many requests",
 }
 _TEXTS: Final = {
     Step.ELSEWHERE: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
@@ -52,6 +53,7 @@ _TEXTS: Final = {
     Step.UNKNOWN: "This address leads nowhere, or it was opened in another browser than the one that you began in. "
     "Open the link from your chat again, and stay in the same browser.",
     Step.AWAY: "The service behind this does not answer just now. Wait a moment, then open this page again.",
+    Step.BUSY: "Wait a minute, then open this page again.",
 }
 _STATUS: Final = {
     Step.STRAY: HTTPStatus.FORBIDDEN,
@@ -59,6 +61,7 @@ _STATUS: Final = {
     Step.OVER: HTTPStatus.GONE,
     Step.UNKNOWN: HTTPStatus.NOT_FOUND,
     Step.AWAY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Step.BUSY: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 
@@ -83,10 +86,6 @@ def code(attempt: Attempt, chat: str, chat_link: str) -> str:
 
 def plain(step: Step) -> str:
     return _page(_TITLES[step], _PLAIN.substitute(text=_TEXTS[step]))
-
-
-def busy() -> str:
-    return _page("Too many requests", _PLAIN.substitute(text="Wait a minute, then open this page again."))
 
 
 def _page(title: str, body: str) -> str:

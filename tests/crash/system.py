@@ -76,6 +76,7 @@ class System:
             "KERNEL_LISTEN": kernel,
             "KERNEL_METRICS_LISTEN": f"127.0.0.1:{ports['kernel_metrics']}",
             "CONNECT_LISTEN": f"127.0.0.1:{ports['connect']}",
+            "CONNECT_TRUSTED_PROXIES": "127.0.0.1",
             "KERNEL_DATABASE_URL": database_url,
             "KERNEL_CHANNEL_TOKENS": f"whatsapp={_TOKEN}",
             "KERNEL_ENCRYPTION_KEYS": _KEYS,
@@ -182,8 +183,8 @@ class System:
         # On a busy machine a database may be away for the moment, and the person asks again.
         while unlinked := phones - self._told("Please connect Asana"):
             await self._ask_to_connect(unlinked, timeout)
-        for phone in phones:
-            async with a_browser() as browser:
+        for number, phone in enumerate(phones):
+            async with a_browser(f"198.18.0.{number}") as browser:
                 code = await browser.follow(self._offered(phone))
             await self._post(f"/phones/{phone}/messages", {"text": code})
         await self.until(lambda: phones <= self._told("Asana is connected"), timeout)

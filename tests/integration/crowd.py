@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from kernel.v1 import kernel_pb2
@@ -64,7 +65,7 @@ async def _connect(world: World, number: int) -> str:
     """One person's way; the answer to his code."""
     user_id = f"telegram:{number}"
     offer = await _say(world, user_id, "m1", f"create a task: Demo {number}")
-    async with a_browser() as browser:
+    async with a_browser(str(IPv4Address("198.18.0.0") + number)) as browser:
         code = await browser.follow(offer.replies[0].link.url)
     answer = await _say(world, user_id, "m2", code)
     return "\n".join(reply.text for reply in answer.replies)

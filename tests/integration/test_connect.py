@@ -16,7 +16,7 @@ from kernel.v1 import kernel_pb2
 from emulators.composio.catalogue import Toolkit
 from kernel_service import texts
 from kernel_service.connect.consent import CODE_SECONDS
-from kernel_service.connect.door import MOST_OF_ONE
+from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE
 from tests.door import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, bearer, whole_world
 
@@ -275,7 +275,7 @@ async def test_no_page_lets_anything_out(either: World) -> None:
 async def test_who_asks_without_end_is_told_to_wait(either: World) -> None:
     async with aiohttp.ClientSession() as session:
         statuses = set()
-        for _ in range(MOST_OF_ONE.amount):
+        for _ in range(MOST_OF_PAGE.amount):
             async with session.get(f"{either.door_url}/connect/{'x' * 43}") as answer:
                 statuses.add(answer.status)
         assert statuses == {404}
@@ -283,6 +283,16 @@ async def test_who_asks_without_end_is_told_to_wait(either: World) -> None:
             assert answer.status == 429
         async with session.get(f"{either.door_url}/connect/{'y' * 43}") as answer:
             assert answer.status == 404, "another page"
+
+
+async def test_who_floods_shuts_the_door_for_himself_alone(world: World) -> None:
+    statuses = []
+    async with aiohttp.ClientSession() as session:
+        for who in ["203.0.113.7"] * (MOST_OF_ADDRESS.amount + 1) + ["203.0.113.8"]:
+            headers = {"X-Forwarded-For": who}
+            async with session.get(f"{world.door_url}/connect/style.css", headers=headers) as answer:
+                statuses.append(answer.status)
+    assert statuses == [200] * MOST_OF_ADDRESS.amount + [429, 200]
 
 
 # --- states -----------------------------------------------------------------------------------------------------

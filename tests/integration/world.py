@@ -52,6 +52,7 @@ class World:
             "kernel_listen": f"127.0.0.1:{self._kernel_port}",
             "kernel_metrics_listen": f"127.0.0.1:{free_port()}",
             "connect_listen": f"127.0.0.1:{free_port()}",
+            "connect_trusted_proxies": "127.0.0.1",
             "kernel_database_url": f"sqlite:///{folder}/kernel.db",
             "kernel_channel_tokens": f"whatsapp={WHATSAPP_TOKEN},telegram={TELEGRAM_TOKEN}",
             "kernel_admin_token": ADMIN_TOKEN,

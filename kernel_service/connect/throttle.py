@@ -1,0 +1,30 @@
+"""How often the door may be asked: by one address, and for one page. It knows the last minute only."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from kernel_service.connect.secrets import digest
+
+MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
+"""A connection takes about six, and people behind one carrier's NAT share an address: a hundred of them may connect an
+account in the same minute. Nobody else can be shut out by it."""
+MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
+"""Of one link's pages, by each method."""
+
+
+class Throttle:
+    """`client` is whose request it is, as TrustedProxies says."""
+
+    def __init__(self) -> None:
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def admits(self, client: str, method: str, page: str = "") -> bool:
+        """Whoever is refused adds nothing to what is remembered, and nobody more than a digest; `page` empty: none."""
+        if not await self._limiter.hit(MOST_OF_ADDRESS, client):
+            return False
+        return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())

@@ -1,0 +1,114 @@
+"""The door under a flood: who floods shuts it for himself, and leaves nothing behind."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+
+from kernel_service.connect.door import Door
+from kernel_service.connect.proxies import TrustedProxies
+from kernel_service.connect.secrets import new_nonce
+from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE
+from tests.unit.connect.test_events import SECRET, Told, signed
+from tests.unit.tools.fakes import DOOR
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from aiohttp import web
+
+    from tests.unit.tools.fakes import World
+
+VERIFIER = "https://door.example/connect/verify"
+FLOODER, SOMEBODY = "203.0.113.7", "203.0.113.8"
+
+
+class Front:
+    """The door behind a proxy."""
+
+    def __init__(self, world: World, client: TestClient[web.Request, web.Application], door: Door) -> None:
+        self._world = world
+        self._client = client
+        self.door = door
+
+    async def status(self, method: str, path: str, who: str, body: bytes = b"", **headers: str) -> int:
+        """`who`: whom the proxy says that it asks for."""
+        headers["X-Forwarded-For"] = f"6.6.6.6, {who}"
+        async with self._client.request(method, path, data=body, headers=headers) as answer:
+            return answer.status
+
+    async def look(self, who: str, page: str = "") -> int:
+        return await self.status("GET", f"/connect/{page or new_nonce()}", who)
+
+    async def event(self, who: str, secret: str = SECRET) -> int:
+        return await self.status("POST", "/connect/events", who, b"{}", **signed(b"{}", self._world.clock.now, secret))
+
+    async def stray(self, who: str, session_uri: str = "", cookie: str = "") -> int:
+        path = f"/connect/verify?session_uri={session_uri or new_nonce()}"
+        return await self.status("GET", path, who, Cookie=f"connect_browser={cookie}" if cookie else "")
+
+    async def flood(self, who: str) -> None:
+        for _ in range(MOST_OF_ADDRESS.amount):
+            await self.door._throttle.admits(who, "GET")
+
+    @property
+    def keys(self) -> list[str]:
+        """What the limits remember."""
+        return list(self.door._throttle._limiter.storage.storage)  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+async def front(world: World) -> AsyncIterator[Front]:
+    world.vendor.set_verifier(VERIFIER)
+    door = Door(world.consent, Told(world).events, world.store, DOOR, TrustedProxies("127.0.0.1"))
+    async with TestClient(TestServer(door._app())) as client:
+        yield Front(world, client, door)
+
+
+async def test_who_floods_shuts_the_door_for_himself_alone(front: Front) -> None:
+    assert await front.look(FLOODER) == HTTPStatus.NOT_FOUND
+    await front.flood(FLOODER)
+    assert await front.look(FLOODER) == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.look(SOMEBODY) == HTTPStatus.NOT_FOUND
+
+
+async def test_who_is_refused_already_leaves_nothing_in_memory(front: Front) -> None:
+    await front.flood(FLOODER)
+    before = front.keys
+    for _ in range(50):
+        assert await front.stray(FLOODER, f"{new_nonce()}{'x' * 4000}") == HTTPStatus.TOO_MANY_REQUESTS
+    assert front.keys == before
+
+
+async def test_no_page_is_remembered_by_more_than_a_digest(front: Front) -> None:
+    await front.stray(SOMEBODY, "x" * 4000)
+    assert max(map(len, front.keys)) < 120
+
+
+async def test_a_page_has_a_limit_of_its_own(front: Front) -> None:
+    page = new_nonce()
+    statuses = [await front.look(SOMEBODY, page) for _ in range(MOST_OF_PAGE.amount + 1)]
+    assert statuses == [HTTPStatus.NOT_FOUND] * MOST_OF_PAGE.amount + [HTTPStatus.TOO_MANY_REQUESTS]
+    assert await front.look(SOMEBODY) == HTTPStatus.NOT_FOUND
+
+
+# --- the vendor's events --------------------------------------------------------------------------------------------
+
+
+async def test_what_is_signed_is_taken_however_many_others_ask(front: Front) -> None:
+    await front.flood(FLOODER)
+    assert await front.event(FLOODER) == HTTPStatus.OK
+    assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.event(SOMEBODY, "another") == HTTPStatus.UNAUTHORIZED
+
+
+async def test_what_is_not_signed_counts(front: Front) -> None:
+    for _ in range(MOST_OF_ADDRESS.amount - 1):
+        await front.door._throttle.admits(FLOODER, "GET")
+    await front.event(FLOODER)
+    assert await front.event(FLOODER, "another") == HTTPStatus.UNAUTHORIZED
+    assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.look(FLOODER) == HTTPStatus.TOO_MANY_REQUESTS
