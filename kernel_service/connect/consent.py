@@ -186,11 +186,11 @@ class Consent:
             await self.sleep(1)
         return status
 
-    async def verified(self, session_uri: str, browser: str) -> Seen:
+    async def verified(self, session_uri: str, browser: str, admits_stray: Callable[[], Awaitable[bool]]) -> Seen:
         """By the project's verifier: the account becomes active only once `session_uri` is completed for a person.
 
         The vendor names no attempt here, so that it is the one that this browser was sent on with. What came with
-        another browser before belongs to somebody else.
+        another browser before belongs to somebody else. `admits_stray`: whether one more such may be noted.
         """
         if not self.verifier:
             log.warning("a browser came by a verifier, but COMPOSIO_VERIFIER is not set")
@@ -204,6 +204,8 @@ class Consent:
         for attempt in attempts:
             if attempt.state is State.STARTED and not self._over(attempt):
                 return await self._show_code(replace(attempt, session_uri=session_uri))
+        if not await admits_stray():
+            return Seen(Step.BUSY)
         await self.store.note_stray_session(digest(session_uri), now=self.clock())
         return Seen(Step.UNKNOWN)
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -117,7 +118,9 @@ class Door:
 
     async def _verify(self, request: web.Request) -> web.Response:
         browser = _browser(request)
-        return await self._show(await self._consent.verified(request.query.get("session_uri", ""), browser), browser)
+        session_uri = request.query.get("session_uri", "")
+        admits_stray = partial(self._throttle.admits_stray, self._client(request))
+        return await self._show(await self._consent.verified(session_uri, browser, admits_stray), browser)
 
     async def _style(self, _: web.Request) -> web.Response:
         return web.Response(text=pages.STYLE, content_type="text/css")

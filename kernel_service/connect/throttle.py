@@ -1,4 +1,4 @@
-"""How often the door may be asked: by one address, and for one page. It knows the last minute only."""
+"""How often the door may be asked: by one address, for one page, and by strays. It knows the last minute only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
 account in the same minute. Nobody else can be shut out by it."""
 MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
 """Of one link's pages, by each method."""
+MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")
+MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
+"""Each is noted for a day, so that their table has 172,800 rows (about 20 MB) at most."""
 
 
 class Throttle:
@@ -28,3 +31,7 @@ class Throttle:
         if not await self._limiter.hit(MOST_OF_ADDRESS, client):
             return False
         return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())
+
+    async def admits_stray(self, client: str) -> bool:
+        """One more that belongs to no attempt. An address uses up its own share before that of all."""
+        return await self._limiter.hit(MOST_STRAYS_OF_ADDRESS, client) and await self._limiter.hit(MOST_STRAYS)

@@ -14,7 +14,7 @@ from kernel_service.connect.offering import LINK_SECONDS
 from kernel_service.connect.secrets import digest
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.tools import Person
-from tests.unit.tools.fakes import nonce_of
+from tests.unit.tools.fakes import admitted, nonce_of
 
 if TYPE_CHECKING:
     from kernel_service.connect.attempt import Attempt
@@ -232,7 +232,7 @@ async def test_the_verifiers_session_belongs_to_the_browser_that_was_sent(world:
 
 async def test_without_a_verifier_nobody_comes_by_one(world: World) -> None:
     await world.start("p_alice")
-    assert (await world.consent.verified("ses_forged", "browser")).step is Step.UNKNOWN
+    assert (await world.consent.verified("ses_forged", "browser", admitted)).step is Step.UNKNOWN
     attempt = await attempt_of(world)
     assert (attempt.state, attempt.code) == (State.STARTED, "")
     assert not await world.store.stray_session(digest("ses_forged")), "nothing is kept of it"
@@ -250,7 +250,7 @@ async def test_a_verifiers_session_that_comes_twice(world: World) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     first = await world.come_back(back)
     assert (await world.come_back(back)) == first
-    assert (await world.consent.verified("ses_another00000", "browser")).step is Step.UNKNOWN
+    assert (await world.consent.verified("ses_another00000", "browser", admitted)).step is Step.UNKNOWN
 
 
 async def test_the_code_is_shown_for_ten_minutes(world: World) -> None:

@@ -7,22 +7,23 @@ from typing import TYPE_CHECKING
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import func, select
 
 from kernel_service.connect.door import Door
 from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.connect.secrets import new_nonce
-from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE
+from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE, MOST_STRAYS, MOST_STRAYS_OF_ADDRESS
+from kernel_service.storage import schema
 from tests.unit.connect.test_events import SECRET, Told, signed
 from tests.unit.tools.fakes import DOOR
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterable
 
     from aiohttp import web
 
     from tests.unit.tools.fakes import World
 
-VERIFIER = "https://door.example/connect/verify"
 FLOODER, SOMEBODY = "203.0.113.7", "203.0.113.8"
 
 
@@ -59,10 +60,14 @@ class Front:
         """What the limits remember."""
         return list(self.door._throttle._limiter.storage.storage)  # type: ignore[attr-defined]
 
+    async def rows(self) -> int:
+        counted = select(func.count()).select_from(schema.stray_session)
+        return await self._world.store._engine.read(lambda tx: tx.execute(counted).scalar_one())
+
 
 @pytest.fixture
 async def front(world: World) -> AsyncIterator[Front]:
-    world.vendor.set_verifier(VERIFIER)
+    world.set_verifier()
     door = Door(world.consent, Told(world).events, world.store, DOOR, TrustedProxies("127.0.0.1"))
     async with TestClient(TestServer(door._app())) as client:
         yield Front(world, client, door)
@@ -112,3 +117,46 @@ async def test_what_is_not_signed_counts(front: Front) -> None:
     assert await front.event(FLOODER, "another") == HTTPStatus.UNAUTHORIZED
     assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
     assert await front.look(FLOODER) == HTTPStatus.TOO_MANY_REQUESTS
+
+
+# --- the verifier's sessions that belong to no attempt --------------------------------------------------------------
+
+
+async def test_strays_of_one_address_store_little(front: Front) -> None:
+    most = MOST_STRAYS_OF_ADDRESS.amount
+    statuses = [await front.stray(FLOODER) for _ in range(most + 20)]
+    assert statuses == [HTTPStatus.NOT_FOUND] * most + [HTTPStatus.TOO_MANY_REQUESTS] * 20
+    assert await front.rows() == most
+    assert await front.stray(SOMEBODY) == HTTPStatus.NOT_FOUND
+    assert await front.rows() == most + 1
+
+
+async def test_strays_of_all_store_little_and_one_address_does_not_use_up_the_share_of_all(front: Front) -> None:
+    for _ in range(MOST_STRAYS.amount):
+        await front.stray(FLOODER)
+    assert await front.stray(SOMEBODY) == HTTPStatus.NOT_FOUND
+    statuses = [await front.stray(who) for who in addresses(MOST_STRAYS.amount)]
+    assert statuses[-1] == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.rows() == MOST_STRAYS.amount
+
+
+async def test_the_browser_that_was_sent_is_no_stray_however_many_there_are(world: World, front: Front) -> None:
+    back = world.vendor.approve(await world.start("p_alice"))
+    for who in addresses(MOST_STRAYS.amount):
+        await front.door._throttle.admits_stray(who)
+    assert await front.stray(SOMEBODY) == HTTPStatus.TOO_MANY_REQUESTS
+    session_uri = back.rpartition("session_uri=")[2]
+    assert await front.stray(SOMEBODY, session_uri, cookie="browser") == HTTPStatus.OK
+    assert await front.rows() == 0
+
+
+async def test_who_has_an_attempt_of_his_own_is_a_stray_with_any_other_session(world: World, front: Front) -> None:
+    back = world.vendor.approve(await world.start("p_alice"))
+    assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
+    for _ in range(MOST_STRAYS_OF_ADDRESS.amount + 5):
+        await front.stray(SOMEBODY, cookie="browser")
+    assert await front.rows() == MOST_STRAYS_OF_ADDRESS.amount
+
+
+def addresses(many: int) -> Iterable[str]:
+    return (f"198.51.100.{number}" for number in range(many))

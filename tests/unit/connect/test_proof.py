@@ -12,6 +12,7 @@ from kernel_service import texts
 from kernel_service.connect.attempt import State
 from kernel_service.connect.consent import CODE_SECONDS
 from kernel_service.errors import VendorUnavailable
+from tests.unit.tools.fakes import admitted
 
 if TYPE_CHECKING:
     from tests.unit.tools.fakes import World
@@ -147,7 +148,7 @@ async def test_a_forged_session_where_the_vendor_has_no_verifier(world: World) -
     """Whoever set out alone, and had another consent, has the code before that; it makes nothing usable."""
     world.set_verifier(vendor=False)
     link = await world.start("p_alice")
-    seen = await world.consent.verified("ses_forged", "browser")
+    seen = await world.consent.verified("ses_forged", "browser", admitted)
     assert seen.attempt is not None
     world.vendor.approve(link)
     assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")

@@ -135,7 +135,7 @@ class World:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query))
         if "session_uri" in query:
-            return await self.consent.verified(query["session_uri"], browser)
+            return await self.consent.verified(query["session_uri"], browser, admitted)
         return await self.consent.returned(nonce_of(url), query.get("connected_account_id", ""), browser)
 
     def count(self, kind: str, person_id: str | None = None) -> int:
@@ -153,6 +153,11 @@ class World:
 
     async def _tell(self, person_id: str, reply: Reply, channel: str, address: str) -> None:
         self.told.append((person_id, reply.text))
+
+
+async def admitted() -> bool:
+    """Nobody is too much."""
+    return True
 
 
 def nonce_of(url: str) -> str:
