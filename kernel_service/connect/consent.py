@@ -193,7 +193,6 @@ class Consent:
         another browser before belongs to somebody else. `admits_stray`: whether one more such may be noted.
         """
         if not self.verifier:
-            log.warning("a browser came by a verifier, but COMPOSIO_VERIFIER is not set")
             return Seen(Step.UNKNOWN)
         attempts = await self.store.attempts_in_browser(digest(browser)) if browser else []
         if not session_uri or await self.store.stray_session(digest(session_uri)):
