@@ -88,6 +88,8 @@ class GraphApi:
         match answer:
             case {"id": str(media_id)} if status == HTTPStatus.OK:
                 return Uploaded(media_id)
+        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            return Refused("http_413", Remedy.GIVE_UP)
         return Refused("answer_unreadable", Remedy.RETRY) if status == HTTPStatus.OK else _refused(status, answer)
 
     async def show_typing(self, number: str, message_id: str) -> bool:
@@ -123,7 +125,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
-    if status == HTTPStatus.OK:
+    if status < HTTPStatus.MULTIPLE_CHOICES:
         wamid = _wamid(answer)
         return Sent(wamid) if wamid else Ambiguous("answer_unreadable")
     # A proxy in between speaks for itself: the Graph API may have done the work.

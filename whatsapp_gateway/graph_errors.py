@@ -30,8 +30,11 @@ TOO_FAST: Final = frozenset({4, 80007, 130429})
 _NO_SUCH_NUMBER: Final = (100, 33)
 """Code and subcode: the phone number id is wrong, or the token may not use it. Nothing is wrong with the message."""
 
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_NO_ACCESS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+
 _REMEDIES: Final = {
-    **dict.fromkeys((2, *TOO_FAST, 131000, 131016, 131057, 133004), Remedy.RETRY),
+    **dict.fromkeys((1, 2, *TOO_FAST, 131000, 131016, 131057, 133004), Remedy.RETRY),
     131056: Remedy.SLOW_DOWN,
     **dict.fromkeys((0, 3, 10, 33, 190, 368, 130497, 131005, 131031), Remedy.HALT),
     **dict.fromkeys((131037, 131042, 131045, 131048, 131064, 133010), Remedy.HALT),
@@ -45,12 +48,16 @@ _REMEDIES: Final = {
 
 
 def remedy_for(code: int | None, status: int, subcode: int | None = None) -> Remedy:
-    """The remedy for an error code, or for the HTTP status where the code is unknown or missing."""
+    """The remedy for an error code, or for the HTTP status where the code is unknown or missing (None).
+
+    Without a code it is not the Graph API that speaks but a proxy, or whoever is at a wrong address: it passes or an
+    operator mends it, and no message is lost for it.
+    """
     if (code, subcode) == _NO_SUCH_NUMBER:
         return Remedy.HALT
     known = _REMEDIES.get(code) if code is not None else None
     if known:
         return known
-    if status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if status in _PASSING or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return Remedy.RETRY
-    return Remedy.HALT if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN} else Remedy.GIVE_UP
+    return Remedy.HALT if code is None or status in _NO_ACCESS else Remedy.GIVE_UP

@@ -35,4 +35,4 @@ def wait_for(remedy: Remedy, slowed: int = 0) -> float:
 
 def remedy_of_status(error_code: str) -> Remedy:
     """The remedy for a status `failed`; a code that is not known is for good, as nothing says that it would pass."""
-    return remedy_for(int(error_code) if error_code.isdecimal() else None, HTTPStatus.OK)
+    return remedy_for(int(error_code), HTTPStatus.OK) if error_code.isdecimal() else Remedy.GIVE_UP

@@ -176,6 +176,17 @@ async def test_an_account_at_fault_is_an_alert(
     assert alice.user_id not in caplog.text
 
 
+async def test_a_wrong_address_loses_no_reply(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    emulators.whatsapp.graph.before.fail(404, body="<html>Not here</html>")
+    kernel.lease("hi", user_id=key(alice))
+    await kernel.until(lambda: kernel.acks)
+    (ack,) = kernel.acks
+    assert (ack.outcome, ack.retry_after.seconds, ack.error_code) == (pb.DELIVERY_OUTCOME_RETRY, 300, "http_404")
+    assert await gateway.count('graph_halts_total{code="http_404"}') == 1
+
+
 async def test_a_connection_lost_after_the_request_is_unknown_and_not_repeated(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:

@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from whatsapp_gateway import graph_errors
-from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent
+from whatsapp_gateway.deliveries import File
+from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent, Uploaded
 from whatsapp_gateway.graph_errors import Remedy
 from whatsapp_gateway.pacing import Pacing
 
@@ -26,7 +27,7 @@ async def serve() -> AsyncIterator[Serve]:
 
         async def start(answer: Answer, pacing: Pacing | None = None) -> GraphApi:
             app = web.Application()
-            app.router.add_post("/v26.0/42/messages", answer)
+            app.router.add_post("/v26.0/42/{what:messages|media}", answer)
             servers.append(TestServer(app))
             await servers[-1].start_server()
             return GraphApi(session, str(servers[-1].make_url("")).rstrip("/"), "v26.0", "token", pacing)
@@ -58,8 +59,13 @@ def answering(status: int, body: Any) -> Answer:
         (504, "<html>", Ambiguous("http_504")),
         (429, "", Refused("http_429", Remedy.RETRY)),
         (401, {"error": {"code": 190}}, Refused("190", Remedy.HALT)),
-        (302, "", Refused("http_302", Remedy.GIVE_UP)),
-        (400, {"error": "odd"}, Refused("http_400", Remedy.GIVE_UP)),
+        (202, "", Ambiguous("answer_unreadable")),
+        (302, "", Refused("http_302", Remedy.HALT)),
+        (400, "<html>", Refused("http_400", Remedy.HALT)),
+        (400, {"error": "odd"}, Refused("http_400", Remedy.HALT)),
+        (400, {"error": {"code": 1}}, Refused("1", Remedy.RETRY)),
+        (404, "Not Found", Refused("http_404", Remedy.HALT)),
+        (408, "", Refused("http_408", Remedy.RETRY)),
     ],
 )
 async def test_an_answer(serve: Serve, status: int, body: Any, expected: object) -> None:
@@ -86,6 +92,20 @@ async def test_what_is_sent(serve: Serve) -> None:
     read = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.1"}
     expected = read | {"typing_indicator": {"type": "text"}}
     assert seen == [("Bearer token", "application/json", expected)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"id": "1"}, Uploaded("1")),
+        (400, {"error": {"code": 100}}, Refused("100", Remedy.GIVE_UP)),
+        (413, "<html>", Refused("http_413", Remedy.GIVE_UP)),
+        (404, "<html>", Refused("http_404", Remedy.HALT)),
+    ],
+)
+async def test_an_answer_to_a_file(serve: Serve, status: int, body: Any, expected: object) -> None:
+    graph = await serve(answering(status, body))
+    assert await graph.upload("42", File("m_1", "text/plain"), b"hello", 5) == expected
 
 
 async def test_no_answer_in_time_is_ambiguous(serve: Serve) -> None:

@@ -1,9 +1,10 @@
 import pytest
 
 from whatsapp_gateway.graph_errors import Remedy, remedy_for
+from whatsapp_gateway.outcomes import remedy_of_status
 
 EXPECTED = {
-    Remedy.RETRY: (2, 4, 80007, 130429, 131000, 131016, 131057, 133004),
+    Remedy.RETRY: (1, 2, 4, 80007, 130429, 131000, 131016, 131057, 133004),
     Remedy.SLOW_DOWN: (131056,),
     Remedy.HALT: (
         0,
@@ -58,14 +59,27 @@ def test_a_known_code_counts_whatever_the_status(remedy: Remedy, code: int) -> N
         (404, Remedy.GIVE_UP),
         (401, Remedy.HALT),
         (403, Remedy.HALT),
+        (408, Remedy.RETRY),
         (429, Remedy.RETRY),
         (500, Remedy.RETRY),
         (503, Remedy.RETRY),
     ],
 )
 def test_an_unknown_code_counts_by_the_status(status: int, remedy: Remedy) -> None:
-    assert remedy_for(None, status) is remedy
     assert remedy_for(987654, status) is remedy
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"),
+    [(status, Remedy.RETRY) for status in (408, 429, 500, 502, 503)]
+    + [(status, Remedy.HALT) for status in (301, 302, 307, 400, 401, 403, 404, 405, 407, 421)],
+)
+def test_nobody_but_whatsapp_gives_up(status: int, remedy: Remedy) -> None:
+    assert remedy_for(None, status) is remedy
+
+
+def test_a_status_that_does_not_say_why_is_for_good() -> None:
+    assert [remedy_of_status(code) for code in ("", "x", "987654")] == [Remedy.GIVE_UP] * 3
 
 
 def test_an_unknown_number_is_the_operators_fault_and_a_wrong_parameter_the_messages() -> None:
