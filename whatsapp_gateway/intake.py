@@ -87,7 +87,8 @@ class Intake:
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds
         taken = await asyncio.gather(*(self._in_order(of_one, deadline) for of_one in errands.values()))
-        return all(taken) and await self._report(statuses, deadline)
+        reported = await self._report(statuses, deadline)
+        return all(taken) and reported
 
     async def _in_order(self, errands: Sequence[_Errand], deadline: float) -> bool:
         for errand in errands:

@@ -154,6 +154,16 @@ async def test_statuses_that_cannot_be_reported_are_asked_for_again(gateway: Gat
     assert [receipt.state for receipt in kernel.receipts] == [pb.RECEIPT_STATE_READ]
 
 
+async def test_a_message_that_is_refused_holds_no_status_up(gateway: Gateway, kernel: FakeKernel) -> None:
+    kernel.refusals["HandleMessage"] = lambda _: (code_pb2.RESOURCE_EXHAUSTED, "TOO_MANY_PENDING")
+    batch = webhook(text(ALICE, "hi", "wamid.1"), statuses=[{"id": "wamid.r", "status": "read"}])
+    assert await gateway.post(batch) == 503
+    assert [receipt.channel_message_id for receipt in kernel.receipts] == ["wamid.r"]
+    kernel.refusals.clear()
+    assert await gateway.post(batch) == 200
+    assert kernel.texts_of(f"whatsapp:{ALICE}") == ["hi"]
+
+
 async def test_more_statuses_than_one_call_may_bear(gateway: Gateway, kernel: FakeKernel) -> None:
     statuses = [{"id": f"wamid.{number}", "status": "sent"} for number in range(2500)]
     assert await gateway.post(webhook(statuses=statuses)) == 200
