@@ -1,5 +1,6 @@
 """/webhook: the challenge, the signature, and 200 only once everything is durable."""
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Collection
@@ -17,6 +18,12 @@ logger = logging.getLogger(__name__)
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
 """Bytes; WhatsApp sends up to 3 MB."""
+BODY_SECONDS: Final = 10.0
+"""For a body to come: until it is there nobody knows whether it is WhatsApp's."""
+SMALL_BODY: Final = 64 * 1024
+"""Bytes; nearly every webhook is smaller, and is read at once."""
+LARGE_AT_ONCE: Final = 16
+"""Bodies that may be larger are read so many at a time, which bounds what strangers make us hold."""
 
 
 class Webhook:
@@ -36,6 +43,7 @@ class Webhook:
         self._numbers = numbers
         self._app_secret = app_secret.encode()
         self._verify_token = verify_token.encode()
+        self._room_for_large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def verify(self, request: web.Request) -> web.Response:
         """Prove to WhatsApp, on subscribing, that the address is ours: 200 with the challenge, or 403."""
@@ -47,9 +55,9 @@ class Webhook:
         return web.Response(text=challenge)
 
     async def receive(self, request: web.Request) -> web.Response:
-        """200: all durable or set aside; 503: bring it again; 400, 401, 413: not WhatsApp's."""
+        """200: all durable or set aside; 503: bring it again; 400, 401, 408, 413: not WhatsApp's, or broken."""
         try:
-            status = await self._receive(await request.read(), request.headers.get("X-Hub-Signature-256"))
+            status = await self._answer(request)
         except web.RequestPayloadError:
             status = 400
         except web.HTTPRequestEntityTooLarge:
@@ -57,7 +65,24 @@ class Webhook:
         self._metrics.webhooks.labels(str(status)).inc()
         return web.Response(status=status)
 
-    async def _receive(self, raw: bytes, signature: str | None) -> int:
+    async def _answer(self, request: web.Request) -> int:
+        signature = request.headers.get("X-Hub-Signature-256")
+        if signature is None:
+            return 401
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                raw = await self._read(request)
+        except TimeoutError:
+            return 408
+        return await self._receive(raw, signature)
+
+    async def _read(self, request: web.Request) -> bytes:
+        if _is_small(request):
+            return await request.read()
+        async with self._room_for_large:
+            return await request.read()
+
+    async def _receive(self, raw: bytes, signature: str) -> int:
         if not is_signed(raw, signature, self._app_secret):
             return 401
         try:
@@ -68,3 +93,9 @@ class Webhook:
             return 200
         logger.warning("webhook answered 503: the kernel service did not take all of it")
         return 503
+
+
+def _is_small(request: web.Request) -> bool:
+    # One that is packed says how long it is only once it is unpacked.
+    length = None if "Content-Encoding" in request.headers else request.content_length
+    return length is not None and length <= SMALL_BODY
