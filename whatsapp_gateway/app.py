@@ -15,6 +15,7 @@ from whatsapp_gateway.config import Settings
 from whatsapp_gateway.file_sending import FileSending
 from whatsapp_gateway.graph_api import GraphApi
 from whatsapp_gateway.graph_media import GraphMedia
+from whatsapp_gateway.halts import Halts
 from whatsapp_gateway.intake import Intake
 from whatsapp_gateway.kernel_channel import open_channel
 from whatsapp_gateway.kernel_client import KernelClient
@@ -23,6 +24,7 @@ from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.replies import Replies
 from whatsapp_gateway.sending import Sending
+from whatsapp_gateway.slow_downs import SlowDowns
 from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
 from whatsapp_gateway.webhook import LARGEST_BODY, Webhook
@@ -41,18 +43,20 @@ async def build_app(
     kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
+    halts, slow_downs = Halts(metrics, now), SlowDowns()
     graph = GraphApi(
         session,
         settings.whatsapp_api_base_url,
         settings.whatsapp_api_version,
         settings.whatsapp_access_token.get_secret_value(),
-        pacing,
+        pacing=pacing,
+        halts=halts,
     )
     typing = TypingIndicator(graph, metrics)
     templates = WindowTemplates(graph, metrics, settings.template, time.monotonic)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
-        Intake(kernel, typing, pacing, templates, metrics, seconds=accept_seconds),
+        Intake(kernel, typing, pacing, templates, metrics, halts=halts, slow_downs=slow_downs, seconds=accept_seconds),
         metrics,
         numbers=frozenset(numbers),
         app_secret=settings.whatsapp_app_secret.get_secret_value(),
@@ -60,7 +64,7 @@ async def build_app(
     )
     acks = Acks(kernel, metrics, now)
     files = FileSending(graph, kernel, metrics)
-    sending = Sending(graph, files, acks, metrics, now=now, templates=templates)
+    sending = Sending(graph, files, acks, metrics, now=now, slow_downs=slow_downs, templates=templates)
     graph_media = GraphMedia(
         session,
         settings.whatsapp_api_base_url,

@@ -12,12 +12,15 @@ import orjson
 from whatsapp_gateway.deliveries import File
 from whatsapp_gateway.file_kinds import shown_name, upload_type
 from whatsapp_gateway.graph_errors import TOO_FAST, Remedy, remedy_for
+from whatsapp_gateway.halts import Halts
 from whatsapp_gateway.pacing import Pacing
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
 SEND_SECONDS: Final = 15
 _GATEWAY_FAULTS: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
+_OF_THE_MESSAGE: Final = frozenset(Remedy) - {Remedy.RETRY, Remedy.HALT}
+"""Whoever is refused so was looked at: the number may send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +39,11 @@ class Uploaded:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The message was not sent, or the file not taken."""
+    """The message was not sent, or the file not taken. wait: for so many seconds at least; 0: as the remedy has it."""
 
     code: str
     remedy: Remedy
+    wait: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +57,18 @@ class GraphApi:
     """Calls for any of our numbers over one session, which stays the caller's."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, base_url: str, version: str, token: str, pacing: Pacing | None = None
+        self,
+        session: aiohttp.ClientSession,
+        base_url: str,
+        version: str,
+        token: str,
+        *,
+        pacing: Pacing,
+        halts: Halts,
     ) -> None:
         self._session = session
-        self._pacing = pacing or Pacing(0)
+        self._pacing = pacing
+        self._halts = halts
         self._root = f"{base_url}/{version}"
         self._bearer = {"Authorization": f"Bearer {token}"}
 
@@ -65,6 +77,8 @@ class GraphApi:
         remaining = await self._pacing.turn(number, timeout)
         if remaining is None:
             return Refused("paced", Remedy.RETRY)
+        if left := self._halts.admit(number):
+            return _halted(left)
         try:
             status, answer = await self._post_message(number, body, remaining)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
@@ -75,22 +89,24 @@ class GraphApi:
             return Ambiguous("connection_lost")
         if _number_in_error(answer, "code") in TOO_FAST:
             self._pacing.rest(number)
-        return _result(status, answer)
+        result = _result(status, answer)
+        self._heed(number, result)
+        return result
 
     async def upload(self, number: str, file: File, data: bytes, timeout: float) -> Uploaded | Refused:
         """Put a file at WhatsApp, to be sent from a number, within so many seconds. Never raises."""
+        if left := self._halts.left(number):
+            return _halted(left)
         form = aiohttp.FormData({"messaging_product": "whatsapp", "type": upload_type(file)})
         form.add_field("file", io.BytesIO(data), filename=shown_name(file), content_type=upload_type(file))
         try:
             status, answer = await self._post(f"{number}/media", form, {}, timeout)
         except (aiohttp.ClientError, OSError):
             return Refused("unreachable", Remedy.RETRY)
-        match answer:
-            case {"id": str(media_id)} if status == HTTPStatus.OK:
-                return Uploaded(media_id)
-        if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
-            return Refused("http_413", Remedy.GIVE_UP)
-        return Refused("answer_unreadable", Remedy.RETRY) if status == HTTPStatus.OK else _refused(status, answer)
+        result = _upload_result(status, answer)
+        if isinstance(result, Refused):
+            self._halts.refused(number, result.code, result.remedy)
+        return result
 
     async def show_typing(self, number: str, message_id: str) -> bool:
         """Mark a message as read and show "typing…" for 25 s or until an answer. Whether it was shown."""
@@ -100,6 +116,13 @@ class GraphApi:
         except (aiohttp.ClientError, OSError):
             return False
         return status == HTTPStatus.OK
+
+    def _heed(self, number: str, result: Sent | Refused | Ambiguous) -> None:
+        """What WhatsApp says of one message may say something of the number."""
+        if isinstance(result, Refused):
+            self._halts.refused(number, result.code, result.remedy)
+        if isinstance(result, Sent) or (isinstance(result, Refused) and result.remedy in _OF_THE_MESSAGE):
+            self._halts.passed(number)
 
     async def _post_message(self, number: str, body: Mapping[str, Any], timeout: float) -> tuple[int, Any]:
         data = orjson.dumps({"messaging_product": "whatsapp"} | dict(body))
@@ -132,6 +155,21 @@ def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
     if _number_in_error(answer, "code") is None and status in _GATEWAY_FAULTS:
         return Ambiguous(f"http_{status}")
     return _refused(status, answer)
+
+
+def _upload_result(status: int, answer: Any) -> Uploaded | Refused:
+    match answer:
+        case {"id": str(media_id)} if status == HTTPStatus.OK:
+            return Uploaded(media_id)
+    if status == HTTPStatus.OK:
+        return Refused("answer_unreadable", Remedy.RETRY)
+    if status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+        return Refused("http_413", Remedy.GIVE_UP)
+    return _refused(status, answer)
+
+
+def _halted(left: float) -> Refused:
+    return Refused("halted", Remedy.RETRY, left)
 
 
 def _refused(status: int, answer: Any) -> Refused:

@@ -16,7 +16,9 @@ class Remedy(Enum):
     SLOW_DOWN = auto()
     """Too much to this one person: send again, to him alone later and later."""
     HALT = auto()
-    """The business account itself is at fault: an operator must act, and then it is sent again."""
+    """The number or the business account is at fault, whoever is written to: an operator must act. Then it is sent."""
+    HALT_PERSON = auto()
+    """As HALT, of those alone who are where this person is."""
     WAIT_FOR_PERSON = auto()
     """The 24-hour window is closed: nothing may be sent until he writes."""
     UPLOAD_AGAIN = auto()
@@ -36,9 +38,10 @@ _NO_ACCESS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _REMEDIES: Final = {
     **dict.fromkeys((1, 2, *TOO_FAST, 131000, 131016, 131057, 133004), Remedy.RETRY),
     131056: Remedy.SLOW_DOWN,
-    **dict.fromkeys((0, 3, 10, 33, 190, 368, 130497, 131005, 131031), Remedy.HALT),
+    **dict.fromkeys((0, 3, 10, 33, 190, 368, 131005, 131031), Remedy.HALT),
     **dict.fromkeys((131037, 131042, 131045, 131048, 131064, 133010), Remedy.HALT),
     **dict.fromkeys(range(200, 300), Remedy.HALT),
+    130497: Remedy.HALT_PERSON,
     131047: Remedy.WAIT_FOR_PERSON,
     **dict.fromkeys((131052, 131053), Remedy.UPLOAD_AGAIN),
     **dict.fromkeys((100, 130472, 131008, 131009, 131021, 131026, 131030, 131049), Remedy.GIVE_UP),

@@ -6,10 +6,11 @@ import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from http import HTTPStatus
+from dataclasses import replace
 from typing import Final
 
-from whatsapp_gateway.graph_errors import TOO_FAST, Remedy, remedy_for
+from whatsapp_gateway.graph_errors import TOO_FAST, Remedy
+from whatsapp_gateway.halts import Halts
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.messages import (
     AccountError,
@@ -24,10 +25,12 @@ from whatsapp_gateway.messages import (
     Update,
 )
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.outcomes import remedy_of_status
 from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.receipts import Receipts
 from whatsapp_gateway.refusals import Refusal
 from whatsapp_gateway.reuploads import Reuploads
+from whatsapp_gateway.slow_downs import SlowDowns
 from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
 
@@ -52,6 +55,8 @@ class Intake:
         templates: WindowTemplates,
         metrics: Metrics,
         *,
+        halts: Halts,
+        slow_downs: SlowDowns,
         seconds: float,
     ) -> None:
         self._kernel = kernel
@@ -60,6 +65,8 @@ class Intake:
         self._typing = typing
         self._pacing = pacing
         self._templates = templates
+        self._halts = halts
+        self._slow_downs = slow_downs
         self._metrics = metrics
         self._seconds = seconds
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
@@ -129,7 +136,7 @@ class Intake:
 
     async def _report(self, statuses: Sequence[Status], deadline: float) -> bool:
         for start in range(0, len(statuses), MOST_AT_ONCE):
-            some = [self._reuploads.judged(status) for status in statuses[start : start + MOST_AT_ONCE]]
+            some = [self._judged(status) for status in statuses[start : start + MOST_AT_ONCE]]
             try:
                 await self._receipts.report(some, max(deadline - _now(), 0))
             except Refusal as refusal:
@@ -144,6 +151,11 @@ class Intake:
                     self._heed(status)
         return True
 
+    def _judged(self, status: Status) -> Status:
+        if remedy_of_status(status.error_code) is Remedy.SLOW_DOWN:
+            return replace(status, slowed=self._slow_downs.before(status.callback_id, status.wamid))
+        return self._reuploads.judged(status)
+
     def _heed(self, status: Status) -> None:
         """WhatsApp mostly takes a message first and says afterwards why it failed: that counts as if said at once."""
         code = int(status.error_code) if _CODE.fullmatch(status.error_code) else None
@@ -151,10 +163,8 @@ class Intake:
             return
         if code in TOO_FAST:
             self._pacing.rest(status.number)
-        remedy = remedy_for(code, HTTPStatus.BAD_REQUEST)
-        if remedy is Remedy.HALT:
-            self._metrics.halts.labels(status.error_code).inc()
-            self._metrics.alert("account", f"WhatsApp refuses to send for number {status.number}: error {code}")
+        remedy = remedy_of_status(status.error_code)
+        self._halts.refused(status.number, status.error_code, remedy)
         # A template of ours bears no callback id, and must not ask for another one.
         if remedy is Remedy.WAIT_FOR_PERSON and status.callback_id:
             self._templates.window_closed(status.number, status.user_id)

@@ -182,7 +182,7 @@ def _receipt(status: say.Status) -> pb.Receipt:
     if status.state == "failed":
         remedy = remedy_of_status(status.error_code)
         receipt.outcome = _OUTCOMES[Outcome.RETRY if status.upload_again else outcome_of(remedy)]
-        if wait := wait_for(remedy):
+        if wait := wait_for(remedy, status.slowed):
             receipt.retry_after.FromMilliseconds(round(wait * 1000))
     return receipt
 

@@ -159,6 +159,7 @@ class Status:
     """What became of a part that we sent: sent, delivered, read, played or failed.
 
     number is ours, user_id the person's; either may be empty. upload_again: it failed for its file, for the first time.
+    slowed: so often before it failed because it was too much for its person.
     """
 
     wamid: str
@@ -169,6 +170,7 @@ class Status:
     number: str = ""
     user_id: str = ""
     upload_again: bool = False
+    slowed: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ _OUTCOMES: Final = {
     Remedy.RETRY: Outcome.RETRY,
     Remedy.SLOW_DOWN: Outcome.RETRY,
     Remedy.HALT: Outcome.RETRY,
+    Remedy.HALT_PERSON: Outcome.RETRY,
     Remedy.WAIT_FOR_PERSON: Outcome.WINDOW_CLOSED,
     Remedy.UPLOAD_AGAIN: Outcome.FAILED,  # it was, by then
     Remedy.GIVE_UP: Outcome.FAILED,
@@ -26,7 +27,7 @@ def outcome_of(remedy: Remedy) -> Outcome:
 
 def wait_for(remedy: Remedy, slowed: int = 0) -> float:
     """Seconds to wait before it is sent again, after so many SLOW_DOWNs; 0: as the kernel service backs off."""
-    if remedy is Remedy.HALT:
+    if remedy in {Remedy.HALT, Remedy.HALT_PERSON}:
         return HALT_SECONDS
     if remedy is Remedy.SLOW_DOWN:
         return SLOW_DOWN_SECONDS[min(slowed, len(SLOW_DOWN_SECONDS) - 1)]

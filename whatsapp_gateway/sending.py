@@ -12,6 +12,7 @@ from whatsapp_gateway.graph_errors import Remedy
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.outcomes import outcome_of, wait_for
 from whatsapp_gateway.rendering import Body, file_in, recipient, render
+from whatsapp_gateway.slow_downs import SlowDowns
 from whatsapp_gateway.splitting import SPLIT_VERSION
 from whatsapp_gateway.templates import WindowTemplates
 
@@ -38,6 +39,7 @@ class Sending:
         metrics: Metrics,
         *,
         now: Callable[[], float],
+        slow_downs: SlowDowns,
         templates: WindowTemplates | None = None,
     ) -> None:
         self._graph = graph
@@ -46,7 +48,7 @@ class Sending:
         self._metrics = metrics
         self._now = now
         self._templates = templates
-        self._slowed: dict[str, int] = {}
+        self._slow_downs = slow_downs
 
     async def deliver(self, delivery: Delivery) -> None:
         """Send the parts that are not known to have been sent, in order, up to the first that fails."""
@@ -74,7 +76,7 @@ class Sending:
                 self._metrics.parts.labels("lapsed").inc()
                 logger.warning("lease of reply %s lapsed before part %d was sent", delivery.reply.id, part)
                 return
-            callback = {"biz_opaque_callback_data": f"{delivery.reply.id}/{part}/{len(bodies)}"}
+            callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             result = await self._send(delivery, body | callback)
             self._acks.put(self._ack(delivery, part, len(bodies), result))
             if not isinstance(result, Sent):
@@ -91,26 +93,21 @@ class Sending:
         return delivery.lease_ends - MARGIN - self._now()
 
     def _ack(self, delivery: Delivery, part: int, parts: int, result: Sent | Refused | Ambiguous) -> Ack:
-        slowed = self._slowed.pop(delivery.user_id, 0)
         match result:
             case Sent(wamid):
                 return Ack(delivery, part, parts, SPLIT_VERSION, Outcome.SENT, wamid=wamid)
             case Ambiguous(code):
                 return Ack(delivery, part, parts, SPLIT_VERSION, Outcome.UNKNOWN, error_code=code)
-            case Refused(code, remedy):
+            case Refused(code, remedy, wait):
                 self._metrics.graph_errors.labels(code).inc()
                 if remedy is Remedy.WAIT_FOR_PERSON and self._templates is not None:
                     self._templates.window_closed(delivery.number, delivery.user_id)
-                wait = self._wait(delivery, code, remedy, slowed)
+                wait = wait or self._wait(remedy, _callback_id(delivery, part, parts))
                 outcome = outcome_of(remedy)
                 return Ack(delivery, part, parts, SPLIT_VERSION, outcome, error_code=code, retry_after=wait)
 
-    def _wait(self, delivery: Delivery, code: str, remedy: Remedy, slowed: int) -> float:
-        if remedy is Remedy.HALT:
-            self._metrics.halts.labels(code).inc()
-            logger.error("alert: WhatsApp refuses to send for number %s: error %s", delivery.number, code)
-        if remedy is Remedy.SLOW_DOWN:
-            self._slowed[delivery.user_id] = slowed + 1
+    def _wait(self, remedy: Remedy, callback_id: str) -> float:
+        slowed = self._slow_downs.before(callback_id) if remedy is Remedy.SLOW_DOWN else 0
         return wait_for(remedy, slowed)
 
     def _give_up(self, delivery: Delivery, code: str) -> None:
@@ -133,6 +130,10 @@ class Sending:
                 retry_after=OTHER_RULE_SECONDS,
             )
         )
+
+
+def _callback_id(delivery: Delivery, part: int, parts: int) -> str:
+    return f"{delivery.reply.id}/{part}/{parts}"
 
 
 def _split_otherwise(delivery: Delivery, parts: int) -> bool:

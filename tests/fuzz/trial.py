@@ -11,11 +11,13 @@ from tests.fuzz.attribution import is_vouched_for
 from tests.fuzz.mutations import CANARY, CANARY_KEY, CANARY_WORDS
 from whatsapp_gateway import messages as say
 from whatsapp_gateway.body import read_json
+from whatsapp_gateway.halts import Halts
 from whatsapp_gateway.intake import Intake
 from whatsapp_gateway.kernel_client import KernelClient, _receipt
 from whatsapp_gateway.kernel_messages import alias, message_request
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
+from whatsapp_gateway.slow_downs import SlowDowns
 from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
 from whatsapp_gateway.updates import read_updates
@@ -66,7 +68,16 @@ class Trial:
         self._faults = metrics.quarantined.labels("fault")
         self._kernel = KeptKernel()
         templates = WindowTemplates(None, metrics, None, time.monotonic)  # type: ignore[arg-type]
-        intake = Intake(self._kernel, NoTyping(), Pacing(0), templates, metrics, seconds=8)
+        intake = Intake(
+            self._kernel,
+            NoTyping(),
+            Pacing(0),
+            templates,
+            metrics,
+            halts=Halts(metrics, time.monotonic),
+            slow_downs=SlowDowns(),
+            seconds=8,
+        )
         self._webhook = Webhook(intake, metrics, numbers={NUMBER}, app_secret=SECRET, verify_token="v")
         self.statuses: dict[int, int] = {}
 

@@ -6,6 +6,7 @@ import pytest
 from google.rpc import code_pb2
 from kernel.v1 import kernel_pb2 as pb
 
+from emulators.app import Emulators
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel
 from tests.integration.gateway.payloads import text, webhook
@@ -164,7 +165,22 @@ async def test_a_fault_of_the_account_that_a_status_tells_is_an_alert_too(gatewa
     statuses = [{"id": f"wamid.{code}", "status": "failed", "errors": [{"code": code}]} for code in failures]
     assert await gateway.post(webhook(statuses=statuses)) == 200
     assert len(kernel.receipts) == len(failures)
-    assert await gateway.count('alerts_total{reason="account"}') == 2
+    assert await gateway.count('alerts_total{reason="account"}') == 1
+    assert await gateway.count('graph_halts_total{code="131042"}') == 1
+    assert await gateway.count('graph_halts_total{code="131031"}') == 1
+
+
+async def test_a_fault_of_the_account_that_a_status_tells_halts_its_number(
+    gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    alice = emulators.whatsapp.add_phone("Alice")
+    await alice.send("hi")
+    failed = {"id": "wamid.1", "status": "failed", "errors": [{"code": 131048}]}
+    assert await gateway.post(webhook(statuses=[failed])) == 200
+    kernel.lease("hi", user_id=f"whatsapp:{alice.user_id}")
+    await kernel.until(lambda: kernel.acks)
+    assert (kernel.acks[0].error_code, kernel.acks[0].retry_after.seconds > 200) == ("halted", True)
+    assert emulators.effects.all("graph_send") == []
 
 
 async def test_a_fault_of_the_account_is_an_alert(

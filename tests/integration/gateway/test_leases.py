@@ -140,6 +140,19 @@ async def test_a_service_that_knows_no_release_is_pulled_from_all_the_same(alice
     assert (await alice.wait_for_message()).text == "hello"
 
 
+async def test_a_later_failure_slows_one_person_down_as_one_at_once_does(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    emulators.whatsapp.fail_next(131056)
+    kernel.lease("hi", user_id=key(alice))
+    await kernel.until(lambda: kernel.acks)
+    assert kernel.acks[0].retry_after.seconds == 4
+    for wamid in ("wamid.1", "wamid.1", "wamid.2", "wamid.3"):
+        failed = {"id": wamid, "status": "failed", "errors": [{"code": 131056}], "biz_opaque_callback_data": "rp_1/1/1"}
+        assert await gateway.post(webhook(statuses=[failed])) == 200
+    assert [receipt.retry_after.seconds for receipt in kernel.receipts] == [16, 16, 64, 64]
+
+
 @pytest.mark.parametrize(
     ("code", "follows"),
     [

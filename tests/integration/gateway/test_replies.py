@@ -159,9 +159,41 @@ async def test_one_person_is_slowed_down_more_and_more_until_it_works(
     for number in range(6):
         if number == 5:
             emulators.whatsapp.fail_next(131056)
-        kernel.lease("hi", user_id=key(alice), id=f"rp_{number}")
+        kernel.lease("hi", user_id=key(alice), id="rp_1" if number < 5 else "rp_2")
         await kernel.until(lambda: len(kernel.acks) > number)  # noqa: B023
     assert [ack.retry_after.seconds for ack in kernel.acks] == [4, 16, 64, 64, 0, 4]
+
+
+async def test_a_number_at_fault_is_halted_for_everybody_and_one_alert(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    emulators.whatsapp.fail_next(131048)
+    kernel.lease("hi", user_id=key(alice), id="rp_0")
+    await kernel.until(lambda: kernel.acks)
+    for number in range(1, 5):
+        other = emulators.whatsapp.add_phone(f"Other {number}")
+        await other.send("hi")
+        kernel.lease(LONG, user_id=key(other), id=f"rp_{number}")
+    await kernel.until(lambda: len(kernel.acks) == 5)
+    assert [ack.error_code for ack in kernel.acks] == ["131048", *["halted"] * 4]
+    assert {ack.outcome for ack in kernel.acks} == {pb.DELIVERY_OUTCOME_RETRY}
+    assert all(200 < ack.retry_after.ToMilliseconds() / 1000 <= 300 for ack in kernel.acks)
+    assert sends(emulators) == []
+    assert await gateway.count('alerts_total{reason="account"}') == 1
+
+
+async def test_a_country_that_is_closed_to_us_halts_nobody_else(
+    alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    bob = emulators.whatsapp.add_phone("Bob")
+    await bob.send("hi")
+    emulators.whatsapp.fail_next(130497)
+    kernel.lease("hi", user_id=key(alice), id="rp_a")
+    await kernel.until(lambda: kernel.acks)
+    kernel.lease("hi", user_id=key(bob), id="rp_b")
+    await bob.wait_for_message()
+    assert (kernel.acks[0].error_code, kernel.acks[0].retry_after.seconds) == ("130497", 300)
+    assert await gateway.count('alerts_total{reason="account"}') == 1
 
 
 async def test_an_account_at_fault_is_an_alert(

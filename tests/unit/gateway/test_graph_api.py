@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,9 @@ from whatsapp_gateway import graph_errors
 from whatsapp_gateway.deliveries import File
 from whatsapp_gateway.graph_api import Ambiguous, GraphApi, Refused, Sent, Uploaded
 from whatsapp_gateway.graph_errors import Remedy
+from whatsapp_gateway.halts import TRIAL_SECONDS, Halts
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.outcomes import HALT_SECONDS
 from whatsapp_gateway.pacing import Pacing
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -25,16 +29,22 @@ async def serve() -> AsyncIterator[Serve]:
     servers: list[TestServer] = []
     async with aiohttp.ClientSession() as session:
 
-        async def start(answer: Answer, pacing: Pacing | None = None) -> GraphApi:
+        async def start(
+            answer: Answer, pacing: Pacing | None = None, now: Callable[[], float] = time.monotonic
+        ) -> GraphApi:
             app = web.Application()
             app.router.add_post("/v26.0/42/{what:messages|media}", answer)
             servers.append(TestServer(app))
             await servers[-1].start_server()
-            return GraphApi(session, str(servers[-1].make_url("")).rstrip("/"), "v26.0", "token", pacing)
+            return graph_at(session, str(servers[-1].make_url("")).rstrip("/"), pacing or Pacing(0), now)
 
         yield start
         for server in servers:
             await server.close()
+
+
+def graph_at(session: aiohttp.ClientSession, url: str, pacing: Pacing, now: Callable[[], float]) -> GraphApi:
+    return GraphApi(session, url, "v26.0", "token", pacing=pacing, halts=Halts(Metrics(), now))
 
 
 def answering(status: int, body: Any) -> Answer:
@@ -78,6 +88,39 @@ async def test_a_number_that_was_too_fast_rests(serve: Serve, code: int, rests: 
     graph = await serve(answering(400, {"error": {"code": code}}), Pacing(80))
     assert await graph.send("42", {}, 5) == Refused(str(code), graph_errors.remedy_for(code, 400))
     assert (await graph.send("42", {}, 0.5) == Refused("paced", Remedy.RETRY)) == rests
+
+
+@pytest.mark.parametrize(
+    ("tried", "sent_then"),
+    [(200, 2), (131047, 2), (131053, 2), (131056, 2), (100, 2), (131000, 1), (131048, 0), (190, 0)],
+)
+async def test_a_halted_number_calls_nobody_until_one_that_tries_is_let_through(
+    serve: Serve, tried: int, sent_then: int
+) -> None:
+    now, answers = 1000.0, [131048, tried]
+
+    async def answer(_: web.Request) -> web.Response:
+        code = answers.pop(0)
+        if code == 200:
+            return web.json_response({"messages": [{"id": "wamid.1"}]})
+        return web.json_response({"error": {"code": code}}, status=400)
+
+    graph = await serve(answer, now=lambda: now)
+    assert await graph.send("42", {}, 5) == Refused("131048", Remedy.HALT)
+    now += 100
+    halted = Refused("halted", Remedy.RETRY, HALT_SECONDS - 100)
+    assert await graph.send("42", {}, 5) == halted
+    assert await graph.upload("42", File("m_1", "text/plain"), b"hello", 5) == halted
+    assert answers == [tried]
+
+    now += HALT_SECONDS - 100
+    tries, waits = [await graph.send("42", {}, 5) for _ in range(2)]
+    assert isinstance(waits, Refused)
+    assert (tries == waits, waits.code, answers) == (False, "halted", [])
+
+    now += TRIAL_SECONDS
+    answers += [200, 200]
+    assert [await graph.send("42", {}, 5) for _ in range(2)].count(Sent("wamid.1")) == sent_then
 
 
 async def test_what_is_sent(serve: Serve) -> None:
@@ -137,6 +180,6 @@ async def test_nobody_there_is_a_plain_retry() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     async with aiohttp.ClientSession() as session:
-        graph = GraphApi(session, f"http://127.0.0.1:{port}", "v26.0", "token")
+        graph = graph_at(session, f"http://127.0.0.1:{port}", Pacing(0), time.monotonic)
         assert await graph.send("42", {}, 5) == Refused("unreachable", Remedy.RETRY)
         assert not await graph.show_typing("42", "wamid.1")

@@ -16,7 +16,6 @@ EXPECTED = {
         250,
         299,
         368,
-        130497,
         131005,
         131031,
         131037,
@@ -26,6 +25,7 @@ EXPECTED = {
         131064,
         133010,
     ),
+    Remedy.HALT_PERSON: (130497,),
     Remedy.WAIT_FOR_PERSON: (131047,),
     Remedy.UPLOAD_AGAIN: (131052, 131053),
     Remedy.GIVE_UP: (

@@ -11,6 +11,7 @@ from whatsapp_gateway.file_sending import FileSending
 from whatsapp_gateway.graph_api import SEND_SECONDS, GraphApi, Sent
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.sending import MARGIN, Sending
+from whatsapp_gateway.slow_downs import SlowDowns
 from whatsapp_gateway.splitting import SPLIT_VERSION
 
 BEGUN: dict[str, Any] = {"sent_parts": frozenset({1}), "parts": 3, "split_version": "7"}
@@ -44,7 +45,7 @@ async def deliver(graph: SlowGraph, lease_seconds: float, **known: Any) -> list[
     delivery = Delivery(Reply("rp_1", text), "whatsapp:US.1", "42", "lease", graph.now + lease_seconds, **known)
     metrics = Metrics()
     files = FileSending(graph, None, metrics)  # type: ignore[arg-type]
-    await Sending(graph, files, acks, metrics, now=lambda: graph.now).deliver(delivery)
+    await Sending(graph, files, acks, metrics, now=lambda: graph.now, slow_downs=SlowDowns()).deliver(delivery)
     return acks.kept
 
 
