@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from whatsapp_gateway.deliveries import MediaWanted, Outcome
-from whatsapp_gateway.file_kinds import MOST_BYTES
 from whatsapp_gateway.graph_media import AddressLapsedError, GraphMedia, MediaError, Place
 from whatsapp_gateway.kernel_client import KernelClient
 from whatsapp_gateway.metrics import Metrics
@@ -108,12 +107,12 @@ class Media:
 
     async def _pass_on(self, job: _Job) -> None:
         place = await self._graph.find(job.wanted.media_ref)
-        most = min(job.wanted.max_bytes, _most_bytes(place.mime_type))
-        if place.size > most:
+        # WhatsApp keeps to its own limits, which go by how a file was sent and not by its type.
+        if place.size > job.wanted.max_bytes:
             raise MediaError("too_large")
         async with self._graph.open(place.url) as pieces:
             known_by = replace(place, sha256=place.sha256 or job.wanted.sha256)
-            await self._kernel.upload(job.wanted, known_by, _checked(pieces, known_by, most))
+            await self._kernel.upload(job.wanted, known_by, _checked(pieces, known_by, job.wanted.max_bytes))
 
     # --- how it ends --------------------------------------------------------------------------------------------
 
@@ -141,10 +140,6 @@ class Media:
 
 
 _PROBLEMS: Final = {"PAYLOAD_TOO_LARGE": "too_large", "FIELD_INVALID": "wrong_type"}
-
-
-def _most_bytes(mime_type: str) -> int:
-    return MOST_BYTES.get(mime_type.partition("/")[0], MOST_BYTES["document"])
 
 
 async def _checked(pieces: AsyncIterator[bytes], place: Place, most: int) -> AsyncIterator[bytes]:
