@@ -167,7 +167,7 @@ class Intake:
         self._halts.refused(status.number, status.error_code, remedy)
         # A template of ours bears no callback id, and must not ask for another one.
         if remedy is Remedy.WAIT_FOR_PERSON and status.callback_id:
-            self._templates.window_closed(status.number, status.user_id)
+            self._templates.window_closed(status.number, *status.user_ids)
 
     def _set_aside(self, errand: _Errand, refusal: Refusal) -> None:
         self._quarantine(refusal.reason.lower(), errand.id)

@@ -158,8 +158,8 @@ class LinkResult(Enum):
 class Status:
     """What became of a part that we sent: sent, delivered, read, played or failed.
 
-    number is ours, user_id the person's; either may be empty. upload_again: it failed for its file, for the first time.
-    slowed: so often before it failed because it was too much for its person.
+    number is ours, user_ids are the person's, the best first; either may be empty. upload_again: it failed for its
+    file, for the first time. slowed: so often before it failed because it was too much for its person.
     """
 
     wamid: str
@@ -168,7 +168,7 @@ class Status:
     error_code: str = ""
     occurred_at: int | None = None
     number: str = ""
-    user_id: str = ""
+    user_ids: tuple[str, ...] = ()
     upload_again: bool = False
     slowed: int = 0
 

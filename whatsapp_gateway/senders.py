@@ -87,12 +87,12 @@ def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Ma
     return _sender(ids)
 
 
-def read_recipient(status: dict[str, Any]) -> str:
-    """Whom a status is about, by the key of the person; empty if it does not say."""
+def read_recipient(status: dict[str, Any]) -> tuple[str, ...]:
+    """Whom a status is about, by each id that it names, the key of the person first; empty if it does not say."""
     parent = status.get("parent_recipient_user_id") or status.get("recipient_parent_user_id")
     ids = read_ids(status.get("recipient_user_id"), parent, status.get("recipient_id"))
     sender = _sender(ids) if ids else None
-    return sender.user_id if isinstance(sender, Sender) else ""
+    return tuple(alias.user_id for alias in sender.aliases) if isinstance(sender, Sender) else ()
 
 
 def _sender(ids: Ids) -> Sender | Malformed:

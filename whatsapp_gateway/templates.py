@@ -5,7 +5,7 @@ What was to be said stays where it is and follows once he writes; the template a
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +17,9 @@ REPEAT_SECONDS: Final = 24 * 3600.0
 """One person is asked at most this often: templates are paid for, and more of them would be spam."""
 SEND_SECONDS: Final = 15.0
 MOST_REMEMBERED: Final = 100_000
+
+_Pair = tuple[str, str]
+"""A number of ours, and an id of a person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,18 @@ class WindowTemplates:
         self._asked: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def window_closed(self, number: str, user_id: str) -> None:
-        """Something could not be told to this person: ask him to write, in the background."""
-        to = recipient(user_id)
-        if self._template is None or to is None or self._asked_lately(number, user_id):
+    def window_closed(self, number: str, *user_ids: str) -> None:
+        """Something could not be told to a person, known by these ids, the best first: ask him to write.
+
+        In the background. By whichever of his ids he was asked, he is not asked again.
+        """
+        to = recipient(user_ids[0]) if user_ids else None
+        pairs = [(number, user_id) for user_id in user_ids]
+        if self._template is None or to is None or self._asked_lately(pairs):
             return
         language = {"code": self._template.language}
         body = to | {"type": "template", "template": {"name": self._template.name, "language": language}}
-        task = asyncio.create_task(self._send(number, user_id, body))
+        task = asyncio.create_task(self._send(number, pairs, body))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -56,23 +63,26 @@ class WindowTemplates:
         """Wait for what is being sent."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _asked_lately(self, number: str, user_id: str) -> bool:
-        now, pair = self._now(), (number, user_id)
-        while self._asked:
-            oldest, at = next(iter(self._asked.items()))
-            if now - at < REPEAT_SECONDS and len(self._asked) < MOST_REMEMBERED:
-                break
-            del self._asked[oldest]
-        if pair in self._asked:
-            return True
-        self._asked[pair] = now
-        return False
+    def _asked_lately(self, pairs: Sequence[_Pair]) -> bool:
+        now = self._now()
+        asked_at = max((self._asked[pair] for pair in pairs if pair in self._asked), default=now - REPEAT_SECONDS)
+        lately = now - asked_at < REPEAT_SECONDS
+        self._remember(pairs, asked_at if lately else now)
+        return lately
 
-    async def _send(self, number: str, user_id: str, body: dict[str, object]) -> None:
+    def _remember(self, pairs: Sequence[_Pair], at: float) -> None:
+        for pair in pairs:
+            self._asked[pair] = at
+            self._asked.move_to_end(pair)
+        while len(self._asked) > MOST_REMEMBERED or self._now() - next(iter(self._asked.values())) >= REPEAT_SECONDS:
+            self._asked.popitem(last=False)
+
+    async def _send(self, number: str, pairs: Sequence[_Pair], body: dict[str, object]) -> None:
         result = await self._graph.send(number, body, SEND_SECONDS)
         if isinstance(result, Sent):
             self._metrics.templates.labels("sent").inc()
             return
         self._metrics.templates.labels("failed").inc()
         # He may be asked again with the next thing that waits for him.
-        self._asked.pop((number, user_id), None)
+        for pair in pairs:
+            self._asked.pop(pair, None)

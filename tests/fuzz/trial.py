@@ -140,8 +140,8 @@ def _feature(update: say.Update) -> str:
             more = (reason,)
         case say.IdentityChange(_, previous, current):
             more = (previous.strong, current.strong)
-        case say.Status(state=state, user_id=user_id):
-            more = (state, bool(user_id))
+        case say.Status(state=state, user_ids=user_ids):
+            more = (state, bool(user_ids))
         case _:
             more = ()
     return " ".join(map(str, (type(update).__name__, *more)))

@@ -34,6 +34,8 @@ from whatsapp_gateway.updates import read_updates
 PAYLOADS = Path(__file__).parent / "payloads"
 NUMBER = "106540352242922"
 BSUID = "whatsapp:US.13491208655302741918"
+PHONE = "whatsapp:16505551234"
+PARENT = "whatsapp:US.ENT.11815799212886844830"
 NEW_BSUID = "whatsapp:US.29988776655443322110"
 QUOTED = "wamid.HBgLMTY1MDU1NTEyMzQVAgARGBI4MkZFM0UwMEUxRjk2NjQ5RTAA"
 SHA256 = base64.b64decode("YQo0dSmgrY2S9vFM9z5VWt3mHRmgqTcLYOlYLFyJnlc=")
@@ -107,8 +109,8 @@ def changed(previous: str, current: str, *, weak: int = 0) -> IdentityChange:
     return IdentityChange("", Alias(previous, weak < 1), Alias(current, weak < 2))
 
 
-def status(state: str, code: str = "", user_id: str = BSUID) -> Status:
-    return Status(QUOTED, "rp_1/1/1", state, code, 1750263773, NUMBER, user_id)
+def status(state: str, code: str = "", user_ids: tuple[str, ...] = (BSUID, PHONE)) -> Status:
+    return Status(QUOTED, "rp_1/1/1", state, code, 1750263773, NUMBER, user_ids)
 
 
 OTHERS: dict[str, Update] = {
@@ -120,12 +122,12 @@ OTHERS: dict[str, Update] = {
     "system_changed_user_id_without_previous_id": Ignored("system_unlinked"),
     "system_customer_identity_changed": Ignored("system"),
     "status_sent": status("sent"),
-    "status_delivered": status("delivered"),
-    "status_read": status("read"),
+    "status_delivered": status("delivered", user_ids=(BSUID, PHONE, PARENT)),
+    "status_read": status("read", user_ids=(BSUID, PHONE, PARENT)),
     "status_played": status("played"),
     "status_failed": status("failed", "131047"),
     "status_payment": Ignored("status"),
-    "status_of_a_group": status("delivered", user_id=""),
+    "status_of_a_group": status("delivered", user_ids=()),
     "errors": AccountError("130429"),
     "field_message_template_status_update": Ignored("field"),
     "field_account_update": Ignored("field"),
@@ -207,4 +209,4 @@ def test_a_batch_keeps_people_apart_and_in_order() -> None:
         ("whatsapp:US.20000000000000000002", Text("from Bob")),
         (BSUID, Text("and once more")),
     ]
-    assert read_status == Status(QUOTED, "", "read", "", 1750263773, NUMBER, BSUID)
+    assert read_status == Status(QUOTED, "", "read", "", 1750263773, NUMBER, (BSUID,))

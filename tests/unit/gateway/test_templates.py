@@ -42,9 +42,35 @@ async def test_once_a_day_per_person_and_number() -> None:
     assert graph.bodies == [("42", one), ("43", one), ("42", other), ("42", one)]
 
 
+async def test_one_person_is_asked_once_by_whichever_of_his_ids() -> None:
+    graph, clock = KeptGraph(), Clock()
+    asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), clock)
+    asking.window_closed("42", "whatsapp:15550001")  # refused at once, by the id that it was sent to
+    clock.now = REPEAT_SECONDS - 1
+    asking.window_closed("42", "whatsapp:US.1", "whatsapp:15550001")  # by a status, which names both
+    asking.window_closed("42", "whatsapp:US.1")
+    await asking.close()
+    assert [body.get("to") for _, body in graph.bodies] == ["15550001"]
+    clock.now = REPEAT_SECONDS
+    asking.window_closed("42", "whatsapp:US.1")
+    await asking.close()
+    assert [body.get("to") or body["recipient"] for _, body in graph.bodies] == ["15550001", "US.1"]
+
+
+async def test_of_several_ids_the_best_is_written_to_and_none_is_asked_after_it() -> None:
+    graph = KeptGraph()
+    asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock())
+    asking.window_closed("42", "whatsapp:US.1", "whatsapp:15550001")
+    asking.window_closed("42", "whatsapp:15550001")
+    asking.window_closed("42", "whatsapp:US.1")
+    await asking.close()
+    assert [body["recipient"] for _, body in graph.bodies] == ["US.1"]
+
+
 async def test_nobody_that_cannot_be_addressed() -> None:
     graph = KeptGraph()
     asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock())
+    asking.window_closed("42")
     asking.window_closed("42", "")
     await asking.close()
     assert graph.bodies == []
