@@ -80,11 +80,20 @@ def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Ma
     ids = read_ids(message.get("from_user_id"), message.get("from_parent_user_id"), message.get("from"))
     if ids is None:
         return Malformed("sender_unreadable")
-    for contact in [contact for contact in contacts if contact.meets(ids)]:
+    for contact in _contacts_of(ids, contacts):
         if not contact.agrees(ids):
             return Malformed("sender_contradicted")
         ids = _union(ids, contact)
     return _sender(ids)
+
+
+def _contacts_of(ids: Ids, contacts: Iterable[Ids]) -> list[Ids]:
+    """Those of his BSUID, if there are any: one that merely shares his phone says nothing of him then.
+
+    Whose id changed between two messages of a webhook has two contacts there, both with his phone.
+    """
+    met = [contact for contact in contacts if contact.meets(ids)]
+    return [contact for contact in met if ids.bsuid and contact.bsuid == ids.bsuid] or met
 
 
 def read_recipient(status: dict[str, Any]) -> tuple[str, ...]:

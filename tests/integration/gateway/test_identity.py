@@ -34,6 +34,16 @@ async def test_contacts_in_any_order_and_equal_names_give_nobody_another_s_words
     assert kernel.texts_of(f"whatsapp:{BOB}") == ["from 15550002"]
 
 
+async def test_what_was_said_under_both_ids_of_a_changed_person_comes_from_the_one_that_each_names(
+    gateway: Gateway, kernel: FakeKernel
+) -> None:
+    contacts = [contact(wa_id="15550001", user_id=who) for who in ("US.O", "US.N")]
+    messages = [text(who, f"as {who}", f"wamid.{who}", **{"from": "15550001"}) for who in ("US.O", "US.N")]
+    assert await gateway.post(webhook(*messages, contacts=contacts)) == 200
+    assert kernel.texts_of("whatsapp:US.O") == ["as US.O"]
+    assert kernel.texts_of("whatsapp:US.N") == ["as US.N"]
+
+
 async def test_a_person_without_a_phone_is_known_by_his_business_scoped_id(
     gateway: Gateway, kernel: FakeKernel
 ) -> None:
