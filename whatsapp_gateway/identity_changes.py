@@ -16,7 +16,8 @@ def read_identity_change(system: Object, old_phone: Any, wamid: str) -> Identity
     """The change that a system message tells. Its `body` holds the person's own words and is never read.
 
     The best id before is linked to the best one after. A notice that names none before says nothing that can
-    be trusted: the new id then starts anew with its first message.
+    be trusted, and a number, which may pass to somebody else, never takes the place of an id for good: the new id
+    then starts anew with its first message.
     """
     if text_in(system, "type") not in _CHANGES:
         return Ignored("system")
@@ -27,7 +28,7 @@ def read_identity_change(system: Object, old_phone: Any, wamid: str) -> Identity
     if previous is None or current is None:
         return Malformed("system_unreadable", wamid)
     was, is_now = _best(previous), _best(current)
-    if was is None or is_now is None:
+    if was is None or is_now is None or (was.strong and not is_now.strong):
         return Ignored("system_unlinked")
     return Ignored("system") if was == is_now else IdentityChange(wamid, was, is_now)
 

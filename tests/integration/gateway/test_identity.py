@@ -136,9 +136,10 @@ async def test_a_change_of_identity_is_linked(
     [
         notice(type="user_changed_user_id", user_id="US.N"),
         notice(type="user_changed_number", user_id="US.N", body="15550001"),
+        notice("US.N", type="user_changed_number", wa_id="15550002"),
     ],
 )
-async def test_a_change_that_names_no_id_before_links_nobody_and_is_counted(
+async def test_a_change_that_cannot_be_trusted_links_nobody_and_is_counted(
     gateway: Gateway, kernel: FakeKernel, told: dict[str, Any]
 ) -> None:
     assert await gateway.post(webhook(told)) == 200

@@ -277,6 +277,11 @@ def test_a_changed_id(system: dict[str, Any], phone: str | None, previous: Alias
         ({"type": "user_changed_user_id", "user_id": "US.N"}, Ignored("system_unlinked")),
         ({"type": "user_changed_user_id", "previous_user_id": "US.O"}, Ignored("system_unlinked")),
         ({"type": "user_changed_user_id", "user_id": "US.N", "previous_user_id": "US.N"}, Ignored("system")),
+        # What is a person's for good never becomes a number, which may pass to somebody else.
+        (
+            {"type": "user_changed_number", "wa_id": "15550002", "previous_user_id": "US.O"},
+            Ignored("system_unlinked"),
+        ),
         # The body holds the person's own words: it links nobody.
         (
             {"type": "user_changed_user_id", "user_id": "US.N", "body": "changed from US.O to US.N"},
