@@ -3,6 +3,7 @@
 As with messages (identity.py), a weak id given alone never finds a person who has a strong one. A number may have
 passed on before the notice of its change arrives: believing it would give a stranger all that its former owner has.
 So somebody known by a strong id, whose change is told by his number alone, starts anew, until an operator merges him.
+Nor does a weak id take the place of a strong one: what is meant for the person would go to the number's next owner.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class Linked:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """The new id is to name `person_id` (None: nobody knows the previous one). `other_id` has it with equal right."""
+    """The new id is to name `person_id` (None: nobody, see the module). `other_id` has it with equal right."""
 
     person_id: str | None
     other_id: str | None = None
@@ -58,6 +59,8 @@ def claim(
     previous: Alias, current: Alias, *, previous_found: FoundAlias | None, current_found: FoundAlias | None
 ) -> Claim:
     """Whom the new id is to name, given whom each of the two names until now."""
+    if is_strong(previous, previous_found) and not is_strong(current, current_found):
+        return Claim(None)
     person_id = _named(previous, previous_found)
     other_id = _named(current, current_found)
     return Claim(person_id, other_id if person_id and other_id != person_id else None)

@@ -154,7 +154,7 @@ async def test_a_reply_for_the_former_owner_of_a_number_never_goes_to_its_next_o
 
 async def test_what_was_held_for_want_of_a_recipient_goes_to_the_new_id(store: SqlStore) -> None:
     anna = await person(store, OLD)
-    await link(store, OLD, PHONE)
+    await link(store, weak("US.1"), PHONE)
     await person(store, strong("US.9"), PHONE, now=LATER)
     await notice(store, anna, "news")
     assert await recipients(store) == []
@@ -225,6 +225,14 @@ async def test_an_id_kept_as_weak_is_weak_even_when_told_as_strong(store: SqlSto
     assert await link(store, weak("US.1"), NEW) is LINKED  # told as weak, but he has no other strong one
 
 
+async def test_a_number_never_takes_the_place_of_a_strong_id(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    await notice(store, anna, "news for anna")
+    assert [await link(store, OLD, PHONE) for _ in range(2)] == [UNKNOWN] * 2
+    assert (await write(store, PHONE, now=LATER)).person_id != anna
+    assert await recipients(store) == [("news for anna", OLD.user_id)]
+
+
 async def test_somebody_known_by_number_alone_gets_his_strong_id(store: SqlStore) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, NEW) is LINKED
@@ -232,8 +240,8 @@ async def test_somebody_known_by_number_alone_gets_his_strong_id(store: SqlStore
 
 
 async def test_a_number_passes_to_whom_it_is_told_of(store: SqlStore) -> None:
-    anna, bruno = await person(store, OLD), await person(store, NEW, PHONE)
-    assert await link(store, OLD, PHONE) is LINKED
+    anna, bruno = await person(store, SECOND_PHONE), await person(store, NEW, PHONE)
+    assert await link(store, SECOND_PHONE, PHONE) is LINKED
     assert await store.person_of(PHONE.user_id) == anna
     assert await store.aliases_of(bruno) == [NEW]
 

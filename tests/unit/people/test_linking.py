@@ -28,8 +28,11 @@ def found(alias: Alias, person_id: str, *, has_strong: bool = False) -> FoundAli
         (PHONE, NEW, found(PHONE, "anna"), None, Claim("anna")),
         (PHONE, NEW, found(PHONE, "anna", has_strong=True), None, NOBODY),
         (PHONE, NEW, found(PHONE, "anna", has_strong=True), found(NEW, "bruno"), NOBODY),
-        (OLD, PHONE, found(OLD, "anna"), found(PHONE, "bruno"), Claim("anna", "bruno")),
-        (OLD, PHONE, found(OLD, "anna"), found(PHONE, "bruno", has_strong=True), Claim("anna")),
+        # It never takes the place of an id that is a person's for good.
+        (OLD, PHONE, found(OLD, "anna"), None, NOBODY),
+        (OLD, PHONE, found(OLD, "anna"), found(PHONE, "bruno"), NOBODY),
+        (OLD, Alias("test:+1"), found(OLD, "anna"), found(PHONE, "bruno", has_strong=True), NOBODY),
+        (Alias("test:US.1", strong=False), PHONE, found(OLD, "anna"), None, Claim("anna")),
         (PHONE, SECOND_PHONE, found(PHONE, "anna"), found(SECOND_PHONE, "bruno"), Claim("anna", "bruno")),
         # Given or kept as weak is weak.
         (Alias("test:+1"), NEW, found(PHONE, "anna", has_strong=True), None, NOBODY),
