@@ -4,11 +4,11 @@ import asyncio
 import hashlib
 import logging
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from whatsapp_gateway.errands import Errand, by_person
 from whatsapp_gateway.graph_errors import TOO_FAST, Remedy
 from whatsapp_gateway.halts import Halts
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
@@ -38,14 +38,13 @@ logger = logging.getLogger(__name__)
 
 CALLS_AT_ONCE: Final = 256
 
-_Errand = Message | IdentityChange
 _CODE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
 _AWAITS_NO_ANSWER: Final = (Reaction, Revoke)
 _IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"})
 
 
 class Intake:
-    """People side by side, each one's messages in order. seconds bound the whole of a webhook."""
+    """People side by side, what is of one of them in order. seconds bound the whole of a webhook."""
 
     def __init__(
         self,
@@ -76,14 +75,12 @@ class Intake:
 
         If not, all of it must be brought again: what was taken is recognised then.
         """
-        errands: defaultdict[str, list[_Errand]] = defaultdict(list)
+        errands: list[Errand] = []
         statuses: list[Status] = []
         for update in updates:
             match update:
-                case Message():
-                    errands[update.sender.user_id].append(update)
-                case IdentityChange():
-                    errands[update.current.user_id].append(update)
+                case Message() | IdentityChange():
+                    errands.append(update)
                 case Status():
                     statuses.append(update)
                 case Malformed(reason, wamid):
@@ -93,18 +90,18 @@ class Intake:
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds
-        taken = await asyncio.gather(*(self._in_order(of_one, deadline) for of_one in errands.values()))
+        taken = await asyncio.gather(*(self._in_order(of_one, deadline) for of_one in by_person(errands)))
         reported = await self._report(statuses, deadline)
         return all(taken) and reported
 
-    async def _in_order(self, errands: Sequence[_Errand], deadline: float) -> bool:
+    async def _in_order(self, errands: Sequence[Errand], deadline: float) -> bool:
         for errand in errands:
-            # A later message must not overtake one that has to be brought again.
+            # What is later must not overtake what has to be brought again.
             if not await self._run(errand, deadline):
                 return False
         return True
 
-    async def _run(self, errand: _Errand, deadline: float) -> bool:
+    async def _run(self, errand: Errand, deadline: float) -> bool:
         try:
             async with self._slots:
                 outcome = await self._hand_over(errand, deadline - _now())
@@ -117,7 +114,7 @@ class Intake:
         self._metrics.messages.labels(outcome).inc()
         return True
 
-    async def _hand_over(self, errand: _Errand, timeout: float) -> str:
+    async def _hand_over(self, errand: Errand, timeout: float) -> str:
         if timeout <= 0:
             raise Refusal("DEADLINE_EXCEEDED")
         if isinstance(errand, IdentityChange):
@@ -169,7 +166,7 @@ class Intake:
         if remedy is Remedy.WAIT_FOR_PERSON and status.callback_id:
             self._templates.window_closed(status.number, *status.user_ids)
 
-    def _set_aside(self, errand: _Errand, refusal: Refusal) -> None:
+    def _set_aside(self, errand: Errand, refusal: Refusal) -> None:
         self._quarantine(refusal.reason.lower(), errand.id)
         if isinstance(errand, IdentityChange):
             self._metrics.alert("not_linked", f"a person's new id was not linked to the old one: {refusal.reason}")

@@ -1,5 +1,6 @@
 """Who wrote, and that nobody is taken for another: what the gateway tells the kernel service, and whom it calls."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -159,6 +160,30 @@ async def test_a_change_is_linked_before_what_is_said_under_the_new_id_and_after
     assert await gateway.post(batch) == 200
     assert kernel.texts_of("whatsapp:US.N") == ["hi"]
     assert kernel.calls.index("LinkIdentity") < kernel.calls.index("HandleMessage")
+
+
+def became(before: str, after: str) -> dict[str, Any]:
+    return notice(type="user_changed_user_id", user_id=after, previous_user_id=before)
+
+
+async def test_changes_of_one_person_are_told_in_their_order_and_none_overtakes_one_that_must_come_again(
+    gateway: Gateway, kernel: FakeKernel
+) -> None:
+    kernel.gates["LinkIdentity"] = asyncio.Event()
+    said = [text(who, "hi", f"wamid.{who}") for who in ("US.A", "US.B", "US.C", "US.X")]
+    posting = asyncio.create_task(gateway.post(webhook(became("US.A", "US.B"), became("US.B", "US.C"), *said)))
+    await kernel.until(lambda: kernel.messages)  # the stranger's
+    assert kernel.calls.count("LinkIdentity") == 1
+    kernel.refusals["LinkIdentity"] = lambda link: (
+        (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE") if link.previous.user_id == "whatsapp:US.A" else None
+    )
+    kernel.gates.pop("LinkIdentity").set()
+    assert await posting == 503
+    assert (kernel.links, [request.user_id for request in kernel.messages]) == ([], ["whatsapp:US.X"])
+    kernel.refusals.clear()
+    assert await gateway.post(webhook(became("US.A", "US.B"), became("US.B", "US.C"), *said)) == 200
+    assert [link.previous.user_id for link in kernel.links] == ["whatsapp:US.A", "whatsapp:US.B"]
+    assert [request.user_id for request in kernel.messages[1:]] == ["whatsapp:US.A", "whatsapp:US.B", "whatsapp:US.C"]
 
 
 async def test_two_people_who_stay_apart_are_an_alert(

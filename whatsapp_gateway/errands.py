@@ -1,0 +1,33 @@
+"""What a webhook gives to hand over, sorted by person."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from whatsapp_gateway.messages import IdentityChange, Message
+
+Errand = Message | IdentityChange
+
+
+def by_person(errands: Sequence[Errand]) -> list[list[Errand]]:
+    """Each person's errands, in the order in which they came. Ids of which one became the other are one person's."""
+    first_id: dict[str, str] = {}
+    """By an id: another one of the same person, nearer to the one that stands for him."""
+
+    def of_person(user_id: str) -> str:
+        while user_id in first_id:
+            user_id = first_id[user_id]
+        return user_id
+
+    for errand in errands:
+        if isinstance(errand, IdentityChange):
+            one, other = of_person(errand.previous.user_id), of_person(errand.current.user_id)
+            if one != other:
+                first_id[other] = one
+    queues: defaultdict[str, list[Errand]] = defaultdict(list)
+    for errand in errands:
+        queues[of_person(_key(errand))].append(errand)
+    return list(queues.values())
+
+
+def _key(errand: Errand) -> str:
+    return errand.current.user_id if isinstance(errand, IdentityChange) else errand.sender.user_id
