@@ -4,6 +4,9 @@ As with messages (identity.py), a weak id given alone never finds a person who h
 passed on before the notice of its change arrives: believing it would give a stranger all that its former owner has.
 So somebody known by a strong id, whose change is told by his number alone, starts anew, until an operator merges him.
 Nor does a weak id take the place of a strong one: what is meant for the person would go to the number's next owner.
+
+Notices overtake each other. One between strong ids of which nobody bears the previous one is kept, and followed once
+another notice tells whose that is: A became B, told after B became C, leads to C. No weak id has part in that.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ class LinkOutcome(StrEnum):
 class Linked:
     """What was done: for whom, who was merged into him, and with whom he is kept apart (empty: nobody).
 
-    `news` is False if the same was told before.
+    `news` is False if the same was told before. `then`: what followed, of changes of the new id told earlier.
     """
 
     outcome: LinkOutcome
@@ -36,6 +39,7 @@ class Linked:
     merged_id: str = ""
     other_id: str = ""
     news: bool = True
+    then: tuple[Linked, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,13 @@ def is_strong(given: Alias, found: FoundAlias | None) -> bool:
     be told what was meant for its former owner, nor be taken for him when the same is told again.
     """
     return given.strong and (found is None or found.alias.strong)
+
+
+def comes_too_early(
+    previous: Alias, current: Alias, *, previous_found: FoundAlias | None, current_found: FoundAlias | None
+) -> bool:
+    """Whether another change may still tell whom this one is about."""
+    return previous_found is None and previous.strong and is_strong(current, current_found)
 
 
 def settled(outcome: LinkOutcome) -> bool:

@@ -25,6 +25,7 @@ class PeopleStore(Protocol):
     async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
         """Note that the previous id became the current one, both of one channel (people.linking). Idempotent.
 
+        Changes of the current id that were told too early are made up for in the same transaction.
         A merging takes both leases away: what runs for either writes no more.
         """
         ...
@@ -65,12 +66,16 @@ class People:
     async def link(self, previous: Alias, current: Alias) -> LinkOutcome:
         """A channel says that an id of its own became another; see LinkIdentity in the contract."""
         linked = await self._to_its_end(self._store.link(previous, current, now=self._clock()))
+        for one in (linked, *linked.then):
+            self._count(one)
+        return linked.outcome
+
+    def _count(self, linked: Linked) -> None:
         self.links[linked.outcome] += 1
         if linked.outcome is LinkOutcome.KEPT_APART and linked.news:
             log.error(
                 "alert: kept apart, merge them or let them be first=%s second=%s", linked.person_id, linked.other_id
             )
-        return linked.outcome
 
     async def merge(self, one_id: str, other_id: str) -> str:
         """An operator says that two people are one. The one who stays. NotFound PERSON_NOT_FOUND."""
@@ -95,7 +100,8 @@ class People:
 
     async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
         linked = await work
-        if linked.merged_id:
-            log.info("merged person=%s into=%s", linked.merged_id, linked.person_id)
-            self._kernels.merged(linked.merged_id, into=linked.person_id)
+        for one in (linked, *linked.then):
+            if one.merged_id:
+                log.info("merged person=%s into=%s", one.merged_id, one.person_id)
+                self._kernels.merged(one.merged_id, into=one.person_id)
         return linked

@@ -5,27 +5,45 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, not_, select, update
 
+from kernel_service.messages import Alias
 from kernel_service.people.identity import key
-from kernel_service.people.linking import Linked, LinkOutcome, claim, is_strong, settled, told_again
+from kernel_service.people.linking import (
+    Linked,
+    LinkOutcome,
+    claim,
+    comes_too_early,
+    is_strong,
+    settled,
+    told_again,
+)
 from kernel_service.storage import merging, outbox
 from kernel_service.storage.people import attach, find, move
 from kernel_service.storage.schema import alias, identity_link
+from kernel_service.storage.sealing import WrappedKey
 
 if TYPE_CHECKING:
-    from kernel_service.messages import Alias
+    from sqlalchemy import Row
+
     from kernel_service.people.identity import FoundAlias
     from kernel_service.people.linking import Claim
     from kernel_service.storage.engine import Tx
 
-_TOLD = select(identity_link.c.outcome).where(
+_of_previous = (
     identity_link.c.channel == bindparam("channel"),
     identity_link.c.previous_scope == bindparam("previous_scope"),
     identity_link.c.previous_digest == bindparam("previous_digest"),
+)
+_of_change = (
+    *_of_previous,
     identity_link.c.current_scope == bindparam("current_scope"),
     identity_link.c.current_digest == bindparam("current_digest"),
 )
+_awaits = identity_link.c.awaiting.is_not(None)
+_TOLD = select(identity_link.c.outcome).where(*_of_change, not_(_awaits))
+_AWAITS_NO_MORE = delete(identity_link).where(*_of_change, _awaits)
+_TAKE_AWAITING = delete(identity_link).where(*_of_previous, _awaits).returning(identity_link)
 _REMEMBER = insert(identity_link)
 _one = (
     alias.c.channel == bindparam("of_channel"),
@@ -37,19 +55,54 @@ _IN_PLACE = update(alias).where(*_one).values(linked_at=bindparam("at"), replace
 
 
 def link(tx: Tx, previous: Alias, current: Alias, *, now: float) -> Linked:
+    """Whoever has the new id now has those too that it became, as was told too early."""
+    changes, done = [(previous, current)], []
+    for before, after in changes:
+        done.append(_follow(tx, before, after, now))
+        if done[-1].outcome is not LinkOutcome.UNKNOWN:
+            changes += [(after, newer) for newer in _take_awaiting(tx, after)]
+    return replace(done[0], then=tuple(done[1:]))
+
+
+def _follow(tx: Tx, previous: Alias, current: Alias, now: float) -> Linked:
     change = _change(tx, previous, current)
     told = tx.execute(_TOLD, change).scalar_one_or_none()
     if told is not None:
         return Linked(LinkOutcome(told), news=False)
+    tx.execute(_AWAITS_NO_MORE, change)
     found = {key(one.alias): one for one in find(tx, previous.user_id.partition(":")[0], (previous, current))}
     before, after = found.get(key(previous)), found.get(key(current))
     done = _done(tx, current, claim(previous, current, previous_found=before, current_found=after), after, now)
     if settled(done.outcome) or not is_strong(previous, before):
         tx.execute(_REPLACED, _row(tx, previous) | {"at": now})
         tx.execute(_REMEMBER, change | {"outcome": told_again(done.outcome).value, "told_at": now})
+    elif comes_too_early(previous, current, previous_found=before, current_found=after):
+        tx.execute(_REMEMBER, change | {"outcome": done.outcome.value, "told_at": now} | _sealed(tx, current, change))
     if settled(done.outcome):
         tx.execute(_IN_PLACE, _row(tx, current) | {"at": now})
     return done
+
+
+def _take_awaiting(tx: Tx, previous: Alias) -> list[Alias]:
+    """What an id became, as was told when nobody was known by it; oldest first."""
+    rows = tx.execute(_TAKE_AWAITING, _change(tx, previous, previous)).all()
+    return [_opened(tx, row) for row in sorted(rows, key=lambda row: row.told_at)]
+
+
+def _sealed(tx: Tx, current: Alias, change: dict[str, Any]) -> dict[str, Any]:
+    context = _context(change["previous_digest"], change["current_digest"])
+    sealed = tx.keyring.master_keys.wrap(current.user_id.encode(), context)
+    return {"awaiting_key_id": sealed.key_id, "awaiting": sealed.wrapped}
+
+
+def _opened(tx: Tx, row: Row[Any]) -> Alias:
+    sealed = WrappedKey(row.awaiting_key_id, row.awaiting)
+    user_id = tx.keyring.master_keys.unwrap(sealed, _context(row.previous_digest, row.current_digest))
+    return Alias(user_id.decode(), scope=row.current_scope)
+
+
+def _context(previous: bytes, current: bytes) -> bytes:
+    return b"identity_link:" + previous + current
 
 
 def _done(tx: Tx, current: Alias, claimed: Claim, found: FoundAlias | None, now: float) -> Linked:

@@ -105,6 +105,9 @@ identity_link = Table(
     Column("current_digest", LargeBinary, primary_key=True),
     Column("outcome", String, nullable=False),
     Column("told_at", Float, nullable=False, index=True),
+    # While nobody is known by the previous id: the current one, sealed with a master key, since it is nobody's yet.
+    Column("awaiting_key_id", String),
+    Column("awaiting", LargeBinary),
 )
 
 # People whom a channel takes for one, and who both have connections: an operator decides.

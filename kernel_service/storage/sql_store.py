@@ -102,7 +102,8 @@ class SqlStore:
     # --- people
 
     async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
-        return await self._engine.write(lambda tx: linking.link(tx, previous, current, now=now), previous.user_id)
+        # One after the other: which of two came too early for the other must be certain.
+        return await self._engine.write(lambda tx: linking.link(tx, previous, current, now=now), "links")
 
     async def merge(self, one_id: str, other_id: str, *, now: float) -> Linked:
         return await self._engine.write(lambda tx: merging.merge(tx, one_id, other_id, now=now), one_id)

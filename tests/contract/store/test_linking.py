@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -76,7 +77,7 @@ async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: 
     assert len(waiting) == 20
 
 
-async def test_of_an_id_that_nobody_knows_nothing_is_kept(store: SqlStore) -> None:
+async def test_a_change_of_an_id_that_nobody_knows_changes_nothing_yet(store: SqlStore) -> None:
     assert await link(store, OLD, NEW) is UNKNOWN
     assert await store.person_of(NEW.user_id) is None
     stranger = await person(store, NEW)
@@ -120,6 +121,97 @@ async def test_an_older_person_of_the_new_id_is_the_one_who_stays(store: SqlStor
     second = await person(store, OLD, now=NOW + 1)
     assert await link(store, OLD, NEW) is MERGED
     assert await store.surviving(second) == first
+
+
+# --- told before the change that made the previous id --------------------------------------------------------------
+
+THIRD, FOURTH = strong("US.3"), strong("US.4")
+CHAIN = [(OLD, NEW), (NEW, THIRD), (THIRD, FOURTH)]
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(CHAIN)])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_a_chain_told_in_any_order_ends_at_the_same_person(
+    store: SqlStore, order: tuple[tuple[Alias, Alias], ...], times: int
+) -> None:
+    anna = await person(store, OLD, PHONE)
+    account = await connect(store, anna)
+    await notice(store, anna, "news")
+    for previous, current in order:
+        for _ in range(times):
+            await link(store, previous, current)
+    assert (await write(store, FOURTH, SECOND_PHONE, now=LATER)).person_id == anna
+    assert await store.connections(anna) == [account]
+    assert await recipients(store) == [("news", FOURTH.user_id)]
+    assert {await store.person_of(one.user_id) for one in (OLD, NEW, THIRD, FOURTH)} == {anna}
+    assert [await link(store, previous, current) for previous, current in order] == [LINKED] * 3
+
+
+async def test_told_too_early_and_after_the_first_message_under_the_last_id(store: SqlStore) -> None:
+    anna = await person(store, OLD, PHONE)
+    account = await connect(store, anna)
+    assert await link(store, NEW, THIRD) is UNKNOWN
+    other = await person(store, THIRD, SECOND_PHONE, now=NOW + 1)
+    linked = await store.link(OLD, NEW, now=LATER)
+    assert (linked.outcome, [(one.outcome, one.merged_id) for one in linked.then]) == (LINKED, [(MERGED, other)])
+    assert await store.person_of(THIRD.user_id) == anna
+    assert await store.connections(anna) == [account]
+    assert (await store.link(OLD, NEW, now=LATER)).then == ()
+
+
+async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    await link(store, NEW, THIRD)
+    other = await person(store, THIRD, now=NOW + 1)
+    for one in (anna, other):
+        await connect(store, one)
+    [then] = (await store.link(OLD, NEW, now=LATER)).then
+    assert (then.outcome, then.person_id, then.other_id, then.news) == (KEPT_APART, anna, other, True)
+    assert (await store.person_of(NEW.user_id), await store.person_of(THIRD.user_id)) == (anna, other)
+    assert await link(store, NEW, THIRD) is KEPT_APART
+
+
+async def test_told_too_early_and_again_once_the_previous_id_has_written(store: SqlStore) -> None:
+    assert await link(store, NEW, THIRD) is UNKNOWN
+    anna = await person(store, NEW)
+    assert [await link(store, NEW, THIRD) for _ in range(2)] == [LINKED] * 2
+    assert await store.person_of(THIRD.user_id) == anna
+
+
+async def test_circles_that_were_told_too_early_come_to_an_end(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    for previous, current in [(NEW, THIRD), (THIRD, NEW), (NEW, NEW), (THIRD, OLD)]:
+        assert await link(store, previous, current) is UNKNOWN
+    assert await link(store, OLD, NEW) is LINKED
+    assert {await store.person_of(one.user_id) for one in (OLD, NEW, THIRD)} == {anna}
+
+
+async def test_told_side_by_side(store: SqlStore) -> None:
+    for run in range(10):
+        ids = [strong(f"US.{run}.{number}") for number in range(4)]
+        anna = await person(store, ids[0])
+        await asyncio.gather(*(link(store, ids[n], ids[n + 1]) for n in (2, 1, 0)))
+        assert await store.person_of(ids[3].user_id) == anna
+
+
+async def test_what_was_told_too_early_is_forgotten_like_the_rest(store: SqlStore) -> None:
+    await link(store, NEW, THIRD)
+    await store.forget_old(now=LATER + 60 * DAY)
+    anna = await person(store, OLD)
+    await link(store, OLD, NEW)
+    assert (await store.person_of(NEW.user_id), await store.person_of(THIRD.user_id)) == (anna, None)
+
+
+async def test_no_number_has_part_in_what_is_made_up_for(store: SqlStore) -> None:
+    anna = await person(store, OLD)
+    early = [(NEW, PHONE), (PHONE, SECOND_PHONE), (PHONE, THIRD), (NEW, Alias(SECOND_PHONE.user_id))]
+    assert [await link(store, previous, current) for previous, current in early] == [UNKNOWN] * 4
+    stranger = await person(store, strong("US.9"), SECOND_PHONE)
+    await notice(store, anna, "news for anna")
+    assert await link(store, OLD, NEW) is LINKED
+    assert await store.person_of(SECOND_PHONE.user_id) == stranger
+    assert await store.person_of(PHONE.user_id) is await store.person_of(THIRD.user_id) is None
+    assert await recipients(store) == [("news for anna", NEW.user_id)]
 
 
 # --- where replies go -----------------------------------------------------------------------------------------------

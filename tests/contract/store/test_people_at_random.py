@@ -35,6 +35,7 @@ class Model:
     merged: dict[int, int] = field(default_factory=dict)
     connected: set[int] = field(default_factory=set)
     told: set[tuple[str, str]] = field(default_factory=set)
+    early: list[tuple[str, str]] = field(default_factory=list)
     count: int = 0
 
     def person_of(self, name: str) -> int | None:
@@ -52,6 +53,18 @@ class Model:
         return person
 
     def link(self, previous: str, current: str) -> LinkOutcome:
+        changes, done = [(previous, current)], []
+        for change in changes:
+            self.early = [one for one in self.early if one != change]
+            done.append(self.follow(*change))
+            if done[-1] is LinkOutcome.UNKNOWN:
+                self.early.append(change)
+            else:
+                changes += [one for one in self.early if one[0] == change[1]]
+                self.early = [one for one in self.early if one[0] != change[1]]
+        return done[0]
+
+    def follow(self, previous: str, current: str) -> LinkOutcome:
         person, other = self.person_of(previous), self.person_of(current)
         if (previous, current) in self.told:
             return LinkOutcome.LINKED
@@ -227,7 +240,7 @@ class Network:
         assert all(len(names) == 1 for names in found.values())
 
     async def tell_all(self) -> None:
-        for notice in self.notices * 2:
+        for notice in reversed(self.notices):
             await self.tell(notice)
 
 

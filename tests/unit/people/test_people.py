@@ -58,6 +58,19 @@ async def test_the_kernels_know_of_a_merging(parts: Any) -> None:
     assert kernels.told == [("p_2", "p_1")] * 2
 
 
+async def test_what_followed_is_known_and_counted_too(parts: Any, caplog: pytest.LogCaptureFixture) -> None:
+    people, store, kernels = parts
+    followed = (
+        Linked(LinkOutcome.MERGED, "p_1", merged_id="p_2"),
+        Linked(LinkOutcome.KEPT_APART, "p_1", other_id="p_3"),
+    )
+    store.answer = lambda: Linked(LinkOutcome.LINKED, "p_1", then=followed)
+    assert await people.link(OLD, NEW) is LinkOutcome.LINKED
+    assert kernels.told == [("p_2", "p_1")]
+    assert people.links == {LinkOutcome.LINKED: 1, LinkOutcome.MERGED: 1, LinkOutcome.KEPT_APART: 1}
+    assert "alert: kept apart, merge them or let them be first=p_1 second=p_3" in caplog.text
+
+
 async def test_the_kernels_know_of_it_even_if_the_caller_gives_up(parts: Any) -> None:
     people, store, kernels = parts
     store.gate.clear()

@@ -263,7 +263,8 @@ class _LinkOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkOutco
     """Both have a person with connections: they stay apart, an operator is told."""
     LINK_OUTCOME_UNKNOWN: _LinkOutcome.ValueType  # 4
     """The previous id is not known (a weak one, too, of a person who has a strong one: it finds him no more than in a
-    message): the new id starts anew with its first message.
+    message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
+    known, the new id starts anew with its first message.
     """
 
 class LinkOutcome(_LinkOutcome, metaclass=_LinkOutcomeEnumTypeWrapper):
@@ -281,7 +282,8 @@ LINK_OUTCOME_KEPT_APART: LinkOutcome.ValueType  # 3
 """Both have a person with connections: they stay apart, an operator is told."""
 LINK_OUTCOME_UNKNOWN: LinkOutcome.ValueType  # 4
 """The previous id is not known (a weak one, too, of a person who has a strong one: it finds him no more than in a
-message): the new id starts anew with its first message.
+message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
+known, the new id starts anew with its first message.
 """
 Global___LinkOutcome: _TypeAlias = LinkOutcome  # noqa: Y015
 

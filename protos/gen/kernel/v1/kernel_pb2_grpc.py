@@ -215,7 +215,8 @@ class KernelServiceServicer:
     def LinkIdentity(self, request, context):
         """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
         message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-        remembered as long as a message.
+        remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
+        previous one is remembered as long, and done once another change tells whose that is.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -93,7 +93,8 @@ class KernelServiceStub:
     LinkIdentity: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
     message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-    remembered as long as a message.
+    remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
+    previous one is remembered as long, and done once another change tells whose that is.
     """
     CreateConnectLink: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
@@ -182,7 +183,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     LinkIdentity: _aio.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]  # type: ignore[assignment]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
     message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-    remembered as long as a message.
+    remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
+    previous one is remembered as long, and done once another change tells whose that is.
     """
     CreateConnectLink: _aio.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]  # type: ignore[assignment]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
@@ -322,7 +324,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_kernel_pb2.LinkIdentityResponse, _abc.Awaitable[_kernel_pb2.LinkIdentityResponse]]:
         """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
         message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-        remembered as long as a message.
+        remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
+        previous one is remembered as long, and done once another change tells whose that is.
         """
 
     @_abc_1.abstractmethod
