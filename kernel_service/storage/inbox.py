@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import Integer, bindparam, func, insert, not_, or_, select, true, union_all, update
+from sqlalchemy import Integer, and_, bindparam, func, insert, not_, or_, select, true, union_all, update
 from sqlalchemy.sql import exists
 
 from kernel_service.errors import AlreadyExists, Exhausted
@@ -17,7 +17,7 @@ from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storage import asked, media, outbox, parked_requests
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message
-from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, message, turn
+from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, alias, message, turn
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -43,7 +43,30 @@ _KNOWN = select(
     message.c.user_digest == bindparam("user_digest"),
     message.c.message_id == bindparam("message_id"),
 )
-_PENDING = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
+_pending = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
+# What waits of a person's, beside each message of this name that came under one of his ids: both from small indexes.
+_SO_FAR = (
+    select(
+        _pending.correlate(None).scalar_subquery().label("pending"),
+        message.c.seq,
+        message.c.person_id,
+        message.c.payload_digest,
+        message.c.status,
+        message.c.turn_id,
+    )
+    .select_from(
+        alias.outerjoin(
+            message,
+            and_(
+                message.c.channel == bindparam("channel"),
+                message.c.address == bindparam("address"),
+                message.c.user_digest == alias.c.digest,
+                message.c.message_id == bindparam("message_id"),
+            ),
+        )
+    )
+    .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
+)
 _KEEP = insert(message).returning(message.c.seq)
 _ANSWER = (
     select(message.c.status, message.c.reply_mode, message.c.message_id, message.c.turn_id, *USAGE)
@@ -98,9 +121,13 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     if known is not None:
         return _duplicate(known, digest)
     person_id = person_of_message(tx, received, now)
+    so_far = tx.execute(_SO_FAR, key | {"person": person_id}).all()
+    known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
+    if known is not None:  # under another of his ids; with another payload it is another message
+        return _duplicate(known, digest)
     command = command_of(received.content)
     if command is not Command.STOP:  # which makes room
-        _check_room(tx, person_id, max_pending)
+        _check_room(so_far[0].pending, max_pending)
     content, file = parted(received.content, locked=received.locked_file)
     media_id = new_id("m", now)
     if file is not None:
@@ -133,8 +160,8 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     )
 
 
-def _check_room(tx: Tx, person_id: str, max_pending: int) -> None:
-    if tx.execute(_PENDING, {"person": person_id}).scalar_one() >= max_pending:
+def _check_room(pending: int, max_pending: int) -> None:
+    if pending >= max_pending:
         raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
 
 

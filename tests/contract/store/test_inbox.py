@@ -65,6 +65,51 @@ async def test_the_same_message_id_elsewhere_is_another_message(store: SqlStore,
     assert second.seq != first.seq
 
 
+ANN, PHONE = Alias("test:ann"), Alias("test:+1", strong=False)
+
+
+async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: SqlStore) -> None:
+    first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
+    for _ in range(2):
+        again = await accept(store, said("test:ann", "m1", aliases=(ANN, PHONE)), cap=1)
+        assert again == replace(first, duplicate=True)
+    assert await store.person_of("test:ann") == first.person_id
+
+
+async def test_a_message_that_comes_again_under_the_id_that_took_the_place_of_the_first_is_kept_once(
+    store: SqlStore,
+) -> None:
+    first = await accept(store, said("test:ann", "m1"))
+    await store.link(ANN, Alias("test:ann-2"), now=NOW)
+    assert await accept(store, said("test:ann-2", "m1")) == replace(first, duplicate=True)
+
+
+@pytest.mark.parametrize("other", [{"words": "bye"}, {"address": "desk 2"}, {"message_id": "m2"}])
+async def test_under_another_id_of_the_person_something_else_is_another_message(
+    store: SqlStore, other: dict[str, Any]
+) -> None:
+    first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
+    second = await accept(store, said("test:ann", **{"message_id": "m1", "aliases": (ANN, PHONE)} | other))
+    assert (second.duplicate, second.person_id) == (False, first.person_id)
+    assert second.seq != first.seq
+
+
+async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one(store: SqlStore) -> None:
+    first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
+    await accept(store, said("test:ann", "m2", aliases=(ANN, PHONE)))
+    bobs = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), PHONE)))
+    assert await store.person_of("test:+1") == bobs.person_id != first.person_id
+    assert not bobs.duplicate
+
+
+async def test_a_stop_that_comes_again_under_more_ids_takes_nothing_back(store: SqlStore) -> None:
+    await accept(store, said("test:+1", "m1", "stop", aliases=(PHONE,)))
+    later = await accept(store, said("test:+1", "m2", aliases=(PHONE,)))
+    again = await accept(store, said("test:ann", "m1", "stop", aliases=(ANN, PHONE)))
+    assert (again.duplicate, again.taken_back) == (True, ())
+    assert (await store.answer_of(later.person_id, later.seq)).status is MessageStatus.ACCEPTED
+
+
 async def test_the_same_bare_id_in_two_channels_is_two_people(store: SqlStore) -> None:
     one, two = await accept(store, said("whatsapp:42", "m1")), await accept(store, said("telegram:42", "m1"))
     assert one.person_id != two.person_id

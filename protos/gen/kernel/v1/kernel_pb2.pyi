@@ -372,7 +372,9 @@ class HandleMessageRequest(_message.Message):
     characters, white space at an end.
     """
     message_id: _builtins.str
-    """Required. Unique per channel, address and user, as the channel's network gave it; at most 256 bytes."""
+    """Required. Unique per channel, address and user, as the channel's network gave it; at most 256 bytes. The same id
+    and payload under another id of the same person is the same message.
+    """
     address: _builtins.str
     """Where the person wrote to, opaque to the kernel; comes back with each reply (WhatsApp: the phone_number_id). At
     most 200 bytes; may be empty.
