@@ -126,12 +126,19 @@ class AttemptStore(Protocol):
         """Count it on each attempt of the person that awaits its code; these attempts."""
         ...
 
-    async def lapsing_attempts(self, *, now: float, limit: int) -> list[Attempt]:
-        """Live ones past their deadlines."""
+    async def lapsing_attempts(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
+        """Live ones past their deadlines: the ids of their connections, in order, from behind `after` on."""
         ...
 
-    async def accounts_to_remove(self, *, limit: int) -> Sequence[Connection]:
-        """Barred connections whose accounts the vendor is still to remove."""
+    async def lapsing_attempt(self, connection_id: str, *, now: float) -> Attempt | None:
+        """One of those, if it still is. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+        ...
+
+    async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
+        """Barred connections whose accounts the vendor is still to remove, in the order of their ids, behind `after`.
+
+        Nothing sealed is opened, so that nobody's account is left there for want of a key: they have no name here.
+        """
         ...
 
     async def account_removed(self, connection_id: str) -> None: ...

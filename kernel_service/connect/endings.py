@@ -9,19 +9,21 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.connect.attempt import AWAITING_CODE, State
+from kernel_service.connect.rounds import AT_ONCE, Round
+from kernel_service.errors import Conflict
 from kernel_service.messages import Reply
-from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.tools.connections import ConnectionStatus, Removal
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from kernel_service.connect.attempt import Attempt, AttemptStore
-    from kernel_service.tools.connections import Connections
+    from kernel_service.tools.connections import Connection, Connections
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 200
-"""How many attempts, and accounts to remove, one sweep looks at."""
+MOST_UNANSWERED: Final = 3
+"""After so many in a row that the vendor does not answer, it is away for all."""
 ALARMING: Final = (State.WRONG_PERSON, State.WRONG_CODES, State.WRONG_BROWSER)
 
 
@@ -40,9 +42,17 @@ class Endings:
         self._tell = tell
         self._clock = clock
         self.outcomes: Counter[str] = Counter()
+        self._lapsing, self._removing = Round(clock), Round(clock)
 
     async def end(self, attempt: Attempt, outcome: State) -> bool:
         """End it, if nobody has meanwhile, and tell its person what concerns him; whether it was ended here."""
+        barred = await self._end(attempt, outcome)
+        if barred is not None:
+            await self._connections.remove_at_vendor(barred)
+        return barred is not None
+
+    async def _end(self, attempt: Attempt, outcome: State) -> Connection | None:
+        """Its connection, whose account is still to be removed at the vendor; None: something else came first."""
         connection = replace(
             attempt.connection,
             status=ConnectionStatus.EXPIRED,
@@ -51,22 +61,44 @@ class Endings:
         )
         ended = replace(attempt, state=outcome, connection=connection, session_uri="", code="", consent_url="")
         if not await self._store.advance(ended, was=attempt.state):
-            return False
+            return None
         self.outcomes[outcome] += 1
         level = logging.WARNING if outcome in ALARMING else logging.INFO
         log.log(level, "connect ended outcome=%s person=%s toolkit=%s", outcome, attempt.person_id, attempt.toolkit)
         if notice := _notice(attempt, outcome):
             await self._tell(attempt.person_id, Reply(notice), attempt.channel, attempt.address)
-        await self._connections.remove_at_vendor(connection)
-        return True
+        return connection
+
+    # --- what no event announces --------------------------------------------------------------------------------
 
     async def sweep(self) -> None:
         """End what has lapsed; remove what the vendor could not be told of before."""
-        for attempt in await self._store.lapsing_attempts(now=self._clock(), limit=AT_ONCE):
-            await self.end(attempt, State.LAPSED)
-        for connection in await self._store.accounts_to_remove(limit=AT_ONCE):
-            if not await self._connections.remove_at_vendor(connection):
-                return  # it is away, or busy: the next sweep goes on
+        await self._lapse()
+        await self._remove()
+
+    async def _lapse(self) -> None:
+        now = self._clock()
+        due = await self._store.lapsing_attempts(now=now, after=self._lapsing.after, limit=AT_ONCE)
+        for connection_id in self._lapsing.turns(due):
+            try:
+                attempt = await self._store.lapsing_attempt(connection_id, now=now)
+                if attempt is not None:
+                    await self._end(attempt, State.LAPSED)
+            except Conflict as sealed:
+                log.warning("attempt cannot be opened connection=%s reason=%s", connection_id, sealed.reason)
+                self._lapsing.put_off(connection_id)
+
+    async def _remove(self) -> None:
+        """One that the vendor will not remove holds up no other; a vendor who is away is not asked for each."""
+        due = await self._store.accounts_to_remove(after=self._removing.after, limit=AT_ONCE)
+        accounts, unanswered = {connection.id: connection for connection in due}, 0
+        for connection_id in self._removing.turns(list(accounts)):
+            removal = await self._connections.remove_at_vendor(accounts[connection_id])
+            unanswered = unanswered + 1 if removal is Removal.UNANSWERED else 0
+            if removal is Removal.AWAY or unanswered == MOST_UNANSWERED:
+                return
+            if removal is Removal.REFUSED:
+                self._removing.put_off(connection_id)
 
 
 def _notice(attempt: Attempt, outcome: State) -> str:

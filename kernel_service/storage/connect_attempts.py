@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from sqlalchemy import Integer, bindparam, insert, select, update
+from sqlalchemy import Integer, and_, bindparam, insert, select, update
 
 from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
 from kernel_service.storage import connections, parked_requests
@@ -32,12 +32,14 @@ _IN_BROWSER = (
     .order_by(connect_attempt.c.created_at.desc(), connect_attempt.c.connection_id)
 )
 _LIVE = _found.where(connect_attempt.c.person_id == SURVIVOR, ATTEMPT_LIVE)
+_lapses = and_(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"))
 _LAPSING = (
-    select(connect_attempt)
-    .where(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"))
-    .order_by(connect_attempt.c.deadline)
+    select(connect_attempt.c.connection_id)
+    .where(_lapses, connect_attempt.c.connection_id > bindparam("after"))
+    .order_by(connect_attempt.c.connection_id)
     .limit(bindparam("limit", type_=Integer))
 )
+_LAPSING_ONE = select(connect_attempt).where(connect_attempt.c.connection_id == bindparam("of"), _lapses)
 _CONNECTION = select(connection).where(connection.c.id == bindparam("of"))
 _ADD = insert(connect_attempt)
 _AS_IT_WAS = (
@@ -106,8 +108,13 @@ def live(tx: Tx, person_id: str) -> list[Attempt]:
     return [_opened(tx, row) for row in tx.execute(_LIVE, {"person": person_id}).all()]
 
 
-def lapsing(tx: Tx, *, now: float, limit: int) -> list[Attempt]:
-    return [_opened(tx, row) for row in tx.execute(_LAPSING, {"now": now, "limit": limit}).all()]
+def lapsing(tx: Tx, *, now: float, after: str, limit: int) -> list[str]:
+    return list(tx.execute(_LAPSING, {"now": now, "after": after, "limit": limit}).scalars())
+
+
+def lapsing_one(tx: Tx, connection_id: str, *, now: float) -> Attempt | None:
+    row = tx.execute(_LAPSING_ONE, {"of": connection_id, "now": now}).one_or_none()
+    return None if row is None else _opened(tx, row)
 
 
 def advance(tx: Tx, attempt: Attempt, *, was: State) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import bindparam, false, insert, or_, select, update
+from sqlalchemy import Integer, bindparam, false, insert, or_, select, update
 
 from kernel_service.errors import NotFound
 from kernel_service.storage.people import SURVIVOR
@@ -31,7 +31,12 @@ _CONNECTIONS = (
     select(connection).where(connection.c.person_id == SURVIVOR).order_by(connection.c.created_at, connection.c.id)
 )
 _OF_ACCOUNT = select(connection).where(connection.c.account_id == bindparam("account"))
-_TO_REMOVE = select(connection).where(connection.c.remove_due).order_by(connection.c.id).limit(bindparam("limit"))
+_TO_REMOVE = (
+    select(connection)
+    .where(connection.c.remove_due, connection.c.id > bindparam("after"))
+    .order_by(connection.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
 _REMOVED = update(connection).where(connection.c.id == bindparam("of")).values(remove_due=false())
 _CHANGE = (
     update(connection)
@@ -110,8 +115,8 @@ def bar(tx: Tx, barred: Connection, *, was: ConnectionStatus) -> bool:
     return True
 
 
-def to_remove(tx: Tx, limit: int) -> list[Connection]:
-    return [opened(tx, row) for row in tx.execute(_TO_REMOVE, {"limit": limit})]
+def to_remove(tx: Tx, *, after: str, limit: int) -> list[Connection]:
+    return [_connection(row) for row in tx.execute(_TO_REMOVE, {"after": after, "limit": limit})]
 
 
 def removed(tx: Tx, connection_id: str) -> None:
@@ -137,9 +142,12 @@ def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:
 
 
 def opened(tx: Tx, row: Row[Any]) -> Connection:
-    link, name = "", ""
-    if row.private is not None:
-        link, name = orjson.loads(tx.cipher_of(row.person_id).open(row.private, private_context(row.id)))
+    if row.private is None:
+        return _connection(row)
+    return _connection(row, *orjson.loads(tx.cipher_of(row.person_id).open(row.private, private_context(row.id))))
+
+
+def _connection(row: Row[Any], link: str = "", name: str = "") -> Connection:
     return Connection(
         row.id,
         row.person_id,

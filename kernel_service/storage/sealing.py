@@ -42,7 +42,7 @@ class PersonCipher:
         """Conflict SEALED_VALUE_DAMAGED if it was changed, moved or sealed with another key."""
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # changed, or cut short
             raise Conflict("SEALED_VALUE_DAMAGED", "a stored value does not open with its key") from None
 
 

@@ -361,8 +361,8 @@ class SqlStore:
     async def bar_connection(self, connection: Connection, *, was: ConnectionStatus) -> bool:
         return await self._engine.write(lambda tx: connections.bar(tx, connection, was=was), connection.person_id)
 
-    async def accounts_to_remove(self, *, limit: int) -> Sequence[Connection]:
-        return await self._engine.read(lambda tx: connections.to_remove(tx, limit))
+    async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
+        return await self._engine.read(lambda tx: connections.to_remove(tx, after=after, limit=limit))
 
     async def account_removed(self, connection_id: str) -> None:
         await self._engine.write(lambda tx: connections.removed(tx, connection_id))
@@ -387,8 +387,11 @@ class SqlStore:
     async def live_attempts(self, person_id: str) -> list[Attempt]:
         return await self._engine.read(lambda tx: connect_attempts.live(tx, person_id))
 
-    async def lapsing_attempts(self, *, now: float, limit: int) -> list[Attempt]:
-        return await self._engine.read(lambda tx: connect_attempts.lapsing(tx, now=now, limit=limit))
+    async def lapsing_attempts(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
+        return await self._engine.read(lambda tx: connect_attempts.lapsing(tx, now=now, after=after, limit=limit))
+
+    async def lapsing_attempt(self, connection_id: str, *, now: float) -> Attempt | None:
+        return await self._engine.read(lambda tx: connect_attempts.lapsing_one(tx, connection_id, now=now))
 
     async def advance(self, attempt: Attempt, *, was: State) -> bool:
         return await self._engine.write(lambda tx: connect_attempts.advance(tx, attempt, was=was), attempt.person_id)

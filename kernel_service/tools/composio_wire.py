@@ -37,6 +37,13 @@ class MaybeDoneError(Exception):
     """The request left, and no answer that can be understood came back."""
 
 
+class UnansweredError(VendorUnavailable):
+    """Asked, and no answer that can be understood came back: perhaps to anybody, perhaps to this one request."""
+
+    def __init__(self) -> None:
+        super().__init__("tools_unavailable")
+
+
 class Wire:
     """`timeout` bounds a request in seconds, from when the gate lets it pass."""
 
@@ -64,7 +71,7 @@ class Wire:
         try:
             return await self.send(method, path, timeout=self._timeout, **request)
         except MaybeDoneError:
-            raise VendorUnavailable("tools_unavailable") from None
+            raise UnansweredError from None
 
     async def send(
         self, method: str, path: str, *, timeout: float, body: Any = None, query: Any = None

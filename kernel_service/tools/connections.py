@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import NotFound, VendorUnavailable
-from kernel_service.tools.composio_wire import ComposioRefusedError
+from kernel_service.tools.composio_wire import ComposioRefusedError, UnansweredError
 from kernel_service.tools.sessions import Sessions
 
 if TYPE_CHECKING:
@@ -29,6 +29,18 @@ class ConnectionStatus(StrEnum):
     ACTIVE = "active"
     EXPIRED = "expired"
     DISCONNECTED = "disconnected"
+
+
+class Removal(Enum):
+    """What came of removing an account at the vendor."""
+
+    DONE = auto()
+    REFUSED = auto()
+    """Not this one; others may be removed."""
+    UNANSWERED = auto()
+    """Not this one, and perhaps no other."""
+    AWAY = auto()
+    """None at present: the vendor is away, or busy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +185,7 @@ class Connections:
             raise NotFound("CONNECTION_NOT_FOUND", "the person has no such connection")
         barred = [await self._bar(connection) for connection in chosen]
         removed = [await self.remove_at_vendor(connection) for connection in barred]
-        if not all(removed):
+        if any(removal is not Removal.DONE for removal in removed):
             raise VendorUnavailable("tools_unavailable")
         return barred
 
@@ -188,14 +200,20 @@ class Connections:
         known = {each.id: each for each in await self._store.connections(connection.person_id)}
         return await self._bar(known[connection.id])
 
-    async def remove_at_vendor(self, connection: Connection) -> bool:
-        """Whether nothing is left to remove there; what is, the next sweep tries again."""
+    async def remove_at_vendor(self, connection: Connection) -> Removal:
+        """If anything is left to remove there; what is not removed, a later sweep tries again."""
         if not connection.remove_due:
-            return True
+            return Removal.DONE
         try:
             await self._composio.delete_account(connection.account_id)
         except (VendorUnavailable, ComposioRefusedError) as problem:
             log.warning("account not removed at the vendor yet connection=%s problem=%s", connection.id, problem)
-            return False
+            return _not_removed(problem)
         await self._store.account_removed(connection.id)
-        return True
+        return Removal.DONE
+
+
+def _not_removed(problem: VendorUnavailable | ComposioRefusedError) -> Removal:
+    if isinstance(problem, ComposioRefusedError):
+        return Removal.REFUSED
+    return Removal.UNANSWERED if isinstance(problem, UnansweredError) else Removal.AWAY

@@ -90,9 +90,22 @@ async def test_those_of_a_browser_newest_first_and_only_under_way(store: SqlStor
 async def test_what_lapses(store: SqlStore) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
-    await made(store, anna, ConnectionStatus.ACTIVE)
-    assert await store.lapsing_attempts(now=started.deadline - 1, limit=9) == []
-    assert await store.lapsing_attempts(now=started.deadline, limit=9) == [started]
+    active = await made(store, anna, ConnectionStatus.ACTIVE)
+    early, late, lapsing = started.deadline - 1, started.deadline, started.connection.id
+    assert await store.lapsing_attempts(now=early, limit=9) == []
+    assert await store.lapsing_attempt(lapsing, now=early) is None
+    assert await store.lapsing_attempts(now=late, limit=9) == [lapsing]
+    assert await store.lapsing_attempt(lapsing, now=late) == started
+    assert await store.lapsing_attempt(active.connection.id, now=late) is None
+
+
+async def test_what_lapses_page_by_page(store: SqlStore) -> None:
+    anna = await person(store, ANNA)
+    made_here = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
+    first, second, third = sorted(one.connection.id for one in made_here)
+    late = made_here[0].deadline
+    assert await store.lapsing_attempts(now=late, limit=2) == [first, second]
+    assert await store.lapsing_attempts(now=late, after=second, limit=2) == [third]
 
 
 async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: SqlStore) -> None:

@@ -7,9 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from kernel_service.errors import NotFound
+from kernel_service.storage import schema
 from kernel_service.tools.connections import Connection, ConnectionStatus
 from tests.contract.store.outbox import NOW, Chat
 from tests.contract.store.people import attempt
@@ -108,6 +110,16 @@ async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: SqlSto
     assert list(await store.accounts_to_remove(limit=9)) == [barred]
     await store.account_removed(barred.id)
     assert list(await store.accounts_to_remove(limit=9)) == []
+
+
+async def test_an_account_is_removed_page_by_page_and_without_its_persons_key(store: SqlStore) -> None:
+    anna = await Chat(store, "test:anna").write()
+    for number in (1, 2, 3):
+        due = replace(asana(anna.person_id, number), status=ConnectionStatus.DISCONNECTED, remove_due=True, name="work")
+        await store.add_attempt(attempt(due), now=NOW)
+    await store._engine.write(lambda tx: tx.execute(update(schema.connection).values(private=b"damaged")))
+    assert [one.account_id for one in await store.accounts_to_remove(limit=2)] == ["ca_1", "ca_2"]
+    assert [one.account_id for one in await store.accounts_to_remove(after="cn_2", limit=2)] == ["ca_3"]
 
 
 async def test_how_a_chat_is_opened_is_what_its_channel_said_last(store: SqlStore) -> None:

@@ -22,6 +22,9 @@ def test_a_sealed_value_opens_for_its_purpose_alone() -> None:
         PersonCipher(b"x" * 32).open(sealed, b"item:p_1")
     with pytest.raises(Conflict):
         cipher.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), b"item:p_1")
+    for length in range(len(sealed)):
+        with pytest.raises(Conflict):
+            cipher.open(sealed[:length], b"item:p_1")
 
 
 def test_two_seals_of_one_value_differ() -> None:
