@@ -103,6 +103,16 @@ class StoredReply:
     reply: Reply
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What a person is told that no turn of his says, and in which chat. `at` is in epoch seconds."""
+
+    told: Reply
+    channel: str
+    address: str
+    at: float
+
+
 @dataclass(slots=True)
 class Usage:
     """What a turn has spent: tokens, model calls, tool calls."""

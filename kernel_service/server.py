@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
     from kernel_service.config import Settings
     from kernel_service.kernels.store import Store, TurnRecord
-    from kernel_service.messages import Reply
     from kernel_service.storage.sql_store import SqlStore
 
 log = logging.getLogger(__name__)
@@ -206,18 +205,12 @@ def _connect(  # noqa: PLR0917 - all that it is built from
     outbox: Outbox,
     clock: Callable[[], float],
 ) -> Connect:
-    async def tell(person_id: str, reply: Reply, channel: str = "", address: str = "") -> None:
-        """In that chat, or where the person wrote last."""
-        route = (channel, address) if channel else await store.last_route(person_id)
-        if route is not None:
-            await outbox.notify(person_id, reply, channel=route[0], address=route[1])
-
     url = settings.door_url()
     if not settings.connect_public_url:
         log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
     if not settings.composio_verifier:
         log.info("COMPOSIO_VERIFIER is not set: where Composio's project has a verifier nobody can connect an account")
-    endings = Endings(store, connections, tell, clock)
+    endings = Endings(store, connections, outbox.ready, clock)
     return Connect(
         offers=Offers(composio, connections, store, endings, door_url=url, clock=clock),
         proof=Proof(composio, connections, store, endings, clock),
@@ -226,7 +219,13 @@ def _connect(  # noqa: PLR0917 - all that it is built from
             Consent(
                 composio, connections, store, endings, door_url=url, clock=clock, verifier=settings.composio_verifier
             ),
-            Events(settings.composio_webhook_secret.get_secret_value(), connections, tell, clock),
+            Events(
+                settings.composio_webhook_secret.get_secret_value(),
+                connections,
+                store.last_route,
+                outbox.ready,
+                clock,
+            ),
             store,
             url,
             TrustedProxies(settings.connect_trusted_proxies),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.messages import Alias
+    from kernel_service.messages import Alias, Notice
     from kernel_service.tools.connections import Connection
 
 
@@ -110,8 +110,8 @@ class AttemptStore(Protocol):
         """Oldest first."""
         ...
 
-    async def advance(self, attempt: Attempt, *, was: State) -> bool:
-        """Keep it as it is given, if it is still as it `was`; whether it was."""
+    async def advance(self, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
+        """Keep it as it is given, and what its person is told of it, if it is still as it `was`; whether it was."""
         ...
 
     async def confirm(self, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:

@@ -11,11 +11,11 @@ from kernel_service import texts
 from kernel_service.connect.attempt import AWAITING_CODE, State
 from kernel_service.connect.rounds import AT_ONCE, Round
 from kernel_service.errors import Conflict
-from kernel_service.messages import Reply
+from kernel_service.messages import Notice, Reply
 from kernel_service.tools.connections import ConnectionStatus, Removal
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from kernel_service.connect.attempt import Attempt, AttemptStore
     from kernel_service.tools.connections import Connection, Connections
@@ -28,18 +28,18 @@ ALARMING: Final = (State.WRONG_PERSON, State.WRONG_CODES, State.WRONG_BROWSER)
 
 
 class Endings:
-    """`tell(person_id, reply, channel, address)` sends a notice. `outcomes` counts attempts by how they ended."""
+    """`told(channel)` says that the outbox has a notice. `outcomes` counts attempts by how they ended."""
 
     def __init__(
         self,
         store: AttemptStore,
         connections: Connections,
-        tell: Callable[[str, Reply, str, str], Awaitable[None]],
+        told: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._connections = connections
-        self._tell = tell
+        self._told = told
         self._clock = clock
         self.outcomes: Counter[str] = Counter()
         self._lapsing, self._removing = Round(clock), Round(clock)
@@ -60,14 +60,20 @@ class Endings:
             remove_due=bool(attempt.connection.account_id),
         )
         ended = replace(attempt, state=outcome, connection=connection, session_uri="", code="", consent_url="")
-        if not await self._store.advance(ended, was=attempt.state):
+        notice = self._notice(attempt, outcome)
+        if not await self._store.advance(ended, was=attempt.state, notice=notice):
             return None
         self.outcomes[outcome] += 1
         level = logging.WARNING if outcome in ALARMING else logging.INFO
         log.log(level, "connect ended outcome=%s person=%s toolkit=%s", outcome, attempt.person_id, attempt.toolkit)
-        if notice := _notice(attempt, outcome):
-            await self._tell(attempt.person_id, Reply(notice), attempt.channel, attempt.address)
+        if notice is not None:
+            self._told(notice.channel)
         return connection
+
+    def _notice(self, attempt: Attempt, outcome: State) -> Notice | None:
+        """In the chat that the attempt was for."""
+        sentence = _sentence(attempt, outcome)
+        return Notice(Reply(sentence), attempt.channel, attempt.address, self._clock()) if sentence else None
 
     # --- what no event announces --------------------------------------------------------------------------------
 
@@ -101,7 +107,7 @@ class Endings:
                 self._removing.put_off(connection_id)
 
 
-def _notice(attempt: Attempt, outcome: State) -> str:
+def _sentence(attempt: Attempt, outcome: State) -> str:
     toolkit = attempt.toolkit_name
     if outcome is State.WRONG_PERSON:
         return texts.CODE_USED_ELSEWHERE.format(toolkit=toolkit)

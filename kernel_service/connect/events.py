@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kernel_service import texts
-from kernel_service.messages import Reply
+from kernel_service.messages import Notice, Reply
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
-    from kernel_service.tools.connections import Connections
+    from kernel_service.tools.connections import Connection, Connections
 
 log = logging.getLogger(__name__)
 
@@ -29,18 +29,23 @@ EXPIRED: Final = "composio.connected_account.expired"
 
 
 class Events:
-    """`secret` is the project's webhook secret; without one no event is believed. `tell(person_id, reply)`."""
+    """`secret` is the project's webhook secret; without one no event is believed.
+
+    `route(person_id)` is the chat in which the person wrote last; `told(channel)` says that the outbox has a notice.
+    """
 
     def __init__(
         self,
         secret: str,
         connections: Connections,
-        tell: Callable[[str, Reply], Awaitable[None]],
+        route: Callable[[str], Awaitable[tuple[str, str] | None]],
+        told: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._secret = secret.encode()
         self._connections = connections
-        self._tell = tell
+        self._route = route
+        self._told = told
         self._clock = clock
 
     async def take(self, headers: Mapping[str, str], body: bytes) -> bool:
@@ -59,9 +64,17 @@ class Events:
         if not isinstance(account_id, str) or not isinstance(holder, str):
             log.warning("event of an expired account without its ids")
             return
-        ended = await self._connections.ended_by_vendor(account_id, holder)
-        if ended is not None:
-            await self._tell(ended.person_id, Reply(texts.CONNECTION_LOST.format(toolkit=ended.toolkit_name)))
+        connection = await self._connections.in_use(account_id, holder)
+        if connection is None:
+            return
+        notice = await self._notice(connection)
+        if await self._connections.expire(connection, notice) and notice is not None:
+            self._told(notice.channel)
+
+    async def _notice(self, connection: Connection) -> Notice | None:
+        route = await self._route(connection.person_id)
+        lost = Reply(texts.CONNECTION_LOST.format(toolkit=connection.toolkit_name))
+        return None if route is None else Notice(lost, *route, at=self._clock())
 
     def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:
         message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from kernel_service.kernels.outbox_store import Lease, OutboxStore, PartAck, PartReceipt
     from kernel_service.media.desk import MediaDesk
     from kernel_service.media.store import MediaWanted
-    from kernel_service.messages import Reply
 
 LEASE_SECONDS = 60.0
 GRACE_SECONDS = 30.0
@@ -157,11 +156,6 @@ class Outbox:
         recorded = await self._store.receive(channel, receipts, now=self._clock()) if receipts else 0
         self.ready(channel)  # a settled doubt lets the person's next reply go
         return recorded
-
-    async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str) -> None:
-        """Tell a person what no turn of his says."""
-        await self._store.notify(person_id, reply, channel=channel, address=address, now=self._clock())
-        self.ready(channel)
 
     def _give_credit_back(self, item_id: str) -> None:
         for pull in self._pulls:

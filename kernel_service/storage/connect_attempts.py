@@ -9,13 +9,14 @@ import orjson
 from sqlalchemy import Integer, and_, bindparam, insert, select, update
 
 from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
-from kernel_service.storage import connections, parked_requests
+from kernel_service.storage import connections, outbox, parked_requests
 from kernel_service.storage.people import SURVIVOR, surviving
 from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection, stray_session
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
 
+    from kernel_service.messages import Notice
     from kernel_service.storage.engine import Tx
 
 _SECRETS: Final = ("consent_url", "session_uri", "code")
@@ -117,14 +118,17 @@ def lapsing_one(tx: Tx, connection_id: str, *, now: float) -> Attempt | None:
     return None if row is None else _opened(tx, row)
 
 
-def advance(tx: Tx, attempt: Attempt, *, was: State) -> bool:
-    """Whose it is by now, a merging may have decided."""
+def advance(tx: Tx, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
+    """Whose it is by now, a merging may have decided; none does before the transaction ends."""
+    surviving(tx, attempt.person_id, stays=True)
     person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
     if person_id is None:
         return False
     progress = {f"new_{name}": value for name, value in _progress(tx, attempt, person_id).items()}
     tx.execute(_ADVANCE, progress | {"of": attempt.connection.id})
     connections.change(tx, attempt.connection, person_id)
+    if notice is not None:
+        outbox.notify(tx, person_id, notice)
     return True
 
 

@@ -8,6 +8,7 @@ import orjson
 from sqlalchemy import Integer, bindparam, false, insert, or_, select, update
 
 from kernel_service.errors import NotFound
+from kernel_service.storage import outbox
 from kernel_service.storage.people import SURVIVOR
 from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection, kernel
 from kernel_service.tools.connections import Connection, ConnectionStatus
@@ -15,6 +16,7 @@ from kernel_service.tools.connections import Connection, ConnectionStatus
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from kernel_service.messages import Notice
     from kernel_service.storage.engine import Tx
 
 _SESSION = select(kernel.c.session_id, kernel.c.configuration).where(kernel.c.person_id == bindparam("person"))
@@ -106,12 +108,14 @@ def change(tx: Tx, changed: Connection, person_id: str) -> None:
     tx.execute(_CHANGE, _changes(tx, changed, person_id))
 
 
-def bar(tx: Tx, barred: Connection, *, was: ConnectionStatus) -> bool:
+def bar(tx: Tx, barred: Connection, *, was: ConnectionStatus, notice: Notice | None = None) -> bool:
     """Whether it was still so. What was under way to connect it ends."""
     changes = _changes(tx, barred, barred.person_id) | {"was": was.value}
     if not tx.execute(_BAR, changes).rowcount:
         return False
     tx.execute(_END_ATTEMPT, {"of": barred.id})
+    if notice is not None:
+        outbox.notify(tx, barred.person_id, notice)
     return True
 
 

@@ -20,6 +20,7 @@ from kernel_service.kernels.outbox_store import Lease
 from kernel_service.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
 from kernel_service.storage import made_files
 from kernel_service.storage.ids import new_id
+from kernel_service.storage.people import surviving
 from kernel_service.storage.schema import alias, message, reply, reply_part
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row, Select
 
+    from kernel_service.messages import Notice
     from kernel_service.storage.engine import Tx
 
 log = logging.getLogger(__name__)
@@ -187,8 +189,18 @@ def add_reply(
     return stored
 
 
-def notify(tx: Tx, person_id: str, told: Reply, *, channel: str, address: str, now: float) -> str:
-    return add_reply(tx, person_id, told, channel=channel, address=address, mode=ReplyMode.OUTBOX, now=now).id
+def notify(tx: Tx, person_id: str, notice: Notice) -> str:
+    """The person, or him into whom he was merged meanwhile."""
+    kept = add_reply(
+        tx,
+        surviving(tx, person_id, stays=True),
+        notice.told,
+        channel=notice.channel,
+        address=notice.address,
+        mode=ReplyMode.OUTBOX,
+        now=notice.at,
+    )
+    return kept.id
 
 
 def inline_replies(tx: Tx, turn_id: str) -> list[StoredReply]:

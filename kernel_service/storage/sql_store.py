@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from kernel_service.messages import Notice
 from kernel_service.storage import (
     asked,
     chats,
@@ -255,12 +256,8 @@ class SqlStore:
     # --- the outbox
 
     async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
-        return await self._engine.write(
-            lambda tx: outbox.notify(
-                tx, people.surviving(tx, person_id, stays=True), reply, channel=channel, address=address, now=now
-            ),
-            person_id,
-        )
+        notice = Notice(reply, channel, address, now)
+        return await self._engine.write(lambda tx: outbox.notify(tx, person_id, notice), person_id)
 
     async def lease(
         self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
@@ -358,8 +355,12 @@ class SqlStore:
     async def connection_of_account(self, account_id: str) -> Connection | None:
         return await self._engine.read(lambda tx: connections.connection_of_account(tx, account_id))
 
-    async def bar_connection(self, connection: Connection, *, was: ConnectionStatus) -> bool:
-        return await self._engine.write(lambda tx: connections.bar(tx, connection, was=was), connection.person_id)
+    async def bar_connection(
+        self, connection: Connection, *, was: ConnectionStatus, notice: Notice | None = None
+    ) -> bool:
+        return await self._engine.write(
+            lambda tx: connections.bar(tx, connection, was=was, notice=notice), connection.person_id
+        )
 
     async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
         return await self._engine.read(lambda tx: connections.to_remove(tx, after=after, limit=limit))
@@ -393,8 +394,10 @@ class SqlStore:
     async def lapsing_attempt(self, connection_id: str, *, now: float) -> Attempt | None:
         return await self._engine.read(lambda tx: connect_attempts.lapsing_one(tx, connection_id, now=now))
 
-    async def advance(self, attempt: Attempt, *, was: State) -> bool:
-        return await self._engine.write(lambda tx: connect_attempts.advance(tx, attempt, was=was), attempt.person_id)
+    async def advance(self, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
+        return await self._engine.write(
+            lambda tx: connect_attempts.advance(tx, attempt, was=was, notice=notice), attempt.person_id
+        )
 
     async def confirm(self, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
         return await self._engine.write(

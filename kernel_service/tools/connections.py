@@ -18,6 +18,7 @@ from kernel_service.tools.sessions import Sessions
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel_service.messages import Notice
     from kernel_service.tools.composio_client import Composio
 
 log = logging.getLogger(__name__)
@@ -93,10 +94,12 @@ class ConnectionStore(Protocol):
 
     async def connection_of_account(self, account_id: str) -> Connection | None: ...
 
-    async def bar_connection(self, connection: Connection, *, was: ConnectionStatus) -> bool:
+    async def bar_connection(
+        self, connection: Connection, *, was: ConnectionStatus, notice: Notice | None = None
+    ) -> bool:
         """Keep it as it is given (expired, disconnected), if it is still as it `was`; whether it was.
 
-        An attempt to connect it that is under way ends.
+        An attempt to connect it that is under way ends. What its person is told of it is kept with it.
         """
         ...
 
@@ -151,19 +154,20 @@ class Connections:
             if await self.status_of(connection) == "ACTIVE":
                 still = True
             else:
-                await self._expire(connection)
+                await self.expire(connection)
         return still
 
-    async def ended_by_vendor(self, account_id: str, holder: str) -> Connection | None:
-        """Composio says that it has ended an account; the connection, if that is news and the account is his."""
+    async def in_use(self, account_id: str, holder: str) -> Connection | None:
+        """The active connection that this account is, if the account is his."""
         connection = await self._store.connection_of_account(account_id)
         if connection is None or connection.holder != holder or connection.status is not ConnectionStatus.ACTIVE:
             return None
-        return connection if await self._expire(connection) else None
+        return connection
 
-    async def _expire(self, connection: Connection) -> bool:
+    async def expire(self, connection: Connection, notice: Notice | None = None) -> bool:
+        """Composio says that it has ended the account; whether that is news, of which the notice is kept with it."""
         expired = replace(connection, status=ConnectionStatus.EXPIRED, link="")
-        news = await self._store.bar_connection(expired, was=connection.status)
+        news = await self._store.bar_connection(expired, was=connection.status, notice=notice)
         if news:
             log.info("connection ended person=%s toolkit=%s", connection.person_id, connection.toolkit)
         return news

@@ -11,11 +11,11 @@ import pytest
 from kernel_service.connect.attempt import Attempt, Key, State
 from kernel_service.connect.secrets import digest
 from kernel_service.kernels.store import TurnStatus
-from kernel_service.messages import Reply, Usage
+from kernel_service.messages import Notice, Reply, Usage
 from kernel_service.storage.parked_requests import KEPT_SECONDS
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.resuming import ParkedRequest
-from tests.contract.store.people import NOW, Owner, attempt, connect, person, strong, write
+from tests.contract.store.people import ADDRESS, NOW, Owner, attempt, connect, person, recipients, strong, write
 
 if TYPE_CHECKING:
     from kernel_service.storage.sql_store import SqlStore
@@ -74,6 +74,15 @@ async def test_the_connection_goes_with_the_step(store: SqlStore) -> None:
     assert await store.advance(replace(started, state=State.DENIED, connection=barred), was=State.STARTED)
     assert await store.connections(anna) == [barred]
     assert await store.live_attempts(anna) == []
+
+
+async def test_what_its_person_is_told_goes_with_the_step(store: SqlStore) -> None:
+    anna = await person(store, ANNA)
+    started = await made(store, anna, ConnectionStatus.PENDING)
+    denied, notice = replace(started, state=State.DENIED), Notice(Reply("access was refused"), "test", ADDRESS, NOW)
+    for _ in range(2):
+        await store.advance(denied, was=State.STARTED, notice=notice)
+    assert await recipients(store) == [("access was refused", ANNA.user_id)]
 
 
 async def test_those_of_a_browser_newest_first_and_only_under_way(store: SqlStore) -> None:

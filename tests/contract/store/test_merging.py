@@ -13,7 +13,7 @@ from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.kernels.outbox_store import AckResult, Outcome, PartAck
 from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnRecord
-from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.messages import MessageStatus, Notice, Reply, ReplyMode, Usage
 from kernel_service.storage import merging, schema
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
@@ -453,10 +453,17 @@ async def test_messages_and_notices_that_come_while_people_are_merged(store: Sql
     assert len(waiting) == 40
 
 
+async def ended(store: SqlStore, other: str) -> None:
+    [under_way] = await store.live_attempts(other)
+    notice = Notice(Reply("x"), "test", ADDRESS, LATER)
+    await store.advance(replace(under_way, state=State.LAPSED), was=under_way.state, notice=notice)
+
+
 LATECOMERS: dict[str, Callable[[SqlStore, str], Awaitable[Any]]] = {
     "message": lambda store, _: write(store, OTHER, now=LATER),
     "notice": lambda store, other: store.notify(other, Reply("x"), channel="test", address=ADDRESS, now=LATER),
     "connection": connect,
+    "ending": ended,
 }
 
 
@@ -464,6 +471,7 @@ LATECOMERS: dict[str, Callable[[SqlStore, str], Awaitable[Any]]] = {
 async def test_what_comes_while_a_merging_is_not_committed_yet_waits_for_it(postgres_url: str, what: str) -> None:
     store = await open_store(postgres_url, keys("test"))
     anna, other = await two(store)
+    await connect(store, other, ConnectionStatus.PENDING)
     engine: Any = store._engine
     async with engine._database.begin() as connection:
         await connection.run_sync(lambda sync: merging.merge(engine._tx(sync), anna, other, now=LATER))

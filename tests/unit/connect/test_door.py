@@ -14,7 +14,7 @@ from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.connect.secrets import new_nonce
 from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE, MOST_STRAYS, MOST_STRAYS_OF_ADDRESS
 from kernel_service.storage import schema
-from tests.unit.connect.test_events import SECRET, Told, signed
+from tests.unit.connect.test_events import SECRET, events, signed
 from tests.unit.tools.fakes import DOOR
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Front:
 @pytest.fixture
 async def front(world: World) -> AsyncIterator[Front]:
     world.set_verifier()
-    door = Door(world.consent, Told(world).events, world.store, DOOR, TrustedProxies("127.0.0.1"))
+    door = Door(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
     async with TestClient(TestServer(door._app())) as client:
         yield Front(world, client, door)
 

@@ -11,9 +11,9 @@ import orjson
 import pytest
 
 from kernel_service.connect.events import Events
+from tests.unit.tools.fakes import killed_after
 
 if TYPE_CHECKING:
-    from kernel_service.messages import Reply
     from tests.unit.tools.fakes import World
 
 SECRET = "whsec_of_the_tests"
@@ -30,23 +30,32 @@ def expired(account_id: str, person_id: str) -> bytes:
     return orjson.dumps({"id": "msg_1", "type": "composio.connected_account.expired", "data": data})
 
 
-class Told:
-    def __init__(self, world: World, secret: str = SECRET) -> None:
-        self.told: list[tuple[str, str]] = []
-        self.events = Events(secret, world.connections, self._tell, world.clock)
+def events(world: World, secret: str = SECRET) -> Events:
+    async def route(_: str) -> tuple[str, str]:
+        return "test", "desk"
 
-    async def _tell(self, person_id: str, reply: Reply) -> None:
-        self.told.append((person_id, reply.text))
+    return Events(secret, world.connections, route, world.looked.append, world.clock)
 
 
 async def test_an_ended_account_is_told_once(world: World) -> None:
     connection = await world.connect("p_alice")
-    told, body = Told(world), expired(connection.account_id, "p_alice")
+    body = expired(connection.account_id, "p_alice")
     for _ in range(3):
-        assert await told.events.take(signed(body, world.clock.now), body)
-    assert [person_id for person_id, _ in told.told] == ["p_alice"]
-    assert "Your Asana is no longer connected" in told.told[0][1]
+        assert await events(world).take(signed(body, world.clock.now), body)
+    [(person_id, told)] = world.told
+    assert person_id == "p_alice"
+    assert "Your Asana is no longer connected" in told
+    assert world.looked == ["test"]
     assert not await world.connections.active("p_alice", "asana")
+
+
+async def test_an_ended_account_is_told_though_the_process_died_when_it_had_noted_it(world: World) -> None:
+    connection = await world.connect("p_alice")
+    body = expired(connection.account_id, "p_alice")
+    with killed_after(world.store, "bar_connection"):
+        await events(world).take(signed(body, world.clock.now), body)
+    assert await events(world).take(signed(body, world.clock.now), body), "it is delivered again"
+    assert [person_id for person_id, _ in world.told] == ["p_alice"]
 
 
 @pytest.mark.parametrize(
@@ -62,21 +71,21 @@ async def test_an_ended_account_is_told_once(world: World) -> None:
 )
 async def test_what_is_not_composios_is_not_believed(world: World, headers: dict[str, str], body: bytes | None) -> None:
     connection = await world.connect("p_alice")
-    told, true = Told(world), expired(connection.account_id, "p_alice")
-    assert not await told.events.take(signed(true, world.clock.now) | headers, true if body is None else body)
+    true = expired(connection.account_id, "p_alice")
+    assert not await events(world).take(signed(true, world.clock.now) | headers, true if body is None else body)
     assert await world.connections.active("p_alice", "asana") == [connection]
 
 
 async def test_an_old_event_or_one_without_a_secret(world: World) -> None:
     body = b"{}"
-    assert not await Told(world).events.take(signed(body, world.clock.now - 301), body)
-    assert not await Told(world, "").events.take(signed(body, world.clock.now, ""), body)
+    assert not await events(world).take(signed(body, world.clock.now - 301), body)
+    assert not await events(world, "").take(signed(body, world.clock.now, ""), body)
 
 
 @pytest.mark.parametrize(
     "event", [[], {"type": "composio.trigger.message"}, {"type": "composio.connected_account.expired"}]
 )
 async def test_other_events_are_taken_and_left_alone(world: World, event: Any) -> None:
-    told, body = Told(world), orjson.dumps(event)
-    assert await told.events.take(signed(body, world.clock.now), body)
-    assert not told.told
+    body = orjson.dumps(event)
+    assert await events(world).take(signed(body, world.clock.now), body)
+    assert not world.told

@@ -12,7 +12,7 @@ from kernel_service import texts
 from kernel_service.connect.attempt import State
 from kernel_service.connect.consent import CODE_SECONDS
 from kernel_service.errors import VendorUnavailable
-from tests.unit.tools.fakes import admitted
+from tests.unit.tools.fakes import admitted, killed_after
 
 if TYPE_CHECKING:
     from tests.unit.tools.fakes import World
@@ -55,6 +55,15 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
         assert not either.vendor.accounts_of(person), "removed at the vendor, too"
     assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
     assert either.endings.outcomes[State.WRONG_PERSON] == 1
+
+
+async def test_who_passed_his_link_on_is_told_though_the_process_died_when_it_had_ended_it(either: World) -> None:
+    code = await either.code("p_alice")
+    with killed_after(either.store, "advance"):
+        await either.confirm("p_bob", code)
+    either.restart()
+    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER, "his turn is gone on with"
+    assert [person_id for person_id, _ in either.told] == ["p_alice"]
 
 
 async def test_a_code_that_was_used_already_says_nothing_to_others(either: World) -> None:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
-from sqlalchemy import insert
+import pytest
+from sqlalchemy import insert, select
 
 from kernel_service.connect.consent import Consent, Step
 from kernel_service.connect.endings import Endings
 from kernel_service.connect.offering import Offers
 from kernel_service.connect.proof import Proof
-from kernel_service.storage import schema
+from kernel_service.storage import outbox, schema
 from kernel_service.storage.engine import key_context
 from kernel_service.storage.sealing import KEY_BYTES
 from kernel_service.tools.composio_client import Composio
@@ -23,11 +25,10 @@ from kernel_service.turns.tools import Person
 from tests.gates import open_gate
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from emulators.app import Emulators
     from kernel_service.connect.consent import Seen
-    from kernel_service.messages import Reply
     from kernel_service.storage.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
     from kernel_service.tools.connections import Connection
@@ -54,7 +55,8 @@ class World:
         self.effects = emulators.effects
         self.clock = clock
         self.store = store
-        self.told: list[tuple[str, str]] = []
+        self.looked: list[str] = []
+        """The channels that were called to look into the outbox."""
         self.verifier = False
         self._open: list[Composio] = []
         self.composio = self.client()
@@ -76,7 +78,7 @@ class World:
         """New objects on the same store."""
         self.connections = Connections(self.composio, self.store, toolkits)
         parts = self.composio, self.connections, self.store
-        self.endings = Endings(self.store, self.connections, self._tell, self.clock)
+        self.endings = Endings(self.store, self.connections, self.looked.append, self.clock)
         self.offers = Offers(*parts, self.endings, door_url=DOOR, clock=self.clock)
         self.consent = Consent(
             *parts, self.endings, door_url=DOOR, clock=self.clock, verifier=self.verifier, sleep=self._sleep
@@ -151,8 +153,34 @@ class World:
     async def _sleep(self, seconds: float) -> None:
         self.clock.now += seconds
 
-    async def _tell(self, person_id: str, reply: Reply, channel: str, address: str) -> None:
-        self.told.append((person_id, reply.text))
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What is in the outbox, oldest first, by whom it is for."""
+        replies = select(schema.reply).order_by(schema.reply.c.seq)
+        engine: Any = self.store._engine
+        found: list[tuple[str, str]] = engine._read(
+            lambda tx: [(row.person_id, outbox.opened(tx, row).reply.text) for row in tx.execute(replies).all()]
+        )
+        return found
+
+
+class Died(BaseException):
+    """Nothing of the process goes on."""
+
+
+@contextmanager
+def killed_after(store: SqlStore, name: str) -> Iterator[None]:
+    """The block's process is killed when this method of the store has committed."""
+    method = getattr(store, name)
+
+    async def last(*arguments: Any, **named: Any) -> None:
+        await method(*arguments, **named)
+        raise Died
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, name, last)
+        with pytest.raises(Died):
+            yield
 
 
 async def admitted() -> bool:

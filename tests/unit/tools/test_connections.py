@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import pytest
@@ -48,11 +49,11 @@ async def test_what_composio_ended_is_noted(world: World) -> None:
 
 async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
     connection = await world.connect("p_alice")
-    assert await world.connections.ended_by_vendor(connection.account_id, "p_bob") is None, "it is not his"
-    assert await world.connections.ended_by_vendor("ca_unknown00000", "p_alice") is None
-    assert await world.connections.active("p_alice", "asana") == [connection]
-    assert await world.connections.ended_by_vendor(connection.account_id, "p_alice") == connection
-    assert await world.connections.ended_by_vendor(connection.account_id, "p_alice") is None
+    assert await world.connections.in_use(connection.account_id, "p_bob") is None, "it is not his"
+    assert await world.connections.in_use("ca_unknown00000", "p_alice") is None
+    assert await world.connections.in_use(connection.account_id, "p_alice") == connection
+    assert await asyncio.gather(*(world.connections.expire(connection) for _ in range(2))) == [True, False]
+    assert await world.connections.in_use(connection.account_id, "p_alice") is None
     assert not await world.connections.active("p_alice", "asana")
 
 
