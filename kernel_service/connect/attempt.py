@@ -127,7 +127,10 @@ class AttemptStore(Protocol):
         ...
 
     async def lapsing_attempts(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
-        """Live ones past their deadlines: the ids of their connections, in order, from behind `after` on."""
+        """Live ones past their deadlines: the ids of their connections, in order, from behind `after` on.
+
+        Those that await a code do not lapse while a code that came in time waits in the person's inbox.
+        """
         ...
 
     async def lapsing_attempt(self, connection_id: str, *, now: float) -> Attempt | None:

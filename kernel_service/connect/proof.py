@@ -35,7 +35,7 @@ class Proof(Codes):
     endings: Endings
     clock: Callable[[], float]
 
-    async def confirm(self, person: Person, code: str, seq: int) -> Confirmed:
+    async def confirm(self, person: Person, code: str, seq: int, *, at: float) -> Confirmed:
         attempt = await self.store.attempt_by(Key.CODE, digest(code))
         if attempt is None:
             return Confirmed(await self._wrong(person))
@@ -43,19 +43,19 @@ class Proof(Codes):
             return Confirmed(await self._anothers(attempt, person))
         if attempt.state is State.CONNECTED:
             return await self._connected(attempt, seq)
-        if attempt.state in AWAITING_CODE and self.clock() >= attempt.deadline:
+        if attempt.state in AWAITING_CODE and at >= attempt.deadline:
             await self.endings.end(attempt, State.LAPSED)
         elif attempt.state in AWAITING_CODE:
-            return await self._right(person, code, seq, attempt)
+            return await self._right(person, code, seq, attempt, at=at)
         return Confirmed(texts.CODE_TOO_LATE.format(toolkit=attempt.toolkit_name))
 
     # --- the right one ------------------------------------------------------------------------------------------
 
-    async def _right(self, person: Person, code: str, seq: int, attempt: Attempt) -> Confirmed:
+    async def _right(self, person: Person, code: str, seq: int, attempt: Attempt, *, at: float) -> Confirmed:
         failed = Confirmed(texts.CONNECT_FAILED.format(toolkit=attempt.toolkit_name))
         if await self._unverified(attempt):
             ended = await self.endings.end(attempt, State.REMOVED)
-            return failed if ended else await self.confirm(person, code, seq)
+            return failed if ended else await self.confirm(person, code, seq, at=at)
         proven = await self._completed(attempt) if attempt.session_uri else attempt
         if proven is None:
             await self.endings.end(replace(attempt, state=State.COMPLETING), State.REMOVED)
@@ -63,7 +63,7 @@ class Proof(Codes):
         active = replace(proven.connection, status=ConnectionStatus.ACTIVE, link="", confirmed_at=self.clock())
         connected = replace(proven, state=State.CONNECTED, connection=active, session_uri="", code="", consent_url="")
         if not await self.store.confirm(connected, was=proven.state, seq=seq, now=self.clock()):
-            return await self.confirm(person, code, seq)  # something else came first: look what it was
+            return await self.confirm(person, code, seq, at=at)  # something else came first: look what it was
         self.endings.outcomes[State.CONNECTED] += 1
         log.info("connected person=%s toolkit=%s", person.id, proven.toolkit)
         return await self._connected(connected, seq)

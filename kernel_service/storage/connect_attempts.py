@@ -6,12 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from sqlalchemy import Integer, and_, bindparam, insert, select, update
+from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, select, update
 
 from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
+from kernel_service.kernels.commands import Command
 from kernel_service.storage import connections, outbox, parked_requests
 from kernel_service.storage.people import SURVIVOR, surviving
-from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection, stray_session
+from kernel_service.storage.schema import (
+    ATTEMPT_LIVE,
+    MESSAGE_OPEN,
+    connect_attempt,
+    connection,
+    message,
+    stray_session,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
@@ -33,7 +41,14 @@ _IN_BROWSER = (
     .order_by(connect_attempt.c.created_at.desc(), connect_attempt.c.connection_id)
 )
 _LIVE = _found.where(connect_attempt.c.person_id == SURVIVOR, ATTEMPT_LIVE)
-_lapses = and_(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"))
+_AWAITS_CODE: ColumnElement[bool] = connect_attempt.c.state.in_([state.value for state in AWAITING_CODE])
+_code_came = exists().where(
+    message.c.person_id == connect_attempt.c.person_id,
+    message.c.command == Command.CODE.value,
+    message.c.accepted_at < connect_attempt.c.deadline,
+    MESSAGE_OPEN,
+)
+_lapses = and_(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"), not_(and_(_AWAITS_CODE, _code_came)))
 _LAPSING = (
     select(connect_attempt.c.connection_id)
     .where(_lapses, connect_attempt.c.connection_id > bindparam("after"))
@@ -65,15 +80,14 @@ _ADVANCE = (
         }
     )
 )
-_WRONG: ColumnElement[bool] = connect_attempt.c.state.in_([state.value for state in AWAITING_CODE])
 _COUNT_WRONG = (
     update(connect_attempt)
-    .where(connect_attempt.c.person_id == bindparam("person"), _WRONG)
+    .where(connect_attempt.c.person_id == bindparam("person"), _AWAITS_CODE)
     .values(wrong_codes=connect_attempt.c.wrong_codes + 1)
 )
 _STRAY = select(stray_session.c.seen_at).where(stray_session.c.digest == bindparam("of_digest"))
 _ADD_STRAY = insert(stray_session)
-_AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _WRONG)
+_AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _AWAITS_CODE)
 
 
 def add(tx: Tx, attempt: Attempt, *, now: float) -> None:

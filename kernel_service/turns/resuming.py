@@ -34,9 +34,10 @@ class Confirmed:
 class Codes(Protocol):
     """Whoever gave the codes out."""
 
-    async def confirm(self, person: Person, code: str, seq: int) -> Confirmed:
+    async def confirm(self, person: Person, code: str, seq: int, *, at: float) -> Confirmed:
         """What this code, sent by this person as the message `seq`, does. The same message again: the same.
 
+        Whether it is in time, `at` tells, when the message was accepted (epoch seconds): it may have waited since.
         VendorUnavailable: nothing is decided yet.
         """
         ...

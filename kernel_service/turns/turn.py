@@ -113,7 +113,7 @@ class Turn:
     async def _confirm(self, message: TurnMessage) -> None:
         """A code: say what it did, and go on with what waited for it."""
         code = code_in(str(message.content.get("text")))
-        confirmed = await self._runner.codes.confirm(self._person, code, message.seq)
+        confirmed = await self._runner.codes.confirm(self._person, code, message.seq, at=message.accepted_at)
         if not confirmed.resumed:
             return await self._end([Reply(confirmed.told)], TurnStatus.COMPLETED)
         self._confirmed = confirmed

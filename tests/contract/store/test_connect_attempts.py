@@ -108,6 +108,31 @@ async def test_what_lapses(store: SqlStore) -> None:
     assert await store.lapsing_attempt(active.connection.id, now=late) is None
 
 
+@pytest.mark.parametrize(
+    ("text", "seconds_left", "lapses"),
+    [("BCDF-GHJK", 1, False), ("BCDF-GHJK", 0, True), ("is it connected?", 1, True)],
+)
+async def test_what_awaits_a_code_waits_for_one_that_came_in_time(
+    store: SqlStore, text: str, seconds_left: float, *, lapses: bool
+) -> None:
+    anna, other = await person(store, ANNA), await person(store, strong("other"))
+    back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
+    started = await made(store, anna, ConnectionStatus.PENDING)
+    others = await made(store, other, ConnectionStatus.UNCONFIRMED)
+    always = {started.connection.id, others.connection.id}
+    late = back.deadline
+    await write(store, ANNA, text=text, now=late - seconds_left)
+    owner = await Owner.of(store, anna)
+    turn = await owner.open(late)
+    await store.hold(turn, owner.epoch, until=late + 60, problem="tools_unavailable", notice=None, now=late)
+    expected = always | ({back.connection.id} if lapses else set())
+    assert set(await store.lapsing_attempts(now=late, limit=9)) == expected
+    assert (await store.lapsing_attempt(back.connection.id, now=late) is not None) == lapses
+    turn = await owner.open(late + 60)
+    await owner.end(turn)
+    assert set(await store.lapsing_attempts(now=late + 60, limit=9)) == always | {back.connection.id}
+
+
 async def test_what_lapses_page_by_page(store: SqlStore) -> None:
     anna = await person(store, ANNA)
     made_here = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]

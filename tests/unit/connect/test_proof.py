@@ -81,6 +81,12 @@ async def test_a_code_that_comes_too_late(either: World) -> None:
     assert not either.vendor.accounts_of("p_alice")
 
 
+async def test_a_code_that_came_in_time_and_had_to_wait(either: World) -> None:
+    code, came = await either.code("p_alice"), either.clock.now + CODE_SECONDS - 1
+    either.clock.now += CODE_SECONDS + 60
+    assert (await either.confirm("p_alice", code, at=came)).told == "Asana is connected."
+
+
 async def test_a_code_that_never_comes(either: World) -> None:
     await either.code("p_alice")
     either.clock.now += CODE_SECONDS

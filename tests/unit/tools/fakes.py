@@ -113,9 +113,10 @@ class World:
         self.clock.now += 1
         return (await self.connections.active(person_id, toolkit))[-1]
 
-    async def confirm(self, person_id: str, code: str, seq: int = 1) -> Confirmed:
-        """The person sends the code in his chat."""
-        return await self.proof.confirm(Person(person_id, "test", "desk"), code, seq)
+    async def confirm(self, person_id: str, code: str, seq: int = 1, *, at: float | None = None) -> Confirmed:
+        """The person sends the code in his chat, now or at another time."""
+        sent = self.clock() if at is None else at
+        return await self.proof.confirm(Person(person_id, "test", "desk"), code, seq, at=sent)
 
     async def code(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
         """As far as the code, in that browser."""

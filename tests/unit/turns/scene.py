@@ -108,10 +108,10 @@ class Codes:
 
     def __init__(self) -> None:
         self.says: dict[str, Confirmed | Exception] = {}
-        self.asked: list[tuple[str, str, int]] = []
+        self.asked: list[tuple[str, str, int, float]] = []
 
-    async def confirm(self, person: Person, code: str, seq: int) -> Confirmed:
-        self.asked.append((person.id, code, seq))
+    async def confirm(self, person: Person, code: str, seq: int, *, at: float) -> Confirmed:
+        self.asked.append((person.id, code, seq, at))
         said = self.says[code]
         if isinstance(said, Exception):
             raise said

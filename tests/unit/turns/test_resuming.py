@@ -53,7 +53,7 @@ async def test_a_code_is_answered_without_the_model(scene: Scene) -> None:
     scene.codes.says[CODE] = Confirmed("Asana is connected.")
     await scene.hear("connect bcdf-ghjk!")
     await scene.run()
-    assert scene.codes.asked == [(scene.person_id, CODE, scene.seq)]
+    assert [asked[:3] for asked in scene.codes.asked] == [(scene.person_id, CODE, scene.seq)]
     assert await scene.told() == ["Asana is connected."]
     assert scene.model.shown == []
     assert await scene.history() == []
@@ -88,6 +88,7 @@ async def test_a_resumed_turn_that_is_cut_goes_on_where_it_was(scene: Scene) -> 
 
 async def test_a_vendor_who_is_away_holds_the_code(scene: Scene) -> None:
     scene.codes.says[CODE] = VendorUnavailable("tools_unavailable")
+    accepted_at = scene.clock.now
     await scene.hear(CODE)
     await scene.run()
     assert await scene.told() == []
@@ -95,6 +96,7 @@ async def test_a_vendor_who_is_away_holds_the_code(scene: Scene) -> None:
     scene.codes.says[CODE] = Confirmed("Asana is connected.")
     await scene.run()
     assert await scene.told() == ["Asana is connected."]
+    assert {at for *_, at in scene.codes.asked} == {accepted_at}, "it is as old as it was"
 
 
 async def test_a_code_joins_no_other_message(scene: Scene) -> None:
