@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -9,7 +10,7 @@ from sqlalchemy import Integer, bindparam, false, insert, or_, select, update
 
 from kernel_service.errors import NotFound
 from kernel_service.storage import outbox
-from kernel_service.storage.people import SURVIVOR
+from kernel_service.storage.people import SURVIVOR, surviving
 from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection, kernel
 from kernel_service.tools.connections import Connection, ConnectionStatus
 
@@ -52,7 +53,11 @@ _CHANGE = (
         remove_due=bindparam("removing"),
     )
 )
-_BAR = _CHANGE.where(connection.c.status == bindparam("was"))
+_AS_IT_WAS = (
+    select(connection)
+    .where(connection.c.id == bindparam("of"), connection.c.status == bindparam("was"))
+    .with_for_update()
+)
 _END_ATTEMPT = (
     update(connect_attempt)
     .where(connect_attempt.c.connection_id == bindparam("of"), ATTEMPT_LIVE)
@@ -105,30 +110,7 @@ def add(tx: Tx, added: Connection) -> None:
 
 def change(tx: Tx, changed: Connection, person_id: str) -> None:
     """Whose it is by now, a merging may have decided; its toolkit and when it was made never change."""
-    tx.execute(_CHANGE, _changes(tx, changed, person_id))
-
-
-def bar(tx: Tx, barred: Connection, *, was: ConnectionStatus, notice: Notice | None = None) -> bool:
-    """Whether it was still so. What was under way to connect it ends."""
-    changes = _changes(tx, barred, barred.person_id) | {"was": was.value}
-    if not tx.execute(_BAR, changes).rowcount:
-        return False
-    tx.execute(_END_ATTEMPT, {"of": barred.id})
-    if notice is not None:
-        outbox.notify(tx, barred.person_id, notice)
-    return True
-
-
-def to_remove(tx: Tx, *, after: str, limit: int) -> list[Connection]:
-    return [_connection(row) for row in tx.execute(_TO_REMOVE, {"after": after, "limit": limit})]
-
-
-def removed(tx: Tx, connection_id: str) -> None:
-    tx.execute(_REMOVED, {"of": connection_id})
-
-
-def _changes(tx: Tx, changed: Connection, person_id: str) -> dict[str, Any]:
-    return {
+    changes = {
         "of": changed.id,
         "account": changed.account_id or None,
         "to": changed.status.value,
@@ -137,6 +119,32 @@ def _changes(tx: Tx, changed: Connection, person_id: str) -> dict[str, Any]:
         "confirmed": changed.confirmed_at,
         "removing": changed.remove_due,
     }
+    tx.execute(_CHANGE, changes)
+
+
+def bar(
+    tx: Tx, as_it_was: Connection, to: ConnectionStatus, *, remove: bool, notice: Notice | None
+) -> Connection | None:
+    """What was under way to connect it ends. Whose it is by now, and which account, its row tells."""
+    surviving(tx, as_it_was.person_id, stays=True)
+    row = tx.execute(_AS_IT_WAS, {"of": as_it_was.id, "was": as_it_was.status.value}).one_or_none()
+    if row is None:
+        return None
+    known = opened(tx, row)
+    barred = replace(known, status=to, link="", remove_due=remove and bool(known.account_id))
+    change(tx, barred, row.person_id)
+    tx.execute(_END_ATTEMPT, {"of": row.id})
+    if notice is not None:
+        outbox.notify(tx, row.person_id, notice)
+    return barred
+
+
+def to_remove(tx: Tx, *, after: str, limit: int) -> list[Connection]:
+    return [_connection(row) for row in tx.execute(_TO_REMOVE, {"after": after, "limit": limit})]
+
+
+def removed(tx: Tx, connection_id: str) -> None:
+    tx.execute(_REMOVED, {"of": connection_id})
 
 
 def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:

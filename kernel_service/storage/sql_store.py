@@ -356,10 +356,10 @@ class SqlStore:
         return await self._engine.read(lambda tx: connections.connection_of_account(tx, account_id))
 
     async def bar_connection(
-        self, connection: Connection, *, was: ConnectionStatus, notice: Notice | None = None
-    ) -> bool:
+        self, connection: Connection, to: ConnectionStatus, *, remove: bool, notice: Notice | None = None
+    ) -> Connection | None:
         return await self._engine.write(
-            lambda tx: connections.bar(tx, connection, was=was, notice=notice), connection.person_id
+            lambda tx: connections.bar(tx, connection, to, remove=remove, notice=notice), connection.person_id
         )
 
     async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:

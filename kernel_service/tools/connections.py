@@ -7,7 +7,7 @@ comes to be his is told in `kernel_service.connect`.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.messages import Notice
-    from kernel_service.tools.composio_client import Composio
+    from kernel_service.tools.composio_client import Account, Composio
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +95,12 @@ class ConnectionStore(Protocol):
     async def connection_of_account(self, account_id: str) -> Connection | None: ...
 
     async def bar_connection(
-        self, connection: Connection, *, was: ConnectionStatus, notice: Notice | None = None
-    ) -> bool:
-        """Keep it as it is given (expired, disconnected), if it is still as it `was`; whether it was.
+        self, connection: Connection, to: ConnectionStatus, *, remove: bool, notice: Notice | None = None
+    ) -> Connection | None:
+        """Bar it (expired, disconnected), if its status is still the given one's; as it is now. None: it was not.
 
-        An attempt to connect it that is under way ends. What its person is told of it is kept with it.
+        An attempt to connect it that is under way ends. `remove`: the vendor is to remove its account, which it may
+        have come to only since it was read. What its person is told of it is kept with it.
         """
         ...
 
@@ -139,22 +140,25 @@ class Connections:
 
         VendorUnavailable.
         """
+        account = await self._account_of(connection)
+        return "FAILED" if account is None else account.status
+
+    async def _account_of(self, connection: Connection) -> Account | None:
         account = await self._composio.account(connection.account_id)
-        if account is None:
-            return "FAILED"
-        if account.person_id != connection.holder:
-            log.error("account of another person connection=%s person=%s", connection.id, connection.person_id)
-            return "FAILED"
-        return account.status
+        if account is None or account.person_id == connection.holder:
+            return account
+        log.error("account of another person connection=%s person=%s", connection.id, connection.person_id)
+        return None
 
     async def still_connected(self, person_id: str, toolkit: str) -> bool:
         """Whether Composio, too, says that the toolkit is connected. What it ended is noted as expired."""
         still = False
         for connection in await self.active(person_id, toolkit.strip().lower()):
-            if await self.status_of(connection) == "ACTIVE":
+            account = await self._account_of(connection)
+            if account is not None and account.status == "ACTIVE":
                 still = True
             else:
-                await self.expire(connection)
+                await self._expire(connection, remove=account is not None)
         return still
 
     async def in_use(self, account_id: str, holder: str) -> Connection | None:
@@ -165,9 +169,13 @@ class Connections:
         return connection
 
     async def expire(self, connection: Connection, notice: Notice | None = None) -> bool:
-        """Composio says that it has ended the account; whether that is news, of which the notice is kept with it."""
-        expired = replace(connection, status=ConnectionStatus.EXPIRED, link="")
-        news = await self._store.bar_connection(expired, was=connection.status, notice=notice)
+        """Composio says that the account has expired; whether that is news, of which the notice is kept with it."""
+        return await self._expire(connection, remove=True, notice=notice)
+
+    async def _expire(self, connection: Connection, *, remove: bool, notice: Notice | None = None) -> bool:
+        """`remove`: the vendor keeps an account that has ended, and whatever it was granted."""
+        expired = ConnectionStatus.EXPIRED
+        news = await self._store.bar_connection(connection, expired, remove=remove, notice=notice) is not None
         if news:
             log.info("connection ended person=%s toolkit=%s", connection.person_id, connection.toolkit)
         return news
@@ -196,10 +204,8 @@ class Connections:
     async def _bar(self, connection: Connection) -> Connection:
         if connection.status is ConnectionStatus.DISCONNECTED:
             return connection
-        barred = replace(
-            connection, status=ConnectionStatus.DISCONNECTED, link="", remove_due=bool(connection.account_id)
-        )
-        if await self._store.bar_connection(barred, was=connection.status):
+        barred = await self._store.bar_connection(connection, ConnectionStatus.DISCONNECTED, remove=True)
+        if barred is not None:
             return barred
         known = {each.id: each for each in await self._store.connections(connection.person_id)}
         return await self._bar(known[connection.id])

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
+from kernel_service.connect.attempt import State
 from kernel_service.errors import NotFound
 from kernel_service.storage import schema
 from kernel_service.tools.connections import Connection, ConnectionStatus
@@ -103,12 +104,37 @@ async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: SqlSto
     anna = await Chat(store, "test:anna").write()
     await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
     barred = replace(asana(anna.person_id), status=ConnectionStatus.DISCONNECTED, link="", remove_due=True)
-    assert await store.bar_connection(barred, was=ConnectionStatus.PENDING)
-    assert not await store.bar_connection(barred, was=ConnectionStatus.PENDING)
+    again = [await store.bar_connection(asana(anna.person_id), barred.status, remove=True) for _ in range(2)]
+    assert again == [barred, None]
     assert await store.connections(anna.person_id) == [barred]
     assert await store.live_attempts(anna.person_id) == []
     assert list(await store.accounts_to_remove(limit=9)) == [barred]
     await store.account_removed(barred.id)
+    assert list(await store.accounts_to_remove(limit=9)) == []
+
+
+async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: SqlStore) -> None:
+    """Somebody disconnects while the browser goes on to the vendor: the account came after he had looked."""
+    anna = await Chat(store, "test:anna").write()
+    looked_at = replace(asana(anna.person_id), account_id="", name="work")
+    claimed = replace(attempt(looked_at), state=State.CLAIMED)
+    await store.add_attempt(claimed, now=NOW)
+    started = replace(claimed, state=State.STARTED, connection=replace(looked_at, account_id="ca_1"))
+    assert await store.advance(started, was=State.CLAIMED)
+    barred = await store.bar_connection(looked_at, ConnectionStatus.DISCONNECTED, remove=True)
+    assert barred is not None
+    assert (barred.account_id, barred.remove_due, barred.name) == ("ca_1", True, "work")
+    assert await store.connections(anna.person_id) == [barred]
+
+
+@pytest.mark.parametrize(("account_id", "remove"), [("", True), ("ca_1", False)])
+async def test_nothing_is_to_be_removed_where_there_is_no_account(
+    store: SqlStore, account_id: str, *, remove: bool
+) -> None:
+    anna = await Chat(store, "test:anna").write()
+    connection = replace(asana(anna.person_id), account_id=account_id)
+    await store.add_attempt(attempt(connection), now=NOW)
+    assert await store.bar_connection(connection, ConnectionStatus.EXPIRED, remove=remove)
     assert list(await store.accounts_to_remove(limit=9)) == []
 
 

@@ -459,11 +459,18 @@ async def ended(store: SqlStore, other: str) -> None:
     await store.advance(replace(under_way, state=State.LAPSED), was=under_way.state, notice=notice)
 
 
+async def barred(store: SqlStore, other: str) -> None:
+    [connection] = await store.connections(other)
+    notice = Notice(Reply("x"), "test", ADDRESS, LATER)
+    await store.bar_connection(connection, ConnectionStatus.EXPIRED, remove=True, notice=notice)
+
+
 LATECOMERS: dict[str, Callable[[SqlStore, str], Awaitable[Any]]] = {
     "message": lambda store, _: write(store, OTHER, now=LATER),
     "notice": lambda store, other: store.notify(other, Reply("x"), channel="test", address=ADDRESS, now=LATER),
     "connection": connect,
     "ending": ended,
+    "barring": barred,
 }
 
 

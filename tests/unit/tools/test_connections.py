@@ -8,8 +8,11 @@ import pytest
 from emulators.faults import matching
 from kernel_service.errors import NotFound, VendorUnavailable
 from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.tools import Person
+from tests.unit.tools.fakes import nonce_of
 
 if TYPE_CHECKING:
+    from kernel_service.tools.connections import Connection
     from tests.unit.tools.fakes import World
 
 ACCOUNTS = matching(path="/connected_accounts")
@@ -45,6 +48,16 @@ async def test_what_composio_ended_is_noted(world: World) -> None:
     world.vendor.expire(connection.account_id)
     assert not await world.connections.still_connected("p_alice", "asana")
     assert not await world.connections.active("p_alice", "asana")
+    await world.endings.sweep()
+    assert not world.vendor.accounts_of("p_alice"), "what it was granted goes, too"
+
+
+async def test_what_composio_knows_no_longer_is_not_removed_there(world: World) -> None:
+    connection = await world.connect("p_alice")
+    await world.composio.delete_account(connection.account_id)
+    assert not await world.connections.still_connected("p_alice", "asana")
+    assert not await world.connections.active("p_alice", "asana")
+    assert not await world.store.accounts_to_remove(limit=9)
 
 
 async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
@@ -55,6 +68,8 @@ async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
     assert await asyncio.gather(*(world.connections.expire(connection) for _ in range(2))) == [True, False]
     assert await world.connections.in_use(connection.account_id, "p_alice") is None
     assert not await world.connections.active("p_alice", "asana")
+    await world.endings.sweep()
+    assert not world.vendor.accounts_of("p_alice"), "what it was granted goes, too"
 
 
 # --- removing ---------------------------------------------------------------------------------------------------
@@ -79,6 +94,25 @@ async def test_disconnect_bars_first_and_removes_later(world: World) -> None:
     assert not await world.connections.active("p_alice", "asana")
     assert world.vendor.accounts_of("p_alice")
     await world.endings.sweep()
+    assert not world.vendor.accounts_of("p_alice")
+
+
+async def test_disconnect_while_the_browser_goes_on_to_the_vendor(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = await world.offers.link(Person("p_alice", "test", "desk"), "asana")
+    looked = world.store.connections
+
+    async def look_then_start(person_id: str) -> list[Connection]:
+        found = await looked(person_id)
+        monkeypatch.undo()
+        await world.consent.start(nonce_of(link.url), "browser")
+        return found
+
+    monkeypatch.setattr(world.store, "connections", look_then_start)
+    [removed] = await world.connections.disconnect("p_alice", toolkit="asana")
+    assert removed.account_id
+    assert world.count("account_deleted", "p_alice") == 1
     assert not world.vendor.accounts_of("p_alice")
 
 
