@@ -132,24 +132,25 @@ def lapsing_one(tx: Tx, connection_id: str, *, now: float) -> Attempt | None:
     return None if row is None else _opened(tx, row)
 
 
-def advance(tx: Tx, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
-    """Whose it is by now, a merging may have decided; none does before the transaction ends."""
+def advance(tx: Tx, attempt: Attempt, *, was: State, notice: Notice | None = None) -> str | None:
+    """Whose it is by now, a merging may have decided; none does before the transaction ends. None: it is not so."""
     surviving(tx, attempt.person_id, stays=True)
     person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
     if person_id is None:
-        return False
+        return None
     progress = {f"new_{name}": value for name, value in _progress(tx, attempt, person_id).items()}
     tx.execute(_ADVANCE, progress | {"of": attempt.connection.id})
     connections.change(tx, attempt.connection, person_id)
     if notice is not None:
         outbox.notify(tx, person_id, notice)
-    return True
+    return str(person_id)
 
 
 def confirm(tx: Tx, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
-    if not advance(tx, attempt, was=was):
+    person_id = advance(tx, attempt, was=was)
+    if person_id is None:
         return False
-    parked_requests.resume(tx, attempt.person_id, attempt.toolkit, seq, now)
+    parked_requests.resume(tx, person_id, attempt.toolkit, seq, now)
     return True
 
 

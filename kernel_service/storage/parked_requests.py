@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.storage.ids import new_id
+from kernel_service.storage.people import SURVIVOR
 from kernel_service.storage.schema import parked_request
 
 if TYPE_CHECKING:
@@ -29,7 +30,9 @@ _CHANGE = (
     .values(toolkits=bindparam("left"), resumed_by=bindparam("by"))
 )
 _RESUMED = (
-    select(parked_request).where(_mine, parked_request.c.resumed_by == bindparam("seq")).order_by(parked_request.c.id)
+    select(parked_request)
+    .where(parked_request.c.person_id == SURVIVOR, parked_request.c.resumed_by == bindparam("seq"))
+    .order_by(parked_request.c.id)
 )
 _WITHDRAW = update(parked_request).where(_mine, _waits).values(withdrawn_at=bindparam("at"))
 
@@ -70,9 +73,8 @@ def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:
 
 def resumed_by(tx: Tx, person_id: str, seq: int) -> list[str]:
     """Oldest first."""
-    cipher, context = tx.cipher_of(person_id), words_context(person_id)
-    rows = tx.execute(_RESUMED, {"person": person_id, "seq": seq})
-    return [cipher.open(row.words, context).decode() for row in rows]
+    rows = tx.execute(_RESUMED, {"person": person_id, "seq": seq}).all()
+    return [tx.cipher_of(row.person_id).open(row.words, words_context(row.person_id)).decode() for row in rows]
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:

@@ -395,9 +395,10 @@ class SqlStore:
         return await self._engine.read(lambda tx: connect_attempts.lapsing_one(tx, connection_id, now=now))
 
     async def advance(self, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
-        return await self._engine.write(
+        whose = await self._engine.write(
             lambda tx: connect_attempts.advance(tx, attempt, was=was, notice=notice), attempt.person_id
         )
+        return whose is not None
 
     async def confirm(self, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
         return await self._engine.write(

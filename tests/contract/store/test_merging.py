@@ -384,6 +384,19 @@ async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store
     assert await store.surviving(other) == anna
 
 
+async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_under_way(store: SqlStore) -> None:
+    anna, other = await two(store)
+    await write(store, OTHER, now=NOW + 1)
+    await answer(store, other, now=NOW + 1, parked=[ParkedRequest("asana", "what waits")])
+    await write(store, ANNA, now=NOW + 1)
+    await answer(store, anna, now=NOW + 1, parked=[ParkedRequest("asana", "what she left")])
+    back = attempt(await connect(store, other, ConnectionStatus.UNCONFIRMED))
+    await merge(store, anna, other)
+    assert await store.confirm(replace(back, state=State.CONNECTED), was=State.RETURNED, seq=7, now=LATER)
+    for asked in (anna, other):
+        assert set(await store.resumed_by(asked, 7)) == {"what waits", "what she left"}
+
+
 async def test_the_session_of_the_one_who_went_is_kept_for_his_accounts(store: SqlStore) -> None:
     anna, other = await two(store)
     await store.keep_session(other, "s2", "c")
