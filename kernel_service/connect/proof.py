@@ -41,7 +41,7 @@ class Proof(Codes):
             return Confirmed(await self._wrong(person))
         if attempt.person_id != person.id:
             return Confirmed(await self._anothers(attempt, person))
-        if attempt.state is State.CONNECTED:
+        if attempt.state is State.CONNECTED and attempt.connection.status is ConnectionStatus.ACTIVE:
             return await self._connected(attempt, seq)
         if attempt.state in AWAITING_CODE and at >= attempt.deadline:
             await self.endings.end(attempt, State.LAPSED)

@@ -87,6 +87,18 @@ async def test_a_code_that_came_in_time_and_had_to_wait(either: World) -> None:
     assert (await either.confirm("p_alice", code, at=came)).told == "Asana is connected."
 
 
+@pytest.mark.parametrize("end", ["disconnected", "expired"])
+async def test_a_code_of_what_is_connected_no_longer(either: World, end: str) -> None:
+    code = await either.code("p_alice")
+    await either.confirm("p_alice", code)
+    [connection] = await either.connections.active("p_alice", "asana")
+    if end == "disconnected":
+        await either.connections.disconnect("p_alice", connection_id=connection.id)
+    else:
+        await either.connections.expire(connection)
+    assert (await either.confirm("p_alice", code)).told == texts.CODE_TOO_LATE.format(toolkit="Asana")
+
+
 async def test_a_code_that_never_comes(either: World) -> None:
     await either.code("p_alice")
     either.clock.now += CODE_SECONDS
