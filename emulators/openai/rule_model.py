@@ -8,10 +8,11 @@ from typing import Any
 
 from emulators.openai import load_rule
 from emulators.openai.conversation import Conversation
-from emulators.openai.tool_answers import in_words, not_connected, task_id
+from emulators.openai.tool_answers import in_words, not_connected, task_id, toolkit_of
 from emulators.openai.turns import Text, ToolCall, Turn
 
 _CONNECT = re.compile(r"\b(?:re)?connect(?: to| with)?(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
+_NEW_LINK = re.compile(r"\bnew link\b(?: (?:for|to)(?: my| the)? +([a-z][a-z0-9_]*))?", re.IGNORECASE)
 _DISCONNECT = re.compile(r"\bdisconnect(?: my| the)? +([a-z][a-z0-9_]*)", re.IGNORECASE)
 _RESUMED = re.compile(r"^\[([A-Za-z][\w ]*) is connected now\.")
 _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNORECASE)
@@ -82,7 +83,11 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
     resumed = _resumed(conversation, offered)
     if resumed is not None:
         return resumed
-    calls = [call for text in conversation.unanswered for call in _calls(text, offered)]
+    calls = [
+        call
+        for text in conversation.unanswered
+        for call in _new_link(text, conversation, offered) or _calls(text, offered)
+    ]
     if calls:
         return list(calls)
     return [Text(_reply(conversation))]
@@ -91,6 +96,16 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
 def digest(texts: Iterable[str]) -> str:
     """Eight characters that stand for all that a person said; other histories have others."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
+
+
+def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list[ToolCall]:
+    """For the toolkit that is named, else for the one that was to be connected last."""
+    wish = _NEW_LINK.search(text)
+    if wish is None or "connect" not in offered:
+        return []
+    earlier = [toolkit_of(call) for call, _ in conversation.made if call.name == "connect"]
+    toolkits = [wish[1].lower()] if wish[1] else earlier[-1:]
+    return [ToolCall("connect", {"toolkit": each, "remaining": "", "new_link": True}) for each in toolkits]
 
 
 def _calls(text: str, offered: list[str], listed: str = "") -> list[ToolCall]:

@@ -59,13 +59,20 @@ def things(output: str) -> list[str]:
     return [] if _problem(answer) else list(_names(answer))
 
 
-def _connecting(call: FunctionCall, output: str) -> str:
+def toolkit_of(call: FunctionCall) -> str:
+    """The toolkit that a call is to connect."""
     arguments = _parsed(call.arguments)
-    toolkit = str(arguments.get("toolkit", "it")) if isinstance(arguments, dict) else "it"
+    return str(arguments.get("toolkit", "it")) if isinstance(arguments, dict) else "it"
+
+
+def _connecting(call: FunctionCall, output: str) -> str:
+    toolkit = toolkit_of(call).capitalize()
     if re.search(r"\balready connected\b|\bconnected already\b", output, re.IGNORECASE):
-        return f"{toolkit.capitalize()} is already connected."
+        return f"{toolkit} is already connected."
+    if re.search(r"\bconsent already\b", output, re.IGNORECASE):
+        return f"Please send me the code that the page shows, to connect {toolkit}."
     if re.search(r"\bbutton\b|\blink\b|\bhttps?:", output, re.IGNORECASE):
-        return f"Please connect {toolkit.capitalize()} with the button."
+        return f"Please connect {toolkit} with the button."
     return f"That did not work: {_plain(output)}"
 
 

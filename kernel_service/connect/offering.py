@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from kernel_service.connect.attempt import Attempt, State
+from kernel_service.connect.attempt import LIVE, Attempt, State
+from kernel_service.connect.consent import CONSENT_GRACE
 from kernel_service.connect.secrets import digest, new_nonce
 from kernel_service.errors import NotAllowed, NotFound
 from kernel_service.messages import Link
@@ -16,7 +17,7 @@ from kernel_service.tools.connections import Connection, ConnectionStatus
 from kernel_service.tools.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from kernel_service.connect.attempt import AttemptStore
     from kernel_service.connect.endings import Endings
@@ -34,6 +35,14 @@ LEAST_LIFE: Final = 60.0
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A link, and how far the person has come with it already."""
+
+    link: Link
+    state: State
+
+
 @dataclass(slots=True)
 class Offers:
     """Gives out links to the connect door, whose address is `door_url`."""
@@ -46,10 +55,11 @@ class Offers:
     clock: Callable[[], float]
     flights: SingleFlight = field(default_factory=SingleFlight)
 
-    async def link(self, person: Person, toolkit: str, name: str = "") -> Link:
-        """The person's link to connect this toolkit: the one that nobody has followed yet, or a new one.
+    async def link(self, person: Person, toolkit: str, name: str = "", *, again: Collection[State] = LIVE) -> Offer:
+        """The person's link to connect this toolkit: that of an attempt which has time left, or a new one.
 
-        What a new one takes the place of ends. `name` is what the person calls the account, if it is a further one.
+        An attempt goes on if it is in one of the states `again`; any other of the toolkit ends. `name` is what the
+        person calls the account, if it is a further one.
         NotAllowed TOOLKIT_NOT_ALLOWED, NotFound TOOLKIT_UNKNOWN, VendorUnavailable.
         """
         slug = toolkit.strip().lower()
@@ -60,29 +70,37 @@ class Offers:
             raise NotAllowed(
                 "TOOLKIT_NOT_ALLOWED", f"this toolkit is not on offer here; on offer: {', '.join(allowed)}"
             )
-        return await self.flights.run((person.id, slug, name), lambda: self._link(person, slug, name))
+        # Who asks at the same moment gets the same link, whatever he would have had go on.
+        return await self.flights.run((person.id, slug, name), lambda: self._link(person, slug, name, again))
 
-    async def _link(self, person: Person, slug: str, name: str) -> Link:
+    async def _link(self, person: Person, slug: str, name: str, again: Collection[State]) -> Offer:
         toolkit = await self.connections.sessions.using(person.id, lambda session: self.composio.toolkit(session, slug))
         if toolkit is None or toolkit.no_auth:
             raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name that an account could be connected to")
-        connection = await self._given_out(person, slug, name) or await self._new(person, toolkit, name)
-        return Link(connection.link, f"Connect {toolkit.name}", connection.link_expires_at)
+        attempt = await self._going_on(person, slug, name, again) or await self._new(person, toolkit, name)
+        return Offer(Link(attempt.connection.link, f"Connect {toolkit.name}", _good_until(attempt)), attempt.state)
 
-    async def _given_out(self, person: Person, slug: str, name: str) -> Connection | None:
-        """The link that still waits to be followed; whatever else of this toolkit was under way ends."""
-        waiting = None
+    async def _going_on(self, person: Person, slug: str, name: str, again: Collection[State]) -> Attempt | None:
+        """The attempt whose link is given out again.
+
+        One for an account of another name goes on beside it, but for a link that nobody has followed yet: of these
+        there is one.
+        """
+        found = None
         for attempt in await self.store.live_attempts(person.id):
             if attempt.toolkit != slug:
                 continue
-            fresh = attempt.state is State.OPEN and attempt.deadline - self.clock() >= LEAST_LIFE
-            if fresh and attempt.connection.name == name:
-                waiting = attempt.connection
-            else:
+            goes_on, same = attempt.state in again, attempt.connection.name == name
+            if goes_on and same and self._has_time(attempt):
+                found = attempt
+            elif not goes_on or same or attempt.state is State.OPEN:
                 await self.endings.end(attempt, State.REMOVED)
-        return waiting
+        return found
 
-    async def _new(self, person: Person, toolkit: Toolkit, name: str) -> Connection:
+    def _has_time(self, attempt: Attempt) -> bool:
+        return bool(attempt.connection.link) and _good_until(attempt) - self.clock() >= LEAST_LIFE
+
+    async def _new(self, person: Person, toolkit: Toolkit, name: str) -> Attempt:
         nonce, now = new_nonce(), self.clock()
         connection = Connection(
             id=f"cn_{uuid4().hex}",
@@ -101,4 +119,9 @@ class Offers:
         )
         await self.store.add_attempt(attempt, now=now)
         log.info("link offered person=%s toolkit=%s", person.id, toolkit.slug)
-        return connection
+        return attempt
+
+
+def _good_until(attempt: Attempt) -> float:
+    """Until when the link leads on. Where it leads to the vendor, that one's own ends before the attempt does."""
+    return attempt.deadline - (CONSENT_GRACE if attempt.state is State.STARTED else 0.0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel.v1 import kernel_pb2, kernel_pb2_grpc
 
+from kernel_service.connect.attempt import State
 from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, NotImplementedYet
 from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.kernels.outbox_store import AckResult
@@ -171,8 +172,8 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         address = convert.within(request.address, "address", convert.MAX_ADDRESS_BYTES)
         person = Person(await self._person(request.user_id), caller.get(), address)
         with on_behalf_of(person.id):
-            link = await self._offers.link(person, toolkit)
-        return kernel_pb2.CreateConnectLinkResponse(link=convert.link(link), toolkit=toolkit)
+            offer = await self._offers.link(person, toolkit, again=(State.OPEN,))
+        return kernel_pb2.CreateConnectLinkResponse(link=convert.link(offer.link), toolkit=toolkit)
 
     async def ListConnections(
         self, request: kernel_pb2.ListConnectionsRequest, context: Context

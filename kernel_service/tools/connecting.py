@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.connect.attempt import AWAITING_CODE, LIVE, State
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
 from kernel_service.tools.accounts import ARGUMENT, AskWhichError, choose
 from kernel_service.turns.model import ToolSchema
@@ -13,12 +14,13 @@ from kernel_service.turns.tools import ToolResult
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.connect.offering import Offers
+    from kernel_service.connect.offering import Offer, Offers
     from kernel_service.tools.connections import Connections
     from kernel_service.turns.tools import Person
 
 MOST_NAME: Final = 40
 NAME: Final = "account_name"
+NEW: Final = "new_link"
 MOST_REMAINING: Final = 4000
 """Characters of what is to be done once a toolkit is connected."""
 
@@ -26,7 +28,7 @@ MOST_REMAINING: Final = 4000
 class Connect:
     """Offers the person a link, whose address never reaches the model, and parks what waits for it."""
 
-    read_only = True  # the same link is given again
+    read_only = True  # the same link is given again; a new one in place of one that nobody has seen is no harm
     asks_first = False
     timeout = 60.0
 
@@ -42,15 +44,16 @@ class Connect:
         name = str(arguments.get(NAME) or "").strip()[:MOST_NAME]
         if not name and await self._connections.still_connected(person.id, toolkit):
             return ToolResult(f"{toolkit} is connected already.")
+        again = () if arguments.get(NEW) is True else LIVE
         try:
-            link = await self._offers.link(person, toolkit, name)
+            offer = await self._offers.link(person, toolkit, name, again=again)
         except (NotAllowed, NotFound) as refused:
             return ToolResult(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
-        told = f"A button “{link.title}” goes to the person with your answer. What remains goes on once he has used it."
         remaining = arguments.get("remaining")
         nothing = isinstance(remaining, str) and not remaining.strip()
         words = remaining.strip()[:MOST_REMAINING] if isinstance(remaining, str) else ""
-        return ToolResult(told, link=link, parked=None if nothing else ParkedRequest(toolkit.strip().lower(), words))
+        parked = None if nothing else ParkedRequest(toolkit.strip().lower(), words)
+        return ToolResult(_what_is_left(offer), link=offer.link, parked=parked)
 
 
 class Disconnect:
@@ -92,6 +95,24 @@ class Disconnect:
         return ToolResult(f"{toolkit} is disconnected.")
 
 
+def _what_is_left(offer: Offer) -> str:
+    """What the person still has to do himself, for the model to tell him."""
+    button = f"A button “{offer.link.title}” goes to the person with your answer."
+    if offer.state is State.OPEN:
+        return f"{button} What remains goes on once he has used it."
+    if offer.state in AWAITING_CODE:
+        return (
+            "The person has given his consent already; only the code that the page showed him is missing. Ask him to "
+            f"send it here. {button} It shows the page again in the browser where he gave his consent, and in no "
+            "other. What remains goes on once the code has come."
+        )
+    return (
+        "The person has begun to connect it already, and may simply go on in the browser where he began. "
+        f"{button} It leads there, too, and in no other browser. What remains goes on once he has sent the code that "
+        "the page shows him at the end."
+    )
+
+
 _REMAINING: Final = {
     "type": "string",
     "description": "What is still to be done with this account once it is connected, with every detail, so that it can "
@@ -103,6 +124,12 @@ _FURTHER: Final = {
     "type": "string",
     "description": "Only where the person wants a further account of a toolkit that is connected already: what he "
     "calls it, as work or private.",
+}
+
+_NEW: Final = {
+    "type": "boolean",
+    "description": "True only if the person says that his link or his code is lost or does not work, or asks for a new "
+    "link: what he has begun with the old one ends. Otherwise he goes on where he is.",
 }
 
 
@@ -118,7 +145,7 @@ def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
         "remains to be done goes on by itself afterwards." + offered,
         {
             "type": "object",
-            "properties": {"toolkit": toolkit, "remaining": _REMAINING, NAME: _FURTHER},
+            "properties": {"toolkit": toolkit, "remaining": _REMAINING, NAME: _FURTHER, NEW: _NEW},
             "required": ["toolkit", "remaining"],
         },
     )

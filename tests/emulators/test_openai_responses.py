@@ -130,6 +130,16 @@ async def test_a_tool_that_says_not_connected_leads_to_connect(client: AsyncOpen
     assert told.output_text == "Please connect Asana with the button."
 
 
+async def test_a_new_link_is_for_the_toolkit_that_was_to_be_connected_last(client: AsyncOpenAI) -> None:
+    chat = Chat(client, tools=[CONNECT])
+    await chat.answer_calls(await chat.ask("list my tasks"), "A button goes to the person.")
+    asked = await chat.ask("I need a new link, please")
+    assert calls(asked) == [("connect", '{"toolkit":"asana","remaining":"","new_link":true}')]
+    told = await chat.answer_calls(asked, "He has given his consent already. A button goes to the person.")
+    assert told.output_text == "Please send me the code that the page shows, to connect Asana."
+    assert calls(await chat.ask("a new link for my gmail"))[0][1].startswith('{"toolkit":"gmail"')
+
+
 async def test_a_search_leads_to_every_wish_of_a_burst(client: AsyncOpenAI) -> None:
     chat = Chat(client, tools=[SEARCH])
     searched = await chat.ask("my mails", "list my tasks")

@@ -113,6 +113,30 @@ async def test_what_is_written_meanwhile_is_answered_too_in_order(either: World)
     assert told[2] == "Your name is Alice."
 
 
+@pytest.mark.parametrize("where", ["at_the_vendor", "back_with_the_code"])
+async def test_another_wish_meanwhile_is_fulfilled_too_in_order(either: World, where: str) -> None:
+    """It ends nothing: the person goes on where he is, and then both are done."""
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
+    async with a_browser() as browser:
+        await browser.to_consent(link)
+        if where == "back_with_the_code":
+            await browser.approve()
+        another = await either.ask(alice, "create a task: Book a room")
+        assert another.link is not None
+        assert another.link.url == link
+        assert "the code" in another.text or where == "at_the_vendor"
+        code = browser.code or await browser.approve()
+        await browser.open(link)
+        assert browser.code == code, "the button shows the page again"
+    done = await either.ask(alice, f"Connect {code}")
+    assert done.text.startswith("Asana is connected.\n\n")
+    assert 0 < done.text.index(DEMO) < done.text.index("Book a room")
+    tasks = [task.name for task in either.emulators.composio.tasks_of(await either.person_of(alice))]
+    assert [tasks.count(DEMO), tasks.count("Book a room")] == [1, 1]
+    assert len(either.emulators.effects.all("tool_execution")) == 2
+
+
 async def test_several_requests_and_toolkits_wait_each_for_its_own(either: World) -> None:
     alice = either.phone("Alice")
     asana = await offered(either, alice)
@@ -310,6 +334,40 @@ async def test_consent_denied_is_told_in_the_chat_and_a_new_link_is_to_be_had(ei
     assert again != link
     async with a_browser() as browser:
         assert DEMO in (await either.ask(alice, await browser.follow(again))).text, "what waited still does"
+
+
+async def test_who_has_lost_his_page_gets_a_new_link_if_he_asks_for_one(either: World) -> None:
+    alice = either.phone("Alice")
+    link = await offered(either, alice)
+    async with a_browser() as lost:
+        code = await lost.follow(link)
+    async with a_browser() as browser:
+        await browser.open(await offered(either, alice, "connect my asana"))
+        assert browser.status == 409, "the same link, which another browser goes on with"
+        new = await offered(either, alice, "a new link, please")
+        assert new != link
+        assert "no longer good" in (await either.ask(alice, code)).text
+        assert DEMO in (await either.ask(alice, await browser.follow(new))).text
+    assert await tasks_named_demo(either, alice) == 1
+    assert len(either.emulators.composio.accounts_of(await either.person_of(alice))) == 1
+
+
+async def test_a_link_by_rpc_takes_the_place_of_what_is_under_way(world: World) -> None:
+    alice = world.phone("Alice")
+    link = await offered(world, alice, "connect my asana")
+    request = kernel_pb2.CreateConnectLinkRequest(user_id=f"whatsapp:{alice.user_id}", toolkit="asana")
+
+    async def by_rpc() -> kernel_pb2.Link:
+        return (await world.stub.CreateConnectLink(request, metadata=bearer(WHATSAPP_TOKEN))).link
+
+    assert (await by_rpc()).url == link, "nobody has followed it yet"
+    async with a_browser() as browser:
+        await browser.to_consent(link)
+        new = await by_rpc()
+        assert new.url != link
+        await browser.open(link)
+        assert browser.status == 410
+    assert await offered(world, alice, "connect my asana") == new.url
 
 
 async def test_a_code_that_never_comes_leaves_nothing(either: World) -> None:

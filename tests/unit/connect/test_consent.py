@@ -25,7 +25,7 @@ ALICE = Person("p_alice", "test", "desk")
 
 async def offered(world: World, toolkit: str = "asana") -> str:
     """The nonce of a new link."""
-    return nonce_of((await world.offers.link(ALICE, toolkit)).url)
+    return nonce_of((await world.offers.link(ALICE, toolkit)).link.url)
 
 
 async def attempt_of(world: World) -> Attempt:

@@ -128,8 +128,8 @@ class World:
 
     async def start(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
         """As far as the vendor's link."""
-        link = await self.offers.link(Person(person_id, "test", "desk"), toolkit, name)
-        seen = await self.consent.start(nonce_of(link.url), browser)
+        offer = await self.offers.link(Person(person_id, "test", "desk"), toolkit, name)
+        seen = await self.consent.start(nonce_of(offer.link.url), browser)
         assert seen.step is Step.GO
         return seen.url
 

@@ -116,6 +116,34 @@ async def test_connected_already(world: World) -> None:
     assert (await connect.call(ALICE, {"toolkit": "asana"})).link is not None
 
 
+async def test_the_model_is_told_what_is_left_of_what_the_person_has_begun(world: World) -> None:
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    again = {"toolkit": "asana", "remaining": "book a room"}
+    offered = await connect.call(ALICE, {"toolkit": "asana"})
+    assert "once he has used it" in offered.output
+    await world.start("p_alice")
+    begun = await connect.call(ALICE, again)
+    assert "in the browser where he began" in begun.output
+    await world.code("p_alice", browser="browser")
+    only_the_code = await connect.call(ALICE, again)
+    assert "only the code" in only_the_code.output
+    assert begun.parked == only_the_code.parked == ParkedRequest("asana", "book a room")
+    assert begun.link is not None
+    assert only_the_code.link is not None
+    assert offered.link is not None
+    assert {offered.link.url, begun.link.url, only_the_code.link.url} == {offered.link.url}
+    assert not any("http" in result.output for result in (offered, begun, only_the_code))
+
+
+async def test_a_new_link_where_the_person_asks_for_one(world: World) -> None:
+    connect = named(await world.toolbox().tools_for(ALICE), "connect")
+    await world.code("p_alice")
+    for unsaid in (False, None, "no"):
+        assert "only the code" in (await connect.call(ALICE, {"toolkit": "asana", "new_link": unsaid})).output
+    assert "once he has used it" in (await connect.call(ALICE, {"toolkit": "asana", "new_link": True})).output
+    assert not world.vendor.accounts_of("p_alice")
+
+
 async def test_a_refused_toolkit_names_the_allowed_ones(world: World) -> None:
     world.restart("asana", "gmail")
     connect = named(await world.toolbox().tools_for(ALICE), "connect")
