@@ -41,7 +41,8 @@ def keep(tx: Tx, record: TurnRecord, approvals: Sequence[Approval], now: float) 
     for one in approvals:
         digest = _digest(tx, one.tool, one.arguments)
         tx.execute(_REPLACE, {"person": record.person_id, "same": digest, "at": now})
-        sealed = tx.cipher_of(record.person_id).seal(orjson.dumps(one.arguments), arguments_context(one.id))
+        plain = orjson.dumps([one.arguments, one.account])
+        sealed = tx.cipher_of(record.person_id).seal(plain, arguments_context(one.id))
         row = {
             "id": one.id,
             "person_id": record.person_id,
@@ -81,11 +82,13 @@ def _against(row: Row[Any], record: TurnRecord, at: float) -> Verdict | None:
 
 def _opened(tx: Tx, row: Row[Any]) -> Approval | None:
     """None: it is not what the person was asked."""
-    arguments = orjson.loads(tx.cipher_of(row.person_id).open(row.arguments, arguments_context(row.id)))
+    plain = orjson.loads(tx.cipher_of(row.person_id).open(row.arguments, arguments_context(row.id)))
+    # Without an account: of before it was kept.
+    arguments, account = plain if isinstance(plain, list) else (plain, "")
     if _digest(tx, row.tool, arguments) != row.digest:
         log.error("approval does not match its digest approval=%s person=%s", row.id, row.person_id)
         return None
-    return Approval(row.id, row.call_id, row.tool, arguments, row.expires_at)
+    return Approval(row.id, row.call_id, row.tool, arguments, row.expires_at, account=account)
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
@@ -98,5 +101,5 @@ def _digest(tx: Tx, tool: str, arguments: dict[str, Any]) -> bytes:
 
 
 def arguments_context(approval_id: str) -> bytes:
-    """What a call's arguments are sealed for."""
+    """What a call's arguments, and which account it is for, are sealed for."""
     return b"approval:" + approval_id.encode()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.turns.tools import UnclearCallError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -14,12 +16,11 @@ ARGUMENT: Final = "which_account"
 """Beside a tool's own arguments, none of which is called so; taken off before the call."""
 
 
-class AskWhichError(Exception):
+class AskWhichError(UnclearCallError):
     """It is not said which of several is meant, or one that is not there is. `names` are those that are."""
 
     def __init__(self, toolkit: str, names: Sequence[str]) -> None:
-        super().__init__(toolkit)
-        self.sentence = (
+        super().__init__(
             f"The person's {toolkit} accounts are: {', '.join(names)}. Nothing was done. Ask which one is meant, "
             f"unless he has said so, and call again with it as {ARGUMENT}."
         )
@@ -46,6 +47,11 @@ def choose(accounts: Sequence[Connection], arguments: Mapping[str, Any]) -> tupl
         if name.casefold() == wanted:
             return account, own
     raise AskWhichError(accounts[0].toolkit, list(names))
+
+
+def id_of_chosen(accounts: Sequence[Connection], arguments: Mapping[str, Any]) -> str:
+    """Of the connection that is meant; empty: there is none. AskWhichError."""
+    return choose(accounts, arguments)[0].id if accounts else ""
 
 
 def with_names(parameters: dict[str, Any], accounts: Sequence[Connection]) -> dict[str, Any]:

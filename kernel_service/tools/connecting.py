@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.connect.attempt import AWAITING_CODE, LIVE, State
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
-from kernel_service.tools.accounts import ARGUMENT, AskWhichError, choose
+from kernel_service.tools.accounts import ARGUMENT, AskWhichError, choose, id_of_chosen
 from kernel_service.turns.model import ToolSchema
 from kernel_service.turns.resuming import ParkedRequest
-from kernel_service.turns.tools import ToolResult
+from kernel_service.turns.tools import NeedsNoAccount, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +25,7 @@ MOST_REMAINING: Final = 4000
 """Characters of what is to be done once a toolkit is connected."""
 
 
-class Connect:
+class Connect(NeedsNoAccount):
     """Offers the person a link, whose address never reaches the model, and parks what waits for it."""
 
     read_only = True  # the same link is given again; a new one in place of one that nobody has seen is no harm
@@ -77,6 +77,10 @@ class Disconnect:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+
+    async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
+        toolkit = str(arguments.get("toolkit") or "").strip().lower()
+        return id_of_chosen(await self._connections.active(person.id, toolkit), arguments)
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         toolkit = arguments.get("toolkit")

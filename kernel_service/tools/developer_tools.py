@@ -21,7 +21,7 @@ from pydantic_core import to_json
 from typing_extensions import TypedDict
 
 from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.tools import ToolResult
+from kernel_service.turns.tools import NeedsNoAccount, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class ToolSettingError(ValueError):
     """KERNEL_TOOLS, or a tool that it names, is wrong. The message says what to do."""
 
 
-class DeveloperTool:
+class DeveloperTool(NeedsNoAccount):
     """A function as a tool. `timeout` is in seconds; a plain function's thread cannot be stopped and runs on."""
 
     def __init__(

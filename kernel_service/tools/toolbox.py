@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.tools.accounts import AskWhichError, choose, with_names
+from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
 from kernel_service.tools.connecting import Connect, Disconnect
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.tools import Toolbox, ToolResult
+from kernel_service.turns.tools import NeedsNoAccount, Toolbox, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,6 +95,10 @@ class ConnectedTool:
         self._composio = composio
         self._connections = connections
 
+    async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
+        accounts = await self._connections.active(person.id, self._toolkit)
+        return id_of_chosen(accounts, arguments)
+
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         accounts = await self._connections.active(person.id, self._toolkit)
         if not accounts:
@@ -109,7 +113,7 @@ class ConnectedTool:
         )
 
 
-class SearchTools:
+class SearchTools(NeedsNoAccount):
     """Finds tools among those of the person's connected toolkits, and adds them to the turn."""
 
     read_only = True

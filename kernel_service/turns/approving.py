@@ -26,7 +26,8 @@ class Approval:
     """A call that is made if the person approves it. `id` cannot be guessed.
 
     `call_id` is that of the call which asked, `title` what the person is told that the tool is called.
-    `expires_at` (epoch seconds) is given when the question is put.
+    `expires_at` (epoch seconds) is given when the question is put. `account` is the id of the connection that the call
+    is approved for; empty: it needs none.
     """
 
     id: str
@@ -35,10 +36,12 @@ class Approval:
     arguments: dict[str, Any]
     expires_at: float = 0.0
     title: str = ""
+    account: str = ""
 
     @classmethod
-    def of(cls, call: FunctionCall, title: str) -> Approval:
-        return cls(f"ap_{secrets.token_urlsafe(16)}", call.call_id, call.name, call.arguments or {}, title=title)
+    def of(cls, call: FunctionCall, title: str, account: str) -> Approval:
+        unguessable = f"ap_{secrets.token_urlsafe(16)}"
+        return cls(unguessable, call.call_id, call.name, call.arguments or {}, title=title, account=account)
 
     @property
     def approved_call_id(self) -> str:

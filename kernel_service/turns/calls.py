@@ -13,7 +13,7 @@ from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
 from kernel_service.turns.approving import Approval
 from kernel_service.turns.tool_files import keep_all
-from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
+from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
-GONE: Final = "Not done: the person has no such tool any more. Perhaps its account is no longer connected."
+GONE: Final = "Not done: the person has no such tool any more, or not with the account that he approved it for."
 LONGEST_CALL_SECONDS: Final = 75.0
 """What is assumed of a cut call whose tool is no longer offered."""
 
@@ -61,16 +61,16 @@ class Calls:
         self._attention = attention
         self._tell = tell
         self._asks_first = asks_first
-        self._approved = ""
+        self._approved: Approval | None = None
         self._tools: dict[str, Tool] = {}
         self._unsure = False
 
     def offer(self, tools: Iterable[Tool]) -> None:
         self._tools.update({tool.schema.name: tool for tool in tools})
 
-    def approve(self, call_id: str, tool: Tool | None) -> None:
+    def approve(self, approval: Approval, tool: Tool | None) -> None:
         """The person has approved this call, and no other."""
-        self._approved = call_id
+        self._approved = approval
         self.offer([tool] if tool else [])
 
     @property
@@ -105,15 +105,16 @@ class Calls:
     async def _make(self, call: FunctionCall) -> None:
         await self._attention.pause()
         tool = self._tools.get(call.name)
-        if tool is None:
-            gone = GONE if call.call_id == self._approved else f"There is no tool named {call.name}."
+        approval = self._approval_of(call)
+        if tool is None or (approval and await self._account_of(call, tool) != approval.account):
+            gone = GONE if approval else f"There is no tool named {call.name}."
             return await self._keep(call, ToolResult(gone, ok=False))
         if call.arguments is None:
             return await self._keep(call, ToolResult("The arguments were no JSON object.", ok=False))
         if self._unsure and not tool.read_only:
             return await self._keep(call, ToolResult(NOT_MADE, ok=False))
-        if call.call_id != self._approved and self._asks_first(tool):
-            return await self._ask(call, tool.schema.title)
+        if approval is None and self._asks_first(tool):
+            return await self._ask(call, tool)
         self._tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
         result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
@@ -123,9 +124,23 @@ class Calls:
         self.offer(result.found)
         return None
 
-    async def _ask(self, call: FunctionCall, title: str) -> None:
-        self._transcript.ask(Approval.of(call, title))
-        await self._journal.step(Usage())
+    def _approval_of(self, call: FunctionCall) -> Approval | None:
+        return self._approved if self._approved and self._approved.approved_call_id == call.call_id else None
+
+    async def _ask(self, call: FunctionCall, tool: Tool) -> None:
+        try:
+            account = await tool.account_for(self._person, call.arguments or {})
+        except UnclearCallError as unclear:
+            return await self._keep(call, ToolResult(unclear.sentence, ok=False))
+        self._transcript.ask(Approval.of(call, tool.schema.title, account))
+        return await self._journal.step(Usage())
+
+    async def _account_of(self, call: FunctionCall, tool: Tool) -> str | None:
+        """None: it is no longer clear."""
+        try:
+            return await tool.account_for(self._person, call.arguments or {})
+        except UnclearCallError:
+            return None
 
     def _longest(self, name: str) -> float:
         tool = self._tools.get(name)

@@ -63,6 +63,14 @@ class ToolResult:
     files: tuple[ToolFile, ...] = ()
 
 
+class UnclearCallError(Exception):
+    """The call cannot be made as it is, and nothing was done; `sentence` tells the model why."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
 class Tool(Protocol):
     """One tool that a turn may call. `read_only`: calling it twice does no harm. `timeout` is in seconds.
 
@@ -78,9 +86,20 @@ class Tool(Protocol):
     @property
     def asks_first(self) -> bool: ...
 
+    async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
+        """The id of the connection that the call would use now; empty: it needs none. UnclearCallError: which one?"""
+        ...
+
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         """Do it. VendorUnavailable: the vendor is away and *nothing was done*; any other failure is a result."""
         ...
+
+
+class NeedsNoAccount:
+    """The part of a tool that works with no account of the person's."""
+
+    async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:  # noqa: ARG002
+        return ""
 
 
 class Toolbox(Protocol):

@@ -160,7 +160,7 @@ class Turn:
         self._calls.offer(await self._runner.toolbox.tools_for(self._person))
         if self._approved is not None:
             tool = await self._runner.toolbox.named(self._person, self._approved.tool)
-            self._calls.approve(self._approved.approved_call_id, tool)
+            self._calls.approve(self._approved, tool)
         await self._calls.finish_cut(record, self._runner.model, self._runner.clock())
 
     async def _hear(self) -> None:

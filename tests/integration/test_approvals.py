@@ -185,6 +185,16 @@ async def test_a_tool_that_is_gone_says_so(world: World) -> None:
     assert deletions(world) == []
 
 
+async def test_an_approval_is_for_the_account_that_was_there_when_it_was_asked_for(world: World) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    await world.ask(alice, "disconnect my asana")
+    await connect(world, alice)
+    assert "not with the account" in await tapped(alice, question, "Approve")
+    assert deletions(world) == []
+    assert await tapped(alice, await asked(world, alice), "Approve") == "Done."
+
+
 async def test_whoever_watches_is_told_that_an_approval_is_needed(tmp_path: Path) -> None:
     async with whole_world(tmp_path, kernel_approve_tools="disconnect,ASANA_*,!ASANA_DELETE_*") as world:
         world.emulators.openai.script([ToolCall("disconnect", {"toolkit": "asana"}), "May I?"])

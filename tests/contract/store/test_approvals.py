@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 from sqlalchemy import func, select, update
 
@@ -14,6 +16,7 @@ from kernel_service.kernels.interruptions import Newcomers
 from kernel_service.kernels.store import TurnRecord, TurnStatus
 from kernel_service.messages import Message, Usage
 from kernel_service.storage import retention, schema
+from kernel_service.storage.asked import arguments_context
 from kernel_service.turns.approving import Approval, Decision, Verdict
 from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
@@ -59,6 +62,24 @@ async def tapped(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", at: 
 
 async def test_the_button_that_approves_gives_back_exactly_what_was_asked(store: SqlStore) -> None:
     owner = await ask(store, approval())
+    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, approval())
+
+
+async def test_the_account_that_it_is_for_is_kept_with_it(store: SqlStore) -> None:
+    asked = replace(approval(), account="cn_1")
+    owner = await ask(store, asked)
+    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, asked)
+
+
+async def test_a_question_of_before_accounts_were_kept_is_for_none(store: SqlStore) -> None:
+    owner = await ask(store, replace(approval(), account="cn_1"))
+
+    def as_before(tx: Tx) -> None:
+        plain = orjson.dumps(approval().arguments)
+        sealed = tx.cipher_of(owner.person_id).seal(plain, arguments_context("ap_1"))
+        tx.execute(update(schema.approval).values(arguments=sealed))
+
+    await store._engine.write(as_before)
     assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, approval())
 
 

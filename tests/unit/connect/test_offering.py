@@ -134,6 +134,13 @@ async def test_an_account_of_another_name_is_connected_beside_the_first(world: W
     assert (await world.consent.look(nonce_of(other.link.url), "browser")).step is Step.OVER
 
 
+async def test_an_account_of_another_name_has_its_time_to_the_end(world: World) -> None:
+    await brought(world, "returned", "work")
+    world.clock.now += CODE_SECONDS - 1
+    await world.offers.link(ALICE, "asana", "private")
+    assert len(await world.store.live_attempts("p_alice")) == 2
+
+
 async def test_each_person_and_toolkit_has_a_link_of_its_own(world: World) -> None:
     people = [(person, toolkit) for person in (ALICE, BOB) for toolkit in ("asana", "gmail")]
     offers = await asyncio.gather(*(world.offers.link(*each) for each in people))

@@ -14,7 +14,7 @@ from emulators.faults import matching
 from kernel_service.errors import VendorUnavailable
 from kernel_service.tools.developer_tools import tool
 from kernel_service.turns.resuming import ParkedRequest
-from kernel_service.turns.tools import Person
+from kernel_service.turns.tools import Person, UnclearCallError
 from tests.unit.tools.fakes import DOOR, named
 
 if TYPE_CHECKING:
@@ -265,6 +265,28 @@ async def test_of_several_accounts_one_is_disconnected(world: World) -> None:
     create = named(await world.toolbox().tools_for(ALICE), "ASANA_CREATE_TASK")
     assert not (await create.call(ALICE, {"name": "x", "which_account": "work"})).ok, "not with another one instead"
     assert "which_account" not in create.schema.parameters["properties"]
+
+
+async def test_which_account_a_call_would_use(world: World) -> None:
+    """Whatever is approved is approved for that one."""
+    tools = world.toolbox(greet)
+
+    async def would_use(name: str, **arguments: str) -> str:
+        return await named(await tools.tools_for(ALICE), name).account_for(ALICE, arguments)
+
+    assert await would_use("disconnect", toolkit="asana") == ""
+    work = await world.connect("p_alice", name="work")
+    assert (
+        await would_use("ASANA_DELETE_TASK", task_gid="1") == await would_use("disconnect", toolkit="Asana") == work.id
+    )
+    private = await world.connect("p_alice", name="private")
+    for unsaid in (would_use("ASANA_DELETE_TASK"), would_use("disconnect", toolkit="asana")):
+        with pytest.raises(UnclearCallError, match="work, private"):
+            await unsaid
+    assert await would_use("ASANA_DELETE_TASK", which_account="Private") == private.id
+    await world.connections.disconnect("p_alice", connection_id=work.id)
+    assert await would_use("ASANA_DELETE_TASK") == private.id
+    assert await would_use("greet") == await would_use("connect", toolkit="asana") == ""
 
 
 # --- search -----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from kernel_service.messages import Message, ReplyMode, Usage
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.turns.runner import TurnRunner
-from kernel_service.turns.tools import ToolResult
+from kernel_service.turns.tools import ToolResult, UnclearCallError
 
 if TYPE_CHECKING:
     from kernel_service.kernels.store import HistoryItem
@@ -86,11 +86,17 @@ class FakeTool:
         self.schema = ToolSchema(name, name, {"type": "object", "properties": {}})
         self.read_only = read_only
         self.asks_first = False
+        self.account: str | UnclearCallError = ""
         self.given: list[dict[str, Any]] = []
         self.result = result or ToolResult(f"{name} done")
         self.calls = 0
         self.begun = asyncio.Event()
         self.gate: asyncio.Event | None = None
+
+    async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
+        if isinstance(self.account, UnclearCallError):
+            raise self.account
+        return self.account
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         self.calls += 1

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from kernel_service import texts
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.commands import Command, Tap
@@ -13,7 +15,7 @@ from kernel_service.turns.approving import ASKED
 from kernel_service.turns.calls import GONE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
-from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
+from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 from tests.unit.turns.scene import Scene, calls, says
 
 if TYPE_CHECKING:
@@ -173,6 +175,42 @@ async def test_a_tool_that_is_gone(scene: Scene) -> None:
     await scene.run()
     assert scene.act.calls == 0
     assert scene.model.shown[-1][-1]["output"] == GONE
+
+
+@pytest.mark.parametrize("account", ["cn_private", "", UnclearCallError("which one?")])
+async def test_an_approval_is_for_one_account(scene: Scene, account: str | UnclearCallError) -> None:
+    """The one that the call would have used when the person was asked."""
+    scene.act.account = "cn_work"
+    button = await asked(scene)
+    await tap(scene, button)
+    scene.act.account = account
+    scene.model.says = [says("It cannot be done")]
+    await scene.run()
+    assert scene.act.calls == 0
+    assert scene.model.shown[-1][-1]["output"] == GONE
+
+
+async def test_the_account_that_was_approved_is_used_also_by_a_turn_that_was_cut(scene: Scene) -> None:
+    scene.act.account = "cn_work"
+    await tap(scene, await asked(scene))
+    scene.act.result = Busy("tools_busy", 5.0)
+    await scene.run()
+    scene.clock.now += 60
+    scene.act.result = ToolResult("act done")
+    scene.model.says = [says("It is sent")]
+    await scene.run()
+    assert await scene.told() == ["It is sent"]
+
+
+async def test_nobody_is_asked_for_a_call_of_which_it_is_unclear_with_which_account(scene: Scene) -> None:
+    scene.act.asks_first = True
+    scene.act.account = UnclearCallError("which one?")
+    await scene.hear("write to bob")
+    scene.model.says = [acts(), says("Which account?")]
+    await scene.run()
+    [reply] = await replies(scene)
+    assert (reply.text, reply.choices) == ("Which account?", ())
+    assert scene.model.shown[1][-1]["output"] == "which one?"
 
 
 async def test_a_question_that_newcomers_overtook_approves_nothing(scene: Scene) -> None:
