@@ -1,19 +1,20 @@
 """The open turns of two people who become one: one of them goes on, and no message goes unanswered.
 
-A turn that may still begin anew gives its messages back to those that wait: what it has journaled is superseded. What
-changed something stands, so that two such turns go on together, and their messages are answered as one.
+A turn that may still begin anew gives its messages back to those that wait: what it has journaled is superseded, and
+the button that it was opened by is decided anew. What changed something stands, so that two such turns go on together,
+and their messages are answered as one.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, null, or_, select, update
 
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import MessageStatus
 from kernel_service.storage.inbox import USAGE
-from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, item, message, tool_call, turn
+from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, approval, item, message, tool_call, turn
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 MERGED: Final = "merged"
 """The `problem` of a turn that ended because its messages went to another."""
 
-_OPEN = select(turn).where(turn.c.person_id.in_(bindparam("people", expanding=True)), TURN_OPEN)
+_begun_call = select(tool_call.c.call_id).where(tool_call.c.turn_id == turn.c.id).exists()
+_OPEN = select(turn, or_(turn.c.tool_calls > 0, _begun_call).label("called")).where(
+    turn.c.person_id.in_(bindparam("people", expanding=True)), TURN_OPEN
+)
 _of = turn.c.id == bindparam("of")
 # It was cut by us: no process has died in it.
 _PUT_DOWN = update(turn).where(_of).values(attempt_owner="")
@@ -39,9 +43,14 @@ _GIVE_BACK = (
     .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
 )
 _SUPERSEDE = update(item).where(item.c.turn_id == bindparam("of")).values(superseded=True)
+_decided = update(approval).where(approval.c.decided_in == bindparam("of"))
+_UNDECIDE = _decided.values(decided_in=null(), approved=null())
 _JOIN = [
-    update(table).where(table.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined"))
-    for table in (message, item, tool_call)
+    *(
+        update(table).where(table.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined"))
+        for table in (message, item, tool_call)
+    ),
+    _decided.values(decided_in=bindparam("joined")),
 ]
 _ADD = (
     update(turn)
@@ -76,14 +85,15 @@ def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
 
 
 def _may_begin_anew(row: Row[Any]) -> bool:
-    """It has changed nothing, and what it answers was not taken back."""
-    return not (row.closed or row.stopped)
+    """It has changed nothing, and what it answers was not taken back. What runs alone is closed from the start."""
+    return not row.stopped and not (row.closed and row.called)
 
 
 def _end(tx: Tx, other: Row[Any], goes_on: Row[Any], now: float) -> None:
     if _may_begin_anew(other):
         tx.execute(_GIVE_BACK, {"of": other.id})
         tx.execute(_SUPERSEDE, {"of": other.id})
+        tx.execute(_UNDECIDE, {"of": other.id})
     else:
         _join(tx, other, goes_on)
     tx.execute(_END, {"of": other.id, "at": now})

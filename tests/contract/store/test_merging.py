@@ -11,13 +11,14 @@ from sqlalchemy import func, insert, or_, select, text, update
 
 from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.kernels.commands import Command, Tap
 from kernel_service.kernels.outbox_store import AckResult, Outcome, PartAck
 from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnRecord
-from kernel_service.messages import MessageStatus, Notice, Reply, ReplyMode, Usage
+from kernel_service.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
 from kernel_service.storage import merging, schema
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.approving import Approval
+from kernel_service.turns.approving import Approval, Verdict
 from kernel_service.turns.resuming import ParkedRequest
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import (
@@ -38,6 +39,7 @@ from tests.contract.store.people import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from kernel_service.messages import Alias
     from kernel_service.storage.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
@@ -292,6 +294,81 @@ async def test_two_turns_that_have_changed_something_go_on_as_one(store: SqlStor
     answers = [await store.answer_of(one.person_id, one.seq) for one in messages]
     assert [one.status for one in answers] == [MessageStatus.MERGED, MessageStatus.COMPLETED]
     assert await store.due_people(now=LATER, limit=10) == []
+
+
+TAP = Tap("ap_1", approved=True)
+
+
+async def with_tap(store: SqlStore, user: Alias) -> tuple[Owner, TurnRecord]:
+    """A turn that the button of an approval opened, and that has decided it."""
+    owner = await Owner.of(store, (await write(store, user)).person_id)
+    await owner.end(await owner.open(), PLAIN, approvals=[Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER)])
+    message = Message(user.user_id, "tapped", {"choice": {"id": TAP.choice_id}}, address=ADDRESS)
+    await store.accept(message, now=NOW + 1, max_pending=9)
+    tapped = await owner.open(NOW + 1)
+    assert (await store.decide(tapped, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+    return owner, tapped
+
+
+async def with_change(store: SqlStore, user: Alias) -> TurnRecord:
+    """An ordinary turn that has changed something."""
+    owner = await Owner.of(store, (await write(store, user, text="do it", now=NOW + 1)).person_id)
+    turn = await owner.open(NOW + 1)
+    await owner.append(turn, PLAIN, asks("c1"), started=CallRecord("c1", "SEND", NOW))
+    return turn
+
+
+@pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
+@pytest.mark.parametrize("heard", [False, True])
+async def test_a_button_of_which_nothing_has_come_yet_is_decided_after_the_turn_that_goes_on(
+    store: SqlStore, taps: Alias, does: Alias, *, heard: bool
+) -> None:
+    anna, other = await two(store)
+    tapper, tapped = await with_tap(store, taps)
+    if heard:  # its call found the vendor busy
+        await tapper.append(tapped, asks("c2"), started=CallRecord("c2", "SEND", NOW))
+        await tapper.append(tapped, finished="c2")
+    turn = await with_change(store, does)
+    await merge(store, anna, other)
+    owner = await Owner.of(store, anna)
+    again = await owner.open(LATER)
+    assert (again.id, [one.command for one in again.messages]) == (turn.id, [Command.NONE])
+    await owner.end(again)
+    after = await owner.open(LATER)
+    assert [one.command for one in after.messages] == [Command.APPROVAL]
+    assert (after.begun, after.closed) == (False, True)
+    assert "c2" not in await history(store, anna)
+    owner = await Owner.of(store, anna)
+    assert (await store.decide(after, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+
+
+@pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
+async def test_a_button_whose_call_was_begun_stays_decided_in_the_turn_that_goes_on(
+    store: SqlStore, taps: Alias, does: Alias
+) -> None:
+    anna, other = await two(store)
+    tapper, tapped = await with_tap(store, taps)
+    await tapper.append(tapped, asks("c2"), started=CallRecord("c2", "SEND", NOW))
+    await with_change(store, does)
+    await merge(store, anna, other)
+    owner = await Owner.of(store, anna)
+    again = await owner.open(LATER)
+    assert {one.command for one in again.messages} == {Command.NONE, Command.APPROVAL}
+    assert {intent.call_id for intent in again.intents} == {"c1", "c2"}
+    assert (await store.decide(again, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+
+
+async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on(store: SqlStore) -> None:
+    anna, other = await two(store)
+    turn = await with_change(store, ANNA)
+    owner = await Owner.of(store, (await write(store, OTHER, text="Connect BBBB-CCCC", now=NOW + 1)).person_id)
+    assert (await owner.open(NOW + 1)).messages[0].command is Command.CODE
+    await merge(store, anna, other)
+    owner = await Owner.of(store, anna)
+    again = await owner.open(LATER)
+    assert (again.id, [one.command for one in again.messages]) == (turn.id, [Command.NONE])
+    await owner.end(again)
+    assert [one.command for one in (await owner.open(LATER)).messages] == [Command.CODE]
 
 
 async def test_a_held_turn_does_not_hold_up_what_ran(store: SqlStore) -> None:
