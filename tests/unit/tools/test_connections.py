@@ -100,13 +100,13 @@ async def test_disconnect_bars_first_and_removes_later(world: World) -> None:
 async def test_disconnect_while_the_browser_goes_on_to_the_vendor(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = await world.offers.link(Person("p_alice", "test", "desk"), "asana")
+    offer = await world.offers.link(Person("p_alice", "test", "desk"), "asana")
     looked = world.store.connections
 
     async def look_then_start(person_id: str) -> list[Connection]:
         found = await looked(person_id)
         monkeypatch.undo()
-        await world.consent.start(nonce_of(link.url), "browser")
+        await world.consent.start(nonce_of(offer.link.url), "browser")
         return found
 
     monkeypatch.setattr(world.store, "connections", look_then_start)
