@@ -106,6 +106,10 @@ class AttemptStore(Protocol):
 
     async def note_stray_session(self, session_digest: bytes, *, now: float) -> None: ...
 
+    async def surviving(self, person_id: str) -> str:
+        """Who the person is, if he was merged into another."""
+        ...
+
     async def live_attempts(self, person_id: str) -> list[Attempt]:
         """Oldest first."""
         ...

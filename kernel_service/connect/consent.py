@@ -139,7 +139,8 @@ class Consent:
             consent_url=link.url,
             deadline=self.clock() + CONSENT_SECONDS + CONSENT_GRACE,
         )
-        await self.store.advance(started, was=State.CLAIMED)
+        if not await self.store.advance(started, was=State.CLAIMED):  # it has ended meanwhile
+            await self.connections.remove_at_vendor(replace(started.connection, remove_due=True))
 
     # --- back from the vendor -----------------------------------------------------------------------------------
 

@@ -110,7 +110,6 @@ class Offers:
             account_id="",
             status=ConnectionStatus.PENDING,
             link=f"{self.door_url}/connect/{nonce}",
-            link_expires_at=now + LINK_SECONDS,
             created_at=now,
             name=name,
         )

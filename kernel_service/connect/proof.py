@@ -39,7 +39,7 @@ class Proof(Codes):
         attempt = await self.store.attempt_by(Key.CODE, digest(code))
         if attempt is None:
             return Confirmed(await self._wrong(person))
-        if attempt.person_id != person.id:
+        if attempt.person_id not in {person.id, await self.store.surviving(person.id)}:
             return Confirmed(await self._anothers(attempt, person))
         if attempt.state is State.CONNECTED and attempt.connection.status is ConnectionStatus.ACTIVE:
             return await self._connected(attempt, seq)

@@ -48,7 +48,6 @@ _CHANGE = (
         account_id=bindparam("account"),
         status=bindparam("to"),
         private=bindparam("sealed"),
-        link_expires_at=bindparam("until"),
         confirmed_at=bindparam("confirmed"),
         remove_due=bindparam("removing"),
     )
@@ -100,7 +99,6 @@ def add(tx: Tx, added: Connection) -> None:
         "made_for": added.made_for,
         "status": added.status.value,
         "private": _sealed(tx, added, added.person_id),
-        "link_expires_at": added.link_expires_at,
         "created_at": added.created_at,
         "confirmed_at": added.confirmed_at,
         "remove_due": added.remove_due,
@@ -115,7 +113,6 @@ def change(tx: Tx, changed: Connection, person_id: str) -> None:
         "account": changed.account_id or None,
         "to": changed.status.value,
         "sealed": _sealed(tx, changed, person_id),
-        "until": changed.link_expires_at,
         "confirmed": changed.confirmed_at,
         "removing": changed.remove_due,
     }
@@ -168,7 +165,6 @@ def _connection(row: Row[Any], link: str = "", name: str = "") -> Connection:
         row.account_id or "",
         ConnectionStatus(row.status),
         link,
-        row.link_expires_at,
         row.created_at,
         row.confirmed_at,
         row.made_for,

@@ -353,7 +353,6 @@ connection = Table(
     Column("status", String, nullable=False),
     # Its link, and what the person calls it.
     Column("private", LargeBinary),
-    Column("link_expires_at", Float),
     Column("created_at", Float, nullable=False),
     Column("confirmed_at", Float),
     # Barred, and the vendor is still to remove the account.

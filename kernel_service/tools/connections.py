@@ -61,7 +61,6 @@ class Connection:
     account_id: str
     status: ConnectionStatus
     link: str
-    link_expires_at: float
     created_at: float
     confirmed_at: float | None = None
     made_for: str = ""

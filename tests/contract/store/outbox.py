@@ -19,14 +19,17 @@ FOREVER = 1e9
 
 
 class Chat:
-    """One person's chat with the store behind it. `user_id` is a strong id unless `aliases` say more."""
+    """One person's chat with the store behind it. `user_id` is a strong id unless `aliases` say more.
 
-    def __init__(self, store: Store, user_id: str, *, address: str = ADDRESS) -> None:
+    `sent`: how many messages the person has written under other ids, so that the next is another one.
+    """
+
+    def __init__(self, store: Store, user_id: str, *, address: str = ADDRESS, sent: int = 0) -> None:
         self.store = store
         self.user_id = user_id
         self.address = address
         self.person_id = ""
-        self._messages = 0
+        self._messages = sent
 
     async def write(self, *aliases: Alias, now: float = NOW) -> Chat:
         """The person writes; from now on `person_id` is his."""

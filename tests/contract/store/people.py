@@ -68,7 +68,6 @@ async def connect(store: SqlStore, person_id: str, status: ConnectionStatus = Co
         account_id=f"ca_{number}",
         status=status,
         link=LINK if pending else "",
-        link_expires_at=NOW + 600,
         created_at=NOW + number,
         confirmed_at=None if pending else NOW,
     )

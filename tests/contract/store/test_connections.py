@@ -32,7 +32,6 @@ def asana(person_id: str, number: int = 1) -> Connection:
         account_id=f"ca_{number}",
         status=ConnectionStatus.PENDING,
         link=LINK,
-        link_expires_at=NOW + 600,
         created_at=NOW + number,
     )
 

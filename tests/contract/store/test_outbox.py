@@ -223,7 +223,7 @@ async def test_the_recipient_is_who_the_person_is_when_it_is_leased(store: Store
     phone = Alias("test:+1", strong=False)
     by_number = await Chat(store, "test:+1").write(phone)
     await by_number.tell("hello")
-    by_name = await Chat(store, "test:anna").write(Alias("test:anna"), phone, now=NOW + 1)
+    by_name = await Chat(store, "test:anna", sent=1).write(Alias("test:anna"), phone, now=NOW + 1)
     assert by_name.person_id == by_number.person_id
     assert [lease.user_id for lease in await pull(store, now=NOW + 1)] == ["test:anna"]
 
@@ -231,7 +231,7 @@ async def test_the_recipient_is_who_the_person_is_when_it_is_leased(store: Store
 async def test_of_two_ids_that_a_person_writes_under_the_newer_is_told(store: Store) -> None:
     parent = Alias("test:parent")
     old = await Chat(store, "test:old").write(Alias("test:old"), parent)
-    new = await Chat(store, "test:new").write(Alias("test:new"), parent, now=NOW + 1)
+    new = await Chat(store, "test:new", sent=1).write(Alias("test:new"), parent, now=NOW + 1)
     assert old.person_id == new.person_id
     await old.tell("hello")
     assert [lease.user_id for lease in await pull(store)] == ["test:new"]

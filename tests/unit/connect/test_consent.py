@@ -18,6 +18,7 @@ from tests.unit.tools.fakes import admitted, nonce_of
 
 if TYPE_CHECKING:
     from kernel_service.connect.attempt import Attempt
+    from kernel_service.tools.composio_client import ConnectLink
     from tests.unit.tools.fakes import World
 
 ALICE = Person("p_alice", "test", "desk")
@@ -69,6 +70,23 @@ async def test_a_tab_that_looked_just_before_another_one_had_the_link_makes_no_s
     await world.consent.start(nonce, "browser")
     await world.consent._ask_vendor(nonce)
     assert world.count("link_created") == 1
+
+
+async def test_an_attempt_that_ends_while_the_vendor_makes_its_link_leaves_no_account(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nonce = await offered(world)
+    make = world.composio.link
+
+    async def make_late(*asked: str) -> ConnectLink:
+        made = await make(*asked)
+        await world.connections.disconnect("p_alice", toolkit="asana")
+        return made
+
+    monkeypatch.setattr(world.composio, "link", make_late)
+    assert (await world.consent.start(nonce, "browser")).step is Step.OVER
+    assert world.count("link_created") == 1
+    assert not world.vendor.accounts_of("p_alice")
 
 
 async def test_of_two_browsers_the_first_has_the_link(world: World) -> None:

@@ -14,9 +14,7 @@ NAMED = "<i>'\"&"
 
 
 def attempt(toolkit_name: str = "Asana") -> Attempt:
-    connection = Connection(
-        "cn_1", "p_1", "asana", toolkit_name, "", ConnectionStatus.PENDING, "https://link", 1.0, 0.0
-    )
+    connection = Connection("cn_1", "p_1", "asana", toolkit_name, "", ConnectionStatus.PENDING, "https://link", 0.0)
     return Attempt(connection, "chat", "", State.OPEN, 1.0, b"digest", code="BCDF-GHJK")
 
 

@@ -74,6 +74,14 @@ async def test_a_code_that_was_used_already_says_nothing_to_others(either: World
     assert not either.told
 
 
+async def test_who_was_merged_while_his_code_waited_is_still_himself(either: World) -> None:
+    code = await either.code("p_alice")
+    await either.store.merge("p_bob", "p_alice", now=either.clock())
+    stays = await either.store.surviving("p_bob")
+    gone = "p_bob" if stays == "p_alice" else "p_alice"
+    assert (await either.confirm(gone, code)).told == "Asana is connected."
+
+
 async def test_a_code_that_comes_too_late(either: World) -> None:
     code = await either.code("p_alice")
     either.clock.now += CODE_SECONDS

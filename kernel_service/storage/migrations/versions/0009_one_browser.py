@@ -14,4 +14,5 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("connection", sa.Column("toolkit_name", sa.String(), server_default="", nullable=False))
     op.drop_column("connect_attempt", "reader_digest")
+    op.drop_column("connection", "link_expires_at")
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (9, 9)")

@@ -14,4 +14,9 @@ depends_on = None
 def upgrade() -> None:
     op.add_column("identity_link", sa.Column("awaiting_key_id", sa.String(), nullable=True))
     op.add_column("identity_link", sa.Column("awaiting", sa.LargeBinary(), nullable=True))
+    # Without statistics SQLite takes the newest of the indexes that would do: it is to be the small one, rather than
+    # that of all messages which a person has ever sent.
+    op.drop_index("ix_message_open", "message")
+    open_ = sa.text("status IN ('accepted', 'held')")
+    op.create_index("ix_message_open", "message", ["person_id", "seq"], sqlite_where=open_, postgresql_where=open_)
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (10, 9)")
