@@ -118,9 +118,10 @@ class Connections:
         self._store = store
 
     async def list(self, person_id: str) -> Sequence[Connection]:
-        """Oldest first, without those that the person removed."""
+        """Oldest first, without those that the person removed, and what ended before it was proven his."""
         known = await self._store.connections(person_id)
-        return [connection for connection in known if connection.status is not ConnectionStatus.DISCONNECTED]
+        gone = ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED
+        return [each for each in known if each.status not in gone or _was_ended_by_vendor(each)]
 
     async def active(self, person_id: str, toolkit: str) -> Sequence[Connection]:
         """The person's own that he has proven his, of a toolkit that is still allowed: only these may be used."""
@@ -220,6 +221,10 @@ class Connections:
             return _not_removed(problem)
         await self._store.account_removed(connection.id)
         return Removal.DONE
+
+
+def _was_ended_by_vendor(connection: Connection) -> bool:
+    return connection.status is ConnectionStatus.EXPIRED and connection.confirmed_at is not None
 
 
 def _not_removed(problem: VendorUnavailable | ComposioRefusedError) -> Removal:

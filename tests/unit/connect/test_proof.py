@@ -55,6 +55,7 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
         assert not either.vendor.accounts_of(person), "removed at the vendor, too"
     assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
     assert either.endings.outcomes[State.WRONG_PERSON] == 1
+    assert await either.connections.list("p_alice") == [], "it never was a connection"
 
 
 async def test_who_passed_his_link_on_is_told_though_the_process_died_when_it_had_ended_it(either: World) -> None:
