@@ -35,13 +35,21 @@ class Log:
         self.times: list[float] = []
         self.people: list[str] = []
         self._path = path
+        self._came = asyncio.Event()
         vendor.hold(self._note)
 
     def _note(self, call: Call) -> bool:
         if call.path.endswith(self._path):
             self.times.append(time.monotonic())
             self.people.append(call.person)
+            self._came.set()
         return False
+
+    async def until(self, many: int) -> None:
+        """So many have come."""
+        while len(self.times) < many:
+            self._came.clear()
+            await self._came.wait()
 
     def kept(self, rate: Rate) -> bool:
         """Whether no stretch of time has more requests than the rate and what was saved up allow."""
@@ -67,8 +75,7 @@ async def test_a_flooder_and_two_people_are_served_in_turn(tmp_path: Path) -> No
     async with whole_world(tmp_path, kernel_model_per_minute=300, kernel_model_per_minute_per_user=0) as world:
         log = Log(world.emulators.openai)
         flood = [asyncio.create_task(tell(world, "flood", number)) for number in range(40)]
-        while len(log.times) < 25:  # what was saved up is gone
-            await asyncio.sleep(0.01)
+        await log.until(25)  # what was saved up is gone
         flooder = log.people[0]
         both = await asyncio.gather(*(_one_by_one(world, user) for user in ("ann", "bob")))
         answers = [*both, await asyncio.gather(*flood)]
@@ -137,8 +144,7 @@ async def test_a_vendor_who_says_wait_is_left_alone_and_each_task_is_made_once(w
     log = Log(world.emulators.composio, "/execute")
     world.emulators.composio.fail(429, retry_after=2, match=lambda call: call.path.endswith("/execute"))
     await alice.send("create a task: Prepare the demo")
-    while not log.times:
-        await asyncio.sleep(0.01)
+    await log.until(1)
     await bob.send("create a task: Buy milk")
     for phone, name in ((alice, "Prepare the demo"), (bob, "Buy milk")):
         assert name in (await phone.wait_for_message(timeout=20)).text
