@@ -92,6 +92,8 @@ alias = Table(
     # When a channel said that it is the person's id from now on, and when that another one took its place.
     Column("linked_at", Float),
     Column("replaced_at", Float),
+    # An id is looked for in every scope at once.
+    Index("ix_alias_channel_digest", "channel", "digest"),
 )
 
 # What channels have said of changed ids, lately, and what came of it: told again, it changes nothing.
