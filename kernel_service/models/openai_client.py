@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -108,9 +109,24 @@ def _refusal(error: openai.APIStatusError, retry_after: float | None) -> VendorU
     # 404: no such model (yet); an operator can mend it, so the message waits.
     if status in (404, 408, 409) or status >= 500:  # noqa: PLR2004
         return VendorUnavailable("model_unavailable", retry_after)
-    code = error.code or f"http_{status}"
-    log.warning("model refused the request status=%d code=%s", status, code)
-    return ModelRejectedError(code)
+    rejected = _rejected(error)
+    log.warning("model refused the request status=%d code=%s param=%s", status, rejected.code, rejected.param)
+    return rejected
+
+
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PARAM: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")
+
+
+def _rejected(error: openai.APIStatusError) -> ModelRejectedError:
+    """Servers that only resemble OpenAI send a number as the code, a list as the body, or no JSON at all."""
+    body = error.body if isinstance(error.body, dict) else {}
+    code, param, message = (body.get(name) for name in ("code", "param", "message"))
+    return ModelRejectedError(
+        code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{error.status_code}",
+        param=param if isinstance(param, str) and _PARAM.fullmatch(param) else "",
+        message=message if isinstance(message, str) else "",
+    )
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:

@@ -78,11 +78,18 @@ class ModelAnswer:
 
 
 class ModelRejectedError(Exception):
-    """The vendor will never accept this request (400, content policy, context too long). `code` is its short code."""
+    """The vendor will never accept this request as it is.
 
-    def __init__(self, code: str) -> None:
+    `code` is the vendor's short code, of letters, digits and `_.-`. `param` is the JSON path of what it refuses, as
+    `tools[3].parameters`; empty where it names none. `message` is the vendor's sentence: it may repeat what a person
+    said, so it is never logged.
+    """
+
+    def __init__(self, code: str, *, param: str = "", message: str = "") -> None:
         super().__init__(code)
         self.code = code
+        self.param = param
+        self.message = message
 
 
 class Model(Protocol):

@@ -228,5 +228,28 @@ async def test_a_refusal_without_a_code(emulators: Emulators, model: OpenAIRespo
         await model.answer(asking(model, "Hello"))
 
 
+async def test_a_refusal_names_what_it_refuses(emulators: Emulators, model: OpenAIResponses) -> None:
+    broken = ToolSchema("broken", "", {"type": "array"})
+    request = asking(model, "Hello")
+    with pytest.raises(ModelRejectedError) as caught:
+        await model.answer(ModelRequest(request.instructions, request.items, [CLOCK, broken], "k" * 32, 500))
+    assert (caught.value.code, caught.value.param) == ("invalid_function_parameters", "tools[1].parameters")
+    assert "broken" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"error": {"code": 400, "param": {"a": 1}, "message": ["x"]}}', '{"error": "no"}', '[1]', "null", "<html>",
+        '{"error": {"code": "what they said: +49 170", "param": "input\\nx", "message": null}}',
+    ],
+)  # fmt: skip
+async def test_a_refusal_of_any_shape_has_a_code(emulators: Emulators, model: OpenAIResponses, body: str) -> None:
+    emulators.openai.fail(400, body=body)
+    with pytest.raises(ModelRejectedError) as caught:
+        await model.answer(asking(model, "Hello"))
+    assert (caught.value.code, caught.value.param, caught.value.message) == ("http_400", "", "")
+
+
 async def test_the_origin_names_vendor_and_model(model: OpenAIResponses) -> None:
     assert model.origin == "openai:gpt-6-luna"
