@@ -1,7 +1,7 @@
 """Composio's wire: JSON over one shared client, and what each failure means. No session, link or argument is logged.
 
 Source: composio-client 2.0.0rc19, `_base_client` and `_exceptions`. Its typed methods are left aside: they would
-check hundreds of tool schemas on the event loop.
+check hundreds of tool schemas on the event loop, and their import takes seconds (composio_package.py).
 """
 
 from __future__ import annotations
@@ -11,9 +11,17 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from composio_client import APIConnectionError, APIError, APIStatusError, AsyncComposio, NoAuth, ProjectAuth
 
 from kernel_service.errors import VendorUnavailable
+from kernel_service.tools.composio_package import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    AsyncAPIClient,
+    NoAuth,
+    ProjectAuth,
+    __version__,
+)
 
 if TYPE_CHECKING:
     from kernel_service.fairness.gate import Gate
@@ -52,11 +60,13 @@ class Wire:
         self._gate = gate
         # The client refuses a credential over plain http (unless to this host), so there the key is a header.
         plain = base_url.startswith("http://")
-        self._client = AsyncComposio(
+        self._client = AsyncAPIClient(
             auth=NoAuth() if plain else ProjectAuth(api_key),
             default_headers={"x-api-key": api_key} if plain else None,
             base_url=base_url.rstrip("/"),
             max_retries=0,
+            timeout=timeout,
+            user_agent=f"Composio/Python {__version__}",
             http_client=httpx.AsyncClient(limits=httpx.Limits(max_connections=200, max_keepalive_connections=50)),
         )
         # Both write addresses, and with them session and account ids.
