@@ -207,6 +207,13 @@ class JournalStore(Protocol):
         """
         ...
 
+    async def shrink_context(self, person_id: str, epoch: int, *, keep: int) -> None:
+        """Have the model be shown only the last `keep` items of those that are stored, from now on and for good.
+
+        The others stay in the history, and `Activation.history` leaves them out. It never shows again what it did not.
+        """
+        ...
+
     async def look(self, turn: TurnRecord) -> None:
         """Interrupted by Newcomers or Stopped, if something has come that ends this attempt.
 

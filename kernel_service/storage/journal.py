@@ -6,13 +6,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
-from sqlalchemy import Integer, bindparam, delete, func, insert, select, true, update
+from sqlalchemy import Integer, bindparam, delete, insert, select, true, update
 
 from kernel_service.errors import LeaseLost
 from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.kernels.store import Activation, HistoryItem
 from kernel_service.messages import Usage
 from kernel_service.storage import leases, spending, waiting
+from kernel_service.storage.context import CONTEXT_START, next_seq
 from kernel_service.storage.schema import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
@@ -27,12 +28,16 @@ PAGE: Final = 200
 
 _NEWEST = (
     select(item.c.seq, item.c.kind, item.c.origin, item.c.data)
-    .where(item.c.person_id == bindparam("person"), item.c.seq < bindparam("before"), ~item.c.superseded)
+    .where(
+        item.c.person_id == bindparam("person"),
+        item.c.seq < bindparam("before"),
+        item.c.seq >= CONTEXT_START,
+        ~item.c.superseded,
+    )
     .order_by(item.c.seq.desc())
     .limit(bindparam("limit", type_=Integer))
 )
 _PAST_ALL = 2**63 - 1
-_LAST_ITEM = select(func.coalesce(func.max(item.c.seq), 0)).where(item.c.person_id == bindparam("person"))
 _APPEND = insert(item)
 _START = insert(tool_call)
 _CLOSE = update(turn).where(turn.c.id == bindparam("of")).values(closed=true())
@@ -104,7 +109,6 @@ def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> None:
 def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: float) -> None:
     if not items:
         return
-    last = tx.execute(_LAST_ITEM, {"person": record.person_id}).scalar_one()
     cipher, context = tx.cipher_of(record.person_id), item_context(record.person_id)
     rows = [
         {
@@ -117,7 +121,7 @@ def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: flo
             "data": cipher.seal(orjson.dumps(one.data), context),
             "created_at": now,
         }
-        for seq, one in enumerate(items, start=last + 1)
+        for seq, one in enumerate(items, start=next_seq(tx, record.person_id))
     ]
     tx.execute(_APPEND, rows)
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, and_, bindparam, case, func, literal, select, update
+from sqlalchemy import Integer, and_, bindparam, case, literal, or_, select, update
 
+from kernel_service.storage.context import next_seq
 from kernel_service.storage.journal import item_context
 from kernel_service.storage.resealing import PAGE, reseal
-from kernel_service.storage.schema import item
+from kernel_service.storage.schema import item, kernel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,15 +26,16 @@ if TYPE_CHECKING:
 FOREIGN: Final = "merged:"
 """Before the origin of what a model said to somebody else: its reasoning is opaque to all but him."""
 
-_LAST = select(func.coalesce(func.max(item.c.seq), 0)).where(item.c.person_id == bindparam("person"))
 _of_person = (
     select(item.c.seq, item.c.data)
-    .where(item.c.person_id == bindparam("person"), item.c.seq <= bindparam("last"))
+    .where(item.c.person_id == bindparam("person"), item.c.seq < bindparam("before"))
     .order_by(item.c.seq)
     .limit(bindparam("limit", type_=Integer))
 )
 _ENDED = _of_person.where(item.c.turn_id != bindparam("open"))
 _OPEN = _of_person.where(item.c.turn_id == bindparam("open"))
+# What the one who goes is not shown any more stays out of sight: the start of the one who stays lies before it.
+_STARTED = select(kernel.c.context_start).where(kernel.c.person_id == bindparam("of")).scalar_subquery()
 _one = and_(item.c.person_id == bindparam("of"), item.c.seq == bindparam("was"))
 _RENUMBER = update(item).where(_one).values(seq=bindparam("becomes"))
 _MOVE = (
@@ -44,14 +46,16 @@ _MOVE = (
         seq=bindparam("becomes"),
         data=bindparam("resealed"),
         origin=case((item.c.origin == "", ""), else_=literal(FOREIGN) + item.c.origin),
+        superseded=or_(item.c.superseded, item.c.seq < _STARTED),
     )
 )
 
 
 def append(tx: Tx, people: Merging, open_turn: str) -> None:
-    numbers = count(_last(tx, people.stays) + 1)
-    own = {"person": people.stays, "open": open_turn, "last": _last(tx, people.stays)}
-    others = {"person": people.gone, "open": open_turn, "last": _last(tx, people.gone)}
+    following = next_seq(tx, people.stays)
+    numbers = count(following)
+    own = {"person": people.stays, "open": open_turn, "before": following}
+    others = {"person": people.gone, "open": open_turn, "before": next_seq(tx, people.gone)}
     for rows in _pages(tx, _ENDED, others):
         _move(tx, people, rows, numbers)
     for rows in _pages(tx, _OPEN, own):
@@ -78,7 +82,3 @@ def _move(tx: Tx, people: Merging, rows: Sequence[Row[Any]], numbers: Iterator[i
         for row in rows
     ]
     tx.execute(_MOVE, values)
-
-
-def _last(tx: Tx, person_id: str) -> int:
-    return int(tx.execute(_LAST, {"person": person_id}).scalar_one())

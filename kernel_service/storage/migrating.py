@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing import MasterKeys
 
 # The number of the newest migration that this program brings along.
-SCHEMA_NUMBER = 11
+SCHEMA_NUMBER = 12
 _LOCK = 0x6D696772617465  # "migrate"
 _DIGEST_KEY = "digests"
 

@@ -129,6 +129,8 @@ kernel = Table(
     _empty("configuration"),
     _empty("owner"),
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    # The number of the first item that the model is shown; those before it are kept.
+    Column("context_start", BigInteger, nullable=False, server_default=text("0")),
 )
 
 message = Table(

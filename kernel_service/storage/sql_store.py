@@ -12,6 +12,7 @@ from kernel_service.storage import (
     chats,
     connect_attempts,
     connections,
+    context,
     dead_letters,
     delivery,
     doubt,
@@ -135,6 +136,12 @@ class SqlStore:
         return await self._engine.write(
             lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce, suspects=suspects), person_id
         )
+
+    async def shrink_context(self, person_id: str, epoch: int, *, keep: int) -> None:
+        await self._engine.write(lambda tx: context.shrink(tx, person_id, epoch, keep=keep), person_id)
+
+    async def reset_context(self, person_id: str) -> str:
+        return await self._engine.write(lambda tx: context.reset(tx, person_id), person_id)
 
     async def look(self, turn: TurnRecord) -> None:
         await self._engine.read(lambda tx: waiting.look(tx, turn))

@@ -1,0 +1,72 @@
+"""Where what the model is shown begins. What is before it stays in the history, for the person and for operators."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Integer, bindparam, func, select, update
+
+from kernel_service.storage import leases
+from kernel_service.storage.people import surviving
+from kernel_service.storage.schema import TURN_OPEN, item, kernel, turn
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+
+_mine = item.c.person_id == bindparam("person")
+CONTEXT_START = select(kernel.c.context_start).where(kernel.c.person_id == bindparam("person")).scalar_subquery()
+"""In a statement: the number of the first item that the person's model is shown."""
+
+_LAST = select(
+    select(func.coalesce(func.max(item.c.seq), 0)).where(_mine).scalar_subquery().label("last"),
+    CONTEXT_START.label("start"),
+)
+_KEPT = (
+    select(item.c.seq)
+    .where(_mine, item.c.seq >= CONTEXT_START, ~item.c.superseded)
+    .order_by(item.c.seq.desc())
+    .limit(1)
+    .offset(bindparam("skipped", type_=Integer))
+)
+_open_turn = select(turn.c.id).where(turn.c.person_id == bindparam("person"), TURN_OPEN).scalar_subquery()
+_FIRST_OF_OPEN = select(func.min(item.c.seq)).where(_mine, item.c.turn_id == _open_turn, ~item.c.superseded)
+_BEGIN = (
+    update(kernel)
+    .where(kernel.c.person_id == bindparam("person"), kernel.c.context_start < bindparam("at"))
+    .values(context_start=bindparam("at"))
+)
+# It may have been put off because of what is left behind now.
+_TRY_AGAIN = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(not_before=None, attempts=0)
+
+
+def next_seq(tx: Tx, person_id: str) -> int:
+    """The number of the next item: behind all others, and behind the start, where they may have been deleted."""
+    row = tx.execute(_LAST, {"person": person_id}).one()
+    return int(max(row.last + 1, row.start))
+
+
+def shrink(tx: Tx, person_id: str, epoch: int, *, keep: int) -> None:
+    leases.fence(tx, person_id, epoch)
+    if not keep:
+        return begin(tx, person_id)
+    first = tx.execute(_KEPT, {"person": person_id, "skipped": keep - 1}).scalar_one_or_none()
+    if first is not None:
+        _begin(tx, person_id, first)
+    return None
+
+
+def reset(tx: Tx, asked_for: str) -> str:
+    person_id = surviving(tx, asked_for, stays=True)
+    first = tx.execute(_FIRST_OF_OPEN, {"person": person_id}).scalar_one_or_none()
+    _begin(tx, person_id, next_seq(tx, person_id) if first is None else first)
+    tx.execute(_TRY_AGAIN, {"person": person_id})
+    return person_id
+
+
+def begin(tx: Tx, person_id: str) -> None:
+    """From here on: nothing that is stored so far is shown any more."""
+    _begin(tx, person_id, next_seq(tx, person_id))
+
+
+def _begin(tx: Tx, person_id: str, at: int) -> None:
+    tx.execute(_BEGIN, {"person": person_id, "at": at})

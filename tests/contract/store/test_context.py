@@ -1,0 +1,212 @@
+"""Where what the model is shown begins: kept through restarts and merges; what is before it stays stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import delete, func, select, update
+
+from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
+from kernel_service.messages import Reply
+from kernel_service.storage import schema
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+from tests.contract.store.owner import NOW, Owner, history, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+
+async def two(store: SqlStore) -> tuple[str, str]:
+    """Ann is the older one."""
+    return await talk(store, "a"), await talk(store, "b", user_id="test:bob", now=NOW + 1)
+
+
+def heard(text: str) -> HistoryItem:
+    return HistoryItem("input", {"said": text})
+
+
+def said(text: str) -> HistoryItem:
+    return HistoryItem("output", {"said": text}, "test:model")
+
+
+async def talk(store: SqlStore, *texts: str, user_id: str = "test:ann", now: float = NOW) -> str:
+    """One turn each, of two items: `a` and `a!`."""
+    for text in texts:
+        person_id = await say(store, text, user_id, now=now)
+        owner = await own(store, person_id)
+        turn = await owner.open(now)
+        await owner.end(turn, heard(text), said(f"{text}!"))
+    return person_id
+
+
+async def shown(store: SqlStore, person_id: str) -> list[Any]:
+    return [item.data["said"] for item in await history(store, person_id)]
+
+
+async def stored(store: SqlStore, person_id: str) -> int:
+    count = select(func.count()).select_from(schema.item).where(schema.item.c.person_id == person_id)
+    return int(await store._engine.read(lambda tx: tx.execute(count).scalar_one()))
+
+
+async def opened(store: SqlStore, text: str) -> tuple[Owner, TurnRecord]:
+    """A turn that is under way, and has journaled what it heard."""
+    owner = await own(store, await say(store, text))
+    turn = await owner.open()
+    await owner.append(turn, heard(text))
+    return owner, turn
+
+
+# --- an operator's reset --------------------------------------------------------------------------------------------
+
+
+async def test_a_reset_hides_what_is_stored_and_keeps_it(store: SqlStore) -> None:
+    ann = await talk(store, "a", "b")
+    assert await store.reset_context(ann) == ann
+    assert await shown(store, ann) == []
+    assert await stored(store, ann) == 4
+    await talk(store, "c")
+    assert await shown(store, ann) == ["c", "c!"]
+
+
+async def test_a_reset_twice_and_of_somebody_without_a_history_is_no_harm(store: SqlStore) -> None:
+    ann = await say(store, "a")
+    for _ in range(2):
+        await store.reset_context(ann)
+    await own(store, ann)
+    await talk(store, "b")
+    for _ in range(2):
+        await store.reset_context(ann)
+    assert await shown(store, ann) == []
+
+
+async def test_a_reset_survives_a_restart(database_url: str) -> None:
+    store = await open_store(database_url, keys("test"))
+    ann = await talk(store, "a")
+    await store.reset_context(ann)
+    await store.close()
+    store = await open_store(database_url, keys("test"))
+    assert await shown(store, ann) == []
+    await store.close()
+
+
+async def test_nobodys_context_is_not_found(store: SqlStore) -> None:
+    with pytest.raises(NotFound):
+        await store.reset_context("p_nobody")
+
+
+async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store: SqlStore) -> None:
+    await talk(store, "a")
+    owner, turn = await opened(store, "b")
+    await owner.append(turn, said("c1"), started=CallRecord("c1", "tool", NOW))
+    await store.reset_context(owner.person_id)
+    assert await shown(store, owner.person_id) == ["b", "c1"]
+    again = await (await own(store, owner.person_id)).open()
+    assert (again.id, [intent.call_id for intent in again.intents]) == (turn.id, ["c1"])
+
+
+async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: SqlStore) -> None:
+    owner, turn = await opened(store, "a")
+    await store.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke")
+    turn = await owner.open(NOW + 600)
+    await store.hold(turn, owner.epoch, until=NOW + 900, problem="x", notice=Reply("wait"), now=NOW)
+    assert await store.due_people(now=NOW, limit=9) == []
+    await store.reset_context(owner.person_id)
+    assert await store.due_people(now=NOW, limit=9) == [owner.person_id]
+    again = await owner.open(NOW)
+    assert (again.id, again.failures) == (turn.id, 0)
+
+
+async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: SqlStore) -> None:
+    ann = await talk(store, "a", "b")
+    await store._engine.write(lambda tx: tx.execute(update(schema.item).values(data=b"damaged")))
+    await store.reset_context(ann)
+    assert await shown(store, ann) == []
+    await talk(store, "c")
+    assert await shown(store, ann) == ["c", "c!"]
+
+
+async def test_new_items_are_shown_although_later_ones_than_the_start_were_deleted(store: SqlStore) -> None:
+    ann = await talk(store, "a", "b")
+    await store.reset_context(ann)
+    await store._engine.write(lambda tx: tx.execute(delete(schema.item)))
+    await talk(store, "c")
+    assert await shown(store, ann) == ["c", "c!"]
+
+
+# --- a smaller window -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("keep", "left"),
+    [
+        (0, []),
+        (1, ["c!"]),
+        (2, ["c", "c!"]),
+        (6, ["a", "a!", "b", "b!", "c", "c!"]),
+        (7, ["a", "a!", "b", "b!", "c", "c!"]),
+    ],
+)
+async def test_the_last_items_are_kept_for_good(store: SqlStore, keep: int, left: list[str]) -> None:
+    ann = await talk(store, "a", "b", "c")
+    owner = await own(store, ann)
+    await store.shrink_context(ann, owner.epoch, keep=keep)
+    assert await shown(store, ann) == left
+    await talk(store, "d")
+    assert await shown(store, ann) == [*left, "d", "d!"]
+    assert await stored(store, ann) == 8
+
+
+async def test_superseded_items_are_not_counted(store: SqlStore) -> None:
+    await talk(store, "a", "b")
+    owner, turn = await opened(store, "c")
+    await store.give_up(turn, owner.epoch, [said("sorry")], [], problem="x", now=NOW)
+    await store.shrink_context(owner.person_id, owner.epoch, keep=3)
+    assert await shown(store, owner.person_id) == ["b", "b!", "sorry"]
+
+
+async def test_what_was_hidden_is_never_shown_again(store: SqlStore) -> None:
+    ann = await talk(store, "a", "b")
+    await store.reset_context(ann)
+    await talk(store, "c")
+    await store.shrink_context(ann, (await own(store, ann)).epoch, keep=5)
+    assert await shown(store, ann) == ["c", "c!"]
+
+
+async def test_a_former_owner_shrinks_nothing(store: SqlStore) -> None:
+    ann = await talk(store, "a")
+    old = await own(store, ann)
+    await own(store, ann)
+    with pytest.raises(LeaseLost):
+        await store.shrink_context(ann, old.epoch, keep=0)
+    assert await shown(store, ann) == ["a", "a!"]
+
+
+# --- people who become one ------------------------------------------------------------------------------------------
+
+
+async def test_neither_shows_again_what_was_reset_before_they_were_one(store: SqlStore) -> None:
+    ann, bob = await two(store)
+    for one in (ann, bob):
+        await store.reset_context(one)
+    await talk(store, "c")
+    await talk(store, "d", user_id="test:bob", now=NOW + 1)
+    await store.merge(ann, bob, now=NOW)
+    assert await shown(store, ann) == ["c", "c!", "d", "d!"]
+    assert await stored(store, ann) == 8
+
+
+async def test_the_others_history_is_shown_if_only_one_was_reset(store: SqlStore) -> None:
+    ann, bob = await two(store)
+    await store.reset_context(ann)
+    await store.merge(ann, bob, now=NOW)
+    assert await shown(store, ann) == ["b", "b!"]
+
+
+async def test_a_reset_by_the_id_of_somebody_merged_is_of_the_one_who_stays(store: SqlStore) -> None:
+    ann, bob = await two(store)
+    await store.merge(ann, bob, now=NOW)
+    assert await store.reset_context(bob) == ann
+    assert await shown(store, ann) == []
