@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import bindparam, insert, select, update
 
+from kernel_service.storable import to_json
 from kernel_service.storage import leases
 from kernel_service.storage.schema import approval
 from kernel_service.turns.approving import Approval, Decision, Verdict
@@ -41,8 +41,8 @@ def keep(tx: Tx, record: TurnRecord, approvals: Sequence[Approval], now: float) 
     for one in approvals:
         digest = _digest(tx, one.tool, one.arguments)
         tx.execute(_REPLACE, {"person": record.person_id, "same": digest, "at": now})
-        plain = orjson.dumps([one.arguments, one.account])
-        sealed = tx.cipher_of(record.person_id).seal(plain, arguments_context(one.id))
+        kept = [one.arguments, one.account]
+        sealed = tx.cipher_of(record.person_id).seal_json(kept, arguments_context(one.id))
         row = {
             "id": one.id,
             "person_id": record.person_id,
@@ -82,9 +82,9 @@ def _against(row: Row[Any], record: TurnRecord, at: float) -> Verdict | None:
 
 def _opened(tx: Tx, row: Row[Any]) -> Approval | None:
     """None: it is not what the person was asked."""
-    plain = orjson.loads(tx.cipher_of(row.person_id).open(row.arguments, arguments_context(row.id)))
+    kept = tx.cipher_of(row.person_id).open_json(row.arguments, arguments_context(row.id))
     # Without an account: of before it was kept.
-    arguments, account = plain if isinstance(plain, list) else (plain, "")
+    arguments, account = kept if isinstance(kept, list) else (kept, "")
     if _digest(tx, row.tool, arguments) != row.digest:
         log.error("approval does not match its digest approval=%s person=%s", row.id, row.person_id)
         return None
@@ -97,7 +97,7 @@ def withdraw(tx: Tx, person_id: str, now: float) -> None:
 
 
 def _digest(tx: Tx, tool: str, arguments: dict[str, Any]) -> bytes:
-    return tx.digests.payload(orjson.dumps([tool, arguments], option=orjson.OPT_SORT_KEYS))
+    return tx.digests.payload(to_json([tool, arguments], sort_keys=True))
 
 
 def arguments_context(approval_id: str) -> bytes:

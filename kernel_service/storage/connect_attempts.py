@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, select, update
 
 from kernel_service.connect.attempt import AWAITING_CODE, Attempt, Key, State
@@ -169,19 +168,19 @@ def note_stray(tx: Tx, session_digest: bytes, *, now: float) -> None:
 
 
 def _progress(tx: Tx, attempt: Attempt, person_id: str) -> dict[str, Any]:
-    secrets = orjson.dumps({name: getattr(attempt, name) for name in _SECRETS})
+    secrets = {name: getattr(attempt, name) for name in _SECRETS}
     return {
         "state": attempt.state.value,
         "deadline": attempt.deadline,
         "return_digest": attempt.return_digest,
         "browser_digest": attempt.browser_digest,
         "code_digest": attempt.code_digest,
-        "secrets": tx.cipher_of(person_id).seal(secrets, secrets_context(attempt.connection.id)),
+        "secrets": tx.cipher_of(person_id).seal_json(secrets, secrets_context(attempt.connection.id)),
     }
 
 
 def _opened(tx: Tx, row: Row[Any]) -> Attempt:
-    plain = tx.cipher_of(row.person_id).open(row.secrets, secrets_context(row.connection_id))
+    secrets = tx.cipher_of(row.person_id).open_json(row.secrets, secrets_context(row.connection_id))
     return Attempt(
         connection=connections.opened(tx, tx.execute(_CONNECTION, {"of": row.connection_id}).one()),
         channel=row.channel,
@@ -193,7 +192,7 @@ def _opened(tx: Tx, row: Row[Any]) -> Attempt:
         browser_digest=row.browser_digest,
         code_digest=row.code_digest,
         wrong_codes=row.wrong_codes,
-        **orjson.loads(plain),
+        **secrets,
     )
 
 

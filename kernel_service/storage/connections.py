@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import Integer, bindparam, false, insert, or_, select, update
 
 from kernel_service.errors import NotFound
@@ -147,13 +146,13 @@ def removed(tx: Tx, connection_id: str) -> None:
 def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:
     if not (kept.link or kept.name):
         return None
-    return tx.cipher_of(person_id).seal(orjson.dumps([kept.link, kept.name]), private_context(kept.id))
+    return tx.cipher_of(person_id).seal_json([kept.link, kept.name], private_context(kept.id))
 
 
 def opened(tx: Tx, row: Row[Any]) -> Connection:
     if row.private is None:
         return _connection(row)
-    return _connection(row, *orjson.loads(tx.cipher_of(row.person_id).open(row.private, private_context(row.id))))
+    return _connection(row, *tx.cipher_of(row.person_id).open_json(row.private, private_context(row.id)))
 
 
 def _connection(row: Row[Any], link: str = "", name: str = "") -> Connection:

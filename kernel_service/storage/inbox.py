@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import Integer, and_, bindparam, func, insert, not_, or_, select, true, union_all, update
 from sqlalchemy.sql import exists
 
@@ -14,6 +13,7 @@ from kernel_service.kernels.store import Accepted
 from kernel_service.media.incoming import named_file, parted
 from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
+from kernel_service.storable import to_json
 from kernel_service.storage import asked, media, outbox, parked_requests
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message
@@ -109,7 +109,7 @@ _DUE = (
 
 
 def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media: int) -> Accepted:
-    payload = orjson.dumps(received.content, option=orjson.OPT_SORT_KEYS)
+    payload = to_json(received.content, sort_keys=True)
     key = {
         "channel": received.channel,
         "address": received.address,
@@ -137,7 +137,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
         "person_id": person_id,
         "payload_digest": digest,
         "reply_mode": received.reply_mode.value,
-        "payload": tx.cipher_of(person_id).seal(orjson.dumps(content), payload_context(person_id)),
+        "payload": tx.cipher_of(person_id).seal_json(content, payload_context(person_id)),
         "accepted_at": now,
         "status": MessageStatus.ACCEPTED.value,
         "command": command.value,

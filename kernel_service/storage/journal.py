@@ -118,7 +118,7 @@ def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: flo
             "kind": one.kind,
             "origin": one.origin,
             "version": ITEM_VERSION,
-            "data": cipher.seal(orjson.dumps(one.data), context),
+            "data": cipher.seal_json(one.data, context),
             "created_at": now,
         }
         for seq, one in enumerate(items, start=next_seq(tx, record.person_id))

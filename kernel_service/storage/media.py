@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from sqlalchemy import Integer, bindparam, delete, exists, func, insert, not_, or_, select, update
 
 from kernel_service.errors import Exhausted, NotFound
@@ -146,7 +145,7 @@ def keep(tx: Tx, person_id: str, seq: int, received: Message, file: Incoming, *,
         "state": state.value,
         "opening": file.opening.value,
         "mime_type": file.mime_type,
-        "asked": tx.cipher_of(person_id).seal(orjson.dumps(asked), _context(media_id)),
+        "asked": tx.cipher_of(person_id).seal_json(asked, _context(media_id)),
         "created_at": now,
         "deadline": now + WAIT_SECONDS,
         "problem": file.problem.value,
@@ -288,7 +287,7 @@ def files(tx: Tx, media_ids: Sequence[str]) -> dict[str, StoredFile]:
 def _file(tx: Tx, row: Row[Any]) -> StoredFile:
     heard = row.transcript
     if heard is not None:
-        heard = tx.cipher_of(row.person_id).open(heard, _transcript_context(row.id)).decode()
+        heard = tx.cipher_of(row.person_id).open_text(heard, _transcript_context(row.id))
     return StoredFile(
         id=row.id,
         state=MediaState(row.state),
@@ -312,7 +311,7 @@ def keep_transcript(tx: Tx, media_id: str, text: str, usage: Usage, *, now: floa
     row = tx.execute(_ONE, {"of": media_id}).one_or_none()
     if row is None:
         raise not_found()
-    words = tx.cipher_of(row.person_id).seal(text.encode(), _transcript_context(media_id))
+    words = tx.cipher_of(row.person_id).seal_text(text, _transcript_context(media_id))
     tx.execute(_HEARD, {"of": media_id, "words": words})
     add_to_day(tx, tx.execute(_OWNER, {"of": row.message_seq}).scalar_one(), usage, now)
 
@@ -336,7 +335,7 @@ def _of_channel(tx: Tx, channel: str, media_id: str) -> Row[Any] | None:
 
 
 def _asked(tx: Tx, row: Row[Any]) -> dict[str, str]:
-    asked: dict[str, str] = orjson.loads(tx.cipher_of(row.person_id).open(row.asked, _context(row.id)))
+    asked: dict[str, str] = tx.cipher_of(row.person_id).open_json(row.asked, _context(row.id))
     return asked
 
 

@@ -11,7 +11,6 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, or_, select, update
 
 from kernel_service.errors import CallerError, Conflict
@@ -180,7 +179,7 @@ def add_reply(
         "address": address,
         "mode": mode.value,
         "state": "inline" if inline else "pending",
-        "body": tx.cipher_of(person_id).seal(orjson.dumps(told), reply_context(stored.id)),
+        "body": tx.cipher_of(person_id).seal_json(told, reply_context(stored.id)),
         "created_at": now,
         "settled_at": now if inline else None,
     }
@@ -249,7 +248,7 @@ def _recipient(tx: Tx, row: Row[Any]) -> str:
     value = tx.execute(_RECIPIENT, wanted).scalar()
     if value is None:
         return ""
-    return tx.cipher_of(row.person_id).open(value, b"alias:" + row.person_id.encode()).decode()
+    return tx.cipher_of(row.person_id).open_text(value, b"alias:" + row.person_id.encode())
 
 
 def release_held(tx: Tx, person_id: str, channel: str) -> None:
@@ -315,7 +314,7 @@ def _part_view(number: int, part: Row[Any] | None) -> PartView:
 
 def opened(tx: Tx, row: Row[Any]) -> StoredReply:
     """What a row of `reply` holds. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
-    body = orjson.loads(tx.cipher_of(row.person_id).open(row.body, reply_context(row.id)))
+    body = tx.cipher_of(row.person_id).open_json(row.body, reply_context(row.id))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")
     choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))
     media = tuple(ReplyFile(**file) for file in body.pop("media", ()))

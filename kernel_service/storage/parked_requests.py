@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, insert, select, update
 
+from kernel_service.storable import storable_text
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR
 from kernel_service.storage.schema import parked_request
@@ -40,7 +41,7 @@ _WITHDRAW = update(parked_request).where(_mine, _waits).values(withdrawn_at=bind
 def park(tx: Tx, record: TurnRecord, parked: Sequence[ParkedRequest], now: float) -> None:
     """The same words for two toolkits are one request that needs both; asked for again, it is still one."""
     for one in parked:
-        digest = tx.digests.payload(" ".join(one.remaining.split()).casefold().encode())
+        digest = tx.digests.payload(storable_text(" ".join(one.remaining.split()).casefold()).encode())
         rows = tx.execute(_WAITING, {"person": record.person_id, "after": now - KEPT_SECONDS})
         same = next((row for row in rows if row.digest == digest), None)
         if same is None:
@@ -56,7 +57,7 @@ def _add(tx: Tx, record: TurnRecord, one: ParkedRequest, digest: bytes, now: flo
         "turn_id": record.id,
         "toolkits": one.toolkit,
         "digest": digest,
-        "words": tx.cipher_of(record.person_id).seal(one.remaining.encode(), words_context(record.person_id)),
+        "words": tx.cipher_of(record.person_id).seal_text(one.remaining, words_context(record.person_id)),
         "created_at": now,
     }
     tx.execute(_ADD, row)
@@ -74,7 +75,7 @@ def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:
 def resumed_by(tx: Tx, person_id: str, seq: int) -> list[str]:
     """Oldest first."""
     rows = tx.execute(_RESUMED, {"person": person_id, "seq": seq}).all()
-    return [tx.cipher_of(row.person_id).open(row.words, words_context(row.person_id)).decode() for row in rows]
+    return [tx.cipher_of(row.person_id).open_text(row.words, words_context(row.person_id)) for row in rows]
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:

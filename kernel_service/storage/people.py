@@ -127,7 +127,7 @@ def aliases_of(tx: Tx, person_id: str) -> list[Alias]:
     """Strong ones first, then in the order in which they came."""
     cipher, context = tx.cipher_of(person_id), alias_context(person_id)
     rows = tx.execute(_OF_PERSON, {"person": person_id})
-    return [Alias(cipher.open(row.value, context).decode(), row.strong, row.scope) for row in rows]
+    return [Alias(cipher.open_text(row.value, context), row.strong, row.scope) for row in rows]
 
 
 def _new_person(tx: Tx, now: float) -> str:
@@ -170,7 +170,7 @@ def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
 
 
 def _seal(tx: Tx, person_id: str, one: Alias) -> bytes:
-    return tx.cipher_of(person_id).seal(one.user_id.encode(), alias_context(person_id))
+    return tx.cipher_of(person_id).seal_text(one.user_id, alias_context(person_id))
 
 
 def alias_context(person_id: str) -> bytes:

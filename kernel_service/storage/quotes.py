@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import orjson
 from sqlalchemy import bindparam, select
 
 from kernel_service.kernels.store import Quoted
@@ -35,7 +34,7 @@ def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) 
     named = {"person": person_id, "of": message_id}
     for row in tx.execute(_HIS, named).all():
         if (row.channel, row.address) == (channel, address):
-            plain = tx.cipher_of(person_id).open(row.payload, payload_context(person_id))
-            return Quoted(orjson.loads(plain), ours=False)
+            content = tx.cipher_of(person_id).open_json(row.payload, payload_context(person_id))
+            return Quoted(content, ours=False)
     told = tx.execute(_OURS, named | {"channel": channel, "address": address}).first()
     return Quoted({"text": opened(tx, told).reply.text}, ours=True) if told is not None else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -14,10 +16,28 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    TypeDecorator,
     UniqueConstraint,
     false,
     text,
 )
+
+from kernel_service.storable import storable_text
+
+if TYPE_CHECKING:
+    from sqlalchemy import Dialect
+
+
+class Text(TypeDecorator[str]):
+    """A column that takes whatever text a vendor or a channel sent: PostgreSQL refuses NUL, both lone surrogates."""
+
+    impl = String
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        # What a vendor puts where its documents say text may be a number.
+        return None if value is None else storable_text(value if isinstance(value, str) else str(value))
+
 
 metadata = MetaData(
     naming_convention={
@@ -33,11 +53,11 @@ Serial = BigInteger().with_variant(Integer, "sqlite")
 
 
 def _person(*, primary_key: bool = False, index: bool | None = None) -> Column[str]:
-    return Column("person_id", String, ForeignKey("person.id"), nullable=False, primary_key=primary_key, index=index)
+    return Column("person_id", Text, ForeignKey("person.id"), nullable=False, primary_key=primary_key, index=index)
 
 
 def _empty(name: str) -> Column[str]:
-    return Column(name, String, nullable=False, server_default="")
+    return Column(name, Text, nullable=False, server_default="")
 
 
 def _zero(name: str) -> Column[int]:
@@ -65,12 +85,12 @@ def _usage() -> list[Column[int]]:
 person = Table(
     "person",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     Column("created_at", Float, nullable=False),
     Column("data_key", LargeBinary, nullable=False),
-    Column("key_id", String, nullable=False),
+    Column("key_id", Text, nullable=False),
     # Who he turned out to be; never somebody who was merged himself.
-    Column("merged_into", String),
+    Column("merged_into", Text),
 )
 Index(
     "ix_person_merged_into",
@@ -82,8 +102,8 @@ Index(
 alias = Table(
     "alias",
     metadata,
-    Column("channel", String, primary_key=True),
-    Column("scope", String, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("scope", Text, primary_key=True),
     Column("digest", LargeBinary, primary_key=True),
     _person(index=True),
     Column("strong", Boolean, nullable=False),
@@ -100,15 +120,15 @@ alias = Table(
 identity_link = Table(
     "identity_link",
     metadata,
-    Column("channel", String, primary_key=True),
-    Column("previous_scope", String, primary_key=True),
+    Column("channel", Text, primary_key=True),
+    Column("previous_scope", Text, primary_key=True),
     Column("previous_digest", LargeBinary, primary_key=True),
-    Column("current_scope", String, primary_key=True),
+    Column("current_scope", Text, primary_key=True),
     Column("current_digest", LargeBinary, primary_key=True),
-    Column("outcome", String, nullable=False),
+    Column("outcome", Text, nullable=False),
     Column("told_at", Float, nullable=False, index=True),
     # While nobody is known by the previous id: the current one, sealed with a master key, since it is nobody's yet.
-    Column("awaiting_key_id", String),
+    Column("awaiting_key_id", Text),
     Column("awaiting", LargeBinary),
 )
 
@@ -116,8 +136,8 @@ identity_link = Table(
 kept_apart = Table(
     "kept_apart",
     metadata,
-    Column("first_id", String, ForeignKey("person.id"), primary_key=True),
-    Column("second_id", String, ForeignKey("person.id"), primary_key=True, index=True),
+    Column("first_id", Text, ForeignKey("person.id"), primary_key=True),
+    Column("second_id", Text, ForeignKey("person.id"), primary_key=True, index=True),
     Column("since", Float, nullable=False),
 )
 
@@ -138,16 +158,16 @@ message = Table(
     metadata,
     Column("seq", Serial, primary_key=True),
     _person(),
-    Column("channel", String, nullable=False),
-    Column("address", String, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
     Column("user_digest", LargeBinary, nullable=False),
-    Column("message_id", String, nullable=False),
+    Column("message_id", Text, nullable=False),
     Column("payload_digest", LargeBinary, nullable=False),
-    Column("reply_mode", String, nullable=False),
+    Column("reply_mode", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("accepted_at", Float, nullable=False),
-    Column("status", String, nullable=False),
-    Column("turn_id", String, index=True),
+    Column("status", Text, nullable=False),
+    Column("turn_id", Text, index=True),
     # What was recognised when it was accepted ("stop"); empty: something to answer.
     _empty("command"),
     # Never answered together with others.
@@ -171,9 +191,9 @@ Index(
 turn = Table(
     "turn",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     _person(),
-    Column("status", String, nullable=False),
+    Column("status", Text, nullable=False),
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("not_before", Float),
@@ -207,9 +227,9 @@ tool_call = Table(
     "tool_call",
     metadata,
     _person(primary_key=True),
-    Column("call_id", String, primary_key=True),
-    Column("turn_id", String, nullable=False),
-    Column("tool", String, nullable=False),
+    Column("call_id", Text, primary_key=True),
+    Column("turn_id", Text, nullable=False),
+    Column("tool", Text, nullable=False),
     Column("started_at", Float, nullable=False),
 )
 
@@ -218,9 +238,9 @@ item = Table(
     metadata,
     _person(primary_key=True),
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
-    Column("turn_id", String, nullable=False),
-    Column("kind", String, nullable=False),
-    Column("origin", String, nullable=False),
+    Column("turn_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("origin", Text, nullable=False),
     Column("version", Integer, nullable=False),
     Column("data", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
@@ -233,14 +253,14 @@ reply = Table(
     "reply",
     metadata,
     Column("seq", Serial, primary_key=True),
-    Column("id", String, nullable=False, unique=True),
+    Column("id", Text, nullable=False, unique=True),
     _person(),
     _empty("turn_id"),
     _empty("answers_message_id"),
-    Column("channel", String, nullable=False),
-    Column("address", String, nullable=False),
-    Column("mode", String, nullable=False),
-    Column("state", String, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("state", Text, nullable=False),
     Column("body", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("settled_at", Float),
@@ -272,7 +292,7 @@ Index(
 reply_part = Table(
     "reply_part",
     metadata,
-    Column("reply_id", String, ForeignKey("reply.id"), primary_key=True),
+    Column("reply_id", Text, ForeignKey("reply.id"), primary_key=True),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("sent_at", Float),
     _empty("channel_message_id"),
@@ -285,7 +305,7 @@ reply_part = Table(
 receipt_clock = Table(
     "receipt_clock",
     metadata,
-    Column("channel", String, primary_key=True),
+    Column("channel", Text, primary_key=True),
     Column("seconds", Float, nullable=False),
     Column("last_at", Float, nullable=False),
 )
@@ -294,11 +314,11 @@ receipt_clock = Table(
 dead_letter = Table(
     "dead_letter",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     _person(index=True),
     Column("message_seq", BigInteger, nullable=False, index=True),
-    Column("message_id", String, nullable=False),
-    Column("problem", String, nullable=False),
+    Column("message_id", Text, nullable=False),
+    Column("problem", Text, nullable=False),
     Column("dead_at", Float, nullable=False),
     Column("requeued_at", Float),
 )
@@ -308,15 +328,15 @@ dead_letter = Table(
 media = Table(
     "media",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     # Whose key seals it and its chunks; whose turn reads it, the message tells.
     _person(index=True),
     Column("message_seq", BigInteger, nullable=False, index=True),
-    Column("channel", String, nullable=False),
-    Column("address", String, nullable=False),
-    Column("state", String, nullable=False),
-    Column("opening", String, nullable=False),
-    Column("mime_type", String, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("opening", Text, nullable=False),
+    Column("mime_type", Text, nullable=False),
     # The channel's reference, the digest it gave, the file's name.
     Column("asked", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
@@ -338,7 +358,7 @@ media = Table(
 media_chunk = Table(
     "media_chunk",
     metadata,
-    Column("media_id", String, primary_key=True),
+    Column("media_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("data", LargeBinary, nullable=False),
 )
@@ -346,15 +366,15 @@ media_chunk = Table(
 connection = Table(
     "connection",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     _person(index=True),
-    Column("toolkit", String, nullable=False),
+    Column("toolkit", Text, nullable=False),
     _empty("toolkit_name"),
     # Null until somebody follows the link.
-    Column("account_id", String, unique=True),
+    Column("account_id", Text, unique=True),
     # Whose the account is at the vendor: of somebody who was merged into the person; empty: the person's own.
     _empty("made_for"),
-    Column("status", String, nullable=False),
+    Column("status", Text, nullable=False),
     # Its link, and what the person calls it.
     Column("private", LargeBinary),
     Column("created_at", Float, nullable=False),
@@ -373,12 +393,12 @@ Index(
 connect_attempt = Table(
     "connect_attempt",
     metadata,
-    Column("connection_id", String, ForeignKey("connection.id"), primary_key=True),
+    Column("connection_id", Text, ForeignKey("connection.id"), primary_key=True),
     _person(index=True),
     # The chat that it is for.
-    Column("channel", String, nullable=False),
-    Column("address", String, nullable=False),
-    Column("state", String, nullable=False),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("state", Text, nullable=False),
     # When it lapses unless it gets further.
     Column("deadline", Float, nullable=False),
     Column("door_digest", LargeBinary, nullable=False, unique=True),
@@ -410,11 +430,11 @@ stray_session = Table(
 parked_request = Table(
     "parked_request",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     _person(),
-    Column("turn_id", String, nullable=False),
+    Column("turn_id", Text, nullable=False),
     # Those that it still waits for, with commas.
-    Column("toolkits", String, nullable=False),
+    Column("toolkits", Text, nullable=False),
     # Of its words: asked for again, it is still one.
     Column("digest", LargeBinary, nullable=False),
     Column("words", LargeBinary, nullable=False),
@@ -431,19 +451,19 @@ approval = Table(
     "approval",
     metadata,
     # Stands in its buttons: nobody guesses it.
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     _person(index=True),
-    Column("turn_id", String, nullable=False),
+    Column("turn_id", Text, nullable=False),
     # The call that asked.
-    Column("call_id", String, nullable=False),
-    Column("tool", String, nullable=False),
+    Column("call_id", Text, nullable=False),
+    Column("tool", Text, nullable=False),
     Column("arguments", LargeBinary, nullable=False),
     # Of the tool and the arguments.
     Column("digest", LargeBinary, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
     # The turn of the button that counted, and whether that was the one to approve.
-    Column("decided_in", String),
+    Column("decided_in", Text),
     Column("approved", Boolean),
     # Taken back ("stop"), or asked anew.
     Column("withdrawn_at", Float),
@@ -453,9 +473,9 @@ approval = Table(
 chat = Table(
     "chat",
     metadata,
-    Column("channel", String, primary_key=True),
-    Column("address", String, primary_key=True),
-    Column("link", String, nullable=False),
+    Column("channel", Text, primary_key=True),
+    Column("address", Text, primary_key=True),
+    Column("link", Text, nullable=False),
 )
 
 usage = Table(
@@ -474,7 +494,7 @@ tool_usage = Table(
     _person(primary_key=True),
     # As in `usage`.
     Column("day", Integer, primary_key=True, autoincrement=False),
-    Column("tool", String, primary_key=True),
+    Column("tool", Text, primary_key=True),
     _zero("calls"),
     _zero("failures"),
     Column("seconds", Float, nullable=False, server_default=text("0")),
@@ -484,8 +504,8 @@ tool_usage = Table(
 secret = Table(
     "secret",
     metadata,
-    Column("name", String, primary_key=True),
-    Column("key_id", String, nullable=False),
+    Column("name", Text, primary_key=True),
+    Column("key_id", Text, nullable=False),
     Column("wrapped", LargeBinary, nullable=False),
 )
 
@@ -493,7 +513,7 @@ secret = Table(
 commit_mark = Table(
     "commit_mark",
     metadata,
-    Column("id", String, primary_key=True),
+    Column("id", Text, primary_key=True),
     Column("batch", BigInteger, nullable=False),
     Column("at", Float, nullable=False),
 )

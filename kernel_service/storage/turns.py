@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.kernels.commands import Command
@@ -174,7 +173,7 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
             row.message_id,
             row.channel,
             row.address,
-            orjson.loads(cipher.open(row.payload, context)),
+            cipher.open_json(row.payload, context),
             row.accepted_at,
             ReplyMode(row.reply_mode),
             Command(row.command),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.kernels.store import HistoryItem
 from kernel_service.messages import Link, ReplyFile
+from kernel_service.storable import storable
 from kernel_service.turns.approving import ASKED, Approval
 from kernel_service.turns.resuming import ParkedRequest
 
@@ -30,35 +31,35 @@ class Transcript:
 
     def hear(self, contents: Iterable[dict[str, Any]]) -> None:
         """Add what the person sent."""
-        self.unstored += [HistoryItem("input", self._model.user_item(content)) for content in contents]
+        self.unstored += [_item("input", self._model.user_item(content)) for content in contents]
 
     def note(self, answer: ModelAnswer) -> None:
         """Add what the model said."""
-        self.unstored += [HistoryItem("output", item, self._model.origin) for item in answer.items]
+        self.unstored += [_item("output", item, self._model.origin) for item in answer.items]
 
     def result(self, call_id: str, result: ToolResult, files: Iterable[ReplyFile] = ()) -> None:
         """Add a tool's result, and the link and files that go to the person (the model never sees them)."""
-        self.unstored.append(HistoryItem("result", self._model.result_item(call_id, result.output)))
+        self.unstored.append(_item("result", self._model.result_item(call_id, result.output)))
         if result.link is not None:
             data = asdict(result.link) | ({"parked": asdict(result.parked)} if result.parked else {})
-            self.unstored.append(HistoryItem("link", data))
-        self.unstored += [HistoryItem("file", asdict(file)) for file in files]
+            self.unstored.append(_item("link", data))
+        self.unstored += [_item("file", asdict(file)) for file in files]
 
     def ask(self, approval: Approval) -> None:
         """Have the person asked; the model is told so instead of a result."""
         self.unstored += [
-            HistoryItem("result", self._model.result_item(approval.call_id, ASKED)),
-            HistoryItem("approval", asdict(approval)),
+            _item("result", self._model.result_item(approval.call_id, ASKED)),
+            _item("approval", asdict(approval)),
         ]
 
     def call(self, approval: Approval) -> None:
         """Add the call that the person has approved."""
         item = self._model.call_item(approval.approved_call_id, approval.tool, approval.arguments)
-        self.unstored.append(HistoryItem("output", item, self._model.origin))
+        self.unstored.append(_item("output", item, self._model.origin))
 
     def say(self, text: str) -> None:
         """Add words of the assistant that no model said."""
-        self.unstored.append(HistoryItem("output", self._model.said_item(text), self._model.origin))
+        self.unstored.append(_item("output", self._model.said_item(text), self._model.origin))
 
     def confess(self, sentence: str) -> None:
         """Say that the turn failed, if calls were made in it: the model must not believe that nothing was done."""
@@ -137,6 +138,11 @@ class Transcript:
 
     def _all(self) -> list[HistoryItem]:
         return self.stored + self.unstored
+
+
+def _item(kind: str, data: dict[str, Any], origin: str = "") -> HistoryItem:
+    """Whatever a vendor, a tool or a person put into it can be kept, and shown to the model again."""
+    return HistoryItem(kind, storable(data), origin)
 
 
 def _since_input(items: list[HistoryItem]) -> list[HistoryItem]:

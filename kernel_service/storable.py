@@ -1,0 +1,207 @@
+"""Values that every store and every vendor takes: what cannot be written is mended here, and nowhere else.
+
+Vendors, tools and people send what orjson, PostgreSQL or a vendor's parser refuses: half an emoji (a lone surrogate),
+NUL, integers beyond 64 bits, hundreds of levels. Refused late, such a value costs a turn that has done its work.
+
+| what comes | what is kept |
+|---|---|
+| a lone surrogate, NUL | U+FFFD; two halves that belong together are joined |
+| an integer beyond 64 bits | its digits as text |
+| NaN, Infinity | null once it is written, as in all JSON |
+| a level below MOST_DEPTH, a value after MOST_VALUES | a sentence in its place that says so |
+| a key that is no text | as text |
+| bytes | the text that they are in UTF-8, else how many there were |
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import orjson
+from pydantic_core import to_jsonable_python
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+ORJSON_DEPTH: Final = 254
+"""Levels that orjson writes."""
+MOST_DEPTH: Final = 200
+"""Levels that are kept: they stand in an item, which stands in a request."""
+MOST_VALUES: Final = 200_000
+"""Values of a structure that has to be mended: one that holds itself would never end."""
+
+REPLACEMENT: Final = "\ufffd"
+TOO_DEEP: Final = f"[left out: nested more than {MOST_DEPTH} levels deep]"
+TOO_MANY: Final = f"[left out: more than {MOST_VALUES} values]"
+
+# Only plain values stay as they are; what orjson would turn into others is turned here.
+_PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
+_NUL: Final = b"\\u0000"
+
+
+def storable(value: Any) -> Any:
+    """The value as JSON values that can be kept and sent; the same object if there is nothing to mend."""
+    try:
+        if _NUL not in orjson.dumps(_deeper(value), option=_PLAIN):
+            return value
+    except TypeError:
+        pass
+    return _Mender().mended(value, 0)
+
+
+def _deeper(value: Any) -> Any:
+    """So deep that orjson takes it only if it has room for what the value is to stand in."""
+    for _ in range(ORJSON_DEPTH - MOST_DEPTH):
+        value = [value]
+    return value
+
+
+def storable_text(text: str) -> str:
+    """The text without NUL and lone surrogates."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text.replace("\0", REPLACEMENT) if "\0" in text else text
+
+
+def to_json(value: Any, *, sort_keys: bool = False) -> bytes:
+    """The value as JSON, mended where it has to be."""
+    option = orjson.OPT_SORT_KEYS if sort_keys else 0
+    try:
+        written = orjson.dumps(value, option=option)
+    except TypeError:
+        pass
+    else:
+        if _NUL not in written:
+            return written
+    return orjson.dumps(storable(value), option=option)
+
+
+def from_json(raw: bytes | str) -> Any:
+    """The JSON value, mended where it has to be. ValueError if it is none."""
+    try:
+        return storable(orjson.loads(raw))
+    except orjson.JSONDecodeError:
+        text = raw if isinstance(raw, str) else raw.decode(errors="replace")
+        return storable(json.loads(_shallow(text), parse_int=_integer))
+
+
+def _integer(digits: str) -> int | str:
+    """Python reads no integer of thousands of digits."""
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
+
+
+_PIECE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]|[^"\[\]{}]+', re.DOTALL)
+"""A string that never ends is one as well, and nothing is looked at twice: else each of its quotes would be tried."""
+
+
+def _shallow(text: str) -> str:
+    """The JSON without what lies too deep: a parser goes down level by level, and gives up."""
+    kept: list[str] = []
+    depth = 0
+    for piece in _PIECE.findall(text):
+        opens, closes = piece in "[{", piece in "]}"
+        depth += opens
+        if depth <= MOST_DEPTH:
+            kept.append(piece)
+        elif opens and depth == MOST_DEPTH + 1:
+            kept.append(f'"{TOO_DEEP}"')
+        depth -= closes
+    return "".join(kept)
+
+
+class _Mender:
+    """Mends one structure, down to a depth and up to a number of values."""
+
+    def __init__(self) -> None:
+        self._left = MOST_VALUES
+
+    def mended(self, value: Any, depth: int) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            return TOO_MANY
+        if value is None or isinstance(value, _LEAVES):
+            return _leaf(value)
+        if depth >= MOST_DEPTH:
+            return TOO_DEEP
+        if isinstance(value, list | tuple | set | frozenset):
+            return self._sequence(value, depth)
+        if isinstance(value, dict):
+            return self._mapping(value.items(), depth)
+        return self.mended(_as_python(value), depth + 1)
+
+    def _mapping(self, items: Iterable[tuple[Any, Any]], depth: int) -> dict[str, Any]:
+        kept: dict[str, Any] = {}
+        for key, value in items:
+            if self._left < 0:
+                kept["…"] = TOO_MANY
+                break
+            kept[_key(key)] = self.mended(value, depth + 1)
+        return kept
+
+    def _sequence(self, values: Iterable[Any], depth: int) -> list[Any]:
+        kept: list[Any] = []
+        for value in values:
+            kept.append(self.mended(value, depth + 1))
+            if self._left < 0:
+                break
+        return kept
+
+
+_LEAVES: Final = (str, bool, int, float, bytes, bytearray, memoryview)
+
+
+def _leaf(value: Any) -> str | bool | int | float | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return storable_text(str(value))
+    if isinstance(value, int):
+        return _whole(int(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return _text_of(bytes(value))
+
+
+def _whole(number: int) -> int | str:
+    if -(2**63) <= number < 2**64:
+        return number
+    try:
+        return str(number)
+    except ValueError:  # Python writes no integer of thousands of digits
+        return f"[an integer of {number.bit_length()} bits]"
+
+
+def _text_of(data: bytes) -> str:
+    try:
+        return storable_text(data.decode())
+    except UnicodeDecodeError:
+        return f"[{len(data)} bytes]"
+
+
+def _key(key: Any) -> str:
+    """As JSON writes it: `null`, `true`, `1`."""
+    if isinstance(key, str):
+        return storable_text(str(key))
+    if key is None or isinstance(key, bool):
+        return json.dumps(key)
+    return storable_text(str(_whole(int(key)) if isinstance(key, int) else key))
+
+
+def _as_python(value: Any) -> Any:
+    """An object of any other kind: a dataclass by its fields, a date or a model as pydantic writes it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    try:
+        return to_jsonable_python(value, serialize_unknown=True, inf_nan_mode="null")
+    except Exception:  # noqa: BLE001 - whatever an object's own code raises
+        return f"[a {type(value).__name__} that has no JSON form]"

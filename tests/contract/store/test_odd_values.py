@@ -1,0 +1,86 @@
+"""Whatever people, vendors and tools send is kept, on both databases: nothing of it makes a write fail."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnStatus
+from kernel_service.messages import Link, Message, Reply, ReplyChoice, ReplyMode, Usage
+from kernel_service.storable import storable, storable_text, to_json
+from kernel_service.turns.approving import Approval
+from kernel_service.turns.resuming import ParkedRequest
+from tests.contract.store.owner import NOW, history, own, say
+from tests.odd_values import JSON_VALUES, ODD_TEXT, nested
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+at_random = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+ODD_OBJECTS = st.dictionaries(ODD_TEXT, JSON_VALUES, max_size=4)
+
+
+@at_random
+@given(content=ODD_OBJECTS, said=ODD_TEXT, filename=ODD_TEXT, mime_type=ODD_TEXT)
+async def test_a_message_is_kept(
+    store: SqlStore, content: dict[str, Any], said: str, filename: str, mime_type: str
+) -> None:
+    document = {"media_ref": said, "mime_type": mime_type or "text/plain", "filename": filename + ".txt"}
+    for kind in ({"text": said}, {"document": document}, {"location": content}):
+        user = f"test:{secrets.token_hex(8)}"
+        message = Message(user, f"m{said}", {**kind, "caption": said})
+        accepted = await store.accept(message, now=NOW, max_pending=9)
+        again = await store.accept(message, now=NOW, max_pending=9)
+        assert (again.duplicate, again.seq) == (True, accepted.seq)
+        owner = await own(store, accepted.person_id)
+        turn = await owner.ask(NOW + 1000)
+        assert to_json(turn.messages[0].content["caption"]) == to_json(said)  # type: ignore[union-attr]
+
+
+@at_random
+@given(value=JSON_VALUES, text=ODD_TEXT, arguments=ODD_OBJECTS)
+async def test_a_turn_is_kept(store: SqlStore, value: Any, text: str, arguments: dict[str, Any]) -> None:
+    user = f"test:{secrets.token_hex(8)}"
+    owner = await own(store, await say(store, "m1", user, reply_mode=ReplyMode.INLINE))
+    turn = await owner.open()
+    items = [HistoryItem("input", {"said": text}), HistoryItem("output", {"is": value, text: arguments}, text)]
+    await store.append(
+        turn, owner.epoch, items, usage=Usage(), now=NOW,
+        finished=text, started=CallRecord(text, text, NOW), used=ToolUse(text, failed=False, seconds=0.0),
+    )  # fmt: skip
+    reply = Reply(text, Link(text, text, None), (ReplyChoice(text, text, text),), text)
+    approval = Approval(f"ap{secrets.token_hex(8)}", text, text, arguments, NOW + 9, text, text)
+    await store.end(
+        turn, owner.epoch, items, [reply], status=TurnStatus.COMPLETED, problem=text, usage=Usage(),
+        parked=[ParkedRequest(text, text)], approvals=[approval], now=NOW,
+    )  # fmt: skip
+    kept = await history(store, owner.person_id)
+    assert [to_json(item.data) for item in kept] == [to_json(storable(item.data)) for item in (*items, *items)]
+    (message,) = turn.messages
+    answer = await store.answer_of(owner.person_id, message.seq)
+    assert answer.replies[0].reply.text == storable_text(text)
+
+
+async def test_depth_does_not_keep_a_turn_from_being_kept(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await owner.append(turn, HistoryItem("result", {"output": nested(5000)}))
+    assert len(await history(store, owner.person_id)) == 1
+
+
+@at_random
+@given(text=ODD_TEXT, bad=st.sampled_from(["\0", "\ud83d"]))
+async def test_a_transcript_is_kept(store: SqlStore, text: str, bad: str) -> None:
+    user = f"test:{secrets.token_hex(8)}"
+    content = {"audio": {"mime_type": "audio/ogg", "media_ref": "r"}}
+    accepted = await store.accept(Message(user, "m1", content), now=NOW, max_pending=9)
+    wanted = await store.lease_media("test", [], limit=9, seconds=9, now=NOW)
+    media_id = max(each.media_id for each in wanted)
+    await store.keep_transcript(media_id, text + bad, Usage(), now=NOW)
+    assert (await store.files([media_id]))[media_id].transcript == storable_text(text + bad)
+    assert accepted.wants_media
