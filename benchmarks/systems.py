@@ -85,7 +85,7 @@ async def pair(
     """
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors(thinking).serving())
-        kernel_port, metrics_port, connect_port, gateway_port = (_free_port() for _ in range(4))
+        kernel_port, metrics_port, connect_port, gateway_port = (free_port() for _ in range(4))
         kernel_settings = {
             "KERNEL_LISTEN": f"127.0.0.1:{kernel_port}",
             "KERNEL_METRICS_LISTEN": f"127.0.0.1:{metrics_port}",
@@ -115,7 +115,7 @@ async def bare(folder: Path, *, people: int) -> AsyncIterator[System]:
     """benchmarks/bare_handler.py."""
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors().serving())
-        port = _free_port()
+        port = free_port()
         settings = _model(vendors) | _whatsapp(vendors, port)
         handler = Process("benchmarks.bare_handler", settings, folder / "bare_handler.log")
         stack.push_async_callback(handler.end)
@@ -150,7 +150,7 @@ def _whatsapp(vendors: Vendors, port: int) -> dict[str, str]:
     }
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port: int = free.getsockname()[1]
         return port

@@ -15,10 +15,11 @@ from pydantic import ValidationError
 
 from kernel_service.config import Settings, problems
 from kernel_service.errors import KernelError
+from kernel_service.loading import load_server
 
 
 class CannotStart(Exception):
-    """A port in use, a database that is away or another's, tools that cannot be imported: each says what it is."""
+    """A port in use, a database that is away or another's, a package or tool that cannot be imported: it says which."""
 
 
 def main() -> None:
@@ -39,14 +40,16 @@ def _refuse(lines: list[str]) -> None:
 
 
 async def _run(settings: Settings) -> None:
-    from kernel_service.server import serve  # noqa: PLC0415 - a bad setting is named without loading the vendors
-
+    try:
+        server = load_server()  # only now: a bad setting is named at once
+    except ImportError as error:
+        raise CannotStart(f"a package is missing or broken: {error}; install requirements.txt anew") from error
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, _signalled, stop)
     async with AsyncExitStack() as stack:
         try:
-            await stack.enter_async_context(serve(settings))
+            await stack.enter_async_context(server.serve(settings))
         except (ValueError, OSError, RuntimeError, KernelError) as error:
             raise CannotStart(str(error)) from error
         # What is loaded by now stays for good: no collection need walk over it, and stop everybody meanwhile.

@@ -6,9 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import insert, inspect, select, text
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select, text
 
 from kernel_service.storage import schema
 from kernel_service.storage.sealing import KEY_BYTES, Digests, WrappedKey
@@ -20,6 +18,8 @@ if TYPE_CHECKING:
 
 # The number of the newest migration that this program brings along.
 SCHEMA_NUMBER = 12
+# The oldest program that can work on what that migration leaves.
+OLDEST_READER = 9
 _LOCK = 0x6D696772617465  # "migrate"
 _DIGEST_KEY = "digests"
 
@@ -46,16 +46,37 @@ def migrate(connection: Connection) -> None:
             f"the database has schema {number}, which needs a program of schema {oldest_reader} or later;"
             f" this one is of schema {SCHEMA_NUMBER}: upgrade it"
         )
-    if number < SCHEMA_NUMBER:
-        command.upgrade(alembic_config(connection), "head")
+    if number == 0:
+        create(connection)
+    elif number < SCHEMA_NUMBER:
+        upgrade(connection)
 
 
-def alembic_config(connection: Connection) -> Config:
+def create(connection: Connection) -> None:
+    """Give an empty database the newest schema at once, marked as migrated.
+
+    Alembic's import takes 0.2 s and 10 MB for as long as the process lives; a start that finds nothing to upgrade does
+    without it.
+    """
+    schema.metadata.create_all(connection)
+    version = Table("alembic_version", MetaData(), Column("version_num", String(32), nullable=False))
+    version.append_constraint(PrimaryKeyConstraint("version_num", name="alembic_version_pkc"))
+    version.create(connection)
+    connection.execute(insert(version).values(version_num=f"{SCHEMA_NUMBER:04}"))
+    newest = {"number": SCHEMA_NUMBER, "oldest_reader": OLDEST_READER}
+    connection.execute(insert(schema.schema_version).values(newest))
+
+
+def upgrade(connection: Connection) -> None:
+    """Run the migrations that the database lacks; from an empty one on they make what `create` makes."""
+    from alembic import command  # noqa: PLC0415 - see `create`
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    return config
+    command.upgrade(config, "head")
 
 
 def _version(connection: Connection) -> tuple[int, int]:

@@ -70,13 +70,16 @@ async def postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
     await command(postgres("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture
-async def empty_postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
+async def _empty_postgres_url(postgres: Callable[[str], str]) -> AsyncIterator[str]:
     """Not even migrated."""
     name = f"empty_{uuid.uuid4().hex}"
     await command(postgres("postgres"), f"CREATE DATABASE {name}")
     yield postgres(name)
     await command(postgres("postgres"), f"DROP DATABASE {name} WITH (FORCE)")
+
+
+empty_postgres_url = pytest.fixture(_empty_postgres_url, name="empty_postgres_url")
+another_empty_postgres_url = pytest.fixture(_empty_postgres_url, name="another_empty_postgres_url")
 
 
 @pytest.fixture

@@ -2,31 +2,128 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import insert
+from sqlalchemy import Connection, create_engine, insert, inspect, select, text
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from kernel_service.storage import schema
-from kernel_service.storage.migrating import SCHEMA_NUMBER, SchemaTooNewError
+from kernel_service.storage.migrating import SCHEMA_NUMBER, SchemaTooNewError, create, migrate, upgrade
+from kernel_service.storage.postgres import driver_url
 from kernel_service.storage.store import open_store
 from tests.contract.store.conftest import keys
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
     from kernel_service.storage.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+
+    Work = Callable[[Connection], Any]
+    Do = Callable[[Work], Awaitable[Any]]
 
 
-async def test_the_migrations_make_the_schema(store: SqlStore) -> None:
-    def differences(tx: Tx) -> list[object]:
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Do:
+    """Do something in a transaction on a database that not even the migrations have seen."""
+    return _do(request, tmp_path / "one.db", "empty_postgres_url")
+
+
+@pytest.fixture
+def another_empty_database(request: pytest.FixtureRequest, tmp_path: Path, empty_database: Do) -> Do:
+    """Of the same kind."""
+    return _do(request, tmp_path / "two.db", "another_empty_postgres_url")
+
+
+def _do(request: pytest.FixtureRequest, file: Path, url: str) -> Do:
+    kind = request.node.callspec.params["empty_database"]
+    database = request.getfixturevalue(url) if kind == "postgresql" else ""
+
+    async def do(work: Work) -> Any:
+        if kind == "postgresql":
+            remote = create_async_engine(driver_url(database), poolclass=NullPool)
+            async with remote.begin() as connection:
+                return await connection.run_sync(work)
+        local = create_engine(f"sqlite:///{file}", poolclass=NullPool)
+        with local.begin() as connection:
+            return work(connection)
+
+    return do
+
+
+async def test_the_migrations_make_the_schema(empty_database: Do) -> None:
+    def differences(connection: Connection) -> list[object]:
+        upgrade(connection)
         # SQLite gives a default back in other words than it was made with.
-        exact = tx.connection.dialect.name == "postgresql"
-        context = MigrationContext.configure(tx.connection, opts={"compare_server_default": exact})
+        exact = connection.dialect.name == "postgresql"
+        context = MigrationContext.configure(connection, opts={"compare_server_default": exact})
         return list(compare_metadata(context, schema.metadata))
 
-    assert await store._engine.read(differences) == []
+    assert await empty_database(differences) == []
+
+
+async def test_an_empty_database_gets_at_once_what_the_migrations_make(
+    empty_database: Do, another_empty_database: Do
+) -> None:
+    def upgraded(connection: Connection) -> Shape:
+        upgrade(connection)
+        return shape(connection)
+
+    def created(connection: Connection) -> Shape:
+        migrate(connection)
+        return shape(connection)
+
+    assert await empty_database(created) == await another_empty_database(upgraded)
+
+
+async def test_a_database_made_at_once_is_one_that_no_migration_is_left_for(empty_database: Do) -> None:
+    def twice(connection: Connection) -> bool:
+        create(connection)
+        before = shape(connection)
+        upgrade(connection)
+        return shape(connection) == before
+
+    assert await empty_database(twice)
+
+
+Shape = dict[str, object]
+"""Each table's columns, keys, references, checks and indexes as the database tells them, and its rows."""
+
+
+def shape(connection: Connection) -> Shape:
+    return {table: _table(connection, table) for table in inspect(connection).get_table_names()}
+
+
+def _table(connection: Connection, table: str) -> Shape:
+    looked = inspect(connection)
+    columns = {
+        column["name"]: (str(column["type"]), column["nullable"], str(column["default"]).strip("()"))
+        for column in looked.get_columns(table)
+    }
+    newest = select(schema.schema_version).order_by(schema.schema_version.c.number.desc()).limit(1)
+    rows = newest if table == "schema_version" else text(f"SELECT * FROM {table}")  # noqa: S608 - no input
+    return {
+        "columns": columns,
+        "primary key": looked.get_pk_constraint(table),
+        "foreign keys": _by_name(looked.get_foreign_keys(table)),
+        "unique": _by_name(looked.get_unique_constraints(table)),
+        "checks": _by_name(looked.get_check_constraints(table)),
+        "indexes": _by_name(looked.get_indexes(table)),
+        "rows": sorted(map(tuple, connection.execute(rows))),
+    }
+
+
+def _by_name(found: Sequence[Any]) -> dict[str, object]:
+    return {each["name"]: _words(each) for each in found}
+
+
+def _words(told: object) -> object:
+    """With the condition of a partial index, which is an object, as its text."""
+    return {key: _words(value) for key, value in told.items()} if isinstance(told, dict) else str(told)
 
 
 @pytest.mark.parametrize(("oldest_reader", "refused"), [(SCHEMA_NUMBER, False), (SCHEMA_NUMBER + 1, True)])

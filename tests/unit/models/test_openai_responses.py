@@ -240,7 +240,7 @@ async def test_a_refusal_names_what_it_refuses(emulators: Emulators, model: Open
 @pytest.mark.parametrize(
     "body",
     [
-        '{"error": {"code": 400, "param": {"a": 1}, "message": ["x"]}}', '{"error": "no"}', '[1]', "null", "<html>",
+        '{"error": {"code": 400, "param": {"a": 1}, "message": ["x"]}}', '{"error": "no"}', "[1]", "null", "<html>",
         '{"error": {"code": "what they said: +49 170", "param": "input\\nx", "message": null}}',
     ],
 )  # fmt: skip
