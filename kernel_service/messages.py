@@ -36,6 +36,7 @@ class Alias:
 class Message:
     """One message as a channel hands it in. `content` is the payload as JSON values (see `payload_kind`).
 
+    `sent_at`: when the person sent it, by the channel's clock, in epoch seconds; None: unsaid.
     `chat_link`: how a browser opens the chat at `address`, `{text}` standing for what is typed in; empty: unsaid.
     `locked_file`: it brings a file that opens only with a password.
     """
@@ -46,6 +47,7 @@ class Message:
     aliases: tuple[Alias, ...] = ()
     address: str = ""
     reply_mode: ReplyMode = ReplyMode.INLINE
+    sent_at: float | None = None
     chat_link: str = ""
     locked_file: bool = False
 

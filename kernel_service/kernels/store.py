@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 class Accepted:
     """A message that is durable. `status` and `turn_id` are as of now (a duplicate may be long answered).
 
-    `taken_back` are the waiting messages, by seq, that it ended ("stop"). `wants_media`: it waits for its file.
+    `taken_back` are the waiting messages, by seq, that it ended ("stop"). A message that was sent before a "stop" and
+    comes after it is STOPPED from the start. `wants_media`: it waits for its file.
     """
 
     person_id: str
@@ -65,7 +66,7 @@ class Activation:
 
 @dataclass(frozen=True, slots=True)
 class TurnMessage:
-    """A message that a turn answers."""
+    """A message that a turn answers. `sent_at` is its channel's time as far as that is believed."""
 
     seq: int
     message_id: str
@@ -75,6 +76,7 @@ class TurnMessage:
     accepted_at: float
     reply_mode: ReplyMode = ReplyMode.INLINE
     command: Command = Command.NONE
+    sent_at: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +198,12 @@ class JournalStore(Protocol):
     ) -> NextTurn:
         """The open turn, or a new one of the waiting messages, or when to ask again, or None.
 
-        A new turn takes the longest run of waiting messages, oldest first, that share channel, address and mode; it
-        waits until `debounce` seconds have passed since the last of them, 5 x debounce since the first at most, and
-        for their files. An open turn that is not closed is joined by such messages likewise, 3 times at most: what it
-        had journaled is superseded. A held turn answers with its not_before. Members but the last become MERGED when
-        the turn ends.
+        A new turn takes the longest run of waiting messages, in the order in which they were sent, that share channel,
+        address and mode; it waits until `debounce` seconds have passed since the last of them came (longer after one
+        that came late), 5 x debounce since the first at most, and for their files. An open turn that is not closed is
+        joined by such messages likewise, 3 times at most: what it had journaled is superseded, and its messages are
+        heard anew in the order in which they were sent. A held turn answers with its not_before. Members but the last
+        become MERGED when the turn ends.
 
         The attempt is noted before it is made: one that another process began and never ended counts as a death.
         Without `suspects` a turn with several deaths is not opened.

@@ -52,6 +52,7 @@ def message(request: kernel_pb2.HandleMessageRequest) -> Message:
     if request.reply_mode not in kernel_pb2.ReplyMode.values():
         raise CallerError("FIELD_INVALID", "`reply_mode` is not one that is known", field="reply_mode")
     outbox = request.reply_mode == kernel_pb2.REPLY_MODE_OUTBOX
+    sent_at = _sent_at(request.payload)
     return Message(
         user_id=request.user_id,
         message_id=within(required(request.message_id, "message_id"), "message_id", MAX_MESSAGE_ID_BYTES),
@@ -59,8 +60,22 @@ def message(request: kernel_pb2.HandleMessageRequest) -> Message:
         aliases=tuple(alias(each) for each in request.aliases),
         address=within(request.address, "address", MAX_ADDRESS_BYTES),
         reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
+        sent_at=sent_at,
         chat_link=_chat_link(request.chat_link),
     )
+
+
+def _sent_at(payload: kernel_pb2.Payload) -> float | None:
+    """Epoch seconds. CallerError FIELD_INVALID: no such time."""
+    if not payload.HasField("sent_at"):
+        return None
+    try:
+        payload.sent_at.ToJsonString()
+    except ValueError:
+        raise CallerError(
+            "FIELD_INVALID", "`payload.sent_at` must lie in the years 1 to 9999", field="payload.sent_at"
+        ) from None
+    return float(payload.sent_at.seconds + payload.sent_at.nanos / 1e9)
 
 
 def _chat_link(link: str) -> str:

@@ -57,7 +57,12 @@ _FINISH_ALL = delete(tool_call).where(
     tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn")
 )
 _MEMBERS = update(message).where(message.c.turn_id == bindparam("of")).values(status=bindparam("to"))
-_LAST_MEMBER = update(message).where(message.c.seq == bindparam("last")).values(status=bindparam("to"))
+# A late "stop" leaves to the next turn what was sent after it.
+_LAST_MEMBER = (
+    update(message)
+    .where(message.c.seq == bindparam("last"), message.c.turn_id == bindparam("of"))
+    .values(status=bindparam("to"))
+)
 _PART = (
     update(message)
     .where(message.c.turn_id == bindparam("of"))
@@ -128,7 +133,7 @@ def end(
         tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})
     last = record.messages[-1]
     became = _MEMBERS_OF_STATUS.get(status, MessageStatus.COMPLETED)
-    tx.execute(_LAST_MEMBER, {"last": last.seq, "to": became.value})
+    tx.execute(_LAST_MEMBER, {"of": record.id, "last": last.seq, "to": became.value})
     return _tell(tx, record, replies, last.reply_mode, now)
 
 

@@ -14,10 +14,10 @@ from kernel_service.media.incoming import named_file, parted
 from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storable import to_json
-from kernel_service.storage import asked, media, outbox, parked_requests
+from kernel_service.storage import asked, media, outbox, parked_requests, sent_order
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message
-from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, alias, message, turn
+from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -48,6 +48,10 @@ _pending = select(func.count()).select_from(message).where(message.c.person_id =
 _SO_FAR = (
     select(
         _pending.correlate(None).scalar_subquery().label("pending"),
+        select(kernel.c.stopped_at)
+        .where(kernel.c.person_id == bindparam("person"))
+        .scalar_subquery()
+        .label("stopped_at"),
         message.c.seq,
         message.c.person_id,
         message.c.payload_digest,
@@ -80,11 +84,31 @@ _TAKE_BACK = (
         MESSAGE_OPEN,
         message.c.turn_id.is_(None),
         message.c.seq < bindparam("before"),
+        message.c.sent_at < bindparam("after"),
     )
     .values(status=MessageStatus.STOPPED.value)
     .returning(message.c.seq)
 )
-_STOP = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(stopped=true())
+_sent_before = exists().where(message.c.turn_id == turn.c.id, message.c.sent_at < bindparam("after"))
+_STOP = (
+    update(turn)
+    .where(turn.c.person_id == bindparam("person"), TURN_OPEN, _sent_before)
+    .values(stopped=true())
+    .returning(turn.c.id, turn.c.closed)
+)
+_LEAVE_TO_THE_NEXT = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"), message.c.sent_at >= bindparam("after"))
+    .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
+)
+_STOPPED_AT = (
+    update(kernel)
+    .where(
+        kernel.c.person_id == bindparam("person"),
+        or_(kernel.c.stopped_at.is_(None), kernel.c.stopped_at < bindparam("at")),
+    )
+    .values(stopped_at=bindparam("at"))
+)
 _LAST_ROUTE = (
     select(message.c.channel, message.c.address)
     .where(message.c.person_id == SURVIVOR)
@@ -128,6 +152,8 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     command = command_of(received.content)
     if command is not Command.STOP:  # which makes room
         _check_room(so_far[0].pending, max_pending)
+    sent_at = sent_order.believed(received.sent_at, now)
+    status = _status(command, sent_at, so_far[0].stopped_at)
     content, file = parted(received.content, locked=received.locked_file)
     media_id = new_id("m", now)
     if file is not None:
@@ -139,7 +165,8 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
         "reply_mode": received.reply_mode.value,
         "payload": tx.cipher_of(person_id).seal_json(content, payload_context(person_id)),
         "accepted_at": now,
-        "status": MessageStatus.ACCEPTED.value,
+        "sent_at": sent_at,
+        "status": status.value,
         "command": command.value,
         "alone": command is not Command.NONE,
         "waits_until": now + WAIT_SECONDS if file is not None and file.wanted else None,
@@ -147,13 +174,13 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     seq = tx.execute(_KEEP, row).scalar_one()
     if file is not None:
         media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
-    taken_back = _stop(tx, person_id, seq, now) if command is Command.STOP else ()
+    taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
     outbox.release_held(tx, person_id, received.channel)
     return Accepted(
         person_id,
         seq,
         duplicate=False,
-        status=MessageStatus.ACCEPTED,
+        status=status,
         command=command,
         taken_back=taken_back,
         wants_media=file is not None and file.wanted,
@@ -165,12 +192,25 @@ def _check_room(pending: int, max_pending: int) -> None:
         raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
 
 
-def _stop(tx: Tx, person_id: str, seq: int, now: float) -> tuple[int, ...]:
-    """End what waits, and have the turn that runs end where it is; by seq what was taken back."""
-    tx.execute(_STOP, {"person": person_id})
+def _status(command: Command, sent_at: float, stopped_at: float | None) -> MessageStatus:
+    """STOPPED for what was sent before the person said "stop", and comes only now."""
+    taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
+    return MessageStatus.STOPPED if taken_back and command is not Command.STOP else MessageStatus.ACCEPTED
+
+
+def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:
+    """End what waits, and have the turn that runs end where it is; by seq what was taken back.
+
+    What was surely sent after the "stop", which came late then, is none of its business.
+    """
+    stopped = {"person": person_id, "after": sent_at + sent_order.GRAIN_SECONDS}
+    for row in tx.execute(_STOP, stopped).all():
+        if not row.closed:  # else it may be done already, and would be done once more
+            tx.execute(_LEAVE_TO_THE_NEXT, {"of": row.id, "after": stopped["after"]})
+    tx.execute(_STOPPED_AT, {"person": person_id, "at": sent_at})
     parked_requests.withdraw(tx, person_id, now)
     asked.withdraw(tx, person_id, now)
-    return tuple(tx.execute(_TAKE_BACK, {"person": person_id, "before": seq}).scalars())
+    return tuple(tx.execute(_TAKE_BACK, stopped | {"before": seq}).scalars())
 
 
 def _duplicate(known: Row[Any], digest: bytes) -> Accepted:

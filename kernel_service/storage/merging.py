@@ -14,7 +14,7 @@ from kernel_service.people.linking import Linked, LinkOutcome, Standing, older_f
 from kernel_service.storage import leases, merged_history, merged_turns, outbox, resealing, spending
 from kernel_service.storage.people import surviving
 from kernel_service.storage.resealing import Merging
-from kernel_service.storage.schema import connection, dead_letter, kept_apart, person, tool_call, turn
+from kernel_service.storage.schema import connection, dead_letter, kept_apart, kernel, person, tool_call, turn
 from kernel_service.tools.connections import ConnectionStatus
 
 if TYPE_CHECKING:
@@ -45,6 +45,17 @@ _RENAMED = [
     update(table).where(table.c.person_id == bindparam("gone")).values(person_id=bindparam("stays"))
     for table in (turn, tool_call, dead_letter)
 ]
+_other = kernel.alias("other")
+_stopped_at = select(_other.c.stopped_at).where(_other.c.person_id == bindparam("gone")).scalar_subquery()
+# Who has said "stop" has said it to both.
+_STOPPED = (
+    update(kernel)
+    .where(
+        kernel.c.person_id == bindparam("stays"),
+        func.coalesce(kernel.c.stopped_at, 0.0) < func.coalesce(_stopped_at, 0.0),
+    )
+    .values(stopped_at=_stopped_at)
+)
 _KEEP_APART = insert(kept_apart)
 _PAIR = select(kept_apart.c.since).where(
     kept_apart.c.first_id == bindparam("first"), kept_apart.c.second_id == bindparam("second")
@@ -105,7 +116,7 @@ def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
     resealing.move(tx, people)
     goes_on = merged_turns.leave_one_open(tx, people, now)
     merged_history.append(tx, people, goes_on)
-    for statement in (*_RENAMED, _MERGED):
+    for statement in (*_RENAMED, _STOPPED, _MERGED):
         tx.execute(statement, {"gone": people.gone, "stays": people.stays})
     spending.move(tx, people.gone, people.stays)
     _settle_pairs(tx, people)

@@ -151,6 +151,8 @@ kernel = Table(
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
     # The number of the first item that the model is shown; those before it are kept.
     Column("context_start", BigInteger, nullable=False, server_default=text("0")),
+    # When the person last said "stop": what was sent before counts as taken back, whenever it comes.
+    Column("stopped_at", Float),
 )
 
 message = Table(
@@ -166,6 +168,8 @@ message = Table(
     Column("reply_mode", Text, nullable=False),
     Column("payload", LargeBinary, nullable=False),
     Column("accepted_at", Float, nullable=False),
+    # As far as the channel's clock is believed; what waits for a turn goes by it.
+    Column("sent_at", Float, nullable=False, server_default=text("0")),
     Column("status", Text, nullable=False),
     Column("turn_id", Text, index=True),
     # What was recognised when it was accepted ("stop"); empty: something to answer.
@@ -183,6 +187,7 @@ MESSAGE_OPEN = text("message.status IN ('accepted', 'held')")
 Index(
     "ix_message_open",
     message.c.person_id,
+    message.c.sent_at,
     message.c.seq,
     sqlite_where=text("status IN ('accepted', 'held')"),
     postgresql_where=text("status IN ('accepted', 'held')"),

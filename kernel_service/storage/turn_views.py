@@ -12,6 +12,7 @@ from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import Usage
 from kernel_service.storage.inbox import USAGE
 from kernel_service.storage.schema import MESSAGE_OPEN, message, turn
+from kernel_service.storage.sent_order import SENT_ORDER
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
@@ -34,12 +35,12 @@ _NEWEST = (
 _MEMBERS = (
     select(message.c.turn_id, message.c.message_id)
     .where(message.c.turn_id.in_(bindparam("turns", expanding=True)))
-    .order_by(message.c.seq)
+    .order_by(*SENT_ORDER)
 )
 _WAITING = (
     select(message.c.message_id, message.c.accepted_at)
     .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
-    .order_by(message.c.seq)
+    .order_by(*SENT_ORDER)
 )
 # Sorts after every turn's id, in any collation.
 _PAST_ALL = "u"

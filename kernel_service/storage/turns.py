@@ -14,6 +14,7 @@ from kernel_service.storage.ids import new_id
 from kernel_service.storage.inbox import USAGE, payload_context
 from kernel_service.storage.leases import fence
 from kernel_service.storage.schema import TURN_OPEN, item, message, tool_call, turn
+from kernel_service.storage.sent_order import SENT_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +55,7 @@ _AGAIN = (
     )
 )
 _UNHOLD = update(message).where(message.c.turn_id == bindparam("of")).values(status=MessageStatus.ACCEPTED.value)
-_MEMBERS = select(message).where(message.c.turn_id == bindparam("turn")).order_by(message.c.seq)
+_MEMBERS = select(message).where(message.c.turn_id == bindparam("turn")).order_by(*SENT_ORDER)
 _INTENTS = (
     select(tool_call.c.call_id, tool_call.c.tool, tool_call.c.started_at)
     .where(tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn"))
@@ -118,9 +119,10 @@ def _newcomers(tx: Tx, record: TurnRecord, now: float) -> list[Row[Any]]:
 
 
 def _join(tx: Tx, record: TurnRecord, newcomers: Sequence[Row[Any]]) -> None:
-    """They are heard together with what the turn answers already; what it had journaled counts no more."""
+    """They are heard together with what the turn answers already, as they were sent; what it had journaled is void."""
     tx.execute(_JOIN, {"members": [row.seq for row in newcomers], "joined": record.id})
     record.messages += _opened(tx, record.person_id, newcomers)
+    record.messages.sort(key=lambda one: (one.sent_at, one.seq))
     record.joins += 1
     record.begun = False
     record.dropped = supersede(tx, record)
@@ -177,6 +179,7 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
             row.accepted_at,
             ReplyMode(row.reply_mode),
             Command(row.command),
+            row.sent_at,
         )
         for row in rows
     ]

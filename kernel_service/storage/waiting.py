@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, bindparam, select
 
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.commands import Command
 from kernel_service.kernels.interruptions import Newcomers, Stopped
 from kernel_service.storage.schema import MESSAGE_OPEN, message, turn
+from kernel_service.storage.sent_order import SENT_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # A burst is answered as one, but not without end.
 MAX_MEMBERS = 50
 DEBOUNCE_LIMIT = 5
+# What comes this late was held up on its way, and others of its person may have been, too: they get some more time.
+LATE_SECONDS = 5.0
+LATE_DEBOUNCE = 4
 MAX_JOINS = 3
 
 Way = tuple[str, str, str]
@@ -31,7 +34,7 @@ Way = tuple[str, str, str]
 _WAITING = (
     select(message)
     .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
-    .order_by(message.c.seq)
+    .order_by(*SENT_ORDER)
     .limit(bindparam("limit", type_=Integer))
 )
 _FIRST = (
@@ -40,11 +43,11 @@ _FIRST = (
         message.c.address,
         message.c.reply_mode,
         message.c.alone,
-        message.c.command,
         message.c.waits_until,
+        select(turn.c.stopped).where(turn.c.id == bindparam("of")).scalar_subquery().label("stopped"),
     )
     .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
-    .order_by(message.c.seq)
+    .order_by(*SENT_ORDER)
     .limit(1)
 )
 
@@ -52,7 +55,7 @@ _ATTEMPTED = select(turn.c.attempt_owner).where(turn.c.id == bindparam("of"), tu
 
 
 def waiting(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
-    """Oldest first."""
+    """In the order in which they were sent."""
     return tx.execute(_WAITING, {"person": person_id, "limit": MAX_MEMBERS}).all()
 
 
@@ -73,8 +76,13 @@ def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
     files = max((row.waits_until or 0.0 for row in rows), default=0.0)
     if rows[0].alone:
         return files
-    spoken = min(rows[-1].accepted_at + debounce, rows[0].accepted_at + DEBOUNCE_LIMIT * debounce)
-    return float(max(spoken, files))
+    first = min(row.accepted_at for row in rows)
+    last = max(row.accepted_at + _pause(row, debounce) for row in rows)
+    return float(max(min(last, first + DEBOUNCE_LIMIT * debounce), files))
+
+
+def _pause(row: Row[Any], debounce: float) -> float:
+    return debounce * LATE_DEBOUNCE if row.accepted_at - row.sent_at > LATE_SECONDS else debounce
 
 
 def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:
@@ -100,10 +108,10 @@ def look(tx: Tx, record: TurnRecord) -> None:
 
 def interrupt(tx: Tx, turn: TurnRecord) -> None:
     """Newcomers or Stopped, if what waits first cuts into the turn."""
-    first = tx.execute(_FIRST, {"person": turn.person_id}).one_or_none()
+    first = tx.execute(_FIRST, {"person": turn.person_id, "of": turn.id}).one_or_none()
     if first is None:
         return
-    if first.command == Command.STOP:
+    if first.stopped:  # the "stop" itself waits until this turn has ended
         raise Stopped
     # One that waits for its file does not hold up what is under way; it joins once it has it, or comes next.
     if first.waits_until is None and open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):

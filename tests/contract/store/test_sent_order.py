@@ -1,0 +1,254 @@
+"""What waits for a turn goes by when it was sent, whatever order it came in; "stop" goes by that, too."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernel_service.kernels.commands import Command
+from kernel_service.kernels.interruptions import Newcomers, Stopped
+from kernel_service.kernels.store import CallRecord, TurnRecord, TurnStatus
+from kernel_service.messages import Message, MessageStatus
+from kernel_service.storage.sent_order import BELIEVED_SECONDS, believed
+from kernel_service.storage.waiting import DEBOUNCE_LIMIT, LATE_DEBOUNCE, LATE_SECONDS
+from tests.contract.store.owner import ASKS, HELLO, NOW, Owner, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.store import Accepted
+    from kernel_service.storage.sql_store import SqlStore
+
+
+def names(turn: TurnRecord) -> list[str]:
+    return [one.message_id for one in turn.messages]
+
+
+async def told(owner: Owner) -> list[list[str]]:
+    """The messages of each turn, until nothing waits."""
+    turns = []
+    while isinstance(due := await owner.ask(), TurnRecord):
+        turns.append(names(due))
+        await owner.end(due)
+    return turns
+
+
+async def stop(store: SqlStore, sent_at: float | None, message_id: str = "s", now: float = NOW) -> Accepted:
+    message = Message("test:ann", message_id, {"text": "stop"}, sent_at=sent_at)
+    return await store.accept(message, now=now, max_pending=100)
+
+
+async def status(store: SqlStore, accepted: Accepted) -> MessageStatus:
+    return (await store.answer_of(accepted.person_id, accepted.seq)).status
+
+
+async def accept(store: SqlStore, message_id: str, sent_at: float | None, now: float = NOW) -> Accepted:
+    message = Message("test:ann", message_id, {"text": message_id}, sent_at=sent_at)
+    return await store.accept(message, now=now, max_pending=100)
+
+
+async def test_what_waits_is_heard_as_it_was_sent_whatever_order_it_came_in(store: SqlStore) -> None:
+    for round_, order in enumerate(permutations(["one", "two", "three"])):
+        sent = {"one": NOW - 3, "two": NOW - 2, "three": NOW - 1}
+        for name in order:
+            person = await say(store, f"{name} {round_}", sent_at=sent[name])
+        turn = await (await own(store, person)).open()
+        assert names(turn) == [f"one {round_}", f"two {round_}", f"three {round_}"]
+        await (await own(store, person)).end(turn)
+
+
+async def test_within_one_second_arrival_decides(store: SqlStore) -> None:
+    for name in ("one", "two", "three"):
+        person = await say(store, name, sent_at=NOW - 5)
+    assert names(await (await own(store, person)).open()) == ["one", "two", "three"]
+
+
+async def test_without_a_time_of_the_channel_arrival_decides(store: SqlStore) -> None:
+    await say(store, "telegram", now=NOW)
+    person = await say(store, "earlier", sent_at=NOW - 1, now=NOW + 1)
+    await say(store, "last", now=NOW + 2)
+    assert names(await (await own(store, person)).open(NOW + 2)) == ["earlier", "telegram", "last"]
+
+
+async def test_a_late_one_that_joins_is_heard_in_its_place(store: SqlStore) -> None:
+    person = await say(store, "two", sent_at=NOW - 8)
+    owner = await own(store, person)
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    await say(store, "one", sent_at=NOW - 9)
+    with pytest.raises(Newcomers):
+        await store.look(turn)
+    joined = await owner.open()
+    assert names(joined) == ["one", "two"]
+    resumed = await (await own(store, person, "two")).open()
+    assert names(resumed) == ["one", "two"]  # also in the next process
+
+
+async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "two", sent_at=NOW - 8))
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    await owner.append(turn, started=CallRecord("c1", "create_task", NOW))
+    turn = await owner.open()
+    await say(store, "one", sent_at=NOW - 9)
+    await store.look(turn)
+    await owner.end(turn)
+    assert await told(owner) == [["one"]]
+
+
+@pytest.mark.parametrize("sent_at", [NOW + 1e9, NOW + 1, -1e12])
+async def test_a_wrong_clock_neither_starves_nor_overtakes_for_ever(store: SqlStore, sent_at: float) -> None:
+    """One that is ahead counts as sent when it came; one that is far behind passes nothing that waits for hours."""
+    person = await say(store, "waits", now=NOW)
+    later = NOW + BELIEVED_SECONDS + 1
+    await say(store, "wrong", sent_at=sent_at, now=later)
+    await say(store, "last", now=later + 1)
+    assert names(await (await own(store, person)).open(later + 1)) == ["waits", "wrong", "last"]
+
+
+@given(st.none() | st.floats(allow_nan=False), st.floats(min_value=0, max_value=4e9))
+def test_what_is_believed_is_bounded(sent_at: float | None, accepted_at: float) -> None:
+    assert accepted_at - BELIEVED_SECONDS <= believed(sent_at, accepted_at) <= accepted_at
+
+
+async def test_commands_run_alone_in_their_place(store: SqlStore) -> None:
+    await say(store, "after", sent_at=NOW - 1)
+    code = Message("test:ann", "code", {"text": "BCDF-GHJK"}, sent_at=NOW - 2)
+    await store.accept(code, now=NOW, max_pending=9)
+    person = await say(store, "before", sent_at=NOW - 3)
+    assert await told(await own(store, person)) == [["before"], ["code"], ["after"]]
+
+
+async def test_messages_that_run_alone_after_a_split_keep_the_order(store: SqlStore) -> None:
+    for number, name in enumerate(("three", "one", "two")):
+        person = await say(store, name, sent_at=NOW - 9 + (number + 2) % 3)
+    owner = await own(store, person)
+    turn = await owner.open()
+    await store.split(turn, owner.epoch, problem="x", now=NOW)
+    assert await told(owner) == [["one"], ["two"], ["three"]]
+
+
+async def test_those_of_two_people_who_are_merged_are_one_order(store: SqlStore) -> None:
+    await say(store, "two", "test:ann", sent_at=NOW - 8)
+    ann = await say(store, "four", "test:ann", sent_at=NOW - 6)
+    await say(store, "three", "test:bob", sent_at=NOW - 7)
+    bob = await say(store, "one", "test:bob", sent_at=NOW - 9)
+    merged = await store.merge(ann, bob, now=NOW)
+    assert await told(await own(store, merged.person_id)) == [["one", "two", "three", "four"]]
+
+
+# --- late ones are waited for a little longer
+
+
+async def test_one_that_came_late_gives_the_others_some_more_time(store: SqlStore) -> None:
+    person = await say(store, "four", sent_at=NOW - LATE_SECONDS - 1)
+    owner = await own(store, person)
+    assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
+    await say(store, "one", sent_at=NOW - LATE_SECONDS - 4, now=NOW + 2)
+    assert await owner.ask(NOW + 2.5, debounce=0.6) == NOW + DEBOUNCE_LIMIT * 0.6
+    due = await owner.ask(NOW + 3, debounce=0.6)
+    assert isinstance(due, TurnRecord)
+    assert names(due) == ["one", "four"]
+
+
+async def test_who_gathers_nothing_waits_for_nothing(store: SqlStore) -> None:
+    person = await say(store, "four", sent_at=NOW - 3600)
+    assert isinstance(await (await own(store, person)).ask(NOW, debounce=0), TurnRecord)
+
+
+# --- "stop"
+
+
+async def test_a_stop_takes_back_only_what_was_sent_before_it(store: SqlStore) -> None:
+    before = await accept(store, "before", NOW - 9)
+    after = await accept(store, "after", NOW - 5)
+    stopped = await stop(store, NOW - 7)
+    assert stopped.taken_back == (before.seq,)
+    assert await told(await own(store, after.person_id)) == [["s"], ["after"]]
+
+
+async def test_what_was_sent_before_a_stop_and_comes_after_it_is_taken_back(store: SqlStore) -> None:
+    stopped = await stop(store, NOW - 7)
+    owner = await own(store, stopped.person_id)
+    assert await told(owner) == [["s"]]
+    late = await accept(store, "late", NOW - 9)
+    assert (late.status, await status(store, late)) == (MessageStatus.STOPPED, MessageStatus.STOPPED)
+    assert (await accept(store, "late", NOW - 9)).duplicate
+    same_second = await accept(store, "same second", NOW - 7)
+    newer = await accept(store, "newer", NOW - 6)
+    assert [one.status for one in (same_second, newer)] == [MessageStatus.ACCEPTED] * 2
+    assert await told(owner) == [["same second", "newer"]]
+
+
+async def test_a_stop_is_answered_however_late_it_is(store: SqlStore) -> None:
+    second = await stop(store, NOW - 5, "second")
+    first = await stop(store, NOW - 9, "first")
+    assert first.status is MessageStatus.ACCEPTED
+    assert await told(await own(store, second.person_id)) == [["first"], ["second"]]
+    assert (await accept(store, "between", NOW - 7)).status is MessageStatus.STOPPED  # the later one counts
+
+
+async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: SqlStore) -> None:
+    after = await accept(store, "after", NOW - 5)
+    owner = await own(store, after.person_id)
+    turn = await owner.open()
+    await stop(store, NOW - 7)
+    await store.look(turn)
+    await owner.end(turn)
+    assert await status(store, after) is MessageStatus.COMPLETED
+    assert await told(owner) == [["s"]]
+
+
+async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was_sent_after(store: SqlStore) -> None:
+    before = await accept(store, "before", NOW - 9)
+    after = await accept(store, "after", NOW - 5)
+    owner = await own(store, before.person_id)
+    turn = await owner.open()
+    assert names(turn) == ["before", "after"]
+    await owner.append(turn, HELLO, ASKS)
+    await stop(store, NOW - 7)
+    for refused in (store.look(turn), owner.append(turn, started=CallRecord("c1", "send", NOW)), owner.end(turn)):
+        with pytest.raises(Stopped):
+            await refused
+    await owner.end(turn, status=TurnStatus.STOPPED)
+    assert await status(store, after) is MessageStatus.ACCEPTED
+    assert await told(owner) == [["s"], ["after"]]
+
+
+async def test_a_turn_that_has_done_something_is_stopped_whole(store: SqlStore) -> None:
+    """What was sent after the "stop" may be done already, and would be done once more."""
+    before = await accept(store, "before", NOW - 9)
+    after = await accept(store, "after", NOW - 5)
+    owner = await own(store, before.person_id)
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    await owner.append(turn, started=CallRecord("c1", "send", NOW))
+    await stop(store, NOW - 7)
+    await owner.end(turn, status=TurnStatus.STOPPED)
+    assert await status(store, after) is MessageStatus.STOPPED
+
+
+async def test_nothing_hides_a_stop(store: SqlStore) -> None:
+    """Not even what must run alone, was sent before it within the same second or by a clock that is finer."""
+    owner = await own(store, await say(store, "before", sent_at=NOW - 9))
+    turn = await owner.open()
+    await stop(store, NOW - 7)
+    code = Message("test:ann", "code", {"text": "BCDF-GHJK"}, sent_at=NOW - 7.5)
+    assert (await store.accept(code, now=NOW, max_pending=9)).command is Command.CODE
+    with pytest.raises(Stopped):
+        await store.look(turn)
+
+
+async def test_a_wrong_clock_stops_nothing_that_is_sent_later(store: SqlStore) -> None:
+    stopped = await stop(store, NOW + 1e9)
+    assert (await accept(store, "next", NOW + 1, NOW + 1)).status is MessageStatus.ACCEPTED
+    assert stopped.status is MessageStatus.ACCEPTED
+
+
+async def test_who_is_merged_has_said_stop_to_both(store: SqlStore) -> None:
+    ann = (await stop(store, NOW - 5)).person_id
+    bob = await say(store, "hello", "test:bob", now=NOW - 100)
+    assert (await store.merge(ann, bob, now=NOW)).person_id == bob
+    assert (await accept(store, "late", NOW - 9)).status is MessageStatus.STOPPED
