@@ -29,5 +29,17 @@ def by_person(errands: Sequence[Errand]) -> list[list[Errand]]:
     return list(queues.values())
 
 
+def ids_of(errands: Sequence[Errand]) -> set[str]:
+    """All ids that they name somebody by."""
+    ids: set[str] = set()
+    for errand in errands:
+        if isinstance(errand, IdentityChange):
+            ids.update((errand.previous.user_id, errand.current.user_id))
+        else:
+            ids.update(alias.user_id for alias in errand.sender.aliases)
+            ids.add(errand.sender.user_id)
+    return ids
+
+
 def _key(errand: Errand) -> str:
     return errand.current.user_id if isinstance(errand, IdentityChange) else errand.sender.user_id

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from whatsapp_gateway.errands import Errand, by_person
+from whatsapp_gateway.errands import Errand, by_person, ids_of
 from whatsapp_gateway.graph_errors import TOO_FAST, Remedy
 from whatsapp_gateway.halts import Halts
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.keyed_queue import KeyedQueue
 from whatsapp_gateway.messages import (
     AccountError,
     IdentityChange,
@@ -44,7 +45,10 @@ _IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"
 
 
 class Intake:
-    """People side by side, what is of one of them in order. seconds bound the whole of a webhook."""
+    """People side by side, what is of one of them in order, whichever webhooks it came by.
+
+    seconds bound the whole of a webhook.
+    """
 
     def __init__(
         self,
@@ -68,6 +72,7 @@ class Intake:
         self._slow_downs = slow_downs
         self._metrics = metrics
         self._seconds = seconds
+        self._people = KeyedQueue()
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def take(self, updates: Iterable[Update]) -> bool:
@@ -90,9 +95,18 @@ class Intake:
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds
-        taken = await asyncio.gather(*(self._in_order(of_one, deadline) for of_one in by_person(errands)))
+        taken = await asyncio.gather(*(self._of_one(some, deadline) for some in by_person(errands)))
         reported = await self._report(statuses, deadline)
         return all(taken) and reported
+
+    async def _of_one(self, errands: Sequence[Errand], deadline: float) -> bool:
+        """What one webhook brings of one person, after what earlier ones brought."""
+        try:
+            async with self._people.turn(ids_of(errands), deadline - _now()):
+                return await self._in_order(errands, deadline)
+        except TimeoutError:
+            self._metrics.messages.labels("retry").inc(len(errands))
+            return False
 
     async def _in_order(self, errands: Sequence[Errand], deadline: float) -> bool:
         for errand in errands:

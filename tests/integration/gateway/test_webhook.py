@@ -326,3 +326,17 @@ async def test_a_body_that_is_not_encoded_as_it_says_is_no_fault_of_ours(
     raw = encode(webhook(text(ALICE, "hi", "wamid.1")))
     status = await gateway.post_raw(raw, sign(raw) | {"Content-Encoding": encoding})
     assert 200 <= status < 500
+
+
+async def test_copies_of_webhooks_at_once_are_one_after_the_other_for_each_person(
+    gateway: Gateway, kernel: FakeKernel
+) -> None:
+    """As a restart of the service releases them: all are held, and all are let go together."""
+    kernel.gates["HandleMessage"] = asyncio.Event()
+    bodies = [webhook(text(who, "hi", f"wamid.{who}")) for who in (ALICE, BOB) for _ in range(5)]
+    posts = [asyncio.create_task(gateway.post(body)) for body in bodies]
+    await kernel.until(lambda: kernel.under_way == 2)
+    kernel.gates["HandleMessage"].set()
+    assert await asyncio.gather(*posts) == [200] * 10
+    assert kernel.most_under_way == 2
+    assert await gateway.count('messages_total{outcome="duplicate"}') == 8
