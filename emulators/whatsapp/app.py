@@ -47,7 +47,7 @@ class WhatsApp:
     ) -> None:
         self.page_url = f"{url}/"
         self._clock = clock
-        self._rng = rng
+        self.rng = rng
         self._effects = effects
         self._numbers = [number.strip() for number in config.whatsapp_phone_number_id.split(",")]
         self._verify_token = config.whatsapp_verify_token
@@ -141,14 +141,15 @@ class WhatsApp:
         return self._numbers[0]
 
     def new_message_id(self, phone: Phone) -> str:
-        return message_id(phone.wa_id or phone.user_id, self._rng, inbound=True)
+        return message_id(phone.wa_id or phone.user_id, self.rng, inbound=True)
 
     def carry(self, written: Sequence[tuple[Phone, ChatMessage]]) -> asyncio.Task[None]:
         """Bring messages to the gateway in one POST; two ticks for each when they are there."""
         for phone, message in written:
             self.phones.wrote(phone, message)
             post = written[0][1].id
-            self._effects.record("message_posted", person=phone.user_id, key=message.id, text=message.text, post=post)
+            told = {"text": message.text, "post": post, "sent_at": int(message.at)}
+            self._effects.record("message_posted", person=phone.user_id, key=message.id, **told)
         delivery = self.webhooks.deliver(messages_value(written[0][1].number, written))
         delivery.add_done_callback(lambda done: None if done.cancelled() else self._taken(written))
         return delivery

@@ -1,5 +1,6 @@
 """`/control/whatsapp/…`: what tests in other processes switch, beside what every vendor has."""
 
+import random
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ class Owner(Protocol):
 
     graph: Graph
     phones: Directory
+    rng: random.Random
     statuses: Statuses
     webhooks: Webhooks
 
@@ -39,6 +41,7 @@ class Switches:
         control.add("together", self._together)
         control.add("again", self._again)
         control.add("patience", self._patience)
+        control.add("jitter", self._jitter)
         control.add("withhold", lambda body: owner.statuses.withhold(body.get("person", EVERYBODY)))
         control.add("let_go", lambda _: owner.statuses.release())
         control.mount(app, "whatsapp")
@@ -57,6 +60,11 @@ class Switches:
         """{seconds}: how long to wait before a webhook that was refused is delivered again."""
         seconds = float(body["seconds"])
         self._owner.webhooks.backoff = lambda _: seconds
+
+    def _jitter(self, body: dict[str, Any]) -> None:
+        """{seconds}: webhooks are under way for up to so long, each for another time."""
+        seconds = float(body["seconds"])
+        self._owner.webhooks.delay = lambda: self._owner.rng.uniform(0, seconds)
 
     def _composed(self, bsuid: str, text: str) -> tuple[Phone, ChatMessage]:
         phone = self._owner.phones.get(bsuid)

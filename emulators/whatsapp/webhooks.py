@@ -24,14 +24,18 @@ def doubling(attempt: int) -> float:
 class Webhooks:
     """Delivers at least once and promises no order, as Meta does.
 
-    Tests may set `url`, `backoff` (seconds to wait after the n-th refusal, from 0) and `copies` (how many
-    times each POST goes out, at the same time), and deliver in reversed order inside `reversed_order()`.
+    Tests may set `url` (several with commas: a load balancer's gateways, which take turns), `backoff` (seconds to
+    wait after the n-th refusal, from 0), `delay` (seconds that a POST is under way before it arrives; those that
+    differ overtake each other) and `copies` (how many times each POST goes out, at the same time), and deliver in
+    reversed order inside `reversed_order()`.
     """
 
     def __init__(self, url: str, secret: str, backoff: Callable[[int], float] = doubling) -> None:
         self.url = url
         self.backoff = backoff
+        self.delay: Callable[[], float] = lambda: 0.0
         self.copies = 1
+        self._posts = count()
         self._secret = secret
         self._session: aiohttp.ClientSession | None = None
         self._deliveries: set[asyncio.Task[None]] = set()
@@ -64,7 +68,7 @@ class Webhooks:
     async def verify(self, token: str, challenge: str) -> tuple[int, str]:
         """Ask the business's address to prove itself, as Meta does on subscribing; its status and answer."""
         query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
-        async with self._client().get(self.url, params=query, timeout=_TIMEOUT) as response:
+        async with self._client().get(self._next_url(), params=query, timeout=_TIMEOUT) as response:
             return response.status, await response.text()
 
     async def close(self) -> None:
@@ -76,6 +80,7 @@ class Webhooks:
 
     async def _deliver(self, raw: bytes, go: asyncio.Event) -> None:
         await go.wait()
+        await asyncio.sleep(self.delay())
         for attempt in count():
             answers = await asyncio.gather(*(self._post(raw) for _ in range(self.copies)))
             if all(status == 200 for status in answers):
@@ -92,11 +97,15 @@ class Webhooks:
             "X-Hub-Signature-256": signature(self._secret, raw),
         }
         try:
-            post = self._client().post(self.url, data=raw, headers=headers, timeout=_TIMEOUT)
+            post = self._client().post(self._next_url(), data=raw, headers=headers, timeout=_TIMEOUT)
             async with post as response:
                 return response.status
         except (aiohttp.ClientError, TimeoutError):
             return 0
+
+    def _next_url(self) -> str:
+        urls = self.url.split(",")
+        return urls[next(self._posts) % len(urls)]
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -96,6 +96,16 @@ class World:
         await self._kernel_parts.aclose()
 
     async def start_gateway(self) -> None:
+        await self._serve_gateway(self._gateway_port)
+        self.emulators.whatsapp.webhooks.url = self.webhook_url
+
+    async def start_another_gateway(self) -> None:
+        """Beside the first one; webhooks go to both in turns, as behind a load balancer. Ends with it."""
+        port = free_port()
+        await self._serve_gateway(port)
+        self.emulators.whatsapp.webhooks.url += f",http://127.0.0.1:{port}/webhook"
+
+    async def _serve_gateway(self, port: int) -> None:
         config = self.emulators.config
         settings = GatewaySettings(
             kernel_address=f"dns:///{self.kernel_address}",
@@ -111,8 +121,7 @@ class World:
         runner = web.AppRunner(await build_app(settings, accept_seconds=self.accept_seconds), access_log=None)
         await runner.setup()
         self._gateway_parts.push_async_callback(runner.cleanup)
-        await web.TCPSite(runner, "127.0.0.1", self._gateway_port).start()
-        self.emulators.whatsapp.webhooks.url = self.webhook_url
+        await web.TCPSite(runner, "127.0.0.1", port).start()
 
     async def stop_gateway(self) -> None:
         await self._gateway_parts.aclose()
