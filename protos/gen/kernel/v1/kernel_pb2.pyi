@@ -581,7 +581,10 @@ class Payload(_message.Message):
 
     @_builtins.property
     def sent_at(self) -> _timestamp_pb2.Timestamp:
-        """When the person sent it; absent: now. A late message is answered as of then, never dropped."""
+        """When the person sent it; absent: now. What waits to be answered is answered in the order in which it was sent, then
+        in that of its arrival. A time after the acceptance, or more than 6 hours before it, counts as that bound. A late
+        message is never dropped, unless it was sent before a "stop" that came before it.
+        """
 
     @_builtins.property
     def referral(self) -> Global___Referral:
