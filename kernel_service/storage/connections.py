@@ -10,7 +10,7 @@ from sqlalchemy import Integer, bindparam, false, insert, or_, select, update
 from kernel_service.errors import NotFound
 from kernel_service.storage import outbox
 from kernel_service.storage.people import SURVIVOR, surviving
-from kernel_service.storage.schema import ATTEMPT_LIVE, connect_attempt, connection, kernel
+from kernel_service.storage.schema import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection, kernel
 from kernel_service.tools.connections import Connection, ConnectionStatus
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ _CONNECTIONS = (
 _OF_ACCOUNT = select(connection).where(connection.c.account_id == bindparam("account"))
 _TO_REMOVE = (
     select(connection)
-    .where(connection.c.remove_due, connection.c.id > bindparam("after"))
+    .where(REMOVE_DUE, connection.c.id > bindparam("after"))
     .order_by(connection.c.id)
     .limit(bindparam("limit", type_=Integer))
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Float, and_, bindparam, case, func, or_, select, text, update
 
-from kernel_service.storage.schema import receipt_clock, reply
+from kernel_service.storage.schema import REPLY_ON_ITS_WAY, receipt_clock, reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,12 +43,13 @@ _CLOCK_NOW = _clock(
     receipt_clock.c.seconds + case((_gap < 0, 0.0), (_gap > RECEIPT_GAP_SECONDS, RECEIPT_GAP_SECONDS), else_=_gap)
 )
 _DOUBT = update(reply).values(state="in_doubt", doubtful_since=_now, doubtful_receipts=_CLOCK_NOW)
-_LAPSED = _DOUBT.where(reply.c.state == "leased", reply.c.leased_until < _now).values(token="")
+_LAPSED = _DOUBT.where(REPLY_ON_ITS_WAY, reply.c.state == "leased", reply.c.leased_until < _now).values(token="")
 _UNKNOWN = _DOUBT.where(reply.c.seq == bindparam("of")).values(error_code=bindparam("problem"))
 _receipts_since = _clock(receipt_clock.c.seconds) - func.coalesce(reply.c.doubtful_receipts, 0.0)
 _PASSED = (
     update(reply)
     .where(
+        REPLY_ON_ITS_WAY,
         reply.c.state == "in_doubt",
         # Until then whoever holds the lease may be sending.
         reply.c.leased_until < _now,

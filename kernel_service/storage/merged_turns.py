@@ -17,7 +17,7 @@ from kernel_service.storage.inbox import USAGE
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, approval, item, message, tool_call, turn
 
 if TYPE_CHECKING:
-    from sqlalchemy import Row
+    from sqlalchemy import BindParameter, Row
 
     from kernel_service.storage.engine import Tx
     from kernel_service.storage.resealing import Merging
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 MERGED: Final = "merged"
 """The `problem` of a turn that ended because its messages went to another."""
 
+_people: BindParameter[list[str]] = bindparam("people", expanding=True)
 _begun_call = select(tool_call.c.call_id).where(tool_call.c.turn_id == turn.c.id).exists()
 _OPEN = select(turn, or_(turn.c.tool_calls > 0, _begun_call).label("called")).where(
-    turn.c.person_id.in_(bindparam("people", expanding=True)), TURN_OPEN
+    turn.c.person_id.in_(_people), TURN_OPEN
 )
 _of = turn.c.id == bindparam("of")
 # It was cut by us: no process has died in it.
@@ -42,16 +43,16 @@ _GIVE_BACK = (
     .where(message.c.turn_id == bindparam("of"))
     .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
 )
-_SUPERSEDE = update(item).where(item.c.turn_id == bindparam("of")).values(superseded=True)
-_decided = update(approval).where(approval.c.decided_in == bindparam("of"))
+# By their people first: these have no index of the turn.
+_ITEMS = update(item).where(item.c.person_id.in_(_people), item.c.turn_id == bindparam("of"))
+_SUPERSEDE = _ITEMS.values(superseded=True)
+_decided = update(approval).where(approval.c.person_id.in_(_people), approval.c.decided_in == bindparam("of"))
 _UNDECIDE = _decided.values(decided_in=null(), approved=null())
 _JOIN = [
-    *(
-        update(table).where(table.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined"))
-        for table in (message, item, tool_call)
-    ),
-    _decided.values(decided_in=bindparam("joined")),
+    update(message).where(message.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined")),
+    update(tool_call).where(tool_call.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined")),
 ]
+_JOIN_OF_PEOPLE = [_ITEMS.values(turn_id=bindparam("joined")), _decided.values(decided_in=bindparam("joined"))]
 _ADD = (
     update(turn)
     .where(_of)
@@ -80,7 +81,7 @@ def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
         return ""
     goes_on, *others = sorted(rows, key=lambda row: (_may_begin_anew(row), row.person_id != people.stays))
     for other in others:
-        _end(tx, other, goes_on, now)
+        _end(tx, people, other, goes_on, now)
     return str(goes_on.id)
 
 
@@ -89,22 +90,26 @@ def _may_begin_anew(row: Row[Any]) -> bool:
     return not row.stopped and not (row.closed and row.called)
 
 
-def _end(tx: Tx, other: Row[Any], goes_on: Row[Any], now: float) -> None:
+def _end(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any], now: float) -> None:
     if _may_begin_anew(other):
+        of_people = {"of": other.id, "people": [people.gone, people.stays]}
         tx.execute(_GIVE_BACK, {"of": other.id})
-        tx.execute(_SUPERSEDE, {"of": other.id})
-        tx.execute(_UNDECIDE, {"of": other.id})
+        tx.execute(_SUPERSEDE, of_people)
+        tx.execute(_UNDECIDE, of_people)
     else:
-        _join(tx, other, goes_on)
+        _join(tx, people, other, goes_on)
     tx.execute(_END, {"of": other.id, "at": now})
     # What held the one up need not hold up the other.
     tx.execute(_GO_ON, {"of": goes_on.id})
     tx.execute(_UNHOLD, {"of": goes_on.id})
 
 
-def _join(tx: Tx, other: Row[Any], goes_on: Row[Any]) -> None:
+def _join(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any]) -> None:
+    joined = {"of": other.id, "joined": goes_on.id}
     for statement in _JOIN:
-        tx.execute(statement, {"of": other.id, "joined": goes_on.id})
+        tx.execute(statement, joined)
+    for statement in _JOIN_OF_PEOPLE:
+        tx.execute(statement, joined | {"people": [people.gone, people.stays]})
     together = {
         "of": goes_on.id,
         "has_begun": goes_on.begun or other.begun,

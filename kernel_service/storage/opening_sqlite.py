@@ -41,4 +41,6 @@ def _prepare(database: SqliteDatabase, master_keys: MasterKeys) -> Digests:
     with database.connect() as connection:
         writer = connection.execution_options(immediate=True)
         with writer.begin():
-            return prepare(writer, master_keys)
+            digests = prepare(writer, master_keys)
+    database.dispose()  # this connection would go on planning by the statistics that it found
+    return digests

@@ -20,7 +20,16 @@ from kernel_service.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMo
 from kernel_service.storage import made_files
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import surviving
-from kernel_service.storage.schema import alias, message, reply, reply_part
+from kernel_service.storage.schema import (
+    EARLIER_UNSETTLED,
+    REPLY_ON_ITS_WAY,
+    REPLY_PENDING,
+    REPLY_UNSETTLED,
+    alias,
+    message,
+    reply,
+    reply_part,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +52,7 @@ _WAITS_FOR_EARLIER = exists().where(
     _earlier.c.person_id == reply.c.person_id,
     _earlier.c.channel == reply.c.channel,
     _earlier.c.seq < reply.c.seq,
+    EARLIER_UNSETTLED,
     or_(
         _earlier.c.state.in_(("pending", "leased")),
         and_(_earlier.c.state == "in_doubt", _earlier.c.doubtful_since > bindparam("doubted_after")),
@@ -52,7 +62,7 @@ _LEASABLE = (
     select(reply)
     .where(
         reply.c.channel == bindparam("channel"),
-        reply.c.state == "pending",
+        REPLY_PENDING,
         or_(reply.c.not_before.is_(None), reply.c.not_before <= bindparam("now")),
         not_(_WAITS_FOR_EARLIER),
     )
@@ -121,13 +131,19 @@ _RELEASE_HELD = (
     .where(
         reply.c.person_id == bindparam("person"),
         reply.c.channel == bindparam("of"),
+        REPLY_UNSETTLED,
         reply.c.state == "held",
     )
     .values(state="pending", not_before=None)
 )
 _RELEASE_UNADDRESSED = (
     update(reply)
-    .where(reply.c.person_id == bindparam("person"), reply.c.state == "held", reply.c.error_code == NO_RECIPIENT)
+    .where(
+        reply.c.person_id == bindparam("person"),
+        REPLY_UNSETTLED,
+        reply.c.state == "held",
+        reply.c.error_code == NO_RECIPIENT,
+    )
     .values(state="pending", error_code="")
 )
 _UNLEASED = (
@@ -139,6 +155,7 @@ _GIVEN_BACK = (
     update(reply)
     .where(
         reply.c.channel == bindparam("of"),
+        REPLY_ON_ITS_WAY,
         reply.c.state == "leased",
         reply.c.token.like(bindparam("theirs")),
         reply.c.id.not_in(bindparam("in_hand", expanding=True)),

@@ -18,16 +18,9 @@ if TYPE_CHECKING:
 _HIS = select(message.c.payload, message.c.channel, message.c.address).where(
     message.c.person_id == bindparam("person"), message.c.message_id == bindparam("of")
 )
-_OURS = (
-    select(reply)
-    .join(reply_part, reply_part.c.reply_id == reply.c.id)
-    .where(
-        reply_part.c.channel_message_id == bindparam("of"),
-        reply.c.person_id == bindparam("person"),
-        reply.c.channel == bindparam("channel"),
-        reply.c.address == bindparam("address"),
-    )
-)
+# One after the other: joined, both databases would rather look through all that the person was ever told.
+_SENT_AS = select(reply_part.c.reply_id).where(reply_part.c.channel_message_id == bindparam("of"))
+_TOLD = select(reply).where(reply.c.id == bindparam("reply"))
 
 
 def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
@@ -36,5 +29,8 @@ def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) 
         if (row.channel, row.address) == (channel, address):
             content = tx.cipher_of(person_id).open_json(row.payload, payload_context(person_id))
             return Quoted(content, ours=False)
-    told = tx.execute(_OURS, named | {"channel": channel, "address": address}).first()
-    return Quoted({"text": opened(tx, told).reply.text}, ours=True) if told is not None else None
+    for reply_id in tx.execute(_SENT_AS, {"of": message_id}).scalars().all():
+        told = tx.execute(_TOLD, {"reply": reply_id}).one()
+        if (told.person_id, told.channel, told.address) == (person_id, channel, address):
+            return Quoted({"text": opened(tx, told).reply.text}, ours=True)
+    return None

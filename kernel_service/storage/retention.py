@@ -14,6 +14,8 @@ from sqlalchemy import Integer, bindparam, delete, select
 
 from kernel_service.storage import spending
 from kernel_service.storage.schema import (
+    CONNECTION_ENDED,
+    ITEM_SUPERSEDED,
     approval,
     commit_mark,
     connect_attempt,
@@ -68,7 +70,7 @@ def _forget_superseded(tx: Tx, rows: list[Row[Any]]) -> None:
 
 _PARTS = delete(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
 _SUPERSEDED = delete(item).where(
-    item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), item.c.superseded
+    item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), ITEM_SUPERSEDED
 )
 RULES: Final = (
     Rule(message, message.c.seq, message.c.accepted_at, message.c.status.not_in(("accepted", "held")), 0),
@@ -132,6 +134,4 @@ def _small_tables(now: float) -> Iterator[Any]:
     yield delete(parked_request).where(parked_request.c.created_at < old)
     yield delete(approval).where(approval.c.created_at < old)
     yield delete(connect_attempt).where(connect_attempt.c.created_at < old)
-    yield delete(connection).where(
-        connection.c.status.not_in(("active", "unconfirmed")), ~connection.c.remove_due, connection.c.created_at < old
-    )
+    yield delete(connection).where(CONNECTION_ENDED, ~connection.c.remove_due, connection.c.created_at < old)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -68,6 +68,14 @@ def _no(name: str) -> Column[bool]:
     return Column(name, Boolean, nullable=False, server_default=false())
 
 
+def _some(name: str, *columns: Column[Any], where: str) -> None:
+    """An index of the rows that `where` is true of. A statement finds it by that condition in the same words.
+
+    As a parameter SQLite would not know the value while it plans, nor would a plan that PostgreSQL keeps.
+    """
+    Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
 def _usage() -> list[Column[int]]:
     return [
         Column(name, BigInteger, nullable=False, server_default=text("0"))
@@ -92,12 +100,7 @@ person = Table(
     # Who he turned out to be; never somebody who was merged himself.
     Column("merged_into", Text),
 )
-Index(
-    "ix_person_merged_into",
-    person.c.merged_into,
-    sqlite_where=text("merged_into IS NOT NULL"),
-    postgresql_where=text("merged_into IS NOT NULL"),
-)
+_some("ix_person_merged_into", person.c.merged_into, where="merged_into IS NOT NULL")
 
 alias = Table(
     "alias",
@@ -184,13 +187,12 @@ message = Table(
 Index("ix_message_person_id_seq", message.c.person_id, message.c.seq)
 # What is still to be answered is looked for all the time; this index stays as small as that.
 MESSAGE_OPEN = text("message.status IN ('accepted', 'held')")
-Index(
+_some(
     "ix_message_open",
     message.c.person_id,
     message.c.sent_at,
     message.c.seq,
-    sqlite_where=text("status IN ('accepted', 'held')"),
-    postgresql_where=text("status IN ('accepted', 'held')"),
+    where="status IN ('accepted', 'held')",
 )
 
 turn = Table(
@@ -221,12 +223,7 @@ turn = Table(
     Index("ix_turn_person_id_id", "person_id", "id"),
 )
 TURN_OPEN = text("turn.status IN ('running', 'held')")
-Index(
-    "ix_turn_open",
-    turn.c.person_id,
-    sqlite_where=text("status IN ('running', 'held')"),
-    postgresql_where=text("status IN ('running', 'held')"),
-)
+_some("ix_turn_open", turn.c.person_id, where="status IN ('running', 'held')")
 
 tool_call = Table(
     "tool_call",
@@ -252,6 +249,8 @@ item = Table(
     # Belongs to an attempt that was begun anew: kept, and no part of the history any more.
     _no("superseded"),
 )
+ITEM_SUPERSEDED = text("item.superseded")
+_some("ix_item_superseded", item.c.turn_id, where="superseded")
 
 # `seq` is the key and `id` the unique name: SQLite counts only its primary key by itself.
 reply = Table(
@@ -279,20 +278,20 @@ reply = Table(
     _zero("parts"),
     _empty("split_version"),
     _empty("error_code"),
-    Index("ix_reply_channel_state", "channel", "state"),
-    Index("ix_reply_person_id_state", "person_id", "state"),
+    Index("ix_reply_person_id_seq", "person_id", "seq"),
     Index("ix_reply_turn_id", "turn_id"),
     sqlite_autoincrement=True,
 )
 
-# What the sweep for lapsed leases reads, out of all replies ever made.
-Index(
-    "ix_reply_on_its_way",
-    reply.c.state,
-    reply.c.leased_until,
-    sqlite_where=text("state IN ('leased', 'in_doubt')"),
-    postgresql_where=text("state IN ('leased', 'in_doubt')"),
-)
+# What is looked for all the time, out of all replies ever made: what is still to be settled of a person's, what a
+# channel may lease, and what the sweep for lapsed leases reads.
+REPLY_UNSETTLED = text("reply.state IN ('pending', 'leased', 'in_doubt', 'held')")
+EARLIER_UNSETTLED = text("earlier.state IN ('pending', 'leased', 'in_doubt', 'held')")
+_some("ix_reply_unsettled", reply.c.person_id, reply.c.seq, where="state IN ('pending', 'leased', 'in_doubt', 'held')")
+REPLY_PENDING = text("reply.state = 'pending'")
+_some("ix_reply_pending", reply.c.channel, reply.c.seq, where="state = 'pending'")
+REPLY_ON_ITS_WAY = text("reply.state IN ('leased', 'in_doubt')")
+_some("ix_reply_on_its_way", reply.c.state, reply.c.leased_until, where="state IN ('leased', 'in_doubt')")
 
 reply_part = Table(
     "reply_part",
@@ -387,12 +386,10 @@ connection = Table(
     # Barred, and the vendor is still to remove the account.
     _no("remove_due"),
 )
-Index(
-    "ix_connection_remove_due",
-    connection.c.id,
-    sqlite_where=text("remove_due"),
-    postgresql_where=text("remove_due"),
-)
+REMOVE_DUE = text("connection.remove_due")
+_some("ix_connection_remove_due", connection.c.id, where="remove_due")
+CONNECTION_ENDED = text("connection.status NOT IN ('active', 'unconfirmed')")
+_some("ix_connection_ended", connection.c.created_at, where="status NOT IN ('active', 'unconfirmed')")
 
 # How a connection comes about: what secrets it is found by, how far it is. A row goes with its connection.
 connect_attempt = Table(
@@ -413,14 +410,13 @@ connect_attempt = Table(
     # The vendor's link, the verifier's session, the code.
     Column("secrets", LargeBinary, nullable=False),
     _zero("wrong_codes"),
-    Column("created_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
 )
 ATTEMPT_LIVE = text("connect_attempt.state IN ('open', 'claimed', 'started', 'returned', 'completing')")
-Index(
+_some(
     "ix_connect_attempt_live",
-    connect_attempt.c.deadline,
-    sqlite_where=text("state IN ('open', 'claimed', 'started', 'returned', 'completing')"),
-    postgresql_where=text("state IN ('open', 'claimed', 'started', 'returned', 'completing')"),
+    connect_attempt.c.connection_id,
+    where="state IN ('open', 'claimed', 'started', 'returned', 'completing')",
 )
 
 # Verifiers' sessions that came with a browser that nobody had sent on: who brings one later has it from there.
@@ -443,7 +439,7 @@ parked_request = Table(
     # Of its words: asked for again, it is still one.
     Column("digest", LargeBinary, nullable=False),
     Column("words", LargeBinary, nullable=False),
-    Column("created_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
     # The message with which it goes on.
     Column("resumed_by", BigInteger),
     # Taken back ("stop").
@@ -465,7 +461,7 @@ approval = Table(
     Column("arguments", LargeBinary, nullable=False),
     # Of the tool and the arguments.
     Column("digest", LargeBinary, nullable=False),
-    Column("created_at", Float, nullable=False),
+    Column("created_at", Float, nullable=False, index=True),
     Column("expires_at", Float, nullable=False),
     # The turn of the button that counted, and whether that was the one to approve.
     Column("decided_in", Text),
@@ -491,6 +487,16 @@ usage = Table(
     Column("day", Integer, primary_key=True, autoincrement=False),
     *_usage(),
     Index("ix_usage_day", "day"),
+)
+
+# What all people together have spent. Each day is in shares, so that people are counted at once without waiting.
+usage_of_all = Table(
+    "usage_of_all",
+    metadata,
+    # As in `usage`.
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("share", Integer, primary_key=True, autoincrement=False),
+    *_usage(),
 )
 
 tool_usage = Table(

@@ -1,7 +1,11 @@
-"""What people have spent, by day: tokens and calls in `usage`, the calls of each tool in `tool_usage`."""
+"""What people have spent, by day: tokens and calls in `usage`, the calls of each tool in `tool_usage`.
+
+`usage_of_all` has the sums of all people: they are asked for at each step of a turn while there is a budget of all.
+"""
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +14,7 @@ from sqlalchemy import bindparam, delete, func, select, text
 
 from kernel_service.kernels.operator_store import DayUsage, ToolUsage
 from kernel_service.messages import Usage
-from kernel_service.storage.schema import tool_usage, usage
+from kernel_service.storage.schema import tool_usage, usage, usage_of_all
 from kernel_service.turns.limits import DAY_SECONDS
 
 if TYPE_CHECKING:
@@ -21,7 +25,14 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import ToolUse
     from kernel_service.storage.engine import Tx
 
-_COUNTS: Final = {usage: list(asdict(Usage())), tool_usage: ["calls", "failures", "seconds"]}
+SHARES: Final = 16
+"""Parts of a day's sum: people of different shares are counted in transactions at once, none waiting for another.
+
+A multiple of the writers, who divide people by the same number.
+"""
+_OF_EACH: Final = (usage, tool_usage)
+_SPENT: Final = list(asdict(Usage()))
+_COUNTS: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
 """The columns that are added up; the others say whose, of which day, and of what."""
 
 
@@ -43,12 +54,14 @@ def _anothers(table: Table) -> str:
 
 
 _ADD: Final = {table: _adding(table, _values(table)) for table in _COUNTS}
-_MOVE: Final = {table: _adding(table, _anothers(table)) for table in _COUNTS}
+_MOVE: Final = {table: _adding(table, _anothers(table)) for table in _OF_EACH}
 
 
 def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float) -> None:
     if spent != Usage():
-        tx.execute(_ADD[usage], {"person_id": person_id, "day": _day(now), **asdict(spent)})
+        counts = {"day": _day(now), **asdict(spent)}
+        tx.execute(_ADD[usage], {"person_id": person_id, **counts})
+        tx.execute(_ADD[usage_of_all], {"share": zlib.crc32(person_id.encode()) % SHARES, **counts})
 
 
 def add_use(tx: Tx, person_id: str, used: ToolUse, now: float) -> None:
@@ -71,16 +84,20 @@ def forgetting(before: float) -> Iterator[Any]:
 
 # --- what was spent -------------------------------------------------------------------------------------------------
 
-_SPENT = select(func.coalesce(func.sum(usage.c.input_tokens + usage.c.output_tokens), 0)).where(
-    usage.c.day == bindparam("day")
-)
-_SPENT_BY = _SPENT.where(usage.c.person_id == bindparam("person"))
+
+def _tokens(table: Table) -> Select[Any]:
+    spent = func.coalesce(func.sum(table.c.input_tokens + table.c.output_tokens), 0)
+    return select(spent).where(table.c.day == bindparam("day"))
+
+
+_TOKENS: Final = _tokens(usage_of_all)
+_TOKENS_OF: Final = _tokens(usage).where(usage.c.person_id == bindparam("person"))
 
 
 def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
     if person_id is None:
-        return int(tx.execute(_SPENT, {"day": _day(now)}).scalar_one())
-    return int(tx.execute(_SPENT_BY, {"day": _day(now), "person": person_id}).scalar_one())
+        return int(tx.execute(_TOKENS, {"day": _day(now)}).scalar_one())
+    return int(tx.execute(_TOKENS_OF, {"day": _day(now), "person": person_id}).scalar_one())
 
 
 def by_day(tx: Tx, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
@@ -88,13 +105,14 @@ def by_day(tx: Tx, person_id: str | None, *, first: int, last: int) -> list[DayU
     tools: defaultdict[int, list[ToolUsage]] = defaultdict(list)
     for row in tx.execute(_sums(tool_usage, person_id), days):
         tools[row.day].append(ToolUsage(row.tool, int(row.calls), int(row.failures), row.seconds))
-    spent = {row.day: Usage(*map(int, row[1:])) for row in tx.execute(_sums(usage, person_id), days)}
+    kept = usage_of_all if person_id is None else usage
+    spent = {row.day: Usage(*map(int, row[1:])) for row in tx.execute(_sums(kept, person_id), days)}
     return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
 
 
 def _sums(table: Table, person_id: str | None) -> Select[Any]:
     """By day (and tool), of one person or of all."""
-    by = [column for column in table.primary_key.columns if column.name != "person_id"]
+    by = [column for column in table.primary_key.columns if column.name not in {"person_id", "share"}]
     counts = [func.sum(table.c[name]).label(name) for name in _COUNTS[table]]
     asked = select(*by, *counts).where(table.c.day.between(bindparam("first"), bindparam("last")))
     if person_id is not None:

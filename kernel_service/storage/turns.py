@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import CallRecord, TurnMessage, TurnRecord, TurnStatus, Withheld
@@ -65,9 +65,23 @@ _BEGIN = insert(turn)
 _JOIN = (
     update(message).where(message.c.seq.in_(bindparam("members", expanding=True))).values(turn_id=bindparam("joined"))
 )
+_earlier = item.alias("earlier")
+_LAST_OF_EARLIER = (
+    select(_earlier.c.seq)
+    .where(_earlier.c.person_id == bindparam("person"), _earlier.c.turn_id != bindparam("of"))
+    .order_by(_earlier.c.seq.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+# The open turn's items come last, so that a long history is not looked through for them.
 _SUPERSEDE = (
     update(item)
-    .where(item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), ~item.c.superseded)
+    .where(
+        item.c.person_id == bindparam("person"),
+        item.c.seq > func.coalesce(_LAST_OF_EARLIER, 0),
+        item.c.turn_id == bindparam("of"),
+        ~item.c.superseded,
+    )
     .values(superseded=True)
 )
 

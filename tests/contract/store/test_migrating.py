@@ -142,3 +142,17 @@ async def test_a_newer_schema_is_worked_on_only_if_it_allows(
             await open_store(database_url, keys("test"))
     else:
         await (await open_store(database_url, keys("test"))).close()
+
+
+async def test_what_was_spent_before_the_sums_of_all_were_kept_counts(empty_database: Do) -> None:
+    def spend_under_an_earlier_schema(connection: Connection) -> list[Any]:
+        upgrade(connection, "0013")
+        for name, tokens in (("p_ann", 10), ("p_bob", 5)):
+            person = {"id": name, "created_at": 1.0, "data_key": b"key", "key_id": "test"}
+            connection.execute(insert(schema.person), person)
+            connection.execute(insert(schema.usage), {"person_id": name, "day": 3, "input_tokens": tokens})
+        migrate(connection)
+        sums = schema.usage_of_all
+        return list(map(tuple, connection.execute(select(sums.c.day, sums.c.input_tokens, sums.c.output_tokens))))
+
+    assert await empty_database(spend_under_an_earlier_schema) == [(3, 15, 0)]

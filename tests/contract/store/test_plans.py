@@ -1,0 +1,334 @@
+"""What a step costs does not depend on how many people there are, or on how much they have said."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
+
+from kernel_service.connect.attempt import Key, State
+from kernel_service.connect.secrets import digest
+from kernel_service.kernels.commands import Tap
+from kernel_service.kernels.outbox_store import Outcome
+from kernel_service.kernels.store import CallRecord, ToolUse, TurnStatus
+from kernel_service.media.inspection import Problem
+from kernel_service.messages import Alias, Message, Reply, ReplyMode, Usage
+from kernel_service.storage import postgres as postgres_engine
+from kernel_service.storage import schema, sqlite
+from kernel_service.storage.store import open_store
+from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.approving import Approval
+from kernel_service.turns.resuming import ParkedRequest
+from tests.contract.store import crowd
+from tests.contract.store.conftest import command, keys
+from tests.contract.store.meter import dearest, metered
+from tests.contract.store.outbox import CHANNEL, ack, lapse, pull, receipt
+from tests.contract.store.owner import ASKS, FOUND, HELLO, Owner, own, say
+from tests.contract.store.people import attempt, connect, strong, weak, write
+from tests.contract.store.test_linking import link
+from tests.contract.store.test_made_files import make
+from tests.contract.store.test_media import WANTED, bring, send
+from tests.contract.store.test_media import lease as lease_media
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from kernel_service.storage.sql_store import SqlStore
+    from tests.contract.store.meter import Cost
+
+NOW = 1_800_000_000.0
+CROWD = "crowd"
+SPENT = Usage(input_tokens=1, output_tokens=1, model_calls=1)
+ANN = "test:ann"
+
+
+MOST: Final = {"sqlite": 10_000, "postgresql": 150}
+"""What a statement may look at, see `Cost`: a walk over a table of the crowd, or a long past, is many times as much."""
+MORE: Final = {
+    "FROM tool_usage WHERE tool_usage.day BETWEEN": "operators ask for it, once",
+    "AS has_ended FROM": "retention looks at 500 rows at a time",
+    "FROM message WHERE message.person_id = ? AND message.message_id = ?": "30 days of a person who quotes",
+    "FROM item WHERE item.person_id = ? AND item.seq < ? AND item.turn_id": "people become one with all their history",
+    "INSERT INTO": "where a page is full the index grows",
+}
+"""Statements that look at more, and why they may."""
+INDEXES: Final = {
+    "FROM alias WHERE alias.channel = ? AND alias.digest IN": "ix_alias_channel_digest",
+    "FROM alias WHERE alias.channel = ? AND alias.digest = ?": "ix_alias_channel_digest",
+    "FROM alias LEFT OUTER JOIN message": "ix_message_open",
+    "FROM turn WHERE turn.person_id = ? AND turn.status IN": "ix_turn_open",
+    "UPDATE reply SET state=?, not_before=? WHERE reply.person_id": "ix_reply_unsettled",
+    "FROM reply WHERE reply.channel = ? AND reply.state = 'pending'": "ix_reply_pending",
+    "reply.state IN ('leased', 'in_doubt')": "ix_reply_on_its_way",
+    "WHERE reply_part.channel_message_id": "ix_reply_part_channel_message_id",
+    "FROM connect_attempt WHERE connect_attempt.state IN": "ix_connect_attempt_live",
+    "FROM connection WHERE connection.remove_due": "ix_connection_remove_due",
+    "DELETE FROM connection": "ix_connection_ended",
+    "DELETE FROM parked_request": "ix_parked_request_created_at",
+    "DELETE FROM approval": "ix_approval_created_at",
+    "DELETE FROM connect_attempt": "ix_connect_attempt_created_at",
+}
+"""By which index what is hot, or goes over many rows, finds what it looks for."""
+
+
+@pytest.fixture(scope="module")
+def crowded_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("crowd") / "kernel.db"
+    asyncio.run(_migrate(f"sqlite:///{path}"))
+    database = sqlite.connect(path)
+    with database.begin() as connection:
+        crowd.fill(connection, now=NOW)
+    database.dispose()
+    return path
+
+
+@pytest.fixture(scope="module")
+def crowded_postgresql(postgres: Callable[[str], str]) -> str:
+    """The name of a template. Nothing gathers statistics there by itself."""
+    asyncio.run(command(postgres("postgres"), f"CREATE DATABASE {CROWD}"))
+    asyncio.run(_fill_postgresql(postgres(CROWD)))
+    return CROWD
+
+
+async def _migrate(url: str) -> None:
+    await (await open_store(url, keys("test"))).close()
+
+
+async def _fill_postgresql(url: str) -> None:
+    await _migrate(url)
+    database = create_async_engine(postgres_engine.driver_url(url), poolclass=NullPool)
+    async with database.begin() as connection:
+        for table in schema.metadata.tables:
+            await connection.exec_driver_sql(f'ALTER TABLE "{table}" SET (autovacuum_enabled = off)')
+        await connection.run_sync(crowd.fill, now=NOW)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def crowded_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A copy of the crowd's database."""
+    if request.param == "sqlite":
+        shutil.copy(request.getfixturevalue("crowded_sqlite"), tmp_path / "kernel.db")
+        yield f"sqlite:///{tmp_path / 'kernel.db'}"
+        return
+    template, postgres = request.getfixturevalue("crowded_postgresql"), request.getfixturevalue("postgres")
+    name = f"{template}_copy"
+    asyncio.run(command(postgres("postgres"), f"CREATE DATABASE {name} TEMPLATE {template}"))
+    yield postgres(name)
+    asyncio.run(command(postgres("postgres"), f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _analyze(url: str) -> None:
+    if url.startswith("sqlite"):
+        with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+            connection.execute("ANALYZE")
+    else:
+        await command(url, "ANALYZE")
+
+
+@pytest.mark.parametrize("analyzed", [False, True])
+async def test_no_statement_walks_over_what_it_does_not_need(crowded_url: str, *, analyzed: bool) -> None:
+    """Whether somebody has had the database gather statistics, or it was restored a moment ago without any."""
+    if analyzed:
+        await _analyze(crowded_url)
+    store = await open_store(crowded_url, keys("test"))
+    try:
+        person_id = await long_past(store)
+        with metered(store) as costs:
+            await everything(store, person_id)
+    finally:
+        await store.close()
+    kind = crowded_url.partition(":")[0]
+    dear = [cost for cost in dearest(costs) if cost.looked_at > MOST[kind] and not _named(cost, MORE)]
+    assert not dear, "\n\n".join(map(str, dear))
+    for part, index in INDEXES.items():
+        found = [cost for cost in costs if part in cost.statement]
+        assert found, f"no statement has {part}"
+        wrong = [cost for cost in found if index not in cost.plan]
+        assert not wrong, "\n\n".join(map(str, wrong))
+
+
+def _named(cost: Cost, parts: Iterable[str]) -> bool:
+    return any(part in cost.statement for part in parts)
+
+
+async def everything(store: SqlStore, person_id: str) -> None:
+    """Each operation of the store at least once."""
+    owner = await own(store, person_id)
+    await _answered(store, owner)
+    await _joined_and_split(store, owner)
+    await _told(store, owner)
+    await _connected(store, owner)
+    await _files(store)
+    await _linked(store)
+    await _swept(store)
+    await _looked_at(store, person_id)
+
+
+async def long_past(store: SqlStore) -> str:
+    person_id = await say(store, "first", ANN, address="desk")
+    owner = await own(store, person_id)
+    turn = await owner.open()
+    await owner.append(turn, *[HELLO] * 5000)
+    await owner.end(turn)
+    await store._engine.write(lambda tx: crowd.lengthen(tx.connection, person_id, now=NOW))
+    return person_id
+
+
+async def _answered(store: SqlStore, owner: Owner) -> None:
+    aliases = (Alias(ANN), Alias("test:+1", strong=False, scope="phone"))
+    for _ in range(2):
+        await say(store, "m1", ANN, address="desk", reply_mode=ReplyMode.OUTBOX, aliases=aliases)
+    await say(store, "m1", "test:newcomer", address="desk", aliases=(Alias("test:newcomer"), weak("+2")))
+    turn = await owner.open()
+    await store.look(turn)
+    assert await store.quoted(owner.person_id, CHANNEL, "desk", "m1")
+    await store.quoted(owner.person_id, CHANNEL, "desk", "wamid.1")
+    await owner.append(turn, HELLO, usage=SPENT)
+    await owner.append(turn, ASKS, usage=SPENT, started=CallRecord("c1", "t", NOW))
+    await owner.append(turn, FOUND, finished="c1", used=ToolUse("t", failed=False, seconds=1.0))
+    assert await store.spent_today(owner.person_id, now=NOW) >= 4
+    await store.spent_today(None, now=NOW)
+    approval = Approval("ap_ann", "c1", "SEND", {"to": ["bob"]}, NOW + 60)
+    await store.end(
+        turn,
+        owner.epoch,
+        [HELLO],
+        [Reply("done")],
+        status=TurnStatus.COMPLETED,
+        usage=SPENT,
+        parked=[ParkedRequest("asana", "create the task")],
+        approvals=[approval],
+        now=NOW,
+    )
+    await store.answer_of(owner.person_id, turn.messages[0].seq)
+    tap = Tap("ap_ann", approved=True)
+    await store.accept(Message(ANN, "tap", {"choice": {"id": tap.choice_id}}, address="desk"), now=NOW, max_pending=9)
+    turn = await owner.open()
+    await store.decide(turn, owner.epoch, tap, at=NOW)
+    await owner.end(turn)
+
+
+async def _joined_and_split(store: SqlStore, owner: Owner) -> None:
+    await say(store, "j1", ANN, address="desk")
+    turn = await owner.open()
+    await owner.append(turn, HELLO)
+    await say(store, "j2", ANN, address="desk")
+    await store.put_back(turn, owner.epoch, until=None)
+    turn = await owner.open()
+    assert len(turn.messages) == 2
+    await store.hold(turn, owner.epoch, until=NOW, problem="model", notice=Reply("wait"), now=NOW)
+    turn = await owner.open()
+    await store.fail(turn, owner.epoch, until=NOW, problem="model")
+    turn = await owner.open()
+    await store.split(turn, owner.epoch, problem="model", now=NOW)
+    turn = await owner.open()
+    await store.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="model", now=NOW)
+    letters, _ = await store.dead_letters(owner.person_id, limit=10, before="")
+    await store.requeue(letters[0].id, now=NOW)
+    await store.accept(Message(ANN, "stop", {"text": "stop"}, address="desk"), now=NOW, max_pending=9)
+    await owner.end(await owner.open(), status=TurnStatus.STOPPED)
+
+
+async def _told(store: SqlStore, owner: Owner) -> None:
+    for name in ("test:carl", "test:dora"):
+        other = await say(store, "first", name, address="desk")
+        await store.notify(other, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
+    [lease, another, third] = await pull(store, "desk")
+    await ack(store, lease, channel_message_id="wamid.ann")
+    await receipt(store, lease.reply.id, "sent")
+    await receipt(store, "", "delivered", channel_message_id="wamid.ann")
+    await receipt(store, "", "delivered", channel_message_id="wamid.7")
+    await ack(store, another, Outcome.UNKNOWN)
+    await store.unlease([(third.reply.id, third.token)])
+    await store.notify(owner.person_id, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
+    await store.give_back(CHANNEL, "gateway-1", [])
+    await pull(store)
+    await lapse(store, now=NOW + 100, patience=0, grace=0)
+
+
+async def _connected(store: SqlStore, owner: Owner) -> None:
+    await store.keep_session(owner.person_id, "s_1", "c")
+    await store.session_of(owner.person_id)
+    made = await connect(store, owner.person_id, ConnectionStatus.PENDING)
+    tried = attempt(made)
+    for key, value in ((Key.DOOR, tried.door_digest), (Key.RETURN, tried.return_digest), (Key.CODE, tried.code_digest)):
+        assert value is not None
+        await store.attempt_by(key, value)
+    await store.attempts_in_browser(digest("browser"))
+    await store.stray_session(digest("session"))
+    await store.note_stray_session(digest("session"), now=NOW)
+    await store.live_attempts(owner.person_id)
+    await store.count_wrong_code(owner.person_id)
+    await store.lapsing_attempts(now=NOW + 1e6, limit=10)
+    await store.lapsing_attempt(made.id, now=NOW + 1e6)
+    await store.advance(tried, was=State.STARTED)
+    await store.confirm(tried, was=State.STARTED, seq=1, now=NOW)
+    await store.resumed_by(owner.person_id, 1)
+    await store.connections(owner.person_id)
+    await store.connection_of_account(made.account_id)
+    await store.bar_connection(made, ConnectionStatus.EXPIRED, remove=True)
+    await store.accounts_to_remove(limit=10)
+    await store.account_removed(made.id)
+    await store.keep_chat_link(CHANNEL, "desk", "https://chat.example.org")
+    await store.chat_link(CHANNEL, "desk")
+
+
+async def _files(store: SqlStore) -> None:
+    await send(store, WANTED, "f1")
+    [wanted] = await lease_media(store)
+    await bring(store, wanted, b"data")
+    await store.files([wanted.media_id])
+    await store.chunk(wanted.media_id, 0)
+    await store.keep_transcript(wanted.media_id, "hello", SPENT, now=NOW)
+    await store.spoil(wanted.media_id, Problem.UNREADABLE)
+    owner = await own(store, await say(store, "f2", ANN))
+    turn = await owner.open(NOW + 100)
+    file = await make(store, turn)
+    await store.end(
+        turn, owner.epoch, [], [Reply("Here.", media=(file,))], status=TurnStatus.COMPLETED, usage=SPENT, now=NOW
+    )
+    await store.made_chunks(CHANNEL, file.id)
+
+
+async def _linked(store: SqlStore) -> None:
+    await link(store, strong("ann"), strong("anna"))
+    await write(store, strong("bob"), weak("+3"), now=NOW + 1)
+    await link(store, strong("anna"), strong("bob"))
+    await store.link(strong("nobody"), strong("somebody"), now=NOW)
+    for one, other in (("eve", "fay"), ("gus", "hal")):  # both are being answered, and only Gus and Hal irrevocably
+        people = [(await write(store, strong(name), now=NOW + 2)).person_id for name in (one, other)]
+        for person_id in people:
+            owner = await own(store, person_id)
+            turn = await owner.open(NOW + 2)
+            await owner.append(turn, HELLO, started=CallRecord(turn.id, "t", NOW) if one == "gus" else None)
+        await store.merge(*people, now=NOW + 3)
+
+
+async def _swept(store: SqlStore) -> None:
+    await store.newest_time()
+    await store.due_people(now=NOW, limit=100)
+    while await store.sweep_media(now=NOW + 1000):
+        pass
+    await store.forget_old(now=NOW)
+
+
+async def _looked_at(store: SqlStore, person_id: str) -> None:
+    await store.person_of(ANN)
+    await store.surviving(person_id)
+    await store.last_route(person_id)
+    await store.aliases_of(person_id)
+    await store.kernel_epoch(person_id)
+    await store.kept_apart_from(person_id)
+    await store.kept_apart_pairs()
+    await store.turns(person_id, limit=50, before="")
+    await store.replies(person_id, limit=50, before="")
+    await store.dead_letters(None, limit=50, before="")
+    day = int(NOW // 86_400)
+    await store.usage(person_id, first=day - 30, last=day)
+    await store.usage(None, first=day - 30, last=day)
