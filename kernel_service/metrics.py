@@ -63,6 +63,8 @@ class Metrics:
         yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._runner.outcomes)
         told = "Turns whose person was told that we are busy"
         yield CounterMetricFamily("kernel_told_busy", told, self._runner.told_busy)
+        told = "Tools left out since the model's vendor refuses them, by name; other: all beyond a hundred names"
+        yield _counter("kernel_refused_tools", told, "tool", self._runner.refused_tools.counts)
         yield from _queues(self._gates)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
         yield _counter("kernel_connect_attempts", told, "outcome", self._connects)

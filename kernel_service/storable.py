@@ -85,11 +85,17 @@ def to_json(value: Any, *, sort_keys: bool = False) -> bytes:
 
 def from_json(raw: bytes | str) -> Any:
     """The JSON value, mended where it has to be. ValueError if it is none."""
-    try:
-        return storable(orjson.loads(raw))
-    except orjson.JSONDecodeError:
-        text = raw if isinstance(raw, str) else raw.decode(errors="replace")
-        return storable(json.loads(_shallow(text), parse_int=_integer))
+    text = raw if isinstance(raw, str) else raw.decode(errors="replace")
+    if not _LONG_NUMBER.search(text):
+        try:
+            return storable(orjson.loads(raw))
+        except orjson.JSONDecodeError:
+            pass
+    return storable(json.loads(_shallow(text), parse_int=_integer))
+
+
+_LONG_NUMBER: Final = re.compile(r"[0-9]{19}")
+"""orjson reads an integer beyond 64 bits as a float, which is another one."""
 
 
 def _integer(digits: str) -> int | str:

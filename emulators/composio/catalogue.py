@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from emulators.composio.workplace import Workplace
 
 Run = Callable[[Workplace, dict[str, Any]], dict[str, Any]]
+UNCHANGED: Final = object()
 VERSION = "20261101_00"
 LOGO = "https://logos.composio.dev/api/"
 
@@ -22,7 +23,8 @@ class Toolkit:
 @dataclass(frozen=True, slots=True)
 class Tool:
     """tags holds the hints (readOnlyHint, ...); properties is a JSON Schema by argument; run acts on the data
-    of the person whose account is used and raises NotDoneError where the provider would decline.
+    of the person whose account is used and raises NotDoneError where the provider would decline. shown, if given,
+    stands for the schema in every list: toolkits have some that are none.
     """
 
     slug: str
@@ -33,6 +35,7 @@ class Tool:
     properties: dict[str, Any]
     required: tuple[str, ...]
     run: Run
+    shown: Any = UNCHANGED
 
     @property
     def input_schema(self) -> dict[str, Any]:
@@ -64,7 +67,7 @@ class Catalogue:
             tool.slug,
             tool.name,
             tool.description,
-            tool.input_schema,
+            tool.input_schema if tool.shown is UNCHANGED else tool.shown,
             toolkit={"slug": toolkit.slug, "name": toolkit.name, "logo": LOGO + toolkit.slug},
             tags=list(tool.tags),
             no_auth=toolkit.no_auth,
@@ -98,7 +101,7 @@ def described(
     slug: str,
     name: str,
     description: str,
-    input_schema: dict[str, Any],
+    input_schema: Any,
     *,
     toolkit: dict[str, str],
     tags: list[str],

@@ -17,6 +17,7 @@ from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import Maker, tokens
 from emulators.openai.seal import Sealer
 from emulators.openai.stream import encoded, events
+from emulators.openai.tool_checks import refusal_of
 from emulators.openai.transcriptions import FORM, read_form, transcript
 from emulators.openai.turns import Cut, Output, Script, ToolCall, Turn, from_json
 from emulators.openai.wire import (
@@ -32,6 +33,8 @@ from emulators.vendor import RefusedError, Vendor
 
 class OpenAI(Vendor):
     """Tests write turns with script(), put in faults with fail() and hold(), and read `requests`.
+
+    `refused_tools` are refused whatever their schema is, by name; the value is how (see tool_checks.refusal_of).
 
     Effects: model_call and model_compaction (person: the safety_identifier), and foreign_content when sealed
     content of one person comes back in a request of another.
@@ -52,6 +55,7 @@ class OpenAI(Vendor):
         super().__init__(lambda: self._maker.id("req", 32))
         self.base_url = f"{url}{self.base}"
         self.context_window = 1_000_000
+        self.refused_tools: dict[str, str] = {}
         self._key = config.openai_api_key
         self._effects = effects
         self._script = Script()
@@ -104,6 +108,7 @@ class OpenAI(Vendor):
 
     async def _create(self, http: web.Request, call: Call) -> web.StreamResponse:
         request, items = checks.create_request(call.body)
+        self._check_offered(request)
         files = seen_files(items)
         unsealed, transformations = self._unsealed(items, call.person)
         input_tokens = self._fitting(call.body)
@@ -140,6 +145,11 @@ class OpenAI(Vendor):
         answer = transcript(http[FORM])
         self._effects.record("transcription", model=call.body["model"], **call.body["file"])
         return self.respond(answer)
+
+    def _check_offered(self, request: CreateRequest) -> None:
+        for number, tool in enumerate(request.tools or []):
+            if form := self.refused_tools.get(tool.name):
+                raise refusal_of(tool.name, number, form)
 
     def _unsealed(self, items: list[Item], person: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
         """What the sealed items hold, and which reasoning is left out because it is another person's."""

@@ -1,4 +1,4 @@
-"""What OpenAI refuses beyond single fields: items that do not fit together, tools that cannot be called.
+"""What OpenAI refuses beyond single fields: items that do not fit together.
 
 Item types of hosted tools (web search, computer use, ...) are refused too: nothing here could answer them.
 """
@@ -7,19 +7,17 @@ import re
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from jsonschema import Draft202012Validator, SchemaError  # type: ignore[import-untyped]
 from pydantic import ValidationError
 
 from emulators.openai.errors import invalid_value, of_shape, refused
+from emulators.openai.tool_checks import check_tools
 from emulators.openai.wire import (
     ITEMS,
     Base,
-    ChosenFunction,
     CompactRequest,
     CreateRequest,
     FunctionCall,
     FunctionCallOutput,
-    FunctionTool,
     InputMessage,
     Item,
     OutputMessage,
@@ -44,7 +42,7 @@ def create_request(body: Mapping[str, Any]) -> tuple[CreateRequest, list[Item]]:
         raise refused(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.", param="stream_options"
         )
-    _check_tools(request)
+    check_tools(request)
     return request, _items(request, stored=request.store is not False)
 
 
@@ -161,60 +159,3 @@ def _check_reasoning(items: list[Item], *, stored: bool) -> None:
                 status=404,
                 param="input",
             )
-
-
-def _check_tools(request: CreateRequest) -> None:
-    names: set[str] = set()
-    for number, tool in enumerate(request.tools or []):
-        if tool.name in names:
-            raise refused(
-                f"Duplicate tool name found: '{tool.name}'. Tool names must be unique.",
-                param=f"tools[{number}].name",
-                code="invalid_value",
-            )
-        names.add(tool.name)
-        _check_parameters(number, tool)
-    choice = request.tool_choice
-    if isinstance(choice, ChosenFunction) and choice.name not in names:
-        raise refused(f"Tool choice '{choice.name}' not found in 'tools' parameter.", param="tool_choice")
-    if choice == "required" and not names:
-        raise refused("Tool choice 'required' must be specified with 'tools' parameter.", param="tool_choice")
-
-
-def _check_parameters(number: int, tool: FunctionTool) -> None:
-    schema = tool.parameters
-    if schema is None:
-        return
-    problem = None
-    if schema.get("type") != "object":
-        problem = f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{schema.get('type')}\"'."
-    elif tool.strict:
-        problem = _not_strict(schema)
-    if problem is None:
-        try:
-            Draft202012Validator.check_schema(schema)
-        except SchemaError as error:
-            problem = error.message
-    if problem is not None:
-        raise refused(
-            f"Invalid schema for function '{tool.name}': {problem}",
-            param=f"tools[{number}].parameters",
-            code="invalid_function_parameters",
-        )
-
-
-def _not_strict(schema: dict[str, Any]) -> str | None:
-    """Why a schema does not suit strict mode, which wants closed objects with every property required."""
-    if schema.get("type") == "object":
-        if schema.get("additionalProperties") is not False:
-            return "In context=(), 'additionalProperties' is required to be supplied and to be false."
-        properties = schema.get("properties", {})
-        missing = [name for name in properties if name not in schema.get("required", [])]
-        if missing:
-            return (
-                "In context=(), 'required' is required to be supplied and to be an array including every "
-                f"key in properties. Missing '{missing[0]}'."
-            )
-        return next(filter(None, map(_not_strict, properties.values())), None)
-    items = schema.get("items")
-    return _not_strict(items) if isinstance(items, dict) else None

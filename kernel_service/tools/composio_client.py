@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kernel_service.errors import VendorUnavailable
+from kernel_service.storable import to_json
+from kernel_service.tools import schemas
 from kernel_service.tools.composio_wire import ComposioRefusedError, MaybeDoneError, Wire
 from kernel_service.tools.single_flight import SingleFlight
 from kernel_service.turns.model import ToolSchema
@@ -31,8 +33,8 @@ log = logging.getLogger(__name__)
 LINK_SECONDS: Final = 600
 """How long a connect link lives; the vendor does not say it with the link."""
 MOST_TITLE: Final = 100
-MOST_OUTPUT: Final = 60_000
-"""Characters of a tool's output that the model is shown."""
+MOST_TOOLS: Final = 5000
+"""Of a toolkit; the largest has about a thousand."""
 
 _SESSIONS: Final = "/api/v3.1/tool_router/session"
 _ACCOUNTS: Final = "/api/v3.1/connected_accounts"
@@ -53,9 +55,13 @@ class Toolkit:
 
 @dataclass(frozen=True, slots=True)
 class ToolkitTool:
-    """A tool of a toolkit, the same for everyone. `asks_first`: it deletes something, or reaches others."""
+    """A tool of a toolkit, the same for everyone. `asks_first`: it deletes something, or reaches others.
+
+    `slug` is Composio's name; the model's is in the schema.
+    """
 
     toolkit: str
+    slug: str
     schema: ToolSchema
     read_only: bool
     asks_first: bool
@@ -145,7 +151,8 @@ class Composio:
         found = await self._wire.ask("post", f"{_SESSIONS}/{session_id}/search", body=body)
         results = _dicts(found, "results")
         kinds = ("primary_tool_slugs", "related_tool_slugs")
-        slugs = [slug for kind in kinds for result in results for slug in result.get(kind) or []]
+        lists = [result.get(kind) for kind in kinds for result in results]
+        slugs = [slug for named in lists if isinstance(named, list) for slug in named if isinstance(slug, str)]
         return list(dict.fromkeys(slugs))
 
     async def tools_of(self, toolkit: str) -> list[ToolkitTool]:
@@ -168,10 +175,11 @@ class Composio:
         query: dict[str, Any] = {"toolkit_slug": toolkit, "limit": 500}
         while True:
             page = await self._wire.ask("get", _TOOLS, query=query)
-            tools += [_tool(toolkit, item) for item in _dicts(page, "items")]
-            if not page.get("next_cursor"):
+            tools += _tools(toolkit, page)
+            cursor = page.get("next_cursor")
+            if not cursor or cursor == query.get("cursor") or len(tools) > MOST_TOOLS:
                 break
-            query["cursor"] = page["next_cursor"]
+            query["cursor"] = cursor
         self._schemas[toolkit] = (self._clock(), tools)
         return tools
 
@@ -245,22 +253,40 @@ def _dicts(answer: dict[str, Any], name: str) -> list[dict[str, Any]]:
     return items
 
 
+def _tools(toolkit: str, page: dict[str, Any]) -> list[ToolkitTool]:
+    """Those that can be called; what is no description of one costs the others nothing."""
+    items = page.get("items")
+    if not isinstance(items, list):
+        raise VendorUnavailable("tools_unavailable")
+    tools = [_tool(toolkit, item) for item in items if isinstance(item, dict) and isinstance(item.get("slug"), str)]
+    tools = [tool for tool in tools if tool.slug]
+    if items and not tools:
+        raise VendorUnavailable("tools_unavailable")
+    if len(tools) < len(items):
+        log.warning("composio describes no tool toolkit=%s times=%d", toolkit, len(items) - len(tools))
+    return tools
+
+
 def _tool(toolkit: str, item: dict[str, Any]) -> ToolkitTool:
+    slug = item["slug"]
     schema = ToolSchema(
-        _text(item, "slug"),
-        item.get("description") or "",
-        {"type": "object", "properties": {}, **(item.get("input_parameters") or {})},
+        schemas.model_name(slug),
+        schemas.description(item.get("description")),
+        schemas.parameters(item.get("input_parameters")),
         _title(item),
     )
-    hints = item.get("tags") or []
+    hints = item.get("tags")
+    hints = hints if isinstance(hints, list) else []
     read_only = "readOnlyHint" in hints
-    asks_first = "destructiveHint" in hints or (not read_only and _REACHES_OTHERS.search(schema.name) is not None)
-    return ToolkitTool(toolkit, schema, read_only, asks_first)
+    words = re.sub(r"[^A-Z0-9]+", "_", slug.upper())
+    asks_first = "destructiveHint" in hints or (not read_only and _REACHES_OTHERS.search(words) is not None)
+    return ToolkitTool(toolkit, slug, schema, read_only, asks_first)
 
 
 def _title(item: dict[str, Any]) -> str:
     """As "Google Calendar: Create event"."""
-    parts = (item.get("toolkit") or {}).get("name"), item.get("name")
+    toolkit = item.get("toolkit")
+    parts = (toolkit.get("name") if isinstance(toolkit, dict) else ""), item.get("name")
     return ": ".join(part for part in parts if isinstance(part, str) and part)[:MOST_TITLE]
 
 
@@ -276,5 +302,4 @@ def _result(done: dict[str, Any]) -> ToolResult:
 
 
 def _shown(data: Any) -> str:
-    text = orjson.dumps(data).decode()
-    return text if len(text) <= MOST_OUTPUT else f"{text[:MOST_OUTPUT]}… (cut: {len(text)} characters in all)"
+    return to_json(data).decode()

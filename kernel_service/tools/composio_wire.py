@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from kernel_service.errors import VendorUnavailable
+from kernel_service.storable import from_json, storable
 from kernel_service.tools.composio_package import (
     APIConnectionError,
     APIError,
@@ -93,14 +94,16 @@ class Wire:
         try:
             async with asyncio.timeout(timeout):
                 if method == "post":
-                    answer = await self._client.post(path, body=body, options=options)
+                    raw = await self._client.post(path, cast_to=bytes, body=storable(body), options=options)
                 else:
-                    answer = await getattr(self._client, method)(path, options=options)
+                    raw = await getattr(self._client, method)(path, cast_to=bytes, options=options)
+            # The client's own parser stops at what orjson, or the store, would not take.
+            answer = from_json(raw)
         except APIStatusError as error:
             raise self._refusal(error) from None
         except APIConnectionError as error:
             raise _lost(error) from None
-        except (TimeoutError, APIError):
+        except (TimeoutError, APIError, ValueError, RecursionError):
             raise MaybeDoneError from None
         if not isinstance(answer, dict):
             raise MaybeDoneError
@@ -145,8 +148,9 @@ def _refusal(error: APIStatusError) -> Exception:
 
 
 def _explanation(details: dict[str, Any]) -> str:
-    parts = [details.get("message"), *(details.get("errors") or []), details.get("suggested_fix")]
-    return "\n".join(part for part in parts if part)
+    errors = details.get("errors")
+    parts = [details.get("message"), *(errors if isinstance(errors, list) else ()), details.get("suggested_fix")]
+    return "\n".join(part for part in parts if isinstance(part, str) and part)
 
 
 def _retry_after(error: APIStatusError) -> float | None:

@@ -14,12 +14,14 @@ import importlib
 import inspect
 import logging
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NotRequired, Required, cast, get_type_hints
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
-from pydantic_core import to_json
 from typing_extensions import TypedDict
 
+from kernel_service.storable import to_json
+from kernel_service.tools import schemas
 from kernel_service.turns.model import ToolSchema
 from kernel_service.turns.tools import NeedsNoAccount, ToolResult
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MOST_TOOLS = 80
+"""A request to the model holds 128 in all: ours, those of connected toolkits and those that were searched for, too."""
 RESERVED_NAMES = ("connect", "disconnect", "search_tools")
 # Small letters only: the names of connected toolkits' tools are in capitals, so that the two never meet.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -48,7 +52,8 @@ class DeveloperTool(NeedsNoAccount):
         self._function = function
         self._arguments = _arguments(function)
         self._timeout = timeout
-        self.schema = ToolSchema(_name(function), _description(function), self._arguments.json_schema())
+        parameters = schemas.parameters(self._arguments.json_schema())
+        self.schema = ToolSchema(_name(function), _description(function), parameters)
         self.read_only = read_only
         self.asks_first = asks_first
         self.timeout = timeout + 1  # the turn's limit; the tool's own comes first
@@ -104,6 +109,8 @@ def load_tools(setting: str) -> list[DeveloperTool]:
         raise ToolSettingError(f"KERNEL_TOOLS: {module_name} has no attribute {attribute}") from None
     if not isinstance(tools, list | tuple) or not all(isinstance(each, DeveloperTool) for each in tools):
         raise ToolSettingError(f"KERNEL_TOOLS: {setting} must be a list of functions decorated with @tool(...)")
+    if len(tools) > MOST_TOOLS:
+        raise ToolSettingError(f"KERNEL_TOOLS: {setting} has {len(tools)} tools, and may have {MOST_TOOLS}")
     names = [each.schema.name for each in tools]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ToolSettingError(f"KERNEL_TOOLS: more than one tool is named {', '.join(sorted(twice))}")
@@ -125,6 +132,9 @@ def _description(function: Callable[..., Any]) -> str:
     description = inspect.getdoc(function)
     if not description:
         raise ToolSettingError(f"{function.__name__} needs a docstring: it tells the model when to use the tool")
+    if len(description) > schemas.MOST_DESCRIPTION:
+        most = schemas.MOST_DESCRIPTION
+        raise ToolSettingError(f"{function.__name__}: its docstring may have {most} characters, not {len(description)}")
     return description
 
 
@@ -165,8 +175,10 @@ def _field(parameter: inspect.Parameter, hint: Any) -> Any:
 
 
 def _result(value: Any) -> ToolResult:
-    if isinstance(value, ToolResult):
+    if isinstance(value, ToolResult) and isinstance(value.output, str):
         return value
+    if isinstance(value, ToolResult):
+        return replace(value, output=to_json(value.output).decode())
     return ToolResult(value if isinstance(value, str) else to_json(value).decode())
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
+from kernel_service.storable import to_json
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
 from kernel_service.tools.connecting import Connect, Disconnect
 from kernel_service.tools.connections import ConnectionStatus
@@ -29,8 +27,6 @@ MOST_DIRECT: Final = 30
 MOST_FOUND: Final = 10
 TOOL_SECONDS: Final = 75.0
 """Above what the client allows for an execution, so that its own verdict comes first."""
-
-_MODEL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
 class KernelToolbox(Toolbox):
@@ -55,7 +51,7 @@ class KernelToolbox(Toolbox):
         tools = self._always()
         connected = await self._of_toolkits(person)
         if len(connected) <= self._most_direct:
-            return tools + connected
+            return [*tools, *connected]
         return [*tools, SearchTools(self._composio, self._connections.sessions, connected)]
 
     async def named(self, person: Person, name: str) -> Tool | None:
@@ -65,19 +61,21 @@ class KernelToolbox(Toolbox):
     def _always(self) -> list[Tool]:
         return [*self._developer_tools, Connect(self._connections, self._offers), Disconnect(self._connections)]
 
-    async def _of_toolkits(self, person: Person) -> list[Tool]:
+    async def _of_toolkits(self, person: Person) -> list[ConnectedTool]:
         allowed = self._connections.toolkits
         accounts: dict[str, list[Connection]] = {}
         for connection in await self._connections.list(person.id):
             if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed):
                 accounts.setdefault(connection.toolkit, []).append(connection)
         found = await asyncio.gather(*(self._composio.tools_of(toolkit) for toolkit in sorted(accounts)))
+        described = {tool.schema.name: tool for tools in reversed(found) for tool in reversed(tools)}
+        ours = {tool.schema.name for tool in self._always()}
         return [
             ConnectedTool(self._composio, self._connections, tool, accounts[tool.toolkit])
             for tools in found
             for tool in tools
-            # The model's vendor refuses a whole request for one longer name.
-            if _MODEL_NAME.fullmatch(tool.schema.name)
+            # The model's vendor refuses a whole request for a name that comes twice.
+            if described[tool.schema.name] is tool and tool.schema.name not in ours
         ]
 
 
@@ -91,6 +89,7 @@ class ConnectedTool:
         self.read_only = described.read_only
         self.asks_first = described.asks_first
         self.timeout = TOOL_SECONDS
+        self.slug = described.slug
         self._toolkit = described.toolkit
         self._composio = composio
         self._connections = connections
@@ -109,7 +108,7 @@ class ConnectedTool:
             return ToolResult(several.sentence, ok=False)
         return await self._connections.sessions.using(
             account.holder,
-            lambda session: self._composio.execute(session, self.schema.name, own, account.account_id),
+            lambda session: self._composio.execute(session, self.slug, own, account.account_id),
         )
 
 
@@ -129,10 +128,10 @@ class SearchTools(NeedsNoAccount):
         },
     )
 
-    def __init__(self, composio: Composio, sessions: Sessions, connected: Sequence[Tool]) -> None:
+    def __init__(self, composio: Composio, sessions: Sessions, connected: Sequence[ConnectedTool]) -> None:
         self._composio = composio
         self._sessions = sessions
-        self._connected = {tool.schema.name: tool for tool in connected}
+        self._connected = {tool.slug: tool for tool in connected}
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         query = arguments.get("query")
@@ -141,4 +140,4 @@ class SearchTools(NeedsNoAccount):
         slugs = await self._sessions.using(person.id, lambda session: self._composio.search(session, query))
         found = tuple(self._connected[slug] for slug in slugs if slug in self._connected)[:MOST_FOUND]
         told = [{"name": tool.schema.name, "description": tool.schema.description} for tool in found]
-        return ToolResult(orjson.dumps({"found": told}).decode(), found=found)
+        return ToolResult(to_json({"found": told}).decode(), found=found)

@@ -11,7 +11,9 @@ from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
 from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
+from kernel_service.storable import storable_text
 from kernel_service.turns.approving import Approval
+from kernel_service.turns.tokens import cut
 from kernel_service.turns.tool_files import keep_all
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 
@@ -21,7 +23,8 @@ if TYPE_CHECKING:
     from kernel_service.kernels.progress import Event
     from kernel_service.kernels.store import TurnRecord
     from kernel_service.turns.interrupting import Attention
-    from kernel_service.turns.model import FunctionCall, Model, ToolSchema
+    from kernel_service.turns.model import FunctionCall, Model, ModelRejectedError, ToolSchema
+    from kernel_service.turns.refused_tools import OfferedTools
     from kernel_service.turns.tools import Person, Tool
     from kernel_service.turns.transcript import Transcript
     from kernel_service.turns.turn_journal import TurnJournal
@@ -30,6 +33,9 @@ log = logging.getLogger(__name__)
 
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
 GONE: Final = "Not done: the person has no such tool any more, or not with the account that he approved it for."
+MOST_OUTPUT_TOKENS: Final = 20_000
+"""Of a tool's output, about, that is kept: 60,000 characters of English."""
+LEFT_OUT: Final = "\n[… {count} characters are left out here: the output was too long. Ask for less at once. …]\n"
 LONGEST_CALL_SECONDS: Final = 75.0
 """What is assumed of a cut call whose tool is no longer offered."""
 
@@ -54,6 +60,7 @@ class Calls:
         tell: Callable[[Event], None],
         *,
         asks_first: Callable[[Tool], bool],
+        offered: OfferedTools,
     ) -> None:
         self._person = person
         self._transcript = transcript
@@ -61,6 +68,7 @@ class Calls:
         self._attention = attention
         self._tell = tell
         self._asks_first = asks_first
+        self._offered = offered
         self._approved: Approval | None = None
         self._tools: dict[str, Tool] = {}
         self._unsure = False
@@ -75,7 +83,12 @@ class Calls:
 
     @property
     def schemas(self) -> list[ToolSchema]:
-        return [tool.schema for tool in self._tools.values()]
+        """What the model is offered with the next request."""
+        return self._offered.of(tool.schema for tool in self._tools.values())
+
+    def leave_out(self, rejected: ModelRejectedError) -> bool:
+        """Whether fewer tools are offered from now on, since the vendor refused the last request for one of them."""
+        return self._offered.leave_out(rejected)
 
     async def finish_cut(self, record: TurnRecord, model: Model, now: float) -> None:
         """What a crash left open: a call whose intent is stored may have been done, any other was not.
@@ -176,7 +189,8 @@ class Calls:
     async def _keep(self, call: FunctionCall, result: ToolResult, used: ToolUse | None = None) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
         files, told = await keep_all(result.files, self._journal.keep_file, len(self._transcript.files()))
-        kept = replace(result, output="\n".join((result.output, *told)))
+        output = cut(storable_text(result.output), MOST_OUTPUT_TOKENS, LEFT_OUT)
+        kept = replace(result, output="\n".join((output, *told)))
         self._transcript.result(call.call_id, kept, files)
         await self._journal.step(Usage(tool_calls=1), finished=call.call_id, used=used)
         if result.link is not None:

@@ -13,6 +13,7 @@ from kernel_service.kernels.store import TurnRecord, Withheld
 from kernel_service.media.incoming import media_id_of
 from kernel_service.turns.approval_rules import ApprovalRules
 from kernel_service.turns.limits import seconds_of_day_left
+from kernel_service.turns.refused_tools import RefusedTools
 from kernel_service.turns.turn import Turn
 
 if TYPE_CHECKING:
@@ -61,7 +62,11 @@ class TurnRunner:
     asks_first: Callable[[Tool], bool] = field(default_factory=ApprovalRules)
     outcomes: Counter[str] = field(default_factory=Counter)
     told_busy: int = 0
+    refused_tools: RefusedTools = field(init=False)
     _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def __post_init__(self) -> None:
+        self.refused_tools = RefusedTools(self.clock)
 
     async def run_next(self, kernel: Kernel) -> float | None:
         """Run the turn that is due. When to come back (epoch seconds), or None when nothing waits."""

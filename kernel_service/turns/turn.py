@@ -22,6 +22,7 @@ from kernel_service.turns.interrupting import Attention
 from kernel_service.turns.model import ModelRejectedError, ModelRequest
 from kernel_service.turns.prompt import instructions, person_key
 from kernel_service.turns.quotes import with_quote
+from kernel_service.turns.refused_tools import OfferedTools
 from kernel_service.turns.replies import answer_replies, said_in, with_questions
 from kernel_service.turns.tools import Person
 from kernel_service.turns.transcript import Transcript
@@ -61,6 +62,7 @@ class Turn:
             self._attention,
             lambda event: runner.progress.tell(record, event),
             asks_first=runner.asks_first,
+            offered=OfferedTools(runner.refused_tools),
         )
         self._deadline = runner.clock() + runner.limits.seconds
         self._confirmed: Confirmed | None = None
@@ -189,7 +191,7 @@ class Turn:
         try:
             return await self._attention.wait_for(runner.model.answer(request))
         except ModelRejectedError as rejected:
-            if not await self._files.spoil(rejected):
+            if not self._calls.leave_out(rejected) and not await self._files.spoil(rejected):
                 raise
         return await self._ask()
 

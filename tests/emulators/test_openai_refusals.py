@@ -90,6 +90,21 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     (offering(tool(), tool()), "Tool names must be unique."),
     (offering(tool(parameters={"type": "string"})), "schema must be a JSON Schema of 'type: \"object\"'"),
     (offering(tool(parameters={"type": "object", "required": "x"})), "Invalid schema for function 't'"),
+    (offering(tool(parameters={"properties": {}})), "got 'type: \"None\"'"),
+    (offering(tool(parameters={"type": None, "properties": {}})), "got 'type: \"null\"'"),
+    *(
+        (offering(tool(parameters={"type": "object", "properties": {}, name: value})), "at the top level.")
+        for name, value in (("oneOf", [{}]), ("anyOf", [{}]), ("allOf", [{}]), ("enum", [{}]), ("not", {}))
+    ),
+    (offering(tool(parameters={"type": "object"})), "In context=(), object schema missing properties."),
+    (
+        offering(tool(parameters={"type": "object", "properties": {"a": {"type": "array"}}})),
+        "In context=('properties', 'a'), array schema missing items.",
+    ),
+    (
+        offering(tool(parameters={"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}})),
+        "reference to component '#/$defs/a' which was not found in the schema.",
+    ),
     (offering(tool(strict=True)), "'additionalProperties' is required to be supplied and to be false"),
     (offering(*(tool(f"t{n}") for n in range(129))), "Expected an array with maximum length 128"),
     ({**offering(tool()), "tool_choice": {"type": "function", "name": "u"}}, "Tool choice 'u' not found"),

@@ -107,6 +107,7 @@ def test_what_only_a_lenient_parser_reads_is_read() -> None:
         "raw": "\ufffd",
         "huge": "9" * 6000,
     }
+    assert from_json(f"[{2**64}, {2**64 - 1}, {10**30}, 1.5]") == [str(2**64), 2**64 - 1, str(10**30), 1.5]
 
 
 @given(JSON_VALUES)
@@ -127,7 +128,7 @@ def test_text_is_changed_only_where_it_must_be(text: str) -> None:
     kept = storable_text(text)
     assert kept.encode().decode() == kept
     assert "\0" not in kept
-    if text.isprintable() or text.isascii() and "\0" not in text:
+    if text.isprintable() or (text.isascii() and "\0" not in text):
         assert kept == text
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import threading
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from docs.examples import tools as example
 from kernel_service.tools.developer_tools import ToolSettingError, load_tools, tool
 from kernel_service.turns.tools import Person, ToolFile, ToolResult
+from tests.odd_values import nested
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,13 +128,38 @@ async def test_an_exception_is_told_without_its_text(caplog: pytest.LogCaptureFi
     assert "test_developer_tools.py" in caplog.text
 
 
-async def test_a_result_that_is_no_json_is_a_failure() -> None:
+@pytest.mark.parametrize(
+    ("value", "output"),
+    [
+        (None, "null"),
+        ({"half": "\ud83d", "big": 2**70, 3: {1}}, '{"half":"\ufffd","big":"1180591620717411303424","3":[1]}'),
+        ("half \ud83d", "half \ud83d"),  # mended where it joins the journal
+        (b"\xff", '"[1 bytes]"'),
+        (float("nan"), "null"),
+        (date(2026, 1, 2), '"2026-01-02"'),
+        (ToolResult({"a": 1}), '{"a":1}'),  # type: ignore[arg-type]
+    ],
+)
+async def test_a_call_that_was_done_is_told_whatever_it_returned(value: object, output: str) -> None:
     @tool()
     def strange(context: Person) -> object:
         """Return something strange."""
-        return object()
+        return value
 
-    assert not (await strange.call(ALICE, {})).ok
+    result = await strange.call(ALICE, {})
+    assert (result.ok, result.output) == (True, output)
+
+
+@pytest.mark.parametrize("value", [object(), nested(300), nested(5000), lambda: 1])
+async def test_a_result_without_a_json_form_is_told_in_words(value: object) -> None:
+    @tool()
+    def strange(context: Person) -> object:
+        """Return something strange."""
+        return value
+
+    result = await strange.call(ALICE, {})
+    assert result.ok
+    assert json.loads(result.output)
 
 
 # --- what is refused at load ------------------------------------------------------------------------------------
@@ -172,10 +200,17 @@ def connect(context: Person) -> None:
     """Do it."""
 
 
+def long_docstring(context: Person) -> None: ...
+
+
+long_docstring.__doc__ = "x" * 1025
+
+
 @pytest.mark.parametrize(
     ("function", "words"),
     [
         (no_docstring, "needs a docstring"),
+        (long_docstring, "may have 1024 characters, not 1025"),
         (no_context, "needs a first argument"),
         (only_keywords, "needs a first argument"),
         (no_type, "argument day needs a type"),
@@ -200,6 +235,7 @@ def test_functions_that_cannot_be_tools(function: Callable[..., Any], words: str
         ("docs.examples.tools:NOTHING", "has no attribute NOTHING"),
         ("docs.examples.tools:NOTES", "must be a list"),
         ("tests.unit.tools.test_developer_tools:UNDECORATED", "must be a list of functions decorated"),
+        ("tests.unit.tools.test_developer_tools:MANY", "has 81 tools, and may have 80"),
         ("tests.unit.tools.test_developer_tools:TWICE", "more than one tool is named opening_hours"),
     ],
 )
@@ -213,4 +249,5 @@ def test_no_setting_no_tools() -> None:
 
 
 UNDECORATED = [no_docstring]
+MANY = [example.opening_hours] * 81
 TWICE = [example.opening_hours, example.opening_hours]

@@ -13,6 +13,7 @@ from emulators.composio.catalogue import Toolkit
 from emulators.faults import matching
 from kernel_service.errors import VendorUnavailable
 from kernel_service.tools.developer_tools import tool
+from kernel_service.tools.schemas import NAME
 from kernel_service.turns.resuming import ParkedRequest
 from kernel_service.turns.tools import Person, UnclearCallError
 from tests.unit.tools.fakes import DOOR, named
@@ -227,11 +228,32 @@ async def test_a_toolkit_that_composio_gave_up_spoils_nothing(world: World) -> N
     assert await names(world, ALICE) == ["greet", "connect", "disconnect"]
 
 
-async def test_names_that_the_models_vendor_refuses_are_left_out(world: World) -> None:
-    long = VendorTool("ASANA_" + "X" * 80, "asana", "Long", "Do it.", (), {}, (), lambda _place, _arguments: {})
-    world.vendor.catalogue.add(Toolkit("asana", "Asana", "Tasks."), long)
+@pytest.mark.parametrize("slug", ["ASANA_" + "X" * 80, "ASANA.DO", "ASANA_SEND/IT"])
+async def test_names_that_the_models_vendor_refuses_are_replaced(world: World, slug: str) -> None:
+    odd = VendorTool(slug, "asana", "Odd", "Do it.", (), {}, (), lambda _place, _arguments: {"done": True})
+    world.vendor.catalogue.add(Toolkit("asana", "Asana", "Tasks."), odd)
     await world.connect("p_alice")
-    assert all(len(name) <= 64 for name in await names(world, ALICE))
+    (offered,) = [each for each in await world.toolbox().tools_for(ALICE) if each.schema.title.endswith("Odd")]
+    assert NAME.fullmatch(offered.schema.name)
+    assert (await offered.call(ALICE, {})).output == '{"done":true}'
+    assert world.effects.all("tool_execution")[-1].key == slug
+    assert offered.asks_first is ("SEND" in slug)
+
+
+async def test_a_name_that_comes_twice_or_is_ours_is_offered_once(world: World) -> None:
+    await world.connect("p_alice")
+    listed = {"slug": "ASANA_A", "description": "first"}, {"slug": "ASANA_A"}, {"slug": "connect"}, {"slug": "greet"}
+    body = json.dumps({"items": [*listed, None, 3, {}, {"slug": None}, {"slug": ""}], "next_cursor": None})
+    world.vendor.fail(200, body=body, match=matching(path="/tools"))
+    offered = await world.toolbox(greet).tools_for(ALICE)
+    assert [each.schema.name for each in offered] == ["greet", "connect", "disconnect", "ASANA_A"]
+    assert offered[-1].schema.description == "first"
+
+
+async def test_pages_without_end_come_to_one(world: World) -> None:
+    await world.connect("p_alice")
+    world.vendor.fail(200, times=9, body=json.dumps({"items": [], "next_cursor": "x"}), match=matching(path="/tools"))
+    assert await names(world, ALICE) == ["greet", "connect", "disconnect"]
 
 
 # --- several accounts of one toolkit ----------------------------------------------------------------------------

@@ -37,6 +37,7 @@ class Model:
     def __init__(self) -> None:
         self.says: list[ModelAnswer | Exception] = []
         self.shown: list[list[dict[str, Any]]] = []
+        self.offered: list[list[str]] = []
         self.hears: list[str | Exception] = []
         self.heard: list[bytes] = []
         self.files: list[dict[str, ModelFile | str]] = []
@@ -45,6 +46,7 @@ class Model:
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
         self.shown.append(list(request.items))
+        self.offered.append([tool.name for tool in request.tools])
         self.files.append(dict(request.files))
         self.asked.set()
         if self.gate is not None:

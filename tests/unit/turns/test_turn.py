@@ -11,10 +11,11 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
 from kernel_service.messages import Link, Usage
-from kernel_service.turns.calls import NOT_MADE
+from kernel_service.turns.calls import MOST_OUTPUT_TOKENS, NOT_MADE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
 from kernel_service.turns.runner import SUSPECT_PAUSE_SECONDS
+from kernel_service.turns.tokens import tokens
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
 from tests.unit.turns.scene import FakeTool, Scene, calls, says
 
@@ -284,3 +285,16 @@ async def test_suspects_run_one_at_a_time(scene: Scene) -> None:
     await first
     await runner.run_next(kernels[1])
     assert len(scene.model.shown) == 2
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "語", "ก", "😀", "\ud83d"])
+async def test_a_long_result_is_kept_in_part_whatever_its_script(scene: Scene, letter: str) -> None:
+    await scene.hear()
+    scene.look.result = ToolResult(f"BEGINNING{letter * 400_000}END")
+    scene.model.says = [calls("look"), says("It was long.")]
+    await scene.run()
+    (result,) = [item.data["output"] for item in await scene.history() if item.kind == "result"]
+    assert result.startswith("BEGINNING")
+    assert result.endswith("END")
+    assert "characters are left out here" in result
+    assert tokens(result) <= MOST_OUTPUT_TOKENS + 100

@@ -1,0 +1,127 @@
+"""Tools that the model's vendor refuses: for one of them it refuses the whole request, as often as it is offered."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.storable import to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from kernel_service.turns.model import ModelRejectedError, ToolSchema
+
+log = logging.getLogger(__name__)
+
+MOST_OFFERED: Final = 128
+"""Tools in one request, by OpenAI's limit."""
+KEPT_SECONDS: Final = 86_400.0
+"""Afterwards a refused tool is offered again: vendors change what they take."""
+MOST_KEPT: Final = 1000
+MOST_COUNTED: Final = 100
+"""Tools that are counted by name; all others are one."""
+
+# A vendor behind a proxy counts within a form of its own, which comes first.
+_PLACES: Final = (
+    re.compile(r"\bfunction_declarations\[(\d+)\]"),
+    re.compile(r"\btools\[(\d+)\]"),
+    re.compile(r"\btools\.(\d+)\."),
+)
+_NAME: Final = re.compile(r"\b(?:function|tool)\s*:?\s*['\"`]([a-zA-Z0-9_-]{1,64})['\"`]", re.IGNORECASE)
+_LIMIT: Final = re.compile(r"maximum length (\d+)")
+_ABOUT_TOOLS: Final = re.compile(r"Invalid schema for function '|Invalid 'tools\[")
+
+
+class RefusedTools:
+    """What all turns of the process know. A tool is known by its whole schema: one that was mended is offered again."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._until: dict[bytes, float] = {}
+        self._names: set[str] = set()
+        self.counts: Counter[str] = Counter()
+        """How often a tool was refused, by its name."""
+
+    def holds(self, schema: ToolSchema) -> bool:
+        """Whether the vendor has refused it lately."""
+        return schema.name in self._names and self._until.get(_digest(schema), 0.0) > self._clock()
+
+    def add(self, schema: ToolSchema) -> None:
+        if len(self._until) >= MOST_KEPT:
+            self._until.clear()
+            self._names.clear()
+        self._names.add(schema.name)
+        self._until[_digest(schema)] = self._clock() + KEPT_SECONDS
+
+    def count(self, name: str) -> None:
+        self.counts[name if name in self.counts or len(self.counts) < MOST_COUNTED else "other"] += 1
+
+
+class OfferedTools:
+    """What one turn offers of its tools. Each refusal that is about tools leaves fewer of them."""
+
+    def __init__(self, refused: RefusedTools) -> None:
+        self._refused = refused
+        self._left_out: set[str] = set()
+        self._most = MOST_OFFERED
+        self._offered: list[ToolSchema] = []
+
+    def of(self, schemas: Iterable[ToolSchema]) -> list[ToolSchema]:
+        """Those that are offered with the next request."""
+        taken = (each for each in schemas if each.name not in self._left_out and not self._refused.holds(each))
+        self._offered = list(taken)[: self._most]
+        return self._offered
+
+    def leave_out(self, rejected: ModelRejectedError) -> bool:
+        """Whether there is something to leave out: the vendor refused the last request for its tools.
+
+        A tool that the vendor names for certain is left out of all turns; any other of this turn only, since a vendor's
+        sentence may repeat what people said.
+        """
+        if not self._offered:
+            return False
+        if (named := _named(rejected, self._offered)) is not None:
+            self._leave_out(named, for_all=_is_certain(rejected), code=rejected.code)
+        elif rejected.param == "tools" or rejected.code == "invalid_function_parameters":
+            self._leave_out_the_last(rejected)
+        else:
+            return False
+        return True
+
+    def _leave_out(self, tool: ToolSchema, *, for_all: bool, code: str) -> None:
+        self._left_out.add(tool.name)
+        if for_all:
+            self._refused.add(tool)
+        self._refused.count(tool.name)
+        log.error("alert: the model's vendor refuses a tool, so it is left out tool=%s code=%s", tool.name, code)
+
+    def _leave_out_the_last(self, rejected: ModelRejectedError) -> None:
+        """Too many, or one of them that is not named. Those of toolkits come last."""
+        count, limit = len(self._offered), _LIMIT.search(rejected.message)
+        self._most = min(int(limit[1]) if limit else count // 2, count - 1)
+        self._refused.count("unnamed")
+        log.error(
+            "alert: the model's vendor refuses some of %d tools, now %d code=%s", count, self._most, rejected.code
+        )
+
+
+def _named(rejected: ModelRejectedError, offered: Sequence[ToolSchema]) -> ToolSchema | None:
+    """The tool that the vendor means, by its place or by its name."""
+    for text in (rejected.param, rejected.message):
+        for pattern in _PLACES:
+            if (found := pattern.search(text)) and int(found[1]) < len(offered):
+                return offered[int(found[1])]
+    names = _NAME.findall(rejected.message)
+    return next((schema for schema in offered if schema.name in names), None)
+
+
+def _is_certain(rejected: ModelRejectedError) -> bool:
+    return rejected.param.startswith("tools") or _ABOUT_TOOLS.match(rejected.message) is not None
+
+
+def _digest(schema: ToolSchema) -> bytes:
+    return hashlib.sha256(to_json([schema.name, schema.description, schema.parameters])).digest()
