@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from whatsapp_gateway.acks import Acks
@@ -11,7 +12,7 @@ from whatsapp_gateway.graph_api import SEND_SECONDS, Ambiguous, GraphApi, Refuse
 from whatsapp_gateway.graph_errors import Remedy
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.outcomes import outcome_of, wait_for
-from whatsapp_gateway.rendering import Body, file_in, recipient, render
+from whatsapp_gateway.rendering import RULES, Body, file_in, recipient, render
 from whatsapp_gateway.slow_downs import SlowDowns
 from whatsapp_gateway.splitting import SPLIT_VERSION
 from whatsapp_gateway.templates import WindowTemplates
@@ -53,7 +54,7 @@ class Sending:
     async def deliver(self, delivery: Delivery) -> None:
         """Send the parts that are not known to have been sent, in order, up to the first that fails."""
         try:
-            bodies = render(delivery.reply)
+            version, bodies = _rendered(delivery)
         except Exception as fault:  # noqa: BLE001 - left without a word it would be leased again for ever
             logger.error("fault while rendering reply %s: %s", delivery.reply.id, type(fault).__name__)  # noqa: TRY400
             self._give_up(delivery, "fault")
@@ -63,12 +64,12 @@ class Sending:
             self._give_up(delivery, "recipient_unreadable")
         elif not 1 <= len(bodies) <= MOST_PARTS:
             self._give_up(delivery, "too_many_parts" if bodies else "nothing_to_send")
-        elif _split_otherwise(delivery, len(bodies)):
+        elif not version:
             self._leave_to_others(delivery)
         else:
-            await self._send_parts(delivery, [to | body for body in bodies])
+            await self._send_parts(delivery, [to | body for body in bodies], version)
 
-    async def _send_parts(self, delivery: Delivery, bodies: Sequence[Body]) -> None:
+    async def _send_parts(self, delivery: Delivery, bodies: Sequence[Body], version: str) -> None:
         for part, body in enumerate(bodies, 1):
             if part in delivery.sent_parts:
                 continue
@@ -78,7 +79,7 @@ class Sending:
                 return
             callback = {"biz_opaque_callback_data": _callback_id(delivery, part, len(bodies))}
             result = await self._send(delivery, body | callback)
-            self._acks.put(self._ack(delivery, part, len(bodies), result))
+            self._acks.put(replace(self._ack(delivery, part, len(bodies), result), split_version=version))
             if not isinstance(result, Sent):
                 return
 
@@ -136,9 +137,18 @@ def _callback_id(delivery: Delivery, part: int, parts: int) -> str:
     return f"{delivery.reply.id}/{part}/{parts}"
 
 
-def _split_otherwise(delivery: Delivery, parts: int) -> bool:
-    # A status that came before any acknowledgement has named the parts, and not the rule.
-    return delivery.parts not in (0, parts) or delivery.split_version not in ("", SPLIT_VERSION)
+def _rendered(delivery: Delivery) -> tuple[str, list[Body]]:
+    """The messages, by the rule under which the reply was begun; an empty version: none of ours.
+
+    A status that came before any acknowledgement has named the parts, and not the rule.
+    """
+    versions = [delivery.split_version] if delivery.split_version else list(RULES)
+    bodies: list[Body] = []
+    for version in versions:
+        bodies = render(delivery.reply, version if version in RULES else SPLIT_VERSION)
+        if version in RULES and delivery.parts in (0, len(bodies)):
+            return version, bodies
+    return "", bodies
 
 
 def _first_unsent(delivery: Delivery) -> int:

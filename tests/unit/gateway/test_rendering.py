@@ -41,15 +41,15 @@ def texts(bodies: list[dict[str, Any]]) -> list[str]:
         ("![alt](https://a.b/i.png)", "alt (https://a.b/i.png)"),
         ("[**b** t](https://a.b)", "*b* t (https://a.b)"),
         ("2 * 3 * 4 and snake_case_name", "2 * 3 * 4 and snake_case_name"),
-        ("`co*d*e` and ``a ` b``", "`co*d*e` and ``a ` b``"),
+        ("`co*d*e` and ``a ` b``", "`co*d*e` and ```a ` b```"),
         ("```py\nx = **1**\n\ny\n```", "```\nx = **1**\n\ny\n```"),
         ("    indented *code*", "```\nindented *code*\n```"),
         ("- a\n- b\n  - c **d**\n", "- a\n- b\n  - c *d*"),
         ("3. a\n4. b", "3. a\n4. b"),
-        ("- a\n\n  ```\n  code\n  ```", "- a\n  ```\n  code\n  ```"),
+        ("- a\n\n  ```\n  code\n  ```", "- a\n\n```\ncode\n```"),
         ("> q\n> r", "> q\n> r"),
         ("a\n\n---\n\nb", "a\n\n———\n\nb"),
-        ("a &amp; <b>raw</b> \\*x\\*", "a & <b>raw</b> *x*"),
+        ("a &amp; <b>raw</b> \\*x\\*", "a & <b>raw</b> `*x*`"),
         ("sources:\n\n[1]: https://a.b/x", "sources:\n\n[1]: https://a.b/x"),
         ("[Meeting]: https://a.b/j/1", "[Meeting]: https://a.b/j/1"),
         ("as [said][1]\n\n[1]: https://a.b/x 'T'", "as [said][1]\n\n[1]: https://a.b/x 'T'"),
@@ -98,8 +98,8 @@ def test_long_text_is_cut_between_paragraphs() -> None:
     ]
 
 
-@pytest.mark.parametrize(("second", "parts"), [(2046, 1), (2047, 2)])
-def test_a_message_is_full_at_4096_characters(second: int, parts: int) -> None:
+@pytest.mark.parametrize(("second", "parts"), [(1023, 1), (1024, 2)])
+def test_a_message_is_full_at_4096_units_of_utf_16(second: int, parts: int) -> None:
     assert len(said(text="é" * 2048 + "\n\n" + "👍" * second)) == parts
 
 

@@ -66,7 +66,7 @@ async def test_a_reply_that_cannot_be_rendered_is_given_up(
     known: dict[str, Any],
     named: tuple[int, int, str],
 ) -> None:
-    def faulty(reply: Reply) -> Any:
+    def faulty(reply: Reply, *_: str) -> Any:
         raise RecursionError(reply.text)
 
     monkeypatch.setattr(sending, "render", faulty)

@@ -1,0 +1,118 @@
+"""Emphasis of CommonMark: runs of marks, and which of them belong together. Linear in the number of runs."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from whatsapp_gateway.boundaries import can_close, can_open
+
+BOLD: Final = "*"
+ITALIC: Final = "_"
+STRUCK: Final = "~"
+
+_LONGEST: Final = 3
+_MARKS: Final = "*_~"
+_BESIDE: Final = 8
+"""Characters in which other marks may stand beside a run: what lies beyond them bounds it."""
+_RUN: Final = re.compile(r"(.)\1*")
+_NAME: Final = re.compile(r"__([A-Za-z0-9_]{1,30}?)__")
+_PYTHON: Final = (object, type, int, list, dict, memoryview, type(len), type(re))
+_OTHERS: Final = frozenset(
+    {"init", "main", "name", "file", "all", "version", "author", "slots", "path", "post_init", "annotations", "future"}
+    | {
+        "proto",
+        "typename",
+        "attribute",
+        "FILE",
+        "LINE",
+        "DIR",
+        "FUNCTION",
+        "CLASS",
+        "METHOD",
+        "NAMESPACE",
+        "DATE",
+        "TIME",
+    }
+)
+_NAMES: Final = _OTHERS.union(name.strip("_") for kind in _PYTHON for name in dir(kind))
+"""Names of programming languages that look like bold text: Python's own, and some more."""
+
+
+@dataclass(slots=True)
+class Run:
+    """A run of one mark. Each pair takes one or two off it: `left` are text."""
+
+    mark: str
+    left: int
+    can_open: bool = False
+    can_close: bool = False
+    closes: list[str] = field(default_factory=list)
+    """What it ends, the innermost first; and what it begins, the innermost first."""
+    opens: list[str] = field(default_factory=list)
+
+
+def read_run(text: str, start: int) -> tuple[Run | str, int]:
+    """The run of marks that begins here, or the text that it is, and where it ends."""
+    if (name := _NAME.match(text, start)) and name[1] in _NAMES:
+        return name[0], name.end()
+    found = _RUN.match(text, start)
+    assert found is not None  # noqa: S101 - a character is a run of one
+    run, end = found[0], found.end()
+    if len(run) > (_LONGEST if run[0] != STRUCK else _LONGEST - 1):
+        return run, end
+    before, after = text[start - 1 : start], text[end : end + 1]
+    outside = text[max(0, start - _BESIDE) : start].rstrip(_MARKS)[-1:]
+    beyond = text[end : end + _BESIDE].lstrip(_MARKS)[:2]
+    opens = can_open(run, outside if before in _MARKS else before, after)
+    closes = can_close(run, before, beyond[:1] if after in _MARKS else after, beyond[1:])
+    return Run(run[0], len(run), opens, closes), end
+
+
+def pair(runs: Iterable[Run]) -> None:
+    """Match those that begin emphasis with those that end it."""
+    opened = _Opened()
+    for run in runs:
+        while run.can_close and run.left and (other := opened.take(run)):
+            _match(other, run)
+            if other.left:
+                opened.put(other)
+        if run.can_open and run.left:
+            opened.put(run)
+
+
+class _Opened:
+    """Runs that await their end, the last one first."""
+
+    def __init__(self) -> None:
+        self._runs: list[Run] = []
+        self._places: dict[tuple[str, int], list[int]] = {}
+        """Where those of a mark and a width are among them."""
+
+    def put(self, run: Run) -> None:
+        self._places.setdefault((run.mark, run.left), []).append(len(self._runs))
+        self._runs.append(run)
+
+    def take(self, end: Run) -> Run | None:
+        """The last that this one may end; those opened inside it go as well, they are text.
+
+        Of another width only where one of them is three: `**a*` is text rather than half of it.
+        """
+        widths = (1, 2, _LONGEST) if end.left == _LONGEST else (end.left, _LONGEST)
+        last = max((places[-1] for width in widths if (places := self._places.get((end.mark, width)))), default=None)
+        if last is None:
+            return None
+        found = self._runs[last]
+        for run in self._runs[last:]:
+            self._places[run.mark, run.left].pop()
+        del self._runs[last:]
+        return found
+
+
+def _match(begin: Run, end: Run) -> None:
+    width = min(begin.left, end.left, 2)
+    shown = STRUCK if end.mark == STRUCK else (ITALIC, BOLD)[width - 1]
+    begin.opens.append(shown)
+    end.closes.append(shown)
+    begin.left -= width
+    end.left -= width
