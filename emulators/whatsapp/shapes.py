@@ -6,13 +6,26 @@ Source: developers.facebook.com/documentation/business-messaging/whatsapp/refere
 from collections import Counter
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic_core import PydanticCustomError
+
+
+def at_most(units: int) -> AfterValidator:
+    """So many UTF-16 code units: Meta counts "characters" and does not say which; this is the strictest reading."""
+
+    def check(text: str) -> str:
+        if len(text.encode("utf-16-le", "surrogatepass")) // 2 > units:
+            raise PydanticCustomError("string_too_long", "Too long", {"max_length": units})
+        return text
+
+    return AfterValidator(check)
+
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+\S*$", max_length=2000)]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=20)]
-RowTitle = Annotated[str, StringConstraints(min_length=1, max_length=24)]
-Note = Annotated[str, StringConstraints(min_length=1, max_length=60)]
-Caption = Annotated[str, StringConstraints(max_length=1024)]
+Title = Annotated[str, StringConstraints(min_length=1), at_most(20)]
+RowTitle = Annotated[str, StringConstraints(min_length=1), at_most(24)]
+Note = Annotated[str, StringConstraints(min_length=1), at_most(60)]
+Caption = Annotated[str, at_most(1024)]
 Id = Annotated[str, StringConstraints(min_length=1, max_length=256)]
 
 
@@ -37,7 +50,7 @@ class Send(Shape):
 
 
 class Text(Shape):
-    body: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    body: Annotated[str, StringConstraints(min_length=1), at_most(4096)]
     preview_url: bool = False
 
 
@@ -137,7 +150,7 @@ class Header(Shape):
 
 
 class Body(Shape):
-    text: Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+    text: Annotated[str, StringConstraints(min_length=1), at_most(1024)]
 
 
 class Footer(Shape):
@@ -178,7 +191,7 @@ class Buttons(Interactive):
 class Row(Shape):
     id: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     title: RowTitle
-    description: Annotated[str, StringConstraints(max_length=72)] = ""
+    description: Annotated[str, at_most(72)] = ""
 
 
 class Section(Shape):

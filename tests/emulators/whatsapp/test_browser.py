@@ -166,3 +166,39 @@ async def test_a_small_screen_and_a_keyboard(browser: Browser) -> None:
     await browser.see("an answer", lambda driver: len(texts(driver, "Carol")) == 2)
     width = await browser.do(lambda driver: driver.execute_script("return document.body.scrollWidth"))
     assert width <= 360
+
+
+MARKUP = [
+    ("a *bold* b, _it_ ~st~ `co*d*e`.", {"strong": ["bold"], "em": ["it"], "s": ["st"], "code": ["co*d*e"]}),
+    ("5*3=15 and 4*2=8 snake_case_name other_name_ 2 * 3 * 4", {}),
+    ("https://github.com/x/y/blob/main/__init__.py", {"a": ["https://github.com/x/y/blob/main/__init__.py"]}),
+    ("这是\u200a*重点*\u200a内容", {"strong": ["重点"]}),
+    ("* a* and *b * and x*y*z ***c***", {}),
+    ("_*both*_", {"em": ["both"], "strong": ["both"]}),
+    ("*5 * 3 = 15*", {"strong": ["5 * 3 = 15"]}),
+    ("`(a)*b*(c)` and `_x_`", {"code": ["(a)*b*(c)", "_x_"]}),
+    ("> quoted\n- item *b*\n* star", {"blockquote": ["quoted"], "strong": ["b"]}),
+    ("see:\n\n```\nx = *1*\ny\n```\n\nend", {"pre": ["x = *1*\ny"]}),
+    ("```a ` b``` <b>raw</b>", {"code": ["a ` b"]}),
+]
+
+
+async def test_markup_is_shown_as_whatsapp_shows_it(browser: Browser, graph: Graph, emulators: Emulators) -> None:
+    alice = next(iter(emulators.whatsapp.phones))
+    await browser.say("Alice", "think")
+    for text, _ in MARKUP:
+        await graph.post(
+            {"messaging_product": "whatsapp", "recipient": alice.user_id, "type": "text", "text": {"body": text}}
+        )
+    await browser.see("all", lambda driver: len(texts(driver, "Alice")) == len(MARKUP) + 1)
+    read = (
+        "return [...document.querySelectorAll('[role=log][aria-label^=Alice] .text')].slice(1).map((node) => "
+        "[...node.querySelectorAll('strong, em, s, code, pre, a, blockquote')]"
+        ".map((inner) => [inner.localName, inner.textContent]))"
+    )
+    marked = await browser.do(lambda driver: driver.execute_script(read))
+    for (text, expected), found in zip(MARKUP, marked, strict=True):
+        tags: dict[str, list[str]] = {}
+        for tag, inner in found:
+            tags.setdefault(tag, []).append(inner)
+        assert (text, tags) == (text, expected)

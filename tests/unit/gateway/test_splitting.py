@@ -74,7 +74,9 @@ def test_the_end_of_a_long_bold_text_stands_with_its_button() -> None:
     assert " ".join(show(text).text for text in [*texts, tail]) == "bold words. " * 400 + "end"
 
 
-@given(st.lists(st.sampled_from(["word ", "中文。", "👩‍👩‍👧", "**b** ", "`c` ", "\n", "\n\n", "x" * 50, "> ", "e\u0301"])))
+@given(
+    st.lists(st.sampled_from(["word ", "中文。", "👩‍👩‍👧", "**b** ", "`c` ", "\n", "\n\n", "x" * 50, "> ", "e\u0301"]))
+)
 @settings(deadline=None)
 def test_each_part_is_within_the_limit_not_blank_and_nothing_is_lost(spans: list[str]) -> None:
     text = "".join(spans)

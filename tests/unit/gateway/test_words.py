@@ -206,7 +206,9 @@ def test_addresses_are_never_touched_bare_or_in_emphasis(pieces: list[str], mark
 
 ANYTHING = st.lists(
     st.sampled_from(["*", "_", "~", "`", "**", "__", "~~", "\\", "[", "](", ")", "!", "<", ">", "&amp;", "```"])
-    | st.sampled_from([" ", "\n", "\n\n", "- ", "> ", "1. ", "# ", "| ", "word", "中文", "。", "(", "5", "https://a.b/_c_"])
+    | st.sampled_from(
+        [" ", "\n", "\n\n", "- ", "> ", "1. ", "# ", "| ", "word", "中文", "。", "(", "5", "https://a.b/_c_"]
+    )
     | st.text(max_size=3),
     max_size=40,
 ).map("".join)

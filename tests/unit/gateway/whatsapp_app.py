@@ -15,7 +15,7 @@ _ADDRESS = r"(?:https?://|www\.)\S+"
 
 
 class Reading(Enum):
-    STRICT = rf"(?<![^\s*_~(\[{{<\"'“‘«‹„‚¿¡—–|`])"
+    STRICT = r"(?<![^\s*_~(\[{<\"'“‘«‹„‚¿¡—–|`])"
     LOOSE = rf"(?<!{_WORD})"
 
 
