@@ -8,6 +8,7 @@ from dotenv import dotenv_values
 
 from deploy.local_keys import local_keys
 from deploy.vendors import VENDORS, Vendor
+from kernel_service.listening import Address
 
 Settings = dict[str, str]
 
@@ -24,7 +25,6 @@ _OURS = ("KERNEL_", "GATEWAY_", "CONNECT_", "EMULATORS_")
 _NOT_THE_KERNELS = ("GATEWAY_", "WHATSAPP_", "EMULATORS_", "KERNEL_TOKEN")
 _THE_GATEWAYS = ("GATEWAY_", "WHATSAPP_", "KERNEL_ADDRESS", "KERNEL_TOKEN", "KERNEL_TLS_CA")
 _THE_EMULATORS = ("EMULATORS_", "KERNEL_ADDRESS", "KERNEL_ADMIN_TOKEN")
-_EVERY_INTERFACE = ("", "0.0.0.0", "[::]")  # noqa: S104
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,24 @@ class LocalRun:
 
 
 def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
-    """What to run for the .env of a directory; keys that are missing are made in its var/."""
+    """What to run for the .env of a directory; keys that are missing are made in its var/.
+
+    ValueError names every address that is none.
+    """
     file = _filled(dotenv_values(directory / ".env"))
     # Vendors' settings come from .env alone: a key that a shell exports is never spent by accident.
     exported = {name: value for name, value in _filled(environ).items() if name.startswith(_OURS)}
-    settings = _with_derived(_DEFAULTS | local_keys(directory / "var" / "keys.env") | file | exported)
+    chosen = _DEFAULTS | local_keys(directory / "var" / "keys.env") | file | exported
+    if wrong := [problem for name in _LISTENS if (problem := _wrong_address(name, chosen[name]))]:
+        raise ValueError("\n".join(wrong))
+    settings = _with_derived(chosen)
     emulated = tuple(vendor for vendor in VENDORS if vendor.key not in file)
     emulators = f"http://{_reachable(settings['EMULATORS_LISTEN'])}"
     stand_ins = {name: value for vendor in emulated for name, value in vendor.stand_in(emulators).items()}
-    services = _services(settings | stand_ins, stand_ins, _without_settings(environ))
+    rest = _without_settings(environ)
+    if emulated:
+        rest |= _reached_directly(settings["EMULATORS_LISTEN"], environ)
+    services = _services(settings | stand_ins, stand_ins, rest)
     return LocalRun(
         services=services if emulated else services[1:],
         listens={name: settings[name] for name in _LISTENS if emulated or name != "EMULATORS_LISTEN"},
@@ -66,6 +75,14 @@ def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
     )
 
 
+def _wrong_address(setting: str, listen: str) -> str:
+    try:
+        Address.parse(listen)
+    except ValueError as problem:
+        return f"{setting} {problem}"
+    return ""
+
+
 def _filled(variables: Mapping[str, str | None]) -> Settings:
     return {name: value for name, value in variables.items() if value}
 
@@ -73,6 +90,13 @@ def _filled(variables: Mapping[str, str | None]) -> Settings:
 def _without_settings(environ: Mapping[str, str]) -> Settings:
     settings = (*_OURS, *(vendor.prefix for vendor in VENDORS))
     return {name: value for name, value in environ.items() if not name.startswith(settings)}
+
+
+def _reached_directly(listen: str, environ: Mapping[str, str]) -> Settings:
+    """A proxy on the way out knows nothing of what listens here."""
+    excepted = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
+    host = _reachable(listen).rpartition(":")[0].strip("[]")
+    return {"no_proxy": f"{excepted},{host}".lstrip(",")}
 
 
 def _with_derived(settings: Settings) -> Settings:
@@ -86,8 +110,7 @@ def _with_derived(settings: Settings) -> Settings:
 
 
 def _reachable(listen: str) -> str:
-    host, _, port = listen.rpartition(":")
-    return f"{'127.0.0.1' if host in _EVERY_INTERFACE else host}:{port}"
+    return Address.parse(listen).url.removeprefix("http://")
 
 
 def _channel_tokens(settings: Settings) -> str:

@@ -13,12 +13,17 @@ import aiohttp
 
 from deploy.local_run import LocalRun, Service, plan
 from deploy.process import Process
+from kernel_service.listening import Address
 
 _BAD_SETTINGS = 2
 
 
 def main() -> int:
-    run = plan(Path(), os.environ)
+    try:
+        run = plan(Path(), os.environ)
+    except ValueError as wrong:
+        print(wrong, file=sys.stderr)
+        return _BAD_SETTINGS
     for vendor in run.emulated:
         print(f"!!! {vendor.key} is not in .env: an EMULATOR stands in for {vendor.name}; {vendor.instead}.")
     occupied = [problem for setting, address in run.listens.items() if (problem := _occupied(setting, address))]
@@ -29,10 +34,11 @@ def main() -> int:
 
 
 def _occupied(setting: str, address: str) -> str:
-    host, _, port = address.rpartition(":")
+    host, port = Address.parse(address)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        socket.create_server((host, int(port))).close()
-    except (OSError, ValueError, OverflowError) as problem:
+        socket.create_server((host, port), family=family).close()
+    except OSError as problem:
         return (
             f"{setting}: cannot listen on {address} ({problem}). "
             f"End what listens there, or name another host:port for {setting} in .env."

@@ -51,9 +51,9 @@ class Emulators:
         """Serve until the block ends. Without a config: a free port on loopback and the emulated keys."""
         config = config or Config(emulators_listen="127.0.0.1:0")
         # The port is taken before anything is built, since links carry the address they are served under.
-        listener = socket.create_server(config.address)
-        host, port = listener.getsockname()[:2]
-        url = config.emulators_public_url.rstrip("/") or f"http://{host}:{port}"
+        listener = _listen(config)
+        host = config.emulators_listen.rpartition(":")[0]
+        url = config.emulators_public_url.rstrip("/") or f"http://{host}:{listener.getsockname()[1]}"
         emulators = cls(config, url, clock, rng or random.Random())
         runner = web.AppRunner(emulators.application(), access_log=None, shutdown_timeout=1)
         await runner.setup()
@@ -92,3 +92,10 @@ class Emulators:
         except (TypeError, ValueError) as problem:
             raise web.HTTPBadRequest(text=str(problem)) from None
         return web.json_response(asdict(effect), status=201)
+
+
+def _listen(config: Config) -> socket.socket:
+    """[::] is every interface, IPv4's too."""
+    host = config.address[0]
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server(config.address, family=family, dualstack_ipv6=host == "::")

@@ -12,7 +12,7 @@ class Config(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", hide_input_in_errors=True)
 
-    emulators_listen: str = Field(default="127.0.0.1:8090", pattern=r"^[^:]+:\d+$")
+    emulators_listen: str = Field(default="127.0.0.1:8090", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\[\]\s:]+):\d{1,5}$")
     emulators_public_url: str = ""
     """Under which people's browsers reach this process; empty: http://<listen>."""
     emulators_webhook_url: str = "http://127.0.0.1:8080/webhook"
@@ -32,6 +32,6 @@ class Config(BaseSettings):
 
     @property
     def address(self) -> tuple[str, int]:
-        """Host and port to listen on; port 0 takes a free one."""
+        """Host and port to listen on, an IPv6 host without its brackets; port 0 takes a free one."""
         host, _, port = self.emulators_listen.rpartition(":")
-        return host, int(port)
+        return host.strip("[]"), int(port)

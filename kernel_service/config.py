@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service.connect.proxies import TrustedProxies
+from kernel_service.listening import Address
 from kernel_service.storage.sealing import MasterKeys
 from kernel_service.turns.approval_rules import ApprovalRules
 
@@ -65,9 +66,7 @@ class Settings(BaseSettings):
     @field_validator("kernel_listen", "kernel_metrics_listen", "connect_listen")
     @classmethod
     def _is_address(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit():
-            raise ValueError("must be host:port, as 127.0.0.1:50051")
+        Address.parse(value)
         return value
 
     @field_validator("connect_public_url")
@@ -123,7 +122,7 @@ class Settings(BaseSettings):
 
     def door_url(self) -> str:
         """Where people's browsers find the connect door; unset, only those of this machine do."""
-        return self.connect_public_url or f"http://{self.connect_listen}"
+        return self.connect_public_url or Address.parse(self.connect_listen).url
 
     def toolkits(self) -> list[str]:
         return words(self.kernel_toolkits)

@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from kernel_service.errors import StoreUnavailable
+from kernel_service.listening import http_served
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from kernel_service.fairness.gate import Gate
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.store import Store
+    from kernel_service.listening import Address
     from kernel_service.people.people import People
     from kernel_service.turns.runner import TurnRunner
 
@@ -32,7 +34,7 @@ class Metrics:
 
     def __init__(
         self,
-        listen: str,
+        listen: Address,
         kernels: KernelMap,
         people: People,
         store: Store,
@@ -74,17 +76,12 @@ class Metrics:
             yield GaugeMetricFamily("kernel_people_kept_apart", told, self._kept_apart)
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
+    async def serving(self) -> AsyncIterator[int]:
+        """Until the block is left; the port. CannotListenError."""
         app = web.Application()
         app.add_routes([web.get("/metrics", self._metrics), web.get("/healthz", self._healthz)])
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        host, _, port = self._listen.rpartition(":")
-        try:
-            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-            yield
-        finally:
-            await runner.cleanup()
+        async with http_served(app, "KERNEL_METRICS_LISTEN", self._listen) as port:
+            yield port
 
     async def _metrics(self, _: web.Request) -> web.Response:
         self._kept_apart = await self._pairs()

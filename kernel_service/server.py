@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import secrets
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -26,6 +27,7 @@ from kernel_service.kernels.outbox import Outbox
 from kernel_service.kernels.progress import Progress
 from kernel_service.kernels.sweeper import Sweeper
 from kernel_service.kernels.waiters import Waiters
+from kernel_service.listening import Address
 from kernel_service.media.desk import MediaDesk
 from kernel_service.media.opening import MIB
 from kernel_service.metrics import Metrics
@@ -33,6 +35,7 @@ from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.people.people import People
+from kernel_service.proxies import check_proxies
 from kernel_service.rpc.admin_servicer import AdminServicer
 from kernel_service.rpc.interceptors import Tokens
 from kernel_service.rpc.kernel_servicer import KernelServicer
@@ -81,6 +84,7 @@ class Gates(NamedTuple):
 @asynccontextmanager
 async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) -> AsyncIterator[KernelServer]:
     """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
+    check_proxies(os.environ)
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
         clock = SteadyClock(wall, newest=await store.newest_time())
@@ -123,7 +127,7 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
             media_wanted=_ask_for_media(desk, outbox),
         )
         listener = Listener(
-            settings.kernel_listen,
+            Address.parse(settings.kernel_listen),
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
             KernelServicer(inbox, outbox, desk, store, people, connections, connect.offers),
             AdminServicer(kernels, store, people, connections, clock),
@@ -138,9 +142,9 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
 
         port = await stack.enter_async_context(listener.serving(drain))
         sweeper = _sweeper(settings, store, kernels, outbox, desk, endings=connect.endings, clock=clock)
-        await stack.enter_async_context(
+        metrics_port = await stack.enter_async_context(
             Metrics(
-                settings.kernel_metrics_listen,
+                Address.parse(settings.kernel_metrics_listen),
                 kernels,
                 people,
                 store,
@@ -150,8 +154,8 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
             ).serving()
         )
         await stack.enter_async_context(sweeper.running())
-        await stack.enter_async_context(connect.door.serving(settings.connect_listen))
-        log.info("serving port=%d", port)
+        connect_port = await stack.enter_async_context(connect.door.serving(Address.parse(settings.connect_listen)))
+        log.info("serving port=%d metrics_port=%d connect_port=%d", port, metrics_port, connect_port)
         yield KernelServer(port, kernels, store, sweeper, desk, connect.endings)
 
 

@@ -1,47 +1,82 @@
-"""python -m whatsapp_gateway: serve until SIGTERM or SIGINT, then finish what is in hand."""
+"""python -m whatsapp_gateway: serve until SIGTERM or SIGINT, then finish what is in hand; a second ends it."""
 
+import asyncio
 import logging
+import os
+import signal
 import sys
-from typing import Final
+from collections.abc import Sequence
+from typing import Final, NoReturn
 
 import uvloop
 from aiohttp import web
 from pydantic import ValidationError
 
 from whatsapp_gateway.app import build_app
-from whatsapp_gateway.config import Settings
+from whatsapp_gateway.config import Settings, problems
+from whatsapp_gateway.listening import listen
 
 logger = logging.getLogger("whatsapp_gateway")
 
 BAD_SETTINGS: Final = 2
+_INTERRUPTED: Final = 130
 SHUTDOWN_SECONDS: Final = 10
 """For webhooks under way, which end by themselves before."""
 
 
+class CannotStart(Exception):
+    """A port in use, a proxy that cannot be used: it says which."""
+
+
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    settings = _settings()
-    host, port = settings.address
-    logger.info("serving WhatsApp's webhook on %s", settings.gateway_listen)
-    web.run_app(
-        build_app(settings),
-        host=host or None,
-        port=port,
-        shutdown_timeout=SHUTDOWN_SECONDS,
-        access_log=None,
-        print=None,
-        loop=uvloop.new_event_loop(),
-    )
-
-
-def _settings() -> Settings:
     try:
-        return Settings()
+        uvloop.run(_run(Settings()))
     except ValidationError as invalid:
-        for problem in invalid.errors(include_url=False, include_input=False, include_context=False):
-            name = str(problem["loc"][0]).upper() if problem["loc"] else "settings"
-            sys.stderr.write(f"whatsapp_gateway: {name}: {problem['msg']}\n")
-        sys.exit(BAD_SETTINGS)
+        _refuse(problems(invalid))
+    except CannotStart as problem:
+        _refuse([str(problem)])
+
+
+def _refuse(told: Sequence[str]) -> NoReturn:
+    for problem in told:
+        sys.stderr.write(f"whatsapp_gateway: {problem}\n")
+    sys.exit(BAD_SETTINGS)
+
+
+async def _run(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(signum, _signalled, stop)
+    try:
+        app = await build_app(settings)
+    except ValueError as problem:
+        raise CannotStart(str(problem)) from problem
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
+    await runner.setup()
+    try:
+        await _listen(runner, settings)
+        await stop.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _signalled(stop: asyncio.Event) -> None:
+    if stop.is_set():
+        os._exit(_INTERRUPTED)
+    stop.set()
+
+
+async def _listen(runner: web.AppRunner, settings: Settings) -> None:
+    address = settings.gateway_listen
+    try:
+        port = await listen(runner, address)
+    except OSError as error:
+        problem = error.strerror or str(error)
+        raise CannotStart(
+            f"GATEWAY_LISTEN: cannot listen on {address}: {problem}; end what listens there, or name another"
+        ) from error
+    logger.info("serving WhatsApp's webhook on %s", address._replace(port=port))
 
 
 if __name__ == "__main__":

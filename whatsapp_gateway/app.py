@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 import aiohttp
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from yarl import URL
 
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.config import Settings
@@ -22,6 +23,7 @@ from whatsapp_gateway.kernel_client import KernelClient
 from whatsapp_gateway.media import Media
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
+from whatsapp_gateway.proxies import Proxies
 from whatsapp_gateway.replies import Replies
 from whatsapp_gateway.sending import Sending
 from whatsapp_gateway.slow_downs import SlowDowns
@@ -38,7 +40,7 @@ async def build_app(
     settings: Settings, *, accept_seconds: float = ACCEPT_SECONDS, now: Callable[[], float] = time.monotonic
 ) -> web.Application:
     """The gateway as an aiohttp application, complete; await it in the loop that will run it."""
-    metrics = Metrics()
+    metrics, proxies = Metrics(), Proxies(os.environ)
     channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
     kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
     session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
@@ -51,7 +53,9 @@ async def build_app(
         settings.whatsapp_access_token.get_secret_value(),
         pacing=pacing,
         halts=halts,
+        proxies=proxies,
     )
+    proxies.tell(URL(settings.whatsapp_api_base_url))
     typing = TypingIndicator(graph, metrics)
     templates = WindowTemplates(graph, metrics, settings.template, time.monotonic)
     numbers = settings.whatsapp_phone_number_id
@@ -70,6 +74,7 @@ async def build_app(
         settings.whatsapp_api_base_url,
         settings.whatsapp_api_version,
         settings.whatsapp_access_token.get_secret_value(),
+        proxies,
     )
     media = Media(graph_media, kernel, metrics)
     replies = Replies(

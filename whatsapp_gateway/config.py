@@ -2,9 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, FilePath, SecretStr, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    FilePath,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from whatsapp_gateway.listening import Address
 from whatsapp_gateway.templates import Template
 
 
@@ -24,7 +33,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
-    gateway_listen: Annotated[str, StringConstraints(pattern=r"^[^\s:]*:[0-9]{1,5}$")] = "127.0.0.1:8080"
+    gateway_listen: Annotated[Address, NoDecode, BeforeValidator(Address.parse)] = Field(
+        Address("127.0.0.1", 8080), validate_default=False
+    )
 
     kernel_address: str = "dns:///localhost:50051"
     kernel_token: Secret
@@ -55,8 +66,12 @@ class Settings(BaseSettings):
         name, _, language = self.whatsapp_template.partition(":")
         return Template(name, language)
 
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host and port to listen on; an empty host is every interface, port 0 a free one."""
-        host, _, port = self.gateway_listen.rpartition(":")
-        return host, int(port)
+
+def problems(error: ValidationError) -> list[str]:
+    """One line per bad setting: its name as it stands in the environment, and what to do. Never its value."""
+    lines = []
+    for each in error.errors(include_input=False, include_url=False, include_context=False):
+        name = str(each["loc"][0]).upper() if each["loc"] else "settings"
+        what = "is missing: set it" if each["type"] == "missing" else each["msg"].removeprefix("Value error, ")
+        lines.append(f"{name} {what}")
+    return lines

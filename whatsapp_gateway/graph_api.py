@@ -8,12 +8,14 @@ from typing import Any, Final
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from whatsapp_gateway.deliveries import File
 from whatsapp_gateway.file_kinds import shown_name, upload_type
 from whatsapp_gateway.graph_errors import TOO_FAST, Remedy, remedy_for
 from whatsapp_gateway.halts import Halts
 from whatsapp_gateway.pacing import Pacing
+from whatsapp_gateway.proxies import DIRECT, Proxies
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
@@ -65,8 +67,10 @@ class GraphApi:
         *,
         pacing: Pacing,
         halts: Halts,
+        proxies: Proxies = DIRECT,
     ) -> None:
         self._session = session
+        self._proxy = proxies.of(URL(base_url))
         self._pacing = pacing
         self._halts = halts
         self._root = f"{base_url}/{version}"
@@ -81,7 +85,7 @@ class GraphApi:
             return _halted(left)
         try:
             status, answer = await self._post_message(number, body, remaining)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError):
             return Refused("unreachable", Remedy.RETRY)
         except TimeoutError:
             return Ambiguous("timeout")
@@ -135,6 +139,7 @@ class GraphApi:
             headers=self._bearer | dict(headers),
             timeout=aiohttp.ClientTimeout(total=timeout, connect=min(CONNECT_SECONDS, timeout)),
             allow_redirects=False,
+            proxy=self._proxy,
         )
         async with request as response:
             return response.status, _json(await response.read())

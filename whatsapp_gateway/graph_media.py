@@ -14,6 +14,7 @@ import orjson
 from yarl import URL
 
 from whatsapp_gateway.digests import read_sha256
+from whatsapp_gateway.proxies import DIRECT, Proxies
 
 PIECE_BYTES: Final = 64 * 1024
 _HOSTS: Final = ("graph.facebook.com", "lookaside.fbsbx.com")
@@ -55,8 +56,11 @@ class Place:
 class GraphMedia:
     """One session for all, which stays the caller's."""
 
-    def __init__(self, session: aiohttp.ClientSession, base_url: str, version: str, token: str) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, version: str, token: str, proxies: Proxies = DIRECT
+    ) -> None:
         self._session = session
+        self._proxies = proxies
         self._root = f"{base_url}/{version}"
         self._origin = URL(base_url).origin()
         self._bearer = {"Authorization": f"Bearer {token}"}
@@ -120,6 +124,7 @@ class GraphMedia:
             headers=headers | {"Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS),
             allow_redirects=False,
+            proxy=self._proxies.of(url),
         )
 
 

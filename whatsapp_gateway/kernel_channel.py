@@ -40,6 +40,7 @@ _SERVICE_CONFIG: Final = {
 _OPTIONS: Final = (
     ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
     ("grpc.service_config_disable_resolution", 1),
+    ("grpc.enable_http_proxy", 0),  # http_proxy is for the vendors, and would take every call to this service too
     ("grpc.keepalive_time_ms", 3000),
     ("grpc.keepalive_timeout_ms", 2000),
     ("grpc.keepalive_permit_without_calls", 1),

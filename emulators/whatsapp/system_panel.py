@@ -47,7 +47,7 @@ class SystemPanel:
                 await self._task
 
     async def _watch(self) -> None:
-        async with grpc.aio.insecure_channel(self._address) as channel:
+        async with grpc.aio.insecure_channel(self._address, options=(("grpc.enable_http_proxy", 0),)) as channel:
             admin = admin_pb2_grpc.KernelAdminServiceStub(channel)
             while True:
                 await self._feed.watched.wait()

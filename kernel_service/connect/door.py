@@ -26,6 +26,7 @@ from kernel_service.connect.masking import channel_name, masked
 from kernel_service.connect.secrets import new_nonce
 from kernel_service.connect.throttle import Throttle
 from kernel_service.errors import KernelError
+from kernel_service.listening import http_served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from kernel_service.connect.consent import Consent
     from kernel_service.connect.events import Events
     from kernel_service.connect.proxies import TrustedProxies
+    from kernel_service.listening import Address
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -72,16 +74,10 @@ class Door:
         self._headers = {**_HEADERS, "Content-Security-Policy": policy}
 
     @asynccontextmanager
-    async def serving(self, listen: str) -> AsyncIterator[None]:
-        """Until the block is left. `listen` is host:port."""
-        runner = web.AppRunner(self._app(), access_log=None)
-        await runner.setup()
-        host, _, port = listen.rpartition(":")
-        try:
-            await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-            yield
-        finally:
-            await runner.cleanup()
+    async def serving(self, listen: Address) -> AsyncIterator[int]:
+        """Until the block is left; the port. CannotListenError."""
+        async with http_served(self._app(), "CONNECT_LISTEN", listen) as port:
+            yield port
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._guard], client_max_size=MOST_EVENT_BYTES)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 SECONDS = 10.0
+_OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is for the vendors
 
 
 class Admin:
@@ -28,9 +29,10 @@ class Admin:
 
     def __init__(self, address: str, token: str, tls_ca: Path | None) -> None:
         if tls_ca is None:
-            channel = grpc.insecure_channel(address)
+            channel = grpc.insecure_channel(address, options=_OPTIONS)
         else:
-            channel = grpc.secure_channel(address, grpc.ssl_channel_credentials(tls_ca.read_bytes()))
+            credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes())
+            channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
         self._stub = admin_pb2_grpc.KernelAdminServiceStub(channel)
         self._metadata = (("authorization", f"Bearer {token}"),)
 

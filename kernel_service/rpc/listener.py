@@ -10,12 +10,14 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 from kernel.v1 import admin_pb2_grpc, kernel_pb2_grpc
 
+from kernel_service.listening import CannotListenError
 from kernel_service.rpc.health import SERVING_NAMES, Health
 from kernel_service.rpc.interceptors import Gate
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from kernel_service.listening import Address
     from kernel_service.rpc.admin_servicer import AdminServicer
     from kernel_service.rpc.interceptors import Tokens
     from kernel_service.rpc.kernel_servicer import KernelServicer
@@ -36,9 +38,9 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`listen` is host:port (port 0: any free one); `tls` is (private key, certificate chain), PEM, or None."""
+    """`tls` is (private key, certificate chain), PEM, or None."""
 
-    listen: str
+    listen: Address
     tokens: Tokens
     kernel: KernelServicer
     admin: AdminServicer
@@ -46,7 +48,10 @@ class Listener:
 
     @asynccontextmanager
     async def serving(self, drain: Callable[[], Awaitable[None]]) -> AsyncIterator[int]:
-        """Serves on the port it yields. At the end: NOT_SERVING, then `drain`, then the open calls are ended."""
+        """Serves on the port it yields. At the end: NOT_SERVING, then `drain`, then the open calls are ended.
+
+        CannotListenError.
+        """
         health = Health()
         server = grpc.aio.server(interceptors=[Gate(self.tokens)], options=_OPTIONS)
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(self.kernel, server)
@@ -65,6 +70,10 @@ class Listener:
             await server.stop(_STOP_SECONDS)
 
     def _bind(self, server: grpc.aio.Server) -> int:
-        if self.tls is None:
-            return server.add_insecure_port(self.listen)
-        return server.add_secure_port(self.listen, grpc.ssl_server_credentials([self.tls]))
+        try:
+            if self.tls is None:
+                return server.add_insecure_port(str(self.listen))
+            return server.add_secure_port(str(self.listen), grpc.ssl_server_credentials([self.tls]))
+        except RuntimeError as error:
+            problem = "the port is in use, or the host is none of this machine's"
+            raise CannotListenError("KERNEL_LISTEN", self.listen, problem) from error

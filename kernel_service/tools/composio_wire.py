@@ -116,7 +116,13 @@ class Wire:
         return _refusal(error)
 
 
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,  # the proxy let nobody through
+    httpx.UnsupportedProtocol,
+)
 
 
 def _lost(error: APIConnectionError) -> Exception:

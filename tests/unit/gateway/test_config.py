@@ -31,7 +31,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_defaults(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("GATEWAY_LISTEN", "")
     settings = Settings()
-    assert settings.address == ("127.0.0.1", 8080)
+    assert settings.gateway_listen == ("127.0.0.1", 8080)
     assert settings.kernel_address == "dns:///localhost:50051"
     assert settings.whatsapp_api_base_url == "https://graph.facebook.com"
     assert settings.whatsapp_api_version == "v26.0"
@@ -49,7 +49,7 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
     settings = Settings()
     assert settings.whatsapp_phone_number_id == ("42", "43")
     assert settings.whatsapp_api_base_url == "http://emulators:8090/graph"
-    assert settings.address == ("", 0)
+    assert settings.gateway_listen == ("", 0)
     assert settings.template == Template("come_back", "pt_BR")
 
 
@@ -91,4 +91,4 @@ def test_a_missing_setting_is_named_and_the_process_ends(name: str) -> None:
         check=False,
     )
     assert ended.returncode == 2
-    assert ended.stderr == f"whatsapp_gateway: {name}: Field required\n"
+    assert ended.stderr == f"whatsapp_gateway: {name} is missing: set it\n"
