@@ -118,10 +118,10 @@ class TurnRecord:
     """A turn as it stands: new, or cut and to be gone on with.
 
     `begun` is False for a turn whose inputs are not in the history yet. `intents` are calls without a result.
-    `failures` and `deaths` (processes that died in it) count since the last progress. `joins` says how often messages
-    joined it; from `closed` on (its first side effect, or what must run alone) none do. `stopped`: the person has taken
-    it back. `told_busy`: he was told once that others are before him. `dropped` items at the end of the history were
-    superseded when it was opened.
+    `failures`, `crash_count` (processes that crashed in it) and `crashes_alone` (those in which no other turn ran)
+    count since the last progress. `joins` says how often messages joined it; from `closed` on (its first side effect,
+    or what must run alone) none do. `stopped`: the person has taken it back. `told_busy`: they were told once that
+    others are before them. `dropped` items at the end of the history were superseded when it was opened.
     """
 
     id: str
@@ -129,7 +129,8 @@ class TurnRecord:
     messages: list[TurnMessage]
     begun: bool
     failures: int = 0
-    deaths: int = 0
+    crash_count: int = 0
+    crashes_alone: int = 0
     holds: int = 0
     joins: int = 0
     closed: bool = False
@@ -140,15 +141,27 @@ class TurnRecord:
     intents: list[CallRecord] = field(default_factory=list)
 
 
-class Withheld(Enum):
-    """Why an open turn was not opened again."""
+class Room(Enum):
+    """Beside which other turns of its process a turn runs."""
 
-    SUSPECTED = auto()
-    """Processes died in it repeatedly: it is opened only when no other such turn is."""
+    BESIDE = auto()
+    """Any."""
+    WARD = auto()
+    """Any, but few of those that are quarantined."""
+    ALONE = auto()
+    """None."""
 
 
-NextTurn = TurnRecord | float | Withheld | None
-"""The turn to run, when to ask again (epoch seconds), or that nothing waits."""
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An open turn that was not opened, since processes crashed in it: how many, and how many while it ran alone."""
+
+    crash_count: int
+    crashes_alone: int
+
+
+NextTurn = TurnRecord | float | Quarantined | None
+"""The turn to run, when to ask again (epoch seconds), that it needs a room of its own, or that nothing waits."""
 
 
 class InboxStore(Protocol):
@@ -194,7 +207,7 @@ class JournalStore(Protocol):
         ...
 
     async def next_turn(
-        self, person_id: str, epoch: int, *, now: float, debounce: float, suspects: bool = True
+        self, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
     ) -> NextTurn:
         """The open turn, or a new one of the waiting messages, or when to ask again, or None.
 
@@ -205,8 +218,8 @@ class JournalStore(Protocol):
         heard anew in the order in which they were sent. A held turn answers with its not_before. Members but the last
         become MERGED when the turn ends.
 
-        The attempt is noted before it is made: one that another process began and never ended counts as a death.
-        Without `suspects` a turn with several deaths is not opened.
+        The attempt is noted before it is made: one that another process began and never ended counts as a crash,
+        and as one alone if no other turn ran beside it. A turn with several crashes is not opened BESIDE others.
         """
         ...
 
@@ -242,7 +255,7 @@ class JournalStore(Protocol):
     ) -> None:
         """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
 
-        `usage` is added to the turn and to the person's day, `used` to the tool's day. Sets failures and deaths back
+        `usage` is added to the turn and to the person's day, `used` to the tool's day. Sets failures and crashes back
         to 0, and `begun`. An intent closes the turn to newcomers; Newcomers or Stopped if it is interrupted before.
         """
         ...
@@ -262,6 +275,10 @@ class JournalStore(Protocol):
 
         `busy`: not for a vendor who is away; a notice makes it told_busy instead.
         """
+        ...
+
+    async def others_come(self, turn: TurnRecord, epoch: int) -> None:
+        """The turn was opened ALONE; from now on others run beside it, and a crash does not tell whose fault it was."""
         ...
 
     async def put_back(self, turn: TurnRecord, epoch: int, *, until: float | None = None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Boolean, Integer, bindparam, delete, insert, or_, true, update
+from sqlalchemy import Boolean, Integer, bindparam, delete, false, insert, or_, true, update
 
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
@@ -38,6 +38,7 @@ _HOLD = OPEN_TURN.values(
     attempt_owner="",
 )
 _PUT_BACK = OPEN_TURN.values(not_before=bindparam("until"), attempt_owner="")
+_OTHERS_COME = OPEN_TURN.values(attempt_alone=false())
 _FAIL = OPEN_TURN.values(
     not_before=bindparam("until"),
     problem=bindparam("because"),
@@ -98,6 +99,11 @@ def hold(
 def put_back(tx: Tx, record: TurnRecord, epoch: int, *, until: float | None) -> None:
     leases.fence(tx, record.person_id, epoch)
     of_open_turn(tx, _PUT_BACK, {"of": record.id, "until": until})
+
+
+def others_come(tx: Tx, record: TurnRecord, epoch: int) -> None:
+    leases.fence(tx, record.person_id, epoch)
+    of_open_turn(tx, _OTHERS_COME, {"of": record.id})
 
 
 def fail(tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str) -> None:

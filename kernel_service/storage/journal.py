@@ -46,7 +46,7 @@ _FINISH = delete(tool_call).where(
 )
 SPENT: Final = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
 OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
-_PROGRESS = OPEN_TURN.values(begun=true(), attempts=0, deaths=0, **SPENT)
+_PROGRESS = OPEN_TURN.values(begun=true(), attempts=0, crash_count=0, crashes_alone=0, **SPENT)
 
 
 def activate(tx: Tx, person_id: str, *, owner: str) -> Activation:

@@ -204,11 +204,14 @@ turn = Table(
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("not_before", Float),
-    # Since the last progress: attempts that failed, and processes that died in one.
+    # Since the last progress: attempts that failed, processes that crashed in one, and those of them in which no other
+    # turn ran.
     _zero("attempts"),
-    _zero("deaths"),
-    # The process that has begun an attempt and not ended it.
+    _zero("crash_count"),
+    _zero("crashes_alone"),
+    # The process that has begun an attempt and not ended it, and whether no other turn runs in it.
     _empty("attempt_owner"),
+    _no("attempt_alone"),
     _zero("holds"),
     _no("begun"),
     # How often messages joined it; from the first side effect on it is closed to them.

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
+from kernel_service.kernels.store import Room
 from kernel_service.messages import Notice
 from kernel_service.storage import (
     asked,
@@ -131,10 +132,10 @@ class SqlStore:
         return await self._engine.read(lambda tx: leases.kernel_epoch(tx, person_id))
 
     async def next_turn(
-        self, person_id: str, epoch: int, *, now: float, debounce: float, suspects: bool = True
+        self, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
     ) -> NextTurn:
         return await self._engine.write(
-            lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce, suspects=suspects), person_id
+            lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce, room=room), person_id
         )
 
     async def shrink_context(self, person_id: str, epoch: int, *, keep: int) -> None:
@@ -183,6 +184,9 @@ class SqlStore:
             lambda tx: endings.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, busy=busy, now=now),
             turn.person_id,
         )
+
+    async def others_come(self, turn: TurnRecord, epoch: int) -> None:
+        await self._engine.write(lambda tx: endings.others_come(tx, turn, epoch), turn.person_id)
 
     async def put_back(self, turn: TurnRecord, epoch: int, *, until: float | None = None) -> None:
         await self._engine.write(lambda tx: endings.put_back(tx, turn, epoch, until=until), turn.person_id)

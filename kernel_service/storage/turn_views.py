@@ -24,7 +24,7 @@ _NEWEST = (
         turn.c.started_at,
         turn.c.ended_at,
         turn.c.not_before,
-        (turn.c.attempts + turn.c.deaths).label("attempts"),
+        (turn.c.attempts + turn.c.crash_count).label("attempts"),
         turn.c.problem,
         *USAGE,
     )

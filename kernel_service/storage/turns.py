@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, func, insert, select, update
 
 from kernel_service.kernels.commands import Command
-from kernel_service.kernels.store import CallRecord, TurnMessage, TurnRecord, TurnStatus, Withheld
+from kernel_service.kernels.store import CallRecord, Quarantined, Room, TurnMessage, TurnRecord, TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.storage import waiting
 from kernel_service.storage.ids import new_id
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import NextTurn
     from kernel_service.storage.engine import Tx
 
-SUSPECT_DEATHS: Final = 2
-"""From so many deaths on a turn runs only while no other such turn does: the next death tells which one it was."""
+QUARANTINED_FROM: Final = 2
+"""So many crashes: nobody is that unlucky often."""
 
 _OPEN = select(
     turn.c.id,
@@ -33,8 +33,10 @@ _OPEN = select(
     turn.c.not_before,
     turn.c.begun,
     turn.c.attempts,
-    turn.c.deaths,
+    turn.c.crash_count,
+    turn.c.crashes_alone,
     turn.c.attempt_owner,
+    turn.c.attempt_alone,
     turn.c.holds,
     turn.c.joins,
     turn.c.closed,
@@ -49,7 +51,9 @@ _AGAIN = (
         status=TurnStatus.RUNNING.value,
         not_before=None,
         attempt_owner=bindparam("by"),
-        deaths=bindparam("died"),
+        attempt_alone=bindparam("runs_alone"),
+        crash_count=bindparam("crashed"),
+        crashes_alone=bindparam("crashed_alone"),
         joins=bindparam("joined"),
         begun=bindparam("has_begun"),
     )
@@ -86,7 +90,7 @@ _SUPERSEDE = (
 )
 
 
-def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, suspects: bool) -> NextTurn:
+def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: Room) -> NextTurn:
     owner = fence(tx, person_id, epoch)
     row = tx.execute(_OPEN, {"person": person_id}).one_or_none()
     if row is None:
@@ -94,28 +98,29 @@ def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float
     if not row.stopped and row.not_before is not None and row.not_before > now:
         return float(row.not_before)
     again = _as_it_stands(tx, person_id, row, owner)
-    if again.deaths >= SUSPECT_DEATHS and not suspects:
-        return Withheld.SUSPECTED
+    if again.crash_count >= QUARANTINED_FROM and room is Room.BESIDE and not again.stopped:
+        return Quarantined(again.crash_count, again.crashes_alone)
     newcomers = _newcomers(tx, again, now)
     if newcomers and (ready := waiting.gathered_at(newcomers, debounce)) > now:
         return ready
     if newcomers:
         _join(tx, again, newcomers)
-    _open_again(tx, again, row, owner)
+    _open_again(tx, again, row, owner, room)
     return again
 
 
 def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> TurnRecord:
     members = tx.execute(_MEMBERS, {"turn": row.id}).all()
     intents = tx.execute(_INTENTS, {"person": person_id, "turn": row.id})
-    died = row.attempt_owner not in ("", owner)
+    crashed = row.attempt_owner not in ("", owner)
     return TurnRecord(
         id=row.id,
         person_id=person_id,
         messages=_opened(tx, person_id, members),
         begun=row.begun,
         failures=row.attempts,
-        deaths=row.deaths + died,
+        crash_count=row.crash_count + crashed,
+        crashes_alone=row.crashes_alone + (crashed and row.attempt_alone),
         holds=row.holds,
         joins=row.joins,
         closed=row.closed,
@@ -147,11 +152,13 @@ def supersede(tx: Tx, record: TurnRecord) -> int:
     return tx.execute(_SUPERSEDE, {"person": record.person_id, "of": record.id}).rowcount
 
 
-def _open_again(tx: Tx, record: TurnRecord, row: Row[Any], owner: str) -> None:
+def _open_again(tx: Tx, record: TurnRecord, row: Row[Any], owner: str, room: Room) -> None:
     again = {
         "of": record.id,
         "by": owner,
-        "died": record.deaths,
+        "runs_alone": room is Room.ALONE,
+        "crashed": record.crash_count,
+        "crashed_alone": record.crashes_alone,
         "joined": record.joins,
         "has_begun": record.begun,
     }

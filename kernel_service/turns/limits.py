@@ -13,7 +13,8 @@ class Limits:
     """Steps are questions to the model; seconds count from the turn's (re)start; tokens are 0 for no limit.
 
     A question whether something may be done lapses after `approval_seconds`.
-    After so many failed `attempts`, or `deaths` of the owning process, without progress a turn is given up.
+    Without progress a turn is given up after so many failed `attempts`, or `crashes_alone` of its process while no
+    other turn ran in it.
     """
 
     steps: int = 24
@@ -21,7 +22,7 @@ class Limits:
     output_tokens: int = 4096
     output_chars: int = 60_000
     attempts: int = 5
-    deaths: int = 3
+    crashes_alone: int = 3
     approval_seconds: float = 1800.0
     daily_tokens: int = 0
     daily_tokens_per_person: int = 0

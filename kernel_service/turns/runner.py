@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
+from kernel_service.errors import LeaseLost, StoreUnavailable
 from kernel_service.kernels.commands import Command
-from kernel_service.kernels.store import TurnRecord, Withheld
+from kernel_service.kernels.store import Quarantined, Room, TurnRecord
 from kernel_service.media.incoming import media_id_of
 from kernel_service.turns.approval_rules import ApprovalRules
 from kernel_service.turns.limits import seconds_of_day_left
+from kernel_service.turns.quarantine import Quarantine
 from kernel_service.turns.refused_tools import RefusedTools
 from kernel_service.turns.turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.progress import Progress
-    from kernel_service.kernels.store import JournalStore, NextTurn, TurnMessage
+    from kernel_service.kernels.store import JournalStore, TurnMessage
     from kernel_service.media.store import MediaStore
     from kernel_service.turns.files import Files
     from kernel_service.turns.limits import Limits
     from kernel_service.turns.model import Model, Transcriber
+    from kernel_service.turns.quarantine import Isolation
     from kernel_service.turns.resuming import Codes
     from kernel_service.turns.tools import Tool, Toolbox
 
-SUSPECT_PAUSE_SECONDS: Final = 1.0
+log = logging.getLogger(__name__)
+
+STORE_PAUSE_SECONDS: Final = 1.0
 
 SILENT_KINDS = frozenset({"reaction", "revoke"})
 """Nobody expects an answer to these alone."""
@@ -63,37 +70,67 @@ class TurnRunner:
     outcomes: Counter[str] = field(default_factory=Counter)
     told_busy: int = 0
     refused_tools: RefusedTools = field(init=False)
-    _suspects: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _quarantine: Quarantine = field(init=False)
 
     def __post_init__(self) -> None:
         self.refused_tools = RefusedTools(self.clock)
+        self._quarantine = Quarantine(self.clock)
 
     async def run_next(self, kernel: Kernel) -> float | None:
         """Run the turn that is due. When to come back (epoch seconds), or None when nothing waits."""
-        now = self.clock()
-        due = await self._next(kernel, now, suspects=False)
-        if due is Withheld.SUSPECTED:
-            return await self._run_suspect(kernel, now)
-        if isinstance(due, TurnRecord):
-            await Turn(self, kernel, due).run()
-            return now  # more may have come meanwhile, or the turn was held: look again
-        return due
+        async with self._quarantine.beside():
+            due = await self._run(kernel, Room.BESIDE)
+        return await self._run_quarantined(kernel, due) if isinstance(due, Quarantined) else due
 
-    async def _run_suspect(self, kernel: Kernel, now: float) -> float | None:
-        """A turn in which processes died: whichever runs alone among its like when the next dies is the one."""
-        if self._suspects.locked():
-            return now + SUSPECT_PAUSE_SECONDS
-        async with self._suspects:
-            due = await self._next(kernel, now, suspects=True)
-            if isinstance(due, TurnRecord):
-                await Turn(self, kernel, due).run()
-                return now
-        return due if isinstance(due, float) else None
-
-    async def _next(self, kernel: Kernel, now: float, *, suspects: bool) -> NextTurn:
-        return await self.store.next_turn(
-            kernel.person_id, kernel.epoch, now=now, debounce=self.debounce, suspects=suspects
+    async def _run(self, kernel: Kernel, room: Room, isolation: Isolation | None = None) -> float | Quarantined | None:
+        due = await self.store.next_turn(
+            kernel.person_id, kernel.epoch, now=self.clock(), debounce=self.debounce, room=room
         )
+        if not isinstance(due, TurnRecord):
+            return due
+        async with self._letting_others_in(kernel, due, isolation):
+            await Turn(self, kernel, due).run()
+        return self.clock()  # more may have come meanwhile, or the turn was held: look again
+
+    async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
+        if turn.crashes_alone >= self.limits.crashes_alone:
+            return _time(await self._run(kernel, Room.WARD))  # it is only given up
+        if (free_at := self._quarantine.free_at(turn)) > self.clock():
+            return free_at
+        if self._quarantine.room_of(turn) is Room.WARD:
+            async with self._quarantine.ward():
+                return _time(await self._run(kernel, Room.WARD))
+        async with self._quarantine.isolated(turn) as isolation:
+            log.warning(
+                "turn isolated crashes=%d room=%s person=%s", turn.crash_count, isolation.room, kernel.person_id
+            )
+            return _time(await self._run(kernel, isolation.room, isolation))
+
+    @asynccontextmanager
+    async def _letting_others_in(
+        self, kernel: Kernel, turn: TurnRecord, isolation: Isolation | None
+    ) -> AsyncIterator[None]:
+        """Inside the block an isolated turn runs alone, but not for longer than its time."""
+        if isolation is None or isolation.room is not Room.ALONE:
+            yield
+            return
+        waiting = asyncio.create_task(self._let_others_in(kernel, turn, isolation))
+        try:
+            yield
+        finally:
+            waiting.cancel()
+
+    async def _let_others_in(self, kernel: Kernel, turn: TurnRecord, isolation: Isolation) -> None:
+        await isolation.time_is_up()
+        while True:
+            try:
+                await self.store.others_come(turn, kernel.epoch)
+            except StoreUnavailable:
+                await asyncio.sleep(STORE_PAUSE_SECONDS)
+            except LeaseLost:
+                return None  # it ends by itself
+            else:
+                return isolation.end()
 
     async def fixed_answer(self, turn: TurnRecord, files: Files) -> list[str] | None:
         """The sentences that answer a turn without the model; None: ask the model."""
@@ -116,6 +153,11 @@ class TurnRunner:
 
     def budget_sentence(self) -> str:
         return texts.budget_spent(seconds_of_day_left(self.clock()))
+
+
+def _time(due: float | Quarantined | None) -> float | None:
+    """Nothing in a room of its own is sent to another one."""
+    return None if isinstance(due, Quarantined) else due
 
 
 def _for_model(message: TurnMessage, files: Files) -> bool:

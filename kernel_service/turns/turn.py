@@ -101,8 +101,10 @@ class Turn:
         record, limits = self._record, self._runner.limits
         if record.stopped:
             raise Stopped
-        if record.failures >= limits.attempts or record.deaths >= limits.deaths:
-            return await self._give_up("failed_too_often" if record.failures >= limits.attempts else "died_too_often")
+        if record.failures >= limits.attempts:
+            return await self._give_up("failed_too_often")
+        if record.crashes_alone >= limits.crashes_alone:
+            return await self._give_up("crashed_too_often")
         if record.messages[0].command is Command.CODE:
             return await self._confirm(record.messages[0])
         if record.messages[0].command is Command.APPROVAL:

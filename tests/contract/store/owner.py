@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kernel_service.kernels.store import HistoryItem, TurnRecord, TurnStatus
+from kernel_service.kernels.store import HistoryItem, Room, TurnRecord, TurnStatus
 from kernel_service.messages import Message, Reply, Usage
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ class Owner:
     def __init__(self, store: SqlStore, person_id: str, epoch: int) -> None:
         self.store, self.person_id, self.epoch = store, person_id, epoch
 
-    async def ask(self, now: float = NOW, debounce: float = 0, *, suspects: bool = True) -> NextTurn:
-        return await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, suspects=suspects)
+    async def ask(self, now: float = NOW, debounce: float = 0, *, room: Room = Room.WARD) -> NextTurn:
+        return await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, room=room)
 
     async def open(self, now: float = NOW) -> TurnRecord:
         turn = await self.ask(now)

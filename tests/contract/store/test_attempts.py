@@ -1,4 +1,4 @@
-"""Failures and deaths: what they cost, when a turn is split, when a message becomes a dead letter."""
+"""Failures and crashes: what they cost, when a turn is split, when a message becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus, Withheld
-from kernel_service.messages import MessageStatus, Reply
+from kernel_service.kernels.store import CallRecord, HistoryItem, Quarantined, Room, TurnRecord, TurnStatus
+from kernel_service.messages import Message, MessageStatus, Reply
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 
 if TYPE_CHECKING:
@@ -25,21 +25,21 @@ async def test_a_failure_costs_an_attempt_and_waits(store: SqlStore) -> None:
     owner = await own(store, await say(store, "m1"))
     for failures in range(3):
         turn = await owner.open(NOW + failures)
-        assert (turn.failures, turn.deaths) == (failures, 0)
+        assert (turn.failures, turn.crash_count) == (failures, 0)
         await store.fail(turn, owner.epoch, until=NOW + failures + 1, problem="turn_broke")
         assert await owner.ask(NOW + failures) == NOW + failures + 1
 
 
-async def test_only_a_process_that_is_gone_has_died(store: SqlStore) -> None:
+async def test_only_a_process_that_is_gone_has_crashed(store: SqlStore) -> None:
     person = await say(store, "m1")
     one = await own(store, person, "one")
     await one.open()
-    assert (await (await own(store, person, "one")).open()).deaths == 0  # the same, after its store was away
+    assert (await (await own(store, person, "one")).open()).crash_count == 0  # the same, after its store was away
     two = await own(store, person, "two")
     turn = await two.open()
-    assert turn.deaths == 1
+    assert turn.crash_count == 1
     await store.put_back(turn, two.epoch)  # it ended in order
-    assert (await (await own(store, person, "three")).open()).deaths == 1
+    assert (await (await own(store, person, "three")).open()).crash_count == 1
 
 
 async def test_progress_forgives(store: SqlStore) -> None:
@@ -47,20 +47,67 @@ async def test_progress_forgives(store: SqlStore) -> None:
     for name in ("one", "two", "three"):
         owner = await own(store, person, name)
         turn = await owner.open()
-    assert turn.deaths == 2
+    assert turn.crash_count == 2
     await owner.append(turn, HELLO)
     again = await owner.open()
-    assert (again.failures, again.deaths) == (0, 0)
+    assert (again.failures, again.crash_count) == (0, 0)
 
 
-async def test_a_suspect_is_opened_only_alone_among_its_like(store: SqlStore) -> None:
+async def test_from_two_crashes_on_a_turn_is_quarantined(store: SqlStore) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
     three = await own(store, person, "three")
-    assert await three.ask(suspects=False) is Withheld.SUSPECTED
-    assert await three.ask(suspects=False) is Withheld.SUSPECTED  # to be asked costs nothing
-    assert (await three.open()).deaths == 2
+    assert await three.ask(room=Room.BESIDE) == Quarantined(crash_count=2, crashes_alone=0)
+    assert await three.ask(room=Room.BESIDE) == Quarantined(2, 0)  # to be asked costs nothing
+    assert (await three.open()).crash_count == 2
+
+
+async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    found = []
+    for name, room in (("one", Room.BESIDE), ("two", Room.WARD), ("three", Room.ALONE), ("four", Room.WARD)):
+        turn = await (await own(store, person, name)).ask(room=room)
+        assert isinstance(turn, TurnRecord)
+        found.append((turn.crash_count, turn.crashes_alone))
+    assert found == [(0, 0), (1, 0), (2, 0), (3, 1)]
+
+
+async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    one = await own(store, person, "one")
+    turn = await one.ask(room=Room.BESIDE)
+    assert isinstance(turn, TurnRecord)
+    two = await own(store, person, "two")
+    turn = await two.ask(room=Room.ALONE)
+    assert isinstance(turn, TurnRecord)
+    await store.others_come(turn, two.epoch)
+    three = await own(store, person, "three")
+    again = await three.open()
+    assert (again.crash_count, again.crashes_alone) == (2, 0)
+    with pytest.raises(LeaseLost):
+        await store.others_come(turn, two.epoch)
+
+
+async def test_progress_forgives_crashes_alone(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    for name in ("one", "two"):
+        await (await own(store, person, name)).ask(room=Room.ALONE)
+    owner = await own(store, person, "three")
+    turn = await owner.open()
+    assert (turn.crash_count, turn.crashes_alone) == (2, 1)
+    await owner.append(turn, HELLO)
+    assert (await owner.open()).crashes_alone == 0
+
+
+async def test_who_says_stop_does_not_wait_for_a_room(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    for name in ("one", "two"):
+        await (await own(store, person, name)).open()
+    await store.accept(Message("test:ann", "s", {"text": "stop"}), now=NOW, max_pending=9)
+    turn = await (await own(store, person, "three")).ask(room=Room.BESIDE)
+    assert isinstance(turn, TurnRecord)
+    assert turn.stopped
 
 
 async def test_a_turn_put_back_waits_until_its_time(store: SqlStore) -> None:

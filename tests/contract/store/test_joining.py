@@ -125,7 +125,7 @@ async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: SqlSt
     await dead.append(turn, HELLO, ASKS)
     await say(store, "m2")
     resumed = await (await own(store, person, "two")).open()
-    assert (resumed.id, names(resumed), resumed.begun, resumed.deaths) == (turn.id, ["m1", "m2"], False, 1)
+    assert (resumed.id, names(resumed), resumed.begun, resumed.crash_count) == (turn.id, ["m1", "m2"], False, 1)
 
 
 async def test_a_held_turn_is_joined_when_its_time_has_come(store: SqlStore) -> None:

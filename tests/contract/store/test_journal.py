@@ -55,7 +55,7 @@ async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: SqlSt
     turn = await (await own(store, person)).open()
     assert [one.content for one in turn.messages] == [{"text": name} for name in ("m1", "m2", "m3")]
     assert [one.seq for one in turn.messages] == sorted(one.seq for one in turn.messages)
-    assert (turn.failures, turn.deaths, turn.begun, turn.holds, turn.intents) == (0, 0, False, 0, [])
+    assert (turn.failures, turn.crash_count, turn.begun, turn.holds, turn.intents) == (0, 0, False, 0, [])
 
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
@@ -92,7 +92,7 @@ async def test_a_crash_loses_nothing(store: SqlStore) -> None:
     assert activation.history == [HELLO, ASKS]
     resumed = await Owner(store, dead.person_id, activation.epoch).open()
     expected = TurnRecord(
-        turn.id, dead.person_id, turn.messages, begun=True, deaths=1, closed=True,
+        turn.id, dead.person_id, turn.messages, begun=True, crash_count=1, closed=True,
         usage=Usage(input_tokens=7, model_calls=1), intents=[started],
     )  # fmt: skip
     assert resumed == expected
@@ -120,7 +120,7 @@ async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: SqlSto
     assert await store.due_people(now=NOW + 29, limit=10) == []
     assert await store.due_people(now=NOW + 30, limit=10) == [person]
     again = await owner.open(NOW + 30)
-    assert (again.id, again.failures, again.deaths, again.holds) == (turn.id, 0, 0, 1)
+    assert (again.id, again.failures, again.crash_count, again.holds) == (turn.id, 0, 0, 1)
     assert (await store.answer_of(person, seq)).status is MessageStatus.ACCEPTED
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
-from kernel_service.kernels.kernel import Kernel
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
+from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
 from kernel_service.messages import Link, Usage
 from kernel_service.turns.calls import MOST_OUTPUT_TOKENS, NOT_MADE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
-from kernel_service.turns.runner import SUSPECT_PAUSE_SECONDS
 from kernel_service.turns.tokens import tokens
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
 from tests.unit.turns.scene import FakeTool, Scene, calls, says
@@ -235,17 +231,6 @@ async def test_another_model_s_reasoning_is_not_shown(scene: Scene) -> None:
     assert thought not in scene.model.shown[2]
 
 
-async def test_a_message_that_kills_its_process_again_and_again_is_given_up(scene: Scene) -> None:
-    await scene.hear()
-    for number in range(scene.limits.deaths):
-        activation = await scene.store.activate(scene.person_id, owner=f"dead {number}")
-        await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
-    await scene.run()
-    assert await scene.told() == [texts.FAILED]
-    turns, _, _ = await scene.store.turns(scene.person_id, limit=10, before="")
-    assert [(turn.status, turn.problem) for turn in turns] == [(TurnStatus.FAILED, "died_too_often")]
-
-
 async def test_a_message_that_breaks_its_turn_again_and_again_is_given_up(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
@@ -263,28 +248,6 @@ async def test_a_message_that_breaks_its_turn_again_and_again_is_given_up(scene:
     scene.model.says = [says("and on")]
     await scene.run(kernel)
     assert await scene.told() == ["and on"]
-
-
-async def test_suspects_run_one_at_a_time(scene: Scene) -> None:
-    """Of all turns in which processes died only one runs at once: the next death tells which one it was."""
-    people = []
-    for number in range(2):
-        await scene.hear(user=f"chat:{number}")
-        people.append(scene.person_id)
-        for death in range(2):
-            activation = await scene.store.activate(scene.person_id, owner=f"dead {death}")
-            await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
-    runner, gate = scene.runner(), asyncio.Event()
-    scene.model.gate = gate
-    scene.model.says = [says("one"), says("two")]
-    kernels = [Kernel(await scene.store.activate(person, owner="k"), scene.clock()) for person in people]
-    first = asyncio.create_task(runner.run_next(kernels[0]))
-    await scene.model.asked.wait()
-    assert await runner.run_next(kernels[1]) == scene.clock() + SUSPECT_PAUSE_SECONDS
-    gate.set()
-    await first
-    await runner.run_next(kernels[1])
-    assert len(scene.model.shown) == 2
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "語", "ก", "😀", "\ud83d"])

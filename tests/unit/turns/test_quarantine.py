@@ -1,0 +1,243 @@
+"""Who is found at fault by crashing alone is given up; nobody else is, however often processes are killed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service import texts
+from kernel_service.kernels.kernel import Kernel
+from kernel_service.kernels.store import Quarantined, Room, TurnStatus
+from kernel_service.turns import quarantine as quarantine_module
+from kernel_service.turns.quarantine import (
+    ISOLATED_FROM,
+    PAUSE_SECONDS,
+    PROBATION_SECONDS,
+    WARD_BEDS,
+    Quarantine,
+)
+from tests.unit.turns.scene import Clock, Scene, says
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.turns.runner import TurnRunner
+
+_owners = count(1)
+
+
+async def crash(scene: Scene, *rooms: Room) -> None:
+    """A process crashes in the person's turn, once in each of these rooms."""
+    for room in rooms:
+        activation = await scene.store.activate(scene.person_id, owner=f"dead {next(_owners)}")
+        await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0, room=room)
+
+
+async def someone(scene: Scene, name: str, *rooms: Room) -> Kernel:
+    await scene.hear(text=name, user=f"chat:{name}")
+    await crash(scene, *rooms)
+    return Kernel(await scene.store.activate(scene.person_id, owner="k"), scene.clock())
+
+
+async def until(seen: Callable[[], bool]) -> None:
+    """What runs is in the store's threads as well: there is nothing to await."""
+    async with asyncio.timeout(20):
+        while not seen():
+            await asyncio.sleep(0.005)
+
+
+def asked(scene: Scene) -> list[str]:
+    """Whose turns the model was asked for, in order."""
+    return [str(items[-1]["content"]) for items in scene.model.shown]
+
+
+async def lives_on(scene: Scene, runner: TurnRunner) -> None:
+    """The process has served others for a while, and has not crashed."""
+    scene.model.says.insert(0, says("hello"))
+    await runner.run_next(await someone(scene, f"other {next(_owners)}"))
+    scene.clock.now += PROBATION_SECONDS
+
+
+TWICE = (Room.BESIDE,) * 2
+OFTEN = (*TWICE, *[Room.WARD] * (ISOLATED_FROM - 2))
+
+
+# --- given up
+
+
+async def test_a_message_that_crashes_its_process_alone_three_times_is_given_up(scene: Scene) -> None:
+    await scene.hear()
+    await crash(scene, *OFTEN, *[Room.ALONE] * scene.limits.crashes_alone)
+    await scene.run()
+    assert await scene.told() == [texts.FAILED]
+    turns, _, _ = await scene.store.turns(scene.person_id, limit=10, before="")
+    assert [(turn.status, turn.problem) for turn in turns] == [(TurnStatus.FAILED, "crashed_too_often")]
+    assert scene.model.shown == []
+
+
+async def test_no_number_of_crashes_beside_others_gives_a_message_up(scene: Scene) -> None:
+    kernel = await someone(scene, "ann", *OFTEN, *[Room.WARD] * 50)
+    runner = scene.runner()
+    await lives_on(scene, runner)
+    scene.model.says = [says("done")]
+    await runner.run_next(kernel)
+    assert asked(scene)[-1] == "ann"
+
+
+# --- the ward
+
+
+async def test_few_quarantined_turns_run_at_once_and_any_number_of_others(scene: Scene) -> None:
+    runner, scene.model.gate = scene.runner(), asyncio.Event()
+    ill = [await someone(scene, f"ill {number}", *TWICE) for number in range(WARD_BEDS + 1)]
+    well = [await someone(scene, f"well {number}") for number in range(3)]
+    scene.model.says = [says("done") for _ in range(WARD_BEDS + 4)]
+    running = [asyncio.create_task(runner.run_next(kernel)) for kernel in ill[:WARD_BEDS]]
+    await until(lambda: len(scene.model.shown) == WARD_BEDS)
+    assert await runner.run_next(ill[-1]) == scene.clock() + PAUSE_SECONDS
+    running += [asyncio.create_task(runner.run_next(kernel)) for kernel in well]
+    await until(lambda: len(scene.model.shown) == WARD_BEDS + 3)
+    scene.model.gate.set()
+    await asyncio.gather(*running)
+    await runner.run_next(ill[-1])
+    assert asked(scene)[-1] == f"ill {WARD_BEDS}"
+
+
+# --- isolation
+
+
+async def test_a_turn_is_isolated_once_its_process_has_lived_without_it(scene: Scene) -> None:
+    kernel, runner = await someone(scene, "ann", *OFTEN), scene.runner()
+    began = scene.clock()
+    assert await runner.run_next(kernel) == began + PROBATION_SECONDS
+    scene.clock.now = began + PROBATION_SECONDS
+    scene.model.says = [says("done")]
+    await runner.run_next(kernel)
+    assert asked(scene) == ["ann"]
+
+
+async def test_each_crash_in_isolation_doubles_how_long_the_process_must_have_lived(scene: Scene) -> None:
+    kernel = await someone(scene, "ann", *OFTEN, Room.ALONE, Room.ALONE)
+    assert await scene.runner().run_next(kernel) == scene.clock() + 4 * PROBATION_SECONDS
+
+
+async def test_nobody_runs_beside_an_isolated_turn(scene: Scene) -> None:
+    runner, gate = scene.runner(), asyncio.Event()
+    ill, other, also_ill = [await someone(scene, *who) for who in (("ill", *OFTEN), ("other",), ("also ill", *OFTEN))]
+    await lives_on(scene, runner)
+    scene.model.gate, scene.model.says = gate, [says("done") for _ in range(3)]
+    running = [asyncio.create_task(runner.run_next(ill))]
+    await until(lambda: asked(scene)[1:] == ["ill"])
+    running.append(asyncio.create_task(runner.run_next(other)))
+    running.append(asyncio.create_task(runner.run_next(also_ill)))
+    await asyncio.sleep(0.05)  # were they let in they would be there by now
+    assert asked(scene)[1:] == ["ill"]
+    gate.set()
+    await asyncio.gather(*running)
+    assert sorted(asked(scene)[1:]) == ["also ill", "ill", "other"]
+
+
+async def test_an_isolated_turn_waits_for_those_that_run(scene: Scene) -> None:
+    runner, gate = scene.runner(), asyncio.Event()
+    ill, other = await someone(scene, "ill", *OFTEN), await someone(scene, "other")
+    await lives_on(scene, runner)
+    scene.model.gate, scene.model.says = gate, [says("done")] * 2
+    running = [asyncio.create_task(runner.run_next(other))]
+    await until(lambda: asked(scene)[1:] == ["other"])
+    running.append(asyncio.create_task(runner.run_next(ill)))
+    await until(lambda: not runner._quarantine._open.is_set())
+    assert asked(scene)[1:] == ["other"]
+    gate.set()
+    await asyncio.gather(*running)
+    assert asked(scene)[1:] == ["other", "ill"]
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quarantine_module, "ISOLATION_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_others_that_do_not_end_are_not_waited_for_for_ever_and_the_crash_does_not_count(scene: Scene) -> None:
+    runner, gate = scene.runner(), asyncio.Event()
+    ill, other = await someone(scene, "ill", *OFTEN), await someone(scene, "other")
+    await lives_on(scene, runner)
+    scene.model.gate, scene.model.says = gate, [says("done")] * 2
+    running = [asyncio.create_task(runner.run_next(kernel)) for kernel in (other, ill)]
+    await until(lambda: len(scene.model.shown) == 3)
+    # It died just now, as the next process sees it.
+    activation = await scene.store.activate(ill.person_id, owner="next")
+    found = await scene.store.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
+    assert found == Quarantined(ISOLATED_FROM + 1, 0)
+    gate.set()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+@pytest.mark.usefixtures("hasty")
+async def test_an_isolated_turn_keeps_others_waiting_for_its_time_alone(scene: Scene) -> None:
+    runner, gate = scene.runner(), asyncio.Event()
+    ill, other = await someone(scene, "ill", *OFTEN), await someone(scene, "other")
+    await lives_on(scene, runner)
+    scene.model.gate, scene.model.says = gate, [says("done")] * 2
+    running = [asyncio.create_task(runner.run_next(ill))]
+    await until(lambda: asked(scene)[1:] == ["ill"])
+    running.append(asyncio.create_task(runner.run_next(other)))
+    await until(lambda: len(scene.model.shown) == 3)
+    assert asked(scene)[1:] == ["ill", "other"]  # though the first one has not ended
+    activation = await scene.store.activate(ill.person_id, owner="next")
+    found = await scene.store.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
+    assert found == Quarantined(ISOLATED_FROM + 1, 0)
+    gate.set()
+    await asyncio.gather(*running, return_exceptions=True)
+
+
+async def test_between_two_isolated_turns_the_others_have_as_long(scene: Scene) -> None:
+    clock = Clock()
+    rooms = Quarantine(clock)
+    ill = Quarantined(ISOLATED_FROM, 0)
+    async with rooms.beside():
+        pass
+    clock.now += 60
+    assert rooms.free_at(ill) <= clock()
+    async with rooms.isolated(ill):
+        assert rooms.free_at(ill) == clock() + PAUSE_SECONDS
+        clock.now += 7
+    assert rooms.free_at(ill) == clock() + 7
+
+
+async def test_a_turn_that_is_cancelled_in_isolation_lets_the_others_in() -> None:
+    rooms, ill = Quarantine(Clock()), Quarantined(ISOLATED_FROM, 0)
+
+    async def isolated() -> None:
+        async with rooms.isolated(ill):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(isolated())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(1), rooms.beside():
+        pass
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whoever_kills_from_outside_hardly_ever_meets_a_turn_alone(seed: int) -> None:
+    """The rules alone, drawn at random: a turn of 1 s that never gets further under kills every 1 to 20 s."""
+    rng, given_up = random.Random(seed), 0
+    for _ in range(300):
+        crashes = alone = 0
+        while crashes < 30 and alone < 3:
+            life = rng.uniform(1, 20)
+            waits = PROBATION_SECONDS * 2**alone if crashes >= ISOLATED_FROM else 0.0
+            if life > waits + 1.0:
+                break  # it ended
+            if life > waits:
+                crashes, alone = crashes + 1, alone + (crashes >= ISOLATED_FROM)
+            elif crashes < ISOLATED_FROM:
+                crashes += 1
+        given_up += alone >= 3
+    assert given_up == 0
