@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PEOPLE_PER_SWEEP = 1000
+PEOPLE_PER_SWEEP = 10_000
 LAPSE_SECONDS = 5.0
 """How often leases are looked at; they last far longer."""
 RETENTION_SECONDS = 3600.0

@@ -127,7 +127,8 @@ async def test_each_crash_in_isolation_doubles_how_long_the_process_must_have_li
 
 async def test_nobody_runs_beside_an_isolated_turn(scene: Scene) -> None:
     runner, gate = scene.runner(), asyncio.Event()
-    ill, other, also_ill = [await someone(scene, *who) for who in (("ill", *OFTEN), ("other",), ("also ill", *OFTEN))]
+    ill, also_ill = [await someone(scene, name, *OFTEN) for name in ("ill", "also ill")]
+    other = await someone(scene, "other")
     await lives_on(scene, runner)
     scene.model.gate, scene.model.says = gate, [says("done") for _ in range(3)]
     running = [asyncio.create_task(runner.run_next(ill))]
