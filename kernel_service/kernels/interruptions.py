@@ -16,4 +16,4 @@ class Stopped(Interruption):
 
 
 class HandedBack(Interruption):
-    """This process ends: another one goes on from the journal."""
+    """This process ends, or its kernel is outdated: another kernel goes on from the journal."""

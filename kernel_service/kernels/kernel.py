@@ -26,10 +26,11 @@ class Kernel:
     """Resident state of one person. `activated_at` and `last_used_at` are epoch seconds.
 
     `news` is there while a turn runs, and done when something has come that may concern it. `leaving`: this process
-    ends, the turn goes no further than its next durable step.
+    ends, the turn goes no further than its next durable step. `outdated`: what it holds is not what is stored any more,
+    the turn goes no further and is taken up again from the store.
     """
 
-    __slots__ = ("activated_at", "epoch", "history", "last_used_at", "leaving", "news", "person_id")
+    __slots__ = ("activated_at", "epoch", "history", "last_used_at", "leaving", "news", "outdated", "person_id")
 
     def __init__(self, activation: Activation, now: float) -> None:
         self.person_id = activation.person_id
@@ -38,6 +39,7 @@ class Kernel:
         self.activated_at = self.last_used_at = now
         self.news: asyncio.Future[None] | None = None
         self.leaving = False
+        self.outdated = False
 
     def tell(self) -> None:
         """Let the turn that runs, if one does, look at what has come."""

@@ -15,6 +15,7 @@ from kernel_service.errors import Conflict, KernelError, LeaseLost, NotFound, St
 from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.kernels.interruptions import HandedBack
 from kernel_service.kernels.kernel import EvictionReason, Kernel
+from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,6 +58,8 @@ class KernelMap:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._woken: set[str] = set()
         self._timers: dict[str, tuple[float, asyncio.TimerHandle]] = {}
+        self._reset: set[str] = set()
+        self._uncancelled = Uncancelled()
         self._closing = False
         self.evictions: Counter[EvictionReason] = Counter()
         self.activations = 0
@@ -152,12 +155,18 @@ class KernelMap:
         if self._closing:
             raise HandedBack
         if kernel is None:
-            kernel = Kernel(await self._store.activate(person_id, owner=self._owner), self._clock())
-            self._kernels[person_id] = kernel
+            kernel = self._kernels[person_id] = await self._activated(person_id)
             self.activations += 1
         else:
             self._kernels.move_to_end(person_id)
         return kernel
+
+    async def _activated(self, person_id: str) -> Kernel:
+        while True:
+            self._reset.discard(person_id)
+            activation = await self._store.activate(person_id, owner=self._owner)
+            if person_id not in self._reset:  # else what was read is not what is shown any more
+                return Kernel(activation, self._clock())
 
     # --- looking ------------------------------------------------------------------------------------------------
 
@@ -191,6 +200,25 @@ class KernelMap:
         self._forget(person_id, reason)
         # The epoch makes this safe against a message that activates the person again meanwhile.
         await self._store.release(person_id, kernel.epoch)
+
+    async def reset(self, person_id: str) -> None:
+        """Have the person's model start afresh, resident or not. NotFound PERSON_NOT_FOUND.
+
+        A turn that runs is cut, but not in the middle of a call that changes something, and goes on with its own
+        messages and results only. Again is no harm.
+        """
+        await self._uncancelled.run(self._reset_context(person_id))
+
+    async def _reset_context(self, asked_for: str) -> None:
+        person_id = await self._store.reset_context(asked_for)
+        log.info("context reset person=%s", person_id)
+        if (kernel := self._kernels.get(person_id)) is not None:
+            kernel.outdated = True
+            self._forget(person_id, EvictionReason.OPERATOR)
+            kernel.tell()
+        elif self.busy(person_id):
+            self._reset.add(person_id)
+        self.wake(person_id)
 
     def merged(self, person_id: str, into: str) -> None:
         """The one is the other now, and both leases were taken away: what runs for them has nothing more to do."""

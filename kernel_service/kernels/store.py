@@ -230,6 +230,15 @@ class JournalStore(Protocol):
         """
         ...
 
+    async def reset_context(self, person_id: str) -> str:
+        """Have the model be shown nothing of what is stored, except what the open turn has journaled itself.
+
+        An open turn that was put off may run at once. No item is read, so a damaged one is no obstacle. Not fenced:
+        the owner has to read the history again. The person, or the one into whom they were merged. NotFound
+        PERSON_NOT_FOUND.
+        """
+        ...
+
     async def look(self, turn: TurnRecord) -> None:
         """Interrupted by Newcomers or Stopped, if something has come that ends this attempt.
 

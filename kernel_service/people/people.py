@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.people.linking import LinkOutcome
+from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -60,12 +60,13 @@ class People:
         self._store = store
         self._kernels = kernels
         self._clock = clock
-        self._working: set[asyncio.Task[Linked]] = set()
+        self._uncancelled = Uncancelled()
         self.links: Counter[LinkOutcome] = Counter()
 
     async def link(self, previous: Alias, current: Alias) -> LinkOutcome:
         """A channel says that an id of its own became another; see LinkIdentity in the contract."""
-        linked = await self._to_its_end(self._store.link(previous, current, now=self._clock()))
+        linking = self._make_known(self._store.link(previous, current, now=self._clock()))
+        linked = await self._uncancelled.run(linking)
         for one in (linked, *linked.then):
             self._count(one)
         return linked.outcome
@@ -79,7 +80,8 @@ class People:
 
     async def merge(self, one_id: str, other_id: str) -> str:
         """An operator says that two people are one. The one who stays. NotFound PERSON_NOT_FOUND."""
-        return (await self._to_its_end(self._store.merge(one_id, other_id, now=self._clock()))).person_id
+        merging = self._make_known(self._store.merge(one_id, other_id, now=self._clock()))
+        return (await self._uncancelled.run(merging)).person_id
 
     async def surviving(self, person_id: str) -> str:
         """The person, or the one into whom he was merged. NotFound PERSON_NOT_FOUND."""
@@ -91,14 +93,8 @@ class People:
     async def kept_apart_pairs(self) -> int:
         return await self._store.kept_apart_pairs()
 
-    async def _to_its_end(self, work: Coroutine[Any, Any, Linked]) -> Linked:
-        """The caller may give up meanwhile: what is committed is made known to the kernels all the same."""
-        task = asyncio.create_task(self._make_known(work))
-        self._working.add(task)
-        task.add_done_callback(self._working.discard)
-        return await asyncio.shield(task)
-
     async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
+        """What is committed is made known to the kernels."""
         linked = await work
         for one in (linked, *linked.then):
             if one.merged_id:

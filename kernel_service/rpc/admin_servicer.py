@@ -83,6 +83,12 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         await self._kernels.evict(await self._person(request.person), EvictionReason.OPERATOR)
         return admin_pb2.EvictKernelResponse()
 
+    async def ResetContext(
+        self, request: admin_pb2.ResetContextRequest, context: Context
+    ) -> admin_pb2.ResetContextResponse:
+        await self._kernels.reset(await self._person(request.person))
+        return admin_pb2.ResetContextResponse()
+
     def _resident(self, person_id: str, kernel: Kernel | None, epoch: int) -> admin_pb2.Kernel:
         if kernel is None:
             return admin_pb2.Kernel(person_id=person_id, epoch=epoch)

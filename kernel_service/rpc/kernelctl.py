@@ -92,6 +92,14 @@ def evict(admin: Admin, who: str) -> None:
 
 @main.command()
 @click.argument("who")
+@click.pass_obj
+def reset(admin: Admin, who: str) -> None:
+    """Have a person's model start afresh: it sees nothing of what came before; everything stays stored."""
+    admin.show("ResetContext", admin_pb2.ResetContextRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
 @click.argument("other")
 @click.pass_obj
 def merge(admin: Admin, who: str, other: str) -> None:

@@ -31,8 +31,8 @@ class Attention:
         self._kernel.news = None
 
     async def pause(self) -> None:
-        """Between two steps: HandedBack if this process ends, else an Interruption by what has come."""
-        if self._kernel.leaving:
+        """Between two steps: HandedBack if this kernel goes no further, else an Interruption by what has come."""
+        if self._kernel.leaving or self._kernel.outdated:
             raise HandedBack
         if self._news.done():
             await self._heed()
@@ -52,6 +52,8 @@ class Attention:
 
     async def _heed(self) -> None:
         self._listen()
+        if self._kernel.outdated:
+            raise HandedBack
         await self._look()
 
     def _listen(self) -> None:

@@ -19,6 +19,9 @@ class Store:
         self.epochs: dict[str, int] = {}
         self.released: list[tuple[str, int]] = []
         self.away = 0
+        self.activating: asyncio.Event | None = None
+        self.read = asyncio.Event()
+        self.resets = 0
         self.releasing: asyncio.Event | None = None
 
     async def activate(self, person_id: str, *, owner: str) -> Activation:
@@ -27,7 +30,15 @@ class Store:
             self.away -= 1
             raise StoreUnavailable
         self.epochs[person_id] = self.epochs.get(person_id, 0) + 1
-        return Activation(person_id, self.epochs[person_id], [HistoryItem("input", {"text": "x" * 500})])
+        history = [] if self.resets else [HistoryItem("input", {"text": "x" * 500})]
+        self.read.set()
+        if self.activating is not None:
+            await self.activating.wait()
+        return Activation(person_id, self.epochs[person_id], history)
+
+    async def reset_context(self, person_id: str) -> str:
+        self.resets += 1
+        return person_id
 
     async def release(self, person_id: str, epoch: int) -> None:
         if self.releasing is not None:
@@ -308,3 +319,40 @@ async def test_drain_cuts_a_turn_that_does_not_end(parts: Any) -> None:
     await kernels.drain(seconds=0)
     assert turns.ran == []
     assert store.released == [("p_1", 1)]
+
+
+async def test_a_reset_of_a_resident_person_reads_the_history_again(parts: Any) -> None:
+    kernels, store, _turns, _ = parts
+    kernels.wake("p_1")
+    await settled(kernels)
+    before = kernels.get("p_1")
+    await kernels.reset("p_1")
+    await settled(kernels)
+    assert before.outdated
+    assert store.epochs == {"p_1": 2}
+    assert kernels.get("p_1").history.count == 0
+
+
+async def test_a_reset_while_the_history_is_being_read_reads_it_again(parts: Any) -> None:
+    kernels, store, turns, _ = parts
+    store.activating = asyncio.Event()
+    kernels.wake("p_1")
+    await store.read.wait()
+    await kernels.reset("p_1")
+    store.activating.set()
+    await settled(kernels)
+    assert kernels.get("p_1").history.count == 0
+    assert set(turns.ran) == {"p_1"}
+
+
+async def test_a_reset_whose_caller_gives_up_is_made_known_all_the_same(parts: Any) -> None:
+    kernels, store, _turns, _ = parts
+    kernels.wake("p_1")
+    await settled(kernels)
+    caller = asyncio.create_task(kernels.reset("p_1"))
+    await asyncio.sleep(0)
+    caller.cancel()
+    while not store.resets or kernels._tasks:
+        await asyncio.sleep(0)
+    await settled(kernels)
+    assert kernels.get("p_1").history.count == 0

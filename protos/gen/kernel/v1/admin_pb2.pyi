@@ -423,6 +423,47 @@ class EvictKernelResponse(_message.Message):
 Global___EvictKernelResponse: _TypeAlias = EvictKernelResponse  # noqa: Y015
 
 @_typing.final
+class ResetContextRequest(_message.Message):
+    """ResetContextRequest names a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def person(self) -> Global___PersonRef:
+        """Required. The person."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___PersonRef | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetContextRequest: _TypeAlias = ResetContextRequest  # noqa: Y015
+
+@_typing.final
+class ResetContextResponse(_message.Message):
+    """ResetContextResponse is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ResetContextResponse: _TypeAlias = ResetContextResponse  # noqa: Y015
+
+@_typing.final
 class Turn(_message.Message):
     """Turn is the work on one message, or on several that were merged."""
 

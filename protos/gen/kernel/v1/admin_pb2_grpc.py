@@ -52,6 +52,11 @@ class KernelAdminServiceStub:
                 request_serializer=kernel_dot_v1_dot_admin__pb2.EvictKernelRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_admin__pb2.EvictKernelResponse.FromString,
                 _registered_method=True)
+        self.ResetContext = channel.unary_unary(
+                '/kernel.v1.KernelAdminService/ResetContext',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.ResetContextRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.ResetContextResponse.FromString,
+                _registered_method=True)
         self.ListTurns = channel.unary_unary(
                 '/kernel.v1.KernelAdminService/ListTurns',
                 request_serializer=kernel_dot_v1_dot_admin__pb2.ListTurnsRequest.SerializeToString,
@@ -117,6 +122,17 @@ class KernelAdminServiceServicer:
     def EvictKernel(self, request, context):
         """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
         KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ResetContext(self, request, context):
+        """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
+        connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
+        that runs is cut, though not within a call that changes something, and goes on with its own messages and results
+        only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
+        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -198,6 +214,11 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
                     servicer.EvictKernel,
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.EvictKernelRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_admin__pb2.EvictKernelResponse.SerializeToString,
+            ),
+            'ResetContext': grpc.unary_unary_rpc_method_handler(
+                    servicer.ResetContext,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.ResetContextRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.ResetContextResponse.SerializeToString,
             ),
             'ListTurns': grpc.unary_unary_rpc_method_handler(
                     servicer.ListTurns,
@@ -324,6 +345,33 @@ class KernelAdminService:
             '/kernel.v1.KernelAdminService/EvictKernel',
             kernel_dot_v1_dot_admin__pb2.EvictKernelRequest.SerializeToString,
             kernel_dot_v1_dot_admin__pb2.EvictKernelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ResetContext(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/ResetContext',
+            kernel_dot_v1_dot_admin__pb2.ResetContextRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.ResetContextResponse.FromString,
             options,
             channel_credentials,
             insecure,

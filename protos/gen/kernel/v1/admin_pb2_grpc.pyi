@@ -44,6 +44,13 @@ class KernelAdminServiceStub:
     """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
     KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
     """
+    ResetContext: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ResetContextRequest, _admin_pb2.ResetContextResponse]
+    """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
+    connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
+    that runs is cut, though not within a call that changes something, and goes on with its own messages and results
+    only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
+    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+    """
     ListTurns: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListTurnsRequest, _admin_pb2.ListTurnsResponse]
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
     ListReplies: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListRepliesRequest, _admin_pb2.ListRepliesResponse]
@@ -82,6 +89,13 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     EvictKernel: _aio.UnaryUnaryMultiCallable[_admin_pb2.EvictKernelRequest, _admin_pb2.EvictKernelResponse]  # type: ignore[assignment]
     """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
     KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
+    """
+    ResetContext: _aio.UnaryUnaryMultiCallable[_admin_pb2.ResetContextRequest, _admin_pb2.ResetContextResponse]  # type: ignore[assignment]
+    """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
+    connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
+    that runs is cut, though not within a call that changes something, and goes on with its own messages and results
+    only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
+    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
     """
     ListTurns: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListTurnsRequest, _admin_pb2.ListTurnsResponse]  # type: ignore[assignment]
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -136,6 +150,19 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.EvictKernelResponse, _abc.Awaitable[_admin_pb2.EvictKernelResponse]]:
         """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
         KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
+        """
+
+    @_abc_1.abstractmethod
+    def ResetContext(
+        self,
+        request: _admin_pb2.ResetContextRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ResetContextResponse, _abc.Awaitable[_admin_pb2.ResetContextResponse]]:
+        """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
+        connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
+        that runs is cut, though not within a call that changes something, and goes on with its own messages and results
+        only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
+        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
