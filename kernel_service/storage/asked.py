@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.storable import to_json
-from kernel_service.storage import leases
+from kernel_service.storage import damage, leases
 from kernel_service.storage.schema import approval
 from kernel_service.turns.approving import Approval, Decision, Verdict
 
@@ -82,11 +82,11 @@ def _against(row: Row[Any], record: TurnRecord, at: float) -> Verdict | None:
 
 def _opened(tx: Tx, row: Row[Any]) -> Approval | None:
     """None: it is not what the person was asked."""
-    kept = tx.cipher_of(row.person_id).open_json(row.arguments, arguments_context(row.id))
+    kept = damage.value_of(tx, row.person_id, row.arguments, arguments_context(row.id))
     # Without an account: of before it was kept.
     arguments, account = kept if isinstance(kept, list) else (kept, "")
-    if _digest(tx, row.tool, arguments) != row.digest:
-        log.error("approval does not match its digest approval=%s person=%s", row.id, row.person_id)
+    if kept is None or _digest(tx, row.tool, arguments) != row.digest:
+        log.error("approval damaged approval=%s person=%s", row.id, row.person_id)
         return None
     return Approval(row.id, row.call_id, row.tool, arguments, row.expires_at, account=account)
 

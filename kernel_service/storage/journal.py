@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
 from sqlalchemy import Integer, bindparam, delete, insert, select, true, update
 
 from kernel_service.errors import LeaseLost
 from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.kernels.store import Activation, HistoryItem
 from kernel_service.messages import Usage
-from kernel_service.storage import leases, spending, waiting
+from kernel_service.storage import damage, leases, spending, waiting
 from kernel_service.storage.context import CONTEXT_START, next_seq
 from kernel_service.storage.schema import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from sqlalchemy import Row
+
     from kernel_service.kernels.store import CallRecord, ToolUse, TurnRecord
     from kernel_service.storage.engine import Tx
+
+log = logging.getLogger(__name__)
 
 ITEM_VERSION: Final = 1
 PAGE: Final = 200
 """Items read at once: the whole history of a chatty person would be read for its recent end alone."""
 
 _NEWEST = (
-    select(item.c.seq, item.c.kind, item.c.origin, item.c.data)
+    select(item.c.seq, item.c.turn_id, item.c.kind, item.c.origin, item.c.data)
     .where(
         item.c.person_id == bindparam("person"),
         item.c.seq < bindparam("before"),
@@ -51,18 +55,23 @@ _PROGRESS = OPEN_TURN.values(begun=true(), attempts=0, crash_count=0, crashes_al
 
 def activate(tx: Tx, person_id: str, *, owner: str) -> Activation:
     epoch = leases.take(tx, person_id, owner)
-    return Activation(person_id, epoch, list(_recent(tx, person_id))[::-1])
+    recent = list(_recent(tx, person_id))[::-1]
+    damaged = {row.turn_id for row, data in recent if data is None}
+    if damaged:
+        log.error("alert: history damaged, left out turns=%s person=%s", ",".join(sorted(damaged)), person_id)
+        damage.leave_out(tx, person_id, damaged)
+    history = [HistoryItem(row.kind, data, row.origin) for row, data in recent if data and row.turn_id not in damaged]
+    return Activation(person_id, epoch, history)
 
 
-def _recent(tx: Tx, person_id: str) -> Iterator[HistoryItem]:
-    """Newest first, as far back as a turn looks; a kernel cuts it where a message begins."""
-    cipher, context = tx.cipher_of(person_id), item_context(person_id)
+def _recent(tx: Tx, person_id: str) -> Iterator[tuple[Row[Any], dict[str, Any] | None]]:
+    """Newest first, as far back as a turn looks; a kernel cuts it where a message begins. None: it is damaged."""
+    context = item_context(person_id)
     before, size = _PAST_ALL, 0
     while rows := tx.execute(_NEWEST, {"person": person_id, "before": before, "limit": PAGE}).all():
         for row in rows:
-            plain = cipher.open(row.data, context)
-            yield HistoryItem(row.kind, orjson.loads(plain), row.origin)
-            size += len(plain)
+            yield row, damage.object_of(tx, person_id, row.data, context)
+            size += len(row.data)
         if len(rows) < PAGE or size > WINDOW_BYTES:
             return
         before = rows[-1].seq

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import logging
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, insert, select, update
 
+from kernel_service.errors import Conflict
 from kernel_service.storable import storable_text
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR
@@ -14,9 +16,13 @@ from kernel_service.storage.schema import parked_request
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Row
+
     from kernel_service.kernels.store import TurnRecord
     from kernel_service.storage.engine import Tx
     from kernel_service.turns.resuming import ParkedRequest
+
+log = logging.getLogger(__name__)
 
 KEPT_SECONDS: Final = 3 * 86_400.0
 """For so long a request goes on by itself; who connects later has other things in mind."""
@@ -73,9 +79,18 @@ def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:
 
 
 def resumed_by(tx: Tx, person_id: str, seq: int) -> list[str]:
-    """Oldest first."""
+    """Oldest first; what cannot be read any more is left out."""
     rows = tx.execute(_RESUMED, {"person": person_id, "seq": seq}).all()
-    return [tx.cipher_of(row.person_id).open_text(row.words, words_context(row.person_id)) for row in rows]
+    return [words for row in rows if (words := _words(tx, row))]
+
+
+def _words(tx: Tx, row: Row[Any]) -> str:
+    cipher = tx.cipher_of(row.person_id)
+    try:
+        return cipher.open_text(row.words, words_context(row.person_id))
+    except Conflict:
+        log.error("parked request damaged request=%s person=%s", row.id, row.person_id)  # noqa: TRY400
+        return ""
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:

@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
 
+from kernel_service.errors import Conflict
 from kernel_service.kernels.store import Quoted
+from kernel_service.storage import damage
 from kernel_service.storage.inbox import payload_context
 from kernel_service.storage.outbox import opened
 from kernel_service.storage.schema import message, reply, reply_part
 
 if TYPE_CHECKING:
+    from typing import Any
+
+    from sqlalchemy import Row
+
     from kernel_service.storage.engine import Tx
 
 # By the person first: SQLite would take the unique key by its channel, and read what everybody wrote.
@@ -27,10 +33,18 @@ def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) 
     named = {"person": person_id, "of": message_id}
     for row in tx.execute(_HIS, named).all():
         if (row.channel, row.address) == (channel, address):
-            content = tx.cipher_of(person_id).open_json(row.payload, payload_context(person_id))
-            return Quoted(content, ours=False)
+            content = damage.object_of(tx, person_id, row.payload, payload_context(person_id))
+            return Quoted(content, ours=False) if content else None
     for reply_id in tx.execute(_SENT_AS, {"of": message_id}).scalars().all():
         told = tx.execute(_TOLD, {"reply": reply_id}).one()
         if (told.person_id, told.channel, told.address) == (person_id, channel, address):
-            return Quoted({"text": opened(tx, told).reply.text}, ours=True)
+            text = _text_of(tx, told)
+            return Quoted({"text": text}, ours=True) if text else None
     return None
+
+
+def _text_of(tx: Tx, told: Row[Any]) -> str:
+    try:
+        return opened(tx, told).reply.text
+    except Conflict:
+        return ""

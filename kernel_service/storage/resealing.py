@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, select, update
 
+from kernel_service.errors import Conflict
 from kernel_service.storage.asked import arguments_context
 from kernel_service.storage.connect_attempts import secrets_context
 from kernel_service.storage.connections import private_context
@@ -84,6 +85,10 @@ def _resealed(tx: Tx, sealed: Sealed, row: Row[Any], people: Merging) -> bytes |
 
 
 def reseal(tx: Tx, people: Merging, value: bytes, context: Callable[[str], bytes]) -> bytes:
-    """Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
-    plain = tx.cipher_of(people.gone).open(value, context(people.gone))
+    """A value that does not open is left as it is, and goes on not to open. Conflict SEALING_KEY_UNKNOWN."""
+    cipher = tx.cipher_of(people.gone)
+    try:
+        plain = cipher.open(value, context(people.gone))
+    except Conflict:
+        return value
     return tx.cipher_of(people.stays).seal(plain, context(people.stays))

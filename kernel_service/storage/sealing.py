@@ -46,20 +46,32 @@ class PersonCipher:
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):  # changed, or cut short
-            raise Conflict("SEALED_VALUE_DAMAGED", "a stored value does not open with its key") from None
+            raise _damaged() from None
 
     def seal_json(self, value: Any, context: bytes) -> bytes:
         """A value that came from people, vendors or tools, mended where it has to be (see storable)."""
         return self.seal(to_json(value), context)
 
     def open_json(self, sealed: bytes, context: bytes) -> Any:
-        return orjson.loads(self.open(sealed, context))
+        """Conflict SEALED_VALUE_DAMAGED, if it is no JSON either."""
+        try:
+            return orjson.loads(self.open(sealed, context))
+        except orjson.JSONDecodeError:
+            raise _damaged() from None
 
     def seal_text(self, text: str, context: bytes) -> bytes:
         return self.seal(storable_text(text).encode(), context)
 
     def open_text(self, sealed: bytes, context: bytes) -> str:
-        return self.open(sealed, context).decode()
+        """Conflict SEALED_VALUE_DAMAGED, if it is no text either."""
+        try:
+            return self.open(sealed, context).decode()
+        except UnicodeDecodeError:
+            raise _damaged() from None
+
+
+def _damaged() -> Conflict:
+    return Conflict("SEALED_VALUE_DAMAGED", "a stored value does not open with its key")
 
 
 @dataclass(frozen=True, slots=True)

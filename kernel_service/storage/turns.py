@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
@@ -9,7 +10,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import CallRecord, Quarantined, Room, TurnMessage, TurnRecord, TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
-from kernel_service.storage import waiting
+from kernel_service.storage import damage, waiting
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.inbox import USAGE, payload_context
 from kernel_service.storage.leases import fence
@@ -24,8 +25,11 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import NextTurn
     from kernel_service.storage.engine import Tx
 
+log = logging.getLogger(__name__)
+
 QUARANTINED_FROM: Final = 2
 """So many crashes: nobody is that unlucky often."""
+
 
 _OPEN = select(
     turn.c.id,
@@ -189,14 +193,13 @@ def _begin(tx: Tx, person_id: str, owner: str, now: float, debounce: float) -> T
 
 
 def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessage]:
-    cipher, context = tx.cipher_of(person_id), payload_context(person_id)
     return [
         TurnMessage(
             row.seq,
             row.message_id,
             row.channel,
             row.address,
-            cipher.open_json(row.payload, context),
+            _content(tx, person_id, row),
             row.accepted_at,
             ReplyMode(row.reply_mode),
             Command(row.command),
@@ -204,3 +207,11 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
         )
         for row in rows
     ]
+
+
+def _content(tx: Tx, person_id: str, row: Row[Any]) -> dict[str, Any]:
+    """What was sent. A message that cannot be read any more is asked for again, like one that came incomplete."""
+    content = damage.object_of(tx, person_id, row.payload, payload_context(person_id))
+    if content is None:
+        log.error("alert: message damaged seq=%d person=%s", row.seq, person_id)
+    return content or {"unsupported": {"kind": "unavailable"}}

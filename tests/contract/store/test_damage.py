@@ -1,0 +1,137 @@
+"""Rows that cannot be read any more: their person goes on without them, and nothing of theirs is done twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select, update
+
+from kernel_service.kernels.commands import Tap
+from kernel_service.kernels.store import CallRecord, HistoryItem, TurnStatus
+from kernel_service.messages import Usage
+from kernel_service.storage import schema
+from kernel_service.storage.journal import item_context
+from kernel_service.turns.approving import Approval, Verdict
+from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+ODD_PLAINTEXTS = [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe"]
+
+
+async def damage(store: SqlStore, column: Any, where: Any = None, *, to: bytes = b"damaged") -> None:
+    statement = update(column.table).values({column.name: to})
+    await store._engine.write(lambda tx: tx.execute(statement if where is None else statement.where(where)))
+
+
+async def turn_of(store: SqlStore, *items: HistoryItem) -> str:
+    owner = await own(store, await say(store, f"m{len(await everything(store))}"))
+    await owner.end(await owner.open(), *items)
+    return owner.person_id
+
+
+async def everything(store: SqlStore) -> list[Any]:
+    return await store._engine.read(lambda tx: list(tx.execute(select(schema.item.c.seq)).scalars()))
+
+
+@pytest.mark.parametrize("seq", [1, 2, 3, 4])
+async def test_a_turn_with_a_damaged_item_leaves_the_history_whole(
+    store: SqlStore, seq: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, after = HistoryItem("input", {"said": "before"}), HistoryItem("input", {"said": "after"})
+    await turn_of(store, before)
+    ann = await turn_of(store, HELLO, ASKS, FOUND, HistoryItem("output", {"text": "done"}))
+    await turn_of(store, after)
+    await damage(store, schema.item.c.data, schema.item.c.seq == seq + 1)
+    assert await history(store, ann) == [before, after]
+    assert len(await everything(store)) == 6, "it is kept"
+    alerts = [record for record in caplog.records if "alert: history damaged" in record.getMessage()]
+    assert len(alerts) == 1
+    assert await history(store, ann) == [before, after]
+    assert len([record for record in caplog.records if "alert: history damaged" in record.getMessage()]) == 1, "once"
+
+
+@pytest.mark.parametrize("plain", ODD_PLAINTEXTS)
+async def test_an_item_that_opens_and_is_no_object_is_damaged(store: SqlStore, plain: bytes) -> None:
+    ann = await turn_of(store, HELLO)
+
+    def odd(tx: Tx) -> None:
+        sealed = tx.cipher_of(ann).seal(plain, item_context(ann))
+        tx.execute(update(schema.item).values(data=sealed))
+
+    await store._engine.write(odd)
+    assert await history(store, ann) == []
+
+
+async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS)
+    await damage(store, schema.item.c.data, schema.item.c.seq == 2)
+    again = await (await own(store, owner.person_id)).open()
+    assert (again.id, again.begun, again.failures) == (turn.id, False, 0)
+    assert [one.content for one in again.messages] == [{"text": "m1"}]
+
+
+@pytest.mark.parametrize("finished", [False, True])
+async def test_a_turn_under_way_that_may_have_changed_something_is_given_up(store: SqlStore, *, finished: bool) -> None:
+    owner = await own(store, await say(store, "m1"))
+    turn = await owner.open()
+    await owner.append(turn, HELLO, ASKS, started=CallRecord("c1", "tool", NOW))
+    if finished:
+        await owner.append(turn, FOUND, finished="c1", usage=Usage(tool_calls=1))
+    await damage(store, schema.item.c.data, schema.item.c.seq == 1)
+    again = await (await own(store, owner.person_id)).open()
+    assert (again.id, again.begun) == (turn.id, True)
+    assert again.failures > 1000
+
+
+async def test_others_turns_are_not_touched(store: SqlStore) -> None:
+    bob = await own(store, await say(store, "m1", "test:bob"))
+    turn = await bob.open()
+    await bob.append(turn, HELLO, ASKS)
+    ann = await turn_of(store, HELLO)
+    await damage(store, schema.item.c.data, schema.item.c.person_id == ann)
+    assert await history(store, ann) == []
+    assert (await Owner(store, bob.person_id, bob.epoch).open()).begun
+    assert await history(store, bob.person_id) == [HELLO, ASKS]
+
+
+async def test_a_damaged_message_is_asked_for_again(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    await damage(store, schema.message.c.payload)
+    turn = await owner.open()
+    assert [one.content for one in turn.messages] == [{"unsupported": {"kind": "unavailable"}}]
+    await owner.end(turn)
+    assert await store.quoted(owner.person_id, "test", "", "m1") is None
+    await say(store, "m2")
+    assert [one.content for one in (await owner.open()).messages] == [{"text": "m2"}]
+
+
+async def test_a_button_of_a_damaged_question_does_nothing(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    asked = Approval("ap_1", "c1", "tool", {"a": 1}, NOW + 60)
+    await store.end(
+        await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), approvals=[asked],
+        now=NOW,
+    )  # fmt: skip
+    await damage(store, schema.approval.c.arguments)
+    await say(store, "m2")
+    decision = await store.decide(await owner.open(), owner.epoch, Tap("ap_1", approved=True), at=NOW)
+    assert decision.verdict is Verdict.UNKNOWN
+
+
+async def test_people_become_one_although_something_of_theirs_is_damaged(store: SqlStore) -> None:
+    ann = await turn_of(store, HELLO)
+    bob = await own(store, await say(store, "b1", "test:bob", now=NOW + 1))
+    await bob.end(await bob.open(NOW + 1), ASKS, FOUND)
+    await say(store, "b2", "test:bob", now=NOW + 1)
+    await damage(store, schema.item.c.data, schema.item.c.person_id == bob.person_id)
+    await damage(store, schema.message.c.payload, schema.message.c.person_id == bob.person_id)
+    await store.merge(ann, bob.person_id, now=NOW + 2)
+    assert await history(store, ann) == [HELLO]
+    turn = await (await own(store, ann)).open(NOW + 2)
+    assert [one.content for one in turn.messages] == [{"unsupported": {"kind": "unavailable"}}]
