@@ -16,6 +16,7 @@ STILL_TRYING: Final = "I can't reach my tools or my model right now. I keep tryi
 _BUSY: Final = "I'm busy just now; it will take about {time}."
 _BUDGET_SPENT: Final = "That's all I can do for you today. I can go on in about {time}."
 STOPPED: Final = "Stopped. I'm not working on anything for you now."
+NEW_CHAT: Final = "This is a new chat: I start afresh, and your connected accounts stay connected."
 NOTHING_TO_SAY: Final = "Done."
 
 CONNECTED: Final = "{toolkit} is connected."

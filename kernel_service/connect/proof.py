@@ -45,6 +45,9 @@ class Proof(Codes):
             return await self._connected(attempt, seq)
         if attempt.state in AWAITING_CODE and at >= attempt.deadline:
             await self.endings.end(attempt, State.LAPSED)
+        elif attempt.state in AWAITING_CODE and attempt.wrong_codes >= MOST_WRONG_CODES:
+            await self.endings.end(attempt, State.WRONG_CODES)
+            return Confirmed(texts.TOO_MANY_WRONG_CODES)
         elif attempt.state in AWAITING_CODE:
             return await self._right(person, code, seq, attempt, at=at)
         return Confirmed(texts.CODE_TOO_LATE.format(toolkit=attempt.toolkit_name))

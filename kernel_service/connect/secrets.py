@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from typing import Final
 
-from kernel_service.kernels.commands import CODE_LETTERS
+from kernel_service.kernels.codes import CODE_LETTERS
 
 NONCE_BYTES: Final = 32
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.kernels.phrases import Phrase, phrase_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -16,16 +18,13 @@ class Command(StrEnum):
 
     NONE = ""
     STOP = "stop"
+    NEW_CHAT = "new_chat"
     CODE = "code"
     APPROVAL = "approval"
 
 
-CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
-"""Without vowels, so that no word is taken for a code."""
-
-_WORDS = {"stop": Command.STOP, "/stop": Command.STOP}
 _TAP = re.compile(r"approval:([\w-]{1,64}):(yes|no)")
-_CODE = re.compile(rf"(?:connect\s+)?([{CODE_LETTERS}]{{4}})[-–\s]?([{CODE_LETTERS}]{{4}})", re.IGNORECASE)
+_PHRASES: Final = {Phrase.STOP: Command.STOP, Phrase.NEW_CHAT: Command.NEW_CHAT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +40,20 @@ class Tap:
 
 
 def command_of(content: Mapping[str, Any]) -> Command:
-    """The command that a message's content is.
+    """The command that a message's content is, but for codes: whether a text brings one, what is stored tells.
 
-    A word alone, in any case, with or without a mark at its end; or a button, whoever sends it.
+    A button, whoever sends it; or a phrase of the person's own.
     """
     if tap_in(content):
         return Command.APPROVAL
+    phrase = None if content.get("forwarded") else phrase_in(text_of(content))
+    return _PHRASES[phrase] if phrase else Command.NONE
+
+
+def text_of(content: Mapping[str, Any]) -> str:
+    """What was written; empty: the message is no text."""
     text = content.get("text")
-    if not isinstance(text, str):
-        return Command.NONE
-    if code_in(text):
-        return Command.CODE
-    return _WORDS.get(_bare(text).casefold(), Command.NONE)
+    return text if isinstance(text, str) else ""
 
 
 def tap_in(content: Mapping[str, Any]) -> Tap | None:
@@ -60,13 +61,3 @@ def tap_in(content: Mapping[str, Any]) -> Tap | None:
     choice = content.get("choice")
     match = _TAP.fullmatch(str(choice.get("id", ""))) if isinstance(choice, dict) else None
     return Tap(match[1], approved=match[2] == "yes") if match else None
-
-
-def code_in(text: str) -> str:
-    """The code of a connection that a text is, as `BCDF-GHJK`; empty: it is none."""
-    match = _CODE.fullmatch(_bare(text))
-    return f"{match[1]}-{match[2]}".upper() if match else ""
-
-
-def _bare(text: str) -> str:
-    return text.strip().rstrip(".!… ")

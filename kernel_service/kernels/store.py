@@ -140,6 +140,11 @@ class TurnRecord:
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
 
+    @property
+    def is_new_chat(self) -> bool:
+        """When it ends, what the model is shown begins behind it."""
+        return self.messages[0].command is Command.NEW_CHAT
+
 
 class Room(Enum):
     """Beside which other turns of its process a turn runs."""
@@ -317,6 +322,8 @@ class JournalStore(Protocol):
         now: float,
     ) -> list[StoredReply]:
         """End the turn in one transaction: last items, usage, replies, members; what waits is kept with it.
+
+        "new chat" takes effect here, however the turn ends: it counts in the order of the person's messages.
 
         An approval takes the place of an earlier one of the same call.
         COMPLETED may be interrupted by Newcomers or Stopped.

@@ -82,7 +82,7 @@ _ADVANCE = (
 _COUNT_WRONG = (
     update(connect_attempt)
     .where(connect_attempt.c.person_id == bindparam("person"), _AWAITS_CODE)
-    .values(wrong_codes=connect_attempt.c.wrong_codes + 1)
+    .values(wrong_codes=connect_attempt.c.wrong_codes + bindparam("more", type_=Integer))
 )
 _STRAY = select(stray_session.c.seen_at).where(stray_session.c.digest == bindparam("of_digest"))
 _ADD_STRAY = insert(stray_session)
@@ -153,8 +153,13 @@ def confirm(tx: Tx, attempt: Attempt, *, was: State, seq: int, now: float) -> bo
     return True
 
 
+def count_wrong_codes(tx: Tx, person_id: str, count: int) -> None:
+    """On each attempt of the person that awaits its code."""
+    tx.execute(_COUNT_WRONG, {"person": person_id, "more": count})
+
+
 def count_wrong_code(tx: Tx, person_id: str) -> list[Attempt]:
-    tx.execute(_COUNT_WRONG, {"person": person_id})
+    count_wrong_codes(tx, person_id, 1)
     return [_opened(tx, row) for row in tx.execute(_AWAITING, {"person": person_id}).all()]
 
 

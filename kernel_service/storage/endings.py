@@ -12,7 +12,7 @@ from sqlalchemy import Boolean, Integer, bindparam, delete, false, insert, or_, 
 
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
-from kernel_service.storage import asked, leases, parked_requests, waiting
+from kernel_service.storage import asked, context, leases, parked_requests, waiting
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, of_open_turn
 from kernel_service.storage.outbox import add_reply
@@ -129,11 +129,13 @@ def end(
     now: float,
 ) -> list[StoredReply]:
     leases.fence(tx, record.person_id, epoch)
-    if status is TurnStatus.COMPLETED:
+    if status is TurnStatus.COMPLETED and not record.is_new_chat:
         waiting.interrupt(tx, record)
     add_items(tx, record, items, now)
     parked_requests.park(tx, record, parked, now)
     asked.keep(tx, record, approvals, now)
+    if record.is_new_chat:
+        context.begin(tx, record.person_id)
     _close(tx, record, status, problem=problem, usage=usage, now=now)
     if len(record.messages) > 1:
         tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})

@@ -8,7 +8,7 @@ from sqlalchemy import Integer, and_, bindparam, func, insert, not_, or_, select
 from sqlalchemy.sql import exists
 
 from kernel_service.errors import AlreadyExists, Exhausted
-from kernel_service.kernels.commands import Command, command_of
+from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import Accepted
 from kernel_service.media.incoming import named_file, parted
 from kernel_service.media.store import WAIT_SECONDS
@@ -17,6 +17,7 @@ from kernel_service.storable import to_json
 from kernel_service.storage import asked, media, outbox, parked_requests, sent_order
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message
+from kernel_service.storage.recognising import recognise
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ USAGE = (
     turn.c.model_calls,
     turn.c.tool_calls,
 )
+_NEVER_TAKEN_BACK = (Command.STOP, Command.NEW_CHAT)
+"""They ask for nothing that could be stopped."""
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
 
 _KNOWN = select(
@@ -85,6 +88,7 @@ _TAKE_BACK = (
         message.c.turn_id.is_(None),
         message.c.seq < bindparam("before"),
         message.c.sent_at < bindparam("after"),
+        message.c.command.not_in([each.value for each in _NEVER_TAKEN_BACK]),
     )
     .values(status=MessageStatus.STOPPED.value)
     .returning(message.c.seq)
@@ -149,7 +153,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
     if known is not None:  # under another of his ids; with another payload it is another message
         return _duplicate(known, digest)
-    command = command_of(received.content)
+    command, code = recognise(tx, person_id, received.content)
     if command is not Command.STOP:  # which makes room
         _check_room(so_far[0].pending, max_pending)
     sent_at = sent_order.believed(received.sent_at, now)
@@ -159,6 +163,8 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     if file is not None:
         media.check_room(tx, person_id, len(file.data), max_media)
         content = named_file(content, media_id)
+    if code:
+        content = content | {"code": code}
     row = key | {
         "person_id": person_id,
         "payload_digest": digest,
@@ -195,7 +201,7 @@ def _check_room(pending: int, max_pending: int) -> None:
 def _status(command: Command, sent_at: float, stopped_at: float | None) -> MessageStatus:
     """STOPPED for what was sent before the person said "stop", and comes only now."""
     taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
-    return MessageStatus.STOPPED if taken_back and command is not Command.STOP else MessageStatus.ACCEPTED
+    return MessageStatus.STOPPED if taken_back and command not in _NEVER_TAKEN_BACK else MessageStatus.ACCEPTED
 
 
 def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:

@@ -136,6 +136,8 @@ class TurnRunner:
         """The sentences that answer a turn without the model; None: ask the model."""
         if turn.messages[0].command is Command.STOP:
             return [texts.STOPPED]
+        if turn.messages[0].command is Command.NEW_CHAT:
+            return [texts.NEW_CHAT]
         if not turn.begun and not any(_for_model(message, files) for message in turn.messages):
             told = (_excuse(message, files) for message in turn.messages if content_kind(message) not in SILENT_KINDS)
             return list(dict.fromkeys(told))

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.errors import Busy, KernelError, VendorUnavailable
-from kernel_service.kernels.commands import Command, code_in
+from kernel_service.kernels.codes import codes_in
+from kernel_service.kernels.commands import Command, text_of
 from kernel_service.kernels.interruptions import HandedBack, Newcomers, Stopped
 from kernel_service.kernels.progress import ApprovalNeeded, Merged
 from kernel_service.kernels.store import TurnStatus
@@ -116,7 +117,8 @@ class Turn:
 
     async def _confirm(self, message: TurnMessage) -> None:
         """A code: say what it did, and go on with what waited for it."""
-        code = code_in(str(message.content.get("text")))
+        # Without one: the message was accepted by an earlier release, which took a code alone.
+        code = message.content.get("code") or next(iter(codes_in(text_of(message.content))), "")
         confirmed = await self._runner.codes.confirm(self._person, code, message.seq, at=message.accepted_at)
         if not confirmed.resumed:
             return await self._end([Reply(confirmed.told)], TurnStatus.COMPLETED)

@@ -113,6 +113,8 @@ class TurnJournal:
             )
         )  # fmt: skip
         self._transcript.mark_stored()
+        if self._record.is_new_chat:
+            self._transcript.stored = []
 
     async def give_up(self, problem: str) -> None:
         """End with an apology. What the turn had journaled leaves the history, but for a word on what was done."""

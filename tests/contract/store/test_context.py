@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
-from kernel_service.messages import Reply
+from kernel_service.messages import Message, Reply
 from kernel_service.storage import schema
 from kernel_service.storage.store import open_store
 from tests.contract.store.conftest import keys
@@ -134,6 +135,73 @@ async def test_new_items_are_shown_although_later_ones_than_the_start_were_delet
     await store._engine.write(lambda tx: tx.execute(delete(schema.item)))
     await talk(store, "c")
     assert await shown(store, ann) == ["c", "c!"]
+
+
+# --- the person's own -----------------------------------------------------------------------------------------------
+
+
+async def new_chat(store: SqlStore, message_id: str = "n") -> str:
+    message = Message("test:ann", message_id, {"text": "New chat!"})
+    accepted = await store.accept(message, now=NOW, max_pending=100)
+    assert accepted.command is Command.NEW_CHAT
+    return accepted.person_id
+
+
+async def test_a_new_chat_counts_in_the_order_of_the_messages(store: SqlStore) -> None:
+    await say(store, "a")
+    ann = await new_chat(store)
+    await say(store, "b")
+    owner, seen = await own(store, ann), []
+    while isinstance(turn := await owner.ask(), TurnRecord):
+        names = [one.message_id for one in turn.messages]
+        await owner.end(turn, *([] if turn.is_new_chat else [heard(names[0])]))
+        seen.append((names, await shown(store, ann)))
+        owner = await own(store, ann)
+    assert seen == [(["a"], ["a"]), (["n"], []), (["b"], ["b"])]
+
+
+async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: SqlStore) -> None:
+    ann = await talk(store, "a")
+    await new_chat(store)
+    turn = await (await own(store, ann)).open()
+    assert await shown(store, ann) == ["a", "a!"]
+    again = await own(store, ann)
+    assert (await again.open()).id == turn.id
+    await again.end(turn)
+    assert await shown(store, ann) == []
+
+
+async def test_a_former_owner_begins_no_new_chat(store: SqlStore) -> None:
+    ann = await talk(store, "a")
+    await new_chat(store)
+    old = await own(store, ann)
+    turn = await old.open()
+    await own(store, ann)
+    with pytest.raises(LeaseLost):
+        await old.end(turn)
+    assert await shown(store, ann) == ["a", "a!"]
+
+
+async def test_stop_takes_no_new_chat_back(store: SqlStore) -> None:
+    ann = await talk(store, "a")
+    await new_chat(store)
+    stopped = await store.accept(Message("test:ann", "s", {"text": "stop"}), now=NOW, max_pending=100)
+    assert stopped.taken_back == ()
+    owner, commands = await own(store, ann), []
+    while isinstance(turn := await owner.ask(), TurnRecord):
+        commands.append(turn.messages[0].command)
+        await owner.end(turn)
+    assert commands == [Command.NEW_CHAT, Command.STOP]
+    assert await shown(store, ann) == []
+
+
+async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: SqlStore) -> None:
+    ann, bob = await two(store)
+    await new_chat(store)
+    await store.merge(ann, bob, now=NOW)
+    owner = await own(store, ann)
+    await owner.end(await owner.open())
+    assert await shown(store, ann) == [], "it came last, after all that either has said"
 
 
 # --- a smaller window -----------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ async def test_a_stop_finds_room_where_a_message_does_not(store: SqlStore) -> No
     assert (await stop(store, cap=1)).command is Command.STOP
 
 
-@pytest.mark.parametrize("text", ["stop the music", "please stop", "", "st op", "stopp"])
+@pytest.mark.parametrize("text", ["stop the music", "", "st op", "stopp"])
 async def test_other_words_are_for_the_assistant(store: SqlStore, text: str) -> None:
     accepted = await store.accept(Message("test:ann", "m1", {"text": text}), now=NOW, max_pending=9)
     assert accepted.command is Command.NONE

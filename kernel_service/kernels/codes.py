@@ -1,0 +1,42 @@
+"""Codes of connections as people write them: in a sentence, in small letters, with any dash, over several lines."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from kernel_service.kernels.phrases import plain
+
+CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
+"""Without vowels, so that hardly a word is taken for a code."""
+MOST_CODES: Final = 8
+"""A text with more that look like codes brings none: it tries them out, or is something else."""
+
+_HALF = rf"[{CODE_LETTERS}]{{4}}"
+_BETWEEN = r"[\s\-‐‑‒–—―−➖_.·•*~`'\"]{0,5}"
+# Each may begin within another one: an abbreviation of four letters may stand before the code.
+_CODE = re.compile(rf"(?<![^\W_])(?=({_HALF})({_BETWEEN})({_HALF})(?![^\W_]))", re.IGNORECASE)
+_AS_SHOWN = re.compile(rf"(?:connect\W+)?{_HALF}[-‐‑‒–—−]{_HALF}\W*", re.IGNORECASE)
+_BESIDE = re.compile(r"\bconnect\b", re.IGNORECASE)
+
+
+def codes_in(text: str) -> list[str]:
+    """What may be codes, each once, as `BCDF-GHJK`. Whether one is, only what is stored can tell."""
+    found = dict.fromkeys(f"{match[1]}-{match[3]}".upper() for match in _CODE.finditer(plain(text)))
+    return list(found) if len(found) <= MOST_CODES else []
+
+
+def is_code_alone(text: str) -> bool:
+    """Whether a text with a code in it says nothing else."""
+    spoken = plain(text)
+    match = _CODE.search(spoken)
+    if match is None:
+        return False
+    around = spoken[: match.start(1)] + spoken[match.end(3) :]
+    return not any(each.isalnum() for each in _BESIDE.sub("", around))
+
+
+def is_written_as_shown(text: str) -> bool:
+    """Whether a text is a code as the page shows it, in capitals and with its dash, or as its button writes it."""
+    spoken = plain(text).strip()
+    return _AS_SHOWN.fullmatch(spoken) is not None and (spoken.isupper() or spoken.casefold().startswith("connect"))

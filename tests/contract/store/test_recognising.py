@@ -1,0 +1,151 @@
+"""Which texts bring a code, when they are accepted: what is stored decides, and nobody finds out more than before."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import Engine, event
+
+from kernel_service.connect.attempt import Attempt, State
+from kernel_service.connect.secrets import digest
+from kernel_service.kernels.commands import Command
+from kernel_service.kernels.store import TurnRecord
+from kernel_service.messages import Message
+from kernel_service.tools.connections import ConnectionStatus
+from tests.contract.store.owner import NOW, own
+from tests.contract.store.people import attempt, connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from kernel_service.kernels.store import Accepted
+    from kernel_service.storage.sql_store import SqlStore
+
+CODE, WRONG = "XNDW-HVXB", "XNDW-HVXC"
+_numbers = count()
+
+
+async def say(store: SqlStore, text: str, user: str = "test:ann") -> Accepted:
+    return await store.accept(Message(user, f"m{next(_numbers)}", {"text": text}), now=NOW, max_pending=1000)
+
+
+async def awaiting(store: SqlStore, user: str = "test:ann", code: str = CODE) -> Attempt:
+    """Whoever this is has been shown a code."""
+    person_id = (await say(store, "hello", user)).person_id
+    connection = await connect(store, person_id, ConnectionStatus.UNCONFIRMED)
+    shown = replace(attempt(connection), code=code, code_digest=digest(code))
+    assert await store.advance(shown, was=State.RETURNED)
+    return shown
+
+
+async def wrong_codes(store: SqlStore, person_id: str) -> list[int]:
+    return [each.wrong_codes for each in await store.live_attempts(person_id)]
+
+
+@contextmanager
+def statements() -> Iterator[list[str]]:
+    seen: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        seen.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        yield seen
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "my code is XNDW-HVXB, thanks",
+        "xndw hvxb",
+        "XNDWHVXB.",
+        "so:\nXNDW\nHVXB",
+        "ＸＮＤＷ—ＨＶＸＢ",
+        "GmbH XNDW-HVXB",
+    ],
+)
+async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: SqlStore, text: str) -> None:
+    own_attempt = await awaiting(store)
+    assert (await say(store, text)).command is Command.CODE
+    owner = await own(store, own_attempt.person_id)
+    await owner.end(await owner.open())
+    turn = await owner.ask()
+    assert isinstance(turn, TurnRecord)
+    assert turn.messages[0].content == {"text": text, "code": CODE}
+
+
+async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: SqlStore) -> None:
+    ended = await awaiting(store)
+    await store.advance(replace(ended, state=State.LAPSED), was=State.RETURNED)
+    assert (await say(store, "my code is XNDW-HVXB")).command is Command.CODE
+
+
+async def test_a_live_code_of_somebody_else_is_a_command(store: SqlStore) -> None:
+    await awaiting(store)
+    assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.CODE
+
+
+async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary_word(store: SqlStore) -> None:
+    ended = await awaiting(store)
+    await store.advance(replace(ended, state=State.LAPSED), was=State.RETURNED)
+    assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.NONE
+
+
+@pytest.mark.parametrize(
+    "text", ["I say XNDW-HVXB", "hmmm hmmm", "brrrrrrr", "HTML, RSVP HTML and so on", "pfft pssst"]
+)
+async def test_an_ordinary_word_is_an_ordinary_message(store: SqlStore, text: str) -> None:
+    assert (await say(store, text)).command is Command.NONE
+
+
+@pytest.mark.parametrize("text", ["XNDW-HVXB", "Connect XNDW-HVXB", "connect xndw-hvxb!"])
+async def test_what_is_written_like_a_code_alone_is_one_although_nobody_has_it(store: SqlStore, text: str) -> None:
+    assert (await say(store, text)).command is Command.CODE
+
+
+async def test_who_has_a_code_to_send_is_told_of_a_wrong_one_alone(store: SqlStore) -> None:
+    mine = await awaiting(store)
+    assert (await say(store, WRONG.lower())).command is Command.CODE
+    assert await wrong_codes(store, mine.person_id) == [0], "its turn counts it"
+
+
+async def test_wrong_codes_count_in_sentences_too(store: SqlStore) -> None:
+    mine = await awaiting(store)
+    for number, text in enumerate((f"is it {WRONG}?", f"{WRONG} or BCDF-GHJK perhaps", "my friend's is WXNDHVXB")):
+        assert (await say(store, text)).command is Command.NONE
+        assert await wrong_codes(store, mine.person_id) == [[1], [3], [4]][number]
+    assert (await say(store, f"{WRONG} BCDF-GHJK {CODE}")).command is Command.CODE
+    assert (await wrong_codes(store, mine.person_id))[0] > 5, "those beside the right one as well"
+
+
+async def test_of_two_codes_of_ones_own_none_is_wrong(store: SqlStore) -> None:
+    mine = await awaiting(store)
+    await awaiting(store, code=WRONG)
+    assert (await say(store, f"{CODE} and {WRONG}")).command is Command.CODE
+    assert await wrong_codes(store, mine.person_id) == [0, 0]
+
+
+async def test_others_wrong_codes_count_on_nobody(store: SqlStore) -> None:
+    mine = await awaiting(store)
+    await say(store, f"is it {WRONG}?", "test:bob")
+    assert await wrong_codes(store, mine.person_id) == [0]
+
+
+async def test_nothing_is_looked_up_for_an_ordinary_message(store: SqlStore) -> None:
+    await awaiting(store)
+    for text, looked in (
+        ("what do I have to do today", False),
+        ("please stop", False),
+        ("new chat", False),
+        ("it is GmbH, XNDW HVXB", True),
+    ):
+        with statements() as seen:
+            await say(store, text)
+        assert any("connect_attempt" in statement for statement in seen) is looked, text

@@ -1,0 +1,104 @@
+"""What is a command, as people write it, and what only looks like one."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from kernel_service.kernels.codes import MOST_CODES, codes_in, is_code_alone, is_written_as_shown
+from kernel_service.kernels.commands import Command, command_of
+from kernel_service.kernels.phrases import LONGEST
+
+STOPS = [
+    "stop", "Stop.", "STOP!!", "stop please", "please stop", "/stop", "cancel", "stop it", "Stop it!", "pls stop",
+    "stop, please.", "stop now", "ok stop", "STOP STOP STOP", "no, stop!", "stop that", "stop everything", "hey, stop",
+    "stop!!! 🛑", "*stop*", "“Stop”", "  stop  \n", "stop\nplease", "ｓｔｏｐ", "st\u200bop", "/STOP", "/stop@the_bot",
+    "/cancel", "Cancel!", "please cancel", "stop thank you", "stop…",
+]  # fmt: skip
+NEW_CHATS = [
+    "new chat", "/new", "New chat!", "start over", "/reset", "NEW  CHAT", "new chat please", "Please start over.",
+    "newchat", "new-chat", "/newchat", "/new_chat", "/new chat", "/clear", "/new@the_bot", "start a new chat",
+    "Let's start over", "let’s start over!", "start all over again", "start afresh", "new conversation", "new\nchat",
+    "ok, new chat", "ｎｅｗ　ｃｈａｔ", "🆕 new chat 🙏", "reset this chat", "clear the conversation", "/Reset.",
+]  # fmt: skip
+MESSAGES = [
+    "stop sending me reports at 9", "stop the music", "don't stop", "do not stop", "non-stop", "stopp", "st op", "",
+    "stop?", "when does the bus stop", "cancel the meeting", "cancel it", "yes, cancel", "stop and go", "!", "/",
+    "the new chat app is nice", "new chat with Anna about taxes", "new", "reset", "let's start over tomorrow",
+    "new chat?", "is this a new chat", "no new chat", "reset my password", "/newsletter", "/start", "clear",
+    "start over the top", "what does /reset do", "1", "stop\nthe reports", "new chat: what is the weather", "forget it",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STOPS)
+def test_stop_is_understood(text: str) -> None:
+    assert command_of({"text": text}) is Command.STOP
+
+
+@pytest.mark.parametrize("text", NEW_CHATS)
+def test_a_new_chat_is_understood(text: str) -> None:
+    assert command_of({"text": text}) is Command.NEW_CHAT
+
+
+@pytest.mark.parametrize("text", [*MESSAGES, "stop " * LONGEST])
+def test_what_merely_contains_such_words_is_a_message(text: str) -> None:
+    assert command_of({"text": text}) is Command.NONE
+
+
+@pytest.mark.parametrize("content", [{"text": "new chat", "forwarded": True}, {"image": {}, "caption": "stop"}, {}])
+def test_what_is_not_in_the_persons_own_words_is_none(content: dict[str, object]) -> None:
+    assert command_of(content) is Command.NONE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "XNDW-HVXB", "xndw hvxb", "XNDWHVXB.", "my code is XNDW-HVXB, thanks", "Connect XNDW-HVXB", "XNDW–HVXB",
+        "XNDW — HVXB", "xndw‑hvxb", "the code:\n\nXNDW\nHVXB\n", "Connect\nXNDW-HVXB", "ＸＮＤＷ－ＨＶＸＢ",
+        "*XNDW-HVXB*", "*XNDW*-*HVXB*", "XNDW_HVXB", "K:XNDW-HVXB", "(xndw-hvxb)", "“XNDW-HVXB”", "XNDW\u2060-\u200bHVXB",
+        "XNDW.HVXB", "it says XNDW-HVXB 👍", "hier ist er: XNDW-HVXB", "XNDW - HVXB!", "`XNDW-HVXB`", "XNDW−HVXB",
+    ],
+)  # fmt: skip
+def test_a_code_is_found_as_people_write_it(text: str) -> None:
+    assert codes_in(text) == ["XNDW-HVXB"]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "hello", "strength", "XNDW-HVXBK", "1XNDW-HVXB", "XNDW-HVX", "XNDW, HVXB", "XNDW and HVXB", "schnapps"]
+)
+def test_other_words_are_no_code(text: str) -> None:
+    assert codes_in(text) == []
+
+
+def test_a_code_behind_an_abbreviation_is_found() -> None:
+    assert codes_in("for the GmbH XNDW-HVXB") == ["GMBH-XNDW", "XNDW-HVXB"]
+
+
+def test_a_text_that_tries_codes_out_brings_none() -> None:
+    tried = [f"{first}NDW-HVX{last}" for first in "BCD" for last in "BCD"]
+    assert len(codes_in(" and ".join(tried[:MOST_CODES]))) == MOST_CODES
+    assert codes_in(" and ".join(tried)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "alone"), [("Connect: xndw hvxb!", True), ("🔑 XNDWHVXB", True), ("it is XNDWHVXB", False)]
+)
+def test_a_code_alone_has_no_words_beside_it(text: str, *, alone: bool) -> None:
+    assert is_code_alone(text) is alone
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("XNDW-HVXB", True), ("Connect xndw-hvxb.", True), ("XNDW–HVXB", True), ("hmmm hmmm", False), ("HMMMMMMM", False)],
+)
+def test_a_code_is_known_by_how_the_page_shows_it(text: str, *, shown: bool) -> None:
+    assert is_written_as_shown(text) is shown
+
+
+@pytest.mark.parametrize("text", ["BCDF" * 16_000, "BCDF " * 13_000, "b c d f " * 8_000, "-" * 65_000, "ﷺ" * 16_000])
+def test_a_long_text_is_read_in_linear_time(text: str) -> None:
+    began = time.perf_counter()
+    codes_in(text)
+    command_of({"text": text})
+    assert time.perf_counter() - began < 2.0
