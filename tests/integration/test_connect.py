@@ -191,14 +191,15 @@ async def test_the_door_knows_how_to_get_back_to_any_chat(either: World) -> None
 # --- attacks ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_link_passed_on_gives_the_attacker_nothing(either: World) -> None:
+@pytest.mark.parametrize("said", ["{}", "I was sent this: {}, what do I do with it?"])
+async def test_a_link_passed_on_gives_the_attacker_nothing(either: World, said: str) -> None:
     mallory, victim = either.phone("Mallory"), either.phone("Victim")
     await either.ask(victim, "hello")
     link = await offered(either, mallory)
     async with a_browser() as browser:
         code = await browser.follow(link)
         assert code, "the victim has consented"
-    assert (await either.ask(victim, code)).text == texts.CODE_OF_ANOTHER
+    assert (await either.ask(victim, said.format(code.lower()))).text == texts.CODE_OF_ANOTHER
     assert (await mallory.wait_for_message(timeout=20)).text.startswith("Your link for Asana was followed")
     await nothing_connected(either, mallory, victim)
     assert "no longer good" in (await either.ask(mallory, code)).text

@@ -128,6 +128,14 @@ async def test_five_wrong_codes_end_it(either: World) -> None:
     assert (await either.confirm("p_alice", NO_CODE)).told == texts.CODE_UNKNOWN
 
 
+async def test_a_right_code_after_too_many_wrong_ones_in_sentences_ends_it(either: World) -> None:
+    code = await either.code("p_alice")
+    for _ in range(5):
+        await either.store.count_wrong_code("p_alice")
+    assert (await either.confirm("p_alice", code)).told == texts.TOO_MANY_WRONG_CODES
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+
+
 async def test_wrong_codes_of_others_harm_nobody(either: World) -> None:
     code = await either.code("p_alice")
     for _ in range(9):

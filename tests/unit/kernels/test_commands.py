@@ -56,7 +56,7 @@ def test_what_is_not_in_the_persons_own_words_is_none(content: dict[str, object]
     [
         "XNDW-HVXB", "xndw hvxb", "XNDWHVXB.", "my code is XNDW-HVXB, thanks", "Connect XNDW-HVXB", "XNDW–HVXB",
         "XNDW — HVXB", "xndw‑hvxb", "the code:\n\nXNDW\nHVXB\n", "Connect\nXNDW-HVXB", "ＸＮＤＷ－ＨＶＸＢ",
-        "*XNDW-HVXB*", "*XNDW*-*HVXB*", "XNDW_HVXB", "K:XNDW-HVXB", "(xndw-hvxb)", "“XNDW-HVXB”", "XNDW\u2060-\u200bHVXB",
+        "*XNDW-HVXB*", "*XNDW*-*HVXB*", "XNDW_HVXB", "(xndw-hvxb)", "“XNDW-HVXB”", "XNDW\u2060-\u200bHVXB",
         "XNDW.HVXB", "it says XNDW-HVXB 👍", "hier ist er: XNDW-HVXB", "XNDW - HVXB!", "`XNDW-HVXB`", "XNDW−HVXB",
     ],
 )  # fmt: skip
