@@ -46,6 +46,7 @@ from kernel_service.tools.composio_client import Composio
 from kernel_service.tools.connections import Connections
 from kernel_service.tools.developer_tools import load_tools
 from kernel_service.tools.toolbox import KernelToolbox
+from kernel_service.turns.hearing import Hearing
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.runner import TurnRunner
 
@@ -99,7 +100,7 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
             store=store,
             media=store,
             model=model,
-            transcriber=transcriber,
+            hearing=Hearing(transcriber, clock),
             toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
             codes=connect.proof,
             limits=_limits(settings),

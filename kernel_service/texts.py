@@ -89,6 +89,7 @@ _UNOPENED: Final = {
     "wrong_type": "That {file} is not of the type that it claims to be, so I could not open it.",
     "locked": "That {file} is protected by a password, so I can't open it. Please send it without one.",
     "unreadable": "I could not make sense of that {file}. Perhaps it is damaged; please try another one.",
+    "unheard": "I can't listen to recordings at the moment. Please write it to me instead.",
 }
 FOR_MODEL: Final = {
     "unavailable": "[Attachment unavailable: it could not be fetched. Say so, and ask for it again.]",
@@ -99,6 +100,7 @@ FOR_MODEL: Final = {
     "wrong_type": "[Attachment unavailable: it is not of the type that it claims to be. Say so.]",
     "locked": "[Attachment unavailable: it is protected by a password. Say so, and ask for it without one.]",
     "unreadable": "[Attachment unavailable: no sense could be made of it. Say so.]",
+    "unheard": "[Attachment unavailable: recordings cannot be heard at present. Say so, and ask for it in words.]",
 }
 """What the model is told, by the problem, in place of a file that cannot be opened."""
 

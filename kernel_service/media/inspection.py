@@ -25,6 +25,7 @@ class Problem(StrEnum):
     WRONG_TYPE = "wrong_type"
     LOCKED = "locked"
     UNREADABLE = "unreadable"
+    UNHEARD = "unheard"
 
 
 _PDF: Final = "application/pdf"

@@ -16,13 +16,14 @@ import httpx2
 import openai
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.messages import Usage
+from kernel_service.models.openai_transcriptions import read_transcript, transcription_refusal
 from kernel_service.turns.model import ModelRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from kernel_service.fairness.gate import Gate
+    from kernel_service.messages import Usage
     from kernel_service.models.body import Body
 
 log = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class OpenAIClient:
         """
         headers = {"Content-Type": "application/json", "Content-Length": str(body.length)}
         try:
-            async with self._allowed():
+            async with self._allowed(self._refusal):
                 response = await self._client.post(
                     path, content=body.chunks(), cast_to=httpx2.Response, options={"headers": headers}
                 )
@@ -67,19 +68,19 @@ class OpenAIClient:
             raise body.fault or away from None
 
     async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> tuple[str, Usage]:
-        """A recording (name, bytes, type) in words, and what it cost. VendorUnavailable, ModelRejectedError."""
-        async with self._allowed():
-            heard = await self._client.audio.transcriptions.create(file=recording, model=model, response_format="json")
-        if not isinstance(getattr(heard, "text", None), str):  # the client passes on whatever came
-            raise VendorUnavailable("model_unavailable")
-        used = heard.usage
-        # Models that are billed by the second tell no tokens.
-        tokens = (used.input_tokens, used.output_tokens) if used is not None and used.type == "tokens" else (0, 0)
-        self.gate.spent(sum(tokens))
-        return heard.text.strip(), Usage(input_tokens=tokens[0], output_tokens=tokens[1], model_calls=1)
+        """A recording (name, bytes, type) in words, and what it cost.
+
+        VendorUnavailable, ModelRejectedError, TranscriptionMissingError.
+        """
+        transcriptions = self._client.audio.transcriptions.with_raw_response
+        async with self._allowed(_transcription_refusal):
+            raw = await transcriptions.create(file=recording, model=model, response_format="json")
+        text, usage = read_transcript(raw.content)
+        self.gate.spent(usage.tokens)
+        return text, usage
 
     @asynccontextmanager
-    async def _allowed(self) -> AsyncIterator[None]:
+    async def _allowed(self, refusal: Callable[[openai.APIStatusError], Exception]) -> AsyncIterator[None]:
         """One request: when its turn has come, and in time. Busy, and what became of it."""
         await self.gate.enter()
         try:
@@ -88,7 +89,7 @@ class OpenAIClient:
         except (openai.APIConnectionError, httpx2.TransportError, TimeoutError, json.JSONDecodeError):
             raise VendorUnavailable("model_unavailable") from None
         except openai.APIStatusError as error:
-            raise self._refusal(error) from None
+            raise refusal(error) from None
 
     def _refusal(self, error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
         seconds = _retry_after(error.response.headers)
@@ -98,6 +99,10 @@ class OpenAIClient:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _transcription_refusal(error: openai.APIStatusError) -> Exception:
+    return transcription_refusal(error.status_code, error.body, _retry_after(error.response.headers))
 
 
 def _refusal(error: openai.APIStatusError, retry_after: float | None) -> VendorUnavailable | ModelRejectedError:

@@ -10,6 +10,7 @@ from kernel_service.media.incoming import file_of, media_id_of
 from kernel_service.media.inspection import Problem
 from kernel_service.media.opening import Opening, named
 from kernel_service.media.store import MediaState
+from kernel_service.turns.hearing import UnheardError
 from kernel_service.turns.model import ModelFile, ModelRejectedError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.store import TurnMessage, TurnRecord
     from kernel_service.media.store import MediaStore, StoredFile
-    from kernel_service.turns.model import Transcriber
+    from kernel_service.turns.hearing import Hearing
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +27,9 @@ log = logging.getLogger(__name__)
 class Files:
     """The files of one turn's messages, as they stood when it was opened."""
 
-    def __init__(self, store: MediaStore, transcriber: Transcriber, clock: Callable[[], float]) -> None:
+    def __init__(self, store: MediaStore, hearing: Hearing, clock: Callable[[], float]) -> None:
         self._store = store
-        self._transcriber = transcriber
+        self._hearing = hearing
         self._clock = clock
         self._names: dict[str, str] = {}
         self._files: dict[str, StoredFile] = {}
@@ -53,14 +54,16 @@ class Files:
         return file.problem
 
     async def hear(self) -> None:
-        """Have every recording written down, once. VendorUnavailable."""
+        """Have every recording written down, once. VendorUnavailable, for a bounded time."""
         for file in list(self._files.values()):
             if file.opening is Opening.HEAR and file.state is MediaState.STORED and file.transcript is None:
                 await self._hear(file)
 
     async def _hear(self, file: StoredFile) -> None:
         try:
-            text, usage = await self._transcriber.transcribe(self._shown(file))
+            text, usage = await self._hearing.hear(file.id, self._shown(file))
+        except UnheardError:
+            await self._spoil(file, Problem.UNHEARD, "unheard")
         except ModelRejectedError as rejected:
             await self._spoil(file, Problem.UNREADABLE, rejected.code)
         else:

@@ -129,9 +129,16 @@ class Model(Protocol):
         ...
 
 
+class TranscriptionMissingError(Exception):
+    """The vendor transcribes nothing: it has no such path, or not that model. Its text is safe to log."""
+
+
 class Transcriber(Protocol):
     """Whoever writes down what is said in a recording."""
 
     async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
-        """The words, empty if there are none. VendorUnavailable: ask again later. ModelRejectedError: it cannot."""
+        """The words, empty if there are none. VendorUnavailable: ask again later. ModelRejectedError: not this one.
+
+        TranscriptionMissingError: none at all.
+        """
         ...

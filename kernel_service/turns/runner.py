@@ -28,8 +28,9 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import JournalStore, TurnMessage
     from kernel_service.media.store import MediaStore
     from kernel_service.turns.files import Files
+    from kernel_service.turns.hearing import Hearing
     from kernel_service.turns.limits import Limits
-    from kernel_service.turns.model import Model, Transcriber
+    from kernel_service.turns.model import Model
     from kernel_service.turns.quarantine import Isolation
     from kernel_service.turns.resuming import Codes
     from kernel_service.turns.tools import Tool, Toolbox
@@ -56,7 +57,7 @@ class TurnRunner:
     store: JournalStore
     media: MediaStore
     model: Model
-    transcriber: Transcriber
+    hearing: Hearing
     toolbox: Toolbox
     codes: Codes
     limits: Limits

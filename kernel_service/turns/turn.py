@@ -54,7 +54,7 @@ class Turn:
         kernel.history.drop(record.dropped)
         self._transcript = Transcript(kernel.history.items(), runner.model)
         self._journal = TurnJournal(runner.store, runner.media, kernel, record, self._transcript, runner.clock)
-        self._files = Files(runner.media, runner.transcriber, runner.clock)
+        self._files = Files(runner.media, runner.hearing, runner.clock)
         self._attention = Attention(kernel, lambda: runner.store.look(record))
         self._calls = Calls(
             self._person,

@@ -14,8 +14,9 @@ from kernel_service.media.opening import Opening
 from kernel_service.models.body import Places
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.models.openai_transcriptions import LONGEST_WAIT
 from kernel_service.models.openai_transcripts import OpenAITranscripts
-from kernel_service.turns.model import ModelFile, ModelRejectedError, ModelRequest
+from kernel_service.turns.model import ModelFile, ModelRejectedError, ModelRequest, TranscriptionMissingError
 from tests.gates import open_gate
 from tests.integration.files import VOICE, digest, pdf, png
 
@@ -144,13 +145,76 @@ async def test_a_recording_that_cannot_be_heard(client: OpenAIClient, data: byte
         await OpenAITranscripts(client, "gpt-transcribe").transcribe(a_file(data, Opening.HEAR, "audio/ogg", name))
 
 
-@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"text": 3}'])
+NOTE = a_file(VOICE, Opening.HEAR, "audio/ogg", "a.ogg")
+
+
+@pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"text": 3}', "null", "", '{"text": null}', "[" * 5000])
 async def test_nonsense(emulators: Emulators, client: OpenAIClient, body: str) -> None:
     emulators.openai.fail(200, body=body)
     with pytest.raises(VendorUnavailable):
-        await OpenAITranscripts(client, "gpt-transcribe").transcribe(a_file(VOICE, Opening.HEAR, "audio/ogg", "a.ogg"))
+        await OpenAITranscripts(client, "gpt-transcribe").transcribe(NOTE)
 
 
-async def test_a_model_that_is_not_there_is_waited_for(client: OpenAIClient) -> None:
-    with pytest.raises(VendorUnavailable):
-        await OpenAITranscripts(client, "gpt-hear").transcribe(a_file(VOICE, Opening.HEAR, "audio/ogg", "a.ogg"))
+@pytest.mark.parametrize(
+    "usage",
+    [
+        "null", "[]", "3", "{}", '{"type": "tokens"}', '{"type": "duration", "seconds": 4}', '{"input_tokens": -1}',
+        f'{{"input_tokens": {10**30}, "output_tokens": "x"}}', '{"input_tokens": 1.5}',
+    ],
+)  # fmt: skip
+async def test_a_cost_that_nobody_understands_keeps_no_words_back(
+    emulators: Emulators, client: OpenAIClient, usage: str
+) -> None:
+    emulators.openai.fail(200, body=f'{{"text": " half \\ud83d ", "usage": {usage}}}')
+    text, spent = await OpenAITranscripts(client, "gpt-transcribe").transcribe(NOTE)
+    assert text == "half \ufffd"
+    assert 0 <= spent.tokens <= 10**9
+
+
+async def test_a_model_that_is_not_there_transcribes_nothing(client: OpenAIClient) -> None:
+    with pytest.raises(TranscriptionMissingError):
+        await OpenAITranscripts(client, "gpt-hear").transcribe(NOTE)
+
+
+NO_MODEL = "The model `whisper-9` does not exist"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meaning"),
+    [
+        (404, '{"detail": "Not Found"}', TranscriptionMissingError),
+        (404, "404 page not found", TranscriptionMissingError),
+        (405, '{"detail": "Method Not Allowed"}', TranscriptionMissingError),
+        (410, "", TranscriptionMissingError),
+        (501, '{"error": "not implemented"}', TranscriptionMissingError),
+        (400, f'{{"error": {{"message": "{NO_MODEL}", "code": "model_not_found"}}}}', TranscriptionMissingError),
+        (403, '{"error": {"message": "Project has no access", "code": "model_not_found"}}', TranscriptionMissingError),
+        (400, '{"error": {"message": "no", "param": "model", "code": 400}}', TranscriptionMissingError),
+        (422, '{"error": {"message": "Unknown model: whisper-9"}}', TranscriptionMissingError),
+        (401, None, VendorUnavailable),
+        (402, '{"error": {"message": "Pay", "code": "insufficient_credits"}}', VendorUnavailable),
+        (403, None, VendorUnavailable),
+        (408, None, VendorUnavailable),
+        (409, "", VendorUnavailable),
+        (429, None, VendorUnavailable),
+        (500, None, VendorUnavailable),
+        (502, "<html>", VendorUnavailable),
+        (503, None, VendorUnavailable),
+        (0, None, VendorUnavailable),
+        (400, '{"error": {"message": "Audio file might be corrupted", "code": "invalid_value"}}', ModelRejectedError),
+        (400, '{"error": "no"}', ModelRejectedError),
+        (413, "<html>", ModelRejectedError),
+        (415, '{"error": {"message": ["odd"], "code": {"a": 1}}}', ModelRejectedError),
+    ],
+)
+async def test_what_a_refusal_of_a_recording_means(
+    emulators: Emulators, client: OpenAIClient, status: int, body: str | None, meaning: type[Exception]
+) -> None:
+    emulators.openai.fail(status, body=body, retry_after=7200)
+    with pytest.raises(meaning) as caught:
+        await OpenAITranscripts(client, "gpt-transcribe").transcribe(NOTE)
+    if isinstance(caught.value, VendorUnavailable) and status:
+        assert caught.value.retry_after == LONGEST_WAIT
+    # Whatever is the matter with recordings, the model is asked all the same.
+    hello = {"model": "gpt-6-luna", "input": "hello"}
+    assert (await client.post("/responses", Places().json(hello))).startswith(b"{")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.kernels.progress import Progress
 from kernel_service.messages import Message, ReplyMode, Usage
+from kernel_service.turns.hearing import Hearing
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.turns.runner import TurnRunner
@@ -155,6 +156,7 @@ class Scene:
         self.store = store
         self.clock = Clock()
         self.model = Model()
+        self.hearing = Hearing(self.model, self.clock)
         self.look = FakeTool("look", read_only=True)
         self.act = FakeTool("act", read_only=False)
         self.ended: list[str] = []
@@ -177,7 +179,7 @@ class Scene:
             store=self.store,
             media=self.store,
             model=self.model,
-            transcriber=self.model,
+            hearing=self.hearing,
             toolbox=Toolbox(self.look, self.act),
             codes=self.codes,
             limits=self.limits,

@@ -1,0 +1,66 @@
+"""What `/audio/transcriptions` answers: words and their cost, or why there are none.
+
+Nothing of it says anything of the model that answers people: one voice message must not keep others from being heard.
+Sources: openai 3.54 (`types/audio`); servers that speak the wire in part: docs/vendors.md.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.messages import Usage
+from kernel_service.storable import from_json
+from kernel_service.turns.model import ModelRejectedError, TranscriptionMissingError
+
+LONGEST_WAIT: Final = 30.0
+"""Seconds that the vendor's word puts a recording off at most: it is not waited for long."""
+MOST_TOKENS: Final = 10**9
+
+_UNAVAILABLE: Final = "transcription_unavailable"
+# No such path, not with POST, gone, not built. OpenAI tells a missing model with 404, others with 400 or 403.
+_MISSING: Final = (404, 405, 410, 501)
+_PASSING: Final = (401, 402, 403, 407, 408, 409, 423, 425, 429)
+_FIRST_SERVER_ERROR: Final = 500
+_NO_MODEL: Final = re.compile(
+    r"\bmodel\b.{0,120}(?:not (?:exist|found|available|supported)|unknown|no access)|unknown model|invalid model",
+    re.IGNORECASE | re.DOTALL,
+)
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def read_transcript(raw: bytes) -> tuple[str, Usage]:
+    """The words, and what they cost. VendorUnavailable: it is no answer."""
+    try:
+        heard = from_json(raw)
+    except ValueError:
+        heard = None
+    if not isinstance(heard, dict) or not isinstance(heard.get("text"), str):
+        raise VendorUnavailable(_UNAVAILABLE)
+    return heard["text"].strip(), _usage(heard.get("usage"))
+
+
+def _usage(usage: Any) -> Usage:
+    """Models that are billed by the second tell no tokens, other servers nothing."""
+    of = usage if isinstance(usage, dict) else {}
+    return Usage(
+        input_tokens=_count(of.get("input_tokens")), output_tokens=_count(of.get("output_tokens")), model_calls=1
+    )
+
+
+def _count(value: Any) -> int:
+    return min(max(value, 0), MOST_TOKENS) if isinstance(value, int) else 0
+
+
+def transcription_refusal(status: int, body: object, retry_after: float | None) -> Exception:
+    """What a refusal means: none at all, not now, or not this recording. `body` is what stands under `error`."""
+    of = body if isinstance(body, dict) else {}
+    code, param, message = (of.get(name) for name in ("code", "param", "message"))
+    code = code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{status}"
+    no_model = param == "model" or (isinstance(message, str) and _NO_MODEL.search(message) is not None)
+    if status in _MISSING or code == "model_not_found" or (status < _FIRST_SERVER_ERROR and no_model):
+        return TranscriptionMissingError(f"{status} {code}")
+    if status in _PASSING or status >= _FIRST_SERVER_ERROR:
+        return VendorUnavailable(_UNAVAILABLE, retry_after and min(retry_after, LONGEST_WAIT))
+    return ModelRejectedError(code)
