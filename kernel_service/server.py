@@ -90,6 +90,7 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         store = await _store(settings, stack)
         clock = SteadyClock(wall, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
+        await outbox.take_over()
         gates = _gates(settings)
         composio = _composio(settings, gates.tools, clock)
         stack.push_async_callback(composio.close)

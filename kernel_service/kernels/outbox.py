@@ -8,25 +8,27 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, overload
 
-from kernel_service.kernels.attendance import Attendance
-from kernel_service.kernels.outbox_store import AckResult, Outcome
+from kernel_service.kernels import outbox_store
+from kernel_service.kernels.outbox_store import AckResult, Lease, Outcome
+from kernel_service.media.store import MediaWanted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from kernel_service.kernels.outbox_store import Lease, OutboxStore, PartAck, PartReceipt
+    from kernel_service.kernels.outbox_store import OutboxStore, PartAck, PartReceipt
     from kernel_service.media.desk import MediaDesk
-    from kernel_service.media.store import MediaWanted
 
 LEASE_SECONDS = 60.0
-GRACE_SECONDS = 30.0
-"""How long a reply in doubt waits for a receipt before it is sent again, while the channel's receipts arrive."""
-PATIENCE_SECONDS = 300.0
-"""How long it waits in a channel without receipts: perhaps nobody else is written to, and a person must not wait on.
+GRACE_SECONDS = 15.0
+"""How long a reply in doubt waits for a receipt before it is sent again, while a process of the channel pulls.
 
-Only time in which the channel pulls counts, without a break. Who pulls also brings the receipts, so until then it is
-no wonder that there are none; when a channel comes back from an hour's absence, its network is still to tell of it.
+After the death of a channel's process its replies are answered within 45 seconds: 5 until a vanished host is noticed
+(`rpc/listener.py`), 20 in which it may still be sending (SENDING_SECONDS), these 15, two sweeps, and the send.
 """
+PATIENCE_SECONDS = 300.0
+"""The most that it waits, of the same time, where the channel was away for long."""
+MOST_ATTENDED_SECONDS = 5.0
+"""The most that counts from one sweep to the next: after more this process was stopped, and no receipt could come."""
 POLL_SECONDS = 1.0
 """How soon a reply that became due by time alone (a back-off, a grace) is seen."""
 BATCH = 64
@@ -39,8 +41,13 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._pulls: set[Pull] = set()
-        self._attendance = Attendance()
+        self._broken: list[tuple[list[tuple[str, str]], float]] = []
+        self._swept_at = clock()
         self._closed = False
+
+    async def take_over(self) -> None:
+        """Streams end with their process: what an earlier one leased ends as if its stream had broken now."""
+        await self._store.cut(None, until=self._clock() + outbox_store.SENDING_SECONDS)
 
     def ready(self, channel: str) -> None:
         """Something may be leased in this channel: look at once."""
@@ -84,8 +91,10 @@ class Outbox:
                 await pull.wait()
         finally:
             self._pulls.discard(pull)
+            self._broken.append((pull.replies, self._clock() + outbox_store.SENDING_SECONDS))
             await self._hand_back(channel, unsent)
             await self._ask_others(pull, desk)
+            await self._cut()
 
     async def _lease(self, pull: Pull, addresses: Sequence[str]) -> list[Lease]:
         now = self._clock()
@@ -102,7 +111,7 @@ class Outbox:
         except asyncio.CancelledError:  # the stream ended while they were leased
             await self._hand_back(pull.channel, await leasing)
             raise
-        pull.leased.update({lease.reply.id: lease.expires_at for lease in leases})
+        pull.leased.update({lease.reply.id: lease for lease in leases})
         if len(leases) == room:
             pull.look.set()
         return leases
@@ -112,6 +121,19 @@ class Outbox:
         if leases:
             await self._store.unlease([(lease.reply.id, lease.token) for lease in leases])
             self.ready(channel)
+
+    async def _cut(self) -> None:
+        """The leases of streams that have ended end soon: nothing is begun under them any more.
+
+        Cuts that the store does not take now are made by a later sweep.
+        """
+        broken, self._broken = self._broken, []
+        try:
+            for leases, until in broken:
+                await self._store.cut(leases, until=until)
+        except BaseException:
+            self._broken += broken
+            raise
 
     async def release(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """What the instance holds, but for what is in its hands, may be leased at once; how many replies."""
@@ -128,13 +150,12 @@ class Outbox:
         if desk is None or not room or pull.ended:
             return []
         found = await desk.lease(pull.channel, addresses, room)
-        pull.wanted.update({wanted.media_id: wanted for wanted in found})
-        pull.leased.update({wanted.media_id: wanted.leased_until for wanted in found})
+        pull.leased.update({wanted.media_id: wanted for wanted in found})
         return found
 
     async def _ask_others(self, pull: Pull, desk: MediaDesk | None) -> None:
         """A stream has ended: to fetch a file twice does no harm, and to wait for a channel that is gone does."""
-        held = [wanted for media_id, wanted in pull.wanted.items() if media_id in pull.leased]
+        held = pull.wanted
         if desk is not None and held:
             await desk.hand_back(held)
             self.ready(pull.channel)
@@ -160,14 +181,18 @@ class Outbox:
     def _give_credit_back(self, item_id: str) -> None:
         for pull in self._pulls:
             pull.leased.pop(item_id, None)
-            pull.wanted.pop(item_id, None)
 
     async def sweep(self) -> None:
         """Put lapsed leases in doubt, and doubts past their time back."""
         now = self._clock()
-        self._attendance.note({pull.channel for pull in self._pulls}, now)
-        attended = self._attendance.for_at_least(PATIENCE_SECONDS, now)
-        await self._store.lapse(grace=GRACE_SECONDS, patience=PATIENCE_SECONDS, attended=attended, now=now)
+        passed, self._swept_at = min(now - self._swept_at, MOST_ATTENDED_SECONDS), now
+        attended = {pull.channel for pull in self._pulls}
+        if await self._store.lapse(
+            grace=GRACE_SECONDS, patience=PATIENCE_SECONDS, attended=sorted(attended), seconds=passed, now=now
+        ):
+            for channel in attended:
+                self.ready(channel)
+        await self._cut()
 
     def close(self) -> None:
         """End every stream: its client pulls from whoever comes next."""
@@ -177,23 +202,32 @@ class Outbox:
 
 
 class Pull:
-    """One stream's credit: the replies and the files to fetch that it holds, and until when."""
+    """One stream's credit: the replies and the files to fetch that it holds, by their ids."""
 
     def __init__(self, channel: str, max_in_flight: int, instance: str) -> None:
         self.channel = channel
         self.instance = instance
         self.look = asyncio.Event()
-        self.leased: dict[str, float] = {}
-        self.wanted: dict[str, MediaWanted] = {}
+        self.leased: dict[str, Lease | MediaWanted] = {}
         self.ended = False
         self._max_in_flight = max_in_flight
+
+    @property
+    def replies(self) -> list[tuple[str, str]]:
+        """Those that it holds, with their tokens."""
+        return [(item.reply.id, item.token) for item in self.leased.values() if isinstance(item, Lease)]
+
+    @property
+    def wanted(self) -> list[MediaWanted]:
+        """The files to fetch that it holds."""
+        return [item for item in self.leased.values() if isinstance(item, MediaWanted)]
 
     def end(self) -> None:
         self.ended = True
         self.look.set()
 
     def room(self, now: float) -> int:
-        self.leased = {reply_id: until for reply_id, until in self.leased.items() if until > now}
+        self.leased = {item_id: item for item_id, item in self.leased.items() if _ends_at(item) > now}
         return max(0, self._max_in_flight - len(self.leased))
 
     async def wait(self) -> None:
@@ -203,3 +237,7 @@ class Pull:
                 await self.look.wait()
         except TimeoutError:
             return
+
+
+def _ends_at(item: Lease | MediaWanted) -> float:
+    return item.expires_at if isinstance(item, Lease) else item.leased_until

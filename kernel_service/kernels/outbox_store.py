@@ -12,6 +12,14 @@ if TYPE_CHECKING:
     from kernel_service.messages import Reply, StoredReply
 
 
+SENDING_SECONDS = 20.0
+"""How long a channel may still be sending once the stream that brought a lease has ended, or it gave up a call.
+
+It notices the end within five seconds, as gRPC's keepalive is set, and begins nothing afterwards. A call to the Graph
+API that it has begun takes fifteen at most (`SEND_SECONDS` of the gateway).
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A reply leased to a channel; `user_id` is the person's strongest alias in the channel now."""
@@ -100,13 +108,18 @@ class OutboxStore(Protocol):
 
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
     async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-        """Keep receipts, and let the channel's receipt clock run; how many named a part of this channel."""
+        """Keep receipts; how many named a part of this channel."""
         ...
 
-    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
-        """Lapsed leases become in doubt, and doubts pending again; how many.
+    async def cut(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+        """Leases (reply id, token) end then, if not before. None: all that are under way."""
+        ...
 
-        A doubt ends after `grace` seconds of its channel's receipt clock; after `patience` seconds in a channel
-        that has been `attended`; and never before the lease that it comes from.
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+        """Lapsed leases become in doubt, and doubts that are over pending again; how many.
+
+        `attended`: the channels that have been pulling for the last so many `seconds`. A doubt is over once its channel
+        has been attended for `grace` seconds of it, and for at least as long as it was not; after `patience` attended
+        seconds in any case; and never before its lease has ended. What was in doubt too often becomes failed.
         """
         ...

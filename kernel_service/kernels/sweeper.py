@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PEOPLE_PER_SWEEP = 10_000
-LAPSE_SECONDS = 5.0
-"""How often leases are looked at; they last far longer."""
+LAPSE_SECONDS = 1.0
+"""How often leases and doubts of replies are looked at: it adds to how long people wait after a crash."""
+ROUND_SECONDS = 5.0
+"""How often files and attempts to connect are looked at, which last far longer."""
 RETENTION_SECONDS = 3600.0
 
 
@@ -74,8 +76,8 @@ class Sweeper:
         rounds = (
             (self._seconds, self.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
-            (min(LAPSE_SECONDS, self._seconds), self._desk.sweep),
-            (min(LAPSE_SECONDS, self._seconds), self._connect.sweep),
+            (min(ROUND_SECONDS, self._seconds), self._desk.sweep),
+            (min(ROUND_SECONDS, self._seconds), self._connect.sweep),
             (RETENTION_SECONDS, self.forget),
         )
         loops = [asyncio.create_task(self._every(seconds, work), name=work.__name__) for seconds, work in rounds]

@@ -5,12 +5,14 @@ The first that names the parts of a reply fixes how many there are. Both settle 
 
 from __future__ import annotations
 
+import logging
 import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from kernel_service.kernels import outbox_store
 from kernel_service.kernels.outbox_store import AckResult, Outcome
 from kernel_service.storage import doubt
 from kernel_service.storage.schema import reply, reply_part
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
     from kernel_service.kernels.outbox_store import PartAck, PartReceipt
     from kernel_service.storage.engine import Tx
 
+log = logging.getLogger(__name__)
+
 MAX_PARTS = 100
 MAX_BACKOFF_SECONDS = 300.0
+MOST_WAITS = 300
+"""How often it is sent again that the network fails each time and says when to try again: a day, at five minutes."""
 
 # A receipt only moves to the right: what is on a device was not refused, what was refused had been taken.
 _PROGRESS = {"": 0, "sent": 1, "failed": 2, "delivered": 3, "read": 4, "played": 5}
@@ -44,7 +50,8 @@ _SETTLE = (
         settled_at=bindparam("settled"),
         not_before=bindparam("later"),
         doubtful_since=None,
-        doubtful_receipts=None,
+        doubt_attended=0.0,
+        repeats=bindparam("repeated"),
         error_code=bindparam("problem"),
     )
 )
@@ -117,7 +124,6 @@ def _settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
 
 
 def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-    doubt.advance(tx, channel, now=now)
     return sum(_receive(tx, channel, receipt, now) for receipt in receipts)
 
 
@@ -173,7 +179,10 @@ def _mark(tx: Tx, row: Row[Any], mark: Mark, now: float) -> None:
     elif failed and len(parts) == mark.parts and row.state in _REOPENED:
         # Of each part it is known what became of it, so nobody is sending: those that failed are sent again.
         outcome = mark.outcome if mark.said == "failed" else Outcome.RETRY
-        _fail(tx, row, outcome, retry_after=mark.retry_after, problem=failed[0], now=now)
+        if outcome is Outcome.RETRY and row.repeats + 1 >= _most_repeats(mark.retry_after):
+            log.error("reply %s of %s is given up: it failed with %s each time", row.id, row.person_id, failed[0])
+            outcome = Outcome.FAILED
+        _fail(tx, row, outcome, retry_after=mark.retry_after, problem=failed[0], now=now, repeated=1)
 
 
 def _noted(tx: Tx, row: Row[Any], mark: Mark, now: float) -> bool:
@@ -219,17 +228,32 @@ def _of_another(part: Row[Any], mark: Mark) -> bool:
     return bool(part.channel_message_id and mark.sent_as) and mark.sent_as != part.channel_message_id
 
 
-def _fail(tx: Tx, row: Row[Any], outcome: Outcome, *, retry_after: float | None, problem: str, now: float) -> None:
+def _most_repeats(retry_after: float | None) -> int:
+    return doubt.MOST_REPEATS if retry_after is None else MOST_WAITS
+
+
+def _fail(
+    tx: Tx,
+    row: Row[Any],
+    outcome: Outcome,
+    *,
+    retry_after: float | None,
+    problem: str,
+    now: float,
+    repeated: int = 0,
+) -> None:
+    """`repeated`: 1 if the network had taken it."""
     match outcome:
         case Outcome.RETRY:
             wait = _backoff(row.attempts) if retry_after is None else retry_after
-            _move(tx, row, "pending", later=now + wait, problem=problem)
+            _move(tx, row, "pending", later=now + wait, problem=problem, repeated=repeated)
         case Outcome.FAILED:
             _move(tx, row, "failed", settled=now, problem=problem)
         case Outcome.WINDOW_CLOSED:
             _move(tx, row, "held", problem=problem)
         case Outcome.UNKNOWN:
-            doubt.begin(tx, row.seq, problem=problem, now=now)
+            until = min(row.leased_until, now + outbox_store.SENDING_SECONDS)
+            doubt.begin(tx, row.seq, problem=problem, until=until, now=now)
 
 
 def _backoff(attempts: int) -> float:
@@ -245,6 +269,7 @@ def _move(
     settled: float | None = None,
     later: float | None = None,
     problem: str = "",
+    repeated: int = 0,
 ) -> None:
-    values = {"to": state, "settled": settled, "later": later, "problem": problem}
+    values = {"to": state, "settled": settled, "later": later, "problem": problem, "repeated": row.repeats + repeated}
     tx.execute(_SETTLE, {"of": row.seq} | values)

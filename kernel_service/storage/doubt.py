@@ -1,52 +1,54 @@
-"""Replies of which nobody knows whether they were sent, and how long to wait for a receipt to tell.
+"""Replies in doubt: nobody knows whether they were sent. A receipt settles one, or its grace ends and it is sent again.
 
-Each channel has a receipt clock, which runs only while the network's receipts arrive: a webhook that is away for an
-hour says nothing of what was sent before it. A reply is sent again once that clock has run for the grace.
+Receipts reach us while the channel is attended: while a process of it pulls. A doubt ends once its channel has been
+attended for the grace, and for as long as it was away since the doubt began, because a network that could not deliver
+its receipts tries again later and later. After `patience` attended seconds it ends in any case.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import logging
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Float, and_, bindparam, case, func, or_, select, text, update
+from sqlalchemy import Float, and_, bindparam, or_, update
 
-from kernel_service.storage.schema import REPLY_ON_ITS_WAY, receipt_clock, reply
+from kernel_service.storage.schema import REPLY_ON_ITS_WAY, reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement
+    from sqlalchemy import Row
 
     from kernel_service.storage.engine import Tx
 
-RECEIPT_GAP_SECONDS = 10.0
-"""The most that the clock advances from one receipt to the next; over a longer gap the network may have been silent."""
+log = logging.getLogger(__name__)
 
-_ADVANCE = text(
-    "INSERT INTO receipt_clock (channel, seconds, last_at) VALUES (:channel, 0, :now) ON CONFLICT (channel) DO UPDATE"
-    " SET seconds = receipt_clock.seconds + CASE"
-    " WHEN excluded.last_at < receipt_clock.last_at THEN 0"
-    " WHEN excluded.last_at > receipt_clock.last_at + :gap THEN :gap"
-    " ELSE excluded.last_at - receipt_clock.last_at END, last_at = excluded.last_at"
-).bindparams(bindparam("gap", RECEIPT_GAP_SECONDS, type_=Float))
+MOST_REPEATS = 10
+"""How often a reply is put back that the network may have taken, or took and then failed."""
+EXHAUSTED = "in_doubt"
+"""The error code of a reply that was given up in doubt."""
+
 _now = bindparam("now", type_=Float)
+_DOUBT = {"state": "in_doubt", "doubtful_since": _now, "doubt_attended": 0.0}
+_NO_DOUBT = {"doubtful_since": None, "doubt_attended": 0.0}
 
-
-def _clock(shown: ColumnElement[Any]) -> ColumnElement[Any]:
-    """A reading of the clock of a reply's channel; 0 before its first receipt."""
-    return func.coalesce(select(shown).where(receipt_clock.c.channel == reply.c.channel).scalar_subquery(), 0.0)
-
-
-_gap = _now - receipt_clock.c.last_at
-# What a receipt that came now would make it: the next one must not count the time before the doubt.
-_CLOCK_NOW = _clock(
-    receipt_clock.c.seconds + case((_gap < 0, 0.0), (_gap > RECEIPT_GAP_SECONDS, RECEIPT_GAP_SECONDS), else_=_gap)
+_UNKNOWN = (
+    update(reply)
+    .where(reply.c.seq == bindparam("of"))
+    .values(error_code=bindparam("problem"), leased_until=bindparam("until", type_=Float), **_DOUBT)
 )
-_DOUBT = update(reply).values(state="in_doubt", doubtful_since=_now, doubtful_receipts=_CLOCK_NOW)
-_LAPSED = _DOUBT.where(REPLY_ON_ITS_WAY, reply.c.state == "leased", reply.c.leased_until < _now).values(token="")
-_UNKNOWN = _DOUBT.where(reply.c.seq == bindparam("of")).values(error_code=bindparam("problem"))
-_receipts_since = _clock(receipt_clock.c.seconds) - func.coalesce(reply.c.doubtful_receipts, 0.0)
-_PASSED = (
+_LAPSED = (
+    update(reply)
+    .where(REPLY_ON_ITS_WAY, reply.c.state == "leased", reply.c.leased_until < _now)
+    .values(token="", **_DOUBT)
+)
+_ATTENDED = (
+    update(reply)
+    .where(REPLY_ON_ITS_WAY, reply.c.state == "in_doubt", reply.c.channel.in_(bindparam("attended", expanding=True)))
+    .values(doubt_attended=reply.c.doubt_attended + bindparam("seconds", type_=Float))
+)
+_away = _now - reply.c.doubtful_since - reply.c.doubt_attended
+_OVER = (
     update(reply)
     .where(
         REPLY_ON_ITS_WAY,
@@ -54,28 +56,48 @@ _PASSED = (
         # Until then whoever holds the lease may be sending.
         reply.c.leased_until < _now,
         or_(
-            _receipts_since >= bindparam("grace", type_=Float),
-            and_(
-                reply.c.doubtful_since <= bindparam("doubted_before", type_=Float),
-                reply.c.channel.in_(bindparam("attended", expanding=True)),
-            ),
+            and_(reply.c.doubt_attended >= bindparam("grace", type_=Float), reply.c.doubt_attended >= _away),
+            reply.c.doubt_attended >= bindparam("patience", type_=Float),
         ),
     )
-    .values(state="pending", doubtful_since=None, doubtful_receipts=None, token="")
+    .values(state="pending", token="", repeats=reply.c.repeats + 1, **_NO_DOUBT)
+    .returning(reply.c.seq, reply.c.id, reply.c.person_id, reply.c.repeats)
 )
+_GIVEN_UP = (
+    update(reply)
+    .where(reply.c.seq == bindparam("of"))
+    .values(state="failed", settled_at=_now, error_code=bindparam("problem"))
+)
+_CUT = (
+    update(reply)
+    .where(REPLY_ON_ITS_WAY, reply.c.leased_until > bindparam("until", type_=Float))
+    .values(leased_until=bindparam("until", type_=Float))
+)
+_CUT_ONE = _CUT.where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"))
 
 
-def advance(tx: Tx, channel: str, *, now: float) -> None:
-    """The network's receipts arrive: its clock runs."""
-    tx.execute(_ADVANCE, {"channel": channel, "now": now})
+def begin(tx: Tx, seq: int, *, problem: str, until: float, now: float) -> None:
+    """A channel does not know whether it was sent; a call that it gave up may go on until then."""
+    tx.execute(_UNKNOWN, {"of": seq, "problem": problem, "until": until, "now": now})
 
 
-def begin(tx: Tx, seq: int, *, problem: str, now: float) -> None:
-    """A channel does not know whether it was sent."""
-    tx.execute(_UNKNOWN, {"of": seq, "problem": problem, "now": now})
+def cut(tx: Tx, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+    if leases is None:
+        tx.execute(_CUT, {"until": until})
+    elif leases:
+        tx.execute(_CUT_ONE, [{"of": reply_id, "lease": token, "until": until} for reply_id, token in leases])
 
 
-def lapse(tx: Tx, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
-    silent = {"doubted_before": now - patience, "attended": list(attended)}
-    again = tx.execute(_PASSED, {"now": now, "grace": grace} | silent).rowcount
-    return again + tx.execute(_LAPSED, {"now": now}).rowcount
+def lapse(tx: Tx, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+    if attended:
+        tx.execute(_ATTENDED, {"attended": list(attended), "seconds": seconds})
+    over = tx.execute(_OVER, {"now": now, "grace": grace, "patience": patience}).all()
+    for row in over:
+        if row.repeats >= MOST_REPEATS:
+            _give_up(tx, row, now)
+    return len(over) + tx.execute(_LAPSED, {"now": now}).rowcount
+
+
+def _give_up(tx: Tx, row: Row[tuple[int, str, str, int]], now: float) -> None:
+    log.error("reply %s of %s is given up: in doubt for the %d. time", row.id, row.person_id, row.repeats)
+    tx.execute(_GIVEN_UP, {"of": row.seq, "problem": EXHAUSTED, "now": now})

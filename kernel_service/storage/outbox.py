@@ -11,7 +11,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, or_, select, update
+from sqlalchemy import Integer, bindparam, exists, insert, not_, or_, select, update
 
 from kernel_service.errors import CallerError, Conflict
 from kernel_service.kernels.operator_store import PartView, ReplyView
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# How long a person's later replies wait for one that is in doubt.
-DOUBT_WAIT_SECONDS = 60.0
 NO_RECIPIENT = "no_recipient"
 
 _INLINE = select(reply).where(reply.c.turn_id == bindparam("turn"), reply.c.state == "inline").order_by(reply.c.seq)
@@ -53,10 +51,7 @@ _WAITS_FOR_EARLIER = exists().where(
     _earlier.c.channel == reply.c.channel,
     _earlier.c.seq < reply.c.seq,
     EARLIER_UNSETTLED,
-    or_(
-        _earlier.c.state.in_(("pending", "leased")),
-        and_(_earlier.c.state == "in_doubt", _earlier.c.doubtful_since > bindparam("doubted_after")),
-    ),
+    _earlier.c.state.in_(("pending", "leased", "in_doubt")),
 )
 _LEASABLE = (
     select(reply)
@@ -228,7 +223,7 @@ def lease(
     tx: Tx, channel: str, addresses: Sequence[str], *, instance: str, limit: int, seconds: float, now: float
 ) -> list[Lease]:
     token = _mark_of(instance) + secrets.token_urlsafe(18)
-    values = {"channel": channel, "now": now, "doubted_after": now - DOUBT_WAIT_SECONDS, "limit": limit}
+    values = {"channel": channel, "now": now, "limit": limit}
     due: Select[Any] = _LEASABLE
     if addresses:
         due, values["addresses"] = _LEASABLE_AT, list(addresses)

@@ -274,10 +274,12 @@ reply = Table(
     _empty("token"),
     Column("leased_until", Float),
     Column("doubtful_since", Float),
-    # The channel's receipt clock when the doubt began.
-    Column("doubtful_receipts", Float),
+    # For how many seconds of the doubt the channel has been attended.
+    Column("doubt_attended", Float, nullable=False, server_default=text("0")),
     Column("not_before", Float),
     _zero("attempts"),
+    # How often it was put back although the network may have, or had, taken it.
+    _zero("repeats"),
     _zero("parts"),
     _empty("split_version"),
     _empty("error_code"),
@@ -306,15 +308,6 @@ reply_part = Table(
     _empty("receipt"),
     _empty("error_code"),
     Index("ix_reply_part_channel_message_id", "channel_message_id"),
-)
-
-# A channel's receipt clock: it runs only while the network's receipts arrive.
-receipt_clock = Table(
-    "receipt_clock",
-    metadata,
-    Column("channel", Text, primary_key=True),
-    Column("seconds", Float, nullable=False),
-    Column("last_at", Float, nullable=False),
 )
 
 # Messages that were given up; the message itself is kept as long.

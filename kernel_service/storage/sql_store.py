@@ -290,9 +290,12 @@ class SqlStore:
     async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
         await self._engine.write(lambda tx: outbox.unlease(tx, leases))
 
-    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
+    async def cut(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+        await self._engine.write(lambda tx: doubt.cut(tx, leases, until=until))
+
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
         return await self._engine.write(
-            lambda tx: doubt.lapse(tx, grace=grace, patience=patience, attended=attended, now=now)
+            lambda tx: doubt.lapse(tx, grace=grace, patience=patience, attended=attended, seconds=seconds, now=now)
         )
 
     async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:

@@ -65,9 +65,11 @@ async def pull(
     return await store.lease(channel, addresses, instance=instance, limit=limit, seconds=LEASE_SECONDS, now=now)
 
 
-async def lapse(store: Store, *, now: float, patience: float = FOREVER, grace: float = FOREVER) -> int:
-    """By default no doubt ends."""
-    return await store.lapse(grace=grace, patience=patience, attended=[CHANNEL], now=now)
+async def lapse(
+    store: Store, *, now: float, patience: float = FOREVER, grace: float = FOREVER, attended: float = 0
+) -> int:
+    """`attended`: for so many seconds the channel has been pulling until now. By default no doubt ends."""
+    return await store.lapse(grace=grace, patience=patience, attended=[CHANNEL], seconds=attended, now=now)
 
 
 async def pulled_texts(store: Store, *, now: float = NOW) -> list[str]:

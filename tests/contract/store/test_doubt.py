@@ -1,16 +1,24 @@
-"""A reply of which nobody knows whether it was sent: how long a receipt is waited for. On every engine."""
+"""A reply of which nobody knows whether it was sent: how long a receipt is waited for. On every engine.
+
+Each test says which of four bounds it rests on: the end of the lease, the grace (attended seconds), the time for which
+the channel was away, and the patience (attended seconds, whatever else).
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel_service.kernels.outbox_store import Outcome
+import pytest
+
+from kernel_service.kernels.outbox_store import SENDING_SECONDS, AckResult, Outcome
+from kernel_service.storage.doubt import MOST_REPEATS
 from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
+    from kernel_service.kernels.outbox_store import Lease
     from kernel_service.kernels.store import Store
 
-GRACE = 30.0
+GRACE = 15.0
 PATIENCE = 300.0
 LAPSED = NOW + LEASE_SECONDS + 1
 
@@ -24,91 +32,221 @@ async def doubtful(store: Store) -> Chat:
     return anna
 
 
-async def hear(store: Store, *moments: float, channel: str = CHANNEL) -> None:
-    """Receipts of somebody else's messages arrive."""
-    for now in moments:
-        await receipt(store, "rp_elsewhere", "sent", now=now, channel=channel)
+async def sweep(store: Store, now: float, *, attended: float) -> int:
+    return await lapse(store, now=now, attended=attended, grace=GRACE, patience=PATIENCE)
 
 
-async def sweep(store: Store, now: float) -> int:
-    return await lapse(store, now=now, grace=GRACE, patience=PATIENCE)
-
-
-async def test_receipts_that_arrive_end_a_doubt_after_the_grace(store: Store) -> None:
+async def test_a_doubt_ends_after_the_grace_in_a_channel_without_any_receipts(store: Store) -> None:
+    """The grace."""
     await doubtful(store)
-    await hear(store, *(LAPSED + second for second in range(0, 30, 5)))
-    assert await sweep(store, LAPSED + 29) == 0
-    await hear(store, LAPSED + 30)
-    assert await sweep(store, LAPSED + 30) == 1
-    assert await pulled_texts(store, now=LAPSED + 30) == ["perhaps sent"]
+    assert await sweep(store, LAPSED + GRACE - 1, attended=GRACE - 1) == 0
+    assert await sweep(store, LAPSED + GRACE, attended=1) == 1
+    assert await pulled_texts(store, now=LAPSED + GRACE) == ["perhaps sent"]
 
 
-async def test_the_silence_of_the_network_is_no_evidence(store: Store) -> None:
+async def test_time_in_which_nobody_of_the_channel_pulls_is_no_evidence(store: Store) -> None:
+    """The grace: another channel's attendance does not count, however long."""
     await doubtful(store)
-    await hear(store, LAPSED, LAPSED + 200)  # nothing came in between: ten seconds at most are counted
-    assert await sweep(store, LAPSED + 200) == 0
-    await hear(store, LAPSED + 210)
-    assert await sweep(store, LAPSED + 210) == 0
-    await hear(store, LAPSED + 220)
-    assert await sweep(store, LAPSED + 220) == 1
+    for hours in range(1, 9):
+        later = LAPSED + hours * 3600
+        assert await store.lapse(grace=GRACE, patience=PATIENCE, attended=["other"], seconds=GRACE, now=later) == 0
+        assert await store.lapse(grace=GRACE, patience=PATIENCE, attended=[], seconds=GRACE, now=later) == 0
 
 
-async def test_time_before_the_doubt_does_not_count(store: Store) -> None:
-    await hear(store, *(LAPSED - second for second in range(100, 0, -9)))
+async def test_attendance_before_the_doubt_does_not_count(store: Store) -> None:
+    """The grace, from the doubt on."""
+    await (await Chat(store, "test:anna").write()).tell("perhaps sent")
+    await pull(store)
+    for second in range(int(LEASE_SECONDS)):
+        assert await sweep(store, NOW + second, attended=1) == 0
+    assert await sweep(store, LAPSED, attended=1) == 1
+    assert await sweep(store, LAPSED + GRACE - 1, attended=GRACE - 1) == 0
+    assert await sweep(store, LAPSED + GRACE, attended=1) == 1
+
+
+async def test_after_an_absence_it_is_waited_for_as_long_since_the_network_tries_later_and_later(store: Store) -> None:
+    """The absence: the receipt is on its way for as long again."""
     await doubtful(store)
-    await hear(store, *(LAPSED + second for second in (8, 16, 24, 29)))
-    assert await sweep(store, LAPSED + 29) == 0
-    await hear(store, LAPSED + 30)
-    assert await sweep(store, LAPSED + 30) == 1
+    assert await sweep(store, LAPSED + 100, attended=0) == 0
+    assert await sweep(store, LAPSED + 199, attended=99) == 0
+    assert await sweep(store, LAPSED + 200, attended=1) == 1
 
 
-async def test_each_channel_has_a_clock_of_its_own(store: Store) -> None:
+async def test_after_a_long_absence_it_is_not_waited_for_ever(store: Store) -> None:
+    """The patience."""
     await doubtful(store)
-    await hear(store, *(LAPSED + second for second in range(0, 60, 5)), channel="other")
-    assert await sweep(store, LAPSED + 60) == 0
+    back = LAPSED + 24 * 3600
+    assert await sweep(store, back, attended=0) == 0
+    assert await sweep(store, back + PATIENCE - 1, attended=PATIENCE - 1) == 0
+    assert await sweep(store, back + PATIENCE, attended=1) == 1
 
 
-async def test_a_channel_without_receipts_waits_longer_and_not_for_ever(store: Store) -> None:
+async def test_a_channel_that_comes_and_goes_all_the_time_is_not_waited_for_ever(store: Store) -> None:
+    """The patience: attendance adds up over breaks, however short each time."""
     await doubtful(store)
-    assert await sweep(store, LAPSED + PATIENCE - 1) == 0
-    assert await store.lapse(grace=GRACE, patience=PATIENCE, attended=["other"], now=LAPSED + 9_999) == 0
-    assert await sweep(store, LAPSED + PATIENCE) == 1
+    rounds = int(PATIENCE / 10)
+    ended = [await sweep(store, LAPSED + 35 * number, attended=10) for number in range(1, rounds + 1)]
+    assert ended == [0] * (rounds - 1) + [1]
 
 
 async def test_a_receipt_settles_it_before_the_grace_is_over(store: Store) -> None:
+    """None of the bounds: a receipt that names the reply comes first."""
     anna = await doubtful(store)
     [view] = (await store.replies(anna.person_id, limit=9, before=""))[0]
-    await hear(store, *(LAPSED + second for second in range(0, 30, 5)))
-    await receipt(store, view.id, "sent", now=LAPSED + 30)
-    assert await sweep(store, LAPSED + 30) == 0
+    await receipt(store, view.id, "sent", now=LAPSED + GRACE)
+    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 0
     assert (await anna.view(view.id)).state == "sent"
 
 
-async def test_an_unknown_outcome_is_a_doubt_from_then_on_and_not_over_before_its_lease(store: Store) -> None:
+async def test_an_unknown_outcome_is_a_doubt_from_then_on(store: Store) -> None:
+    """The time that the call may still take, longer here than the grace."""
     await (await Chat(store, "test:anna").write()).tell("perhaps sent")
     [lease] = await pull(store)
     await ack(store, lease, Outcome.UNKNOWN, now=NOW + 1)
-    await hear(store, *(NOW + 1 + second for second in range(0, 31, 5)))  # the grace has passed, the lease has not
-    assert await lapse(store, now=lease.expires_at, grace=29) == 0
-    assert await lapse(store, now=lease.expires_at + 1, grace=29) == 1
+    assert await sweep(store, NOW + 1 + SENDING_SECONDS, attended=SENDING_SECONDS) == 0
+    assert await sweep(store, NOW + 2 + SENDING_SECONDS, attended=1) == 1
+
+
+async def test_an_unknown_outcome_late_in_a_lease_is_not_over_before_the_lease(store: Store) -> None:
+    """The end of the lease."""
+    await (await Chat(store, "test:anna").write()).tell("perhaps sent")
+    [lease] = await pull(store)
+    await ack(store, lease, Outcome.UNKNOWN, now=lease.expires_at - 2)
+    assert await lapse(store, now=lease.expires_at, attended=2, grace=1) == 0
+    assert await lapse(store, now=lease.expires_at + 1, attended=1, grace=1) == 1
 
 
 async def test_a_second_doubt_has_a_grace_of_its_own(store: Store) -> None:
+    """The grace."""
     await doubtful(store)
-    await hear(store, *(LAPSED + second for second in range(0, 31, 5)))
-    assert await sweep(store, LAPSED + 30) == 1
-    await pull(store, now=LAPSED + 30)
-    again = LAPSED + 30 + LEASE_SECONDS + 1
-    assert await sweep(store, again) == 1
-    await hear(store, again, again + 1)
-    assert await sweep(store, again + 1) == 0
+    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 1
+    await pull(store, now=LAPSED + GRACE)
+    again = LAPSED + GRACE + LEASE_SECONDS + 1
+    assert await sweep(store, again, attended=5) == 1
+    assert await sweep(store, again + 1, attended=1) == 0
 
 
 async def test_what_was_sent_of_it_is_not_sent_again(store: Store) -> None:
+    """The grace."""
     await (await Chat(store, "test:anna").write()).tell("long")
     [lease] = await pull(store)
     await ack(store, lease, part=1, parts=2)
     assert await lapse(store, now=LAPSED) == 1
-    assert await sweep(store, LAPSED + PATIENCE) == 1
-    [again] = await pull(store, now=LAPSED + PATIENCE)
+    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 1
+    [again] = await pull(store, now=LAPSED + GRACE)
     assert (again.reply.id, again.sent_parts) == (lease.reply.id, [1])
+
+
+async def test_later_replies_of_the_person_wait_until_it_is_settled_and_others_do_not(store: Store) -> None:
+    """None of the bounds: no time lets a reply overtake the one in doubt."""
+    anna = await doubtful(store)
+    [view] = (await store.replies(anna.person_id, limit=9, before=""))[0]
+    await anna.tell("next")
+    await (await Chat(store, "test:bruno").write()).tell("of another")
+    assert await pulled_texts(store, now=LAPSED + 3600) == ["of another"]
+    await receipt(store, view.id, "sent", now=LAPSED + 3601)
+    assert await pulled_texts(store, now=LAPSED + 3601) == ["next"]
+
+
+async def test_later_replies_of_the_person_follow_the_one_that_is_sent_again(store: Store) -> None:
+    """The grace."""
+    anna = await doubtful(store)
+    await anna.tell("next")
+    assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 1
+    [again] = await pull(store, now=LAPSED + GRACE)
+    assert again.reply.reply.text == "perhaps sent"
+    await ack(store, again, now=LAPSED + GRACE)
+    assert await pulled_texts(store, now=LAPSED + GRACE) == ["next"]
+
+
+async def test_what_is_in_doubt_again_and_again_is_given_up_and_named(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    anna = await Chat(store, "test:anna").write()
+    deadly = await anna.tell("its sender dies of it")
+    await anna.tell("next")
+    now, texts = NOW, []
+    while (leases := await pull(store, now=now)) and leases[0].reply.id == deadly:
+        texts.append(leases[0].reply.reply.text)
+        await lapse(store, now=now + LEASE_SECONDS + 1)
+        now += LEASE_SECONDS + 1 + GRACE
+        await sweep(store, now, attended=GRACE)
+    assert len(texts) == MOST_REPEATS
+    assert [lease.reply.reply.text for lease in leases] == ["next"]
+    view = await anna.view(deadly)
+    assert (view.state, view.error_code, view.settled_at) == ("failed", "in_doubt", now)
+    assert f"reply {deadly} of {anna.person_id} is given up" in caplog.text
+
+
+# --- streams that break -----------------------------------------------------------------------------------------
+
+
+async def in_hand(store: Store) -> tuple[Chat, Lease]:
+    """One reply, leased."""
+    anna = await Chat(store, "test:anna").write()
+    await anna.tell("perhaps sent")
+    [lease] = await pull(store)
+    return anna, lease
+
+
+async def cut(store: Store, lease: Lease, until: float) -> None:
+    await store.cut([(lease.reply.id, lease.token)], until=until)
+
+
+async def test_a_lease_that_is_cut_ends_then(store: Store) -> None:
+    """The end of the lease, as it was cut; then the grace."""
+    anna, lease = await in_hand(store)
+    await cut(store, lease, NOW + 20)
+    assert await sweep(store, NOW + 20, attended=1) == 0
+    assert await sweep(store, NOW + 21, attended=1) == 1
+    assert (await anna.view(lease.reply.id)).state == "in_doubt"
+    assert await sweep(store, NOW + 21 + GRACE, attended=GRACE) == 1
+    assert await pulled_texts(store, now=NOW + 21 + GRACE) == ["perhaps sent"]
+
+
+async def test_the_leases_of_a_stream_are_cut_together(store: Store) -> None:
+    """The end of the lease, as it was cut."""
+    for name in ("anna", "bruno", "carla"):
+        await (await Chat(store, f"test:{name}").write()).tell(f"to {name}")
+    leases = await pull(store)
+    await store.cut([(lease.reply.id, lease.token) for lease in leases[:2]], until=NOW + 20)
+    await store.cut([], until=NOW)
+    assert await sweep(store, NOW + 21, attended=1) == 2
+    assert await sweep(store, LAPSED, attended=1) == 1
+
+
+async def test_a_cut_never_makes_a_lease_longer(store: Store) -> None:
+    """The end of the lease."""
+    _, lease = await in_hand(store)
+    await cut(store, lease, lease.expires_at + 99)
+    assert await sweep(store, LAPSED, attended=1) == 1
+
+
+@pytest.mark.parametrize("outcome", [Outcome.SENT, Outcome.RETRY, Outcome.FAILED])
+async def test_under_a_lease_that_was_cut_its_holder_is_heard_until_it_ends(store: Store, outcome: Outcome) -> None:
+    anna, lease = await in_hand(store)
+    await cut(store, lease, NOW + 20)
+    assert await ack(store, lease, outcome, retry_after=0, now=NOW + 15) is AckResult.RECORDED
+    after = {Outcome.SENT: "sent", Outcome.RETRY: "pending", Outcome.FAILED: "failed"}[outcome]
+    assert (await anna.view(lease.reply.id)).state == after
+
+
+async def test_the_cut_of_an_earlier_lease_does_not_end_a_later_one(store: Store) -> None:
+    _, first = await in_hand(store)
+    await store.give_back(CHANNEL, "gateway-1", [])
+    await pull(store)
+    await cut(store, first, NOW + 1)
+    assert await sweep(store, NOW + LEASE_SECONDS, attended=1) == 0
+    assert await sweep(store, LAPSED, attended=1) == 1
+
+
+async def test_what_an_earlier_process_leased_ends_soon_doubts_included(store: Store) -> None:
+    """The end of the lease, as it was cut; then the grace."""
+    _, lease = await in_hand(store)
+    await (await Chat(store, "test:bruno").write()).tell("unknown")
+    [unknown] = await pull(store)
+    await ack(store, unknown, Outcome.UNKNOWN)
+    await store.cut(None, until=NOW + 5)
+    assert await sweep(store, NOW + 6, attended=1) == 1
+    assert await sweep(store, NOW + 6 + GRACE, attended=GRACE) == 2
+    assert {one.reply.id for one in await pull(store, now=NOW + 6 + GRACE)} == {lease.reply.id, unknown.reply.id}

@@ -200,17 +200,6 @@ async def test_a_closed_window_holds_until_the_person_writes(store: Store) -> No
     assert await pulled_texts(store, now=NOW + 90_000) == ["too late"]
 
 
-async def test_a_doubt_holds_up_the_next_one_a_bounded_time(store: Store) -> None:
-    anna = await Chat(store, "test:anna").write()
-    reply_id = await anna.tell("perhaps sent")
-    await anna.tell("next")
-    [lease] = await pull(store)
-    await ack(store, lease, Outcome.UNKNOWN)
-    assert (await anna.view(reply_id)).state == "in_doubt"
-    assert await pulled_texts(store, now=NOW + 30) == []
-    assert await pulled_texts(store, now=NOW + 61) == ["next"]
-
-
 async def test_the_recipient_is_the_strong_id_that_the_person_writes_under(store: Store) -> None:
     parent, phone = Alias("test:anna.parent"), Alias("test:+1", strong=False)
     anna = await Chat(store, "test:anna").write(Alias("test:anna"), phone)

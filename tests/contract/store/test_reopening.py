@@ -8,6 +8,7 @@ import pytest
 
 from kernel_service.kernels.operator_store import PartView
 from kernel_service.kernels.outbox_store import Outcome
+from kernel_service.storage.doubt import MOST_REPEATS
 from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
@@ -157,3 +158,51 @@ async def test_a_channel_without_message_ids_sends_again_too(store: Store) -> No
     [again] = await pull(store)
     await ack(store, again)
     assert (await anna.view(reply_id)).state == "sent"
+
+
+async def test_what_the_network_takes_and_fails_again_and_again_is_given_up_and_named(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    anna, lease = await sent(store)
+    await anna.tell("next")
+    now, sends = NOW, 1
+    while (view := await anna.view(lease.reply.id)).state != "failed":
+        await receipt(store, lease.reply.id, "failed", channel_message_id=f"w{sends}", outcome=RETRY, now=now)
+        now += 301  # the longest back-off
+        for again in await pull(store, now=now, limit=1):
+            sends += again.reply.id == lease.reply.id
+            await ack(store, again, channel_message_id=f"w{sends}", now=now)
+    assert sends == MOST_REPEATS
+    assert view.state == "failed"
+    assert f"reply {lease.reply.id} of {anna.person_id} is given up" in caplog.text
+
+
+async def test_a_network_that_says_when_to_try_again_is_tried_for_a_day(store: Store) -> None:
+    anna, lease = await sent(store)
+    now, sends = NOW, 1
+    while (await anna.view(lease.reply.id)).state != "failed":
+        await receipt(
+            store,
+            lease.reply.id,
+            "failed",
+            channel_message_id=f"w{sends}",
+            error_code="131042",
+            outcome=RETRY,
+            retry_after=300,
+            now=now,
+        )
+        now += 301
+        for again in await pull(store, now=now):
+            sends += 1
+            await ack(store, again, channel_message_id=f"w{sends}", now=now)
+    assert now - NOW > 24 * 3600
+    assert (await anna.view(lease.reply.id)).error_code == "131042"
+
+
+async def test_what_the_network_never_took_is_not_counted(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    reply_id = await anna.tell("an answer")
+    for hour in range(3 * MOST_REPEATS):
+        [lease] = await pull(store, now=NOW + 3600 * hour)
+        await ack(store, lease, RETRY, now=NOW + 3600 * hour)
+    assert (await anna.view(reply_id)).state == "pending"

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.kernels.outbox import LEASE_SECONDS, PATIENCE_SECONDS, Outbox
-from kernel_service.kernels.outbox_store import AckResult, Lease, Outcome, PartAck
+from kernel_service.errors import StoreUnavailable
+from kernel_service.kernels.outbox import LEASE_SECONDS, MOST_ATTENDED_SECONDS, Outbox
+from kernel_service.kernels.outbox_store import SENDING_SECONDS, AckResult, Lease, Outcome, PartAck
 from kernel_service.messages import Reply, StoredReply
 
 if TYPE_CHECKING:
@@ -22,7 +23,9 @@ class Store:
         self.gate: asyncio.Event | None = None
         self.asked = asyncio.Event()
         self.released: list[tuple[str, str, list[str]]] = []
-        self.attended: list[list[str]] = []
+        self.attended: list[tuple[list[str], float]] = []
+        self.cuts: list[tuple[list[tuple[str, str]] | None, float]] = []
+        self.away = False
 
     async def lease(
         self, channel: str, addresses: Sequence[str], *, instance: str, limit: int, seconds: float, now: float
@@ -44,9 +47,14 @@ class Store:
         self.released.append((channel, instance, list(in_hand)))
         return 0
 
-    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], now: float) -> int:
-        self.attended.append(list(attended))
-        return 0
+    async def cut(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+        if self.away:
+            raise StoreUnavailable
+        self.cuts.append((leases if leases is None else list(leases), until))
+
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+        self.attended.append((list(attended), seconds))
+        return len(self.waiting)
 
 
 def outbox_of(store: Any) -> Outbox:
@@ -152,15 +160,68 @@ async def test_a_stream_that_is_leasing_when_it_is_released_hands_that_back() ->
     assert store.back == [("rp_0", "batch")]
 
 
-async def test_a_channel_that_has_been_pulling_is_attended() -> None:
+async def test_the_time_between_sweeps_counts_for_channels_that_are_pulled() -> None:
     now = [1000.0]
     store = Store(0)
     outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
+    await outbox.sweep()
     reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
-    await asyncio.sleep(0)
-    for _ in range(int(PATIENCE_SECONDS / 5) + 1):
-        await outbox.sweep()
-        now[0] += 5
-    assert store.attended == [[]] * int(PATIENCE_SECONDS / 5) + [["chat"]]
+    await store.asked.wait()
+    now[0] += 1
+    await outbox.sweep()
+    now[0] += MOST_ATTENDED_SECONDS + 1  # this process was stopped: no receipt could reach it
+    await outbox.sweep()
     outbox.close()
     await reading
+    await outbox.sweep()
+    assert store.attended == [([], 0), (["chat"], 1), (["chat"], MOST_ATTENDED_SECONDS), ([], 0)]
+
+
+async def test_what_a_sweep_puts_back_is_pulled_at_once() -> None:
+    store = Store(0)
+    outbox = outbox_of(store)
+    reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1")))
+    await store.asked.wait()
+    for _ in range(5):  # now it waits for a word
+        await asyncio.sleep(0)
+    store.waiting = ["rp_in_doubt_no_more"]
+    await outbox.sweep()
+    async with asyncio.timeout(0.5):  # the poll comes only after a second
+        lease, _ = await reading
+    assert isinstance(lease, Lease)
+    assert lease.reply.id == "rp_in_doubt_no_more"
+
+
+async def test_a_stream_that_ends_takes_its_leases_with_it_and_no_others() -> None:
+    store = Store(3)
+    outbox = outbox_of(store)
+    broken, other = outbox.pull("chat", [], 2, "gateway-1"), outbox.pull("chat", [], 1, "gateway-2")
+    for pull in (broken, broken, other):
+        await anext(pull)
+    await outbox.settle("chat", [sent("rp_0")])
+    await broken.aclose()  # type: ignore[attr-defined]
+    assert store.cuts == [([("rp_1", "batch")], 1000 + SENDING_SECONDS)]
+    await other.aclose()  # type: ignore[attr-defined]
+
+
+async def test_leases_of_a_stream_that_ends_while_the_store_is_away_are_cut_later() -> None:
+    now = [1000.0]
+    store = Store(1)
+    outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
+    pull = outbox.pull("chat", [], 2, "gateway-1")
+    await anext(pull)
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        await pull.aclose()  # type: ignore[attr-defined]
+    now[0] += 7
+    with pytest.raises(StoreUnavailable):
+        await outbox.sweep()
+    store.away = False
+    await outbox.sweep()
+    assert store.cuts == [([("rp_0", "batch")], 1000 + SENDING_SECONDS)]
+
+
+async def test_a_new_process_ends_what_an_earlier_one_leased() -> None:
+    store = Store(0)
+    await outbox_of(store).take_over()
+    assert store.cuts == [(None, 1000 + SENDING_SECONDS)]
