@@ -1,5 +1,6 @@
 """What the kernel service asks the gateway to do, and what became of it, in the gateway's own words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -55,8 +56,9 @@ class Reply:
 class Delivery:
     """A leased reply: to whom, from which number, and how far it got under earlier leases.
 
-    lease_ends is in seconds of this process's own monotonic clock. parts and split_version are as they were first
-    acknowledged; 0 and empty: not yet.
+    lease_ends is in seconds of this process's own monotonic clock. holds tells whether a send may still be begun: not
+    once the stream that brought the lease has ended. parts and split_version are as they were first acknowledged; 0 and
+    empty: not yet.
     """
 
     reply: Reply
@@ -67,6 +69,7 @@ class Delivery:
     sent_parts: frozenset[int] = frozenset()
     parts: int = 0
     split_version: str = ""
+    holds: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

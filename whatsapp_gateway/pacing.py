@@ -41,7 +41,7 @@ class Pacing:
         self._buckets: dict[str, _Bucket] = {}
 
     async def turn(self, number: str, timeout: float) -> float | None:
-        """Wait for the number's next place. Seconds that are left of the timeout; None: it would not be enough."""
+        """Wait for the number's next place. Seconds that are left of the timeout; None: it is not enough."""
         if not self._cost:
             return timeout
         now, bucket = self._now(), self._bucket(number)
@@ -52,7 +52,9 @@ class Pacing:
         bucket.free_at += self._cost
         if wait:
             await self._sleep(wait)
-        return timeout - wait
+        # A process that was stopped meanwhile has waited for longer than it meant to.
+        left = timeout - max(wait, self._now() - now)
+        return left if left > 0 else None
 
     def received(self, number: str) -> None:
         """A message came in, which counts and cannot wait. A flood of them delays answers by little all the same."""

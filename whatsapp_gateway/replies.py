@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Final
 
 from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wait_random_exponential
@@ -10,6 +12,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wa
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.deliveries import Delivery, MediaWanted, Typing
 from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.line import Line
 from whatsapp_gateway.media import Media
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pulse import Pulse
@@ -23,6 +26,9 @@ MOST_IN_FLIGHT: Final = 100
 """Replies leased at once, which bounds the sends under way; WhatsApp takes 80 messages a second."""
 DRAIN_SECONDS: Final = 20
 GIVE_BACK_SECONDS: Final = 2
+RETURN_SECONDS: Final = 30
+"""How long a kernel service that is away is waited for at a time, before it is pulled from anew."""
+_AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"})
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
@@ -67,7 +73,7 @@ class Replies:
         self._pulling = asyncio.create_task(self._pull_on())
 
     async def stop(self) -> None:
-        """Pull no more; finish and settle what is in hand, for at most DRAIN_SECONDS; give the rest back."""
+        """Pull no more; end and settle the calls under way, for at most DRAIN_SECONDS; give the rest back."""
         await _cancel(self._pulling)
         await self._media.stop()
         try:
@@ -77,7 +83,8 @@ class Replies:
                 await self._acks.flush()
         except TimeoutError:
             logger.warning("stopped with replies in hand; their leases will lapse")
-        await self._give_back()
+        with suppress(Refusal):  # then its leases end with its stream
+            await self._give_back(GIVE_BACK_SECONDS)
         await _cancel(self._beating, self._settling, *self._in_hand)
 
     async def _pull_on(self) -> None:
@@ -89,23 +96,26 @@ class Replies:
 
     async def _pull(self) -> bool:
         """One stream, to its end. Whether it served: brought something, or lasted."""
-        await self._give_back()
         began = self._now()
         served = False
+        line = Line(self._pulse, self._now)
         try:
+            await self._give_back(RETURN_SECONDS)
             async with self._kernel.pull(self._numbers, self._instance_id, MOST_IN_FLIGHT) as items:
                 async for item in items:
                     served, self._trouble = True, ""
-                    if self._pulse.stopped_since(began):
+                    if not line.holds():
                         # It may have waited in the line since before its lease lapsed, and so may what follows.
                         logger.warning("this process was stopped for a while: pulling anew")
                         break
-                    self._take(item)
+                    self._take(item, line)
         except Refusal as refusal:
             self._metrics.refusals.labels(refusal.reason).inc()
             self._log_once(refusal.reason)
         except Exception as fault:  # noqa: BLE001 - nobody would notice that nothing is pulled any more
             logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
+        finally:
+            line.end()
         return served or self._now() - began > _LONGEST_PAUSE
 
     def _log_once(self, trouble: str) -> None:
@@ -114,23 +124,29 @@ class Replies:
             logger.warning("replies cannot be pulled: %s; trying on", trouble)
         self._trouble = trouble
 
-    async def _give_back(self) -> None:
-        """What was leased to this process and is not here was lost with a stream: it need not wait for its lease."""
+    async def _give_back(self, timeout: float) -> None:
+        """What was leased to this process and is not here was lost with a stream: it need not wait for its lease.
+
+        Refusal: the service is away. One that does not know how, or cannot, keeps the leases to their end.
+        """
         in_hand = {delivery.reply.id for delivery in self._in_hand.values()} | self._acks.unsettled()
         if len(in_hand) > MOST_AT_ONCE:
             return
         try:
-            await self._kernel.give_back(self._instance_id, sorted(in_hand), GIVE_BACK_SECONDS)
+            await self._kernel.give_back(self._instance_id, sorted(in_hand), timeout)
         except Refusal as refusal:
+            if refusal.reason in _AWAY:
+                raise
             self._metrics.refusals.labels(refusal.reason).inc()
 
-    def _take(self, item: Delivery | MediaWanted | Typing) -> None:
+    def _take(self, item: Delivery | MediaWanted | Typing, line: Line) -> None:
         if isinstance(item, Typing):
             self._typing.show(item.number, item.user_id, item.message_id)
             return
         if isinstance(item, MediaWanted):
             self._media.take(item)
             return
+        item = replace(item, holds=line.holds)
         self._typing.answered(item.number, item.user_id, item.reply.answers_id)
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
         self._last_of[item.user_id] = task

@@ -26,6 +26,8 @@ It was counted from when it came: a line that is slower is given up, and a proce
 `pulse` leaves unnoticed trusts no line that it had.
 """
 OTHER_RULE_SECONDS: Final = 60
+HAND_BACK_SECONDS: Final = 0.1
+"""When what was not begun may go by another stream."""
 MOST_PARTS: Final = 100
 
 
@@ -52,7 +54,10 @@ class Sending:
         self._slow_downs = slow_downs
 
     async def deliver(self, delivery: Delivery) -> None:
-        """Send the parts that are not known to have been sent, in order, up to the first that fails."""
+        """Send the parts that are not known to have been sent, in order, up to the first that fails.
+
+        No part is begun once its stream does not hold: the rest is handed back.
+        """
         try:
             version, bodies = _rendered(delivery)
         except Exception as fault:  # noqa: BLE001 - left without a word it would be leased again for ever
@@ -73,6 +78,9 @@ class Sending:
         for part, body in enumerate(bodies, 1):
             if part in delivery.sent_parts:
                 continue
+            if not delivery.holds():
+                self._hand_back(delivery, part, len(bodies))
+                return
             if self._left(delivery) <= 0:
                 self._metrics.parts.labels("lapsed").inc()
                 logger.warning("lease of reply %s lapsed before part %d was sent", delivery.reply.id, part)
@@ -91,7 +99,7 @@ class Sending:
 
     def _left(self, delivery: Delivery) -> float:
         """Seconds for which there may be sent under its lease."""
-        return delivery.lease_ends - MARGIN - self._now()
+        return delivery.lease_ends - MARGIN - self._now() if delivery.holds() else 0.0
 
     def _ack(self, delivery: Delivery, part: int, parts: int, result: Sent | Refused | Ambiguous) -> Ack:
         match result:
@@ -110,6 +118,21 @@ class Sending:
     def _wait(self, remedy: Remedy, callback_id: str) -> float:
         slowed = self._slow_downs.before(callback_id) if remedy is Remedy.SLOW_DOWN else 0
         return wait_for(remedy, slowed)
+
+    def _hand_back(self, delivery: Delivery, part: int, parts: int) -> None:
+        """This part and what follows were not sent."""
+        logger.info("reply %s is handed back from part %d on: its stream has ended", delivery.reply.id, part)
+        self._acks.put(
+            Ack(
+                delivery,
+                part,
+                parts,
+                SPLIT_VERSION,
+                Outcome.RETRY,
+                error_code="stream_ended",
+                retry_after=HAND_BACK_SECONDS,
+            )
+        )
 
     def _give_up(self, delivery: Delivery, code: str) -> None:
         logger.error("reply %s cannot be sent: %s", delivery.reply.id, code)

@@ -115,6 +115,7 @@ async def test_a_kernel_that_is_away_is_waited_for_and_then_the_webhook_refused(
 ) -> None:
     gateway = await start_gateway(accept_seconds=1)
     assert await gateway.get("/readyz") == (200, "ok")
+    await kernel.until(lambda: kernel.pulls)
     await running_kernel.stop()
     assert await gateway.post(webhook(text(ALICE, "hello", "wamid.1"))) == 503
     assert (await gateway.get("/readyz"))[0] == 503

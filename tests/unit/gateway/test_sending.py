@@ -102,3 +102,13 @@ async def test_a_reply_that_the_release_before_began_is_finished_by_its_rule(kno
     acks = await deliver(graph, lease_seconds=60, text="👍" * 5000, sent_parts=frozenset({1}), parts=2, **known)
     assert [callback for callback, _ in graph.sent] == ["rp_1/2/2"]
     assert [(ack.part, ack.parts, ack.split_version, ack.outcome) for ack in acks] == [(2, 2, "2", Outcome.SENT)]
+
+
+@pytest.mark.parametrize("sent", [0, 1, 2])
+async def test_once_its_stream_has_ended_no_part_is_begun_and_the_rest_is_handed_back(sent: int) -> None:
+    graph = SlowGraph(seconds=0)
+    acks = await deliver(graph, lease_seconds=60, holds=lambda: len(graph.sent) < sent)
+    assert len(graph.sent) == sent
+    assert [ack.outcome for ack in acks] == [Outcome.SENT] * sent + [Outcome.RETRY]
+    assert (acks[-1].part, acks[-1].parts, acks[-1].error_code) == (sent + 1, 3, "stream_ended")
+    assert 0 < acks[-1].retry_after < 1
