@@ -158,7 +158,9 @@ class _DeliveryOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliv
     DELIVERY_OUTCOME_WINDOW_CLOSED: _DeliveryOutcome.ValueType  # 4
     """Not sent: the network allows nothing to this person until he writes again. It is held until then."""
     DELIVERY_OUTCOME_UNKNOWN: _DeliveryOutcome.ValueType  # 5
-    """Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does."""
+    """Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
+    doubt ten times is given up.
+    """
 
 class DeliveryOutcome(_DeliveryOutcome, metaclass=_DeliveryOutcomeEnumTypeWrapper):
     """DeliveryOutcome is what became of a leased item."""
@@ -174,7 +176,9 @@ DELIVERY_OUTCOME_FAILED: DeliveryOutcome.ValueType  # 3
 DELIVERY_OUTCOME_WINDOW_CLOSED: DeliveryOutcome.ValueType  # 4
 """Not sent: the network allows nothing to this person until he writes again. It is held until then."""
 DELIVERY_OUTCOME_UNKNOWN: DeliveryOutcome.ValueType  # 5
-"""Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does."""
+"""Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
+doubt ten times is given up.
+"""
 Global___DeliveryOutcome: _TypeAlias = DeliveryOutcome  # noqa: Y015
 
 class _AckResult:
@@ -1715,8 +1719,8 @@ class ReleaseRepliesRequest(_message.Message):
     """Required. PullRepliesRequest.instance_id."""
     @_builtins.property
     def in_hand(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Replies that the process has received and whose acknowledgements are not all through: these stay leased. At most
-        1000.
+        """Replies of which a send is under way, or an acknowledgement not through: these stay leased for as long as that may
+        take. At most 1000.
         """
 
     def __init__(

@@ -158,8 +158,11 @@ class KernelServiceServicer:
         """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
         stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
         exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-        replicas. A lease that lapses unacknowledged leaves the reply in doubt: a receipt settles it, else it is leased
-        again after a grace that counts only while the channel's receipts arrive.
+        replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
+        under it. A send that was begun may end within 15 seconds, and its acknowledgement counts. 20 seconds after the
+        end of the stream, or at its own end, a lease that was not acknowledged leaves the reply in doubt: a receipt
+        settles it, else it is leased again after a grace of 15 seconds, in which some process of the channel pulls (longer
+        after a longer absence, 5 minutes at most). The person's later replies wait for that.
 
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
@@ -177,7 +180,7 @@ class KernelServiceServicer:
 
     def ReleaseReplies(self, request, context):
         """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
-        waiting for its lease and the grace. A process calls it before it pulls anew after a stream that broke, and once
+        waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
         at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """

@@ -1,0 +1,34 @@
+"""The times of the two services fit: what a gateway may still do under a lease is over when the kernel service acts."""
+
+from __future__ import annotations
+
+from kernel_service.kernels.outbox import GRACE_SECONDS, LEASE_SECONDS
+from kernel_service.kernels.outbox_store import SENDING_SECONDS
+from kernel_service.kernels.sweeper import LAPSE_SECONDS
+from kernel_service.rpc import listener
+from whatsapp_gateway import kernel_channel
+from whatsapp_gateway.graph_api import SEND_SECONDS
+from whatsapp_gateway.pulse import STOPPED_SECONDS
+from whatsapp_gateway.replies import DRAIN_SECONDS
+from whatsapp_gateway.sending import MARGIN
+
+WANTED = 45.0
+"""After the death of a gateway everything in flight is answered within so many seconds."""
+ONE_SEND = 1.0
+
+
+def notices_after(options: dict[str, int]) -> float:
+    """Seconds after which an end of a connection notices that the other is gone."""
+    return (options["grpc.keepalive_time_ms"] + options["grpc.http2.ping_timeout_ms"]) / 1000
+
+
+def test_a_send_that_was_begun_is_over_before_its_lease_ends() -> None:
+    gateway = notices_after(dict(kernel_channel._OPTIONS))  # type: ignore[arg-type]
+    assert max(gateway, STOPPED_SECONDS) + SEND_SECONDS <= SENDING_SECONDS
+    assert SENDING_SECONDS < LEASE_SECONDS - MARGIN
+    assert DRAIN_SECONDS >= SEND_SECONDS
+
+
+def test_the_death_of_a_gateway_costs_no_more_than_is_promised() -> None:
+    kernel = notices_after(dict(listener._OPTIONS))
+    assert kernel + SENDING_SECONDS + GRACE_SECONDS + 2 * LAPSE_SECONDS + ONE_SEND <= WANTED
