@@ -54,8 +54,9 @@ class Control:
         return {"hold": len(self._holds) - 1}
 
     def _slow(self, body: dict[str, Any]) -> None:
-        """{seconds, after?}: delay each call by up to so much."""
-        self._met(body).slowness = float(body["seconds"])
+        """{seconds, least?, after?}: delay each call by up to so much, and by so much at least."""
+        faults = self._met(body)
+        faults.slowness, faults.least_slowness = float(body["seconds"]), float(body.get("least", 0))
 
     async def _reached(self, body: dict[str, Any]) -> dict[str, Any]:
         """{hold, timeout?}: waits until a call is held."""

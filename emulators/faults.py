@@ -62,11 +62,12 @@ class Hold:
 class Faults:
     """The faults of one vendor, first come first served. Holds are passed before failures apply.
 
-    `slowness` is the most seconds that a call is delayed, drawn anew for each.
+    Each call is delayed by a time drawn anew between `least_slowness` and `slowness`, in seconds.
     """
 
     def __init__(self) -> None:
         self.slowness = 0.0
+        self.least_slowness = 0.0
         self._faults: list[Fault] = []
         self._holds: list[Hold] = []
 
@@ -89,7 +90,7 @@ class Faults:
 
     def clear(self) -> None:
         """Forget all faults and let go what is held."""
-        self.slowness = 0.0
+        self.slowness = self.least_slowness = 0.0
         self._faults.clear()
         for hold in self._holds:
             hold.release()
@@ -98,7 +99,7 @@ class Faults:
     async def pass_through(self, call: Call) -> Fault | None:
         """Wait while slow and while held; then the fault that this call meets, if any."""
         if self.slowness:
-            await asyncio.sleep(random.uniform(0, self.slowness))
+            await asyncio.sleep(random.uniform(self.least_slowness, self.slowness))
         for hold in list(self._holds):
             if not hold.released.is_set() and hold.match(call):
                 hold.reached.set()
