@@ -79,7 +79,7 @@ class Sending:
             if part in delivery.sent_parts:
                 continue
             if not delivery.holds():
-                self._hand_back(delivery, part, len(bodies))
+                self._hand_back(delivery, part, len(bodies), version)
                 return
             if self._left(delivery) <= 0:
                 self._metrics.parts.labels("lapsed").inc()
@@ -119,7 +119,7 @@ class Sending:
         slowed = self._slow_downs.before(callback_id) if remedy is Remedy.SLOW_DOWN else 0
         return wait_for(remedy, slowed)
 
-    def _hand_back(self, delivery: Delivery, part: int, parts: int) -> None:
+    def _hand_back(self, delivery: Delivery, part: int, parts: int, version: str) -> None:
         """This part and what follows were not sent."""
         logger.info("reply %s is handed back from part %d on: its stream has ended", delivery.reply.id, part)
         self._acks.put(
@@ -127,7 +127,7 @@ class Sending:
                 delivery,
                 part,
                 parts,
-                SPLIT_VERSION,
+                version,
                 Outcome.RETRY,
                 error_code="stream_ended",
                 retry_after=HAND_BACK_SECONDS,

@@ -112,3 +112,10 @@ async def test_once_its_stream_has_ended_no_part_is_begun_and_the_rest_is_handed
     assert [ack.outcome for ack in acks] == [Outcome.SENT] * sent + [Outcome.RETRY]
     assert (acks[-1].part, acks[-1].parts, acks[-1].error_code) == (sent + 1, 3, "stream_ended")
     assert 0 < acks[-1].retry_after < 1
+
+
+async def test_what_is_handed_back_keeps_the_rule_that_it_was_begun_by() -> None:
+    graph = SlowGraph(seconds=0)
+    known = {"sent_parts": frozenset({1}), "parts": 2, "split_version": "2"}
+    (ack,) = await deliver(graph, lease_seconds=60, text="👍" * 5000, holds=lambda: False, **known)
+    assert (ack.part, ack.parts, ack.split_version, ack.outcome) == (2, 2, "2", Outcome.RETRY)
