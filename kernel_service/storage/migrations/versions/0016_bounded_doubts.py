@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0015"
-down_revision = "0014"
+revision = "0016"
+down_revision = "0015"
 branch_labels = None
 depends_on = None
 
@@ -18,4 +18,4 @@ def upgrade() -> None:
     op.drop_column("reply", "doubtful_receipts")
     op.drop_table("receipt_clock")
     # A program of the schema before would count a doubt by the receipts.
-    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (15, 15)")
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (16, 16)")
