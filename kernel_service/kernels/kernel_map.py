@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+_RELEASE_SECONDS = 1.0
+"""Of a drain's time, for giving all leases back."""
+
+
 class Turns(Protocol):
     """Runs a person's turns; the turns package fills it."""
 
@@ -232,28 +236,39 @@ class KernelMap:
             self.evictions[reason] += 1
 
     async def drain(self, seconds: float) -> None:
-        """Let running turns reach their next durable step within `seconds`, cut the rest, evict all.
+        """Let running turns reach their next durable step, cut the rest, evict all; in `seconds` altogether.
 
         A turn that was cut goes on from its journal, in the next process.
         """
+        ends = asyncio.get_running_loop().time() + seconds
         self._closing = True
         for kernel in self._kernels.values():
             kernel.leaving = True
         for _, handle in self._timers.values():
             handle.cancel()
         self._timers.clear()
-        tasks = list(self._tasks.values())
-        if tasks:
-            _, late = await asyncio.wait(tasks, timeout=seconds)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
-        for person_id in list(self._kernels):
-            if person_id in self._kernels:  # an operator may have evicted him meanwhile
-                await self._let_go(person_id)
+        await self._end_turns(ends - min(_RELEASE_SECONDS, seconds / 2), ends)
+        await self._let_all_go(ends)
 
-    async def _let_go(self, person_id: str) -> None:
+    async def _end_turns(self, cut_at: float, ends: float) -> None:
+        """By the loop's clock. A turn that is cut and holds on all the same has half of the time that is left."""
+        running = set(self._tasks.values())
+        if not running:
+            return
+        now = asyncio.get_running_loop().time
+        _, late = await asyncio.wait(running, timeout=cut_at - now())
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=(ends - now()) / 2)
+
+    async def _let_all_go(self, ends: float) -> None:
+        """All leases in one write, until `ends` by the loop's clock; without it the next process passes their epochs."""
+        leases = {kernel.person_id: kernel.epoch for kernel in self.resident()}
+        for person_id in leases:
+            self._forget(person_id, EvictionReason.SHUTDOWN)
         try:
-            await self.evict(person_id, EvictionReason.SHUTDOWN)
-        except StoreUnavailable:
-            log.warning("lease not given back, its epoch will be passed person=%s", person_id)
+            async with asyncio.timeout_at(ends):
+                await self._store.release_all(leases)
+        except (StoreUnavailable, TimeoutError):
+            log.warning("leases not given back, their epochs will be passed leases=%d", len(leases))

@@ -16,7 +16,7 @@ from kernel_service.kernels.outbox_store import OutboxStore
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
     from kernel_service.turns.approving import Approval, Decision
@@ -209,6 +209,10 @@ class JournalStore(Protocol):
 
     async def release(self, person_id: str, epoch: int) -> None:
         """Give the lease back; nothing if it is not ours any more."""
+        ...
+
+    async def release_all(self, leases: Mapping[str, int]) -> None:
+        """As `release`, for person → epoch, in one transaction."""
         ...
 
     async def next_turn(

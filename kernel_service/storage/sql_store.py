@@ -38,7 +38,7 @@ from kernel_service.storage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from kernel_service.connect.attempt import Attempt, Key, State
     from kernel_service.kernels.commands import Tap
@@ -127,6 +127,9 @@ class SqlStore:
 
     async def release(self, person_id: str, epoch: int) -> None:
         await self._engine.write(lambda tx: leases.release(tx, person_id, epoch), person_id)
+
+    async def release_all(self, held: Mapping[str, int]) -> None:
+        await self._engine.write(lambda tx: leases.release_all(tx, held))
 
     async def kernel_epoch(self, person_id: str) -> int:
         return await self._engine.read(lambda tx: leases.kernel_epoch(tx, person_id))

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
 from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.storage.schema import kernel
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
@@ -22,6 +24,18 @@ async def test_epochs_only_grow(store: SqlStore) -> None:
     await store.release(person, first.epoch)
     second = await store.activate(person, owner="two")
     assert (first.epoch, second.epoch, await store.kernel_epoch(person)) == (1, 2, 2)
+
+
+async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_others_took(store: SqlStore) -> None:
+    people = [await say(store, f"m{number}", user_id=f"test:{number}") for number in range(3)]
+    held = {person: (await store.activate(person, owner="one")).epoch for person in people}
+    await store.activate(people[1], owner="two")
+    await store.release_all(held)
+    owners = await store._engine.read(
+        lambda tx: dict(map(tuple, tx.execute(select(kernel.c.person_id, kernel.c.owner)).all()))
+    )
+    assert owners == {people[0]: "", people[1]: "two", people[2]: ""}
+    await store.release_all({})
 
 
 async def test_nobodys_kernel_is_not_found(store: SqlStore) -> None:
