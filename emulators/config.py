@@ -19,6 +19,9 @@ class Config(BaseSettings):
     emulators_effects_file: str = ""
     """Where each effect is also written, so that the log outlives a kill; empty: memory only."""
 
+    emulators_context_window: int = Field(default=1_000_000, ge=1)
+    """Tokens that the emulated model reads; a longer request is refused with `context_length_exceeded`."""
+
     openai_api_key: str = "sk-emulated"
     composio_api_key: str = "ak_emulated"
     whatsapp_app_secret: str = "emulated-app-secret"  # noqa: S105

@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr
     openai_base_url: str = "https://api.openai.com/v1"
     openai_model: str = "gpt-6.2-sol"
+    openai_max_output_tokens: int = Field(25_000, ge=16)
+    openai_reasoning_effort: str = Field("", pattern=r"^[a-z]*$")
     openai_transcribe_model: str = "gpt-transcribe"
     composio_api_key: SecretStr
     composio_base_url: str = "https://backend.composio.dev"

@@ -11,6 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.listening import http_served
+from kernel_service.models.outages import ALERTS
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.store import Store
     from kernel_service.listening import Address
+    from kernel_service.models.outages import Outages
     from kernel_service.people.people import People
     from kernel_service.turns.runner import TurnRunner
 
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 class Metrics:
     """Reads what others count, when asked; keeps nothing else. Its `collect` is prometheus_client's collector protocol.
 
-    `connects` counts attempts to connect by how they ended; `gates` are the vendors'.
+    `connects` counts attempts to connect by how they ended; `gates` are the vendors', `outages` the model's.
     """
 
     def __init__(
@@ -42,12 +44,14 @@ class Metrics:
         runner: TurnRunner,
         connects: Counter[str],
         gates: Sequence[Gate],
+        outages: Outages,
     ) -> None:
         self._listen = listen
         self._connects = connects
         self._kernels = kernels
         self._runner = runner
         self._gates = gates
+        self._outages = outages
         self._people = people
         self._kept_apart: int | None = None
         self._store = store
@@ -67,6 +71,9 @@ class Metrics:
         yield CounterMetricFamily("kernel_told_busy", told, self._runner.told_busy)
         told = "Tools left out since the model's vendor refuses them, by name; other: all beyond a hundred names"
         yield _counter("kernel_refused_tools", told, "tool", self._runner.refused_tools.counts)
+        told = "What refusals of the model were answered with"
+        yield _counter("kernel_model_recoveries", told, "way", self._runner.recoveries)
+        yield from _outages(self._outages)
         yield from _queues(self._gates)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
         yield _counter("kernel_connect_attempts", told, "outcome", self._connects)
@@ -100,6 +107,16 @@ class Metrics:
         except StoreUnavailable:
             return web.Response(status=503, text="the database does not answer\n")
         return web.Response(text="ok\n")
+
+
+def _outages(outages: Outages) -> Iterable[Metric]:
+    told = "Requests that the model's vendor did not serve, by the problem"
+    yield _counter("kernel_model_unavailable", told, "problem", outages.refused)
+    line = "Whether messages wait for an operator to mend this at the model's vendor: alert on 1"
+    lasting = GaugeMetricFamily("kernel_model_outage", line, labels=["problem"])
+    for problem in ALERTS:
+        lasting.add_metric([problem], float(problem in outages.lasting))
+    yield lasting
 
 
 def _queues(gates: Sequence[Gate]) -> Iterable[Metric]:

@@ -96,12 +96,13 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
         stack.push_async_callback(composio.close)
         connections = Connections(composio, store, settings.toolkits())
         connect = _connect(settings, composio, connections, store, outbox, clock)
-        model, transcriber = _models(settings, stack, gates.model)
+        openai = _openai(settings, stack, gates.model)
+        model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
         runner = TurnRunner(
             store=store,
             media=store,
             model=model,
-            hearing=Hearing(transcriber, clock),
+            hearing=Hearing(OpenAITranscripts(openai, settings.openai_transcribe_model), clock),
             toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
             codes=connect.proof,
             limits=_limits(settings),
@@ -153,6 +154,7 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
                 runner=runner,
                 connects=connect.endings.outcomes,
                 gates=gates,
+                outages=openai.outages,
             ).serving()
         )
         await stack.enter_async_context(sweeper.running())
@@ -187,10 +189,10 @@ def _composio(settings: Settings, gate: Gate, clock: Callable[[], float]) -> Com
     return Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, gate=gate, clock=clock)
 
 
-def _models(settings: Settings, stack: AsyncExitStack, gate: Gate) -> tuple[OpenAIResponses, OpenAITranscripts]:
+def _openai(settings: Settings, stack: AsyncExitStack, gate: Gate) -> OpenAIClient:
     client = OpenAIClient(settings.openai_api_key.get_secret_value(), settings.openai_base_url, gate=gate)
     stack.push_async_callback(client.close)
-    return OpenAIResponses(client, settings.openai_model), OpenAITranscripts(client, settings.openai_transcribe_model)
+    return client
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,9 @@ def _connect(  # noqa: PLR0917 - all that it is built from
 
 def _limits(settings: Settings) -> Limits:
     return Limits(
-        daily_tokens=settings.kernel_daily_tokens, daily_tokens_per_person=settings.kernel_daily_tokens_per_user
+        output_tokens=settings.openai_max_output_tokens,
+        daily_tokens=settings.kernel_daily_tokens,
+        daily_tokens_per_person=settings.kernel_daily_tokens_per_user,
     )
 
 

@@ -17,7 +17,17 @@ _BUSY: Final = "I'm busy just now; it will take about {time}."
 _BUDGET_SPENT: Final = "That's all I can do for you today. I can go on in about {time}."
 STOPPED: Final = "Stopped. I'm not working on anything for you now."
 NEW_CHAT: Final = "This is a new chat: I start afresh, and your connected accounts stay connected."
-NOTHING_TO_SAY: Final = "Done."
+NO_ANSWER: Final = "I have no answer to that. Please ask me again, perhaps in other words."
+NO_ANSWER_IN_TIME: Final = "I thought about that for too long and came to no answer. Please ask for a smaller piece."
+_NO_WORDS_AFTER: Final = (
+    "I used this: {made}. But I found no words for what came of it. Please ask me, or look for yourself."
+)
+ONLY_A_BUTTON: Final = "Please use this button:"
+ONLY_A_FILE: Final = "Here it is."
+TOO_MUCH_AT_ONCE: Final = "That is more than I can read at once. Please ask for it in smaller pieces."
+WAITED_TOO_LONG: Final = (
+    "I could not answer that: what I need for it could not be reached for too long. Please ask again."
+)
 
 CONNECTED: Final = "{toolkit} is connected."
 CONNECT_ALSO: Final = "And connect {toolkit} here:"
@@ -113,6 +123,11 @@ def unopened(kind: str, problem: str) -> str:
 def in_words(tool: str) -> str:
     """The name of a tool that has no title: `delete_note` is "Delete note"."""
     return tool.replace("_", " ").capitalize()
+
+
+def no_words_after(made: list[str]) -> str:
+    """What to tell a person for whom these tools were called, and the model says nothing."""
+    return _NO_WORDS_AFTER.format(made=", ".join(made))
 
 
 def busy(seconds: float) -> str:

@@ -14,7 +14,7 @@ from emulators.openai import checks, load_rule, rule_model
 from emulators.openai.conversation import Conversation, read
 from emulators.openai.errors import of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
-from emulators.openai.responses import Maker, tokens
+from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
 from emulators.openai.seal import Sealer
 from emulators.openai.stream import encoded, events
 from emulators.openai.tool_checks import refusal_of
@@ -51,11 +51,12 @@ class OpenAI(Vendor):
         clock: Callable[[], float],
         rng: random.Random,
     ) -> None:
-        self._maker = Maker(Sealer(config.openai_api_key), clock, rng)
+        self._maker = Maker(Sealer(config.openai_api_key), REASONING_TOKENS, clock, rng)
         super().__init__(lambda: self._maker.id("req", 32))
         self.base_url = f"{url}{self.base}"
-        self.context_window = 1_000_000
         self.refused_tools: dict[str, str] = {}
+        self.context_window = config.emulators_context_window
+        self._context_window = self.context_window
         self._key = config.openai_api_key
         self._effects = effects
         self._script = Script()
@@ -64,8 +65,18 @@ class OpenAI(Vendor):
         """Write the model's next turns; calls that match none are answered by the rule-based model."""
         self._script.write(turns, match)
 
+    def change_organisation(self, name: str) -> None:
+        """From now on the key belongs to another organisation: what was sealed before cannot be opened."""
+        self._maker.sealer = Sealer(f"{self._key} {name}")
+
+    def reason(self, tokens: int) -> None:
+        """How many tokens each answer takes before its first word."""
+        self._maker.reasoning_tokens = tokens
+
     def clear(self) -> None:
         """Forget what was scripted, all faults and all holds."""
+        self.context_window = self._context_window
+        self.reason(REASONING_TOKENS)
         self._script.clear()
         super().clear()
 
@@ -76,6 +87,9 @@ class OpenAI(Vendor):
         app.router.add_route("*", f"{self.base}/{{path:.*}}", self.serving(_unknown))
         control = self.control()
         control.add("script", lambda body: self.script(map(from_json, body["turns"]), match_of(body)))
+        control.add("change_organisation", lambda body: self.change_organisation(str(body["name"])))
+        control.add("reason", lambda body: self.reason(int(body["tokens"])))
+        control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
         control.mount(app, "openai")
 
     def check_key(self, request: web.Request) -> None:

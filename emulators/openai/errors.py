@@ -79,7 +79,12 @@ def of_status(status: int) -> RefusedError:
     """What OpenAI says with a status that is not the request's fault."""
     message, kind, code = {
         401: ("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
+        402: ("Insufficient credits. Add more to go on.", "insufficient_credits", "insufficient_credits"),
         403: ("Country, region, or territory not supported", "request_forbidden", "unsupported_country"),
+        404: ("The requested resource was not found.", "invalid_request_error", None),
+        408: ("Request timed out.", "timeout", None),
+        413: ("Request entity too large.", "invalid_request_error", "request_too_large"),
+        422: ("The request could not be processed.", "invalid_request_error", "unprocessable_entity"),
         429: ("Rate limit reached for requests. Please try again later.", "requests", "rate_limit_exceeded"),
         503: ("The server is overloaded or not ready yet.", "service_unavailable_error", None),
     }.get(

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from emulators.openai.seal import Sealer
-from emulators.openai.turns import Cut, Failed, Incomplete, Output, Refused, Text, ToolCall, Turn
+from emulators.openai.turns import Cut, Failed, Incomplete, Nothing, Output, Refused, Text, ToolCall, Turn
 from emulators.openai.wire import CreateRequest, InputMessage, Item
 
 REASONING_TOKENS = 8
@@ -19,11 +19,15 @@ def tokens(value: object) -> int:
     return max(1, len(orjson.dumps(value)) // 4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Maker:
-    """Makes ids and objects; clock and rng come from outside, so that a test can repeat a run."""
+    """Makes ids and objects; clock and rng come from outside, so that a test can repeat a run.
+
+    `reasoning_tokens` is what each answer takes before its first word: as at the vendor, `max_output_tokens` counts it.
+    """
 
     sealer: Sealer
+    reasoning_tokens: int
     clock: Callable[[], float]
     rng: random.Random
 
@@ -32,13 +36,16 @@ class Maker:
 
     def response(self, request: CreateRequest, turn: Turn, input_tokens: int) -> dict[str, Any]:
         """The finished Response, its status completed, incomplete or failed."""
-        turn, cut_short = _within(turn, request.max_output_tokens)
+        turn, cut_short = self._within(turn, request.max_output_tokens)
         person = request.safety_identifier or ""
         failed = next((output for output in turn if isinstance(output, Failed)), None)
         ended = next((output for output in turn if isinstance(output, Incomplete)), None)
         reason = ended.reason if ended else "max_output_tokens" if cut_short else None
-        output = [] if failed else [self._reasoning(request, person), *map(self._item, turn)]
-        if reason:
+        told = [output for output in turn if not isinstance(output, Nothing)]
+        output = [] if failed else [self._reasoning(request, person), *map(self._item, told)]
+        if any(isinstance(each, Nothing) and not each.reasoning for each in turn):
+            output = output[1:]
+        if reason and told:
             output[-1]["status"] = "incomplete"
         status = "failed" if failed else "incomplete" if reason else "completed"
         now = self.clock()
@@ -53,8 +60,24 @@ class Maker:
             "incomplete_details": {"reason": reason} if reason else None,
             **_echoed(request),
             "output": output,
-            "usage": None if failed else usage(input_tokens, output),
+            "usage": None if failed else usage(input_tokens, output, self.reasoning_tokens),
         }
+
+    def _within(self, turn: Turn, limit: int | None) -> tuple[Turn, bool]:
+        """The turn cut off where its texts pass the limit of output tokens; nothing of it if reasoning takes all."""
+        if limit is None:
+            return turn, False
+        left = (limit - self.reasoning_tokens) * 4
+        if left < 0:
+            return [Nothing()], True
+        kept: Turn = []
+        for output in turn:
+            if isinstance(output, Text):
+                if len(output.text) > left:
+                    return [*kept, Text(output.text[:left])], True
+                left -= len(output.text)
+            kept.append(output)
+        return kept, False
 
     def compaction(self, person: str, said: list[str] | None) -> dict[str, Any]:
         """said: what the person wrote in the items that this one replaces; None if those messages stay."""
@@ -77,7 +100,7 @@ class Maker:
             "object": "response.compaction",
             "created_at": int(self.clock()),
             "output": output,
-            "usage": usage(input_tokens, output[-1:]),
+            "usage": usage(input_tokens, output[-1:], self.reasoning_tokens),
         }
 
     def _reasoning(self, request: CreateRequest, person: str) -> dict[str, Any]:
@@ -124,27 +147,14 @@ def _part(output: Output) -> dict[str, Any]:
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 
-def _within(turn: Turn, limit: int | None) -> tuple[Turn, bool]:
-    """The turn cut off where its texts pass the limit of output tokens."""
-    left = (limit - REASONING_TOKENS) * 4 if limit is not None else None
-    kept: Turn = []
-    for output in turn:
-        if left is not None and isinstance(output, Text):
-            if len(output.text) > left:
-                return [*kept, Text(output.text[:left])], True
-            left -= len(output.text)
-        kept.append(output)
-    return kept, False
-
-
-def usage(input_tokens: int, output: list[dict[str, Any]]) -> dict[str, Any]:
+def usage(input_tokens: int, output: list[dict[str, Any]], reasoning_tokens: int) -> dict[str, Any]:
     visible = [item.get("content") or item.get("arguments") for item in output if item["type"] != "reasoning"]
-    output_tokens = REASONING_TOKENS + sum(map(tokens, visible))
+    output_tokens = reasoning_tokens + sum(map(tokens, visible))
     return {
         "input_tokens": input_tokens,
         "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
         "output_tokens": output_tokens,
-        "output_tokens_details": {"reasoning_tokens": REASONING_TOKENS},
+        "output_tokens_details": {"reasoning_tokens": reasoning_tokens},
         "total_tokens": input_tokens + output_tokens,
     }
 

@@ -50,7 +50,14 @@ class Cut:
     text: str = ""
 
 
-Output = Text | ToolCall | Refused | Incomplete | Failed | Cut
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """The model ends without a word; without reasoning `output` is empty."""
+
+    reasoning: bool = True
+
+
+Output = Text | ToolCall | Refused | Incomplete | Failed | Cut | Nothing
 Turn = list[Output]
 
 
@@ -88,7 +95,7 @@ def _turn(turn: str | Output | Turn) -> Turn:
 
 
 def from_json(value: Any) -> Turn:
-    """A turn written in JSON: a text, or one or several of {text}, {call, arguments}, {refusal}, ..."""
+    """A turn written in JSON: a text, or one or several of {text}, {call, arguments}, {refusal}, {nothing}, ..."""
     if isinstance(value, list):
         return [output for part in value for output in from_json(part)]
     if isinstance(value, str):
@@ -99,13 +106,14 @@ def from_json(value: Any) -> Turn:
         name, text = next(iter(value.items()))
         if name in _NAMED:
             return [_NAMED[name](text)]
-    raise ValueError("a turn is a text or has one of text, call, refusal, incomplete, failed, cut")
+    raise ValueError("a turn is a text or has one of text, call, refusal, incomplete, failed, cut, nothing")
 
 
-_NAMED: dict[str, Callable[[str], Output]] = {
+_NAMED: dict[str, Callable[[Any], Output]] = {
     "text": Text,
     "refusal": Refused,
     "incomplete": Incomplete,
     "failed": Failed,
     "cut": Cut,
+    "nothing": lambda reasoning: Nothing(reasoning=bool(reasoning)),
 }

@@ -11,22 +11,24 @@ from kernel_service.kernels.store import HistoryItem
 _compressor = zstandard.ZstdCompressor(level=3)
 _decompressor = zstandard.ZstdDecompressor()
 
-WINDOW_BYTES = 400_000
-"""How much of a conversation a turn looks back on, in bytes of JSON (about 100,000 tokens)."""
+CONTEXT_TOKENS = 120_000
+"""How much of a conversation the model is shown at most, unless its vendor has refused as much for this person."""
+WINDOW_BYTES = 4 * CONTEXT_TOKENS
+"""How far back a kernel reads, in bytes of JSON: never less than CONTEXT_TOKENS (see turns.tokens)."""
 
 
 class History:
-    """The journal's recent end. What no longer fits the window stays in the store."""
+    """The journal's recent end, from where the model's context begins. `size` is in bytes of JSON, not compressed."""
 
-    __slots__ = ("_packed", "count")
+    __slots__ = ("_packed", "count", "size")
 
     def __init__(self, items: list[HistoryItem]) -> None:
         self.replace(items)
 
     def replace(self, items: list[HistoryItem]) -> None:
-        kept = window(items)
-        self.count = len(kept)
-        self._packed = _compressor.compress(orjson.dumps([(i.kind, i.data, i.origin) for i in kept]))
+        plain = orjson.dumps([(item.kind, item.data, item.origin) for item in items])
+        self.count, self.size = len(items), len(plain)
+        self._packed = _compressor.compress(plain)
 
     def items(self) -> list[HistoryItem]:
         rows = orjson.loads(_decompressor.decompress(self._packed))
@@ -40,15 +42,3 @@ class History:
     @property
     def bytes(self) -> int:
         return len(self._packed)
-
-
-def window(items: list[HistoryItem], limit: int = WINDOW_BYTES) -> list[HistoryItem]:
-    """The last items that fit, from a person's message on: a cut elsewhere would part a call from its result."""
-    size, start = 0, len(items)
-    for index in range(len(items) - 1, -1, -1):
-        size += len(orjson.dumps(items[index].data))
-        if size > limit and start < len(items):
-            break
-        if items[index].kind == "input":
-            start = index
-    return items[start:] if start < len(items) else items

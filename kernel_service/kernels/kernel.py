@@ -6,7 +6,7 @@ import sys
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from kernel_service.kernels.history import History
+from kernel_service.kernels.history import CONTEXT_TOKENS, History
 
 if TYPE_CHECKING:
     import asyncio
@@ -27,15 +27,18 @@ class Kernel:
 
     `news` is there while a turn runs, and done when something has come that may concern it. `leaving`: this process
     ends, the turn goes no further than its next durable step. `outdated`: what it holds is not what is stored any more,
-    the turn goes no further and is taken up again from the store.
+    the turn goes no further and is taken up again from the store. `context_tokens` bounds what the model is shown.
     """
 
-    __slots__ = ("activated_at", "epoch", "history", "last_used_at", "leaving", "news", "outdated", "person_id")
+    __slots__ = (
+        "activated_at", "context_tokens", "epoch", "history", "last_used_at", "leaving", "news", "outdated", "person_id"
+    )  # fmt: skip
 
     def __init__(self, activation: Activation, now: float) -> None:
         self.person_id = activation.person_id
         self.epoch = activation.epoch
         self.history = History(activation.history)
+        self.context_tokens = activation.context_tokens or CONTEXT_TOKENS
         self.activated_at = self.last_used_at = now
         self.news: asyncio.Future[None] | None = None
         self.leaving = False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kernel_service.kernels.commands import Command, Tap
 from kernel_service.kernels.operator_store import OperatorStore
@@ -41,13 +41,18 @@ class Accepted:
     wants_media: bool = False
 
 
+SEALED: Final = "sealed:"
+"""Before the origin of what a model said under a key that counts no more: its reasoning is opaque to all."""
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryItem:
     """One journal entry. `kind`: input | output | result; link | approval. `data` is the model vendor's own item,
     verbatim; of a link, and of an approval that is asked for, our own, which no model sees.
 
     `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`), empty for inputs and results. What was
-    said to somebody who was merged into the person has `merged:` before it.
+    said to somebody who was merged into the person has `merged:` before it, and `sealed:` what was said under a key
+    that counts no more.
     """
 
     kind: str
@@ -57,11 +62,15 @@ class HistoryItem:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What a kernel starts from. `epoch` is one more than ever before for this person."""
+    """What a kernel starts from. `epoch` is one more than ever before for this person.
+
+    `context_tokens` bounds what the model is shown of the history; 0: no less than anybody's.
+    """
 
     person_id: str
     epoch: int
     history: list[HistoryItem]
+    context_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +146,7 @@ class TurnRecord:
     stopped: bool = False
     told_busy: bool = False
     dropped: int = 0
+    started_at: float = 0.0
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
 
@@ -232,10 +242,11 @@ class JournalStore(Protocol):
         """
         ...
 
-    async def shrink_context(self, person_id: str, epoch: int, *, keep: int) -> None:
+    async def shrink_context(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
         """Have the model be shown only the last `keep` items of those that are stored, from now on and for good.
 
         The others stay in the history, and `Activation.history` leaves them out. It never shows again what it did not.
+        `tokens` bounds what is shown from now on (`Activation.context_tokens`); 0 leaves the bound as it is.
         """
         ...
 
@@ -246,6 +257,10 @@ class JournalStore(Protocol):
         the owner has to read the history again. The person, or the one into whom they were merged. NotFound
         PERSON_NOT_FOUND.
         """
+        ...
+
+    async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
+        """Give what this origin has said so far a foreign origin: the vendor opens its reasoning no more."""
         ...
 
     async def look(self, turn: TurnRecord) -> None:
@@ -303,8 +318,10 @@ class JournalStore(Protocol):
         """End the attempt, not the turn, at no cost: anybody may go on with it, at `until` at the earliest."""
         ...
 
-    async def fail(self, turn: TurnRecord, epoch: int, *, until: float, problem: str) -> None:
-        """End the attempt as a failure; the next one not before `until`."""
+    async def fail(
+        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, usage: Usage | None = None, now: float
+    ) -> None:
+        """End the attempt as a failure that cost `usage`; the next one not before `until`."""
         ...
 
     async def split(self, turn: TurnRecord, epoch: int, *, problem: str, now: float) -> int:

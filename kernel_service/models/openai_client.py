@@ -8,27 +8,26 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import httpx2
 import openai
 
 from kernel_service.errors import VendorUnavailable
+from kernel_service.models.openai_refusals import Refusal, meaning_of, retry_after
 from kernel_service.models.openai_transcriptions import read_transcript, transcription_refusal
+from kernel_service.models.outages import Outages
 from kernel_service.turns.model import ModelRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable
 
     from kernel_service.fairness.gate import Gate
     from kernel_service.messages import Usage
     from kernel_service.models.body import Body
 
 log = logging.getLogger(__name__)
-
-TOO_MANY_REQUESTS: Final = 429
 
 
 class OpenAIClient:
@@ -40,6 +39,7 @@ class OpenAIClient:
     def __init__(self, api_key: str, base_url: str, *, gate: Gate, timeout: float = 120.0) -> None:
         self._timeout = timeout
         self.gate = gate
+        self.outages = Outages()
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
         self._client = openai.AsyncOpenAI(
             api_key=api_key,
@@ -86,59 +86,28 @@ class OpenAIClient:
         try:
             async with asyncio.timeout(self._timeout):
                 yield
+            self.outages.over()
         except (openai.APIConnectionError, httpx2.TransportError, TimeoutError, json.JSONDecodeError):
+            self.outages.met("model_unavailable")
             raise VendorUnavailable("model_unavailable") from None
         except openai.APIStatusError as error:
             raise refusal(error) from None
 
     def _refusal(self, error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
-        seconds = _retry_after(error.response.headers)
-        if error.status_code == TOO_MANY_REQUESTS and seconds is not None:
+        seconds = retry_after(error.response.headers)
+        refusal = Refusal.read(error.status_code, error.body)
+        means = meaning_of(refusal, seconds)
+        if isinstance(means, ModelRejectedError):
+            log.warning("model refused the request status=%d code=%s param=%s", refusal.status, means.code, means.param)
+            return means
+        self.outages.met(means.problem)
+        if means.problem == "model_busy" and seconds is not None:
             return self.gate.refused(seconds)
-        return _refusal(error, seconds)
+        return means
 
     async def close(self) -> None:
         await self._client.close()
 
 
 def _transcription_refusal(error: openai.APIStatusError) -> Exception:
-    return transcription_refusal(error.status_code, error.body, _retry_after(error.response.headers))
-
-
-def _refusal(error: openai.APIStatusError, retry_after: float | None) -> VendorUnavailable | ModelRejectedError:
-    status = error.status_code
-    if status in (401, 403):
-        return VendorUnavailable("model_rejects_key", retry_after)
-    if status == TOO_MANY_REQUESTS:
-        return VendorUnavailable("model_busy", retry_after)
-    # 404: no such model (yet); an operator can mend it, so the message waits.
-    if status in (404, 408, 409) or status >= 500:  # noqa: PLR2004
-        return VendorUnavailable("model_unavailable", retry_after)
-    rejected = _rejected(error)
-    log.warning("model refused the request status=%d code=%s param=%s", status, rejected.code, rejected.param)
-    return rejected
-
-
-_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-_PARAM: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")
-
-
-def _rejected(error: openai.APIStatusError) -> ModelRejectedError:
-    """Servers that only resemble OpenAI send a number as the code, a list as the body, or no JSON at all."""
-    body = error.body if isinstance(error.body, dict) else {}
-    code, param, message = (body.get(name) for name in ("code", "param", "message"))
-    return ModelRejectedError(
-        code if isinstance(code, str) and _CODE.fullmatch(code) else f"http_{error.status_code}",
-        param=param if isinstance(param, str) and _PARAM.fullmatch(param) else "",
-        message=message if isinstance(message, str) else "",
-    )
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; None where absent or given as a date (the turn backs off by itself)."""
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
-    return None
+    return transcription_refusal(error.status_code, error.body, retry_after(error.response.headers))

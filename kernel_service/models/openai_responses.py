@@ -5,23 +5,27 @@ Sources: openai 3.54 (`types/responses`), platform.openai.com/docs/api-reference
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.errors import VendorUnavailable
 from kernel_service.media.incoming import file_of
 from kernel_service.media.opening import Opening
-from kernel_service.messages import Usage
 from kernel_service.models.body import Places
+from kernel_service.models.openai_answers import call_of, read_answer
+from kernel_service.models.openai_refusals import unsupported
 from kernel_service.models.person_said import in_words
-from kernel_service.turns.model import FunctionCall, Model, ModelAnswer, ModelRejectedError, ModelRequest
+from kernel_service.turns.model import Model, ModelRejectedError, UnusableAnswerError
+from kernel_service.turns.tokens import cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kernel_service.models.openai_client import OpenAIClient
-    from kernel_service.turns.model import ModelFile
+    from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest
+
+log = logging.getLogger(__name__)
 
 LEAST_OUTPUT_TOKENS = 16
 """What the vendor accepts as the least max_output_tokens."""
@@ -30,19 +34,43 @@ LEAST_OUTPUT_TOKENS = 16
 class OpenAIResponses(Model):
     """One for the whole process; the client stays its owner's."""
 
-    def __init__(self, client: OpenAIClient, model: str) -> None:
+    def __init__(self, client: OpenAIClient, model: str, *, effort: str = "") -> None:
+        """`effort` is how much the model is to reason; empty: as the vendor sees fit."""
         self._client = client
         self._model = model
+        self._effort = effort
+        self._refused: set[str] = set()
 
     @property
     def origin(self) -> str:
         return f"openai:{self._model}"
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
-        places = Places()
-        answer = _answer(_response(await self._client.post("/responses", places.json(self._body(request, places)))))
+        taken = {name for item in request.items for name in (item.get("call_id"), item.get("id")) if name}
+        raw = await self._asked(request)
+        try:
+            answer = read_answer(raw, taken)
+        except UnusableAnswerError as nonsense:
+            self._client.gate.spent(nonsense.usage.tokens)
+            raise
         self._client.gate.spent(answer.usage.tokens)
         return answer
+
+    async def _asked(self, request: ModelRequest) -> bytes:
+        """Without what the vendor does not take, from the first refusal on: it is the same for everybody."""
+        while True:
+            places = Places()
+            body = self._body(request, places)
+            for name in self._refused:
+                body.pop(name, None)
+            try:
+                return await self._client.post("/responses", places.json(body))
+            except ModelRejectedError as rejected:
+                name = unsupported(rejected)
+                if name not in body:
+                    raise
+                log.warning("model takes no %s: it is left out until this process ends", name)
+                self._refused.add(name)
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
         parts = [{"type": "input_text", "text": in_words(content)}, *_reference(content)]
@@ -62,10 +90,17 @@ class OpenAIResponses(Model):
         }
 
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
-        return _call(item)
+        return call_of(item)
 
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:
         return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+    def shortened(self, item: dict[str, Any], most: int, note: str) -> dict[str, Any]:
+        if isinstance(item.get("output"), str):
+            return _replaced(item, "output", cut(item["output"], most, note))
+        if isinstance(item.get("content"), list):
+            return item | {"content": [_shortened(part, most, note) for part in item["content"]]}
+        return item
 
     def _body(self, request: ModelRequest, places: Places) -> dict[str, Any]:
         body: dict[str, Any] = {
@@ -78,6 +113,8 @@ class OpenAIResponses(Model):
             "safety_identifier": request.person_key,
             "prompt_cache_key": request.person_key,
         }
+        if self._effort:
+            body["reasoning"] = {"effort": self._effort}
         if request.tools:
             body["tools"] = [
                 {
@@ -91,6 +128,14 @@ class OpenAIResponses(Model):
                 for tool in request.tools
             ]
         return body
+
+
+def _shortened(part: dict[str, Any], most: int, note: str) -> dict[str, Any]:
+    return _replaced(part, "text", cut(part["text"], most, note)) if "text" in part else part
+
+
+def _replaced(data: dict[str, Any], name: str, value: str) -> dict[str, Any]:
+    return data if data[name] is value else data | {name: value}
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -122,67 +167,3 @@ def _part(file: ModelFile | str, places: Places) -> dict[str, Any]:
     if file.opening is Opening.SEE:
         return {"type": "input_image", "image_url": places.data_url(file)}
     return {"type": "input_file", "filename": file.filename, "file_data": places.data_url(file)}
-
-
-# --- what comes back --------------------------------------------------------------------------------------------------
-
-_PASSING_FAILURES = (None, "server_error", "rate_limit_exceeded")
-
-
-def _response(raw: bytes) -> dict[str, Any]:
-    """A response that ended. A failure for good (a forbidden prompt, a broken image) is ModelRejectedError."""
-    try:
-        response = orjson.loads(raw)
-        status, output, failure = response["status"], response["output"], response.get("error") or {}
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
-        raise VendorUnavailable("model_unavailable") from None
-    if status == "failed" and failure.get("code") not in _PASSING_FAILURES:
-        raise ModelRejectedError(failure["code"])
-    if status not in ("completed", "incomplete") or not isinstance(output, list):
-        raise VendorUnavailable("model_unavailable")
-    return dict(response)
-
-
-def _answer(response: dict[str, Any]) -> ModelAnswer:
-    try:
-        items = _kept(response["output"])
-        parts = [part for item in items if item["type"] == "message" for part in item["content"]]
-        reason = (response.get("incomplete_details") or {}).get("reason")
-        refusal = "".join(part["refusal"] for part in parts if part["type"] == "refusal")
-        return ModelAnswer(
-            items=items,
-            text="\n\n".join(part["text"] for part in parts if part["type"] == "output_text"),
-            usage=_usage(response.get("usage") or {}),
-            calls=[_call(item) for item in items if item["type"] == "function_call"],
-            refusal=refusal or ("content_filter" if reason == "content_filter" else ""),
-            cut=reason == "max_output_tokens",
-        )
-    except (KeyError, TypeError, AttributeError):
-        raise VendorUnavailable("model_unavailable") from None
-
-
-def _kept(output: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """All items, but reasoning at the very end of a cut answer: the vendor refuses it without what it led to."""
-    end = len(output)
-    while end and output[end - 1]["type"] == "reasoning":
-        end -= 1
-    return output[:end]
-
-
-def _call(item: dict[str, Any]) -> FunctionCall:
-    try:
-        arguments = orjson.loads(item["arguments"])
-    except orjson.JSONDecodeError:
-        arguments = None
-    return FunctionCall(item["call_id"], item["name"], arguments if isinstance(arguments, dict) else None)
-
-
-def _usage(usage: dict[str, Any]) -> Usage:
-    """Servers that only resemble OpenAI leave the details out, or send null."""
-    return Usage(
-        input_tokens=usage.get("input_tokens") or 0,
-        cached_input_tokens=(usage.get("input_tokens_details") or {}).get("cached_tokens") or 0,
-        output_tokens=usage.get("output_tokens") or 0,
-        reasoning_tokens=(usage.get("output_tokens_details") or {}).get("reasoning_tokens") or 0,
-        model_calls=1,
-    )

@@ -1,11 +1,15 @@
-"""Where what the model is shown begins. What is before it stays in the history, for the person and for operators."""
+"""What the model is shown: from where on, how much, and whose reasoning.
+
+What it is not shown stays in the history, for the person and for operators.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, bindparam, func, select, update
+from sqlalchemy import Integer, bindparam, func, literal, select, update
 
+from kernel_service.kernels.store import SEALED
 from kernel_service.storage import leases
 from kernel_service.storage.people import surviving
 from kernel_service.storage.schema import TURN_OPEN, item, kernel, turn
@@ -35,6 +39,14 @@ _BEGIN = (
     .where(kernel.c.person_id == bindparam("person"), kernel.c.context_start < bindparam("at"))
     .values(context_start=bindparam("at"))
 )
+_LIMIT = update(kernel).where(kernel.c.person_id == bindparam("person")).values(context_tokens=bindparam("most"))
+_TOKENS = select(kernel.c.context_tokens).where(kernel.c.person_id == bindparam("person"))
+
+_DISOWN = (
+    update(item)
+    .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin == bindparam("of"))
+    .values(origin=literal(SEALED) + item.c.origin)
+)
 # It may have been put off because of what is left behind now.
 _TRY_AGAIN = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(not_before=None, attempts=0)
 
@@ -45,8 +57,19 @@ def next_seq(tx: Tx, person_id: str) -> int:
     return int(max(row.last + 1, row.start))
 
 
-def shrink(tx: Tx, person_id: str, epoch: int, *, keep: int) -> None:
+def tokens_of(tx: Tx, person_id: str) -> int:
+    return int(tx.execute(_TOKENS, {"person": person_id}).scalar_one())
+
+
+def disown(tx: Tx, person_id: str, epoch: int, origin: str) -> None:
     leases.fence(tx, person_id, epoch)
+    tx.execute(_DISOWN, {"person": person_id, "of": origin})
+
+
+def shrink(tx: Tx, person_id: str, epoch: int, *, keep: int, tokens: int) -> None:
+    leases.fence(tx, person_id, epoch)
+    if tokens:
+        tx.execute(_LIMIT, {"person": person_id, "most": tokens})
     if not keep:
         return begin(tx, person_id)
     first = tx.execute(_KEPT, {"person": person_id, "skipped": keep - 1}).scalar_one_or_none()
@@ -59,6 +82,7 @@ def reset(tx: Tx, asked_for: str) -> str:
     person_id = surviving(tx, asked_for, stays=True)
     first = tx.execute(_FIRST_OF_OPEN, {"person": person_id}).scalar_one_or_none()
     _begin(tx, person_id, next_seq(tx, person_id) if first is None else first)
+    tx.execute(_LIMIT, {"person": person_id, "most": 0})
     tx.execute(_TRY_AGAIN, {"person": person_id})
     return person_id
 

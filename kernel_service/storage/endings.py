@@ -44,6 +44,7 @@ _FAIL = OPEN_TURN.values(
     problem=bindparam("because"),
     attempts=turn.c.attempts + 1,
     attempt_owner="",
+    **SPENT,
 )
 _END = OPEN_TURN.values(
     status=bindparam("to"),
@@ -106,9 +107,10 @@ def others_come(tx: Tx, record: TurnRecord, epoch: int) -> None:
     of_open_turn(tx, _OTHERS_COME, {"of": record.id})
 
 
-def fail(tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str) -> None:
+def fail(tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str, usage: Usage, now: float) -> None:
     leases.fence(tx, record.person_id, epoch)
-    of_open_turn(tx, _FAIL, {"of": record.id, "until": until, "because": problem})
+    of_open_turn(tx, _FAIL, {"of": record.id, "until": until, "because": problem, **asdict(usage)})
+    add_to_day(tx, record.person_id, usage, now)
 
 
 # --- the turn -------------------------------------------------------------------------------------------------------

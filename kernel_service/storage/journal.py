@@ -13,7 +13,7 @@ from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.kernels.store import Activation, HistoryItem
 from kernel_service.messages import Usage
 from kernel_service.storage import damage, leases, spending, waiting
-from kernel_service.storage.context import CONTEXT_START, next_seq
+from kernel_service.storage.context import CONTEXT_START, next_seq, tokens_of
 from kernel_service.storage.schema import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
@@ -61,11 +61,11 @@ def activate(tx: Tx, person_id: str, *, owner: str) -> Activation:
         log.error("alert: history damaged, left out turns=%s person=%s", ",".join(sorted(damaged)), person_id)
         damage.leave_out(tx, person_id, damaged)
     history = [HistoryItem(row.kind, data, row.origin) for row, data in recent if data and row.turn_id not in damaged]
-    return Activation(person_id, epoch, history)
+    return Activation(person_id, epoch, history, tokens_of(tx, person_id))
 
 
 def _recent(tx: Tx, person_id: str) -> Iterator[tuple[Row[Any], dict[str, Any] | None]]:
-    """Newest first, as far back as a turn looks; a kernel cuts it where a message begins. None: it is damaged."""
+    """Newest first, as far back as a turn looks; a turn cuts it where a message begins. None: it is damaged."""
     context = item_context(person_id)
     before, size = _PAST_ALL, 0
     while rows := tx.execute(_NEWEST, {"person": person_id, "before": before, "limit": PAGE}).all():

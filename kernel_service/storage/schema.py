@@ -156,6 +156,8 @@ kernel = Table(
     Column("context_start", BigInteger, nullable=False, server_default=text("0")),
     # When the person last said "stop": what was sent before counts as taken back, whenever it comes.
     Column("stopped_at", Float),
+    # How much the model is shown, in tokens; 0: as much as anybody's.
+    Column("context_tokens", Integer, nullable=False, server_default=text("0")),
 )
 
 message = Table(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from kernel_service.kernels.store import Room
-from kernel_service.messages import Notice
+from kernel_service.messages import Notice, Usage
 from kernel_service.storage import (
     asked,
     chats,
@@ -58,7 +58,7 @@ if TYPE_CHECKING:
     )
     from kernel_service.media.inspection import Problem
     from kernel_service.media.store import MediaAck, MediaWanted, Settled, StoredFile, Upload
-    from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply, Usage
+    from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
     from kernel_service.people.linking import Linked
     from kernel_service.storage.engine import Engine
     from kernel_service.tools.connections import Connection, ConnectionStatus
@@ -141,8 +141,11 @@ class SqlStore:
             lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce, room=room), person_id
         )
 
-    async def shrink_context(self, person_id: str, epoch: int, *, keep: int) -> None:
-        await self._engine.write(lambda tx: context.shrink(tx, person_id, epoch, keep=keep), person_id)
+    async def shrink_context(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
+        await self._engine.write(lambda tx: context.shrink(tx, person_id, epoch, keep=keep, tokens=tokens), person_id)
+
+    async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
+        await self._engine.write(lambda tx: context.disown(tx, person_id, epoch, origin), person_id)
 
     async def reset_context(self, person_id: str) -> str:
         return await self._engine.write(lambda tx: context.reset(tx, person_id), person_id)
@@ -194,8 +197,13 @@ class SqlStore:
     async def put_back(self, turn: TurnRecord, epoch: int, *, until: float | None = None) -> None:
         await self._engine.write(lambda tx: endings.put_back(tx, turn, epoch, until=until), turn.person_id)
 
-    async def fail(self, turn: TurnRecord, epoch: int, *, until: float, problem: str) -> None:
-        await self._engine.write(lambda tx: endings.fail(tx, turn, epoch, until=until, problem=problem), turn.person_id)
+    async def fail(
+        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, usage: Usage | None = None, now: float
+    ) -> None:
+        await self._engine.write(
+            lambda tx: endings.fail(tx, turn, epoch, until=until, problem=problem, usage=usage or Usage(), now=now),
+            turn.person_id,
+        )
 
     async def split(self, turn: TurnRecord, epoch: int, *, problem: str, now: float) -> int:
         return await self._engine.write(

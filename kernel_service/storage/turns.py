@@ -46,6 +46,7 @@ _OPEN = select(
     turn.c.closed,
     turn.c.stopped,
     turn.c.told_busy,
+    turn.c.started_at,
     *USAGE,
 ).where(turn.c.person_id == bindparam("person"), TURN_OPEN)
 _AGAIN = (
@@ -130,6 +131,7 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> TurnReco
         closed=row.closed,
         stopped=row.stopped,
         told_busy=row.told_busy,
+        started_at=row.started_at,
         usage=Usage(*row[-len(USAGE) :]),
         intents=[CallRecord(row.call_id, row.tool, row.started_at) for row in intents],
     )
@@ -189,7 +191,14 @@ def _begin(tx: Tx, person_id: str, owner: str, now: float, debounce: float) -> T
     }
     tx.execute(_BEGIN, row)
     tx.execute(_JOIN, {"members": [member.seq for member in members], "joined": turn_id})
-    return TurnRecord(turn_id, person_id, _opened(tx, person_id, members), begun=False, closed=members[0].alone)
+    return TurnRecord(
+        turn_id,
+        person_id,
+        _opened(tx, person_id, members),
+        begun=False,
+        closed=members[0].alone,
+        started_at=now,
+    )
 
 
 def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessage]:

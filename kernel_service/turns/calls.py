@@ -72,6 +72,7 @@ class Calls:
         self._approved: Approval | None = None
         self._tools: dict[str, Tool] = {}
         self._unsure = False
+        self._offering = True
 
     def offer(self, tools: Iterable[Tool]) -> None:
         self._tools.update({tool.schema.name: tool for tool in tools})
@@ -84,11 +85,15 @@ class Calls:
     @property
     def schemas(self) -> list[ToolSchema]:
         """What the model is offered with the next request."""
-        return self._offered.of(tool.schema for tool in self._tools.values())
+        return self._offered.of(tool.schema for tool in self._tools.values()) if self._offering else []
 
     def leave_out(self, rejected: ModelRejectedError) -> bool:
         """Whether fewer tools are offered from now on, since the vendor refused the last request for one of them."""
         return self._offered.leave_out(rejected)
+    def withhold_all(self) -> bool:
+        """Offer the model no tools. False: there are none."""
+        self._offering = False
+        return bool(self._tools)
 
     async def finish_cut(self, record: TurnRecord, model: Model, now: float) -> None:
         """What a crash left open: a call whose intent is stored may have been done, any other was not.

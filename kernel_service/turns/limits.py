@@ -14,16 +14,22 @@ class Limits:
 
     A question whether something may be done lapses after `approval_seconds`.
     Without progress a turn is given up after so many failed `attempts`, or `crashes_alone` of its process while no
-    other turn ran in it.
+    other turn ran in it; and in any case once it has asked the model `model_calls` times.
+    A turn waits for a model that is away `hold_seconds` since it began (WhatsApp delivers no free answer later than a
+    day), for tools `tools_hold_seconds`; after `holds` it finds out whether it is the vendor who is ill, or the turn.
     """
 
     steps: int = 24
+    model_calls: int = 96
     seconds: float = 300.0
-    output_tokens: int = 4096
+    output_tokens: int = 25_000
     output_chars: int = 60_000
     attempts: int = 5
     crashes_alone: int = 3
     approval_seconds: float = 1800.0
+    holds: int = 8
+    hold_seconds: float = 86_400.0
+    tools_hold_seconds: float = 900.0
     daily_tokens: int = 0
     daily_tokens_per_person: int = 0
 

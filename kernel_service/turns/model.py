@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -76,13 +77,34 @@ class ModelAnswer:
     refusal: str = ""
     cut: bool = False
 
+    @property
+    def says_nothing(self) -> bool:
+        """Whether there is nothing in it for anybody: no call, no refusal, and no text that can be seen."""
+        return not (self.calls or self.refusal or visible(self.text))
+
+
+def visible(text: str) -> bool:
+    return any(unicodedata.category(each)[0] not in "ZC" and each not in _BLANKS for each in text)
+
+
+_BLANKS: Final = "\u2800\u3164\u115f\u1160\uffa0"
+"""Letters and symbols that look like nothing."""
+
+
+CONTEXT_TOO_LONG: Final = "context_length_exceeded"
+"""The request is longer than the model reads."""
+FOREIGN_REASONING: Final = "invalid_encrypted_content"
+"""The request brings reasoning that the vendor cannot use: sealed for another key, or without what belongs to it."""
+BAD_TOOL: Final = "invalid_function_parameters"
+"""A tool of the request cannot be offered as it is."""
+
 
 class ModelRejectedError(Exception):
     """The vendor will never accept this request as it is.
 
-    `code` is the vendor's short code, of letters, digits and `_.-`. `param` is the JSON path of what it refuses, as
-    `tools[3].parameters`; empty where it names none. `message` is the vendor's sentence: it may repeat what a person
-    said, so it is never logged.
+    `code` is one of the above, whatever the vendor calls it, else the vendor's own, of letters, digits and `_.-`.
+    `param` is the JSON path of what it refuses, as `tools[3].parameters`; empty where it names none. `message` is the
+    vendor's sentence: it may repeat what a person said, so it is never logged.
     """
 
     def __init__(self, code: str, *, param: str = "", message: str = "") -> None:
@@ -90,6 +112,14 @@ class ModelRejectedError(Exception):
         self.code = code
         self.param = param
         self.message = message
+
+
+class UnusableAnswerError(Exception):
+    """What came is no answer: no JSON, no output, not finished. Another try may bring one; `usage` is what it cost."""
+
+    def __init__(self, usage: Usage) -> None:
+        super().__init__("the model's answer cannot be used")
+        self.usage = usage
 
 
 class Model(Protocol):
@@ -101,7 +131,10 @@ class Model(Protocol):
         ...
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
-        """Ask once. VendorUnavailable: ask again later. ModelRejectedError: asking again is useless."""
+        """Ask once, or again without a parameter that the vendor does not know. What can be mended in the answer is.
+
+        VendorUnavailable: ask again later. ModelRejectedError: ask differently. UnusableAnswerError: a few times.
+        """
         ...
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
@@ -126,6 +159,10 @@ class Model(Protocol):
 
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:
         """The vendor's history item for a tool's result."""
+        ...
+
+    def shortened(self, item: dict[str, Any], most: int, note: str) -> dict[str, Any]:
+        """A result or a person's message with `most` tokens of text in it, `note` in place of the rest (tokens.cut)."""
         ...
 
 

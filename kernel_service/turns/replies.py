@@ -6,20 +6,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kernel_service import texts
-from kernel_service.messages import Link, Reply
+from kernel_service.messages import Reply
+from kernel_service.turns.model import visible
 from kernel_service.turns.questions import question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kernel_service.messages import ReplyFile
+    from kernel_service.messages import Link
     from kernel_service.turns.approving import Approval
     from kernel_service.turns.model import ModelAnswer
+    from kernel_service.turns.transcript import Transcript
 
 
-def answer_replies(answer: ModelAnswer, links: list[Link], files: list[ReplyFile], most_chars: int) -> list[Reply]:
+def answer_replies(answer: ModelAnswer, transcript: Transcript, most_chars: int) -> list[Reply]:
     """One reply, with the files, and the first link as its button; each further link needs a reply of its own."""
-    first = Reply(_text(answer, most_chars), link=links[0] if links else None, media=tuple(files))
+    links, files = transcript.links(), transcript.files()
+    text = _text(answer, most_chars) or _without_words(answer, transcript)
+    first = Reply(text, link=links[0] if links else None, media=tuple(files))
     return [
         first,
         *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:]),
@@ -33,7 +37,7 @@ def with_questions(replies: list[Reply], approvals: Sequence[Approval]) -> list[
     [first, *further], last = [question(each) for each in approvals], replies[-1]
     if last.link is not None or last.media:
         return [*replies, first, *further]
-    said = "" if last.text == texts.NOTHING_TO_SAY else f"{last.text}\n\n"
+    said = f"{last.text}\n\n" if last.text else ""
     return [*replies[:-1], replace(last, text=said + first.text, choices=first.choices), *further]
 
 
@@ -43,10 +47,23 @@ def said_in(content: Mapping[str, Any]) -> str:
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:
-    text = answer.text.strip() or (texts.REFUSED if answer.refusal else "")
-    if answer.cut or len(text) > most_chars:
-        return f"{text[:most_chars].rstrip()}\n\n{texts.CUT}".strip()
-    return text or texts.NOTHING_TO_SAY
+    text = answer.text.strip() if visible(answer.text) else ""
+    if text and (answer.cut or len(text) > most_chars):
+        return f"{text[:most_chars].rstrip()}\n\n{texts.CUT}"
+    return text or (texts.REFUSED if answer.refusal else "")
+
+
+def _without_words(answer: ModelAnswer, transcript: Transcript) -> str:
+    """What is true where the model says nothing. A question needs nothing before it."""
+    if transcript.links():
+        return texts.ONLY_A_BUTTON
+    if transcript.files():
+        return texts.ONLY_A_FILE
+    if transcript.approvals():
+        return ""
+    if made := transcript.calls_made():
+        return texts.no_words_after([texts.in_words(name) for name in made])
+    return texts.NO_ANSWER_IN_TIME if answer.cut else texts.NO_ANSWER
 
 
 def _subject(link: Link) -> str:

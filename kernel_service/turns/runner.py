@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
-from kernel_service.errors import LeaseLost, StoreUnavailable
+from kernel_service.errors import LeaseLost, StoreUnavailable, VendorUnavailable
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import Quarantined, Room, TurnRecord
 from kernel_service.media.incoming import media_id_of
 from kernel_service.turns.approval_rules import ApprovalRules
 from kernel_service.turns.limits import seconds_of_day_left
+from kernel_service.turns.model import ModelRejectedError, ModelRequest, UnusableAnswerError
 from kernel_service.turns.quarantine import Quarantine
 from kernel_service.turns.refused_tools import RefusedTools
 from kernel_service.turns.turn import Turn
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STORE_PAUSE_SECONDS: Final = 1.0
+PING_SECONDS: Final = 10.0
+LEAST_OUTPUT_TOKENS: Final = 16
 
 SILENT_KINDS = frozenset({"reaction", "revoke"})
 """Nobody expects an answer to these alone."""
@@ -52,6 +55,7 @@ class TurnRunner:
 
     `ended` is told of each turn that ended, `replies_ready` of each channel that has something to deliver. `outcomes`
     counts what became of attempts: completed, failed, stopped, joined, held, in_doubt, handed_back, broke, split, dead.
+    `recoveries` counts what refusals of the model were answered with (see Recovery).
     """
 
     store: JournalStore
@@ -69,6 +73,7 @@ class TurnRunner:
     progress: Progress
     asks_first: Callable[[Tool], bool] = field(default_factory=ApprovalRules)
     outcomes: Counter[str] = field(default_factory=Counter)
+    recoveries: Counter[str] = field(default_factory=Counter)
     told_busy: int = 0
     refused_tools: RefusedTools = field(init=False)
     _quarantine: Quarantine = field(init=False)
@@ -133,6 +138,18 @@ class TurnRunner:
             else:
                 return isolation.end()
 
+    async def model_is_well(self, person_key: str) -> bool:
+        """Whether the model answers the least that one can ask: then it is not away."""
+        hello = ModelRequest("", [self.model.user_item({"text": "ping"})], [], person_key, LEAST_OUTPUT_TOKENS)
+        try:
+            async with asyncio.timeout(PING_SECONDS):
+                await self.model.answer(hello)
+        except (VendorUnavailable, TimeoutError):
+            return False
+        except (ModelRejectedError, UnusableAnswerError):
+            return True
+        return True
+
     async def fixed_answer(self, turn: TurnRecord, files: Files) -> list[str] | None:
         """The sentences that answer a turn without the model; None: ask the model."""
         if turn.messages[0].command is Command.STOP:
@@ -179,10 +196,10 @@ def _excuse(message: TurnMessage, files: Files) -> str:
 def content_kind(message: TurnMessage) -> str:
     """The kind of content: `text`, `image`, …, `unsupported`."""
     beside = {"caption", "quoted_message_id", "sent_at", "forwarded", "referral"}
-    return next(key for key in message.content if key not in beside)
+    return next((key for key in message.content if key not in beside), "unsupported")
 
 
 def payload_kind(message: TurnMessage) -> str:
     """As content_kind(), but for `unsupported` the kind that the channel could not pass on."""
     kind = content_kind(message)
-    return str(message.content[kind].get("kind", kind)) if kind == "unsupported" else kind
+    return str(message.content.get(kind, {}).get("kind", kind)) if kind == "unsupported" else kind

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.kernels.store import HistoryItem
+from kernel_service.kernels.store import SEALED, HistoryItem
 from kernel_service.messages import Link, ReplyFile
 from kernel_service.storable import storable
 from kernel_service.turns.approving import ASKED, Approval
 from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.turns.tokens import item_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,13 +22,25 @@ FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
 """Kinds of items that the model is never shown."""
 
 
-class Transcript:
-    """`stored` is the journal; `unstored` goes with the next write. Together they are what the model is shown."""
+OF_A_RESULT: Final = 8
+"""The part of the context that one tool's result may take."""
+OF_A_MESSAGE: Final = 2
+"""The part of the context that one message may take."""
+LEFT_OUT: Final = "\n[… {count} characters are left out here: it was too long. Say so if it matters. …]\n"
 
-    def __init__(self, stored: list[HistoryItem], model: Model) -> None:
+
+class Transcript:
+    """`stored` is the journal; `unstored` goes with the next write. Together they are what the model is shown.
+
+    `limit` bounds what it is shown, in tokens: results and messages are cut to their part of it; halve() makes room.
+    """
+
+    def __init__(self, stored: list[HistoryItem], model: Model, limit: int) -> None:
         self.stored = stored
         self.unstored: list[HistoryItem] = []
+        self.limit = limit
         self._model = model
+        self._hidden = 0
 
     def hear(self, contents: Iterable[dict[str, Any]]) -> None:
         """Add what the person sent."""
@@ -63,7 +76,7 @@ class Transcript:
 
     def confess(self, sentence: str) -> None:
         """Say that the turn failed, if calls were made in it: the model must not believe that nothing was done."""
-        made = self._calls_made()
+        made = self.calls_made()
         if made:
             self.say(f"{sentence} (Before that I had called: {', '.join(made)}.)")
 
@@ -75,14 +88,104 @@ class Transcript:
         """The last stored items were superseded."""
         self.stored = self.stored[: max(0, len(self.stored) - count)]
 
+    # --- what the model is shown --------------------------------------------------------------------------------
+
     def for_model(self) -> list[dict[str, Any]]:
-        """What the model is shown. Another model's reasoning is opaque to this one, and vendors refuse it."""
+        """What the model is shown: what the vendor takes, in its part of the context."""
+        items = [item for item in self._all()[self._hidden :] if item.kind not in FOR_THE_PERSON]
+        called = {item.data.get("call_id") for item in items if item.kind == "output"}
         return [
-            item.data for item in self._all() if item.kind not in FOR_THE_PERSON and not self._foreign_reasoning(item)
+            self._shown(item)
+            for item in items
+            if not self._foreign_reasoning(item) and (item.kind != "result" or item.data.get("call_id") in called)
         ]
 
     def _foreign_reasoning(self, item: HistoryItem) -> bool:
+        """Another model's reasoning is opaque to this one, and vendors refuse it."""
         return item.data.get("type") == "reasoning" and item.origin != self._model.origin
+
+    def _shown(self, item: HistoryItem) -> dict[str, Any]:
+        if item.kind == "result":
+            return self._model.shortened(item.data, self.limit // OF_A_RESULT, LEFT_OUT)
+        if item.kind == "input":
+            return self._model.shortened(item.data, self.limit // OF_A_MESSAGE, LEFT_OUT)
+        # The vendor looks for the reasoning that an id belongs to.
+        return item.data if item.origin == self._model.origin else _without_id(item.data)
+
+    def tokens(self) -> int:
+        """What the model is shown costs at most, about."""
+        return sum(map(item_tokens, self.for_model()))
+
+    # --- what it is shown no more -------------------------------------------------------------------------------
+
+    def disown(self) -> str:
+        """Take all reasoning so far for foreign. Whose it was; empty: there is none."""
+        own = self._model.origin
+        if not any(item.origin == own and "id" in item.data for item in self._all()):
+            return ""
+        for items in (self.stored, self.unstored):
+            items[:] = [replace(item, origin=SEALED + own) if item.origin == own else item for item in items]
+        return own
+
+    def halve(self, *, least: int) -> bool:
+        """Show half as much as now, or less: first without what was said long ago, then with shorter results and
+        messages. False: that would be less than `least` tokens.
+
+        The limit becomes two thirds of what was shown: what is kept may grow by a third before it is halved again.
+        """
+        half = min(self.limit, self.tokens()) // 2
+        if half < least:
+            return False
+        self.limit = min(self.limit, half + half // 3)
+        self.forget_older(half)
+        while self.tokens() > half and self.limit > least:
+            self.limit = max(least, self.limit * 2 // 3)
+        return True
+
+    def forget_older(self, most: int) -> bool:
+        """Keep so many tokens, from a message of the person's on; never less than what this turn is about.
+
+        False: there was nothing to forget.
+        """
+        turn = self._turn_start()
+        costs = [item_tokens(self._shown(item)) for item in self._all()]
+        size, start = sum(costs[turn:]), turn
+        for place in range(turn - 1, -1, -1):
+            size += costs[place]
+            if size > most:
+                break
+            if self._begins(place):
+                start = place
+        self.stored = self.stored[start:]
+        return start > 0
+
+    def hide_older(self) -> bool:
+        """Show nothing of what was said before this turn, on trial. False: there is nothing."""
+        self._hidden = self._turn_start()
+        return self._hidden > 0
+
+    def show_older(self) -> None:
+        self._hidden = 0
+
+    def drop_hidden(self) -> bool:
+        """What is hidden stays hidden. False: nothing is."""
+        hidden, self._hidden = self._hidden, 0
+        self.stored = self.stored[hidden:]
+        return hidden > 0
+
+    def _turn_start(self) -> int:
+        """The place where what this turn is about begins, among the stored items, or behind them."""
+        last = max((place for place, item in enumerate(self._all()) if item.kind == "input"), default=len(self.stored))
+        while last and not self._begins(last):
+            last -= 1
+        return min(last, len(self.stored))
+
+    def _begins(self, place: int) -> bool:
+        """Whether the first of the person's messages to a turn stands there."""
+        items = self._all()
+        return items[place].kind == "input" and (place == 0 or items[place - 1].kind != "input")
+
+    # --- calls --------------------------------------------------------------------------------------------------
 
     def open_calls(self) -> list[dict[str, Any]]:
         """Calls that the model asked for and that have no result, in order."""
@@ -105,13 +208,19 @@ class Transcript:
                 results.append(str(item.data.get("output")))
         return results
 
-    def _calls_made(self) -> list[str]:
+    def calls_made(self) -> list[str]:
         """The tools called since the person wrote last, each once."""
         since = _since_input(self.stored)
         answered = {item.data["call_id"] for item in since if item.kind == "result"}
         asked = {item.data["call_id"] for item in since if item.kind == "approval"}
         made = [item.data for item in since if item.data.get("call_id") in answered - asked]
         return list(dict.fromkeys(data["name"] for data in made if "name" in data))
+
+    # --- what goes to the person --------------------------------------------------------------------------------
+
+    def has_something_for_the_person(self) -> bool:
+        """Whether the answer brings a button or a file, whatever the model says."""
+        return any(item.kind in FOR_THE_PERSON for item in _since_input(self._all()))
 
     def links(self) -> list[Link]:
         """The links made since the person wrote last, one per title, the newest."""
@@ -143,6 +252,10 @@ class Transcript:
 def _item(kind: str, data: dict[str, Any], origin: str = "") -> HistoryItem:
     """Whatever a vendor, a tool or a person put into it can be kept, and shown to the model again."""
     return HistoryItem(kind, storable(data), origin)
+
+
+def _without_id(data: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name != "id"}
 
 
 def _since_input(items: list[HistoryItem]) -> list[HistoryItem]:

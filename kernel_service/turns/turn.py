@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
-from kernel_service.errors import Busy, KernelError, VendorUnavailable
+from kernel_service.errors import Busy, KernelError, LeaseLost, StoreUnavailable, VendorUnavailable
 from kernel_service.kernels.codes import codes_in
 from kernel_service.kernels.commands import Command, text_of
 from kernel_service.kernels.interruptions import HandedBack, Newcomers, Stopped
@@ -20,9 +20,10 @@ from kernel_service.turns.approving import Verdict
 from kernel_service.turns.calls import Calls, InDoubtError
 from kernel_service.turns.files import Files
 from kernel_service.turns.interrupting import Attention
-from kernel_service.turns.model import ModelRejectedError, ModelRequest
-from kernel_service.turns.prompt import instructions, person_key
+from kernel_service.turns.model import CONTEXT_TOO_LONG, ModelRejectedError, ModelRequest, UnusableAnswerError
+from kernel_service.turns.prompt import WITHOUT_TOOLS, instructions, person_key
 from kernel_service.turns.quotes import with_quote
+from kernel_service.turns.recovery import Recovery
 from kernel_service.turns.refused_tools import OfferedTools
 from kernel_service.turns.replies import answer_replies, said_in, with_questions
 from kernel_service.turns.tools import Person
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.model import ModelAnswer
     from kernel_service.turns.resuming import Confirmed, ParkedRequest
     from kernel_service.turns.runner import TurnRunner
+    from kernel_service.turns.tools import Tool
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +54,7 @@ class Turn:
         self._record = record
         self._person = Person(kernel.person_id, record.messages[-1].channel, record.messages[-1].address)
         kernel.history.drop(record.dropped)
-        self._transcript = Transcript(kernel.history.items(), runner.model)
+        self._transcript = Transcript(kernel.history.items(), runner.model, kernel.context_tokens)
         self._journal = TurnJournal(runner.store, runner.media, kernel, record, self._transcript, runner.clock)
         self._files = Files(runner.media, runner.hearing, runner.clock)
         self._attention = Attention(kernel, lambda: runner.store.look(record))
@@ -65,6 +67,15 @@ class Turn:
             asks_first=runner.asks_first,
             offered=OfferedTools(runner.refused_tools),
         )
+        self._recovery = Recovery(
+            self._transcript,
+            self._journal,
+            self._files,
+            self._calls,
+            runner.limits.output_tokens,
+            runner.recoveries,
+        )
+        self._toolless = False
         self._deadline = runner.clock() + runner.limits.seconds
         self._confirmed: Confirmed | None = None
         self._approved: Approval | None = None
@@ -88,13 +99,10 @@ class Turn:
         except VendorUnavailable as away:
             await self._hold(away)
         except ModelRejectedError as rejected:
-            await self._give_up(rejected.code)
-        except KernelError:
-            raise
-        except Exception:
-            log.exception("turn broke turn=%s person=%s", self._record.id, self._person.id)
-            await self._journal.fail("turn_broke")
-            self._count("broke")
+            told = texts.TOO_MUCH_AT_ONCE if rejected.code == CONTEXT_TOO_LONG else texts.FAILED
+            await self._give_up(rejected.code, told)
+        except Exception as error:  # noqa: BLE001 - whatever it is: it must not silence the person
+            await self._fail(error)
         finally:
             self._kernel.history.replace(self._transcript.stored)
 
@@ -102,10 +110,11 @@ class Turn:
         record, limits = self._record, self._runner.limits
         if record.stopped:
             raise Stopped
-        if record.failures >= limits.attempts:
-            return await self._give_up("failed_too_often")
-        if record.crashes_alone >= limits.crashes_alone:
-            return await self._give_up("crashed_too_often")
+        if record.failures >= limits.attempts or record.crashes_alone >= limits.crashes_alone:
+            failed = record.failures >= limits.attempts
+            return await self._give_up("failed_too_often" if failed else "crashed_too_often")
+        if record.usage.model_calls >= limits.model_calls:
+            return await self._break_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
         if record.messages[0].command is Command.CODE:
             return await self._confirm(record.messages[0])
         if record.messages[0].command is Command.APPROVAL:
@@ -142,6 +151,7 @@ class Turn:
 
     async def _converse(self) -> None:
         await self._set_out()
+        await self._make_room()
         for step in range(self._runner.limits.steps):
             if self._runner.clock() > self._deadline:
                 return await self._break_off(texts.TOO_LONG, "too_long")
@@ -163,11 +173,32 @@ class Turn:
             await self._hear()
         if len(record.messages) > 1:
             self._runner.progress.tell(record, Merged(record.id))
-        self._calls.offer(await self._runner.toolbox.tools_for(self._person))
+        self._calls.offer(await self._tools())
         if self._approved is not None:
             tool = await self._runner.toolbox.named(self._person, self._approved.tool)
             self._calls.approve(self._approved, tool)
         await self._calls.finish_cut(record, self._runner.model, self._runner.clock())
+
+    async def _tools(self) -> list[Tool]:
+        """The person's tools. Without them the turn can still answer: their absence must not silence anybody."""
+        try:
+            return await self._runner.toolbox.tools_for(self._person)
+        except VendorUnavailable:
+            if self._record.holds < self._runner.limits.holds:
+                raise
+        except KernelError:
+            raise
+        except Exception:
+            log.exception("tools cannot be offered person=%s", self._person.id)
+        self._toolless = True
+        return []
+
+    async def _make_room(self) -> None:
+        """A context that is full is halved, once and for all: one that slid with each turn would miss the cache."""
+        limit = self._transcript.limit
+        full = self._kernel.history.size > limit and self._transcript.tokens() > limit
+        if full and self._transcript.forget_older(limit // 2):
+            await self._journal.shrink()
 
     async def _hear(self) -> None:
         if self._confirmed is not None:
@@ -182,28 +213,36 @@ class Turn:
         return await with_quote(self._runner.store, self._person.id, message, self._files.in_words(message))
 
     async def _ask(self) -> ModelAnswer:
-        await self._attention.pause()
-        runner = self._runner
-        request = ModelRequest(
-            instructions=instructions(runner.instructions, runner.clock()),
+        """What the model says, asked differently as long as the turn knows how."""
+        spent = Usage()
+        while True:
+            await self._attention.pause()
+            try:
+                answer = await self._attention.wait_for(self._runner.model.answer(self._request()))
+            except ModelRejectedError as rejected:
+                if not await self._recovery.mend(rejected):
+                    raise
+                continue
+            await self._recovery.answered()
+            spent += answer.usage
+            if not self._recovery.asks_again(answer):
+                return replace(answer, usage=spent)
+
+    def _request(self) -> ModelRequest:
+        told = instructions(self._runner.instructions, self._runner.clock())
+        return ModelRequest(
+            instructions=f"{told}\n\n{WITHOUT_TOOLS}" if self._toolless else told,
             items=self._transcript.for_model(),
             tools=self._calls.schemas,
             person_key=person_key(self._person.id),
-            max_output_tokens=runner.limits.output_tokens,
+            max_output_tokens=self._recovery.output_tokens,
             files=self._files.for_model(),
         )
-        try:
-            return await self._attention.wait_for(runner.model.answer(request))
-        except ModelRejectedError as rejected:
-            if not self._calls.leave_out(rejected) and not await self._files.spoil(rejected):
-                raise
-        return await self._ask()
 
     # --- how it ends --------------------------------------------------------------------------------------------
 
     async def _answer(self, answer: ModelAnswer) -> None:
-        transcript = self._transcript
-        replies = answer_replies(answer, transcript.links(), transcript.files(), self._runner.limits.output_chars)
+        replies = answer_replies(answer, self._transcript, self._runner.limits.output_chars)
         try:
             await self._end(
                 replies, TurnStatus.COMPLETED, usage=answer.usage, parked=self._parked(), asked=self._asked()
@@ -254,22 +293,46 @@ class Turn:
             self._runner.progress.tell(self._record, event)
         self._ended(status)
 
-    async def _give_up(self, problem: str) -> None:
+    async def _fail(self, error: Exception) -> None:
+        """An attempt that broke counts, so that a turn which always breaks is given up."""
+        if isinstance(error, StoreUnavailable | LeaseLost) or getattr(error, "reason", "") == "SEALING_KEY_UNKNOWN":
+            raise error  # it passes, or an operator has to act: no fault of this turn's
+        if isinstance(error, UnusableAnswerError):
+            log.warning("model answers nonsense turn=%s person=%s", self._record.id, self._person.id)
+            await self._journal.fail("model_answers_nonsense", error.usage)
+        else:
+            log.error("turn broke turn=%s person=%s", self._record.id, self._person.id, exc_info=error)
+            await self._journal.fail("turn_broke", Usage())
+        self._count("broke")
+
+    async def _give_up(self, problem: str, told: str = texts.FAILED) -> None:
         """Of several messages each gets a chance of its own; one alone becomes a dead letter."""
         log.warning("turn failed problem=%s turn=%s person=%s", problem, self._record.id, self._person.id)
         if len(self._record.messages) > 1 and not self._record.closed:
             await self._journal.split(problem)
             return self._count("split")
-        await self._journal.give_up(problem)
+        await self._journal.give_up(problem, told)
         return self._ended("dead")
 
     async def _hold(self, away: VendorUnavailable) -> None:
+        if await self._waits_in_vain(away):
+            return await self._give_up(f"{away.problem}_too_long", texts.WAITED_TOO_LONG)
         wait, notice = await self._journal.hold(away)
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self._record.id, wait)
         if notice is not None:
             self._runner.told_busy += isinstance(away, Busy)
             self._runner.replies_ready(self._person.channel)
-        self._count("held")
+        return self._count("held")
+
+    async def _waits_in_vain(self, away: VendorUnavailable) -> bool:
+        """Whether the turn has waited for longer than anybody would, or is itself what its vendor cannot answer."""
+        limits, record = self._runner.limits, self._record
+        of_model = away.problem.startswith("model_")
+        waited = self._runner.clock() - record.started_at
+        if waited > (limits.hold_seconds if of_model else limits.tools_hold_seconds):
+            return True
+        ill = away.problem == "model_unavailable" and record.holds >= limits.holds
+        return ill and await self._runner.model_is_well(person_key(self._person.id))
 
     def _ended(self, outcome: str) -> None:
         self._count(outcome)

@@ -116,16 +116,29 @@ class TurnJournal:
         if self._record.is_new_chat:
             self._transcript.stored = []
 
-    async def give_up(self, problem: str) -> None:
+    async def give_up(self, problem: str, told: str) -> None:
         """End with an apology. What the turn had journaled leaves the history, but for a word on what was done."""
         self._transcript.unstored = []
-        self._transcript.confess(texts.FAILED)
+        self._transcript.confess(told)
         superseded = await self._store.give_up(
-            self._record, self._kernel.epoch, self._transcript.unstored, [Reply(texts.FAILED)],
+            self._record, self._kernel.epoch, self._transcript.unstored, [Reply(told)],
             problem=problem, now=self._clock(),
         )  # fmt: skip
         self._transcript.drop_stored(superseded)
         self._transcript.mark_stored()
+
+    async def shrink(self) -> None:
+        """From now on the model is shown no more than the transcript holds, and no more than its limit."""
+        kept, limit = len(self._transcript.stored), self._transcript.limit
+        await self._persist(
+            lambda: self._store.shrink_context(self._record.person_id, self._kernel.epoch, keep=kept, tokens=limit)
+        )
+        self._kernel.context_tokens = limit
+
+    async def disown(self, origin: str) -> None:
+        """What this origin has said so far is as foreign as another's, from now on."""
+        person_id, epoch = self._record.person_id, self._kernel.epoch
+        await self._persist(lambda: self._store.disown_reasoning(person_id, epoch, origin))
 
     async def split(self, problem: str) -> None:
         """Each of the turn's messages is to run alone."""
@@ -148,10 +161,11 @@ class TurnJournal:
             return Reply(texts.busy(wait)) if wait > NOTICE_AFTER_SECONDS and not self._record.told_busy else None
         return Reply(texts.STILL_TRYING) if self._record.holds == NOTICE_AFTER_HOLDS else None
 
-    async def fail(self, problem: str) -> None:
+    async def fail(self, problem: str, usage: Usage) -> None:
         """The attempt broke: the next one comes later and later."""
-        until = self._clock() + hold_seconds(self._record.failures, None)
-        await self._store.fail(self._record, self._kernel.epoch, until=until, problem=problem)
+        now = self._clock()
+        until = now + hold_seconds(self._record.failures, None)
+        await self._store.fail(self._record, self._kernel.epoch, until=until, problem=problem, usage=usage, now=now)
 
     async def put_back(self, until: float | None = None) -> None:
         """Leave the turn where it is, at no cost."""

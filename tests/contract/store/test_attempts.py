@@ -26,7 +26,7 @@ async def test_a_failure_costs_an_attempt_and_waits(store: SqlStore) -> None:
     for failures in range(3):
         turn = await owner.open(NOW + failures)
         assert (turn.failures, turn.crash_count) == (failures, 0)
-        await store.fail(turn, owner.epoch, until=NOW + failures + 1, problem="turn_broke")
+        await store.fail(turn, owner.epoch, until=NOW + failures + 1, problem="turn_broke", now=NOW)
         assert await owner.ask(NOW + failures) == NOW + failures + 1
 
 
@@ -205,7 +205,7 @@ async def test_a_former_owner_ends_no_attempt(store: SqlStore) -> None:
     await own(store, old.person_id)
     for ending in (
         store.put_back(turn, old.epoch),
-        store.fail(turn, old.epoch, until=NOW, problem="x"),
+        store.fail(turn, old.epoch, until=NOW, problem="x", now=NOW),
         store.split(turn, old.epoch, problem="x", now=NOW),
         give_up(old, turn),
     ):

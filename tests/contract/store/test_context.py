@@ -110,7 +110,7 @@ async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store
 
 async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: SqlStore) -> None:
     owner, turn = await opened(store, "a")
-    await store.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke")
+    await store.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke", now=NOW)
     turn = await owner.open(NOW + 600)
     await store.hold(turn, owner.epoch, until=NOW + 900, problem="x", notice=Reply("wait"), now=NOW)
     assert await store.due_people(now=NOW, limit=9) == []

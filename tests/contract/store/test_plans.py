@@ -224,7 +224,7 @@ async def _joined_and_split(store: SqlStore, owner: Owner) -> None:
     assert len(turn.messages) == 2
     await store.hold(turn, owner.epoch, until=NOW, problem="model", notice=Reply("wait"), now=NOW)
     turn = await owner.open()
-    await store.fail(turn, owner.epoch, until=NOW, problem="model")
+    await store.fail(turn, owner.epoch, until=NOW, problem="model", now=NOW)
     turn = await owner.open()
     await store.split(turn, owner.epoch, problem="model", now=NOW)
     turn = await owner.open()

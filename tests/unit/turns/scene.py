@@ -12,6 +12,7 @@ from kernel_service.turns.hearing import Hearing
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.turns.runner import TurnRunner
+from kernel_service.turns.tokens import cut
 from kernel_service.turns.tools import ToolResult, UnclearCallError
 
 if TYPE_CHECKING:
@@ -78,6 +79,10 @@ class Model:
 
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:
         return {"type": "function_call_output", "call_id": call_id, "output": output}
+
+    def shortened(self, item: dict[str, Any], most: int, note: str) -> dict[str, Any]:
+        name = "output" if "output" in item else "content"
+        return item | {name: cut(item[name], most, note)}
 
 
 class FakeTool:

@@ -141,7 +141,7 @@ async def test_a_call_that_was_made_is_not_made_again_while_the_model_is_away(sc
 
 async def test_a_message_that_was_given_up_and_is_requeued_does_nothing_twice(scene: Scene) -> None:
     await tap(scene, await asked(scene))
-    scene.model.says = [ModelRejectedError("invalid_prompt")]
+    scene.model.says = [ModelRejectedError("invalid_prompt") for _ in range(2)]  # nor without what was said before
     await scene.run()
     [letter], _ = await scene.store.dead_letters(scene.person_id, limit=9, before="")
     await scene.store.requeue(letter.id, now=scene.clock())

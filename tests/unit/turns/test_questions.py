@@ -50,7 +50,7 @@ def test_questions_go_with_the_answer_unless_it_has_a_button_already() -> None:
     assert [len(reply.choices) for reply in with_questions([plain], [one, two])] == [2, 2]
     assert [len(reply.choices) for reply in with_questions([linked], [one])] == [0, 2]
     assert with_questions([plain], []) == [plain]
-    assert with_questions([Reply("Done.")], [one])[0].text.startswith("**Act**")
+    assert with_questions([Reply("")], [one])[0].text.startswith("**Act**")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ async def test_what_the_model_refuses_for_good_is_told_and_leaves_no_trace(scene
 
 async def test_a_turn_that_fails_after_it_did_something_says_so_and_leaves_nothing_else(scene: Scene) -> None:
     await scene.hear()
-    scene.model.says = [calls("look", "act"), ModelRejectedError("context_length_exceeded")]
+    scene.model.says = [calls("look", "act"), ModelRejectedError("invalid_prompt")]
     kernel = await scene.activated()
     await scene.run(kernel)
     assert await scene.told() == [texts.FAILED]
@@ -153,7 +153,8 @@ async def test_what_fails_together_is_tried_alone(scene: Scene) -> None:
     await scene.hear("fine", number=1)
     first = scene.seq
     await scene.hear("poison", number=2)
-    scene.model.says = [ModelRejectedError("invalid_prompt"), says("fine!"), ModelRejectedError("invalid_prompt")]
+    refused = ModelRejectedError("invalid_prompt")
+    scene.model.says = [refused, says("fine!"), refused, refused]  # the last without what was said before
     kernel = await scene.activated()
     for _ in range(3):
         await scene.run(kernel)
@@ -209,9 +210,9 @@ async def test_answers_that_are_empty_cut_or_refused(scene: Scene) -> None:
     await scene.run()
     assert await scene.told() == [f"half an\n\n{texts.CUT}"]
     await scene.hear(number=3)
-    scene.model.says = [ModelAnswer([], " ", Usage())]
+    scene.model.says = [ModelAnswer([], " ", Usage()), ModelAnswer([], " ", Usage())]
     await scene.run()
-    assert await scene.told() == [texts.NOTHING_TO_SAY]
+    assert await scene.told() == [texts.NO_ANSWER]
 
 
 async def test_another_model_s_reasoning_is_not_shown(scene: Scene) -> None:

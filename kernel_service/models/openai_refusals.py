@@ -1,0 +1,240 @@
+"""What a refusal of OpenAI, or of a server that speaks its wire, means: wait, or ask differently.
+
+The codes are OpenAI's (platform.openai.com/docs/guides/error-codes). Compatible servers send their own codes, a number,
+or words alone; docs/vendors.md lists what is known of them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.turns.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PAYMENT_REQUIRED: Final = 402
+TOO_LARGE: Final = 413
+TOO_MANY_REQUESTS: Final = 429
+_FIRST_CLIENT_ERROR: Final = 400
+_FIRST_SERVER_ERROR: Final = 500
+LONGEST_WAIT: Final = 300.0
+"""Seconds that a vendor's word puts a turn off at most; then it asks anew."""
+
+_CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_PARAM: Final = re.compile(r"[A-Za-z0-9_.\[\]-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An error as it came. `code` and `param` are safe to log, `message` is not; all are empty where there was none."""
+
+    status: int
+    code: str = ""
+    param: str = ""
+    message: str = ""
+    kind: str = ""
+
+    @classmethod
+    def read(cls, status: int, body: object) -> Refusal:
+        """From any JSON value: OpenAI's `error` object or what stands in it, a text, FastAPI's `detail`."""
+        if isinstance(body, dict) and isinstance(body.get("error"), dict | str):
+            body = body["error"]
+        if isinstance(body, str):
+            return cls(status, message=body)
+        if not isinstance(body, dict):
+            return cls(status)
+        if "detail" in body and "message" not in body:
+            return cls._of_detail(status, body["detail"])
+        return cls(
+            status,
+            code=_matching(_CODE, body.get("code")),
+            param=_matching(_PARAM, body.get("param")),
+            message=_text(body.get("message")),
+            kind=_matching(_CODE, body.get("type")),
+        )
+
+    @classmethod
+    def _of_detail(cls, status: int, detail: object) -> Refusal:
+        first = detail[0] if isinstance(detail, list) and detail else detail
+        if not isinstance(first, dict):
+            return cls(status, message=_text(first))
+        place = first.get("loc")
+        path = [str(part) for part in place if part != "body"] if isinstance(place, list) else []
+        param = "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in path).lstrip(".")
+        return cls(
+            status,
+            code=_matching(_CODE, first.get("type")),
+            param=_matching(_PARAM, param),
+            message=_text(first.get("msg") or first.get("message")),
+        )
+
+    def names(self, *codes: str) -> bool:
+        return self.code in codes or self.kind in codes
+
+    def says(self, words: re.Pattern[str]) -> bool:
+        return bool(words.search(f"{self.message} {self.kind} {self.code} {self.param}"))
+
+
+def _matching(form: re.Pattern[str], value: object) -> str:
+    return value if isinstance(value, str) and form.fullmatch(value) else ""
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+# --- what it means ----------------------------------------------------------------------------------------------------
+
+_UNPAID_CODES: Final = (
+    "insufficient_quota", "insufficient_credits", "insufficient_balance", "insufficient_funds", "billing_not_active",
+    "billing_hard_limit_reached", "billing_error", "account_deactivated", "credit_balance_too_low",
+)  # fmt: skip
+_UNPAID: Final = re.compile(r"exceeded your current quota|insufficient (?:credits?|balance|funds|quota)|"
+                            r"credit balance is too low|billing hard limit", re.IGNORECASE)  # fmt: skip
+_FLAGGED: Final = re.compile(r"\bflagged\b|\bmoderat|content[ _]?(?:policy|filter)|responsible ai", re.IGNORECASE)
+
+_TOO_LONG_CODES: Final = (
+    CONTEXT_TOO_LONG, "exceed_context_size_error", "context_window_exceeded", "request_too_large",
+    "tokens_limit_reached", "input_too_long", "prompt_too_long", "max_tokens_exceeded",
+)  # fmt: skip
+_TOO_LONG: Final = re.compile(
+    r"context[ _](?:length|window|size)|(?:maximum|max(?:imum)? prompt|model) (?:context|prompt) length|"
+    r"(?:input|prompt|request|messages?)[^.]{0,40} (?:is|are|was|were) too (?:long|large)|"
+    r"(?:prompt|request|request entity) too (?:long|large)|too many (?:input )?tokens|"
+    r"token (?:count|limit)[^.]{0,40} exceed|"
+    r"exceed[^.]{0,40}\btoken (?:count|limit)|input tokens exceed|reduce the length of|"
+    r"tokens must be reduced|maximum number of (?:input )?tokens|exceeds the (?:limit|maximum) of \d+",
+    re.IGNORECASE,
+)
+_TOO_LARGE_FOR_ITS_RATE: Final = re.compile(
+    r"request too large|must be reduced|reduce the length|maximum context length|context_length_exceeded", re.IGNORECASE
+)
+"""A request that alone is more than a minute's tokens never passes, however long it waits."""
+_OF_THE_INPUT: Final = re.compile(r"input(?:$|[.\[](?!.*(?:call_id|\.id|\.name)$))")
+_TOO_LONG_PARTS: Final = ("string_above_max_length", "array_above_max_length", "string_too_long", "too_long")
+
+_REASONING: Final = re.compile(
+    r"encrypted[ _]content|\brs_[0-9a-z]|\bitem\b.*\breasoning\b|\breasoning\b.*\bitems?\b|"
+    r"'reasoning'.{0,40}supported values|value: 'reasoning'|thinking.{0,20}(?:signature|block)|"
+    r"signature.{0,20}thinking|input\[\d+\].*\bsummary\b",
+    re.IGNORECASE,
+)
+_TOOL: Final = re.compile(r"invalid schema for (?:function|tool)|invalid function (?:parameters|schema)", re.IGNORECASE)
+_NO_MODEL: Final = re.compile(r"\bmodels?\b.{0,80}(?:does not exist|not found|not exist|is not available)",
+                              re.IGNORECASE)  # fmt: skip
+_KEY_STATUSES: Final = (401, 403)
+_PASSING_STATUSES: Final = (404, 408, 409, 423, 425)
+_PASSING_CODES: Final = ("server_error", "rate_limit_exceeded", "slow_down", "server_is_overloaded", "overloaded_error")
+
+
+def meaning_of(refusal: Refusal, retry_after: float | None = None) -> VendorUnavailable | ModelRejectedError:
+    """VendorUnavailable: ask the same again later. ModelRejectedError: that is useless, ask differently."""
+    if problem := _of_the_account(refusal):
+        return VendorUnavailable(problem, retry_after)
+    if code := _canonical(refusal):
+        return _rejected(refusal, code)
+    if problem := _passing(refusal):
+        return VendorUnavailable(problem, retry_after)
+    return _rejected(refusal, refusal.code or f"http_{refusal.status}")
+
+
+def _of_the_account(refusal: Refusal) -> str:
+    """What an operator has to mend at the vendor; empty: the account is in order."""
+    if refusal.status in _KEY_STATUSES and not refusal.says(_FLAGGED):
+        return "model_rejects_key"
+    unpaid = refusal.status == PAYMENT_REQUIRED or refusal.names(*_UNPAID_CODES) or refusal.says(_UNPAID)
+    return "model_unpaid" if unpaid else ""
+
+
+def _passing(refusal: Refusal) -> str:
+    """Why the same may be taken later; empty: it never is."""
+    status = refusal.status
+    if refusal.names("model_not_found") or (refusal.param in ("", "model") and refusal.says(_NO_MODEL)):
+        return "model_not_found"
+    if status == TOO_MANY_REQUESTS:
+        return "model_busy"
+    if status in _PASSING_STATUSES or refusal.names(*_PASSING_CODES):
+        return "model_unavailable"
+    return "" if _FIRST_CLIENT_ERROR <= status < _FIRST_SERVER_ERROR else "model_unavailable"
+
+
+def _canonical(refusal: Refusal) -> str:
+    """The port's code for what a turn can mend; empty: it is none of these. Whatever status it comes with."""
+    if refusal.names(BAD_TOOL) or refusal.param.startswith("tools[") or refusal.says(_TOOL):
+        return BAD_TOOL
+    if refusal.names(FOREIGN_REASONING) or (refusal.status < _FIRST_SERVER_ERROR and refusal.says(_REASONING)):
+        return FOREIGN_REASONING if not unsupported(refusal) else ""
+    if refusal.status == TOO_MANY_REQUESTS and not refusal.says(_TOO_LARGE_FOR_ITS_RATE):
+        return ""
+    if refusal.status == TOO_LARGE or refusal.names(*_TOO_LONG_CODES) or refusal.says(_TOO_LONG):
+        return CONTEXT_TOO_LONG
+    if refusal.names(*_TOO_LONG_PARTS) and _OF_THE_INPUT.match(refusal.param):
+        return CONTEXT_TOO_LONG
+    return ""
+
+
+def _rejected(refusal: Refusal, code: str) -> ModelRejectedError:
+    return ModelRejectedError(code, param=refusal.param, message=refusal.message)
+
+
+# --- parameters that a server does not take ---------------------------------------------------------------------------
+
+OPTIONAL: Final = ("reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens")
+"""What a request can do without. `store` is not among them: left out, the vendor would keep what people say."""
+
+_NOT_TAKEN: Final = re.compile(
+    r"un(?:known|supported|recogni[sz]ed|expected)|not (?:supported|permitted|allowed|recogni[sz]ed)|"
+    r"does(?:n't| not) (?:support|exist)|extra (?:fields|inputs)|too (?:large|high)|"
+    r"must be (?:less|at most)|maximum value",
+    re.IGNORECASE,
+)
+_NOT_TAKEN_CODES: Final = (
+    "unknown_parameter", "unsupported_parameter", "unsupported_value", "integer_above_max_value", "extra_forbidden"
+)  # fmt: skip
+_NO_ENCRYPTED_CONTENT: Final = re.compile(r"encrypted content is not supported", re.IGNORECASE)
+_NAMED: Final = {name: re.compile(rf"(?:['\"`]|supplied: |parameters?\S*:? ){name}(?:\.\w+)?\b") for name in OPTIONAL}
+
+
+def unsupported(refusal: Refusal | ModelRejectedError) -> str:
+    """The optional parameter that the server does not take, or not with this value; empty: it is about others."""
+    root = re.split(r"[.\[]", refusal.param, maxsplit=1)[0]
+    if root and root not in OPTIONAL:
+        return ""
+    if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(refusal.message):
+        return ""  # a `safety_identifier` may also be refused for what its person did
+    if root:
+        return root
+    if _NO_ENCRYPTED_CONTENT.search(refusal.message):
+        return "include"
+    return next((name for name, form in _NAMED.items() if form.search(refusal.message)), "")
+
+
+# --- when to come back ------------------------------------------------------------------------------------------------
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds, LONGEST_WAIT at most. None: absent, no number, or given as a date; the turn backs off by itself."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers[name]) * unit
+        except (KeyError, ValueError):
+            continue
+        if not math.isnan(seconds):
+            return min(max(0.0, seconds), LONGEST_WAIT)
+    return None
+
+
+def read_failure(response: dict[str, Any]) -> Refusal | None:
+    """The error that a response with HTTP 200 tells of; None: it tells of none."""
+    error = response.get("error")
+    if not error or (response.get("status") != "failed" and isinstance(response.get("output"), list)):
+        return None
+    code = error.get("code") if isinstance(error, dict) else None
+    # OpenRouter and llama.cpp give the HTTP status as the code; a failure without a word passes.
+    status = code if isinstance(code, int) and not isinstance(code, bool) else 400 if code else _FIRST_SERVER_ERROR
+    return Refusal.read(status, error)

@@ -1,0 +1,38 @@
+"""What keeps a vendor from everybody until an operator acts: one alert when it begins, one line when it is over."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+ALERTS: Final = {
+    "model_unpaid": "the account has no credit; pay at the vendor",
+    "model_rejects_key": "the vendor refuses OPENAI_API_KEY; give another",
+    "model_not_found": "the vendor has no such model; set OPENAI_MODEL",
+}
+"""By the problem, what an operator does. Whatever else there is passes by itself."""
+
+
+class Outages:
+    """Of one vendor. `refused` counts requests that came to nothing, by the problem; `lasting` is what is on now."""
+
+    def __init__(self) -> None:
+        self.refused: Counter[str] = Counter()
+        self.lasting: dict[str, int] = {}
+
+    def met(self, problem: str) -> None:
+        self.refused[problem] += 1
+        if problem not in ALERTS:
+            return
+        if problem not in self.lasting:
+            log.error("alert: %s: %s; messages wait", problem, ALERTS[problem])
+        self.lasting[problem] = self.lasting.get(problem, 0) + 1
+
+    def over(self) -> None:
+        """The vendor has answered."""
+        for problem, requests in self.lasting.items():
+            log.warning("%s is over; it met %d requests", problem, requests)
+        self.lasting.clear()

@@ -1,0 +1,207 @@
+"""What the vendor may answer, and what is made of it: mended where it can be, given back in the vendor's own form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+import pytest
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.messages import Usage
+from kernel_service.models.openai_answers import call_of, read_answer
+from kernel_service.turns.model import ModelAnswer, ModelRejectedError, UnusableAnswerError
+
+REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
+
+
+def message(content: Any, **more: Any) -> dict[str, Any]:
+    return {"type": "message", "id": "msg_1", "role": "assistant", "status": "completed", "content": content, **more}
+
+
+def text(said: str) -> dict[str, Any]:
+    return {"type": "output_text", "text": said, "annotations": []}
+
+
+def call(**more: Any) -> dict[str, Any]:
+    return {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": "look", "arguments": "{}", **more}
+
+
+def read(*output: Any, taken: tuple[str, ...] = (), **more: Any) -> ModelAnswer:
+    return read_answer(orjson.dumps({"status": "completed", "output": list(output), **more}), taken)
+
+
+def test_what_is_well_formed_is_kept_verbatim() -> None:
+    items = [REASONING, message([text("Hi")], phase="final_answer"), call(arguments='{"a": 1}')]
+    answer = read(*items)
+    assert answer.items == items
+    assert (answer.text, answer.calls[0].arguments) == ("Hi", {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"<html><body>We will be back soon</body></html>", b"", b"null", b"[]", b"{}", b"3", b'"text"', b"\xff\xfe",
+        b'{"status": "completed", "output": [{"type": "mess', b'{"status": "completed", "output": {}}',
+        b'{"status": "completed", "output": "Hi"}', b'{"status": "completed", "output": null}',
+        b'{"status": "queued", "output": []}', b'{"status": "in_progress", "output": []}',
+        b'{"status": "cancelled", "output": []}', b'{"choices": [{"message": {"content": "Hi"}}]}',
+        b'data: {"type": "response.created"}\n\n', b"[" * 5000,
+    ],
+)  # fmt: skip
+def test_what_is_no_answer(raw: bytes) -> None:
+    with pytest.raises(UnusableAnswerError) as caught:
+        read_answer(raw)
+    assert caught.value.usage.model_calls == 1
+
+
+def test_what_no_answer_has_cost_is_known_where_it_is_told() -> None:
+    with pytest.raises(UnusableAnswerError) as caught:
+        read_answer(b'{"output": null, "usage": {"input_tokens": 7, "output_tokens": 2}}')
+    assert caught.value.usage == Usage(input_tokens=7, output_tokens=2, model_calls=1)
+
+
+@pytest.mark.parametrize(
+    ("output", "said"),
+    [
+        ([message([text("Hi")], status=None)], "Hi"),
+        ([message("Hi")], "Hi"),
+        ([message(["Hi"])], "Hi"),
+        ([message([{"type": "text", "text": "Hi"}])], "Hi"),
+        ([message([{"text": "Hi", "annotations": None}])], "Hi"),
+        ([{"content": [text("Hi")]}], "Hi"),
+        ([message([text("Hi")], role="user")], "Hi"),
+        ([message(None)], ""),
+        ([message([None, 3, {"type": "output_text"}, {"type": "output_text", "text": None}, {"type": "audio"}])], ""),
+        ([{"type": "message"}], ""),
+        ([None, 1, "x", [], {}], ""),
+        ([{"type": "web_search_call", "id": "ws_1"}, {"type": "custom_tool_call", "call_id": "c", "input": "x"}], ""),
+        ([{"type": ["message"]}], ""),
+        ([message([text("a")]), message([text("b")], id="msg_2")], "a\n\nb"),
+    ],
+)
+def test_messages_of_any_shape(output: list[Any], said: str) -> None:
+    answer = read(*output)
+    assert (answer.text, answer.calls) == (said, [])
+    for item in answer.items:
+        assert item["role"] == "assistant"
+        assert item["content"] == [text(each) for each in ([item["content"][0]["text"]])]
+        assert item.get("status", "completed") == "completed"
+
+
+@pytest.mark.parametrize(
+    ("given", "arguments"),
+    [
+        ('{"a": 1}', {"a": 1}), ({"a": 1}, {"a": 1}), (None, {}), ("{}", {}),
+        ("{", None), ("[1]", None), ('"zone"', None), ("", None), ([1], None), (3, None),
+    ],
+)  # fmt: skip
+def test_arguments_of_any_shape(given: Any, arguments: Any) -> None:
+    answer = read(call(arguments=given))
+    assert answer.calls[0].arguments == arguments
+    assert isinstance(answer.items[0]["arguments"], str)
+    assert call_of(answer.items[0]) == answer.calls[0]
+
+
+def test_a_call_that_was_cut_short_is_not_made() -> None:
+    answer = read(call(status="incomplete"), status="incomplete", incomplete_details={"reason": "max_output_tokens"})
+    assert answer.calls[0].arguments is None
+    assert call_of(answer.items[0]).arguments is None
+
+
+@pytest.mark.parametrize("call_id", [None, "", 7, {}, "x" * 65, "call_taken"])
+def test_a_call_without_an_id_of_its_own_gets_one(call_id: Any) -> None:
+    answer = read(call(call_id=call_id), taken=("call_taken",))
+    assert answer.calls[0].call_id == answer.items[0]["call_id"]
+    assert answer.calls[0].call_id.startswith("call_")
+    assert answer.calls[0].call_id != "call_taken"
+
+
+def test_each_call_of_an_answer_has_its_own_id() -> None:
+    answer = read(call(call_id="call_0"), call(call_id="call_0", id="fc_2"), call(call_id="call_0", id="fc_1"))
+    assert len({each.call_id for each in answer.calls}) == 3
+    ids = [item["id"] for item in answer.items if "id" in item]
+    assert ids == ["fc_1", "fc_2"]
+
+
+@pytest.mark.parametrize("name", [None, "", 3])
+def test_a_call_without_a_name_is_none(name: Any) -> None:
+    assert read(call(name=name)).calls == []
+
+
+def test_a_name_that_no_tool_has_can_be_sent_back() -> None:
+    assert read(call(name="functions.look up " + "x" * 80)).items[0]["name"] == ("functions_look_up_" + "x" * 80)[:64]
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        [REASONING],
+        [REASONING, {"type": "web_search_call"}],
+        [REASONING, message(None)],
+        [{"type": "reasoning", "id": "rs_1", "summary": []}, message([text("Hi")])],
+        [{"type": "reasoning", "summary": [], "encrypted_content": "x"}, message([text("Hi")])],
+        [{"type": "reasoning", "id": "rs_1", "encrypted_content": None}, message([text("Hi")])],
+    ],
+)
+def test_reasoning_that_the_vendor_would_not_take_back_is_left_out(output: list[Any]) -> None:
+    assert all(item["type"] != "reasoning" for item in read(*output).items)
+
+
+def test_reasoning_without_a_summary_gets_one() -> None:
+    answer = read(REASONING | {"summary": None, "status": None}, message([text("Hi")]))
+    assert answer.items[0] == REASONING
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (rb'"half \ud83d an emoji"', "half � an emoji"), (rb'"\ude00"', "�"), (rb'"\ud83d\ude00"', "😀"),
+        (rb'"a\u0000b"', "a�b"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_stored_is_mended(raw: bytes, said: str) -> None:
+    body = b'{"status": "completed", "output": [{"type": "message", "content": [{"type": "output_text", "text": %b}]}]}'
+    assert read_answer(body % raw).text == said
+
+
+@pytest.mark.parametrize(
+    ("usage", "tokens"),
+    [
+        (None, 0), ([], 0), ("many", 0), (3, 0), ({"input_tokens": None, "output_tokens": None}, 0),
+        ({"input_tokens": "12", "output_tokens": "x"}, 12), ({"input_tokens": -5, "output_tokens": 3}, 3),
+        ({"input_tokens": 1.9, "output_tokens": True}, 2), ({"input_tokens": 1e300}, 10**12),
+        ({"input_tokens": 1, "input_tokens_details": "x", "output_tokens_details": [1]}, 1),
+    ],
+)  # fmt: skip
+def test_usage_of_any_shape(usage: Any, tokens: int) -> None:
+    assert read(message("Hi"), usage=usage).usage.tokens == tokens
+
+
+@pytest.mark.parametrize("status", [None, "completed", "done", 1])
+def test_a_status_that_says_nothing_else_is_complete(status: Any) -> None:
+    assert read(message("Hi"), status=status).text == "Hi"
+
+
+@pytest.mark.parametrize("details", [None, "max_output_tokens", {}, {"reason": None}, {"reason": "other"}])
+def test_an_answer_without_a_known_reason_is_not_cut(details: Any) -> None:
+    assert not read(message("Hi"), status="incomplete", incomplete_details=details).cut
+
+
+@pytest.mark.parametrize(
+    "said", ["", " ", "\n\t", "\u200b", "\ufeff\u2060", "\u00ad", "\u3164", "\u2800", "\u202e", "\x07"]
+)
+def test_what_nobody_can_see_says_nothing(said: str) -> None:
+    assert read(message(said)).says_nothing
+
+
+@pytest.mark.parametrize("said", ["a", "👍", "…", "0", "ㅇ", "؟"])
+def test_what_can_be_seen_says_something(said: str) -> None:
+    assert not read(message(said)).says_nothing
+
+
+def test_a_failure_told_with_200() -> None:
+    with pytest.raises(VendorUnavailable):
+        read_answer(b'{"status": "failed", "error": {"code": "server_error"}, "output": []}')
+    with pytest.raises(ModelRejectedError, match="invalid_prompt"):
+        read_answer(b'{"status": "failed", "error": {"code": "invalid_prompt"}, "output": []}')

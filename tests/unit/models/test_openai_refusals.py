@@ -1,0 +1,199 @@
+"""What each refusal means, in the forms in which OpenAI and servers that speak its wire send it."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.models.openai_refusals import (
+    LONGEST_WAIT,
+    Refusal,
+    meaning_of,
+    read_failure,
+    retry_after,
+    unsupported,
+)
+from kernel_service.turns.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
+
+
+def meaning(status: int, body: object) -> str:
+    means = meaning_of(Refusal.read(status, body))
+    return means.problem if isinstance(means, VendorUnavailable) else means.code
+
+
+def error(
+    message: str = "", code: object = None, param: object = None, kind: object = "invalid_request_error"
+) -> object:
+    return {"error": {"message": message, "type": kind, "param": param, "code": code}}
+
+
+TOO_LONG = [
+    (400, error("Your input exceeds the context window of this model.", "context_length_exceeded", "input")),
+    (400, {"object": "error", "message": "This model's maximum context length is 8192 tokens. However, you requested "
+           "12000 tokens (8000 in the messages, 4000 in the completion).", "type": "BadRequestError", "code": 400}),
+    (400, error("request (4390 tokens) exceeds the available context size (4096 tokens), try increasing it", 400,
+                kind="exceed_context_size_error")),
+    (500, error("Context size has been exceeded.", 500, kind="server_error")),
+    (413, "<html><h1>413 Request Entity Too Large</h1></html>"),
+    (413, error("Request too large for model `x` in organization `o` on tokens per minute (TPM): Limit 6000, Requested "
+                "7591", "rate_limit_exceeded", kind="tokens")),
+    (429, error("Request too large for gpt-4o in organization org-1 on tokens per min (TPM): Limit 30000, Requested "
+                "30601. The input or output tokens must be reduced in order to run successfully.",
+                "rate_limit_exceeded", kind="tokens")),
+    (400, {"type": "error", "error": {"type": "invalid_request_error", "message": "prompt is too long: 213462 tokens > "
+           "200000 maximum"}}),
+    (400, error("The input token count (1196265) exceeds the maximum number of tokens allowed (1048575)", 400)),
+    (400, error("Invalid 'input[3].output': string too long. Expected a string with maximum length 10485760, but got a "
+                "string with length 12000000 instead.", "string_above_max_length", "input[3].output")),
+    (400, error("Invalid 'input': array too long.", "array_above_max_length", "input")),
+    (400, error("litellm.ContextWindowExceededError: context window exceeded", "400", kind=None)),
+    (422, {"detail": "Input is too long for requested model."}),
+    (400, error("Input tokens exceed the configured limit of 272000 tokens. Your messages resulted in 300000 tokens.")),
+    (400, error("Please reduce the length of the messages or completion.")),
+]  # fmt: skip
+REASONING = [
+    (400, error("The encrypted content gAAA...DQ== could not be verified.", "invalid_encrypted_content")),
+    (400, error("The encrypted content for item rs_037e could not be verified.", "invalid_encrypted_content", "")),
+    (400, {"message": '{"error":{"message":"The encrypted content for item rs_0 could not be verified."}} tid:1',
+           "type": "400"}),
+    (400, error("Item 'rs_1' of type 'reasoning' was provided without its required following item.", param="input")),
+    (400, error("Item 'msg_1' of type 'message' was provided without its required 'reasoning' item: 'rs_1'.")),
+    (404, error("Item with id 'rs_1' not found. Items are not persisted when `store` is set to false.", param="input")),
+    (400, error("Invalid value: 'reasoning'. Supported values are: 'message' and 'function_call'.", "invalid_value",
+                "input[1].type")),
+    (400, error("Missing required parameter: 'input[4].summary'.", "missing_required_parameter", "input[4].summary")),
+    (400, error("Invalid `signature` in `thinking` block", kind="invalid_request_error")),
+]  # fmt: skip
+TOOLS = [
+    (400, error("Invalid schema for function 'X'", "invalid_function_parameters", "tools[3].parameters")),
+    (400, error("Invalid 'tools[0].name': string too long.", "string_above_max_length", "tools[0].name")),
+    (400, error("Invalid schema for function 'X': array schema missing items.")),
+]
+UNPAID = [
+    (402, error("Insufficient credits", 402)),
+    (402, "Payment Required"),
+    (402, {"error": {"message": "x", "code": "insufficient_credits"}}),
+    (429, error("You exceeded your current quota, please check your plan", "insufficient_quota", kind="x")),
+    (400, error("Billing hard limit has been reached", "billing_hard_limit_reached")),
+    (429, error("Your account is not active, please check your billing details.", "billing_not_active")),
+    (400, error("Your credit balance is too low to access the API.")),
+]  # fmt: skip
+OTHERS = [
+    (401, error("Incorrect API key provided.", "invalid_api_key"), "model_rejects_key"),
+    (403, error("Country, region, or territory not supported", "unsupported_country"), "model_rejects_key"),
+    (403, error('Your input was flagged for "violence"', 403), "http_403"),
+    (404, "<html>", "model_unavailable"),
+    (404, error("The model `x` does not exist or you do not have access to it.", "model_not_found"), "model_not_found"),
+    (400, error("The requested model 'x' does not exist.", "model_not_found", "model"), "model_not_found"),
+    (408, "", "model_unavailable"),
+    (409, error("conflict"), "model_unavailable"),
+    (429, error("Rate limit reached for requests.", "rate_limit_exceeded", kind="requests"), "model_busy"),
+    (429, error("Tokens per minute limit exceeded - too many tokens processed."), "model_busy"),
+    (429, error("Rate limit: exceeds the limit of 60 requests"), "model_busy"),
+    (500, error("The server had an error", "server_error"), "model_unavailable"),
+    (501, "", "model_unavailable"),
+    (503, error("Slow down", "slow_down"), "model_unavailable"),
+    (529, error("Overloaded", kind="overloaded_error"), "model_unavailable"),
+    (304, "", "model_unavailable"),
+    (400, error("Invalid prompt: flagged", "invalid_prompt"), "invalid_prompt"),
+    (400, error("filtered", "content_filter"), "content_filter"),
+    (400, error("The image data you provided does not represent a valid image.", "invalid_image_format"),
+     "invalid_image_format"),
+    (400, error("nobody knows why"), "http_400"),
+    (422, [1, 2], "http_422"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "meant"),
+    [
+        *((*each, CONTEXT_TOO_LONG) for each in TOO_LONG),
+        *((*each, FOREIGN_REASONING) for each in REASONING),
+        *((*each, BAD_TOOL) for each in TOOLS),
+        *((*each, "model_unpaid") for each in UNPAID),
+        *OTHERS,
+    ],
+)
+def test_each_refusal_means(status: int, body: object, meant: str) -> None:
+    assert meaning(status, body) == meant
+
+
+@pytest.mark.parametrize(
+    ("body", "parameter"),
+    [
+        (error("Unsupported parameter: 'reasoning.effort' is not supported with this model.", "unsupported_parameter",
+               "reasoning.effort"), "reasoning"),
+        (error("Unsupported value: 'reasoning.effort' does not support 'minimal'.", "unsupported_value",
+               "reasoning.effort"), "reasoning"),
+        (error("Unrecognized request argument supplied: prompt_cache_key"), "prompt_cache_key"),
+        ({"message": "Validation: Unsupported parameter(s): `prompt_cache_key`"}, "prompt_cache_key"),
+        (error("Unknown parameter: 'x'.", "unknown_parameter", "safety_identifier"), "safety_identifier"),
+        (error("This user was blocked.", "blocked", "safety_identifier"), ""),
+        (error("Encrypted content is not supported with this model.", param="include"), "include"),
+        (error("Encrypted content is not supported with this model."), "include"),
+        ({"detail": [{"type": "extra_forbidden", "loc": ["body", "prompt_cache_key"], "msg": "Extra inputs are not "
+          "permitted"}]}, "prompt_cache_key"),
+        (error("max_output_tokens is too large", "invalid_value", "max_output_tokens"), "max_output_tokens"),
+        (error("'max_output_tokens' is too large: 25000. This model supports at most 4096."), "max_output_tokens"),
+        (error("Unknown parameter: 'store'.", "unknown_parameter", "store"), ""),
+        (error("Unknown parameter: 'input[0].foo'.", "unknown_parameter", "input[0].foo"), ""),
+        (error("Item 'rs_1' of type 'reasoning' was provided without its required following item.", param="input"), ""),
+    ],
+)  # fmt: skip
+def test_a_parameter_that_a_server_does_not_take(body: object, parameter: str) -> None:
+    refusal = Refusal.read(400, body)
+    assert unsupported(refusal) == parameter
+    if parameter:
+        assert isinstance(meaning_of(refusal), ModelRejectedError)
+
+
+@pytest.mark.parametrize("body", [None, 3, [], {}, {"error": None}, {"error": [1]}, {"detail": None}, {"detail": [3]},
+                                  {"error": {"code": {}, "message": 3, "param": [1], "type": True}}])  # fmt: skip
+def test_a_body_of_any_shape_has_a_meaning(body: object) -> None:
+    assert meaning(400, body) == "http_400"
+
+
+def test_a_code_that_may_hold_words_is_not_passed_on() -> None:
+    refusal = Refusal.read(400, error("x", "what they said: +49 170", "input\nx"))
+    assert (refusal.code, refusal.param) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after": "7"}, 7), ({"retry-after-ms": "500", "retry-after": "9"}, 0.5), ({"retry-after": "-3"}, 0),
+        ({"retry-after": "86400"}, LONGEST_WAIT), ({"retry-after": "inf"}, LONGEST_WAIT), ({}, None),
+        ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None), ({"retry-after": str(math.nan)}, None),
+    ],
+)  # fmt: skip
+def test_when_to_come_back(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize(
+    ("response", "meant"),
+    [
+        ({"status": "failed", "error": {"code": "server_error"}, "output": []}, "model_unavailable"),
+        ({"status": "failed", "error": {"code": "rate_limit_exceeded"}, "output": []}, "model_unavailable"),
+        ({"status": "failed", "error": {"message": "?"}}, "model_unavailable"),
+        ({"status": "failed", "error": {"code": "invalid_prompt"}, "output": []}, "invalid_prompt"),
+        ({"status": "failed", "error": {"code": "context_length_exceeded"}}, CONTEXT_TOO_LONG),
+        ({"error": {"code": 402, "message": "Insufficient credits"}}, "model_unpaid"),
+        ({"error": {"code": 400, "message": "exceeds the available context size"}}, CONTEXT_TOO_LONG),
+        ({"error": "out of order"}, "model_unavailable"),
+    ],
+)
+def test_a_failure_told_with_200(response: dict[str, object], meant: str) -> None:
+    failure = read_failure(response)
+    assert failure is not None
+    means = meaning_of(failure)
+    assert (means.problem if isinstance(means, VendorUnavailable) else means.code) == meant
+
+
+@pytest.mark.parametrize(
+    "response", [{"output": []}, {"error": None, "output": []}, {"error": 1, "output": [], "status": "completed"}]
+)
+def test_no_failure(response: dict[str, object]) -> None:
+    assert read_failure(response) is None
