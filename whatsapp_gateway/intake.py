@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
+from whatsapp_gateway.account_alerts import AccountAlerts
 from whatsapp_gateway.errands import Errand, by_person, ids_of
 from whatsapp_gateway.graph_errors import TOO_FAST, Remedy
 from whatsapp_gateway.halts import Halts
@@ -15,6 +16,7 @@ from whatsapp_gateway.kernel_client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.keyed_queue import KeyedQueue
 from whatsapp_gateway.messages import (
     AccountError,
+    AccountEvent,
     IdentityChange,
     Ignored,
     LinkResult,
@@ -63,6 +65,7 @@ class Intake:
         seconds: float,
     ) -> None:
         self._kernel = kernel
+        self._account = AccountAlerts(metrics, _now)
         self._receipts = Receipts(kernel)
         self._reuploads = Reuploads()
         self._typing = typing
@@ -92,6 +95,8 @@ class Intake:
                     self._quarantine(reason, wamid)
                 case AccountError(code):
                     self._metrics.alert("account", f"WhatsApp reports error {code or '?'} of our account")
+                case AccountEvent():
+                    self._account.tell(update)
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds

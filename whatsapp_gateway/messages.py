@@ -195,4 +195,17 @@ class AccountError:
     code: str
 
 
-Update = Message | IdentityChange | Status | Malformed | Ignored | AccountError
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """WhatsApp tells something of our account, numbers or templates: a sentence without anything of people.
+
+    key: the same for the same event. once_in: seconds in which another of this key is no news; 0: it is the same event.
+    """
+
+    field: str
+    told: str
+    key: str
+    once_in: float = 0
+
+
+Update = Message | IdentityChange | Status | Malformed | Ignored | AccountError | AccountEvent

@@ -17,7 +17,10 @@ class Metrics:
         self.receipts = self._counter("receipts", "Statuses of sent parts: reported, retry, refused", "outcome")
         self.ignored = self._counter("ignored", "Webhook items that ask nothing of an assistant", "kind")
         self.alerts = self._counter(
-            "alerts", "What an operator must look at: identities in conflict, accounts", "reason"
+            "alerts", "What an operator must look at: identities in conflict, accounts, webhook fields", "reason"
+        )
+        self.account_events = self._counter(
+            "account_events", "What WhatsApp tells of the account, repeats too", "field"
         )
         self.quarantined = self._counter("quarantined", "Webhook items set aside for good", "reason")
         self.refusals = self._counter("kernel_refusals", "Refusals of the kernel service", "reason")

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
+from whatsapp_gateway.account_events import read_account_event
 from whatsapp_gateway.contents import read_content
 from whatsapp_gateway.fields import Object, error_code_in, object_in, text_in
 from whatsapp_gateway.identity_changes import read_identity_change
@@ -34,7 +35,7 @@ def read_updates(body: Any, numbers: Collection[str]) -> Iterator[Update]:
             yield entry
             continue
         for change in _objects(entry, "changes"):
-            yield from _change(change, numbers) if isinstance(change, dict) else (change,)
+            yield from _change(change, entry, numbers) if isinstance(change, dict) else (change,)
 
 
 def _objects(owner: Any, key: str) -> Iterator[Object | Malformed]:
@@ -47,9 +48,9 @@ def _objects(owner: Any, key: str) -> Iterator[Object | Malformed]:
         yield item if isinstance(item, dict) else Malformed(f"{key}_odd")
 
 
-def _change(change: Object, numbers: Collection[str]) -> Iterator[Update]:
+def _change(change: Object, entry: Object, numbers: Collection[str]) -> Iterator[Update]:
     if change.get("field") != "messages":
-        yield Ignored("field")
+        yield _read(lambda item: read_account_event(item, entry, numbers), change)
         return
     value = object_in(change, "value")
     metadata = object_in(value, "metadata")

@@ -5,12 +5,14 @@ import json
 import random
 import secrets
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from emulators.config import Config
 from emulators.effects import Effects
 from emulators.faults import Match, every
+from emulators.whatsapp.account_events import account_event
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.errors import GraphError
@@ -123,6 +125,13 @@ class WhatsApp:
                 self.default_number(), wamid, before, phone, at=self._clock(), tell_previous=tell_previous
             )
             await self.webhooks.deliver(value)
+
+    def tell_account(
+        self, field: str, value: dict[str, Any] | None = None, *, at: int | None = None
+    ) -> asyncio.Task[None]:
+        """Tell something of the account: the value, or the field's example. KeyError: a field that has none."""
+        told = account_event(field, self.default_number()) if value is None else value
+        return self.webhooks.deliver(told, field=field, at=int(self._clock()) if at is None else at)
 
     async def verify_webhook(self) -> bool:
         """Subscribe to the gateway's webhook as Meta does: whether it proved to know the verify token."""

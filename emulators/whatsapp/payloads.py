@@ -35,10 +35,14 @@ class Ids(NamedTuple):
     wa_id: str
 
 
-def encode(values: Sequence[dict[str, Any]]) -> bytes:
-    """One POST with a change for each value. Meta escapes these four signs and everything beyond ASCII."""
-    changes = [{"value": value, "field": "messages"} for value in values]
-    body = {"object": "whatsapp_business_account", "entry": [{"id": ACCOUNT, "changes": changes}]}
+def encode(values: Sequence[dict[str, Any]], field: str = "messages", at: int | None = None) -> bytes:
+    """One POST with a change for each value. Meta escapes these four signs and everything beyond ASCII.
+
+    `at`, Unix seconds, stands beside the changes of fields that tell of the account.
+    """
+    changes = [{"value": value, "field": field} for value in values]
+    entry: dict[str, Any] = {"id": ACCOUNT, "changes": changes} | ({} if at is None else {"time": at})
+    body = {"object": "whatsapp_business_account", "entry": [entry]}
     return json.dumps(body, separators=(",", ":")).translate(_ESCAPES).encode()
 
 

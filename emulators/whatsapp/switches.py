@@ -28,6 +28,8 @@ class Owner(Protocol):
 
     def carry_again(self, wamids: Sequence[str]) -> object: ...
 
+    def tell_account(self, field: str, value: dict[str, Any] | None = None, *, at: int | None = None) -> object: ...
+
 
 class Switches:
     """fail, hold and slow meet sends to the Graph API; the others are named below."""
@@ -40,6 +42,7 @@ class Switches:
         control = Control(owner.graph.before, owner.graph.after)
         control.add("together", self._together)
         control.add("again", self._again)
+        control.add("account_event", self._account_event)
         control.add("patience", self._patience)
         control.add("jitter", self._jitter)
         control.add("withhold", lambda body: owner.statuses.withhold(body.get("person", EVERYBODY)))
@@ -55,6 +58,10 @@ class Switches:
     def _again(self, body: dict[str, Any]) -> None:
         """{wamids}: deliver these once more, in one POST."""
         self._owner.carry_again(body["wamids"])
+
+    def _account_event(self, body: dict[str, Any]) -> None:
+        """{field, value?, at?}: Meta tells something of the account; by default the example of its reference."""
+        self._owner.tell_account(body["field"], body.get("value"), at=body.get("at"))
 
     def _patience(self, body: dict[str, Any]) -> None:
         """{seconds}: how long to wait before a webhook that was refused is delivered again."""

@@ -41,10 +41,10 @@ class Webhooks:
         self._deliveries: set[asyncio.Task[None]] = set()
         self._kept: list[tuple[asyncio.Event, asyncio.Task[None]]] | None = None
 
-    def deliver(self, *values: dict[str, Any]) -> asyncio.Task[None]:
+    def deliver(self, *values: dict[str, Any], field: str = "messages", at: int | None = None) -> asyncio.Task[None]:
         """Begin to deliver the values in one POST; the task ends when the business has taken them."""
         go = asyncio.Event()
-        delivery = asyncio.create_task(self._deliver(encode(values), go))
+        delivery = asyncio.create_task(self._deliver(encode(values, field, at), go))
         self._deliveries.add(delivery)
         delivery.add_done_callback(self._deliveries.discard)
         if self._kept is None:
