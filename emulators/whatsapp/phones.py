@@ -135,10 +135,10 @@ class Phone:
         voice: bool = False,
         quoting: ChatMessage | None = None,
     ) -> ChatMessage:
-        """Put a picture, a voice note, … into the chat."""
+        """Put a picture, a voice note, … into the chat. Some come without a type: WhatsApp does not name it then."""
         kept = self._carrier.files.keep(data, mime_type, RECEIVED_SECONDS)
-        content: dict[str, Any] = {"id": kept.id, "mime_type": mime_type, "sha256": kept.sha256}
-        named = {"caption": caption, "filename": filename}
+        content: dict[str, Any] = {"id": kept.id, "sha256": kept.sha256}
+        named = {"mime_type": mime_type, "caption": caption, "filename": filename}
         content |= {key: value for key, value in named.items() if value}
         if kind == "audio":
             content["voice"] = voice

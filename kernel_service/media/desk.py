@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import CallerError
 from kernel_service.media.inspection import Inspection, Problem, needs_password
-from kernel_service.media.opening import MOST_BYTES, opening_of, true_type
+from kernel_service.media.opening import MOST_BYTES, opening_of, says_nothing, true_type
 from kernel_service.media.store import CHUNK_BYTES
 
 if TYPE_CHECKING:
@@ -101,9 +101,9 @@ class MediaDesk:
 
     async def _agreed_type(self, upload: Upload, offer: Offer) -> str:
         """The type that the network named last, as far as such a file is opened like the one that was announced."""
-        if not offer.mime_type:
-            return upload.mime_type
         mime_type = true_type(offer.mime_type, upload.filename)
+        if says_nothing(offer.mime_type) or mime_type == upload.mime_type:
+            return upload.mime_type
         if opening_of("document", mime_type, upload.filename) is upload.opening:
             return mime_type
         await self._fail(upload, Problem.WRONG_TYPE)

@@ -7,7 +7,7 @@ import io
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.media.opening import Opening
+from kernel_service.media.opening import PICTURES, SOUNDS, Opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +41,23 @@ _MARKS: Final[dict[str, Callable[[bytes], bool]]] = {
     "image/webp": lambda head: head.startswith(b"RIFF") and head[8:12] == b"WEBP",
     _PDF: lambda head: b"%PDF-" in head,
 }
+_SOUND_MARKS: Final[dict[str, Callable[[bytes], bool]]] = {
+    "audio/ogg": lambda head: head.startswith(b"OggS"),
+    "audio/wav": lambda head: head.startswith(b"RIFF") and head[8:12] == b"WAVE",
+    "audio/flac": lambda head: head.startswith(b"fLaC"),
+    "audio/webm": lambda head: head.startswith(b"\x1aE\xdf\xa3"),
+    "audio/mp4": lambda head: head[4:8] == b"ftyp",
+    # A frame of MPEG audio begins with eleven ones; with no layer it is AAC's.
+    "audio/mpeg": lambda head: (
+        head.startswith(b"ID3") or (head[:1] == b"\xff" and head[1:2] >= b"\xe0" and _layer(head))
+    ),
+}
+_AMR: Final = b"#!AMR"
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument."
+
+
+def _layer(head: bytes) -> bool:
+    return len(head) > 1 and bool(head[1] & 0b110)
 
 
 class Inspection:
@@ -72,10 +88,12 @@ class Inspection:
 
     @property
     def mime_type(self) -> str:
-        """What it is. A picture is known by its first bytes, whatever it was called."""
-        if self._opening is not Opening.SEE:
-            return self._said
-        return next((kind for kind, fits in _MARKS.items() if kind != _PDF and fits(self._head)), self._said)
+        """What it is. A picture or a sound is known by its first bytes, whatever it was called, or if it was not."""
+        if self._opening is Opening.SEE:
+            return next((kind for kind in PICTURES if _MARKS[kind](self._head)), self._said)
+        if self._opening is Opening.HEAR:
+            return next((kind for kind, fits in _SOUND_MARKS.items() if fits(self._head)), self._said)
+        return self._said
 
     @property
     def problem(self) -> Problem:
@@ -84,6 +102,10 @@ class Inspection:
             return Problem.UNREADABLE
         if self._said.startswith(_OFFICE) and not self._head.startswith(b"PK"):
             return Problem.LOCKED if self._head.startswith(_OLE) else Problem.WRONG_TYPE
+        if self._opening is Opening.HEAR:
+            return Problem.WRONG_TYPE if self.mime_type not in SOUNDS or self._head.startswith(_AMR) else Problem.NONE
+        if self._opening is Opening.SEE and self.mime_type not in PICTURES:
+            return Problem.WRONG_TYPE
         fits = _MARKS.get(self.mime_type)
         return Problem.NONE if fits is None or fits(self._head) else Problem.WRONG_TYPE
 

@@ -57,6 +57,18 @@ async def test_a_picture_is_known_by_its_bytes(world: World) -> None:
     assert f"image/png, {digest(png())}" in answer.text
 
 
+@pytest.mark.parametrize("mime_type", ["", "application/octet-stream", "application/pdf", "image/jpg; q=1"])
+async def test_a_picture_without_a_type_is_seen(world: World, mime_type: str) -> None:
+    answer = await send(world, world.phone("Alice"), "image", png(), mime_type)
+    assert f"image/png, {digest(png())}" in answer.text
+
+
+@pytest.mark.parametrize("mime_type", ["", "application/octet-stream", "text/plain", "audio/ogg; codecs=opus"])
+async def test_a_sound_without_a_type_is_heard(world: World, mime_type: str) -> None:
+    await send(world, world.phone("Alice"), "audio", VOICE, mime_type, voice=True)
+    assert shown(world) == [hashlib.sha256(VOICE).hexdigest()]
+
+
 async def test_a_voice_note_is_heard_once(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(503, match=matching(path="/responses"))

@@ -25,7 +25,22 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
         ("document", "application/zip", "a.pdf", None),
         ("video", "video/mp4", "", None),
         ("sticker", "image/webp", "", None),
-        ("image", "application/pdf", "", None),
+        ("image", "image/svg+xml", "", None),
+        ("audio", "audio/aac", "", None),
+        # Sent as a picture or a sound: the bytes tell what it is.
+        ("image", "", "", Opening.SEE),
+        ("image", "application/octet-stream", "", Opening.SEE),
+        ("image", "application/pdf", "", Opening.SEE),
+        ("image", "image/jpg", "", Opening.SEE),
+        ("image", "image/unheard-of", "", Opening.SEE),
+        ("audio", "", "", Opening.HEAR),
+        ("audio", "binary/octet-stream", "", Opening.HEAR),
+        ("audio", "video/mp4", "", Opening.HEAR),
+        ("audio", "Application/OGG; codecs=opus", "", Opening.HEAR),
+        ("document", "", "photo.JPG", Opening.SEE),
+        ("document", "application/octet-stream", "note.opus", None),
+        ("document", "application/octet-stream", "note.mp3", Opening.HEAR),
+        ("document", "", "unnamed", None),
     ],
 )
 def test_how_a_file_is_opened(kind: str, mime_type: str, filename: str, opening: Opening | None) -> None:
