@@ -26,9 +26,9 @@ def keep_deliveries(world: World) -> list[dict[str, Any]]:
     kept: list[dict[str, Any]] = []
     deliver = world.emulators.whatsapp.webhooks.deliver
 
-    def keeping(*values: dict[str, Any]) -> Any:
+    def keeping(*values: dict[str, Any], **more: Any) -> Any:
         kept.extend(values)
-        return deliver(*values)
+        return deliver(*values, **more)
 
     world.emulators.whatsapp.webhooks.deliver = keeping  # type: ignore[method-assign]
     return kept
