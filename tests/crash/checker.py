@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from emulators.effects import Effect
     from tests.crash.evidence import Evidence, Message, Part, Reply
 
-DEADLY = 3
-"""A message that its process dies on so often is given up, and the person is told."""
-
 FROZEN_WRITE_SECONDS = 2.0
 """Within which a write that was frozen is done once its process runs again."""
 
@@ -34,6 +31,7 @@ FROZEN = "frozen in a write"
 
 class Kind(StrEnum):
     LOST = "lost"
+    GIVEN_UP = "given up without fault"
     TWICE = "answered twice"
     TOOL_TWICE = "tool run twice"
     ORDER = "out of order"
@@ -55,16 +53,12 @@ class Fault:
 
 @dataclass(slots=True)
 class Verdict:
-    """`residue` counts repeated sends that the design states, by their reason; `silent` the texts without a token.
-
-    `given_up` are messages whose process died so often that their person was told so instead of an answer.
-    """
+    """`residue` counts repeated sends that the design states, by their reason; `silent` the texts without a token."""
 
     messages: int = 0
     answers: int = 0
     tasks: int = 0
     model_calls: int = 0
-    given_up: int = 0
     faults: list[Fault] = field(default_factory=list)
     residue: Counter[str] = field(default_factory=Counter)
     silent: Counter[str] = field(default_factory=Counter)
@@ -116,13 +110,11 @@ def _lost(found: Evidence, answers: Answers, verdict: Verdict) -> None:
             silence[_last_call(found, message)].append(message)
     apologies = [reply for reply in found.replies.values() if _text(reply) == texts.FAILED and not reply.missing]
     for together in silence.values():
-        apology = _apology(found, together[0], apologies)
+        apology = _apology(together[0], apologies)
         if apology is not None:
             apologies.remove(apology)
-            verdict.given_up += len(together)
-        else:
-            why = "acknowledged, and no answer names it"
-            verdict.faults += [Fault(Kind.LOST, message.token, why) for message in together]
+        kind, why = _UNANSWERED if apology is None else _APOLOGISED
+        verdict.faults += [Fault(kind, message.token, why) for message in together]
 
 
 def _last_call(found: Evidence, message: Message) -> str:
@@ -139,12 +131,15 @@ def _incomplete(found: Evidence, message: Message, reply: Reply) -> Iterator[Fau
         yield Fault(Kind.LOST, message.token, "answered, and its task was never made")
 
 
-def _apology(found: Evidence, message: Message, apologies: list[Reply]) -> Reply | None:
-    """One that this person was sent after so many deaths; each stands for one turn."""
+_UNANSWERED = Kind.LOST, "acknowledged, and no answer names it"
+_APOLOGISED = Kind.GIVEN_UP, "its person was told that something went wrong"
+
+
+def _apology(message: Message, apologies: list[Reply]) -> Reply | None:
+    """One that this person was sent after the message; each stands for one turn."""
     for apology in apologies:
         sent = apology.sent[1].accepted[0]
-        deaths = sum(message.posted < death < sent.number for death in found.deaths)
-        if sent.person == message.phone and deaths >= DEADLY:
+        if sent.person == message.phone and message.posted < sent.number:
             return apology
     return None
 
@@ -183,23 +178,29 @@ def _overtaken(found: Evidence, answers: Answers, messages: list[Message]) -> It
     told: set[str] = set()
     for earlier, later in combinations(messages, 2):
         if earlier.token not in told and earlier.surely_before(later):
-            why = _overtakes(found, answers, earlier.token, later.token)
+            why = _overtakes(found, answers, earlier, later)
             if why:
                 told.add(earlier.token)
                 yield Fault(Kind.ORDER, earlier.token, why)
 
 
-def _overtakes(found: Evidence, answers: Answers, earlier: str, later: str) -> str:
-    made = [executions[0].number for token in (earlier, later) if (executions := found.executions.get(token))]
-    if made != sorted(made):
-        return f"the task of {later}, which was accepted later, was made before"
-    if earlier not in answers or later not in answers:
+def _overtakes(found: Evidence, answers: Answers, earlier: Message, later: Message) -> str:
+    """One that comes late may be answered next. Of what waits, or is answered, together the earlier one is first."""
+    one, other = answers.get(earlier.token), answers.get(later.token)
+    together = one and other and one[0] is other[0]
+    if not together and not earlier.waited_with(later):
         return ""
-    first, second = answers[earlier][0], answers[later][0]
-    if first is second:
+    tokens = earlier.token, later.token
+    made = [executions[0].number for token in tokens if (executions := found.executions.get(token))]
+    if made != sorted(made):
+        return f"the task of {later.token}, which was sent later, was made before"
+    if not one or not other:
+        return ""
+    first, second = one[0], other[0]
+    if together:
         named = first.tokens
-        return f"named after {later}" if named.index(earlier) > named.index(later) else ""
-    return f"answered after {later}, which was accepted later" if first.ended > second.began else ""
+        return f"named after {later.token}" if named.index(earlier.token) > named.index(later.token) else ""
+    return f"answered after {later.token}, which was sent later" if first.ended > second.began else ""
 
 
 # --- of whom ----------------------------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ _CALLBACK = re.compile(r"(.+)/(\d+)/(\d+)")
 class Message:
     """One message under load. `posted` and `taken` are numbers in the log; taken 0: never answered with 200.
 
-    Messages of one POST have the same `post` and are accepted in the order in which they were posted.
+    Messages of one POST have the same `post` and are accepted in the order in which they were posted. `sent_at` is
+    WhatsApp's own time, in whole seconds. `heard` is the number of the first model call that was shown it; 0: none was.
     """
 
     token: str
@@ -29,13 +30,21 @@ class Message:
     kind: str
     posted: int
     post: str
+    sent_at: int
     taken: int = 0
+    heard: int = 0
 
     def surely_before(self, other: Message) -> bool:
-        """Whether this one must have been accepted first. Of two that were under way at once nobody knows."""
+        """Whether this one was sent first. Of two that were under way at once in one second arrival decides."""
         if self.post == other.post:
             return self.posted < other.posted
-        return 0 < self.taken < other.posted
+        return self.sent_at < other.sent_at or 0 < self.taken < other.posted
+
+    def waited_with(self, other: Message) -> bool:
+        """Whether this one was there before the other one was heard: none that is sent later goes first then."""
+        if self.post == other.post:
+            return True
+        return self.taken > 0 and (not other.heard or self.taken < other.heard)
 
 
 @dataclass(slots=True)
@@ -82,8 +91,8 @@ class Evidence:
     """`executions` are those of tools that change something, by the token among their arguments.
 
     `freezes` are those that ended, each with its beginning; `frozen` those that have not, by process. `answered` are
-    the tokens whose answer was sent to its last part, `deaths` those of the kernel service, `last_calls` the model
-    calls that saw a token last among what was unanswered.
+    the tokens whose answer was sent to its last part, `last_calls` the model calls that saw a token last among what
+    was unanswered.
     """
 
     messages: dict[str, Message] = field(default_factory=dict)
@@ -97,7 +106,6 @@ class Evidence:
     frozen: dict[str, Effect] = field(default_factory=dict)
     freezes: list[tuple[Effect, Effect]] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
-    deaths: list[int] = field(default_factory=list)
     last_calls: dict[str, str] = field(default_factory=dict)
 
     def add(self, effect: Effect) -> None:
@@ -131,7 +139,8 @@ def _posted(found: Evidence, effect: Effect) -> None:
         return
     if wish.token in found.messages:
         raise ValueError(f"{wish.token} was written twice")
-    message = Message(wish.token, effect.person, wish.kind, effect.number, effect.detail["post"])
+    detail = effect.detail
+    message = Message(wish.token, effect.person, wish.kind, effect.number, detail["post"], detail["sent_at"])
     found.messages[wish.token] = found.by_wamid[effect.key] = message
 
 
@@ -154,17 +163,14 @@ def _called(found: Evidence, effect: Effect) -> None:
     found.model_calls.append(effect)
     for token in tokens(effect.detail["text"]):
         found.last_calls[token] = effect.key
+        if (message := found.messages.get(token)) is not None:
+            message.heard = message.heard or effect.number
 
 
 def _executed(found: Evidence, effect: Effect) -> None:
     if not effect.detail["read_only"]:
         for token in tokens(str(effect.detail["arguments"])):
             found.executions[token].append(effect)
-
-
-def _died(found: Evidence, effect: Effect) -> None:
-    if effect.key == "kernel_service":
-        found.deaths.append(effect.number)
 
 
 def _resumed(found: Evidence, effect: Effect) -> None:
@@ -183,6 +189,4 @@ _NOTED: dict[str, Callable[[Evidence, Effect], None]] = {
     "status_withheld": lambda found, effect: found.statuses_withheld[effect.key].append(effect.number),
     "frozen": lambda found, effect: found.frozen.update({effect.key: effect}),
     "resumed": _resumed,
-    "killed": _died,
-    "died": _died,
 }

@@ -82,6 +82,11 @@ class Process:
         self._running.kill()
         await self.ended()
 
+    async def end(self) -> None:
+        """End it in order (SIGTERM), and wait for that. TimeoutError."""
+        os.kill(self.pid, signal.SIGTERM)
+        await self.ended()
+
     def freeze(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 

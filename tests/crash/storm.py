@@ -24,6 +24,16 @@ _SHARES: Final = (73, 25, 2)
 _MOST_WAITING: Final = 40
 """So few messages may be unanswered when the next blow falls: however slow the machine, the product gets to work."""
 _CATCH_UP_SECONDS: Final = 180
+SETTLED_SECONDS: Final = 90
+"""So long after the last kill everything is to be answered: longer than the longest call of a tool."""
+_BURST: Final = 4
+"""Messages that a person writes while the service restarts in order,"""
+_BURST_PACE: Final = 1.2
+"""so many seconds apart,"""
+_IN_A_BURST: Final = 10
+"""and so many people at once."""
+_JITTER_SECONDS: Final = 0.5
+"""Webhooks that are this differently long under way overtake each other."""
 _AT_ONCE: Final = 25
 """People who connect their accounts at once."""
 _LONGEST_FREEZE: Final = 12.0
@@ -35,33 +45,44 @@ _PEOPLE_WITHHELD: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be survived. In `withheld` of the rounds some people's statuses are kept back, and a gateway dies."""
+    """What is to be survived. In `withheld` of the rounds some people's statuses are kept back, and a gateway dies.
+
+    `restarts` are in order (SIGTERM), while people write in bursts. `gateways` are those that webhooks go to. A
+    `relentless` storm kills 1.5 s after each start, however much is unanswered.
+    """
 
     people: int
     messages: int
     kills: int
     freezes: int
     withheld: int
+    restarts: int
+    gateways: int
+    relentless: bool
     seed: int
 
     def rounds(self, rng: random.Random) -> list[str]:
         """What strikes in each round."""
         withheld = min(self.withheld, self.kills)
         plain = rng.choices(("kernel", "gateway", "both"), (50, 30, 20), k=self.kills - withheld)
-        blows = [*plain, *["withheld"] * withheld, *["freeze"] * self.freezes]
+        blows = [*plain, *["withheld"] * withheld, *["freeze"] * self.freezes, *["restart"] * self.restarts]
         rng.shuffle(blows)
         return blows
 
 
 @dataclass(slots=True)
 class Storm:
-    """`struck` counts what was done, by its name; `over` once all of it was done and answered."""
+    """`struck` counts what was done, by its name; `over` once all of it was done and answered.
+
+    `settled` is how many seconds after the last kill everything was answered.
+    """
 
     system: System
     plan: Plan
     say: Callable[[str], None]
     struck: Counter[str] = field(default_factory=Counter)
     over: bool = False
+    settled: float = 0.0
     _people: list[Person] = field(default_factory=list)
     _doomed: dict[str, Doom] = field(default_factory=dict)
     _began: float = field(default_factory=time.monotonic)
@@ -78,7 +99,7 @@ class Storm:
         for number, blow in enumerate(blows):
             share = self.plan.messages * (number + 1) // len(blows) - self.plan.messages * number // len(blows)
             await asyncio.gather(self._write(share), self._strike(blow))
-            await self._catch_up(_MOST_WAITING)
+            await self._between()
             if (number + 1) % 10 == 0:
                 self._tell(f"round {number + 1} of {len(blows)}")
         await self._calm_down()
@@ -141,6 +162,8 @@ class Storm:
                 await self._kill(self.system.kernel, self._a_gateway())
             case "withheld":
                 await self._withhold()
+            case "restart":
+                await self._restart_in_order()
             case "freeze":
                 await self._freeze(self._rng.choice((self.system.kernel, self._a_gateway())))
 
@@ -149,7 +172,7 @@ class Storm:
 
     async def _kill(self, *processes: Process) -> None:
         """At a random moment; one that is doomed dies by itself, if it comes to its point within the round."""
-        moment = self._rng.uniform(0, _PACE_SECONDS)
+        moment = self._rng.uniform(1.2, 1.8) if self.plan.relentless else self._rng.uniform(0, _PACE_SECONDS)
         doomed = [process for process in processes if process.name in self._doomed]
         await asyncio.gather(*(process.ends(_PACE_SECONDS) for process in doomed), asyncio.sleep(moment))
         for process in processes:
@@ -161,8 +184,8 @@ class Storm:
         await asyncio.gather(*(self._start_again(process) for process in processes))
 
     async def _start_again(self, process: Process) -> None:
-        """Sometimes doomed, but never twice in a row: three deaths of its process make a message a dead letter."""
-        doom = self._a_doom(process) if self._rng.random() < _DOOMED and process.name not in self._doomed else None
+        """Sometimes doomed."""
+        doom = self._a_doom(process) if self._rng.random() < _DOOMED else None
         self._doomed.pop(process.name, None)
         if doom is not None:
             self._doomed[process.name] = doom
@@ -204,11 +227,29 @@ class Storm:
         await self.system.resume(process)
         self.struck["frozen"] += 1
 
+    async def _restart_in_order(self) -> None:
+        """The service ends and comes back while people write: what is held up meanwhile is let go all at once."""
+        people = self._rng.sample(self._people, min(_IN_A_BURST, len(self._people)))
+        await self._mend()
+        writing = [asyncio.create_task(self._burst(person)) for person in people]
+        await asyncio.sleep(self._rng.uniform(0, _BURST_PACE))
+        await self.system.kernel.end()
+        self._doomed.pop(self.system.kernel.name, None)
+        await self._start_again(self.system.kernel)
+        await asyncio.gather(*writing)
+        self.struck["restarted in order"] += 1
+
+    async def _burst(self, person: Person) -> None:
+        for _ in range(_BURST):
+            await self.system.writes(person, self._kind())
+            await asyncio.sleep(_BURST_PACE)
+
     # --- between and after --------------------------------------------------------------------------------------
 
     async def _slow_down(self) -> None:
         """So that a random moment meets what is under way."""
         await self.system.control("whatsapp", "patience", seconds=0.3)
+        await self.system.control("whatsapp", "jitter", seconds=_JITTER_SECONDS)
         for vendor, after, seconds in (
             ("openai", False, 0.4),
             ("composio", False, 0.1),
@@ -217,6 +258,13 @@ class Storm:
             ("whatsapp", True, 0.2),
         ):
             await self.system.control(vendor, "slow", seconds=seconds, after=after)
+
+    async def _between(self) -> None:
+        if self.plan.relentless:
+            await self._mend()
+            await self.system.read_on(wait=0)
+        else:
+            await self._catch_up(_MOST_WAITING)
 
     async def _catch_up(self, most: int) -> None:
         """Wait until no more than so many are unanswered; a process that died at its point is started again."""
@@ -241,8 +289,11 @@ class Storm:
                 await process.kill()
                 del self._doomed[process.name]
                 await self.system.restart(process)
+        calm = time.monotonic()
         self._tell("calm")
         await self._catch_up(0)
+        self.settled = time.monotonic() - calm
+        self._tell(f"everything is answered {self.settled:.0f} s after the last kill")
         await self.system.settled(*self._people, timeout=_CATCH_UP_SECONDS)
 
     def _tell(self, what: str) -> None:

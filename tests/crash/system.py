@@ -48,17 +48,23 @@ class Person:
 class System:
     """`emulators` is never killed. `log` is the effect log as far as it was read, `evidence` what it tells.
 
-    `other_gateway` is not started by itself; webhooks never go to it, so that it only sends.
+    `other_gateway` is not started by itself. Webhooks go to both in turns if `both_receive`; else it only sends.
     """
 
-    def __init__(self, folder: Path, database_url: str, times: Times, settings: Settings) -> None:
-        ports = {name: free_port() for name in ("emulators", "kernel", "kernel_metrics", "connect", "gateway")}
+    def __init__(
+        self, folder: Path, database_url: str, times: Times, settings: Settings, *, both_receive: bool = False
+    ) -> None:
+        ports = {
+            name: free_port()
+            for name in ("emulators", "kernel", "kernel_metrics", "connect", "gateway", "other_gateway")
+        }
         self.url = f"http://127.0.0.1:{ports['emulators']}"
         self.effects_file = folder / "effects.jsonl"
         self.log: list[Effect] = []
         self.evidence = Evidence()
         self.door_url = f"http://127.0.0.1:{ports['connect']}"
-        kernel, gateway = (f"127.0.0.1:{ports[name]}" for name in ("kernel", "gateway"))
+        kernel, gateway, other = (f"127.0.0.1:{ports[name]}" for name in ("kernel", "gateway", "other_gateway"))
+        receiving = (gateway, other) if both_receive else (gateway,)
         keys = {"OPENAI_API_KEY": "sk-emulated", "COMPOSIO_API_KEY": "ak_emulated"}
         whatsapp = {
             "WHATSAPP_ACCESS_TOKEN": "emulated-access-token",
@@ -68,7 +74,7 @@ class System:
         }
         emulators_settings = {
             "EMULATORS_LISTEN": f"127.0.0.1:{ports['emulators']}",
-            "EMULATORS_WEBHOOK_URL": f"http://{gateway}/webhook",
+            "EMULATORS_WEBHOOK_URL": ",".join(f"http://{each}/webhook" for each in receiving),
             "EMULATORS_EFFECTS_FILE": str(self.effects_file),
             "KERNEL_ADDRESS": kernel,
         }
@@ -102,18 +108,12 @@ class System:
             f"http://127.0.0.1:{ports['kernel_metrics']}/healthz",
         )
         self.gateway = process("whatsapp_gateway", gateway_settings | whatsapp, f"http://{gateway}/healthz")
-        self.other_gateway = self._beside(self.gateway, folder)
+        self.other_gateway = _beside(self.gateway, other, folder)
         self._people = count(1)
 
     @property
     def processes(self) -> tuple[Process, ...]:
         return self.emulators, self.kernel, self.gateway
-
-    def _beside(self, gateway: Process, folder: Path) -> Process:
-        listen = f"127.0.0.1:{free_port()}"
-        settings = gateway.settings | {"GATEWAY_LISTEN": listen}
-        log = folder / "other_gateway.log"
-        return Process(gateway.service, settings, f"http://{listen}/healthz", log, gateway.times)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[System]:
@@ -248,6 +248,11 @@ class System:
             if not answer.ok:
                 raise RuntimeError(f"{path}: {answer.status} {await answer.text()}")
             return await answer.json()
+
+
+def _beside(gateway: Process, listen: str, folder: Path) -> Process:
+    settings = gateway.settings | {"GATEWAY_LISTEN": listen}
+    return Process(gateway.service, settings, f"http://{listen}/healthz", folder / "other_gateway.log", gateway.times)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,14 @@ class Log:
         self.effects.record(kind, person=person, key=key, **detail)
         return self
 
-    def posts(self, *wishes: str, phone: str = "") -> Log:
-        """Sets out with messages, as `p1m1` or `task p1m1`, all in one POST."""
+    def posts(self, *wishes: str, phone: str = "", sent_at: int | None = None) -> Log:
+        """Sets out with messages, as `p1m1` or `task p1m1`, all in one POST; each POST in another second."""
         self._posts += 1
+        sent_at = self._posts if sent_at is None else sent_at
         for wish in wishes:
             token = wish.split()[-1]
             text, post = f"load {wish}", str(self._posts)
-            self.note("message_posted", f"wamid.{token}", phone or _phone(token), text=text, post=post)
+            self.note("message_posted", f"wamid.{token}", phone or _phone(token), text=text, post=post, sent_at=sent_at)
         return self
 
     def taken(self, *tokens: str) -> Log:
@@ -89,40 +90,28 @@ def test_a_message_that_was_never_acknowledged_is_not_lost() -> None:
     assert clean().posts("p2m2").found() == []
 
 
-def test_an_apology_is_no_answer() -> None:
-    log = clean().writes("p2m2").sends("d/1/1", phone="US.p2")
-    assert log.found() == [(Kind.LOST, "p2m2")]
+@pytest.mark.parametrize("kills", [0, 3, 30])
+def test_an_apology_is_no_answer_however_often_processes_were_killed(kills: int) -> None:
+    log = clean().writes("p2m2")
+    for _ in range(kills):
+        log.note("killed", "kernel_service")
+    log.sends("d/1/1", phone="US.p2")
+    assert log.found() == [(Kind.GIVEN_UP, "p2m2")]
     assert dict(judge(log.effects.all()).silent) == {texts.FAILED: 1}
 
 
-def deadly(deaths: int, process: str = "kernel_service") -> Log:
-    log = clean().writes("p2m2")
-    for _ in range(deaths):
-        log.note("killed", process)
-    return log
+def test_an_apology_to_another_person_says_nothing() -> None:
+    assert clean().writes("p2m2").sends("d/1/1", phone="US.p1").found() == [(Kind.LOST, "p2m2")]
 
 
-def test_after_three_deaths_of_its_process_an_apology_is_counted_apart() -> None:
-    verdict = judge(deadly(3).sends("d/1/1", phone="US.p2").effects.all())
-    assert (verdict.faults, verdict.given_up) == ([], 1)
-
-
-@pytest.mark.parametrize("log", [deadly(2), deadly(3, "whatsapp_gateway")])
-def test_two_deaths_or_those_of_others_excuse_nothing(log: Log) -> None:
-    assert log.sends("d/1/1", phone="US.p2").found() == [(Kind.LOST, "p2m2")]
-
-
-def test_deaths_excuse_nothing_without_an_apology_to_the_same_person() -> None:
-    assert deadly(3).found() == [(Kind.LOST, "p2m2")]
-    assert deadly(3).sends("d/1/1", phone="US.p1").found() == [(Kind.LOST, "p2m2")]
+def test_an_apology_of_before_says_nothing() -> None:
+    assert clean().sends("d/1/1", phone="US.p2").writes("p2m2").found() == [(Kind.LOST, "p2m2")]
 
 
 def test_an_apology_stands_for_one_turn() -> None:
     log = clean().writes("p2m2").writes("p2m3").writes("p2m4").asks("p2", about="load p2m2\nload p2m3")
-    log.note("killed", "kernel_service").note("died", "kernel_service").note("killed", "kernel_service")
     log.sends("d/1/1", phone="US.p2")
-    assert log.found() == [(Kind.LOST, "p2m4")]
-    assert judge(log.effects.all()).given_up == 2
+    assert log.found() == [(Kind.GIVEN_UP, "p2m2"), (Kind.GIVEN_UP, "p2m3"), (Kind.LOST, "p2m4")]
 
 
 @pytest.mark.parametrize("missing", [1, 2, 3])
@@ -193,9 +182,34 @@ def test_tasks_made_in_the_wrong_order_are_found() -> None:
     assert log.sends("d/1/1", "p2m2", "p2m3").found() == [(Kind.ORDER, "p2m2")]
 
 
-def test_of_messages_under_way_at_once_either_may_be_first() -> None:
-    log = clean().posts("p2m2").posts("p2m3").taken("p2m2", "p2m3")
+def under_way_at_once(*, seconds: int = 1) -> Log:
+    """Two messages of one person whose ways overlap; the later one arrives first."""
+    return clean().posts("p2m2", sent_at=50).posts("p2m3", sent_at=50 + seconds).taken("p2m3")
+
+
+def test_within_one_second_of_messages_under_way_at_once_either_may_be_first() -> None:
+    log = under_way_at_once(seconds=0).taken("p2m2").asks("p2", about="load p2m3\nload p2m2")
+    assert log.sends("d/1/1", "p2m3", "p2m2").found() == []
+
+
+def test_messages_under_way_at_once_are_named_as_they_were_sent() -> None:
+    log = under_way_at_once().taken("p2m2").asks("p2", about="load p2m3\nload p2m2")
+    assert log.sends("d/1/1", "p2m3", "p2m2").found() == [(Kind.ORDER, "p2m2")]
+
+
+def test_one_that_came_late_may_be_answered_next() -> None:
+    log = under_way_at_once().asks("p2", about="load p2m3").taken("p2m2")
     assert log.sends("d/1/1", "p2m3").sends("e/1/1", "p2m2").found() == []
+
+
+def test_but_not_one_that_waited_when_the_other_was_heard() -> None:
+    log = under_way_at_once().taken("p2m2").asks("p2", about="load p2m3")
+    assert log.sends("d/1/1", "p2m3").sends("e/1/1", "p2m2").found() == [(Kind.ORDER, "p2m2")]
+
+
+def test_tasks_of_messages_under_way_at_once_are_made_as_they_were_sent() -> None:
+    log = clean().posts("task p2m2").posts("task p2m3").taken("p2m3", "p2m2").makes("p2m3").makes("p2m2")
+    assert log.sends("d/1/1", "p2m2", "p2m3").found() == [(Kind.ORDER, "p2m2")]
 
 
 def test_the_order_among_people_is_free() -> None:
@@ -296,7 +310,7 @@ def test_a_token_written_twice_proves_nothing() -> None:
 
 
 def test_what_is_no_message_under_load_is_left_alone() -> None:
-    log = Log().note("message_posted", "wamid.1", "US.p1", text="connect my asana", post="1")
+    log = Log().note("message_posted", "wamid.1", "US.p1", text="connect my asana", post="1", sent_at=1)
     log.note("message_taken", "wamid.1", "US.p1").note("account_connected", "ca_1", "composio-p1")
     assert read(log.effects.all()).messages == {}
     assert log.found() == []
