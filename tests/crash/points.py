@@ -84,9 +84,23 @@ GATEWAY: Final[Mapping[str, Point]] = {
     "part acknowledged": Point("after", "whatsapp_gateway.kernel_client:KernelClient.ack"),
 }
 
+POISON: Final = "poison"
+"""A message with this word kills the process that asks the model about it."""
+
+
+def _poisonous(named: Named, _: object) -> bool:
+    """Asked about now: in the history it may stand."""
+    said = named["request"].items[-1]
+    return POISON in str(said.get("content", ""))
+
+
+POISONED: Final[Mapping[str, Point]] = {
+    "poison swallowed": Point("before", "kernel_service.models.openai_responses:OpenAIResponses.answer", _poisonous)
+}
+
 LOADED: Final = {"kernel_service": KERNEL, "whatsapp_gateway": GATEWAY}
 """Those that every load comes by."""
-POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING, **APPROVING}, "whatsapp_gateway": GATEWAY}
+POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING, **APPROVING, **POISONED}, "whatsapp_gateway": GATEWAY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +130,19 @@ def _doomed(function: Callable[..., Any], point: Point, doom: Doom) -> Callable[
         if point.when == when and point.counts(named, result) and next(calls) == doom.nth:
             os.kill(os.getpid(), doom.signal)
 
-    async def wrapped(*arguments: Any, **named: Any) -> Any:
+    signature = inspect.signature(function)
+
+    async def wrapped(*given: Any, **by_name: Any) -> Any:
+        named = signature.bind(*given, **by_name).arguments
         meets("before", named)
-        result = await function(*arguments, **named)
+        result = await function(*given, **by_name)
         meets("after", named, result)
         return result
 
-    def wrapped_unit(*arguments: Any, **named: Any) -> Any:
+    def wrapped_unit(*given: Any, **by_name: Any) -> Any:
+        named = signature.bind(*given, **by_name).arguments
         meets("before", named)
-        result = function(*arguments, **named)
+        result = function(*given, **by_name)
         meets("after", named, result)
         return result
 

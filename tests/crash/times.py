@@ -22,6 +22,7 @@ def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times
         "kernel_service.kernels.sweeper:LAPSE_SECONDS": 0.25,
         "kernel_service.kernels.sweeper:ROUND_SECONDS": 0.25,
         "kernel_service.tools.toolbox:TOOL_SECONDS": call,
+        "kernel_service.turns.quarantine:PROBATION_SECONDS": 0.5,
         "kernel_service.turns.calls:LONGEST_CALL_SECONDS": call,
         "whatsapp_gateway.sending:MARGIN": 0.5,
     }
