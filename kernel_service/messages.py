@@ -38,6 +38,7 @@ class Message:
 
     `sent_at`: when the person sent it, by the channel's clock, in epoch seconds; None: unsaid.
     `chat_link`: how a browser opens the chat at `address`, `{text}` standing for what is typed in; empty: unsaid.
+    `time_zone`: the person's, by its IANA name, as the channel knows it; empty: unsaid.
     `locked_file`: it brings a file that opens only with a password.
     """
 
@@ -49,6 +50,7 @@ class Message:
     reply_mode: ReplyMode = ReplyMode.INLINE
     sent_at: float | None = None
     chat_link: str = ""
+    time_zone: str = ""
     locked_file: bool = False
 
     @property

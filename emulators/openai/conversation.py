@@ -1,5 +1,6 @@
 """What the rule-based model sees of a request: who said what, and what the tools answered since."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,13 +19,18 @@ from emulators.openai.wire import (
     OutputText,
 )
 
+_TIME = re.compile(
+    r"\n?\[Sent on ([A-Z][a-z]+day, \d{4}-\d\d-\d\d at \d\d:\d\d[^;\]\n]*)(?:; you get it on [^\]\n]*)?\]"
+)
+
 
 @dataclass(slots=True)
 class Conversation:
     """said: all that the person said, oldest first; the last `new` of these are not answered yet.
 
     notes: what the system told the model since the last answer. results: the calls made for the unanswered
-    messages, with their outputs; made: those of the whole conversation.
+    messages, with their outputs; made: those of the whole conversation. time: when the newest message was sent, as the
+    system tells it.
     """
 
     said: list[str] = field(default_factory=list)
@@ -32,6 +38,7 @@ class Conversation:
     notes: list[str] = field(default_factory=list)
     results: list[tuple[FunctionCall, str]] = field(default_factory=list)
     made: list[tuple[FunctionCall, str]] = field(default_factory=list)
+    time: str = ""
 
     @property
     def unanswered(self) -> list[str]:
@@ -51,6 +58,7 @@ def read(
         if isinstance(item, InputMessage):
             text = plain_text(item.content, files)
             if item.role == "user":
+                text, conversation.time = _without_time(text, conversation.time)
                 conversation.said.append(text)
                 conversation.new += 1
             else:
@@ -70,6 +78,12 @@ def read(
             conversation.results.append((calls[item.call_id], plain_text(item.output)))
             conversation.made.append(conversation.results[-1])
     return conversation
+
+
+def _without_time(text: str, earlier: str) -> tuple[str, str]:
+    """What was said, and when; not said: as before."""
+    found = _TIME.search(text)
+    return (text[: found.start()] + text[found.end() :], found[1]) if found else (text, earlier)
 
 
 def plain_text(content: object, files: Mapping[int, SeenFile] | None = None) -> str:

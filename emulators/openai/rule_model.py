@@ -19,6 +19,7 @@ _USE = re.compile(r"\b(?:use|call) +([A-Za-z0-9_-]+)(?: +with +(.+))?", re.IGNOR
 _NAME = re.compile(r"\bmy name is +([^.,!?\n]+)", re.IGNORECASE)
 _REMIND = re.compile(r"\bwhat did i (?:say|write|tell)|\brepeat\b", re.IGNORECASE)
 _THE_TASK = r"(?:the )?task:? +[\"“]?([^\"”\n]*[^\"”\n.])"
+_WHEN = re.compile(r"\bwhat(?: is|'s|’s)? (?:time|day|the time|the date)\b", re.IGNORECASE)
 _WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE)
 
 
@@ -203,6 +204,8 @@ def _reply(conversation: Conversation) -> str:
         earlier = said[: len(said) - max(conversation.new, 1)]
         quoted = " ".join(f"{number}. “{words}”" for number, words in enumerate(earlier, 1))
         return f"You said: {quoted}" if quoted else "This is the first thing you have written to me."
+    if _WHEN.search(text):
+        return f"You wrote on {conversation.time}." if conversation.time else "Nobody has told me the time."
     name = _NAME.search(text)
     greeting = f"Nice to meet you, {name[1].strip()}. " if name else ""
     return f"{greeting}You said: “{text}” (message {len(said)} of our chat, history {digest(said)})"

@@ -25,6 +25,7 @@ _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus
 
 
 MOST_CHAT_LINKS: Final = 1000
+MOST_TIME_ZONES: Final = 10_000
 """How many are remembered, so as not to be stored again."""
 
 
@@ -64,6 +65,7 @@ class Inbox:
         self._progress = progress
         self._media_wanted = media_wanted
         self._chat_links: dict[tuple[str, str], str] = {}
+        self._time_zones: dict[str, str] = {}
         self._closed = False
 
     async def handle(self, message: Message) -> Answer:
@@ -97,6 +99,7 @@ class Inbox:
         await self._note_chat(message)
         message = replace(message, locked_file=await brings_locked_file(message.content))
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
+        await self._note_time_zone(accepted, message)
         if accepted.wants_media:
             self._media_wanted(message.channel)
         # A repeat too: its first call may have been given up just when the message became durable.
@@ -113,6 +116,16 @@ class Inbox:
             if len(self._chat_links) >= MOST_CHAT_LINKS:  # a channel may have an address for each person
                 self._chat_links.clear()
             self._chat_links[chat] = message.chat_link
+
+    async def _note_time_zone(self, accepted: Accepted, message: Message) -> None:
+        """Said with every message, and stored when it is news. What comes again may be older than what is known."""
+        person_id, zone = accepted.person_id, message.time_zone
+        if not zone or accepted.duplicate or self._time_zones.get(person_id) == zone:
+            return
+        await self._store.keep_time_zone(person_id, zone)
+        if len(self._time_zones) >= MOST_TIME_ZONES:
+            self._time_zones.clear()
+        self._time_zones[person_id] = zone
 
     def _pause(self, accepted: Accepted) -> float:
         return self._debounce if accepted.command is Command.NONE else 0.0

@@ -90,10 +90,11 @@ class TurnMessage:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """What was said earlier, as the content of a Message. `ours`: by the assistant, else by the person."""
+    """What was said earlier, as the content of a Message, and when. `ours`: by the assistant, else by the person."""
 
     content: dict[str, Any]
     ours: bool
+    at: float
 
 
 class TurnStatus(StrEnum):
@@ -130,7 +131,8 @@ class TurnRecord:
     `failures`, `crash_count` (processes that crashed in it) and `crashes_alone` (those in which no other turn ran)
     count since the last progress. `joins` says how often messages joined it; from `closed` on (its first side effect,
     or what must run alone) none do. `stopped`: the person has taken it back. `told_busy`: they were told once that
-    others are before them. `dropped` items at the end of the history were superseded when it was opened.
+    others are before them. `dropped` items at the end of the history were superseded when it was opened. `time_zone` is
+    the person's, by its IANA name; empty: not known.
     """
 
     id: str
@@ -147,6 +149,7 @@ class TurnRecord:
     told_busy: bool = False
     dropped: int = 0
     started_at: float = 0.0
+    time_zone: str = ""
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
 
@@ -194,6 +197,10 @@ class InboxStore(Protocol):
 
     async def person_of(self, user_id: str) -> str | None:
         """The person whom this id names now."""
+        ...
+
+    async def keep_time_zone(self, person_id: str, name: str) -> None:
+        """The person's time zone from now on, by its IANA name."""
         ...
 
     async def last_route(self, person_id: str) -> tuple[str, str] | None:

@@ -73,8 +73,9 @@ class OpenAIResponses(Model):
                 self._refused.add(name)
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
-        parts = [{"type": "input_text", "text": in_words(content)}, *_reference(content)]
-        return {"type": "message", "role": "user", "content": parts}
+        texts = (in_words(content), content.get("time"))
+        parts = [{"type": "input_text", "text": text} for text in texts if text]
+        return {"type": "message", "role": "user", "content": [*parts, *_reference(content)]}
 
     def said_item(self, text: str) -> dict[str, Any]:
         # The vendor refuses a text of its own without annotations, and every request that has it in its history.

@@ -46,7 +46,8 @@ def _quote(content: dict[str, Any]) -> str:
         return "[This answers an earlier message of the chat.]"
     said = in_words({name: value for name, value in quoted["content"].items() if name != "quoted_message_id"})
     short = said if len(said) <= MOST_QUOTED else f"{said[:MOST_QUOTED].rstrip()} …"
-    return f"[This answers what {'you' if quoted['ours'] else 'the person'} said before: “{short}”]"
+    who, when = "you" if quoted["ours"] else "the person", quoted.get("time")
+    return f"[This answers what {who} said {f'on {when}' if when else 'before'}: “{short}”]"
 
 
 def _forwarded(content: dict[str, Any]) -> str:

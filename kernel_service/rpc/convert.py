@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
@@ -10,6 +11,7 @@ from kernel.v1 import kernel_pb2
 
 from kernel_service.errors import CallerError
 from kernel_service.messages import Alias, Message, MessageStatus, ReplyMode
+from kernel_service.zones import zone_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +25,9 @@ MAX_ADDRESS_BYTES = 200
 MAX_ALIASES = 8
 MAX_SCOPE_BYTES = 100
 MAX_CHAT_LINK_BYTES = 500
+MAX_CHANNEL_SHOWN = 40
+
+log = logging.getLogger(__name__)
 
 _STATUSES = {status: kernel_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
 
@@ -62,6 +67,7 @@ def message(request: kernel_pb2.HandleMessageRequest) -> Message:
         reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
         sent_at=sent_at,
         chat_link=_chat_link(request.chat_link),
+        time_zone=_time_zone(request),
     )
 
 
@@ -76,6 +82,15 @@ def _sent_at(payload: kernel_pb2.Payload) -> float | None:
             "FIELD_INVALID", "`payload.sent_at` must lie in the years 1 to 9999", field="payload.sent_at"
         ) from None
     return float(payload.sent_at.seconds + payload.sent_at.nanos / 1e9)
+
+
+def _time_zone(request: kernel_pb2.HandleMessageRequest) -> str:
+    """A hint: no message is refused for a bad one."""
+    name = request.time_zone
+    if name and zone_of(name) is None:
+        log.warning("time zone not known, ignored channel=%s", request.user_id.partition(":")[0][:MAX_CHANNEL_SHOWN])
+        return ""
+    return name
 
 
 def _chat_link(link: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, exists, select, update
 
@@ -12,11 +12,15 @@ from kernel_service.storage.schema import kernel, person
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from sqlalchemy import Row
+
     from kernel_service.storage.engine import Tx
 
 _EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
 _FENCE = (
-    select(kernel.c.epoch, kernel.c.owner).where(kernel.c.person_id == bindparam("person")).with_for_update(read=True)
+    select(kernel.c.epoch, kernel.c.owner, kernel.c.time_zone)
+    .where(kernel.c.person_id == bindparam("person"))
+    .with_for_update(read=True)
 )
 _MERGED = exists().where(person.c.id == kernel.c.person_id, person.c.merged_into.is_not(None))
 _TAKE = (
@@ -30,12 +34,15 @@ _GIVE_BACK = (
 )
 
 
-def fence(tx: Tx, person_id: str, epoch: int) -> str:
-    """Who owns the person. LeaseLost, unless the epoch is his own; it stays so until the transaction ends."""
+def fence(tx: Tx, person_id: str, epoch: int) -> Row[Any]:
+    """The lease, with its `owner` and the person's sealed `time_zone`; it stays so until the transaction ends.
+
+    LeaseLost, unless the epoch is the owner's own.
+    """
     row = tx.execute(_FENCE, {"person": person_id}).one_or_none()
     if row is None or row.epoch != epoch:
         raise LeaseLost
-    return str(row.owner)
+    return row
 
 
 def take(tx: Tx, person_id: str, owner: str) -> int:

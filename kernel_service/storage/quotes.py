@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
 
 # By the person first: SQLite would take the unique key by its channel, and read what everybody wrote.
-_HIS = select(message.c.payload, message.c.channel, message.c.address).where(
+_HIS = select(message.c.payload, message.c.channel, message.c.address, message.c.accepted_at).where(
     message.c.person_id == bindparam("person"), message.c.message_id == bindparam("of")
 )
 # One after the other: joined, both databases would rather look through all that the person was ever told.
@@ -34,12 +34,12 @@ def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) 
     for row in tx.execute(_HIS, named).all():
         if (row.channel, row.address) == (channel, address):
             content = damage.object_of(tx, person_id, row.payload, payload_context(person_id))
-            return Quoted(content, ours=False) if content else None
+            return Quoted(content, ours=False, at=row.accepted_at) if content else None
     for reply_id in tx.execute(_SENT_AS, {"of": message_id}).scalars().all():
         told = tx.execute(_TOLD, {"reply": reply_id}).one()
         if (told.person_id, told.channel, told.address) == (person_id, channel, address):
             text = _text_of(tx, told)
-            return Quoted({"text": text}, ours=True) if text else None
+            return Quoted({"text": text}, ours=True, at=told.created_at) if text else None
     return None
 
 

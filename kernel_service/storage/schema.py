@@ -152,6 +152,8 @@ kernel = Table(
     _empty("configuration"),
     _empty("owner"),
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
+    # The person's, sealed; null: no channel has said it.
+    Column("time_zone", LargeBinary),
     # The number of the first item that the model is shown; those before it are kept.
     Column("context_start", BigInteger, nullable=False, server_default=text("0")),
     # When the person last said "stop": what was sent before counts as taken back, whenever it comes.

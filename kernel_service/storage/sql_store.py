@@ -32,6 +32,7 @@ from kernel_service.storage import (
     quotes,
     retention,
     spending,
+    time_zones,
     turn_views,
     turns,
     waiting,
@@ -92,6 +93,9 @@ class SqlStore:
 
     async def person_of(self, user_id: str) -> str | None:
         return await self._engine.read(lambda tx: people.person_of(tx, user_id))
+
+    async def keep_time_zone(self, person_id: str, name: str) -> None:
+        await self._engine.write(lambda tx: time_zones.keep(tx, person_id, name), person_id)
 
     async def last_route(self, person_id: str) -> tuple[str, str] | None:
         return await self._engine.read(lambda tx: inbox.last_route(tx, person_id))

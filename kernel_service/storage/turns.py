@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import CallRecord, Quarantined, Room, TurnMessage, TurnRecord, TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
-from kernel_service.storage import damage, waiting
+from kernel_service.storage import damage, time_zones, waiting
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.inbox import USAGE, payload_context
 from kernel_service.storage.leases import fence
@@ -96,7 +96,14 @@ _SUPERSEDE = (
 
 
 def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: Room) -> NextTurn:
-    owner = fence(tx, person_id, epoch)
+    lease = fence(tx, person_id, epoch)
+    due = _due(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
+    if isinstance(due, TurnRecord):
+        due.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
+    return due
+
+
+def _due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: Room) -> NextTurn:
     row = tx.execute(_OPEN, {"person": person_id}).one_or_none()
     if row is None:
         return _begin(tx, person_id, owner, now, debounce)

@@ -90,6 +90,7 @@ class Calls:
     def leave_out(self, rejected: ModelRejectedError) -> bool:
         """Whether fewer tools are offered from now on, since the vendor refused the last request for one of them."""
         return self._offered.leave_out(rejected)
+
     def withhold_all(self) -> bool:
         """Offer the model no tools. False: there are none."""
         self._offering = False

@@ -141,7 +141,8 @@ class Model(Protocol):
         """The vendor's history item for what a person sent (`content` as in Message).
 
         It refers to a file by its `media_id`, and says a `transcript` in words; it never holds bytes. What the
-        person quotes is in `quoted` (see Quoted), if it is known.
+        person quotes is in `quoted`, if it is known: `content`, whether it is `ours`, and its `time` in words. `time`
+        says in a sentence in brackets when it was sent; it is a part of its own, so that the words stay as they are.
         """
         ...
 

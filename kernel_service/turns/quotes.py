@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
+
+from kernel_service.turns import times
 
 if TYPE_CHECKING:
     from typing import Any
@@ -12,11 +13,14 @@ if TYPE_CHECKING:
 
 
 async def with_quote(
-    store: JournalStore, person_id: str, message: TurnMessage, content: dict[str, Any]
+    store: JournalStore, person_id: str, message: TurnMessage, content: dict[str, Any], zone: str
 ) -> dict[str, Any]:
-    """The content of the message, with what it quotes as `quoted` (see Quoted) where that is known."""
+    """The content of the message, with what it quotes as `quoted` (see model.user_item) where that is known."""
     message_id = content.get("quoted_message_id")
     if not message_id:
         return content
     quoted = await store.quoted(person_id, message.channel, message.address, message_id)
-    return content | {"quoted": asdict(quoted)} if quoted else content
+    if quoted is None:
+        return content
+    said = times.in_words(times.sent_at(quoted.content, quoted.at), zone)
+    return content | {"quoted": {"content": quoted.content, "ours": quoted.ours, "time": said}}

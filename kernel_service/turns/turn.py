@@ -26,6 +26,7 @@ from kernel_service.turns.quotes import with_quote
 from kernel_service.turns.recovery import Recovery
 from kernel_service.turns.refused_tools import OfferedTools
 from kernel_service.turns.replies import answer_replies, said_in, with_questions
+from kernel_service.turns.times import stamp
 from kernel_service.turns.tools import Person
 from kernel_service.turns.transcript import Transcript
 from kernel_service.turns.turn_journal import TurnJournal
@@ -143,7 +144,7 @@ class Turn:
             return await self._converse()
         told = texts.APPROVAL_WITHOUT_EFFECT.get(decision.verdict, texts.APPROVAL_REFUSED)
         if decision.approval is not None:
-            self._transcript.hear([decision.approval.decided(approved=False)])
+            self._transcript.hear([self._timed(decision.approval.decided(approved=False))])
             self._transcript.say(told)
         return await self._end([Reply(told)], TurnStatus.COMPLETED)
 
@@ -202,15 +203,21 @@ class Turn:
 
     async def _hear(self) -> None:
         if self._confirmed is not None:
-            return self._transcript.hear([self._confirmed.content])
+            return self._transcript.hear([self._timed(self._confirmed.content)])
         if self._approved is not None:
-            self._transcript.hear([self._approved.decided(approved=True)])
+            self._transcript.hear([self._timed(self._approved.decided(approved=True))])
             return self._transcript.call(self._approved)
         await self._attention.wait_for(self._files.hear())
         return self._transcript.hear([await self._heard(message) for message in self._record.messages])
 
     async def _heard(self, message: TurnMessage) -> dict[str, Any]:
-        return await with_quote(self._runner.store, self._person.id, message, self._files.in_words(message))
+        words, zone = self._files.in_words(message), self._record.time_zone
+        return self._timed(await with_quote(self._runner.store, self._person.id, message, words, zone), message)
+
+    def _timed(self, content: dict[str, Any], message: TurnMessage | None = None) -> dict[str, Any]:
+        """With the time of the message that it is, or that brought it about."""
+        message = message or self._record.messages[0]
+        return content | {"time": stamp(message, self._record.time_zone, self._runner.clock())}
 
     async def _ask(self) -> ModelAnswer:
         """What the model says, asked differently as long as the turn knows how."""
@@ -229,7 +236,7 @@ class Turn:
                 return replace(answer, usage=spent)
 
     def _request(self) -> ModelRequest:
-        told = instructions(self._runner.instructions, self._runner.clock())
+        told = instructions(self._runner.instructions)
         return ModelRequest(
             instructions=f"{told}\n\n{WITHOUT_TOOLS}" if self._toolless else told,
             items=self._transcript.for_model(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING
 
 from kernel.v1 import admin_pb2
@@ -30,10 +31,12 @@ async def test_a_quotation_reaches_the_model(world: World) -> None:
     await until_sent(world, alice)
     await alice.send("Who says so?", quoting=alice.messages[0])
     await alice.wait_for_message(timeout=20)
-    assert "[This answers what the person said before: “Ferns like shade”]\\nWho says so?" in heard(world)
+    when = r"on \w+day, \d{4}-\d\d-\d\d at \d\d:\d\d UTC"
+    assert re.search(rf"\[This answers what the person said {when}: “Ferns like shade”\]\\nWho says so\?", heard(world))
     await alice.send("And this?", quoting=answer)
     await alice.wait_for_message(timeout=20)
-    assert f"[This answers what you said before: “{answer.text}”]\\nAnd this?" in heard(world)
+    words = re.escape(answer.text)
+    assert re.search(rf"\[This answers what you said {when}: “{words}”\]\\nAnd this\?", heard(world))
 
 
 async def test_whoever_names_the_id_of_another_s_message_does_not_read_it(world: World) -> None:

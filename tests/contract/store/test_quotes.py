@@ -11,7 +11,7 @@ from tests.contract.store.people import NOW, person, strong
 if TYPE_CHECKING:
     from kernel_service.storage.sql_store import SqlStore
 
-HELLO = Quoted({"text": "hello"}, ours=False)
+HELLO = Quoted({"text": "hello"}, ours=False, at=NOW)
 
 
 async def test_his_own_message(store: SqlStore) -> None:
@@ -28,7 +28,7 @@ async def test_what_he_was_told_by_any_of_its_parts(store: SqlStore) -> None:
     for part in (1, 2):
         await ack(store, lease, part=part, parts=2, channel_message_id=f"w{part}")
         told = await store.quoted(anna.person_id, CHANNEL, ADDRESS, f"w{part}")
-        assert told == Quoted({"text": "Shall I?"}, ours=True)
+        assert told == Quoted({"text": "Shall I?"}, ours=True, at=NOW)
 
 
 async def test_nobody_else_s_words_and_no_other_chat_s(store: SqlStore) -> None:
@@ -51,5 +51,7 @@ async def test_what_was_said_to_somebody_who_was_merged(store: SqlStore) -> None
     [lease] = [lease for lease in await pull(store, now=NOW + 1) if lease.user_id == "test:bruno"]
     await ack(store, lease, channel_message_id="w1", now=NOW + 1)
     await store.merge(stays, other.person_id, now=NOW + 2)
-    assert await store.quoted(stays, CHANNEL, ADDRESS, "w1") == Quoted({"text": "for Bruno"}, ours=True)
-    assert await store.quoted(stays, CHANNEL, ADDRESS, "m1") == HELLO
+    assert await store.quoted(stays, CHANNEL, ADDRESS, "w1") == Quoted({"text": "for Bruno"}, ours=True, at=NOW + 1)
+    mine = await store.quoted(stays, CHANNEL, ADDRESS, "m1")
+    assert mine is not None
+    assert mine.content == HELLO.content

@@ -370,6 +370,7 @@ class HandleMessageRequest(_message.Message):
     ADDRESS_FIELD_NUMBER: _builtins.int
     REPLY_MODE_FIELD_NUMBER: _builtins.int
     CHAT_LINK_FIELD_NUMBER: _builtins.int
+    TIME_ZONE_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Required. The channel's own stable key of the person, `<channel>:<id>`, at most 200 bytes; the channel part is
     lower-case letters, digits, `_` and `-`. Refused: an empty id, `default`, `default_user`, commas, control
@@ -389,6 +390,12 @@ class HandleMessageRequest(_message.Message):
     """How a browser opens the chat at `address` with a text typed in: an http or https URL in which `{text}` stands for
     the text, percent-encoded (`https://wa.me/15550001111?text={text}`). It leads people back from connecting an
     account. At most 500 bytes; empty: as said before, if ever.
+    """
+    time_zone: _builtins.str
+    """The time zone that the person is in, by its IANA name (`Europe/Vienna`), if the channel knows it. The model is told
+    the time of each message by its clock. Kept with the person until another one is said, for all of their channels.
+    Empty: as said before, if ever; until then the model is told times in UTC, and that the zone is not known. A name
+    that is not known is ignored: no message is refused for it.
     """
     @_builtins.property
     def payload(self) -> Global___Payload:
@@ -410,10 +417,11 @@ class HandleMessageRequest(_message.Message):
         address: _builtins.str = ...,
         reply_mode: Global___ReplyMode.ValueType = ...,
         chat_link: _builtins.str = ...,
+        time_zone: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["payload", b"payload"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "aliases", b"aliases", "chat_link", b"chat_link", "message_id", b"message_id", "payload", b"payload", "reply_mode", b"reply_mode", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "aliases", b"aliases", "chat_link", b"chat_link", "message_id", b"message_id", "payload", b"payload", "reply_mode", b"reply_mode", "time_zone", b"time_zone", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
