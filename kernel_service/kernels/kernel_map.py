@@ -263,7 +263,7 @@ class KernelMap:
             await asyncio.wait(late, timeout=(ends - now()) / 2)
 
     async def _let_all_go(self, ends: float) -> None:
-        """All leases in one write, until `ends` by the loop's clock; without it the next process passes their epochs."""
+        """All leases in one write, until `ends` by the loop's clock; else the next process passes their epochs."""
         leases = {kernel.person_id: kernel.epoch for kernel in self.resident()}
         for person_id in leases:
             self._forget(person_id, EvictionReason.SHUTDOWN)

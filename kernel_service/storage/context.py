@@ -71,7 +71,7 @@ def shrink(tx: Tx, person_id: str, epoch: int, *, keep: int, tokens: int) -> Non
     if tokens:
         tx.execute(_LIMIT, {"person": person_id, "most": tokens})
     if not keep:
-        return begin(tx, person_id)
+        return _begin(tx, person_id, next_seq(tx, person_id))
     first = tx.execute(_KEPT, {"person": person_id, "skipped": keep - 1}).scalar_one_or_none()
     if first is not None:
         _begin(tx, person_id, first)
@@ -81,15 +81,19 @@ def shrink(tx: Tx, person_id: str, epoch: int, *, keep: int, tokens: int) -> Non
 def reset(tx: Tx, asked_for: str) -> str:
     person_id = surviving(tx, asked_for, stays=True)
     first = tx.execute(_FIRST_OF_OPEN, {"person": person_id}).scalar_one_or_none()
-    _begin(tx, person_id, next_seq(tx, person_id) if first is None else first)
-    tx.execute(_LIMIT, {"person": person_id, "most": 0})
+    _begin_afresh(tx, person_id, next_seq(tx, person_id) if first is None else first)
     tx.execute(_TRY_AGAIN, {"person": person_id})
     return person_id
 
 
-def begin(tx: Tx, person_id: str) -> None:
-    """From here on: nothing that is stored so far is shown any more."""
-    _begin(tx, person_id, next_seq(tx, person_id))
+def begin_afresh(tx: Tx, person_id: str) -> None:
+    """Nothing that is stored so far is shown any more, and as much as anybody's from here on."""
+    _begin_afresh(tx, person_id, next_seq(tx, person_id))
+
+
+def _begin_afresh(tx: Tx, person_id: str, at: int) -> None:
+    _begin(tx, person_id, at)
+    tx.execute(_LIMIT, {"person": person_id, "most": 0})
 
 
 def _begin(tx: Tx, person_id: str, at: int) -> None:

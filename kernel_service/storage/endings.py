@@ -137,7 +137,7 @@ def end(
     parked_requests.park(tx, record, parked, now)
     asked.keep(tx, record, approvals, now)
     if record.is_new_chat:
-        context.begin(tx, record.person_id)
+        context.begin_afresh(tx, record.person_id)
     _close(tx, record, status, problem=problem, usage=usage, now=now)
     if len(record.messages) > 1:
         tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from kernel_service import texts
 from kernel_service.errors import Busy, StoreUnavailable
 from kernel_service.kernels.commands import tap_in
+from kernel_service.kernels.history import CONTEXT_TOKENS
 from kernel_service.kernels.store import CallRecord, TurnStatus
 from kernel_service.media.store import CHUNK_BYTES
 from kernel_service.messages import Reply, ReplyFile, Usage
@@ -115,6 +116,7 @@ class TurnJournal:
         self._transcript.mark_stored()
         if self._record.is_new_chat:
             self._transcript.stored = []
+            self._kernel.context_tokens = CONTEXT_TOKENS
 
     async def give_up(self, problem: str, told: str) -> None:
         """End with an apology. What the turn had journaled leaves the history, but for a word on what was done."""

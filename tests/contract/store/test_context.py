@@ -171,6 +171,16 @@ async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: Sq
     assert await shown(store, ann) == []
 
 
+async def test_whoever_starts_afresh_has_as_much_room_as_anybody(store: SqlStore) -> None:
+    ann = await talk(store, "a")
+    await store.shrink_context(ann, (await own(store, ann)).epoch, keep=2, tokens=1_000)
+    assert (await store.activate(ann, owner="reader")).context_tokens == 1_000
+    await new_chat(store)
+    owner = await own(store, ann)
+    await owner.end(await owner.open())
+    assert (await store.activate(ann, owner="reader")).context_tokens == 0
+
+
 async def test_a_former_owner_begins_no_new_chat(store: SqlStore) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
