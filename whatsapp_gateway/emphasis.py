@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from whatsapp_gateway.boundaries import can_close, can_open
+from whatsapp_gateway.boundaries import Kind, can_close, can_open, kind_of
 
 BOLD: Final = "*"
 ITALIC: Final = "_"
@@ -16,6 +16,9 @@ _MARKS: Final = "*_~"
 _BESIDE: Final = 8
 """Characters in which other marks may stand beside a run: what lies beyond them bounds it."""
 _RUN: Final = re.compile(r"(.)\1*")
+_CLAUSE: Final = 40
+_CLAUSE_ENDS: Final = re.compile(r"[\s，。；：！？、（）「」『』“”,.;:!?()]")
+_RECKONS: Final = re.compile(r"[=＝≈+\-/×÷^%]")
 _NAME: Final = re.compile(r"__([A-Za-z0-9_]{1,30}?)__")
 _PYTHON: Final = (object, type, int, list, dict, memoryview, type(len), type(re))
 _OTHERS: Final = frozenset(
@@ -66,7 +69,24 @@ def read_run(text: str, start: int) -> tuple[Run | str, int]:
     beyond = text[end : end + _BESIDE].lstrip(_MARKS)[:2]
     opens = can_open(run, outside if before in _MARKS else before, after)
     closes = can_close(run, before, beyond[:1] if after in _MARKS else after, beyond[1:])
+    if run == BOLD and Kind.WIDE in (kind_of(before), kind_of(after)):
+        begins, ends = _embraces(text, start)
+        opens, closes = opens or begins, closes or ends
     return Run(run[0], len(run), opens, closes), end
+
+
+def _embraces(text: str, start: int) -> tuple[bool, bool]:
+    """Whether a single * beside letters that are written without spaces begins or ends emphasis, and is no product.
+
+    It does if it is one of two in its clause, embraces two letters or more, and nothing is reckoned there: `长*宽*高`
+    and `价=单*量*折` are sums.
+    """
+    left = _CLAUSE_ENDS.split(text[max(0, start - _CLAUSE) : start])[-1]
+    right = _CLAUSE_ENDS.split(text[start + 1 : start + 1 + _CLAUSE])[0]
+    parts = f"{left}*{right}".split("*")
+    if len(parts) != 3 or len(parts[1]) < 2 or _RECKONS.search(left + right):  # noqa: PLR2004
+        return False, False
+    return "*" not in left, "*" in left
 
 
 def pair(runs: Iterable[Run]) -> None:

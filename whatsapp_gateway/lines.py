@@ -173,14 +173,15 @@ def _unfenced(text: str) -> str:
 def _guarded(pieces: Sequence[Piece], *, as_code: bool) -> Iterator[Piece]:
     """The pieces; what of their text WhatsApp would take for marked is code in them, or has a hair space in its way."""
     plain = "".join(_as_code(piece.text) if piece.shape is Shape.CODE else piece.text for piece in pieces)
-    spans = deque(sorted(span for span in spans_in(plain) if span.mark != CODE))
+    spans = deque(sorted(spans_in(plain)))
     position = 0
     for piece in pieces:
         length = len(_as_code(piece.text)) if piece.shape is Shape.CODE else len(piece.text)
         inside = []
         while spans and spans[0].start < position + length:
             inside.append(spans.popleft())
-        yield from _split(piece, plain, position, inside, as_code=as_code) if inside else [piece]
+        is_hit = inside and piece.shape is Shape.TEXT
+        yield from _split(piece, plain, position, inside, as_code=as_code) if is_hit else [piece]
         position += length
 
 
@@ -190,8 +191,8 @@ def _split(piece: Piece, plain: str, offset: int, spans: Sequence[Span], *, as_c
     for span in spans:
         if span.start < seen:
             continue
-        if as_code:
-            start, stop, seen = _word(plain, span)
+        if span.mark == CODE or as_code:
+            start, stop, seen = (*span[:2], span.end) if span.mark == CODE else _word(plain, span)
             if told <= start < stop <= end:
                 yield replace(piece, text=plain[told:start])
                 yield Piece(plain[start:stop], (), Shape.CODE)

@@ -7,6 +7,7 @@ what is no markup comes through byte for byte, but for white space at the ends o
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 from whatsapp_gateway.emphasis import BOLD
@@ -53,6 +54,12 @@ def to_blocks(markdown: str) -> list[Block]:
     except NestsTooDeepError:
         blocks = []
     return [block for block in blocks if block.text.strip()] or _as_written(markdown)
+
+
+def as_text(text: str) -> Block:
+    """Text without markup, a file's name for one, as a block that shows it as it is."""
+    pieces = ([Piece("\n"), Piece(line)] for line in text.split("\n"))
+    return Block(write_lines(list(chain.from_iterable(pieces))[1:]))
 
 
 def _as_written(markdown: str) -> list[Block]:

@@ -12,7 +12,7 @@ from whatsapp_gateway import split_rule_2
 from whatsapp_gateway.deliveries import File, Link, Offer, Reply
 from whatsapp_gateway.file_kinds import CAPTIONED, kind_of, shown_name
 from whatsapp_gateway.graphemes import shortened, units
-from whatsapp_gateway.markup import Block, to_blocks
+from whatsapp_gateway.markup import as_text, to_blocks
 from whatsapp_gateway.splitting import GAP, SPLIT_VERSION, pack, with_tail
 
 TEXT: Final = 4096
@@ -54,7 +54,7 @@ class Rule:
 
 
 RULES: Final = {
-    SPLIT_VERSION: Rule(Block, to_blocks, pack, with_tail, shortened, units),
+    SPLIT_VERSION: Rule(as_text, to_blocks, pack, with_tail, shortened, units),
     "2": Rule(
         split_rule_2.Block,
         split_rule_2.to_blocks,
@@ -102,7 +102,7 @@ def file_in(body: Body, files: Sequence[File]) -> File | None:
 
 def in_words(body: Body, file: File) -> Body:
     """A message in place of one whose file WhatsApp does not take after all."""
-    blocks = (body[body["type"]].get("caption", ""), NOT_SENT.format(name=shown_name(file)))
+    blocks = (body[body["type"]].get("caption", ""), as_text(NOT_SENT.format(name=shown_name(file))).text)
     sent = {name: value for name, value in body.items() if name not in {"type", body["type"]}}
     return sent | _text(GAP.join(filter(None, blocks)))
 

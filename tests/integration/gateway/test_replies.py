@@ -68,6 +68,28 @@ async def test_a_reply_is_sent_settled_and_its_receipts_reported(
     ]
 
 
+WORDS = (
+    "https://github.com/x/y/blob/main/__init__.py",
+    "5*3=15 and 4*2=8",
+    "code XNDW-HVXB, password P@*ss*w_o_rd!, mail first_last@example.com",
+    r"C:\new_folder\_x, ^\d+\.\d*$, {\"a_b\": 1*2*3}, ps aux | grep a_b",
+)
+
+
+@pytest.mark.parametrize("words", WORDS)
+async def test_words_arrive_on_the_phone_as_they_are(words: str, alice: Phone, kernel: FakeKernel) -> None:
+    kernel.lease(words, user_id=key(alice))
+    assert (await alice.wait_for_message()).text == words
+
+
+async def test_a_long_text_of_marks_upon_marks_arrives_whole(alice: Phone, kernel: FakeKernel) -> None:
+    """As many combining marks as took six seconds to cut: other replies wait for the one that is rendered."""
+    words = "a" + "\u0301" * 8000
+    kernel.lease(words, user_id=key(alice))
+    arrived = [(await alice.wait_for_message()).text for _ in range(2)]
+    assert "".join(arrived) == words
+
+
 async def test_a_person_who_hides_his_number_and_one_known_by_it_alone_are_both_reached(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:

@@ -8,7 +8,9 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.unit.gateway.whatsapp_app import Reading, show
-from whatsapp_gateway.markup import to_blocks
+from whatsapp_gateway.deliveries import Offer, Reply
+from whatsapp_gateway.markup import as_text, to_blocks
+from whatsapp_gateway.rendering import render
 
 
 def sent(markdown: str) -> str:
@@ -53,6 +55,8 @@ TEXTS = [
     "👩‍👩‍👧 🇩🇪 1️⃣ ❤️ 👍🏽",
     "ᄒ\u1161\u11ab 한국어 กำลัง",
     "长*宽*高",
+    "总价=单价*数量*折扣",
+    "가로*세로*높이*4",
     "a | b without a table",
     "**",
     "a * and ** and _ and ~~ and `",
@@ -77,6 +81,13 @@ def test_what_is_no_markup_is_sent_and_shown_as_it_is(text: str, reading: Readin
     message = sent(text)
     assert seen(show(message, reading).text) == seen(re.sub(r"(?m)^(?:[>*-] )", "", text).replace("&amp;r", "&r"))
     assert message.replace("`", "") == text.replace("`", "")
+
+
+def test_names_and_titles_are_no_markup() -> None:
+    assert as_text("_a_.zip *b*\nsnake_case").text == "`_a_.zip` `*b*`\nsnake_case"
+    offers = tuple(Offer(f"{number}", f"*{number}*") for number in range(11))
+    (body,) = render(Reply("rp_1", "Which?", offers=offers))
+    assert body["text"]["body"].startswith("Which?\n\n1. `*0*`\n2. `*1*`")
 
 
 def test_a_table_is_rows_that_name_their_columns() -> None:
@@ -160,6 +171,8 @@ def test_what_is_bold_is_shown_bold(markdown: str, bold: list[str], reading: Rea
         (r"snake\_case\_name costs \$5 for C\#", "snake_case_name costs $5 for C#"),
         (r"1\. no list" + "\n" + r"\# no title" + "\n" + r"\> no quote", "1. no list\n# no title\n\u200a> no quote"),
         ("`` `x` `` and ``a`b``", "```\u200a`x`\u200a``` and ```a`b```"),
+        (r"\`x\` and \`", "```\u200a`x`\u200a``` and `"),
+        ("这是*斜体*文字，*也*是。*重点*内容", "这是\u200a_斜体_\u200a文字，*也*是。\u200a_重点_\u200a内容"),
         ("a ``` b", "a ``\u200a` b"),
         ("用`代码`写", "用\u200a`代码`写"),
         ("a\r\nb\r\n\r\n\r\n\r\nc", "a\nb\n\nc"),
