@@ -258,7 +258,7 @@ def _pieces(parts: Sequence[_Part], marks: tuple[str, ...]) -> Iterator[Piece]:
 def _marked(part: Piece | Run, inside: list[str]) -> Sequence[Piece]:
     """The piece under the marks around it; of a run, which changes them, what is left as text."""
     if isinstance(part, Piece):
-        is_text = part.shape is Shape.TEXT and part.text != "\n"
+        is_text = inside and part.shape is Shape.TEXT and part.text != "\n"
         return [Piece(part.text, tuple(dict.fromkeys(inside))) if is_text else part]
     del inside[len(inside) - len(part.closes) :]
     text = [Piece(part.mark * part.left, tuple(dict.fromkeys(inside)))] if part.left else []

@@ -209,11 +209,9 @@ def _word(line: str, span: Span) -> tuple[int, int, int]:
 
     Nothing, where it is too long or cannot be code.
     """
-    start = end = span.start
-    while start > max(0, span.start - _LONGEST_AS_CODE) and not line[start - 1].isspace():
-        start -= 1
-    while end < min(len(line), span.start + _LONGEST_AS_CODE) and not line[end].isspace():
-        end += 1
+    before = line[max(0, span.start - _LONGEST_AS_CODE) : span.start]
+    start = span.start - (len(before.split()[-1]) if before and not before[-1].isspace() else 0)
+    end = span.start + len(line[span.start : span.start + _LONGEST_AS_CODE].split(maxsplit=1)[0])
     on = end
     if not line[start:end].isascii():
         start, end = span.start, span.end
