@@ -6,7 +6,7 @@ from aiohttp import web
 
 from emulators.composio import checks
 from emulators.composio.catalogue import Catalogue, Tool
-from emulators.composio.errors import tool_not_found
+from emulators.composio.errors import tool_not_found, toolkit_not_found
 from emulators.composio.paging import page
 from emulators.composio.wire import ToolkitsQuery, ToolQuery, ToolsQuery
 from emulators.faults import Call
@@ -23,6 +23,7 @@ class CatalogueRoutes:
             ("GET", "/tools", self._tools),
             ("GET", "/tools/{slug}", self._tool),
             ("GET", "/toolkits", self._toolkits),
+            ("GET", "/toolkits/{slug}", self._toolkit),
         ]
 
     async def _tools(self, request: web.Request, _: Call) -> web.Response:
@@ -49,6 +50,12 @@ class CatalogueRoutes:
         if asked.sort_by == "alphabetically":
             toolkits.sort(key=lambda toolkit: toolkit.name)
         return self._vendor.respond(page(toolkits, asked.cursor, asked.limit, self._catalogue.describe_toolkit))
+
+    async def _toolkit(self, request: web.Request, _: Call) -> web.Response:
+        toolkit = self._catalogue.toolkits.get(request.match_info["slug"])
+        if toolkit is None:
+            raise toolkit_not_found(request.match_info["slug"])
+        return self._vendor.respond(self._catalogue.describe_toolkit(toolkit))
 
 
 def _wanted(tool: Tool, asked: ToolsQuery) -> bool:

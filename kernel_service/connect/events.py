@@ -12,10 +12,9 @@ import hmac
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 from kernel_service import texts
 from kernel_service.messages import Notice, Reply
+from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -90,7 +89,7 @@ class Events:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        event = orjson.loads(body)
-    except orjson.JSONDecodeError:
+        event = from_json(body)
+    except ValueError:
         return {}
     return event if isinstance(event, dict) else {}

@@ -12,13 +12,14 @@ import time
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
 
 import orjson
 
-from kernel_service.errors import VendorUnavailable
+from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.storable import to_json
 from kernel_service.tools import schemas
-from kernel_service.tools.composio_wire import ComposioRefusedError, MaybeDoneError, Wire
+from kernel_service.tools.composio_wire import ALERTS, ComposioRefusedError, MaybeDoneError, Wire
 from kernel_service.tools.single_flight import SingleFlight
 from kernel_service.turns.model import ToolSchema
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult
@@ -33,16 +34,24 @@ log = logging.getLogger(__name__)
 LINK_SECONDS: Final = 600
 """How long a connect link lives; the vendor does not say it with the link."""
 MOST_TITLE: Final = 100
+PATIENCE_SECONDS: Final = 10.0
+"""How long turns wait for what is known of a toolkit's tools."""
+PAUSE_SECONDS: Final = 30.0
+"""How long it is not asked for after that."""
+EMPTY_SECONDS: Final = 300.0
+"""How long a toolkit without any tools, or one that Composio refuses, is not asked for again."""
 MOST_TOOLS: Final = 5000
 """Of a toolkit; the largest has about a thousand."""
 
 _SESSIONS: Final = "/api/v3.1/tool_router/session"
 _ACCOUNTS: Final = "/api/v3.1/connected_accounts"
 _TOOLS: Final = "/api/v3.1/tools"
+_TOOLKITS: Final = "/api/v3.1/toolkits"
 # To send a mail has the hints of making an issue (docs.composio.dev/docs/tool-tags): only its name tells.
 _REACHES_OTHERS: Final = re.compile(
     r"_(?:SENDS?|REPLY|REPLIES|FORWARD|POST|PUBLISH|TWEET|CREATE_MESSAGE|INVITE|SHARE|NOTIFY|PAY)(?:_|$)"
 )
+_GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _RESERVED: Final = ("", "default", "default_user")
 
 
@@ -120,6 +129,8 @@ class Composio:
         self._clock = clock
         self._flights = SingleFlight()
         self._schemas: dict[str, tuple[float, list[ToolkitTool]]] = {}
+        self._failing: dict[str, tuple[float, float]] = {}
+        """Toolkits whose tools are not to be had: since when, and when they were asked for last."""
         self._toolkits: dict[str, Toolkit] = {}
 
     async def close(self) -> None:
@@ -134,6 +145,17 @@ class Composio:
             raise ValueError("a person's id at Composio is never empty, a default, or with a comma")
         made = await self._wire.ask("post", _SESSIONS, body={"user_id": person_id, **settings_of(toolkits)})
         return _text(made, "session_id")
+
+    async def unknown(self, toolkits: Sequence[str]) -> list[str]:
+        """Those of the toolkits that Composio does not have (any more)."""
+        return [slug for slug in toolkits if not await self._has(slug)]
+
+    async def _has(self, slug: str) -> bool:
+        try:
+            await self._wire.ask("get", f"{_TOOLKITS}/{quote(slug, safe='')}")
+        except ComposioRefusedError:
+            return False
+        return True
 
     async def toolkit(self, session_id: str, slug: str) -> Toolkit | None:
         """The toolkit of that name, kept for good; None: there is none."""
@@ -156,18 +178,29 @@ class Composio:
         return list(dict.fromkeys(slugs))
 
     async def tools_of(self, toolkit: str) -> list[ToolkitTool]:
-        """The toolkit's tools, kept for `schema_seconds`, and longer while Composio is away."""
-        kept = self._schemas.get(toolkit)
-        if kept is not None and self._clock() < kept[0] + self._schema_seconds:
+        """The toolkit's tools, kept for `schema_seconds`, and longer while Composio is away.
+
+        VendorUnavailable: nothing is known of them; it is worth waiting for as long as waits_for() says so.
+        """
+        now, kept = self._clock(), self._schemas.get(toolkit)
+        if kept is not None and now < kept[0]:
             return kept[1]
+        first, last = self._failing.get(toolkit, (now, now))
+        if now - first > PATIENCE_SECONDS and now - last < PAUSE_SECONDS:
+            raise VendorUnavailable("tools_unavailable")
         try:
             return await self._flights.run(toolkit, lambda: self._fetch_tools(toolkit))
+        except Busy:
+            raise
         except VendorUnavailable:
             if kept is None:
+                self._failing[toolkit] = (first, self._clock())
                 raise
+            self._schemas[toolkit] = (self._clock() + PAUSE_SECONDS, kept[1])
             return kept[1]
         except ComposioRefusedError as refused:
             log.warning("composio refuses a toolkit's tools toolkit=%s code=%s", toolkit, refused.code)
+            self._keep_schemas(toolkit, [])
             return []
 
     async def _fetch_tools(self, toolkit: str) -> list[ToolkitTool]:
@@ -180,8 +213,18 @@ class Composio:
             if not cursor or cursor == query.get("cursor") or len(tools) > MOST_TOOLS:
                 break
             query["cursor"] = cursor
-        self._schemas[toolkit] = (self._clock(), tools)
+        self._keep_schemas(toolkit, tools)
         return tools
+
+    def waits_for(self, toolkit: str, away: VendorUnavailable) -> bool:
+        """Whether the toolkit's tools may be there in a moment; else a turn goes on without them."""
+        first, _ = self._failing.get(toolkit, (self._clock(), 0.0))
+        return away.problem not in ALERTS and self._clock() - first <= PATIENCE_SECONDS
+
+    def _keep_schemas(self, toolkit: str, tools: list[ToolkitTool]) -> None:
+        self._failing.pop(toolkit, None)
+        seconds = self._schema_seconds if tools else min(self._schema_seconds, EMPTY_SECONDS)
+        self._schemas[toolkit] = (self._clock() + seconds, tools)
 
     # --- accounts -----------------------------------------------------------------------------------------------
 
@@ -200,9 +243,10 @@ class Composio:
         try:
             found = await self._wire.ask("get", f"{_ACCOUNTS}/{account_id}")
         except ComposioRefusedError as refused:
-            if refused.status == HTTPStatus.NOT_FOUND:
+            if refused.status in _GONE:
                 return None
-            raise
+            log.warning("composio refuses to tell of an account code=%s", refused.code)
+            raise VendorUnavailable("tools_unavailable") from None
         return Account(_text(found, "status"), _text(found, "user_id"))
 
     async def complete_auth(self, person_id: str, session_uri: str) -> str:
@@ -219,7 +263,7 @@ class Composio:
         try:
             await self._wire.ask("delete", f"{_ACCOUNTS}/{account_id}")
         except ComposioRefusedError as refused:
-            if refused.status != HTTPStatus.NOT_FOUND:
+            if refused.status not in _GONE:
                 raise
 
     # --- execution ----------------------------------------------------------------------------------------------
@@ -291,12 +335,12 @@ def _title(item: dict[str, Any]) -> str:
 
 
 def _result(done: dict[str, Any]) -> ToolResult:
-    failure = done.get("error")
-    if done.get("result_type") in ("input_required", "blocked"):
+    failure, kind = done.get("error"), done.get("result_type", "completed")
+    if kind in ("input_required", "blocked"):
         return ToolResult("The tool asks for a confirmation that cannot be given here; nothing was done.", ok=False)
-    if failure or done.get("result_type") == "failed":
+    if failure or kind == "failed":
         return ToolResult(_shown({"error": failure, "data": done.get("data")}), ok=False)
-    if "data" not in done:
+    if "data" not in done or kind != "completed":
         return ToolResult(OUTCOME_UNKNOWN, ok=False)
     return ToolResult(_shown(done["data"]))
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Any
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 import httpx
+import orjson
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.storable import from_json, storable
+from kernel_service.storable import from_json, to_json
 from kernel_service.tools.composio_package import (
     APIConnectionError,
     APIError,
@@ -26,6 +29,17 @@ from kernel_service.tools.composio_package import (
 
 if TYPE_CHECKING:
     from kernel_service.fairness.gate import Gate
+
+
+log = logging.getLogger(__name__)
+
+ALERTS: Final = {
+    "tools_reject_key": "Composio refuses COMPOSIO_API_KEY; give another. Until then no tool of a toolkit works",
+    "tools_unpaid": "Composio's project has no credit; pay there. Until then no tool of a toolkit works",
+}
+"""By the problem, what an operator does. Whatever else there is passes by itself."""
+LONGEST_WAIT: Final = 300.0
+"""Seconds that the vendor's word puts anything off at most."""
 
 
 class ComposioRefusedError(Exception):
@@ -59,6 +73,7 @@ class Wire:
     def __init__(self, api_key: str, base_url: str, *, timeout: float, gate: Gate) -> None:
         self._timeout = timeout
         self._gate = gate
+        self._alerted = ""
         # The client refuses a credential over plain http (unless to this host), so there the key is a header.
         plain = base_url.startswith("http://")
         self._client = AsyncAPIClient(
@@ -90,30 +105,53 @@ class Wire:
         options: Any = {"timeout": httpx.Timeout(timeout, connect=min(timeout, 5.0)), "max_retries": 0}
         if query is not None:
             options["params"] = query
+        # As JSON has it: what the client would not write must not look as if it had been sent.
+        written = orjson.loads(to_json(body))
         await self._gate.enter()
         try:
             async with asyncio.timeout(timeout):
                 if method == "post":
-                    raw = await self._client.post(path, cast_to=bytes, body=storable(body), options=options)
+                    raw = await self._client.post(path, cast_to=bytes, body=written, options=options)
                 else:
                     raw = await getattr(self._client, method)(path, cast_to=bytes, options=options)
-            # The client's own parser stops at what orjson, or the store, would not take.
-            answer = from_json(raw)
         except APIStatusError as error:
             raise self._refusal(error) from None
         except APIConnectionError as error:
             raise _lost(error) from None
-        except (TimeoutError, APIError, ValueError, RecursionError):
+        except (TimeoutError, APIError, RecursionError):  # the client reads an error's body by itself, however deep
+            raise MaybeDoneError from None
+        return self._read(raw)
+
+    def _read(self, raw: bytes) -> dict[str, Any]:
+        """The client's own parser stops at what people write, and at what tools return."""
+        try:
+            answer = from_json(raw)
+        except ValueError:
             raise MaybeDoneError from None
         if not isinstance(answer, dict):
             raise MaybeDoneError
+        self._answered()
         return answer
 
     def _refusal(self, error: APIStatusError) -> Exception:
         seconds = _retry_after(error)
         if error.status_code == httpx.codes.TOO_MANY_REQUESTS and seconds is not None:
             return self._gate.refused(seconds)
-        return _refusal(error)
+        refusal = _refusal(error)
+        if isinstance(refusal, VendorUnavailable) and refusal.problem in ALERTS:
+            self._alert(refusal.problem)
+        return refusal
+
+    def _alert(self, problem: str) -> None:
+        """Once, until something is answered again."""
+        if problem != self._alerted:
+            log.error("alert: %s: %s", problem, ALERTS[problem])
+        self._alerted = problem
+
+    def _answered(self) -> None:
+        if self._alerted:
+            log.warning("%s is over", self._alerted)
+        self._alerted = ""
 
 
 _NEVER_SENT = (
@@ -131,24 +169,29 @@ def _lost(error: APIConnectionError) -> Exception:
     return MaybeDoneError()
 
 
-_NOT_HIS = "ConnectedAccount_UserIdMismatch"
+_NOT_HIS: Final = "ConnectedAccount_UserIdMismatch"
 """A 403 that says nothing of our key."""
+_OF_THE_PROJECT: Final = {401: "tools_reject_key", 402: "tools_unpaid", 403: "tools_reject_key"}
+_PASSING: Final = {429: "tools_busy", 503: "tools_unavailable"}
+"""Statuses that say that nothing was done."""
+_SLUG: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_SESSION_GONE: Final = re.compile(r"Session\w*(?:NotFound|Expired|Deleted|Gone)", re.IGNORECASE)
+_GONE: Final = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
 
 def _refusal(error: APIStatusError) -> Exception:
     status = error.status_code
-    details = error.details or {}
-    code = str(details.get("slug", f"http_{status}"))
-    if status in (401, 403) and code != _NOT_HIS:
-        return VendorUnavailable("tools_reject_key")
-    if status == httpx.codes.TOO_MANY_REQUESTS:
-        return VendorUnavailable("tools_busy", _retry_after(error))
-    if status == httpx.codes.SERVICE_UNAVAILABLE:
-        return VendorUnavailable("tools_unavailable", _retry_after(error))
+    details = error.details if isinstance(error.details, dict) else {}
+    slug = details.get("slug")
+    code = slug if isinstance(slug, str) and _SLUG.fullmatch(slug) else f"http_{status}"
+    if status in _OF_THE_PROJECT and code != _NOT_HIS:
+        return VendorUnavailable(_OF_THE_PROJECT[status])
+    if status in _PASSING:
+        return VendorUnavailable(_PASSING[status], _retry_after(error))
     # Any other 5xx promises nothing: a tool may have done its work before its answer was lost.
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         return MaybeDoneError()
-    if code == "ToolRouterV2_SessionNotFound":
+    if status in _GONE and _SESSION_GONE.search(code):
         return SessionGoneError()
     return ComposioRefusedError(status, code, _explanation(details))
 
@@ -160,7 +203,9 @@ def _explanation(details: dict[str, Any]) -> str:
 
 
 def _retry_after(error: APIStatusError) -> float | None:
+    """Seconds; None where absent, no number, or a date."""
     try:
-        return max(0.0, float(error.response.headers["retry-after"]))
+        seconds = float(error.response.headers["retry-after"])
     except (KeyError, ValueError):
         return None
+    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)

@@ -32,10 +32,11 @@ class Connect(NeedsNoAccount):
     asks_first = False
     timeout = 60.0
 
-    def __init__(self, connections: Connections, offers: Offers) -> None:
+    def __init__(self, connections: Connections, offers: Offers, away: Sequence[str] = ()) -> None:
+        """`away` are toolkits that the person has connected, and whose tools are not to be had at present."""
         self._connections = connections
         self._offers = offers
-        self.schema = _connect_schema(connections.toolkits)
+        self.schema = _connect_schema(connections.toolkits, away)
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         toolkit = arguments.get("toolkit")
@@ -137,12 +138,14 @@ _NEW: Final = {
 }
 
 
-def _connect_schema(toolkits: Sequence[str]) -> ToolSchema:
+def _connect_schema(toolkits: Sequence[str], away: Sequence[str]) -> ToolSchema:
     toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, as asana or gmail."}
     offered = ""
     if toolkits:
         toolkit["enum"] = list(toolkits)
         offered = f" These can be connected: {', '.join(toolkits)}."
+    if away:
+        offered += f" Connected, but not to be reached at present: {', '.join(away)}. Say so where one is needed."
     return ToolSchema(
         "connect",
         "Let the person connect an account that a request needs: a button to do so is put below your answer, and what "

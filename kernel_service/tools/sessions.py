@@ -27,8 +27,9 @@ class Sessions:
     def __init__(self, composio: Composio, store: ConnectionStore, toolkits: Sequence[str] = ()) -> None:
         self._composio = composio
         self._store = store
-        self._toolkits = tuple(toolkits)
-        self._configuration = configuration_of(self._toolkits)
+        self._offered = tuple(toolkits)
+        """Without those that Composio turned out not to have, until this process ends."""
+        self._configuration = configuration_of(self._offered)
         self._flights = SingleFlight()
 
     async def of(self, person_id: str) -> str:
@@ -63,8 +64,22 @@ class Sessions:
 
     async def _made(self, person_id: str, configuration: str) -> str:
         try:
-            session_id = await self._composio.create_session(person_id, self._toolkits)
+            session_id = await self._composio.create_session(person_id, self._offered)
         except ComposioRefusedError as refused:
-            log.error("composio refuses our session settings code=%s; is KERNEL_TOOLKITS right?", refused.code)  # noqa: TRY400
-            raise VendorUnavailable("tools_refuse_settings") from None
+            session_id = await self._made_without_unknown(person_id, refused)
         return await self._store.keep_session(person_id, session_id, configuration)
+
+    async def _made_without_unknown(self, person_id: str, refused: ComposioRefusedError) -> str:
+        """A toolkit that Composio has no more costs that toolkit, and not all of them."""
+        unknown = await self._composio.unknown(self._offered)
+        known = tuple(slug for slug in self._offered if slug not in unknown)
+        named = ", ".join(unknown) or "all of them"
+        log.error("alert: Composio refuses KERNEL_TOOLKITS code=%s; take out what it has not: %s", refused.code, named)
+        if not unknown or not known:  # without any the session would allow all
+            raise VendorUnavailable("tools_refuse_settings") from None
+        try:
+            session_id = await self._composio.create_session(person_id, known)
+        except ComposioRefusedError:
+            raise VendorUnavailable("tools_refuse_settings") from None
+        self._offered = known
+        return session_id

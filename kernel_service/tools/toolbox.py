@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.storable import to_json
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
 from kernel_service.tools.connecting import Connect, Disconnect
@@ -48,35 +49,51 @@ class KernelToolbox(Toolbox):
         self._most_direct = most_direct
 
     async def tools_for(self, person: Person) -> list[Tool]:
-        tools = self._always()
-        connected = await self._of_toolkits(person)
+        connected, away = await self._of_toolkits(person)
+        tools = self._always(away)
         if len(connected) <= self._most_direct:
             return [*tools, *connected]
         return [*tools, SearchTools(self._composio, self._connections.sessions, connected)]
 
     async def named(self, person: Person, name: str) -> Tool | None:
-        tools = [*self._always(), *await self._of_toolkits(person)]
-        return next((tool for tool in tools if tool.schema.name == name), None)
+        connected, away = await self._of_toolkits(person)
+        found = next((tool for tool in (*self._always(away), *connected) if tool.schema.name == name), None)
+        toolkit = next((each for each in away if name.startswith(_prefix(each))), None)
+        return AwayTool(self._connections, toolkit, name) if found is None and toolkit else found
 
-    def _always(self) -> list[Tool]:
-        return [*self._developer_tools, Connect(self._connections, self._offers), Disconnect(self._connections)]
+    def _always(self, away: Sequence[str]) -> list[Tool]:
+        return [*self._developer_tools, Connect(self._connections, self._offers, away), Disconnect(self._connections)]
 
-    async def _of_toolkits(self, person: Person) -> list[ConnectedTool]:
+    async def _of_toolkits(self, person: Person) -> tuple[list[ConnectedTool], list[str]]:
+        """The tools of the person's toolkits, and the toolkits whose tools are not to be had."""
         allowed = self._connections.toolkits
         accounts: dict[str, list[Connection]] = {}
         for connection in await self._connections.list(person.id):
             if connection.status is ConnectionStatus.ACTIVE and (not allowed or connection.toolkit in allowed):
                 accounts.setdefault(connection.toolkit, []).append(connection)
-        found = await asyncio.gather(*(self._composio.tools_of(toolkit) for toolkit in sorted(accounts)))
-        described = {tool.schema.name: tool for tools in reversed(found) for tool in reversed(tools)}
-        ours = {tool.schema.name for tool in self._always()}
+        toolkits = sorted(accounts)
+        described = await asyncio.gather(*map(self._tools_of, toolkits))
+        away = [toolkit for toolkit, tools in zip(toolkits, described, strict=True) if tools is None]
+        # The model's vendor refuses a whole request for a name that comes twice; ours come first.
+        ours = {tool.schema.name for tool in self._always(away)}
+        named = {tool.schema.name: tool for tools in reversed(described) for tool in reversed(tools or ())}
         return [
             ConnectedTool(self._composio, self._connections, tool, accounts[tool.toolkit])
-            for tools in found
-            for tool in tools
-            # The model's vendor refuses a whole request for a name that comes twice.
-            if described[tool.schema.name] is tool and tool.schema.name not in ours
-        ]
+            for tools in described
+            for tool in tools or ()
+            if named[tool.schema.name] is tool and tool.schema.name not in ours
+        ], away
+
+    async def _tools_of(self, toolkit: str) -> list[ToolkitTool] | None:
+        """None: they are not to be had, and not waited for. VendorUnavailable: they may be there in a moment."""
+        try:
+            return await self._composio.tools_of(toolkit)
+        except Busy:
+            raise
+        except VendorUnavailable as unavailable:
+            if self._composio.waits_for(toolkit, unavailable):
+                raise
+            return None
 
 
 class ConnectedTool:
@@ -110,6 +127,30 @@ class ConnectedTool:
             account.holder,
             lambda session: self._composio.execute(session, self.slug, own, account.account_id),
         )
+
+
+class AwayTool:
+    """A tool that the person has, and of which nothing is known while its vendor is away."""
+
+    read_only = False
+    asks_first = True
+    timeout = TOOL_SECONDS
+
+    def __init__(self, connections: Connections, toolkit: str, name: str) -> None:
+        self.schema = ToolSchema(name, "Not to be reached at present.", {"type": "object", "properties": {}})
+        self._connections = connections
+        self._toolkit = toolkit
+
+    async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
+        return id_of_chosen(await self._connections.active(person.id, self._toolkit), arguments)
+
+    async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:  # noqa: ARG002
+        raise VendorUnavailable("tools_unavailable")
+
+
+def _prefix(toolkit: str) -> str:
+    """What the names of a toolkit's tools begin with."""
+    return f"{toolkit.upper()}_"
 
 
 class SearchTools(NeedsNoAccount):
