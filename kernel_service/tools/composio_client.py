@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 LINK_SECONDS: Final = 600
 """How long a connect link lives; the vendor does not say it with the link."""
 MOST_TITLE: Final = 100
-PATIENCE_SECONDS: Final = 10.0
-"""How long turns wait for what is known of a toolkit's tools."""
+PATIENCE_SECONDS: Final = 5.0
+"""How long turns wait for what is known of a toolkit's tools: nobody is told of so short a wait."""
 PAUSE_SECONDS: Final = 30.0
 """How long it is not asked for after that."""
 EMPTY_SECONDS: Final = 300.0
@@ -185,7 +185,7 @@ class Composio:
         now, kept = self._clock(), self._schemas.get(toolkit)
         if kept is not None and now < kept[0]:
             return kept[1]
-        first, last = self._failing.get(toolkit, (now, now))
+        first, last = self._failing.get(toolkit, (now, -PAUSE_SECONDS))
         if now - first > PATIENCE_SECONDS and now - last < PAUSE_SECONDS:
             raise VendorUnavailable("tools_unavailable")
         try:

@@ -79,7 +79,7 @@ class Hearing:
         several = len(self._begun) > 1  # one alone may be the recording's own fault
         since = min(self._begun.values()) if several else self._begun.get(media_id, now)
         if now - since < PATIENCE_SECONDS:
-            return away
+            return VendorUnavailable("model_hearing", away.retry_after)
         if several:
             self._rest(away.problem)
         return UnheardError()
