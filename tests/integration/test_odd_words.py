@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import grpc
@@ -14,6 +14,8 @@ from tests.integration.files import VOICE, pdf
 from tests.integration.world import TELEGRAM_TOKEN, bearer
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from tests.integration.world import World
 
 ODD = "a\0b \u202e \ufffe \U0010ffff e\u0301" + "\u0301" * 500
@@ -50,7 +52,7 @@ async def test_odd_names_and_types_of_files(world: World, mime_type: str) -> Non
 
 async def test_odd_toolkits_and_ids_are_refused_in_words(world: World) -> None:
     await say(world, "m1", text="hello")
-    calls = [
+    calls: list[Awaitable[Any]] = [
         world.stub.CreateConnectLink(
             kernel_pb2.CreateConnectLinkRequest(user_id="telegram:42", toolkit=ODD), metadata=bearer(TELEGRAM_TOKEN)
         ),
