@@ -29,7 +29,7 @@ class Limits:
     approval_seconds: float = 1800.0
     holds: int = 8
     hold_seconds: float = 86_400.0
-    tools_hold_seconds: float = 120.0
+    tools_hold_seconds: float = 180.0
     daily_tokens: int = 0
     daily_tokens_per_person: int = 0
 

@@ -165,7 +165,7 @@ async def test_a_consent_that_composio_will_not_complete_is_told(tmp_path: Path,
 
 
 @pytest.mark.parametrize("status", [401, 402, 500, 0])
-async def test_a_consent_that_cannot_be_completed_now_is_waited_for_two_minutes(tmp_path: Path, status: int) -> None:
+async def test_a_consent_that_cannot_be_completed_now_is_waited_for_three_minutes(tmp_path: Path, status: int) -> None:
     async with whole_world(tmp_path, composio_verifier=True) as world:
         alice = world.phone("Alice")
         world.emulators.composio.set_verifier(f"{world.door_url}/connect/verify")
@@ -178,7 +178,7 @@ async def test_a_consent_that_cannot_be_completed_now_is_waited_for_two_minutes(
         await alice.send(code)
         await hold.reached.wait()
         now = world.wall()
-        world.wall = lambda: now + 130.0
+        world.wall = lambda: now + 190.0
         hold.release()
         assert texts.WAITED_TOO_LONG in (await alice.wait_for_message(timeout=20)).text
         assert "hello" in (await world.ask(alice, "hello")).text
