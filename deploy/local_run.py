@@ -8,7 +8,7 @@ from dotenv import dotenv_values
 
 from deploy.local_keys import local_keys
 from deploy.vendors import VENDORS, Vendor
-from kernel_service.listening import Address
+from serving.listening import Address
 
 Settings = dict[str, str]
 

@@ -13,7 +13,7 @@ import aiohttp
 
 from deploy.local_run import LocalRun, Service, plan
 from deploy.process import Process
-from kernel_service.listening import Address
+from serving.listening import Address
 
 _BAD_SETTINGS = 2
 

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from kernel_service.config import Settings, problems
 from kernel_service.errors import KernelError
 from kernel_service.loading import load_server
+from serving.watchdog import watched
 
 
 class CannotStart(Exception):
@@ -47,7 +48,7 @@ async def _run(settings: Settings) -> None:
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, _signalled, stop)
-    async with AsyncExitStack() as stack:
+    async with watched(settings.kernel_watchdog_seconds), AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(server.serve(settings))
         except (ValueError, OSError, RuntimeError, KernelError) as error:

@@ -11,9 +11,9 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service.connect.proxies import TrustedProxies
-from kernel_service.listening import Address
 from kernel_service.storage.sealing import MasterKeys
 from kernel_service.turns.approval_rules import ApprovalRules
+from serving.listening import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +37,7 @@ class Settings(BaseSettings):
     kernel_max_turns: int = Field(64, ge=1)
     kernel_debounce_seconds: float = Field(0.6, ge=0)
     kernel_drain_seconds: float = Field(20, ge=0)
+    kernel_watchdog_seconds: float = Field(10, ge=0)
     kernel_toolkits: str = ""
     kernel_instructions_file: Path | None = None
     kernel_tools: str = ""

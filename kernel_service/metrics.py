@@ -10,8 +10,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.listening import http_served
 from kernel_service.models.outages import ALERTS
+from serving.listening import http_served
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from kernel_service.fairness.gate import Gate
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.kernels.store import Store
-    from kernel_service.listening import Address
     from kernel_service.models.outages import Outages
     from kernel_service.people.people import People
     from kernel_service.turns.runner import TurnRunner
+    from serving.listening import Address
 
 
 class Metrics:

@@ -27,7 +27,6 @@ from kernel_service.kernels.outbox import Outbox
 from kernel_service.kernels.progress import Progress
 from kernel_service.kernels.sweeper import Sweeper
 from kernel_service.kernels.waiters import Waiters
-from kernel_service.listening import Address
 from kernel_service.media.desk import MediaDesk
 from kernel_service.media.opening import MIB
 from kernel_service.metrics import Metrics
@@ -49,6 +48,7 @@ from kernel_service.tools.toolbox import KernelToolbox
 from kernel_service.turns.hearing import Hearing
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.runner import TurnRunner
+from serving.listening import Address
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

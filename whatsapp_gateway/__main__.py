@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 import uvloop
-from aiohttp import web
 from pydantic import ValidationError
 
+from serving.listening import CannotListenError, http_served
+from serving.watchdog import watched
 from whatsapp_gateway.app import build_app
 from whatsapp_gateway.config import Settings, problems
-from whatsapp_gateway.listening import listen
 
 logger = logging.getLogger("whatsapp_gateway")
 
@@ -52,31 +52,19 @@ async def _run(settings: Settings) -> None:
         app = await build_app(settings)
     except ValueError as problem:
         raise CannotStart(str(problem)) from problem
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
-    await runner.setup()
     try:
-        await _listen(runner, settings)
-        await stop.wait()
-    finally:
-        await runner.cleanup()
+        served = http_served(app, "GATEWAY_LISTEN", settings.gateway_listen, shutdown_seconds=SHUTDOWN_SECONDS)
+        async with watched(settings.gateway_watchdog_seconds), served as port:
+            logger.info("serving WhatsApp's webhook on %s", settings.gateway_listen._replace(port=port))
+            await stop.wait()
+    except CannotListenError as problem:
+        raise CannotStart(str(problem)) from problem
 
 
 def _signalled(stop: asyncio.Event) -> None:
     if stop.is_set():
         os._exit(_INTERRUPTED)
     stop.set()
-
-
-async def _listen(runner: web.AppRunner, settings: Settings) -> None:
-    address = settings.gateway_listen
-    try:
-        port = await listen(runner, address)
-    except OSError as error:
-        problem = error.strerror or str(error)
-        raise CannotStart(
-            f"GATEWAY_LISTEN: cannot listen on {address}: {problem}; end what listens there, or name another"
-        ) from error
-    logger.info("serving WhatsApp's webhook on %s", address._replace(port=port))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from whatsapp_gateway.listening import Address
+from serving.listening import Address
 from whatsapp_gateway.templates import Template
 
 
@@ -36,6 +36,9 @@ class Settings(BaseSettings):
     gateway_listen: Annotated[Address, NoDecode, BeforeValidator(Address.parse)] = Field(
         Address("127.0.0.1", 8080), validate_default=False
     )
+
+    gateway_watchdog_seconds: Annotated[float, Field(ge=0)] = 10
+    """An event loop that has not run for so long ends the process; 0: never."""
 
     kernel_address: str = "dns:///localhost:50051"
     kernel_token: Secret

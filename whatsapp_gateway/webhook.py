@@ -2,7 +2,7 @@
 
 import asyncio
 import hmac
-import logging
+import time
 from collections.abc import Collection
 from typing import Final
 
@@ -11,10 +11,9 @@ from aiohttp import web
 from whatsapp_gateway.body import read_json
 from whatsapp_gateway.intake import Intake
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.outage_log import OutageLog
 from whatsapp_gateway.signature import is_signed
 from whatsapp_gateway.updates import read_updates
-
-logger = logging.getLogger(__name__)
 
 LARGEST_BODY: Final = 4 * 1024 * 1024
 """Bytes; WhatsApp sends up to 3 MB."""
@@ -43,6 +42,7 @@ class Webhook:
         self._numbers = numbers
         self._app_secret = app_secret.encode()
         self._verify_token = verify_token.encode()
+        self._outage = OutageLog(time.monotonic)
         self._room_for_large = asyncio.Semaphore(LARGE_AT_ONCE)
 
     async def verify(self, request: web.Request) -> web.Response:
@@ -90,8 +90,9 @@ class Webhook:
         except ValueError:
             return 400
         if await self._intake.take(read_updates(body, self._numbers)):
+            self._outage.passed()
             return 200
-        logger.warning("webhook answered 503: the kernel service did not take all of it")
+        self._outage.failed()
         return 503
 
 

@@ -26,7 +26,7 @@ from kernel_service.connect.masking import channel_name, masked
 from kernel_service.connect.secrets import new_nonce
 from kernel_service.connect.throttle import Throttle
 from kernel_service.errors import KernelError
-from kernel_service.listening import http_served
+from serving.listening import http_served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kernel_service.connect.consent import Consent
     from kernel_service.connect.events import Events
     from kernel_service.connect.proxies import TrustedProxies
-    from kernel_service.listening import Address
+    from serving.listening import Address
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

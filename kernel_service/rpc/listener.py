@@ -10,17 +10,17 @@ import grpc
 from grpc_reflection.v1alpha import reflection
 from kernel.v1 import admin_pb2_grpc, kernel_pb2_grpc
 
-from kernel_service.listening import CannotListenError
 from kernel_service.rpc.health import SERVING_NAMES, Health
 from kernel_service.rpc.interceptors import Gate
+from serving.listening import CannotListenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from kernel_service.listening import Address
     from kernel_service.rpc.admin_servicer import AdminServicer
     from kernel_service.rpc.interceptors import Tokens
     from kernel_service.rpc.kernel_servicer import KernelServicer
+    from serving.listening import Address
 
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # a second process on the port must fail, not share it and split the state

@@ -65,9 +65,11 @@ _FORM: Final = "must be host:port with a port up to 65535, as 127.0.0.1:8080, [:
 
 
 @asynccontextmanager
-async def http_served(app: web.Application, setting: str, address: Address) -> AsyncIterator[int]:
-    """Until the block is left; the port. CannotListenError."""
-    runner = web.AppRunner(app, access_log=None)
+async def http_served(
+    app: web.Application, setting: str, address: Address, *, shutdown_seconds: float = 60.0
+) -> AsyncIterator[int]:
+    """Until the block is left, and then for what is under way; the port. CannotListenError."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
     await runner.setup()
     try:
         try:

@@ -1,23 +1,18 @@
-"""Addresses to listen on, as people write them: both services take the same ones."""
+"""Addresses to listen on, as people write them."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
-from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
 
-from kernel_service import listening as kernel
+from serving.listening import Address, CannotListenError, http_served
 from tests.ports import free_port
-from whatsapp_gateway import listening as gateway
-
-SERVICES = pytest.mark.parametrize("service", [kernel, gateway], ids=["kernel_service", "whatsapp_gateway"])
 
 
-@SERVICES
 @pytest.mark.parametrize(
     ("text", "host", "port", "shown"),
     [
@@ -34,12 +29,11 @@ SERVICES = pytest.mark.parametrize("service", [kernel, gateway], ids=["kernel_se
         (" 127.0.0.1:8080 ", "127.0.0.1", 8080, "127.0.0.1:8080"),
     ],
 )
-def test_an_address(service: Any, text: str, host: str, port: int, shown: str) -> None:
-    address = service.Address.parse(text)
+def test_an_address(text: str, host: str, port: int, shown: str) -> None:
+    address = Address.parse(text)
     assert (address, str(address)) == ((host, port), shown)
 
 
-@SERVICES
 @pytest.mark.parametrize(
     "text",
     [
@@ -48,9 +42,9 @@ def test_an_address(service: Any, text: str, host: str, port: int, shown: str) -
         *("http://host:8080", "user@host:8080", "a b:8080", "a,b:8080", "unix:/run/x"),
     ],
 )
-def test_what_is_no_address(service: Any, text: str) -> None:
+def test_what_is_no_address(text: str) -> None:
     with pytest.raises(ValueError, match="must be host:port"):
-        service.Address.parse(text)
+        Address.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +58,7 @@ def test_what_is_no_address(service: Any, text: str) -> None:
     ],
 )
 def test_where_this_machine_finds_it(text: str, url: str) -> None:
-    assert kernel.Address.parse(text).url == url
+    assert Address.parse(text).url == url
 
 
 async def answers(url: str) -> bool:
@@ -97,33 +91,27 @@ needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this ma
     ],
 )
 async def test_who_reaches_it(text: str, expected: tuple[bool, bool]) -> None:
-    async with kernel.http_served(web.Application(), "X_LISTEN", kernel.Address.parse(text)) as port:
+    async with http_served(web.Application(), "X_LISTEN", Address.parse(text)) as port:
         assert await reached(port) == expected
-    runner = web.AppRunner(web.Application())
-    await runner.setup()
-    try:
-        assert await reached(await gateway.listen(runner, gateway.Address.parse(text))) == expected
-    finally:
-        await runner.cleanup()
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:{}", "[::]:{}", "0.0.0.0:{}"])
 async def test_a_port_in_use_is_told_with_its_setting(text: str) -> None:
-    address = kernel.Address.parse(text.format(free_port()))
-    async with kernel.http_served(web.Application(), "X_LISTEN", address):
-        with pytest.raises(kernel.CannotListenError, match=r"X_LISTEN: cannot listen on .* already in use"):
-            async with kernel.http_served(web.Application(), "X_LISTEN", address):
+    address = Address.parse(text.format(free_port()))
+    async with http_served(web.Application(), "X_LISTEN", address):
+        with pytest.raises(CannotListenError, match=r"X_LISTEN: cannot listen on .* already in use"):
+            async with http_served(web.Application(), "X_LISTEN", address):
                 pass
 
 
 async def test_a_host_of_another_machine_is_told_with_its_setting() -> None:
-    address = kernel.Address.parse(f"192.0.2.1:{free_port()}")
-    with pytest.raises(kernel.CannotListenError, match=r"X_LISTEN: cannot listen on 192\.0\.2\.1"):
-        async with kernel.http_served(web.Application(), "X_LISTEN", address):
+    address = Address.parse(f"192.0.2.1:{free_port()}")
+    with pytest.raises(CannotListenError, match=r"X_LISTEN: cannot listen on 192\.0\.2\.1"):
+        async with http_served(web.Application(), "X_LISTEN", address):
             pass
 
 
 async def test_a_machine_without_ipv6_listens_on_every_interface_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
-    async with kernel.http_served(web.Application(), "X_LISTEN", kernel.Address.parse("[::]:0")) as port:
+    async with http_served(web.Application(), "X_LISTEN", Address.parse("[::]:0")) as port:
         assert await answers(f"http://127.0.0.1:{port}/")
