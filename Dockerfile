@@ -11,13 +11,16 @@ COPY pyproject.toml README.md ./
 COPY protos/gen protos/gen
 COPY kernel_service kernel_service
 COPY whatsapp_gateway whatsapp_gateway
+COPY serving serving
 COPY emulators emulators
 RUN pip --python /venv/bin/python install --no-cache-dir --no-deps .
 
 FROM ${BASE}
 RUN useradd --system --uid 10001 --home-dir /app --create-home app
 COPY --from=build /venv /venv
+COPY --chmod=755 deploy/probe /usr/local/bin/probe
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER app
 WORKDIR /app
-CMD ["python", "-m", "kernel_service"]
+# The first process kills the service when it hangs, and ends with it: the container is then started anew.
+CMD ["python", "-m", "serving.supervise", "kernel_service"]

@@ -3,13 +3,9 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
-CODE := kernel_service whatsapp_gateway emulators deploy protos/generate.py benchmarks tests
+CODE := kernel_service whatsapp_gateway serving emulators deploy protos/generate.py benchmarks tests
 COMPILE := --quiet --strip-extras --allow-unsafe --no-annotate --no-emit-index-url --no-emit-trusted-host \
 	--no-emit-find-links --no-emit-options
-
-# Without a vendor's key in .env the containers are those of the demo, with every vendor emulated.
-COMPOSE ?= docker compose
-DEMO = $(if $(shell grep -sE '^(OPENAI_API_KEY|COMPOSIO_API_KEY|WHATSAPP_ACCESS_TOKEN)=.' .env),,--env-file deploy/demo.env)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test crash bench lint fmt proto lock up down
@@ -52,10 +48,10 @@ lock: .venv/development ## Choose the newest allowed versions for requirements.t
 		--constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 up: ## Build and start everything in containers on PostgreSQL; the demo if .env holds no key
-	$(COMPOSE) $(DEMO) up --build --detach --wait
+	@deploy/compose.sh up
 
 down: ## End the containers; what they stored is kept
-	$(COMPOSE) $(DEMO) down
+	@deploy/compose.sh down
 
 # What is installed follows the locks: the marker is older than a changed lock.
 .venv/runtime: requirements.txt pyproject.toml

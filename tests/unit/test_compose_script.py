@@ -1,0 +1,149 @@
+"""`make up` and `make down` without an engine: a program in its place notes what it is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+REQUIRED = [
+    *("OPENAI_API_KEY", "COMPOSIO_API_KEY", "WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"),
+    *("WHATSAPP_PHONE_NUMBER_ID", "KERNEL_ENCRYPTION_KEYS", "KERNEL_TOKEN", "KERNEL_ADMIN_TOKEN", "POSTGRES_PASSWORD"),
+]
+ENGINE = """#!/bin/sh
+echo "$@" >> told
+case "$*" in
+*" up "*) sleep {takes}; exit {code} ;;
+*ps*) cat states ;;
+*logs*) echo "a line of $(echo "$@" | awk '{{print $NF}}')" ;;
+*"port whatsapp_gateway"*) echo 127.0.0.1:8080 ;;
+*"port kernel_service"*) echo 0.0.0.0:8081 ;;
+*"port emulators"*) echo 127.0.0.1:8090 ;;
+esac
+"""
+HEALTHY = "postgres running healthy\nkernel_service running healthy\nwhatsapp_gateway running healthy\n"
+
+
+class Machine:
+    """A directory with the script, and the engine that it finds."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        (folder / "deploy").mkdir()
+        shutil.copy(ROOT / "deploy" / "compose.sh", folder / "deploy")
+        shutil.copy(ROOT / "deploy" / "demo.env", folder / "deploy")
+        self.engine()
+
+    def engine(self, states: str = HEALTHY, *, code: int = 0, takes: float = 0) -> None:
+        (self.folder / "engine").write_text(ENGINE.format(code=code, takes=takes))
+        (self.folder / "engine").chmod(0o755)
+        (self.folder / "states").write_text(states)
+
+    def env(self, **settings: str) -> None:
+        (self.folder / ".env").write_text("".join(f"{name}={value}\n" for name, value in settings.items()))
+
+    def run(self, what: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["deploy/compose.sh", what],
+            cwd=self.folder,
+            env={"PATH": os.environ["PATH"], "COMPOSE": str(self.folder / "engine"), **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    @property
+    def told(self) -> str:
+        return (self.folder / "told").read_text() if (self.folder / "told").exists() else ""
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def complete(**other: str) -> dict[str, str]:
+    return dict.fromkeys(REQUIRED, "x") | other
+
+
+def test_without_keys_the_demo_starts_and_says_where_it_is(machine: Machine) -> None:
+    done = machine.run("up")
+    assert done.returncode == 0, done.stderr
+    assert "--env-file deploy/demo.env up --detach" in machine.told
+    assert "Open http://127.0.0.1:8090/ and write from a phone" in done.stdout
+    assert "http://127.0.0.1:8080/webhook" in done.stdout
+    assert "http://127.0.0.1:8081/connect/" in done.stdout
+
+
+def test_the_demo_takes_the_ports_of_env(machine: Machine) -> None:
+    machine.env(GATEWAY_PORT="9999", OPENAI_API_KEY="")
+    assert machine.run("up").returncode == 0
+    assert "--env-file .env --env-file deploy/demo.env up" in machine.told
+
+
+def test_with_keys_the_real_one_starts_and_the_demos_emulators_end(machine: Machine) -> None:
+    machine.env(**complete(CONNECT_PUBLIC_URL="https://connect.example.com"))
+    done = machine.run("up")
+    assert done.returncode == 0, done.stderr
+    lines = machine.told.splitlines()
+    removed = next(number for number, line in enumerate(lines) if "--profile demo rm --stop --force emulators" in line)
+    started = next(number for number, line in enumerate(lines) if " up " in line)
+    assert removed < started
+    assert "demo.env" not in machine.told
+    assert "https://connect.example.com/connect/" in done.stdout
+    assert "DEMO" not in done.stdout
+
+
+def test_everything_that_is_missing_is_named_at_once(machine: Machine) -> None:
+    machine.env(OPENAI_API_KEY="sk-1", KERNEL_TOKEN="''")
+    done = machine.run("up")
+    assert done.returncode == 2
+    missing = [line.split()[0] for line in done.stderr.splitlines() if " is missing" in line]
+    assert missing == REQUIRED[1:]
+    assert machine.told == ""
+
+
+def test_what_the_environment_has_is_not_missing(machine: Machine) -> None:
+    machine.env(OPENAI_API_KEY="sk-1")
+    assert machine.run("up", **complete()).returncode == 0
+
+
+@pytest.mark.parametrize("password", ["p@ss", "a/b", "a b", "a$b"])
+def test_a_password_that_no_url_takes_is_named_and_not_shown(machine: Machine, password: str) -> None:
+    machine.env(**complete(POSTGRES_PASSWORD=password))
+    done = machine.run("up")
+    assert done.returncode == 2
+    assert "POSTGRES_PASSWORD must be letters and digits" in done.stderr
+    assert password not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("state", ["restarting ", "exited ", "running unhealthy"])
+def test_a_service_that_does_not_come_up_is_shown_with_its_last_lines(machine: Machine, state: str) -> None:
+    machine.engine(f"postgres running healthy\nkernel_service {state}\nwhatsapp_gateway created \n", takes=30)
+    done = machine.run("up")
+    assert done.returncode == 1
+    assert "The last lines of kernel_service:\na line of kernel_service" in done.stderr
+    assert "a line of postgres" not in done.stderr
+    assert "webhook:" not in done.stdout
+
+
+def test_an_engine_that_fails_is_no_success(machine: Machine) -> None:
+    machine.engine("postgres running healthy\nkernel_service created \n", code=1)
+    done = machine.run("up")
+    assert done.returncode == 1
+    assert "a line of kernel_service" in done.stderr
+
+
+def test_down_ends_all_of_the_one_project_whatever_env_says_now(machine: Machine) -> None:
+    machine.env(**complete())
+    assert machine.run("down").returncode == 0
+    assert machine.told == "--env-file .env --profile demo down --remove-orphans\n"
+
+
+def test_anything_else_says_how_it_is_called(machine: Machine) -> None:
+    assert machine.run("sideways").returncode == 2
