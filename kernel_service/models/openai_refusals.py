@@ -196,6 +196,11 @@ _NOT_TAKEN: Final = re.compile(
 _NOT_TAKEN_CODES: Final = (
     "unknown_parameter", "unsupported_parameter", "unsupported_value", "integer_above_max_value", "extra_forbidden"
 )  # fmt: skip
+_COUNTS_OUTPUT: Final = re.compile(
+    r"in the completion|\bmax_(?:output_|completion_)?tokens\b.{0,40}too large|output tokens must be reduced",
+    re.IGNORECASE,
+)
+"""Some servers count what may be said to the context: without the parameter they take what is left of it."""
 _NO_ENCRYPTED_CONTENT: Final = re.compile(r"encrypted content is not supported", re.IGNORECASE)
 _NAMED: Final = {name: re.compile(rf"(?:['\"`]|supplied: |parameters?\S*:? ){name}(?:\.\w+)?\b") for name in OPTIONAL}
 
@@ -205,6 +210,8 @@ def unsupported(refusal: Refusal | ModelRejectedError) -> str:
     root = re.split(r"[.\[]", refusal.param, maxsplit=1)[0]
     if root and root not in OPTIONAL:
         return ""
+    if _COUNTS_OUTPUT.search(refusal.message) and _TOO_LONG.search(refusal.message):
+        return "max_output_tokens"
     if refusal.code not in _NOT_TAKEN_CODES and not _NOT_TAKEN.search(refusal.message):
         return ""  # a `safety_identifier` may also be refused for what its person did
     if root:

@@ -18,7 +18,7 @@ from kernel_service.turns.tool_files import keep_all
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from kernel_service.kernels.progress import Event
     from kernel_service.kernels.store import TurnRecord
@@ -36,6 +36,9 @@ GONE: Final = "Not done: the person has no such tool any more, or not with the a
 MOST_OUTPUT_TOKENS: Final = 20_000
 """Of a tool's output, about, that is kept: 60,000 characters of English."""
 LEFT_OUT: Final = "\n[… {count} characters are left out here: the output was too long. Ask for less at once. …]\n"
+MOST_CALLS: Final = 64
+"""Of one answer."""
+TOO_MANY_CALLS: Final = f"Not done: there were more than {MOST_CALLS} calls at once. Make fewer at a time."
 LONGEST_CALL_SECONDS: Final = 75.0
 """What is assumed of a cut call whose tool is no longer offered."""
 
@@ -115,11 +118,13 @@ class Calls:
                 used = ToolUse(call.name, failed=True, seconds=0.0)
                 await self._keep(call, ToolResult(OUTCOME_UNKNOWN, ok=False), used)
 
-    async def make_all(self, calls: Iterable[FunctionCall]) -> None:
-        """Make the calls of one answer, in order, and keep their results."""
+    async def make_all(self, calls: Sequence[FunctionCall]) -> None:
+        """Make the calls of one answer, in order, and keep their results; what is beyond MOST_CALLS is not made."""
         self._unsure = False
-        for call in calls:
+        for call in calls[:MOST_CALLS]:
             await self._make(call)
+        for call in calls[MOST_CALLS:]:
+            self._transcript.result(call.call_id, ToolResult(TOO_MANY_CALLS, ok=False))
 
     async def _make(self, call: FunctionCall) -> None:
         await self._attention.pause()

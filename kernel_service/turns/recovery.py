@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEAST_TOKENS: Final = 500
-"""A context that is smaller says nothing any more."""
 RAISED: Final = 2
 """How much more the model may say when it has used up its tokens with reasoning."""
 
@@ -45,14 +43,9 @@ class Recovery:
         self._journal = journal
         self._files = files
         self._calls = calls
-        self._output_tokens = output_tokens
+        self.output_tokens = output_tokens
         self._taken = taken
         self._once: set[str] = set()
-
-    @property
-    def output_tokens(self) -> int:
-        """Some servers count what may be said to the context: it shrinks with it."""
-        return min(self._output_tokens, max(self._transcript.limit, LEAST_TOKENS))
 
     # --- a refusal ----------------------------------------------------------------------------------------------
 
@@ -78,7 +71,7 @@ class Recovery:
         """The history first, since it is what grows; then files; then results, messages and tools."""
         if "smaller" in self._once and await self._files.spoil(rejected):
             return self._note("without_files")
-        if self._transcript.halve(least=LEAST_TOKENS) or self._transcript.forget_older(0):
+        if self._transcript.halve():
             await self._journal.shrink()
             self._once.add("smaller")
             return self._note("smaller")
@@ -109,7 +102,7 @@ class Recovery:
             return self._first("asked_again") and self._note("asked_again")
         if not self._first("more_tokens"):
             return False
-        self._output_tokens *= RAISED
+        self.output_tokens *= RAISED
         return self._note("more_tokens")
 
     # --- the books ----------------------------------------------------------------------------------------------

@@ -22,6 +22,10 @@ FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
 """Kinds of items that the model is never shown."""
 
 
+LEAST_TOKENS: Final = 500
+"""A context that is smaller says nothing any more."""
+LEAST_LIMIT: Final = 4000
+"""A conversation is not bound to less because it was refused once: only what is too long by itself is."""
 OF_A_RESULT: Final = 8
 """The part of the context that one tool's result may take."""
 OF_A_MESSAGE: Final = 2
@@ -127,19 +131,18 @@ class Transcript:
             items[:] = [replace(item, origin=SEALED + own) if item.origin == own else item for item in items]
         return own
 
-    def halve(self, *, least: int) -> bool:
+    def halve(self) -> bool:
         """Show half as much as now, or less: first without what was said long ago, then with shorter results and
-        messages. False: that would be less than `least` tokens.
+        messages. False: there is nothing more to leave out.
 
         The limit becomes two thirds of what was shown: what is kept may grow by a third before it is halved again.
         """
         half = min(self.limit, self.tokens()) // 2
-        if half < least:
+        if not self.forget_older(half) and half < LEAST_TOKENS:
             return False
-        self.limit = min(self.limit, half + half // 3)
-        self.forget_older(half)
-        while self.tokens() > half and self.limit > least:
-            self.limit = max(least, self.limit * 2 // 3)
+        self.limit = min(self.limit, max(half + half // 3, LEAST_LIMIT))
+        while self.tokens() > half and self.limit > LEAST_TOKENS:
+            self.limit = max(LEAST_TOKENS, self.limit * 2 // 3)
         return True
 
     def forget_older(self, most: int) -> bool:

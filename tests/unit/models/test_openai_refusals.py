@@ -137,6 +137,12 @@ def test_each_refusal_means(status: int, body: object, meant: str) -> None:
           "permitted"}]}, "prompt_cache_key"),
         (error("max_output_tokens is too large", "invalid_value", "max_output_tokens"), "max_output_tokens"),
         (error("'max_output_tokens' is too large: 25000. This model supports at most 4096."), "max_output_tokens"),
+        (error("This model's maximum context length is 8192 tokens. However, you requested 12000 tokens (8000 in the "
+               "messages, 4000 in the completion)."), "max_output_tokens"),
+        (error("Request too large: Limit 30000, Requested 30601. The input or output tokens must be reduced in order "
+               "to run successfully."), "max_output_tokens"),
+        (error("'max_tokens' or 'max_completion_tokens' is too large: 4096. This model's maximum context length is "
+               "4096 tokens."), "max_output_tokens"),
         (error("Unknown parameter: 'store'.", "unknown_parameter", "store"), ""),
         (error("Unknown parameter: 'input[0].foo'.", "unknown_parameter", "input[0].foo"), ""),
         (error("Item 'rs_1' of type 'reasoning' was provided without its required following item.", param="input"), ""),

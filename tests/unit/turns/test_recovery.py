@@ -10,6 +10,7 @@ from kernel_service import texts
 from kernel_service.errors import Busy, Conflict, VendorUnavailable
 from kernel_service.kernels.history import CONTEXT_TOKENS
 from kernel_service.messages import Link, Usage
+from kernel_service.turns.calls import MOST_CALLS
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import (
     CONTEXT_TOO_LONG,
@@ -188,22 +189,23 @@ async def test_a_history_that_never_fits_ends_too(scene: Scene) -> None:
         await talk(scene, "word " * 3000, number)
     model.window, model.requests = 0, []
     assert await talk(scene, "hello", 7) == [texts.TOO_MUCH_AT_ONCE]
-    assert len(model.requests) < 15
+    assert len(model.requests) < 8
     sizes = model.sizes()
     assert sizes == sorted(sizes, reverse=True)
     model.window = 10**9
     assert await talk(scene, "hello?", 8) == ["ok"]
 
 
-async def test_what_may_be_said_shrinks_with_what_may_be_shown(scene: Scene) -> None:
-    """Some servers count both to the context."""
+async def test_a_short_history_is_halved_too(scene: Scene) -> None:
     model = strict(scene)
-    for number in range(4):
-        await talk(scene, "word " * 2000, number)
-    model.window, model.requests = 3000, []
-    await talk(scene, "hello", 5)
-    assert model.requests[0].max_output_tokens == scene.limits.output_tokens
-    assert model.requests[-1].max_output_tokens < 10_000
+    for number in range(10):
+        await talk(scene, f"{number} is short", number)
+    model.window, model.requests = model.sizes()[-1] - 1, []
+    assert await talk(scene, "hello", 10) == ["ok"]
+    kept = [item["content"] for item in model.requests[-1].items if item.get("role") == "user"]
+    assert kept[-2:] == ["9 is short", "hello"]
+    assert "0 is short" not in kept
+    assert model.requests[-1].max_output_tokens == scene.limits.output_tokens
 
 
 # --- whatever else ----------------------------------------------------------------------------------------------------
@@ -289,6 +291,18 @@ async def test_a_turn_that_makes_progress_for_ever_between_breaks_ends(scene: Sc
     assert await talk(scene, "go", 1) == [texts.TOO_MANY_STEPS]
     scene.model.says = [says("fine")]
     assert await talk(scene, "and now?", 2) == ["fine"]
+
+
+async def test_a_model_that_asks_for_thousands_of_calls_gets_some(scene: Scene) -> None:
+    many = ModelAnswer([], "", Usage())
+    for number in range(5000):
+        many.items.append({"type": "function_call", "call_id": f"c{number}", "name": "look"})
+        many.calls.append(FunctionCall(f"c{number}", "look", {}))
+    scene.model.says = [many, says("enough")]
+    assert await talk(scene, "go", 1) == ["enough"]
+    assert scene.look.calls == MOST_CALLS
+    shown = scene.model.shown[-1]
+    assert len([item for item in shown if item["type"] == "function_call_output"]) == 5000
 
 
 # --- holds that end ---------------------------------------------------------------------------------------------------
