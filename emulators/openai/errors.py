@@ -79,6 +79,7 @@ def of_status(status: int) -> RefusedError:
     """What OpenAI says with a status that is not the request's fault."""
     message, kind, code = {
         401: ("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
+        400: ("The request was rejected.", "invalid_request_error", None),
         402: ("Insufficient credits. Add more to go on.", "insufficient_credits", "insufficient_credits"),
         403: ("Country, region, or territory not supported", "request_forbidden", "unsupported_country"),
         404: ("The requested resource was not found.", "invalid_request_error", None),

@@ -158,7 +158,7 @@ def _passing(refusal: Refusal) -> str:
         return "model_not_found"
     if status == TOO_MANY_REQUESTS:
         return "model_busy"
-    if status in _PASSING_STATUSES or refusal.names(*_PASSING_CODES):
+    if status in _PASSING_STATUSES:
         return "model_unavailable"
     return "" if _FIRST_CLIENT_ERROR <= status < _FIRST_SERVER_ERROR else "model_unavailable"
 
@@ -242,6 +242,7 @@ def read_failure(response: dict[str, Any]) -> Refusal | None:
     if not error or (response.get("status") != "failed" and isinstance(response.get("output"), list)):
         return None
     code = error.get("code") if isinstance(error, dict) else None
-    # OpenRouter and llama.cpp give the HTTP status as the code; a failure without a word passes.
-    status = code if isinstance(code, int) and not isinstance(code, bool) else 400 if code else _FIRST_SERVER_ERROR
-    return Refusal.read(status, error)
+    if isinstance(code, int) and not isinstance(code, bool):  # OpenRouter and llama.cpp: the HTTP status
+        return Refusal.read(code, error)
+    passes = not code or code in _PASSING_CODES
+    return Refusal.read(_FIRST_SERVER_ERROR if passes else _FIRST_CLIENT_ERROR, error)

@@ -17,6 +17,7 @@ class Limits:
     other turn ran in it; and in any case once it has asked the model `model_calls` times.
     A turn waits for a model that is away `hold_seconds` since it began (WhatsApp delivers no free answer later than a
     day), for tools `tools_hold_seconds`; after `holds` it finds out whether it is the vendor who is ill, or the turn.
+    Where only the tools' descriptions are missing it goes on without tools after `toolless_after_seconds`.
     """
 
     steps: int = 24
@@ -30,6 +31,7 @@ class Limits:
     holds: int = 8
     hold_seconds: float = 86_400.0
     tools_hold_seconds: float = 180.0
+    toolless_after_seconds: float = 120.0
     daily_tokens: int = 0
     daily_tokens_per_person: int = 0
 

@@ -160,7 +160,8 @@ class Turn:
             if step and await self._runner.budget_spent(self._person.id):
                 return await self._break_off(self._runner.budget_sentence(), "budget_spent")
             answer = await self._ask()
-            self._transcript.note(answer)
+            if not answer.says_nothing:
+                self._transcript.note(answer)
             if not answer.calls:
                 return await self._answer(answer)
             await self._journal.step(answer.usage)
@@ -185,7 +186,7 @@ class Turn:
         try:
             return await self._runner.toolbox.tools_for(self._person)
         except VendorUnavailable:
-            if self._record.holds < self._runner.limits.holds:
+            if self._runner.clock() - self._record.started_at < self._runner.limits.toolless_after_seconds:
                 raise
         except KernelError:
             raise
@@ -230,6 +231,8 @@ class Turn:
                 if not await self._recovery.mend(rejected):
                     raise
                 continue
+            except UnusableAnswerError as nonsense:
+                raise UnusableAnswerError(spent + nonsense.usage) from None
             await self._recovery.answered()
             spent += answer.usage
             if not self._recovery.asks_again(answer):
@@ -250,6 +253,8 @@ class Turn:
 
     async def _answer(self, answer: ModelAnswer) -> None:
         replies = answer_replies(answer, self._transcript, self._runner.limits.output_chars)
+        if answer.says_nothing and replies[0].text:
+            self._transcript.say(replies[0].text)
         try:
             await self._end(
                 replies, TurnStatus.COMPLETED, usage=answer.usage, parked=self._parked(), asked=self._asked()

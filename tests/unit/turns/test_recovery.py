@@ -241,6 +241,9 @@ async def test_an_answer_that_says_nothing_is_asked_for_once_more(scene: Scene, 
     assert (await scene.store.answer_of(scene.person_id, scene.seq)).usage.output_tokens == 8, "both are paid for"
     scene.model.says = [empty, empty]
     assert await talk(scene, "go", 2) == [texts.NO_ANSWER]
+    scene.model.says = [says("fine")]
+    await talk(scene, "go", 3)
+    assert scene.model.shown[-1][-2]["content"] == texts.NO_ANSWER, "the model knows what the person was told"
 
 
 async def test_no_words_after_a_tool_say_what_was_used(scene: Scene) -> None:
