@@ -24,6 +24,8 @@ class Phrase(Enum):
 _COURTESY: Final = frozenset(("please", "pls", "plz", "thanks", "thx", "now", "just", "ok", "okay", "hey", "wait"))
 
 _WORDS = re.compile(r"/?[^\W_]+(?:'[^\W_]+)?")
+_INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
+"""Joiners, marks of direction and the like, which keyboards and copying leave behind."""
 _BOT = re.compile(r"@\w+")
 """Behind a command in the groups of some networks: `/stop@the_bot`."""
 
@@ -41,7 +43,7 @@ def plain(text: str) -> str:
     """Full-width and other forms as their plain characters, without invisible ones."""
     if text.isascii():
         return text
-    return "".join(each for each in unicodedata.normalize("NFKC", text) if unicodedata.category(each) != "Cf")
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))
 
 
 def _each_once(words: list[str]) -> list[str]:

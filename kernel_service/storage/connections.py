@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, bindparam, false, insert, or_, select, update
 
 from kernel_service.errors import NotFound
-from kernel_service.storage import outbox
+from kernel_service.storage import damage, outbox
 from kernel_service.storage.people import SURVIVOR, surviving
 from kernel_service.storage.schema import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection, kernel
 from kernel_service.tools.connections import Connection, ConnectionStatus
@@ -152,7 +152,8 @@ def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:
 def opened(tx: Tx, row: Row[Any]) -> Connection:
     if row.private is None:
         return _connection(row)
-    return _connection(row, *tx.cipher_of(row.person_id).open_json(row.private, private_context(row.id)))
+    private = damage.value_of(tx, row.person_id, row.private, private_context(row.id))
+    return _connection(row, *(private or ()))  # the account itself can be used without its name
 
 
 def _connection(row: Row[Any], link: str = "", name: str = "") -> Connection:

@@ -10,6 +10,7 @@ import pytest
 
 from kernel_service import texts
 from tests.door import a_browser
+from tests.integration.test_approvals import asked, connected, tapped, tasks
 from tests.integration.test_connect import DEMO
 from tests.integration.test_conversation import connect
 from tests.integration.test_kernelctl import ctl
@@ -92,6 +93,22 @@ async def test_what_waits_for_a_connection_outlives_a_new_chat(world: World) -> 
     done = await world.ask(alice, f"my code is {code.lower()}, thanks")
     assert done.text.startswith("Asana is connected.")
     assert [task.name for task in world.emulators.composio.tasks_of(await world.person_of(alice))].count(DEMO) == 1
+
+
+@pytest.mark.parametrize("by_operator", [True, False])
+@pytest.mark.parametrize(("title", "left"), [("Approve", 0), ("Refuse", 1)])
+async def test_a_button_from_before_still_does_what_it_was_shown_with(
+    world: World, title: str, left: int, *, by_operator: bool
+) -> None:
+    alice = await connected(world, "Alice")
+    question = await asked(world, alice)
+    if by_operator:
+        await reset(world, alice)
+    else:
+        await world.ask(alice, "new chat")
+    assert await tapped(alice, question, title) == ("Done." if title == "Approve" else texts.APPROVAL_REFUSED)
+    assert sum(task.name.startswith("Prepare demo") for task in await tasks(world, alice)) == left
+    assert "not told me" in (await world.ask(alice, "what is my name")).text
 
 
 # --- an operator's --------------------------------------------------------------------------------------------------

@@ -68,3 +68,18 @@ async def test_the_beginning_of_a_request_stays_byte_for_byte(world: World) -> N
     assert len({body["instructions"] for body in bodies}) == 1
     for earlier, following in pairwise(bodies):
         assert following["input"][: len(earlier["input"])] == earlier["input"]
+
+
+async def test_a_zone_is_stored_when_it_is_news(world: World) -> None:
+    kept: list[str] = []
+    store: Any = world.kernel.store
+    keep = store.keep_time_zone
+
+    async def noted(person_id: str, name: str) -> None:
+        kept.append(name)
+        await keep(person_id, name)
+
+    store.keep_time_zone = noted
+    for zone in ("Europe/Vienna", "Europe/Vienna", "", "Asia/Tokyo", "Nowhere", "Asia/Tokyo", "Europe/Vienna"):
+        await ask(world, "hello", zone)
+    assert kept == ["Europe/Vienna", "Asia/Tokyo", "Europe/Vienna"]

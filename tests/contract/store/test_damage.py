@@ -14,6 +14,7 @@ from kernel_service.storage import schema
 from kernel_service.storage.journal import item_context
 from kernel_service.turns.approving import Approval, Verdict
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
+from tests.contract.store.people import connect
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
@@ -135,3 +136,11 @@ async def test_people_become_one_although_something_of_theirs_is_damaged(store: 
     assert await history(store, ann) == [HELLO]
     turn = await (await own(store, ann)).open(NOW + 2)
     assert [one.content for one in turn.messages] == [{"unsupported": {"kind": "unavailable"}}]
+
+
+async def test_an_account_is_known_although_its_name_is_damaged(store: SqlStore) -> None:
+    ann = await turn_of(store, HELLO)
+    made = await connect(store, ann)
+    await damage(store, schema.connection.c.private)
+    [known] = await store.connections(ann)
+    assert (known.account_id, known.status, known.name) == (made.account_id, made.status, "")
