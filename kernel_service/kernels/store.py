@@ -241,7 +241,8 @@ class JournalStore(Protocol):
         address and mode; it waits until `debounce` seconds have passed since the last of them came (longer after one
         that came late), 5 x debounce since the first at most, and for their files. An open turn that is not closed is
         joined by such messages likewise, 3 times at most: what it had journaled is superseded, and its messages are
-        heard anew in the order in which they were sent. A held turn answers with its not_before. Members but the last
+        heard anew in the order in which they were sent. Where nothing was journaled, and something else had ended the
+        attempt, a join costs nothing and is not counted. A held turn answers with its not_before. Members but the last
         become MERGED when the turn ends.
 
         The attempt is noted before it is made: one that another process began and never ended counts as a crash,

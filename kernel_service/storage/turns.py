@@ -112,11 +112,13 @@ def _due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, roo
     again = _as_it_stands(tx, person_id, row, owner)
     if again.crash_count >= QUARANTINED_FROM and room is Room.BESIDE and not again.stopped:
         return Quarantined(again.crash_count, again.crashes_alone)
-    newcomers = _newcomers(tx, again, now)
+    # Whatever ended the attempt, it was no newcomer, and nothing of it is lost by one.
+    begins_anew = not row.begun and row.attempt_owner != owner
+    newcomers = _newcomers(tx, again, now, begins_anew=begins_anew)
     if newcomers and (ready := waiting.gathered_at(newcomers, debounce)) > now:
         return ready
     if newcomers:
-        _join(tx, again, newcomers)
+        _join(tx, again, newcomers, begins_anew=begins_anew)
     _open_again(tx, again, row, owner, room)
     return again
 
@@ -144,18 +146,18 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> TurnReco
     )
 
 
-def _newcomers(tx: Tx, record: TurnRecord, now: float) -> list[Row[Any]]:
-    if record.stopped or not waiting.open_to_newcomers(record):
+def _newcomers(tx: Tx, record: TurnRecord, now: float, *, begins_anew: bool) -> list[Row[Any]]:
+    if record.stopped or not (waiting.has_room(record) if begins_anew else waiting.open_to_newcomers(record)):
         return []
     return waiting.complete(waiting.joinable(waiting.waiting(tx, record.person_id), waiting.way_of(record)), now)
 
 
-def _join(tx: Tx, record: TurnRecord, newcomers: Sequence[Row[Any]]) -> None:
+def _join(tx: Tx, record: TurnRecord, newcomers: Sequence[Row[Any]], *, begins_anew: bool) -> None:
     """They are heard together with what the turn answers already, as they were sent; what it had journaled is void."""
     tx.execute(_JOIN, {"members": [row.seq for row in newcomers], "joined": record.id})
     record.messages += _opened(tx, record.person_id, newcomers)
     record.messages.sort(key=lambda one: (one.sent_at, one.seq))
-    record.joins += 1
+    record.joins += not begins_anew
     record.begun = False
     record.dropped = supersede(tx, record)
 

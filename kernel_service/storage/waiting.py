@@ -119,4 +119,8 @@ def interrupt(tx: Tx, turn: TurnRecord) -> None:
 
 
 def open_to_newcomers(turn: TurnRecord) -> bool:
-    return not turn.closed and turn.joins < MAX_JOINS and len(turn.messages) < MAX_MEMBERS
+    return has_room(turn) and turn.joins < MAX_JOINS
+
+
+def has_room(turn: TurnRecord) -> bool:
+    return not turn.closed and len(turn.messages) < MAX_MEMBERS

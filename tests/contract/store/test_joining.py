@@ -136,3 +136,25 @@ async def test_a_held_turn_is_joined_when_its_time_has_come(store: SqlStore) -> 
     assert await owner.ask(NOW + 2) == NOW + 30
     joined = await owner.open(NOW + 30)
     assert (joined.id, names(joined)) == (turn.id, ["m1", "m2"])
+
+
+async def test_what_begins_anew_anyhow_is_joined_any_number_of_times(store: SqlStore) -> None:
+    """A crash, or a hold, has ended the attempt, and nothing was journaled: nobody is left behind."""
+    person = await say(store, "m0")
+    for number in range(6):
+        owner = await own(store, person, f"process {number}")
+        turn = await owner.open()
+        assert (len(turn.messages), turn.joins) == (number + 1, 0)
+        await say(store, f"m{number + 1}")
+    await store.hold(turn, owner.epoch, until=NOW, problem="model_busy", notice=None, now=NOW)
+    assert (len((await owner.open()).messages), turn.joins) == (7, 0)
+
+
+async def test_what_was_journaled_is_superseded_three_times_at_most(store: SqlStore) -> None:
+    person = await say(store, "m0")
+    for number in range(5):
+        owner = await own(store, person, f"process {number}")
+        turn = await owner.open()
+        await owner.append(turn, HELLO)
+        await say(store, f"m{number + 1}")
+    assert (len(turn.messages), turn.joins) == (4, 3)
