@@ -59,6 +59,7 @@ CONNECTION_LOST: Final = "Your {toolkit} is no longer connected: it has ended th
 APPROVE: Final = "Approve"
 REFUSE: Final = "Refuse"
 APPROVAL_QUESTION: Final = "**{action}** – shall I do exactly this?"
+APPROVAL_TITLES: Final = "For orientation, this is what I found under:"
 APPROVAL_CUT: Final = "… ({count} more characters)"
 APPROVAL_REFUSED: Final = "All right, I didn't do it."
 APPROVAL_WITHOUT_EFFECT: Final = {

@@ -61,6 +61,12 @@ class KernelToolbox(Toolbox):
         toolkit = next((each for each in away if name.startswith(_prefix(each))), None)
         return AwayTool(self._connections, toolkit, name) if found is None and toolkit else found
 
+    async def readers(self, person: Person, name: str) -> Sequence[Tool]:
+        connected, _ = await self._of_toolkits(person)
+        toolkit = next((tool.toolkit for tool in connected if tool.schema.name == name), None)
+        of_it: Sequence[Tool] = [tool for tool in connected if tool.toolkit == toolkit]
+        return [tool for tool in (of_it or self._developer_tools) if tool.read_only]
+
     def _always(self, away: Sequence[str]) -> list[Tool]:
         return [*self._developer_tools, Connect(self._connections, self._offers, away), Disconnect(self._connections)]
 
@@ -107,18 +113,18 @@ class ConnectedTool:
         self.asks_first = described.asks_first
         self.timeout = TOOL_SECONDS
         self.slug = described.slug
-        self._toolkit = described.toolkit
+        self.toolkit = described.toolkit
         self._composio = composio
         self._connections = connections
 
     async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
-        accounts = await self._connections.active(person.id, self._toolkit)
+        accounts = await self._connections.active(person.id, self.toolkit)
         return id_of_chosen(accounts, arguments)
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
-        accounts = await self._connections.active(person.id, self._toolkit)
+        accounts = await self._connections.active(person.id, self.toolkit)
         if not accounts:
-            return ToolResult(f"{self._toolkit} is not connected. Call connect with it.", ok=False)
+            return ToolResult(f"{self.toolkit} is not connected. Call connect with it.", ok=False)
         try:
             account, own = choose(accounts, arguments)
         except AskWhichError as several:

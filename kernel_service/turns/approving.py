@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +12,8 @@ from kernel_service.kernels.commands import Tap
 from kernel_service.messages import ReplyChoice
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kernel_service.turns.model import FunctionCall
 
 ASKED: Final = (
@@ -27,7 +29,8 @@ class Approval:
 
     `call_id` is that of the call which asked, `title` what the person is told that the tool is called.
     `expires_at` (epoch seconds) is given when the question is put. `account` is the id of the connection that the call
-    is approved for; empty: it needs none.
+    is approved for; empty: it needs none. `titles` are what ids among the arguments stand for, as they were looked up:
+    shown, and no part of what is approved.
     """
 
     id: str
@@ -37,11 +40,14 @@ class Approval:
     expires_at: float = 0.0
     title: str = ""
     account: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, call: FunctionCall, title: str, account: str) -> Approval:
+    def of(cls, call: FunctionCall, title: str, account: str, titles: Mapping[str, str]) -> Approval:
         unguessable = f"ap_{secrets.token_urlsafe(16)}"
-        return cls(unguessable, call.call_id, call.name, call.arguments or {}, title=title, account=account)
+        return cls(
+            unguessable, call.call_id, call.name, call.arguments or {}, title=title, account=account, titles=titles
+        )
 
     @property
     def approved_call_id(self) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.interrupting import Attention
     from kernel_service.turns.model import FunctionCall, Model, ModelRejectedError, ToolSchema
     from kernel_service.turns.refused_tools import OfferedTools
+    from kernel_service.turns.titles import Titles
     from kernel_service.turns.tools import Person, Tool
     from kernel_service.turns.transcript import Transcript
     from kernel_service.turns.turn_journal import TurnJournal
@@ -64,6 +65,7 @@ class Calls:
         *,
         asks_first: Callable[[Tool], bool],
         offered: OfferedTools,
+        titles: Titles,
     ) -> None:
         self._person = person
         self._transcript = transcript
@@ -72,6 +74,7 @@ class Calls:
         self._tell = tell
         self._asks_first = asks_first
         self._offered = offered
+        self._titles = titles
         self._approved: Approval | None = None
         self._tools: dict[str, Tool] = {}
         self._unsure = False
@@ -156,7 +159,8 @@ class Calls:
             account = await tool.account_for(self._person, call.arguments or {})
         except UnclearCallError as unclear:
             return await self._keep(call, ToolResult(unclear.sentence, ok=False))
-        self._transcript.ask(Approval.of(call, tool.schema.title, account))
+        titles = await self._attention.wait_for(self._titles.of(call.name, call.arguments or {}))
+        self._transcript.ask(Approval.of(call, tool.schema.title, account, titles))
         return await self._journal.step(Usage())
 
     async def _account_of(self, call: FunctionCall, tool: Tool) -> str | None:

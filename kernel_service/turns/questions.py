@@ -18,6 +18,9 @@ MOST_VALUE: Final = 1500
 MOST_SHOWN: Final = 3000
 """Characters of all arguments that are shown: one message of WhatsApp, and room for the rest."""
 
+MOST_TITLE: Final = 80
+"""Characters of what an id stands for."""
+
 _HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
 """What would not be seen, or would have the rest be seen otherwise (as text from right to left)."""
 _JOINERS: Final = "\u200c\u200d"
@@ -27,9 +30,10 @@ _JOINERS: Final = "\u200c\u200d"
 def question(approval: Approval) -> Reply:
     asked = texts.APPROVAL_QUESTION.format(action=approval.title or texts.in_words(approval.tool))
     arguments = _in_lines(approval.arguments)
-    # In a block of code nothing is markup, in any channel.
+    titles = "\n".join(f"{_visible(each)}: {_title(title)}" for each, title in approval.titles.items())
+    # In a block of code nothing is markup, in any channel. No argument gets into the one with the titles.
     text = f"{asked}\n\n```\n{arguments}\n```" if arguments else asked
-    return Reply(text, choices=approval.choices)
+    return Reply(f"{text}\n\n{texts.APPROVAL_TITLES}\n```\n{titles}\n```" if titles else text, choices=approval.choices)
 
 
 def _in_lines(arguments: dict[str, Any]) -> str:
@@ -41,6 +45,12 @@ def _value(value: Any) -> str:
     """Its further lines are set in: none of them looks like an argument."""
     text = value if isinstance(value, str) else orjson.dumps(value).decode()
     return "\n  ".join(_visible(line) for line in _cut(text, MOST_VALUE).splitlines())
+
+
+def _title(title: str) -> str:
+    """In one line, whatever it holds: others choose the titles of things."""
+    line = " ".join(_visible(" ".join(title[: 10 * MOST_TITLE].split())).split())
+    return f"“{line if len(line) <= MOST_TITLE else line[: MOST_TITLE - 1].rstrip() + '…'}”"
 
 
 def _visible(text: str) -> str:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kernel_service.messages import Link
     from kernel_service.turns.model import ToolSchema
     from kernel_service.turns.resuming import ParkedRequest
@@ -107,6 +109,10 @@ class Toolbox(Protocol):
 
     async def tools_for(self, person: Person) -> list[Tool]:
         """The person's tools now. Asks the vendor only for what is not cached."""
+        ...
+
+    async def readers(self, person: Person, name: str) -> Sequence[Tool]:
+        """The person's tools of the same toolkit as the one of that name which only read. Costs what named() costs."""
         ...
 
     async def named(self, person: Person, name: str) -> Tool | None:

@@ -13,7 +13,7 @@ from kernel_service.turns.resuming import ParkedRequest
 from kernel_service.turns.tokens import item_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kernel_service.turns.model import Model, ModelAnswer
     from kernel_service.turns.tools import ToolResult
@@ -210,6 +210,13 @@ class Transcript:
             if item.kind == "result":
                 results.append(str(item.data.get("output")))
         return results
+
+    def results(self) -> Iterator[tuple[str, str]]:
+        """All results with the names of their tools, the newest first."""
+        names = {item.data.get("call_id"): item.data.get("name") for item in self._all() if item.kind == "output"}
+        for item in reversed(self._all()):
+            if item.kind == "result" and (name := names.get(item.data.get("call_id"))):
+                yield str(name), str(item.data.get("output"))
 
     def calls_made(self) -> list[str]:
         """The tools called since the person wrote last, each once."""

@@ -27,6 +27,7 @@ from kernel_service.turns.recovery import Recovery
 from kernel_service.turns.refused_tools import OfferedTools
 from kernel_service.turns.replies import answer_replies, said_in, with_questions
 from kernel_service.turns.times import stamp
+from kernel_service.turns.titles import Titles
 from kernel_service.turns.tools import Person
 from kernel_service.turns.transcript import Transcript
 from kernel_service.turns.turn_journal import TurnJournal
@@ -67,6 +68,7 @@ class Turn:
             lambda event: runner.progress.tell(record, event),
             asks_first=runner.asks_first,
             offered=OfferedTools(runner.refused_tools),
+            titles=Titles(self._person, self._transcript, runner.toolbox),
         )
         self._recovery = Recovery(
             self._transcript,

@@ -6,8 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from kernel.v1 import kernel_pb2
 
+from emulators.composio.catalogue import Tool, Toolkit
+from emulators.composio.tools import GID, READS
+from emulators.composio.workplace import task_of
+from emulators.faults import matching
 from emulators.openai.turns import ToolCall
 from tests.door import a_browser
 from tests.integration.test_conversation import connect
@@ -16,7 +21,7 @@ from tests.integration.world import TELEGRAM_TOKEN, bearer, whole_world
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from emulators.composio.workplace import Task
+    from emulators.composio.workplace import Task, Workplace
     from emulators.effects import Effect
     from emulators.openai.turns import Turn
     from emulators.whatsapp.chat import ChatMessage
@@ -68,6 +73,36 @@ async def test_what_is_approved_is_done_exactly_so_once(world: World) -> None:
     [deletion] = deletions(world)
     assert deletion.detail["arguments"] == {"task_gid": doomed.gid}
     assert all("approval:" not in str(call.body) for call in world.emulators.openai.requests)
+
+
+async def test_the_question_names_what_is_meant(world: World) -> None:
+    alice = await connected(world, "Alice")
+    [doomed, *_] = await tasks(world, alice)
+    seen = (await asked(world, alice)).text
+    assert seen.endswith(f"what I found under:\n\n```\n{doomed.gid}: “{doomed.name}”\n```")
+
+
+def got(place: Workplace, arguments: dict[str, Any]) -> dict[str, Any]:
+    task = task_of(place, arguments)
+    return {"data": {"gid": task.gid, "name": task.name}}
+
+
+@pytest.mark.parametrize("status", [0, 200, 401, 500])
+async def test_a_title_is_asked_for_where_none_was_seen_and_its_absence_keeps_nothing_back(
+    world: World, status: int
+) -> None:
+    """The model may know an id from elsewhere: then a tool that only reads tells what it is."""
+    gets = Tool("ASANA_GET_TASK", "asana", "Get a task", "Get a task.", READS, GID, ("task_gid",), got)
+    world.emulators.composio.catalogue.add(Toolkit("asana", "Asana", "Tasks."), gets)
+    alice = await connected(world, "Alice")
+    [doomed, *_] = await tasks(world, alice)
+    if status != 200:
+        world.emulators.composio.fail(status, times=9, match=matching(path="/execute", text="ASANA_GET_TASK"))
+    world.emulators.openai.script([[ToolCall("ASANA_DELETE_TASK", {"task_gid": doomed.gid})], "Your word, please."])
+    seen = (await world.ask(alice, "delete it")).text
+    assert f"task_gid: {doomed.gid}" in seen
+    assert (f"{doomed.gid}: “{doomed.name}”" in seen) is (status == 200)
+    assert deletions(world) == []
 
 
 async def test_making_a_task_asks_nothing_and_sending_a_mail_does(world: World) -> None:

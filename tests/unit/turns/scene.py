@@ -139,6 +139,9 @@ class Toolbox:
     async def tools_for(self, person: Person) -> list[Tool]:
         return list(self.tools)
 
+    async def readers(self, person: Person, name: str) -> list[Tool]:
+        return [tool for tool in self.tools if tool.read_only]
+
     async def named(self, person: Person, name: str) -> Tool | None:
         return next((tool for tool in self.tools if tool.schema.name == name), None)
 
