@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from kernel_service.config import Settings, problems
 from kernel_service.errors import KernelError
 from kernel_service.loading import load_server
+from serving.one_line import one_line
 from serving.watchdog import watched
 
 
@@ -26,6 +27,7 @@ class CannotStart(Exception):
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    one_line("asyncio")
     try:
         uvloop.run(_run(Settings()))
     except ValidationError as error:

@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from kernel_service.errors import StoreUnavailable
 from kernel_service.models.outages import ALERTS
 from serving.listening import http_served
+from serving.public_http import public_app
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -85,7 +86,7 @@ class Metrics:
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[int]:
         """Until the block is left; the port. CannotListenError."""
-        app = web.Application()
+        app = public_app()
         app.add_routes([web.get("/metrics", self._metrics), web.get("/healthz", self._healthz)])
         async with http_served(app, "KERNEL_METRICS_LISTEN", self._listen) as port:
             yield port

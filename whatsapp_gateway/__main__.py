@@ -12,6 +12,7 @@ import uvloop
 from pydantic import ValidationError
 
 from serving.listening import CannotListenError, http_served
+from serving.one_line import one_line
 from serving.watchdog import watched
 from whatsapp_gateway.app import build_app
 from whatsapp_gateway.config import Settings, problems
@@ -30,6 +31,7 @@ class CannotStart(Exception):
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    one_line("asyncio")
     try:
         uvloop.run(_run(Settings()))
     except ValidationError as invalid:

@@ -1,16 +1,20 @@
 """Builds the gateway once, from its settings, and starts and ends what runs beside the webhook."""
 
+import logging
 import os
 import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 
 import aiohttp
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from yarl import URL
 
+from serving.listening import Address, http_served
+from serving.public_http import public_app
 from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.config import Settings
 from whatsapp_gateway.file_sending import FileSending
@@ -29,7 +33,9 @@ from whatsapp_gateway.sending import Sending
 from whatsapp_gateway.slow_downs import SlowDowns
 from whatsapp_gateway.templates import WindowTemplates
 from whatsapp_gateway.typing_indicator import TypingIndicator
-from whatsapp_gateway.webhook import LARGEST_BODY, Webhook
+from whatsapp_gateway.webhook import LARGEST_BODY, PATH, Webhook
+
+logger = logging.getLogger(__name__)
 
 ACCEPT_SECONDS = 8.0
 """For all of a webhook; WhatsApp waits longer, and then delivers again."""
@@ -90,15 +96,20 @@ async def build_app(
         await session.close()
         await channel.close()
 
-    app = web.Application(client_max_size=LARGEST_BODY)
+    app = public_app(client_max_size=LARGEST_BODY)
     app.cleanup_ctx.append(running)
-    app.router.add_get("/webhook", webhook.verify)
-    app.router.add_post("/webhook", webhook.receive)
-    _add_probes(app, kernel, metrics)
+    app.on_response_prepare.append(webhook.count)
+    app.router.add_get(PATH, webhook.verify)
+    app.router.add_post(PATH, webhook.receive)
+    _add_probes(app, kernel)
+    if settings.gateway_metrics_listen is None:
+        _add_metrics(app, metrics)
+    else:
+        app.cleanup_ctx.append(partial(_metrics_apart, address=settings.gateway_metrics_listen, metrics=metrics))
     return app
 
 
-def _add_probes(app: web.Application, kernel: KernelClient, metrics: Metrics) -> None:
+def _add_probes(app: web.Application, kernel: KernelClient) -> None:
     async def healthz(_: web.Request) -> web.Response:
         return web.Response(text="ok")
 
@@ -107,12 +118,24 @@ def _add_probes(app: web.Application, kernel: KernelClient, metrics: Metrics) ->
             return web.Response(text="ok")
         return web.Response(status=503, text="the kernel service does not serve")
 
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+
+
+def _add_metrics(app: web.Application, metrics: Metrics) -> None:
     async def metrics_page(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(metrics.registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
-    app.router.add_get("/healthz", healthz)
-    app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics_page)
+
+
+async def _metrics_apart(_: web.Application, *, address: Address, metrics: Metrics) -> AsyncIterator[None]:
+    """/metrics on a listener of its own, while the gateway runs. CannotListenError."""
+    app = public_app()
+    _add_metrics(app, metrics)
+    async with http_served(app, "GATEWAY_METRICS_LISTEN", address) as port:
+        logger.info("serving /metrics on %s", address._replace(port=port))
+        yield
 
 
 def _instance_id() -> str:

@@ -23,6 +23,10 @@ def _numbers(value: object) -> object:
     return tuple(dict.fromkeys(number.strip() for number in value.split(",") if number.strip()))
 
 
+def _optional_address(value: str | None) -> Address | None:
+    return None if value is None else Address.parse(value)
+
+
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))]
@@ -39,6 +43,9 @@ class Settings(BaseSettings):
 
     gateway_watchdog_seconds: Annotated[float, Field(ge=0)] = 10
     """An event loop that has not run for so long ends the process; 0: never."""
+
+    gateway_metrics_listen: Annotated[Address | None, NoDecode, BeforeValidator(_optional_address)] = None
+    """Where /metrics is served, and nowhere else; unset: beside the webhook."""
 
     kernel_address: str = "dns:///localhost:50051"
     kernel_token: Secret

@@ -6,7 +6,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from whatsapp_gateway.body import read_json
 from whatsapp_gateway.intake import Intake
@@ -15,6 +15,7 @@ from whatsapp_gateway.outage_log import OutageLog
 from whatsapp_gateway.signature import is_signed
 from whatsapp_gateway.updates import read_updates
 
+PATH: Final = "/webhook"
 LARGEST_BODY: Final = 4 * 1024 * 1024
 """Bytes; WhatsApp sends up to 3 MB."""
 BODY_SECONDS: Final = 10.0
@@ -62,13 +63,19 @@ class Webhook:
             status = 400
         except web.HTTPRequestEntityTooLarge:
             status = 413
-        self._metrics.webhooks.labels(str(status)).inc()
         return web.Response(status=status)
+
+    async def count(self, request: web.Request, response: web.StreamResponse) -> None:
+        """By the status of the answer, whoever gave it: aiohttp, a middleware, or this."""
+        if request.path == PATH and request.method == hdrs.METH_POST:
+            self._metrics.webhooks.labels(str(response.status)).inc()
 
     async def _answer(self, request: web.Request) -> int:
         signature = request.headers.get("X-Hub-Signature-256")
         if signature is None:
             return 401
+        if (request.content_length or 0) > LARGEST_BODY:
+            return 413
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 raw = await self._read(request)
@@ -97,6 +104,5 @@ class Webhook:
 
 
 def _is_small(request: web.Request) -> bool:
-    # One that is packed says how long it is only once it is unpacked.
-    length = None if "Content-Encoding" in request.headers else request.content_length
+    length = request.content_length
     return length is not None and length <= SMALL_BODY

@@ -12,6 +12,7 @@ logged.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,6 +28,7 @@ from kernel_service.connect.secrets import new_nonce
 from kernel_service.connect.throttle import Throttle
 from kernel_service.errors import KernelError
 from serving.listening import http_served
+from serving.public_http import public_app
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -44,6 +46,8 @@ log = logging.getLogger(__name__)
 COOKIE: Final = "connect_browser"
 COOKIE_SECONDS: Final = 3600
 MOST_EVENT_BYTES: Final = 256 * 1024
+EVENT_SECONDS: Final = 10.0
+"""For an event to come: until it is there nobody knows whether it is Composio's."""
 
 _NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
 _HEADERS: Final = {
@@ -80,7 +84,7 @@ class Door:
             yield port
 
     def _app(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard], client_max_size=MOST_EVENT_BYTES)
+        app = public_app([self._guard], client_max_size=MOST_EVENT_BYTES)
         app.add_routes(
             [
                 web.get("/connect/style.css", self._style),
@@ -122,9 +126,20 @@ class Door:
         return web.Response(text=pages.STYLE, content_type="text/css")
 
     async def _event(self, request: web.Request) -> web.Response:
-        """What Composio has signed is taken, whoever else asks; what it has not counts as anybody's request."""
-        if await self._events.take(request.headers, await request.read()):
-            return web.Response()
+        """What Composio has signed is taken, whoever else asks; what it has not counts as anybody's request.
+
+        Nothing is read of what cannot be Composio's, and nothing is waited for without end.
+        """
+        if self._events.may_be_signed(request.headers):
+            if (request.content_length or 0) > MOST_EVENT_BYTES:
+                return web.Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            try:
+                async with asyncio.timeout(EVENT_SECONDS):
+                    body = await request.read()
+            except TimeoutError:
+                return web.Response(status=HTTPStatus.REQUEST_TIMEOUT)
+            if await self._events.take(request.headers, body):
+                return web.Response()
         admitted = await self._throttle.admits(self._client(request), request.method)
         return web.Response(status=HTTPStatus.UNAUTHORIZED if admitted else HTTPStatus.TOO_MANY_REQUESTS)
 

@@ -10,6 +10,7 @@ import base64
 import hashlib
 import hmac
 import logging
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service import texts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 TOLERANCE_SECONDS: Final = 300.0
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 EXPIRED: Final = "composio.connected_account.expired"
 
 
@@ -75,13 +77,22 @@ class Events:
         lost = Reply(texts.CONNECTION_LOST.format(toolkit=connection.toolkit_name))
         return None if route is None else Notice(lost, *route, at=self._clock())
 
-    def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+    def may_be_signed(self, headers: Mapping[str, str]) -> bool:
+        """Whether the body could show that it is Composio's: it bears a signature of now."""
         message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
-        if not self._secret or not message_id or not at.isascii() or not at.isdigit():
+        if not self._secret or not message_id or "webhook-signature" not in headers:
             return False
-        if abs(self._clock() - int(at)) > TOLERANCE_SECONDS:
+        if not _TIMESTAMP.fullmatch(at):
             return False
-        digest = hmac.digest(self._secret, f"{message_id}.{at}.".encode() + body, hashlib.sha256)
+        return abs(self._clock() - int(at)) <= TOLERANCE_SECONDS
+
+    def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        if not self.may_be_signed(headers):
+            return False
+        message_id, at = headers["webhook-id"], headers["webhook-timestamp"]
+        digest = hmac.digest(
+            self._secret, f"{message_id}.{at}.".encode(errors="surrogateescape") + body, hashlib.sha256
+        )
         expected = b"v1," + base64.b64encode(digest)
         given = headers.get("webhook-signature", "").encode(errors="replace").split()
         return any(hmac.compare_digest(expected, each) for each in given)

@@ -23,5 +23,5 @@ def new_code() -> str:
 
 
 def digest(secret: str) -> bytes:
-    """SHA-256."""
-    return hashlib.sha256(secret.encode()).digest()
+    """SHA-256; of anything that a browser may bring as a secret."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

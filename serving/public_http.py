@@ -1,0 +1,58 @@
+"""An HTTP application on a port that strangers reach: nothing is unpacked, and no request writes a traceback."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import hdrs, web
+
+from serving.one_line import one_line
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from aiohttp.typedefs import Middleware
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+IDLE_SECONDS: Final = 75.0
+"""For a connection without a whole request; proxies mostly end theirs after 60."""
+LINGERING_SECONDS: Final = 2.0
+"""For what comes of a body after its answer, so that the sender sees the answer."""
+
+_PLAIN: Final = {hdrs.CONTENT_ENCODING: frozenset({"", "identity"}), hdrs.TRANSFER_ENCODING: frozenset({"", "chunked"})}
+
+
+def public_app(middlewares: Iterable[Middleware] = (), *, client_max_size: int = 1024 * 1024) -> web.Application:
+    """`client_max_size` bounds bodies, bytes. What a runner is given for access logs or unpacking does not count."""
+    return web.Application(
+        middlewares=[_refuse_packed, *middlewares],
+        client_max_size=client_max_size,
+        handler_args={
+            "auto_decompress": False,
+            "access_log": None,
+            "logger": one_line("serving.http"),
+            "keepalive_timeout": IDLE_SECONDS,
+            "lingering_time": LINGERING_SECONDS,
+        },
+    )
+
+
+def is_packed(headers: Mapping[str, str]) -> bool:
+    """Whether a body would have to be unpacked: few bytes of a stranger's may be gigabytes then."""
+    return any(
+        encoding.strip().lower() not in plain
+        for name, plain in _PLAIN.items()
+        for encoding in headers.get(name, "").split(",")
+    )
+
+
+@web.middleware
+async def _refuse_packed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """415, before anything of the body is read."""
+    if not is_packed(request.headers):
+        return await handler(request)
+    refused = web.Response(status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text="send the body as it is, not packed\n")
+    refused.force_close()
+    return refused

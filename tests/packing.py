@@ -1,0 +1,28 @@
+"""Bodies that are small until somebody unpacks them, and the headers that say so."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+
+MIB = 1024 * 1024
+BOMB = gzip.compress(bytes(64 * MIB))
+"""64 kB; 64 MB once it is unpacked."""
+
+PACKED = {
+    "gzip": {"Content-Encoding": "gzip"},
+    "upper case": {"Content-Encoding": "GZIP"},
+    "x-gzip": {"Content-Encoding": "x-gzip"},
+    "deflate": {"Content-Encoding": "deflate"},
+    "brotli": {"Content-Encoding": "br"},
+    "zstd": {"Content-Encoding": "zstd"},
+    "several": {"Content-Encoding": "gzip, gzip"},
+    "behind identity": {"Content-Encoding": "identity, gzip"},
+    "unknown": {"Content-Encoding": "aes128gcm"},
+    "spaces": {"Content-Encoding": "  gzip "},
+}
+
+
+def deflated(many: int) -> bytes:
+    """`many` zeros, as raw bytes of zlib."""
+    return zlib.compress(bytes(many))
