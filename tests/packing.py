@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 
 MIB = 1024 * 1024
 BOMB = gzip.compress(bytes(64 * MIB))
@@ -21,8 +20,3 @@ PACKED = {
     "unknown": {"Content-Encoding": "aes128gcm"},
     "spaces": {"Content-Encoding": "  gzip "},
 }
-
-
-def deflated(many: int) -> bytes:
-    """`many` zeros, as raw bytes of zlib."""
-    return zlib.compress(bytes(many))

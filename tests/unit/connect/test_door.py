@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
@@ -9,11 +10,14 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import func, select
 
+from kernel_service.connect import door
 from kernel_service.connect.door import Door
+from kernel_service.connect.events import TOLERANCE_SECONDS
 from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.connect.secrets import new_nonce
 from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE, MOST_STRAYS, MOST_STRAYS_OF_ADDRESS
 from kernel_service.storage import schema
+from tests.packing import BOMB, PACKED
 from tests.unit.connect.test_events import SECRET, events, signed
 from tests.unit.tools.fakes import DOOR
 
@@ -51,6 +55,19 @@ class Front:
         path = f"/connect/verify?session_uri={session_uri or new_nonce()}"
         return await self.status("GET", path, who, Cookie=f"connect_browser={cookie}" if cookie else "")
 
+    async def stalled(self, headers: dict[str, str], asked: str = "POST /connect/events") -> int:
+        """Of a request whose body never comes."""
+        lines = [f"{asked} HTTP/1.1", "Host: x"]
+        if asked.startswith("POST") and "Content-Length" not in headers:
+            lines.append("Content-Length: 100")
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        reader, writer = await asyncio.open_connection(self._client.host, self._client.port)
+        writer.write("\r\n".join([*lines, "", ""]).encode(errors="surrogateescape"))
+        async with asyncio.timeout(30):
+            status = await reader.readline()
+        writer.close()
+        return int(status.split()[1])
+
     async def flood(self, who: str) -> None:
         for _ in range(MOST_OF_ADDRESS.amount):
             await self.door._throttle.admits(who, "GET")
@@ -68,9 +85,9 @@ class Front:
 @pytest.fixture
 async def front(world: World) -> AsyncIterator[Front]:
     world.set_verifier()
-    door = Door(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
-    async with TestClient(TestServer(door._app())) as client:
-        yield Front(world, client, door)
+    pages = Door(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
+    async with TestClient(TestServer(pages._app())) as client:
+        yield Front(world, client, pages)
 
 
 async def test_who_floods_shuts_the_door_for_himself_alone(front: Front) -> None:
@@ -117,6 +134,47 @@ async def test_what_is_not_signed_counts(front: Front) -> None:
     assert await front.event(FLOODER, "another") == HTTPStatus.UNAUTHORIZED
     assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
     assert await front.look(FLOODER) == HTTPStatus.TOO_MANY_REQUESTS
+
+
+@pytest.mark.parametrize("packed", PACKED.values(), ids=PACKED)
+async def test_a_packed_body_is_refused_signed_or_not(world: World, front: Front, packed: dict[str, str]) -> None:
+    for headers in ({}, signed(BOMB, world.clock.now)):
+        status = await front.status("POST", "/connect/events", SOMEBODY, BOMB, **packed, **headers)
+        assert status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    for page in (f"/connect/{new_nonce()}", "/connect/verify", "/connect/style.css", "/connect/nowhere"):
+        assert await front.status("POST", page, SOMEBODY, BOMB, **packed) == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+@pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+async def test_what_bears_no_signature_is_not_read(front: Front, world: World, missing: str) -> None:
+    headers = signed(b"{}", world.clock.now)
+    del headers[missing]
+    assert await front.stalled(headers) == HTTPStatus.UNAUTHORIZED
+
+
+async def test_an_old_signature_is_not_read(front: Front, world: World) -> None:
+    assert await front.stalled(signed(b"{}", world.clock.now - TOLERANCE_SECONDS - 1)) == HTTPStatus.UNAUTHORIZED
+    assert await front.stalled(signed(b"{}", 10**30)) == HTTPStatus.UNAUTHORIZED
+
+
+async def test_an_event_that_does_not_come_is_given_up(
+    front: Front, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "EVENT_SECONDS", 0.05)
+    assert await front.stalled(signed(b"{}", world.clock.now)) == HTTPStatus.REQUEST_TIMEOUT
+    assert await front.event(SOMEBODY) == HTTPStatus.OK
+
+
+async def test_an_event_that_is_too_long_is_not_read(front: Front, world: World) -> None:
+    headers = signed(b"{}", world.clock.now) | {"Content-Length": str(10**12)}
+    assert await front.stalled(headers) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+async def test_headers_that_are_no_text_are_answered(front: Front, world: World) -> None:
+    odd = {"webhook-id": "\udcff", "webhook-signature": "v1,\udcff", "Content-Length": "0"}
+    assert await front.event(SOMEBODY) == HTTPStatus.OK
+    assert await front.stalled(signed(b"{}", world.clock.now) | odd) == HTTPStatus.UNAUTHORIZED
+    assert await front.stalled({"Cookie": "connect_browser=\udcff"}, "GET /connect/verify?session_uri=%ff") == 404
 
 
 # --- the verifier's sessions that belong to no attempt --------------------------------------------------------------
