@@ -156,8 +156,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     command, code = recognise(tx, person_id, received.content)
     if command is not Command.STOP:  # which makes room
         _check_room(so_far[0].pending, max_pending)
-    sent_at = sent_order.believed(received.sent_at, now)
-    status = _status(command, sent_at, so_far[0].stopped_at)
+    sent_at, status = _sent(received, command, so_far[0].stopped_at, now)
     content, file = parted(received.content, locked=received.locked_file)
     media_id = new_id("m", now)
     if file is not None:
@@ -198,10 +197,14 @@ def _check_room(pending: int, max_pending: int) -> None:
         raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
 
 
-def _status(command: Command, sent_at: float, stopped_at: float | None) -> MessageStatus:
-    """STOPPED for what was sent before the person said "stop", and comes only now."""
+def _sent(received: Message, command: Command, stopped_at: float | None, now: float) -> tuple[float, MessageStatus]:
+    """When it counts as sent, and STOPPED if the person has said "stop" since, and it comes only now."""
+    sent_at = sent_order.believed(received.sent_at, now)
+    if not sent_order.is_believed(received.sent_at, now):
+        # Nothing that is there was surely sent after such a "stop".
+        return now if command is Command.STOP else sent_at, MessageStatus.ACCEPTED
     taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
-    return MessageStatus.STOPPED if taken_back and command not in _NEVER_TAKEN_BACK else MessageStatus.ACCEPTED
+    return sent_at, MessageStatus.STOPPED if taken_back and command not in _NEVER_TAKEN_BACK else MessageStatus.ACCEPTED
 
 
 def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:

@@ -21,6 +21,11 @@ def believed(sent_at: float | None, accepted_at: float) -> float:
     return min(max(sent_at, accepted_at - BELIEVED_SECONDS), accepted_at)
 
 
+def is_believed(sent_at: float | None, accepted_at: float) -> bool:
+    """Whether a channel's time is not so old that it may be anything."""
+    return sent_at is not None and sent_at >= accepted_at - BELIEVED_SECONDS
+
+
 def surely_before(one: float, other: float) -> bool:
     """Whether what was sent at `one` was sent before what was sent at `other`, whichever channels they came by."""
     return one + GRAIN_SECONDS <= other

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, bindparam, select
 from kernel_service.errors import LeaseLost
 from kernel_service.kernels.interruptions import Newcomers, Stopped
 from kernel_service.storage.schema import MESSAGE_OPEN, message, turn
-from kernel_service.storage.sent_order import SENT_ORDER
+from kernel_service.storage.sent_order import BELIEVED_SECONDS, SENT_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,9 @@ def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
 
 
 def _pause(row: Row[Any], debounce: float) -> float:
-    return debounce * LATE_DEBOUNCE if row.accepted_at - row.sent_at > LATE_SECONDS else debounce
+    # Where the channel's clock is not believed nobody knows.
+    is_late = LATE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS
+    return debounce * LATE_DEBOUNCE if is_late else debounce
 
 
 def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:

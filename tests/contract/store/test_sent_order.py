@@ -252,3 +252,19 @@ async def test_who_is_merged_has_said_stop_to_both(store: SqlStore) -> None:
     bob = await say(store, "hello", "test:bob", now=NOW - 100)
     assert (await store.merge(ann, bob, now=NOW)).person_id == bob
     assert (await accept(store, "late", NOW - 9)).status is MessageStatus.STOPPED
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1e12, NOW - BELIEVED_SECONDS - 1])
+async def test_a_clock_that_is_far_behind_is_stopped_and_stops_as_if_it_said_nothing(
+    store: SqlStore, wrong: float
+) -> None:
+    before = await accept(store, "before", NOW - 1)
+    stopped = await stop(store, wrong)
+    assert stopped.taken_back == (before.seq,)
+    assert (await accept(store, "after", wrong)).status is MessageStatus.ACCEPTED
+    assert sorted(await told(await own(store, stopped.person_id))) == [["after"], ["s"]]
+
+
+async def test_a_clock_that_is_far_behind_has_nobody_wait_for_others(store: SqlStore) -> None:
+    person = await say(store, "one", sent_at=0.0)
+    assert await (await own(store, person)).ask(NOW, debounce=0.6) == NOW + 0.6

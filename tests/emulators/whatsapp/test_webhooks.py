@@ -6,6 +6,7 @@ from emulators.whatsapp.app import WhatsApp
 from emulators.whatsapp.payloads import encode, signature
 from emulators.whatsapp.webhooks import doubling
 from tests.emulators.whatsapp.fakes import Clock, Gateway
+from tests.ports import free_port
 
 
 async def test_a_message_comes_in_the_envelope_signed_over_its_bytes(
@@ -128,3 +129,28 @@ async def test_several_people_come_in_one_post(gateway: Gateway, whatsapp: Whats
 async def test_the_gateway_proves_to_know_the_token(whatsapp: WhatsApp, gateway: Gateway) -> None:
     assert await whatsapp.verify_webhook() is True
     assert (await whatsapp.webhooks.verify("another token", "1"))[0] == 403
+
+
+async def test_several_gateways_take_turns(gateway: Gateway, whatsapp: WhatsApp) -> None:
+    other = Gateway()
+    async with other.serving() as (_, url):
+        whatsapp.webhooks.url += f",{url}"
+        alice = whatsapp.add_phone("Alice")
+        for word in ("one", "two", "three", "four"):
+            await alice.send(word)
+    bodies = [[message["text"]["body"] for message in each.messages()] for each in (gateway, other)]
+    assert bodies == [["one", "three"], ["two", "four"]]
+
+
+async def test_a_gateway_that_is_away_is_passed_over_at_the_next_attempt(gateway: Gateway, whatsapp: WhatsApp) -> None:
+    whatsapp.webhooks.url = f"http://127.0.0.1:{free_port()}/webhook,{whatsapp.webhooks.url}"
+    await whatsapp.add_phone("Alice").send("hi")
+    assert [message["text"]["body"] for message in gateway.messages()] == ["hi"]
+
+
+async def test_webhooks_that_are_longer_under_way_are_overtaken(gateway: Gateway, whatsapp: WhatsApp) -> None:
+    delays = iter([0.05, 0.0])
+    whatsapp.webhooks.delay = lambda: next(delays)
+    alice = whatsapp.add_phone("Alice")
+    await asyncio.gather(*(alice.carry(alice.compose("text", {"body": word}, word)) for word in ("one", "two")))
+    assert [message["text"]["body"] for message in gateway.messages()] == ["two", "one"]
