@@ -18,7 +18,7 @@ RUN pip --python /venv/bin/python install --no-cache-dir --no-deps .
 FROM ${BASE}
 RUN useradd --system --uid 10001 --home-dir /app --create-home app
 COPY --from=build /venv /venv
-COPY --chmod=755 deploy/probe /usr/local/bin/probe
+COPY deploy/probe /usr/local/bin/probe
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER app
 WORKDIR /app

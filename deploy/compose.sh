@@ -49,6 +49,9 @@ states() { compose ps --all --format '{{.Service}} {{.State}} {{.Health}}'; }
 # Those that will not come up by themselves.
 failed() { states | awk '$2 == "restarting" || $2 == "exited" || $2 == "dead" || $3 == "unhealthy" { print $1 }'; }
 
+# Whether there are any, and all are well: not every version of Compose says by its exit code that it failed.
+all_well() { states | awk '{ if ($2 != "running" || $3 != "healthy") ill = 1 } END { exit ill || !NR }'; }
+
 explain() {
 	said
 	said "Not everything came up:"
@@ -72,15 +75,14 @@ up() {
 	while kill -0 $starting 2>/dev/null && [ -z "$(failed)" ]; do
 		sleep 1
 	done
-	if [ -n "$(failed)" ]; then
-		kill $starting 2>/dev/null || true
-		wait $starting 2>/dev/null || true
-	elif wait $starting; then
+	[ -z "$(failed)" ] || kill $starting 2>/dev/null || true
+	wait $starting 2>/dev/null || true
+	if all_well; then
 		greet
-		return
+	else
+		explain
+		exit 1
 	fi
-	explain
-	exit 1
 }
 
 address() { printf 'http://%s' "$(compose port "$1" "$2" | sed 's/^0\.0\.0\.0:/127.0.0.1:/')"; }

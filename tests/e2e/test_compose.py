@@ -1,5 +1,6 @@
 """The demo of docker-compose.yml in real containers. It builds the image, so the first run takes minutes."""
 
+import asyncio
 import json
 import os
 import re
@@ -25,6 +26,10 @@ pytestmark = pytest.mark.docker
 ROOT = Path(__file__).parents[2]
 SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "emulators"}
 LONGEST_UP = 900
+LONGEST_RESTART = 60
+MOST_TO_NOTICE = 15
+"""Seconds after which `docker compose ps` tells of a service that hangs."""
+NANOSECONDS = 1_000_000_000
 BILL = "Rent for May: 900 EUR"
 TASK = "Prepare the demo"
 BACK = re.compile(r'<a class="go" [^>]*href="([^"]+)"')
@@ -69,6 +74,11 @@ class Demo:
         assert not done.returncode, done.stderr[-2000:]
         return done.stdout
 
+    def stop_child(self, service: str) -> None:
+        """SIGSTOP for what the container's first process runs."""
+        stop = ["docker", "exec", self.containers()[service]["Id"], "bash", "-c"]
+        subprocess.run([*stop, "kill -STOP $(cat /proc/1/task/1/children)"], check=True, capture_output=True)
+
     def containers(self) -> dict[str, dict[str, Any]]:
         """What the engine knows of each service's container."""
         ids = self.compose("ps", "--all", "--quiet").split()
@@ -98,6 +108,10 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
         assert container["HostConfig"]["CapDrop"] == ["ALL"]
         assert "no-new-privileges:true" in container["HostConfig"]["SecurityOpt"]
         assert container["Config"]["User"] not in {"", "0", "root"}
+        assert min(container["HostConfig"][limit] for limit in ("Memory", "NanoCpus", "PidsLimit")) > 0
+        probe = container["Config"]["Healthcheck"]
+        noticed = (probe["Interval"] + probe["Timeout"]) * probe["Retries"] / NANOSECONDS
+        assert noticed <= MOST_TO_NOTICE
     async with phones(demo.emulators) as people:
         alice, bob = await people.add("Alice"), await people.add("Bob")
         assert "hello" in await people.ask(alice, "hello")
@@ -110,10 +124,39 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
         assert TASK in done
         assert TASK in await people.ask(alice, "list my tasks")
         assert (await people.answer(bob, "list my tasks"))["link"]["url"].startswith(f"{demo.door}/connect/")
+    await stopped_and_started_anew(demo, "whatsapp_gateway")
+    await stopped_and_started_anew(demo, "kernel_service")
+    async with phones(demo.emulators) as people:
+        assert "after all" in await people.ask(await people.add("Carol"), "after all")
     demo.compose("stop")
     codes = {name: container["State"]["ExitCode"] for name, container in demo.containers().items()}
     assert codes == dict.fromkeys(SERVICES, 0)
     assert " ERROR " not in demo.compose("logs", *(SERVICES - {"postgres"}))
+
+
+async def stopped_and_started_anew(demo: Demo, service: str) -> None:
+    """SIGSTOP, as nothing within the process can notice."""
+    demo.stop_child(service)
+    async with asyncio.timeout(LONGEST_RESTART):
+        while True:
+            now = demo.containers()[service]
+            if now["RestartCount"] == 1 and now["State"]["Health"]["Status"] == "healthy":
+                return
+            await asyncio.sleep(0.5)
+
+
+def test_what_runs_can_be_asked_for_without_any_setting(tmp_path: Path) -> None:
+    if problem := why_not():
+        pytest.skip(problem)
+    asked = subprocess.run(
+        [*compose_command(), "--project-directory", str(tmp_path), "--file", str(ROOT / "docker-compose.yml"), "ps"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert asked.returncode == 0, asked.stderr
+    assert "required" not in asked.stderr
 
 
 async def through_the_door(demo: Demo, link: str) -> str:
