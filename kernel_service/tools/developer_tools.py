@@ -135,7 +135,7 @@ def _description(function: Callable[..., Any]) -> str:
     if len(description) > schemas.MOST_DESCRIPTION:
         most = schemas.MOST_DESCRIPTION
         raise ToolSettingError(f"{function.__name__}: its docstring may have {most} characters, not {len(description)}")
-    return description
+    return schemas.description(description)
 
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -62,10 +62,11 @@ class KernelToolbox(Toolbox):
         return AwayTool(self._connections, toolkit, name) if found is None and toolkit else found
 
     async def readers(self, person: Person, name: str) -> Sequence[Tool]:
+        if any(tool.schema.name == name for tool in self._developer_tools):
+            return [tool for tool in self._developer_tools if tool.read_only]
         connected, _ = await self._of_toolkits(person)
-        toolkit = next((tool.toolkit for tool in connected if tool.schema.name == name), None)
-        of_it: Sequence[Tool] = [tool for tool in connected if tool.toolkit == toolkit]
-        return [tool for tool in (of_it or self._developer_tools) if tool.read_only]
+        toolkit = next((tool.toolkit for tool in connected if tool.schema.name == name), "")
+        return [tool for tool in connected if tool.toolkit == toolkit and tool.read_only]
 
     def _always(self, away: Sequence[str]) -> list[Tool]:
         return [*self._developer_tools, Connect(self._connections, self._offers, away), Disconnect(self._connections)]

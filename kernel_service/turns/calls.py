@@ -13,6 +13,7 @@ from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
 from kernel_service.storable import storable_text
 from kernel_service.turns.approving import Approval
+from kernel_service.turns.refused_tools import MOST_OFFERED
 from kernel_service.turns.tokens import cut
 from kernel_service.turns.tool_files import keep_all
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
@@ -77,11 +78,20 @@ class Calls:
         self._titles = titles
         self._approved: Approval | None = None
         self._tools: dict[str, Tool] = {}
+        self._found: list[str] = []
         self._unsure = False
         self._offering = True
 
     def offer(self, tools: Iterable[Tool]) -> None:
         self._tools.update({tool.schema.name: tool for tool in tools})
+
+    def _find(self, found: Iterable[Tool]) -> None:
+        """Beside what was offered; where a request holds no more, what was found last stays."""
+        new = [tool for tool in found if tool.schema.name not in self._tools]
+        self._found += [tool.schema.name for tool in new]
+        self.offer(new)
+        while self._found and len(self._tools) > MOST_OFFERED:
+            del self._tools[self._found.pop(0)]
 
     def approve(self, approval: Approval, tool: Tool | None) -> None:
         """The person has approved this call, and no other."""
@@ -148,7 +158,7 @@ class Calls:
         seconds = asyncio.get_running_loop().time() - began
         await self._keep(call, result, ToolUse(call.name, failed=not result.ok, seconds=seconds))
         self._tell(ToolFinished(call.call_id, succeeded=result.ok))
-        self.offer(result.found)
+        self._find(result.found)
         return None
 
     def _approval_of(self, call: FunctionCall) -> Approval | None:

@@ -21,6 +21,8 @@ MOST_OFFERED: Final = 128
 """Tools in one request, by OpenAI's limit."""
 KEPT_SECONDS: Final = 86_400.0
 """Afterwards a refused tool is offered again: vendors change what they take."""
+MOST_NAMED: Final = 10
+"""Tools that are left out one by one in a turn: a vendor that names ever more of them takes none."""
 MOST_KEPT: Final = 1000
 MOST_COUNTED: Final = 100
 """Tools that are counted by name; all others are one."""
@@ -84,9 +86,10 @@ class OfferedTools:
         """
         if not self._offered:
             return False
-        if (named := _named(rejected, self._offered)) is not None:
+        named = _named(rejected, self._offered) if len(self._left_out) < MOST_NAMED else None
+        if named is not None:
             self._leave_out(named, for_all=_is_certain(rejected), code=rejected.code)
-        elif rejected.param == "tools" or rejected.code == "invalid_function_parameters":
+        elif rejected.param.startswith("tools") or rejected.code == "invalid_function_parameters":
             self._leave_out_the_last(rejected)
         else:
             return False

@@ -99,6 +99,16 @@ async def test_a_tool_by_its_name_though_it_would_have_to_be_searched_for(world:
     assert await toolbox.named(BOB, "ASANA_DELETE_TASK") is None
 
 
+async def test_who_reads_what_a_call_is_about(world: World) -> None:
+    await world.connect("p_alice")
+    await world.connect("p_alice", "gmail")
+    toolbox = world.toolbox(greet)
+    assert [each.schema.name for each in await toolbox.readers(ALICE, "ASANA_DELETE_TASK")] == ["ASANA_LIST_TASKS"]
+    assert [each.schema.name for each in await toolbox.readers(ALICE, "greet")] == ["greet"]
+    assert await toolbox.readers(ALICE, "GITHUB_DELETE") == []
+    assert await toolbox.readers(BOB, "ASANA_DELETE_TASK") == []
+
+
 async def test_disconnect_by_the_model(world: World) -> None:
     await world.connect("p_alice")
     disconnect = named(await world.toolbox().tools_for(ALICE), "disconnect")

@@ -9,7 +9,8 @@ import pytest
 
 from kernel_service.turns.model import ModelRejectedError, ToolSchema
 from kernel_service.turns.refused_tools import KEPT_SECONDS, MOST_COUNTED, MOST_OFFERED, OfferedTools, RefusedTools
-from tests.unit.turns.scene import Clock, says
+from kernel_service.turns.tools import ToolResult
+from tests.unit.turns.scene import Clock, FakeTool, calls, says
 
 if TYPE_CHECKING:
     from tests.unit.turns.scene import Scene
@@ -76,7 +77,6 @@ def test_what_others_may_have_said_is_believed_for_one_turn(message: str) -> Non
     [
         ModelRejectedError("content_policy_violation", message="The prompt was refused."),
         ModelRejectedError("http_400", param="input[2]", message="No tool output found for function call call_1."),
-        ModelRejectedError("http_400", param="tools[9].parameters", message="function 'unheard_of'"),
         ModelRejectedError("context_length_exceeded", message="tools and input are too long"),
     ],
 )
@@ -96,6 +96,7 @@ def test_any_other_refusal_leaves_all(rejected: ModelRejectedError) -> None:
         (ModelRejectedError("array_above_max_length", param="tools", message="maximum length 128"), [3, 2, 1, 0]),
         (ModelRejectedError("http_400", param="tools"), [2, 1, 0]),
         (ModelRejectedError(BAD, message="Invalid function parameters."), [2, 1, 0]),
+        (ModelRejectedError("http_400", param="tools[9].parameters", message="function 'unheard_of'"), [2, 1, 0]),
     ],
 )
 def test_where_none_is_named_the_last_ones_go_until_none_is_left(rejected: ModelRejectedError, left: list[int]) -> None:
@@ -104,6 +105,24 @@ def test_where_none_is_named_the_last_ones_go_until_none_is_left(rejected: Model
     while tools.leave_out(rejected):
         seen.append(len(names(tools)))
     assert seen == left
+
+
+def test_a_vendor_that_names_one_after_the_other_is_not_asked_for_each() -> None:
+    tools, asked = OfferedTools(RefusedTools(Clock())), 0
+    many = [schema(f"t{number}") for number in range(128)]
+    while tools.of(many) and tools.leave_out(ModelRejectedError(BAD, param="tools[0].parameters")):
+        asked += 1
+    assert asked < 20
+
+
+async def test_what_was_found_last_stays_where_a_request_holds_no_more(scene: Scene) -> None:
+    scene.look.result = ToolResult("found", found=tuple(FakeTool(f"found{n}", read_only=True) for n in range(200)))
+    await scene.hear()
+    scene.model.says = [calls("look"), says("Many.")]
+    await scene.run()
+    assert len(scene.model.offered[1]) == MOST_OFFERED
+    assert scene.model.offered[1][:2] == ["look", "act"]
+    assert scene.model.offered[1][-1] == "found199"
 
 
 def test_a_tool_is_offered_again_once_it_is_another_or_a_day_later() -> None:
