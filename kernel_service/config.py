@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service.connect.proxies import TrustedProxies
+from kernel_service.storage import database_url, postgres_url
 from kernel_service.storage.sealing import MasterKeys
 from kernel_service.turns.approval_rules import ApprovalRules
 from serving.listening import Address
@@ -26,6 +27,8 @@ class Settings(BaseSettings):
 
     kernel_listen: str = "127.0.0.1:50051"
     kernel_database_url: SecretStr = SecretStr("sqlite:///var/kernel.db")
+    kernel_database_direct_url: SecretStr = SecretStr("")
+    kernel_database_pool: int = Field(10, ge=2)
     kernel_channel_tokens: SecretStr
     kernel_admin_token: SecretStr = SecretStr("")
     kernel_tls_cert: Path | None = None
@@ -70,6 +73,19 @@ class Settings(BaseSettings):
     @classmethod
     def _is_address(cls, value: str) -> str:
         Address.parse(value)
+        return value
+
+    @field_validator("kernel_database_url")
+    @classmethod
+    def _is_database(cls, value: SecretStr) -> SecretStr:
+        database_url.check(value.get_secret_value())
+        return value
+
+    @field_validator("kernel_database_direct_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr) -> SecretStr:
+        if value.get_secret_value():
+            postgres_url.parse(value.get_secret_value())
         return value
 
     @field_validator("connect_public_url")

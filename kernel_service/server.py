@@ -166,7 +166,13 @@ async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) ->
 async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
     keys = MasterKeys.parse(settings.kernel_encryption_keys.get_secret_value())
     url, media_bytes = settings.kernel_database_url.get_secret_value(), int(settings.kernel_media_mb * MIB)
-    store = await open_store(url, keys, media_bytes=media_bytes)
+    store = await open_store(
+        url,
+        keys,
+        direct_url=settings.kernel_database_direct_url.get_secret_value(),
+        pool=settings.kernel_database_pool,
+        media_bytes=media_bytes,
+    )
     stack.push_async_callback(store.close)
     return store
 

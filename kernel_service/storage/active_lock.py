@@ -11,36 +11,43 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-import asyncpg
-
+from kernel_service.storage.postgres_server import LOST, why
 from kernel_service.storage.spell import Spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import asyncpg
+
+    from kernel_service.storage.postgres_server import Server
+
 logger = logging.getLogger(__name__)
 
 LOCK = 0x6B65726E656C  # "kernel"
-LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
 _CHECK_SECONDS = 2.0
 _ANSWER_SECONDS = 3.0
 # Long enough for the server to notice that our former connection is gone.
 _TRIES = 10
 _PAUSE_SECONDS = 0.5
-# The server drops a holder whose machine vanished within about ten seconds.
-_KEEPALIVE = {
-    "application_name": "kernel_service active",
+# The server drops a holder whose machine vanished within about ten seconds; who waits may wait for long.
+_SETTINGS = {
     "tcp_keepalives_idle": "4",
     "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
+    "statement_timeout": "0",
 }
+_HELD = """
+SELECT FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
+AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+AND (classid::bigint << 32) + objid::bigint = $1
+"""
 
 
 class ActiveLock:
     """Made by `take`. `end_process` is called when another process has become the active one."""
 
-    def __init__(self, dsn: str, end_process: Callable[[str], None]) -> None:
-        self._dsn = dsn
+    def __init__(self, server: Server, end_process: Callable[[str], None]) -> None:
+        self._server = server
         self._end_process = end_process
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
@@ -48,9 +55,9 @@ class ActiveLock:
         self._guard: asyncio.Task[None] | None = None
 
     @classmethod
-    async def take(cls, dsn: str, end_process: Callable[[str], None]) -> ActiveLock:
-        """Return once this process is the active one, however long that takes."""
-        lock = cls(dsn, end_process)
+    async def take(cls, server: Server, end_process: Callable[[str], None]) -> ActiveLock:
+        """Return once this process is the active one, however long that takes. One of LOST: no server at first."""
+        lock = cls(server, end_process)
         while not await lock._try():
             logger.warning("storage: another process is active; this one stands by")
             await lock._wait()
@@ -66,7 +73,7 @@ class ActiveLock:
 
     async def _try(self) -> bool:
         await self._disconnect()
-        connection = await asyncpg.connect(self._dsn, timeout=_ANSWER_SECONDS, server_settings=_KEEPALIVE)
+        connection = await self._server.connect("active", settings=_SETTINGS)
         self._connection = connection
         self._lost.clear()
         connection.add_termination_listener(lambda _: self._lost.set())
@@ -88,10 +95,9 @@ class ActiveLock:
         if self._connection is None or self._lost.is_set():
             return False
         try:
-            await self._connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+            return bool(await self._connection.fetch(_HELD, LOCK, timeout=_ANSWER_SECONDS))
         except LOST:
             return False
-        return True
 
     async def _take_again(self) -> bool:
         """False: somebody else has it. While the database is away nobody has."""
@@ -99,7 +105,7 @@ class ActiveLock:
             try:
                 taken = await self._try()
             except LOST as error:
-                self._holding.met(type(error).__name__)
+                self._holding.met(why(error))
                 self._lost.set()
                 taken = False
             if taken:

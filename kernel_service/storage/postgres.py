@@ -10,41 +10,45 @@ import asyncio
 import logging
 import time
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from sqlalchemy import text
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import NullPool
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.storage import batch
 from kernel_service.storage.batch import BATCH, Work
 from kernel_service.storage.engine import Tx
 from kernel_service.storage.ids import new_id
+from kernel_service.storage.postgres_server import LOST, why
 from kernel_service.storage.spell import Spell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
+    import asyncpg
     from sqlalchemy import Connection
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
     from kernel_service.storage.active_lock import ActiveLock
     from kernel_service.storage.engine import Keyring, T
+    from kernel_service.storage.postgres_server import Server
     from kernel_service.storage.sealing import Digests
 
 logger = logging.getLogger(__name__)
 
 WRITERS = 4
-READERS = 4
+"""Of the pool's connections; the others are for readers, and for what goes apart."""
 APART = 2
 """Transactions under way at once of what is large and in no hurry."""
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 _PAUSE_SECONDS = 0.1
-AWAY = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY = (SQLAlchemyError, *LOST)
 # Classes of SQLSTATE that are the statement's own fault: no result, bad data, constraint, syntax.
 _UNIT_FAILED = ("02", "21", "22", "23", "42")
 
@@ -54,25 +58,35 @@ _MARK = text(
 )
 
 
-def connect(url: str) -> AsyncEngine:
-    """`url` is `postgresql://…`. Nothing waits much longer than three seconds; errors hide the values."""
+def connect(server: Server, *, pool: int) -> AsyncEngine:
+    """At most `pool` connections. Nothing waits much longer than three seconds; errors hide the values."""
     return create_async_engine(
-        driver_url(url),
-        pool_size=WRITERS + READERS + APART,
+        "postgresql+asyncpg://",
+        creator=_creator(server, settings={"lock_timeout": "2s"}, seconds=ANSWER_SECONDS),
+        pool_size=pool,
         max_overflow=0,
         pool_timeout=ANSWER_SECONDS,
         hide_parameters=True,
-        connect_args={
-            "timeout": ANSWER_SECONDS,
-            "command_timeout": ANSWER_SECONDS,
-            "server_settings": {"application_name": "kernel_service", "lock_timeout": "2000"},
-        },
     )
 
 
-def driver_url(url: str) -> str:
-    """The URL with the driver that we use."""
-    return "postgresql+asyncpg" + url[url.index("://") :]
+def connect_once(server: Server) -> AsyncEngine:
+    """A connection for each use, on which a statement may take its time."""
+    unhurried = {"statement_timeout": "0", "lock_timeout": "0"}
+    creator = _creator(server, settings=unhurried)
+    return create_async_engine("postgresql+asyncpg://", creator=creator, poolclass=NullPool, hide_parameters=True)
+
+
+def _creator(server: Server, *, settings: dict[str, str], seconds: float | None = None) -> Callable[[], Any]:
+    """As SQLAlchemy makes one of an `async_creator`, which has no room for arguments of its adapter."""
+    driver: Any = PGDialect_asyncpg.import_dbapi()  # type: ignore[no-untyped-call]
+    # In another session a statement that was prepared is not known, or is somebody else's.
+    unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if server.multiplexed else {}
+
+    async def connected() -> asyncpg.Connection:
+        return await server.connect(settings=settings, seconds=seconds)
+
+    return lambda: driver.connect(async_creator_fn=connected, **unnamed)
 
 
 def _breaks_batch(error: Exception) -> bool:
@@ -114,10 +128,14 @@ class PostgresEngine:
             return await self._run(self._database.begin, unit)
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
-        return await self._run(self._database.connect, unit)
+        # After the server's restart every idle connection is found dead, each by whoever takes it.
+        return await self._run(self._database.connect, unit, tries=2)
 
     async def _run(
-        self, connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]], unit: Callable[[Tx], T]
+        self,
+        connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]],
+        unit: Callable[[Tx], T],
+        tries: int = 1,
     ) -> T:
         try:
             async with connect() as connection:
@@ -125,7 +143,9 @@ class PostgresEngine:
         except AWAY as error:
             if not _breaks_batch(error):
                 raise
-            self._reading.met(_name(error))
+            if tries > 1 and getattr(error, "connection_invalidated", False):
+                return await self._run(connect, unit, tries - 1)
+            self._reading.met(why(error))
             raise StoreUnavailable from None
         self._reading.over()
         return result
@@ -189,7 +209,7 @@ class Writer:
             try:
                 await self._try(works)
             except AWAY as error:
-                self._writing.met(_name(error))
+                self._writing.met(why(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
                 logger.exception("storage: a batch failed for good")
@@ -217,8 +237,3 @@ class Writer:
             self._doubtful = False
             batch.run(self._tx(connection), works, _breaks_batch)
             self._doubtful = True
-
-
-def _name(error: BaseException) -> str:
-    """What happened, without a statement or its values."""
-    return type(getattr(error, "orig", None) or error).__name__

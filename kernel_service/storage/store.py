@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.media.opening import MIB
 from kernel_service.storage import batch
+from kernel_service.storage.database_url import check, is_sqlite
 from kernel_service.storage.sql_store import SqlStore
 
 if TYPE_CHECKING:
@@ -18,22 +19,24 @@ async def open_store(
     url: str,
     master_keys: MasterKeys,
     *,
+    direct_url: str = "",
+    pool: int = 10,
     media_bytes: int = 1024 * MIB,
     end_process: Callable[[str], None] = batch.end_process,
 ) -> SqlStore:
     """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
-    At most `media_bytes` of people's files are kept at a time.
+    At most `media_bytes` of people's files are kept at a time. `pool` connections go to PostgreSQL, and one more for
+    the lock of the active process: over `direct_url`, where that is not the same.
 
-    DatabaseInUseError, SchemaTooNewError, Conflict SEALING_KEY_UNKNOWN, StoreUnavailable, ValueError for another URL.
+    DatabaseInUseError, DatabaseUnfitError, SchemaTooNewError, Conflict SEALING_KEY_UNKNOWN, ValueError for another URL.
     """
+    check(url)
     # Each brings a driver of its own, and PostgreSQL's costs 10 MB that nobody on SQLite need carry.
-    kind = url.partition("://")[0]
-    if kind == "sqlite":
+    if is_sqlite(url):
         from kernel_service.storage.opening_sqlite import open_sqlite  # noqa: PLC0415
 
         return SqlStore(await open_sqlite(url, master_keys, end_process), media_bytes)
-    if kind in {"postgresql", "postgres"}:
-        from kernel_service.storage.opening_postgres import open_postgres  # noqa: PLC0415
+    from kernel_service.storage.opening_postgres import open_postgres  # noqa: PLC0415
 
-        return SqlStore(await open_postgres(url, master_keys, end_process), media_bytes)
-    raise ValueError("the database URL must begin with sqlite:/// or postgresql://")
+    engine = await open_postgres(url, master_keys, end_process, direct_url=direct_url, pool=pool)
+    return SqlStore(engine, media_bytes)

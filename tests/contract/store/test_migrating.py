@@ -8,12 +8,13 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, insert, inspect, select, text
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kernel_service.storage import schema
 from kernel_service.storage.migrating import SCHEMA_NUMBER, SchemaTooNewError, create, migrate, upgrade
-from kernel_service.storage.postgres import driver_url
+from kernel_service.storage.postgres import connect_once
+from kernel_service.storage.postgres_server import Server
+from kernel_service.storage.postgres_url import parse
 from kernel_service.storage.store import open_store
 from tests.contract.store.conftest import keys
 
@@ -45,7 +46,7 @@ def _do(request: pytest.FixtureRequest, file: Path, url: str) -> Do:
 
     async def do(work: Work) -> Any:
         if kind == "postgresql":
-            remote = create_async_engine(driver_url(database), poolclass=NullPool)
+            remote = connect_once(Server(parse(database)))
             async with remote.begin() as connection:
                 return await connection.run_sync(work)
         local = create_engine(f"sqlite:///{file}", poolclass=NullPool)

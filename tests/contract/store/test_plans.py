@@ -8,8 +8,6 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from kernel_service.connect.attempt import Key, State
 from kernel_service.connect.secrets import digest
@@ -18,8 +16,10 @@ from kernel_service.kernels.outbox_store import Outcome
 from kernel_service.kernels.store import CallRecord, ToolUse, TurnStatus
 from kernel_service.media.inspection import Problem
 from kernel_service.messages import Alias, Message, Reply, ReplyMode, Usage
-from kernel_service.storage import postgres as postgres_engine
 from kernel_service.storage import schema, sqlite
+from kernel_service.storage.postgres import connect_once
+from kernel_service.storage.postgres_server import Server
+from kernel_service.storage.postgres_url import parse
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.approving import Approval
@@ -102,7 +102,7 @@ async def _migrate(url: str) -> None:
 
 async def _fill_postgresql(url: str) -> None:
     await _migrate(url)
-    database = create_async_engine(postgres_engine.driver_url(url), poolclass=NullPool)
+    database = connect_once(Server(parse(url)))
     async with database.begin() as connection:
         for table in schema.metadata.tables:
             await connection.exec_driver_sql(f'ALTER TABLE "{table}" SET (autovacuum_enabled = off)')

@@ -14,6 +14,7 @@ from kernel_service.kernels.store import TurnRecord
 from kernel_service.messages import Message, Usage
 from kernel_service.storage import active_lock
 from kernel_service.storage import postgres as engine
+from kernel_service.storage.opening_postgres import DatabaseUnfitError
 from kernel_service.storage.store import open_store
 from tests.contract.store.conftest import keys
 from tests.line import Line, line_to
@@ -128,5 +129,7 @@ async def test_a_second_process_stands_by_until_the_first_ends(postgres_url: str
 
 
 async def test_no_server_is_told(tmp_path: Path) -> None:
-    with pytest.raises(StoreUnavailable):
+    with pytest.raises(
+        DatabaseUnfitError, match=r"KERNEL_DATABASE_URL: cannot connect to the database: .*No such file"
+    ):
         await open_store(f"postgresql://postgres@/none?host={tmp_path}", keys("test"))

@@ -1,0 +1,158 @@
+"""A PostgreSQL URL as people have it, made into the one that the driver takes.
+
+`postgres://`, `postgresql://` or either with a driver's name (`postgresql+asyncpg://`), and libpq's parameters:
+https://www.postgresql.org/docs/current/libpq-connect.html. What cannot be honoured is named. No message tells a value
+that may be part of a password.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit
+
+_SCHEMES: Final = frozenset({"postgresql", "postgres"})
+CONNECT_SECONDS: Final = 3.0
+_MOST_SECONDS: Final = 60
+_APPLICATION: Final = "kernel_service"
+
+_HOST: Final = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>\d*))?")
+_NAME: Final = re.compile(r"[a-z][a-z_]{0,40}")
+_FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
+_SYSTEM: Final = "system"
+# Read by the driver; `options` goes on to the server.
+_DRIVERS: Final = frozenset(
+    {
+        *("host", "port", "dbname", "database", "user", "password", "service", "options"),
+        *("sslmode", "sslpassword", "sslnegotiation", "ssl_min_protocol_version", "ssl_max_protocol_version"),
+        *("target_session_attrs", "krbsrvname", "gsslib"),
+        *_FILES,
+    }
+)
+_OURS: Final = frozenset({"connect_timeout", "application_name", "ssl"})
+# Hints for other clients: a pooler is recognised without them.
+_NEEDLESS: Final = frozenset({"pgbouncer", "statement_cache_size", "prepared_statement_cache_size"})
+_ALLOWED: Final = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "target_session_attrs": ("any", "read-write", "primary"),
+    "channel_binding": ("disable", "prefer"),
+    "gssencmode": ("disable", "prefer"),
+    "client_encoding": ("utf8", "auto"),
+}
+_SSL: Final = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
+_WHY: Final = {
+    "target_session_attrs": "the service writes",
+    "channel_binding": "this client cannot bind; sslmode=verify-full keeps others from between as well",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """`dsn` is for asyncpg and holds the password. `system_roots`: TLS trusts whom this machine trusts."""
+
+    dsn: str = field(repr=False)
+    application_name: str = _APPLICATION
+    connect_seconds: float = CONNECT_SECONDS
+    system_roots: bool = False
+
+
+def is_postgresql(url: str) -> bool:
+    scheme, scheme_end, _ = url.strip().partition("://")
+    return bool(scheme_end) and scheme.lower().partition("+")[0] in _SCHEMES
+
+
+def parse(url: str) -> PostgresUrl:
+    """ValueError says what is wrong and what to do."""
+    if not is_postgresql(url):
+        raise ValueError("must begin with postgresql://")
+    rest = url.strip().partition("://")[2]
+    netloc, path, query = _parts(rest)
+    given = _parameters(query)
+    if "host" in given:  # as libpq has it, and a socket's folder stands nowhere else
+        user, at, _ = netloc.rpartition("@")
+        netloc = user + at
+    if given.keys() & {"dbname", "database"}:
+        path = ""
+    given = _ssl(given)
+    system_roots = given.get("sslrootcert") == _SYSTEM
+    if system_roots:
+        given.pop("sslrootcert")
+    if given.get("target_session_attrs", "any") == "any":  # of several servers the one that takes writes
+        given["target_session_attrs"] = "read-write"
+    seconds, name = _seconds(given.pop("connect_timeout", "")), given.pop("application_name", _APPLICATION)
+    dsn = f"postgresql://{_quoted(netloc)}{path}?{urlencode(given, quote_via=quote)}"
+    return PostgresUrl(dsn, name, seconds, system_roots)
+
+
+def _parts(rest: str) -> tuple[str, str, str]:
+    """User and hosts, path, query."""
+    try:
+        parts = urlsplit(f"postgresql://{rest}")
+    except ValueError:
+        raise ValueError("is no URL: an IPv6 address stands in [ ], other special characters are encoded") from None
+    user, _, hosts = parts.netloc.rpartition("@")
+    if parts.fragment or ("@" in parts.path + parts.query and not user):
+        raise ValueError("cannot be read: in a user name or password / ? # and @ stand encoded, as %2F %3F %23 and %40")
+    for each in hosts.split(","):
+        match = _HOST.fullmatch(each)
+        if match is None or int(match["port"] or 1) not in range(1, 65536):
+            raise ValueError(
+                "has a host or port that cannot be read: expected host:port, an IPv6 address in [ ], and in a password"
+                " : / ? # and @ encoded, as %3A %2F %3F %23 and %40"
+            )
+    return parts.netloc, parts.path, parts.query
+
+
+def _quoted(netloc: str) -> str:
+    """With user and password encoded whole, whatever of them was."""
+    user_and_password, at, hosts = netloc.rpartition("@")
+    user, colon, password = user_and_password.partition(":")
+    return quote(unquote(user), safe="") + colon + quote(unquote(password), safe="") + at + hosts
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """Those that are given and have an effect."""
+    given = {name.strip(): value.strip() for name, value in parse_qsl(query, keep_blank_values=True)}
+    unknown = given.keys() - _DRIVERS - _OURS - _NEEDLESS - _ALLOWED.keys()
+    if unknown:
+        named = ", ".join(sorted(name if _NAME.fullmatch(name) else "(unreadable)" for name in unknown))
+        known = ", ".join(sorted(_DRIVERS | _OURS | _ALLOWED.keys()))
+        raise ValueError(f"has parameters that are not supported: {named}; supported are {known}")
+    for name, values in _ALLOWED.items():
+        if given.get(name, "").lower() not in ("", *values):
+            why = f" ({_WHY[name]})" if name in _WHY else ""
+            raise ValueError(f"has {name} with a value other than {', '.join(values)}{why}")
+    for name in _FILES:
+        file = given.get(name, "")
+        if file and not (name == "sslrootcert" and file == _SYSTEM) and not Path(file).is_file():
+            raise ValueError(f"has {name} that names no file")
+    return {
+        name: value.lower() if name in _ALLOWED else value
+        for name, value in given.items()
+        if value and name in _DRIVERS | _OURS
+    }
+
+
+def _ssl(given: dict[str, str]) -> dict[str, str]:
+    """With `ssl`, as other drivers' URLs have it, as `sslmode`; the machine's roots are for verify-full alone."""
+    ssl = given.pop("ssl", "")
+    if ssl:
+        mode = _SSL.get(ssl.lower(), ssl.lower())
+        if mode not in _ALLOWED["sslmode"]:
+            raise ValueError("has ssl with a value other than true, false or one of sslmode")
+        given.setdefault("sslmode", mode)
+    if given.get("sslrootcert") == _SYSTEM and given.setdefault("sslmode", "verify-full") != "verify-full":
+        raise ValueError("has sslrootcert=system, which goes with sslmode=verify-full")
+    if given.get("sslrootcert") == _SYSTEM and ("sslcert" in given or "sslcrl" in given):
+        raise ValueError("has sslrootcert=system, which does not go with sslcert or sslcrl: name the CA's file")
+    return given
+
+
+def _seconds(given: str) -> float:
+    if not given:
+        return CONNECT_SECONDS
+    if not given.isdecimal() or not 1 <= int(given) <= _MOST_SECONDS:
+        raise ValueError(f"has connect_timeout other than a whole number of seconds from 1 to {_MOST_SECONDS}")
+    return float(given)

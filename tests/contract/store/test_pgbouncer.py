@@ -1,0 +1,110 @@
+"""A PgBouncer before PostgreSQL: what works behind it, and what is said where something is missing."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.storage import pooler
+from kernel_service.storage.opening_postgres import DatabaseUnfitError
+from kernel_service.storage.pooler import Sessions
+from kernel_service.storage.postgres_server import Server
+from kernel_service.storage.postgres_url import parse
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import command, keys
+from tests.contract.store.owner import history, own, say
+from tests.postgres_servers import bouncer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+PEOPLE = 30
+SETTINGS = {
+    "as it comes": {},
+    "in turns": {"server_round_robin": "1"},
+    "one server": {"default_pool_size": "1"},
+}
+
+
+@pytest.fixture(params=SETTINGS)
+def transactions(request: pytest.FixtureRequest, postgres_url: str) -> Iterator[str]:
+    """The URL of one that gives each transaction another session."""
+    with bouncer(postgres_url, "transaction", **SETTINGS[request.param]) as running:
+        yield running.url
+
+
+@pytest.fixture
+def sessions(postgres_url: str) -> Iterator[str]:
+    with bouncer(postgres_url, "session") as running:
+        yield running.url
+
+
+async def work(url: str, **more: str) -> None:
+    """Many people at once, more than there are connections."""
+    store = await open_store(url, keys("test"), **more)  # type: ignore[arg-type]
+
+    async def answered(number: int) -> str:
+        owner = await own(store, await say(store, "m1", f"test:{number}"))
+        await owner.end(await owner.open())
+        return owner.person_id
+
+    people = await asyncio.gather(*map(answered, range(PEOPLE)))
+    assert len(set(people)) == PEOPLE
+    await asyncio.gather(*(history(store, person_id) for person_id in people))
+    await store.close()
+
+
+async def test_no_pooler_at_all(postgres_url: str) -> None:
+    assert await pooler.look(Server(parse(postgres_url))) is Sessions.DIRECT
+
+
+async def test_sessions_of_ones_own(sessions: str) -> None:
+    assert await pooler.look(Server(parse(sessions))) is Sessions.KEPT
+    await work(sessions)
+
+
+async def test_a_session_for_each_transaction_needs_another_way_for_the_lock(
+    transactions: str, postgres_url: str
+) -> None:
+    assert await pooler.look(Server(parse(transactions))) is Sessions.PER_TRANSACTION
+    with pytest.raises(DatabaseUnfitError, match=r"transaction mode.*: set KERNEL_DATABASE_DIRECT_URL to the server"):
+        await open_store(transactions, keys("test"))
+    with pytest.raises(DatabaseUnfitError, match="KERNEL_DATABASE_DIRECT_URL leads to a pooler in transaction mode"):
+        await open_store(transactions, keys("test"), direct_url=transactions)
+    await work(transactions, direct_url=postgres_url)
+
+
+async def test_both_at_once_each_keep_the_other_waiting(sessions: str, postgres_url: str) -> None:
+    """The lock is one, whichever way it is taken."""
+    first = await open_store(sessions, keys("test"))
+    second = asyncio.create_task(open_store(postgres_url, keys("test")))
+    assert await asyncio.wait([second], timeout=1) == (set(), {second})
+    await first.close()
+    await (await second).close()
+
+
+async def test_the_two_ways_lead_to_the_same_database(
+    postgres: Callable[[str], str], postgres_url: str, empty_postgres_url: str
+) -> None:
+    await command(postgres("postgres"), "SELECT 1")
+    with (
+        bouncer(postgres_url, "transaction") as running,
+        pytest.raises(DatabaseUnfitError, match="lead to different databases"),
+    ):
+        await open_store(running.url, keys("test"), direct_url=empty_postgres_url)
+
+
+@pytest.mark.parametrize(
+    ("mode", "settings", "says"),
+    [
+        ("statement", {}, "transaction blocks not allowed in statement pooling mode"),
+        ("session", {"default_pool_size": "5"}, "of 10 connections [0-9] were granted.*KERNEL_DATABASE_POOL"),
+        ("session", {"max_client_conn": "6"}, "of 10 connections [0-9] were granted.*no more connections allowed"),
+        ("session", {"max_client_conn": "1"}, "no more connections allowed"),
+    ],
+)
+async def test_what_is_missing_is_told(postgres_url: str, mode: str, settings: dict[str, str], says: str) -> None:
+    with bouncer(postgres_url, mode, **settings) as running, pytest.raises(DatabaseUnfitError, match=says):
+        await open_store(running.url, keys("test"))
