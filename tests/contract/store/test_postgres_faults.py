@@ -1,0 +1,110 @@
+"""A PostgreSQL that is not as the service needs it: named when it starts, or healed while it runs, and nothing lost."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.storage import postgres as engine
+from kernel_service.storage.opening_postgres import DatabaseUnfitError
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import command, keys
+from tests.contract.store.owner import say
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+
+@pytest.fixture
+async def visitor(postgres: Callable[[str], str]) -> AsyncIterator[str]:
+    """A role that may log in, and no more."""
+    name = f"visitor_{uuid.uuid4().hex[:8]}"
+    await command(postgres("postgres"), f"CREATE ROLE {name} LOGIN")
+    yield name
+    await command(postgres("postgres"), f"DROP ROLE {name}")
+
+
+def as_user(url: str, user: str) -> str:
+    return url.replace("://postgres:@", f"://{user}@")
+
+
+async def test_a_user_who_may_make_no_tables(empty_postgres_url: str, visitor: str) -> None:
+    with pytest.raises(DatabaseUnfitError, match=r"may not create tables.*GRANT USAGE, CREATE ON SCHEMA"):
+        await open_store(as_user(empty_postgres_url, visitor), keys("test"))
+
+
+async def test_a_search_path_that_leads_nowhere(empty_postgres_url: str) -> None:
+    with pytest.raises(DatabaseUnfitError, match="may not create tables in its schema"):
+        await open_store(f"{empty_postgres_url}&options=-c%20search_path%3Dnowhere", keys("test"))
+
+
+async def test_too_few_connections_for_the_pool(postgres_url: str, visitor: str) -> None:
+    """As many as the role may have, which are too few; a smaller pool does."""
+    await command(postgres_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {visitor}")
+    await command(postgres_url, f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {visitor}")
+    await command(postgres_url, f"ALTER ROLE {visitor} CONNECTION LIMIT 6")
+    url = as_user(postgres_url, visitor)
+    try:
+        with pytest.raises(DatabaseUnfitError, match=r"of 10 connections 5 were granted \(too many connections"):
+            await open_store(url, keys("test"))
+        store = await open_store(url, keys("test"), pool=4)
+        await say(store, "m1")
+        await store.close()
+    finally:
+        await command(postgres_url, f"DROP OWNED BY {visitor}")
+
+
+async def test_a_read_only_server_is_told_at_start(postgres: Callable[[str], str], postgres_url: str) -> None:
+    name = postgres_url.partition("?")[0].rpartition("/")[2]
+    await command(postgres("postgres"), f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    with pytest.raises(DatabaseUnfitError, match="the server is read-only: a standby"):
+        await open_store(postgres_url, keys("test"))
+
+
+async def test_a_server_that_turns_read_only_takes_writes_again_by_itself(
+    postgres: Callable[[str], str], postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at a failover, when connections lead to what has become a standby."""
+    monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.2)
+    name = postgres_url.partition("?")[0].rpartition("/")[2]
+    store = await open_store(postgres_url, keys("test"))
+    person_id = await say(store, "m1")
+    await command(postgres("postgres"), f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    await cut(postgres_url)
+    with pytest.raises(StoreUnavailable):
+        await say(store, "m2")
+    await command(postgres("postgres"), f"ALTER DATABASE {name} RESET default_transaction_read_only")
+    monkeypatch.undo()
+    await say(store, "m3")
+    _, waiting, _ = await store.turns(person_id, limit=1, before="")
+    assert [message_id for message_id, _ in waiting] == ["m1", "m3"]
+    await store.close()
+
+
+async def test_reads_do_not_fail_for_connections_that_died_while_they_were_idle(postgres_url: str) -> None:
+    """All of the pool's are dead after a restart, and each is found so by whoever takes it."""
+    store = await open_store(postgres_url, keys("test"))
+    for _ in range(3):
+        await cut(postgres_url)
+        await store.ping()
+    await store.close()
+
+
+@pytest.mark.parametrize("limit", ["100ms", "1s"])
+async def test_a_short_statement_timeout_neither_stops_the_migration_nor_loses_the_lock(
+    empty_postgres_url: str, limit: str
+) -> None:
+    store = await open_store(f"{empty_postgres_url}&options=-c%20statement_timeout%3D{limit}", keys("test"))
+    await say(store, "m1")
+    await store.close()
+
+
+async def cut(url: str) -> None:
+    await command(
+        url,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'kernel_service' AND pid <> pg_backend_pid()",
+    )
