@@ -12,7 +12,10 @@ CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
 MOST_CODES: Final = 8
 """A text with more that look like codes brings none: it tries them out, or is something else."""
 
-_HALF = rf"[{CODE_LETTERS}]{{4}}"
+_LETTER = f"[{CODE_LETTERS}]"
+# As a word, or spelled out letter by letter.
+_HALF = rf"(?:{_LETTER}{{4}}|{_LETTER}(?:[ .]{_LETTER}){{3}})"
+_NO_LETTER = re.compile(r"[^A-Z]")
 _BETWEEN = r"[\s\-‐‑‒–—―−➖_.·•*~`'\"]{0,5}"
 # Each may begin within another one: an abbreviation of four letters may stand before the code.
 _CODE = re.compile(rf"(?<![^\W_])(?=({_HALF})({_BETWEEN})({_HALF})(?![^\W_]))", re.IGNORECASE)
@@ -22,7 +25,7 @@ _BESIDE = re.compile(r"\bconnect\b", re.IGNORECASE)
 
 def codes_in(text: str) -> list[str]:
     """What may be codes, each once, as `BCDF-GHJK`. Whether one is, only what is stored can tell."""
-    found = dict.fromkeys(f"{match[1]}-{match[3]}".upper() for match in _CODE.finditer(plain(text)))
+    found = dict.fromkeys("-".join(map(_bare, match.group(1, 3))) for match in _CODE.finditer(plain(text)))
     return list(found) if len(found) <= MOST_CODES else []
 
 
@@ -40,3 +43,7 @@ def is_written_as_shown(text: str) -> bool:
     """Whether a text is a code as the page shows it, in capitals and with its dash, or as its button writes it."""
     spoken = plain(text).strip()
     return _AS_SHOWN.fullmatch(spoken) is not None and (spoken.isupper() or spoken.casefold().startswith("connect"))
+
+
+def _bare(half: str) -> str:
+    return _NO_LETTER.sub("", half.upper())

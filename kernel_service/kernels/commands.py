@@ -51,8 +51,9 @@ def command_of(content: Mapping[str, Any]) -> Command:
 
 
 def text_of(content: Mapping[str, Any]) -> str:
-    """What was written; empty: the message is no text."""
-    text = content.get("text")
+    """What was written, or what a text reads now that the person has changed it; empty: the message is no text."""
+    edit = content.get("edit")
+    text = edit.get("text") if isinstance(edit, dict) else content.get("text")
     return text if isinstance(text, str) else ""
 
 

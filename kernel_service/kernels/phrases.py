@@ -14,7 +14,7 @@ LONGEST: Final = 80
 class Phrase(Enum):
     STOP = re.compile(r"/?(?:(?:no )?stop(?: (?:it|that|this|everything))?|cancel)")
     NEW_CHAT = re.compile(
-        r"/?(?:(?:start |begin |open )?(?:a )?(?:new|fresh) (?:chat|conversation)|new ?chat"
+        r"/?(?:(?:start |begin |open )?(?:a )?(?:new|fresh) (?:chat|conversation|convo)|new ?chat|(?:a )?fresh start"
         r"|(?:let'?s )?start ?(?:all )?over(?: again)?|start (?:afresh|anew|fresh)"
         r"|(?:reset|clear) (?:the |this |our |my )?(?:chat|conversation))"
         r"|/(?:new|reset|clear|restart)"

@@ -87,6 +87,12 @@ async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: Sq
     assert (await say(store, "my code is XNDW-HVXB")).command is Command.CODE
 
 
+async def test_ones_own_code_is_recognised_in_a_text_that_was_changed(store: SqlStore) -> None:
+    await awaiting(store)
+    changed = Message("test:ann", "e1", {"edit": {"message_id": "m1", "text": f"it is {CODE}"}})
+    assert (await store.accept(changed, now=NOW, max_pending=9)).command is Command.CODE
+
+
 async def test_a_live_code_of_somebody_else_is_a_command(store: SqlStore) -> None:
     await awaiting(store)
     assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.CODE

@@ -21,6 +21,7 @@ NEW_CHATS = [
     "newchat", "new-chat", "/newchat", "/new_chat", "/new chat", "/clear", "/new@the_bot", "start a new chat",
     "Let's start over", "let’s start over!", "start all over again", "start afresh", "new conversation", "new\nchat",
     "ok, new chat", "ｎｅｗ　ｃｈａｔ", "🆕 new chat 🙏", "reset this chat", "clear the conversation", "/Reset.",
+        "new convo", "fresh start", "start a fresh chat", "startover", "／new",
 ]  # fmt: skip
 MESSAGES = [
     "stop sending me reports at 9", "stop the music", "don't stop", "do not stop", "non-stop", "stopp", "st op", "",
@@ -58,6 +59,7 @@ def test_what_is_not_in_the_persons_own_words_is_none(content: dict[str, object]
         "XNDW — HVXB", "xndw‑hvxb", "the code:\n\nXNDW\nHVXB\n", "Connect\nXNDW-HVXB", "ＸＮＤＷ－ＨＶＸＢ",
         "*XNDW-HVXB*", "*XNDW*-*HVXB*", "XNDW_HVXB", "(xndw-hvxb)", "“XNDW-HVXB”", "XNDW\u2060-\u200bHVXB",
         "XNDW.HVXB", "it says XNDW-HVXB 👍", "hier ist er: XNDW-HVXB", "XNDW - HVXB!", "`XNDW-HVXB`", "XNDW−HVXB",
+        "X N D W - H V X B", "x n d w h v x b", "it is X.N.D.W. H.V.X.B.",
     ],
 )  # fmt: skip
 def test_a_code_is_found_as_people_write_it(text: str) -> None:
@@ -73,6 +75,11 @@ def test_other_words_are_no_code(text: str) -> None:
 
 def test_a_code_behind_an_abbreviation_is_found() -> None:
     assert codes_in("for the GmbH XNDW-HVXB") == ["GMBH-XNDW", "XNDW-HVXB"]
+
+
+def test_a_text_that_was_changed_is_read_as_it_is_now() -> None:
+    assert command_of({"edit": {"text": "Stop!", "message_id": "m1"}}) is Command.STOP
+    assert command_of({"edit": {}}) is Command.NONE
 
 
 def test_a_text_that_tries_codes_out_brings_none() -> None:
