@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -54,6 +55,7 @@ class Settings(BaseSettings):
     kernel_composio_per_minute: int = Field(1900, ge=0)
     kernel_composio_per_minute_per_user: int = Field(200, ge=0)
     kernel_encryption_keys: SecretStr
+    kernel_allow_insecure: bool = False
     kernel_metrics_listen: str = "127.0.0.1:9464"
     connect_listen: str = "127.0.0.1:8081"
     connect_public_url: str = ""
@@ -91,10 +93,7 @@ class Settings(BaseSettings):
     @field_validator("connect_public_url")
     @classmethod
     def _is_url(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if value and (
-            parts.scheme not in {"http", "https"} or not parts.netloc or parts.path.strip("/") or parts.query
-        ):
+        if value and not _is_site(value):
             raise ValueError("must be an http or https address without a path, as https://connect.example.com")
         return value.rstrip("/")
 
@@ -129,6 +128,16 @@ class Settings(BaseSettings):
             raise ValueError("KERNEL_TLS_CERT and KERNEL_TLS_KEY go together: set both, or neither")
         return self
 
+    @model_validator(mode="after")
+    def _links_are_https(self) -> Self:
+        url = urlsplit(self.door_url())
+        if url.scheme == "http" and not _is_loopback(url.hostname or "") and not self.kernel_allow_insecure:
+            raise ValueError(
+                "CONNECT_PUBLIC_URL must be https: put an https proxy before CONNECT_LISTEN and name its address. Only "
+                "this machine's own, as http://localhost:8081, may be http, or any with KERNEL_ALLOW_INSECURE=true"
+            )
+        return self
+
     def tokens(self) -> dict[str, str]:
         """Token → channel."""
         return parse_tokens(self.kernel_channel_tokens.get_secret_value())
@@ -156,6 +165,26 @@ class Settings(BaseSettings):
         """Whether a user id may write; a pattern is a shell's, as `whatsapp:US.*`."""
         patterns = words(self.kernel_allowed_users)
         return lambda user_id: not patterns or any(fnmatch.fnmatchcase(user_id, each) for each in patterns)
+
+
+def _is_site(value: str) -> bool:
+    """Whether it is http or https, a host, perhaps a port, and nothing else."""
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        return False
+    beside = parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc
+    return parts.scheme in {"http", "https"} and bool(host) and not beside
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def words(setting: str) -> list[str]:

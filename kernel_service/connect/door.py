@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from aiohttp import hdrs, web
 
 from kernel_service.connect import pages
+from kernel_service.connect.browser_cookie import BrowserCookie
 from kernel_service.connect.consent import Seen, Step
 from kernel_service.connect.masking import channel_name, masked
 from kernel_service.connect.secrets import new_nonce
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-COOKIE: Final = "connect_browser"
-COOKIE_SECONDS: Final = 3600
 MOST_EVENT_BYTES: Final = 256 * 1024
 EVENT_SECONDS: Final = 10.0
 """For an event to come: until it is there nobody knows whether it is Composio's."""
@@ -72,9 +71,9 @@ class Door:
         self._store = store
         self._proxies = proxies
         self._throttle = Throttle()
-        self._secure = public_url.startswith("https://")
+        self._cookie = BrowserCookie(public_url)
         # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
-        policy = _POLICY + ("https:" if self._secure else "https: http:")
+        policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
         self._headers = {**_HEADERS, "Content-Security-Policy": policy}
 
     @asynccontextmanager
@@ -101,23 +100,23 @@ class Door:
 
     async def _look(self, request: web.Request) -> web.Response:
         # It has its cookie before it claims the link: an answer may be lost.
-        browser = _browser(request) or new_nonce()
+        browser = self._cookie.of(request) or new_nonce()
         return await self._show(await self._consent.look(request.match_info["nonce"], browser), browser)
 
     async def _start(self, request: web.Request) -> web.Response:
         # A page elsewhere must not send a browser past the one that says whose chat this is.
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
             return await self._look(request)
-        browser = _browser(request) or new_nonce()
+        browser = self._cookie.of(request) or new_nonce()
         return await self._show(await self._consent.start(request.match_info["nonce"], browser), browser)
 
     async def _return(self, request: web.Request) -> web.Response:
-        browser = _browser(request) or new_nonce()
+        browser = self._cookie.of(request) or new_nonce()
         account_id = request.query.get("connected_account_id", "")
         return await self._show(await self._consent.returned(request.match_info["nonce"], account_id, browser), browser)
 
     async def _verify(self, request: web.Request) -> web.Response:
-        browser = _browser(request)
+        browser = self._cookie.of(request)
         session_uri = request.query.get("session_uri", "")
         admits_stray = partial(self._throttle.admits_stray, self._client(request))
         return await self._show(await self._consent.verified(session_uri, browser, admits_stray), browser)
@@ -153,10 +152,7 @@ class Door:
                 text=await self._page(seen), content_type="text/html", status=pages.status_of(seen.step)
             )
         if browser and seen.step in {Step.ASK, Step.GO, Step.CODE}:
-            response.set_cookie(
-                COOKIE, browser, max_age=COOKIE_SECONDS, path="/connect",
-                httponly=True, samesite="Lax", secure=self._secure,
-            )  # fmt: skip
+            self._cookie.give(response, browser)
         return response
 
     async def _page(self, seen: Seen) -> str:
@@ -193,11 +189,6 @@ class Door:
 
     def _client(self, request: web.Request) -> str:
         return self._proxies.client_of(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, []))
-
-
-def _browser(request: web.Request) -> str:
-    """The secret by which a browser is known again; empty: it has none."""
-    return request.cookies.get(COOKIE, "")
 
 
 def _plain(step: Step) -> web.Response:

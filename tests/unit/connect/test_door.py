@@ -53,7 +53,7 @@ class Front:
 
     async def stray(self, who: str, session_uri: str = "", cookie: str = "") -> int:
         path = f"/connect/verify?session_uri={session_uri or new_nonce()}"
-        return await self.status("GET", path, who, Cookie=f"connect_browser={cookie}" if cookie else "")
+        return await self.status("GET", path, who, Cookie=f"__Host-connect_browser={cookie}" if cookie else "")
 
     async def stalled(self, headers: dict[str, str], asked: str = "POST /connect/events") -> int:
         """Of a request whose body never comes."""
@@ -174,7 +174,9 @@ async def test_headers_that_are_no_text_are_answered(front: Front, world: World)
     odd = {"webhook-id": "\udcff", "webhook-signature": "v1,\udcff", "Content-Length": "0"}
     assert await front.event(SOMEBODY) == HTTPStatus.OK
     assert await front.stalled(signed(b"{}", world.clock.now) | odd) == HTTPStatus.UNAUTHORIZED
-    assert await front.stalled({"Cookie": "connect_browser=\udcff"}, "GET /connect/verify?session_uri=%ff") == 404
+    assert (
+        await front.stalled({"Cookie": "__Host-connect_browser=\udcff"}, "GET /connect/verify?session_uri=%ff") == 404
+    )
 
 
 # --- the verifier's sessions that belong to no attempt --------------------------------------------------------------

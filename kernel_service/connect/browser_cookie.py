@@ -1,0 +1,43 @@
+"""The cookie by which the connect pages know a browser again: of their own host alone, planted by no other.
+
+Without a `__Host-` prefix a sibling host (`evil.example.com` beside `connect.example.com`) can set the cookie for both.
+Somebody who has planted one of their own in another person's browser would pass for that browser, on either side of the
+vendor's consent. Plain http, which is for this machine's own address, goes without prefix and `Secure`: Chromium 156
+takes both on 127.0.0.1 and localhost, but not every browser does.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import hdrs
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+SECONDS: Final = 3600
+
+_NAME: Final = "connect_browser"
+
+
+class BrowserCookie:
+    """`public_url` is the pages' address as browsers see it."""
+
+    def __init__(self, public_url: str) -> None:
+        self._secure = public_url.startswith("https://")
+        self.name = f"__Host-{_NAME}" if self._secure else _NAME
+
+    def of(self, request: web.Request) -> str:
+        """The browser's secret; empty: it has none, or several, of which nobody knows which is its own.
+
+        Names are compared as they came. A lenient parser takes more than one spelling for the same name, and browsers
+        guard the prefix in one of them.
+        """
+        pairs = ";".join(request.headers.getall(hdrs.COOKIE, [])).split(";")
+        found = [value for name, _, value in (pair.strip(" \t").partition("=") for pair in pairs) if name == self.name]
+        return found[0] if len(found) == 1 else ""
+
+    def give(self, response: web.Response, secret: str) -> None:
+        response.set_cookie(
+            self.name, secret, max_age=SECONDS, path="/", httponly=True, samesite="Lax", secure=self._secure
+        )
