@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.connect.attempt import AWAITING_CODE, LIVE, Attempt, Key, State
 from kernel_service.connect.patience import patiently
 from kernel_service.connect.secrets import digest, new_code, new_nonce
+from kernel_service.connect.strays import STARTED_SECONDS, Strays
 from kernel_service.errors import VendorUnavailable
 from kernel_service.fairness.behalf import on_behalf_of
-from kernel_service.tools.composio_client import LINK_SECONDS as CONSENT_SECONDS
 from kernel_service.tools.composio_wire import ComposioRefusedError
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.tools.single_flight import SingleFlight
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CONSENT_GRACE: Final = 300.0
-"""Seconds after the vendor's link ends during which a consent begun in time may still come back."""
 CODE_SECONDS: Final = 600.0
 LOOKS: Final = 4
 """How often the vendor is asked, a second apart, whether consent was given, when a browser is back."""
@@ -85,6 +83,13 @@ class Consent:
     verifier: bool = False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     flights: SingleFlight = field(default_factory=SingleFlight)
+    strays: Strays = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.strays = Strays(self.store, self.clock)
+
+    async def close(self) -> None:
+        await self.strays.close()
 
     async def look(self, nonce: str, browser: str) -> Seen:
         """Who opens the link, be it a program that makes a preview, changes nothing."""
@@ -137,7 +142,7 @@ class Consent:
             connection=replace(attempt.connection, account_id=link.account_id),
             return_digest=digest(nonce),
             consent_url=link.url,
-            deadline=self.clock() + CONSENT_SECONDS + CONSENT_GRACE,
+            deadline=self.clock() + STARTED_SECONDS,
         )
         if not await self.store.advance(started, was=State.CLAIMED):  # it has ended meanwhile
             await self.connections.remove_at_vendor(replace(started.connection, remove_due=True))
@@ -191,23 +196,30 @@ class Consent:
         """By the project's verifier: the account becomes active only once `session_uri` is completed for a person.
 
         The vendor names no attempt here, so that it is the one that this browser was sent on with. What came with
-        another browser before belongs to somebody else. `admits_stray`: whether one more such may be noted.
+        another browser before belongs to somebody else. `admits_stray`: whether there is room for one more such; it is
+        burnt even if there is none.
         """
-        if not self.verifier:
+        if not self.verifier or not session_uri:
             return Seen(Step.UNKNOWN)
         attempts = await self.store.attempts_in_browser(digest(browser)) if browser else []
-        if not session_uri or await self.store.stray_session(digest(session_uri)):
+        if attempts and await self.strays.holds(session_uri):
             return Seen(Step.UNKNOWN)
         for attempt in attempts:
             if attempt.state in AWAITING_CODE and attempt.session_uri == session_uri:
                 return Seen(Step.CODE, attempt)
         for attempt in attempts:
             if attempt.state is State.STARTED and not self._over(attempt):
-                return await self._show_code(replace(attempt, session_uri=session_uri))
-        if not await admits_stray():
-            return Seen(Step.BUSY)
-        await self.store.note_stray_session(digest(session_uri), now=self.clock())
-        return Seen(Step.UNKNOWN)
+                return await self._show_verified(attempt, session_uri)
+        admitted = await admits_stray()
+        await self.strays.burn(session_uri, as_row=admitted)
+        return Seen(Step.UNKNOWN if admitted else Step.BUSY)
+
+    async def _show_verified(self, attempt: Attempt, session_uri: str) -> Seen:
+        if await self.strays.may_have_forgotten(attempt.deadline - STARTED_SECONDS):
+            log.warning("verified after a flood and a restart, so not trusted connection=%s", attempt.connection.id)
+            await self.endings.end(attempt, State.REMOVED)
+            return Seen(Step.OVER, attempt)
+        return await self._show_code(replace(attempt, session_uri=session_uri))
 
     async def _show_code(self, attempt: Attempt) -> Seen:
         code = new_code()

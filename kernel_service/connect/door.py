@@ -15,7 +15,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -79,8 +78,11 @@ class Door:
     @asynccontextmanager
     async def serving(self, listen: Address) -> AsyncIterator[int]:
         """Until the block is left; the port. CannotListenError."""
-        async with http_served(self._app(), "CONNECT_LISTEN", listen) as port:
-            yield port
+        try:
+            async with http_served(self._app(), "CONNECT_LISTEN", listen) as port:
+                yield port
+        finally:
+            await self._consent.close()
 
     def _app(self) -> web.Application:
         app = public_app([self._guard], client_max_size=MOST_EVENT_BYTES)
@@ -116,10 +118,18 @@ class Door:
         return await self._show(await self._consent.returned(request.match_info["nonce"], account_id, browser), browser)
 
     async def _verify(self, request: web.Request) -> web.Response:
-        browser = self._cookie.of(request)
+        """A session is burnt or taken whoever else asks; who asks without end is shown nothing else."""
+        browser, client = self._cookie.of(request), self._client(request)
         session_uri = request.query.get("session_uri", "")
-        admits_stray = partial(self._throttle.admits_stray, self._client(request))
-        return await self._show(await self._consent.verified(session_uri, browser, admits_stray), browser)
+        admitted = await self._throttle.admits(client, request.method, session_uri)
+
+        async def admits_stray() -> bool:
+            return admitted and await self._throttle.admits_stray(client)
+
+        seen = await self._consent.verified(session_uri, browser, admits_stray)
+        if seen.step is Step.UNKNOWN and not admitted:
+            seen = Seen(Step.BUSY)
+        return await self._show(seen, browser)
 
     async def _style(self, _: web.Request) -> web.Response:
         return web.Response(text=pages.STYLE, content_type="text/css")
@@ -182,10 +192,9 @@ class Door:
         return response
 
     async def _admits(self, request: web.Request) -> bool:
-        if request.match_info.handler == self._event:  # it looks for a signature first
+        if request.match_info.handler in {self._event, self._verify}:  # these look for something else first
             return True
-        page = request.match_info.get("nonce") or request.query.get("session_uri", "")
-        return await self._throttle.admits(self._client(request), request.method, page)
+        return await self._throttle.admits(self._client(request), request.method, request.match_info.get("nonce", ""))
 
     def _client(self, request: web.Request) -> str:
         return self._proxies.client_of(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, []))

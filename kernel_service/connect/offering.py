@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from kernel_service.connect.attempt import LIVE, Attempt, State
-from kernel_service.connect.consent import CONSENT_GRACE
 from kernel_service.connect.secrets import digest, new_nonce
+from kernel_service.connect.strays import CONSENT_GRACE
 from kernel_service.errors import NotAllowed, NotFound
 from kernel_service.messages import Link
 from kernel_service.tools.connections import Connection, ConnectionStatus

@@ -89,16 +89,18 @@ class Proof(Codes):
     async def _completed(self, attempt: Attempt) -> Attempt | None:
         """The attempt whose account the vendor has made active for this person; None: it will not.
 
-        That we are about to ask is stored first. A `session_uri` is good once: when it was used by a process that died
-        then, the account itself tells.
+        That we are about to ask is stored first. A `session_uri` is good once, and the vendor's no to it is final,
+        whatever the account says: consent may have been given in between, by somebody else. Only where we have asked
+        before and do not know what became of it the account tells, which was not active then.
         """
         completing = replace(attempt, state=State.COMPLETING)
-        await self.store.advance(completing, was=State.RETURNED)
+        asked_before = not await self.store.advance(completing, was=State.RETURNED)
         try:
             account_id = await self.composio.complete_auth(attempt.connection.holder, attempt.session_uri)
         except ComposioRefusedError as refused:
             log.warning("verification refused connection=%s code=%s", attempt.connection.id, refused.code)
-            return completing if await self.connections.status_of(attempt.connection) == "ACTIVE" else None
+            done = asked_before and await self.connections.status_of(attempt.connection) == "ACTIVE"
+            return completing if done else None
         return await self._of_account(completing, account_id)
 
     async def _of_account(self, attempt: Attempt, account_id: str) -> Attempt | None:

@@ -17,7 +17,7 @@ MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
 """Of one link's pages, by each method."""
 MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")
 MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
-"""Each is noted for a day, so that their table has 172,800 rows (about 20 MB) at most."""
+"""Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are burnt all the same."""
 
 
 class Throttle:
@@ -33,5 +33,5 @@ class Throttle:
         return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())
 
     async def admits_stray(self, client: str) -> bool:
-        """One more that belongs to no attempt. An address uses up its own share before that of all."""
+        """Whether one more that belongs to no attempt may be a row. An address uses up its own share first."""
         return await self._limiter.hit(MOST_STRAYS_OF_ADDRESS, client) and await self._limiter.hit(MOST_STRAYS)

@@ -252,10 +252,11 @@ class Composio:
     async def complete_auth(self, person_id: str, session_uri: str) -> str:
         """Make active the account of a consent that waits at the project's verifier; its id.
 
-        A `session_uri` is good once, and only for whom the link was made.
+        A `session_uri` is good once, and only for whom the link was made. ComposioRefusedError: any 4xx is a verdict,
+        whatever its slug, except that we come too often.
         """
         body = {"user_id": person_id, "session_uri": session_uri}
-        done = await self._wire.ask("post", f"{_ACCOUNTS}/complete_auth", body=body)
+        done = await self._wire.ask("post", f"{_ACCOUNTS}/complete_auth", body=body, verdict=True)
         return _text(done, "connected_account_id")
 
     async def delete_account(self, account_id: str) -> None:

@@ -100,8 +100,9 @@ class Wire:
             raise UnansweredError from None
 
     async def send(
-        self, method: str, path: str, *, timeout: float, body: Any = None, query: Any = None
+        self, method: str, path: str, *, timeout: float, body: Any = None, query: Any = None, verdict: bool = False
     ) -> dict[str, Any]:
+        """`verdict`: a 4xx is the answer to this very request, not a word on our key or on a session."""
         options: Any = {"timeout": httpx.Timeout(timeout, connect=min(timeout, 5.0)), "max_retries": 0}
         if query is not None:
             options["params"] = query
@@ -115,7 +116,10 @@ class Wire:
                 else:
                     raw = await getattr(self._client, method)(path, cast_to=bytes, options=options)
         except APIStatusError as error:
-            raise self._refusal(error) from None
+            refusal = self._refusal(error)
+            if verdict and httpx.codes.is_client_error(error.status_code) and error.status_code not in _AGAIN:
+                raise ComposioRefusedError(error.status_code, _code(error)) from None
+            raise refusal from None
         except APIConnectionError as error:
             raise _lost(error) from None
         except (TimeoutError, APIError, RecursionError):  # the client reads an error's body by itself, however deep
@@ -174,6 +178,7 @@ _NOT_HIS: Final = "ConnectedAccount_UserIdMismatch"
 _OF_THE_PROJECT: Final = {401: "tools_reject_key", 402: "tools_unpaid", 403: "tools_reject_key"}
 _PASSING: Final = {429: "tools_busy", 503: "tools_unavailable"}
 """Statuses that say that nothing was done."""
+_AGAIN: Final = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
 _SLUG: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _SESSION_GONE: Final = re.compile(r"Session\w*(?:NotFound|Expired|Deleted|Gone)", re.IGNORECASE)
 _GONE: Final = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
@@ -181,9 +186,7 @@ _GONE: Final = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
 
 def _refusal(error: APIStatusError) -> Exception:
     status = error.status_code
-    details = error.details if isinstance(error.details, dict) else {}
-    slug = details.get("slug")
-    code = slug if isinstance(slug, str) and _SLUG.fullmatch(slug) else f"http_{status}"
+    code = _code(error)
     if status in _OF_THE_PROJECT and code != _NOT_HIS:
         return VendorUnavailable(_OF_THE_PROJECT[status])
     if status in _PASSING:
@@ -193,7 +196,16 @@ def _refusal(error: APIStatusError) -> Exception:
         return MaybeDoneError()
     if status in _GONE and _SESSION_GONE.search(code):
         return SessionGoneError()
-    return ComposioRefusedError(status, code, _explanation(details))
+    return ComposioRefusedError(status, code, _explanation(_details(error)))
+
+
+def _code(error: APIStatusError) -> str:
+    slug = _details(error).get("slug")
+    return slug if isinstance(slug, str) and _SLUG.fullmatch(slug) else f"http_{error.status_code}"
+
+
+def _details(error: APIStatusError) -> dict[str, Any]:
+    return error.details if isinstance(error.details, dict) else {}
 
 
 def _explanation(details: dict[str, Any]) -> str:

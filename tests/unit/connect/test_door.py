@@ -210,6 +210,32 @@ async def test_the_browser_that_was_sent_is_no_stray_however_many_there_are(worl
     assert await front.rows() == 0
 
 
+@pytest.mark.parametrize("flood", ["strays of one address", "strays of all", "requests of the address", "of the page"])
+async def test_a_session_is_burnt_however_many_strays_there_are(world: World, front: Front, flood: str) -> None:
+    """The victim's browser brings it in the middle of a flood; then the attacker's, which was sent to the vendor."""
+    back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
+    session_uri = back.rpartition("session_uri=")[2]
+    if flood == "of the page":
+        for _ in range(MOST_OF_PAGE.amount):
+            await front.door._throttle.admits("203.0.113.9", "GET", session_uri)
+    elif flood == "requests of the address":
+        await front.flood(SOMEBODY)
+    else:
+        for who in addresses(MOST_STRAYS.amount) if flood == "strays of all" else [SOMEBODY] * 140:
+            await front.door._throttle.admits_stray(who)
+    assert await front.stray(SOMEBODY, session_uri) == HTTPStatus.TOO_MANY_REQUESTS
+    for who in (FLOODER, SOMEBODY, "203.0.113.9"):
+        assert await front.stray(who, session_uri, cookie="attacker") in {404, 429}
+    assert not (await world.store.live_attempts("p_alice"))[0].code
+    assert await front.rows() == 0
+
+
+async def test_a_flooded_address_keeps_nobody_from_their_own_code(world: World, front: Front) -> None:
+    back = world.vendor.approve(await world.start("p_alice"))
+    await front.flood(SOMEBODY)
+    assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
+
+
 async def test_who_has_an_attempt_of_his_own_is_a_stray_with_any_other_session(world: World, front: Front) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK

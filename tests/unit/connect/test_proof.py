@@ -176,6 +176,35 @@ async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) ->
     assert (await world.confirm("p_alice", code)).told == "Asana is connected."
 
 
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451])
+@pytest.mark.parametrize("slug", ["ConnectedAccount_BadRequest", "Session_NotFound", "Auth_Forbidden", ""])
+async def test_any_no_of_the_vendor_is_final(
+    world: World, monkeypatch: pytest.MonkeyPatch, status: int, slug: str
+) -> None:
+    """Also where the account turns active meanwhile: then somebody else has consented."""
+    world.set_verifier()
+    code = await world.code("p_alice")
+    world.vendor.fail(status, match=COMPLETE, body=f'{{"error": {{"slug": "{slug}", "message": "no"}}}}')
+    statuses = iter(["INITIATED"])
+
+    async def status_of(_: object) -> str:
+        return next(statuses, "ACTIVE")
+
+    monkeypatch.setattr(world.connections, "status_of", status_of)
+    assert (await world.confirm("p_alice", code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert not await world.connections.active("p_alice", "asana")
+    assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+
+
+async def test_a_vendor_who_is_asked_too_often_has_said_nothing(world: World) -> None:
+    world.set_verifier()
+    code = await world.code("p_alice")
+    world.vendor.fail(429, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
 async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World) -> None:
     """Somebody has Alice's browser open the verifier's address with a session of his own."""
     world.set_verifier()
