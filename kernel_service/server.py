@@ -83,12 +83,14 @@ class Gates(NamedTuple):
 
 
 @asynccontextmanager
-async def serve(settings: Settings, *, wall: Callable[[], float] = time.time) -> AsyncIterator[KernelServer]:
+async def serve(
+    settings: Settings, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> AsyncIterator[KernelServer]:
     """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
     check_proxies(os.environ)
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
-        clock = SteadyClock(wall, newest=await store.newest_time())
+        clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
         await outbox.take_over()
         gates = _gates(settings)

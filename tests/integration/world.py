@@ -17,6 +17,7 @@ from emulators.app import Emulators
 from emulators.config import Config
 from kernel_service.config import Settings as KernelSettings
 from kernel_service.server import KernelServer, serve
+from tests.integration.mortal import MortalGateway
 from tests.ports import free_port
 from whatsapp_gateway.app import ACCEPT_SECONDS, build_app
 from whatsapp_gateway.config import Settings as GatewaySettings
@@ -38,13 +39,16 @@ def bearer(token: str) -> tuple[tuple[str, str], ...]:
 
 
 class World:
-    """`kernel` and `gateway_url` change with a restart; the phones and vendors stay. `wall` is the kernel's clock."""
+    """`kernel` and `gateway_url` change with a restart; the phones and vendors stay. `wall` and `monotonic` are
+    the kernel's clocks.
+    """
 
     kernel: KernelServer
 
     def __init__(self, emulators: Emulators, kernel_port: int, folder: Path, settings: dict[str, Any]) -> None:
         self.emulators = emulators
         self.wall: Callable[[], float] = time.time
+        self.monotonic: Callable[[], float] = time.monotonic
         self.accept_seconds = ACCEPT_SECONDS
         self._kernel_port, self._gateway_port = kernel_port, free_port()
         self._kernel_parts, self._gateway_parts = AsyncExitStack(), AsyncExitStack()
@@ -89,7 +93,8 @@ class World:
     # --- processes ----------------------------------------------------------------------------------------------
 
     async def start_kernel(self) -> None:
-        serving = serve(KernelSettings(**self._settings), wall=lambda: self.wall())  # noqa: PLW0108 - tests set it
+        clocks = {"wall": lambda: self.wall(), "monotonic": lambda: self.monotonic()}  # noqa: PLW0108 - tests set them
+        serving = serve(KernelSettings(**self._settings), **clocks)
         self.kernel = await self._kernel_parts.enter_async_context(serving)
 
     async def stop_kernel(self) -> None:
@@ -99,16 +104,31 @@ class World:
         await self._serve_gateway(self._gateway_port)
         self.emulators.whatsapp.webhooks.url = self.webhook_url
 
+    async def start_gateway_behind(self, kernel_address: str) -> None:
+        """One that finds the kernel service at this address."""
+        await self._serve_gateway(self._gateway_port, kernel_address)
+        self.emulators.whatsapp.webhooks.url = self.webhook_url
+
+    async def start_mortal_gateway(self, *, beside: bool = False) -> MortalGateway:
+        """One that can die without a word, and that webhooks go to, if it is not `beside` another."""
+        port = free_port() if beside else self._gateway_port
+        gateway = MortalGateway()
+        with gateway.its_tasks():
+            gateway.runner = await self._serve_gateway(port)
+        if not beside:
+            self.emulators.whatsapp.webhooks.url = self.webhook_url
+        return gateway
+
     async def start_another_gateway(self) -> None:
         """Beside the first one; webhooks go to both in turns, as behind a load balancer. Ends with it."""
         port = free_port()
         await self._serve_gateway(port)
         self.emulators.whatsapp.webhooks.url += f",http://127.0.0.1:{port}/webhook"
 
-    async def _serve_gateway(self, port: int) -> None:
+    async def _serve_gateway(self, port: int, kernel_address: str = "") -> web.AppRunner:
         config = self.emulators.config
         settings = GatewaySettings(
-            kernel_address=f"dns:///{self.kernel_address}",
+            kernel_address=f"dns:///{kernel_address or self.kernel_address}",
             kernel_token=WHATSAPP_TOKEN,
             whatsapp_access_token=config.whatsapp_access_token,
             whatsapp_app_secret=config.whatsapp_app_secret,
@@ -122,6 +142,7 @@ class World:
         await runner.setup()
         self._gateway_parts.push_async_callback(runner.cleanup)
         await web.TCPSite(runner, "127.0.0.1", port).start()
+        return runner
 
     async def stop_gateway(self) -> None:
         await self._gateway_parts.aclose()

@@ -1,0 +1,48 @@
+"""A cable between two ends over TCP, which can be cut while both live."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+
+class Cable:
+    """Forwards from `address` to a port of this machine."""
+
+    def __init__(self, to_port: int) -> None:
+        self._to_port = to_port
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._forwarding: set[asyncio.Task[None]] = set()
+
+    async def plug_in(self) -> None:
+        self._server = await asyncio.start_server(self._connect, "127.0.0.1", 0)
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def cut(self) -> None:
+        """Every connection is reset; new ones are made at once."""
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def unplug(self) -> None:
+        self._server.close()
+        self.cut()
+        await asyncio.gather(*self._forwarding)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._to_port)
+        for source, sink in ((reader, there_writer), (there_reader, writer)):
+            self._writers.add(sink)
+            task = asyncio.create_task(self._forward(source, sink))
+            self._forwarding.add(task)
+            task.add_done_callback(self._forwarding.discard)
+
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+        self._writers.discard(sink)

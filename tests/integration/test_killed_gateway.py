@@ -1,0 +1,268 @@
+"""A gateway dies with answers on their way: all of them arrive within 45 seconds, in order, and none twice.
+
+Deterministic: the kernel service and the emulated Graph API, which takes a second for each message, live by a clock
+that the test sets forward.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from emulators.faults import Fault, Faults
+from emulators.openai.load_rule import TOKEN
+from tests.integration.cable import Cable
+from tests.ports import free_port
+from whatsapp_gateway import replies
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from emulators.faults import Call
+    from emulators.whatsapp.phones import Phone
+    from tests.integration.mortal import MortalGateway
+    from tests.integration.world import World
+
+PEOPLE: Final = 30
+WANTED_SECONDS: Final = 45.0
+STEP: Final = 0.5
+"""Half of what the Graph API takes: one step to accept a message, one to answer."""
+AWAY_SECONDS: Final = 1.5
+REDELIVERY_SECONDS: Final = 10.0
+"""So long after the death WhatsApp tries its webhooks again."""
+DROPPED: Final = Fault(status=0, times=1, match=lambda _: True)
+
+
+class Clock:
+    """Goes on when the test says so."""
+
+    def __init__(self) -> None:
+        self._began = time.time(), time.monotonic()
+        self.passed = 0.0
+        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+
+    def wall(self) -> float:
+        return self._began[0] + self.passed
+
+    def monotonic(self) -> float:
+        return self._began[1] + self.passed
+
+    async def sleep(self, seconds: float) -> None:
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append((self.passed + seconds, sleeper))
+        await sleeper
+
+    def advance(self, seconds: float) -> None:
+        self.passed += seconds
+        due = [sleeper for until, sleeper in self._sleepers if until <= self.passed]
+        self._sleepers = [(until, sleeper) for until, sleeper in self._sleepers if until > self.passed]
+        for sleeper in due:
+            sleeper.set_result(None)
+
+
+class Slow(Faults):
+    """Each message takes a step of the clock. `inside` are the replies that do now; `lost` people's are dropped."""
+
+    def __init__(self, clock: Clock, inside: set[str]) -> None:
+        super().__init__()
+        self.lost: set[str] = set()
+        self._clock = clock
+        self._inside = inside
+
+    async def pass_through(self, call: Call) -> Fault | None:
+        if call.body.get("status") == "read":
+            return None
+        reply_id = call.body["biz_opaque_callback_data"].partition("/")[0]
+        self._inside.add(reply_id)
+        await self._clock.sleep(STEP)
+        self._inside.discard(reply_id)
+        return DROPPED if call.person in self.lost else None
+
+
+class Scene:
+    """`sends`: what the Graph API accepted, with the clock's time. `left`: leases of gateways that are dead."""
+
+    def __init__(self, world: World, database: Path) -> None:
+        self.world = world
+        self.clock = Clock()
+        self.sends: list[tuple[float, str, str]] = []
+        self._database = database
+        self._inside: set[str] = set()
+        self._left: set[str] = set()
+        self._redelivered_at = 0.0
+        self._nowhere = f"http://127.0.0.1:{free_port()}/webhook"
+        self.graph = Slow(self.clock, self._inside)
+        world.wall, world.monotonic = self.clock.wall, self.clock.monotonic
+        world.emulators.whatsapp.graph.before = self.graph
+        world.emulators.whatsapp.graph.after = Slow(self.clock, self._inside)
+        world.emulators.whatsapp.webhooks.backoff = lambda _: 0.1
+
+    async def step(self) -> None:
+        """Half a second passes, and whatever follows from it happens."""
+        self.clock.advance(STEP)
+        if self.clock.passed >= self._redelivered_at:
+            self.world.emulators.whatsapp.webhooks.url = self.world.webhook_url
+        await self.world.kernel.sweeper._outbox.sweep()
+        await self.quiet()
+        for effect in self.world.emulators.effects.all("graph_send")[len(self.sends) :]:
+            for token in TOKEN.finditer(effect.detail["text"]):
+                self.sends.append((self.clock.passed, effect.person, token[0]))
+
+    async def steps(self, seconds: float) -> None:
+        for _ in range(round(seconds / STEP)):
+            await self.step()
+
+    async def write(self, phones: list[Phone], number: int) -> None:
+        """Everybody writes their message of that number, and all answers are on their way."""
+        await asyncio.gather(*(phone.send(token_of(phone, number)) for phone in phones))
+        await self.quiet()
+
+    async def kill(self, gateway: MortalGateway) -> None:
+        """Webhooks fail from now on, and come again after a while."""
+        self._left |= self._ids(_LEASED)
+        self._redelivered_at = self.clock.passed + REDELIVERY_SECONDS
+        self.world.emulators.whatsapp.webhooks.url = self._nowhere
+        await gateway.die()
+
+    async def start(self, *, beside: bool = False) -> MortalGateway:
+        """A gateway. It does not make WhatsApp try its webhooks earlier."""
+        webhooks = self.world.emulators.whatsapp.webhooks
+        before = webhooks.url
+        gateway = await self.world.start_mortal_gateway(beside=beside)
+        if self.clock.passed < self._redelivered_at:
+            webhooks.url = before
+        return gateway
+
+    async def quiet(self) -> None:
+        """Nothing more happens until the clock goes on. TimeoutError."""
+        async with asyncio.timeout(20):
+            while self._busy():
+                await asyncio.sleep(0.005)
+
+    def _busy(self) -> bool:
+        webhooks = self.world.emulators.whatsapp.webhooks
+        if webhooks.url == self.world.webhook_url and webhooks._deliveries:
+            return True
+        return bool(self._ids(_UNSENT) - self._left or self._ids(_OPEN) or self._ids(_LEASABLE))
+
+    def _ids(self, query: str) -> set[str]:
+        values = {"now": self.clock.wall(), "inside": json.dumps(list(self._inside))}
+        with closing(sqlite3.connect(f"file:{self._database}?mode=ro", uri=True)) as database:
+            return {row[0] for row in database.execute(query, values)}
+
+
+_OPEN: Final = "SELECT message_id FROM message WHERE status IN ('accepted', 'held')"
+_LEASED: Final = "SELECT id FROM reply WHERE state = 'leased'"
+_UNSENT: Final = """
+SELECT id FROM reply WHERE state = 'leased' AND NOT EXISTS (
+  SELECT 1 FROM reply other JOIN json_each(:inside) inside ON inside.value = other.id
+  WHERE other.person_id = reply.person_id)
+"""
+"""Nothing of this person is with the Graph API."""
+_LEASABLE: Final = """
+SELECT id FROM reply WHERE state = 'pending' AND coalesce(not_before, 0) <= :now AND NOT EXISTS (
+  SELECT 1 FROM reply earlier WHERE earlier.person_id = reply.person_id AND earlier.seq < reply.seq
+  AND earlier.state IN ('pending', 'leased', 'in_doubt'))
+"""
+
+
+@pytest.fixture
+async def scene(monkeypatch: pytest.MonkeyPatch, world: World, tmp_path: Path) -> Scene:
+    monkeypatch.setattr(replies, "DRAIN_SECONDS", 0.1)  # of the dead, which are closed with the world
+    await world.stop_gateway()
+    return Scene(world, tmp_path / "kernel.db")
+
+
+def token_of(phone: Phone, number: int) -> str:
+    return f"load {phone.label}m{number}"
+
+
+def people(world: World) -> list[Phone]:
+    return [world.phone(f"p{number}") for number in range(1, PEOPLE + 1)]
+
+
+def assert_answered(scene: Scene, phones: list[Phone], messages: int, *, by: float) -> None:
+    """All, once, in order and in time."""
+    told = {phone.user_id: [token for _, person, token in scene.sends if person == phone.user_id] for phone in phones}
+    assert told == {phone.user_id: [f"{phone.label}m{number}" for number in range(1, messages + 1)] for phone in phones}
+    assert max(at for at, _, _ in scene.sends) <= by
+
+
+async def test_what_it_had_in_hand_arrives_in_time_in_order_and_once(scene: Scene) -> None:
+    gateway = await scene.start()
+    phones = people(scene.world)
+    await scene.write(phones, 1)
+    # Half of the calls never reach the Graph API, the others do, and nobody hears its answer.
+    scene.graph.lost = {phone.user_id for phone in phones[::2]}
+    await scene.kill(gateway)
+    killed_at = scene.clock.passed
+    writing = [asyncio.create_task(phone.send(token_of(phone, 2))) for phone in phones]
+    await scene.steps(AWAY_SECONDS)
+    scene.graph.lost.clear()
+    await scene.start()
+    await scene.steps(WANTED_SECONDS - AWAY_SECONDS)
+    await asyncio.gather(*writing)
+    assert_answered(scene, phones, 2, by=killed_at + WANTED_SECONDS)
+
+
+async def test_five_deaths_one_after_the_other(scene: Scene) -> None:
+    phones = people(scene.world)
+    for number in range(1, 6):
+        gateway = await scene.start()
+        writing = [asyncio.create_task(phone.send(token_of(phone, number))) for phone in phones]
+        await scene.steps(REDELIVERY_SECONDS)
+        await asyncio.gather(*writing)
+        scene.graph.lost = {phone.user_id for phone in phones[number::5]}
+        await scene.kill(gateway)
+        await scene.steps(AWAY_SECONDS)
+        scene.graph.lost.clear()
+    killed_at = scene.clock.passed - AWAY_SECONDS
+    await scene.start()
+    await scene.steps(WANTED_SECONDS - AWAY_SECONDS)
+    assert_answered(scene, phones, 5, by=killed_at + WANTED_SECONDS)
+
+
+async def test_of_two_that_share_a_channel_only_the_leases_of_the_dead_one_end(scene: Scene) -> None:
+    await scene.start()
+    other = await scene.start(beside=True)
+    phones = people(scene.world)
+    await scene.write(phones, 1)
+    await scene.kill(other)
+    await scene.steps(WANTED_SECONDS)
+    assert_answered(scene, phones, 1, by=WANTED_SECONDS)
+
+
+async def test_one_that_lives_sends_nothing_twice_when_its_connection_breaks(scene: Scene) -> None:
+    cable = Cable(scene.world.kernel.port)
+    await cable.plug_in()
+    await scene.world.start_gateway_behind(cable.address)
+    phones = people(scene.world)
+    await scene.write(phones, 1)
+    cable.cut()
+    await scene.steps(AWAY_SECONDS)
+    await scene.write(phones, 2)
+    await scene.steps(STEP)
+    cable.cut()
+    await scene.steps(WANTED_SECONDS)
+    await cable.unplug()
+    assert_answered(scene, phones, 2, by=2 * AWAY_SECONDS)
+
+
+async def test_what_it_had_not_begun_when_its_connection_broke_goes_on_at_once(scene: Scene) -> None:
+    cable = Cable(scene.world.kernel.port)
+    await cable.plug_in()
+    await scene.world.start_gateway_behind(cable.address)
+    phone = scene.world.phone("p1")
+    await phone.send("load long p1m1")
+    await scene.quiet()
+    cable.cut()
+    await scene.steps(WANTED_SECONDS / 5)
+    await cable.unplug()
+    sends = scene.world.emulators.effects.all("graph_send")
+    assert [effect.key.partition("/")[2] for effect in sends] == ["1/3", "2/3", "3/3"]
