@@ -2,7 +2,8 @@
 
 Real processes with the product's own times and default settings. The Graph API takes a second for each message. In each
 round everybody writes; once the answers are on their way the gateway is killed with -9, some write on meanwhile, and it
-starts again. `--blow frozen` stops a second gateway for good instead, which holds its connections open without a word.
+starts again; `--blow both` kills the kernel service with it. `--blow frozen` stops a second gateway for good instead,
+which holds its connections open without a word, and wakes once all is answered.
 """
 
 from __future__ import annotations
@@ -68,14 +69,14 @@ class Figures:
         )
 
 
-async def strike(system: System, people: Sequence[Person], moment: float) -> None:
-    """One round: all write, the gateway dies with their answers on their way, some write on, it comes back.
+async def strike(system: System, people: Sequence[Person], moment: float, *victims: Process) -> None:
+    """One round: all write, the victims die with the answers on their way, people write on, they come back.
 
     `moment`: so many seconds after the model was asked for all of them.
     """
     await _all_on_their_way(system, people, moment)
-    await system.kill(system.gateway)
-    await asyncio.gather(_write_on(system, people), _comes_back(system, system.gateway))
+    await system.kill(*victims)
+    await asyncio.gather(_write_on(system, people), *(_comes_back(system, victim) for victim in victims))
 
 
 async def freeze(system: System, people: Sequence[Person], moment: float) -> None:
@@ -132,9 +133,9 @@ async def _write_on(system: System, people: Sequence[Person]) -> None:
         await asyncio.sleep(AWAY_SECONDS / len(writers))
 
 
-async def _comes_back(system: System, gateway: Process) -> None:
+async def _comes_back(system: System, process: Process) -> None:
     await asyncio.sleep(AWAY_SECONDS)
-    await system.restart(gateway)
+    await system.restart(process)
 
 
 async def _run(system: System, blow: str, people: int, rounds: int, *, apart: bool) -> Figures:
@@ -145,7 +146,10 @@ async def _run(system: System, blow: str, people: int, rounds: int, *, apart: bo
             await system.restart(system.other_gateway)
         for number in range(rounds):
             moment = _MOMENTS[number % len(_MOMENTS)]
-            await (strike if blow == "killed" else freeze)(system, crowd, moment)
+            if blow == "frozen":
+                await freeze(system, crowd, moment)
+            else:
+                await strike(system, crowd, moment, system.gateway, *[system.kernel] * (blow == "both"))
             click.echo(f"round {number + 1}: {len(system.evidence.waiting)} waiting")
             if apart or blow == "frozen":
                 await settle(system, crowd)
@@ -156,7 +160,7 @@ async def _run(system: System, blow: str, people: int, rounds: int, *, apart: bo
 
 
 @click.command()
-@click.option("--blow", type=click.Choice(["killed", "frozen"]), default="killed", show_default=True)
+@click.option("--blow", type=click.Choice(["killed", "both", "frozen"]), default="killed", show_default=True)
 @click.option("--database", type=click.Choice(["sqlite", "postgresql"]), default="sqlite", show_default=True)
 @click.option("--people", default=30, show_default=True)
 @click.option("--rounds", default=5, show_default=True)
