@@ -22,10 +22,12 @@ from tests.ports import free_port
 from whatsapp_gateway import replies
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from emulators.faults import Call
     from emulators.whatsapp.phones import Phone
+    from kernel_service.kernels.outbox import Outbox
     from tests.integration.mortal import MortalGateway
     from tests.integration.world import World
 
@@ -95,6 +97,7 @@ class Scene:
         self._database = database
         self._inside: set[str] = set()
         self._left: set[str] = set()
+        self._alive = 0
         self._redelivered_at = 0.0
         self._nowhere = f"http://127.0.0.1:{free_port()}/webhook"
         self.graph = Slow(self.clock, self._inside)
@@ -108,7 +111,7 @@ class Scene:
         self.clock.advance(STEP)
         if self.clock.passed >= self._redelivered_at:
             self.world.emulators.whatsapp.webhooks.url = self.world.webhook_url
-        await self.world.kernel.sweeper._outbox.sweep()
+        await self._outbox.sweep()
         await self.quiet()
         for effect in self.world.emulators.effects.all("graph_send")[len(self.sends) :]:
             for token in TOKEN.finditer(effect.detail["text"]):
@@ -125,31 +128,58 @@ class Scene:
 
     async def kill(self, gateway: MortalGateway) -> None:
         """Webhooks fail from now on, and come again after a while."""
-        self._left |= self._ids(_LEASED)
+        self._alive -= 1
         self._redelivered_at = self.clock.passed + REDELIVERY_SECONDS
         self.world.emulators.whatsapp.webhooks.url = self._nowhere
         await gateway.die()
+        await self._until(lambda: len(self._outbox._pulls) == self._alive)  # it may be leased to before
+        self._left |= self._ids(_LEASED)
+
+    async def cut(self, cable: Cable) -> None:
+        """Both ends live, and lose their connection."""
+        streams = set(self._outbox._pulls)
+        cable.cut()
+        await self._until(lambda: not streams & self._outbox._pulls)
 
     async def start(self, *, beside: bool = False) -> MortalGateway:
         """A gateway. It does not make WhatsApp try its webhooks earlier."""
         webhooks = self.world.emulators.whatsapp.webhooks
         before = webhooks.url
         gateway = await self.world.start_mortal_gateway(beside=beside)
+        self._alive += 1
         if self.clock.passed < self._redelivered_at:
             webhooks.url = before
         return gateway
 
+    async def start_behind_a_cable(self) -> Cable:
+        """A gateway, and the cable to its kernel service."""
+        cable = Cable(self.world.kernel.port)
+        await cable.plug_in()
+        await self.world.start_gateway_behind(cable.address)
+        self._alive += 1
+        return cable
+
     async def quiet(self) -> None:
         """Nothing more happens until the clock goes on. TimeoutError."""
+        await self._until(lambda: not self._busy())
+
+    async def _until(self, true: Callable[[], bool]) -> None:
         async with asyncio.timeout(20):
-            while self._busy():
+            while not true():
                 await asyncio.sleep(0.005)
+
+    @property
+    def _outbox(self) -> Outbox:
+        return self.world.kernel.sweeper._outbox
 
     def _busy(self) -> bool:
         webhooks = self.world.emulators.whatsapp.webhooks
         if webhooks.url == self.world.webhook_url and webhooks._deliveries:
             return True
-        return bool(self._ids(_UNSENT) - self._left or self._ids(_OPEN) or self._ids(_LEASABLE))
+        if len(self._outbox._pulls) < self._alive:
+            return True
+        waiting = self._ids(_LEASABLE) if self._alive else set()
+        return bool(waiting or self._ids(_UNSENT) - self._left or self._ids(_OPEN))
 
     def _ids(self, query: str) -> set[str]:
         values = {"now": self.clock.wall(), "inside": json.dumps(list(self._inside))}
@@ -241,29 +271,25 @@ async def test_of_two_that_share_a_channel_one_goes_on_with_what_the_dead_one_ha
 
 
 async def test_one_that_lives_sends_nothing_twice_when_its_connection_breaks(scene: Scene) -> None:
-    cable = Cable(scene.world.kernel.port)
-    await cable.plug_in()
-    await scene.world.start_gateway_behind(cable.address)
+    cable = await scene.start_behind_a_cable()
     phones = people(scene.world)
     await scene.write(phones, 1)
-    cable.cut()
+    await scene.cut(cable)
     await scene.steps(AWAY_SECONDS)
     await scene.write(phones, 2)
     await scene.steps(STEP)
-    cable.cut()
+    await scene.cut(cable)
     await scene.steps(WANTED_SECONDS)
     await cable.unplug()
     assert_answered(scene, phones, 2, by=2 * AWAY_SECONDS)
 
 
 async def test_what_it_had_not_begun_when_its_connection_broke_goes_on_at_once(scene: Scene) -> None:
-    cable = Cable(scene.world.kernel.port)
-    await cable.plug_in()
-    await scene.world.start_gateway_behind(cable.address)
+    cable = await scene.start_behind_a_cable()
     phone = scene.world.phone("p1")
     await phone.send("load long p1m1")
     await scene.quiet()
-    cable.cut()
+    await scene.cut(cable)
     await scene.steps(WANTED_SECONDS / 5)
     await cable.unplug()
     sends = scene.world.emulators.effects.all("graph_send")
