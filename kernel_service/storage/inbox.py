@@ -34,8 +34,8 @@ USAGE = (
     turn.c.model_calls,
     turn.c.tool_calls,
 )
-_NEVER_TAKEN_BACK = (Command.STOP, Command.NEW_CHAT)
-"""They ask for nothing that could be stopped."""
+_NEVER_LATE = (Command.STOP, Command.NEW_CHAT)
+"""Taken back by no "stop" that was sent after them and came before."""
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
 
 _KNOWN = select(
@@ -88,7 +88,7 @@ _TAKE_BACK = (
         message.c.turn_id.is_(None),
         message.c.seq < bindparam("before"),
         message.c.sent_at < bindparam("after"),
-        message.c.command.not_in([each.value for each in _NEVER_TAKEN_BACK]),
+        message.c.command != Command.NEW_CHAT.value,  # it asks for nothing that could be stopped
     )
     .values(status=MessageStatus.STOPPED.value)
     .returning(message.c.seq)
@@ -204,7 +204,7 @@ def _sent(received: Message, command: Command, stopped_at: float | None, now: fl
         # Nothing that is there was surely sent after such a "stop".
         return now if command is Command.STOP else sent_at, MessageStatus.ACCEPTED
     taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
-    return sent_at, MessageStatus.STOPPED if taken_back and command not in _NEVER_TAKEN_BACK else MessageStatus.ACCEPTED
+    return sent_at, MessageStatus.STOPPED if taken_back and command not in _NEVER_LATE else MessageStatus.ACCEPTED
 
 
 def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:

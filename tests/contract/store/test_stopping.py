@@ -37,6 +37,11 @@ async def test_what_waits_is_taken_back(store: SqlStore) -> None:
     assert [one.message_id for one in (await owner.open(NOW + 99)).messages] == ["m3"]
 
 
+async def test_of_two_stops_that_wait_the_later_one_is_answered(store: SqlStore) -> None:
+    first = await stop(store, "s1")
+    assert (await stop(store, "s2")).taken_back == (first.seq,)
+
+
 async def test_what_runs_is_interrupted_at_its_next_step(store: SqlStore) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
