@@ -50,7 +50,8 @@ CODE_USED_ELSEWHERE: Final = (
 )
 LINK_ASTRAY: Final = (
     "Your link for {toolkit} was begun in one browser and finished in another, so I ended it and nothing is connected. "
-    "A link is for you alone: please don't pass it on. Ask me for a new one, and stay in one browser."
+    "If you passed the link on: please don't, it is for you alone. If it was you in both browsers, write \"connect "
+    '{toolkit}", copy the new link, and open it in the browser in which you sign in.'
 )
 CODE_MESSAGE: Final = "Connect {code}"
 CONNECT_FAILED: Final = "{toolkit} could not be connected. Ask me for a new link to try again."

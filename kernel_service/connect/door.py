@@ -103,7 +103,8 @@ class Door:
     async def _look(self, request: web.Request) -> web.Response:
         # It has its cookie before it claims the link: an answer may be lost.
         browser = self._cookie.of(request) or new_nonce()
-        return await self._show(await self._consent.look(request.match_info["nonce"], browser), browser)
+        seen = await self._consent.look(request.match_info["nonce"], browser)
+        return await self._show(seen, browser, request.headers.get(hdrs.USER_AGENT, ""))
 
     async def _start(self, request: web.Request) -> web.Response:
         # A page elsewhere must not send a browser past the one that says whose chat this is.
@@ -154,20 +155,20 @@ class Door:
 
     # --- what it is shown ---------------------------------------------------------------------------------------
 
-    async def _show(self, seen: Seen, browser: str) -> web.Response:
+    async def _show(self, seen: Seen, browser: str, user_agent: str = "") -> web.Response:
         if seen.step is Step.GO:
             response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": seen.url})
         else:
             response = web.Response(
-                text=await self._page(seen), content_type="text/html", status=pages.status_of(seen.step)
+                text=await self._page(seen, user_agent), content_type="text/html", status=pages.status_of(seen.step)
             )
         if browser and seen.step in {Step.ASK, Step.GO, Step.CODE}:
             self._cookie.give(response, browser)
         return response
 
-    async def _page(self, seen: Seen) -> str:
+    async def _page(self, seen: Seen, user_agent: str) -> str:
         if seen.attempt is not None and seen.step is Step.ASK:
-            return pages.ask(seen.attempt, await self._chat(seen.attempt))
+            return pages.ask(seen.attempt, await self._chat(seen.attempt), user_agent)
         if seen.attempt is not None and seen.step is Step.CODE:
             link = await self._store.chat_link(seen.attempt.channel, seen.attempt.address)
             return pages.code(seen.attempt, await self._chat(seen.attempt), link)

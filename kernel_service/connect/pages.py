@@ -21,15 +21,21 @@ STYLE: Final = Path(__file__).with_name("page").joinpath("style.css").read_text(
 _ASK: Final = Template("""\
 <p>This connects your $toolkit to <span class="chat">$chat</span>, and to no other.</p>
 <p class="quiet">Is that your own chat, and did you ask for this there just now? If somebody sent you this link, close
-this page: he could use your $toolkit.</p>
-<form method="post"><button class="go">Continue to $toolkit</button></form>""")
+this page: they could use your $toolkit.</p>
+$inside<form method="post"><button class="go">Continue to $toolkit</button></form>""")
 _CODE: Final = Template("""\
 <p>One step is left. Send this code in <span class="chat">$chat</span>:</p>
 <p class="code">$code</p>
 $open
-<p class="quiet">It is for that chat alone, and good for ten minutes. Never read it out or send it to anybody else: who
-sends it in his chat gets your $toolkit.</p>""")
+<p class="quiet">It is for that chat alone, and good for ten minutes. Never read it out or send it to anybody else:
+whoever sends it in their chat gets your $toolkit.</p>""")
+_INSIDE_AN_APP: Final = """\
+<p class="quiet">This page seems to be open inside an app. Some services refuse to sign you in there, and a connection
+is finished in the browser in which it was begun. Before you continue, open this page in your browser: the app's menu
+has that, or copy the link from your chat.</p>
+"""
 _OPEN: Final = Template('<a class="go" rel="noreferrer" href="$url">Open the chat with the code</a>')
+_APPS: Final = ("FBAN/", "FBAV/", "FB_IAB/", "Instagram ", "WhatsApp/")
 _PLAIN: Final = Template("<p>$text</p>")
 
 _TITLES: Final = {
@@ -45,8 +51,8 @@ _TITLES: Final = {
 _TEXTS: Final = {
     Step.ELSEWHERE: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
     Step.STRAY: "This was begun in another browser, so nothing is connected, and the access that you granted is "
-    "removed. If somebody sent you a link, he may have wanted your account: follow only links from your own chat. "
-    "Otherwise ask for a new link there, and stay in one browser.",
+    "removed. If somebody sent you a link, they may have wanted your account: follow only links from your own chat. "
+    "If it was you who began, go back to your chat: it says how to get a new link. Copy that link and open it here.",
     Step.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
     Step.CONNECTED: "This account is connected. You can go back to your chat now.",
     Step.OVER: "It was used already or has lapsed. Ask for a new one in your chat.",
@@ -69,10 +75,21 @@ def status_of(step: Step) -> HTTPStatus:
     return _STATUS.get(step, HTTPStatus.OK)
 
 
-def ask(attempt: Attempt, chat: str) -> str:
-    """`chat` names the chat, masked."""
+def ask(attempt: Attempt, chat: str, user_agent: str = "") -> str:
+    """`chat` names the chat, masked; `user_agent` is the browser's own word."""
     toolkit = escape(attempt.toolkit_name)
-    return _page(f"Connect {toolkit}", _ASK.substitute(toolkit=toolkit, chat=escape(chat)))
+    inside = _INSIDE_AN_APP if is_inside_an_app(user_agent) else ""
+    return _page(f"Connect {toolkit}", _ASK.substitute(toolkit=toolkit, chat=escape(chat), inside=inside))
+
+
+def is_inside_an_app(user_agent: str) -> bool:
+    """Whether an app shows the page itself: what it keeps is then kept from the person's browser.
+
+    Android's WebView names itself `wv` (developer.android.com, "User-Agent in WebView"); WebKit's on iOS lacks the
+    `Safari/` of the browsers there, and apps of Meta name themselves.
+    """
+    ios_view = "AppleWebKit/" in user_agent and "Mobile/" in user_agent and "Safari/" not in user_agent
+    return "; wv)" in user_agent or ios_view or any(app in user_agent for app in _APPS)
 
 
 def code(attempt: Attempt, chat: str, chat_link: str) -> str:

@@ -320,6 +320,25 @@ async def test_who_floods_shuts_the_door_for_himself_alone(world: World) -> None
     assert statuses == [200] * MOST_OF_ADDRESS.amount + [429, 200]
 
 
+async def test_who_finished_in_another_browser_is_told_how_to_go_on_and_does(world: World) -> None:
+    """The chat opens links inside an app, and the vendor wants a real browser."""
+    alice = world.phone("Alice")
+    link = await offered(world, alice)
+    async with a_browser() as inside, a_browser() as outside:
+        await inside.to_consent(link)
+        await outside.open(inside.url)
+        assert not await outside.approve()
+        assert outside.status == 403
+        assert "how to get a new link" in outside.page
+        await inside.open(link)
+        assert inside.status == 410
+        await nothing_connected(world, alice)
+        assert 'write "connect Asana"' in (await alice.wait_for_message(timeout=20)).text
+        again = await offered(world, alice, "connect Asana")
+        assert DEMO in (await world.ask(alice, await outside.follow(again))).text, "what waited is done"
+    assert await tasks_named_demo(world, alice) == 1
+
+
 # --- states -----------------------------------------------------------------------------------------------------
 
 
