@@ -53,7 +53,12 @@ def _anothers(table: Table) -> str:
     return f"SELECT CAST(:stays AS VARCHAR), {rest} FROM {table.name} WHERE person_id = :gone"  # noqa: S608
 
 
-_ADD: Final = {table: _adding(table, _values(table)) for table in _COUNTS}
+def _typed(statement: TextClause, table: Table) -> TextClause:
+    """With the columns' types for its parameters: what a tool is called may be more than a database takes."""
+    return statement.bindparams(*(bindparam(column.name, type_=column.type) for column in table.columns))
+
+
+_ADD: Final = {table: _typed(_adding(table, _values(table)), table) for table in _COUNTS}
 _MOVE: Final = {table: _adding(table, _anothers(table)) for table in _OF_EACH}
 
 

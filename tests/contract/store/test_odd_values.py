@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnStatus
@@ -44,6 +44,8 @@ async def test_a_message_is_kept(
 
 @at_random
 @given(value=JSON_VALUES, text=ODD_TEXT, arguments=ODD_OBJECTS)
+@example(value=None, text="\ud800", arguments={})
+@example(value=None, text="\0", arguments={})
 async def test_a_turn_is_kept(store: SqlStore, value: Any, text: str, arguments: dict[str, Any]) -> None:
     user = f"test:{secrets.token_hex(8)}"
     owner = await own(store, await say(store, "m1", user, reply_mode=ReplyMode.INLINE))
