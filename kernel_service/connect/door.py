@@ -25,7 +25,7 @@ from kernel_service.connect.browser_cookie import BrowserCookie
 from kernel_service.connect.consent import Seen, Step
 from kernel_service.connect.masking import channel_name, masked
 from kernel_service.connect.secrets import new_nonce
-from kernel_service.connect.throttle import Throttle
+from kernel_service.connect.throttle import Misses, Throttle
 from kernel_service.errors import KernelError
 from serving.listening import http_served
 from serving.public_http import public_app
@@ -70,6 +70,7 @@ class Door:
         self._store = store
         self._proxies = proxies
         self._throttle = Throttle()
+        self._misses = Misses()
         self._cookie = BrowserCookie(public_url)
         # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
         policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
@@ -189,13 +190,21 @@ class Door:
         except KernelError as error:
             log.warning("door put off reason=%s", error.reason)
             response = _plain(Step.AWAY)
+        if response.status == HTTPStatus.NOT_FOUND and not self._looks_itself(request):
+            self._misses.count()
         response.headers.update(self._headers)
         return response
 
     async def _admits(self, request: web.Request) -> bool:
-        if request.match_info.handler in {self._event, self._verify}:  # these look for something else first
+        if self._looks_itself(request):
             return True
+        if not self._misses.admits():
+            return False
         return await self._throttle.admits(self._client(request), request.method, request.match_info.get("nonce", ""))
+
+    def _looks_itself(self, request: web.Request) -> bool:
+        """Whether something else comes before the limits: a signature, or a session that has to be burnt."""
+        return request.match_info.handler in {self._event, self._verify}
 
     def _client(self, request: web.Request) -> str:
         return self._proxies.client_of(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, []))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+import time
+from typing import TYPE_CHECKING, Final
 
 from limits import RateLimitItemPerMinute
 from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import FixedWindowRateLimiter
 
 from kernel_service.connect.secrets import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
 """A connection takes about six, and people behind one carrier's NAT share an address: a hundred of them may connect an
@@ -18,6 +22,30 @@ MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
 MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")
 MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
 """Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are burnt all the same."""
+
+
+MISSES_PER_SECOND: Final = 50
+"""Of all together who ask for pages that there are not. A flood of these, each from another address, would take the
+process in which the turns run; what comes once they are used up is answered before anything is looked up."""
+BURST: Final = 100
+
+
+class Misses:
+    """A token bucket. Who asks for pages that there are costs nothing of it, however many they are."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._at = clock()
+        self._left = float(BURST)
+
+    def admits(self) -> bool:
+        now = self._clock()
+        self._left = min(BURST, self._left + (now - self._at) * MISSES_PER_SECOND)
+        self._at = now
+        return self._left >= 1
+
+    def count(self) -> None:
+        self._left -= 1
 
 
 class Throttle:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
@@ -15,8 +15,16 @@ from kernel_service.connect.door import Door
 from kernel_service.connect.events import TOLERANCE_SECONDS
 from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.connect.secrets import new_nonce
-from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE, MOST_STRAYS, MOST_STRAYS_OF_ADDRESS
+from kernel_service.connect.throttle import (
+    BURST,
+    MOST_OF_ADDRESS,
+    MOST_OF_PAGE,
+    MOST_STRAYS,
+    MOST_STRAYS_OF_ADDRESS,
+    Misses,
+)
 from kernel_service.storage import schema
+from kernel_service.turns.tools import Person
 from tests.packing import BOMB, PACKED
 from tests.unit.connect.test_events import SECRET, events, signed
 from tests.unit.tools.fakes import DOOR
@@ -108,6 +116,30 @@ async def test_who_is_refused_already_leaves_nothing_in_memory(front: Front) -> 
 async def test_no_page_is_remembered_by_more_than_a_digest(front: Front) -> None:
     await front.stray(SOMEBODY, "x" * 4000)
     assert max(map(len, front.keys)) < 120
+
+
+async def test_a_flood_from_many_addresses_is_answered_before_anything_is_looked_up(
+    world: World, front: Front, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url
+    now = 0.0
+    front.door._misses = Misses(lambda: now)
+    looked = []
+    attempt_by = world.store.attempt_by
+
+    async def counting(*asked: Any) -> Any:
+        looked.append(asked)
+        return await attempt_by(*asked)
+
+    monkeypatch.setattr(world.store, "attempt_by", counting)
+    for _ in range(BURST + 50):
+        assert await front.look(SOMEBODY, link.rpartition("/")[2]) in {HTTPStatus.OK, HTTPStatus.TOO_MANY_REQUESTS}
+    looked.clear()
+    statuses = [await front.look(f"2001:db8:{number:x}::1") for number in range(BURST + 50)]
+    assert statuses == [HTTPStatus.NOT_FOUND] * BURST + [HTTPStatus.TOO_MANY_REQUESTS] * 50
+    assert len(looked) == BURST
+    now += 1
+    assert await front.look(FLOODER) == HTTPStatus.NOT_FOUND
 
 
 async def test_a_page_has_a_limit_of_its_own(front: Front) -> None:

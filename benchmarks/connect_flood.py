@@ -1,0 +1,137 @@
+"""What a flood of the connect pages costs a turn: `python -m benchmarks.connect_flood [requests a second]`.
+
+Kernel service and emulated vendors are processes of their own, and so is the flood, each request of which comes from
+another address and asks for another link, so that no limit refuses it. Rounds without and with it follow each other.
+Prints the p95 of the turns of ten people, milliseconds from `HandleMessage` to its answer, of each round.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import multiprocessing
+import os
+import random
+import secrets
+import sys
+import tempfile
+import time
+from statistics import median
+from typing import Any
+
+import aiohttp
+import grpc
+from kernel.v1 import kernel_pb2, kernel_pb2_grpc
+
+from benchmarks.figures import percentile
+from emulators.app import Emulators
+from emulators.config import Config
+from tests.ports import free_port
+
+PEOPLE = 10
+TURNS = 150
+RATE = 15.0
+"""Turns a second."""
+ROUNDS = 5
+CHANNEL_TOKEN = secrets.token_hex(16)
+
+
+def flood(door: str, rate: float, stop: multiprocessing.synchronize.Event) -> None:
+    asyncio.run(_flood(door, rate, stop))
+
+
+async def _flood(door: str, rate: float, stop: multiprocessing.synchronize.Event) -> None:
+    answers: dict[int, int] = {}
+    async with (
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=200)) as session,
+        asyncio.TaskGroup() as group,
+    ):
+
+        async def ask() -> None:
+            who = ".".join(str(random.randrange(1, 255)) for _ in range(4))
+            url = f"{door}/connect/{secrets.token_urlsafe(32)}"
+            async with session.get(url, headers={"X-Forwarded-For": who}) as answer:
+                await answer.read()
+                answers[answer.status] = answers.get(answer.status, 0) + 1
+
+        began, sent = time.monotonic(), 0
+        while not stop.is_set():
+            while sent < (time.monotonic() - began) * rate:
+                group.create_task(ask())
+                sent += 1
+            await asyncio.sleep(0.005)
+    print(f"  flood: {sum(answers.values()) / (time.monotonic() - began):.0f} a second answered, {answers}")
+
+
+async def turns(stub: kernel_pb2_grpc.KernelServiceStub) -> list[float]:
+    async def one(number: int, at: float) -> float:
+        await asyncio.sleep(at)
+        request = kernel_pb2.HandleMessageRequest(
+            user_id=f"bench:{number % PEOPLE}",
+            message_id=secrets.token_hex(8),
+            payload=kernel_pb2.Payload(text="hello"),
+        )
+        began = time.perf_counter()
+        answer: Any = stub.HandleMessage(request, metadata=(("authorization", f"Bearer {CHANNEL_TOKEN}"),), timeout=60)
+        await answer
+        return (time.perf_counter() - began) * 1000
+
+    return await asyncio.gather(*(one(number, number / RATE) for number in range(TURNS)))
+
+
+async def main(rate: float) -> None:
+    kernel_port, door_port = free_port(), free_port()
+    with tempfile.TemporaryDirectory() as folder:
+        config = Config(emulators_listen="127.0.0.1:0", kernel_address=f"127.0.0.1:{kernel_port}")
+        async with Emulators.start(config) as emulators:
+            kernel = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "kernel_service",
+                env={
+                    **os.environ,
+                    "KERNEL_LISTEN": f"127.0.0.1:{kernel_port}",
+                    "KERNEL_METRICS_LISTEN": f"127.0.0.1:{free_port()}",
+                    "CONNECT_LISTEN": f"127.0.0.1:{door_port}",
+                    "CONNECT_TRUSTED_PROXIES": "127.0.0.1",
+                    "KERNEL_DATABASE_URL": f"sqlite:///{folder}/kernel.db",
+                    "KERNEL_CHANNEL_TOKENS": f"bench={CHANNEL_TOKEN}",
+                    "KERNEL_ENCRYPTION_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+                    "KERNEL_DEBOUNCE_SECONDS": "0",
+                    "KERNEL_MODEL_PER_MINUTE_PER_USER": "0",
+                    "OPENAI_API_KEY": config.openai_api_key,
+                    "OPENAI_BASE_URL": f"{emulators.url}/openai/v1",
+                    "COMPOSIO_API_KEY": config.composio_api_key,
+                    "COMPOSIO_BASE_URL": f"{emulators.url}/composio",
+                },
+                stderr=asyncio.subprocess.DEVNULL,
+            )  # fmt: skip
+            try:
+                async with grpc.aio.insecure_channel(f"127.0.0.1:{kernel_port}") as channel:
+                    await asyncio.wait_for(channel.channel_ready(), 60)
+                    stub = kernel_pb2_grpc.KernelServiceStub(channel)
+                    await turns(stub)
+                    await measured(stub, f"http://127.0.0.1:{door_port}", rate)
+            finally:
+                kernel.terminate()
+                await kernel.wait()
+
+
+async def measured(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: float) -> None:
+    spawned = multiprocessing.get_context("spawn")
+    quiet, loud = [], []
+    for _ in range(ROUNDS):
+        quiet.append(percentile(await turns(stub), 95))
+        stop = spawned.Event()
+        process = spawned.Process(target=flood, args=(door, rate, stop))
+        process.start()
+        await asyncio.sleep(1.5)
+        loud.append(percentile(await turns(stub), 95))
+        stop.set()
+        await asyncio.to_thread(process.join)
+        print(f"p95 without {quiet[-1]:.1f} ms, with {loud[-1]:.1f} ms", flush=True)
+    print(
+        f"medians: {median(quiet):.1f} ms without, {median(loud):.1f} ms with: {median(loud) / median(quiet) - 1:+.0%}"
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 500.0))
