@@ -7,6 +7,8 @@ REQUIRED="OPENAI_API_KEY COMPOSIO_API_KEY WHATSAPP_ACCESS_TOKEN WHATSAPP_APP_SEC
 	WHATSAPP_PHONE_NUMBER_ID KERNEL_ENCRYPTION_KEYS KERNEL_TOKEN KERNEL_ADMIN_TOKEN POSTGRES_PASSWORD"
 SECONDS_TO_START=300
 LAST_LINES=20
+# How often a service is seen failing before it counts: what is about to be replaced may be failing, too.
+PATIENCE=${PATIENCE:-10}
 
 if [ -z "${COMPOSE:-}" ]; then
 	COMPOSE="docker compose"
@@ -46,8 +48,8 @@ check_settings() {
 # Lines of "service state health"; health is empty where nothing is probed.
 states() { compose ps --all --format '{{.Service}} {{.State}} {{.Health}}'; }
 
-# Those that will not come up by themselves.
-failed() { states | awk '$2 == "restarting" || $2 == "exited" || $2 == "dead" || $3 == "unhealthy" { print $1 }'; }
+# Whether some will not come up by themselves. One that ended is started anew, so that "exited" is one being replaced.
+some_fail() { states | awk '$2 == "restarting" || $3 == "unhealthy" { ill = 1 } END { exit !ill }'; }
 
 # Whether there are any, and all are well: not every version of Compose says by its exit code that it failed.
 all_well() { states | awk '{ if ($2 != "running" || $3 != "healthy") ill = 1 } END { exit ill || !NR }'; }
@@ -72,10 +74,13 @@ up() {
 	starting=$!
 	trap 'kill $starting 2>/dev/null || true' INT TERM
 	# Compose waits for as long as a service that ends at once is started anew.
-	while kill -0 $starting 2>/dev/null && [ -z "$(failed)" ]; do
+	seen=0
+	while kill -0 $starting 2>/dev/null && [ $seen -lt "$PATIENCE" ]; do
 		sleep 1
+		# Between two of its starts it seems to run.
+		if some_fail; then seen=$((seen + 2)); elif [ $seen -gt 0 ]; then seen=$((seen - 1)); fi
 	done
-	[ -z "$(failed)" ] || kill $starting 2>/dev/null || true
+	[ $seen -lt "$PATIENCE" ] || kill $starting 2>/dev/null || true
 	wait $starting 2>/dev/null || true
 	if all_well; then
 		greet

@@ -50,7 +50,7 @@ class Machine:
         return subprocess.run(
             ["deploy/compose.sh", what],
             cwd=self.folder,
-            env={"PATH": os.environ["PATH"], "COMPOSE": str(self.folder / "engine"), **environ},
+            env={"PATH": os.environ["PATH"], "COMPOSE": str(self.folder / "engine"), "PATIENCE": "3", **environ},
             capture_output=True,
             text=True,
             check=False,
@@ -122,7 +122,7 @@ def test_a_password_that_no_url_takes_is_named_and_not_shown(machine: Machine, p
     assert password not in done.stderr + done.stdout
 
 
-@pytest.mark.parametrize("state", ["restarting ", "exited ", "running unhealthy"])
+@pytest.mark.parametrize("state", ["restarting ", "running unhealthy"])
 def test_a_service_that_does_not_come_up_is_shown_with_its_last_lines(machine: Machine, state: str) -> None:
     machine.engine(f"postgres running healthy\nkernel_service {state}\nwhatsapp_gateway created \n", takes=30)
     done = machine.run("up")
@@ -130,6 +130,15 @@ def test_a_service_that_does_not_come_up_is_shown_with_its_last_lines(machine: M
     assert "The last lines of kernel_service:\na line of kernel_service" in done.stderr
     assert "a line of postgres" not in done.stderr
     assert "webhook:" not in done.stdout
+
+
+def test_what_is_about_to_be_replaced_may_be_ending(machine: Machine) -> None:
+    machine.env(**complete())
+    machine.engine("postgres exited \nkernel_service running healthy\n", takes=3)
+    (machine.folder / "engine").write_text(
+        (machine.folder / "engine").read_text().replace("sleep 3;", "sleep 3; echo 'postgres running healthy' >states;")
+    )
+    assert machine.run("up").returncode == 0
 
 
 @pytest.mark.parametrize("code", [0, 1])
