@@ -19,7 +19,7 @@ run: .venv/runtime ## Set up and run both services on SQLite; emulators stand in
 test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k outbox"
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
-crash: .venv/development ## Kill and freeze the services 200 times under 10,000 messages, on both databases (about an hour)
+crash: .venv/development ## Kill, freeze and restart the services 240 times under 10,000 messages, both databases (over an hour)
 	$(BIN)/python -m tests.crash --database sqlite $(ARGS)
 	$(BIN)/python -m tests.crash --database postgresql $(ARGS)
 
