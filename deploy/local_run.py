@@ -77,10 +77,10 @@ def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
 
 def _wrong_address(setting: str, listen: str) -> str:
     try:
-        Address.parse(listen)
+        address = Address.parse(listen)
     except ValueError as problem:
         return f"{setting} {problem}"
-    return ""
+    return "" if address.port else f"{setting} needs a port: the other processes must know it before this one starts"
 
 
 def _filled(variables: Mapping[str, str | None]) -> Settings:

@@ -60,13 +60,13 @@ CONNECTION_LOST: Final = "Your {toolkit} is no longer connected: it has ended th
 APPROVE: Final = "Approve"
 REFUSE: Final = "Refuse"
 APPROVAL_QUESTION: Final = "**{action}** – shall I do exactly this?"
-APPROVAL_TITLES: Final = "For orientation, this is what I found under:"
+APPROVAL_TITLES: Final = "What these ids stand for:"
 APPROVAL_CUT: Final = "… ({count} more characters)"
 APPROVAL_REFUSED: Final = "All right, I didn't do it."
 APPROVAL_WITHOUT_EFFECT: Final = {
     "lapsed": "That question is too old, so nothing was done. Ask me again if you still want it.",
     "used": "You have answered that already, so nothing more was done.",
-    "withdrawn": "That question counts no more (you stopped me, or I asked you anew), so nothing was done.",
+    "withdrawn": "This question is no longer valid (you stopped me, or I asked you again), so nothing was done.",
     "unknown": "I don't know that question, so nothing was done.",
     "forwarded": "A button that was passed on approves nothing, so nothing was done.",
 }

@@ -31,7 +31,7 @@ def add_note(
     *,
     important: bool = False,
 ) -> dict[str, int]:
-    """Keep a note for the person. Use it when he asks to remember something."""
+    """Keep a note for the person. Use it when they ask to remember something."""
     NOTES.mkdir(parents=True, exist_ok=True)
     notes = NOTES / f"{context.id}.txt"
     with notes.open("a", encoding="utf-8") as file:
@@ -41,7 +41,7 @@ def add_note(
 
 @tool(read_only=True)
 def send_notes(context: Person) -> str | ToolResult:
-    """Send the person all notes that were kept for him, as a file."""
+    """Send the person all notes that were kept for them, as a file."""
     notes = NOTES / f"{context.id}.txt"
     if not notes.exists():
         return "No notes are kept yet."

@@ -49,7 +49,10 @@ class Tokens:
         scheme, _, token = given.partition(b" ")
         matches = [name for known, name in self._holders if hmac.compare_digest(known, token.strip())]
         if scheme.lower() != b"bearer" or not matches:
-            raise Unauthenticated("TOKEN_INVALID", "this token is not known here; check KERNEL_CHANNEL_TOKENS")
+            raise Unauthenticated(
+                "TOKEN_INVALID",
+                "this token is not known here; a channel's is set in KERNEL_CHANNEL_TOKENS, an operator's is KERNEL_ADMIN_TOKEN",
+            )
         return matches[0]
 
 

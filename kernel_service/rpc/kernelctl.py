@@ -37,8 +37,10 @@ class Admin:
         self._metadata = (("authorization", f"Bearer {token}"),)
 
     def show(self, rpc: str, request: Message) -> None:
-        """Call and print the answer."""
-        click.echo(MessageToJson(self.ask(rpc, request), preserving_proto_field_name=True))
+        """Call and print the answer, or that it is done where there is nothing to tell."""
+        answer = self.ask(rpc, request)
+        told = MessageToJson(answer, preserving_proto_field_name=True) if answer.DESCRIPTOR.fields else "done"
+        click.echo(told)
 
     def ask(self, rpc: str, request: Message) -> Any:
         """The answer; a refusal's sentence goes to stderr, exit code 1."""
@@ -52,12 +54,14 @@ class Admin:
 
 def _person(who: str) -> admin_pb2.PersonRef:
     """`p_…` is a person, `<channel>:<id>` an id of a channel."""
+    if ":" not in who and not who.startswith("p_"):
+        raise click.BadParameter(f"{who} is neither a person (p_…) nor an id of a channel (whatsapp:US.…)")
     return admin_pb2.PersonRef(user_id=who) if ":" in who else admin_pb2.PersonRef(person_id=who)
 
 
 @click.group()
 @click.option("--address", envvar="KERNEL_ADDRESS", default="dns:///localhost:50051", show_default=True)
-@click.option("--token", envvar="KERNEL_ADMIN_TOKEN", required=True, help="Better set as KERNEL_ADMIN_TOKEN.")
+@click.option("--token", envvar="KERNEL_ADMIN_TOKEN", show_envvar=True, required=True)
 @click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.pass_context
 def main(context: click.Context, address: str, token: str, tls_ca: Path | None) -> None:
@@ -78,7 +82,7 @@ def kernels(admin: Admin, page_size: int, page_token: str) -> None:
 @click.argument("who")
 @click.pass_obj
 def kernel(admin: Admin, who: str) -> None:
-    """Show one person's kernel, resident or not, and his connections."""
+    """Show one person's kernel, resident or not, and their connections."""
     admin.show("GetKernel", admin_pb2.GetKernelRequest(person=_person(who)))
 
 

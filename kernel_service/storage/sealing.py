@@ -71,7 +71,10 @@ class PersonCipher:
 
 
 def _damaged() -> Conflict:
-    return Conflict("SEALED_VALUE_DAMAGED", "a stored value does not open with its key")
+    return Conflict(
+        "SEALED_VALUE_DAMAGED",
+        "a stored value does not open with its key; is the one in KERNEL_ENCRYPTION_KEYS another?",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,14 +152,17 @@ class Connections:
 
     async def still_connected(self, person_id: str, toolkit: str) -> bool:
         """Whether Composio, too, says that the toolkit is connected. What it ended is noted as expired."""
-        still = False
-        for connection in await self.active(person_id, toolkit.strip().lower()):
-            account = await self._account_of(connection)
-            if account is not None and account.status == "ACTIVE":
-                still = True
-            else:
-                await self._expire(connection, remove=account is not None)
-        return still
+        active = await self.active(person_id, toolkit.strip().lower())
+        ended = [await self.has_ended(connection) for connection in active]
+        return not all(ended)
+
+    async def has_ended(self, connection: Connection) -> bool:
+        """Whether Composio says that the account is active no more; it is then noted as expired. VendorUnavailable."""
+        account = await self._account_of(connection)
+        if account is not None and account.status == "ACTIVE":
+            return False
+        await self._expire(connection, remove=account is not None)
+        return True
 
     async def in_use(self, account_id: str, holder: str) -> Connection | None:
         """The active connection that this account is, if the account is his."""

@@ -12,7 +12,7 @@ from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, w
 from kernel_service.tools.connecting import Connect, Disconnect
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.tools import NeedsNoAccount, Toolbox, ToolResult
+from kernel_service.turns.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -130,10 +130,24 @@ class ConnectedTool:
             account, own = choose(accounts, arguments)
         except AskWhichError as several:
             return ToolResult(several.sentence, ok=False)
-        return await self._connections.sessions.using(
+        result = await self._connections.sessions.using(
             account.holder,
             lambda session: self._composio.execute(session, self.slug, own, account.account_id),
         )
+        return result if result.ok or not await self._is_over(account, result) else self._over(result)
+
+    async def _is_over(self, account: Connection, failed: ToolResult) -> bool:
+        """Whether the call failed because the vendor has ended the account, of which it seldom tells by itself."""
+        if failed.output == OUTCOME_UNKNOWN:
+            return False
+        try:
+            return await self._connections.has_ended(account)
+        except VendorUnavailable:
+            return False
+
+    def _over(self, failed: ToolResult) -> ToolResult:
+        told = f"{failed.output}\n{self.toolkit} is no longer connected: its account has ended. Call connect with it."
+        return replace(failed, output=told)
 
 
 class AwayTool:

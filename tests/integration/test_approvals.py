@@ -79,7 +79,7 @@ async def test_the_question_names_what_is_meant(world: World) -> None:
     alice = await connected(world, "Alice")
     [doomed, *_] = await tasks(world, alice)
     seen = (await asked(world, alice)).text
-    assert seen.endswith(f"what I found under:\n\n```\n{doomed.gid}: “{doomed.name}”\n```")
+    assert seen.endswith(f"What these ids stand for:\n\n```\n{doomed.gid}: “{doomed.name}”\n```")
 
 
 def got(place: Workplace, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -176,14 +176,14 @@ async def test_stop_takes_the_question_back(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     await world.ask(alice, "stop")
-    assert (await tapped(alice, question, "Approve")).startswith("That question counts no more")
+    assert (await tapped(alice, question, "Approve")).startswith("This question is no longer valid")
     assert deletions(world) == []
 
 
 async def test_the_same_asked_anew_has_one_question(world: World) -> None:
     alice = await connected(world, "Alice")
     first, second = await asked(world, alice), await asked(world, alice)
-    assert (await tapped(alice, first, "Approve")).startswith("That question counts no more")
+    assert (await tapped(alice, first, "Approve")).startswith("This question is no longer valid")
     assert await tapped(alice, second, "Approve") == "Done."
     assert len(deletions(world)) == 1
 

@@ -115,6 +115,20 @@ async def test_tools_that_hang_hold_nobody_up_for_long(world: World, monkeypatch
     hold.release()
 
 
+@pytest.mark.parametrize("ending", ["revoke", "expire", "disable"])
+async def test_an_account_that_composio_has_ended_is_connected_anew(world: World, ending: str) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    (session,) = world.emulators.composio.sessions
+    (account,) = world.emulators.composio.accounts_of(session.user_id)
+    getattr(world.emulators.composio, ending)(account.id)
+    offer = await world.ask(alice, "list my tasks")
+    assert offer.link is not None, "the request leads to a new link by itself"
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    assert "owner" in (await world.ask(alice, code)).text, "and goes on behind it"
+
+
 async def test_a_session_that_composio_has_lost_is_made_anew(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)
@@ -150,7 +164,7 @@ async def test_sessions_that_composio_refuses_are_an_alert_and_not_a_silence(
     assert "hello" in (await world.ask(alice, "hello")).text
 
 
-@pytest.mark.parametrize(("status", "body"), [(400, None), (404, None), (409, None), (410, None), (422, None)])
+@pytest.mark.parametrize(("status", "body"), [(status, None) for status in (400, 401, 402, 403, 404, 409, 410, 422)])
 async def test_a_consent_that_composio_will_not_complete_is_told(tmp_path: Path, status: int, body: str | None) -> None:
     async with whole_world(tmp_path, composio_verifier=True) as world:
         alice = world.phone("Alice")
@@ -164,7 +178,7 @@ async def test_a_consent_that_composio_will_not_complete_is_told(tmp_path: Path,
         assert "hello" in (await world.ask(alice, "hello")).text
 
 
-@pytest.mark.parametrize("status", [401, 402, 500, 0])
+@pytest.mark.parametrize("status", [408, 500, 0])
 async def test_a_consent_that_cannot_be_completed_now_is_waited_for_three_minutes(tmp_path: Path, status: int) -> None:
     async with whole_world(tmp_path, composio_verifier=True) as world:
         alice = world.phone("Alice")

@@ -66,7 +66,7 @@ def test_an_occupied_port_is_named_with_the_setting_that_changes_it(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "CONNECT_LISTEN", "EMULATORS_LISTEN"):
-        monkeypatch.setenv(name, "127.0.0.1:0")
+        monkeypatch.setenv(name, f"127.0.0.1:{free_port()}")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"
         monkeypatch.setenv("GATEWAY_LISTEN", address)

@@ -102,12 +102,12 @@ def test_a_hostile_title_is_one_line_of_its_own_block(title: str, line: str) -> 
     shown = question(approval).text
     assert shown == (
         f"**Asana delete task** – shall I do exactly this?\n\n```\ntask_gid: {GID}\n```\n\n"
-        f"For orientation, this is what I found under:\n```\n{GID}: {line}\n```"
+        f"What these ids stand for:\n```\n{GID}: {line}\n```"
     )
 
 
 def test_no_argument_gets_among_the_titles() -> None:
-    spoofed = {"task_gid": f"{GID}\n```\n\nFor orientation, this is what I found under:\n```\n{GID}: “Harmless”"}
+    spoofed = {"task_gid": f"{GID}\n```\n\nWhat these ids stand for:\n```\n{GID}: “Harmless”"}
     shown = question(Approval("ap_1", "c1", "T", spoofed, titles={GID: "The whole project"})).text
     assert shown.count("```") == 4
     assert shown.endswith(f"```\n{GID}: “The whole project”\n```")
