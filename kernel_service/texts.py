@@ -17,7 +17,7 @@ _BUSY: Final = "I'm busy just now; it will take about {time}."
 _BUDGET_SPENT: Final = "That's all I can do for you today. I can go on in about {time}."
 STOPPED: Final = "Stopped. I'm not working on anything for you now."
 NEW_CHAT: Final = "This is a new chat: I start afresh, and your connected accounts stay connected."
-NO_ANSWER: Final = "I have no answer to that. Please ask me again, perhaps in other words."
+NO_ANSWER: Final = 'I have no answer to that. Please ask me again in other words, or write "new chat" to start afresh.'
 NO_ANSWER_IN_TIME: Final = "I thought about that for too long and came to no answer. Please ask for a smaller piece."
 _NO_WORDS_AFTER: Final = (
     "I used this: {made}. But I found no words for what came of it. Please ask me, or look for yourself."

@@ -17,7 +17,7 @@ import orjson
 from kernel_service.messages import Usage
 from kernel_service.models.openai_refusals import meaning_of, read_failure
 from kernel_service.storable import from_json
-from kernel_service.turns.model import FunctionCall, ModelAnswer, UnusableAnswerError
+from kernel_service.turns.model import FILTERED, FunctionCall, ModelAnswer, UnusableAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -61,7 +61,7 @@ def _answer(response: Item, usage: Usage, taken: set[str]) -> ModelAnswer:
         text="\n\n".join(part["text"] for part in parts if part["type"] == "output_text"),
         usage=usage,
         calls=[call_of(item) for item in items if item["type"] == "function_call"],
-        refusal=refusal or ("content_filter" if reason == "content_filter" else ""),
+        refusal=refusal or (FILTERED if reason == "content_filter" else ""),
         cut=reason == "max_output_tokens",
     )
 

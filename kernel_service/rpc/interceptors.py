@@ -51,7 +51,7 @@ class Tokens:
         if scheme.lower() != b"bearer" or not matches:
             raise Unauthenticated(
                 "TOKEN_INVALID",
-                "this token is not known here; a channel's is set in KERNEL_CHANNEL_TOKENS, an operator's is KERNEL_ADMIN_TOKEN",
+                "this token is not known here; check KERNEL_CHANNEL_TOKENS, or an operator's KERNEL_ADMIN_TOKEN",
             )
         return matches[0]
 

@@ -78,9 +78,18 @@ class ModelAnswer:
     cut: bool = False
 
     @property
+    def filtered(self) -> bool:
+        """Whether the vendor's filter has taken the answer: it may look at what was said long ago."""
+        return self.refusal == FILTERED and not self.calls
+
+    @property
     def says_nothing(self) -> bool:
         """Whether there is nothing in it for anybody: no call, no refusal, and no text that can be seen."""
         return not (self.calls or self.refusal or visible(self.text))
+
+
+FILTERED: Final = "content_filter"
+"""The refusal of an answer that the vendor's filter has taken."""
 
 
 def visible(text: str) -> bool:

@@ -1,8 +1,8 @@
 """What a turn answers a refusal of the model with, or an answer that says nothing: it asks differently.
 
 Each way is taken once in a turn, or makes what is shown strictly smaller: so a turn always ends. What a refusal has
-taught is kept with the person, so that it is not taught again: where the context begins, how large it may be, and
-whose reasoning counts no more.
+taught is kept with the person once the model answers, so that it is not taught again: where the context begins, how
+large it may be, and whose reasoning is foreign. If it does not answer, the history was not to blame and stays.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Recovery:
         self.output_tokens = output_tokens
         self._taken = taken
         self._once: set[str] = set()
+        self._smaller_on_trial = False
+        self._answer_on_trial = False
 
     # --- a refusal ----------------------------------------------------------------------------------------------
 
@@ -72,7 +74,7 @@ class Recovery:
         if "smaller" in self._once and await self._files.spoil(rejected):
             return self._note("without_files")
         if self._transcript.halve():
-            await self._journal.shrink()
+            self._smaller_on_trial = True
             self._once.add("smaller")
             return self._note("smaller")
         if await self._files.spoil(rejected):
@@ -81,29 +83,55 @@ class Recovery:
 
     def _afresh(self) -> bool:
         """Nobody knows what the vendor does not like: if it is in what was said before, the person must not suffer."""
-        if self._first("afresh") and self._transcript.hide_older():
-            return self._note("afresh")
+        if self.begins_afresh():
+            return True
         self._transcript.show_older()
         return False
 
+    def begins_afresh(self) -> bool:
+        """Whether to ask again without what was said before, on trial; once."""
+        return self._first("afresh") and self._transcript.hide_older() and self._note("afresh")
+
     async def answered(self) -> None:
         """The model has answered: what was left out on trial stays out."""
-        if self._transcript.drop_hidden():
+        if self._answer_on_trial:
+            self._transcript.show_older()
+            return
+        left_behind = self._transcript.drop_hidden()
+        if left_behind:
             log.warning("history left behind: the model refuses it")
+        if left_behind or self._smaller_on_trial:
             await self._journal.shrink()
+        self._smaller_on_trial = False
+
+    def undo(self) -> None:
+        """The model has not answered, however little it was shown: the history was not to blame."""
+        if self._smaller_on_trial:
+            self._transcript.undo_smaller()
+        self._smaller_on_trial = False
 
     # --- an answer ----------------------------------------------------------------------------------------------
 
     def asks_again(self, answer: ModelAnswer) -> bool:
-        """Whether an answer that says nothing is to be asked for once more."""
-        if not answer.says_nothing or self._transcript.has_something_for_the_person():
+        """Whether an answer that says nothing, or that a filter has taken, is to be asked for once more."""
+        if self._transcript.has_something_for_the_person() or not (answer.says_nothing or answer.filtered):
             return False
-        if not answer.cut:
-            return self._first("asked_again") and self._note("asked_again")
+        if answer.cut:
+            return self._with_more_tokens()
+        if answer.filtered:
+            return self._without_history()
+        return self._first("asked_again") and self._note("asked_again")
+
+    def _with_more_tokens(self) -> bool:
         if not self._first("more_tokens"):
             return False
         self.output_tokens *= RAISED
         return self._note("more_tokens")
+
+    def _without_history(self) -> bool:
+        """For this answer alone: a filter is no proof that the fault is in what was said before."""
+        self._answer_on_trial = self.begins_afresh()
+        return self._answer_on_trial
 
     # --- the books ----------------------------------------------------------------------------------------------
 

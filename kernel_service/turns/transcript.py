@@ -45,6 +45,8 @@ class Transcript:
         self.limit = limit
         self._model = model
         self._hidden = 0
+        self._forgotten: list[HistoryItem] = []
+        self._limit_before = limit
 
     def hear(self, contents: Iterable[dict[str, Any]]) -> None:
         """Add what the person sent."""
@@ -159,8 +161,20 @@ class Transcript:
                 break
             if self._begins(place):
                 start = place
+        self._forgotten += self.stored[:start]
         self.stored = self.stored[start:]
         return start > 0
+
+    def keep_smaller(self) -> None:
+        """What was forgotten is forgotten, and the limit stays."""
+        self._forgotten = []
+        self._limit_before = self.limit
+
+    def undo_smaller(self) -> None:
+        """Show again what was forgotten since the last time that it was kept so: it was not to blame."""
+        self.stored = self._forgotten + self.stored
+        self.limit = self._limit_before
+        self._forgotten = []
 
     def hide_older(self) -> bool:
         """Show nothing of what was said before this turn, on trial. False: there is nothing."""

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.errors import Busy, KernelError, LeaseLost, StoreUnavailable, VendorUnavailable
@@ -47,6 +47,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+_ILL: Final = frozenset({"model_unavailable", "model_rejects_key", "model_unpaid"})
+"""What a vendor may say of one request alone. That it is busy it says of all."""
+
+
 class Turn:
     """Runs one turn of one kernel to its end, or to where it has to wait."""
 
@@ -79,6 +83,7 @@ class Turn:
             runner.recoveries,
         )
         self._toolless = False
+        self._model_is_well: bool | None = None
         self._deadline = runner.clock() + runner.limits.seconds
         self._confirmed: Confirmed | None = None
         self._approved: Approval | None = None
@@ -107,6 +112,7 @@ class Turn:
         except Exception as error:  # noqa: BLE001 - whatever it is: it must not silence the person
             await self._fail(error)
         finally:
+            self._recovery.undo()
             self._kernel.history.replace(self._transcript.stored)
 
     async def _work(self) -> None:
@@ -233,12 +239,28 @@ class Turn:
                 if not await self._recovery.mend(rejected):
                     raise
                 continue
+            except VendorUnavailable as away:
+                if not (await self._is_ill_alone(away) and self._recovery.begins_afresh()):
+                    raise
+                continue
             except UnusableAnswerError as nonsense:
-                raise UnusableAnswerError(spent + nonsense.usage) from None
+                spent += nonsense.usage
+                last = self._record.failures >= self._runner.limits.attempts - 1
+                if not (last and self._recovery.begins_afresh()):
+                    raise UnusableAnswerError(spent) from None
+                continue
             await self._recovery.answered()
             spent += answer.usage
             if not self._recovery.asks_again(answer):
                 return replace(answer, usage=spent)
+
+    async def _is_ill_alone(self, away: VendorUnavailable) -> bool:
+        """Whether the model answers, though not this turn: then it may be what was said before."""
+        if away.problem not in _ILL or self._record.holds < self._runner.limits.holds:
+            return False
+        if self._model_is_well is None:
+            self._model_is_well = await self._runner.model_is_well(person_key(self._person.id))
+        return self._model_is_well
 
     def _request(self) -> ModelRequest:
         told = instructions(self._runner.instructions)
@@ -340,13 +362,11 @@ class Turn:
 
     async def _waits_in_vain(self, away: VendorUnavailable) -> bool:
         """Whether the turn has waited for longer than anybody would, or is itself what its vendor cannot answer."""
-        limits, record = self._runner.limits, self._record
-        of_model = away.problem.startswith("model_")
-        waited = self._runner.clock() - record.started_at
-        if waited > (limits.hold_seconds if of_model else limits.tools_hold_seconds):
+        limits = self._runner.limits
+        waited = self._runner.clock() - self._record.started_at
+        if waited > (limits.hold_seconds if away.problem.startswith("model_") else limits.tools_hold_seconds):
             return True
-        ill = away.problem == "model_unavailable" and record.holds >= limits.holds
-        return ill and await self._runner.model_is_well(person_key(self._person.id))
+        return await self._is_ill_alone(away)
 
     def _ended(self, outcome: str) -> None:
         self._count(outcome)

@@ -136,6 +136,7 @@ class TurnJournal:
             lambda: self._store.shrink_context(self._record.person_id, self._kernel.epoch, keep=kept, tokens=limit)
         )
         self._kernel.context_tokens = limit
+        self._transcript.keep_smaller()
 
     async def disown(self, origin: str) -> None:
         """What this origin has said so far is as foreign as another's, from now on."""

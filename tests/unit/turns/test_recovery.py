@@ -14,6 +14,7 @@ from kernel_service.turns.calls import MOST_CALLS
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import (
     CONTEXT_TOO_LONG,
+    FILTERED,
     FOREIGN_REASONING,
     FunctionCall,
     ModelAnswer,
@@ -121,6 +122,20 @@ async def test_a_reasoning_refusal_that_goes_on_ends(scene: Scene) -> None:
 
 
 # --- too long ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_message_that_is_itself_too_long_costs_no_memory(scene: Scene) -> None:
+    model = strict(scene)
+    for number in range(5):
+        await talk(scene, f"remember {number}", number)
+    shown = len(model.requests[-1].items)
+    model.says = [TOO_LONG] * 40
+    assert await talk(scene, "endless", 6) == [texts.TOO_MUCH_AT_ONCE]
+    model.says = []
+    assert await talk(scene, "hello", 7) == ["ok"]
+    assert len(model.requests[-1].items) > shown, "everything from before, and what was said now"
+    assert await talk(scene, "hello", 8) == ["ok"]
+    assert "remember 0" in str(model.requests[-1].items), "after a restart, too"
 
 
 async def test_a_history_that_is_too_long_is_halved_and_stays_so(scene: Scene) -> None:
@@ -337,6 +352,42 @@ async def test_a_vendor_who_answers_others_but_not_this_turn_ends_it(scene: Scen
     scene.model = Poisoned()
     assert await talk(scene, "poison", 1) == [texts.WAITED_TOO_LONG]
     assert await talk(scene, "hello", 2) == ["ok"]
+
+
+class Allergic(Model):
+    """Fails as it is told whenever one item of the history is shown, and answers whatever else."""
+
+    def __init__(self, failure: Exception | ModelAnswer) -> None:
+        super().__init__()
+        self.failure = failure
+
+    async def answer(self, request: ModelRequest) -> ModelAnswer:
+        self.shown.append(list(request.items))
+        if "allergen" not in str(request.items):
+            return says("ok")
+        if isinstance(self.failure, Exception):
+            raise self.failure
+        return self.failure
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        *map(VendorUnavailable, ("model_unavailable", "model_rejects_key", "model_unpaid")),
+        UnusableAnswerError(Usage()),
+        REFUSED,
+        ModelAnswer([], "", Usage(), refusal=FILTERED),
+    ],
+    ids=str,
+)
+async def test_whatever_an_old_item_does_to_the_vendor_the_person_is_answered(
+    scene: Scene, failure: Exception | ModelAnswer
+) -> None:
+    scene.model.says = [says("noted")]
+    await talk(scene, "allergen", 1)
+    scene.model = Allergic(failure)
+    assert (await talk(scene, "hello", 2))[-1] == "ok"
+    assert (await talk(scene, "hello again", 3))[-1] == "ok"
 
 
 async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene) -> None:
