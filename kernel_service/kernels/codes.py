@@ -1,4 +1,4 @@
-"""Codes of connections as people write them: in a sentence, in small letters, with any dash, over several lines."""
+"""Codes of connections as people write them: in a sentence of any script, in small letters, with any dash."""
 
 from __future__ import annotations
 
@@ -14,12 +14,18 @@ MOST_CODES: Final = 8
 
 _LETTER = f"[{CODE_LETTERS}]"
 # As a word, or spelled out letter by letter.
-_HALF = rf"(?:{_LETTER}{{4}}|{_LETTER}(?:[ .]{_LETTER}){{3}})"
+_HALF = rf"(?:{_LETTER}{{4}}|{_LETTER}(?:[\s.,\-]{{1,2}}{_LETTER}){{3}})"
 _NO_LETTER = re.compile(r"[^A-Z]")
-_BETWEEN = r"[\s\-‐‑‒–—―−➖_.·•*~`'\"]{0,5}"
+# The long mark is what a Japanese keyboard types for a dash.
+_BETWEEN = r"[\W_ー]{0,8}"
+# Of other scripts letters stand beside a code without a space: `コードはXNDW-HVXBです`.
+_LATIN = "[0-9A-ZÀ-ÖØ-öø-ɏḀ-ỿ]"
+# Capitals end where small letters begin: `codeXNDW-HVXB`. A link to the chat has `Connect%20XNDW-HVXB`.
+_BEGINS = rf"(?:(?<!{_LATIN})|(?<=connect)|(?<=%20)|(?-i:(?<=[a-z])(?=[A-Z])))"
+_ENDS = rf"(?:(?!{_LATIN})|(?-i:(?<=[A-Z])(?=[a-z])))"
 # Each may begin within another one: an abbreviation of four letters may stand before the code.
-_CODE = re.compile(rf"(?<![^\W_])(?=({_HALF})({_BETWEEN})({_HALF})(?![^\W_]))", re.IGNORECASE)
-_AS_SHOWN = re.compile(rf"(?:connect\W+)?{_HALF}[-‐‑‒–—−]{_HALF}\W*", re.IGNORECASE)
+_CODE = re.compile(rf"{_BEGINS}(?=({_HALF})({_BETWEEN})({_HALF}){_ENDS})", re.IGNORECASE)
+_AS_SHOWN = re.compile(rf"(?:connect\W*)?{_HALF}[-‐‑‒–—−ー]{_HALF}\W*", re.IGNORECASE)
 _BESIDE = re.compile(r"\bconnect\b", re.IGNORECASE)
 
 

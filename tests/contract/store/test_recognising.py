@@ -69,6 +69,10 @@ def statements() -> Iterator[list[str]]:
         "so:\nXNDW\nHVXB",
         "ＸＮＤＷ—ＨＶＸＢ",
         "GmbH XNDW-HVXB",
+        "コードはXNDW-HVXBです",
+        "รหัสคือXNDW-HVXBครับ",
+        "XNDW, HVXB",
+        "https://wa.me/1555?text=Connect%20XNDW-HVXB",
     ],
 )
 async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: SqlStore, text: str) -> None:
@@ -105,7 +109,7 @@ async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary
 
 
 @pytest.mark.parametrize(
-    "text", ["I say XNDW-HVXB", "hmmm hmmm", "brrrrrrr", "HTML, RSVP HTML and so on", "pfft pssst"]
+    "text", ["I say XNDW-HVXB", "hmmm hmmm", "brrrrrrr", "HTML, RSVP HTML and so on", "pfft pssst", "pfft, hmmm / brrr"]
 )
 async def test_an_ordinary_word_is_an_ordinary_message(store: SqlStore, text: str) -> None:
     assert (await say(store, text)).command is Command.NONE

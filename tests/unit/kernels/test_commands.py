@@ -59,7 +59,12 @@ def test_what_is_not_in_the_persons_own_words_is_none(content: dict[str, object]
         "XNDW — HVXB", "xndw‑hvxb", "the code:\n\nXNDW\nHVXB\n", "Connect\nXNDW-HVXB", "ＸＮＤＷ－ＨＶＸＢ",
         "*XNDW-HVXB*", "*XNDW*-*HVXB*", "XNDW_HVXB", "(xndw-hvxb)", "“XNDW-HVXB”", "XNDW\u2060-\u200bHVXB",
         "XNDW.HVXB", "it says XNDW-HVXB 👍", "hier ist er: XNDW-HVXB", "XNDW - HVXB!", "`XNDW-HVXB`", "XNDW−HVXB",
-        "X N D W - H V X B", "x n d w h v x b", "it is X.N.D.W. H.V.X.B.",
+        "X N D W - H V X B", "x n d w h v x b", "it is X.N.D.W. H.V.X.B.", "コードはXNDW-HVXBです", "代码XNDW-HVXB",
+        "我的验证码是XNDW-HVXB，谢谢", "รหัสคือXNDW-HVXBครับ", "코드는 XNDW-HVXB입니다", "кодxndw-hvxbспасибо",
+        "رمزيXNDW-HVXBشكرا",
+        "XNDW, HVXB", "XNDW/HVXB", "XNDW: HVXB", "XNDW+HVXB", "XNDW|HVXB", "XNDW=HVXB", "XNDW -> HVXB", "XNDWーHVXB",
+        "XNDW、HVXB", "ConnectXNDW-HVXB", "connectxndw-hvxb", "https://wa.me/1555?text=Connect%20XNDW-HVXB",
+        "text=Connect+XNDW-HVXB", "X-N-D-W-H-V-X-B", "x, n, d, w, h, v, x, b", "codeXNDW-HVXB", "Kod: XNDW-HVXBdir",
     ],
 )  # fmt: skip
 def test_a_code_is_found_as_people_write_it(text: str) -> None:
@@ -67,7 +72,19 @@ def test_a_code_is_found_as_people_write_it(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hello", "strength", "XNDW-HVXBK", "1XNDW-HVXB", "XNDW-HVX", "XNDW, HVXB", "XNDW and HVXB", "schnapps"]
+    "text",
+    [
+        "",
+        "hello",
+        "strength",
+        "XNDW-HVXBK",
+        "1XNDW-HVXB",
+        "XNDW-HVX",
+        "XNDW and HVXB",
+        "schnapps",
+        "éxndw-hvxb",
+        "xndw-hvxbß",
+    ],
 )
 def test_other_words_are_no_code(text: str) -> None:
     assert codes_in(text) == []
@@ -103,7 +120,18 @@ def test_a_code_is_known_by_how_the_page_shows_it(text: str, *, shown: bool) -> 
     assert is_written_as_shown(text) is shown
 
 
-@pytest.mark.parametrize("text", ["BCDF" * 16_000, "BCDF " * 13_000, "b c d f " * 8_000, "-" * 65_000, "ﷺ" * 16_000])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "BCDF" * 16_000,
+        "BCDF " * 13_000,
+        "b c d f " * 8_000,
+        "-" * 65_000,
+        "ﷺ" * 16_000,
+        "b-" * 32_000,
+        "BCDF,,," * 9_000,
+    ],
+)
 def test_a_long_text_is_read_in_linear_time(text: str) -> None:
     began = time.perf_counter()
     codes_in(text)
