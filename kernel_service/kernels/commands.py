@@ -46,8 +46,17 @@ def command_of(content: Mapping[str, Any]) -> Command:
     """
     if tap_in(content):
         return Command.APPROVAL
-    phrase = None if content.get("forwarded") else phrase_in(text_of(content))
-    return _PHRASES[phrase] if phrase else Command.NONE
+    phrase = _phrase_of(content)
+    return _PHRASES.get(phrase, Command.NONE) if phrase else Command.NONE
+
+
+def takes_back(content: Mapping[str, Any]) -> bool:
+    """Whether a message is Command.STOP while something is under way, and else for the assistant: "cancel it"."""
+    return _phrase_of(content) is Phrase.TAKE_BACK
+
+
+def _phrase_of(content: Mapping[str, Any]) -> Phrase | None:
+    return None if content.get("forwarded") else phrase_in(text_of(content))
 
 
 def text_of(content: Mapping[str, Any]) -> str:

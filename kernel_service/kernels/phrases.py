@@ -11,8 +11,17 @@ LONGEST: Final = 80
 """Characters. A longer text is a message, however it begins."""
 
 
+_ASKING = r"(?:can|could|will|would) you (?:(?:please|just) )?"
+"""A question that is a request."""
+
+
 class Phrase(Enum):
-    STOP = re.compile(r"/?(?:(?:no )?stop(?: (?:it|that|this|everything))?|cancel)")
+    """TAKE_BACK stops what is under way. If nothing is, it is about something else: a meeting that was mentioned."""
+
+    STOP = re.compile(
+        rf"/?(?:(?:no |never ?mind )?(?:{_ASKING})?stop(?: (?:it|that|this|all|everything))?|cancel|abort)"
+    )
+    TAKE_BACK = re.compile(rf"(?:{_ASKING})?(?:cancel|abort)(?: (?:it|that|this|all|everything))?|never ?mind")
     NEW_CHAT = re.compile(
         r"/?(?:(?:start |begin |open )?(?:a )?(?:new|fresh) (?:chat|conversation|convo)|new ?chat|(?:a )?fresh start"
         r"|(?:let'?s )?start ?(?:all )?over(?: again)?|start (?:afresh|anew|fresh)"
@@ -21,21 +30,30 @@ class Phrase(Enum):
     )
 
 
-_COURTESY: Final = frozenset(("please", "pls", "plz", "thanks", "thx", "now", "just", "ok", "okay", "hey", "wait"))
+_COURTESY: Final = frozenset(
+    ("please", "pls", "plz", "thanks", "thx", "now", "just", "ok", "okay", "oh", "hey", "wait")
+)
 
 _WORDS = re.compile(r"/?[^\W_]+(?:'[^\W_]+)?")
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
 """Joiners, marks of direction and the like, which keyboards and copying leave behind."""
+_NO_STOP = re.compile(r"(?<!\bno )\bno +stop\b(?! +(?:it|that|this)\b)")
+"""Means to go on, unlike `no, stop` and `no no stop`."""
 _BOT = re.compile(r"@\w+")
 """Behind a command in the groups of some networks: `/stop@the_bot`."""
 
 
 def phrase_in(text: str) -> Phrase | None:
-    """The command that a text is; None: it is a message. A question is none: it may be about the word."""
-    if len(text) > LONGEST or "?" in (spoken := plain(text).casefold()):
+    """The command that a text is; None: it is a message.
+
+    A question is none unless it is a request: it may be about the word.
+    """
+    if len(text) > LONGEST or _NO_STOP.search(spoken := plain(text).casefold()):
         return None
-    words = _WORDS.findall(_BOT.sub("", spoken.replace("’", "'").replace("thank you", "thanks")))
-    said = " ".join(_without_courtesy(_each_once(words)))
+    usual = spoken.replace("’", "'").replace("thank you", "thanks").replace("right now", "now")
+    said = " ".join(_without_courtesy(_each_once(_WORDS.findall(_BOT.sub("", usual)))))
+    if "?" in spoken and not re.match(_ASKING, said):
+        return None
     return next((phrase for phrase in Phrase if phrase.value.fullmatch(said)), None)
 
 

@@ -1,17 +1,17 @@
-"""Which command a message is, when it is accepted. Nothing stored is asked unless a text holds what may be a code."""
+"""Which command a message is, when it is accepted. Little is asked of what is stored, and for few messages."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, bindparam, exists, or_, select
 
 from kernel_service.connect.attempt import AWAITING_CODE, LIVE
 from kernel_service.connect.secrets import digest
 from kernel_service.kernels.codes import codes_in, is_code_alone, is_written_as_shown
-from kernel_service.kernels.commands import Command, command_of, text_of
+from kernel_service.kernels.commands import Command, command_of, takes_back, text_of
 from kernel_service.storage import connect_attempts
-from kernel_service.storage.schema import connect_attempt
+from kernel_service.storage.schema import MESSAGE_OPEN, connect_attempt, message
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +26,7 @@ _CONCERNED = select(connect_attempt.c.code_digest, connect_attempt.c.person_id, 
         and_(connect_attempt.c.person_id == bindparam("person"), connect_attempt.c.state.in_(_AWAITING)),
     )
 )
+_UNDER_WAY = select(exists().where(message.c.person_id == bindparam("person"), MESSAGE_OPEN))
 
 
 def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Command, str]:
@@ -38,7 +39,7 @@ def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Comma
     text = text_of(content)
     codes = codes_in(text)
     if not codes:
-        return command_of(content), ""
+        return _phrased(tx, person_id, content), ""
     concerned = tx.execute(_CONCERNED, {"digests": [digest(code) for code in codes], "person": person_id}).all()
     awaited = any(row.person_id == person_id and row.state in _AWAITING for row in concerned)
     own = {row.code_digest for row in concerned if row.person_id == person_id}
@@ -50,3 +51,9 @@ def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Comma
     if awaited and wrong:
         connect_attempts.count_wrong_codes(tx, person_id, len(wrong))
     return (Command.CODE, found) if found else (command_of(content), "")
+
+
+def _phrased(tx: Tx, person_id: str, content: Mapping[str, Any]) -> Command:
+    if takes_back(content) and tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one():
+        return Command.STOP
+    return command_of(content)

@@ -115,6 +115,23 @@ async def test_an_ordinary_word_is_an_ordinary_message(store: SqlStore, text: st
     assert (await say(store, text)).command is Command.NONE
 
 
+async def test_taking_back_stops_what_is_under_way_and_nothing_else(store: SqlStore) -> None:
+    first = await say(store, "a long task")
+    stop = await say(store, "cancel it")
+    assert (stop.command, stop.taken_back) == (Command.STOP, (first.seq,))
+    owner = await own(store, first.person_id)
+    await owner.end(await owner.open())
+    assert (await say(store, "Never mind")).command is Command.NONE
+    assert (await say(store, "cancel that", "test:bob")).command is Command.NONE, "of another person's"
+
+
+async def test_taking_back_stops_a_turn_that_runs(store: SqlStore) -> None:
+    first = await say(store, "a long task")
+    owner = await own(store, first.person_id)
+    await owner.open()
+    assert (await say(store, "nevermind")).command is Command.STOP
+
+
 @pytest.mark.parametrize("text", ["XNDW-HVXB", "Connect XNDW-HVXB", "connect xndw-hvxb!"])
 async def test_what_is_written_like_a_code_alone_is_one_although_nobody_has_it(store: SqlStore, text: str) -> None:
     assert (await say(store, text)).command is Command.CODE

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kernel_service.kernels.codes import MOST_CODES, codes_in, is_code_alone, is_written_as_shown
-from kernel_service.kernels.commands import Command, command_of
+from kernel_service.kernels.commands import Command, command_of, takes_back
 from kernel_service.kernels.phrases import LONGEST
 
 STOPS = [
@@ -15,6 +15,13 @@ STOPS = [
     "stop, please.", "stop now", "ok stop", "STOP STOP STOP", "no, stop!", "stop that", "stop everything", "hey, stop",
     "stop!!! 🛑", "*stop*", "“Stop”", "  stop  \n", "stop\nplease", "ｓｔｏｐ", "st\u200bop", "/STOP", "/stop@the_bot",
     "/cancel", "Cancel!", "please cancel", "stop thank you", "stop…",
+    "stop all", "stop right now", "Stop right now!!", "abort", "oh stop", "Oh, stop it!", "can you stop please?",
+    "could you please stop that?", "can you stop", "never mind, stop", "no no stop", "NO! STOP!", "no\nstop",
+    "no stop it",
+]  # fmt: skip
+TAKING_BACK = [
+    "cancel it", "Cancel that!", "cancel everything", "cancel all", "never mind", "Nevermind.", "oh never mind, thanks",
+    "abort that", "can you cancel it?", "please cancel that now",
 ]  # fmt: skip
 NEW_CHATS = [
     "new chat", "/new", "New chat!", "start over", "/reset", "NEW  CHAT", "new chat please", "Please start over.",
@@ -25,16 +32,24 @@ NEW_CHATS = [
 ]  # fmt: skip
 MESSAGES = [
     "stop sending me reports at 9", "stop the music", "don't stop", "do not stop", "non-stop", "stopp", "st op", "",
-    "stop?", "when does the bus stop", "cancel the meeting", "cancel it", "yes, cancel", "stop and go", "!", "/",
+    "stop?", "when does the bus stop", "cancel the meeting", "yes, cancel", "stop and go", "!", "/",
     "the new chat app is nice", "new chat with Anna about taxes", "new", "reset", "let's start over tomorrow",
     "new chat?", "is this a new chat", "no new chat", "reset my password", "/newsletter", "/start", "clear",
     "start over the top", "what does /reset do", "1", "stop\nthe reports", "new chat: what is the weather", "forget it",
+    "no stop", "No stop!", "no stop please", "never stop", "can you stop the music?", "should I stop?", "oh",
+    "abort the upload", "can you cancel my flight?", "nevermind the gap", "can you start over?", "do you stop?",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("text", STOPS)
 def test_stop_is_understood(text: str) -> None:
     assert command_of({"text": text}) is Command.STOP
+
+
+@pytest.mark.parametrize("text", TAKING_BACK)
+def test_taking_back_is_a_message_unless_something_is_under_way(text: str) -> None:
+    assert takes_back({"text": text})
+    assert command_of({"text": text}) is Command.NONE
 
 
 @pytest.mark.parametrize("text", NEW_CHATS)
@@ -45,6 +60,7 @@ def test_a_new_chat_is_understood(text: str) -> None:
 @pytest.mark.parametrize("text", [*MESSAGES, "stop " * LONGEST])
 def test_what_merely_contains_such_words_is_a_message(text: str) -> None:
     assert command_of({"text": text}) is Command.NONE
+    assert not takes_back({"text": text})
 
 
 @pytest.mark.parametrize("content", [{"text": "new chat", "forwarded": True}, {"image": {}, "caption": "stop"}, {}])
