@@ -107,7 +107,7 @@ async def test_a_crash_loses_nothing(store: SqlStore) -> None:
     resumed = await Owner(store, dead.person_id, activation.epoch).open()
     expected = TurnRecord(
         turn.id, dead.person_id, turn.messages, begun=True, crash_count=1, closed=True,
-        usage=Usage(input_tokens=7, model_calls=1), intents=[started],
+        usage=Usage(input_tokens=7, model_calls=1), intents=[started], started_at=NOW,
     )  # fmt: skip
     assert resumed == expected
 
