@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[str], None]) -> sqlite.SqliteEngine:
     path = Path(make_url(url).database or "")
     if not path.name:
-        raise ValueError("the database URL names no file: expected sqlite:///path/to/kernel.db")
+        raise ValueError("KERNEL_DATABASE_URL must name a file, as sqlite:///path/to/kernel.db")
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path)
     database = sqlite.connect(path)
