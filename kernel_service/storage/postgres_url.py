@@ -32,8 +32,15 @@ _DRIVERS: Final = frozenset(
     }
 )
 _OURS: Final = frozenset({"connect_timeout", "application_name", "ssl"})
-# Hints for other clients: a pooler is recognised without them.
-_NEEDLESS: Final = frozenset({"pgbouncer", "statement_cache_size", "prepared_statement_cache_size"})
+# Hints for other clients, without effect here: a pooler is recognised by itself, KERNEL_DATABASE_POOL sizes the pool,
+# `sslmode` means what libpq says, and no server of today compresses TLS.
+_NEEDLESS: Final = frozenset(
+    {
+        *("pgbouncer", "statement_cache_size", "prepared_statement_cache_size"),
+        *("connection_limit", "uselibpqcompat", "sslcompression"),
+        *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    }
+)
 _ALLOWED: Final = {
     "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
     "target_session_attrs": ("any", "read-write", "primary"),
@@ -114,35 +121,47 @@ def _quoted(netloc: str) -> str:
 
 def _parameters(query: str) -> dict[str, str]:
     """Those that are given and have an effect."""
-    given = {name.strip(): value.strip() for name, value in parse_qsl(query, keep_blank_values=True)}
+    given = _once(query)
     unknown = given.keys() - _DRIVERS - _OURS - _NEEDLESS - _ALLOWED.keys()
     if unknown:
         named = ", ".join(sorted(name if _NAME.fullmatch(name) else "(unreadable)" for name in unknown))
         known = ", ".join(sorted(_DRIVERS | _OURS | _ALLOWED.keys()))
         raise ValueError(f"has parameters that are not supported: {named}; supported are {known}")
     for name, values in _ALLOWED.items():
-        if given.get(name, "").lower() not in ("", *values):
+        if given.get(name, "") not in ("", *values):
             why = f" ({_WHY[name]})" if name in _WHY else ""
             raise ValueError(f"has {name} with a value other than {', '.join(values)}{why}")
     for name in _FILES:
         file = given.get(name, "")
         if file and not (name == "sslrootcert" and file == _SYSTEM) and not Path(file).is_file():
             raise ValueError(f"has {name} that names no file")
-    return {
-        name: value.lower() if name in _ALLOWED else value
-        for name, value in given.items()
-        if value and name in _DRIVERS | _OURS
-    }
+    return {name: value for name, value in given.items() if value and name in _DRIVERS | _OURS}
+
+
+def _once(query: str) -> dict[str, str]:
+    """Each parameter with its value. Of two values neither is chosen: the weaker one may be the slip."""
+    given: dict[str, str] = {}
+    for pair in parse_qsl(query, keep_blank_values=True):
+        name, value = (part.strip() for part in pair)
+        value = value.lower() if name in _ALLOWED or name == "ssl" else value
+        if value and given.get(name) and given[name] != value:
+            named = name if _NAME.fullmatch(name) else "(unreadable)"
+            raise ValueError(f"has {named} more than once, with different values: give it once")
+        given[name] = value or given.get(name, "")
+    return given
 
 
 def _ssl(given: dict[str, str]) -> dict[str, str]:
     """With `ssl`, as other drivers' URLs have it, as `sslmode`; the machine's roots are for verify-full alone."""
     ssl = given.pop("ssl", "")
     if ssl:
-        mode = _SSL.get(ssl.lower(), ssl.lower())
+        mode = _SSL.get(ssl, ssl)
         if mode not in _ALLOWED["sslmode"]:
             raise ValueError("has ssl with a value other than true, false or one of sslmode")
-        given.setdefault("sslmode", mode)
+        chosen = given.setdefault("sslmode", mode)
+        stricter = mode == "require" and chosen in ("verify-ca", "verify-full")
+        if chosen != mode and not stricter:
+            raise ValueError("has ssl and sslmode that contradict each other: give sslmode alone")
     if given.get("sslrootcert") == _SYSTEM and given.setdefault("sslmode", "verify-full") != "verify-full":
         raise ValueError("has sslrootcert=system, which goes with sslmode=verify-full")
     if given.get("sslrootcert") == _SYSTEM and ("sslcert" in given or "sslcrl" in given):
@@ -151,8 +170,11 @@ def _ssl(given: dict[str, str]) -> dict[str, str]:
 
 
 def _seconds(given: str) -> float:
+    """0 is no limit for libpq: here it is the default, since nobody waits for ever."""
     if not given:
         return CONNECT_SECONDS
-    if not given.isdecimal() or not 1 <= int(given) <= _MOST_SECONDS:
-        raise ValueError(f"has connect_timeout other than a whole number of seconds from 1 to {_MOST_SECONDS}")
-    return float(given)
+    if not given.isdecimal() or int(given) > _MOST_SECONDS:
+        raise ValueError(
+            f"has connect_timeout other than a whole number of seconds from 1 to {_MOST_SECONDS}, or 0 for the default"
+        )
+    return float(given) or CONNECT_SECONDS

@@ -64,6 +64,16 @@ BASE = {"user": "ann", "password": "pw", "hosts": "db", "database": "kernel"}
         ("postgresql://ann:pw@db/kernel?options=-c%20search_path%3Dk", {"options": "-c search_path=k"}),
         ("postgresql://ann:pw@db/kernel?channel_binding=prefer&gssencmode=disable&client_encoding=UTF8", {}),
         ("postgresql://ann:pw@db/kernel?pgbouncer=true&prepared_statement_cache_size=0", {}),
+        ("postgresql://ann:pw@db/kernel?pgbouncer=true&connection_limit=1", {}),
+        ("postgresql://ann:pw@db/kernel?keepalives=1&keepalives_idle=30&keepalives_interval=5&keepalives_count=3", {}),
+        ("postgresql://ann:pw@db/kernel?uselibpqcompat=true&sslmode=require", {"sslmode": "require"}),
+        ("postgresql://ann:pw@db/kernel?sslcompression=0&sslmode=verify-ca", {"sslmode": "verify-ca"}),
+        ("postgresql://ann:pw@db/kernel?sslmode=require&sslmode=REQUIRE", {"sslmode": "require"}),
+        ("postgresql://ann:pw@db/kernel?sslmode=require&sslmode=", {"sslmode": "require"}),
+        ("postgresql://ann:pw@db/kernel?sslmode=&sslmode=require", {"sslmode": "require"}),
+        ("postgresql://ann:pw@db/kernel?ssl=true&sslmode=verify-full", {"sslmode": "verify-full"}),
+        ("postgresql://ann:pw@db/kernel?ssl=True&sslmode=require", {"sslmode": "require"}),
+        ("postgresql://ann:pw@db/kernel?ssl=0&sslmode=disable", {"sslmode": "disable"}),
     ],
 )
 def test_as_people_have_them(url: str, expected: dict[str, str]) -> None:
@@ -78,6 +88,7 @@ def test_what_is_not_the_drivers() -> None:
     plain = parse("postgresql://db/kernel")
     assert (plain.application_name, plain.connect_seconds, plain.system_roots) == ("kernel_service", 3, False)
     assert parse("postgresql://db/kernel?sslrootcert=system").system_roots
+    assert parse("postgresql://db/kernel?connect_timeout=0").connect_seconds == plain.connect_seconds
 
 
 @pytest.mark.parametrize(
@@ -96,7 +107,7 @@ def test_what_is_not_the_drivers() -> None:
         ("postgresql://ann:SECRET@[::1/kernel", "[ ]"),
         ("postgresql://ann:SECRET\u2100@db/kernel", "encoded"),
         ("postgresql://ann:SECRET@db/kernel?sslmod=require", "not supported: sslmod;"),
-        ("postgresql://ann:SECRET@db/kernel?keepalives=1&tcp_user_timeout=2", "keepalives, tcp_user_timeout;"),
+        ("postgresql://ann:SECRET@db/kernel?schema=a&tcp_user_timeout=2", "schema, tcp_user_timeout;"),
         ("postgresql://ann:SECRET@db/kernel?SECRET!", "(unreadable)"),
         ("postgresql://ann:SECRET@db/kernel?sslmode=on", "disable, allow, prefer, require, verify-ca, verify-full"),
         ("postgresql://ann:SECRET@db/kernel?ssl=maybe", "has ssl with a value other than"),
@@ -105,7 +116,17 @@ def test_what_is_not_the_drivers() -> None:
         ("postgresql://ann:SECRET@db/kernel?client_encoding=latin1", "client_encoding"),
         ("postgresql://ann:SECRET@db/kernel?target_session_attrs=read-only", "the service writes"),
         ("postgresql://ann:SECRET@db/kernel?connect_timeout=soon", "seconds from 1 to 60"),
-        ("postgresql://ann:SECRET@db/kernel?connect_timeout=0", "seconds from 1 to 60"),
+        ("postgresql://ann:SECRET@db/kernel?connect_timeout=-1", "seconds from 1 to 60"),
+        ("postgresql://ann:SECRET@db/kernel?connect_timeout=61", "seconds from 1 to 60"),
+        ("postgresql://ann:SECRET@db/kernel?sslmode=require&sslmode=disable", "sslmode more than once"),
+        ("postgresql://ann:SECRET@db/kernel?sslmode=disable&sslmode=verify-full", "sslmode more than once"),
+        ("postgresql://ann:SECRET@db/kernel?ssl=true&ssl=false", "ssl more than once"),
+        ("postgresql://ann:SECRET@db/kernel?host=SECRET&host=b", "host more than once"),
+        ("postgresql://ann:SECRET@db/kernel?SECRET!=a&SECRET!=b", "(unreadable)"),
+        ("postgresql://ann:SECRET@db/kernel?ssl=true&sslmode=disable", "contradict each other: give sslmode alone"),
+        ("postgresql://ann:SECRET@db/kernel?sslmode=prefer&ssl=1", "contradict each other"),
+        ("postgresql://ann:SECRET@db/kernel?ssl=false&sslmode=verify-full", "contradict each other"),
+        ("postgresql://ann:SECRET@db/kernel?ssl=verify-full&sslmode=require", "contradict each other"),
         ("postgresql://ann:SECRET@db/kernel?sslrootcert=/SECRET/ca.pem", "sslrootcert that names no file"),
         ("postgresql://ann:SECRET@db/kernel?sslmode=require&sslrootcert=system", "sslmode=verify-full"),
     ],
