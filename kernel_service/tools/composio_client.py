@@ -314,10 +314,11 @@ def _tools(toolkit: str, page: dict[str, Any]) -> list[ToolkitTool]:
 
 def _tool(toolkit: str, item: dict[str, Any]) -> ToolkitTool:
     slug = item["slug"]
+    name = schemas.model_name(slug)
     schema = ToolSchema(
-        schemas.model_name(slug),
+        name,
         schemas.description(item.get("description")),
-        schemas.parameters(item.get("input_parameters")),
+        schemas.parameters(item.get("input_parameters"), name),
         _title(item),
     )
     hints = item.get("tags")

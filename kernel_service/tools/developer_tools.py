@@ -23,6 +23,7 @@ from typing_extensions import TypedDict
 from kernel_service.storable import to_json
 from kernel_service.tools import schemas
 from kernel_service.turns.model import ToolSchema
+from kernel_service.turns.refused_tools import MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.tools import NeedsNoAccount, ToolResult
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 
 MOST_TOOLS = 80
 """A request to the model holds 128 in all: ours, those of connected toolkits and those that were searched for, too."""
+MOST_BYTES = MOST_OFFERED_BYTES // 2
+"""Of all of them as JSON: the rest is for those of people's toolkits."""
 RESERVED_NAMES = ("connect", "disconnect", "search_tools")
 # Small letters only: the names of connected toolkits' tools are in capitals, so that the two never meet.
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -52,8 +55,9 @@ class DeveloperTool(NeedsNoAccount):
         self._function = function
         self._arguments = _arguments(function)
         self._timeout = timeout
-        parameters = schemas.parameters(self._arguments.json_schema())
-        self.schema = ToolSchema(_name(function), _description(function), parameters)
+        name = _name(function)
+        parameters = schemas.parameters(self._arguments.json_schema(), name)
+        self.schema = ToolSchema(name, _description(function), parameters)
         self.read_only = read_only
         self.asks_first = asks_first
         self.timeout = timeout + 1  # the turn's limit; the tool's own comes first
@@ -111,6 +115,9 @@ def load_tools(setting: str) -> list[DeveloperTool]:
         raise ToolSettingError(f"KERNEL_TOOLS: {setting} must be a list of functions decorated with @tool(...)")
     if len(tools) > MOST_TOOLS:
         raise ToolSettingError(f"KERNEL_TOOLS: {setting} has {len(tools)} tools, and may have {MOST_TOOLS}")
+    if (size := size_of(each.schema for each in tools)) > MOST_BYTES:
+        kilobytes = f"{size // 1000} kB of names, docstrings and arguments, and may have {MOST_BYTES // 1000} kB"
+        raise ToolSettingError(f"KERNEL_TOOLS: {setting} has {kilobytes}: shorten them, or take tools out")
     names = [each.schema.name for each in tools]
     if twice := {name for name in names if names.count(name) > 1}:
         raise ToolSettingError(f"KERNEL_TOOLS: more than one tool is named {', '.join(sorted(twice))}")

@@ -12,6 +12,7 @@ from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, w
 from kernel_service.tools.connecting import Connect, Disconnect
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.model import ToolSchema
+from kernel_service.turns.refused_tools import MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox, ToolResult
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.tools import Person, Tool
 
 MOST_DIRECT: Final = 30
-"""Up to this many tools of connected toolkits are offered at once; beyond it they are searched for."""
+"""Up to this many tools of connected toolkits are offered at once, if a request holds them; else they are found."""
 MOST_FOUND: Final = 10
 TOOL_SECONDS: Final = 75.0
 """Above what the client allows for an execution, so that its own verdict comes first."""
@@ -51,8 +52,9 @@ class KernelToolbox(Toolbox):
     async def tools_for(self, person: Person) -> list[Tool]:
         connected, away = await self._of_toolkits(person)
         tools = self._always(away)
-        if len(connected) <= self._most_direct:
-            return [*tools, *connected]
+        every = [*tools, *connected]
+        if len(connected) <= self._most_direct and size_of(each.schema for each in every) <= MOST_OFFERED_BYTES:
+            return every
         return [*tools, SearchTools(self._composio, self._connections.sessions, connected)]
 
     async def named(self, person: Person, name: str) -> Tool | None:

@@ -13,7 +13,7 @@ from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
 from kernel_service.storable import storable_text
 from kernel_service.turns.approving import Approval
-from kernel_service.turns.refused_tools import MOST_OFFERED
+from kernel_service.turns.refused_tools import MOST_OFFERED, MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.tokens import cut
 from kernel_service.turns.tool_files import keep_all
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
@@ -90,8 +90,14 @@ class Calls:
         new = [tool for tool in found if tool.schema.name not in self._tools]
         self._found += [tool.schema.name for tool in new]
         self.offer(new)
-        while self._found and len(self._tools) > MOST_OFFERED:
+        while self._found and self._are_too_many():
             del self._tools[self._found.pop(0)]
+
+    def _are_too_many(self) -> bool:
+        return (
+            len(self._tools) > MOST_OFFERED
+            or size_of(tool.schema for tool in self._tools.values()) > MOST_OFFERED_BYTES
+        )
 
     def approve(self, approval: Approval, tool: Tool | None) -> None:
         """The person has approved this call, and no other."""

@@ -44,6 +44,38 @@ async def test_a_toolkit_with_bad_schemas_is_offered_whole(world: World) -> None
     assert len([name for name in offered if name.startswith("ASANA")]) == 4 + len(tools)
 
 
+async def test_a_tool_that_fills_the_context_costs_neither_memory_nor_tools(world: World) -> None:
+    openai = world.emulators.openai
+    openai.context_window = 200_000
+    values = {f"p{n}": {"type": "string", "enum": [f"value {m} of {n}" for m in range(900)]} for n in range(100)}
+    described = {f"p{n}": {"type": "string", "description": "x" * 10_000} for n in range(100)}
+    tools = [odd("ASANA_HUGE", {"properties": values}), odd("ASANA_WORDY", {"properties": described})]
+    world.emulators.composio.catalogue.add(Toolkit("asana", "Asana", "Tasks."), *tools)
+    alice = world.phone("Alice")
+    await world.ask(alice, "my name is Ada")
+    await connect(world, alice)
+    openai.requests.clear()
+    assert "Ada" in (await world.ask(alice, "what is my name?")).text
+    assert len(openai.requests) == 1
+    offered = {tool["name"]: tool for tool in openai.requests[0].body["tools"]}
+    assert offered["ASANA_HUGE"]["parameters"]["properties"].keys() == values.keys()
+    assert "ASANA_LIST_TASKS" in offered
+    assert len(json.dumps(offered)) < 100_000
+
+
+async def test_tools_that_fill_the_context_together_are_searched_for(world: World) -> None:
+    openai = world.emulators.openai
+    openai.context_window = 200_000
+    described = {f"p{n}": {"type": "string", "description": "x" * 110} for n in range(100)}
+    tools = [odd(f"ASANA_LARGE_{number}", {"properties": described}) for number in range(25)]
+    world.emulators.composio.catalogue.add(Toolkit("asana", "Asana", "Tasks."), *tools)
+    alice = world.phone("Alice")
+    await world.ask(alice, "my name is Ada")
+    await connect(world, alice)
+    assert "Ada" in (await world.ask(alice, "what is my name?")).text
+    assert "search_tools" in [tool["name"] for tool in openai.requests[-1].body["tools"]]
+
+
 @pytest.mark.parametrize("form", ["responses", "chat", "words", "gemini", "silent"])
 async def test_a_tool_that_is_refused_all_the_same_is_left_out(world: World, form: str) -> None:
     alice = world.phone("Alice")

@@ -5,9 +5,10 @@ import json
 import logging
 import threading
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import pytest
+from pydantic import Field
 
 from docs.examples import tools as example
 from kernel_service.tools.developer_tools import ToolSettingError, load_tools, tool
@@ -236,6 +237,7 @@ def test_functions_that_cannot_be_tools(function: Callable[..., Any], words: str
         ("docs.examples.tools:NOTES", "must be a list"),
         ("tests.unit.tools.test_developer_tools:UNDECORATED", "must be a list of functions decorated"),
         ("tests.unit.tools.test_developer_tools:MANY", "has 81 tools, and may have 80"),
+        ("tests.unit.tools.test_developer_tools:LARGE", "has [0-9]+ kB of .* and may have 128 kB: shorten them"),
         ("tests.unit.tools.test_developer_tools:TWICE", "more than one tool is named opening_hours"),
     ],
 )
@@ -248,6 +250,16 @@ def test_no_setting_no_tools() -> None:
     assert load_tools("") == []
 
 
+LONG = Field(description="x" * 1000)
+
+
+@tool(read_only=True)
+def wordy(context: Person, first: Annotated[str, LONG], second: Annotated[str, LONG]) -> str:
+    """Join words."""
+    return first + second
+
+
 UNDECORATED = [no_docstring]
 MANY = [example.opening_hours] * 81
+LARGE = [wordy] * 80
 TWICE = [example.opening_hours, example.opening_hours]

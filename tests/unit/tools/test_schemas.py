@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulators.openai.tool_checks import problem_of
-from kernel_service.tools.schemas import MOST_DESCRIPTION, NAME, description, model_name, parameters
+from kernel_service.tools.schemas import MOST_BYTES, MOST_DESCRIPTION, NAME, description, model_name, parameters
 from tests.odd_values import JSON_VALUES, ODD_TEXT, nested
 
 ONE_OF = {"oneOf": [{"properties": {"a": {"type": "string"}}, "required": ["a"]}, {"properties": {"b": {}}}]}
@@ -118,6 +118,86 @@ def test_nothing_is_without_measure() -> None:
     bomb = parameters({"properties": {"x": {"$ref": "#/$defs/D39"}}, "$defs": levels})
     assert len(json.dumps(bomb)) < 200_000
     assert time.process_time() - began < 2
+
+
+def of_many(part: dict[str, Any], count: int = 100) -> dict[str, Any]:
+    return {"properties": {f"p{n}": {"type": "string", **part} for n in range(count)}, "required": ["p0", "p99"]}
+
+
+LARGE: dict[str, dict[str, Any]] = {
+    "enumerations": of_many({"enum": [f"value {n}" for n in range(900)]}),
+    "defaults": of_many({"default": "x" * 20_000}),
+    "examples": of_many({"examples": ["x" * 1000] * 20}),
+    "titles": of_many({"title": "x" * 20_000}),
+    "constants": of_many({"const": "x" * 20_000}),
+    "patterns": of_many({"pattern": "x" * 20_000}),
+    "formats": of_many({"format": "x" * 20_000}),
+    "descriptions": of_many({"description": "x" * 20_000}),
+    "arguments within arguments": of_many(
+        {"type": "object", "properties": {f"q{n}": {"type": "string"} for n in range(100)}}
+    ),
+    "what is required within": of_many({"required": [f"name {n}" for n in range(50_000)]}),
+    "one that is referred to": {"properties": {f"p{n}": {"$ref": "#/$defs/A"} for n in range(1500)}}
+    | {"$defs": {"A": {"type": "string", "enum": ["x" * 100_000] * 9, "pattern": "x" * 1_000_000}}},
+    "alternatives": {"anyOf": [of_many({"enum": ["x" * 300, "y" * 300]}) for _ in range(9)]},
+}
+
+
+@pytest.mark.parametrize("given", LARGE.values(), ids=LARGE)
+def test_a_large_schema_keeps_names_and_types(given: dict[str, Any]) -> None:
+    began = time.process_time()
+    made = parameters(given)
+    assert time.process_time() - began < 1
+    assert len(json.dumps(made)) < MOST_BYTES * 1.2  # json.dumps writes spaces
+    assert problem_of(made, strict=False) is None
+    assert parameters(made) == made
+    names = given.get("properties") or given["anyOf"][0]["properties"]
+    if len(names) == 100:
+        assert made["properties"].keys() == names.keys()
+        assert made["required"] == ["p0", "p99"]
+        assert all(each["type"] in ("string", "object") for each in made["properties"].values())
+
+
+def test_a_cut_enumeration_restricts_nothing_and_is_told_of() -> None:
+    made = parameters(LARGE["enumerations"])["properties"]["p7"]
+    assert made["type"] == "string"
+    assert made["description"].startswith('One of many values, such as "value 0", "value 1", "value 2"')
+    assert "enum" not in made
+    many = {"type": "integer", "enum": list(range(1001)), "description": "x" * MOST_DESCRIPTION}
+    made = parameters({"properties": {"a": many}})["properties"]["a"]
+    assert made["description"].endswith(
+        "… One of many values, such as 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17."
+    )
+    assert len(made["description"]) == MOST_DESCRIPTION
+    odd = {"enum": [{"a": 1}, None] * 900}
+    assert parameters({"properties": {"a": odd}})["properties"]["a"] == {}
+
+
+def test_a_small_enumeration_stays_beside_a_large_one() -> None:
+    given = {"a": {"enum": ["x", "y"]}, "b": {"enum": ["x" * 100] * 900}}
+    assert parameters({"properties": given})["properties"] == {"a": given["a"], "b": {}}
+
+
+def test_an_argument_may_be_named_as_a_keyword() -> None:
+    given = {name: {"type": "string"} for name in ("title", "default", "enum", "examples", "description", "const")}
+    made = parameters({"properties": given | {"large": {"default": "x" * 50_000}}})
+    assert made["properties"] == given | {"large": {}}
+
+
+def test_of_too_many_arguments_the_required_stay() -> None:
+    names = [f"{'x' * 60}{n}" for n in range(1900)]
+    made = parameters({"properties": {name: {"type": "array"} for name in names}, "required": names[-3:]})
+    assert made["required"] == names[-3:]
+    assert made["properties"][names[-1]] == {"type": "array", "items": {}}
+    assert 0 < len(json.dumps(made)) < MOST_BYTES
+    assert "additionalProperties" not in made
+
+
+def test_a_large_schema_is_logged_once_for_its_tool(caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(3):
+        parameters(LARGE["defaults"], "LOGGED_ONCE")
+        parameters({}, "SMALL")
+    assert [record.getMessage().rpartition("tool=")[2] for record in caplog.records] == ["LOGGED_ONCE"]
 
 
 def test_depth_is_cut() -> None:

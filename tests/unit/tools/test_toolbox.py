@@ -338,6 +338,15 @@ async def test_many_tools_are_searched_for(world: World) -> None:
     assert world.count("tool_execution", "p_alice") == 1
 
 
+async def test_tools_that_no_request_holds_are_searched_for(world: World) -> None:
+    shown = {"properties": {f"p{n}": {"type": "string", "description": "x" * 100} for n in range(100)}}
+    slugs = [f"ASANA_LARGE_{n}" for n in range(25)]
+    tools = [VendorTool(slug, "asana", slug, "Large.", (), {}, (), lambda _p, _a: {}, shown) for slug in slugs]
+    world.vendor.catalogue.add(Toolkit("asana", "Asana", "Tasks."), *tools)
+    await world.connect("p_alice")
+    assert await names(world, ALICE) == ["greet", "connect", "disconnect", "search_tools"]
+
+
 async def test_search_finds_only_what_is_connected(world: World) -> None:
     await world.connect("p_alice")
     search = named(await world.toolbox(most_direct=1).tools_for(ALICE), "search_tools")

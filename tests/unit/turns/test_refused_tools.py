@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -123,6 +124,17 @@ async def test_what_was_found_last_stays_where_a_request_holds_no_more(scene: Sc
     assert len(scene.model.offered[1]) == MOST_OFFERED
     assert scene.model.offered[1][:2] == ["look", "act"]
     assert scene.model.offered[1][-1] == "found199"
+
+
+async def test_what_was_found_last_stays_where_a_request_holds_no_more_bytes(scene: Scene) -> None:
+    found = [FakeTool(f"found{n}", read_only=True) for n in range(20)]
+    for each in found:
+        each.schema = replace(each.schema, description="x" * 30_000)
+    scene.look.result = ToolResult("found", found=tuple(found))
+    await scene.hear()
+    scene.model.says = [calls("look"), says("Many.")]
+    await scene.run()
+    assert scene.model.offered[1] == ["look", "act", *(f"found{n}" for n in range(12, 20))]
 
 
 def test_a_tool_is_offered_again_once_it_is_another_or_a_day_later() -> None:
