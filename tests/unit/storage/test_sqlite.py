@@ -81,7 +81,7 @@ async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, mon
 
 @pytest.mark.parametrize("url", ["mysql://host/db", "kernel.db", "sqlite://"])
 async def test_another_url_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match="must .*sqlite:///"):
+    with pytest.raises(ValueError, match=r"must .*sqlite:///"):
         await open_store(url, KEYS)
 
 
