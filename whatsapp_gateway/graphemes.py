@@ -28,14 +28,15 @@ def reach(text: str, start: int, limit: int) -> int:
 
 
 def last_bound(text: str, start: int, end: int) -> int:
-    """The last end of a whole character in this range; end, if not even one fits."""
-    bound = start
-    # One more than there is room for shows whether the last one is whole.
-    for cluster in _CLUSTER.finditer(text, start, end + 1):
-        if cluster.end() > end:
+    """The last end of a whole character in this range; end, if not even one fits. A character begins at start."""
+    room, bound = end - start, 0
+    # One more than there is room for shows whether the last one is whole. A slice, for each flag makes the pattern
+    # count the flags in front of it: back to the start of all that it is given.
+    for cluster in _CLUSTER.finditer(text[start : end + 1]):
+        if cluster.end() > room:
             break
         bound = cluster.end()
-    return bound if bound > start else end
+    return start + (bound or room)
 
 
 def shortened(text: str, limit: int) -> str:

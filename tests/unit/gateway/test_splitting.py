@@ -1,6 +1,7 @@
 """Long texts in parts that each stand alone, cut where a reader would, in linear time."""
 
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -173,6 +174,21 @@ def test_twice_the_text_is_twice_the_work(unit: str) -> None:
 
     once, twice = of(400), of(800)
     assert twice < 2.5 * once + 1000, (once, twice)
+
+
+@pytest.mark.parametrize("unit", ["🇦🇹", "🇦", "👩‍👩‍👧", "\u0301", "각", "ᄒ", "नि"])
+def test_four_times_the_text_is_no_more_than_four_times_the_work_of_the_processor(unit: str) -> None:
+    """Of the pattern for whole characters, too, which runs no Python."""
+
+    def of(count: int) -> float:
+        text, times = unit * count, []
+        for _ in range(3):
+            began = time.process_time()
+            parts(text)
+            times.append(time.process_time() - began)
+        return min(times)
+
+    assert of(20_000) < 8 * of(5_000) + 0.05
 
 
 @pytest.mark.parametrize("unit", ["\u0301", "*a _b ", "["])
