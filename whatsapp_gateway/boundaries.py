@@ -28,9 +28,11 @@ class Kind(Enum):
     """Of sums, paths and codes: / \\ @ # = + & % $ ^"""
 
 
-_OPENING: Final = frozenset("([{<“‘«‹„‚¿¡")
-_CLOSING: Final = frozenset(")]}>”’»›.,;:!?…")
-_BOTH: Final = frozenset("\"'—–|*_~`")
+_OPENING: Final = frozenset("([{<„‚¿¡")
+_CLOSING: Final = frozenset(")]}>.,;:!?…")
+_BOTH: Final = frozenset("\"'—–|*_~`“”‘’«»‹›")
+"""Quotes among them: „German“, »German«, ”Swedish”, “English”, «French»."""
+QUOTES: Final = frozenset("\"'“”„‘’‚«»‹›「」『』《》")
 _JOINERS: Final = frozenset("\u200d\ufe0f\u20e3")
 _UNSPACED: Final = ((0x0E00, 0x0FFF), (0x1000, 0x109F), (0x1100, 0x11FF), (0x1780, 0x17FF), (0xFF66, 0xFFDC))
 """Thai, Lao, Tibetan; Burmese; Hangul jamo; Khmer; halfwidth Kana and Hangul. Wide characters are known as such."""

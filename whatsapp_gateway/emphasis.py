@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from whatsapp_gateway.boundaries import Kind, can_close, can_open, kind_of
+from whatsapp_gateway.boundaries import QUOTES, Kind, can_close, can_open, kind_of
 
 BOLD: Final = "*"
 ITALIC: Final = "_"
@@ -19,6 +19,15 @@ _RUN: Final = re.compile(r"(.)\1*")
 _CLAUSE: Final = 40
 _CLAUSE_ENDS: Final = re.compile(r"[\s，。；：！？、（）「」『』“”,.;:!?()]")
 _RECKONS: Final = re.compile(r"[=＝≈+\-/×÷^%]")
+_SUM: Final = re.compile(r"[0-9.,]*[0-9]\s*[=＝]")
+_PASSWORD: Final = tuple(
+    re.compile(
+        rf"\{mark}(?:[^\s`<\[{mark}]{{1,40}}(?<=[A-Za-z0-9])\{mark}(?=[A-Za-z0-9])){{1,8}}"
+        rf"[^\s`<\[{mark}]{{1,40}}\{mark}(?![^\s.,;:!?)])"
+    )
+    for mark in "*~"
+)
+"""A word that has a mark inside as well: `*Sommer*2024*`."""
 _NAME: Final = re.compile(r"__([A-Za-z0-9_]{1,30}?)__")
 _PYTHON: Final = (object, type, int, list, dict, memoryview, type(len), type(re))
 _OTHERS: Final = frozenset(
@@ -50,6 +59,10 @@ class Run:
     left: int
     can_open: bool = False
     can_close: bool = False
+    reckons: bool = False
+    """Whether it stands between two numbers."""
+    behind: int = 0
+    """How much stands in front of it that emphasis may embrace: between a pair there is some."""
     closes: list[str] = field(default_factory=list)
     """What it ends, the innermost first; and what it begins, the innermost first."""
     opens: list[str] = field(default_factory=list)
@@ -59,6 +72,8 @@ def read_run(text: str, start: int) -> tuple[Run | str, int]:
     """The run of marks that begins here, or the text that it is, and where it ends."""
     if (name := _NAME.match(text, start)) and name[1] in _NAMES:
         return name[0], name.end()
+    if word := next(filter(None, (pattern.match(text, start) for pattern in _PASSWORD)), None):
+        return word[0], word.end()
     found = _RUN.match(text, start)
     assert found is not None  # noqa: S101 - a character is a run of one
     run, end = found[0], found.end()
@@ -67,12 +82,28 @@ def read_run(text: str, start: int) -> tuple[Run | str, int]:
     before, after = text[start - 1 : start], text[end : end + 1]
     outside = text[max(0, start - _BESIDE) : start].rstrip(_MARKS)[-1:]
     beyond = text[end : end + _BESIDE].lstrip(_MARKS)[:2]
+    if _is_quoted(outside if before in _MARKS else before, beyond[:1] if after in _MARKS else after):
+        return run, end
+    reckons = run == BOLD and _stands_between_numbers(text, start)
+    if reckons and _SUM.match(text, end):
+        return run, end
     opens = can_open(run, outside if before in _MARKS else before, after)
     closes = can_close(run, before, beyond[:1] if after in _MARKS else after, beyond[1:])
     if run == BOLD and Kind.WIDE in (kind_of(before), kind_of(after)):
         begins, ends = _embraces(text, start)
         opens, closes = opens or begins, closes or ends
-    return Run(run[0], len(run), opens, closes), end
+    return Run(run[0], len(run), opens, closes, reckons), end
+
+
+def _is_quoted(before: str, after: str) -> bool:
+    """Whether marks are the whole of what is quoted: they are spoken of."""
+    return before in QUOTES and after in QUOTES
+
+
+def _stands_between_numbers(text: str, start: int) -> bool:
+    """Whether it does so as a sign of a sum may, with spaces around it: `5 *3`."""
+    left, right = text[max(0, start - _BESIDE) : start].rstrip(" "), text[start + 1 : start + 1 + _BESIDE].lstrip(" ")
+    return left[-1:].isdecimal() and right[:1].isdecimal()
 
 
 def _embraces(text: str, start: int) -> tuple[bool, bool]:
@@ -94,6 +125,9 @@ def pair(runs: Iterable[Run]) -> None:
     opened = _Opened()
     for run in runs:
         while run.can_close and run.left and (other := opened.take(run)):
+            if other.behind == run.behind or (other.reckons and run.reckons):
+                opened.put(other)
+                break
             _match(other, run)
             if other.left:
                 opened.put(other)

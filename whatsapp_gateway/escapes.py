@@ -11,6 +11,8 @@ _WORD: Final = re.compile(r"\S+")
 _ESCAPES: Final = re.compile(r"\\(.?)")
 _NUMBERED: Final = re.compile(r"[0-9]{1,9}\\[.)]")
 _DRIVE: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]:\\|\\\\")
+_PATH: Final = re.compile(r"(?:~|\.{1,2})?/\w|\.{1,2}\\|%\w+%\\|.*(?<![A-Za-z0-9])[A-Za-z]:\\")
+_PATTERN: Final = re.compile(r"\^\\|(?:.*[^\\])?(?:\.[*+]|\[\^|\(\?)|.*[^\\]\$\Z")
 _LOOK_BACK: Final = 512
 
 
@@ -50,6 +52,8 @@ class Backslashes:
         if not _ESCAPABLE.issuperset(escapes):
             return True
         if _BEHIND_A_NUMBER.intersection(escapes) and not _NUMBERED.match(word):
+            return True
+        if _PATH.match(word) or _PATTERN.match(word):
             return True
         # The rest of a path with spaces in it.
         line = self._text.rfind("\n", 0, start) + 1

@@ -8,12 +8,18 @@ from typing import Final
 import regex
 
 _CLUSTER: Final = regex.compile(r"\X")
+_VISIBLE: Final = regex.compile(r"[^\s\p{Default_Ignorable_Code_Point}\p{Cc}\u2800]")
 _LAST_OF_ONE_UNIT: Final = "\uffff"
 
 
 def units(text: str) -> int:
     """The length in UTF-16 code units."""
     return len(text) if text.isascii() else len(text) + sum(char > _LAST_OF_ONE_UNIT for char in text)
+
+
+def is_visible(text: str) -> bool:
+    """Whether a reader sees anything: joiners, soft hyphens, variation selectors and blank letters are nothing."""
+    return _VISIBLE.search(text) is not None
 
 
 def reach(text: str, start: int, limit: int) -> int:

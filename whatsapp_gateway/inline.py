@@ -12,6 +12,8 @@ from enum import Enum, auto
 from html.entities import html5
 from typing import Final
 
+import regex
+
 from whatsapp_gateway.addresses import AUTOLINK, bare_address, link_target, says_the_same, without_punctuation
 from whatsapp_gateway.boundaries import Kind, kind_of
 from whatsapp_gateway.emphasis import Run, pair, read_run
@@ -23,6 +25,8 @@ DEEPEST: Final = 20
 _SPECIAL: Final = re.compile(r"[\\`*_~\[\]!<&\n]|(?<![A-Za-z0-9])(?:(?:https?|ftp)://|www\.)", re.IGNORECASE)
 _TICKS: Final = re.compile(r"`+")
 _BRACKETS: Final = re.compile(r"\\.|`+|[\[\]]")
+_SOLID: Final = regex.compile(r"[\p{L}\p{N}\p{Sc}\p{Sm}\p{So}]")
+"""A letter, a digit or a symbol; no `^` or `¨`."""
 _ENTITY: Final = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
 
@@ -135,9 +139,10 @@ class _Scanner:
         run, end = read_run(self._text, start)
         if isinstance(run, str):
             return [Piece(run)], end
-        self._unended[run.mark] += (run.can_open and not run.can_close) - (
-            run.can_close and self._unended[run.mark] > 0
-        )
+        if run.can_close and self._unended[run.mark]:
+            self._unended[run.mark] -= 1
+        elif run.can_open:
+            self._unended[run.mark] += 1
         return [run], end
 
     def _link(self, start: int) -> _Found:
@@ -182,7 +187,8 @@ class _Scanner:
         return ([Piece(char)], found.end()) if (char and not char.isspace()) or char == "\xa0" else None
 
     def _address(self, start: int) -> _Found:
-        address = bare_address(self._text, start, self._title_end())
+        marks = "".join(mark for mark, count in self._unended.items() if count)
+        address = bare_address(self._text, start, self._title_end(), marks)
         mark = address[-1:]
         # `_see https://a.b/c_`: the mark is the sentence's, unless a later one ends that emphasis.
         if self._unended.get(mark) and not self._is_ended_later(start + len(address), mark):
@@ -231,14 +237,22 @@ def _closing_brackets(text: str, ticks: dict[int, int]) -> dict[int, int]:
 
 def _pair_within_links(parts: Sequence[_Part]) -> None:
     levels: list[list[Run]] = [[]]
+    solid = 0
     for part in parts:
+        solid += isinstance(part, _LinkEnds) or (isinstance(part, Piece) and _may_be_embraced(part))
         if isinstance(part, _LinkBegins):
             levels.append([])
         elif isinstance(part, _LinkEnds):
             pair(levels.pop())
         elif isinstance(part, Run):
+            part.behind = solid
             levels[-1].append(part)
     pair(levels[0])
+
+
+def _may_be_embraced(piece: Piece) -> bool:
+    """Emphasis of nothing but punctuation is none."""
+    return piece.shape is not Shape.TEXT or _SOLID.search(piece.text) is not None
 
 
 def _pieces(parts: Sequence[_Part], marks: tuple[str, ...]) -> Iterator[Piece]:

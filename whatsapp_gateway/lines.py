@@ -41,11 +41,12 @@ def _line(pieces: Sequence[Piece]) -> str:
     line, meant = _written(pieces)
     if set(spans_in(line)) == meant:
         return line
-    for as_code in [True] * _TRIES + [False]:
-        guarded = _merged(_guarded(pieces, as_code=as_code))
-        if guarded == pieces:
-            break
-        pieces = guarded
+    for as_code in (True, False):
+        for _ in range(_TRIES):
+            guarded = _merged(_guarded(pieces, as_code=as_code))
+            if guarded == pieces:
+                break
+            pieces = guarded
     line, meant = _written(pieces)
     if set(spans_in(line)) == meant:
         return line

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Final
 
 from whatsapp_gateway.emphasis import BOLD
+from whatsapp_gateway.graphemes import is_visible
 from whatsapp_gateway.inline import NestsTooDeepError, Piece, Shape, read_inline
 from whatsapp_gateway.lines import FENCE, write_lines
 from whatsapp_gateway.shown import HAIR
@@ -45,7 +46,7 @@ class Block:
 
 
 def to_blocks(markdown: str) -> list[Block]:
-    """The text as blocks that stand apart by an empty line; none is blank or ends in white space.
+    """The text as blocks that stand apart by an empty line; none is invisible or ends in white space.
 
     A text whose marks nest without end, or of which nothing would be shown, is one block as it was written.
     """
@@ -53,7 +54,7 @@ def to_blocks(markdown: str) -> list[Block]:
         blocks = list(_blocks(markdown.replace("\r\n", "\n"), _UNWRAPPED_MOST))
     except NestsTooDeepError:
         blocks = []
-    return [block for block in blocks if block.text.strip()] or _as_written(markdown)
+    return [block for block in blocks if is_visible(block.text)] or _as_written(markdown)
 
 
 def as_text(text: str) -> Block:
@@ -64,7 +65,7 @@ def as_text(text: str) -> Block:
 
 def _as_written(markdown: str) -> list[Block]:
     text = markdown.strip()
-    return [Block(text)] if text else []
+    return [Block(text)] if is_visible(text) else []
 
 
 def _blocks(markdown: str, unwrapping: int) -> Iterator[Block]:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
 
-from whatsapp_gateway.graphemes import last_bound, reach, units
+from whatsapp_gateway.graphemes import is_visible, last_bound, reach, units
 from whatsapp_gateway.lines import FENCE
 from whatsapp_gateway.markup import Block
 from whatsapp_gateway.shown import ADDRESS, CODE, spans_in
@@ -36,6 +36,8 @@ def pack(blocks: Sequence[Block], limit: int) -> list[str]:
     messages: list[str] = []
     room = 0
     for piece in pieces(blocks, limit):
+        if not is_visible(piece.text):
+            continue
         text = piece.shown()
         length = units(text)
         if messages and len(GAP) + length <= room:
@@ -59,7 +61,7 @@ def with_tail(blocks: Sequence[Block], limit: int, tail_limit: int) -> tuple[lis
         *before, last = cut.parts(tail_limit)
         rest.append(cut.piece(0, before[-1].end))
         tail = cut.piece(*last).shown()
-    return pack(rest, limit), tail
+    return pack(rest, limit), tail if is_visible(tail) else ""
 
 
 def pieces(blocks: Sequence[Block], limit: int) -> list[Block]:

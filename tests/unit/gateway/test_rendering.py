@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from emulators.whatsapp.graph_checks import check_request
 from whatsapp_gateway.deliveries import File, Link, Offer, Reply
+from whatsapp_gateway.graphemes import is_visible
 from whatsapp_gateway.markup import to_blocks
 from whatsapp_gateway.rendering import file_in, in_words, recipient, render
 
@@ -56,12 +57,29 @@ def texts(bodies: list[dict[str, Any]]) -> list[str]:
         ("&nbsp;", "&nbsp;"),
         ("a\n\n&nbsp;", "a"),
         ("![]()", "![]()"),
+        ("&#8203;&nbsp;", "&#8203;&nbsp;"),
+        ("a\n\n&#8203;", "a"),
+        ("\ufe0f\u200d\u00ad\u034f", ""),
+        ("```\n\u200b\n```\n\n\u2800\n\n\u3164", "```\n\u200b\n```\n\n\u2800\n\n\u3164"),
         ("", ""),
         (" \n\n ", ""),
     ],
 )
 def test_markup(markdown: str, expected: str) -> None:
     assert shown(markdown) == expected
+
+
+@pytest.mark.parametrize("text", ["\ufe0f\u200d\u00ad\u034f", "\u200b" * 9000, "\u2060\n\n\u2800", "\u3164 \u200f"])
+def test_nothing_invisible_is_sent(text: str) -> None:
+    assert said(text=text) == []
+    assert texts(said(text=text, link=LINK)) == ["Connect Asana"]
+
+
+@pytest.mark.parametrize("link", [None, LINK])
+def test_no_part_is_invisible(link: Link | None) -> None:
+    bodies = texts(said(text="a" + "\u200b" * 9000 + "b" + "\u200b" * 9000, link=link))
+    assert all(map(is_visible, bodies))
+    assert "".join(bodies).replace("\u200b", "").startswith("ab")
 
 
 @pytest.mark.parametrize("levels", [40, 300, 600, 3000])
@@ -282,7 +300,7 @@ def test_whatever_is_said_whatsapp_takes_it(
     assert render(reply) == bodies
     for body in bodies:
         check_request({"messaging_product": "whatsapp", "recipient": "US.1"} | body)
-    assert bodies or not (text.strip() or link or offers or files)
+    assert bodies or not (is_visible(text) or link or offers or files)
     borne = [file for body in bodies if (file := file_in(body, files))]
     assert borne == [file for file in files if file.mime_type != "application/zip"]
     for body, file in zip(bodies[-len(borne) :], borne, strict=bool(borne)):
