@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Integer, bindparam, select
 
 from kernel_service.errors import LeaseLost
+from kernel_service.kernels.commands import Command
 from kernel_service.kernels.interruptions import Newcomers, Stopped
 from kernel_service.storage.schema import MESSAGE_OPEN, message, turn
 from kernel_service.storage.sent_order import BELIEVED_SECONDS, SENT_ORDER
@@ -72,9 +73,13 @@ def joinable(rows: Sequence[Row[Any]], by: Way) -> list[Row[Any]]:
 
 
 def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
-    """When a burst counts as complete, its files too. What must not be answered with others is complete at once."""
+    """When a burst counts as complete, its files too.
+
+    What must not be answered with others is complete at once, but for a late "new chat": it parts what was said before
+    it from what was said after it, and some of that may still be on its way.
+    """
     files = max((row.waits_until or 0.0 for row in rows), default=0.0)
-    if rows[0].alone:
+    if rows[0].alone and not (rows[0].command == Command.NEW_CHAT and _is_late(rows[0])):
         return files
     first = min(row.accepted_at for row in rows)
     last = max(row.accepted_at + _pause(row, debounce) for row in rows)
@@ -82,9 +87,12 @@ def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
 
 
 def _pause(row: Row[Any], debounce: float) -> float:
+    return debounce * LATE_DEBOUNCE if _is_late(row) else debounce
+
+
+def _is_late(row: Row[Any]) -> bool:
     # Where the channel's clock is not believed nobody knows.
-    is_late = LATE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS
-    return debounce * LATE_DEBOUNCE if is_late else debounce
+    return bool(LATE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS)
 
 
 def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:

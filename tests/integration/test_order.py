@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kernel_service import texts
 from tests.contract.store.conftest import postgres, postgres_url
 from tests.integration.world import whole_world
 
@@ -119,3 +120,12 @@ async def test_a_message_of_before_a_stop_that_comes_after_it_is_not_answered(ga
     await phone.carry(after)
     await phone.wait_for_message(timeout=30)
     assert heard(gathering) == [["after"]]
+
+
+async def test_a_new_chat_parts_what_was_sent_before_it_from_what_was_sent_after(gathering: World) -> None:
+    phone = gathering.phone("Alice")
+    for message in reversed(written(phone, ["before", "new chat", "after"], ago=12)):
+        await phone.carry(message)
+    answers = [(await phone.wait_for_message(timeout=30)).text for _ in range(3)]
+    assert answers[1] == texts.NEW_CHAT
+    assert heard(gathering) == [["before"], ["after"]]

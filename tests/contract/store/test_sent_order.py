@@ -158,6 +158,29 @@ async def test_who_gathers_nothing_waits_for_nothing(store: SqlStore) -> None:
     assert isinstance(await (await own(store, person)).ask(NOW, debounce=0), TurnRecord)
 
 
+async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: SqlStore) -> None:
+    person = await say(store, "after", sent_at=NOW - LATE_SECONDS - 1)
+    parts = Message("test:ann", "new", {"text": "new chat"}, sent_at=NOW - LATE_SECONDS - 2)
+    await store.accept(parts, now=NOW, max_pending=9)
+    owner = await own(store, person)
+    assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
+    await say(store, "before", sent_at=NOW - LATE_SECONDS - 3, now=NOW + 1)
+    heard = []
+    while isinstance(due := await owner.ask(NOW + 60, debounce=0.6), TurnRecord):
+        heard += names(due)
+        await owner.end(due)
+    assert heard == ["before", "new", "after"]
+
+
+@pytest.mark.parametrize(("text", "late"), [("new chat", 0), ("stop", LATE_SECONDS + 1)])
+async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(
+    store: SqlStore, text: str, late: float
+) -> None:
+    command = Message("test:ann", "c", {"text": text}, sent_at=NOW - late)
+    accepted = await store.accept(command, now=NOW, max_pending=9)
+    assert isinstance(await (await own(store, accepted.person_id)).ask(NOW, debounce=0.6), TurnRecord)
+
+
 # --- "stop"
 
 
