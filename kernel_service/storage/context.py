@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Integer, bindparam, func, literal, select, update
 
+from kernel_service.errors import Conflict
 from kernel_service.kernels.store import SEALED
 from kernel_service.storage import leases
 from kernel_service.storage.people import surviving
@@ -80,10 +81,26 @@ def shrink(tx: Tx, person_id: str, epoch: int, *, keep: int, tokens: int) -> Non
 
 def reset(tx: Tx, asked_for: str) -> str:
     person_id = surviving(tx, asked_for, stays=True)
+    _check_key(tx, person_id)
     first = tx.execute(_FIRST_OF_OPEN, {"person": person_id}).scalar_one_or_none()
     _begin_afresh(tx, person_id, next_seq(tx, person_id) if first is None else first)
     tx.execute(_TRY_AGAIN, {"person": person_id})
     return person_id
+
+
+def _check_key(tx: Tx, person_id: str) -> None:
+    """A reset that cannot help says so. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+    try:
+        tx.cipher_of(person_id)
+    except Conflict as error:
+        if error.reason != "SEALED_VALUE_DAMAGED":
+            raise
+        raise Conflict(
+            error.reason,
+            "the person's own key does not open, and no reset mends that; restore `person.data_key` from a backup, or "
+            "put the key that wrapped it into KERNEL_ENCRYPTION_KEYS",
+            person_id=person_id,
+        ) from None
 
 
 def begin_afresh(tx: Tx, person_id: str) -> None:

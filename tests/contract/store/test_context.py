@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.errors import Conflict, LeaseLost, NotFound
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
 from kernel_service.messages import Message, Reply
@@ -96,6 +96,17 @@ async def test_a_reset_survives_a_restart(database_url: str) -> None:
 async def test_nobodys_context_is_not_found(store: SqlStore) -> None:
     with pytest.raises(NotFound):
         await store.reset_context("p_nobody")
+
+
+async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
+    store = await open_store(database_url, keys("test"))
+    ann = await talk(store, "a")
+    await store._engine.write(lambda tx: tx.execute(update(schema.person).values(data_key=b"damaged" * 9)))
+    await store.close()
+    store = await open_store(database_url, keys("test"))
+    with pytest.raises(Conflict, match=r"restore `person\.data_key` from a backup"):
+        await store.reset_context(ann)
+    await store.close()
 
 
 async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store: SqlStore) -> None:

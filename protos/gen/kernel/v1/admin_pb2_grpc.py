@@ -132,7 +132,8 @@ class KernelAdminServiceServicer:
         connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
         that runs is cut, though not within a call that changes something, and goes on with its own messages and results
         only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
+        SEALING_KEY_UNKNOWN, if the person's own key does not open.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,7 +49,8 @@ class KernelAdminServiceStub:
     connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
     that runs is cut, though not within a call that changes something, and goes on with its own messages and results
     only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
+    SEALING_KEY_UNKNOWN, if the person's own key does not open.
     """
     ListTurns: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListTurnsRequest, _admin_pb2.ListTurnsResponse]
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -95,7 +96,8 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
     that runs is cut, though not within a call that changes something, and goes on with its own messages and results
     only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
+    SEALING_KEY_UNKNOWN, if the person's own key does not open.
     """
     ListTurns: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListTurnsRequest, _admin_pb2.ListTurnsResponse]  # type: ignore[assignment]
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -162,7 +164,8 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
         that runs is cut, though not within a call that changes something, and goes on with its own messages and results
         only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
+        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
+        SEALING_KEY_UNKNOWN, if the person's own key does not open.
         """
 
     @_abc_1.abstractmethod
