@@ -223,7 +223,8 @@ class _Mender:
             self._spend(sum(map(len, mended["required"])))
         further = schema.get("additionalProperties")
         if isinstance(further, bool):
-            mended["additionalProperties"] = further
+            # What was left out is not forbidden.
+            mended["additionalProperties"] = further or self._left <= 0
         elif isinstance(further, dict):
             mended["additionalProperties"] = self._mended(further, within)
         return mended

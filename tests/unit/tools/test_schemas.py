@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from emulators.openai.tool_checks import problem_of
-from kernel_service.tools.schemas import MOST_BYTES, MOST_DESCRIPTION, NAME, description, model_name, parameters
+from kernel_service.tools.schemas import (
+    MOST_BYTES,
+    MOST_DESCRIPTION,
+    MOST_PARTS,
+    NAME,
+    description,
+    model_name,
+    parameters,
+)
 from tests.odd_values import JSON_VALUES, ODD_TEXT, nested
 
 ONE_OF = {"oneOf": [{"properties": {"a": {"type": "string"}}, "required": ["a"]}, {"properties": {"b": {}}}]}
@@ -191,6 +199,13 @@ def test_of_too_many_arguments_the_required_stay() -> None:
     assert made["properties"][names[-1]] == {"type": "array", "items": {}}
     assert 0 < len(json.dumps(made)) < MOST_BYTES
     assert "additionalProperties" not in made
+
+
+def test_what_is_left_out_is_not_forbidden() -> None:
+    many = {"properties": {f"p{n}": {} for n in range(3000)}, "additionalProperties": False}
+    assert parameters(many).get("additionalProperties", True)
+    short = {"properties": {f"{n:x}": {} for n in range(MOST_PARTS)}, "additionalProperties": False}
+    assert parameters(short).get("additionalProperties", True)
 
 
 def test_a_large_schema_is_logged_once_for_its_tool(caplog: pytest.LogCaptureFixture) -> None:
