@@ -1,4 +1,4 @@
-"""Whoever shares a key goes one after the other; nobody waits for himself, and nothing is left behind."""
+"""Whoever shares a key goes one after the other; nobody waits for themselves, and nothing is left behind."""
 
 import asyncio
 import random
