@@ -105,7 +105,8 @@ ROWS = [
     Row("thought", reason(60_000), texts.NO_ANSWER_IN_TIME),
     Row("cut", says([Text("Once"), Incomplete(" upon")]), "Once", asks=1),
     Row("declined", says(Refused("I will not.")), texts.REFUSED, asks=1),
-    Row("declined", says(Incomplete("", "content_filter")), texts.REFUSED, asks=1),
+    Row("declined", says(Incomplete("", "content_filter")), "hello", asks=2),
+    Row("declined", says(*[Incomplete("", "content_filter")] * 2), texts.REFUSED, asks=2),
 ]
 
 
