@@ -97,6 +97,10 @@ class Composio(Vendor):
     def disable(self, account_id: str) -> None:
         self._accounts.set_status(account_id, "INACTIVE", "Connection status updated by user")
 
+    def delete(self, account_id: str) -> None:
+        """Somebody removes the account in the vendor's dashboard."""
+        self._accounts.delete(account_id)
+
     def set_verifier(self, url: str | None) -> None:
         """Approved accounts wait for complete_auth, and the browser goes to url with its session_uri."""
         self._consent.verifier_url = url

@@ -129,6 +129,16 @@ async def test_an_account_that_composio_has_ended_is_connected_anew(world: World
     assert "owner" in (await world.ask(alice, code)).text, "and goes on behind it"
 
 
+async def test_an_account_that_composio_has_no_more_is_noticed_when_a_call_fails(world: World) -> None:
+    alice = world.phone("Alice")
+    await connect(world, alice)
+    (session,) = world.emulators.composio.sessions
+    (account,) = world.emulators.composio.accounts_of(session.user_id)
+    world.emulators.composio.delete(account.id)
+    assert "asana is no longer connected" in (await world.ask(alice, "list my tasks")).text
+    assert (await world.ask(alice, "list my tasks")).link is not None
+
+
 async def test_a_session_that_composio_has_lost_is_made_anew(world: World) -> None:
     alice = world.phone("Alice")
     await connect(world, alice)

@@ -138,6 +138,20 @@ async def test_a_message_that_is_itself_too_long_costs_no_memory(scene: Scene) -
     assert "remember 0" in str(model.requests[-1].items), "after a restart, too"
 
 
+async def test_a_resident_kernel_keeps_its_memory_of_before_too(scene: Scene) -> None:
+    model = strict(scene)
+    for number in range(5):
+        await talk(scene, f"remember {number}", number)
+    kernel = await scene.activated()
+    model.says = [TOO_LONG] * 40
+    await scene.hear("endless", 6)
+    await scene.run(kernel)
+    model.says = []
+    await scene.hear("hello", 7)
+    await scene.run(kernel)
+    assert "remember 0" in str(model.requests[-1].items)
+
+
 async def test_a_history_that_is_too_long_is_halved_and_stays_so(scene: Scene) -> None:
     model = strict(scene)
     for number in range(10):
@@ -388,6 +402,17 @@ async def test_whatever_an_old_item_does_to_the_vendor_the_person_is_answered(
     scene.model = Allergic(failure)
     assert (await talk(scene, "hello", 2))[-1] == "ok"
     assert (await talk(scene, "hello again", 3))[-1] == "ok"
+
+
+async def test_a_filter_that_takes_one_answer_costs_no_memory(scene: Scene) -> None:
+    scene.model.says = [says("noted")]
+    await talk(scene, "allergen", 1)
+    scene.model = Allergic(ModelAnswer([], "", Usage(), refusal=FILTERED))
+    assert await talk(scene, "hello", 2) == ["ok"]
+    scene.model = Model()
+    scene.model.says = [says("fine")]
+    assert await talk(scene, "hello again", 3) == ["fine"]
+    assert "allergen" in str(scene.model.shown[-1])
 
 
 async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene) -> None:
