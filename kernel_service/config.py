@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.storage import database_url, postgres_url
 from kernel_service.storage.sealing import MasterKeys
-from kernel_service.turns.approval_rules import ApprovalRules
 from serving.listening import Address
 
 if TYPE_CHECKING:
@@ -158,8 +158,8 @@ class Settings(BaseSettings):
     def instructions(self) -> str:
         return self.kernel_instructions_file.read_text() if self.kernel_instructions_file else ""
 
-    def approval_rules(self) -> ApprovalRules:
-        return ApprovalRules(words(self.kernel_approve_tools))
+    def approval_policy(self) -> ApprovalPolicy:
+        return ApprovalPolicy(words(self.kernel_approve_tools))
 
     def allowed(self) -> Callable[[str], bool]:
         """Whether a user id may write; a pattern is a shell's, as `whatsapp:US.*`."""

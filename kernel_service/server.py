@@ -114,7 +114,7 @@ async def serve(
             ended=_tell_of_ended(waiters, outbox),
             replies_ready=outbox.ready,
             progress=progress,
-            asks_first=settings.approval_rules(),
+            asks_first=settings.approval_policy(),
         )
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
         kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)

@@ -18,8 +18,8 @@ from kernel_service.messages import MessageStatus, ReplyMode, Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kernel_service.approvals.approval import Approval, Decision
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
-    from kernel_service.turns.approving import Approval, Decision
     from kernel_service.turns.resuming import ParkedRequest
 
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
+from kernel_service.approvals.approval import Approval, Decision, Verdict
 from kernel_service.storable import to_json
 from kernel_service.storage import damage, leases
 from kernel_service.storage.schema import approval
-from kernel_service.turns.approving import Approval, Decision, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

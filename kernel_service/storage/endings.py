@@ -23,10 +23,10 @@ from kernel_service.storage.turns import supersede
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel_service.approvals.approval import Approval
     from kernel_service.kernels.store import HistoryItem, TurnRecord
     from kernel_service.messages import Reply, StoredReply
     from kernel_service.storage.engine import Tx
-    from kernel_service.turns.approving import Approval
     from kernel_service.turns.resuming import ParkedRequest
 
 _HOLD = OPEN_TURN.values(

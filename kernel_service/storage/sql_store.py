@@ -41,6 +41,7 @@ from kernel_service.storage import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kernel_service.approvals.approval import Approval, Decision
     from kernel_service.connect.attempt import Attempt, Key, State
     from kernel_service.kernels.commands import Tap
     from kernel_service.kernels.operator_store import DayUsage, DeadLetter, ReplyView, TurnSummary
@@ -63,7 +64,6 @@ if TYPE_CHECKING:
     from kernel_service.people.linking import Linked
     from kernel_service.storage.engine import Engine
     from kernel_service.tools.connections import Connection, ConnectionStatus
-    from kernel_service.turns.approving import Approval, Decision
     from kernel_service.turns.resuming import ParkedRequest
 
 _PING = text("SELECT 1")

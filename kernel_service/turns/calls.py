@@ -7,12 +7,12 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from kernel_service.approvals.approval import Approval
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
 from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
 from kernel_service.storable import storable_text
-from kernel_service.turns.approving import Approval
 from kernel_service.turns.refused_tools import MOST_OFFERED, MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.tokens import cut
 from kernel_service.turns.tool_files import keep_all
@@ -21,6 +21,7 @@ from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from kernel_service.approvals.policy import ApprovalPolicy
     from kernel_service.kernels.progress import Event
     from kernel_service.kernels.store import TurnRecord
     from kernel_service.turns.interrupting import Attention
@@ -64,7 +65,7 @@ class Calls:
         attention: Attention,
         tell: Callable[[Event], None],
         *,
-        asks_first: Callable[[Tool], bool],
+        asks_first: ApprovalPolicy,
         offered: OfferedTools,
         titles: Titles,
     ) -> None:
@@ -156,7 +157,7 @@ class Calls:
             return await self._keep(call, ToolResult("The arguments were no JSON object.", ok=False))
         if self._unsure and not tool.read_only:
             return await self._keep(call, ToolResult(NOT_MADE, ok=False))
-        if approval is None and self._asks_first(tool):
+        if approval is None and self._asks_first(tool, call.arguments, tainted=False):
             return await self._ask(call, tool)
         self._tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()

@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kernel_service import texts
+from kernel_service.approvals.prompt import question
 from kernel_service.messages import Reply
 from kernel_service.turns.model import visible
-from kernel_service.turns.questions import question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kernel_service.approvals.approval import Approval
     from kernel_service.messages import Link
-    from kernel_service.turns.approving import Approval
     from kernel_service.turns.model import ModelAnswer
     from kernel_service.turns.transcript import Transcript
 

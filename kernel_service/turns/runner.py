@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
+from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.errors import LeaseLost, StoreUnavailable, VendorUnavailable
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import Quarantined, Room, TurnRecord
 from kernel_service.media.incoming import media_id_of
-from kernel_service.turns.approval_rules import ApprovalRules
 from kernel_service.turns.limits import seconds_of_day_left
 from kernel_service.turns.model import ModelRejectedError, ModelRequest, UnusableAnswerError
 from kernel_service.turns.quarantine import Quarantine
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.model import Model
     from kernel_service.turns.quarantine import Isolation
     from kernel_service.turns.resuming import Codes
-    from kernel_service.turns.tools import Tool, Toolbox
+    from kernel_service.turns.tools import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class TurnRunner:
     ended: Callable[[TurnRecord], None]
     replies_ready: Callable[[str], None]
     progress: Progress
-    asks_first: Callable[[Tool], bool] = field(default_factory=ApprovalRules)
+    asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     outcomes: Counter[str] = field(default_factory=Counter)
     recoveries: Counter[str] = field(default_factory=Counter)
     told_busy: int = 0

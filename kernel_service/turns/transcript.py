@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.approvals.approval import ASKED, Approval
 from kernel_service.kernels.store import SEALED, HistoryItem
 from kernel_service.messages import Link, ReplyFile
 from kernel_service.storable import storable
-from kernel_service.turns.approving import ASKED, Approval
 from kernel_service.turns.resuming import ParkedRequest
 from kernel_service.turns.tokens import item_tokens
 

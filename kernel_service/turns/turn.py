@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
+from kernel_service.approvals.approval import Verdict
 from kernel_service.errors import Busy, KernelError, LeaseLost, StoreUnavailable, VendorUnavailable
 from kernel_service.kernels.codes import codes_in
 from kernel_service.kernels.commands import Command, text_of
@@ -16,7 +17,6 @@ from kernel_service.kernels.interruptions import HandedBack, Newcomers, Stopped
 from kernel_service.kernels.progress import ApprovalNeeded, Merged
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import Reply, Usage
-from kernel_service.turns.approving import Verdict
 from kernel_service.turns.calls import Calls, InDoubtError
 from kernel_service.turns.files import Files
 from kernel_service.turns.interrupting import Attention
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
+    from kernel_service.approvals.approval import Approval
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import TurnMessage, TurnRecord
-    from kernel_service.turns.approving import Approval
     from kernel_service.turns.model import ModelAnswer
     from kernel_service.turns.resuming import Confirmed, ParkedRequest
     from kernel_service.turns.runner import TurnRunner

@@ -8,24 +8,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kernel_service import texts
+from kernel_service.approvals.approval import Decision, Verdict
 from kernel_service.errors import Busy, StoreUnavailable
 from kernel_service.kernels.commands import tap_in
 from kernel_service.kernels.history import CONTEXT_TOKENS
 from kernel_service.kernels.store import CallRecord, TurnStatus
 from kernel_service.media.store import CHUNK_BYTES
 from kernel_service.messages import Reply, ReplyFile, Usage
-from kernel_service.turns.approving import Decision, Verdict
 from kernel_service.turns.limits import hold_seconds
 from kernel_service.turns.tools import ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from kernel_service.approvals.approval import Approval
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import JournalStore, ToolUse, TurnMessage, TurnRecord
     from kernel_service.media.store import MediaStore
-    from kernel_service.turns.approving import Approval
     from kernel_service.turns.resuming import ParkedRequest
     from kernel_service.turns.tools import ToolFile
     from kernel_service.turns.transcript import Transcript

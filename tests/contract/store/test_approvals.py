@@ -10,6 +10,7 @@ import orjson
 import pytest
 from sqlalchemy import func, select, update
 
+from kernel_service.approvals.approval import Approval, Decision, Verdict
 from kernel_service.errors import LeaseLost
 from kernel_service.kernels.commands import Command, Tap
 from kernel_service.kernels.interruptions import Newcomers
@@ -17,7 +18,6 @@ from kernel_service.kernels.store import TurnRecord, TurnStatus
 from kernel_service.messages import Message, Usage
 from kernel_service.storage import retention, schema
 from kernel_service.storage.asked import arguments_context
-from kernel_service.turns.approving import Approval, Decision, Verdict
 from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
+from kernel_service.approvals.approval import Approval, Verdict
 from kernel_service.kernels.commands import Tap
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnStatus
 from kernel_service.messages import Usage
 from kernel_service.storage import schema
 from kernel_service.storage.journal import item_context
-from kernel_service.turns.approving import Approval, Verdict
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 from tests.contract.store.people import connect
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, insert, or_, select, text, update
 
+from kernel_service.approvals.approval import Approval, Verdict
 from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.kernels.commands import Command, Tap
@@ -18,7 +19,6 @@ from kernel_service.messages import Message, MessageStatus, Notice, Reply, Reply
 from kernel_service.storage import merging, schema
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.approving import Approval, Verdict
 from kernel_service.turns.resuming import ParkedRequest
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+from kernel_service.approvals.approval import Approval
 from kernel_service.connect.attempt import Key, State
 from kernel_service.connect.secrets import digest
 from kernel_service.kernels.commands import Tap
@@ -22,7 +23,6 @@ from kernel_service.storage.postgres_server import Server
 from kernel_service.storage.postgres_url import parse
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.approving import Approval
 from kernel_service.turns.resuming import ParkedRequest
 from tests.contract.store import crowd
 from tests.contract.store.conftest import command, keys

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service import texts
+from kernel_service.approvals.approval import ASKED
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.commands import Command, Tap
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
 from kernel_service.messages import Message, ReplyMode, Usage
-from kernel_service.turns.approving import ASKED
 from kernel_service.turns.calls import GONE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kernel_service.approvals.approval import Approval
+from kernel_service.approvals.prompt import MOST_TITLE, question
 from kernel_service.errors import VendorUnavailable
 from kernel_service.messages import Usage
-from kernel_service.turns.approving import Approval
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
-from kernel_service.turns.questions import MOST_TITLE, question
 from kernel_service.turns.titles import ids_in, reader_of, title_in
 from kernel_service.turns.tools import ToolResult
 from tests.unit.turns.scene import FakeTool, says

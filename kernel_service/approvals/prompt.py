@@ -11,7 +11,7 @@ from kernel_service import texts
 from kernel_service.messages import Reply
 
 if TYPE_CHECKING:
-    from kernel_service.turns.approving import Approval
+    from kernel_service.approvals.approval import Approval
 
 MOST_VALUE: Final = 1500
 """Characters of an argument that are shown."""

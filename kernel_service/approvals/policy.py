@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from kernel_service.turns.tools import Tool
 
 
-class ApprovalRules:
+class ApprovalPolicy:
     """Patterns of names, as a shell's: `ASANA_CREATE_*` asks, `!GMAIL_SEND_*` does not, whatever the tool says."""
 
     def __init__(self, patterns: Iterable[str] = ()) -> None:
         self._named = [pattern for pattern in patterns if not pattern.startswith("!")]
         self._exempt = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
 
-    def __call__(self, tool: Tool) -> bool:
+    def __call__(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> bool:
+        """Whether the person is asked before this call. `tainted`: outside content is among what the model sees."""
+        del arguments, tainted
         name = tool.schema.name
         if any(fnmatchcase(name, pattern) for pattern in self._exempt):
             return False

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
+from kernel_service.approvals.approval import Approval
+from kernel_service.approvals.policy import ApprovalPolicy
+from kernel_service.approvals.prompt import MOST_SHOWN, MOST_VALUE, question
 from kernel_service.kernels.commands import Command, Tap, command_of
 from kernel_service.messages import Link, Reply
-from kernel_service.turns.approval_rules import ApprovalRules
-from kernel_service.turns.approving import Approval
-from kernel_service.turns.questions import MOST_SHOWN, MOST_VALUE, question
 from kernel_service.turns.replies import with_questions
 from tests.unit.turns.scene import FakeTool
 
@@ -91,4 +91,4 @@ def test_a_button_says_what_it_was_made_for() -> None:
 def test_the_operator_has_the_last_word(patterns: list[str], asks: bool, name: str, asked: bool) -> None:
     tool = FakeTool(name, read_only=False)
     tool.asks_first = asks
-    assert ApprovalRules(patterns)(tool) is asked
+    assert ApprovalPolicy(patterns)(tool, {}, tainted=False) is asked
