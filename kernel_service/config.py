@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.connect.proxies import TrustedProxies
+from kernel_service.people.silence import DEFAULT_DAYS
 from kernel_service.storage import database_url, postgres_url
 from kernel_service.storage.sealing import MasterKeys
 from serving.listening import Address
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     kernel_sweep_seconds: float = Field(60, gt=0)
     kernel_memory_mb: float = Field(0, ge=0)
     kernel_media_mb: float = Field(1024, gt=0)
+    kernel_weak_id_days: float = Field(DEFAULT_DAYS, gt=0)
     kernel_max_turns: int = Field(64, ge=1)
     kernel_debounce_seconds: float = Field(0.6, ge=0)
     kernel_drain_seconds: float = Field(20, ge=0)

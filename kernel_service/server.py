@@ -34,6 +34,7 @@ from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.people.people import People
+from kernel_service.people.silence import Silence
 from kernel_service.proxies import check_proxies
 from kernel_service.rpc.admin_servicer import AdminServicer
 from kernel_service.rpc.interceptors import Tokens
@@ -134,7 +135,7 @@ async def serve(
         listener = Listener(
             Address.parse(settings.kernel_listen),
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
-            KernelServicer(inbox, outbox, desk, store, people, connections, connect.offers),
+            KernelServicer(inbox, outbox, desk, store, people, connections, connect.offers, clock),
             AdminServicer(kernels, store, people, connections, clock),
             settings.tls(),
         )
@@ -174,6 +175,7 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
         direct_url=settings.kernel_database_direct_url.get_secret_value(),
         pool=settings.kernel_database_pool,
         media_bytes=media_bytes,
+        silence=Silence(settings.kernel_weak_id_days),
     )
     stack.push_async_callback(store.close)
     return store

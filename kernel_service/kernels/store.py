@@ -195,8 +195,15 @@ class InboxStore(Protocol):
         """What HandleMessage says of that message now; `duplicate` is False, replies only if INLINE and ended."""
         ...
 
-    async def person_of(self, user_id: str) -> str | None:
-        """The person whom this id names now."""
+    async def person_of(self, user_id: str, *, now: float) -> str | None:
+        """The person whom this id finds if a channel gives it by itself, as a message that bears no other would.
+
+        Conflict IDENTITY_CONFLICT: different people's in different scopes.
+        """
+        ...
+
+    async def bearer_of(self, user_id: str) -> str | None:
+        """Who bore this id last, even if it finds nobody any more. For operators."""
         ...
 
     async def keep_time_zone(self, person_id: str, name: str) -> None:

@@ -1,12 +1,14 @@
 """Who a message comes from: which ids are refused, and to whom the ids of one message belong.
 
-A strong id is a person's for good; a weak one (a phone number) may pass to somebody else, so it finds only
-a person who has no strong id, and follows whoever bears it now. An id that is given or kept as weak is weak.
+A strong id is a person's for good; a weak one (a phone number) may pass to somebody else. So it finds only a person who
+has no strong id, and only while it was not silent for long (silence.py); it follows whoever bears it now. An id that is
+given or kept as weak is weak.
 
 So a message that bears a weak id alone, of somebody who has a strong one, starts a new person who takes the weak id
-over: it may be the same human, whose network left his strong id out this once, or a stranger who got his number. The
-same human comes to no harm but a fresh start, and has it mended by an operator (MergePersons); the stranger must learn
-nothing. What follows when a channel says that an id became another is in linking.py.
+over; so does one from a number after a long silence. It may be the same human, whose network left the strong id out
+this once or who was away, or a stranger who got the number. The same human comes to no harm but a fresh start, and has
+it mended by an operator (MergePersons); the stranger must learn nothing, and use no account. What follows when a
+channel says that an id became another is in linking.py.
 """
 
 from __future__ import annotations
@@ -79,22 +81,33 @@ def key(alias: Alias) -> tuple[str, str]:
 class FoundAlias:
     """A given id that names somebody already, as it is kept.
 
-    `person_has_strong`: that person has a strong id besides this one, in whatever scope, or he has given this weak one
-    up for another: it does not find him.
+    `person_has_strong`: that person has a strong id besides this one, in whatever scope, or has given this weak one up
+    for another. `silent`: nothing came from it for too long. `worth_noting`: a message that it brings is to be noted.
     """
 
     alias: Alias
     person_id: str
     person_has_strong: bool
+    silent: bool = False
+    worth_noting: bool = False
+
+    @property
+    def finds_while_weak(self) -> bool:
+        """Whether it finds the person although it may have passed on."""
+        return not (self.person_has_strong or self.silent)
 
 
 @dataclass(frozen=True, slots=True)
 class Resolution:
-    """Whose message it is (None: a new person's); ids to keep for him, and weak ids to take from others."""
+    """Whose message it is (None: a new person's); ids to keep for them, and weak ids to take from others.
+
+    `heard`: weak ids by which they were found, and of which it is to be noted that they are in use.
+    """
 
     person_id: str | None
     attach: tuple[Alias, ...] = ()
     move: tuple[Alias, ...] = ()
+    heard: tuple[Alias, ...] = ()
 
 
 def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
@@ -115,9 +128,24 @@ def resolve(found: Iterable[FoundAlias], given: Iterable[Alias]) -> Resolution:
         else:
             weak.append(one)
     person_id = _person(strong, weak)
-    # A person known by weak ids alone keeps them: taking one could leave him without any.
-    move = [replace(one.alias, strong=False) for one in weak if one.person_has_strong and one.person_id != person_id]
-    return Resolution(person_id, tuple(unknown), tuple(move))
+    # A person known by weak ids alone keeps those in use: taking one could leave them without any.
+    others = [one for one in weak if one.person_id != person_id]
+    move = [replace(one.alias, strong=False) for one in others if not one.finds_while_weak]
+    heard = [one.alias for one in weak if one.person_id == person_id and one.worth_noting]
+    return Resolution(person_id, tuple(unknown), tuple(move), tuple(heard))
+
+
+def named_alone(found: Iterable[FoundAlias]) -> str | None:
+    """Whom an id names that is given by itself, without strength or scope; `found` is what it is kept as.
+
+    As in a message: a weak one does not find everybody. Conflict IDENTITY_CONFLICT: in two scopes it is two people's.
+    """
+    kept = list(found)
+    strong = {one.person_id for one in kept if one.alias.strong}
+    people = strong or {one.person_id for one in kept if one.finds_while_weak}
+    if len(people) > 1:
+        raise Conflict("IDENTITY_CONFLICT", "the id belongs to different people in different scopes")
+    return next(iter(people), None)
 
 
 def _person(strong: list[FoundAlias], weak: list[FoundAlias]) -> str | None:
@@ -126,4 +154,4 @@ def _person(strong: list[FoundAlias], weak: list[FoundAlias]) -> str | None:
         raise Conflict("IDENTITY_CONFLICT", "the ids belong to different people; an operator must look")
     if people:
         return people.pop()
-    return next((one.person_id for one in weak if not one.person_has_strong), None)
+    return next((one.person_id for one in weak if one.finds_while_weak), None)

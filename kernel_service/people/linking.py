@@ -1,9 +1,10 @@
 """What follows when a channel says that an id of somebody became another.
 
-As with messages (identity.py), a weak id given alone never finds a person who has a strong one. A number may have
-passed on before the notice of its change arrives: believing it would give a stranger all that its former owner has.
-So somebody known by a strong id, whose change is told by his number alone, starts anew, until an operator merges him.
-Nor does a weak id take the place of a strong one: what is meant for the person would go to the number's next owner.
+As with messages (identity.py), a weak id given alone never finds a person who has a strong one, nor anybody after a
+long silence. A number may have passed on before the notice of its change arrives: believing it would give a stranger
+all that its former owner has. So somebody known by a strong id, whose change is told by their number alone, starts
+anew, until an operator merges them. Nor does a weak id take the place of a strong one: what is meant for the person
+would go to the number's next owner.
 
 Notices overtake each other. One between strong ids of which nobody bears the previous one is kept, and followed once
 another notice tells whose that is: A became B, told after B became C, leads to C. No weak id has part in that.
@@ -73,7 +74,7 @@ def claim(
 def _named(given: Alias, found: FoundAlias | None) -> str | None:
     if found is None:
         return None
-    return found.person_id if is_strong(given, found) or not found.person_has_strong else None
+    return found.person_id if is_strong(given, found) or found.finds_while_weak else None
 
 
 def is_strong(given: Alias, found: FoundAlias | None) -> bool:

@@ -175,7 +175,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         if ref == "person_id":
             return await self._people.surviving(person.person_id)
         check_user_id(person.user_id, person.user_id.partition(":")[0])
-        person_id = await self._store.person_of(person.user_id)
+        person_id = await self._store.bearer_of(person.user_id)
         if person_id is None:
             raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
         return person_id

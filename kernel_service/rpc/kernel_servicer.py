@@ -17,7 +17,7 @@ from kernel_service.rpc.interceptors import caller
 from kernel_service.turns.tools import Person
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     import grpc
 
@@ -49,7 +49,9 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         people: People,
         connections_: Connections,
         offers: Offers,
+        clock: Callable[[], float],
     ) -> None:
+        self._clock = clock
         self._inbox = inbox
         self._desk = desk
         self._outbox = outbox
@@ -195,9 +197,9 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def _person(self, user_id: str) -> str:
         check_user_id(user_id, caller.get())
-        person_id = await self._store.person_of(user_id)
+        person_id = await self._store.person_of(user_id, now=self._clock())
         if person_id is None:
-            raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
+            raise NotFound("PERSON_NOT_FOUND", "this user id finds nobody; a weak one finds only who has no strong one")
         return person_id
 
     # --- declared, and to come ----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storable import to_json
 from kernel_service.storage import asked, media, outbox, parked_requests, sent_order
 from kernel_service.storage.ids import new_id
-from kernel_service.storage.people import SURVIVOR, person_of_message
+from kernel_service.storage.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.recognising import recognise
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from kernel_service.messages import Message
+    from kernel_service.people.silence import Silence
     from kernel_service.storage.engine import Tx
 
 USAGE = (
@@ -136,7 +137,7 @@ _DUE = (
 )
 
 
-def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media: int) -> Accepted:
+def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media: int, silence: Silence) -> Accepted:
     payload = to_json(received.content, sort_keys=True)
     key = {
         "channel": received.channel,
@@ -147,8 +148,10 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     digest = tx.digests.payload(payload)
     known = tx.execute(_KNOWN, key).one_or_none()
     if known is not None:
+        if whose(tx, received, now, silence).person_id != known.person_id:
+            raise _reused("this message id came before from somebody else who had the same user id")
         return _duplicate(known, digest)
-    person_id = person_of_message(tx, received, now)
+    person_id = person_of_message(tx, received, now, silence)
     so_far = tx.execute(_SO_FAR, key | {"person": person_id}).all()
     known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
     if known is not None:  # under another of his ids; with another payload it is another message
@@ -224,11 +227,13 @@ def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple
 
 def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
     if known.payload_digest != digest:
-        raise AlreadyExists(
-            "MESSAGE_ID_REUSED", "this message id came before with another payload; give each message its own"
-        )
+        raise _reused("this message id came before with another payload")
     status = MessageStatus(known.status)
     return Accepted(known.person_id, known.seq, duplicate=True, status=status, turn_id=known.turn_id or "")
+
+
+def _reused(how: str) -> AlreadyExists:
+    return AlreadyExists("MESSAGE_ID_REUSED", f"{how}; give each message its own")
 
 
 def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from kernel_service.people.identity import FoundAlias
     from kernel_service.people.linking import Claim
+    from kernel_service.people.silence import Silence
     from kernel_service.storage.engine import Tx
 
 _of_previous = (
@@ -54,23 +55,24 @@ _REPLACED = update(alias).where(*_one).values(replaced_at=bindparam("at"))
 _IN_PLACE = update(alias).where(*_one).values(linked_at=bindparam("at"), replaced_at=None)
 
 
-def link(tx: Tx, previous: Alias, current: Alias, *, now: float) -> Linked:
+def link(tx: Tx, previous: Alias, current: Alias, *, now: float, silence: Silence) -> Linked:
     """Whoever has the new id now has those too that it became, as was told too early."""
     changes, done = [(previous, current)], []
     for before, after in changes:
-        done.append(_follow(tx, before, after, now))
+        done.append(_follow(tx, before, after, now, silence))
         if done[-1].outcome is not LinkOutcome.UNKNOWN:
             changes += [(after, newer) for newer in _take_awaiting(tx, after)]
     return replace(done[0], then=tuple(done[1:]))
 
 
-def _follow(tx: Tx, previous: Alias, current: Alias, now: float) -> Linked:
+def _follow(tx: Tx, previous: Alias, current: Alias, now: float, silence: Silence) -> Linked:
     change = _change(tx, previous, current)
     told = tx.execute(_TOLD, change).scalar_one_or_none()
     if told is not None:
         return Linked(LinkOutcome(told), news=False)
     tx.execute(_AWAITS_NO_MORE, change)
-    found = {key(one.alias): one for one in find(tx, previous.user_id.partition(":")[0], (previous, current))}
+    channel = previous.user_id.partition(":")[0]
+    found = {key(one.alias): one for one in find(tx, channel, (previous, current), now, silence)}
     before, after = found.get(key(previous)), found.get(key(current))
     done = _done(tx, current, claim(previous, current, previous_found=before, current_found=after), after, now)
     if settled(done.outcome) or not is_strong(previous, before):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import String, and_, bindparam, exists, func, insert, not_, or_, select, update
 
 from kernel_service.errors import NotFound
 from kernel_service.messages import Alias
-from kernel_service.people.identity import FoundAlias, given_ids, resolve
+from kernel_service.people.identity import FoundAlias, given_ids, named_alone, resolve
 from kernel_service.storage.engine import key_context
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.schema import alias, kernel, person
@@ -18,7 +18,11 @@ from kernel_service.storage.sealing import KEY_BYTES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from sqlalchemy import Row
+
     from kernel_service.messages import Message
+    from kernel_service.people.identity import Resolution
+    from kernel_service.people.silence import Silence
     from kernel_service.storage.engine import Tx
 
 _other = alias.alias("other")
@@ -41,11 +45,13 @@ _FOUND = (
         alias.c.strong,
         alias.c.person_id,
         or_(_HAS_STRONG, _GIVEN_UP).label("has_strong"),
+        alias.c.created_at,
+        alias.c.heard_at,
     )
     .where(alias.c.channel == bindparam("channel"), alias.c.digest.in_(bindparam("digests", expanding=True)))
     .with_for_update(read=True, of=alias)
 )
-_NAMED = (
+_BEARER = (
     select(alias.c.person_id)
     .where(alias.c.channel == bindparam("channel"), alias.c.digest == bindparam("digest"), not_(_GIVEN_UP))
     .order_by(alias.c.strong.desc(), alias.c.created_at.desc())
@@ -59,18 +65,21 @@ _OF_PERSON = (
 _NEW_PERSON = insert(person)
 _NEW_KERNEL = insert(kernel)
 _ATTACH = insert(alias)
+_one = (
+    alias.c.channel == bindparam("of_channel"),
+    alias.c.scope == bindparam("of_scope"),
+    alias.c.digest == bindparam("of_digest"),
+)
+_HEARD = update(alias).where(*_one).values(heard_at=bindparam("at"))
 _MOVE = (
     update(alias)
-    .where(
-        alias.c.channel == bindparam("of_channel"),
-        alias.c.scope == bindparam("of_scope"),
-        alias.c.digest == bindparam("of_digest"),
-    )
+    .where(*_one)
     .values(
         person_id=bindparam("person_id"),
         strong=bindparam("strong"),
         value=bindparam("value"),
         created_at=bindparam("created_at"),
+        heard_at=None,
         linked_at=None,
         replaced_at=None,
     )
@@ -85,25 +94,41 @@ SURVIVOR = func.coalesce(
 """In a statement: who the asked-for person is by now."""
 
 
-def person_of_message(tx: Tx, message: Message, now: float) -> str:
-    """The message's person, made if he is new; the ids it brings are kept. Conflict IDENTITY_CONFLICT."""
-    given = given_ids(message.user_id, message.aliases)
-    resolution = resolve(find(tx, message.channel, given), given)
+def person_of_message(tx: Tx, message: Message, now: float, silence: Silence) -> str:
+    """The message's person, made if they are new; the ids it brings are kept. Conflict IDENTITY_CONFLICT."""
+    resolution = whose(tx, message, now, silence)
     person_id = resolution.person_id or _new_person(tx, now)
     attach(tx, person_id, resolution.attach, now)
     move(tx, person_id, resolution.move, now)
+    for one in resolution.heard:
+        tx.execute(_HEARD, _row(tx, one) | {"at": now})
     return person_id
 
 
-def find(tx: Tx, channel: str, given: Iterable[Alias]) -> list[FoundAlias]:
+def whose(tx: Tx, message: Message, now: float, silence: Silence) -> Resolution:
+    """Whose message it is by the ids that are kept now; nothing is changed. Conflict IDENTITY_CONFLICT."""
+    given = given_ids(message.user_id, message.aliases)
+    return resolve(find(tx, message.channel, given, now, silence), given)
+
+
+def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, silence: Silence) -> list[FoundAlias]:
     """Those of the given ids that name somebody, as they are kept."""
     asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
     rows = tx.execute(_FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
-    return [
-        FoundAlias(Alias(asked[row.scope, row.digest], row.strong, row.scope), row.person_id, row.has_strong)
-        for row in rows
-        if (row.scope, row.digest) in asked
-    ]
+    return [_found(row, asked[row.scope, row.digest], now, silence) for row in rows if (row.scope, row.digest) in asked]
+
+
+def _found(row: Row[Any], user_id: str, now: float, silence: Silence) -> FoundAlias:
+    # A strong id that is given as weak for the first time has not been silent for all we know.
+    first_time = row.strong and row.heard_at is None
+    heard_at = now if first_time else row.created_at if row.heard_at is None else row.heard_at
+    return FoundAlias(
+        Alias(user_id, row.strong, row.scope),
+        row.person_id,
+        row.has_strong,
+        silent=silence.is_over(heard_at, now),
+        worth_noting=not row.has_strong and (first_time or silence.is_worth_noting(heard_at, now)),
+    )
 
 
 def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
@@ -117,10 +142,18 @@ def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
     return str(found)
 
 
-def person_of(tx: Tx, user_id: str) -> str | None:
+def person_of(tx: Tx, user_id: str, now: float, silence: Silence) -> str | None:
+    """Whom an id names that a channel gives by itself, in whatever scope. Conflict IDENTITY_CONFLICT."""
+    channel = user_id.partition(":")[0]
+    rows = tx.execute(_FOUND, {"channel": channel, "digests": [tx.digests.user(user_id)]})
+    return named_alone(_found(row, user_id, now, silence) for row in rows)
+
+
+def bearer_of(tx: Tx, user_id: str) -> str | None:
+    """Who bore an id last, also one that finds them no more: for operators, who look at people, and not for people."""
     channel = user_id.partition(":")[0]
     named = {"channel": channel, "digest": tx.digests.user(user_id)}
-    return tx.execute(_NAMED, named).scalar_one_or_none()
+    return tx.execute(_BEARER, named).scalar_one_or_none()
 
 
 def aliases_of(tx: Tx, person_id: str) -> list[Alias]:
@@ -157,16 +190,21 @@ def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
 def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
     """Take ids from whom they name until now."""
     for one in ids:
-        row = {
-            "of_channel": one.user_id.partition(":")[0],
-            "of_scope": one.scope,
-            "of_digest": tx.digests.user(one.user_id),
+        row = _row(tx, one) | {
             "person_id": person_id,
             "strong": one.strong,
             "value": _seal(tx, person_id, one),
             "created_at": now,
         }
         tx.execute(_MOVE, row)
+
+
+def _row(tx: Tx, one: Alias) -> dict[str, Any]:
+    return {
+        "of_channel": one.user_id.partition(":")[0],
+        "of_scope": one.scope,
+        "of_digest": tx.digests.user(one.user_id),
+    }
 
 
 def _seal(tx: Tx, person_id: str, one: Alias) -> bytes:

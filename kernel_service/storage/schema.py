@@ -115,6 +115,8 @@ alias = Table(
     # When a channel said that it is the person's id from now on, and when that another one took its place.
     Column("linked_at", Float),
     Column("replaced_at", Float),
+    # Weak ones: when a message came from it last, to within a part of KERNEL_WEAK_ID_DAYS; null: when it was made.
+    Column("heard_at", Float),
     # An id is looked for in every scope at once.
     Index("ix_alias_channel_digest", "channel", "digest"),
 )

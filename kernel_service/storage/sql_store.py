@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from kernel_service.media.store import MediaAck, MediaWanted, Settled, StoredFile, Upload
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
     from kernel_service.people.linking import Linked
+    from kernel_service.people.silence import Silence
     from kernel_service.storage.engine import Engine
     from kernel_service.tools.connections import Connection, ConnectionStatus
     from kernel_service.turns.resuming import ParkedRequest
@@ -72,10 +73,11 @@ _PING = text("SELECT 1")
 class SqlStore:
     """Fills Store, MediaStore, PeopleStore and ConnectionStore. Made by `store.open_store`.
 
-    `media_bytes` is the most that it keeps of files.
+    `media_bytes` is the most that it keeps of files; after `silence` a weak id finds nobody.
     """
 
-    def __init__(self, engine: Engine, media_bytes: int) -> None:
+    def __init__(self, engine: Engine, media_bytes: int, silence: Silence) -> None:
+        self._silence = silence
         self._engine = engine
         self._media_bytes = media_bytes
 
@@ -84,15 +86,25 @@ class SqlStore:
     async def accept(self, message: Message, *, now: float, max_pending: int) -> Accepted:
         # The person is not known yet; what one id sends stays in order all the same.
         return await self._engine.write(
-            lambda tx: inbox.accept(tx, message, now=now, max_pending=max_pending, max_media=self._media_bytes),
+            lambda tx: inbox.accept(
+                tx,
+                message,
+                now=now,
+                max_pending=max_pending,
+                max_media=self._media_bytes,
+                silence=self._silence,
+            ),
             message.user_id,
         )
 
     async def answer_of(self, person_id: str, seq: int) -> Answer:
         return await self._engine.read(lambda tx: inbox.answer_of(tx, person_id, seq))
 
-    async def person_of(self, user_id: str) -> str | None:
-        return await self._engine.read(lambda tx: people.person_of(tx, user_id))
+    async def person_of(self, user_id: str, *, now: float) -> str | None:
+        return await self._engine.read(lambda tx: people.person_of(tx, user_id, now, self._silence))
+
+    async def bearer_of(self, user_id: str) -> str | None:
+        return await self._engine.read(lambda tx: people.bearer_of(tx, user_id))
 
     async def keep_time_zone(self, person_id: str, name: str) -> None:
         await self._engine.write(lambda tx: time_zones.keep(tx, person_id, name), person_id)
@@ -110,7 +122,9 @@ class SqlStore:
 
     async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
         # One after the other: which of two came too early for the other must be certain.
-        return await self._engine.write(lambda tx: linking.link(tx, previous, current, now=now), "links")
+        return await self._engine.write(
+            lambda tx: linking.link(tx, previous, current, now=now, silence=self._silence), "links"
+        )
 
     async def merge(self, one_id: str, other_id: str, *, now: float) -> Linked:
         return await self._engine.write(lambda tx: merging.merge(tx, one_id, other_id, now=now), one_id)

@@ -73,7 +73,7 @@ async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: Sql
     for _ in range(2):
         again = await accept(store, said("test:ann", "m1", aliases=(ANN, PHONE)), cap=1)
         assert again == replace(first, duplicate=True)
-    assert await store.person_of("test:ann") == first.person_id
+    assert await store.bearer_of("test:ann") == first.person_id
 
 
 async def test_a_message_that_comes_again_under_the_id_that_took_the_place_of_the_first_is_kept_once(
@@ -98,7 +98,7 @@ async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     await accept(store, said("test:ann", "m2", aliases=(ANN, PHONE)))
     bobs = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), PHONE)))
-    assert await store.person_of("test:+1") == bobs.person_id != first.person_id
+    assert await store.bearer_of("test:+1") == bobs.person_id != first.person_id
     assert not bobs.duplicate
 
 
@@ -113,9 +113,9 @@ async def test_a_stop_that_comes_again_under_more_ids_takes_nothing_back(store: 
 async def test_the_same_bare_id_in_two_channels_is_two_people(store: SqlStore) -> None:
     one, two = await accept(store, said("whatsapp:42", "m1")), await accept(store, said("telegram:42", "m1"))
     assert one.person_id != two.person_id
-    assert await store.person_of("whatsapp:42") == one.person_id
-    assert await store.person_of("telegram:42") == two.person_id
-    assert await store.person_of("signal:42") is None
+    assert await store.bearer_of("whatsapp:42") == one.person_id
+    assert await store.bearer_of("telegram:42") == two.person_id
+    assert await store.bearer_of("signal:42") is None
 
 
 async def test_an_alias_leads_to_its_person(store: SqlStore) -> None:
@@ -134,7 +134,7 @@ async def test_a_weak_id_passes_on_to_who_bears_it_now(store: SqlStore) -> None:
     assert ann.person_id != bob.person_id
     assert await store.aliases_of(bob.person_id) == [Alias("test:bob"), phone]
     assert await store.aliases_of(ann.person_id) == [Alias("test:ann")]
-    assert await store.person_of("test:+1") == bob.person_id
+    assert await store.bearer_of("test:+1") == bob.person_id
 
 
 async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept(store: SqlStore) -> None:

@@ -127,6 +127,32 @@ def _words(told: object) -> object:
     return {key: _words(value) for key, value in told.items()} if isinstance(told, dict) else str(told)
 
 
+async def test_a_number_of_an_earlier_release_is_silent_since_its_person_s_last_message(empty_database: Do) -> None:
+    def upgraded(connection: Connection) -> list[tuple[str, float | None]]:
+        upgrade(connection, "0018")
+        for statement in _TWO_PEOPLE.strip().split(";"):
+            connection.execute(text(statement))
+        upgrade(connection)
+        found = connection.execute(select(schema.alias.c.person_id, schema.alias.c.heard_at).order_by("person_id"))
+        return [tuple(row) for row in found]
+
+    assert await empty_database(upgraded) == [("p_gone", None), ("p_here", 20.0), ("p_strong", None)]
+
+
+_TWO_PEOPLE = """
+INSERT INTO person (id, created_at, data_key, key_id) VALUES
+    ('p_here', 1, '', ''), ('p_gone', 1, '', ''), ('p_strong', 1, '', '');
+INSERT INTO alias (channel, scope, digest, person_id, strong, value, created_at) VALUES
+    ('test', '', '1', 'p_here', false, '', 1), ('test', '', '2', 'p_gone', false, '', 1),
+    ('test', '', '3', 'p_strong', true, '', 1);
+INSERT INTO message (person_id, channel, address, user_digest, message_id, payload_digest, reply_mode, payload,
+    accepted_at, status) VALUES
+    ('p_here', 'test', '', '1', 'm1', '', 'inline', '', 10, 'completed'),
+    ('p_here', 'test', '', '1', 'm2', '', 'inline', '', 20, 'completed'),
+    ('p_strong', 'test', '', '3', 'm1', '', 'inline', '', 30, 'completed')
+"""
+
+
 @pytest.mark.parametrize(("oldest_reader", "refused"), [(SCHEMA_NUMBER, False), (SCHEMA_NUMBER + 1, True)])
 async def test_a_newer_schema_is_worked_on_only_if_it_allows(
     database_url: str, oldest_reader: int, *, refused: bool

@@ -123,7 +123,7 @@ async def test_people_are_who_the_contract_says(store: SqlStore, script: list[tu
             assert merged.person_id == people[min(person, second)]
     for name, alias in ids.items():
         expected = model.person_of(name)
-        assert await store.person_of(alias.user_id) == (None if expected is None else people[expected])
+        assert await store.bearer_of(alias.user_id) == (None if expected is None else people[expected])
     heard: defaultdict[int, int] = defaultdict(int)
     for person, messages in said.items():
         survivor = person

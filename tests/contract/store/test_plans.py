@@ -319,7 +319,8 @@ async def _swept(store: SqlStore) -> None:
 
 
 async def _looked_at(store: SqlStore, person_id: str) -> None:
-    await store.person_of(ANN)
+    await store.person_of(ANN, now=NOW)
+    await store.bearer_of(ANN)
     await store.surviving(person_id)
     await store.last_route(person_id)
     await store.aliases_of(person_id)

@@ -114,7 +114,7 @@ def test_a_failing_disk_ends_the_process_and_what_was_answered_is_kept(tmp_path:
 
 async def waiting(url: str) -> list[str]:
     store = await open_store(url, KEYS)
-    person = await store.person_of("test:ann")
+    person = await store.bearer_of("test:ann")
     assert person is not None
     _, messages, _ = await store.turns(person, limit=1, before="")
     await store.close()

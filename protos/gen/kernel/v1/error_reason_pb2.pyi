@@ -49,7 +49,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 10
     """INVALID_ARGUMENT [final]: the payload is larger than the service accepts."""
     ERROR_REASON_MESSAGE_ID_REUSED: _ErrorReason.ValueType  # 11
-    """ALREADY_EXISTS [final]: the message id was used before, with another payload."""
+    """ALREADY_EXISTS [final]: the message id was used before, with another payload, or by somebody else who had the same
+    user id.
+    """
     ERROR_REASON_TOO_MANY_PENDING: _ErrorReason.ValueType  # 12
     """RESOURCE_EXHAUSTED [retry]: too many of this person's messages wait already."""
     ERROR_REASON_IDENTITY_CONFLICT: _ErrorReason.ValueType  # 13
@@ -130,7 +132,9 @@ it.
 ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 10
 """INVALID_ARGUMENT [final]: the payload is larger than the service accepts."""
 ERROR_REASON_MESSAGE_ID_REUSED: ErrorReason.ValueType  # 11
-"""ALREADY_EXISTS [final]: the message id was used before, with another payload."""
+"""ALREADY_EXISTS [final]: the message id was used before, with another payload, or by somebody else who had the same
+user id.
+"""
 ERROR_REASON_TOO_MANY_PENDING: ErrorReason.ValueType  # 12
 """RESOURCE_EXHAUSTED [retry]: too many of this person's messages wait already."""
 ERROR_REASON_IDENTITY_CONFLICT: ErrorReason.ValueType  # 13

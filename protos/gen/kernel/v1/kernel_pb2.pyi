@@ -32,7 +32,9 @@ class _AliasStrengthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AliasSt
     ALIAS_STRENGTH_STRONG: _AliasStrength.ValueType  # 1
     """The network gives the id to one person for good (WhatsApp: a business-scoped user id)."""
     ALIAS_STRENGTH_WEAK: _AliasStrength.ValueType  # 2
-    """The id may pass to somebody else (a phone number). It finds a person who has no strong id, and no other."""
+    """The id may pass to somebody else (a phone number). It finds a person who has no strong id, and no other, and finds
+    nobody after a silence of 30 days, which the operator may change: who writes from it then is a new person.
+    """
 
 class AliasStrength(_AliasStrength, metaclass=_AliasStrengthEnumTypeWrapper):
     """AliasStrength says how well an id names one person."""
@@ -42,7 +44,9 @@ ALIAS_STRENGTH_UNSPECIFIED: AliasStrength.ValueType  # 0
 ALIAS_STRENGTH_STRONG: AliasStrength.ValueType  # 1
 """The network gives the id to one person for good (WhatsApp: a business-scoped user id)."""
 ALIAS_STRENGTH_WEAK: AliasStrength.ValueType  # 2
-"""The id may pass to somebody else (a phone number). It finds a person who has no strong id, and no other."""
+"""The id may pass to somebody else (a phone number). It finds a person who has no strong id, and no other, and finds
+nobody after a silence of 30 days, which the operator may change: who writes from it then is a new person.
+"""
 Global___AliasStrength: _TypeAlias = AliasStrength  # noqa: Y015
 
 class _ReplyMode:
@@ -266,8 +270,8 @@ class _LinkOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkOutco
     LINK_OUTCOME_KEPT_APART: _LinkOutcome.ValueType  # 3
     """Both have a person with connections: they stay apart, an operator is told."""
     LINK_OUTCOME_UNKNOWN: _LinkOutcome.ValueType  # 4
-    """The previous id is not known (a weak one, too, of a person who has a strong one: it finds him no more than in a
-    message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
+    """The previous id is not known (a weak one, too, that was silent for long or is of a person who has a strong one: it
+    finds them no more than in a message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
     known, the new id starts anew with its first message.
     """
 
@@ -285,8 +289,8 @@ LINK_OUTCOME_MERGED: LinkOutcome.ValueType  # 2
 LINK_OUTCOME_KEPT_APART: LinkOutcome.ValueType  # 3
 """Both have a person with connections: they stay apart, an operator is told."""
 LINK_OUTCOME_UNKNOWN: LinkOutcome.ValueType  # 4
-"""The previous id is not known (a weak one, too, of a person who has a strong one: it finds him no more than in a
-message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
+"""The previous id is not known (a weak one, too, that was silent for long or is of a person who has a strong one: it
+finds them no more than in a message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
 known, the new id starts anew with its first message.
 """
 Global___LinkOutcome: _TypeAlias = LinkOutcome  # noqa: Y015

@@ -137,7 +137,8 @@ class KernelServiceServicer:
         repeat starts nothing, answers as the first did, and says `duplicate`.
 
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
+        else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
         MEDIA_FULL.
         FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
         INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
@@ -230,7 +231,9 @@ class KernelServiceServicer:
         and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
         leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
         a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-        PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
+        PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
+        only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
+        different people's in different scopes. So in ListConnections and Disconnect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

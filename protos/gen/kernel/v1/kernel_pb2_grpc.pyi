@@ -47,7 +47,8 @@ class KernelServiceStub:
     repeat starts nothing, answers as the first did, and says `duplicate`.
 
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
+    else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
     MEDIA_FULL.
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
     INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
@@ -104,7 +105,9 @@ class KernelServiceStub:
     and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
     leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
     a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-    PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
+    PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
+    only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
+    different people's in different scopes. So in ListConnections and Disconnect.
     """
     ListConnections: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListConnectionsRequest, _kernel_pb2.ListConnectionsResponse]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -140,7 +143,8 @@ class KernelServiceAsyncStub(KernelServiceStub):
     repeat starts nothing, answers as the first did, and says `duplicate`.
 
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
+    else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
     MEDIA_FULL.
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
     INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
@@ -197,7 +201,9 @@ class KernelServiceAsyncStub(KernelServiceStub):
     and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
     leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
     a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-    PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
+    PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
+    only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
+    different people's in different scopes. So in ListConnections and Disconnect.
     """
     ListConnections: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListConnectionsRequest, _kernel_pb2.ListConnectionsResponse]  # type: ignore[assignment]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -236,7 +242,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         repeat starts nothing, answers as the first did, and says `duplicate`.
 
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED. RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
+        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
+        else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
         MEDIA_FULL.
         FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
         INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
@@ -347,7 +354,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
         leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
         a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-        PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE.
+        PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
+        only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
+        different people's in different scopes. So in ListConnections and Disconnect.
         """
 
     @_abc_1.abstractmethod
