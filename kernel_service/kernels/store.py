@@ -50,9 +50,9 @@ class HistoryItem:
     """One journal entry. `kind`: input | output | result; link | approval. `data` is the model vendor's own item,
     verbatim; of a link, and of an approval that is asked for, our own, which no model sees.
 
-    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`), empty for inputs and results. What was
-    said to somebody who was merged into the person has `merged:` before it, and `sealed:` what was said under a key
-    that counts no more.
+    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input or a result it is `own` or
+    `outside` (see turns.taint), and empty where an earlier release kept it. What was said to somebody who was merged
+    into the person has `merged:` before it, and `sealed:` what was said under a key that counts no more.
     """
 
     kind: str

@@ -280,7 +280,7 @@ class Composio:
             return ToolResult(refused.explanation or f"The tool refused: {refused.code}.", ok=False)
         except MaybeDoneError:
             log.warning("tool outcome unknown tool=%s", tool)
-            return ToolResult(OUTCOME_UNKNOWN, ok=False)
+            return ToolResult(OUTCOME_UNKNOWN, ok=False, own=True)
         return _result(done)
 
 
@@ -339,11 +339,12 @@ def _title(item: dict[str, Any]) -> str:
 def _result(done: dict[str, Any]) -> ToolResult:
     failure, kind = done.get("error"), done.get("result_type", "completed")
     if kind in ("input_required", "blocked"):
-        return ToolResult("The tool asks for a confirmation that cannot be given here; nothing was done.", ok=False)
+        sentence = "The tool asks for a confirmation that cannot be given here; nothing was done."
+        return ToolResult(sentence, ok=False, own=True)
     if failure or kind == "failed":
         return ToolResult(_shown({"error": failure, "data": done.get("data")}), ok=False)
     if "data" not in done or kind != "completed":
-        return ToolResult(OUTCOME_UNKNOWN, ok=False)
+        return ToolResult(OUTCOME_UNKNOWN, ok=False, own=True)
     return ToolResult(_shown(done["data"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.connect.attempt import AWAITING_CODE, LIVE, State
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from kernel_service.turns.tools import Person
 
 MOST_NAME: Final = 40
+_NO_NAME: Final = re.compile(r"[^\w .&'’-]")
+"""What no account's name holds: the model sees these names with every request, and may have been told one."""
 NAME: Final = "account_name"
 NEW: Final = "new_link"
 MOST_REMAINING: Final = 4000
@@ -41,20 +44,20 @@ class Connect(NeedsNoAccount):
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         toolkit = arguments.get("toolkit")
         if not isinstance(toolkit, str):
-            return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
-        name = str(arguments.get(NAME) or "").strip()[:MOST_NAME]
+            return _told('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
+        name = _NO_NAME.sub("", str(arguments.get(NAME) or "")).strip()[:MOST_NAME]
         if not name and await self._connections.still_connected(person.id, toolkit):
-            return ToolResult(f"{toolkit} is connected already.")
+            return _told(f"{toolkit} is connected already.")
         again = () if arguments.get(NEW) is True else LIVE
         try:
             offer = await self._offers.link(person, toolkit, name, again=again)
         except (NotAllowed, NotFound) as refused:
-            return ToolResult(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
+            return _told(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
         remaining = arguments.get("remaining")
         nothing = isinstance(remaining, str) and not remaining.strip()
         words = remaining.strip()[:MOST_REMAINING] if isinstance(remaining, str) else ""
         parked = None if nothing else ParkedRequest(toolkit.strip().lower(), words)
-        return ToolResult(_what_is_left(offer), link=offer.link, parked=parked)
+        return ToolResult(_what_is_left(offer), link=offer.link, parked=parked, own=True)
 
 
 class Disconnect:
@@ -86,18 +89,22 @@ class Disconnect:
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         toolkit = arguments.get("toolkit")
         if not isinstance(toolkit, str) or not toolkit.strip():
-            return ToolResult('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
+            return _told('Give the toolkit as text, for example {"toolkit": "asana"}.', ok=False)
         accounts = await self._connections.active(person.id, toolkit.strip().lower())
         if not accounts:
-            return ToolResult(f"{toolkit} is not connected.", ok=False)
+            return _told(f"{toolkit} is not connected.", ok=False)
         try:
             account, _ = choose(accounts, arguments)
             await self._connections.disconnect(person.id, connection_id=account.id)
         except AskWhichError as several:
-            return ToolResult(several.sentence, ok=False)
+            return _told(several.sentence, ok=False)
         except VendorUnavailable:
-            return ToolResult(f"{toolkit} is disconnected here; its account is removed at the vendor a little later.")
-        return ToolResult(f"{toolkit} is disconnected.")
+            return _told(f"{toolkit} is disconnected here; its account is removed at the vendor a little later.")
+        return _told(f"{toolkit} is disconnected.")
+
+
+def _told(sentence: str, *, ok: bool = True) -> ToolResult:
+    return ToolResult(sentence, ok=ok, own=True)
 
 
 def _what_is_left(offer: Offer) -> str:

@@ -50,7 +50,13 @@ class DeveloperTool(NeedsNoAccount):
     """A function as a tool. `timeout` is in seconds; a plain function's thread cannot be stopped and runs on."""
 
     def __init__(
-        self, function: Callable[..., Any], *, read_only: bool, asks_first: bool = False, timeout: float
+        self,
+        function: Callable[..., Any],
+        *,
+        read_only: bool,
+        asks_first: bool = False,
+        trusted_output: bool = False,
+        timeout: float,
     ) -> None:
         self._function = function
         self._arguments = _arguments(function)
@@ -60,16 +66,18 @@ class DeveloperTool(NeedsNoAccount):
         self.schema = ToolSchema(name, _description(function), parameters)
         self.read_only = read_only
         self.asks_first = asks_first
+        self._trusted_output = trusted_output
         self.timeout = timeout + 1  # the turn's limit; the tool's own comes first
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         try:
             checked = self._arguments.validate_python(arguments)
         except ValidationError as error:
-            return ToolResult(_in_words(error), ok=False)
+            return ToolResult(_in_words(error), ok=False, own=True)
         try:
             async with asyncio.timeout(self._timeout):
-                return _result(await self._run(person, checked))
+                result = _result(await self._run(person, checked))
+            return replace(result, own=result.own or self._trusted_output)
         except TimeoutError:
             return self._failed("The tool took too long.")
         except Exception as error:  # noqa: BLE001 - whatever a developer's function raises
@@ -83,19 +91,22 @@ class DeveloperTool(NeedsNoAccount):
 
     def _failed(self, what: str) -> ToolResult:
         doubt = "" if self.read_only else " Whether it did anything is unknown: look before you repeat it."
-        return ToolResult(what + doubt, ok=False)
+        return ToolResult(what + doubt, ok=False, own=True)
 
 
 def tool(
-    *, read_only: bool = False, asks_first: bool = False, timeout: float = 30.0
+    *, read_only: bool = False, asks_first: bool = False, trusted_output: bool = False, timeout: float = 30.0
 ) -> Callable[[Callable[..., Any]], DeveloperTool]:
     """Make a function a tool. `read_only`: calling it twice does no harm, so that it is repeated after a crash.
 
-    `asks_first`: each call waits until the person has approved it with a button.
+    `asks_first`: each call waits until the person has approved it with a button. `trusted_output`: whatever it returns
+    is yours or the person's own, never words of others; else what it returns taints the turn, and writes ask.
     The function's name and docstring are what the model sees. It returns text, JSON values or a ToolResult. Raises
     ToolSettingError if it cannot be a tool.
     """
-    return lambda function: DeveloperTool(function, read_only=read_only, asks_first=asks_first, timeout=timeout)
+    return lambda function: DeveloperTool(
+        function, read_only=read_only, asks_first=asks_first, trusted_output=trusted_output, timeout=timeout
+    )
 
 
 def load_tools(setting: str) -> list[DeveloperTool]:

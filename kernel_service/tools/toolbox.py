@@ -13,6 +13,7 @@ from kernel_service.tools.connecting import Connect, Disconnect
 from kernel_service.tools.connections import ConnectionStatus
 from kernel_service.turns.model import ToolSchema
 from kernel_service.turns.refused_tools import MOST_OFFERED_BYTES, size_of
+from kernel_service.turns.taint import is_of_just_created
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox, ToolResult
 
 if TYPE_CHECKING:
@@ -127,16 +128,19 @@ class ConnectedTool:
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         accounts = await self._connections.active(person.id, self.toolkit)
         if not accounts:
-            return ToolResult(f"{self.toolkit} is not connected. Call connect with it.", ok=False)
+            return ToolResult(f"{self.toolkit} is not connected. Call connect with it.", ok=False, own=True)
         try:
             account, own = choose(accounts, arguments)
         except AskWhichError as several:
-            return ToolResult(several.sentence, ok=False)
+            return ToolResult(several.sentence, ok=False, own=True)
         result = await self._connections.sessions.using(
             account.holder,
             lambda session: self._composio.execute(session, self.slug, own, account.account_id),
         )
-        return result if result.ok or not await self._is_over(account, result) else self._over(result)
+        if not result.ok:
+            return self._over(result) if await self._is_over(account, result) else result
+        created = not self.read_only and is_of_just_created(self.slug, own, result.output)
+        return replace(result, own=result.own or created)
 
     async def _is_over(self, account: Connection, failed: ToolResult) -> bool:
         """Whether the call failed because the vendor has ended the account, of which it seldom tells by itself."""
@@ -200,8 +204,9 @@ class SearchTools(NeedsNoAccount):
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
         query = arguments.get("query")
         if not isinstance(query, str) or not query.strip():
-            return ToolResult("Give the query as text.", ok=False)
+            return ToolResult("Give the query as text.", ok=False, own=True)
         slugs = await self._sessions.using(person.id, lambda session: self._composio.search(session, query))
         found = tuple(self._connected[slug] for slug in slugs if slug in self._connected)[:MOST_FOUND]
         told = [{"name": tool.schema.name, "description": tool.schema.description} for tool in found]
-        return ToolResult(to_json({"found": told}).decode(), found=found)
+        # A toolkit's descriptions of its tools come with every request: here they are nothing that taints.
+        return ToolResult(to_json({"found": told}).decode(), found=found, own=True)

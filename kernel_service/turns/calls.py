@@ -136,7 +136,7 @@ class Calls:
                 raise InDoubtError(until)
             else:
                 used = ToolUse(call.name, failed=True, seconds=0.0)
-                await self._keep(call, ToolResult(OUTCOME_UNKNOWN, ok=False), used)
+                await self._keep(call, _of_ours(OUTCOME_UNKNOWN), used)
 
     async def make_all(self, calls: Sequence[FunctionCall]) -> None:
         """Make the calls of one answer, in order, and keep their results; what is beyond MOST_CALLS is not made."""
@@ -144,7 +144,7 @@ class Calls:
         for call in calls[:MOST_CALLS]:
             await self._make(call)
         for call in calls[MOST_CALLS:]:
-            self._transcript.result(call.call_id, ToolResult(TOO_MANY_CALLS, ok=False))
+            self._transcript.result(call.call_id, _of_ours(TOO_MANY_CALLS))
 
     async def _make(self, call: FunctionCall) -> None:
         await self._attention.pause()
@@ -152,12 +152,12 @@ class Calls:
         approval = self._approval_of(call)
         if tool is None or (approval and await self._account_of(call, tool) != approval.account):
             gone = GONE if approval else f"There is no tool named {call.name}."
-            return await self._keep(call, ToolResult(gone, ok=False))
+            return await self._keep(call, _of_ours(gone))
         if call.arguments is None:
-            return await self._keep(call, ToolResult("The arguments were no JSON object.", ok=False))
+            return await self._keep(call, _of_ours("The arguments were no JSON object."))
         if self._unsure and not tool.read_only:
-            return await self._keep(call, ToolResult(NOT_MADE, ok=False))
-        if approval is None and self._asks_first(tool, call.arguments, tainted=False):
+            return await self._keep(call, _of_ours(NOT_MADE))
+        if approval is None and self._asks_first(tool, call.arguments, tainted=self._transcript.tainted):
             return await self._ask(call, tool)
         self._tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
@@ -175,7 +175,7 @@ class Calls:
         try:
             account = await tool.account_for(self._person, call.arguments or {})
         except UnclearCallError as unclear:
-            return await self._keep(call, ToolResult(unclear.sentence, ok=False))
+            return await self._keep(call, _of_ours(unclear.sentence))
         titles = await self._attention.wait_for(self._titles.of(call.name, call.arguments or {}))
         self._transcript.ask(Approval.of(call, tool.schema.title, account, titles))
         return await self._journal.step(Usage())
@@ -209,14 +209,14 @@ class Calls:
             async with asyncio.timeout(tool.timeout):
                 return await tool.call(self._person, call.arguments or {})
         except TimeoutError:
-            return ToolResult("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN, ok=False)
+            return _of_ours("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN)
         except Busy:
             raise  # nothing was done: the turn waits, and then the call is made
         except VendorUnavailable:
-            return ToolResult("The service behind this tool does not answer now. Nothing was done.", ok=False)
+            return _of_ours("The service behind this tool does not answer now. Nothing was done.")
         except Exception:
             log.exception("tool broke tool=%s person=%s", call.name, self._person.id)
-            return ToolResult("The tool failed." if tool.read_only else OUTCOME_UNKNOWN, ok=False)
+            return _of_ours("The tool failed." if tool.read_only else OUTCOME_UNKNOWN)
 
     async def _keep(self, call: FunctionCall, result: ToolResult, used: ToolUse | None = None) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
@@ -227,3 +227,8 @@ class Calls:
         await self._journal.step(Usage(tool_calls=1), finished=call.call_id, used=used)
         if result.link is not None:
             self._tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))
+
+
+def _of_ours(sentence: str) -> ToolResult:
+    """What became of a call that gave nothing back, in our own words."""
+    return ToolResult(sentence, ok=False, own=True)

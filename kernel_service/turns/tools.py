@@ -54,7 +54,8 @@ class ToolResult:
 
     `parked` is what waits for the link to be followed to its end. `files` go to the person with the turn's answer; the
     model is told that they do, and never sees them. `found` are tools that the result adds to the turn (a search). `ok`
-    is False where the tool says it failed.
+    is False where the tool says it failed. `own`: no word of `output` is anybody else's; any other
+    result taints the turn (see taint.py).
     """
 
     output: str
@@ -63,6 +64,7 @@ class ToolResult:
     parked: ParkedRequest | None = None
     found: tuple[Tool, ...] = ()
     files: tuple[ToolFile, ...] = ()
+    own: bool = False
 
 
 class UnclearCallError(Exception):

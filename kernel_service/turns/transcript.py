@@ -10,6 +10,7 @@ from kernel_service.kernels.store import SEALED, HistoryItem
 from kernel_service.messages import Link, ReplyFile
 from kernel_service.storable import storable
 from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.turns.taint import OUTSIDE, OWN, is_said_by_person, is_tainted, mark
 from kernel_service.turns.tokens import item_tokens
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ class Transcript:
 
     def hear(self, contents: Iterable[dict[str, Any]]) -> None:
         """Add what the person sent."""
-        self.unstored += [_item("input", self._model.user_item(content)) for content in contents]
+        self.unstored += [
+            _item("input", self._model.user_item(content), mark(own=is_said_by_person(content))) for content in contents
+        ]
 
     def note(self, answer: ModelAnswer) -> None:
         """Add what the model said."""
@@ -58,7 +61,8 @@ class Transcript:
 
     def result(self, call_id: str, result: ToolResult, files: Iterable[ReplyFile] = ()) -> None:
         """Add a tool's result, and the link and files that go to the person (the model never sees them)."""
-        self.unstored.append(_item("result", self._model.result_item(call_id, result.output)))
+        item = self._model.result_item(call_id, result.output)
+        self.unstored.append(_item("result", item, mark(own=result.own)))
         if result.link is not None:
             data = asdict(result.link) | ({"parked": asdict(result.parked)} if result.parked else {})
             self.unstored.append(_item("link", data))
@@ -67,7 +71,7 @@ class Transcript:
     def ask(self, approval: Approval) -> None:
         """Have the person asked; the model is told so instead of a result."""
         self.unstored += [
-            _item("result", self._model.result_item(approval.call_id, ASKED)),
+            _item("result", self._model.result_item(approval.call_id, ASKED), OWN),
             _item("approval", asdict(approval)),
         ]
 
@@ -93,6 +97,11 @@ class Transcript:
     def drop_stored(self, count: int) -> None:
         """The last stored items were superseded."""
         self.stored = self.stored[: max(0, len(self.stored) - count)]
+
+    @property
+    def tainted(self) -> bool:
+        """Whether content from outside is among what the model sees of this turn or the three before it."""
+        return is_tainted(self._all())
 
     # --- what the model is shown --------------------------------------------------------------------------------
 
@@ -161,8 +170,10 @@ class Transcript:
                 break
             if self._begins(place):
                 start = place
+        tainted = self.tainted
         self._forgotten += self.stored[:start]
         self.stored = self.stored[start:]
+        self._keep_taint(was=tainted)
         return start > 0
 
     def keep_smaller(self) -> None:
@@ -187,8 +198,19 @@ class Transcript:
     def drop_hidden(self) -> bool:
         """What is hidden stays hidden. False: nothing is."""
         hidden, self._hidden = self._hidden, 0
+        tainted = self.tainted
         self.stored = self.stored[hidden:]
+        self._keep_taint(was=tainted)
         return hidden > 0
+
+    def _keep_taint(self, *, was: bool) -> None:
+        """What the model has said since may repeat what it is shown no more: then this turn's inputs bear the taint."""
+        if not was or self.tainted:
+            return
+        for items in (self.unstored, self.stored):
+            if inputs := [place for place, item in enumerate(items) if item.kind == "input"]:
+                items[inputs[-1]] = replace(items[inputs[-1]], origin=OUTSIDE)
+                return
 
     def _turn_start(self) -> int:
         """The place where what this turn is about begins, among the stored items, or behind them."""

@@ -177,7 +177,7 @@ class TurnJournal:
     def _answer_open_calls(self) -> None:
         """Vendors refuse a history with a call that has no output."""
         for item in self._transcript.open_calls():
-            self._transcript.result(str(item["call_id"]), ToolResult(NOT_DONE, ok=False))
+            self._transcript.result(str(item["call_id"]), ToolResult(NOT_DONE, ok=False, own=True))
 
     async def _append(
         self, usage: Usage, *, finished: str = "", started: CallRecord | None = None, used: ToolUse | None = None

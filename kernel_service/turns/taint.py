@@ -1,0 +1,144 @@
+"""Whether a turn is tainted: content from outside is among what the model sees of it, or of the three turns before it.
+
+Whoever wrote such content may have written it for the model. So each input and each result of the history bears a mark
+that says whose words it holds, and what has no mark (an earlier release stored it) counts as from outside.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service.storable import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from kernel_service.kernels.store import HistoryItem
+
+OWN: Final = "own"
+"""The person's own words, or ours."""
+OUTSIDE: Final = "outside"
+"""Words that anybody may have written."""
+TURNS: Final = 4
+"""This turn, and the three before it."""
+
+
+def is_tainted(items: Sequence[HistoryItem]) -> bool:
+    """Of a history whose last items are the turn's own. A turn begins where inputs follow something else."""
+    turns = 0
+    for place in range(len(items) - 1, -1, -1):
+        item = items[place]
+        if item.kind in {"input", "result"} and not _is_own(item):
+            return True
+        if item.kind == "input" and (place == 0 or items[place - 1].kind != "input"):
+            turns += 1
+            if turns == TURNS:
+                return False
+    return False
+
+
+def _is_own(item: HistoryItem) -> bool:
+    """A merge of people puts its own word before the mark."""
+    return item.origin.rpartition(":")[2] == OWN
+
+
+def mark(*, own: bool) -> str:
+    return OWN if own else OUTSIDE
+
+
+# --- what a person sends ----------------------------------------------------------------------------------------------
+
+_SAID: Final = frozenset({"text", "choice", "reaction", "edit", "revoke", "unsupported"})
+"""Kinds of content that are nobody else's words. What is not named here, as an event to come, is from outside."""
+_BESIDE: Final = frozenset(
+    {"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral", "resumed"}
+)
+
+
+def is_said_by_person(content: Mapping[str, Any]) -> bool:
+    """Whether a message (`content` as in Message, and `quoted`) holds the person's own words and nobody else's.
+
+    A file is somebody else's, its name included; so are an address card, a place with a name, an advertisement that led
+    to the message, and what was passed on. Words of ours that are quoted may repeat anybody's. A voice message is what
+    the person says.
+    """
+    if content.get("forwarded") or content.get("referral"):
+        return False
+    quoted = content.get("quoted")
+    if quoted and (quoted["ours"] or not is_said_by_person(quoted["content"])):
+        return False
+    return all(_is_said(kind, content[kind]) for kind in content.keys() - _BESIDE)
+
+
+def _is_said(kind: str, value: Any) -> bool:
+    if kind == "audio":
+        return bool(value.get("voice")) and not value.get("filename")
+    if kind == "location":
+        return not (value.get("name") or value.get("address"))
+    return kind in _SAID
+
+
+# --- what a tool gives back -------------------------------------------------------------------------------------------
+
+_CREATES: Final = frozenset({"CREATE", "ADD", "INSERT"})
+MOST_LABEL: Final = 40
+_LABEL: Final = re.compile(rf"[\w .,'’()&+·–-]{{0,{MOST_LABEL}}}")
+"""A name beside what was created, as that of a workspace: neither an address nor a link fits in."""
+_TOKEN: Final = re.compile(r"[\w.:+=/~-]{1,200}", re.ASCII)
+_TOKENS: Final = frozenset(
+    {"id", "gid", "uid", "uuid", "guid", "iid", "key", "number", "etag", "sha", "hash"}
+    | {"at", "on", "date", "time", "created", "updated", "modified", "start", "end"}
+    | {"type", "kind", "status", "state", "resource"}
+)
+_LINK: Final = re.compile(r"https://[^\s<>\"]{1,300}")
+_LINKS: Final = frozenset({"url", "uri", "link", "href", "permalink", "self"})
+_MAIL: Final = re.compile(r"[\w.+-]{1,64}@[\w.-]{1,100}")
+_WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+
+
+def is_of_just_created(tool: str, arguments: Mapping[str, Any], output: str) -> bool:
+    """Whether what a tool (by its vendor's name) gave back shows nothing but what this call has created.
+
+    Its name says that it creates, and each text in the output is one of the call's arguments, an id, a time or a link
+    where such belongs, or a short name.
+    """
+    if _CREATES.isdisjoint(re.split(r"[^A-Z0-9]+", tool.upper())[1:]):
+        return False
+    given = " ".join(" ".join(_texts(dict(arguments))).split())
+    return all(_is_known(name, " ".join(text.split()), given) for name, text in _leaves(_read(output)))
+
+
+def _is_known(name: str, text: str, given: str) -> bool:
+    if text in given or _LABEL.fullmatch(text):
+        return True
+    last = next((word.lower() for word in reversed(_WORDS.findall(name))), "")
+    return bool(
+        (last in _TOKENS and _TOKEN.fullmatch(text))
+        or (last in _LINKS and _LINK.fullmatch(text))
+        or ("mail" in last and _MAIL.fullmatch(text))
+    )
+
+
+def _read(output: str) -> Any:
+    try:
+        return from_json(output)
+    except ValueError:
+        return output
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Each text with the name that it stands under; a name is a text, too."""
+    if isinstance(value, dict):
+        for each, inner in value.items():
+            yield "", each
+            yield from _leaves(inner, each)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _leaves(inner, name)
+    elif isinstance(value, str):
+        yield name, value
+
+
+def _texts(value: Any) -> Iterator[str]:
+    return (text for _, text in _leaves(value))
