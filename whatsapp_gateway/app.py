@@ -25,6 +25,7 @@ from whatsapp_gateway.intake import Intake
 from whatsapp_gateway.kernel_channel import open_channel
 from whatsapp_gateway.kernel_client import KernelClient
 from whatsapp_gateway.media import Media
+from whatsapp_gateway.media_hosts import PublicResolver
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.pacing import Pacing
 from whatsapp_gateway.proxies import Proxies
@@ -49,7 +50,8 @@ async def build_app(
     metrics, proxies = Metrics(), Proxies(os.environ)
     channel = open_channel(settings.kernel_address, settings.kernel_tls_ca)
     kernel = KernelClient(channel, settings.kernel_token.get_secret_value(), now, settings.whatsapp_chat_url)
-    session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar())
+    connector = aiohttp.TCPConnector(limit=0, resolver=PublicResolver(settings.whatsapp_api_base_url))
+    session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
     halts, slow_downs = Halts(metrics, now), SlowDowns()
     graph = GraphApi(

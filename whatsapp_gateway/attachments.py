@@ -7,6 +7,7 @@ from typing import Final
 
 from whatsapp_gateway.digests import read_sha256
 from whatsapp_gateway.fields import Object, flag_in, number_in, object_in, objects_in, text_in
+from whatsapp_gateway.media_ids import is_media_id
 from whatsapp_gateway.messages import Card, Cards, Media, Place
 
 MOST_NAME_BYTES: Final = 255
@@ -15,11 +16,11 @@ _UNKNOWN_MIME: Final = "application/octet-stream"
 
 
 def read_media(message: Object) -> Media | None:
-    """A file, by its id at WhatsApp; None without one. An old name of voice notes is `voice`."""
+    """A file, by its id at WhatsApp; None without one that can be asked for. An old name of voice notes is `voice`."""
     kind = text_in(message, "type")
     file = object_in(message, kind)
     media_id = text_in(file, "id")
-    if not media_id:
+    if not is_media_id(media_id):
         return None
     mime_type = text_in(file, "mime_type")
     return Media(

@@ -1,4 +1,4 @@
-"""Files at WhatsApp: where one is, and its bytes. The bearer goes to hosts of WhatsApp's own and nowhere else.
+"""Files at WhatsApp: where one is, and its bytes. Only hosts of WhatsApp's own are asked (media_hosts.py).
 
 Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
@@ -14,11 +14,11 @@ import orjson
 from yarl import URL
 
 from whatsapp_gateway.digests import read_sha256
+from whatsapp_gateway.media_hosts import MediaHosts
+from whatsapp_gateway.media_ids import is_media_id
 from whatsapp_gateway.proxies import DIRECT, Proxies
 
 PIECE_BYTES: Final = 64 * 1024
-_HOSTS: Final = ("graph.facebook.com", "lookaside.fbsbx.com")
-_DOMAINS: Final = (".whatsapp.net", ".fbsbx.com", ".fbcdn.net")
 _MOST_HOPS: Final = 3
 _CONNECT_SECONDS: Final = 5
 _SILENT_SECONDS: Final = 15
@@ -62,13 +62,15 @@ class GraphMedia:
         self._session = session
         self._proxies = proxies
         self._root = f"{base_url}/{version}"
-        self._origin = URL(base_url).origin()
+        self._hosts = MediaHosts(base_url)
         self._bearer = {"Authorization": f"Bearer {token}"}
 
     async def find(self, media_id: str) -> Place:
         """MediaError."""
+        if not is_media_id(media_id):
+            raise MediaError("reference_refused")
         try:
-            async with self._get(URL(f"{self._root}/{media_id}"), self._bearer) as response:
+            async with self._get(URL(f"{self._root}/{media_id}")) as response:
                 status, answer = response.status, _json(await response.read())
         except (aiohttp.ClientError, OSError):
             raise MediaError("unreachable", passing=True) from None
@@ -102,7 +104,9 @@ class GraphMedia:
     async def _follow(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
         """The first answer that does not lead elsewhere; each hop is looked at anew."""
         for _ in range(_MOST_HOPS):
-            async with self._get(url, self._headers(url)) as response:
+            if not self._hosts.may_lead_to(url):
+                raise MediaError("address_refused")
+            async with self._get(url) as response:
                 target = response.headers.get("Location", "")
                 if response.status not in _REDIRECTS or not target:
                     yield response
@@ -110,18 +114,10 @@ class GraphMedia:
                 url = url.join(_url(target))
         raise MediaError("too_many_redirects")
 
-    def _headers(self, url: URL) -> dict[str, str]:
-        """MediaError for an address that nothing is read from: in plain text, and not of the configured API's."""
-        ours = url.scheme == self._origin.scheme and url.origin() == self._origin
-        if url.scheme != "https" and not ours:
-            raise MediaError("address_refused")
-        host = (url.host or "").lower()
-        return self._bearer if ours or host in _HOSTS or host.endswith(_DOMAINS) else {}
-
-    def _get(self, url: URL, headers: dict[str, str]) -> Any:
+    def _get(self, url: URL) -> Any:
         return self._session.get(
             url,
-            headers=headers | {"Accept-Encoding": "identity"},
+            headers=self._bearer | {"Accept-Encoding": "identity"},
             timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS),
             allow_redirects=False,
             proxy=self._proxies.of(url),

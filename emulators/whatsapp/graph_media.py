@@ -16,11 +16,14 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class GraphMedia:
     """`POST /graph/{version}/{number}/media`, `GET|DELETE /graph/{version}/{media id}`, and the bytes' address.
 
-    `faults` are met first; in their calls `path` is `/{number}/media`, `/media/{id}` or `/attachments/`.
+    `faults` are met first; in their calls `path` is `/{number}/media`, `/media/{id}` or `/attachments/`. While
+    `leads_to` is set it is given out as where a file is; while `moved_to` is set a file's address redirects there.
     """
 
     def __init__(self, caller: Caller, store: MediaStore, effects: Effects) -> None:
         self.faults = Faults()
+        self.leads_to = ""
+        self.moved_to = ""
         self._caller = caller
         self._store = store
         self._effects = effects
@@ -65,7 +68,7 @@ class GraphMedia:
         if fault := await self._fault(request, f"/media/{file.id}"):
             return _failed(request, fault)
         # It is the service that fetches the bytes, and where it finds us need not be where browsers do.
-        url = f"{request.url.origin()}/attachments/{self._store.address_of(file)}"
+        url = self.leads_to or f"{request.url.origin()}/attachments/{self._store.address_of(file)}"
         answer = {"messaging_product": "whatsapp", "id": file.id, "url": url, "mime_type": file.mime_type}
         return web.json_response(answer | {"sha256": file.digest.hex(), "file_size": len(file.data)})
 
@@ -82,6 +85,8 @@ class GraphMedia:
             return web.Response(status=401)
         if fault := await self._fault(request, "/attachments/"):
             return _failed(request, fault)
+        if self.moved_to:
+            return web.Response(status=302, headers={"Location": self.moved_to})
         file = self._store.at(request.match_info["token"])
         if file is None:
             return web.Response(status=404)

@@ -10,6 +10,7 @@ from emulators.control import Control
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.graph import Graph
+from emulators.whatsapp.graph_media import GraphMedia
 from emulators.whatsapp.phones import Phone
 from emulators.whatsapp.statuses import EVERYBODY, Statuses
 from emulators.whatsapp.webhooks import Webhooks
@@ -19,6 +20,7 @@ class Owner(Protocol):
     """Whose switches these are."""
 
     graph: Graph
+    media: GraphMedia
     phones: Directory
     rng: random.Random
     statuses: Statuses
@@ -43,6 +45,7 @@ class Switches:
         control.add("together", self._together)
         control.add("again", self._again)
         control.add("account_event", self._account_event)
+        control.add("media", self._media)
         control.add("patience", self._patience)
         control.add("jitter", self._jitter)
         control.add("withhold", lambda body: owner.statuses.withhold(body.get("person", EVERYBODY)))
@@ -62,6 +65,10 @@ class Switches:
     def _account_event(self, body: dict[str, Any]) -> None:
         """{field, value?, at?}: Meta tells something of the account; by default the example of its reference."""
         self._owner.tell_account(body["field"], body.get("value"), at=body.get("at"))
+
+    def _media(self, body: dict[str, Any]) -> None:
+        """{leads_to?, moved_to?}: the address that files are said to have, and where their own redirects; else none."""
+        self._owner.media.leads_to, self._owner.media.moved_to = body.get("leads_to", ""), body.get("moved_to", "")
 
     def _patience(self, body: dict[str, Any]) -> None:
         """{seconds}: how long to wait before a webhook that was refused is delivered again."""

@@ -8,6 +8,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 from kernel.v1 import kernel_pb2
 from sqlalchemy import select
 
@@ -134,6 +136,25 @@ async def test_a_file_that_is_gone_at_whatsapp(world: World) -> None:
     assert answer.text == texts.unopened("image", "expired")
     answer = await send(world, alice, "image", png(), "image/png", caption="This?")
     assert texts.FOR_MODEL["expired"] in answer.text
+
+
+@pytest.mark.parametrize("way", ["leads_to", "moved_to"])
+async def test_whatever_address_a_file_is_said_to_have_the_token_goes_nowhere_else(world: World, way: str) -> None:
+    asked: list[str] = []
+
+    async def serve(request: web.BaseRequest) -> web.Response:
+        asked.append(request.headers.get("Authorization", ""))
+        return web.Response(body=png(), content_type="image/png")
+
+    async with RawTestServer(serve) as stranger:
+        setattr(world.emulators.whatsapp.media, way, str(stranger.make_url("/secret")))
+        alice = world.phone("Alice")
+        answer = await send(world, alice, "image", png(), "image/png")
+        setattr(world.emulators.whatsapp.media, way, "")
+    assert asked == []
+    assert answer.text == texts.unopened("image", "unavailable")
+    answer = await send(world, alice, "image", png(), "image/png")
+    assert digest(png()) in answer.text
 
 
 async def test_an_address_that_has_lapsed_is_asked_for_again(world: World) -> None:

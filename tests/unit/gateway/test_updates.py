@@ -165,6 +165,7 @@ def test_who_is_not_known_for_certain_is_nobody(message: dict[str, Any], contact
             Unsupported("text_too_long"),
         ),
         ("image", {"id": "1", "caption": "x" * 65537}, Unsupported("text_too_long")),
+        ("image", {"id": "../me", "mime_type": "image/png"}, Unsupported("image", "unreadable")),
         ("image", {"id": "1", "mime_type": "image/png"}, Media("image", "1", "image/png")),
         ("image", {"id": "1"}, Media("image", "1", "application/octet-stream")),
         ("image", {"id": "1", "mime_type": "a\nb"}, Media("image", "1", "application/octet-stream")),
