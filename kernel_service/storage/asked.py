@@ -11,6 +11,7 @@ from kernel_service.approvals.approval import Approval, Decision, Verdict
 from kernel_service.storable import to_json
 from kernel_service.storage import damage, leases
 from kernel_service.storage.schema import approval
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,7 @@ def keep(tx: Tx, record: TurnRecord, approvals: Sequence[Approval], now: float) 
         digest = _digest(tx, one.tool, one.arguments)
         tx.execute(_REPLACE, {"person": record.person_id, "same": digest, "at": now})
         kept = [one.arguments, one.account]
-        sealed = tx.cipher_of(record.person_id).seal_json(kept, arguments_context(one.id))
+        sealed = tx.cipher_of(record.person_id).seal_json(kept, place(approval.c.arguments, one.id))
         row = {
             "id": one.id,
             "person_id": record.person_id,
@@ -82,7 +83,7 @@ def _against(row: Row[Any], record: TurnRecord, at: float) -> Verdict | None:
 
 def _opened(tx: Tx, row: Row[Any]) -> Approval | None:
     """None: it is not what the person was asked."""
-    kept = damage.value_of(tx, row.person_id, row.arguments, arguments_context(row.id))
+    kept = damage.value_of(tx, row.person_id, row.arguments, place(approval.c.arguments, row.id))
     # Without an account: of before it was kept.
     arguments, account = kept if isinstance(kept, list) else (kept, "")
     if kept is None or _digest(tx, row.tool, arguments) != row.digest:
@@ -98,8 +99,3 @@ def withdraw(tx: Tx, person_id: str, now: float) -> None:
 
 def _digest(tx: Tx, tool: str, arguments: dict[str, Any]) -> bytes:
     return tx.digests.payload(to_json([tool, arguments], sort_keys=True))
-
-
-def arguments_context(approval_id: str) -> bytes:
-    """What a call's arguments, and which account it is for, are sealed for."""
-    return b"approval:" + approval_id.encode()

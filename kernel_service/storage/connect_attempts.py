@@ -19,6 +19,7 @@ from kernel_service.storage.schema import (
     message,
     stray_session,
 )
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Row
@@ -180,12 +181,12 @@ def _progress(tx: Tx, attempt: Attempt, person_id: str) -> dict[str, Any]:
         "return_digest": attempt.return_digest,
         "browser_digest": attempt.browser_digest,
         "code_digest": attempt.code_digest,
-        "secrets": tx.cipher_of(person_id).seal_json(secrets, secrets_context(attempt.connection.id)),
+        "secrets": tx.cipher_of(person_id).seal_json(secrets, place(connect_attempt.c.secrets, attempt.connection.id)),
     }
 
 
 def _opened(tx: Tx, row: Row[Any]) -> Attempt:
-    secrets = tx.cipher_of(row.person_id).open_json(row.secrets, secrets_context(row.connection_id))
+    secrets = tx.cipher_of(row.person_id).open_json(row.secrets, place(connect_attempt.c.secrets, row.connection_id))
     return Attempt(
         connection=connections.opened(tx, tx.execute(_CONNECTION, {"of": row.connection_id}).one()),
         channel=row.channel,
@@ -199,8 +200,3 @@ def _opened(tx: Tx, row: Row[Any]) -> Attempt:
         wrong_codes=row.wrong_codes,
         **secrets,
     )
-
-
-def secrets_context(connection_id: str) -> bytes:
-    """What an attempt's secrets are sealed for."""
-    return b"connect:" + connection_id.encode()

@@ -11,6 +11,7 @@ from kernel_service.errors import NotFound
 from kernel_service.storage import damage, outbox
 from kernel_service.storage.people import SURVIVOR, surviving
 from kernel_service.storage.schema import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection, kernel
+from kernel_service.storage.sealing import place
 from kernel_service.tools.connections import Connection, ConnectionStatus
 
 if TYPE_CHECKING:
@@ -146,13 +147,13 @@ def removed(tx: Tx, connection_id: str) -> None:
 def _sealed(tx: Tx, kept: Connection, person_id: str) -> bytes | None:
     if not (kept.link or kept.name):
         return None
-    return tx.cipher_of(person_id).seal_json([kept.link, kept.name], private_context(kept.id))
+    return tx.cipher_of(person_id).seal_json([kept.link, kept.name], place(connection.c.private, kept.id))
 
 
 def opened(tx: Tx, row: Row[Any]) -> Connection:
     if row.private is None:
         return _connection(row)
-    private = damage.value_of(tx, row.person_id, row.private, private_context(row.id))
+    private = damage.value_of(tx, row.person_id, row.private, place(connection.c.private, row.id))
     return _connection(row, *(private or ()))  # the account itself can be used without its name
 
 
@@ -171,8 +172,3 @@ def _connection(row: Row[Any], link: str = "", name: str = "") -> Connection:
         row.remove_due,
         name,
     )
-
-
-def private_context(connection_id: str) -> bytes:
-    """What a connection's link and name are sealed for."""
-    return b"connection:" + connection_id.encode()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sealing import Place
 
 PROBLEM: Final = "history_damaged"
 """The `problem` of an open turn that has lost what it had journaled."""
@@ -30,18 +31,18 @@ _BEGIN_ANEW = _open_among.where(not_(_has_acted)).values(begun=False)
 _GIVE_UP = _open_among.where(_has_acted).values(attempts=GIVE_UP, problem=PROBLEM)
 
 
-def value_of(tx: Tx, person_id: str, sealed: bytes, context: bytes) -> Any:
+def value_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Any:
     """What was sealed as JSON; None: it is damaged. NotFound PERSON_NOT_FOUND, Conflict SEALING_KEY_UNKNOWN."""
     cipher = tx.cipher_of(person_id)
     try:
-        return cipher.open_json(sealed, context)
+        return cipher.open_json(sealed, where)
     except Conflict:
         return None
 
 
-def object_of(tx: Tx, person_id: str, sealed: bytes, context: bytes) -> dict[str, Any] | None:
+def object_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> dict[str, Any] | None:
     """As value_of(); whatever is no JSON object is damaged."""
-    value = value_of(tx, person_id, sealed, context)
+    value = value_of(tx, person_id, sealed, where)
     return value if isinstance(value, dict) else None
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from sqlalchemy import bindparam, select
 
 from kernel_service.errors import NotFound
-from kernel_service.storage import schema
-from kernel_service.storage.sealing import PersonCipher, WrappedKey
+from kernel_service.storage import earlier_seals, schema
+from kernel_service.storage.sealing import PersonCipher, WrappedKey, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,12 +25,31 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KEY_OF = select(schema.person.c.key_id, schema.person.c.data_key).where(schema.person.c.id == bindparam("person"))
+_KEY_OF = select(schema.person.c.key_id, schema.person.c.data_key, schema.person.c.bound).where(
+    schema.person.c.id == bindparam("person")
+)
 
 
-def key_context(person_id: str) -> bytes:
-    """What a person's data key is wrapped for."""
-    return f"data_key:{person_id}".encode()
+class DataKey(NamedTuple):
+    """A person's data key as it is stored. `bound`: each of their values is sealed for its place, and so is this."""
+
+    wrapped: WrappedKey
+    bound: bool
+
+
+def wrap_data_key(master_keys: MasterKeys, person_id: str, key: bytes, *, bound: bool = True) -> dict[str, Any]:
+    """The columns of a person that hold their data key."""
+    stored = master_keys.wrap(key, _context(person_id, bound=bound))
+    return {"data_key": stored.wrapped, "key_id": stored.key_id, "bound": bound}
+
+
+def unwrap_data_key(master_keys: MasterKeys, person_id: str, stored: DataKey) -> bytes:
+    """Conflict SEALING_KEY_UNKNOWN, SEALED_VALUE_DAMAGED."""
+    return master_keys.unwrap(stored.wrapped, _context(person_id, bound=stored.bound))
+
+
+def _context(person_id: str, *, bound: bool) -> bytes:
+    return place(schema.person.c.data_key, person_id).context() if bound else earlier_seals.data_key(person_id)
 
 
 class Keyring:
@@ -42,16 +61,24 @@ class Keyring:
         self._capacity = capacity
         self._lock = threading.Lock()
 
-    def cipher(self, person_id: str, read: Callable[[], WrappedKey]) -> PersonCipher:
+    def cipher(self, person_id: str, read: Callable[[], DataKey]) -> PersonCipher:
         with self._lock:
             known = self._ciphers.get(person_id)
             if known is not None:
                 self._ciphers.move_to_end(person_id)
                 return known
-        return self._remember(person_id, self.master_keys.unwrap(read(), key_context(person_id)))
+        stored = read()
+        key = unwrap_data_key(self.master_keys, person_id, stored)
+        return self._remember(
+            person_id, PersonCipher(key, None if stored.bound else earlier_seals.of_person(person_id))
+        )
 
-    def _remember(self, person_id: str, key: bytes) -> PersonCipher:
-        cipher = PersonCipher(key)
+    def forget(self, person_id: str) -> None:
+        """What is stored has changed: it is read anew."""
+        with self._lock:
+            self._ciphers.pop(person_id, None)
+
+    def _remember(self, person_id: str, cipher: PersonCipher) -> PersonCipher:
         with self._lock:
             self._ciphers[person_id] = cipher
             if len(self._ciphers) > self._capacity:
@@ -78,11 +105,11 @@ class Tx:
         """NotFound PERSON_NOT_FOUND, Conflict SEALING_KEY_UNKNOWN."""
         return self.keyring.cipher(person_id, lambda: self._stored_key(person_id))
 
-    def _stored_key(self, person_id: str) -> WrappedKey:
+    def _stored_key(self, person_id: str) -> DataKey:
         row = self.connection.execute(_KEY_OF, {"person": person_id}).one_or_none()
         if row is None:
             raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
-        return WrappedKey(row.key_id, row.data_key)
+        return DataKey(WrappedKey(row.key_id, row.data_key), row.bound)
 
 
 class Engine(Protocol):

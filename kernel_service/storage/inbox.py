@@ -19,6 +19,8 @@ from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.recognising import recognise
 from kernel_service.storage.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
+from kernel_service.storage.sealing import place
+from kernel_service.storage.serials import NextMessageSeq
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -51,6 +53,7 @@ _pending = select(func.count()).select_from(message).where(message.c.person_id =
 # What waits of a person's, beside each message of this name that came under one of his ids: both from small indexes.
 _SO_FAR = (
     select(
+        select(NextMessageSeq()).scalar_subquery().label("next_seq"),
         _pending.correlate(None).scalar_subquery().label("pending"),
         select(kernel.c.stopped_at)
         .where(kernel.c.person_id == bindparam("person"))
@@ -75,7 +78,7 @@ _SO_FAR = (
     )
     .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
 )
-_KEEP = insert(message).returning(message.c.seq)
+_KEEP = insert(message)
 _ANSWER = (
     select(message.c.status, message.c.reply_mode, message.c.message_id, message.c.turn_id, *USAGE)
     .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
@@ -167,11 +170,13 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
         content = named_file(content, media_id)
     if code:
         content = content | {"code": code}
+    seq = so_far[0].next_seq
     row = key | {
+        "seq": seq,
         "person_id": person_id,
         "payload_digest": digest,
         "reply_mode": received.reply_mode.value,
-        "payload": tx.cipher_of(person_id).seal_json(content, payload_context(person_id)),
+        "payload": tx.cipher_of(person_id).seal_json(content, place(message.c.payload, seq)),
         "accepted_at": now,
         "sent_at": sent_at,
         "status": status.value,
@@ -179,7 +184,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
         "alone": command is not Command.NONE,
         "waits_until": now + WAIT_SECONDS if file is not None and file.wanted else None,
     }
-    seq = tx.execute(_KEEP, row).scalar_one()
+    tx.execute(_KEEP, row)
     if file is not None:
         media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
     taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
@@ -258,8 +263,3 @@ def last_route(tx: Tx, person_id: str) -> tuple[str, str] | None:
 
 def due_people(tx: Tx, *, now: float, limit: int) -> list[str]:
     return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
-
-
-def payload_context(person_id: str) -> bytes:
-    """What a message's payload is sealed for."""
-    return b"message:" + person_id.encode()

@@ -15,6 +15,7 @@ from kernel_service.messages import Usage
 from kernel_service.storage import damage, leases, spending, waiting
 from kernel_service.storage.context import CONTEXT_START, next_seq, tokens_of
 from kernel_service.storage.schema import TURN_OPEN, item, tool_call, turn
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.store import CallRecord, ToolUse, TurnRecord
     from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sealing import Place
 
 log = logging.getLogger(__name__)
 
@@ -66,11 +68,10 @@ def activate(tx: Tx, person_id: str, *, owner: str) -> Activation:
 
 def _recent(tx: Tx, person_id: str) -> Iterator[tuple[Row[Any], dict[str, Any] | None]]:
     """Newest first, as far back as a turn looks; a turn cuts it where a message begins. None: it is damaged."""
-    context = item_context(person_id)
     before, size = _PAST_ALL, 0
     while rows := tx.execute(_NEWEST, {"person": person_id, "before": before, "limit": PAGE}).all():
         for row in rows:
-            yield row, damage.object_of(tx, person_id, row.data, context)
+            yield row, damage.object_of(tx, person_id, row.data, item_place(person_id, row.seq))
             size += len(row.data)
         if len(rows) < PAGE or size > WINDOW_BYTES:
             return
@@ -118,7 +119,7 @@ def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> None:
 def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: float) -> None:
     if not items:
         return
-    cipher, context = tx.cipher_of(record.person_id), item_context(record.person_id)
+    cipher = tx.cipher_of(record.person_id)
     rows = [
         {
             "person_id": record.person_id,
@@ -127,7 +128,7 @@ def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: flo
             "kind": one.kind,
             "origin": one.origin,
             "version": ITEM_VERSION,
-            "data": cipher.seal_json(one.data, context),
+            "data": cipher.seal_json(one.data, item_place(record.person_id, seq)),
             "created_at": now,
         }
         for seq, one in enumerate(items, start=next_seq(tx, record.person_id))
@@ -135,6 +136,5 @@ def add_items(tx: Tx, record: TurnRecord, items: Sequence[HistoryItem], now: flo
     tx.execute(_APPEND, rows)
 
 
-def item_context(person_id: str) -> bytes:
-    """What an item is sealed for."""
-    return b"item:" + person_id.encode()
+def item_place(person_id: str, seq: int) -> Place:
+    return place(item.c.data, person_id, seq)

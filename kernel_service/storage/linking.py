@@ -22,6 +22,7 @@ from kernel_service.storage import merging, outbox
 from kernel_service.storage.people import attach, find, move
 from kernel_service.storage.schema import alias, identity_link
 from kernel_service.storage.sealing import WrappedKey
+from kernel_service.storage.shared_secrets import awaiting_place
 
 if TYPE_CHECKING:
     from sqlalchemy import Row
@@ -92,19 +93,14 @@ def _take_awaiting(tx: Tx, previous: Alias) -> list[Alias]:
 
 
 def _sealed(tx: Tx, current: Alias, change: dict[str, Any]) -> dict[str, Any]:
-    context = _context(change["previous_digest"], change["current_digest"])
-    sealed = tx.keyring.master_keys.wrap(current.user_id.encode(), context)
+    sealed = tx.keyring.master_keys.wrap(current.user_id.encode(), awaiting_place(change).context())
     return {"awaiting_key_id": sealed.key_id, "awaiting": sealed.wrapped}
 
 
 def _opened(tx: Tx, row: Row[Any]) -> Alias:
     sealed = WrappedKey(row.awaiting_key_id, row.awaiting)
-    user_id = tx.keyring.master_keys.unwrap(sealed, _context(row.previous_digest, row.current_digest))
+    user_id = tx.keyring.master_keys.unwrap(sealed, awaiting_place(row._asdict()).context())
     return Alias(user_id.decode(), scope=row.current_scope)
-
-
-def _context(previous: bytes, current: bytes) -> bytes:
-    return b"identity_link:" + previous + current
 
 
 def _done(tx: Tx, current: Alias, claimed: Claim, found: FoundAlias | None, now: float) -> Linked:

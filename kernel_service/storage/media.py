@@ -25,6 +25,7 @@ from kernel_service.media.store import (
 )
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.schema import MESSAGE_OPEN, media, media_chunk, message, reply
+from kernel_service.storage.sealing import place
 from kernel_service.storage.spending import add_to_day
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def keep(tx: Tx, person_id: str, seq: int, received: Message, file: Incoming, *,
         "state": state.value,
         "opening": file.opening.value,
         "mime_type": file.mime_type,
-        "asked": tx.cipher_of(person_id).seal_json(asked, _context(media_id)),
+        "asked": tx.cipher_of(person_id).seal_json(asked, place(media.c.asked, media_id)),
         "created_at": now,
         "deadline": now + WAIT_SECONDS,
         "problem": file.problem.value,
@@ -168,7 +169,7 @@ def check_room(tx: Tx, person_id: str, more: int, most: int) -> None:
 
 def keep_chunk(tx: Tx, person_id: str, media_id: str, number: int, data: bytes) -> None:
     """Sealed with the key of the person of the file's row."""
-    sealed = tx.cipher_of(person_id).seal(data, _chunk_context(media_id, number))
+    sealed = tx.cipher_of(person_id).seal(data, place(media_chunk.c.data, media_id, number))
     tx.execute(_KEEP_CHUNK, {"media_id": media_id, "number": number, "data": sealed})
 
 
@@ -287,7 +288,7 @@ def files(tx: Tx, media_ids: Sequence[str]) -> dict[str, StoredFile]:
 def _file(tx: Tx, row: Row[Any]) -> StoredFile:
     heard = row.transcript
     if heard is not None:
-        heard = tx.cipher_of(row.person_id).open_text(heard, _transcript_context(row.id))
+        heard = tx.cipher_of(row.person_id).open_text(heard, place(media.c.transcript, row.id))
     return StoredFile(
         id=row.id,
         state=MediaState(row.state),
@@ -304,14 +305,14 @@ def chunk(tx: Tx, media_id: str, number: int) -> bytes:
     row = tx.execute(_CHUNK, {"of": media_id, "number": number}).one_or_none()
     if row is None:
         raise not_found()
-    return tx.cipher_of(row.person_id).open(row.data, _chunk_context(media_id, number))
+    return tx.cipher_of(row.person_id).open(row.data, place(media_chunk.c.data, media_id, number))
 
 
 def keep_transcript(tx: Tx, media_id: str, text: str, usage: Usage, *, now: float) -> None:
     row = tx.execute(_ONE, {"of": media_id}).one_or_none()
     if row is None:
         raise not_found()
-    words = tx.cipher_of(row.person_id).seal_text(text, _transcript_context(media_id))
+    words = tx.cipher_of(row.person_id).seal_text(text, place(media.c.transcript, media_id))
     tx.execute(_HEARD, {"of": media_id, "words": words})
     add_to_day(tx, tx.execute(_OWNER, {"of": row.message_seq}).scalar_one(), usage, now)
 
@@ -335,22 +336,10 @@ def _of_channel(tx: Tx, channel: str, media_id: str) -> Row[Any] | None:
 
 
 def _asked(tx: Tx, row: Row[Any]) -> dict[str, str]:
-    asked: dict[str, str] = tx.cipher_of(row.person_id).open_json(row.asked, _context(row.id))
+    asked: dict[str, str] = tx.cipher_of(row.person_id).open_json(row.asked, place(media.c.asked, row.id))
     return asked
 
 
 def not_found() -> NotFound:
     """MEDIA_NOT_FOUND."""
     return NotFound("MEDIA_NOT_FOUND", "no such file is wanted, or not under this lease any more")
-
-
-def _context(media_id: str) -> bytes:
-    return b"media:" + media_id.encode()
-
-
-def _chunk_context(media_id: str, number: int) -> bytes:
-    return b"media_chunk:%s:%d" % (media_id.encode(), number)
-
-
-def _transcript_context(media_id: str) -> bytes:
-    return b"transcript:" + media_id.encode()

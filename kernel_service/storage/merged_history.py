@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, and_, bindparam, case, literal, or_, select, update
 
 from kernel_service.storage.context import next_seq
-from kernel_service.storage.journal import item_context
-from kernel_service.storage.resealing import PAGE, reseal
+from kernel_service.storage.journal import item_place
+from kernel_service.storage.resealing import PAGE, Theirs, resealed
 from kernel_service.storage.schema import item, kernel
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _OPEN = _of_person.where(item.c.turn_id == bindparam("open"))
 # What the one who goes is not shown any more stays out of sight: the start of the one who stays lies before it.
 _STARTED = select(kernel.c.context_start).where(kernel.c.person_id == bindparam("of")).scalar_subquery()
 _one = and_(item.c.person_id == bindparam("of"), item.c.seq == bindparam("was"))
-_RENUMBER = update(item).where(_one).values(seq=bindparam("becomes"))
+_RENUMBER = update(item).where(_one).values(seq=bindparam("becomes"), data=bindparam("resealed"))
 _MOVE = (
     update(item)
     .where(_one)
@@ -59,7 +59,7 @@ def append(tx: Tx, people: Merging, open_turn: str) -> None:
     for rows in _pages(tx, _ENDED, others):
         _move(tx, people, rows, numbers)
     for rows in _pages(tx, _OPEN, own):
-        tx.execute(_RENUMBER, [{"of": people.stays, "was": row.seq, "becomes": next(numbers)} for row in rows])
+        _renumber(tx, people.stays, rows, numbers)
     for rows in _pages(tx, _OPEN, others):
         _move(tx, people, rows, numbers)
 
@@ -70,15 +70,32 @@ def _pages(tx: Tx, some: Select[Any], those: dict[str, Any]) -> Iterator[Sequenc
         yield rows
 
 
+def _renumber(tx: Tx, person_id: str, rows: Sequence[Row[Any]], numbers: Iterator[int]) -> None:
+    values = [
+        {
+            "of": person_id,
+            "was": row.seq,
+            "becomes": seq,
+            "resealed": resealed(tx, row.data, _item(person_id, row.seq), _item(person_id, seq)),
+        }
+        for row, seq in zip(rows, numbers, strict=False)
+    ]
+    tx.execute(_RENUMBER, values)
+
+
 def _move(tx: Tx, people: Merging, rows: Sequence[Row[Any]], numbers: Iterator[int]) -> None:
     values = [
         {
             "of": people.gone,
             "was": row.seq,
             "stays": people.stays,
-            "becomes": next(numbers),
-            "resealed": reseal(tx, people, row.data, item_context),
+            "becomes": seq,
+            "resealed": resealed(tx, row.data, _item(people.gone, row.seq), _item(people.stays, seq)),
         }
-        for row in rows
+        for row, seq in zip(rows, numbers, strict=False)
     ]
     tx.execute(_MOVE, values)
+
+
+def _item(person_id: str, seq: int) -> Theirs:
+    return Theirs(person_id, item_place(person_id, seq))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from kernel_service.storage import schema, statistics
-from kernel_service.storage.sealing import KEY_BYTES, Digests, WrappedKey
+from kernel_service.storage import schema, shared_secrets, statistics
+from kernel_service.storage.sealing import Digests
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,11 +19,10 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing import MasterKeys
 
 # The number of the newest migration that this program brings along.
-SCHEMA_NUMBER = 19
+SCHEMA_NUMBER = 20
 # The oldest program that can work on what that migration leaves.
-OLDEST_READER = 16
+OLDEST_READER = 20
 _LOCK = 0x6D696772617465  # "migrate"
-_DIGEST_KEY = "digests"
 
 
 class SchemaTooNewError(RuntimeError):
@@ -40,7 +38,7 @@ def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     migrate(connection)
     statistics.settle(connection)
-    return Digests(_digest_key(connection, master_keys))
+    return Digests(shared_secrets.digest_key(connection, master_keys))
 
 
 def migrate(connection: Connection) -> None:
@@ -103,15 +101,3 @@ def _version(connection: Connection) -> tuple[int, int]:
         return 0, 0
     row = connection.execute(select(table).order_by(table.c.number.desc()).limit(1)).one()
     return row.number, row.oldest_reader
-
-
-def _digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:
-    table = schema.secret
-    context = f"secret:{_DIGEST_KEY}".encode()
-    row = connection.execute(select(table).where(table.c.name == _DIGEST_KEY)).one_or_none()
-    if row is not None:
-        return master_keys.unwrap(WrappedKey(row.key_id, row.wrapped), context)
-    key = os.urandom(KEY_BYTES)
-    stored = master_keys.wrap(key, context)
-    connection.execute(insert(table).values(name=_DIGEST_KEY, key_id=stored.key_id, wrapped=stored.wrapped))
-    return key

@@ -19,7 +19,7 @@ from kernel_service.kernels.outbox_store import Lease
 from kernel_service.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
 from kernel_service.storage import made_files
 from kernel_service.storage.ids import new_id
-from kernel_service.storage.people import surviving
+from kernel_service.storage.people import alias_value, surviving
 from kernel_service.storage.schema import (
     EARLIER_UNSETTLED,
     REPLY_ON_ITS_WAY,
@@ -30,6 +30,7 @@ from kernel_service.storage.schema import (
     reply,
     reply_part,
 )
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -90,7 +91,7 @@ _wrote_as = (
 )
 # So is one that the channel named as his from now on; one that was replaced leads nowhere, or to a stranger.
 _RECIPIENT = (
-    select(alias.c.value)
+    select(alias)
     .where(
         alias.c.person_id == bindparam("person"),
         alias.c.channel == bindparam("channel"),
@@ -191,7 +192,7 @@ def add_reply(
         "address": address,
         "mode": mode.value,
         "state": "inline" if inline else "pending",
-        "body": tx.cipher_of(person_id).seal_json(told, reply_context(stored.id)),
+        "body": tx.cipher_of(person_id).seal_json(told, place(reply.c.body, stored.id)),
         "created_at": now,
         "settled_at": now if inline else None,
     }
@@ -257,10 +258,10 @@ def _recipient(tx: Tx, row: Row[Any]) -> str:
         "address": row.address,
         "answered": row.answers_message_id,
     }
-    value = tx.execute(_RECIPIENT, wanted).scalar()
-    if value is None:
+    found = tx.execute(_RECIPIENT, wanted).first()
+    if found is None:
         return ""
-    return tx.cipher_of(row.person_id).open_text(value, b"alias:" + row.person_id.encode())
+    return alias_value(tx, found)
 
 
 def release_held(tx: Tx, person_id: str, channel: str) -> None:
@@ -326,14 +327,9 @@ def _part_view(number: int, part: Row[Any] | None) -> PartView:
 
 def opened(tx: Tx, row: Row[Any]) -> StoredReply:
     """What a row of `reply` holds. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
-    body = tx.cipher_of(row.person_id).open_json(row.body, reply_context(row.id))
+    body = tx.cipher_of(row.person_id).open_json(row.body, place(reply.c.body, row.id))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")
     choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))
     media = tuple(ReplyFile(**file) for file in body.pop("media", ()))
     told = Reply(**body, link=link, choices=choices, media=media)
     return StoredReply(row.id, row.turn_id, row.answers_message_id, row.created_at, told)
-
-
-def reply_context(reply_id: str) -> bytes:
-    """What a reply is sealed for."""
-    return b"reply:" + reply_id.encode()

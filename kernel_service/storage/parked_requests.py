@@ -12,6 +12,7 @@ from kernel_service.storable import storable_text
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR
 from kernel_service.storage.schema import parked_request
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,13 +58,14 @@ def park(tx: Tx, record: TurnRecord, parked: Sequence[ParkedRequest], now: float
 
 
 def _add(tx: Tx, record: TurnRecord, one: ParkedRequest, digest: bytes, now: float) -> None:
+    request_id = new_id("pk", now)
     row = {
-        "id": new_id("pk", now),
+        "id": request_id,
         "person_id": record.person_id,
         "turn_id": record.id,
         "toolkits": one.toolkit,
         "digest": digest,
-        "words": tx.cipher_of(record.person_id).seal_text(one.remaining, words_context(record.person_id)),
+        "words": tx.cipher_of(record.person_id).seal_text(one.remaining, place(parked_request.c.words, request_id)),
         "created_at": now,
     }
     tx.execute(_ADD, row)
@@ -87,7 +89,7 @@ def resumed_by(tx: Tx, person_id: str, seq: int) -> list[str]:
 def _words(tx: Tx, row: Row[Any]) -> str:
     cipher = tx.cipher_of(row.person_id)
     try:
-        return cipher.open_text(row.words, words_context(row.person_id))
+        return cipher.open_text(row.words, place(parked_request.c.words, row.id))
     except Conflict:
         log.error("parked request damaged request=%s person=%s", row.id, row.person_id)  # noqa: TRY400
         return ""
@@ -96,8 +98,3 @@ def _words(tx: Tx, row: Row[Any]) -> str:
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
     """The person takes back whatever waits."""
     tx.execute(_WITHDRAW, {"person": person_id, "at": now})
-
-
-def words_context(person_id: str) -> bytes:
-    """What a request's words are sealed for."""
-    return b"parked:" + person_id.encode()

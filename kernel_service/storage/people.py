@@ -10,10 +10,10 @@ from sqlalchemy import String, and_, bindparam, exists, func, insert, not_, or_,
 from kernel_service.errors import NotFound
 from kernel_service.messages import Alias
 from kernel_service.people.identity import FoundAlias, given_ids, named_alone, resolve
-from kernel_service.storage.engine import key_context
+from kernel_service.storage.engine import wrap_data_key
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.schema import alias, kernel, person
-from kernel_service.storage.sealing import KEY_BYTES
+from kernel_service.storage.sealing import KEY_BYTES, place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +58,7 @@ _BEARER = (
     .limit(1)
 )
 _OF_PERSON = (
-    select(alias.c.value, alias.c.strong, alias.c.scope)
+    select(alias)
     .where(alias.c.person_id == bindparam("person"))
     .order_by(alias.c.strong.desc(), alias.c.created_at, alias.c.digest)
 )
@@ -158,16 +158,20 @@ def bearer_of(tx: Tx, user_id: str) -> str | None:
 
 def aliases_of(tx: Tx, person_id: str) -> list[Alias]:
     """Strong ones first, then in the order in which they came."""
-    cipher, context = tx.cipher_of(person_id), alias_context(person_id)
     rows = tx.execute(_OF_PERSON, {"person": person_id})
-    return [Alias(cipher.open_text(row.value, context), row.strong, row.scope) for row in rows]
+    return [Alias(alias_value(tx, row), row.strong, row.scope) for row in rows]
+
+
+def alias_value(tx: Tx, row: Row[Any]) -> str:
+    """The id that a row of `alias` keeps. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+    named = place(alias.c.value, row.channel, row.scope, row.digest)
+    return tx.cipher_of(row.person_id).open_text(row.value, named)
 
 
 def _new_person(tx: Tx, now: float) -> str:
     person_id = new_id("p", now)
-    stored = tx.keyring.master_keys.wrap(os.urandom(KEY_BYTES), key_context(person_id))
-    row = {"id": person_id, "created_at": now, "data_key": stored.wrapped, "key_id": stored.key_id}
-    tx.execute(_NEW_PERSON, row)
+    wrapped = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
+    tx.execute(_NEW_PERSON, {"id": person_id, "created_at": now, **wrapped})
     tx.execute(_NEW_KERNEL, {"person_id": person_id})
     return person_id
 
@@ -181,7 +185,7 @@ def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
             "digest": tx.digests.user(one.user_id),
             "person_id": person_id,
             "strong": one.strong,
-            "value": _seal(tx, person_id, one),
+            "value": _sealed(tx, person_id, one),
             "created_at": now,
         }
         tx.execute(_ATTACH, row)
@@ -193,7 +197,7 @@ def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
         row = _row(tx, one) | {
             "person_id": person_id,
             "strong": one.strong,
-            "value": _seal(tx, person_id, one),
+            "value": _sealed(tx, person_id, one),
             "created_at": now,
         }
         tx.execute(_MOVE, row)
@@ -207,10 +211,6 @@ def _row(tx: Tx, one: Alias) -> dict[str, Any]:
     }
 
 
-def _seal(tx: Tx, person_id: str, one: Alias) -> bytes:
-    return tx.cipher_of(person_id).seal_text(one.user_id, alias_context(person_id))
-
-
-def alias_context(person_id: str) -> bytes:
-    """What an id is sealed for."""
-    return b"alias:" + person_id.encode()
+def _sealed(tx: Tx, person_id: str, one: Alias) -> bytes:
+    named = place(alias.c.value, one.user_id.partition(":")[0], one.scope, tx.digests.user(one.user_id))
+    return tx.cipher_of(person_id).seal_text(one.user_id, named)

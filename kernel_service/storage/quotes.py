@@ -9,9 +9,9 @@ from sqlalchemy import bindparam, select
 from kernel_service.errors import Conflict
 from kernel_service.kernels.store import Quoted
 from kernel_service.storage import damage
-from kernel_service.storage.inbox import payload_context
 from kernel_service.storage.outbox import opened
 from kernel_service.storage.schema import message, reply, reply_part
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
     from typing import Any
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
 
 # By the person first: SQLite would take the unique key by its channel, and read what everybody wrote.
-_HIS = select(message.c.payload, message.c.channel, message.c.address, message.c.accepted_at).where(
+_HIS = select(message.c.seq, message.c.payload, message.c.channel, message.c.address, message.c.accepted_at).where(
     message.c.person_id == bindparam("person"), message.c.message_id == bindparam("of")
 )
 # One after the other: joined, both databases would rather look through all that the person was ever told.
@@ -33,7 +33,7 @@ def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) 
     named = {"person": person_id, "of": message_id}
     for row in tx.execute(_HIS, named).all():
         if (row.channel, row.address) == (channel, address):
-            content = damage.object_of(tx, person_id, row.payload, payload_context(person_id))
+            content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
             return Quoted(content, ours=False, at=row.accepted_at) if content else None
     for reply_id in tx.execute(_SENT_AS, {"of": message_id}).scalars().all():
         told = tx.execute(_TOLD, {"reply": reply_id}).one()

@@ -1,94 +1,97 @@
-"""What is sealed with one person's key, moved to another person and sealed with his."""
+"""What is sealed for one place, moved to another: of another person, or under another number."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Integer, bindparam, select, update
 
 from kernel_service.errors import Conflict
-from kernel_service.storage.asked import arguments_context
-from kernel_service.storage.connect_attempts import secrets_context
-from kernel_service.storage.connections import private_context
-from kernel_service.storage.inbox import payload_context
-from kernel_service.storage.outbox import reply_context
-from kernel_service.storage.parked_requests import words_context
-from kernel_service.storage.people import alias_context
-from kernel_service.storage.schema import alias, approval, connect_attempt, connection, message, parked_request, reply
+from kernel_service.storage.schema import (
+    Sealed,
+    alias,
+    approval,
+    connect_attempt,
+    connection,
+    message,
+    parked_request,
+    reply,
+    row_key,
+)
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from sqlalchemy import Column, Row
+    from sqlalchemy import Column, Row, Table
 
     from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sealing import Place
 
 PAGE: Final = 500
 """Rows that are in memory at once."""
 
+# Items get new numbers, too: see merged_history. Files stay with the key of the one who goes; see schema.media.
+_MOVED: Final = (alias, message, reply, connection, connect_attempt, parked_request, approval)
+
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """Who was merged, and who has all that was his."""
+    """Who was merged, and who has all that was theirs."""
 
     gone: str
     stays: str
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
-    """A column of a table with a row's person in `person_id`. `context` is what that row is sealed for, as his."""
+class Theirs(NamedTuple):
+    """A place, and the person with whose key its value is sealed."""
 
-    column: Column[Any]
-    context: Callable[[str, Row[Any]], bytes]
+    person_id: str
+    place: Place
 
 
-# The items of the history need new numbers, too: see merged_history.
-SEALED: Final = (
-    Sealed(alias.c.value, lambda person_id, _: alias_context(person_id)),
-    Sealed(message.c.payload, lambda person_id, _: payload_context(person_id)),
-    Sealed(reply.c.body, lambda _, row: reply_context(row.id)),
-    Sealed(connection.c.private, lambda _, row: private_context(row.id)),
-    Sealed(connect_attempt.c.secrets, lambda _, row: secrets_context(row.connection_id)),
-    Sealed(parked_request.c.words, lambda person_id, _: words_context(person_id)),
-    Sealed(approval.c.arguments, lambda _, row: arguments_context(row.id)),
-)
+def sealed_columns(table: Table) -> list[Column[Any]]:
+    return [column for column in table.columns if isinstance(column.type, Sealed)]
+
+
+def place_of(column: Column[Any], row: Row[Any]) -> Place:
+    return place(column, *(getattr(row, key.name) for key in row_key(column.table)))
 
 
 def move(tx: Tx, people: Merging) -> None:
-    for sealed in SEALED:
-        _move(tx, sealed, people)
+    for table in _MOVED:
+        _move(tx, table, people)
 
 
-def _move(tx: Tx, sealed: Sealed, people: Merging) -> None:
-    table = sealed.column.table
-    keys = list(table.primary_key.columns)
+def _move(tx: Tx, table: Table, people: Merging) -> None:
+    keys, columns = list(table.primary_key.columns), sealed_columns(table)
     page = select(table).where(table.c.person_id == bindparam("gone")).limit(bindparam("limit", type_=Integer))
     moved = (
         update(table)
         .where(*(key == bindparam(f"of_{key.name}") for key in keys))
-        .values({"person_id": bindparam("stays"), sealed.column.name: bindparam("resealed")})
+        .values(
+            {"person_id": bindparam("stays")} | {column.name: bindparam(f"new_{column.name}") for column in columns}
+        )
     )
     while rows := tx.execute(page, {"gone": people.gone, "limit": PAGE}).all():
         values = [
             {f"of_{key.name}": getattr(row, key.name) for key in keys}
-            | {"stays": people.stays, "resealed": _resealed(tx, sealed, row, people)}
+            | {"stays": people.stays}
+            | {f"new_{column.name}": _moved(tx, people, column, row) for column in columns}
             for row in rows
         ]
         tx.execute(moved, values)
 
 
-def _resealed(tx: Tx, sealed: Sealed, row: Row[Any], people: Merging) -> bytes | None:
-    value = getattr(row, sealed.column.name)
-    return None if value is None else reseal(tx, people, value, lambda person_id: sealed.context(person_id, row))
+def _moved(tx: Tx, people: Merging, column: Column[Any], row: Row[Any]) -> bytes | None:
+    value, there = getattr(row, column.name), place_of(column, row)
+    return None if value is None else resealed(tx, value, Theirs(people.gone, there), Theirs(people.stays, there))
 
 
-def reseal(tx: Tx, people: Merging, value: bytes, context: Callable[[str], bytes]) -> bytes:
+def resealed(tx: Tx, value: bytes, was: Theirs, becomes: Theirs) -> bytes:
     """A value that does not open is left as it is, and goes on not to open. Conflict SEALING_KEY_UNKNOWN."""
-    cipher = tx.cipher_of(people.gone)
+    cipher = tx.cipher_of(was.person_id)
     try:
-        plain = cipher.open(value, context(people.gone))
+        plain = cipher.open(value, was.place)
     except Conflict:
         return value
-    return tx.cipher_of(people.stays).seal(plain, context(people.stays))
+    return tx.cipher_of(becomes.person_id).seal(plain, becomes.place)

@@ -39,6 +39,18 @@ class Text(TypeDecorator[str]):
         return None if value is None else storable_text(value if isinstance(value, str) else str(value))
 
 
+class Sealed(LargeBinary):
+    """Sealed with the data key of the row's person, for the value's place (sealing.place)."""
+
+
+class Wrapped(LargeBinary):
+    """Sealed with the master key that a column beside it names."""
+
+
+class Digest(LargeBinary):
+    """Found again by what it is of, which nobody reads from it."""
+
+
 metadata = MetaData(
     naming_convention={
         "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -95,22 +107,27 @@ person = Table(
     metadata,
     Column("id", Text, primary_key=True),
     Column("created_at", Float, nullable=False),
-    Column("data_key", LargeBinary, nullable=False),
-    Column("key_id", Text, nullable=False),
+    Column("data_key", Wrapped, nullable=False),
+    Column("key_id", Text, nullable=False, index=True),
+    # Every sealed value of theirs is bound to its place, and none of before is accepted. Their data key says so too: it
+    # is wrapped for this column.
+    _no("bound"),
     # Who he turned out to be; never somebody who was merged himself.
     Column("merged_into", Text),
 )
 _some("ix_person_merged_into", person.c.merged_into, where="merged_into IS NOT NULL")
+PERSON_UNBOUND = text("NOT person.bound")
+_some("ix_person_unbound", person.c.id, where="NOT bound")
 
 alias = Table(
     "alias",
     metadata,
     Column("channel", Text, primary_key=True),
     Column("scope", Text, primary_key=True),
-    Column("digest", LargeBinary, primary_key=True),
+    Column("digest", Digest, primary_key=True),
     _person(index=True),
     Column("strong", Boolean, nullable=False),
-    Column("value", LargeBinary, nullable=False),
+    Column("value", Sealed, nullable=False),
     Column("created_at", Float, nullable=False),
     # When a channel said that it is the person's id from now on, and when that another one took its place.
     Column("linked_at", Float),
@@ -127,14 +144,14 @@ identity_link = Table(
     metadata,
     Column("channel", Text, primary_key=True),
     Column("previous_scope", Text, primary_key=True),
-    Column("previous_digest", LargeBinary, primary_key=True),
+    Column("previous_digest", Digest, primary_key=True),
     Column("current_scope", Text, primary_key=True),
-    Column("current_digest", LargeBinary, primary_key=True),
+    Column("current_digest", Digest, primary_key=True),
     Column("outcome", Text, nullable=False),
     Column("told_at", Float, nullable=False, index=True),
     # While nobody is known by the previous id: the current one, sealed with a master key, since it is nobody's yet.
     Column("awaiting_key_id", Text),
-    Column("awaiting", LargeBinary),
+    Column("awaiting", Wrapped),
 )
 
 # People whom a channel takes for one, and who both have connections: an operator decides.
@@ -155,7 +172,7 @@ kernel = Table(
     _empty("owner"),
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
     # The person's, sealed; null: no channel has said it.
-    Column("time_zone", LargeBinary),
+    Column("time_zone", Sealed),
     # The number of the first item that the model is shown; those before it are kept.
     Column("context_start", BigInteger, nullable=False, server_default=text("0")),
     # When the person last said "stop": what was sent before counts as taken back, whenever it comes.
@@ -171,11 +188,11 @@ message = Table(
     _person(),
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
-    Column("user_digest", LargeBinary, nullable=False),
+    Column("user_digest", Digest, nullable=False),
     Column("message_id", Text, nullable=False),
-    Column("payload_digest", LargeBinary, nullable=False),
+    Column("payload_digest", Digest, nullable=False),
     Column("reply_mode", Text, nullable=False),
-    Column("payload", LargeBinary, nullable=False),
+    Column("payload", Sealed, nullable=False),
     Column("accepted_at", Float, nullable=False),
     # As far as the channel's clock is believed; what waits for a turn goes by it.
     Column("sent_at", Float, nullable=False, server_default=text("0")),
@@ -253,7 +270,7 @@ item = Table(
     Column("kind", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("version", Integer, nullable=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("data", Sealed, nullable=False),
     Column("created_at", Float, nullable=False),
     # Belongs to an attempt that was begun anew: kept, and no part of the history any more.
     _no("superseded"),
@@ -274,7 +291,7 @@ reply = Table(
     Column("address", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("state", Text, nullable=False),
-    Column("body", LargeBinary, nullable=False),
+    Column("body", Sealed, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("settled_at", Float),
     _empty("token"),
@@ -292,6 +309,7 @@ reply = Table(
     Index("ix_reply_person_id_seq", "person_id", "seq"),
     Index("ix_reply_turn_id", "turn_id"),
     sqlite_autoincrement=True,
+    info={"row_key": ("id",)},
 )
 
 # What is looked for all the time, out of all replies ever made: what is still to be settled of a person's, what a
@@ -344,7 +362,7 @@ media = Table(
     Column("opening", Text, nullable=False),
     Column("mime_type", Text, nullable=False),
     # The channel's reference, the digest it gave, the file's name.
-    Column("asked", LargeBinary, nullable=False),
+    Column("asked", Sealed, nullable=False),
     Column("created_at", Float, nullable=False),
     Column("deadline", Float, nullable=False),
     _empty("token"),
@@ -356,7 +374,7 @@ media = Table(
     Column("size", BigInteger, nullable=False, server_default=text("0")),
     _zero("chunks"),
     _empty("problem"),
-    Column("transcript", LargeBinary),
+    Column("transcript", Sealed),
     _empty("reply_id"),
 )
 
@@ -366,7 +384,8 @@ media_chunk = Table(
     metadata,
     Column("media_id", Text, primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
-    Column("data", LargeBinary, nullable=False),
+    Column("data", Sealed, nullable=False),
+    info={"part_of": media.c.id},
 )
 
 connection = Table(
@@ -382,7 +401,7 @@ connection = Table(
     _empty("made_for"),
     Column("status", Text, nullable=False),
     # Its link, and what the person calls it.
-    Column("private", LargeBinary),
+    Column("private", Sealed),
     Column("created_at", Float, nullable=False),
     Column("confirmed_at", Float),
     # Barred, and the vendor is still to remove the account.
@@ -405,12 +424,12 @@ connect_attempt = Table(
     Column("state", Text, nullable=False),
     # When it lapses unless it gets further.
     Column("deadline", Float, nullable=False),
-    Column("door_digest", LargeBinary, nullable=False, unique=True),
-    Column("return_digest", LargeBinary, unique=True),
-    Column("browser_digest", LargeBinary, index=True),
-    Column("code_digest", LargeBinary, unique=True),
+    Column("door_digest", Digest, nullable=False, unique=True),
+    Column("return_digest", Digest, unique=True),
+    Column("browser_digest", Digest, index=True),
+    Column("code_digest", Digest, unique=True),
     # The vendor's link, the verifier's session, the code.
-    Column("secrets", LargeBinary, nullable=False),
+    Column("secrets", Sealed, nullable=False),
     _zero("wrong_codes"),
     Column("created_at", Float, nullable=False, index=True),
 )
@@ -425,7 +444,7 @@ _some(
 stray_session = Table(
     "stray_session",
     metadata,
-    Column("digest", LargeBinary, primary_key=True),
+    Column("digest", Digest, primary_key=True),
     Column("seen_at", Float, nullable=False, index=True),
 )
 
@@ -439,8 +458,8 @@ parked_request = Table(
     # Those that it still waits for, with commas.
     Column("toolkits", Text, nullable=False),
     # Of its words: asked for again, it is still one.
-    Column("digest", LargeBinary, nullable=False),
-    Column("words", LargeBinary, nullable=False),
+    Column("digest", Digest, nullable=False),
+    Column("words", Sealed, nullable=False),
     Column("created_at", Float, nullable=False, index=True),
     # The message with which it goes on.
     Column("resumed_by", BigInteger),
@@ -460,9 +479,9 @@ approval = Table(
     # The call that asked.
     Column("call_id", Text, nullable=False),
     Column("tool", Text, nullable=False),
-    Column("arguments", LargeBinary, nullable=False),
+    Column("arguments", Sealed, nullable=False),
     # Of the tool and the arguments.
-    Column("digest", LargeBinary, nullable=False),
+    Column("digest", Digest, nullable=False),
     Column("created_at", Float, nullable=False, index=True),
     Column("expires_at", Float, nullable=False),
     # The turn of the button that counted, and whether that was the one to approve.
@@ -519,7 +538,7 @@ secret = Table(
     metadata,
     Column("name", Text, primary_key=True),
     Column("key_id", Text, nullable=False),
-    Column("wrapped", LargeBinary, nullable=False),
+    Column("wrapped", Wrapped, nullable=False),
 )
 
 # One row per writer of a process: the number of its last committed batch.
@@ -538,3 +557,8 @@ schema_version = Table(
     Column("number", Integer, primary_key=True, autoincrement=False),
     Column("oldest_reader", Integer, nullable=False),
 )
+
+
+def row_key(table: Table) -> tuple[Column[Any], ...]:
+    """What names a row from its first statement on, for good; in the order of sealing.place()."""
+    return tuple(table.c[name] for name in table.info.get("row_key", ())) or tuple(table.primary_key.columns)

@@ -1,6 +1,6 @@
 """Sealing at rest: a data key per person, wrapped by a master key that is named by its id; keyed digests.
 
-AES-256-GCM. A sealed value is its 12-byte nonce and the ciphertext; what it was sealed for is authenticated.
+AES-256-GCM. A sealed value is its 12-byte nonce and the ciphertext; the place that it was sealed for is authenticated.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import hashlib
 import hmac
 import os
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 from cryptography.exceptions import InvalidTag
@@ -19,6 +19,11 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from kernel_service.errors import Conflict
 from kernel_service.storable import storable_text, to_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Column
 
 KEY_BYTES = 32
 _NONCE_BYTES = 12
@@ -28,8 +33,31 @@ class KeysError(ValueError):
     """The setting with the master keys is wrong. Its text never quotes a key."""
 
 
-class PersonCipher:
-    """Seals with one data key."""
+class Place(NamedTuple):
+    """Where a value lies. It is sealed for its place, and opens in no other table, column or row."""
+
+    table: str
+    column: str
+    row: tuple[str | int | bytes, ...]
+
+    def context(self) -> bytes:
+        """As netstrings, so that no two places read the same."""
+        return b"".join(map(_netstring, (self.table, self.column, *self.row)))
+
+
+def place(column: Column[Any], *row: str | int | bytes) -> Place:
+    """The value of `column` in the row with this key: as `schema.row_key` orders it."""
+    return Place(column.table.name, column.name, row)
+
+
+def _netstring(part: str | int | bytes) -> bytes:
+    # As a column of text keeps it.
+    raw = part if isinstance(part, bytes) else storable_text(str(part)).encode()
+    return b"%d:%b," % (len(raw), raw)
+
+
+class Cipher:
+    """Seals with one key."""
 
     __slots__ = ("_aead",)
 
@@ -37,7 +65,6 @@ class PersonCipher:
         self._aead = AESGCM(key)
 
     def seal(self, plain: bytes, context: bytes) -> bytes:
-        """`context` names purpose and owner of the row (`item:p_…`); the same one opens it."""
         nonce = os.urandom(_NONCE_BYTES)
         return nonce + self._aead.encrypt(nonce, plain, context)
 
@@ -48,24 +75,50 @@ class PersonCipher:
         except (InvalidTag, ValueError):  # changed, or cut short
             raise _damaged() from None
 
-    def seal_json(self, value: Any, context: bytes) -> bytes:
-        """A value that came from people, vendors or tools, mended where it has to be (see storable)."""
-        return self.seal(to_json(value), context)
 
-    def open_json(self, sealed: bytes, context: bytes) -> Any:
+class PersonCipher:
+    """Seals with a person's data key. `earlier` names what a place was called before values were bound to theirs.
+
+    Without it no value of that time opens: whoever has none left accepts none any more.
+    """
+
+    __slots__ = ("_cipher", "_earlier")
+
+    def __init__(self, key: bytes, earlier: Callable[[Place], bytes | None] | None = None) -> None:
+        self._cipher = Cipher(key)
+        self._earlier = earlier
+
+    def seal(self, plain: bytes, place: Place) -> bytes:
+        return self._cipher.seal(plain, place.context())
+
+    def open(self, sealed: bytes, place: Place) -> bytes:
+        """Conflict SEALED_VALUE_DAMAGED if it was changed, moved or sealed with another key."""
+        try:
+            return self._cipher.open(sealed, place.context())
+        except Conflict:
+            earlier = self._earlier(place) if self._earlier else None
+            if earlier is None:
+                raise
+            return self._cipher.open(sealed, earlier)
+
+    def seal_json(self, value: Any, place: Place) -> bytes:
+        """A value that came from people, vendors or tools, mended where it has to be (see storable)."""
+        return self.seal(to_json(value), place)
+
+    def open_json(self, sealed: bytes, place: Place) -> Any:
         """Conflict SEALED_VALUE_DAMAGED, if it is no JSON either."""
         try:
-            return orjson.loads(self.open(sealed, context))
+            return orjson.loads(self.open(sealed, place))
         except orjson.JSONDecodeError:
             raise _damaged() from None
 
-    def seal_text(self, text: str, context: bytes) -> bytes:
-        return self.seal(storable_text(text).encode(), context)
+    def seal_text(self, text: str, place: Place) -> bytes:
+        return self.seal(storable_text(text).encode(), place)
 
-    def open_text(self, sealed: bytes, context: bytes) -> str:
+    def open_text(self, sealed: bytes, place: Place) -> str:
         """Conflict SEALED_VALUE_DAMAGED, if it is no text either."""
         try:
-            return self.open(sealed, context).decode()
+            return self.open(sealed, place).decode()
         except UnicodeDecodeError:
             raise _damaged() from None
 
@@ -79,7 +132,7 @@ def _damaged() -> Conflict:
 
 @dataclass(frozen=True, slots=True)
 class WrappedKey:
-    """A data key as it is stored."""
+    """A key, or another short value, sealed with the master key of this id."""
 
     key_id: str
     wrapped: bytes
@@ -89,7 +142,7 @@ class MasterKeys:
     """The keys of `KERNEL_ENCRYPTION_KEYS`: the first one wraps, all of them unwrap."""
 
     def __init__(self, keys: dict[str, bytes]) -> None:
-        self._ciphers = {key_id: PersonCipher(key) for key_id, key in keys.items()}
+        self._ciphers = {key_id: Cipher(key) for key_id, key in keys.items()}
         self._first = next(iter(keys))
 
     @classmethod

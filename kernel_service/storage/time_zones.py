@@ -8,12 +8,14 @@ from sqlalchemy import bindparam, select, update
 
 from kernel_service.errors import Conflict
 from kernel_service.storage.people import surviving
-from kernel_service.storage.resealing import reseal
+from kernel_service.storage.resealing import Theirs, resealed
 from kernel_service.storage.schema import kernel
+from kernel_service.storage.sealing import place
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
     from kernel_service.storage.resealing import Merging
+    from kernel_service.storage.sealing import Place
 
 _OF = select(kernel.c.time_zone).where(kernel.c.person_id == bindparam("person"))
 _KEEP = update(kernel).where(kernel.c.person_id == bindparam("person")).values(time_zone=bindparam("sealed"))
@@ -23,7 +25,7 @@ _GIVE = _KEEP.where(kernel.c.time_zone.is_(None))
 def keep(tx: Tx, asked_for: str, name: str) -> None:
     """Of the person, or of the one into whom they were merged."""
     person_id = surviving(tx, asked_for, stays=True)
-    sealed = tx.cipher_of(person_id).seal_text(name, _context(person_id))
+    sealed = tx.cipher_of(person_id).seal_text(name, _place(person_id))
     tx.execute(_KEEP, {"person": person_id, "sealed": sealed})
 
 
@@ -33,7 +35,7 @@ def opened(tx: Tx, person_id: str, sealed: bytes | None) -> str:
         return ""
     cipher = tx.cipher_of(person_id)
     try:
-        return cipher.open_text(sealed, _context(person_id))
+        return cipher.open_text(sealed, _place(person_id))
     except Conflict:
         return ""
 
@@ -42,8 +44,9 @@ def move(tx: Tx, people: Merging) -> None:
     """To the one who stays, unless theirs is known."""
     sealed = tx.execute(_OF, {"person": people.gone}).scalar_one_or_none()
     if sealed is not None:
-        tx.execute(_GIVE, {"person": people.stays, "sealed": reseal(tx, people, sealed, _context)})
+        theirs = [Theirs(each, _place(each)) for each in (people.gone, people.stays)]
+        tx.execute(_GIVE, {"person": people.stays, "sealed": resealed(tx, sealed, *theirs)})
 
 
-def _context(person_id: str) -> bytes:
-    return b"time_zone:" + person_id.encode()
+def _place(person_id: str) -> Place:
+    return place(kernel.c.time_zone, person_id)

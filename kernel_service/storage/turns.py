@@ -12,9 +12,10 @@ from kernel_service.kernels.store import CallRecord, Quarantined, Room, TurnMess
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.storage import damage, time_zones, waiting
 from kernel_service.storage.ids import new_id
-from kernel_service.storage.inbox import USAGE, payload_context
+from kernel_service.storage.inbox import USAGE
 from kernel_service.storage.leases import fence
 from kernel_service.storage.schema import TURN_OPEN, item, message, tool_call, turn
+from kernel_service.storage.sealing import place
 from kernel_service.storage.sent_order import SENT_ORDER
 
 if TYPE_CHECKING:
@@ -229,7 +230,7 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
 
 def _content(tx: Tx, person_id: str, row: Row[Any]) -> dict[str, Any]:
     """What was sent. A message that cannot be read any more is asked for again, like one that came incomplete."""
-    content = damage.object_of(tx, person_id, row.payload, payload_context(person_id))
+    content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
     if content is None:
         log.error("alert: message damaged seq=%d person=%s", row.seq, person_id)
     return content or {"unsupported": {"kind": "unavailable"}}

@@ -17,7 +17,7 @@ from kernel_service.kernels.interruptions import Newcomers
 from kernel_service.kernels.store import TurnRecord, TurnStatus
 from kernel_service.messages import Message, Usage
 from kernel_service.storage import retention, schema
-from kernel_service.storage.asked import arguments_context
+from kernel_service.storage.sealing import place
 from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def test_a_question_of_before_accounts_were_kept_is_for_none(store: SqlSto
 
     def as_before(tx: Tx) -> None:
         plain = orjson.dumps(approval().arguments)
-        sealed = tx.cipher_of(owner.person_id).seal(plain, arguments_context("ap_1"))
+        sealed = tx.cipher_of(owner.person_id).seal(plain, place(schema.approval.c.arguments, "ap_1"))
         tx.execute(update(schema.approval).values(arguments=sealed))
 
     await store._engine.write(as_before)

@@ -12,7 +12,7 @@ from kernel_service.kernels.commands import Tap
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnStatus
 from kernel_service.messages import Usage
 from kernel_service.storage import schema
-from kernel_service.storage.journal import item_context
+from kernel_service.storage.journal import item_place
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 from tests.contract.store.people import connect
 
@@ -60,7 +60,7 @@ async def test_an_item_that_opens_and_is_no_object_is_damaged(store: SqlStore, p
     ann = await turn_of(store, HELLO)
 
     def odd(tx: Tx) -> None:
-        sealed = tx.cipher_of(ann).seal(plain, item_context(ann))
+        sealed = tx.cipher_of(ann).seal(plain, item_place(ann, 1))
         tx.execute(update(schema.item).values(data=sealed))
 
     await store._engine.write(odd)

@@ -5,31 +5,77 @@ import base64
 import pytest
 
 from kernel_service.errors import Conflict
-from kernel_service.storage.sealing import Digests, KeysError, MasterKeys, PersonCipher
+from kernel_service.storage import earlier_seals, schema
+from kernel_service.storage.sealing import Cipher, Digests, KeysError, MasterKeys, PersonCipher, Place, place
 
 ONE, TWO = base64.b64encode(b"1" * 32).decode(), base64.b64encode(b"2" * 32).decode()
 
 
-def test_a_sealed_value_opens_for_its_purpose_alone() -> None:
+HERE = place(schema.item.c.data, "p_1", 1)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        place(schema.item.c.data, "p_1", 2),
+        place(schema.item.c.data, "p_2", 1),
+        place(schema.item.c.data, "p_11"),
+        place(schema.message.c.payload, "p_1", 1),
+        place(schema.item.c.kind, "p_1", 1),
+    ],
+)
+def test_a_value_opens_in_its_own_place_alone(elsewhere: Place) -> None:
     cipher = PersonCipher(b"k" * 32)
-    sealed = cipher.seal(b"secret words", b"item:p_1")
-    assert cipher.open(sealed, b"item:p_1") == b"secret words"
+    sealed = cipher.seal(b"secret words", HERE)
+    assert cipher.open(sealed, HERE) == b"secret words"
     assert b"secret" not in sealed
-    for stolen in (b"item:p_2", b"message:p_1"):
-        with pytest.raises(Conflict):
-            cipher.open(sealed, stolen)
     with pytest.raises(Conflict):
-        PersonCipher(b"x" * 32).open(sealed, b"item:p_1")
+        cipher.open(sealed, elsewhere)
     with pytest.raises(Conflict):
-        cipher.open(sealed[:-1] + bytes([sealed[-1] ^ 1]), b"item:p_1")
-    for length in range(len(sealed)):
+        PersonCipher(b"x" * 32).open(sealed, HERE)
+
+
+def test_a_value_that_was_changed_or_cut_does_not_open() -> None:
+    cipher = PersonCipher(b"k" * 32)
+    sealed = cipher.seal(b"secret words", HERE)
+    for changed in (sealed[:-1] + bytes([sealed[-1] ^ 1]), *(sealed[:length] for length in range(len(sealed)))):
         with pytest.raises(Conflict):
-            cipher.open(sealed[:length], b"item:p_1")
+            cipher.open(changed, HERE)
 
 
 def test_two_seals_of_one_value_differ() -> None:
     cipher = PersonCipher(b"k" * 32)
-    assert cipher.seal(b"words", b"") != cipher.seal(b"words", b"")
+    assert cipher.seal(b"words", HERE) != cipher.seal(b"words", HERE)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (("a", "bc"), ("ab", "c")),
+        (("a", ""), ("", "a")),
+        (("1:a,",), ("1:a,", "")),
+        ((b"\x00",), (b"\x00\x00",)),
+        (("a", "b"), ("a,1:b",)),
+    ],
+)
+def test_no_two_rows_read_the_same(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+    assert place(schema.alias.c.value, *one).context() != place(schema.alias.c.value, *other).context()
+
+
+def test_a_row_is_named_as_its_columns_keep_it() -> None:
+    assert place(schema.alias.c.value, "a\0\ud800").context() == place(schema.alias.c.value, "a\ufffd\ufffd").context()
+
+
+def test_the_earlier_form_opens_only_where_it_is_awaited() -> None:
+    key, earlier = b"k" * 32, earlier_seals.of_person("p_1")
+    sealed = Cipher(key).seal(b"words", b"item:p_1")
+    assert PersonCipher(key, earlier).open(sealed, HERE) == b"words"
+    with pytest.raises(Conflict):
+        PersonCipher(key).open(sealed, HERE)
+    with pytest.raises(Conflict):
+        PersonCipher(key, earlier).open(sealed, place(schema.message.c.payload, 1))
+    with pytest.raises(Conflict):
+        PersonCipher(key, earlier).open(Cipher(key).seal(b"words", b""), place(schema.item.c.kind, "p_1", 1))
 
 
 def test_the_first_key_wraps_and_all_unwrap() -> None:

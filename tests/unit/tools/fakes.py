@@ -16,7 +16,7 @@ from kernel_service.connect.endings import Endings
 from kernel_service.connect.offering import Offers
 from kernel_service.connect.proof import Proof
 from kernel_service.storage import outbox, schema
-from kernel_service.storage.engine import key_context
+from kernel_service.storage.engine import wrap_data_key
 from kernel_service.storage.sealing import KEY_BYTES
 from kernel_service.tools.composio_client import Composio
 from kernel_service.tools.connections import Connections
@@ -100,9 +100,8 @@ class World:
         """Somebody with a key of his own."""
 
         def add(tx: Tx) -> None:
-            key = tx.keyring.master_keys.wrap(os.urandom(KEY_BYTES), key_context(person_id))
-            row = {"id": person_id, "created_at": self.clock(), "data_key": key.wrapped, "key_id": key.key_id}
-            tx.execute(insert(schema.person), row)
+            key = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
+            tx.execute(insert(schema.person), {"id": person_id, "created_at": self.clock(), **key})
             tx.execute(insert(schema.kernel), {"person_id": person_id})
 
         await self.store._engine.write(add)

@@ -1,0 +1,80 @@
+"""People of whom every column that is sealed keeps something, twice at least where a person can have two."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select
+
+from kernel_service.approvals.approval import Approval
+from kernel_service.kernels.store import TurnStatus
+from kernel_service.media.incoming import media_id_of
+from kernel_service.messages import Alias, Message, Reply, Usage
+from kernel_service.storage import schema
+from kernel_service.storage.resealing import place_of, sealed_columns
+from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.resuming import ParkedRequest
+from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, own
+from tests.contract.store.people import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Column
+
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sealing import Place
+    from kernel_service.storage.sql_store import SqlStore
+
+SEALED = [column for table in schema.metadata.sorted_tables for column in sealed_columns(table)]
+
+
+async def live(store: SqlStore, name: str) -> str:
+    """The person, whose second message is still to be answered."""
+    person_id = await _say(store, name, 1)
+    await store.keep_time_zone(person_id, "Europe/Vienna")
+    for number in (1, 2):
+        await connect(store, person_id, ConnectionStatus.PENDING)
+        await _answer(store, name, person_id, number)
+        await _say(store, name, number + 1)
+    return person_id
+
+
+async def _say(store: SqlStore, name: str, number: int) -> str:
+    image = {"mime_type": "image/png", "data": base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300_000)).decode()}
+    ids = (Alias(f"test:{name}"), Alias(f"test:{name} too"))
+    said = Message(ids[0].user_id, f"{name} {number}", {"image": image}, aliases=ids, address="desk")
+    return (await store.accept(said, now=NOW, max_pending=100)).person_id
+
+
+async def _answer(store: SqlStore, name: str, person_id: str, number: int) -> None:
+    owner = await own(store, person_id)
+    turn = await owner.open()
+    await store.keep_transcript(media_id_of(turn.messages[0].content), "what was heard", Usage(), now=NOW)
+    asked = Approval(f"ap_{name}{number}", "c1", "tool", {"to": "somebody"}, NOW + 60)
+    parked = ParkedRequest("asana", f"what waits {number}")
+    await store.end(
+        turn, owner.epoch, [HELLO, ASKS, FOUND], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(),
+        parked=[parked], approvals=[asked], now=NOW,
+    )  # fmt: skip
+
+
+class Value(NamedTuple):
+    """A sealed value as it lies in the database."""
+
+    column: Column[Any]
+    person_id: str
+    place: Place
+    sealed: bytes
+
+
+def values(tx: Tx) -> Iterator[Value]:
+    """All that there are."""
+    owners = {row.id: row.person_id for row in tx.execute(select(schema.media))}
+    for column in SEALED:
+        for row in tx.execute(select(column.table)):
+            sealed = getattr(row, column.name)
+            if sealed:
+                person_id = owners[row.media_id] if column.table is schema.media_chunk else row.person_id
+                yield Value(column, person_id, place_of(column, row), sealed)

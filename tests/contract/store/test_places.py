@@ -1,0 +1,142 @@
+"""A sealed value opens where it was kept, and nowhere else: no other row, column, table or person."""
+
+from __future__ import annotations
+
+from itertools import permutations
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import LargeBinary, select, update
+
+from kernel_service.errors import Conflict
+from kernel_service.storage import earlier_seals, schema
+from kernel_service.storage.engine import DataKey, unwrap_data_key, wrap_data_key
+from kernel_service.storage.sealing import Cipher, WrappedKey
+from tests.contract.store.lives import SEALED, live, values
+from tests.contract.store.owner import history
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+
+def test_each_binary_column_is_sealed_wrapped_or_a_digest() -> None:
+    kinds = (schema.Sealed, schema.Wrapped, schema.Digest)
+    binary = [
+        column
+        for table in schema.metadata.tables.values()
+        for column in table.c
+        if isinstance(column.type, LargeBinary)
+    ]
+    assert [str(column) for column in binary if not isinstance(column.type, kinds)] == []
+
+
+async def test_what_is_kept_opens_in_its_place_alone(store: SqlStore) -> None:
+    ann, bob = await live(store, "ann"), await live(store, "bob")
+
+    def moved(tx: Tx) -> list[tuple[str, str]]:
+        kept = list(values(tx))
+        assert {value.column for value in kept} == set(SEALED), "each sealed column keeps something"
+        for value in kept:
+            tx.cipher_of(value.person_id).open(value.sealed, value.place)
+        return [
+            (str(one.place), str(other.place))
+            for one, other in permutations(kept, 2)
+            if any(_opens(tx, person_id, one.sealed, other.place) for person_id in (ann, bob))
+        ]
+
+    assert await store._engine.read(moved) == []
+
+
+def _opens(tx: Tx, person_id: str, sealed: bytes, where: object) -> bool:
+    try:
+        tx.cipher_of(person_id).open(sealed, where)  # type: ignore[arg-type]
+    except Conflict:
+        return False
+    return True
+
+
+async def test_values_of_before_do_not_open_for_a_person_whose_values_are_bound(store: SqlStore) -> None:
+    ann = await live(store, "ann")
+
+    def sealed_as_before(tx: Tx) -> list[str]:
+        cipher, earlier = Cipher(_key(tx, ann)), earlier_seals.of_person(ann)
+        return [
+            str(value.place)
+            for value in values(tx)
+            if _opens(tx, ann, cipher.seal(b"words", earlier(value.place) or b""), value.place)
+        ]
+
+    assert await store._engine.read(sealed_as_before) == []
+
+
+async def test_a_row_that_says_it_is_not_bound_has_no_key(store: SqlStore) -> None:
+    """Nobody without a master key lets values of before in again."""
+    ann = await live(store, "ann")
+
+    def unbind(tx: Tx) -> None:
+        tx.execute(update(schema.person).values(bound=False))
+        tx.keyring.forget(ann)
+
+    await store._engine.write(unbind)
+    with pytest.raises(Conflict) as refused:
+        await store._engine.read(lambda tx: tx.cipher_of(ann))
+    assert refused.value.reason == "SEALED_VALUE_DAMAGED"
+
+
+async def test_a_persons_key_opens_for_nobody_else(store: SqlStore) -> None:
+    ann, bob = await live(store, "ann"), await live(store, "bob")
+
+    def swap(tx: Tx) -> None:
+        rows = {row.id: row for row in tx.execute(select(schema.person))}
+        for one, other in ((ann, bob), (bob, ann)):
+            tx.execute(update(schema.person).where(schema.person.c.id == one).values(data_key=rows[other].data_key))
+            tx.keyring.forget(one)
+
+    await store._engine.write(swap)
+    for person_id in (ann, bob):
+        with pytest.raises(Conflict):
+            await store.aliases_of(person_id)
+
+
+async def test_items_that_changed_places_are_left_out(store: SqlStore) -> None:
+    ann = await live(store, "ann")
+    before = await history(store, ann)
+
+    def swap(tx: Tx) -> None:
+        rows = tx.execute(select(schema.item).order_by(schema.item.c.seq).limit(2)).all()
+        for row, other in zip(rows, reversed(rows), strict=True):
+            tx.execute(update(schema.item).where(schema.item.c.seq == row.seq).values(data=other.data))
+
+    await store._engine.write(swap)
+    assert await history(store, ann) == before[3:]
+
+
+async def test_values_of_before_are_read_until_they_are_bound(store: SqlStore) -> None:
+    ann = await live(store, "ann")
+    before = await history(store, ann), await store.aliases_of(ann), await store.connections(ann)
+    await store._engine.write(lambda tx: unbind(tx, ann))
+    assert (await history(store, ann), await store.aliases_of(ann), await store.connections(ann)) == before
+
+
+def unbind(tx: Tx, person_id: str) -> None:
+    """As an earlier release left them."""
+    key = _key(tx, person_id)
+    cipher, earlier = Cipher(key), earlier_seals.of_person(person_id)
+    for value in values(tx):
+        if value.person_id == person_id:
+            plain = tx.cipher_of(person_id).open(value.sealed, value.place)
+            of_row = [
+                key == part for key, part in zip(schema.row_key(value.column.table), value.place.row, strict=True)
+            ]
+            sealed = cipher.seal(plain, earlier(value.place) or b"")
+            tx.execute(update(value.column.table).where(*of_row).values({value.column.name: sealed}))
+    wrapped = wrap_data_key(tx.keyring.master_keys, person_id, key, bound=False)
+    tx.execute(update(schema.person).where(schema.person.c.id == person_id).values(wrapped))
+    tx.keyring.forget(person_id)
+
+
+def _key(tx: Tx, person_id: str) -> bytes:
+    row = tx.execute(select(schema.person).where(schema.person.c.id == person_id)).one()
+    stored = DataKey(WrappedKey(row.key_id, row.data_key), row.bound)
+    return unwrap_data_key(tx.keyring.master_keys, person_id, stored)
