@@ -16,7 +16,9 @@ COPY emulators emulators
 RUN pip --python /venv/bin/python install --no-cache-dir --no-deps .
 
 FROM ${BASE}
-RUN useradd --system --uid 10001 --home-dir /app --create-home app
+RUN useradd --system --uid 10001 --home-dir /app --create-home app \
+    && install --directory --owner app --mode 700 /tls/private \
+    && install --directory --owner app /tls/public
 COPY --from=build /venv /venv
 COPY deploy/probe /usr/local/bin/probe
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1

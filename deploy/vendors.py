@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from serving.demo import DEMO_SECRETS
+
 
 @dataclass(frozen=True)
 class Vendor:
@@ -21,6 +23,10 @@ class Vendor:
         return {self.base_url: f"{emulators}{self.path}", **emulated}
 
 
+def _demo(*names: str) -> dict[str, str]:
+    return {name: DEMO_SECRETS[name] for name in names}
+
+
 VENDORS = (
     Vendor(
         name="OpenAI",
@@ -28,7 +34,7 @@ VENDORS = (
         key="OPENAI_API_KEY",
         base_url="OPENAI_BASE_URL",
         path="/openai/v1",
-        emulated={"OPENAI_API_KEY": "sk-emulated"},
+        emulated=_demo("OPENAI_API_KEY"),
         instead="answers come from fixed rules, not from a model",
     ),
     Vendor(
@@ -37,7 +43,7 @@ VENDORS = (
         key="COMPOSIO_API_KEY",
         base_url="COMPOSIO_BASE_URL",
         path="/composio",
-        emulated={"COMPOSIO_API_KEY": "ak_emulated"},
+        emulated=_demo("COMPOSIO_API_KEY"),
         instead="connected accounts and their data are invented",
     ),
     Vendor(
@@ -47,9 +53,7 @@ VENDORS = (
         base_url="WHATSAPP_API_BASE_URL",
         path="/graph",
         emulated={
-            "WHATSAPP_ACCESS_TOKEN": "emulated-access-token",
-            "WHATSAPP_APP_SECRET": "emulated-app-secret",
-            "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",
+            **_demo("WHATSAPP_ACCESS_TOKEN", "WHATSAPP_APP_SECRET", "WHATSAPP_VERIFY_TOKEN"),
             "WHATSAPP_PHONE_NUMBER_ID": "106540352242922",
             "WHATSAPP_CHAT_URL": "{emulators}/wa.me",
         },

@@ -1,7 +1,11 @@
 """Settings of the emulators, read from the environment under the names that the services use."""
 
+from pathlib import Path
+
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from serving.demo import DEMO_SECRETS
 
 
 class Config(BaseSettings):
@@ -22,14 +26,17 @@ class Config(BaseSettings):
     emulators_context_window: int = Field(default=1_000_000, ge=1)
     """Tokens that the emulated model reads; a longer request is refused with `context_length_exceeded`."""
 
-    openai_api_key: str = "sk-emulated"
-    composio_api_key: str = "ak_emulated"
-    whatsapp_app_secret: str = "emulated-app-secret"  # noqa: S105
-    whatsapp_access_token: str = "emulated-access-token"  # noqa: S105
+    openai_api_key: str = DEMO_SECRETS["OPENAI_API_KEY"]
+    composio_api_key: str = DEMO_SECRETS["COMPOSIO_API_KEY"]
+    whatsapp_app_secret: str = DEMO_SECRETS["WHATSAPP_APP_SECRET"]
+    """Of several with commas the first signs, as the app's newest secret does."""
+    whatsapp_access_token: str = DEMO_SECRETS["WHATSAPP_ACCESS_TOKEN"]
     whatsapp_phone_number_id: str = "106540352242922"
-    whatsapp_verify_token: str = "emulated-verify-token"  # noqa: S105
+    whatsapp_verify_token: str = DEMO_SECRETS["WHATSAPP_VERIFY_TOKEN"]
 
     kernel_address: str = "127.0.0.1:50051"
+    kernel_tls_ca: Path | None = None
+    """Read when somebody looks: the kernel service may still have to make it."""
     kernel_admin_token: str = ""
     """Lets the phones page show what the system knows; empty: the page says that it cannot."""
 

@@ -55,7 +55,7 @@ class WhatsApp:
         self._verify_token = config.whatsapp_verify_token
         self._feed = Feed()
         self.phones = Directory()
-        self.webhooks = Webhooks(config.emulators_webhook_url, config.whatsapp_app_secret)
+        self.webhooks = Webhooks(config.emulators_webhook_url, config.whatsapp_app_secret.partition(",")[0].strip())
         self.statuses = Statuses(self.webhooks, effects, clock)
         caller = Caller(config.whatsapp_access_token, self._numbers)
         self.files = MediaStore(clock, rng)
@@ -69,7 +69,9 @@ class WhatsApp:
             clock=clock,
             rng=rng,
         )
-        self._panel = SystemPanel(config.kernel_address, config.kernel_admin_token, self.phones, self._feed)
+        self._panel = SystemPanel(
+            config.kernel_address, config.kernel_admin_token, self.phones, self._feed, tls_ca=config.kernel_tls_ca
+        )
         self._page = PageRoutes(self, self._feed, self._panel)
 
     def mount(self, app: web.Application) -> None:

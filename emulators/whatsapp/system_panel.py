@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -25,9 +26,19 @@ class SystemPanel:
     empty or a sentence for people, and then nothing else holds.
     """
 
-    def __init__(self, address: str, token: str, phones: Iterable[Phone], feed: Feed, *, pause: float = 1) -> None:
+    def __init__(
+        self,
+        address: str,
+        token: str,
+        phones: Iterable[Phone],
+        feed: Feed,
+        *,
+        pause: float = 1,
+        tls_ca: Path | None = None,
+    ) -> None:
         self.state: State = _away("Asking the kernel service …")
         self._address = address
+        self._tls_ca = tls_ca
         self._metadata = (("authorization", f"Bearer {token}"),)
         self._has_token = bool(token)
         self._phones = phones
@@ -47,7 +58,10 @@ class SystemPanel:
                 await self._task
 
     async def _watch(self) -> None:
-        async with grpc.aio.insecure_channel(self._address, options=(("grpc.enable_http_proxy", 0),)) as channel:
+        await self._feed.watched.wait()
+        while self._tls_ca is not None and not self._tls_ca.exists():  # noqa: ASYNC110 - another process's
+            await asyncio.sleep(self._pause)
+        async with self._channel() as channel:
             admin = admin_pb2_grpc.KernelAdminServiceStub(channel)
             while True:
                 await self._feed.watched.wait()
@@ -56,6 +70,13 @@ class SystemPanel:
                     self.state = state
                     self._feed.publish("system", state)
                 await asyncio.sleep(self._pause)
+
+    def _channel(self) -> grpc.aio.Channel:
+        options = (("grpc.enable_http_proxy", 0),)
+        if self._tls_ca is None:
+            return grpc.aio.insecure_channel(self._address, options=options)
+        credentials = grpc.ssl_channel_credentials(self._tls_ca.read_bytes())
+        return grpc.aio.secure_channel(self._address, credentials, options=options)
 
     async def _ask(self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub") -> State:
         if not self._has_token:
