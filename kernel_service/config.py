@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import fnmatch
-from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kernel_service import insecure
 from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.people.silence import DEFAULT_DAYS
 from kernel_service.storage import database_url, postgres_url
-from kernel_service.storage.sealing import MasterKeys
+from kernel_service.storage.sealing import parse_keys
 from serving.listening import Address
+from serving.weak_secrets import SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,13 +28,17 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
+    # First, since what is asked of the others depends on them.
+    kernel_allow_insecure: bool = False
     kernel_listen: str = "127.0.0.1:50051"
+    kernel_metrics_listen: str = "127.0.0.1:9464"
+    connect_listen: str = "127.0.0.1:8081"
     kernel_database_url: SecretStr = SecretStr("sqlite:///var/kernel.db")
     kernel_database_direct_url: SecretStr = SecretStr("")
     kernel_database_pool: int = Field(10, ge=2)
     kernel_channel_tokens: SecretStr
     kernel_admin_token: SecretStr = SecretStr("")
-    kernel_tls_cert: Path | None = None
+    kernel_tls_cert: Path | None = Field(None, validate_default=True)
     kernel_tls_key: Path | None = None
     kernel_idle_seconds: float = Field(86_400, gt=0)
     kernel_sweep_seconds: float = Field(60, gt=0)
@@ -57,10 +62,7 @@ class Settings(BaseSettings):
     kernel_composio_per_minute: int = Field(1900, ge=0)
     kernel_composio_per_minute_per_user: int = Field(200, ge=0)
     kernel_encryption_keys: SecretStr
-    kernel_allow_insecure: bool = False
-    kernel_metrics_listen: str = "127.0.0.1:9464"
-    connect_listen: str = "127.0.0.1:8081"
-    connect_public_url: str = ""
+    connect_public_url: str = Field("", validate_default=True)
     connect_trusted_proxies: str = ""
     openai_api_key: SecretStr
     openai_base_url: str = "https://api.openai.com/v1"
@@ -81,8 +83,9 @@ class Settings(BaseSettings):
 
     @field_validator("kernel_database_url")
     @classmethod
-    def _is_database(cls, value: SecretStr) -> SecretStr:
+    def _is_database(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
         database_url.check(value.get_secret_value())
+        insecure.check_database(value.get_secret_value(), info)
         return value
 
     @field_validator("kernel_database_direct_url")
@@ -94,9 +97,10 @@ class Settings(BaseSettings):
 
     @field_validator("connect_public_url")
     @classmethod
-    def _is_url(cls, value: str) -> str:
+    def _is_url(cls, value: str, info: ValidationInfo) -> str:
         if value and not _is_site(value):
             raise ValueError("must be an http or https address without a path, as https://connect.example.com")
+        insecure.check_public_url(value, info)
         return value.rstrip("/")
 
     @field_validator("connect_trusted_proxies")
@@ -107,14 +111,34 @@ class Settings(BaseSettings):
 
     @field_validator("kernel_channel_tokens")
     @classmethod
-    def _are_tokens(cls, value: SecretStr) -> SecretStr:
-        parse_tokens(value.get_secret_value())
+    def _are_tokens(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        insecure.check_channel_tokens(parse_tokens(value.get_secret_value()), info)
+        return value
+
+    @field_validator("kernel_admin_token")
+    @classmethod
+    def _is_admin_token(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        channel_tokens: SecretStr | None = info.data.get("kernel_channel_tokens")
+        others = parse_tokens(channel_tokens.get_secret_value()) if channel_tokens else {}
+        insecure.check_admin_token(value.get_secret_value(), others, info)
         return value
 
     @field_validator("kernel_encryption_keys")
     @classmethod
-    def _are_keys(cls, value: SecretStr) -> SecretStr:
-        MasterKeys.parse(value.get_secret_value())
+    def _are_keys(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        insecure.check_keys(parse_keys(value.get_secret_value()), info)
+        return value
+
+    @field_validator("openai_api_key", "composio_api_key")
+    @classmethod
+    def _is_vendor_key(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        insecure.check_vendor_key(value.get_secret_value(), info)
+        return value
+
+    @field_validator("composio_webhook_secret")
+    @classmethod
+    def _is_secret(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        insecure.check_token(value.get_secret_value(), info)
         return value
 
     @field_validator("kernel_instructions_file", "kernel_tls_cert", "kernel_tls_key")
@@ -124,20 +148,16 @@ class Settings(BaseSettings):
             raise ValueError("no such file")
         return value
 
+    @field_validator("kernel_tls_cert")
+    @classmethod
+    def _is_private(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        insecure.check_tls(value, info)
+        return value
+
     @model_validator(mode="after")
     def _tls_is_whole(self) -> Self:
         if bool(self.kernel_tls_cert) != bool(self.kernel_tls_key):
             raise ValueError("KERNEL_TLS_CERT and KERNEL_TLS_KEY go together: set both, or neither")
-        return self
-
-    @model_validator(mode="after")
-    def _links_are_https(self) -> Self:
-        url = urlsplit(self.door_url())
-        if url.scheme == "http" and not _is_loopback(url.hostname or "") and not self.kernel_allow_insecure:
-            raise ValueError(
-                "CONNECT_PUBLIC_URL must be https: put an https proxy before CONNECT_LISTEN and name its address. Only "
-                "this machine's own, as http://localhost:8081, may be http, or any with KERNEL_ALLOW_INSECURE=true"
-            )
         return self
 
     def tokens(self) -> dict[str, str]:
@@ -163,6 +183,11 @@ class Settings(BaseSettings):
     def approval_policy(self) -> ApprovalPolicy:
         return ApprovalPolicy(words(self.kernel_approve_tools))
 
+    def is_unlimited(self) -> bool:
+        """Whether anybody may write, at any cost."""
+        budgets = self.kernel_daily_tokens or self.kernel_daily_tokens_per_user
+        return not words(self.kernel_allowed_users) and not budgets
+
     def allowed(self) -> Callable[[str], bool]:
         """Whether a user id may write; a pattern is a shell's, as `whatsapp:US.*`."""
         patterns = words(self.kernel_allowed_users)
@@ -180,15 +205,6 @@ def _is_site(value: str) -> bool:
     return parts.scheme in {"http", "https"} and bool(host) and not beside
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def words(setting: str) -> list[str]:
     return [word for part in setting.split(",") if (word := part.strip())]
 
@@ -198,16 +214,13 @@ def parse_tokens(setting: str) -> dict[str, str]:
     tokens: dict[str, str] = {}
     for pair in words(setting):
         channel, _, token = pair.partition("=")
-        if not channel or len(token) < _SHORTEST_TOKEN:
-            raise ValueError(f"each entry is channel=token, the token of {_SHORTEST_TOKEN} characters or more")
+        if not channel or len(token) < SHORTEST:
+            raise ValueError(f"each entry is channel=token, the token of {SHORTEST} characters or more")
         if tokens.setdefault(token, channel) != channel:
             raise ValueError("one token stands for two channels; give each its own")
     if not tokens:
         raise ValueError("name at least one channel=token")
     return tokens
-
-
-_SHORTEST_TOKEN = 16
 
 
 def problems(error: ValidationError) -> list[str]:

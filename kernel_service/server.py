@@ -89,6 +89,7 @@ async def serve(
 ) -> AsyncIterator[KernelServer]:
     """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
     check_proxies(os.environ)
+    _warn_of_exposure(settings)
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
         clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
@@ -164,6 +165,16 @@ async def serve(
         connect_port = await stack.enter_async_context(connect.door.serving(Address.parse(settings.connect_listen)))
         log.info("serving port=%d metrics_port=%d connect_port=%d", port, metrics_port, connect_port)
         yield KernelServer(port, kernels, store, sweeper, desk, connect.endings)
+
+
+def _warn_of_exposure(settings: Settings) -> None:
+    if settings.kernel_allow_insecure:
+        log.warning("KERNEL_ALLOW_INSECURE is true: settings that are unsafe off this machine are not refused")
+    if settings.is_unlimited():
+        log.warning(
+            "everybody may write, and nothing bounds what it costs: set KERNEL_ALLOWED_USERS, or a budget of "
+            "KERNEL_DAILY_TOKENS or KERNEL_DAILY_TOKENS_PER_USER"
+        )
 
 
 async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from aiohttp import web
 
+from serving.loopback import is_loopback
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
@@ -53,6 +55,11 @@ class Address(NamedTuple):
         """As gRPC wants it, which takes [::] for every interface, IPv4's too."""
         host = self.host or "::"
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether this machine alone can reach it."""
+        return is_loopback(self.host)
 
     @property
     def url(self) -> str:

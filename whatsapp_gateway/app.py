@@ -71,7 +71,7 @@ async def build_app(
         Intake(kernel, typing, pacing, templates, metrics, halts=halts, slow_downs=slow_downs, seconds=accept_seconds),
         metrics,
         numbers=frozenset(numbers),
-        app_secret=settings.whatsapp_app_secret.get_secret_value(),
+        app_secrets=[secret.get_secret_value() for secret in settings.whatsapp_app_secret],
         verify_token=settings.whatsapp_verify_token.get_secret_value(),
     )
     acks = Acks(kernel, metrics, now)

@@ -10,10 +10,13 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from serving.listening import Address
+from whatsapp_gateway import insecure
 from whatsapp_gateway.templates import Template
 
 
@@ -21,6 +24,18 @@ def _numbers(value: object) -> object:
     if not isinstance(value, str):
         return value
     return tuple(dict.fromkeys(number.strip() for number in value.split(",") if number.strip()))
+
+
+def _secrets(value: object) -> object:
+    """Several with commas. ValueError without any of them in it."""
+    if not isinstance(value, str):
+        return value
+    secrets = [secret.strip() for secret in value.split(",")]
+    if not all(secrets):
+        raise ValueError("has an empty entry: put one comma between two secrets, and none before or after them")
+    if any(len(secret.split()) > 1 for secret in secrets):
+        raise ValueError("has a secret with a space in it: several secrets are separated by commas")
+    return tuple(dict.fromkeys(secrets))
 
 
 def _optional_address(value: str | None) -> Address | None:
@@ -37,6 +52,9 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_ignore_empty=True, extra="ignore", frozen=True, hide_input_in_errors=True)
 
+    # First, since what is asked of the others depends on them.
+    kernel_allow_insecure: bool = False
+    """Starts what is refused off this machine."""
     gateway_listen: Annotated[Address, NoDecode, BeforeValidator(Address.parse)] = Field(
         Address("127.0.0.1", 8080), validate_default=False
     )
@@ -47,13 +65,14 @@ class Settings(BaseSettings):
     gateway_metrics_listen: Annotated[Address | None, NoDecode, BeforeValidator(_optional_address)] = None
     """Where /metrics is served, and nowhere else; unset: beside the webhook."""
 
-    kernel_address: str = "dns:///localhost:50051"
-    kernel_token: Secret
     kernel_tls_ca: FilePath | None = None
     """The certificate authority of the kernel service, in PEM; unset: plain text."""
+    kernel_address: str = "dns:///localhost:50051"
+    kernel_token: Secret
 
     whatsapp_access_token: Secret
-    whatsapp_app_secret: Secret
+    whatsapp_app_secret: Annotated[tuple[Secret, ...], NoDecode, BeforeValidator(_secrets)]
+    """A webhook is WhatsApp's if it is signed with any of them: two while the secret is being rotated."""
     whatsapp_verify_token: Secret
     whatsapp_phone_number_id: Annotated[tuple[Number, ...], NoDecode, BeforeValidator(_numbers), Field(min_length=1)]
     whatsapp_api_base_url: Url = "https://graph.facebook.com"
@@ -67,6 +86,30 @@ class Settings(BaseSettings):
         Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,512}:[a-z]{2,3}(_[A-Z]{2})?$")] | None
     ) = None
     """`name:language`; sent to people whose 24-hour window is closed while something waits for them."""
+
+    @field_validator("kernel_address")
+    @classmethod
+    def _is_private(cls, value: str, info: ValidationInfo) -> str:
+        insecure.check_address(value, info)
+        return value
+
+    @field_validator("kernel_token")
+    @classmethod
+    def _is_token(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        insecure.check_kernel_token(value.get_secret_value(), info)
+        return value
+
+    @field_validator("whatsapp_access_token", "whatsapp_verify_token")
+    @classmethod
+    def _is_own(cls, value: SecretStr, info: ValidationInfo) -> SecretStr:
+        insecure.check_published(value.get_secret_value(), info)
+        return value
+
+    @field_validator("whatsapp_app_secret")
+    @classmethod
+    def _are_secrets(cls, value: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        insecure.check_app_secrets([secret.get_secret_value() for secret in value], info)
+        return value
 
     @property
     def template(self) -> Template | None:

@@ -3,7 +3,7 @@
 import asyncio
 import hmac
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -35,13 +35,13 @@ class Webhook:
         metrics: Metrics,
         *,
         numbers: Collection[str],
-        app_secret: str,
+        app_secrets: Sequence[str],
         verify_token: str,
     ) -> None:
         self._intake = intake
         self._metrics = metrics
         self._numbers = numbers
-        self._app_secret = app_secret.encode()
+        self._app_secrets = [secret.encode() for secret in app_secrets]
         self._verify_token = verify_token.encode()
         self._outage = OutageLog(time.monotonic)
         self._room_for_large = asyncio.Semaphore(LARGE_AT_ONCE)
@@ -90,7 +90,7 @@ class Webhook:
             return await request.read()
 
     async def _receive(self, raw: bytes, signature: str) -> int:
-        if not is_signed(raw, signature, self._app_secret):
+        if not is_signed(raw, signature, self._app_secrets):
             return 401
         try:
             body = read_json(raw)

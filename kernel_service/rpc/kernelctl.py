@@ -16,6 +16,8 @@ from google.protobuf.json_format import MessageToJson
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernel_service.rpc import tables
+from serving.exposure import OTHERWISE
+from serving.loopback import keeps_to_loopback
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -63,9 +65,15 @@ def _person(who: str) -> admin_pb2.PersonRef:
 @click.option("--address", envvar="KERNEL_ADDRESS", default="dns:///localhost:50051", show_default=True)
 @click.option("--token", envvar="KERNEL_ADMIN_TOKEN", show_envvar=True, required=True)
 @click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--allow-insecure", envvar="KERNEL_ALLOW_INSECURE", is_flag=True)
 @click.pass_context
-def main(context: click.Context, address: str, token: str, tls_ca: Path | None) -> None:
+def main(context: click.Context, address: str, token: str, tls_ca: Path | None, *, allow_insecure: bool) -> None:
     """Ask a running kernel service. WHO is a person (p_…) or an id of a channel (whatsapp:US.…)."""
+    if tls_ca is None and not keeps_to_loopback(address) and not allow_insecure:
+        raise click.UsageError(
+            f"{address} leads to another machine, where the admin token can be read on its way: name --tls-ca "
+            f"(KERNEL_TLS_CA). {OTHERWISE}"
+        )
     context.obj = Admin(address, token, tls_ca)
 
 

@@ -147,16 +147,8 @@ class MasterKeys:
 
     @classmethod
     def parse(cls, setting: str) -> MasterKeys:
-        """`id:base64 of 32 bytes`, several with commas. KeysError says which entry is wrong and why."""
-        keys: dict[str, bytes] = {}
-        for place, entry in enumerate(filter(None, map(str.strip, setting.split(","))), start=1):
-            key_id, key = _parse_entry(place, entry)
-            if key_id in keys:
-                raise KeysError(f"key {place} repeats the id of an earlier key")
-            keys[key_id] = key
-        if not keys:
-            raise KeysError("no key: expected `id:base64 of 32 bytes`, several with commas")
-        return cls(keys)
+        """See parse_keys."""
+        return cls(parse_keys(setting))
 
     def wrap(self, key: bytes, context: bytes) -> WrappedKey:
         return WrappedKey(self._first, self._ciphers[self._first].seal(key, context))
@@ -171,6 +163,19 @@ class MasterKeys:
                 key_id=stored.key_id,
             )
         return cipher.open(stored.wrapped, context)
+
+
+def parse_keys(setting: str) -> dict[str, bytes]:
+    """`id:base64 of 32 bytes`, several with commas, in their order. KeysError says which entry is wrong and why."""
+    keys: dict[str, bytes] = {}
+    for place, entry in enumerate(filter(None, map(str.strip, setting.split(","))), start=1):
+        key_id, key = _parse_entry(place, entry)
+        if key_id in keys:
+            raise KeysError(f"key {place} repeats the id of an earlier key")
+        keys[key_id] = key
+    if not keys:
+        raise KeysError("no key: expected `id:base64 of 32 bytes`, several with commas")
+    return keys
 
 
 def _parse_entry(place: int, entry: str) -> tuple[str, bytes]:

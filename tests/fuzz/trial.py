@@ -78,7 +78,7 @@ class Trial:
             slow_downs=SlowDowns(),
             seconds=8,
         )
-        self._webhook = Webhook(intake, metrics, numbers={NUMBER}, app_secret=SECRET, verify_token="v")
+        self._webhook = Webhook(intake, metrics, numbers={NUMBER}, app_secrets=[SECRET], verify_token="v")
         self.statuses: dict[int, int] = {}
 
     async def run(self, raw: bytes, signature: str | None = None) -> list[str]:

@@ -38,3 +38,10 @@ async def test_refusals_are_told_in_a_sentence(world: World) -> None:
     stranger = await ctl(world, "kernels", token="somebody's")
     assert stranger.exit_code == 1
     assert stranger.stderr.startswith("kernelctl: UNAUTHENTICATED: ")
+
+
+async def test_the_admin_token_is_not_sent_to_another_machine_in_plain_text() -> None:
+    told = CliRunner().invoke(main, ["--address", "dns:///kernel.example:50051", "--token", "t", "kernels"])
+    assert told.exit_code == 2
+    assert "KERNEL_TLS_CA" in told.stderr
+    assert "KERNEL_ALLOW_INSECURE=true" in told.stderr

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import base64
 import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
 
 import pytest
 from pydantic import ValidationError
 
 from kernel_service.config import Settings, problems
+from serving.demo import DEMO_SECRETS
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 NEEDED = {
     "KERNEL_CHANNEL_TOKENS": "test=a-token-of-the-tests",
-    "KERNEL_ENCRYPTION_KEYS": f"k1:{base64.b64encode(bytes(32)).decode()}",
+    "KERNEL_ENCRYPTION_KEYS": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
     "OPENAI_API_KEY": "k",
     "COMPOSIO_API_KEY": "k",
 }
@@ -100,3 +107,144 @@ def test_who_asks_for_it_gets_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONNECT_PUBLIC_URL", "http://10.0.0.1:8081")
     monkeypatch.setenv("KERNEL_ALLOW_INSECURE", "true")
     assert Settings().door_url() == "http://10.0.0.1:8081"
+
+
+GOOD_TOKEN = "7d1f0c5ab9e2468f"
+LISTENS = ["KERNEL_LISTEN", "CONNECT_LISTEN", "KERNEL_METRICS_LISTEN"]
+OFF_LOOPBACK = ["0.0.0.0:1", ":1", "[::]:1", "10.0.0.1:1", "my-machine:1", "[::ffff:10.0.0.1]:1"]
+ON_LOOPBACK = ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1", "[::ffff:127.0.0.1]:1"]
+WEAK = [
+    ("KERNEL_ENCRYPTION_KEYS", f"k1:{base64.b64encode(bytes(32)).decode()}", "a simple pattern"),
+    ("KERNEL_ENCRYPTION_KEYS", f"k1:{base64.b64encode(b'x' * 32).decode()}", "a simple pattern"),
+    ("KERNEL_ENCRYPTION_KEYS", DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"], "everybody"),
+    ("KERNEL_ENCRYPTION_KEYS", DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"].replace("demo:", "mine:"), "everybody"),
+    ("KERNEL_CHANNEL_TOKENS", f"whatsapp={GOOD_TOKEN},telegram={DEMO_SECRETS['KERNEL_TOKEN']}", "telegram"),
+    ("KERNEL_CHANNEL_TOKENS", "terminal=<16 characters or more>", "everybody"),
+    ("KERNEL_CHANNEL_TOKENS", "telegram=token-of-16-or-more", "everybody"),
+    ("KERNEL_CHANNEL_TOKENS", "telegram=aaaaaaaaaaaaaaaaaaaa", "a simple pattern"),
+    ("KERNEL_ADMIN_TOKEN", "fifteen-letters", "fewer than 16"),
+    ("KERNEL_ADMIN_TOKEN", "#", "fewer than 16"),
+    ("KERNEL_ADMIN_TOKEN", "a-token-of-the-tests", "a channel's token"),
+    ("KERNEL_ADMIN_TOKEN", DEMO_SECRETS["KERNEL_ADMIN_TOKEN"], "everybody"),
+    ("COMPOSIO_WEBHOOK_SECRET", "short", "fewer than 16"),
+    ("OPENAI_API_KEY", DEMO_SECRETS["OPENAI_API_KEY"], "everybody"),
+    ("COMPOSIO_API_KEY", DEMO_SECRETS["COMPOSIO_API_KEY"], "everybody"),
+    ("KERNEL_DATABASE_URL", "postgresql://kernel:demo@postgres/kernel", "the demo's password"),
+]
+
+
+@pytest.fixture
+def with_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("KERNEL_TLS_CERT", "KERNEL_TLS_KEY"):
+        (tmp_path / name).touch()
+        monkeypatch.setenv(name, str(tmp_path / name))
+
+
+def refused() -> list[str]:
+    with pytest.raises(ValidationError) as error:
+        Settings()
+    return problems(error.value)
+
+
+@pytest.mark.parametrize("listen", OFF_LOOPBACK)
+def test_grpc_without_tls_is_refused_off_this_machine(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
+    monkeypatch.setenv("KERNEL_LISTEN", listen)
+    [problem] = refused()
+    assert problem.startswith("KERNEL_TLS_CERT is missing, and other machines reach KERNEL_LISTEN")
+    assert "KERNEL_ALLOW_INSECURE=true" in problem
+
+
+@pytest.mark.parametrize("listen", ON_LOOPBACK)
+def test_on_this_machine_it_needs_none(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
+    monkeypatch.setenv("KERNEL_LISTEN", listen)
+    assert Settings().tls() is None
+
+
+@pytest.mark.parametrize("listen", OFF_LOOPBACK)
+@pytest.mark.parametrize("setting", ["CONNECT_LISTEN", "KERNEL_METRICS_LISTEN"])
+def test_the_other_listeners_need_none(monkeypatch: pytest.MonkeyPatch, setting: str, listen: str) -> None:
+    monkeypatch.setenv(setting, listen)
+    monkeypatch.setenv("CONNECT_PUBLIC_URL", "https://connect.example.com")
+    assert Settings().tls() is None
+
+
+@pytest.mark.usefixtures("with_tls")
+@pytest.mark.parametrize("listens", LISTENS)
+@pytest.mark.parametrize(("setting", "value", "reason"), WEAK)
+def test_a_weak_secret_is_refused_off_this_machine_and_not_shown(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, reason: str, listens: str
+) -> None:
+    monkeypatch.setenv("CONNECT_PUBLIC_URL", "https://connect.example.com")
+    monkeypatch.setenv(listens, "0.0.0.0:1")
+    monkeypatch.setenv(setting, value)
+    [problem] = refused()
+    assert problem.startswith(f"{setting} ")
+    assert reason in problem
+    assert f"other machines reach {listens}" in problem
+    assert value not in problem
+    monkeypatch.setenv(listens, "127.0.0.1:1")
+    Settings()
+
+
+@pytest.mark.parametrize(("setting", "value", "_"), WEAK)
+def test_who_asks_for_it_gets_a_weak_secret_and_plain_grpc(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, _: str
+) -> None:
+    monkeypatch.setenv("KERNEL_LISTEN", "0.0.0.0:1")
+    monkeypatch.setenv("KERNEL_ALLOW_INSECURE", "true")
+    monkeypatch.setenv(setting, value)
+    assert Settings().tls() is None
+
+
+@pytest.mark.parametrize("value", ["", "false", "0", "no"])
+def test_any_other_word_allows_nothing(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("KERNEL_LISTEN", "0.0.0.0:1")
+    monkeypatch.setenv("KERNEL_ALLOW_INSECURE", value)
+    assert len(refused()) == 1
+
+
+@pytest.mark.usefixtures("with_tls")
+def test_good_secrets_and_a_weak_key_that_is_being_replaced_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    zero = base64.b64encode(bytes(32)).decode()
+    monkeypatch.setenv("KERNEL_LISTEN", "0.0.0.0:1")
+    monkeypatch.setenv("KERNEL_ADMIN_TOKEN", GOOD_TOKEN)
+    monkeypatch.setenv("KERNEL_ENCRYPTION_KEYS", f"{NEEDED['KERNEL_ENCRYPTION_KEYS']},old:{zero}")
+    assert Settings().tls() == (b"", b"")
+
+
+def test_all_that_is_wrong_is_named_at_once_with_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COMPOSIO_API_KEY")
+    for setting, value, _ in WEAK:
+        monkeypatch.setenv(setting, value)
+    monkeypatch.setenv("COMPOSIO_API_KEY", "")
+    monkeypatch.setenv("KERNEL_LISTEN", "0.0.0.0:1")
+    monkeypatch.setenv("CONNECT_PUBLIC_URL", "http://connect.example.com")
+    monkeypatch.setenv("KERNEL_MAX_TURNS", "0")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    ended = subprocess.run(
+        [sys.executable, "-m", "kernel_service"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    named = {line.split()[1] for line in ended.stderr.splitlines()}
+    assert named == {
+        *(setting for setting, _, _ in WEAK),
+        *("KERNEL_TLS_CERT", "CONNECT_PUBLIC_URL", "KERNEL_MAX_TURNS"),
+    }
+    assert len(ended.stderr.splitlines()) == len(named)
+    assert all(line.startswith("kernel_service: ") for line in ended.stderr.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "unlimited"),
+    [
+        ("KERNEL_DRAIN_SECONDS", "1", True),
+        ("KERNEL_ALLOWED_USERS", "whatsapp:US.*", False),
+        ("KERNEL_DAILY_TOKENS", "1000", False),
+        ("KERNEL_DAILY_TOKENS_PER_USER", "1000", False),
+    ],
+)
+def test_whether_anybody_may_write_at_any_cost(
+    monkeypatch: pytest.MonkeyPatch, setting: str, value: str, *, unlimited: bool
+) -> None:
+    monkeypatch.setenv(setting, value)
+    assert Settings().is_unlimited() is unlimited

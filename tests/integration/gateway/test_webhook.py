@@ -1,6 +1,8 @@
 """What WhatsApp brings: taken once, in order, or asked for again."""
 
 import asyncio
+import hashlib
+import hmac
 import json
 
 import pytest
@@ -47,6 +49,19 @@ async def test_a_text_is_accepted_with_all_that_identifies_its_sender(gateway: G
     ]
     header = next(data["x-user-id"] for data in kernel.metadata if "x-user-id" in data)
     assert ALICE not in header
+
+
+@pytest.mark.parametrize("secrets", [f"{SECRET},{'n' * 32}", f" older , {SECRET} "])
+async def test_while_the_app_secret_is_rotated_either_signs(
+    start_gateway: Start, kernel: FakeKernel, secrets: str
+) -> None:
+    gateway: Gateway = await start_gateway(whatsapp_app_secret=secrets)
+    assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"))) == 200
+    raw = encode(webhook(text(ALICE, "forged", "wamid.2")))
+    for forged in (secrets, "", "other", f"{SECRET},"):
+        signature = hmac.new(forged.encode(), raw, hashlib.sha256).hexdigest()
+        assert await gateway.post_raw(raw, {"X-Hub-Signature-256": f"sha256={signature}"}) == 401
+    assert [message.message_id for message in kernel.messages] == ["wamid.1"]
 
 
 async def test_a_batch_of_many_people_is_taken_whole_and_each_ones_order_kept(

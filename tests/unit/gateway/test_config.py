@@ -3,11 +3,13 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from whatsapp_gateway.config import Settings
+from serving.demo import DEMO_SECRETS
+from whatsapp_gateway.config import Settings, problems
 from whatsapp_gateway.templates import Template
 
 NEEDED = {
@@ -46,6 +48,7 @@ def test_several_numbers_and_plain_http(environment: pytest.MonkeyPatch) -> None
     environment.setenv("WHATSAPP_API_BASE_URL", "http://emulators:8090/graph/")
     environment.setenv("GATEWAY_LISTEN", ":0")
     environment.setenv("WHATSAPP_TEMPLATE", "come_back:pt_BR")
+    environment.setenv("KERNEL_ALLOW_INSECURE", "true")
     settings = Settings()
     assert settings.whatsapp_phone_number_id == ("42", "43")
     assert settings.whatsapp_api_base_url == "http://emulators:8090/graph"
@@ -92,3 +95,105 @@ def test_a_missing_setting_is_named_and_the_process_ends(name: str) -> None:
     )
     assert ended.returncode == 2
     assert ended.stderr == f"whatsapp_gateway: {name} is missing: set it\n"
+
+
+GOOD = "7d1f0c5ab9e2468f"
+STRONG = {"KERNEL_TOKEN": GOOD, "WHATSAPP_APP_SECRET": "0a1b2c3d4e5f67890a1b2c3d4e5f6789"}
+OFF_LOOPBACK = ["0.0.0.0:1", ":1", "[::]:1", "10.0.0.1:1", "my-machine:1", "[::ffff:10.0.0.1]:1"]
+
+
+def refused() -> list[str]:
+    with pytest.raises(ValidationError) as invalid:
+        Settings()
+    return problems(invalid.value)
+
+
+def names(environment: pytest.MonkeyPatch, **settings: str) -> set[str]:
+    for name, value in (STRONG | settings).items():
+        environment.setenv(name, value)
+    return {problem.split()[0] for problem in refused()}
+
+
+@pytest.mark.parametrize("listen", OFF_LOOPBACK)
+@pytest.mark.parametrize("listens", ["GATEWAY_LISTEN", "GATEWAY_METRICS_LISTEN"])
+def test_each_way_in_counts(environment: pytest.MonkeyPatch, listens: str, listen: str) -> None:
+    assert names(environment, **{listens: listen, "KERNEL_TOKEN": "short"}) == {"KERNEL_TOKEN"}
+    assert f"other machines reach {listens}: " in refused()[0]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("KERNEL_TOKEN", "fifteen-letters"),
+        ("KERNEL_TOKEN", DEMO_SECRETS["KERNEL_TOKEN"]),
+        ("KERNEL_TOKEN", "<16 characters or more>"),
+        ("WHATSAPP_APP_SECRET", "secret"),
+        ("WHATSAPP_APP_SECRET", f"{STRONG['WHATSAPP_APP_SECRET']},short"),
+        ("WHATSAPP_APP_SECRET", DEMO_SECRETS["WHATSAPP_APP_SECRET"]),
+        ("WHATSAPP_APP_SECRET", "0" * 32),
+        ("WHATSAPP_VERIFY_TOKEN", DEMO_SECRETS["WHATSAPP_VERIFY_TOKEN"]),
+        ("WHATSAPP_ACCESS_TOKEN", DEMO_SECRETS["WHATSAPP_ACCESS_TOKEN"]),
+    ],
+)
+def test_a_weak_secret_is_refused_off_this_machine_and_not_shown(
+    environment: pytest.MonkeyPatch, setting: str, value: str
+) -> None:
+    assert names(environment, GATEWAY_LISTEN="0.0.0.0:1", **{setting: value}) == {setting}
+    [problem] = refused()
+    assert "other machines reach GATEWAY_LISTEN: " in problem
+    assert "KERNEL_ALLOW_INSECURE=true" in problem
+    assert value == "secret" or value not in problem
+    environment.setenv("KERNEL_ALLOW_INSECURE", "true")
+    Settings()
+    environment.delenv("KERNEL_ALLOW_INSECURE")
+    environment.setenv("GATEWAY_LISTEN", "127.0.0.1:1")
+    Settings()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["dns:///kernel_service:50051", "10.0.0.1:50051", "ipv4:127.0.0.1:1,10.0.0.1:1", "dns://10.0.0.1/localhost:1"],
+)
+def test_plain_text_to_another_machine_is_refused(
+    environment: pytest.MonkeyPatch, address: str, tmp_path: Path
+) -> None:
+    assert names(environment, KERNEL_ADDRESS=address) == {"KERNEL_ADDRESS"}
+    assert "KERNEL_TLS_CA" in refused()[0]
+    (tmp_path / "ca.pem").touch()
+    environment.setenv("KERNEL_TLS_CA", str(tmp_path / "ca.pem"))
+    Settings()
+    environment.setenv("KERNEL_TOKEN", "short")
+    assert names(environment, KERNEL_TOKEN="short", KERNEL_ADDRESS=address) == {"KERNEL_TOKEN"}
+
+
+@pytest.mark.parametrize("address", ["dns:///localhost:50051", "unix:///run/kernel.sock", "[::1]:50051"])
+def test_on_this_machine_plain_text_and_anything_goes(environment: pytest.MonkeyPatch, address: str) -> None:
+    environment.setenv("KERNEL_ADDRESS", address)
+    assert Settings().kernel_address == address
+
+
+def test_all_that_is_wrong_is_named_at_once(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("WHATSAPP_PHONE_NUMBER_ID")
+    wrong = {name: DEMO_SECRETS[name] for name in DEMO_SECRETS if name in NEEDED}
+    wrong |= {"GATEWAY_LISTEN": ":1", "KERNEL_ADDRESS": "kernel:50051", "WHATSAPP_TEMPLATE": "?"}
+    expected = (set(wrong) | {"WHATSAPP_PHONE_NUMBER_ID"}) - {"GATEWAY_LISTEN"}
+    assert names(environment, **wrong) == expected
+    assert len(refused()) == len(expected)
+
+
+@pytest.mark.parametrize(
+    ("setting", "secrets"),
+    [("one", ["one"]), ("new,old", ["new", "old"]), (" new , old ", ["new", "old"]), ("a,b,a", ["a", "b"])],
+)
+def test_app_secrets(environment: pytest.MonkeyPatch, setting: str, secrets: list[str]) -> None:
+    environment.setenv("WHATSAPP_APP_SECRET", setting)
+    assert [secret.get_secret_value() for secret in Settings().whatsapp_app_secret] == secrets
+    assert "new" not in repr(Settings())
+
+
+@pytest.mark.parametrize("setting", ["hunter2,", ",hunter2", "hunter2,,other", "hunter2, ,other", ",", "hunter2 other"])
+def test_app_secrets_with_a_gap_between_them(environment: pytest.MonkeyPatch, setting: str) -> None:
+    environment.setenv("WHATSAPP_APP_SECRET", setting)
+    [problem] = refused()
+    assert problem.startswith("WHATSAPP_APP_SECRET has a")
+    assert "hunter2" not in problem

@@ -11,7 +11,7 @@ RIGHT = "sha256=" + hmac.new(SECRET, RAW, hashlib.sha256).hexdigest()
 
 
 def test_the_right_signature() -> None:
-    assert is_signed(RAW, RIGHT, SECRET)
+    assert is_signed(RAW, RIGHT, [SECRET])
 
 
 @pytest.mark.parametrize(
@@ -30,9 +30,21 @@ def test_the_right_signature() -> None:
     ],
 )
 def test_any_other_is_refused(header: str | None) -> None:
-    assert not is_signed(RAW, header, SECRET)
+    assert not is_signed(RAW, header, [SECRET])
 
 
 def test_it_is_over_the_bytes_and_under_the_secret() -> None:
-    assert not is_signed(RAW + b" ", RIGHT, SECRET)
-    assert not is_signed(RAW, RIGHT, b"other")
+    assert not is_signed(RAW + b" ", RIGHT, [SECRET])
+    assert not is_signed(RAW, RIGHT, [b"other"])
+
+
+@pytest.mark.parametrize("secrets", [[SECRET, b"next"], [b"next", SECRET], [b"older", SECRET, b"next"]])
+def test_while_a_secret_is_rotated_any_of_them_signs(secrets: list[bytes]) -> None:
+    assert is_signed(RAW, RIGHT, secrets)
+    assert not is_signed(RAW + b" ", RIGHT, secrets)
+
+
+def test_secrets_that_do_not_sign_are_no_signature_together() -> None:
+    assert not is_signed(RAW, RIGHT, [b"older", b"next"])
+    assert not is_signed(RAW, RIGHT, [SECRET + b",next"])
+    assert not is_signed(RAW, RIGHT, [])

@@ -1,0 +1,83 @@
+"""Secrets that everybody knows or may guess, and those that project files hold."""
+
+import base64
+import re
+import secrets
+from pathlib import Path
+
+import pytest
+from dotenv import dotenv_values
+
+from deploy.vendors import VENDORS
+from emulators.config import Config
+from serving.demo import DEMO_SECRETS, PUBLISHED
+from serving.weak_secrets import published, weak_key, weak_token
+
+ROOT = Path(__file__).parents[3]
+NO_SECRETS = {"COMPOSE_PROFILES", "DATABASE_VOLUME", "NO_PROXY", "KERNEL_ALLOW_INSECURE", "WHATSAPP_PHONE_NUMBER_ID"}
+
+
+def test_the_demo_has_no_secret_that_is_not_known_as_such() -> None:
+    demo = dotenv_values(ROOT / "deploy" / "demo.env", interpolate=False)
+    held = {name: value for name, value in demo.items() if name not in NO_SECRETS and "://" not in str(value)}
+    assert held == DEMO_SECRETS
+
+
+def test_the_emulators_and_make_run_use_none_that_is_not_known_as_such() -> None:
+    config = Config(_env_file=None)  # type: ignore[call-arg]
+    names = {name for vendor in VENDORS for name in vendor.emulated if name in DEMO_SECRETS}
+    assert {name: getattr(config, name.lower()) for name in names} == {name: DEMO_SECRETS[name] for name in names}
+    emulated = {name: value for vendor in VENDORS for name, value in vendor.emulated.items()}
+    assert {name for name in emulated if re.search("KEY|TOKEN|SECRET", name)} == names
+
+
+@pytest.mark.parametrize("file", ["README.md", ".env.example"])
+def test_what_stands_in_a_tokens_place_in_an_example_is_known_as_such(file: str) -> None:
+    examples = re.findall(r"(?:KERNEL_CHANNEL_TOKENS=|, as )[a-z]+=([^,`\s]*(?: [^,`\s]+)*)", (ROOT / file).read_text())
+    assert examples
+    for example in examples:
+        assert weak_token(example.partition(",")[0]), example
+
+
+@pytest.mark.parametrize("secret", sorted(PUBLISHED))
+def test_what_is_published_is_named_so_with_spaces_around_it_too(secret: str) -> None:
+    assert "everybody can read it" in published(secret)
+    assert published(f" {secret}\n")
+    assert weak_token(secret)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        *("", "short", "a" * 15, "0" * 16, "a" * 64, "ab" * 20, "abcd" * 8, "0000000000000001", "0123456789:;<=>?"),
+        *("abcdefghijklmnop", "zyxwvutsrqponmlkjihg", " " * 20 + "short" + " " * 20),
+    ],
+)
+def test_a_token_that_may_be_guessed(token: str) -> None:
+    assert weak_token(token)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        *(bytes(32), b"\xff" * 32, b"k" * 32, b"ab" * 16, bytes(31) + b"\1", bytes(range(32)), bytes(range(0, 64, 2))),
+        *(bytes(reversed(range(32))), bytes([250, 251, 252, 253, 254, 255, *range(26)])),
+        base64.b64decode(DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"].partition(":")[2]),
+    ],
+)
+def test_a_key_that_may_be_guessed(key: bytes) -> None:
+    assert len(key) == 32
+    assert weak_key(key)
+
+
+def test_what_a_generator_makes_is_good() -> None:
+    for _ in range(500):
+        assert not weak_token(secrets.token_hex(16))
+        assert not weak_token(secrets.token_urlsafe(32))
+        assert not weak_key(secrets.token_bytes(32))
+        assert not weak_key(secrets.token_hex(16).encode())
+
+
+def test_a_phrase_never_quotes_the_secret() -> None:
+    for token in ("demo-admin-token", "aaaaaaaaaaaaaaaaaaaa", "shorttoken"):
+        assert token not in weak_token(token)
