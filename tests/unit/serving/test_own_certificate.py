@@ -4,6 +4,7 @@ import ssl
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -29,7 +30,7 @@ async def reached(pair: tuple[Path, Path], authority: bytes, name: str) -> bool:
     credentials = grpc.ssl_channel_credentials(authority)
     options = [("grpc.ssl_target_name_override", name)]
     async with grpc.aio.secure_channel(f"127.0.0.1:{port}", credentials, options=options) as channel:
-        call = channel.unary_unary("/no/such")
+        call: Any = channel.unary_unary("/no/such")
         try:
             await call(b"", timeout=10)
         except grpc.aio.AioRpcError as error:

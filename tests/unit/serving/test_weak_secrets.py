@@ -24,7 +24,7 @@ def test_the_demo_has_no_secret_that_is_not_known_as_such() -> None:
 
 
 def test_the_emulators_and_make_run_use_none_that_is_not_known_as_such() -> None:
-    config = Config(_env_file=None)  # type: ignore[call-arg]
+    config = Config(_env_file=None)
     names = {name for vendor in VENDORS for name in vendor.emulated if name in DEMO_SECRETS}
     assert {name: getattr(config, name.lower()) for name in names} == {name: DEMO_SECRETS[name] for name in names}
     emulated = {name: value for vendor in VENDORS for name, value in vendor.emulated.items()}
