@@ -11,7 +11,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service import insecure
-from kernel_service.approvals.policy import ApprovalPolicy
+from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.connect.proxies import TrustedProxies
 from kernel_service.people.silence import DEFAULT_DAYS
 from kernel_service.storage import database_url, postgres_url
@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     kernel_toolkits: str = ""
     kernel_instructions_file: Path | None = None
     kernel_tools: str = ""
+    kernel_approve: Approve = Approve.CAREFUL
     kernel_approve_tools: str = ""
     kernel_allowed_users: str = ""
     kernel_daily_tokens: int = Field(0, ge=0)
@@ -181,7 +182,7 @@ class Settings(BaseSettings):
         return self.kernel_instructions_file.read_text() if self.kernel_instructions_file else ""
 
     def approval_policy(self) -> ApprovalPolicy:
-        return ApprovalPolicy(words(self.kernel_approve_tools))
+        return ApprovalPolicy(words(self.kernel_approve_tools), self.kernel_approve)
 
     def is_unlimited(self) -> bool:
         """Whether anybody may write, at any cost."""

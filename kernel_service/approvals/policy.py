@@ -1,27 +1,133 @@
-"""Which tools ask first: those that say so, as a bot's operator adds to them and takes from them."""
+"""Which calls ask the person first. What runs without a question is an allow-list; everything else asks.
+
+docs/security.md, "Consent", says in full what runs, what asks, and what this does not catch.
+"""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
+
+from kernel_service.approvals import words
+from kernel_service.approvals.arguments import CannotJudgeError, arguments_in
+from kernel_service.approvals.hints import Effect
+from kernel_service.approvals.toolkits import ACCOUNTS, WORKSPACES
+from kernel_service.approvals.words import among, words_of_tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from kernel_service.approvals.hints import Hints
     from kernel_service.turns.tools import Tool
 
 
-class ApprovalPolicy:
-    """Patterns of names, as a shell's: `ASANA_CREATE_*` asks, `!GMAIL_SEND_*` does not, whatever the tool says."""
+class Approve(StrEnum):
+    """What asks the person first, from most to least trusting: each asks for all that the one before it asks for."""
 
-    def __init__(self, patterns: Iterable[str] = ()) -> None:
+    DESTRUCTIVE = "destructive"
+    """What may destroy, reaches others, widens access or pays."""
+    CAREFUL = "careful"
+    """All that does not only read and is no plain write in the person's own workspace."""
+    WRITES = "writes"
+    """All that does not only read."""
+    ALL = "all"
+    """All that changes something, and all that uses an account of the person's."""
+
+
+class ApprovalPolicy:
+    """Patterns of names, as a shell's: `ASANA_CREATE_*` asks, `!GMAIL_SEND_*` does not, whatever the mode says."""
+
+    def __init__(self, patterns: Iterable[str] = (), mode: Approve = Approve.CAREFUL) -> None:
+        patterns = list(patterns)
         self._named = [pattern for pattern in patterns if not pattern.startswith("!")]
         self._exempt = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
+        self._mode = mode
 
     def __call__(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> bool:
         """Whether the person is asked before this call. `tainted`: outside content is among what the model sees."""
-        del arguments, tainted
         name = tool.schema.name
         if any(fnmatchcase(name, pattern) for pattern in self._exempt):
             return False
-        return tool.asks_first or any(fnmatchcase(name, pattern) for pattern in self._named)
+        if tool.asks_first or any(fnmatchcase(name, pattern) for pattern in self._named):
+            return True
+        if only_reads(tool):
+            return self._asks_to_read(tool, arguments, tainted=tainted)
+        return self._asks_to_write(tool, arguments, tainted=tainted)
+
+    def _asks_to_read(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> bool:
+        if tool.asks_first is False:
+            return False
+        if self._mode is Approve.ALL and tool.hints is not None:
+            return True
+        return tainted and reaches_the_web(tool, arguments)
+
+    def _asks_to_write(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> bool:
+        if tainted or self._mode in (Approve.WRITES, Approve.ALL):
+            return True
+        if tool.asks_first is False or (tool.hints and is_plain_write(tool.schema.name, tool.hints, arguments)):
+            return False
+        is_developers = tool.hints is None
+        return (self._mode is Approve.CAREFUL and not is_developers) or reaches_others(tool, arguments)
+
+
+def only_reads(tool: Tool) -> bool:
+    """By its hint, or by its developer's word. A vendor's hint that the tool's name contradicts counts for nothing."""
+    if not tool.read_only or tool.hints is None:
+        return tool.read_only
+    first = next(iter(words_of_tool(tool.schema.name, tool.hints.toolkit)), "")
+    return not among(first, words.CONTRADICTING)
+
+
+def reaches_the_web(tool: Tool, arguments: Mapping[str, Any]) -> bool:
+    """Whether a third party may see what this call says."""
+    if tool.hints is not None and tool.hints.toolkit not in ACCOUNTS:
+        return True
+    if tool.hints is None and any(among(word, words.WEB) for word in words.words_of(tool.schema.name)):
+        return True
+    try:
+        return any(argument.leads_to_the_web for argument in arguments_in(arguments))
+    except CannotJudgeError:
+        return True
+
+
+def is_plain_write(name: str, hints: Hints, arguments: Mapping[str, Any]) -> bool:
+    """Whether it adds or changes something of the person's own, and neither addresses anybody nor widens access."""
+    creates = hints.effect is Effect.CREATES
+    if hints.toolkit not in WORKSPACES or not (creates or hints.effect is Effect.UPDATES):
+        return False
+    said = words_of_tool(name, hints.toolkit)
+    if not any(among(word, words.VERBS) for word in said) or not all(among(word, words.PLAIN_TOOL) for word in said):
+        return False
+    if not creates and any(among(word, words.EXISTING_REACH) for word in said):
+        return False
+    try:
+        given = arguments_in(arguments)
+    except CannotJudgeError:
+        return False
+    # What is empty says nothing of a new thing; an existing one may lose something by it.
+    return all(
+        (creates and argument.is_empty) or (argument.is_plainly_named and not argument.addresses_somebody)
+        for argument in given
+    )
+
+
+def reaches_others(tool: Tool, arguments: Mapping[str, Any]) -> bool:
+    """Whether it may destroy, reach others, widen access or pay, as far as hints, names and values tell.
+
+    Names are judged by lists that are never complete: is_plain_write() is what to rely on.
+    """
+    if tool.hints is not None and tool.hints.effect not in (Effect.CREATES, Effect.UPDATES):
+        return True
+    said = words_of_tool(tool.schema.name, tool.hints.toolkit if tool.hints else "")
+    if any(among(word, words.REACHING) for word in said):
+        return True
+    try:
+        return any(
+            any(among(word, words.ADDRESSEES) for word in argument.words)
+            or (argument.addresses_somebody and not argument.is_prose)
+            for argument in arguments_in(arguments)
+            if not argument.is_empty
+        )
+    except CannotJudgeError:
+        return True

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from kernel_service.turns.tools import UnclearCallError
+from kernel_service.turns.tools import WHICH_ACCOUNT, UnclearCallError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kernel_service.tools.connections import Connection
-
-ARGUMENT: Final = "which_account"
-"""Beside a tool's own arguments, none of which is called so; taken off before the call."""
 
 
 class AskWhichError(UnclearCallError):
@@ -22,7 +19,7 @@ class AskWhichError(UnclearCallError):
     def __init__(self, toolkit: str, names: Sequence[str]) -> None:
         super().__init__(
             f"The person's {toolkit} accounts are: {', '.join(names)}. Nothing was done. Ask which one is meant, "
-            f"unless he has said so, and call again with it as {ARGUMENT}."
+            f"unless he has said so, and call again with it as {WHICH_ACCOUNT}."
         )
 
 
@@ -39,8 +36,8 @@ def named(accounts: Sequence[Connection]) -> dict[str, Connection]:
 
 def choose(accounts: Sequence[Connection], arguments: Mapping[str, Any]) -> tuple[Connection, dict[str, Any]]:
     """The account that is meant, and the tool's own arguments. AskWhichError. There is at least one."""
-    own = {name: value for name, value in arguments.items() if name != ARGUMENT}
-    names, wanted = named(accounts), str(arguments.get(ARGUMENT) or "").strip().casefold()
+    own = {name: value for name, value in arguments.items() if name != WHICH_ACCOUNT}
+    names, wanted = named(accounts), str(arguments.get(WHICH_ACCOUNT) or "").strip().casefold()
     if len(accounts) == 1 and not wanted:
         return accounts[0], own
     for name, account in names.items():
@@ -59,4 +56,4 @@ def with_names(parameters: dict[str, Any], accounts: Sequence[Connection]) -> di
     if len(accounts) < 2:  # noqa: PLR2004 - several
         return parameters
     asked = {"type": "string", "enum": list(named(accounts)), "description": "Which of the person's accounts is meant."}
-    return {**parameters, "properties": {**parameters.get("properties", {}), ARGUMENT: asked}}
+    return {**parameters, "properties": {**parameters.get("properties", {}), WHICH_ACCOUNT: asked}}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import time
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -16,6 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
+from kernel_service.approvals.hints import Effect, Hints, effect_of
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.storable import to_json
 from kernel_service.tools import schemas
@@ -47,10 +47,6 @@ _SESSIONS: Final = "/api/v3.1/tool_router/session"
 _ACCOUNTS: Final = "/api/v3.1/connected_accounts"
 _TOOLS: Final = "/api/v3.1/tools"
 _TOOLKITS: Final = "/api/v3.1/toolkits"
-# To send a mail has the hints of making an issue (docs.composio.dev/docs/tool-tags): only its name tells.
-_REACHES_OTHERS: Final = re.compile(
-    r"_(?:SENDS?|REPLY|REPLIES|FORWARD|POST|PUBLISH|TWEET|CREATE_MESSAGE|INVITE|SHARE|NOTIFY|PAY)(?:_|$)"
-)
 _GONE: Final = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 _RESERVED: Final = ("", "default", "default_user")
 
@@ -64,16 +60,19 @@ class Toolkit:
 
 @dataclass(frozen=True, slots=True)
 class ToolkitTool:
-    """A tool of a toolkit, the same for everyone. `asks_first`: it deletes something, or reaches others.
+    """A tool of a toolkit, the same for everyone. `slug` is Composio's name; the model's is in the schema."""
 
-    `slug` is Composio's name; the model's is in the schema.
-    """
-
-    toolkit: str
     slug: str
     schema: ToolSchema
-    read_only: bool
-    asks_first: bool
+    hints: Hints
+
+    @property
+    def toolkit(self) -> str:
+        return self.hints.toolkit
+
+    @property
+    def read_only(self) -> bool:
+        return self.hints.effect is Effect.READS
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,12 +320,9 @@ def _tool(toolkit: str, item: dict[str, Any]) -> ToolkitTool:
         schemas.parameters(item.get("input_parameters"), name),
         _title(item),
     )
-    hints = item.get("tags")
-    hints = hints if isinstance(hints, list) else []
-    read_only = "readOnlyHint" in hints
-    words = re.sub(r"[^A-Z0-9]+", "_", slug.upper())
-    asks_first = "destructiveHint" in hints or (not read_only and _REACHES_OTHERS.search(words) is not None)
-    return ToolkitTool(toolkit, slug, schema, read_only, asks_first)
+    tags = item.get("tags")
+    said = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
+    return ToolkitTool(slug, schema, Hints(toolkit, effect_of(said)))
 
 
 def _title(item: dict[str, Any]) -> str:

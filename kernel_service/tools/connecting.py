@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.connect.attempt import AWAITING_CODE, LIVE, State
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
-from kernel_service.tools.accounts import ARGUMENT, AskWhichError, choose, id_of_chosen
+from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen
 from kernel_service.turns.model import ToolSchema
 from kernel_service.turns.resuming import ParkedRequest
-from kernel_service.turns.tools import NeedsNoAccount, ToolResult
+from kernel_service.turns.tools import WHICH_ACCOUNT, NeedsNoAccount, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,8 @@ class Disconnect:
     """Removes the person's accounts of a toolkit, here and at the vendor."""
 
     read_only = False
-    asks_first = False
+    asks_first = True
+    hints = None
     timeout = 60.0
     schema = ToolSchema(
         "disconnect",
@@ -73,7 +74,7 @@ class Disconnect:
             "type": "object",
             "properties": {
                 "toolkit": {"type": "string", "description": "The toolkit's short name, as asana."},
-                ARGUMENT: {"type": "string", "description": "Which account, where the person has several of it."},
+                WHICH_ACCOUNT: {"type": "string", "description": "Which account, where the person has several of it."},
             },
             "required": ["toolkit"],
         },

@@ -54,7 +54,7 @@ class DeveloperTool(NeedsNoAccount):
         function: Callable[..., Any],
         *,
         read_only: bool,
-        asks_first: bool = False,
+        asks_first: bool | None = None,
         trusted_output: bool = False,
         timeout: float,
     ) -> None:
@@ -95,12 +95,19 @@ class DeveloperTool(NeedsNoAccount):
 
 
 def tool(
-    *, read_only: bool = False, asks_first: bool = False, trusted_output: bool = False, timeout: float = 30.0
+    *,
+    read_only: bool = False,
+    asks_first: bool | None = None,
+    trusted_output: bool = False,
+    timeout: float = 30.0,
 ) -> Callable[[Callable[..., Any]], DeveloperTool]:
     """Make a function a tool. `read_only`: calling it twice does no harm, so that it is repeated after a crash.
 
-    `asks_first`: each call waits until the person has approved it with a button. `trusted_output`: whatever it returns
-    is yours or the person's own, never words of others; else what it returns taints the turn, and writes ask.
+    `asks_first`: each call waits until the person has approved it with a button. False: it need not, unless content
+    from outside is among what the model sees. Not given: a tool that changes something asks if its name or its
+    arguments say that it destroys, reaches others, gives them access or pays.
+    `trusted_output`: whatever it returns is yours or the person's own, never words of others; else what it returns
+    taints the turn, and writes ask.
     The function's name and docstring are what the model sees. It returns text, JSON values or a ToolResult. Raises
     ToolSettingError if it cannot be a tool.
     """

@@ -114,7 +114,8 @@ class ConnectedTool:
     ) -> None:
         self.schema = replace(described.schema, parameters=with_names(described.schema.parameters, accounts))
         self.read_only = described.read_only
-        self.asks_first = described.asks_first
+        self.asks_first: bool | None = None
+        self.hints = described.hints
         self.timeout = TOOL_SECONDS
         self.slug = described.slug
         self.toolkit = described.toolkit
@@ -161,6 +162,7 @@ class AwayTool:
 
     read_only = False
     asks_first = True
+    hints = None
     timeout = TOOL_SECONDS
 
     def __init__(self, connections: Connections, toolkit: str, name: str) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kernel_service.approvals.hints import Hints
     from kernel_service.messages import Link
     from kernel_service.turns.model import ToolSchema
     from kernel_service.turns.resuming import ParkedRequest
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Look before you repeat it."
 """The output of a call of which nobody knows whether it was done: nothing that changes something follows it."""
+
+WHICH_ACCOUNT: Final = "which_account"
+"""An argument beside a tool's own, none of which is called so: which of the person's accounts is meant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ class UnclearCallError(Exception):
 class Tool(Protocol):
     """One tool that a turn may call. `read_only`: calling it twice does no harm. `timeout` is in seconds.
 
-    `asks_first`: it destroys, or reaches others, so that the person is asked before.
+    `asks_first`: whether each call waits for the person's approval, by the word of whoever made the tool; None leaves
+    it to the approval policy. `hints`: what its vendor says of it; None: it is our own, or a bot developer's.
     """
 
     @property
@@ -88,7 +93,9 @@ class Tool(Protocol):
     @property
     def timeout(self) -> float: ...
     @property
-    def asks_first(self) -> bool: ...
+    def asks_first(self) -> bool | None: ...
+    @property
+    def hints(self) -> Hints | None: ...
 
     async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
         """The id of the connection that the call would use now; empty: it needs none. UnclearCallError: which one?"""
@@ -101,6 +108,8 @@ class Tool(Protocol):
 
 class NeedsNoAccount:
     """The part of a tool that works with no account of the person's."""
+
+    hints = None
 
     async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:  # noqa: ARG002
         return ""

@@ -53,6 +53,12 @@ async def tapped(phone: Phone, question: ChatMessage, title: str) -> str:
     return (await phone.wait_for_message(timeout=20)).text
 
 
+async def disconnect(world: World, phone: Phone) -> None:
+    question = await world.ask(phone, "disconnect my asana")
+    assert "toolkit: asana" in question.text
+    assert "is disconnected" in await tapped(phone, question, "Approve")
+
+
 def made(world: World, tool: str) -> list[Effect]:
     return [effect for effect in world.emulators.effects.all("tool_execution") if effect.key == tool]
 
@@ -215,7 +221,7 @@ async def test_both_services_restart_between_question_and_button(world: World) -
 async def test_a_tool_that_is_gone_says_so(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
-    assert "disconnected" in (await world.ask(alice, 'call disconnect with {"toolkit": "asana"}')).text
+    await disconnect(world, alice)
     assert "no such tool any more" in await tapped(alice, question, "Approve")
     assert deletions(world) == []
 
@@ -223,7 +229,7 @@ async def test_a_tool_that_is_gone_says_so(world: World) -> None:
 async def test_an_approval_is_for_the_account_that_was_there_when_it_was_asked_for(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
-    await world.ask(alice, "disconnect my asana")
+    await disconnect(world, alice)
     await connect(world, alice)
     assert "not with the account" in await tapped(alice, question, "Approve")
     assert deletions(world) == []

@@ -435,6 +435,9 @@ async def test_disconnect_in_chat(either: World) -> None:
     alice = either.phone("Alice")
     async with a_browser() as browser:
         await either.ask(alice, await browser.follow(await offered(either, alice, "connect my asana")))
-    assert "asana is disconnected" in (await either.ask(alice, "disconnect my asana")).text.lower()
+    question = await either.ask(alice, "disconnect my asana")
+    assert either.emulators.composio.accounts_of(await either.person_of(alice))
+    await alice.tap(question, "Approve")
+    assert "asana is disconnected" in (await alice.wait_for_message(timeout=20)).text.lower()
     assert not either.emulators.composio.accounts_of(await either.person_of(alice))
     assert (await either.ask(alice, "list my tasks")).link is not None

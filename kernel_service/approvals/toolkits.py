@@ -1,0 +1,30 @@
+"""Composio's toolkits that hold what is the person's own. One that is not listed is taken for the open web.
+
+Slugs as in docs.composio.dev/toolkits.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kernel_service.approvals.words import listed
+
+WORKSPACES: Final = listed("""
+    airtable any_do asana baserow basecamp bear box clickup clockify coda craft dropbox evernote excel fibery gmail
+    googlecalendar googledocs googledrive googlekeep googlesheets googleslides googletasks habitica harvest height jira
+    linear meistertask microsoft_to_do microsoft_todo monday nocodb notion onenote one_drive onedrive outlook reflect
+    roam shortcut smartsheet tempo ticktick timely todo todoist toggl trello wrike zoho_projects
+    """)
+"""What is written there is seen by the person, and by those who share the place already."""
+
+ACCOUNTS: Final = WORKSPACES | listed("""
+    acuityscheduling amplitude apollo attio bamboohr bitbucket cal calendly canvas close confluence contentful datadog
+    discord discordbot docusign fathom figma fireflies fitbit freshbooks freshdesk freshservice github gitlab gong
+    google_analytics googleads googlecontacts googlemeet googlephotos gorgias granola greenhouse gusto heyreach hubspot
+    instacart intercom kit klaviyo kommo lever linkedin loom mailchimp metaads microsoft_teams microsoft_bookings
+    miro mixpanel oura pagerduty pandadoc pipedrive posthog productboard quickbooks ramp retellai salesforce sendgrid
+    sentry servicenow share_point shopify slack slackbot splitwise spotify square stack_exchange strava stripe
+    surveymonkey telegram tally typeform webex webflow whatsapp whoop workable xero ynab zendesk zoho zoho_books
+    zoho_desk zoho_invoice zoho_mail zoom
+    """)
+"""What is read there comes from the account alone, and no third party sees what was asked for."""
