@@ -32,7 +32,7 @@ def done(_: Workplace, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def furnish(world: World) -> None:
     catalogue = world.emulators.composio.catalogue
-    shared = {name: TEXT for name in TO_ANYONE}
+    shared = dict.fromkeys(TO_ANYONE, TEXT)
     catalogue.add(
         Toolkit("googledrive", "Google Drive", "Files."),
         Tool(SHARE, "googledrive", "Add file sharing preference", "Share.", CREATES, shared, tuple(shared), done),
