@@ -18,6 +18,8 @@ class KernelError(Exception):
     """
 
     status = "INTERNAL"
+    retry_after: float | None = None
+    """In how many seconds a call may do; None: not known."""
 
     def __init__(self, reason: str, sentence: str, **metadata: str) -> None:
         super().__init__(sentence)

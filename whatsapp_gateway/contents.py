@@ -9,10 +9,8 @@ from typing import Final
 from whatsapp_gateway.attachments import read_cards, read_media, read_place
 from whatsapp_gateway.choices import read_button, read_interactive, read_order
 from whatsapp_gateway.fields import Object, error_code_in, object_in, text_in
-from whatsapp_gateway.messages import Content, Edit, Media, Reaction, Revoke, Text, Unsupported
+from whatsapp_gateway.messages import Content, Edit, Reaction, Revoke, Text, Unsupported
 
-MOST_TEXT_BYTES: Final = 64 * 1024
-"""What the kernel service takes as one text; a message of WhatsApp may hold more."""
 _UNAVAILABLE: Final = "131060"
 """WhatsApp had the message and could not pass it on, as with the first one after an advertisement."""
 
@@ -27,7 +25,7 @@ def read_content(message: Object) -> Content:
     if content is None:
         code = error_code_in(message)
         return Unsupported(kind, f"error_{code}" if code else "unreadable")
-    return content if _fits(content) else Unsupported("text_too_long")
+    return content
 
 
 def _unsupported(kind: str, message: Object) -> Unsupported:
@@ -36,13 +34,6 @@ def _unsupported(kind: str, message: Object) -> Unsupported:
     told = "unavailable" if code == _UNAVAILABLE else text_in(object_in(message, "unsupported"), "type")
     word = (told if kind == "unsupported" else kind) or kind
     return Unsupported(word[:64] if word.isascii() and word else "unknown", f"error_{code}" if code else "")
-
-
-def _fits(content: Content) -> bool:
-    match content:
-        case Text(words) | Edit(_, words) | Media(caption=words):
-            return len(words.encode()) <= MOST_TEXT_BYTES
-    return True
 
 
 def _text(message: Object) -> Text | None:

@@ -3,17 +3,23 @@
 from kernel.v1 import kernel_pb2 as pb
 
 from whatsapp_gateway import messages as say
+from whatsapp_gateway.bounds import cut
 
 
 def message_request(message: say.Message, chat_url: str = "") -> pb.HandleMessageRequest:
     """The call that hands a message over. `<chat_url>/<phone>?text=…` opens a chat with a text typed in."""
     payload = _payload(message.content)
+    if not cut(payload):  # refused, it would be brought again for days, and nobody answered
+        payload = pb.Payload(unsupported=pb.Unsupported(kind="text_too_long"))
     payload.quoted_message_id = message.quoted_id
+    if not cut(payload):
+        payload.ClearField("quoted_message_id")
     payload.forwarded = message.forwarded
     if message.sent_at is not None:
         payload.sent_at.seconds = message.sent_at
     if (referral := message.referral) is not None:
         came_by = pb.Referral(kind=referral.kind, headline=referral.headline, body=referral.body, url=referral.url)
+        cut(came_by)
         payload.referral.CopyFrom(came_by)
     return pb.HandleMessageRequest(
         user_id=message.sender.user_id,

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from kernel_service.messages import Answer, Link, ReplyChoice, ReplyFile, StoredReply, Usage
     from kernel_service.people.linking import LinkOutcome
 
-MAX_TEXT_BYTES = 64 * 1024
-MAX_MESSAGE_ID_BYTES = 256
-MAX_ADDRESS_BYTES = 200
-MAX_ALIASES = 8
-MAX_SCOPE_BYTES = 100
-MAX_CHAT_LINK_BYTES = 500
 MAX_CHANNEL_SHOWN = 40
 
 log = logging.getLogger(__name__)
@@ -38,9 +32,7 @@ def required(value: str, field: str) -> str:
     return value
 
 
-def within(value: str, field: str, most: int) -> str:
-    if len(value.encode()) > most:
-        raise CallerError("FIELD_INVALID", f"`{field}` may hold at most {most} bytes", field=field)
+def plain(value: str, field: str) -> str:
     if "\0" in value:
         # PostgreSQL's text cannot hold it, and no network's id has one.
         raise CallerError("FIELD_INVALID", f"`{field}` holds a NUL character", field=field)
@@ -51,19 +43,17 @@ def within(value: str, field: str, most: int) -> str:
 
 
 def message(request: kernel_pb2.HandleMessageRequest) -> Message:
-    """The request as the domain knows it; the user id's own rules are people.identity's."""
-    if len(request.aliases) > MAX_ALIASES:
-        raise CallerError("FIELD_INVALID", f"`aliases` may hold at most {MAX_ALIASES}", field="aliases")
+    """The request as the domain knows it, within its bounds; the user id's own rules are people.identity's."""
     if request.reply_mode not in kernel_pb2.ReplyMode.values():
         raise CallerError("FIELD_INVALID", "`reply_mode` is not one that is known", field="reply_mode")
     outbox = request.reply_mode == kernel_pb2.REPLY_MODE_OUTBOX
     sent_at = _sent_at(request.payload)
     return Message(
         user_id=request.user_id,
-        message_id=within(required(request.message_id, "message_id"), "message_id", MAX_MESSAGE_ID_BYTES),
+        message_id=plain(required(request.message_id, "message_id"), "message_id"),
         content=content(request.payload),
         aliases=tuple(alias(each) for each in request.aliases),
-        address=within(request.address, "address", MAX_ADDRESS_BYTES),
+        address=plain(request.address, "address"),
         reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
         sent_at=sent_at,
         chat_link=_chat_link(request.chat_link),
@@ -98,12 +88,12 @@ def _chat_link(link: str) -> str:
         raise CallerError(
             "FIELD_INVALID", "`chat_link` must be an http or https URL with `{text}` in it", field="chat_link"
         )
-    return within(link, "chat_link", MAX_CHAT_LINK_BYTES)
+    return plain(link, "chat_link")
 
 
 def alias(given: kernel_pb2.Alias) -> Alias:
     strong = given.strength != kernel_pb2.ALIAS_STRENGTH_WEAK
-    return Alias(given.user_id, strong=strong, scope=within(given.scope, "scope", MAX_SCOPE_BYTES))
+    return Alias(given.user_id, strong=strong, scope=plain(given.scope, "scope"))
 
 
 def content(payload: kernel_pb2.Payload) -> dict[str, Any]:
@@ -113,9 +103,6 @@ def content(payload: kernel_pb2.Payload) -> dict[str, Any]:
         raise CallerError("FIELD_REQUIRED", "`payload` needs one kind of content, as `text`", field="payload")
     if kind == "text":
         required(payload.text, "payload.text")
-    for field, value in (("payload.text", payload.text), ("payload.caption", payload.caption)):
-        if len(value.encode()) > MAX_TEXT_BYTES:
-            raise CallerError("PAYLOAD_TOO_LARGE", f"`{field}` may hold at most {MAX_TEXT_BYTES} bytes", field=field)
     if kind in {"image", "audio", "video", "document", "sticker"}:
         _check_media(getattr(payload, kind), f"payload.{kind}")
     fields: dict[str, Any] = MessageToDict(payload, preserving_proto_field_name=True)

@@ -50,7 +50,7 @@ def wants_media(kinds: Sequence[int]) -> bool:
 
 
 def check_count(count: int, field: str) -> None:
-    if not 1 <= count <= MOST:
+    if not count:
         raise CallerError("FIELD_INVALID", f"`{field}` must hold 1 to {MOST}", field=field)
 
 
@@ -82,12 +82,12 @@ def part_ack(given: kernel_pb2.Acknowledgement) -> PartAck | None:
         reply_id=part.reply_id,
         part=part.part,
         parts=part.parts,
-        split_version=part.split_version[:32],
+        split_version=part.split_version,
         token=given.lease_token,
         outcome=outcome,
-        channel_message_id=given.channel_message_id[:256],
+        channel_message_id=given.channel_message_id,
         retry_after=_seconds(given.retry_after) if given.HasField("retry_after") else None,
-        error_code=given.error_code[:64],
+        error_code=given.error_code,
     )
 
 
@@ -118,9 +118,9 @@ def part_receipt(given: kernel_pb2.Receipt) -> PartReceipt | None:
         reply_id=reply_id,
         part=int(part),
         parts=int(parts),
-        channel_message_id=given.channel_message_id[:256],
+        channel_message_id=given.channel_message_id,
         state=state,
-        error_code=given.error_code[:64],
+        error_code=given.error_code,
         occurred_at=given.occurred_at.ToMicroseconds() / 1e6,
         outcome=_AFTER_FAILURE.get(given.outcome, Outcome.FAILED),
         retry_after=_seconds(given.retry_after) if given.HasField("retry_after") else None,

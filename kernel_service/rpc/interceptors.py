@@ -14,9 +14,12 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from kernel_service.errors import KernelError, NotAllowed, Unauthenticated
+from kernel_service.rpc import bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
+
+    from google.protobuf.message import Message
 
     Handler = Any  # grpc.RpcMethodHandler: its stubs know nothing of async behaviors
 
@@ -94,6 +97,8 @@ def _guarded(handler: Handler, method: str, admit: Callable[..., None]) -> Handl
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
             admit(method, context)
+            if not handler.request_streaming:
+                bounds.check(request)
             return await behavior(request, context)
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
             await _abort(error, method, context)
@@ -107,6 +112,7 @@ def _guarded_stream(handler: Handler, method: str, admit: Callable[..., None]) -
     async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
         try:
             admit(method, context)
+            bounds.check(request)
             async for response in behavior(request, context):
                 yield response
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
@@ -126,9 +132,23 @@ async def _abort(error: Exception, method: str, context: grpc.aio.ServicerContex
 
 
 def rich_status(error: KernelError) -> status_pb2.Status:
-    """The one table from a domain error to a gRPC status, with google.rpc.ErrorInfo inside."""
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
-    detail = AnyMessage()
-    detail.Pack(info)
+    """The one table from a domain error to a gRPC status, with the details of google.rpc inside."""
     code = grpc.StatusCode[error.status].value[0]
-    return status_pb2.Status(code=code, message=error.sentence, details=[detail])
+    return status_pb2.Status(code=code, message=error.sentence, details=[_packed(each) for each in _details(error)])
+
+
+def _details(error: KernelError) -> Iterator[Message]:
+    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
+    if field := error.metadata.get("field"):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.sentence)
+        yield error_details_pb2.BadRequest(field_violations=[violation])
+    if error.retry_after is not None:
+        delay = error_details_pb2.RetryInfo()
+        delay.retry_delay.FromNanoseconds(round(error.retry_after * 1e9))
+        yield delay
+
+
+def _packed(detail: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    return packed

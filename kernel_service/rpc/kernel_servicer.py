@@ -129,7 +129,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def DownloadMedia(
         self, request: kernel_pb2.DownloadMediaRequest, context: Context
     ) -> AsyncIterator[kernel_pb2.DownloadMediaResponse]:
-        media_id = convert.within(convert.required(request.media_ref, "media_ref"), "media_ref", media.MOST_ID_BYTES)
+        media_id = convert.plain(convert.required(request.media_ref, "media_ref"), "media_ref")
         async for chunk in self._desk.hand_out(caller.get(), media_id):
             for piece in media.in_pieces(chunk):
                 yield kernel_pb2.DownloadMediaResponse(chunk=piece)
@@ -138,9 +138,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: kernel_pb2.ReleaseRepliesRequest, context: Context
     ) -> kernel_pb2.ReleaseRepliesResponse:
         instance = _instance(request.instance_id)
-        if len(request.in_hand) > delivery.MOST:
-            raise CallerError("FIELD_INVALID", f"`in_hand` may hold at most {delivery.MOST}", field="in_hand")
-        in_hand = [convert.within(reply_id, "in_hand", 100) for reply_id in request.in_hand]
+        in_hand = [convert.plain(reply_id, "in_hand") for reply_id in request.in_hand]
         released = await self._outbox.release(caller.get(), instance, in_hand)
         return kernel_pb2.ReleaseRepliesResponse(released=released)
 
@@ -171,7 +169,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: kernel_pb2.CreateConnectLinkRequest, context: Context
     ) -> kernel_pb2.CreateConnectLinkResponse:
         toolkit = convert.required(request.toolkit, "toolkit")
-        address = convert.within(request.address, "address", convert.MAX_ADDRESS_BYTES)
+        address = convert.plain(request.address, "address")
         person = Person(await self._person(request.user_id), caller.get(), address)
         with on_behalf_of(person.id):
             offer = await self._offers.link(person, toolkit, again=(State.OPEN,))
@@ -221,7 +219,7 @@ def _own_channel(channel: str) -> str:
 
 
 def _instance(instance_id: str) -> str:
-    return convert.within(convert.required(instance_id, "instance_id"), "instance_id", 100)
+    return convert.plain(convert.required(instance_id, "instance_id"), "instance_id")
 
 
 def _later(rpc: str) -> NotImplementedYet:

@@ -11,14 +11,13 @@ from kernel_service.errors import CallerError
 from kernel_service.kernels.outbox_store import Outcome
 from kernel_service.media.desk import Offer
 from kernel_service.media.store import MediaAck
-from kernel_service.rpc import convert
+from kernel_service.rpc import bounds, convert
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from kernel_service.media.store import MediaWanted
 
-MOST_ID_BYTES = 100
 MOST_PIECE_BYTES = 1024 * 1024
 DOWNLOAD_BYTES = 64 * 1024
 SHA256_BYTES = 32
@@ -44,7 +43,7 @@ def ack(given: kernel_pb2.Acknowledgement) -> MediaAck | None:
     if outcome is None or not given.media_id or "\0" in given.media_id + given.lease_token:
         return None
     retry_after = given.retry_after.ToTimedelta().total_seconds() if given.HasField("retry_after") else None
-    return MediaAck(given.media_id, given.lease_token, outcome, retry_after, given.error_code[:64])
+    return MediaAck(given.media_id, given.lease_token, outcome, retry_after, given.error_code)
 
 
 def in_pieces(chunk: bytes) -> Iterator[bytes]:
@@ -58,11 +57,12 @@ async def header(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> Offe
     first = await anext(requests, None)
     if first is None or first.WhichOneof("part") != "header":
         raise CallerError("FIELD_REQUIRED", "the first of the stream is the `header`", field="header")
+    bounds.check(first)
     given = first.header
     if given.sha256 and len(given.sha256) != SHA256_BYTES:
         raise CallerError("FIELD_INVALID", "`sha256` has 32 bytes", field="header.sha256")
     return Offer(
-        convert.within(convert.required(given.media_id, "header.media_id"), "header.media_id", MOST_ID_BYTES),
+        convert.plain(convert.required(given.media_id, "header.media_id"), "header.media_id"),
         convert.required(given.lease_token, "header.lease_token"),
         given.mime_type,
         given.size_bytes,

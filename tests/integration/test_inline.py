@@ -145,6 +145,32 @@ async def test_malformed_messages(world: World, request_: dict[str, Any], reason
     assert await refused(call) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
 
 
+async def test_what_is_too_long_is_refused_with_the_field_and_its_limit(world: World) -> None:
+    choice = kernel_pb2.Choice(id="x" * 1025, title="Yes")
+    request = kernel_pb2.HandleMessageRequest(
+        user_id="telegram:42", message_id="m1", payload=kernel_pb2.Payload(choice=choice)
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN))
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+    told = error_details_pb2.BadRequest()
+    status: Any = rpc_status.from_call(caught.value)
+    assert any(detail.Unpack(told) for detail in status.details)
+    assert [(each.field, "1024" in each.description) for each in told.field_violations] == [("payload.choice.id", True)]
+
+
+async def test_a_card_that_is_too_long_to_read_is_cut_and_answered(world: World) -> None:
+    cards = [kernel_pb2.Contact(name="N" * 100_000, phones=["1" * 1000] * 100) for _ in range(20)]
+    request = kernel_pb2.HandleMessageRequest(
+        user_id="telegram:42",
+        message_id="m1",
+        payload=kernel_pb2.Payload(contacts=kernel_pb2.Contacts(contacts=cards)),
+    )
+    response = await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=60)
+    assert response.status == kernel_pb2.MESSAGE_STATUS_COMPLETED
+    assert "N" * 257 not in str(world.emulators.openai.requests[-1].body)
+
+
 async def test_a_video_is_answered_honestly_without_the_model(world: World) -> None:
     request = kernel_pb2.HandleMessageRequest(
         user_id="telegram:42",

@@ -33,7 +33,8 @@ class KernelServiceStub:
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
+    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
+    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
     PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
     """
 
@@ -128,7 +129,8 @@ class KernelServiceServicer:
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
+    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
+    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
     PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
     """
 
@@ -370,7 +372,8 @@ class KernelService:
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
+    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
+    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
     PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
     """
 

@@ -1,0 +1,70 @@
+"""Whatever WhatsApp brings, the kernel service takes: what is too long is cut, or answered honestly."""
+
+from typing import Any
+
+import pytest
+from kernel.v1 import kernel_pb2 as pb
+
+from whatsapp_gateway import messages as say
+from whatsapp_gateway.bounds import bound_of, cut
+from whatsapp_gateway.kernel_messages import message_request
+
+LONG = "é" * 40_000
+SENDER = say.Sender("whatsapp:US.1", (say.Alias("whatsapp:US.1", strong=True),))
+
+
+def asked(content: Any, **more: Any) -> pb.HandleMessageRequest:
+    request = message_request(say.Message("1", "wamid.1", SENDER, content, **more))
+    assert cut(request), "the kernel service would refuse it"
+    assert request.ByteSize() < 512 * 1024
+    return request
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        say.Text(LONG),
+        say.Media("image", "1", "image/png", caption=LONG),
+        say.Edit("wamid.0", LONG),
+        say.Edit("w" * 300, "hello"),
+        say.Revoke("w" * 300),
+        say.Reaction("w" * 300, "👍"),
+        say.Choice("i" * 2000, "Yes"),
+        say.Choice("flow", "", form_json='{"a": "' + LONG + '"}'),
+    ],
+)
+def test_what_cannot_be_cut_is_answered_honestly(content: Any) -> None:
+    assert asked(content).payload.unsupported.kind == "text_too_long"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        say.Place(1.0, 2.0, LONG, LONG),
+        say.Cards(tuple(say.Card("é" * 500, ("1" * 100,) * 30, ("a" * 400,) * 30, "é" * 500) for _ in range(60))),
+        say.Choice("yes", LONG, LONG),
+        say.Reaction("wamid.0", LONG),
+        say.Unsupported("k" * 100, LONG),
+        say.Media("image", "1", "image/" + "p" * 300),
+        say.Text("é" * 32_768),
+    ],
+)
+def test_what_is_for_reading_is_cut(content: Any) -> None:
+    assert asked(content).payload.unsupported.kind != "text_too_long"
+
+
+def test_cards_beyond_the_bound_are_left_out_and_the_first_are_whole() -> None:
+    cards = tuple(say.Card(f"Name {number}", ("+1",)) for number in range(300))
+    contacts = asked(say.Cards(cards)).payload.contacts.contacts
+    assert [(one.name, list(one.phones)) for one in contacts] == [(f"Name {number}", ["+1"]) for number in range(50)]
+
+
+def test_a_quote_that_is_none_is_dropped_and_the_message_stays() -> None:
+    payload = asked(say.Text("hello"), quoted_id="w" * 300).payload
+    assert (payload.text, payload.quoted_message_id) == ("hello", "")
+
+
+def test_an_advertisement_s_words_are_cut() -> None:
+    referral = asked(say.Text("hello"), referral=say.Referral(LONG, LONG, LONG, LONG)).payload.referral
+    limits = [bound_of(field).bytes for field in pb.Referral.DESCRIPTOR.fields]
+    assert [len(part.encode()) for part in (referral.kind, referral.headline, referral.body, referral.url)] == limits
