@@ -59,9 +59,17 @@ CONNECTION_LOST: Final = "Your {toolkit} is no longer connected: it has ended th
 
 APPROVE: Final = "Approve"
 REFUSE: Final = "Refuse"
-APPROVAL_QUESTION: Final = "**{action}** – shall I do exactly this?"
+APPROVE_ALL: Final = "Yes to all of these"
+REFUSE_ALL: Final = "No"
+APPROVE_ALWAYS: Final = "Yes, don't ask again"
+APPROVAL_QUESTION: Final = "Please confirm:"
 APPROVAL_TITLES: Final = "What these ids stand for:"
-APPROVAL_CUT: Final = "… ({count} more characters)"
+APPROVAL_IS_LONG: Final = "(This is long. Please read it to its end before you answer.)"
+APPROVAL_DOCUMENT: Final = "(All of it is in the file above: {filename}, {kilobytes} kB.)"
+APPROVAL_CUT: Final = "… {count} characters are left out here"
+APPROVAL_OTHERS: Final = "… {count} more arguments are in the file"
+APPROVAL_LETTERS: Final = "… with letters that look like others: {letters}"
+APPROVAL_FILE: Final = "What I am about to ask you, in full:"
 APPROVAL_REFUSED: Final = "All right, I didn't do it."
 APPROVAL_WITHOUT_EFFECT: Final = {
     "lapsed": "That question is too old, so nothing was done. Ask me again if you still want it.",

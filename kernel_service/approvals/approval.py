@@ -1,26 +1,29 @@
-"""Calls that wait for the person's word: what he is asked, and what his button did."""
+"""Calls that wait for the person's word: what they are asked, and what their button did."""
 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service import texts
-from kernel_service.kernels.commands import Tap
+from kernel_service.kernels.commands import Tap, TapKind
 from kernel_service.messages import ReplyChoice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kernel_service.messages import ReplyFile
     from kernel_service.turns.model import FunctionCall
 
 ASKED: Final = (
-    "Not done yet. The person is asked, below your answer, with this tool and these arguments and two buttons. If he "
-    "approves it is done and you are told the result; nothing that he writes approves it. Do not call it again."
+    "Not done yet. The person is asked, below your answer, with this tool and these arguments and buttons. If they "
+    "approve it is done and you are told the result; nothing that they write approves it. Do not call it again."
 )
 """What the model is told instead of a result."""
+REFUSED: Final = "Not done: the person refused this."
+"""What the model is told of a call whose question was answered so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +57,50 @@ class Approval:
         """Of the call that is made once it is approved: no vendor gives ids like it."""
         return f"call_{self.id}"
 
-    def decided(self, *, approved: bool) -> dict[str, Any]:
-        """The person's decision as the content of a message (see messages.Message)."""
-        return {"decided": {"approved": approved, "tool": self.tool, "arguments": self.arguments}}
+    def asks_the_same_as(self, other: Approval) -> bool:
+        return (self.tool, self.arguments, self.account) == (other.tool, other.arguments, other.account)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one pair of buttons is about: the calls of one step of the model, or one of them, in order.
+
+    `text` shows them, with all arguments or with the `document` that goes before it. `may_stand`: the person may have
+    the one call's like made without being asked again.
+    """
+
+    approvals: tuple[Approval, ...]
+    text: str
+    document: ReplyFile | None = None
+    may_stand: bool = False
 
     @property
-    def choices(self) -> tuple[ReplyChoice, ReplyChoice]:
-        return (
-            ReplyChoice(Tap(self.id, approved=True).choice_id, texts.APPROVE),
-            ReplyChoice(Tap(self.id, approved=False).choice_id, texts.REFUSE),
-        )
+    def id(self) -> str:
+        """Stands in its buttons."""
+        return self.approvals[0].id
+
+    @property
+    def expires_at(self) -> float:
+        return self.approvals[0].expires_at
+
+    def until(self, expires_at: float) -> Question:
+        return replace(self, approvals=tuple(replace(each, expires_at=expires_at) for each in self.approvals))
+
+    @property
+    def choices(self) -> tuple[ReplyChoice, ...]:
+        """At most the three buttons that WhatsApp shows, of at most 20 characters."""
+        several = len(self.approvals) > 1
+        titles = {
+            TapKind.YES: texts.APPROVE_ALL if several else texts.APPROVE,
+            TapKind.NO: texts.REFUSE_ALL if several else texts.REFUSE,
+            **({TapKind.ALWAYS: texts.APPROVE_ALWAYS} if self.may_stand and not several else {}),
+        }
+        return tuple(ReplyChoice(Tap(self.id, kind).choice_id, title) for kind, title in titles.items())
+
+
+def decided(approvals: tuple[Approval, ...], *, approved: bool) -> dict[str, Any]:
+    """The person's decision as the content of a message (see messages.Message)."""
+    return {"decided": {"approved": approved, "tools": [each.tool for each in approvals]}}
 
 
 class Verdict(StrEnum):
@@ -83,7 +120,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`approval` is there if the verdict is APPROVED or REFUSED."""
+    """`approvals`, the calls of the question in order, are there if the verdict is APPROVED or REFUSED."""
 
     verdict: Verdict
-    approval: Approval | None = None
+    approvals: tuple[Approval, ...] = ()

@@ -1,62 +1,189 @@
-"""A call in words that its person can judge: the tool, and each argument as it is. Bounded; markup in it is inert."""
+"""A call in words that its person can judge: the tool, and each argument as it is, in one message of a phone.
+
+What matters most comes first (see leaves). Long values are shown by their beginning and end; then all of it is in a
+document that goes before the question. What cannot be shown even so is not asked.
+"""
 
 from __future__ import annotations
 
-import unicodedata
-from typing import TYPE_CHECKING, Any, Final
-
-import orjson
+from dataclasses import dataclass
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
-from kernel_service.messages import Reply
+from kernel_service.approvals.leaves import Leaf, Rank, leaves_of, named_in
+from kernel_service.approvals.visible import head, tail, units, visible, visible_lines
+from kernel_service.storable import to_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kernel_service.approvals.approval import Approval
 
-MOST_VALUE: Final = 1500
-"""Characters of an argument that are shown."""
-MOST_SHOWN: Final = 3000
-"""Characters of all arguments that are shown: one message of WhatsApp, and room for the rest."""
+MOST_SHOWN: Final = 1000
+"""UTF-16 code units of a question: WhatsApp shows 1,024 above buttons."""
+FOLDED_FROM: Final = 700
+"""WhatsApp's apps show about so much of a message, and the rest behind "Read more"."""
+MOST_DOCUMENT: Final = 1_000_000
+"""Bytes."""
+FILENAME: Final = "please-confirm.txt"
 
 MOST_TITLE: Final = 80
-"""Characters of what an id stands for."""
-
-_HIDDEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp"})
-"""What would not be seen, or would have the rest be seen otherwise (as text from right to left)."""
-_JOINERS: Final = "\u200c\u200d"
-"""Many scripts and emoji are not themselves without them."""
-
-
-def question(approval: Approval) -> Reply:
-    asked = texts.APPROVAL_QUESTION.format(action=approval.title or texts.in_words(approval.tool))
-    arguments = _in_lines(approval.arguments)
-    titles = "\n".join(f"{_visible(each)}: {_title(title)}" for each, title in approval.titles.items())
-    # In a block of code nothing is markup, in any channel. No argument gets into the one with the titles.
-    text = f"{asked}\n\n```\n{arguments}\n```" if arguments else asked
-    return Reply(f"{text}\n\n{texts.APPROVAL_TITLES}\n```\n{titles}\n```" if titles else text, choices=approval.choices)
+"""Characters of what an id stands for, or of what a tool is called."""
+_MOST_PATH: Final = 60
+_MOST_NAMED: Final = 4
+"""Addresses in a long text that are shown beside it."""
+_MOST_LINES: Final = 300
+"""More arguments than that are in no message."""
+_ROOMS: Final = (240, 120, 60)
+"""Characters of a long value that are shown."""
+_FEWER: Final = (16, 8, 4, 2, 0)
+"""Of each call, values that say nothing of whom it reaches."""
+GAP: Final = "\n\n"
+_MARKUP: Final = str.maketrans(dict.fromkeys("`*_~[]<>\\", " "))
 
 
-def _in_lines(arguments: dict[str, Any]) -> str:
-    lines = (f"{_visible(name)}: {_value(value)}" for name, value in arguments.items())
-    return _cut("\n".join(lines), MOST_SHOWN)
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The text of a question, and the document that goes before it; none: the text shows all."""
+
+    text: str
+    document: bytes | None = None
 
 
-def _value(value: Any) -> str:
-    """Its further lines are set in: none of them looks like an argument."""
-    text = value if isinstance(value, str) else orjson.dumps(value).decode()
-    return "\n  ".join(_visible(line) for line in _cut(text, MOST_VALUE).splitlines())
+def shown(approvals: Sequence[Approval]) -> Shown | None:
+    """As much of it as one message holds. None: not even what matters most."""
+    if sum(len(to_json(approval.arguments)) for approval in approvals) > MOST_DOCUMENT:
+        return None
+    calls = [_Call(approval, leaves_of(approval.arguments)) for approval in approvals]
+    is_small = sum(len(call.leaves) for call in calls) <= _MOST_LINES
+    if is_small and units(whole := _composed(calls, _Detail(None))) <= MOST_SHOWN:
+        return Shown(whole)
+    document = _document(calls)
+    if len(document) > MOST_DOCUMENT:
+        return None
+    note = texts.APPROVAL_DOCUMENT.format(filename=FILENAME, kilobytes=-(-len(document) // 1000))
+    fewer = [_Detail(_ROOMS[-1], most) for most in _FEWER]
+    details = [*map(_Detail, _ROOMS), *fewer] if is_small else fewer
+    composed = (_composed(calls, detail, note) for detail in details)
+    return next((Shown(text, document) for text in composed if units(text) <= MOST_SHOWN), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Detail:
+    """How much is shown: of a long value, and of the values that say nothing of whom a call reaches; None: all."""
+
+    room: int | None
+    others: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A call, and its arguments as they are read."""
+
+    approval: Approval
+    leaves: list[Leaf]
+
+
+def _composed(calls: Sequence[_Call], detail: _Detail, note: str = "") -> str:
+    only = len(calls) == 1
+    shown_calls = [_shown(call, "" if only else f"{number}. ", detail) for number, call in enumerate(calls, 1)]
+    asked = f"{texts.APPROVAL_QUESTION}{' ' if only else GAP}{GAP.join(shown_calls)}"
+    text = GAP.join(filter(None, (note, asked, _titles(calls) if detail.others is None else "")))
+    return text if units(text) <= FOLDED_FROM else f"{texts.APPROVAL_IS_LONG}{GAP}{text}"
+
+
+def _shown(call: _Call, number: str, detail: _Detail) -> str:
+    """In a block of code nothing is markup, in any channel."""
+    title = f"**{number}{_named(call.approval)}**"
+    lines = "\n".join(_lines(call.leaves, detail))
+    return f"{title}\n\n```\n{lines}\n```" if lines else title
+
+
+def _named(approval: Approval) -> str:
+    """What the tool is called; others may have chosen it."""
+    return _in_one_line((approval.title or texts.in_words(approval.tool)).translate(_MARKUP)) or "?"
+
+
+def _lines(leaves: Sequence[Leaf], detail: _Detail) -> list[str]:
+    essential = sum(leaf.rank < Rank.SHORT for leaf in leaves)
+    kept = leaves if detail.others is None else leaves[: essential + detail.others]
+    lines = list(chain.from_iterable(_argument(leaf, detail.room) for leaf in kept))
+    left_out = len(leaves) - len(kept)
+    return [*lines, texts.APPROVAL_OTHERS.format(count=left_out)] if left_out else lines
+
+
+def _argument(leaf: Leaf, room: int | None) -> list[str]:
+    """A value in one line stands behind its name; the lines of any other are marked, so that none looks like a name.
+
+    Nothing else begins with what marks them, or with what tells of something left out.
+    """
+    path = leaf.path if room is None or leaf.rank is Rank.PARTY else _cut_in_line(leaf.path, _MOST_PATH)
+    lines = visible_lines(leaf.text)
+    if room is not None and leaf.rank is not Rank.PARTY and sum(map(units, lines)) > room:
+        lines = _cut(leaf.text, room)
+        return [f"{path} ({len(leaf.text)} characters):", *lines]
+    lines = [f"{path}: {lines[0]}"] if len(lines) == 1 else [f"{path}:", *(f"| {line}" for line in lines)]
+    return [*lines, *_in_plain_letters(leaf)]
+
+
+def _cut(text: str, room: int) -> list[str]:
+    """Its beginning and end, and which addresses are in between."""
+    line = " ⏎ ".join(visible_lines(text))
+    begins, ends = head(line, max(2 * room // 3, _host(line))), tail(line, room // 3)
+    seen = f"{begins}\n{ends}"
+    between = [visible(each) for each in named_in(text) if each[:_MOST_PATH] not in seen]
+    among = ", ".join(_cut_in_line(each, _MOST_PATH) for each in between[:_MOST_NAMED])
+    more = f" (+{len(between) - _MOST_NAMED})" if len(between) > _MOST_NAMED else ""
+    left_out = texts.APPROVAL_CUT.format(count=len(line) - len(begins) - len(ends))
+    return [f"| {begins}", f"{left_out}, with {among}{more}" if among else left_out, f"| {ends}"]
+
+
+def _host(line: str) -> int:
+    """Where the host of a link ends: it tells where the rest goes."""
+    scheme, found, rest = line.partition("://")
+    ends = next((place for place, char in enumerate(rest) if char in "/?#"), len(rest))
+    return min(len(scheme) + len(found) + ends, 2 * MOST_SHOWN) if found and " " not in scheme else 0
+
+
+def _cut_in_line(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{head(text, most // 2)}…({len(text)} characters)…{tail(text, most // 4)}"
+
+
+def _in_plain_letters(leaf: Leaf) -> list[str]:
+    """Addresses with letters that may look like others."""
+    odd = [each for each in named_in(leaf.text) if not each.isascii()] if leaf.rank is Rank.PARTY else []
+    return [texts.APPROVAL_LETTERS.format(letters=each.encode("unicode_escape").decode()) for each in odd]
+
+
+def _titles(calls: Sequence[_Call]) -> str:
+    """In a block of its own: no argument gets into it."""
+    told = _titles_in_lines(calls)
+    return f"{texts.APPROVAL_TITLES}\n```\n{told}\n```" if told else ""
+
+
+def _titles_in_lines(calls: Sequence[_Call]) -> str:
+    told = {visible(each): _title(title) for call in calls for each, title in call.approval.titles.items()}
+    return "\n".join(f"{each}: {title}" for each, title in told.items())
 
 
 def _title(title: str) -> str:
     """In one line, whatever it holds: others choose the titles of things."""
-    line = " ".join(_visible(" ".join(title[: 10 * MOST_TITLE].split())).split())
-    return f"“{line if len(line) <= MOST_TITLE else line[: MOST_TITLE - 1].rstrip() + '…'}”"
+    return f"“{_in_one_line(title)}”"
 
 
-def _visible(text: str) -> str:
-    shown = (char if char in _JOINERS or unicodedata.category(char) not in _HIDDEN else "\ufffd" for char in text)
-    return "".join(shown).replace("```", "'''")
+def _in_one_line(text: str) -> str:
+    line = " ".join(visible(" ".join(text[: 10 * MOST_TITLE].split())).split())
+    return line if len(line) <= MOST_TITLE else head(line, MOST_TITLE - 1).rstrip() + "…"
 
 
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + texts.APPROVAL_CUT.format(count=len(text) - most)
+def _document(calls: Sequence[_Call]) -> bytes:
+    """All arguments of all calls, as plain text."""
+    told = [
+        "\n".join((f"{number}. {_named(call.approval)}", *_lines(call.leaves, _Detail(None))))
+        for number, call in enumerate(calls, 1)
+    ]
+    titles = _titles_in_lines(calls)
+    return GAP.join((texts.APPROVAL_QUESTION, *told, *([texts.APPROVAL_TITLES, titles] if titles else []))).encode()

@@ -23,20 +23,33 @@ class Command(StrEnum):
     APPROVAL = "approval"
 
 
-_TAP = re.compile(r"approval:([\w-]{1,64}):(yes|no)")
+_TAP = re.compile(r"approval:([\w-]{1,64}):(yes|no|always)")
 _PHRASES: Final = {Phrase.STOP: Command.STOP, Phrase.NEW_CHAT: Command.NEW_CHAT}
+
+
+class TapKind(StrEnum):
+    """Which of a question's buttons was tapped."""
+
+    YES = "yes"
+    NO = "no"
+    ALWAYS = "always"
+    """Yes, and from now on without being asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tap:
-    """A tapped button of a question whether something may be done."""
+    """A tapped button of the question with this id, whether something may be done."""
 
-    approval_id: str
-    approved: bool
+    question_id: str
+    kind: TapKind
+
+    @property
+    def approved(self) -> bool:
+        return self.kind is not TapKind.NO
 
     @property
     def choice_id(self) -> str:
-        return f"approval:{self.approval_id}:{'yes' if self.approved else 'no'}"
+        return f"approval:{self.question_id}:{self.kind}"
 
 
 def command_of(content: Mapping[str, Any]) -> Command:
@@ -70,4 +83,4 @@ def tap_in(content: Mapping[str, Any]) -> Tap | None:
     """The tapped button that a message is; None: it is none. Words are never one."""
     choice = content.get("choice")
     match = _TAP.fullmatch(str(choice.get("id", ""))) if isinstance(choice, dict) else None
-    return Tap(match[1], approved=match[2] == "yes") if match else None
+    return Tap(match[1], TapKind(match[2])) if match else None

@@ -44,10 +44,9 @@ class ConnectNeeded:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalNeeded:
-    """The person must approve a call; `expires_at` is in epoch seconds."""
+    """The person must approve these calls, by id and tool, together; `expires_at` is in epoch seconds."""
 
-    call_id: str
-    tool: str
+    calls: tuple[tuple[str, str], ...]
     choices: tuple[ReplyChoice, ...]
     expires_at: float
 

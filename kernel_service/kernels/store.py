@@ -18,7 +18,7 @@ from kernel_service.messages import MessageStatus, ReplyMode, Usage
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kernel_service.approvals.approval import Approval, Decision
+    from kernel_service.approvals.approval import Decision, Question
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
     from kernel_service.turns.resuming import ParkedRequest
 
@@ -354,14 +354,14 @@ class JournalStore(Protocol):
         problem: str = "",
         usage: Usage,
         parked: Sequence[ParkedRequest] = (),
-        approvals: Sequence[Approval] = (),
+        questions: Sequence[Question] = (),
         now: float,
     ) -> list[StoredReply]:
         """End the turn in one transaction: last items, usage, replies, members; what waits is kept with it.
 
         "new chat" takes effect here, however the turn ends: it counts in the order of the person's messages.
 
-        An approval takes the place of an earlier one of the same call.
+        A question takes the place of earlier ones that ask for one of its calls.
         COMPLETED may be interrupted by Newcomers or Stopped.
         """
         ...

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-import orjson
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -103,11 +101,11 @@ def _resumed(toolkit: str, requests: list[str]) -> str:
 
 
 def _decided(decided: dict[str, Any]) -> str:
-    """No words of the person, but his button."""
+    """No words of the person, but their button."""
+    tools = ", ".join(decided["tools"])
     if decided["approved"]:
-        return f"[The person approved {decided['tool']} with his button. It is done now, as he was asked:]"
-    arguments = orjson.dumps(decided["arguments"]).decode()
-    return f"[The person refused {decided['tool']} with his button. It was not done, with {arguments}]"
+        return f"[The person approved {tools} with their button. It is done now, as they were asked:]"
+    return f"[The person refused {tools} with their button. It was not done.]"
 
 
 def _unknown(_: object) -> str:

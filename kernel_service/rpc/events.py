@@ -25,11 +25,13 @@ def event(told: Durable | Event | Answer) -> kernel_pb2.StreamMessageResponse:  
             return respond(tool_finished=kernel_pb2.ToolFinished(call_id=call_id, succeeded=succeeded))
         case ConnectNeeded(toolkit, link):
             return respond(connect_needed=kernel_pb2.ConnectNeeded(toolkit=toolkit, link=convert.link(link)))
-        case ApprovalNeeded(call_id, tool, choices, expires_at):
+        case ApprovalNeeded(calls, choices, expires_at):
+            call_id, tool = calls[0]
             return respond(
                 approval_needed=kernel_pb2.ApprovalNeeded(
                     call_id=call_id,
                     tool=tool,
+                    calls=[kernel_pb2.PendingCall(call_id=call_id, tool=tool) for call_id, tool in calls],
                     choices=convert.choices(choices),
                     expires_at=convert.timestamp(expires_at),
                 )

@@ -1,13 +1,18 @@
-"""What people are asked before it is done: kept with the question, decided once, by one button, in time."""
+"""What people are asked before it is done: kept with the question, decided once, by one button, in time.
+
+A row for each call; those that one question asks for are decided together, or not at all.
+"""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.approvals.approval import Approval, Decision, Verdict
+from kernel_service.kernels.commands import TapKind
 from kernel_service.storable import to_json
 from kernel_service.storage import damage, leases
 from kernel_service.storage.schema import approval
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
+    from kernel_service.approvals.approval import Question
     from kernel_service.kernels.commands import Tap
     from kernel_service.kernels.store import TurnRecord
     from kernel_service.storage.engine import Tx
@@ -27,49 +33,70 @@ log = logging.getLogger(__name__)
 _mine = approval.c.person_id == bindparam("person")
 _open = approval.c.decided_in.is_(None) & approval.c.withdrawn_at.is_(None)
 _ADD = insert(approval)
-_ONE = select(approval).where(approval.c.id == bindparam("of"), _mine).with_for_update()
+_ASKED = select(approval).where(approval.c.question_id == bindparam("of"), _mine).with_for_update()
 _DECIDE = (
     update(approval)
-    .where(approval.c.id == bindparam("of"))
+    .where(approval.c.question_id == bindparam("of"), _mine)
     .values(decided_in=bindparam("turn"), approved=bindparam("is_approved"))
 )
 _WITHDRAW = update(approval).where(_mine, _open).values(withdrawn_at=bindparam("at"))
-_REPLACE = _WITHDRAW.where(approval.c.digest == bindparam("same"))
+_asking_the_same = select(approval.c.question_id).where(
+    _mine, _open, approval.c.digest.in_(bindparam("same", expanding=True))
+)
+_REPLACE = _WITHDRAW.where(approval.c.question_id.in_(_asking_the_same))
 
 
-def keep(tx: Tx, record: TurnRecord, approvals: Sequence[Approval], now: float) -> None:
-    """A call that is asked for anew has one question: the buttons of the earlier one do nothing any more."""
-    for one in approvals:
-        digest = _digest(tx, one.tool, one.arguments)
-        tx.execute(_REPLACE, {"person": record.person_id, "same": digest, "at": now})
-        kept = [one.arguments, one.account]
-        sealed = tx.cipher_of(record.person_id).seal_json(kept, place(approval.c.arguments, one.id))
-        row = {
-            "id": one.id,
-            "person_id": record.person_id,
-            "turn_id": record.id,
-            "call_id": one.call_id,
-            "tool": one.tool,
-            "arguments": sealed,
-            "digest": digest,
-            "created_at": now,
-            "expires_at": one.expires_at,
-        }
-        tx.execute(_ADD, row)
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is sealed of a call that is asked for. `number`: among the `of` calls of its question, from 0."""
+
+    arguments: dict[str, Any]
+    account: str = ""
+    number: int = 0
+    of: int = 1
+    may_stand: bool = False
+
+    @classmethod
+    def read(cls, kept: list[Any] | dict[str, Any]) -> _Kept:
+        """Earlier releases kept the arguments alone, then the account with them."""
+        return cls(*kept) if isinstance(kept, list) else cls(kept)
+
+
+def keep(tx: Tx, record: TurnRecord, questions: Sequence[Question], now: float) -> None:
+    """A call that is asked for anew is asked for once: the buttons of earlier questions with it do nothing any more."""
+    for question in questions:
+        digests = [_digest(tx, one.tool, one.arguments) for one in question.approvals]
+        tx.execute(_REPLACE, {"person": record.person_id, "same": digests, "at": now})
+        for number, (one, digest) in enumerate(zip(question.approvals, digests, strict=True)):
+            kept = [one.arguments, one.account, number, len(digests), question.may_stand]
+            row = {
+                "id": one.id,
+                "person_id": record.person_id,
+                "turn_id": record.id,
+                "question_id": question.id,
+                "call_id": one.call_id,
+                "tool": one.tool,
+                "arguments": tx.cipher_of(record.person_id).seal_json(kept, place(approval.c.arguments, one.id)),
+                "digest": digest,
+                "created_at": now,
+                "expires_at": one.expires_at,
+            }
+            tx.execute(_ADD, row)
 
 
 def decide(tx: Tx, record: TurnRecord, epoch: int, tap: Tap, *, at: float) -> Decision:
     leases.fence(tx, record.person_id, epoch)
-    row = tx.execute(_ONE, {"of": tap.approval_id, "person": record.person_id}).one_or_none()
-    if row is None:
+    of_person = {"of": tap.question_id, "person": record.person_id}
+    rows = tx.execute(_ASKED, of_person).all()
+    against = (verdict for row in rows if (verdict := _against(row, record, at)) is not None)
+    if (verdict := next(against, None)) is not None:
+        return Decision(verdict)
+    calls = sorted(((kept, row) for row in rows if (kept := _opened(tx, row))), key=lambda call: call[0].number)
+    if not _is_whole([kept for kept, _ in calls], tap):
         return Decision(Verdict.UNKNOWN)
-    if (against := _against(row, record, at)) is not None:
-        return Decision(against)
-    if (asked := _opened(tx, row)) is None:
-        return Decision(Verdict.UNKNOWN)
-    if row.decided_in is None:
-        tx.execute(_DECIDE, {"of": row.id, "turn": record.id, "is_approved": tap.approved})
-    return Decision(Verdict.APPROVED if tap.approved else Verdict.REFUSED, asked)
+    tx.execute(_DECIDE, of_person | {"turn": record.id, "is_approved": tap.approved})
+    approvals = tuple(_approval(kept, row) for kept, row in calls)
+    return Decision(Verdict.APPROVED if tap.approved else Verdict.REFUSED, approvals)
 
 
 def _against(row: Row[Any], record: TurnRecord, at: float) -> Verdict | None:
@@ -81,19 +108,30 @@ def _against(row: Row[Any], record: TurnRecord, at: float) -> Verdict | None:
     return Verdict.LAPSED if at >= row.expires_at else None
 
 
-def _opened(tx: Tx, row: Row[Any]) -> Approval | None:
+def _is_whole(calls: Sequence[_Kept], tap: Tap) -> bool:
+    """Whether these are the calls that were shown, all of them, with that button."""
+    if tap.kind is TapKind.ALWAYS and not all(kept.may_stand for kept in calls):
+        return False
+    numbers = [(number, len(calls)) for number in range(len(calls))]
+    return bool(calls) and [(kept.number, kept.of) for kept in calls] == numbers
+
+
+def _approval(kept: _Kept, row: Row[Any]) -> Approval:
+    return Approval(row.id, row.call_id, row.tool, kept.arguments, row.expires_at, account=kept.account)
+
+
+def _opened(tx: Tx, row: Row[Any]) -> _Kept | None:
     """None: it is not what the person was asked."""
-    kept = damage.value_of(tx, row.person_id, row.arguments, place(approval.c.arguments, row.id))
-    # Without an account: of before it was kept.
-    arguments, account = kept if isinstance(kept, list) else (kept, "")
-    if kept is None or _digest(tx, row.tool, arguments) != row.digest:
+    value = damage.value_of(tx, row.person_id, row.arguments, place(approval.c.arguments, row.id))
+    kept = None if value is None else _Kept.read(value)
+    if kept is None or _digest(tx, row.tool, kept.arguments) != row.digest:
         log.error("approval damaged approval=%s person=%s", row.id, row.person_id)
         return None
-    return Approval(row.id, row.call_id, row.tool, arguments, row.expires_at, account=account)
+    return kept
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
-    """The person takes back whatever he was asked."""
+    """The person takes back whatever they were asked."""
     tx.execute(_WITHDRAW, {"person": person_id, "at": now})
 
 

@@ -23,7 +23,7 @@ from kernel_service.storage.turns import supersede
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.approvals.approval import Approval
+    from kernel_service.approvals.approval import Question
     from kernel_service.kernels.store import HistoryItem, TurnRecord
     from kernel_service.messages import Reply, StoredReply
     from kernel_service.storage.engine import Tx
@@ -127,7 +127,7 @@ def end(
     problem: str,
     usage: Usage,
     parked: Sequence[ParkedRequest] = (),
-    approvals: Sequence[Approval] = (),
+    questions: Sequence[Question] = (),
     now: float,
 ) -> list[StoredReply]:
     leases.fence(tx, record.person_id, epoch)
@@ -135,7 +135,7 @@ def end(
         waiting.interrupt(tx, record)
     add_items(tx, record, items, now)
     parked_requests.park(tx, record, parked, now)
-    asked.keep(tx, record, approvals, now)
+    asked.keep(tx, record, questions, now)
     if record.is_new_chat:
         context.begin_afresh(tx, record.person_id)
     _close(tx, record, status, problem=problem, usage=usage, now=now)

@@ -472,13 +472,16 @@ parked_request = Table(
 approval = Table(
     "approval",
     metadata,
-    # Stands in its buttons: nobody guesses it.
+    # The first one's stands in the buttons: nobody guesses it.
     Column("id", Text, primary_key=True),
     _person(index=True),
     Column("turn_id", Text, nullable=False),
+    # Those that one question asks for have this in common: the id of the first.
+    Column("question_id", Text, nullable=False, server_default="", index=True),
     # The call that asked.
     Column("call_id", Text, nullable=False),
     Column("tool", Text, nullable=False),
+    # And what else was shown: the account, its place, how many there are, which buttons.
     Column("arguments", Sealed, nullable=False),
     # Of the tool and the arguments.
     Column("digest", Digest, nullable=False),

@@ -41,7 +41,7 @@ from kernel_service.storage import (
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kernel_service.approvals.approval import Approval, Decision
+    from kernel_service.approvals.approval import Decision, Question
     from kernel_service.connect.attempt import Attempt, Key, State
     from kernel_service.kernels.commands import Tap
     from kernel_service.kernels.operator_store import DayUsage, DeadLetter, ReplyView, TurnSummary
@@ -253,7 +253,7 @@ class SqlStore:
         problem: str = "",
         usage: Usage,
         parked: Sequence[ParkedRequest] = (),
-        approvals: Sequence[Approval] = (),
+        questions: Sequence[Question] = (),
         now: float,
     ) -> list[StoredReply]:
         return await self._engine.write(
@@ -267,7 +267,7 @@ class SqlStore:
                 problem=problem,
                 usage=usage,
                 parked=parked,
-                approvals=approvals,
+                questions=questions,
                 now=now,
             ),
             turn.person_id,

@@ -12,7 +12,8 @@ from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
 from kernel_service.kernels.store import ToolUse
 from kernel_service.messages import Usage
-from kernel_service.storable import storable_text
+from kernel_service.storable import storable, storable_text
+from kernel_service.turns.asking import Asking
 from kernel_service.turns.refused_tools import MOST_OFFERED, MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.tokens import cut
 from kernel_service.turns.tool_files import keep_all
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
-GONE: Final = "Not done: the person has no such tool any more, or not with the account that he approved it for."
+GONE: Final = "Not done: the person has no such tool any more, or not with the account that they approved it for."
 MOST_OUTPUT_TOKENS: Final = 20_000
 """Of a tool's output, about, that is kept: 60,000 characters of English."""
 LEFT_OUT: Final = "\n[… {count} characters are left out here: the output was too long. Ask for less at once. …]\n"
@@ -77,7 +78,8 @@ class Calls:
         self._asks_first = asks_first
         self._offered = offered
         self._titles = titles
-        self._approved: Approval | None = None
+        self._asking = Asking(transcript, journal.keep_file)
+        self._approved: dict[str, Approval] = {}
         self._tools: dict[str, Tool] = {}
         self._found: list[str] = []
         self._unsure = False
@@ -100,10 +102,10 @@ class Calls:
             or size_of(tool.schema for tool in self._tools.values()) > MOST_OFFERED_BYTES
         )
 
-    def approve(self, approval: Approval, tool: Tool | None) -> None:
-        """The person has approved this call, and no other."""
-        self._approved = approval
-        self.offer([tool] if tool else [])
+    def approve(self, approvals: Iterable[Approval], tools: Iterable[Tool]) -> None:
+        """The person has approved these calls, and no others."""
+        self._approved = {each.approved_call_id: each for each in approvals}
+        self.offer(tools)
 
     @property
     def schemas(self) -> list[ToolSchema]:
@@ -137,6 +139,7 @@ class Calls:
             else:
                 used = ToolUse(call.name, failed=True, seconds=0.0)
                 await self._keep(call, _of_ours(OUTCOME_UNKNOWN), used)
+        await self._put_questions()
 
     async def make_all(self, calls: Sequence[FunctionCall]) -> None:
         """Make the calls of one answer, in order, and keep their results; what is beyond MOST_CALLS is not made."""
@@ -145,11 +148,12 @@ class Calls:
             await self._make(call)
         for call in calls[MOST_CALLS:]:
             self._transcript.result(call.call_id, _of_ours(TOO_MANY_CALLS))
+        await self._put_questions()
 
     async def _make(self, call: FunctionCall) -> None:
         await self._attention.pause()
         tool = self._tools.get(call.name)
-        approval = self._approval_of(call)
+        approval = self._approved.get(call.call_id)
         if tool is None or (approval and await self._account_of(call, tool) != approval.account):
             gone = GONE if approval else f"There is no tool named {call.name}."
             return await self._keep(call, _of_ours(gone))
@@ -168,17 +172,20 @@ class Calls:
         self._find(result.found)
         return None
 
-    def _approval_of(self, call: FunctionCall) -> Approval | None:
-        return self._approved if self._approved and self._approved.approved_call_id == call.call_id else None
-
     async def _ask(self, call: FunctionCall, tool: Tool) -> None:
         try:
             account = await tool.account_for(self._person, call.arguments or {})
         except UnclearCallError as unclear:
             return await self._keep(call, _of_ours(unclear.sentence))
         titles = await self._attention.wait_for(self._titles.of(call.name, call.arguments or {}))
-        self._transcript.ask(Approval.of(call, tool.schema.title, account, titles))
-        return await self._journal.step(Usage())
+        [[[kept]]] = storable([[[call.arguments]]])  # so deep it stands in the journal: what is shown is what is kept
+        call = replace(call, arguments=kept)
+        return self._asking.add(Approval.of(call, tool.schema.title, account, titles))
+
+    async def _put_questions(self) -> None:
+        """The calls of one step are one question."""
+        if await self._asking.put():
+            await self._journal.step(Usage())
 
     async def _account_of(self, call: FunctionCall, tool: Tool) -> str | None:
         """None: it is no longer clear."""

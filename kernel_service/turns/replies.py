@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service import texts
-from kernel_service.approvals.prompt import question
 from kernel_service.messages import Reply
 from kernel_service.turns.model import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kernel_service.approvals.approval import Approval
+    from kernel_service.approvals.approval import Question
     from kernel_service.messages import Link
     from kernel_service.turns.model import ModelAnswer
     from kernel_service.turns.transcript import Transcript
+
+_MOST_ABOVE: Final = 200
+"""Characters that the model may say above a question."""
+_MARKUP: Final = frozenset("`~*_<>[]#|\\&")
 
 
 def answer_replies(answer: ModelAnswer, transcript: Transcript, most_chars: int) -> list[Reply]:
@@ -30,15 +33,28 @@ def answer_replies(answer: ModelAnswer, transcript: Transcript, most_chars: int)
     ]
 
 
-def with_questions(replies: list[Reply], approvals: Sequence[Approval]) -> list[Reply]:
-    """Each question has buttons of its own. The first stands below the last reply, if that has no other button."""
-    if not approvals:
+def with_questions(replies: list[Reply], questions: Sequence[Question]) -> list[Reply]:
+    """Each question has buttons of its own, and its document before it.
+
+    What the model says stands above the first one if it can neither look like a part of it nor push it out of sight.
+    """
+    if not questions:
         return replies
-    [first, *further], last = [question(each) for each in approvals], replies[-1]
-    if last.link is not None or last.media:
-        return [*replies, first, *further]
-    said = f"{last.text}\n\n" if last.text else ""
-    return [*replies[:-1], replace(last, text=said + first.text, choices=first.choices), *further]
+    *before, last = replies
+    asked = [each for question in questions for each in _asked(question)]
+    if last.text and not last.link and not last.media and questions[0].document is None and _is_plain(last.text):
+        return [*before, replace(asked[0], text=f"{last.text}\n\n{asked[0].text}"), *asked[1:]]
+    return [*before, *([last] if last.text or last.link or last.media else []), *asked]
+
+
+def _asked(question: Question) -> list[Reply]:
+    asked = Reply(question.text, choices=question.choices)
+    return [Reply(texts.APPROVAL_FILE, media=(question.document,)), asked] if question.document else [asked]
+
+
+def _is_plain(text: str) -> bool:
+    """A line without any markup."""
+    return len(text) <= _MOST_ABOVE and text.isprintable() and not _MARKUP & set(text)
 
 
 def said_in(content: Mapping[str, Any]) -> str:

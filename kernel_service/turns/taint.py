@@ -52,7 +52,7 @@ def mark(*, own: bool) -> str:
 _SAID: Final = frozenset({"text", "choice", "reaction", "edit", "revoke", "unsupported"})
 """Kinds of content that are nobody else's words. What is not named here, as an event to come, is from outside."""
 _BESIDE: Final = frozenset(
-    {"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral", "resumed"}
+    {"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral", "resumed", "decided"}
 )
 
 

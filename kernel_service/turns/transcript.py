@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.approvals.approval import ASKED, Approval
+from kernel_service.approvals.approval import ASKED, Approval, Question
+from kernel_service.approvals.prompt import shown
 from kernel_service.kernels.store import SEALED, HistoryItem
 from kernel_service.messages import Link, ReplyFile
 from kernel_service.storable import storable
@@ -68,12 +69,10 @@ class Transcript:
             self.unstored.append(_item("link", data))
         self.unstored += [_item("file", asdict(file)) for file in files]
 
-    def ask(self, approval: Approval) -> None:
-        """Have the person asked; the model is told so instead of a result."""
-        self.unstored += [
-            _item("result", self._model.result_item(approval.call_id, ASKED), OWN),
-            _item("approval", asdict(approval)),
-        ]
+    def ask(self, question: Question) -> None:
+        """Have the person asked; the model is told so instead of results."""
+        results = (self._model.result_item(each.call_id, ASKED) for each in question.approvals)
+        self.unstored += [*(_item("result", result, OWN) for result in results), _item("approval", asdict(question))]
 
     def call(self, approval: Approval) -> None:
         """Add the call that the person has approved."""
@@ -258,7 +257,7 @@ class Transcript:
         """The tools called since the person wrote last, each once."""
         since = _since_input(self.stored)
         answered = {item.data["call_id"] for item in since if item.kind == "result"}
-        asked = {item.data["call_id"] for item in since if item.kind == "approval"}
+        asked = {each.call_id for each in self.approvals()}
         made = [item.data for item in since if item.data.get("call_id") in answered - asked]
         return list(dict.fromkeys(data["name"] for data in made if "name" in data))
 
@@ -284,9 +283,13 @@ class Transcript:
         parked = [ParkedRequest(**data["parked"]) for data in self._since_input("link") if "parked" in data]
         return list(dict.fromkeys(parked))
 
+    def questions(self) -> list[Question]:
+        """What the person is to be asked since they wrote last."""
+        return [question for data in self._since_input("approval") if (question := _question(data))]
+
     def approvals(self) -> list[Approval]:
-        """What the person is to be asked since he wrote last."""
-        return [Approval(**data) for data in self._since_input("approval")]
+        """The calls of these questions."""
+        return [each for question in self.questions() for each in question.approvals]
 
     def _since_input(self, kind: str) -> list[dict[str, Any]]:
         return [item.data for item in _since_input(self._all()) if item.kind == kind]
@@ -298,6 +301,17 @@ class Transcript:
 def _item(kind: str, data: dict[str, Any], origin: str = "") -> HistoryItem:
     """Whatever a vendor, a tool or a person put into it can be kept, and shown to the model again."""
     return HistoryItem(kind, storable(data), origin)
+
+
+def _question(data: dict[str, Any]) -> Question | None:
+    """None: an earlier release put it, which asked for one call at a time, and no message shows that."""
+    if "approvals" not in data:
+        earlier = Approval(**data)
+        whole = shown([earlier])
+        return Question((earlier,), whole.text) if whole and whole.document is None else None
+    approvals = tuple(Approval(**each) for each in data["approvals"])
+    document = ReplyFile(**data["document"]) if data["document"] else None
+    return Question(approvals, data["text"], document, data["may_stand"])
 
 
 def _without_id(data: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
-from kernel_service.approvals.approval import Verdict
+from kernel_service.approvals.approval import REFUSED, Verdict, decided
 from kernel_service.errors import Busy, KernelError, LeaseLost, StoreUnavailable, VendorUnavailable
 from kernel_service.kernels.codes import codes_in
 from kernel_service.kernels.commands import Command, text_of
@@ -28,7 +28,7 @@ from kernel_service.turns.refused_tools import OfferedTools
 from kernel_service.turns.replies import answer_replies, said_in, with_questions
 from kernel_service.turns.times import stamp
 from kernel_service.turns.titles import Titles
-from kernel_service.turns.tools import Person
+from kernel_service.turns.tools import Person, ToolResult
 from kernel_service.turns.transcript import Transcript
 from kernel_service.turns.turn_journal import TurnJournal
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from kernel_service.approvals.approval import Approval
+    from kernel_service.approvals.approval import Approval, Question
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import TurnMessage, TurnRecord
     from kernel_service.turns.model import ModelAnswer
@@ -86,7 +86,7 @@ class Turn:
         self._model_is_well: bool | None = None
         self._deadline = runner.clock() + runner.limits.seconds
         self._confirmed: Confirmed | None = None
-        self._approved: Approval | None = None
+        self._approved: tuple[Approval, ...] = ()
 
     async def run(self) -> None:
         try:
@@ -148,11 +148,14 @@ class Turn:
         decision = await self._journal.decide(message)
         log.info("button tapped verdict=%s turn=%s person=%s", decision.verdict, self._record.id, self._person.id)
         if decision.verdict is Verdict.APPROVED:
-            self._approved = decision.approval
+            self._approved = decision.approvals
             return await self._converse()
         told = texts.APPROVAL_WITHOUT_EFFECT.get(decision.verdict, texts.APPROVAL_REFUSED)
-        if decision.approval is not None:
-            self._transcript.hear([self._timed(decision.approval.decided(approved=False))])
+        if decision.approvals:
+            self._transcript.hear([self._timed(decided(decision.approvals, approved=False))])
+            for each in decision.approvals:
+                self._transcript.call(each)
+                self._transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
             self._transcript.say(told)
         return await self._end([Reply(told)], TurnStatus.COMPLETED)
 
@@ -184,9 +187,9 @@ class Turn:
         if len(record.messages) > 1:
             self._runner.progress.tell(record, Merged(record.id))
         self._calls.offer(await self._tools())
-        if self._approved is not None:
-            tool = await self._runner.toolbox.named(self._person, self._approved.tool)
-            self._calls.approve(self._approved, tool)
+        if self._approved:
+            named = [await self._runner.toolbox.named(self._person, each.tool) for each in self._approved]
+            self._calls.approve(self._approved, [tool for tool in named if tool])
         await self._calls.finish_cut(record, self._runner.model, self._runner.clock())
 
     async def _tools(self) -> list[Tool]:
@@ -213,9 +216,11 @@ class Turn:
     async def _hear(self) -> None:
         if self._confirmed is not None:
             return self._transcript.hear([self._timed(self._confirmed.content)])
-        if self._approved is not None:
-            self._transcript.hear([self._timed(self._approved.decided(approved=True))])
-            return self._transcript.call(self._approved)
+        if self._approved:
+            self._transcript.hear([self._timed(decided(self._approved, approved=True))])
+            for each in self._approved:
+                self._transcript.call(each)
+            return None
         await self._attention.wait_for(self._files.hear())
         return self._transcript.hear([await self._heard(message) for message in self._record.messages])
 
@@ -302,9 +307,9 @@ class Turn:
         said = "\n".join(filter(None, (said_in(message.content) for message in self._record.messages)))
         return [replace(each, remaining=each.remaining or said) for each in self._transcript.parked()]
 
-    def _asked(self) -> list[Approval]:
+    def _asked(self) -> list[Question]:
         expires_at = self._runner.clock() + self._runner.limits.approval_seconds
-        return [replace(each, expires_at=expires_at) for each in self._transcript.approvals()]
+        return [each.until(expires_at) for each in self._transcript.questions()]
 
     async def _stop(self, usage: Usage) -> None:
         """What is not stored yet was never heard: it stays out of the history."""
@@ -320,12 +325,13 @@ class Turn:
         problem: str = "",
         usage: Usage | None = None,
         parked: Sequence[ParkedRequest] = (),
-        asked: Sequence[Approval] = (),
+        asked: Sequence[Question] = (),
     ) -> None:
         told = self._prefaced(with_questions(replies, asked))
-        await self._journal.end(told, status, problem=problem, usage=usage, parked=parked, approvals=asked)
+        await self._journal.end(told, status, problem=problem, usage=usage, parked=parked, questions=asked)
         for each in asked:
-            event = ApprovalNeeded(each.call_id, each.tool, each.choices, each.expires_at)
+            calls = tuple((one.call_id, one.tool) for one in each.approvals)
+            event = ApprovalNeeded(calls, each.choices, each.expires_at)
             self._runner.progress.tell(self._record, event)
         self._ended(status)
 

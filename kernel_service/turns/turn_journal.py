@@ -21,7 +21,7 @@ from kernel_service.turns.tools import ToolResult
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from kernel_service.approvals.approval import Approval
+    from kernel_service.approvals.approval import Question
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import JournalStore, ToolUse, TurnMessage, TurnRecord
@@ -102,14 +102,14 @@ class TurnJournal:
         problem: str = "",
         usage: Usage | None = None,
         parked: Sequence[ParkedRequest] = (),
-        approvals: Sequence[Approval] = (),
+        questions: Sequence[Question] = (),
     ) -> None:
         """The last items, the replies, what waits, the members' end. COMPLETED is interrupted by what came before."""
         self._answer_open_calls()
         await self._persist(
             lambda: self._store.end(
                 self._record, self._kernel.epoch, self._transcript.unstored, replies,
-                status=status, problem=problem, usage=usage or Usage(), parked=parked, approvals=approvals,
+                status=status, problem=problem, usage=usage or Usage(), parked=parked, questions=questions,
                 now=self._clock(),
             )
         )  # fmt: skip

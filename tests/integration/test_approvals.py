@@ -71,7 +71,7 @@ async def test_what_is_approved_is_done_exactly_so_once(world: World) -> None:
     alice = await connected(world, "Alice")
     [doomed, *others] = await tasks(world, alice)
     question = await asked(world, alice)
-    assert f"*Asana: Delete a task* – shall I do exactly this?\n\n```\ntask_gid: {doomed.gid}\n```" in question.text
+    assert f"Please confirm: *Asana: Delete a task*\n\n```\ntask_gid: {doomed.gid}\n```" in question.text
     assert deletions(world) == []
     assert await tapped(alice, question, "Approve") == "Done."
     assert await tasks(world, alice) == others
@@ -125,13 +125,23 @@ async def test_making_a_task_asks_nothing_and_sending_a_mail_does(world: World) 
     assert len(made(world, "GMAIL_SEND_EMAIL")) == 1
 
 
+async def with_gmail(world: World) -> Phone:
+    alice = world.phone("Alice")
+    offer = await world.ask(alice, "send an email to bob@example.org saying hi")
+    assert offer.link is not None
+    async with a_browser() as browser:
+        code = await browser.follow(offer.link.url)
+    await world.ask(alice, code)
+    return alice
+
+
 async def test_a_refusal_is_told_to_the_model_and_final(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     assert await tapped(alice, question, "Refuse") == "All right, I didn't do it."
     assert await tapped(alice, question, "Approve") == "You have answered that already, so nothing more was done."
     await world.ask(alice, "hello")
-    assert "[The person refused ASANA_DELETE_TASK with his button." in str(world.emulators.openai.requests[-1].body)
+    assert "[The person refused ASANA_DELETE_TASK with their button." in str(world.emulators.openai.requests[-1].body)
     assert deletions(world) == []
 
 
@@ -194,17 +204,67 @@ async def test_the_same_asked_anew_has_one_question(world: World) -> None:
     assert len(deletions(world)) == 1
 
 
-async def test_several_questions_of_one_turn_have_buttons_of_their_own(world: World) -> None:
+async def test_the_calls_of_one_step_are_one_question(world: World) -> None:
+    alice = await connected(world, "Alice")
+    first, second, *others = [task.gid for task in await tasks(world, alice)]
+    both: Turn = [ToolCall("ASANA_DELETE_TASK", {"task_gid": gid}) for gid in (second, first)]
+    world.emulators.openai.script([both, "Both of them?", "Done."])
+    question = await world.ask(alice, "clean up")
+    assert question.text.index(f"task_gid: {second}") < question.text.index(f"task_gid: {first}")
+    assert [choice.title for choice in question.choices] == ["Yes to all of these", "No"]
+    assert await tapped(alice, question, "Yes to all of these") == "Done."
+    assert [task.gid for task in await tasks(world, alice)] == others
+    assert [deletion.detail["arguments"]["task_gid"] for deletion in deletions(world)] == [second, first]
+    assert await tapped(alice, question, "No") == "You have answered that already, so nothing more was done."
+
+
+async def test_steps_of_one_turn_have_buttons_of_their_own(world: World) -> None:
     alice = await connected(world, "Alice")
     gids = [task.gid for task in await tasks(world, alice)]
-    both: Turn = [ToolCall("ASANA_DELETE_TASK", {"task_gid": gid}) for gid in gids[:2]]
-    world.emulators.openai.script([both, "Both of them?"])
+    steps: list[Turn] = [[ToolCall("ASANA_DELETE_TASK", {"task_gid": gid})] for gid in gids[:2]]
+    world.emulators.openai.script([*steps, "Both of them?"])
     one = await world.ask(alice, "clean up")
     other = await alice.wait_for_message(timeout=20)
     assert (gids[0] in one.text, gids[1] in other.text) == (True, True)
     assert await tapped(alice, other, "Approve") == "Done."
     assert gids[1] not in [task.gid for task in await tasks(world, alice)]
     assert gids[0] in [task.gid for task in await tasks(world, alice)]
+
+
+STRANGER = "mallory@evil.example"
+LONG = "This is a long letter about nothing. " * 300
+
+
+@pytest.mark.parametrize("said", ["Shall I send it?", "```\nto: bob@example.org", "x " * 600])
+async def test_a_stranger_behind_a_long_letter_is_seen_before_the_button(world: World, said: str) -> None:
+    alice = await with_gmail(world)
+    letter = {"body": LONG, "subject": LONG[:1500], "recipient_email": STRANGER}
+    world.emulators.openai.script([[ToolCall("GMAIL_SEND_EMAIL", letter)], said])
+    told = [await world.ask(alice, "answer bob")]
+    while not told[-1].choices:
+        told.append(await alice.wait_for_message(timeout=20))
+    *_, document, question = told
+    assert document.file is not None
+    assert f"recipient_email: {STRANGER}" in question.text
+    assert question.text.index(STRANGER) < question.text.index("subject (1500 characters):")
+    assert len(question.text) <= 1024
+    kept = world.emulators.whatsapp.files.get(document.file.id)
+    assert kept is not None
+    data = kept.data.decode()
+    assert all(value.strip() in data for value in letter.values())
+    assert await tapped(alice, question, "Approve") == "Done."
+    [mail] = made(world, "GMAIL_SEND_EMAIL")
+    assert mail.detail["arguments"] == letter
+
+
+async def test_what_cannot_be_shown_is_not_asked(world: World) -> None:
+    alice = await with_gmail(world)
+    crowd = [f"person{number}@example.org" for number in range(80)]
+    letter = {"recipient_email": crowd[0], "subject": "x", "body": "y", "cc": crowd}
+    world.emulators.openai.script([[ToolCall("GMAIL_SEND_EMAIL", letter)], "That is too many at once."])
+    told = await world.ask(alice, "write to all")
+    assert (told.text, told.choices) == ("That is too many at once.", [])
+    assert not made(world, "GMAIL_SEND_EMAIL")
 
 
 async def test_both_services_restart_between_question_and_button(world: World) -> None:
@@ -242,6 +302,7 @@ async def test_whoever_watches_is_told_that_an_approval_is_needed(tmp_path: Path
         events = await watched(world, "disconnect asana")
     [needed] = [event.approval_needed for event in events if event.WhichOneof("event") == "approval_needed"]
     [reply] = events[-1].completed.replies
+    assert [(call.call_id, call.tool) for call in needed.calls] == [(needed.call_id, needed.tool)]
     assert (needed.tool, list(needed.choices)) == ("disconnect", list(reply.choices))
     assert 1790 < needed.expires_at.seconds - reply.created_at.seconds <= 1800
 

@@ -175,6 +175,7 @@ def _of_connected(n: ColumnElement[int], old: float) -> dict[Table, dict[str, An
             "id": _name("ap_", n),
             "person_id": person_id,
             "turn_id": _name("t_", n),
+            "question_id": _name("ap_", n),
             "call_id": "c1",
             "tool": "ASANA_DELETE_TASK",
             "arguments": b"arguments",

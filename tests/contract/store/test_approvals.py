@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
-from kernel_service.approvals.approval import Approval, Decision, Verdict
+from kernel_service.approvals.approval import Approval, Decision, Question, Verdict
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.commands import Command, Tap
+from kernel_service.kernels.commands import Command, Tap, TapKind
 from kernel_service.kernels.interruptions import Newcomers
 from kernel_service.kernels.store import TurnRecord, TurnStatus
 from kernel_service.messages import Message, Usage
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 SECRET = "the secret plan"
-YES, NO = Tap("ap_1", approved=True), Tap("ap_1", approved=False)
+YES, NO = Tap("ap_1", TapKind.YES), Tap("ap_1", TapKind.NO)
 
 
 def approval(name: str = "ap_1", **arguments: Any) -> Approval:
@@ -34,8 +35,13 @@ def approval(name: str = "ap_1", **arguments: Any) -> Approval:
 
 
 async def end(owner: Owner, turn: TurnRecord, *asked: Approval, now: float = NOW) -> None:
+    """Each is asked for by a question of its own."""
+    await put(owner, turn, *(Question((one,), "") for one in asked), now=now)
+
+
+async def put(owner: Owner, turn: TurnRecord, *questions: Question, now: float = NOW) -> None:
     await owner.store.end(
-        turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), approvals=asked, now=now
+        turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=questions, now=now
     )
 
 
@@ -62,13 +68,13 @@ async def tapped(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", at: 
 
 async def test_the_button_that_approves_gives_back_exactly_what_was_asked(store: SqlStore) -> None:
     owner = await ask(store, approval())
-    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, approval())
+    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (approval(),))
 
 
 async def test_the_account_that_it_is_for_is_kept_with_it(store: SqlStore) -> None:
     asked = replace(approval(), account="cn_1")
     owner = await ask(store, asked)
-    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, asked)
+    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (asked,))
 
 
 async def test_a_question_of_before_accounts_were_kept_is_for_none(store: SqlStore) -> None:
@@ -80,7 +86,7 @@ async def test_a_question_of_before_accounts_were_kept_is_for_none(store: SqlSto
         tx.execute(update(schema.approval).values(arguments=sealed))
 
     await store._engine.write(as_before)
-    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, approval())
+    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (approval(),))
 
 
 async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(store: SqlStore) -> None:
@@ -104,7 +110,7 @@ async def test_of_two_turns_at_once_one_decides(store: SqlStore) -> None:
 async def test_a_tap_counts_by_when_it_came(store: SqlStore) -> None:
     owner = await ask(store, approval(), approval("ap_2", x=1))
     assert (await tapped(store, owner, YES, at=NOW + 59)).verdict is Verdict.APPROVED
-    late = await tapped(store, owner, Tap("ap_2", approved=True), "t2", at=NOW + 60)
+    late = await tapped(store, owner, Tap("ap_2", TapKind.YES), "t2", at=NOW + 60)
     assert late == Decision(Verdict.LAPSED)
 
 
@@ -113,7 +119,7 @@ async def test_nobody_else_approves(store: SqlStore) -> None:
     bob = await own(store, await say(store, "b1", "test:bob"))
     await bob.end(await bob.open())
     turn = await tapping(store, bob, YES, user="test:bob")
-    for tap in (YES, Tap("ap_9", approved=True)):
+    for tap in (YES, Tap("ap_9", TapKind.YES)):
         assert await store.decide(turn, bob.epoch, tap, at=NOW) == Decision(Verdict.UNKNOWN)
 
 
@@ -139,7 +145,7 @@ async def test_the_same_call_asked_anew_has_one_question(store: SqlStore) -> Non
     owner = await own(store, owner.person_id)
     assert (await tapped(store, owner, YES)).verdict is Verdict.WITHDRAWN
     for number, name in enumerate(("ap_2", "ap_3"), 2):
-        tap = Tap(name, approved=True)
+        tap = Tap(name, TapKind.YES)
         assert (await tapped(store, owner, tap, f"t{number}")).verdict is Verdict.APPROVED
 
 
@@ -182,7 +188,7 @@ async def test_a_question_goes_with_its_person_when_people_are_merged(store: Sql
     ann = await own(store, ann.person_id)
     await ann.end(await ann.open())
     turn = await tapping(store, ann, YES, user="test:newer")
-    assert await store.decide(turn, ann.epoch, YES, at=NOW) == Decision(Verdict.APPROVED, approval())
+    assert await store.decide(turn, ann.epoch, YES, at=NOW) == Decision(Verdict.APPROVED, (approval(),))
 
 
 async def test_questions_have_their_time(store: SqlStore) -> None:
@@ -194,3 +200,79 @@ async def test_questions_have_their_time(store: SqlStore) -> None:
     for days, left in ((retention.KEEP_DAYS - 1, 1), (retention.KEEP_DAYS + 1, 0)):
         await store.forget_old(now=NOW + days * DAY)
         assert await store._engine.read(count) == left
+
+
+# --- several calls --------------------------------------------------------------------------------------------------
+
+
+def bundle(*names: str, may_stand: bool = False) -> Question:
+    return Question(tuple(approval(name, to=name) for name in names), "", may_stand=may_stand)
+
+
+async def ask_all(store: SqlStore, *questions: Question, name: str = "m1") -> Owner:
+    owner = await own(store, await say(store, name))
+    await put(owner, await owner.open(), *questions)
+    return owner
+
+
+async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: SqlStore) -> None:
+    names = [f"ap_{number}" for number in range(12, 0, -1)]
+    question = bundle(*names)
+    owner = await ask_all(store, question)
+    yes = Tap(question.id, TapKind.YES)
+    assert await tapped(store, owner, yes) == Decision(Verdict.APPROVED, question.approvals)
+    assert await tapped(store, owner, yes, "t2") == Decision(Verdict.USED)
+
+
+async def test_a_call_of_a_question_has_no_button_of_its_own(store: SqlStore) -> None:
+    owner = await ask_all(store, bundle("ap_1", "ap_2"))
+    assert await tapped(store, owner, Tap("ap_2", TapKind.YES)) == Decision(Verdict.UNKNOWN)
+    assert (await tapped(store, owner, YES, "t2")).verdict is Verdict.APPROVED
+
+
+async def test_a_call_asked_anew_takes_its_whole_question_back(store: SqlStore) -> None:
+    """The button of the earlier one would do it twice, or less than it showed."""
+    owner = await ask_all(store, bundle("ap_1", "ap_2"), bundle("ap_3"))
+    again = Question((replace(approval("ap_4"), arguments={"to": "ap_2"}),), "")
+    await ask_all(store, again, name="m2")
+    owner = await own(store, owner.person_id)
+    verdicts = {"ap_1": Verdict.WITHDRAWN, "ap_3": Verdict.APPROVED, "ap_4": Verdict.APPROVED}
+    for name, verdict in verdicts.items():
+        assert (await tapped(store, owner, Tap(name, TapKind.YES), f"t{name}")).verdict is verdict
+
+
+def _execute(tx: Tx, statement: Any) -> None:
+    tx.execute(statement)
+
+
+@pytest.mark.parametrize("lost", ["ap_1", "ap_2", "ap_3"])
+async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing(store: SqlStore, lost: str) -> None:
+    changes: tuple[Any, ...] = (delete(schema.approval), update(schema.approval).values(digest=b"x"))
+    for number, change in enumerate(changes):
+        names = [f"{name}_{number}" for name in ("ap_1", "ap_2", "ap_3")]
+        owner = await ask_all(store, bundle(*names), name=f"m{number}")
+        gone = change.where(schema.approval.c.id == f"{lost}_{number}")
+        await store._engine.write(partial(_execute, statement=gone))
+        decision = await tapped(store, owner, Tap(names[0], TapKind.YES), f"t{number}")
+        assert decision == Decision(Verdict.UNKNOWN)
+
+
+async def test_of_two_turns_at_once_one_decides_on_all(store: SqlStore) -> None:
+    owner = await ask_all(store, bundle("ap_1", "ap_2"))
+    one = await tapping(store, owner, YES)
+    turns = [TurnRecord(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
+    decided = await asyncio.gather(*(store.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
+    assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
+
+
+async def test_stop_takes_a_whole_question_back(store: SqlStore) -> None:
+    owner = await ask_all(store, bundle("ap_1", "ap_2"))
+    await say(store, "s", content={"text": "stop"})
+    await owner.end(await owner.open())
+    assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
+
+
+async def test_a_button_that_was_not_shown_does_nothing(store: SqlStore) -> None:
+    owner = await ask_all(store, bundle("ap_1"))
+    assert await tapped(store, owner, Tap("ap_1", TapKind.ALWAYS)) == Decision(Verdict.UNKNOWN)
+    assert (await tapped(store, owner, YES, "t2")).verdict is Verdict.APPROVED

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
-from kernel_service.approvals.approval import Approval, Verdict
-from kernel_service.kernels.commands import Tap
+from kernel_service.approvals.approval import Approval, Question, Verdict
+from kernel_service.kernels.commands import Tap, TapKind
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnStatus
 from kernel_service.messages import Usage
 from kernel_service.storage import schema
@@ -116,12 +116,13 @@ async def test_a_button_of_a_damaged_question_does_nothing(store: SqlStore) -> N
     owner = await own(store, await say(store, "m1"))
     asked = Approval("ap_1", "c1", "tool", {"a": 1}, NOW + 60)
     await store.end(
-        await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), approvals=[asked],
+        await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(),
+        questions=[Question((asked,), "")],
         now=NOW,
     )  # fmt: skip
     await damage(store, schema.approval.c.arguments)
     await say(store, "m2")
-    decision = await store.decide(await owner.open(), owner.epoch, Tap("ap_1", approved=True), at=NOW)
+    decision = await store.decide(await owner.open(), owner.epoch, Tap("ap_1", TapKind.YES), at=NOW)
     assert decision.verdict is Verdict.UNKNOWN
 
 

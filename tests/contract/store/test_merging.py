@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, insert, or_, select, text, update
 
-from kernel_service.approvals.approval import Approval, Verdict
+from kernel_service.approvals.approval import Approval, Question, Verdict
 from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.kernels.commands import Command, Tap
+from kernel_service.kernels.commands import Command, Tap, TapKind
 from kernel_service.kernels.outbox_store import AckResult, Outcome, PartAck
 from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnRecord
 from kernel_service.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
@@ -296,13 +296,15 @@ async def test_two_turns_that_have_changed_something_go_on_as_one(store: SqlStor
     assert await store.due_people(now=LATER, limit=10) == []
 
 
-TAP = Tap("ap_1", approved=True)
+TAP = Tap("ap_1", TapKind.YES)
 
 
 async def with_tap(store: SqlStore, user: Alias) -> tuple[Owner, TurnRecord]:
     """A turn that the button of an approval opened, and that has decided it."""
     owner = await Owner.of(store, (await write(store, user)).person_id)
-    await owner.end(await owner.open(), PLAIN, approvals=[Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER)])
+    await owner.end(
+        await owner.open(), PLAIN, questions=[Question((Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER),), "")]
+    )
     message = Message(user.user_id, "tapped", {"choice": {"id": TAP.choice_id}}, address=ADDRESS)
     await store.accept(message, now=NOW + 1, max_pending=9)
     tapped = await owner.open(NOW + 1)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from kernel_service.approvals.approval import Approval
+from kernel_service.approvals.approval import Approval, Question
 from kernel_service.connect.attempt import Key, State
 from kernel_service.connect.secrets import digest
-from kernel_service.kernels.commands import Tap
+from kernel_service.kernels.commands import Tap, TapKind
 from kernel_service.kernels.outbox_store import Outcome
 from kernel_service.kernels.store import CallRecord, ToolUse, TurnStatus
 from kernel_service.media.inspection import Problem
@@ -203,11 +203,11 @@ async def _answered(store: SqlStore, owner: Owner) -> None:
         status=TurnStatus.COMPLETED,
         usage=SPENT,
         parked=[ParkedRequest("asana", "create the task")],
-        approvals=[approval],
+        questions=[Question((approval,), "")],
         now=NOW,
     )
     await store.answer_of(owner.person_id, turn.messages[0].seq)
-    tap = Tap("ap_ann", approved=True)
+    tap = Tap("ap_ann", TapKind.YES)
     await store.accept(Message(ANN, "tap", {"choice": {"id": tap.choice_id}}, address="desk"), now=NOW, max_pending=9)
     turn = await owner.open()
     await store.decide(turn, owner.epoch, tap, at=NOW)

@@ -1,74 +1,199 @@
+"""What a question shows: every argument, what matters most first, and nothing that looks like what it is not."""
+
 from __future__ import annotations
 
+import re
+from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kernel_service.approvals.approval import Approval
-from kernel_service.approvals.prompt import MOST_SHOWN, MOST_VALUE, question
-from kernel_service.kernels.commands import Command, Tap, command_of
-from kernel_service.messages import Link, Reply
-from kernel_service.turns.replies import with_questions
+from kernel_service.approvals.leaves import leaves_of
+from kernel_service.approvals.prompt import MOST_SHOWN, Shown, shown
+from kernel_service.approvals.visible import units, visible_lines
+
+STRANGER = "mallory@evil.example"
+LONG = "Dear Bob, " + "this goes on and on. " * 400
 
 
-def shown(arguments: dict[str, Any]) -> str:
-    return question(Approval("ap_1", "c1", "GMAIL_SEND_EMAIL", arguments, title="Gmail: Send email")).text
+def asked(arguments: dict[str, Any], **more: Any) -> Approval:
+    return Approval("ap_1", "c1", "GMAIL_SEND_EMAIL", arguments, title="Gmail: Send email", **more)
+
+
+def of(arguments: dict[str, Any], **more: Any) -> Shown:
+    told = shown([asked(arguments, **more)])
+    assert told is not None
+    assert units(told.text) <= MOST_SHOWN
+    return told
 
 
 @pytest.mark.parametrize(
     ("arguments", "lines"),
     [
-        ({"to": "bob", "copies": ["a", 1], "html": False}, 'to: bob\ncopies: ["a",1]\nhtml: false'),
-        ({"body": "one\nto: mallory"}, "body: one\n  to: mallory"),
-        ({"body": "```\n*bold* [x](http://y)"}, "body: '''\n  *bold* [x](http://y)"),
-        ({"a\nb": "x"}, "a\ufffdb: x"),
-        ({"to": "bob\u202egro"}, "to: bob\ufffdgro"),
-        ({"to": "bob\u2028x\x00"}, "to: bob\n  x\ufffd"),
-        ({"who": "👩‍🔬"}, "who: 👩‍🔬"),
+        ({"n": "bob", "copies": ["a", 1], "html": False}, "n: bob\ncopies[0]: a\ncopies[1]: 1\nhtml: false"),
+        ({"body": "one\nto: mallory"}, "body:\n| one\n| to: mallory"),
+        ({"body": "```\n*bold* [x](y)"}, "body:\n| '''\n| *bold* [x](y)"),
+        ({"a\nb": "x"}, '"a\\nb": x'),
+        ({"a.b": "x", "a": {"b": "y"}, "c[0]": 1}, '"a.b": x\na.b: y\n"c[0]": 1'),
+        ({"n": "bob\u202egro"}, "n: bob⟨U+202E⟩gro"),
+        ({"n": "bob\u2028x\x00"}, "n:\n| bob\n| x⟨U+0000⟩"),
+        ({"n": "👩‍🔬 ❤️"}, "n: 👩‍🔬 ❤️"),
+        ({"n": "b\u200dob", "m": "b\u3164ob"}, "n: b⟨U+200D⟩ob\nm: b⟨U+3164⟩ob"),
+        ({"n": " " * 400 + "x", "m": "\n" * 400 + "x"}, 'n:\n"⟨space×400⟩x"'),
+        ({"n": "z" + "\u0301" * 90}, "n: z\u0301\u0301\u0301⟨mark×87⟩"),
+        (
+            {"n": "", "m": None, "o": "null", "p": [], "q": "[]", "r": {}},
+            'n: ""\nm: null\no: "null"\np: []\nq: "[]"\nr: {}',
+        ),
+        ({"n": 1e300, "m": "5", "o": 5}, "n: 1e+300\nm: 5\no: 5"),
+        ({"b\u043edy": "x"}, '"b\\u043edy": x'),
+        ({"Größe": "x"}, '"Größe": x'),
+        (
+            {"to": "b\u043eb@example.org"},
+            "to: b\u043eb@example.org\n… with letters that look like others: b\\u043eb@example.org",
+        ),
     ],
 )
 def test_each_argument_is_shown_as_it_is_and_none_as_another(arguments: dict[str, Any], lines: str) -> None:
-    assert shown(arguments) == f"**Gmail: Send email** – shall I do exactly this?\n\n```\n{lines}\n```"
+    told = of(arguments).text
+    if "⟨space" in lines:
+        assert "⟨space×400⟩x" in told
+        assert "⟨empty line×400⟩" in told
+    else:
+        assert told == f"Please confirm: **Gmail: Send email**\n\n```\n{lines}\n```"
 
 
 def test_without_arguments_and_title() -> None:
-    assert question(Approval("ap_1", "c1", "delete_all", {})).text == "**Delete all** – shall I do exactly this?"
+    told = shown([Approval("ap_1", "c1", "delete_all", {})])
+    assert told == Shown("Please confirm: **Delete all**")
 
 
-def test_what_is_too_long_says_how_much_is_left_out() -> None:
-    assert shown({"body": "x" * (MOST_VALUE + 7)}).endswith("x… (7 more characters)\n```")
-    many = shown({f"name{number}": "x" * 90 for number in range(100)})
-    assert len(many) < MOST_SHOWN + 200
-    assert "more characters)" in many
+@pytest.mark.parametrize("title", ["a\n\n```\nto: bob", "**x** [y](z) `q`", "t" * 900, "\u202etitle"])
+def test_what_a_tool_is_called_forges_nothing(title: str) -> None:
+    told = shown([Approval("ap_1", "c1", "act", {"to": "bob"}, title=title)])
+    assert told is not None
+    assert re.fullmatch(r"Please confirm: \*\*[^*`\n]{1,90}\*\*\n\n```\nto: bob\n```", told.text)
 
 
-def test_questions_go_with_the_answer_unless_it_has_a_button_already() -> None:
-    one, two = (Approval(f"ap_{n}", "c", "act", {}) for n in (1, 2))
-    plain, linked = Reply("so"), Reply("so", link=Link("https://x", "Connect"))
-    assert [len(reply.choices) for reply in with_questions([plain], [one, two])] == [2, 2]
-    assert [len(reply.choices) for reply in with_questions([linked], [one])] == [0, 2]
-    assert with_questions([plain], []) == [plain]
-    assert with_questions([Reply("")], [one])[0].text.startswith("**Act**")
+# --- whom it reaches ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("content", "command"),
+    "arguments",
     [
-        ({"choice": {"id": "approval:ap_x-Y_1:yes"}}, Command.APPROVAL),
-        ({"choice": {"id": "approval:ap_1:no", "title": "Refuse"}, "forwarded": True}, Command.APPROVAL),
-        ({"choice": {"id": "approval:ap_1:maybe"}}, Command.NONE),
-        ({"choice": {"id": "approval::yes"}}, Command.NONE),
-        ({"choice": {"title": "Approve"}}, Command.NONE),
-        ({"text": "approval:ap_1:yes"}, Command.NONE),
-        ({"text": "yes"}, Command.NONE),
+        {"body": LONG, "subject": LONG, "recipient_email": STRANGER},
+        {"body": LONG, "extra": {"headers": [{"x": {"y": STRANGER}}]}},
+        {"body": LONG, "zz": STRANGER},
+        {"body": LONG, "shares": {STRANGER: "writer"}},
+        {"body": LONG[:4000] + STRANGER + LONG[4000:]},
+        {**{f"n{number}": "x" * 90 for number in range(200)}, "attendees": [{"email": STRANGER}]},
+        {"list": list(range(10_000)), "to": STRANGER},
+        {"x" * 5000: 1, "to": STRANGER},
+        {"body": LONG, "webhook": f"https://{STRANGER.partition('@')[2]}/?d=" + "q" * 3000, "cc": [STRANGER]},
+        {"body": "\n" * 5000 + "x" * 900, "to": STRANGER},
+        {"data": "QUJD" * 5000, "to": STRANGER},
+        {"to": f"Mallory <{STRANGER}>", "html": "<p>" + LONG},
     ],
 )
-def test_only_a_button_is_a_decision(content: dict[str, Any], command: Command) -> None:
-    assert command_of(content) is command
+def test_the_recipient_is_never_out_of_sight(arguments: dict[str, Any]) -> None:
+    told = of(arguments)
+    assert STRANGER in told.text
+    assert told.document
+    assert STRANGER in told.document.decode()
 
 
-def test_a_button_says_what_it_was_made_for() -> None:
-    assert [choice.id for choice in Approval("ap_1", "c", "act", {}).choices] == [
-        Tap("ap_1", approved=True).choice_id,
-        Tap("ap_1", approved=False).choice_id,
-    ]
+@pytest.mark.parametrize(
+    "packed",
+    [
+        b64encode(f"To: {STRANGER}\n\n{LONG}".encode()).decode(),
+        urlsafe_b64encode(f"{LONG}{STRANGER}".encode()).decode(),
+    ],
+)
+def test_a_recipient_in_a_packed_message_is_unpacked(packed: str) -> None:
+    assert f"left out here, with {STRANGER}" in of({"raw": packed}).text
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("role", "writer"),
+        ("type", "+49 170 1234567"),
+        ("amount", 1_000_000),
+        ("url", "https://evil.example/x"),
+        ("to", "@x"),
+    ],
+)
+def test_what_matters_comes_before_what_is_short_and_that_before_what_is_long(name: str, value: Any) -> None:
+    told = of({"body": LONG, "note": "hi", name: value}).text
+    first, second, third = (told.index(f"\n{each}") for each in (name, "note", "body"))
+    assert first < second < third
+
+
+def test_a_long_value_is_shown_by_its_beginning_and_end_and_whole_in_the_document() -> None:
+    told = of({"body": (body := f"First. {LONG} Last.")})
+    assert f"body ({len(body)} characters):\n| First. Dear Bob" in told.text
+    assert "characters are left out here\n|" in told.text
+    assert told.text.endswith("Last.\n```")
+    assert told.text.startswith("(All of it is in the file above: please-confirm.txt, 9 kB.)")
+    assert told.document
+    assert LONG.strip() in told.document.decode()
+
+
+def test_the_host_of_a_long_link_is_shown_whole() -> None:
+    host = "accounts.google.com." + "a" * 150 + ".evil.example"
+    assert f"https://{host}" in of({"url": f"https://{host}/{'q' * 900}", "body": LONG}).text
+
+
+def test_what_reaches_more_than_a_message_can_show_is_not_asked() -> None:
+    assert shown([asked({"attendees": [{"email": f"person{number}@example.org"} for number in range(60)]})]) is None
+    assert shown([asked({"body": "x" * 2_000_000})]) is None
+
+
+def test_what_is_long_says_so_first() -> None:
+    told = of({f"field{number}": "x" * 60 for number in range(11)})
+    assert told.document is None
+    assert told.text.startswith("(This is long. Please read it to its end before you answer.)")
+
+
+def test_several_calls_are_numbered_and_each_has_its_own_arguments() -> None:
+    told = shown([asked({"to": "ann@example.org"}), asked({"to": "bob@example.org", "body": LONG})])
+    assert told is not None
+    assert "**1. Gmail: Send email**\n\n```\nto: ann@example.org\n```\n\n**2. Gmail: Send email**" in told.text
+    assert told.document
+    assert "2. Gmail: Send email\nto: bob@example.org\nbody:" in told.document.decode().replace("body: ", "body:")
+
+
+# --- anything at all ------------------------------------------------------------------------------------------------
+
+_text = st.text(st.characters(exclude_categories=["Cs"]), max_size=300) | st.sampled_from(
+    ["```", "\n\nto: x", "\u202e", "| x", "… 3", "a\r\nb", "\x85", "~~~", "x" * 2000, "\u200b" * 500, STRANGER]
+)
+_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | _text,
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(_text, inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(st.dictionaries(_text, _values, max_size=8))
+def test_every_value_is_in_the_question_or_in_its_document_and_none_forges_a_line(arguments: dict[str, Any]) -> None:
+    told = shown([asked(arguments)])
+    if told is None:
+        return
+    whole = told.document.decode() if told.document else told.text
+    for leaf in leaves_of(arguments):
+        assert f"{leaf.path}: " in whole or f"{leaf.path}:\n| " in whole
+        for line in visible_lines(leaf.text):
+            assert line in whole
+    fences = [line for line in told.text.split("\n") if line.startswith("```")]
+    assert fences in ([], ["```", "```"])
+    assert units(told.text) <= MOST_SHOWN
+    paths = {leaf.path for leaf in leaves_of(arguments)}
+    assert len(paths) == len(leaves_of(arguments))
+    if told.document is None and fences:
+        _, shown_lines, _ = told.text.split("```")
+        for line in shown_lines.strip("\n").split("\n"):
+            assert line.startswith(("| ", "… ")) or any(line.startswith(f"{path}:") for path in paths)

@@ -98,6 +98,8 @@ class FakeTool:
         self.hints: Hints | None = None
         self.account: str | UnclearCallError = ""
         self.given: list[dict[str, Any]] = []
+        self.results: list[ToolResult | Exception] = []
+        """Given first, in order."""
         self.result = result or ToolResult(f"{name} done")
         self.calls = 0
         self.begun = asyncio.Event()
@@ -114,9 +116,10 @@ class FakeTool:
         self.begun.set()
         if self.gate is not None:
             await self.gate.wait()
-        if isinstance(self.result, Exception):
-            raise self.result
-        return self.result
+        result = self.results.pop(0) if self.results else self.result
+        if isinstance(result, Exception):
+            raise result
+        return result
 
 
 class Codes:

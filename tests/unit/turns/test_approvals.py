@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from kernel_service import texts
-from kernel_service.approvals.approval import ASKED
+from kernel_service.approvals.approval import ASKED, REFUSED
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.kernels.commands import Command, Tap
+from kernel_service.kernels.commands import Command, Tap, TapKind, tap_in
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
 from kernel_service.messages import Message, ReplyMode, Usage
-from kernel_service.turns.calls import GONE
+from kernel_service.turns.asking import MOST_QUESTIONS, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
+from kernel_service.turns.calls import GONE, NOT_MADE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
 from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 from tests.unit.turns.scene import Scene, calls, says
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.messages import Reply
+    from kernel_service.messages import Reply, ReplyFile
 
 ARGUMENTS = {"to": "bob", "text": "hello"}
 
@@ -42,8 +45,14 @@ async def asked(scene: Scene) -> Tap:
     scene.model.says = [acts(), says("I ask you")]
     await scene.run()
     [reply] = await replies(scene)
-    _, approval_id, _ = reply.choices[0].id.split(":")
-    return Tap(approval_id, approved=True)
+    return yes(reply)
+
+
+def yes(reply: Reply) -> Tap:
+    """The button that approves."""
+    tap = tap_in({"choice": {"id": reply.choices[0].id}})
+    assert tap is not None
+    return tap
 
 
 async def tap(scene: Scene, button: Tap, number: int = 2) -> None:
@@ -64,7 +73,7 @@ async def test_nothing_is_done_and_the_person_is_asked(scene: Scene) -> None:
     await asked(scene)
     assert scene.act.calls == 0
     [reply] = await replies(scene)
-    assert reply.text == "I ask you\n\n**Act** – shall I do exactly this?\n\n```\nto: bob\ntext: hello\n```"
+    assert reply.text == "I ask you\n\nPlease confirm: **Act**\n\n```\nto: bob\ntext: hello\n```"
     assert [choice.title for choice in reply.choices] == ["Approve", "Refuse"]
     assert scene.model.shown[1][-1]["output"] == ASKED
     assert "approval" not in {item.get("type") for item in scene.model.shown[1]}
@@ -95,11 +104,12 @@ async def test_what_an_approved_call_did_is_told_also_where_the_budget_is_spent(
 
 async def test_the_model_is_told_of_a_refusal_when_the_person_writes_next(scene: Scene) -> None:
     button = await asked(scene)
-    await tap(scene, Tap(button.approval_id, approved=False))
+    await tap(scene, Tap(button.question_id, TapKind.NO))
     await scene.run()
     assert await scene.told() == [texts.APPROVAL_REFUSED]
-    history = [(item.kind, item.data["content"]) for item in (await scene.history())[-2:]]
-    assert history == [("input", ""), ("output", texts.APPROVAL_REFUSED)]
+    heard, call, result, said = (await scene.history())[-4:]
+    assert (heard.kind, said.data["content"]) == ("input", texts.APPROVAL_REFUSED)
+    assert (call.data["name"], call.data["arguments"], result.data["output"]) == ("act", ARGUMENTS, REFUSED)
     assert scene.act.calls == 0
 
 
@@ -116,8 +126,7 @@ async def test_a_call_that_was_cut_is_in_doubt_and_not_made_again(scene: Scene) 
     await tap(scene, button := await asked(scene))
     kernel = await scene.activated()
     turn = await opened(scene, kernel)
-    approval = (await scene.store.decide(turn, kernel.epoch, button, at=scene.clock())).approval
-    assert approval is not None
+    [approval] = (await scene.store.decide(turn, kernel.epoch, button, at=scene.clock())).approvals
     call = scene.model.call_item(approval.approved_call_id, approval.tool, approval.arguments)
     items = [HistoryItem("input", scene.model.user_item({})), HistoryItem("output", call, scene.model.origin)]
     intent = CallRecord(approval.approved_call_id, approval.tool, scene.clock())
@@ -224,7 +233,7 @@ async def test_a_question_that_newcomers_overtook_approves_nothing(scene: Scene)
     scene.model.says = [says("To carol, then")]
     await scene.run()
     assert not (await replies(scene))[0].choices
-    await tap(scene, Tap(str(item.data["id"]), approved=True), number=3)
+    await tap(scene, Tap(str(item.data["approvals"][0]["id"]), TapKind.YES), number=3)
     await scene.run()
     assert await scene.told() == [texts.APPROVAL_WITHOUT_EFFECT["unknown"]]
 
@@ -239,7 +248,7 @@ async def test_the_question_survives_a_cut_and_the_end_of_patience(scene: Scene)
     await scene.run()
     [reply] = await replies(scene)
     assert reply.text.startswith(texts.TOO_LONG)
-    await tap(scene, Tap(reply.choices[0].id.split(":")[1], approved=True))
+    await tap(scene, yes(reply))
     scene.limits = Limits()
     scene.model.says = [says("It is sent")]
     await scene.run()
@@ -265,3 +274,166 @@ async def test_an_approved_call_that_finds_its_service_busy_waits_and_is_made(sc
     await scene.run()
     assert scene.act.given == [ARGUMENTS] * 2  # the first did nothing
     assert await scene.told() == ["It is sent"]
+
+
+# --- several calls --------------------------------------------------------------------------------------------------
+
+
+def acts_on(*people: str, **more: Any) -> ModelAnswer:
+    """One step that acts on each of them."""
+    calls = [FunctionCall(f"c_{number}", "act", {"to": to, **more}) for number, to in enumerate(people)]
+    items = [
+        {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
+        for call in calls
+    ]
+    return ModelAnswer(items, "", Usage(), calls)
+
+
+async def asked_for(scene: Scene, *steps: ModelAnswer, said: str = "I ask you") -> list[Reply]:
+    scene.act.asks_first = True
+    await scene.hear("write to them")
+    scene.model.says = [*steps, says(said)]
+    await scene.run()
+    return await replies(scene)
+
+
+async def test_the_calls_of_one_step_are_one_question_and_are_made_in_order(scene: Scene) -> None:
+    [reply] = await asked_for(scene, acts_on("ann", "bob", "carol"))
+    assert [choice.title for choice in reply.choices] == ["Yes to all of these", "No"]
+    for number, who in enumerate(("ann", "bob", "carol"), 1):
+        assert f"**{number}. Act**\n\n```\nto: {who}\n```" in reply.text
+    await tap(scene, yes(reply))
+    scene.model.says = [says("Sent")]
+    await scene.run()
+    assert [given["to"] for given in scene.act.given] == ["ann", "bob", "carol"]
+    assert await scene.told() == ["Sent"]
+
+
+async def test_a_refused_bundle_does_nothing_and_the_model_is_told_of_each_call(scene: Scene) -> None:
+    [reply] = await asked_for(scene, acts_on("ann", "bob"))
+    await tap(scene, Tap(yes(reply).question_id, TapKind.NO))
+    await scene.run()
+    assert scene.act.calls == 0
+    results = [item.data["output"] for item in await scene.history() if item.kind == "result"]
+    assert results == [ASKED, ASKED, REFUSED, REFUSED]
+
+
+async def test_no_single_call_of_a_bundle_can_be_approved(scene: Scene) -> None:
+    await asked_for(scene, acts_on("ann", "bob"))
+    [item] = [item for item in await scene.history() if item.kind == "approval"]
+    await tap(scene, Tap(item.data["approvals"][1]["id"], TapKind.YES))
+    await scene.run()
+    assert await scene.told() == [texts.APPROVAL_WITHOUT_EFFECT["unknown"]]
+    assert scene.act.calls == 0
+
+
+async def test_the_same_call_twice_is_asked_for_once(scene: Scene) -> None:
+    [reply] = await asked_for(scene, acts_on("ann", "ann"), acts_on("ann"))
+    assert [choice.title for choice in reply.choices] == ["Approve", "Refuse"]
+
+
+async def test_steps_are_questions_of_their_own_up_to_a_number(scene: Scene) -> None:
+    scene.limits = Limits(steps=MOST_QUESTIONS + 2)
+    told = await asked_for(scene, *(acts_on(f"p{number}") for number in range(MOST_QUESTIONS + 1)))
+    assert [len(reply.choices) for reply in told] == [2] * MOST_QUESTIONS
+    assert scene.model.shown[-1][-1]["output"] == TOO_MANY_QUESTIONS
+
+
+async def test_what_one_message_does_not_show_is_several_questions(scene: Scene) -> None:
+    people = [f"person{number}@{'x' * 100}.example" for number in range(8)]
+    told = await asked_for(scene, acts_on(*people))
+    assert [len(reply.choices) for reply in told] == [2, 2]
+    for who in people[4:]:
+        assert who in told[1].text
+    await tap(scene, yes(told[1]))
+    scene.model.says = [says("Sent")]
+    await scene.run()
+    assert [given["to"] for given in scene.act.given] == people[4:]
+
+
+async def test_what_is_too_long_comes_whole_in_a_document_before_the_question(scene: Scene) -> None:
+    long = "so it goes. " * 300
+    said, before, question = await asked_for(scene, acts_on("ann", "bob", text=long), said="**I ask you**")
+    assert said.text == "**I ask you**"
+    [file] = before.media
+    assert (file.filename, file.mime_type) == ("please-confirm.txt", "text/plain")
+    assert "please-confirm.txt" in question.text
+    assert "to: ann" in question.text
+    assert "to: bob" in question.text
+    data = b"".join([chunk async for chunk in document(scene, file)])
+    assert (len(data), data.decode().count(long.strip())) == (file.size, 2)
+    await tap(scene, yes(question))
+    scene.model.says = [says("Sent")]
+    await scene.run()
+    assert [given["text"] for given in scene.act.given] == [long, long]
+
+
+async def document(scene: Scene, file: ReplyFile) -> AsyncIterator[bytes]:
+    for number in range(await scene.store.made_chunks("chat", file.id)):
+        yield await scene.store.chunk(file.id, number)
+
+
+async def test_what_reaches_too_many_to_show_is_not_asked_and_the_model_is_told(scene: Scene) -> None:
+    crowd = [f"person{number}@example.org" for number in range(60)]
+    [reply] = await asked_for(scene, acts_on("ann", attendees=crowd))
+    assert not reply.choices
+    assert scene.model.shown[-1][-1]["output"] == TOO_MUCH_TO_SHOW
+
+
+@pytest.mark.parametrize("said", ["```\nx", "<!-- x", "a\n\n\nb", "x" * 300, "> q", "[a]: http://b", "• \u202e"])
+async def test_nothing_that_the_model_says_gets_into_the_question(scene: Scene, said: str) -> None:
+    [before, question] = await asked_for(scene, acts_on("ann"), said=said)
+    assert (before.text, before.choices) == (said, ())
+    assert question.text.startswith("Please confirm:")
+
+
+async def test_a_bundle_that_was_cut_in_the_middle_goes_on_and_repeats_nothing(scene: Scene) -> None:
+    [reply] = await asked_for(scene, acts_on("ann", "bob", "carol"))
+    await tap(scene, yes(reply))
+    scene.act.results = [ToolResult("done"), Busy("tools_busy", 5.0)]
+    await scene.run()
+    scene.clock.now += 60
+    scene.model.says = [says("Sent")]
+    await scene.run()
+    assert [given["to"] for given in scene.act.given] == ["ann", "bob", "bob", "carol"]
+
+
+async def test_what_follows_a_call_of_unknown_outcome_is_not_made(scene: Scene) -> None:
+    [reply] = await asked_for(scene, acts_on("ann", "bob", "carol"))
+    await tap(scene, yes(reply))
+    scene.act.results = [ToolResult("done"), RuntimeError("broke")]
+    scene.model.says = [says("I look")]
+    await scene.run()
+    assert [given["to"] for given in scene.act.given] == ["ann", "bob"]
+    outputs = [item["output"] for item in scene.model.shown[-1] if "output" in item]
+    assert outputs[-3:] == ["done", OUTCOME_UNKNOWN, NOT_MADE]
+
+
+async def test_stop_ends_the_rest_of_a_bundle(scene: Scene) -> None:
+    [reply] = await asked_for(scene, acts_on("ann", "bob"))
+    await tap(scene, yes(reply))
+    await scene.hear("stop", number=3)
+    await scene.run()
+    assert scene.act.calls == 0
+
+
+async def test_a_question_that_an_earlier_release_journaled_is_put(scene: Scene) -> None:
+    scene.act.asks_first = True
+    await scene.hear("write to bob")
+    kernel = await scene.activated()
+    turn = await opened(scene, kernel)
+    approval = {"id": "ap_old", "call_id": "c1", "tool": "act", "arguments": ARGUMENTS, "expires_at": 0.0}
+    items = [
+        HistoryItem("input", scene.model.user_item({})),
+        HistoryItem("output", acts().items[0], scene.model.origin),
+        HistoryItem("result", scene.model.result_item("c1", ASKED)),
+        HistoryItem("approval", {**approval, "title": "Act", "account": "", "titles": {}}),
+    ]
+    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), now=scene.clock())
+    scene.model.says = [says("I ask you")]
+    await scene.run()
+    [reply] = await replies(scene)
+    await tap(scene, yes(reply))
+    scene.model.says = [says("It is sent")]
+    await scene.run()
+    assert scene.act.given == [ARGUMENTS]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.approvals.approval import Approval
-from kernel_service.approvals.prompt import MOST_TITLE, question
+from kernel_service.approvals.prompt import MOST_TITLE, shown
 from kernel_service.errors import VendorUnavailable
 from kernel_service.messages import Usage
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
@@ -99,18 +99,20 @@ def test_who_is_asked_for_a_title(tools: list[FakeTool], chosen: str | None) -> 
 )
 def test_a_hostile_title_is_one_line_of_its_own_block(title: str, line: str) -> None:
     approval = Approval("ap_1", "c1", "ASANA_DELETE_TASK", {"task_gid": GID}, titles={GID: title})
-    shown = question(approval).text
-    assert shown == (
-        f"**Asana delete task** – shall I do exactly this?\n\n```\ntask_gid: {GID}\n```\n\n"
+    told = shown([approval])
+    assert told is not None
+    assert told.text == (
+        f"Please confirm: **Asana delete task**\n\n```\ntask_gid: {GID}\n```\n\n"
         f"What these ids stand for:\n```\n{GID}: {line}\n```"
     )
 
 
 def test_no_argument_gets_among_the_titles() -> None:
     spoofed = {"task_gid": f"{GID}\n```\n\nWhat these ids stand for:\n```\n{GID}: “Harmless”"}
-    shown = question(Approval("ap_1", "c1", "T", spoofed, titles={GID: "The whole project"})).text
-    assert shown.count("```") == 4
-    assert shown.endswith(f"```\n{GID}: “The whole project”\n```")
+    told = shown([Approval("ap_1", "c1", "T", spoofed, titles={GID: "The whole project"})])
+    assert told is not None
+    assert told.text.count("```") == 4
+    assert told.text.endswith(f"```\n{GID}: “The whole project”\n```")
 
 
 # --- in a turn ----------------------------------------------------------------------------------------------------
@@ -128,7 +130,7 @@ async def asks(scene: Scene, *before: ModelAnswer, tool: str = "ASANA_DELETE_TAS
     await scene.hear()
     scene.model.says = [*before, calls(tool, task_gid=gid), says("Shall I?")]
     await scene.run()
-    return next(text for text in await scene.told() if "shall I do exactly this" in text)
+    return next(text for text in await scene.told() if "Please confirm:" in text)
 
 
 def sees(scene: Scene, name: str, *things: dict[str, Any], required: tuple[str, ...] = ()) -> None:

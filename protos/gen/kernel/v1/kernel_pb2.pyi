@@ -1322,7 +1322,7 @@ Global___ConnectNeeded: _TypeAlias = ConnectNeeded  # noqa: Y015
 
 @_typing.final
 class ApprovalNeeded(_message.Message):
-    """ApprovalNeeded says that a tool call waits for the person's word."""
+    """ApprovalNeeded says that tool calls wait for the person's word, which is one for all of them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1330,10 +1330,11 @@ class ApprovalNeeded(_message.Message):
     TOOL_FIELD_NUMBER: _builtins.int
     CHOICES_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
     call_id: _builtins.str
-    """The call's id."""
+    """The first call's id."""
     tool: _builtins.str
-    """The tool's name."""
+    """The first call's tool."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplyChoice]:
         """The choices to offer; what is chosen comes back as a Choice."""
@@ -1342,6 +1343,10 @@ class ApprovalNeeded(_message.Message):
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """When the question lapses."""
 
+    @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingCall]:
+        """All calls that the choices decide on, in the order in which they are made."""
+
     def __init__(
         self,
         *,
@@ -1349,14 +1354,41 @@ class ApprovalNeeded(_message.Message):
         tool: _builtins.str = ...,
         choices: _abc.Iterable[Global___ReplyChoice] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
+        calls: _abc.Iterable[Global___PendingCall] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["expires_at", b"expires_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "choices", b"choices", "expires_at", b"expires_at", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "calls", b"calls", "choices", b"choices", "expires_at", b"expires_at", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ApprovalNeeded: _TypeAlias = ApprovalNeeded  # noqa: Y015
+
+@_typing.final
+class PendingCall(_message.Message):
+    """PendingCall is a tool call that waits for the person's word."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CALL_ID_FIELD_NUMBER: _builtins.int
+    TOOL_FIELD_NUMBER: _builtins.int
+    call_id: _builtins.str
+    """The call's id."""
+    tool: _builtins.str
+    """The tool's name."""
+    def __init__(
+        self,
+        *,
+        call_id: _builtins.str = ...,
+        tool: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_id", b"call_id", "tool", b"tool"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PendingCall: _TypeAlias = PendingCall  # noqa: Y015
 
 @_typing.final
 class PullRepliesRequest(_message.Message):

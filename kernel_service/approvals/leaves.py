@@ -1,0 +1,141 @@
+"""The arguments of a call as single values, each with its path (`attendees[0].email`), what matters most first.
+
+The order of the model is never the order in which a person reads: whom it reaches, how much, which addresses and short
+values come before long texts.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import unquote
+
+from kernel_service.approvals.visible import units
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+SHORT: Final = 160
+"""Characters up to which a value is no long text."""
+
+_PART: Final = r"[^\s@<>\"',;:()\[\]{}|]"
+# From the beginning of a word on, and never back: a megabyte without an address is read once.
+_ADDRESS: Final = re.compile(rf"(?<!{_PART}){_PART}++@{_PART}++")
+_URL: Final = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{1,20}:)?//[^\s<>\"']+|\b(?:www\.|mailto:|tel:)[^\s<>\"']+|(?<![\w.@-])(?:[\w-]+\.)+[a-z]{2,}/[^\s<>\"']*",
+    re.IGNORECASE,
+)
+_PHONE: Final = re.compile(r"\+\d[\d ()./-]{5,18}\d")
+_PACKED: Final = re.compile(r"[\w+/=\s-]{16,}", re.ASCII)
+_URL_SAFE: Final = str.maketrans("-_", "+/")
+_ENDS: Final = ".,;:!?)"
+_WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_PLAIN_NAME: Final = re.compile(r"[A-Za-z_$][\w$-]*", re.ASCII)
+_LITERALS: Final = frozenset(("", "true", "false", "null", "{}", "[]"))
+_LATIN: Final = 0x180
+"""Below it no letter looks like another one's."""
+
+_PARTIES: Final = re.compile(
+    r"to|b?cc|recipients?|attendees?|guests?|invite[es]*|participants?|members?|users?|e?mails?|phones?|mobile"
+    r"|address(?:es)?|contacts?|shar(?:e|ed|es|ing)|roles?|permissions?|access|visibility|public|audience|anyone"
+    r"|channels?|chats?|forward(?:ing)?|webhooks?|callback|assignees?|owners?|persons?|people|groups?|accounts?|iban"
+    r"|bic|domains?|scopes?"
+)
+"""Words in the name of an argument that says whom a call reaches, and who may see what."""
+_AMOUNTS: Final = re.compile(r"amount|price|total|sum|costs?|fees?|currency|quantity|budget|payments?|balance|count")
+
+
+class Rank(IntEnum):
+    """What a value is to the one who decides, the most important first."""
+
+    PARTY = 0
+    AMOUNT = 1
+    ADDRESS = 2
+    SHORT = 3
+    LONG = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One value of the arguments. `path` is printable, and none looks like another one's; `text` is the value."""
+
+    path: str
+    text: str
+    rank: Rank
+
+
+def leaves_of(arguments: Mapping[str, Any]) -> list[Leaf]:
+    """All values, the most important first, those of one rank in the order of the arguments."""
+    leaves = (_leaf(names, path, value) for names, path, value in _walk(arguments, (), ""))
+    return sorted(leaves, key=lambda leaf: leaf.rank)
+
+
+def _walk(value: Any, names: tuple[str, ...], path: str) -> Iterator[tuple[tuple[str, ...], str, Any]]:
+    if isinstance(value, dict) and (value or not names):
+        for name, each in value.items():
+            shown = _name(str(name))
+            yield from _walk(each, (*names, str(name)), f"{path}.{shown}" if path else shown)
+    elif isinstance(value, list) and value:
+        for place, each in enumerate(value):
+            yield from _walk(each, names, f"{path}[{place}]")
+    else:
+        yield names, path, value
+
+
+def _name(name: str) -> str:
+    """Quoted unless it is plain. Letters that look like Latin ones are named by their numbers."""
+    if _PLAIN_NAME.fullmatch(name):
+        return name
+    is_latin = name.isprintable() and all(ord(char) < _LATIN for char in name)
+    quoted = json.dumps(name, ensure_ascii=not is_latin)
+    return quoted.replace("`", "\\u0060").replace("  ", "\\u0020\\u0020")
+
+
+def _leaf(names: tuple[str, ...], path: str, value: Any) -> Leaf:
+    text = value if isinstance(value, str) and not _could_be_another(value) else json.dumps(value, ensure_ascii=False)
+    return Leaf(path, text, _rank(names, text))
+
+
+def _could_be_another(text: str) -> bool:
+    """Text that would be shown as something else, as nothing, or without what stands around it."""
+    if units(text) > SHORT or "\n" in text:
+        return False
+    if text != text.strip() or text.startswith('"'):
+        return True
+    return text in _LITERALS
+
+
+def _rank(names: Iterable[str], text: str) -> Rank:
+    words = [word.lower() for name in names for word in _WORDS.findall(name)]
+    told = "\n".join((*names, text))
+    addresses = _ADDRESS.findall(told)
+    if units(text) > SHORT and 2 * sum(map(len, addresses)) < len(text):
+        return Rank.ADDRESS if _URL.fullmatch(text.strip()) else Rank.LONG
+    if any(map(_PARTIES.fullmatch, words)) or addresses or _PHONE.search(told):
+        return Rank.PARTY
+    if any(map(_AMOUNTS.fullmatch, words)):
+        return Rank.AMOUNT
+    return Rank.ADDRESS if _URL.search(told) else Rank.SHORT
+
+
+def named_in(text: str) -> list[str]:
+    """Addresses, links and phone numbers in a text, packed ones (base64, percent signs) too, each once."""
+    readings = (text, *_unpacked(text))
+    patterns = (_ADDRESS, _URL, _PHONE)
+    found = (match[0].rstrip(_ENDS) for each in readings for pattern in patterns for match in pattern.finditer(each))
+    return list(dict.fromkeys(found))
+
+
+def _unpacked(text: str) -> Iterator[str]:
+    if "%" in text:
+        yield unquote(text)
+    if _PACKED.fullmatch(text):
+        padded = text + "=" * (-len(text) % 4)
+        with suppress(binascii.Error):
+            yield base64.b64decode(padded.translate(_URL_SAFE)).decode(errors="ignore")

@@ -1,0 +1,103 @@
+"""Text that others chose, as a person can see it: nothing hides in it, moves what stands beside it, or floods it away.
+
+What would not be seen, or would have the rest be seen otherwise (as text from right to left), is named in its place:
+⟨U+202E⟩. What repeats itself without end is counted: ⟨space×400⟩. Everything else stays as it is.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_FENCE: Final = "```"
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_BLANK: Final = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+"""Letters, marks and a symbol that show nothing."""
+_JOINERS: Final = "\u200c\u200d"
+"""Many scripts and emoji are not themselves without them; between Latin letters they do nothing but hide."""
+_KEYCAP: Final = "\u20e3"
+_MOST_SPACES: Final = 8
+_MOST_MARKS: Final = 3
+_MOST_EMPTY: Final = 2
+
+
+def units(text: str) -> int:
+    """Its length as WhatsApp counts it: in UTF-16 code units."""
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def visible(line: str) -> str:
+    """A line, all of which can be seen, and which ends no block of code."""
+    if not (line.isascii() and line.isprintable() and " " * _MOST_SPACES not in line):
+        line = "".join(_shown(kind, "".join(char for _, char in run)) for kind, run in groupby(_kinds(line), _kind))
+    return line.replace(_FENCE, "'''")
+
+
+def visible_lines(text: str) -> list[str]:
+    """At least one line."""
+    lines: list[str] = []
+    for is_empty, run in groupby(text.splitlines() or [""], lambda line: not line.strip()):
+        several = [visible(line) for line in run]
+        if is_empty and len(several) > _MOST_EMPTY:
+            several = [f"⟨empty line×{len(several)}⟩"]
+        lines += several
+    return lines
+
+
+def _kind(kind_and_char: tuple[str, str]) -> str:
+    return kind_and_char[0]
+
+
+def _kinds(line: str) -> Iterator[tuple[str, str]]:
+    """Each character, and what it is: `space`, `mark`, plain (empty), or what stands in its place."""
+    for place, char in enumerate(line):
+        before, after = line[place - 1 : place], line[place + 1 : place + 2]
+        category = unicodedata.category(char)
+        if category == "Zs" or char == "\t":
+            yield "space", char
+        elif _hides(char, category, before, after):
+            yield f"U+{ord(char):04X}", char
+        else:
+            yield "mark" if category[0] == "M" else "", char
+
+
+def _hides(char: str, category: str, before: str, after: str) -> bool:
+    if char in _JOINERS:
+        return not (before and after) or before.isascii() or after.isascii()
+    if unicodedata.name(char, "").startswith("VARIATION SELECTOR"):
+        return not before or (before.isascii() and after != _KEYCAP)
+    return category in _UNSEEN or char in _BLANK
+
+
+def _shown(kind: str, run: str) -> str:
+    if kind == "space":
+        return " " * len(run) if len(run) < _MOST_SPACES else f"⟨space×{len(run)}⟩"
+    if kind == "mark":
+        return run if len(run) <= _MOST_MARKS else f"{run[:_MOST_MARKS]}⟨mark×{len(run) - _MOST_MARKS}⟩"
+    if kind:
+        return f"⟨{kind}⟩" if len(run) == 1 else f"⟨{kind}×{len(run)}⟩"
+    return run
+
+
+def head(text: str, most: int) -> str:
+    """At most so many characters of its beginning, none of them without its marks."""
+    end = min(most, len(text))
+    while 0 < end < len(text) and _belongs_to_previous(text, end):
+        end -= 1
+    return text[:end]
+
+
+def tail(text: str, most: int) -> str:
+    """At most so many characters of its end."""
+    start = max(0, len(text) - most)
+    while 0 < start < len(text) and _belongs_to_previous(text, start):
+        start += 1
+    return text[start:]
+
+
+def _belongs_to_previous(text: str, place: int) -> bool:
+    return text[place] in _JOINERS or text[place - 1] in _JOINERS or unicodedata.category(text[place])[0] == "M"

@@ -1,0 +1,65 @@
+"""The buttons of a question, and what counts as one of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from kernel_service.approvals.approval import Approval, Question
+from kernel_service.kernels.commands import Command, Tap, TapKind, command_of, tap_in
+from kernel_service.messages import Link, Reply
+from kernel_service.turns.replies import with_questions
+
+
+def question(*names: str, may_stand: bool = False) -> Question:
+    return Question(tuple(Approval(name, "c", "act", {}) for name in names), "Please confirm:", may_stand=may_stand)
+
+
+@pytest.mark.parametrize(
+    ("content", "command"),
+    [
+        ({"choice": {"id": "approval:ap_x-Y_1:yes"}}, Command.APPROVAL),
+        ({"choice": {"id": "approval:ap_x-Y_1:always"}}, Command.APPROVAL),
+        ({"choice": {"id": "approval:ap_1:no", "title": "Refuse"}, "forwarded": True}, Command.APPROVAL),
+        ({"choice": {"id": "approval:ap_1:maybe"}}, Command.NONE),
+        ({"choice": {"id": "approval::yes"}}, Command.NONE),
+        ({"choice": {"title": "Approve"}}, Command.NONE),
+        ({"text": "approval:ap_1:yes"}, Command.NONE),
+        ({"text": "yes"}, Command.NONE),
+    ],
+)
+def test_only_a_button_is_a_decision(content: dict[str, Any], command: Command) -> None:
+    assert command_of(content) is command
+
+
+def test_a_button_says_what_it_was_made_for() -> None:
+    choices = question("ap_1", "ap_2").choices
+    assert [tap_in({"choice": {"id": choice.id}}) for choice in choices] == [
+        Tap("ap_1", TapKind.YES),
+        Tap("ap_1", TapKind.NO),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "titles"),
+    [
+        (question("ap_1"), ["Approve", "Refuse"]),
+        (question("ap_1", "ap_2"), ["Yes to all of these", "No"]),
+        (question("ap_1", may_stand=True), ["Approve", "Refuse", "Yes, don't ask again"]),
+        (question("ap_1", "ap_2", may_stand=True), ["Yes to all of these", "No"]),
+    ],
+)
+def test_the_buttons_fit_a_phone(asked: Question, titles: list[str]) -> None:
+    assert [choice.title for choice in asked.choices] == titles
+    assert len(titles) <= 3
+    assert all(len(title) <= 20 for title in titles)
+
+
+def test_questions_go_with_the_answer_unless_it_has_a_button_already() -> None:
+    one, two = question("ap_1"), question("ap_2")
+    plain, linked = Reply("so"), Reply("so", link=Link("https://x", "Connect"))
+    assert [len(reply.choices) for reply in with_questions([plain], [one, two])] == [2, 2]
+    assert [len(reply.choices) for reply in with_questions([linked], [one])] == [0, 2]
+    assert with_questions([plain], []) == [plain]
+    assert with_questions([Reply("")], [one]) == [Reply("Please confirm:", choices=one.choices)]
