@@ -52,7 +52,7 @@ def mark(*, own: bool) -> str:
 _SAID: Final = frozenset({"text", "choice", "reaction", "edit", "revoke", "unsupported"})
 """Kinds of content that are nobody else's words. What is not named here, as an event to come, is from outside."""
 _BESIDE: Final = frozenset(
-    {"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral", "resumed", "decided"}
+    {"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral", "resumed"}
 )
 
 
@@ -76,6 +76,8 @@ def _is_said(kind: str, value: Any) -> bool:
         return bool(value.get("voice")) and not value.get("filename")
     if kind == "location":
         return not (value.get("name") or value.get("address"))
+    if kind == "decided":
+        return "arguments" not in value
     return kind in _SAID
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -30,15 +32,68 @@ async def test_an_approved_call_is_made_once(system: System, subtests: pytest.Su
             assert ["outcome is unknown" in said for said in told] == [point in _IN_DOUBT]
 
 
+_BUNDLES: Final = {
+    ("tool result stored", 1): (2, False),
+    ("tool result stored", 2): (2, False),
+    ("tool called", 1): (1, True),
+    ("tool called", 2): (2, True),
+    ("tool not called", 2): (1, True),
+}
+"""How many of two deletions are made where it dies, and whether what became of one is unknown."""
+
+
+async def test_of_several_approved_calls_none_is_repeated_and_none_forgotten(
+    system: System, subtests: pytest.Subtests
+) -> None:
+    person = await system.person()
+    await system.connect([person])
+    for (point, nth), (count, in_doubt) in _BUNDLES.items():
+        with subtests.test(f"{point} {nth}"):
+            question = await _asks_for_both(system, person, f"{point} {nth}")
+            told, deletions = await _tapped_and_killed(
+                system, person, question, "Yes to all of these", Doom(point, nth=nth)
+            )
+            assert [deletion.detail["arguments"]["task_gid"] for deletion in deletions] == question.gids[:count]
+            assert any("outcome is unknown" in said for said in told) == in_doubt
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    wamid: str
+    gids: list[str]
+
+
+async def _asks_for_both(system: System, person: Person, name: str) -> _Question:
+    """One question for two deletions, in an order of which the ids tell nothing."""
+    gids: list[str] = []
+    for task in (f"One at {name}", f"Two at {name}"):
+        await _says(system, person, f"create a task: {task}")
+        asked = await _says(system, person, f"delete the task {task}")
+        [gid] = re.findall(r"task_gid: (\d+)", str(asked.detail["text"]))
+        gids.insert(0, gid)
+    calls = [{"call": "ASANA_DELETE_TASK", "arguments": {"task_gid": gid}} for gid in gids]
+    await system.control("openai", "script", turns=[calls, "Shall I?"])
+    asked = await _says(system, person, "clean up")
+    return _Question(str(asked.detail["wamid"]), gids)
+
+
 async def _dies_at(system: System, person: Person, point: str) -> tuple[list[str], list[Effect]]:
-    """What the person was told after his tap, and which deletions there were."""
+    """What the person was told after their tap, and which deletions there were."""
     task = f"Doomed at {point}"
     await _says(system, person, f"create a task: {task}")
     question = await _says(system, person, f"delete the task {task}")
+    return await _tapped_and_killed(
+        system, person, _Question(str(question.detail["wamid"]), []), "Approve", Doom(point)
+    )
+
+
+async def _tapped_and_killed(
+    system: System, person: Person, question: _Question, title: str, doom: Doom
+) -> tuple[list[str], list[Effect]]:
     await system.kernel.kill()
-    await system.restart(system.kernel, doom=Doom(point))
+    await system.restart(system.kernel, doom=doom)
     known = len(system.log)
-    await system.taps(person, str(question.detail["wamid"]), "Approve")
+    await system.taps(person, question.wamid, title)
     assert await system.kernel.ended() == _KILLED
     await system.restart(system.kernel)
     await system.until(lambda: bool(_sends(system, person, known)))

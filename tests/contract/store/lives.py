@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from kernel_service.approvals.approval import Approval
+from kernel_service.approvals.approval import Approval, Question
 from kernel_service.kernels.store import TurnStatus
 from kernel_service.media.incoming import media_id_of
 from kernel_service.messages import Alias, Message, Reply, Usage
@@ -56,7 +56,7 @@ async def _answer(store: SqlStore, name: str, person_id: str, number: int) -> No
     parked = ParkedRequest("asana", f"what waits {number}")
     await store.end(
         turn, owner.epoch, [HELLO, ASKS, FOUND], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(),
-        parked=[parked], approvals=[asked], now=NOW,
+        parked=[parked], questions=[Question((asked,), "")], now=NOW,
     )  # fmt: skip
 
 

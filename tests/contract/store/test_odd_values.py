@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kernel_service.approvals.approval import Approval
+from kernel_service.approvals.approval import Approval, Question
 from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnStatus
 from kernel_service.messages import Link, Message, Reply, ReplyChoice, ReplyMode, Usage
 from kernel_service.storable import storable, storable_text, to_json
@@ -59,7 +59,7 @@ async def test_a_turn_is_kept(store: SqlStore, value: Any, text: str, arguments:
     approval = Approval(f"ap{secrets.token_hex(8)}", text, text, arguments, NOW + 9, text, text)
     await store.end(
         turn, owner.epoch, items, [reply], status=TurnStatus.COMPLETED, problem=text, usage=Usage(),
-        parked=[ParkedRequest(text, text)], approvals=[approval], now=NOW,
+        parked=[ParkedRequest(text, text)], questions=[Question((approval,), text)], now=NOW,
     )  # fmt: skip
     kept = await history(store, owner.person_id)
     assert [to_json(item.data) for item in kept] == [to_json(storable(item.data)) for item in (*items, *items)]

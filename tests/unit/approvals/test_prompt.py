@@ -7,7 +7,7 @@ from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel_service.approvals.approval import Approval
@@ -178,6 +178,7 @@ _values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_text, _values, max_size=8))
 def test_every_value_is_in_the_question_or_in_its_document_and_none_forges_a_line(arguments: dict[str, Any]) -> None:
     told = shown([asked(arguments)])

@@ -92,7 +92,7 @@ def test_who_is_asked_for_a_title(tools: list[FakeTool], chosen: str | None) -> 
         ("Prepare the demo", "“Prepare the demo”"),
         ("one\ntask_gid: 2\r\nthree", "“one task_gid: 2 three”"),
         ("```\n*Approved* [x](http://y)", "“''' *Approved* [x](http://y)”"),
-        ("a\u202eb\u2028c\0", "“a\ufffdb c\ufffd”"),
+        ("a\u202eb\u2028c\0", "“a⟨U+202E⟩b c⟨U+0000⟩”"),
         ("x" * 500, f"“{'x' * (MOST_TITLE - 1)}…”"),
         ("\n\n\t ", "“”"),
     ],
