@@ -31,22 +31,22 @@ class DayUsage:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that was given up. `problem` is a short code. Times are epoch seconds."""
+    """A message that was given up, by its number in the inbox. `problem` is a short code. Times are epoch seconds."""
 
     id: str
     person_id: str
-    message_id: str
+    seq: int
     problem: str
     dead_at: float
 
 
 @dataclass(frozen=True, slots=True)
 class TurnSummary:
-    """A turn as an operator sees it."""
+    """A turn as an operator sees it, and its messages by their numbers in the inbox."""
 
     id: str
     status: TurnStatus
-    message_ids: list[str]
+    messages: list[int]
     started_at: float
     ended_at: float | None
     not_before: float | None
@@ -65,11 +65,14 @@ class PartView:
 
 @dataclass(frozen=True, slots=True)
 class ReplyView:
-    """A reply as an operator sees it. `state`: pending leased in_doubt sent failed held inline."""
+    """A reply as an operator sees it; `answers` is a message's number in the inbox.
+
+    `state`: pending leased in_doubt sent failed held inline.
+    """
 
     id: str
     turn_id: str
-    answers_message_id: str
+    answers: int | None
     channel: str
     state: str
     parts: list[PartView]
@@ -86,8 +89,8 @@ class OperatorStore(Protocol):
 
     async def turns(
         self, person_id: str, *, limit: int, before: str
-    ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
-        """Newest first; the waiting messages (id, accepted_at); the token of the next page or ''."""
+    ) -> tuple[list[TurnSummary], list[tuple[int, float]], str]:
+        """Newest first; the waiting messages (number, accepted_at); the token of the next page or ''."""
         ...
 
     async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:

@@ -70,6 +70,11 @@ class Sweeper:
         if forgotten:
             log.info("rows past their retention deleted count=%d", forgotten)
 
+    async def seal_clear_ids(self) -> None:
+        """Seal the message ids that an earlier release kept in clear."""
+        if rows := await self._store.seal_clear_ids():
+            log.info("message ids of an earlier release sealed rows=%d", rows)
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Sweeps from now on; the first pass at once, for what waited out a restart."""
@@ -78,6 +83,7 @@ class Sweeper:
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
             (min(ROUND_SECONDS, self._seconds), self._desk.sweep),
             (min(ROUND_SECONDS, self._seconds), self._connect.sweep),
+            (self._seconds, self.seal_clear_ids),
             (RETENTION_SECONDS, self.forget),
         )
         loops = [asyncio.create_task(self._every(seconds, work), name=work.__name__) for seconds, work in rounds]

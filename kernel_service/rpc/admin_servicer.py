@@ -123,8 +123,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         return admin_pb2.ListTurnsResponse(
             turns=[_turn(each) for each in turns],
             pending=[
-                admin_pb2.PendingMessage(message_id=message_id, accepted_at=convert.timestamp(at))
-                for message_id, at in waiting
+                admin_pb2.PendingMessage(message_id=str(seq), accepted_at=convert.timestamp(at)) for seq, at in waiting
             ],
             next_page_token=next_page,
         )
@@ -202,7 +201,7 @@ def _turn(turn: TurnSummary) -> admin_pb2.Turn:
     return admin_pb2.Turn(
         id=turn.id,
         status=admin_pb2.TurnStatus.Value(f"TURN_STATUS_{turn.status.name}"),
-        message_ids=turn.message_ids,
+        message_ids=map(str, turn.messages),
         started_at=convert.timestamp(turn.started_at),
         ended_at=convert.timestamp(turn.ended_at),
         not_before=convert.timestamp(turn.not_before),
@@ -216,7 +215,7 @@ def _dead_letter(letter: DeadLetter) -> admin_pb2.DeadLetter:
     return admin_pb2.DeadLetter(
         id=letter.id,
         person_id=letter.person_id,
-        message_id=letter.message_id,
+        message_id=str(letter.seq),
         problem=letter.problem,
         dead_at=convert.timestamp(letter.dead_at),
     )
@@ -226,7 +225,7 @@ def _reply(reply: ReplyView) -> admin_pb2.ReplyRecord:
     return admin_pb2.ReplyRecord(
         id=reply.id,
         turn_id=reply.turn_id,
-        answers_message_id=reply.answers_message_id,
+        answers_message_id="" if reply.answers is None else str(reply.answers),
         channel=reply.channel,
         state=admin_pb2.ReplyState.Value(f"REPLY_STATE_{reply.state.upper()}"),
         parts=[_part(each) for each in reply.parts],

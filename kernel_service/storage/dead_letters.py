@@ -40,7 +40,7 @@ def dead_letters(tx: Tx, person_id: str | None, *, limit: int, before: str) -> t
     if person_id is not None:
         found, page["person"] = _NEWEST_OF, person_id
     rows = tx.execute(found, page).all()
-    shown = [DeadLetter(row.id, row.person_id, row.message_id, row.problem, row.dead_at) for row in rows[:limit]]
+    shown = [DeadLetter(row.id, row.person_id, row.message_seq, row.problem, row.dead_at) for row in rows[:limit]]
     return shown, shown[-1].id if len(rows) > limit else ""
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.kernels import outbox_store
 from kernel_service.kernels.outbox_store import AckResult, Outcome
-from kernel_service.storage import doubt
+from kernel_service.storage import doubt, message_ids
 from kernel_service.storage.schema import reply, reply_part
 
 if TYPE_CHECKING:
@@ -71,10 +71,15 @@ _MARK = (
         error_code=bindparam("problem"),
     )
 )
+_DIGEST = (
+    update(reply_part)
+    .where(reply_part.c.reply_id == bindparam("reply"), reply_part.c.part == bindparam("number"))
+    .values(channel_message_id=bindparam("sent_as"))
+)
 _NAMED_BY_CHANNEL = (
     select(reply_part.c.reply_id, reply_part.c.part, reply.c.parts)
     .join(reply, reply.c.id == reply_part.c.reply_id)
-    .where(reply_part.c.channel_message_id == bindparam("sent_as"), reply.c.channel == bindparam("channel"))
+    .where(message_ids.is_named(reply_part.c.channel_message_id), reply.c.channel == bindparam("channel"))
 )
 _PARTS = select(reply_part.c.sent_at, reply_part.c.receipt, reply_part.c.error_code).where(
     reply_part.c.reply_id == bindparam("reply")
@@ -112,7 +117,8 @@ def _settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
     if ack.outcome is Outcome.SENT:
         _split(tx, row, ack.parts, ack.split_version)
         resent = not ack.channel_message_id and row.state == "leased" and ack.token == row.token
-        _mark(tx, row, Mark(ack.part, ack.parts, ack.channel_message_id, resent=resent), now)
+        sent_as = message_ids.digest_of(tx, ack.channel_message_id)
+        _mark(tx, row, Mark(ack.part, ack.parts, sent_as, resent=resent), now)
         return AckResult.RECORDED
     if ack.token != row.token or (row.state == "leased" and row.leased_until < now):
         return AckResult.STALE
@@ -136,7 +142,7 @@ def _receive(tx: Tx, channel: str, receipt: PartReceipt, now: float) -> bool:
     mark = Mark(
         part,
         parts,
-        receipt.channel_message_id,
+        message_ids.digest_of(tx, receipt.channel_message_id),
         receipt.state,
         outcome=receipt.outcome,
         retry_after=receipt.retry_after,
@@ -150,7 +156,9 @@ def _named(tx: Tx, channel: str, receipt: PartReceipt) -> tuple[str, int, int]:
     """The reply, part and number of parts that a receipt is about; ("", 0, 0) if it names none."""
     if receipt.reply_id or not receipt.channel_message_id:
         return receipt.reply_id, receipt.part, receipt.parts
-    row = tx.execute(_NAMED_BY_CHANNEL, {"sent_as": receipt.channel_message_id, "channel": channel}).first()
+    row = tx.execute(
+        _NAMED_BY_CHANNEL, {"channel": channel, **message_ids.named(tx, receipt.channel_message_id)}
+    ).first()
     return (row.reply_id, row.part, row.parts) if row else ("", 0, 0)
 
 
@@ -211,6 +219,9 @@ def _part(tx: Tx, row: Row[Any], mark: Mark) -> Row[Any]:
     part = tx.execute(_PART, key).one_or_none()
     if part is None:
         tx.execute(insert(reply_part), {"reply_id": row.id, "part": mark.part})
+        part = tx.execute(_PART, key).one()
+    if message_ids.in_clear(part.channel_message_id):  # a row of an earlier release
+        tx.execute(_DIGEST, key | {"sent_as": message_ids.digest_of(tx, part.channel_message_id)})
         part = tx.execute(_PART, key).one()
     return part
 

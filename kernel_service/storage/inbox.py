@@ -14,7 +14,7 @@ from kernel_service.media.incoming import named_file, parted
 from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storable import to_json
-from kernel_service.storage import asked, media, outbox, parked_requests, sent_order
+from kernel_service.storage import asked, media, message_ids, outbox, parked_requests, sent_order
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.recognising import recognise
@@ -47,7 +47,7 @@ _KNOWN = select(
     message.c.channel == bindparam("channel"),
     message.c.address == bindparam("address"),
     message.c.user_digest == bindparam("user_digest"),
-    message.c.message_id == bindparam("message_id"),
+    message_ids.is_named(message.c.message_id),
 )
 _pending = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
 # What waits of a person's, beside each message of this name that came under one of his ids: both from small indexes.
@@ -72,7 +72,7 @@ _SO_FAR = (
                 message.c.channel == bindparam("channel"),
                 message.c.address == bindparam("address"),
                 message.c.user_digest == alias.c.digest,
-                message.c.message_id == bindparam("message_id"),
+                message_ids.is_named(message.c.message_id),
             ),
         )
     )
@@ -80,7 +80,16 @@ _SO_FAR = (
 )
 _KEEP = insert(message)
 _ANSWER = (
-    select(message.c.status, message.c.reply_mode, message.c.message_id, message.c.turn_id, *USAGE)
+    select(
+        message.c.seq,
+        message.c.person_id,
+        message.c.status,
+        message.c.reply_mode,
+        message.c.message_id,
+        message.c.sealed_id,
+        message.c.turn_id,
+        *USAGE,
+    )
     .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
     .where(message.c.seq == bindparam("seq"), message.c.person_id == SURVIVOR)
 )
@@ -146,16 +155,16 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
         "channel": received.channel,
         "address": received.address,
         "user_digest": tx.digests.user(received.user_id),
-        "message_id": received.message_id,
     }
+    named = message_ids.named(tx, received.message_id)
     digest = tx.digests.payload(payload)
-    known = tx.execute(_KNOWN, key).one_or_none()
+    known = tx.execute(_KNOWN, key | named).one_or_none()
     if known is not None:
         if whose(tx, received, now, silence).person_id != known.person_id:
             raise _reused("this message id came before from somebody else who had the same user id")
         return _duplicate(known, digest)
     person_id = person_of_message(tx, received, now, silence)
-    so_far = tx.execute(_SO_FAR, key | {"person": person_id}).all()
+    so_far = tx.execute(_SO_FAR, key | named | {"person": person_id}).all()
     known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
     if known is not None:  # under another of his ids; with another payload it is another message
         return _duplicate(known, digest)
@@ -170,13 +179,15 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
         content = named_file(content, media_id)
     if code:
         content = content | {"code": code}
-    seq = so_far[0].next_seq
+    seq, cipher = so_far[0].next_seq, tx.cipher_of(person_id)
     row = key | {
         "seq": seq,
         "person_id": person_id,
+        "message_id": named["id_digest"],
+        "sealed_id": cipher.seal_text(received.message_id, place(message.c.sealed_id, seq)),
         "payload_digest": digest,
         "reply_mode": received.reply_mode.value,
-        "payload": tx.cipher_of(person_id).seal_json(content, place(message.c.payload, seq)),
+        "payload": cipher.seal_json(content, place(message.c.payload, seq)),
         "accepted_at": now,
         "sent_at": sent_at,
         "status": status.value,
@@ -250,9 +261,7 @@ def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:
     if turn_id is None:
         return Answer("", status, duplicate=False)
     told = mode is ReplyMode.INLINE and status in _ENDED
-    replies = outbox.inline_replies(tx, turn_id) if told else []
-    # Of messages that were given up together only the last one was answered.
-    replies = [one for one in replies if one.answers_message_id == row.message_id]
+    replies = outbox.inline_replies(tx, row) if told else []
     return Answer(turn_id, status, duplicate=False, replies=tuple(replies), usage=Usage(*row[-len(USAGE) :]))
 
 

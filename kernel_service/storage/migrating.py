@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from kernel_service.storage import schema, shared_secrets, statistics
+from kernel_service.storage import clear_ids, schema, shared_secrets, statistics
 from kernel_service.storage.sealing import Digests
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing import MasterKeys
 
 # The number of the newest migration that this program brings along.
-SCHEMA_NUMBER = 21
+SCHEMA_NUMBER = 22
 # The oldest program that can work on what that migration leaves.
-OLDEST_READER = 21
+OLDEST_READER = 22
 _LOCK = 0x6D696772617465  # "migrate"
 
 
@@ -38,7 +38,8 @@ def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     migrate(connection)
     statistics.settle(connection)
-    return Digests(shared_secrets.digest_key(connection, master_keys))
+    key = shared_secrets.digest_key(connection, master_keys)
+    return Digests(key, some_in_clear=clear_ids.are_left(connection))
 
 
 def migrate(connection: Connection) -> None:

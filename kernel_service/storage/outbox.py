@@ -9,15 +9,15 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Integer, bindparam, exists, insert, not_, or_, select, update
+from sqlalchemy import BigInteger, Integer, and_, bindparam, exists, false, func, insert, not_, or_, select, update
 
 from kernel_service.errors import CallerError, Conflict
 from kernel_service.kernels.operator_store import PartView, ReplyView
 from kernel_service.kernels.outbox_store import Lease
 from kernel_service.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
-from kernel_service.storage import made_files
+from kernel_service.storage import made_files, message_ids
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import alias_value, surviving
 from kernel_service.storage.schema import (
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row, Select
 
+    from kernel_service.kernels.store import TurnMessage
     from kernel_service.messages import Notice
     from kernel_service.storage.engine import Tx
 
@@ -69,29 +70,23 @@ _LEASABLE = (
 _LEASABLE_AT = _LEASABLE.where(reply.c.address.in_(bindparam("addresses", expanding=True)))
 
 # Of several phones the one that asked is answered.
-_asked = (
-    exists()
-    .where(
-        message.c.channel == alias.c.channel,
-        message.c.address == bindparam("address"),
-        message.c.user_digest == alias.c.digest,
-        message.c.message_id == bindparam("answered"),
-    )
-    .correlate(alias)
-)
+_answered = bindparam("answered", type_=BigInteger)
+_asked = and_(message.c.channel == alias.c.channel, message.c.user_digest == alias.c.digest)
 # An id that the person wrote under at this address is one the channel can answer to; a parent id may not be.
+_written = message.alias("written")
 _wrote_as = (
     exists()
     .where(
-        message.c.channel == alias.c.channel,
-        message.c.address == bindparam("address"),
-        message.c.user_digest == alias.c.digest,
+        _written.c.channel == alias.c.channel,
+        _written.c.address == bindparam("address"),
+        _written.c.user_digest == alias.c.digest,
     )
     .correlate(alias)
 )
 # So is one that the channel named as his from now on; one that was replaced leads nowhere, or to a stranger.
 _RECIPIENT = (
-    select(alias)
+    select(alias, message.c.seq, message.c.message_id, message.c.sealed_id)
+    .select_from(alias.outerjoin(message, message.c.seq == _answered))
     .where(
         alias.c.person_id == bindparam("person"),
         alias.c.channel == bindparam("channel"),
@@ -100,7 +95,7 @@ _RECIPIENT = (
     .order_by(
         or_(_wrote_as, alias.c.linked_at.is_not(None)).desc(),
         alias.c.strong.desc(),
-        _asked.desc(),
+        func.coalesce(_asked, false()).desc(),
         alias.c.created_at.desc(),
     )
     .limit(1)
@@ -164,6 +159,11 @@ _NEWEST = (
     .order_by(reply.c.seq.desc())
     .limit(bindparam("limit", type_=Integer))
 )
+_NAMED_IN_TURN = (
+    select(message.c.seq)
+    .where(message.c.turn_id == bindparam("turn"), message_ids.is_named(message.c.message_id))
+    .limit(1)
+)
 _PARTS_OF = select(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
 _PAST_ALL = 2**63 - 1
 
@@ -174,20 +174,20 @@ def add_reply(
     told: Reply,
     *,
     turn_id: str = "",
-    answers_message_id: str = "",
+    answers: TurnMessage | None = None,
     channel: str,
     address: str,
     mode: ReplyMode,
     now: float,
 ) -> StoredReply:
     """Keep a reply: for the outbox, or for the caller who waits."""
-    stored = StoredReply(new_id("rp", now), turn_id, answers_message_id, now, told)
+    stored = StoredReply(new_id("rp", now), turn_id, answers.message_id if answers else "", now, told)
     inline = mode is ReplyMode.INLINE
     values = {
         "id": stored.id,
         "person_id": person_id,
         "turn_id": turn_id,
-        "answers_message_id": answers_message_id,
+        "answers_seq": answers.seq if answers else None,
         "channel": channel,
         "address": address,
         "mode": mode.value,
@@ -215,9 +215,23 @@ def notify(tx: Tx, person_id: str, notice: Notice) -> str:
     return kept.id
 
 
-def inline_replies(tx: Tx, turn_id: str) -> list[StoredReply]:
-    """What the callers who wait for the turn are told, in order."""
-    return [opened(tx, row) for row in tx.execute(_INLINE, {"turn": turn_id})]
+def inline_replies(tx: Tx, asked: Row[Any]) -> list[StoredReply]:
+    """What the caller who waits is told, in order: of messages that were given up together only the last is answered.
+
+    `asked` is the row of `message`.
+    """
+    rows = tx.execute(_INLINE, {"turn": asked.turn_id}).all()
+    answering = [row for row in rows if answered_seq(tx, row) == asked.seq]
+    message_id = message_ids.opened(tx, asked) if answering else ""
+    return [opened(tx, row, answers=message_id) for row in answering]
+
+
+def answered_seq(tx: Tx, row: Row[Any]) -> int | None:
+    """The number of the message that a row of `reply` answers; None: it is a notice, or the message is gone."""
+    if row.answers_seq is not None or not row.answers_message_id:
+        return cast("int | None", row.answers_seq)
+    named = message_ids.named(tx, row.answers_message_id)  # a row of an earlier release
+    return tx.execute(_NAMED_IN_TURN, {"turn": row.turn_id, **named}).scalar_one_or_none()
 
 
 def lease(
@@ -238,7 +252,8 @@ def lease(
 def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
     """The row as a lease; held if there is nobody to send it to or no key to open it."""
     try:
-        user_id, told = _recipient(tx, row), opened(tx, row)
+        user_id, answers = _recipient(tx, row)
+        told = opened(tx, row, answers=answers)
     except Conflict as conflict:
         user_id, problem = "", conflict.reason.lower()
     else:
@@ -251,17 +266,18 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
     return Lease(told, row.person_id, user_id, row.address, token, until, sent, row.parts, row.split_version)
 
 
-def _recipient(tx: Tx, row: Row[Any]) -> str:
+def _recipient(tx: Tx, row: Row[Any]) -> tuple[str, str]:
+    """The person's id in the channel, and that of the message that is answered; both may be empty."""
     wanted = {
         "person": row.person_id,
         "channel": row.channel,
         "address": row.address,
-        "answered": row.answers_message_id,
+        "answered": answered_seq(tx, row),
     }
-    found = tx.execute(_RECIPIENT, wanted).first()
+    found = tx.execute(_RECIPIENT, wanted).one_or_none()
     if found is None:
-        return ""
-    return alias_value(tx, found)
+        return "", ""
+    return alias_value(tx, found), message_ids.opened(tx, found) if found.message_id else ""
 
 
 def release_held(tx: Tx, person_id: str, channel: str) -> None:
@@ -308,7 +324,7 @@ def _view(row: Row[Any], parts: dict[tuple[str, int], Row[Any]]) -> ReplyView:
     return ReplyView(
         row.id,
         row.turn_id,
-        row.answers_message_id,
+        row.answers_seq,
         row.channel,
         row.state,
         [_part_view(number, parts.get((row.id, number))) for number in range(1, row.parts + 1)],
@@ -325,11 +341,14 @@ def _part_view(number: int, part: Row[Any] | None) -> PartView:
     return PartView(number, part.sent_at is not None, part.receipt, part.error_code)
 
 
-def opened(tx: Tx, row: Row[Any]) -> StoredReply:
-    """What a row of `reply` holds. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+def opened(tx: Tx, row: Row[Any], *, answers: str = "") -> StoredReply:
+    """What a row of `reply` holds, which answers the message with that id.
+
+    Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN.
+    """
     body = tx.cipher_of(row.person_id).open_json(row.body, place(reply.c.body, row.id))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")
     choices = tuple(ReplyChoice(**choice) for choice in body.pop("choices"))
     media = tuple(ReplyFile(**file) for file in body.pop("media", ()))
     told = Reply(**body, link=link, choices=choices, media=media)
-    return StoredReply(row.id, row.turn_id, row.answers_message_id, row.created_at, told)
+    return StoredReply(row.id, row.turn_id, answers, row.created_at, told)

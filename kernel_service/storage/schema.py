@@ -189,7 +189,9 @@ message = Table(
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("user_digest", Digest, nullable=False),
+    # Its digest, and the id itself, sealed. In a row of an earlier release, until it is sealed: the id, and null.
     Column("message_id", Text, nullable=False),
+    Column("sealed_id", Sealed),
     Column("payload_digest", Digest, nullable=False),
     Column("reply_mode", Text, nullable=False),
     Column("payload", Sealed, nullable=False),
@@ -286,6 +288,8 @@ reply = Table(
     Column("id", Text, nullable=False, unique=True),
     _person(),
     _empty("turn_id"),
+    # The message that it answers, by its number. In a row of an earlier release, until it has that: its id.
+    Column("answers_seq", BigInteger),
     _empty("answers_message_id"),
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
@@ -328,6 +332,7 @@ reply_part = Table(
     Column("reply_id", Text, ForeignKey("reply.id"), primary_key=True),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("sent_at", Float),
+    # Its digest. In a row of an earlier release, until it is digested: the id.
     _empty("channel_message_id"),
     _empty("receipt"),
     _empty("error_code"),
@@ -341,6 +346,7 @@ dead_letter = Table(
     Column("id", Text, primary_key=True),
     _person(index=True),
     Column("message_seq", BigInteger, nullable=False, index=True),
+    # Empty, but in a row of an earlier release that is not cleared yet.
     Column("message_id", Text, nullable=False),
     Column("problem", Text, nullable=False),
     Column("dead_at", Float, nullable=False),
@@ -542,6 +548,14 @@ secret = Table(
     Column("name", Text, primary_key=True),
     Column("key_id", Text, nullable=False),
     Column("wrapped", Wrapped, nullable=False),
+)
+
+# What an earlier release has left to be rewritten while the service runs, and up to which row that is done.
+backfill = Table(
+    "backfill",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger, nullable=False),
 )
 
 # One row per writer of a process: the number of its last committed batch.

@@ -11,6 +11,7 @@ from kernel_service.messages import Notice, Usage
 from kernel_service.storage import (
     asked,
     chats,
+    clear_ids,
     connect_attempts,
     connections,
     context,
@@ -284,7 +285,7 @@ class SqlStore:
 
     async def turns(
         self, person_id: str, *, limit: int, before: str
-    ) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
+    ) -> tuple[list[TurnSummary], list[tuple[int, float]], str]:
         return await self._engine.read(lambda tx: turn_views.turns(tx, person_id, limit=limit, before=before))
 
     async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
@@ -470,6 +471,9 @@ class SqlStore:
 
     async def forget_old(self, *, now: float) -> int:
         return await retention.forget_old(self._engine, now=now)
+
+    async def seal_clear_ids(self) -> int:
+        return await clear_ids.seal(self._engine)
 
     async def newest_time(self) -> float:
         return await self._engine.read(newest.newest_time)

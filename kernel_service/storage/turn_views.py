@@ -33,12 +33,12 @@ _NEWEST = (
     .limit(bindparam("limit", type_=Integer))
 )
 _MEMBERS = (
-    select(message.c.turn_id, message.c.message_id)
+    select(message.c.turn_id, message.c.seq)
     .where(message.c.turn_id.in_(bindparam("turns", expanding=True)))
     .order_by(*SENT_ORDER)
 )
 _WAITING = (
-    select(message.c.message_id, message.c.accepted_at)
+    select(message.c.seq, message.c.accepted_at)
     .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
     .order_by(*SENT_ORDER)
 )
@@ -46,18 +46,18 @@ _WAITING = (
 _PAST_ALL = "u"
 
 
-def turns(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[TurnSummary], list[tuple[str, float]], str]:
+def turns(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[TurnSummary], list[tuple[int, float]], str]:
     page = {"person": person_id, "before": before or _PAST_ALL, "limit": limit + 1}
     rows = tx.execute(_NEWEST, page).all()
     shown = rows[:limit]
-    members: defaultdict[str, list[str]] = defaultdict(list)
+    members: defaultdict[str, list[int]] = defaultdict(list)
     for row in tx.execute(_MEMBERS, {"turns": [row.id for row in shown]}):
-        members[row.turn_id].append(row.message_id)
+        members[row.turn_id].append(row.seq)
     summaries = [
         TurnSummary(
             id=row.id,
             status=TurnStatus(row.status),
-            message_ids=members[row.id],
+            messages=members[row.id],
             started_at=row.started_at,
             ended_at=row.ended_at,
             not_before=row.not_before,
@@ -67,5 +67,5 @@ def turns(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[Turn
         )
         for row in shown
     ]
-    waiting = [(row.message_id, row.accepted_at) for row in tx.execute(_WAITING, {"person": person_id})]
+    waiting = [(row.seq, row.accepted_at) for row in tx.execute(_WAITING, {"person": person_id})]
     return summaries, waiting, shown[-1].id if len(rows) > limit else ""

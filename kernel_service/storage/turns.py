@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import CallRecord, Quarantined, Room, TurnMessage, TurnRecord, TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
-from kernel_service.storage import damage, time_zones, waiting
+from kernel_service.storage import damage, message_ids, time_zones, waiting
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.inbox import USAGE
 from kernel_service.storage.leases import fence
@@ -215,7 +215,7 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
     return [
         TurnMessage(
             row.seq,
-            row.message_id,
+            message_ids.opened(tx, row),
             row.channel,
             row.address,
             _content(tx, person_id, row),

@@ -191,7 +191,7 @@ async def test_a_turn_that_runs_for_the_new_id_is_answered_once_as_the_older_per
     listed = await world.admin.ListTurns(
         admin_pb2.ListTurnsRequest(person=admin_pb2.PersonRef(person_id=person)), metadata=bearer(ADMIN_TOKEN)
     )
-    assert [list(turn.message_ids) for turn in listed.turns] == [["m2"], ["m1"]]
+    assert [list(turn.message_ids) for turn in listed.turns] == [["2"], ["1"]]
 
 
 async def test_turns_that_run_for_both_ids_are_cut_at_once_and_answered_as_one(world: World) -> None:

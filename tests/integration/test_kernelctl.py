@@ -23,7 +23,7 @@ async def test_an_operator_follows_one_message(world: World) -> None:
     listed = json.loads((await ctl(world, "kernels")).stdout)
     person = listed["kernels"][0]["person_id"]
     turns = json.loads((await ctl(world, "turns", "telegram:42")).stdout)
-    assert [turn["message_ids"] for turn in turns["turns"]] == [["m1"]]
+    assert [turn["message_ids"] for turn in turns["turns"]] == [["1"]]
     replies = await ctl(world, "replies", person)
     assert json.loads(replies.stdout)["replies"][0]["state"] == "REPLY_STATE_INLINE"
     assert "secret" not in replies.stdout

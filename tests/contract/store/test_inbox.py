@@ -143,9 +143,9 @@ async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept
     with pytest.raises(Conflict) as refused:
         await accept(store, both)
     assert refused.value.reason == "IDENTITY_CONFLICT"
-    for person_id in (ann.person_id, bob.person_id):
-        _, waiting, _ = await store.turns(person_id, limit=10, before="")
-        assert waiting == [("m1", NOW)]
+    for own in (ann, bob):
+        _, waiting, _ = await store.turns(own.person_id, limit=10, before="")
+        assert waiting == [(own.seq, NOW)]
 
 
 async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: SqlStore) -> None:

@@ -183,3 +183,17 @@ async def test_what_was_spent_before_the_sums_of_all_were_kept_counts(empty_data
         return list(map(tuple, connection.execute(select(sums.c.day, sums.c.input_tokens, sums.c.output_tokens))))
 
     assert await empty_database(spend_under_an_earlier_schema) == [(3, 15, 0)]
+
+
+async def test_ids_in_clear_of_an_earlier_schema_are_left_to_the_running_service(empty_database: Do) -> None:
+    def write_under_an_earlier_schema(connection: Connection) -> list[Any]:
+        upgrade(connection, "0021")
+        person = {"id": "p_ann", "created_at": 1.0, "data_key": b"key", "key_id": "test"}
+        connection.execute(insert(schema.person), person)
+        message = {"person_id": "p_ann", "channel": "test", "address": "", "message_id": "wamid.1", "accepted_at": 1.0}
+        sealed = {"user_digest": b"user", "payload_digest": b"payload", "payload": b"sealed"}
+        connection.execute(insert(schema.message), message | sealed | {"reply_mode": "inline", "status": "accepted"})
+        migrate(connection)
+        return list(map(tuple, connection.execute(select(schema.backfill))))
+
+    assert await empty_database(write_under_an_earlier_schema) == [("message", 0)]

@@ -53,7 +53,7 @@ MOST: Final = {"sqlite": 10_000, "postgresql": 150}
 MORE: Final = {
     "FROM tool_usage WHERE tool_usage.day BETWEEN": "operators ask for it, once",
     "AS has_ended FROM": "retention looks at 500 rows at a time",
-    "FROM message WHERE message.person_id = ? AND message.message_id = ?": "30 days of a person who quotes",
+    "FROM message WHERE message.person_id = ? AND message.message_id IN": "30 days of a person who quotes",
     "FROM item WHERE item.person_id = ? AND item.seq < ? AND item.turn_id": "people become one with all their history",
     "INSERT INTO": "where a page is full the index grows",
 }
@@ -61,7 +61,7 @@ MORE: Final = {
 INDEXES: Final = {
     "FROM alias WHERE alias.channel = ? AND alias.digest IN": "ix_alias_channel_digest",
     "FROM alias WHERE alias.channel = ? AND alias.digest = ?": "ix_alias_channel_digest",
-    "FROM alias LEFT OUTER JOIN message": "ix_message_open",
+    "FROM alias LEFT OUTER JOIN message ON message.channel": "ix_message_open",
     "FROM turn WHERE turn.person_id = ? AND turn.status IN": "ix_turn_open",
     "UPDATE reply SET state=?, not_before=? WHERE reply.person_id": "ix_reply_unsettled",
     "FROM reply WHERE reply.channel = ? AND reply.state = 'pending'": "ix_reply_pending",

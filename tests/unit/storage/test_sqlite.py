@@ -95,8 +95,8 @@ async def main():
     store = await open_store(sys.argv[1], MasterKeys.parse(sys.argv[2]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
     for number in range(100):
-        await store.accept(Message("test:ann", str(number), {"text": "x" * 50_000}), now=1, max_pending=999)
-        print(number, flush=True)
+        said = Message("test:ann", str(number), {"text": "x" * 50_000})
+        print((await store.accept(said, now=1, max_pending=999)).seq, flush=True)
 
 asyncio.run(main())
 """
@@ -118,7 +118,7 @@ async def waiting(url: str) -> list[str]:
     assert person is not None
     _, messages, _ = await store.turns(person, limit=1, before="")
     await store.close()
-    return [name for name, _ in messages]
+    return [str(seq) for seq, _ in messages]
 
 
 @pytest.mark.parametrize(

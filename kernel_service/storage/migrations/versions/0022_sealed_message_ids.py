@@ -1,0 +1,27 @@
+"""Message ids that are digested and sealed. Those that are there already are sealed while the service runs."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("message", sa.Column("sealed_id", sa.LargeBinary(), nullable=True))
+    op.add_column("reply", sa.Column("answers_seq", sa.BigInteger(), nullable=True))
+    op.create_table(
+        "backfill",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name", name="pk_backfill"),
+    )
+    for table in ("message", "reply"):
+        # From the first row on, if there is any.
+        op.execute(f"INSERT INTO backfill SELECT '{table}', 0 WHERE EXISTS (SELECT 1 FROM {table})")  # noqa: S608 - ours
+    # A program of the schema before would not find a message that came again by its digest.
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (22, 22)")

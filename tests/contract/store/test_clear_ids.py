@@ -1,0 +1,235 @@
+"""Message ids that an earlier release kept in clear are sealed while the service runs, and found all along."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service.errors import AlreadyExists
+from kernel_service.messages import Message, Reply, ReplyMode
+from kernel_service.storage import clear_ids, schema
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+from tests.contract.store.earlier_release import age
+from tests.contract.store.outbox import ADDRESS, CHANNEL, ack, pull, receipt
+from tests.contract.store.owner import HELLO, NOW, Owner, own
+from tests.contract.store.test_engine import postgres_dump, sqlite_dump
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from kernel_service.kernels.store import Accepted
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+PHONE = "4915112345678"
+LATER = NOW + 60
+
+
+def wamid(name: str) -> str:
+    """As WhatsApp makes them: the number stands in it, in base64."""
+    return "wamid." + base64.b64encode(f"\x1c\x18\x0d{PHONE}\x15\x02{name}".encode()).decode()
+
+
+def said(name: str, mode: ReplyMode = ReplyMode.OUTBOX, text: str = "", user: str = "ann") -> Message:
+    return Message(f"{CHANNEL}:{user}", wamid(name), {"text": text or name}, address=ADDRESS, reply_mode=mode)
+
+
+async def accept(store: SqlStore, message: Message) -> Accepted:
+    return await store.accept(message, now=NOW, max_pending=100)
+
+
+async def answered(store: SqlStore, name: str, mode: ReplyMode = ReplyMode.OUTBOX, user: str = "ann") -> Accepted:
+    accepted = await accept(store, said(name, mode, user=user))
+    owner, turn = await _opened(store, accepted)
+    await owner.end(turn)
+    return accepted
+
+
+async def given_up(store: SqlStore, name: str) -> Accepted:
+    accepted = await accept(store, said(name))
+    owner, turn = await _opened(store, accepted)
+    await store.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="poison", now=NOW)
+    return accepted
+
+
+async def _opened(store: SqlStore, accepted: Accepted) -> tuple[Owner, Any]:
+    owner = await own(store, accepted.person_id)
+    return owner, await owner.open()
+
+
+async def reopened(store: SqlStore, url: str, *key_ids: str) -> SqlStore:
+    await store.close()
+    return await open_store(url, keys(*key_ids or ("test",)))
+
+
+async def aged(store: SqlStore, url: str, *sent: str) -> SqlStore:
+    """The store of this release, on what an earlier one left."""
+    await store._engine.write(lambda tx: age(tx, map(wamid, sent)))
+    assert in_clear(await dump(url))
+    return await reopened(store, url)
+
+
+async def dump(url: str) -> bytes:
+    return await (sqlite_dump(url) if url.startswith("sqlite") else postgres_dump(url))
+
+
+def in_clear(dumped: bytes) -> bool:
+    return b"wamid." in dumped or PHONE.encode() in dumped
+
+
+async def rows(store: SqlStore, table: str) -> list[Row[Any]]:
+    def read(tx: Tx) -> list[Row[Any]]:
+        return list(tx.execute(schema.metadata.tables[table].select()).all())
+
+    return await store._engine.read(read)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_what_an_earlier_release_kept_is_found_before_and_after(
+    store: SqlStore, database_url: str, *, sealed: bool
+) -> None:
+    first = await answered(store, "m1")
+    [lease] = await pull(store)
+    await ack(store, lease, channel_message_id=wamid("w1"))
+    inline = await answered(store, "m2", ReplyMode.INLINE)
+    await answered(store, "m3")
+    dead = await given_up(store, "m4")
+    store = await aged(store, database_url, "w1")
+    try:
+        if sealed:
+            assert await store.seal_clear_ids() > 0
+        again = await accept(store, said("m1"))
+        assert (again.duplicate, again.seq) == (True, first.seq)
+        with pytest.raises(AlreadyExists):
+            await accept(store, said("m1", text="other words"))
+        ours = await store.quoted(first.person_id, CHANNEL, ADDRESS, wamid("w1"))
+        theirs = await store.quoted(first.person_id, CHANNEL, ADDRESS, wamid("m3"))
+        assert ours is not None
+        assert theirs is not None
+        assert (ours.content, theirs.content) == ({"text": "done"}, {"text": "m3"})
+        assert await receipt(store, "", "read", part=0, parts=0, channel_message_id=wamid("w1")) == 1
+        told = await store.answer_of(inline.person_id, inline.seq)
+        assert [one.answers_message_id for one in told.replies] == [wamid("m2")]
+        assert [one.reply.answers_message_id for one in await pull(store, now=LATER)] == [wamid("m3")]
+        [letter], _ = await store.dead_letters(dead.person_id, limit=9, before="")
+        assert letter.seq == dead.seq
+        assert (await accept(store, said("m5"))).duplicate is False
+    finally:
+        await store.close()
+
+
+async def test_nothing_is_left_in_clear(store: SqlStore, database_url: str) -> None:
+    for name in ("m1", "m2", "m3"):
+        await answered(store, name)
+        for lease in await pull(store):
+            await ack(store, lease, channel_message_id=wamid(f"sent {name}"))
+    await given_up(store, "m4")
+    store = await aged(store, database_url, *(f"sent m{n}" for n in (1, 2, 3)))
+    await store.seal_clear_ids()
+    await store.close()
+    assert not in_clear(await dump(database_url))
+
+
+async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: SqlStore, database_url: str) -> None:
+    accepted = await answered(store, "m1")
+    [lease] = await pull(store)
+    await ack(store, lease, channel_message_id=wamid("w1"))
+    store = await aged(store, database_url, "w1")
+    try:
+        reply_id = lease.reply.id
+        assert await receipt(store, reply_id, "failed", channel_message_id=wamid("another"), error_code="1") == 1
+        [view], _ = await store.replies(accepted.person_id, limit=9, before="")
+        assert view.parts[0].receipt == ""  # it was another message's
+        await receipt(store, reply_id, "delivered", channel_message_id=wamid("w1"))
+        await store.seal_clear_ids()  # it is digested already, and stays so
+        assert await receipt(store, "", "read", part=0, parts=0, channel_message_id=wamid("w1")) == 1
+    finally:
+        await store.close()
+
+
+async def test_a_killed_process_is_gone_on_from(
+    store: SqlStore, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clear_ids, "STEP", 2)
+    for number in range(7):
+        await answered(store, f"m{number}")
+    store = await aged(store, database_url)
+    looked_at = 0
+    try:
+        for number in range(7):  # each time some are in clear, and some are not
+            looked_at += await store._engine.write_apart(clear_ids._step)
+            assert (await accept(store, said(f"m{number}"))).duplicate
+            assert not (await accept(store, said(f"new {number}"))).duplicate
+            assert (await accept(store, said(f"new {number}"))).duplicate
+            if number == 1:
+                store = await reopened(store, database_url)  # as far as it was committed
+        looked_at += await store.seal_clear_ids()
+        # Each once: the messages and the replies that were there, and the messages that came meanwhile.
+        assert looked_at == 7 + 7 + 7
+        assert await rows(store, "backfill") == []
+        assert all(row.sealed_id for row in await rows(store, "message"))
+    finally:
+        await store.close()
+
+
+async def test_who_is_merged_meanwhile_keeps_what_they_wrote(store: SqlStore, database_url: str) -> None:
+    ann, bob = await answered(store, "m1"), await answered(store, "m2", user="bob")
+    store = await aged(store, database_url)
+    try:
+        new = await accept(store, said("m3", user="bob"))
+        await store.merge(ann.person_id, bob.person_id, now=NOW)
+        await store.seal_clear_ids()
+        assert (await accept(store, said("m2", user="bob"))).seq == bob.seq
+        assert (await accept(store, said("m3", user="bob"))).seq == new.seq
+        turn = await (await own(store, await store.surviving(ann.person_id))).open()
+        assert [one.message_id for one in turn.messages] == [wamid("m3")]
+        leases = await pull(store)
+        assert leases[0].reply.answers_message_id in {wamid("m1"), wamid("m2")}
+    finally:
+        await store.close()
+
+
+async def test_a_person_whose_key_is_gone_holds_up_nobody(store: SqlStore, database_url: str) -> None:
+    await answered(store, "m1")
+    store = await aged(store, database_url)
+    store = await reopened(store, database_url, "other", "test")
+    await answered(store, "m2", user="bob")
+
+    def lose_key(tx: Tx) -> None:
+        tx.execute(schema.person.update().where(schema.person.c.key_id == "test").values(key_id="lost"))
+
+    await store._engine.write(lose_key)
+    store = await reopened(store, database_url, "other", "test")
+    try:
+        await store.seal_clear_ids()
+        assert not any(in_clear(row.message_id.encode()) for row in await rows(store, "message"))
+        assert (await accept(store, said("m1"))).duplicate
+    finally:
+        await store.close()
+
+
+async def test_a_new_database_has_nothing_to_seal(store: SqlStore) -> None:
+    await accept(store, said("m1"))
+    assert await store.seal_clear_ids() == 0
+    assert not await store._engine.read(lambda tx: tx.digests.some_in_clear)
+
+
+async def test_ids_are_kept_once_and_sealed(store: SqlStore, database_url: str) -> None:
+    await answered(store, "m1")
+    [lease] = await pull(store)
+    await ack(store, lease, channel_message_id=wamid("w1"))
+    await given_up(store, "m2")
+    assert lease.reply.answers_message_id == wamid("m1")
+    assert not in_clear(await dump(database_url))
+    for row in await rows(store, "message"):
+        assert row.message_id.startswith("hmac:")
+
+
+async def test_a_channel_that_sends_what_looks_like_a_digest_gains_nothing(store: SqlStore) -> None:
+    first = await accept(store, said("m1"))
+    [row] = await rows(store, "message")
+    copied = await accept(store, Message(f"{CHANNEL}:ann", row.message_id, {"text": "m1"}, address=ADDRESS))
+    assert (copied.duplicate, copied.seq == first.seq) == (False, False)
