@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from kernel_service.kernels.store import TurnStatus
     from kernel_service.messages import Usage
 
@@ -82,7 +84,54 @@ class ReplyView:
     error_code: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeyUse:
+    """A master key by its id, and what it seals: people's data keys, the service's secrets, ids that await a person."""
+
+    key_id: str
+    current: bool
+    configured: bool
+    people: int
+    secrets: int
+    awaiting: int
+
+    @property
+    def removable(self) -> bool:
+        """The service starts without it, and everything is read."""
+        return self.configured and not (self.current or self.people or self.secrets or self.awaiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """What a rotation has done so far: keys sealed with the current master key, values sealed for their places, people
+    whose values all are; and keys and values that do not open, which stay as they are.
+    """
+
+    keys: int = 0
+    values: int = 0
+    people: int = 0
+    unreadable: int = 0
+
+    def __add__(self, more: Rotated) -> Rotated:
+        return Rotated(
+            self.keys + more.keys,
+            self.values + more.values,
+            self.people + more.people,
+            self.unreadable + more.unreadable,
+        )
+
+
 class OperatorStore(Protocol):
+    async def key_use(self) -> tuple[list[KeyUse], int]:
+        """The master keys, and the people some of whose values are not sealed for their places yet."""
+        ...
+
+    def rotate_keys(self) -> AsyncGenerator[Rotated]:
+        """Seal with the current master key what others have sealed, and for its place what is not. After each
+        transaction: what was done so far. It may be cut anywhere, run again, and run twice at once.
+        """
+        ...
+
     async def usage(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
         """Of the days from `first` to `last` (since 1970-01-01, UTC) on which something was spent, oldest first."""
         ...

@@ -73,10 +73,10 @@ class Keyring:
             person_id, PersonCipher(key, None if stored.bound else earlier_seals.of_person(person_id))
         )
 
-    def forget(self, person_id: str) -> None:
-        """What is stored has changed: it is read anew."""
+    def forget(self) -> None:
+        """Whatever is stored may have changed: it is read anew."""
         with self._lock:
-            self._ciphers.pop(person_id, None)
+            self._ciphers.clear()
 
     def _remember(self, person_id: str, cipher: PersonCipher) -> PersonCipher:
         with self._lock:

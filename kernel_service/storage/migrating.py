@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, insert, inspect, select, text
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from kernel_service.storage import clear_ids, schema, shared_secrets, statistics
+from kernel_service.storage import clear_ids, schema, shared_secrets, statistics, wraps
 from kernel_service.storage.sealing import Digests
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     migrate(connection)
     statistics.settle(connection)
+    wraps.check(connection, master_keys)
     key = shared_secrets.digest_key(connection, master_keys)
     return Digests(key, some_in_clear=clear_ids.are_left(connection))
 

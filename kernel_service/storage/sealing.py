@@ -101,6 +101,14 @@ class PersonCipher:
                 raise
             return self._cipher.open(sealed, earlier)
 
+    def rebound(self, sealed: bytes, place: Place) -> bytes | None:
+        """The value sealed for its place; None: it is. Conflict SEALED_VALUE_DAMAGED."""
+        try:
+            self._cipher.open(sealed, place.context())
+        except Conflict:
+            return self.seal(self.open(sealed, place), place)
+        return None
+
     def seal_json(self, value: Any, place: Place) -> bytes:
         """A value that came from people, vendors or tools, mended where it has to be (see storable)."""
         return self.seal(to_json(value), place)
@@ -143,15 +151,21 @@ class MasterKeys:
 
     def __init__(self, keys: dict[str, bytes]) -> None:
         self._ciphers = {key_id: Cipher(key) for key_id, key in keys.items()}
-        self._first = next(iter(keys))
+        self.current = next(iter(keys))
+        """The id of the key that wraps."""
 
     @classmethod
     def parse(cls, setting: str) -> MasterKeys:
         """See parse_keys."""
         return cls(parse_keys(setting))
 
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The current one first."""
+        return tuple(self._ciphers)
+
     def wrap(self, key: bytes, context: bytes) -> WrappedKey:
-        return WrappedKey(self._first, self._ciphers[self._first].seal(key, context))
+        return WrappedKey(self.current, self._ciphers[self.current].seal(key, context))
 
     def unwrap(self, stored: WrappedKey, context: bytes) -> bytes:
         """Conflict SEALING_KEY_UNKNOWN if the key that wrapped it is not among ours."""

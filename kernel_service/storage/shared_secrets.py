@@ -15,7 +15,7 @@ from kernel_service.storage.sealing import KEY_BYTES, WrappedKey, place
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import Connection
+    from sqlalchemy import Connection, Row
 
     from kernel_service.storage.sealing import MasterKeys, Place
 
@@ -53,20 +53,40 @@ def _new_digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:
     return key
 
 
+def rewrap(connection: Connection, master_keys: MasterKeys) -> tuple[int, int]:
+    """Whatever another key than the current one has sealed: how much it was, and how much does not open."""
+    done = unreadable = 0
+    row = connection.execute(_DIGEST_KEY).one()
+    if row.key_id != master_keys.current:
+        key = master_keys.unwrap(WrappedKey(row.key_id, row.wrapped), _digests().context())
+        connection.execute(_REWRAP.values(_wrapped(master_keys, key)))
+        done += 1
+    for link in connection.execute(_AWAITING.where(identity_link.c.awaiting_key_id != master_keys.current)).all():
+        if _rewrap_awaiting(connection, master_keys, link, awaiting_place(link._asdict()).context()):
+            done += 1
+        else:
+            unreadable += 1
+    return done, unreadable
+
+
 def _bind(connection: Connection, master_keys: MasterKeys, key: bytes) -> None:
     """All of before is sealed for its place, at once: it is little. No older form opens from here on."""
     for row in connection.execute(_AWAITING).all():
-        stored = WrappedKey(row.awaiting_key_id, row.awaiting)
-        try:
-            plain = master_keys.unwrap(stored, earlier_seals.awaiting(row.previous_digest, row.current_digest))
-        except Conflict as error:
-            if error.reason != "SEALED_VALUE_DAMAGED":
-                raise
-            continue
-        wrapped = master_keys.wrap(plain, awaiting_place(row._asdict()).context())
-        named = {f"of_{name.name}": getattr(row, name.name) for name in row_key(identity_link)}
-        connection.execute(_REWRAP_AWAITING, named | {"wrapped": wrapped.wrapped, "key_id": wrapped.key_id})
+        earlier = earlier_seals.awaiting(row.previous_digest, row.current_digest)
+        _rewrap_awaiting(connection, master_keys, row, earlier)
     connection.execute(_REWRAP.values(_wrapped(master_keys, key)))
+
+
+def _rewrap_awaiting(connection: Connection, master_keys: MasterKeys, row: Row[Any], context: bytes) -> bool:
+    """False: it does not open."""
+    try:
+        plain = master_keys.unwrap(WrappedKey(row.awaiting_key_id, row.awaiting), context)
+    except Conflict:
+        return False
+    wrapped = master_keys.wrap(plain, awaiting_place(row._asdict()).context())
+    named = {f"of_{key.name}": getattr(row, key.name) for key in row_key(identity_link)}
+    connection.execute(_REWRAP_AWAITING, named | {"wrapped": wrapped.wrapped, "key_id": wrapped.key_id})
+    return True
 
 
 def _wrapped(master_keys: MasterKeys, key: bytes) -> dict[str, object]:

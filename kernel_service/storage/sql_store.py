@@ -32,6 +32,7 @@ from kernel_service.storage import (
     people,
     quotes,
     retention,
+    rotation,
     spending,
     time_zones,
     turn_views,
@@ -40,12 +41,12 @@ from kernel_service.storage import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from kernel_service.approvals.approval import Decision, Question
     from kernel_service.connect.attempt import Attempt, Key, State
     from kernel_service.kernels.commands import Tap
-    from kernel_service.kernels.operator_store import DayUsage, DeadLetter, ReplyView, TurnSummary
+    from kernel_service.kernels.operator_store import DayUsage, DeadLetter, KeyUse, ReplyView, Rotated, TurnSummary
     from kernel_service.kernels.outbox_store import AckResult, Lease, PartAck, PartReceipt
     from kernel_service.kernels.store import (
         Accepted,
@@ -466,6 +467,14 @@ class SqlStore:
 
     async def keep_chat_link(self, channel: str, address: str, link: str) -> None:
         await self._engine.write(lambda tx: chats.keep(tx, channel, address, link), f"{channel}:{address}")
+
+    # --- keys
+
+    async def key_use(self) -> tuple[list[KeyUse], int]:
+        return await self._engine.read(rotation.key_use)
+
+    def rotate_keys(self) -> AsyncGenerator[Rotated]:
+        return rotation.rotate(self._engine)
 
     # --- the store itself
 

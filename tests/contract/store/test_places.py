@@ -76,7 +76,7 @@ async def test_a_row_that_says_it_is_not_bound_has_no_key(store: SqlStore) -> No
 
     def unbind(tx: Tx) -> None:
         tx.execute(update(schema.person).values(bound=False))
-        tx.keyring.forget(ann)
+        tx.keyring.forget()
 
     await store._engine.write(unbind)
     with pytest.raises(Conflict) as refused:
@@ -91,7 +91,7 @@ async def test_a_persons_key_opens_for_nobody_else(store: SqlStore) -> None:
         rows = {row.id: row for row in tx.execute(select(schema.person))}
         for one, other in ((ann, bob), (bob, ann)):
             tx.execute(update(schema.person).where(schema.person.c.id == one).values(data_key=rows[other].data_key))
-            tx.keyring.forget(one)
+            tx.keyring.forget()
 
     await store._engine.write(swap)
     for person_id in (ann, bob):
@@ -133,7 +133,7 @@ def unbind(tx: Tx, person_id: str) -> None:
             tx.execute(update(value.column.table).where(*of_row).values({value.column.name: sealed}))
     wrapped = wrap_data_key(tx.keyring.master_keys, person_id, key, bound=False)
     tx.execute(update(schema.person).where(schema.person.c.id == person_id).values(wrapped))
-    tx.keyring.forget(person_id)
+    tx.keyring.forget()
 
 
 def _key(tx: Tx, person_id: str) -> bytes:

@@ -1,0 +1,49 @@
+"""The rotation of keys: all is sealed with the current master key and for its place, while everybody is served.
+
+Each transaction stands for itself: cut anywhere, the next rotation finds what is left. Two at once do the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.kernels.operator_store import Rotated
+from kernel_service.storage import binding, wraps
+from kernel_service.storage.binding import Position
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from kernel_service.kernels.operator_store import KeyUse
+    from kernel_service.storage.engine import Engine, Tx
+
+STRICT_AFTER_SECONDS: Final = 60.0
+"""Whoever has read a value as it was before may be about to open it: for so long this process opens both forms."""
+
+
+def key_use(tx: Tx) -> tuple[list[KeyUse], int]:
+    return wraps.used(tx.connection, tx.keyring.master_keys), binding.people_left(tx)
+
+
+async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
+    keys, unreadable = await engine.write_apart(wraps.rewrap_secrets)
+    done = Rotated(keys=keys, unreadable=unreadable)
+    yield done
+    after = ""
+    while True:
+        after, keys, unreadable = await engine.write_apart(partial(wraps.rewrap_people, after=after))
+        done += Rotated(keys=keys, unreadable=unreadable)
+        if not after:
+            break
+        yield done
+    position: Position | None = Position()
+    try:
+        while position is not None:
+            position, more = await engine.write_apart(partial(binding.bind, position=position))
+            done += more
+            yield done
+    finally:
+        keyring = await engine.read(lambda tx: tx.keyring)
+        asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, keyring.forget)

@@ -1,0 +1,182 @@
+"""Keys are rotated while people are served: cut anywhere, twice at once, with a key that is gone afterwards."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import select, update
+
+from kernel_service.errors import Conflict
+from kernel_service.kernels.operator_store import KeyUse, Rotated
+from kernel_service.storage import binding, schema, wraps
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+from tests.contract.store.lives import live, values
+from tests.contract.store.owner import history, say
+from tests.contract.store.people import strong
+from tests.contract.store.test_places import unbind
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+
+async def rotate(store: SqlStore) -> Rotated:
+    done = Rotated()
+    async for done in store.rotate_keys():  # noqa: B007 - the last one tells all
+        pass
+    return done
+
+
+async def as_before(store: SqlStore, *names: str) -> list[str]:
+    """People whose values an earlier release has sealed."""
+    people = [await live(store, name) for name in names]
+    for person_id in people:
+        await store._engine.write(lambda tx, who=person_id: unbind(tx, who))  # type: ignore[misc]
+    return people
+
+
+async def seen(store: SqlStore, person_id: str) -> list[Any]:
+    return [await history(store, person_id), await store.aliases_of(person_id), await store.connections(person_id)]
+
+
+async def strictly(store: SqlStore) -> None:
+    """Every value opens as bound, and every key as the current one's."""
+
+    def check(tx: Tx) -> None:
+        tx.keyring.forget()
+        for row in tx.execute(select(schema.person)):
+            assert row.bound
+        for value in values(tx):
+            assert tx.cipher_of(value.person_id).rebound(value.sealed, value.place) is None
+
+    await store._engine.read(check)
+
+
+async def test_an_old_key_is_taken_out_after_a_rotation(database_url: str) -> None:
+    store = await open_store(database_url, keys("test"))
+    ann, bob = await as_before(store, "ann", "bob")
+    await store.link(strong("early"), strong("late"), now=1.0)
+    before = [await seen(store, who) for who in (ann, bob)]
+    await store.close()
+
+    store = await open_store(database_url, keys("new", "test"))
+    uses, unbound = await store.key_use()
+    assert [(use.key_id, use.current, use.people, use.secrets, use.awaiting, use.removable) for use in uses] == [
+        ("new", True, 0, 0, 0, False),
+        ("test", False, 2, 1, 1, False),
+    ]
+    assert unbound == 2
+    cat = await say(store, "hello", "test:cat")
+    done = await rotate(store)
+    assert (done.people, done.unreadable, done.keys >= 3) == (2, 0, True)
+    uses, unbound = await store.key_use()
+    assert ([use.removable for use in uses], uses[0].people, unbound) == ([False, True], 3, 0)
+    assert await rotate(store) == Rotated(), "again is no harm"
+    await store.close()
+
+    store = await open_store(database_url, keys("new"))
+    assert [await seen(store, who) for who in (ann, bob)] == before
+    assert await say(store, "again", "test:cat") == cat, "digests are found as before"
+    await strictly(store)
+    await store.close()
+
+
+async def test_a_key_that_is_needed_is_asked_for_at_start_by_its_id(database_url: str) -> None:
+    store = await open_store(database_url, keys("test"))
+    for name in ("ann", "bob"):
+        await say(store, "hello", f"test:{name}")
+    await store.close()
+    store = await open_store(database_url, keys("new", "test"))
+    async with aclosing(store.rotate_keys()) as rotating:  # the digest key alone
+        await anext(rotating)
+    await store.close()
+    with pytest.raises(Conflict, match=r"lacks the key 'test', .* of 2 people and 0 .* `kernelctl rotate`") as refused:
+        await open_store(database_url, keys("new"))
+    assert (refused.value.reason, refused.value.metadata) == ("SEALING_KEY_UNKNOWN", {"key_id": "test"})
+
+
+async def test_a_rotation_that_is_cut_anywhere_goes_on(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, most in (("ROWS", 3), ("PEOPLE", 1)):
+        monkeypatch.setattr(binding, name, most)
+    monkeypatch.setattr(wraps, "PAGE", 1)
+    store = await open_store(database_url, keys("test"))
+    people = await as_before(store, "ann", "bob")
+    before = [await seen(store, who) for who in people]
+    await store.close()
+    steps = 1
+    while True:  # each time it comes a few transactions further, and everything is read
+        store = await open_store(database_url, keys("new", "test"))
+        async with aclosing(store.rotate_keys()) as rotating:
+            ended = [None async for _ in _first(rotating, steps)] != [None] * steps
+        assert [await seen(store, who) for who in people] == before
+        if ended:
+            break
+        await store.close()
+        steps *= 3
+    await strictly(store)
+    assert [use.removable for use in (await store.key_use())[0]] == [False, True]
+    await store.close()
+
+
+async def _first(rotating: Any, steps: int) -> Any:
+    for _ in range(steps):
+        try:
+            yield await anext(rotating)
+        except StopAsyncIteration:
+            return
+
+
+async def test_two_rotations_at_once_and_people_who_write_meanwhile(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binding, "ROWS", 3)
+    store = await open_store(database_url, keys("test"))
+    ann, bob = await as_before(store, "ann", "bob")
+    before = [await seen(store, who) for who in (ann, bob)]
+    await store.close()
+    store = await open_store(database_url, keys("new", "test"))
+    writing = (say(store, f"more {number}", f"test:{name}") for number in range(20) for name in ("ann", "bob", "new"))
+    _, _, *wrote = await asyncio.gather(rotate(store), rotate(store), *writing)
+    assert len(set(wrote)) == 3
+    await strictly(store)
+    assert [await seen(store, who) for who in (ann, bob)] == before
+    await store.close()
+
+
+async def test_people_who_are_merged_while_keys_are_rotated_lose_nothing(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(binding, "ROWS", 2)
+    store = await open_store(database_url, keys("test"))
+    ann, bob = await as_before(store, "ann", "bob")
+    expected = len(await history(store, ann)) + len(await history(store, bob))
+    _, merged = await asyncio.gather(rotate(store), store.merge(ann, bob, now=1.0))
+    assert len(await history(store, merged.person_id or "")) == expected
+    await strictly(store)
+    await store.close()
+
+
+async def test_what_does_not_open_is_told_and_left_alone(database_url: str) -> None:
+    store = await open_store(database_url, keys("test"))
+    ann, bob, cat = await as_before(store, "ann", "bob", "cat")
+    item, person = schema.item, schema.person
+
+    def damage(tx: Tx) -> None:
+        tx.execute(update(item).where(item.c.person_id == ann, item.c.seq == 1).values(data=b"damaged"))
+        tx.execute(update(person).where(person.c.id == bob).values(data_key=b"damaged"))
+        tx.keyring.forget()
+
+    await store._engine.write(damage)
+    await store.close()
+    store = await open_store(database_url, keys("new", "test"))
+    done = await rotate(store)
+    assert (done.people, done.unreadable) == (2, 3), "an item; a key, for which it was tried twice"
+    uses, unbound = await store.key_use()
+    assert uses[1] == KeyUse("test", current=False, configured=True, people=1, secrets=0, awaiting=0)
+    assert (uses[1].removable, unbound) == (False, 1)
+    assert await history(store, cat)
+    await store.close()
