@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
-    from kernel_service.kernels.operator_store import DeadLetter, PartView, ReplyView, TurnSummary
+    from kernel_service.kernels.operator_store import DeadLetter, KeyUse, PartView, ReplyView, TurnSummary
     from kernel_service.kernels.store import Store
     from kernel_service.people.people import People
     from kernel_service.tools.connections import Connections
@@ -167,6 +168,21 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         spent = await self._store.usage(person_id, first=first, last=last)
         return admin_pb2.GetUsageResponse(days=[usage.daily(each) for each in spent])
 
+    # --- keys ---------------------------------------------------------------------------------------------------
+
+    async def ListKeys(self, request: admin_pb2.ListKeysRequest, context: Context) -> admin_pb2.ListKeysResponse:
+        keys, unbound = await self._store.key_use()
+        return admin_pb2.ListKeysResponse(keys=[_key(each) for each in keys], unbound_persons=unbound)
+
+    async def RotateKeys(
+        self, request: admin_pb2.RotateKeysRequest, context: Context
+    ) -> AsyncIterator[admin_pb2.RotateKeysResponse]:
+        async with aclosing(self._store.rotate_keys()) as rotating:
+            async for done in rotating:
+                yield admin_pb2.RotateKeysResponse(
+                    keys=done.keys, values=done.values, persons=done.people, unreadable=done.unreadable
+                )
+
     async def _person(self, person: admin_pb2.PersonRef) -> str:
         ref = person.WhichOneof("ref")
         if ref is None:
@@ -187,6 +203,18 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
 
     async def DeleteUser(self, request: Any, context: Context) -> Any:
         raise _later("DeleteUser")
+
+
+def _key(use: KeyUse) -> admin_pb2.MasterKey:
+    return admin_pb2.MasterKey(
+        key_id=use.key_id,
+        current=use.current,
+        configured=use.configured,
+        persons=use.people,
+        secrets=use.secrets,
+        awaiting_ids=use.awaiting,
+        removable=use.removable,
+    )
 
 
 def _later(rpc: str) -> NotImplementedYet:

@@ -1,6 +1,6 @@
 """`kernelctl`: what runs, why a message was not answered, who is who, what was spent. Never what people said.
 
-It prints JSON, but for what was spent: tables.
+It prints JSON, but for what was spent and for keys: tables.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 import grpc
@@ -20,6 +20,8 @@ from serving.exposure import OTHERWISE
 from serving.loopback import keeps_to_loopback
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from google.protobuf.message import Message
 
 SECONDS = 10.0
@@ -49,9 +51,19 @@ class Admin:
         try:
             return getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=SECONDS)
         except grpc.RpcError as error:
-            refused: Any = error
-            click.echo(f"kernelctl: {refused.code().name}: {refused.details()}", err=True)
-            sys.exit(1)
+            _refused(error)
+
+    def follow(self, rpc: str, request: Message) -> Iterator[Any]:
+        """The answers of a call that takes as long as it takes; a refusal as in ask()."""
+        try:
+            yield from getattr(self._stub, rpc)(request, metadata=self._metadata)
+        except grpc.RpcError as error:
+            _refused(error)
+
+
+def _refused(error: Any) -> NoReturn:
+    click.echo(f"kernelctl: {error.code().name}: {error.details()}", err=True)
+    sys.exit(1)
 
 
 def _person(who: str) -> admin_pb2.PersonRef:
@@ -172,6 +184,31 @@ def usage(admin: Admin, who: str | None, from_day: str, to_day: str) -> None:
     if tools := tables.tools(spent):
         click.echo(f"\n{tools}")
     return None
+
+
+@main.command()
+@click.pass_obj
+def keys(admin: Admin) -> None:
+    """Show the master keys by their ids: which one is current, what each seals, and which may be removed."""
+    listed = admin.ask("ListKeys", admin_pb2.ListKeysRequest())
+    click.echo(tables.keys(listed))
+    if listed.unbound_persons:
+        click.echo(f"\nkernelctl rotate has yet to bind the values of {listed.unbound_persons:,} people to their rows.")
+
+
+@main.command()
+@click.pass_obj
+def rotate(admin: Admin) -> None:
+    """Seal with the current master key what others have sealed, while everybody is served. Cut, it is run again."""
+    done = admin_pb2.RotateKeysResponse()
+    for done in admin.follow("RotateKeys", admin_pb2.RotateKeysRequest()):
+        click.echo(f"{tables.rotated(done)} …", err=True)
+    click.echo(tables.rotated(done))
+    keys_ = admin.ask("ListKeys", admin_pb2.ListKeysRequest()).keys
+    if removable := ", ".join(key.key_id for key in keys_ if key.removable):
+        click.echo(f"May be removed from KERNEL_ENCRYPTION_KEYS now: {removable}")
+    if done.unreadable:
+        click.echo("What does not open stays as it is, and keeps the key that it names in use.")
 
 
 def _day(after_today: int) -> str:

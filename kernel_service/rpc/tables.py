@@ -1,4 +1,4 @@
-"""What was spent, as tables for a terminal."""
+"""What was spent, and what keys seal, as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -28,6 +28,29 @@ def tools(spent: admin_pb2.GetUsageResponse) -> str:
         for tool in each.tools
     ]
     return _table(["day", "tool", "calls", "failed", "seconds each"], rows, left=2) if rows else ""
+
+
+def keys(listed: admin_pb2.ListKeysResponse) -> str:
+    """A line for each key."""
+    rows = [
+        [key.key_id, _state(key), _number(key.persons), _number(key.secrets), _number(key.awaiting_ids)]
+        for key in listed.keys
+    ]
+    return _table(["key", "state", "people", "secrets", "awaiting ids"], rows, left=2)
+
+
+def _state(key: admin_pb2.MasterKey) -> str:
+    if key.current:
+        return "current"
+    if not key.configured:
+        return "missing"
+    return "may be removed" if key.removable else "in use"
+
+
+def rotated(done: admin_pb2.RotateKeysResponse) -> str:
+    """What a rotation has done, in a line."""
+    told = f"{_number(done.keys)} keys sealed with the current one, {_number(done.values)} values bound to their rows"
+    return f"{told}, {_number(done.unreadable)} do not open" if done.unreadable else told
 
 
 def _number(value: int) -> str:

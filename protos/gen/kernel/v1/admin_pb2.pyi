@@ -1095,6 +1095,148 @@ class MergePersonsResponse(_message.Message):
 Global___MergePersonsResponse: _TypeAlias = MergePersonsResponse  # noqa: Y015
 
 @_typing.final
+class MasterKey(_message.Message):
+    """MasterKey is one of the keys that seal people's data keys, by its id. The key itself is never sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_ID_FIELD_NUMBER: _builtins.int
+    CURRENT_FIELD_NUMBER: _builtins.int
+    CONFIGURED_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    SECRETS_FIELD_NUMBER: _builtins.int
+    AWAITING_IDS_FIELD_NUMBER: _builtins.int
+    REMOVABLE_FIELD_NUMBER: _builtins.int
+    key_id: _builtins.str
+    """Its id in KERNEL_ENCRYPTION_KEYS."""
+    current: _builtins.bool
+    """It is the first one, which seals whatever is new."""
+    configured: _builtins.bool
+    """It is in KERNEL_ENCRYPTION_KEYS."""
+    persons: _builtins.int
+    """People whose data keys it seals."""
+    secrets: _builtins.int
+    """Secrets of the service that it seals, as the key of the digests."""
+    awaiting_ids: _builtins.int
+    """Ids of channels that it seals until somebody is known by them."""
+    removable: _builtins.bool
+    """Nothing needs it: it may be taken out of KERNEL_ENCRYPTION_KEYS."""
+    def __init__(
+        self,
+        *,
+        key_id: _builtins.str = ...,
+        current: _builtins.bool = ...,
+        configured: _builtins.bool = ...,
+        persons: _builtins.int = ...,
+        secrets: _builtins.int = ...,
+        awaiting_ids: _builtins.int = ...,
+        removable: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["awaiting_ids", b"awaiting_ids", "configured", b"configured", "current", b"current", "key_id", b"key_id", "persons", b"persons", "removable", b"removable", "secrets", b"secrets"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MasterKey: _TypeAlias = MasterKey  # noqa: Y015
+
+@_typing.final
+class ListKeysRequest(_message.Message):
+    """ListKeysRequest is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListKeysRequest: _TypeAlias = ListKeysRequest  # noqa: Y015
+
+@_typing.final
+class ListKeysResponse(_message.Message):
+    """ListKeysResponse holds the keys."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    UNBOUND_PERSONS_FIELD_NUMBER: _builtins.int
+    unbound_persons: _builtins.int
+    """People with values that an earlier release has not sealed for their places: RotateKeys does."""
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___MasterKey]:
+        """The keys, the current one first, then as they are configured, then any that is needed and not configured."""
+
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___MasterKey] | None = ...,
+        unbound_persons: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "unbound_persons", b"unbound_persons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListKeysResponse: _TypeAlias = ListKeysResponse  # noqa: Y015
+
+@_typing.final
+class RotateKeysRequest(_message.Message):
+    """RotateKeysRequest is empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateKeysRequest: _TypeAlias = RotateKeysRequest  # noqa: Y015
+
+@_typing.final
+class RotateKeysResponse(_message.Message):
+    """RotateKeysResponse is what a rotation has done so far."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    UNREADABLE_FIELD_NUMBER: _builtins.int
+    keys: _builtins.int
+    """Keys and secrets that were sealed with the current master key."""
+    values: _builtins.int
+    """Values that were sealed for their places."""
+    persons: _builtins.int
+    """People whose values all are by now, and were not before."""
+    unreadable: _builtins.int
+    """Keys and values that do not open. They stay as they are."""
+    def __init__(
+        self,
+        *,
+        keys: _builtins.int = ...,
+        values: _builtins.int = ...,
+        persons: _builtins.int = ...,
+        unreadable: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "persons", b"persons", "unreadable", b"unreadable", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RotateKeysResponse: _TypeAlias = RotateKeysResponse  # noqa: Y015
+
+@_typing.final
 class ExportUserRequest(_message.Message):
     """ExportUserRequest names a person."""
 

@@ -87,6 +87,16 @@ class KernelAdminServiceStub:
                 request_serializer=kernel_dot_v1_dot_admin__pb2.MergePersonsRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_admin__pb2.MergePersonsResponse.FromString,
                 _registered_method=True)
+        self.ListKeys = channel.unary_unary(
+                '/kernel.v1.KernelAdminService/ListKeys',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.ListKeysRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.ListKeysResponse.FromString,
+                _registered_method=True)
+        self.RotateKeys = channel.unary_stream(
+                '/kernel.v1.KernelAdminService/RotateKeys',
+                request_serializer=kernel_dot_v1_dot_admin__pb2.RotateKeysRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_admin__pb2.RotateKeysResponse.FromString,
+                _registered_method=True)
         self.ExportUser = channel.unary_stream(
                 '/kernel.v1.KernelAdminService/ExportUser',
                 request_serializer=kernel_dot_v1_dot_admin__pb2.ExportUserRequest.SerializeToString,
@@ -183,6 +193,23 @@ class KernelAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListKeys(self, request, context):
+        """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RotateKeys(self, request, context):
+        """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
+        row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
+        and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
+        is called again and goes on where it was; two at once do no harm.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ExportUser(self, request, context):
         """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND.
         """
@@ -250,6 +277,16 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
                     servicer.MergePersons,
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.MergePersonsRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_admin__pb2.MergePersonsResponse.SerializeToString,
+            ),
+            'ListKeys': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListKeys,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.ListKeysRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.ListKeysResponse.SerializeToString,
+            ),
+            'RotateKeys': grpc.unary_stream_rpc_method_handler(
+                    servicer.RotateKeys,
+                    request_deserializer=kernel_dot_v1_dot_admin__pb2.RotateKeysRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_admin__pb2.RotateKeysResponse.SerializeToString,
             ),
             'ExportUser': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportUser,
@@ -535,6 +572,60 @@ class KernelAdminService:
             '/kernel.v1.KernelAdminService/MergePersons',
             kernel_dot_v1_dot_admin__pb2.MergePersonsRequest.SerializeToString,
             kernel_dot_v1_dot_admin__pb2.MergePersonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/ListKeys',
+            kernel_dot_v1_dot_admin__pb2.ListKeysRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.ListKeysResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RotateKeys(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/kernel.v1.KernelAdminService/RotateKeys',
+            kernel_dot_v1_dot_admin__pb2.RotateKeysRequest.SerializeToString,
+            kernel_dot_v1_dot_admin__pb2.RotateKeysResponse.FromString,
             options,
             channel_credentials,
             insecure,

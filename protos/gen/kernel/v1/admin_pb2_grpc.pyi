@@ -68,6 +68,14 @@ class KernelAdminServiceStub:
     """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
     for good. NOT_FOUND: PERSON_NOT_FOUND.
     """
+    ListKeys: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]
+    """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
+    RotateKeys: _grpc.UnaryStreamMultiCallable[_admin_pb2.RotateKeysRequest, _admin_pb2.RotateKeysResponse]
+    """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
+    row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
+    and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
+    is called again and goes on where it was; two at once do no harm.
+    """
     ExportUser: _grpc.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]
     """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteUserRequest, _admin_pb2.DeleteUserResponse]
@@ -114,6 +122,14 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     MergePersons: _aio.UnaryUnaryMultiCallable[_admin_pb2.MergePersonsRequest, _admin_pb2.MergePersonsResponse]  # type: ignore[assignment]
     """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
     for good. NOT_FOUND: PERSON_NOT_FOUND.
+    """
+    ListKeys: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]  # type: ignore[assignment]
+    """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
+    RotateKeys: _aio.UnaryStreamMultiCallable[_admin_pb2.RotateKeysRequest, _admin_pb2.RotateKeysResponse]  # type: ignore[assignment]
+    """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
+    row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
+    and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
+    is called again and goes on where it was; two at once do no harm.
     """
     ExportUser: _aio.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]  # type: ignore[assignment]
     """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
@@ -218,6 +234,26 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_admin_pb2.MergePersonsResponse, _abc.Awaitable[_admin_pb2.MergePersonsResponse]]:
         """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
         for good. NOT_FOUND: PERSON_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def ListKeys(
+        self,
+        request: _admin_pb2.ListKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.ListKeysResponse, _abc.Awaitable[_admin_pb2.ListKeysResponse]]:
+        """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
+
+    @_abc_1.abstractmethod
+    def RotateKeys(
+        self,
+        request: _admin_pb2.RotateKeysRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_admin_pb2.RotateKeysResponse], _abc.AsyncIterator[_admin_pb2.RotateKeysResponse]]:
+        """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
+        row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
+        and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
+        is called again and goes on where it was; two at once do no harm.
         """
 
     @_abc_1.abstractmethod
