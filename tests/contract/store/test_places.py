@@ -124,13 +124,11 @@ def unbind(tx: Tx, person_id: str) -> None:
     key = _key(tx, person_id)
     cipher, earlier = Cipher(key), earlier_seals.of_person(person_id)
     for value in values(tx):
-        if value.person_id == person_id:
+        context, table = earlier(value.place), value.column.table
+        if value.person_id == person_id and context is not None:
             plain = tx.cipher_of(person_id).open(value.sealed, value.place)
-            of_row = [
-                key == part for key, part in zip(schema.row_key(value.column.table), value.place.row, strict=True)
-            ]
-            sealed = cipher.seal(plain, earlier(value.place) or b"")
-            tx.execute(update(value.column.table).where(*of_row).values({value.column.name: sealed}))
+            of_row = [key == part for key, part in zip(schema.row_key(table), value.place.row, strict=True)]
+            tx.execute(update(table).where(*of_row).values({value.column.name: cipher.seal(plain, context)}))
     wrapped = wrap_data_key(tx.keyring.master_keys, person_id, key, bound=False)
     tx.execute(update(schema.person).where(schema.person.c.id == person_id).values(wrapped))
     tx.keyring.forget()

@@ -488,7 +488,9 @@ class Turn(_message.Message):
     """Why it is held or failed, as a short code (`model_unavailable`); never what was said."""
     @_builtins.property
     def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The messages it answers, in the order of acceptance."""
+        """The messages it answers, in the order of acceptance: the service's own numbers, as its log names them. Never the
+        channel's ids, which may hold a phone number.
+        """
 
     @_builtins.property
     def started_at(self) -> _timestamp_pb2.Timestamp:
@@ -536,7 +538,7 @@ class PendingMessage(_message.Message):
     MESSAGE_ID_FIELD_NUMBER: _builtins.int
     ACCEPTED_AT_FIELD_NUMBER: _builtins.int
     message_id: _builtins.str
-    """The channel's id of it."""
+    """Its number, as in Turn.message_ids."""
     @_builtins.property
     def accepted_at(self) -> _timestamp_pb2.Timestamp:
         """When it was accepted."""
@@ -676,7 +678,7 @@ class ReplyRecord(_message.Message):
     turn_id: _builtins.str
     """The turn that made it; empty for a notice."""
     answers_message_id: _builtins.str
-    """The message it answers; empty for a notice."""
+    """The number of the message it answers, as in Turn.message_ids; empty for a notice."""
     channel: _builtins.str
     """The channel by which it leaves."""
     state: Global___ReplyState.ValueType
@@ -919,7 +921,7 @@ class DeadLetter(_message.Message):
     person_id: _builtins.str
     """The person."""
     message_id: _builtins.str
-    """The channel's id of the message."""
+    """The message's number, as in Turn.message_ids."""
     problem: _builtins.str
     """Why, as a short code."""
     @_builtins.property
