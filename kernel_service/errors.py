@@ -86,12 +86,14 @@ class VendorUnavailable(Unavailable):
     """The model's or the tools' vendor is away, slow or refuses us. `retry_after` is in seconds.
 
     `problem` is a short code for operators (`model_unavailable`, `tools_unavailable`, `model_rejects_key`).
+    `unanswered`: the request was sent and no answer came, so the vendor may bill it all the same.
     """
 
-    def __init__(self, problem: str, retry_after: float | None = None) -> None:
+    def __init__(self, problem: str, retry_after: float | None = None, *, unanswered: bool = False) -> None:
         super().__init__("VENDOR_UNAVAILABLE", "a vendor does not answer; it is tried again")
         self.problem = problem
         self.retry_after = retry_after
+        self.unanswered = unanswered
 
 
 class Busy(VendorUnavailable):

@@ -106,7 +106,7 @@ async def serve(
             store=store,
             media=store,
             model=model,
-            hearing=Hearing(OpenAITranscripts(openai, settings.openai_transcribe_model), clock),
+            hearing=Hearing(_transcripts(settings, openai), clock),
             toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
             codes=connect.proof,
             limits=_limits(settings),
@@ -216,6 +216,12 @@ def _openai(settings: Settings, stack: AsyncExitStack, gate: Gate) -> OpenAIClie
     return client
 
 
+def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscripts:
+    return OpenAITranscripts(
+        openai, settings.openai_transcribe_model, tokens_per_second=settings.kernel_tokens_per_audio_second
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Connect:
     """The parts of connecting an account."""
@@ -267,6 +273,7 @@ def _limits(settings: Settings) -> Limits:
         output_tokens=settings.openai_max_output_tokens,
         daily_tokens=settings.kernel_daily_tokens,
         daily_tokens_per_person=settings.kernel_daily_tokens_per_user,
+        tokens_per_audio_second=settings.kernel_tokens_per_audio_second,
     )
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from kernel_service.approvals.approval import Decision, Question
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
+    from kernel_service.turns.estimates import Estimate
+    from kernel_service.turns.limits import Budgets
     from kernel_service.turns.resuming import ParkedRequest
 
 
@@ -299,11 +301,13 @@ class JournalStore(Protocol):
         finished: str = "",
         started: CallRecord | None = None,
         used: ToolUse | None = None,
+        settles: Sequence[str] = (),
         now: float,
     ) -> None:
         """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
 
-        `usage` is added to the turn and to the person's day, `used` to the tool's day. Sets failures and crashes back
+        `usage` is added to the turn and to the person's day, in place of the reservations that it `settles`; `used` is
+        added to the tool's day. Sets failures and crashes back
         to 0, and `begun`. An intent closes the turn to newcomers; Newcomers or Stopped if it is interrupted before.
         """
         ...
@@ -334,7 +338,15 @@ class JournalStore(Protocol):
         ...
 
     async def fail(
-        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, usage: Usage | None = None, now: float
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        usage: Usage | None = None,
+        settles: Sequence[str] = (),
+        now: float,
     ) -> None:
         """End the attempt as a failure that cost `usage`; the next one not before `until`."""
         ...
@@ -353,6 +365,7 @@ class JournalStore(Protocol):
         status: TurnStatus,
         problem: str = "",
         usage: Usage,
+        settles: Sequence[str] = (),
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[Question] = (),
         now: float,
@@ -383,8 +396,23 @@ class JournalStore(Protocol):
         """End the turn as FAILED, its messages as dead letters. How many items it superseded: all that it had."""
         ...
 
+    async def reserve(
+        self, person_id: str, estimate: Estimate, budgets: Budgets, *, anyway: bool = False, now: float
+    ) -> str:
+        """Count a request to the model before it is made; the id of the reservation, until a write settles it.
+
+        BudgetSpentError; Busy while requests of others may spend what is left. `anyway`: neither of them.
+        """
+        ...
+
+    async def count(
+        self, turn: TurnRecord, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float
+    ) -> None:
+        """Add what an attempt has spent that no other write tells, to the turn and to the person's day."""
+        ...
+
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
-        """Tokens of the UTC day, of one person or of all (None)."""
+        """Tokens of the UTC day, of one person or of all (None), with what is reserved for requests under way."""
         ...
 
 

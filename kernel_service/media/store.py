@@ -130,8 +130,10 @@ class MediaStore(Protocol):
         """From 0. NotFound MEDIA_NOT_FOUND."""
         ...
 
-    async def keep_transcript(self, media_id: str, text: str, usage: Usage, *, now: float) -> None:
-        """What was heard; what it cost counts into the person's day."""
+    async def keep_transcript(
+        self, media_id: str, text: str, usage: Usage, *, settles: Sequence[str] = (), now: float
+    ) -> None:
+        """What was heard; what it cost counts into the person's day, in place of these reservations."""
         ...
 
     async def spoil(self, media_id: str, problem: Problem) -> None:

@@ -9,7 +9,7 @@ import asyncio
 import json
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import httpx2
 import openai
@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kernel_service.fairness.gate import Gate
-    from kernel_service.messages import Usage
     from kernel_service.models.body import Body
+    from kernel_service.models.openai_transcriptions import Transcript
 
 log = logging.getLogger(__name__)
+
+_GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
+"""Statuses of a proxy, or of the vendor's own front, behind which the request may have been worked on."""
 
 
 class OpenAIClient:
@@ -67,17 +70,17 @@ class OpenAIClient:
         except VendorUnavailable as away:
             raise body.fault or away from None
 
-    async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> tuple[str, Usage]:
-        """A recording (name, bytes, type) in words, and what it cost.
+    async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> Transcript:
+        """A recording (name, bytes, type) in words.
 
         VendorUnavailable, ModelRejectedError, TranscriptionMissingError.
         """
         transcriptions = self._client.audio.transcriptions.with_raw_response
         async with self._allowed(_transcription_refusal):
             raw = await transcriptions.create(file=recording, model=model, response_format="json")
-        text, usage = read_transcript(raw.content)
-        self.gate.spent(usage.tokens)
-        return text, usage
+        transcript = read_transcript(raw.content)
+        self.gate.spent(transcript.usage.tokens)
+        return transcript
 
     @asynccontextmanager
     async def _allowed(self, refusal: Callable[[openai.APIStatusError], Exception]) -> AsyncIterator[None]:
@@ -87,11 +90,14 @@ class OpenAIClient:
             async with asyncio.timeout(self._timeout):
                 yield
             self.outages.over()
-        except (openai.APIConnectionError, httpx2.TransportError, TimeoutError, json.JSONDecodeError):
+        except (openai.APIConnectionError, httpx2.TransportError, TimeoutError, json.JSONDecodeError) as lost:
             self.outages.met("model_unavailable")
-            raise VendorUnavailable("model_unavailable") from None
+            raise VendorUnavailable("model_unavailable", unanswered=not _never_sent(lost)) from None
         except openai.APIStatusError as error:
-            raise refusal(error) from None
+            means = refusal(error)
+            if isinstance(means, VendorUnavailable):
+                means.unanswered = error.status_code in _GAVE_UP_WAITING
+            raise means from None
 
     def _refusal(self, error: openai.APIStatusError) -> VendorUnavailable | ModelRejectedError:
         seconds = retry_after(error.response.headers)
@@ -107,6 +113,12 @@ class OpenAIClient:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _never_sent(error: BaseException) -> bool:
+    """Whether there was no connection to send it by."""
+    cause = error.__cause__ or error
+    return isinstance(cause, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.PoolTimeout)
 
 
 def _transcription_refusal(error: openai.APIStatusError) -> Exception:

@@ -6,7 +6,9 @@ Sources: openai 3.54 (`types/audio`); servers that speak the wire in part: docs/
 
 from __future__ import annotations
 
+import math
 import re
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kernel_service.errors import VendorUnavailable
@@ -17,6 +19,7 @@ from kernel_service.turns.model import ModelRejectedError, TranscriptionMissingE
 LONGEST_WAIT: Final = 30.0
 """Seconds that the vendor's word puts a recording off at most: it is not waited for long."""
 MOST_TOKENS: Final = 10**9
+_MOST_SECONDS: Final = 86_400
 
 _UNAVAILABLE: Final = "transcription_unavailable"
 # No such path, not with POST, gone, not built. OpenAI tells a missing model with 404, others with 400 or 403.
@@ -30,23 +33,43 @@ _NO_MODEL: Final = re.compile(
 _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
-def read_transcript(raw: bytes) -> tuple[str, Usage]:
-    """The words, and what they cost. VendorUnavailable: it is no answer."""
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """The words, and their cost in tokens or in seconds of audio, as the vendor tells it; 0: it does not."""
+
+    text: str
+    usage: Usage
+    seconds: float = 0.0
+
+    def cost(self, tokens_per_second: int) -> Usage:
+        if self.usage.tokens or not self.seconds:
+            return self.usage
+        return replace(self.usage, input_tokens=math.ceil(self.seconds * tokens_per_second))
+
+
+def read_transcript(raw: bytes) -> Transcript:
+    """VendorUnavailable: it is no answer."""
     try:
         heard = from_json(raw)
     except ValueError:
         heard = None
     if not isinstance(heard, dict) or not isinstance(heard.get("text"), str):
-        raise VendorUnavailable(_UNAVAILABLE)
-    return heard["text"].strip(), _usage(heard.get("usage"))
+        raise VendorUnavailable(_UNAVAILABLE, unanswered=True)
+    usage = heard.get("usage")
+    return _transcript(heard["text"].strip(), usage if isinstance(usage, dict) else {})
 
 
-def _usage(usage: Any) -> Usage:
+def _transcript(text: str, usage: dict[str, Any]) -> Transcript:
     """Models that are billed by the second tell no tokens, other servers nothing."""
-    of = usage if isinstance(usage, dict) else {}
-    return Usage(
-        input_tokens=_count(of.get("input_tokens")), output_tokens=_count(of.get("output_tokens")), model_calls=1
+    tokens = Usage(
+        input_tokens=_count(usage.get("input_tokens")), output_tokens=_count(usage.get("output_tokens")), model_calls=1
     )
+    return Transcript(text, tokens, _seconds(usage.get("seconds")))
+
+
+def _seconds(value: Any) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return float(value) if is_number and 0 < value <= _MOST_SECONDS else 0.0
 
 
 def _count(value: Any) -> int:

@@ -20,12 +20,16 @@ BUDGET_BYTES: Final = 32 * 1024 * 1024
 
 
 class OpenAITranscripts(Transcriber):
-    def __init__(self, client: OpenAIClient, model: str) -> None:
+    """`tokens_per_second` is what a second counts where the vendor bills by it."""
+
+    def __init__(self, client: OpenAIClient, model: str, *, tokens_per_second: int = 0) -> None:
         self._client = client
         self._model = model
+        self._tokens_per_second = tokens_per_second
         self._budget = ByteBudget(BUDGET_BYTES)
 
     async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
         async with self._budget.taken(recording.size):
             data = b"".join([chunk async for chunk in recording.chunks()])
-            return await self._client.transcribe(self._model, (recording.filename, data, recording.mime_type))
+            transcript = await self._client.transcribe(self._model, (recording.filename, data, recording.mime_type))
+        return transcript.text, transcript.cost(self._tokens_per_second)

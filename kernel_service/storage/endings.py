@@ -14,10 +14,9 @@ from kernel_service.kernels.store import TurnStatus
 from kernel_service.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.storage import asked, context, leases, parked_requests, waiting
 from kernel_service.storage.ids import new_id
-from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, of_open_turn
+from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, of_open_turn, pay
 from kernel_service.storage.outbox import add_reply
 from kernel_service.storage.schema import dead_letter, message, tool_call, turn
-from kernel_service.storage.spending import add_to_day
 from kernel_service.storage.turns import supersede
 
 if TYPE_CHECKING:
@@ -107,10 +106,20 @@ def others_come(tx: Tx, record: TurnRecord, epoch: int) -> None:
     of_open_turn(tx, _OTHERS_COME, {"of": record.id})
 
 
-def fail(tx: Tx, record: TurnRecord, epoch: int, *, until: float, problem: str, usage: Usage, now: float) -> None:
+def fail(
+    tx: Tx,
+    record: TurnRecord,
+    epoch: int,
+    *,
+    until: float,
+    problem: str,
+    usage: Usage,
+    settles: Sequence[str] = (),
+    now: float,
+) -> None:
     leases.fence(tx, record.person_id, epoch)
     of_open_turn(tx, _FAIL, {"of": record.id, "until": until, "because": problem, **asdict(usage)})
-    add_to_day(tx, record.person_id, usage, now)
+    pay(tx, record.person_id, usage, settles, now)
 
 
 # --- the turn -------------------------------------------------------------------------------------------------------
@@ -126,6 +135,7 @@ def end(
     status: TurnStatus,
     problem: str,
     usage: Usage,
+    settles: Sequence[str] = (),
     parked: Sequence[ParkedRequest] = (),
     questions: Sequence[Question] = (),
     now: float,
@@ -138,7 +148,7 @@ def end(
     asked.keep(tx, record, questions, now)
     if record.is_new_chat:
         context.begin_afresh(tx, record.person_id)
-    _close(tx, record, status, problem=problem, usage=usage, now=now)
+    _close(tx, record, status, problem=problem, usage=usage, settles=settles, now=now)
     if len(record.messages) > 1:
         tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})
     last = record.messages[-1]
@@ -150,7 +160,7 @@ def end(
 def split(tx: Tx, record: TurnRecord, epoch: int, *, problem: str, now: float) -> int:
     leases.fence(tx, record.person_id, epoch)
     superseded = supersede(tx, record)
-    _close(tx, record, TurnStatus.FAILED, problem=problem, usage=Usage(), now=now)
+    _close(tx, record, TurnStatus.FAILED, problem=problem, now=now)
     tx.execute(_PART, {"of": record.id})
     return superseded
 
@@ -168,17 +178,27 @@ def give_up(
     leases.fence(tx, record.person_id, epoch)
     superseded = supersede(tx, record)
     add_items(tx, record, items, now)
-    _close(tx, record, TurnStatus.FAILED, problem=problem, usage=Usage(), now=now)
+    _close(tx, record, TurnStatus.FAILED, problem=problem, now=now)
     tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.DEAD_LETTERED.value})
     _bury(tx, record, problem, now)
     _tell(tx, record, replies, record.messages[-1].reply_mode, now)
     return superseded
 
 
-def _close(tx: Tx, record: TurnRecord, status: TurnStatus, *, problem: str, usage: Usage, now: float) -> None:
+def _close(
+    tx: Tx,
+    record: TurnRecord,
+    status: TurnStatus,
+    *,
+    problem: str,
+    usage: Usage | None = None,
+    settles: Sequence[str] = (),
+    now: float,
+) -> None:
+    usage = usage or Usage()
     ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **asdict(usage)}
     of_open_turn(tx, _END, ended)
-    add_to_day(tx, record.person_id, usage, now)
+    pay(tx, record.person_id, usage, settles, now)
     tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
 
 

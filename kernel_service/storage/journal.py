@@ -12,7 +12,7 @@ from kernel_service.errors import LeaseLost
 from kernel_service.kernels.history import WINDOW_BYTES
 from kernel_service.kernels.store import Activation, HistoryItem
 from kernel_service.messages import Usage
-from kernel_service.storage import damage, leases, spending, waiting
+from kernel_service.storage import damage, leases, reservations, spending, waiting
 from kernel_service.storage.context import CONTEXT_START, next_seq, tokens_of
 from kernel_service.storage.schema import TURN_OPEN, item, tool_call, turn
 from kernel_service.storage.sealing import place
@@ -52,6 +52,7 @@ _FINISH = delete(tool_call).where(
 )
 SPENT: Final = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
 OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
+_SPENT_ALONE = OPEN_TURN.values(**SPENT)
 _PROGRESS = OPEN_TURN.values(begun=true(), attempts=0, crash_count=0, crashes_alone=0, **SPENT)
 
 
@@ -88,6 +89,7 @@ def append(
     finished: str,
     started: CallRecord | None,
     used: ToolUse | None,
+    settles: Sequence[str] = (),
     now: float,
 ) -> None:
     leases.fence(tx, record.person_id, epoch)
@@ -97,9 +99,21 @@ def append(
         tx.execute(_FINISH, {"person": record.person_id, "call": finished})
     add_items(tx, record, items, now)
     of_open_turn(tx, _PROGRESS, {"of": record.id, **asdict(usage)})
-    spending.add_to_day(tx, record.person_id, usage, now)
+    pay(tx, record.person_id, usage, settles, now)
     if used is not None:
         spending.add_use(tx, record.person_id, used, now)
+
+
+def count(tx: Tx, record: TurnRecord, epoch: int, *, usage: Usage, settles: Sequence[str], now: float) -> None:
+    leases.fence(tx, record.person_id, epoch)
+    of_open_turn(tx, _SPENT_ALONE, {"of": record.id, **asdict(usage)})
+    pay(tx, record.person_id, usage, settles, now)
+
+
+def pay(tx: Tx, person_id: str, usage: Usage, settles: Sequence[str], now: float) -> None:
+    """Count what was spent, in place of what was reserved for it."""
+    spending.add_to_day(tx, person_id, usage, now)
+    reservations.settle(tx, settles)
 
 
 def _intend(tx: Tx, record: TurnRecord, started: CallRecord) -> None:

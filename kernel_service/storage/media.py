@@ -24,9 +24,9 @@ from kernel_service.media.store import (
     Upload,
 )
 from kernel_service.storage.ids import new_id
+from kernel_service.storage.journal import pay
 from kernel_service.storage.schema import MESSAGE_OPEN, media, media_chunk, message, reply
 from kernel_service.storage.sealing import place
-from kernel_service.storage.spending import add_to_day
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -308,13 +308,13 @@ def chunk(tx: Tx, media_id: str, number: int) -> bytes:
     return tx.cipher_of(row.person_id).open(row.data, place(media_chunk.c.data, media_id, number))
 
 
-def keep_transcript(tx: Tx, media_id: str, text: str, usage: Usage, *, now: float) -> None:
+def keep_transcript(tx: Tx, media_id: str, text: str, usage: Usage, *, settles: Sequence[str] = (), now: float) -> None:
     row = tx.execute(_ONE, {"of": media_id}).one_or_none()
     if row is None:
         raise not_found()
     words = tx.cipher_of(row.person_id).seal_text(text, place(media.c.transcript, media_id))
     tx.execute(_HEARD, {"of": media_id, "words": words})
-    add_to_day(tx, tx.execute(_OWNER, {"of": row.message_seq}).scalar_one(), usage, now)
+    pay(tx, tx.execute(_OWNER, {"of": row.message_seq}).scalar_one(), usage, settles, now)
 
 
 def spoil(tx: Tx, media_id: str, problem: Problem) -> None:

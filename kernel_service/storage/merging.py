@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
 from kernel_service.people.linking import Linked, LinkOutcome, Standing, older_first, one_person
-from kernel_service.storage import leases, merged_history, merged_turns, outbox, resealing, spending, time_zones
+from kernel_service.storage import (
+    leases,
+    merged_history,
+    merged_turns,
+    outbox,
+    resealing,
+    reservations,
+    spending,
+    time_zones,
+)
 from kernel_service.storage.people import surviving
 from kernel_service.storage.resealing import Merging
 from kernel_service.storage.schema import connection, dead_letter, kept_apart, kernel, person, tool_call, turn
@@ -119,6 +128,7 @@ def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
     for statement in (*_RENAMED, _STOPPED, _MERGED):
         tx.execute(statement, {"gone": people.gone, "stays": people.stays})
     spending.move(tx, people.gone, people.stays)
+    reservations.move(tx, people.gone, people.stays)
     time_zones.move(tx, people)
     _settle_pairs(tx, people)
     outbox.release_unaddressed(tx, people.stays)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, delete, select
 
-from kernel_service.storage import spending
+from kernel_service.storage import reservations, spending
 from kernel_service.storage.schema import (
     CONNECTION_ENDED,
     ITEM_SUPERSEDED,
@@ -90,6 +90,8 @@ RULES: Final = (
 
 async def forget_old(engine: Engine, *, now: float) -> int:
     """Delete what has been kept long enough; how many rows that were."""
+    while await engine.write(lambda tx: reservations.write_off(tx, now)) == reservations.STEP:
+        pass
     forgotten = await engine.write(lambda tx: _forget_small(tx, now))
     for rule in RULES:
         after: Any = rule.first

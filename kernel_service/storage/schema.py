@@ -529,6 +529,22 @@ usage_of_all = Table(
     *_usage(),
 )
 
+# Requests to the model that are under way, while there is a budget; settled by the write that says what they cost.
+token_reservation = Table(
+    "token_reservation",
+    metadata,
+    Column("id", Text, primary_key=True),
+    _person(index=True),
+    # As in `usage`.
+    Column("day", Integer, nullable=False, index=True),
+    # What it counts for if nobody ever learns what it cost.
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    # What it may cost beyond that, and until when it may be under way.
+    Column("headroom", BigInteger, nullable=False),
+    Column("until", Float, nullable=False, index=True),
+)
+
 tool_usage = Table(
     "tool_usage",
     metadata,

@@ -1,6 +1,6 @@
 """What people have spent, by day: tokens and calls in `usage`, the calls of each tool in `tool_usage`.
 
-`usage_of_all` has the sums of all people: they are asked for at each step of a turn while there is a budget of all.
+`usage_of_all` has the sums of all people. What requests under way may cost is in storage/reservations.py.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, delete, func, select, text
 
 from kernel_service.kernels.operator_store import DayUsage, ToolUsage
 from kernel_service.messages import Usage
-from kernel_service.storage.schema import tool_usage, usage, usage_of_all
+from kernel_service.storage.schema import token_reservation, tool_usage, usage, usage_of_all
 from kernel_service.turns.limits import DAY_SECONDS
 
 if TYPE_CHECKING:
@@ -64,14 +64,14 @@ _MOVE: Final = {table: _adding(table, _anothers(table)) for table in _OF_EACH}
 
 def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float) -> None:
     if spent != Usage():
-        counts = {"day": _day(now), **asdict(spent)}
+        counts = {"day": day_of(now), **asdict(spent)}
         tx.execute(_ADD[usage], {"person_id": person_id, **counts})
         tx.execute(_ADD[usage_of_all], {"share": zlib.crc32(person_id.encode()) % SHARES, **counts})
 
 
 def add_use(tx: Tx, person_id: str, used: ToolUse, now: float) -> None:
     counts = {"calls": 1, "failures": int(used.failed), "seconds": used.seconds}
-    tx.execute(_ADD[tool_usage], {"person_id": person_id, "day": _day(now), "tool": used.tool, **counts})
+    tx.execute(_ADD[tool_usage], {"person_id": person_id, "day": day_of(now), "tool": used.tool, **counts})
 
 
 def move(tx: Tx, gone: str, stays: str) -> None:
@@ -84,25 +84,34 @@ def move(tx: Tx, gone: str, stays: str) -> None:
 def forgetting(before: float) -> Iterator[Any]:
     """Statements that delete the days before that time."""
     for table in _COUNTS:
-        yield delete(table).where(table.c.day < _day(before))
+        yield delete(table).where(table.c.day < day_of(before))
 
 
 # --- what was spent -------------------------------------------------------------------------------------------------
 
 
-def _tokens(table: Table) -> Select[Any]:
-    spent = func.coalesce(func.sum(table.c.input_tokens + table.c.output_tokens), 0)
-    return select(spent).where(table.c.day == bindparam("day"))
+def _tokens(*tables: Table, person: bool) -> Select[Any]:
+    """Of one day, the tables together."""
+    return select(sum(_tokens_in(table, person=person) for table in tables))
 
 
-_TOKENS: Final = _tokens(usage_of_all)
-_TOKENS_OF: Final = _tokens(usage).where(usage.c.person_id == bindparam("person"))
+def _tokens_in(table: Table, *, person: bool) -> Any:
+    spent = select(func.coalesce(func.sum(table.c.input_tokens + table.c.output_tokens), 0))
+    spent = spent.where(table.c.day == bindparam("day"))
+    if person:
+        spent = spent.where(table.c.person_id == bindparam("person"))
+    return spent.scalar_subquery()
+
+
+_TOKENS: Final = _tokens(usage_of_all, token_reservation, person=False)
+_TOKENS_OF: Final = _tokens(usage, token_reservation, person=True)
 
 
 def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
+    """With what is reserved."""
     if person_id is None:
-        return int(tx.execute(_TOKENS, {"day": _day(now)}).scalar_one())
-    return int(tx.execute(_TOKENS_OF, {"day": _day(now), "person": person_id}).scalar_one())
+        return int(tx.execute(_TOKENS, {"day": day_of(now)}).scalar_one())
+    return int(tx.execute(_TOKENS_OF, {"day": day_of(now), "person": person_id}).scalar_one())
 
 
 def by_day(tx: Tx, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
@@ -125,5 +134,5 @@ def _sums(table: Table, person_id: str | None) -> Select[Any]:
     return asked.group_by(*by).order_by(*by)
 
 
-def _day(now: float) -> int:
+def day_of(now: float) -> int:
     return int(now // DAY_SECONDS)

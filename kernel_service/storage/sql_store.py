@@ -31,6 +31,7 @@ from kernel_service.storage import (
     parked_requests,
     people,
     quotes,
+    reservations,
     retention,
     rotation,
     spending,
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
     from kernel_service.people.silence import Silence
     from kernel_service.storage.engine import Engine
     from kernel_service.tools.connections import Connection, ConnectionStatus
+    from kernel_service.turns.estimates import Estimate
+    from kernel_service.turns.limits import Budgets
     from kernel_service.turns.resuming import ParkedRequest
 
 _PING = text("SELECT 1")
@@ -186,13 +189,39 @@ class SqlStore:
         finished: str = "",
         started: CallRecord | None = None,
         used: ToolUse | None = None,
+        settles: Sequence[str] = (),
         now: float,
     ) -> None:
         await self._engine.write(
             lambda tx: journal.append(
-                tx, turn, epoch, items, usage=usage, finished=finished, started=started, used=used, now=now
+                tx,
+                turn,
+                epoch,
+                items,
+                usage=usage,
+                finished=finished,
+                started=started,
+                used=used,
+                settles=settles,
+                now=now,
             ),
             turn.person_id,
+        )
+
+    async def reserve(
+        self, person_id: str, estimate: Estimate, budgets: Budgets, *, anyway: bool = False, now: float
+    ) -> str:
+        # All who look at the common budget do so in one writer, so that the others never wait for its lock.
+        return await self._engine.write(
+            lambda tx: reservations.reserve(tx, person_id, estimate, budgets, anyway=anyway, now=now),
+            "budget" if budgets.all_people else person_id,
+        )
+
+    async def count(
+        self, turn: TurnRecord, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float
+    ) -> None:
+        await self._engine.write(
+            lambda tx: journal.count(tx, turn, epoch, usage=usage, settles=settles, now=now), turn.person_id
         )
 
     async def hold(
@@ -218,10 +247,21 @@ class SqlStore:
         await self._engine.write(lambda tx: endings.put_back(tx, turn, epoch, until=until), turn.person_id)
 
     async def fail(
-        self, turn: TurnRecord, epoch: int, *, until: float, problem: str, usage: Usage | None = None, now: float
+        self,
+        turn: TurnRecord,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        usage: Usage | None = None,
+        settles: Sequence[str] = (),
+        now: float,
     ) -> None:
+        spent = usage or Usage()
         await self._engine.write(
-            lambda tx: endings.fail(tx, turn, epoch, until=until, problem=problem, usage=usage or Usage(), now=now),
+            lambda tx: endings.fail(
+                tx, turn, epoch, until=until, problem=problem, usage=spent, settles=settles, now=now
+            ),
             turn.person_id,
         )
 
@@ -254,6 +294,7 @@ class SqlStore:
         status: TurnStatus,
         problem: str = "",
         usage: Usage,
+        settles: Sequence[str] = (),
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[Question] = (),
         now: float,
@@ -268,6 +309,7 @@ class SqlStore:
                 status=status,
                 problem=problem,
                 usage=usage,
+                settles=settles,
                 parked=parked,
                 questions=questions,
                 now=now,
@@ -364,8 +406,10 @@ class SqlStore:
     async def chunk(self, media_id: str, number: int) -> bytes:
         return await self._engine.read(lambda tx: media.chunk(tx, media_id, number))
 
-    async def keep_transcript(self, media_id: str, text: str, usage: Usage, *, now: float) -> None:
-        await self._engine.write(lambda tx: media.keep_transcript(tx, media_id, text, usage, now=now))
+    async def keep_transcript(
+        self, media_id: str, text: str, usage: Usage, *, settles: Sequence[str] = (), now: float
+    ) -> None:
+        await self._engine.write(lambda tx: media.keep_transcript(tx, media_id, text, usage, settles=settles, now=now))
 
     async def spoil(self, media_id: str, problem: Problem) -> None:
         await self._engine.write(lambda tx: media.spoil(tx, media_id, problem))

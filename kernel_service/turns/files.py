@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import TurnMessage, TurnRecord
     from kernel_service.media.store import MediaStore, StoredFile
     from kernel_service.turns.hearing import Hearing
+    from kernel_service.turns.spending import Spending
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +28,16 @@ log = logging.getLogger(__name__)
 class Files:
     """The files of one turn's messages, as they stood when it was opened."""
 
-    def __init__(self, store: MediaStore, hearing: Hearing, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        store: MediaStore,
+        hearing: Hearing,
+        spending: Spending,
+        clock: Callable[[], float],
+    ) -> None:
         self._store = store
         self._hearing = hearing
+        self._spending = spending
         self._clock = clock
         self._names: dict[str, str] = {}
         self._files: dict[str, StoredFile] = {}
@@ -61,13 +69,15 @@ class Files:
 
     async def _hear(self, file: StoredFile) -> None:
         try:
-            text, usage = await self._hearing.hear(file.id, self._shown(file))
+            recording = self._shown(file)
+            text, _ = await self._hearing.hear(file.id, recording, lambda: self._spending.transcription(recording))
         except UnheardError:
             await self._spoil(file, Problem.UNHEARD, "unheard")
         except ModelRejectedError as rejected:
             await self._spoil(file, Problem.UNREADABLE, rejected.code)
         else:
-            await self._store.keep_transcript(file.id, text, usage, now=self._clock())
+            with self._spending.paid() as bill:
+                await self._store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self._clock())
             self._files |= await self._store.files([file.id])
 
     def in_words(self, message: TurnMessage) -> dict[str, Any]:

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.turns.limits import BudgetSpentError
 from kernel_service.turns.model import ModelRejectedError, TranscriptionMissingError
+from kernel_service.turns.spending import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
 
     from kernel_service.messages import Usage
     from kernel_service.turns.model import ModelFile, Transcriber
@@ -44,8 +48,16 @@ class Hearing:
         self._begun: dict[str, float] = {}
         """When each recording was tried first, of those that were not heard since the last that was."""
 
-    async def hear(self, media_id: str, recording: ModelFile) -> tuple[str, Usage]:
-        """The words. UnheardError; VendorUnavailable: try again later; ModelRejectedError: not this recording."""
+    async def hear(
+        self,
+        media_id: str,
+        recording: ModelFile,
+        counted: Callable[[], AbstractAsyncContextManager[Cost]] = lambda: nullcontext(Cost()),
+    ) -> tuple[str, Usage]:
+        """The words; the request is made inside `counted` (Spending.transcription).
+
+        UnheardError; VendorUnavailable: try again later; ModelRejectedError: not this recording; BudgetSpentError.
+        """
         now = self._clock()
         if now < self._rests_until:
             raise UnheardError
@@ -54,9 +66,10 @@ class Hearing:
         begun = self._begun.setdefault(media_id, now)
         left = PROBE_SECONDS if probes else max(begun + PATIENCE_SECONDS - now, LAST_TRY_SECONDS)
         try:
-            async with asyncio.timeout(left):
+            async with asyncio.timeout(left), counted() as cost:
                 heard = await self._transcriber.transcribe(recording)
-        except Busy:
+                cost.told = heard[1]
+        except (Busy, BudgetSpentError):
             if not known:
                 self._begun.pop(media_id, None)
             raise

@@ -9,6 +9,21 @@ from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
 
 @dataclass(frozen=True, slots=True)
+class Budgets:
+    """Tokens of a UTC day: of all people together, and of each; 0: no limit."""
+
+    all_people: int = 0
+    per_person: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.all_people or self.per_person)
+
+
+class BudgetSpentError(Exception):
+    """The person has had their tokens of the day, or all people together theirs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Steps are questions to the model; seconds count from the turn's (re)start; tokens are 0 for no limit.
 
@@ -17,6 +32,7 @@ class Limits:
     other turn ran in it; and in any case once it has asked the model `model_calls` times.
     A turn waits for a model that is away `hold_seconds` since it began (WhatsApp delivers no free answer later than a
     day), for tools `tools_hold_seconds`; after `holds` it finds out whether it is the vendor who is ill, or the turn.
+    A second of a recording counts as `tokens_per_audio_second` where the vendor tells no tokens.
     Where only the tools' descriptions are missing it goes on without tools after `toolless_after_seconds`.
     """
 
@@ -34,6 +50,11 @@ class Limits:
     toolless_after_seconds: float = 120.0
     daily_tokens: int = 0
     daily_tokens_per_person: int = 0
+    tokens_per_audio_second: int = 20
+
+    @property
+    def budgets(self) -> Budgets:
+        return Budgets(self.daily_tokens, self.daily_tokens_per_person)
 
 
 DAY_SECONDS: Final = 86_400

@@ -15,7 +15,7 @@ from kernel_service.errors import LeaseLost, StoreUnavailable, VendorUnavailable
 from kernel_service.kernels.commands import Command
 from kernel_service.kernels.store import Quarantined, Room, TurnRecord
 from kernel_service.media.incoming import media_id_of
-from kernel_service.turns.limits import seconds_of_day_left
+from kernel_service.turns.estimates import Estimate
 from kernel_service.turns.model import ModelRejectedError, ModelRequest, UnusableAnswerError
 from kernel_service.turns.quarantine import Quarantine
 from kernel_service.turns.refused_tools import RefusedTools
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.model import Model
     from kernel_service.turns.quarantine import Isolation
     from kernel_service.turns.resuming import Codes
+    from kernel_service.turns.spending import Spending
     from kernel_service.turns.tools import Toolbox
 
 log = logging.getLogger(__name__)
@@ -138,12 +139,15 @@ class TurnRunner:
             else:
                 return isolation.end()
 
-    async def model_is_well(self, person_key: str) -> bool:
+    async def model_is_well(self, person_key: str, spending: Spending) -> bool:
         """Whether the model answers the least that one can ask: then it is not away."""
         hello = ModelRequest("", [self.model.user_item({"text": "ping"})], [], person_key, LEAST_OUTPUT_TOKENS)
         try:
-            async with asyncio.timeout(PING_SECONDS):
-                await self.model.answer(hello)
+            async with (
+                asyncio.timeout(PING_SECONDS),
+                spending.request(lambda: Estimate.of_request(hello), anyway=True) as cost,
+            ):
+                cost.told = (await self.model.answer(hello)).usage
         except (VendorUnavailable, TimeoutError):
             return False
         except (ModelRejectedError, UnusableAnswerError):
@@ -159,20 +163,7 @@ class TurnRunner:
         if not turn.begun and not any(_for_model(message, files) for message in turn.messages):
             told = (_excuse(message, files) for message in turn.messages if content_kind(message) not in SILENT_KINDS)
             return list(dict.fromkeys(told))
-        if not turn.begun and await self.budget_spent(turn.person_id):
-            return [self.budget_sentence()]
         return None
-
-    async def budget_spent(self, person_id: str) -> bool:
-        """Whether the person has had his tokens of the day, or all people together theirs."""
-        now, limits = self.clock(), self.limits
-        for whose, budget in ((person_id, limits.daily_tokens_per_person), (None, limits.daily_tokens)):
-            if budget and await self.store.spent_today(whose, now=now) >= budget:
-                return True
-        return False
-
-    def budget_sentence(self) -> str:
-        return texts.budget_spent(seconds_of_day_left(self.clock()))
 
 
 def _time(due: float | Quarantined | None) -> float | None:

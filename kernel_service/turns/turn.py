@@ -16,16 +16,19 @@ from kernel_service.kernels.commands import Command, text_of
 from kernel_service.kernels.interruptions import HandedBack, Newcomers, Stopped
 from kernel_service.kernels.progress import ApprovalNeeded, Merged
 from kernel_service.kernels.store import TurnStatus
-from kernel_service.messages import Reply, Usage
+from kernel_service.messages import Reply
 from kernel_service.turns.calls import Calls, InDoubtError
+from kernel_service.turns.estimates import Estimate
 from kernel_service.turns.files import Files
 from kernel_service.turns.interrupting import Attention
+from kernel_service.turns.limits import BudgetSpentError, seconds_of_day_left
 from kernel_service.turns.model import CONTEXT_TOO_LONG, ModelRejectedError, ModelRequest, UnusableAnswerError
 from kernel_service.turns.prompt import WITHOUT_TOOLS, instructions, person_key
 from kernel_service.turns.quotes import with_quote
 from kernel_service.turns.recovery import Recovery
 from kernel_service.turns.refused_tools import OfferedTools
 from kernel_service.turns.replies import answer_replies, said_in, with_questions
+from kernel_service.turns.spending import Spending
 from kernel_service.turns.times import stamp
 from kernel_service.turns.titles import Titles
 from kernel_service.turns.tools import Person, ToolResult
@@ -61,8 +64,11 @@ class Turn:
         self._person = Person(kernel.person_id, record.messages[-1].channel, record.messages[-1].address)
         kernel.history.drop(record.dropped)
         self._transcript = Transcript(kernel.history.items(), runner.model, kernel.context_tokens)
-        self._journal = TurnJournal(runner.store, runner.media, kernel, record, self._transcript, runner.clock)
-        self._files = Files(runner.media, runner.hearing, runner.clock)
+        self._spending = Spending(runner.store, kernel.person_id, runner.limits, runner.clock)
+        self._journal = TurnJournal(
+            runner.store, runner.media, kernel, record, self._transcript, self._spending, runner.clock
+        )
+        self._files = Files(runner.media, runner.hearing, self._spending, runner.clock)
         self._attention = Attention(kernel, lambda: runner.store.look(record))
         self._calls = Calls(
             self._person,
@@ -93,9 +99,10 @@ class Turn:
             with self._attention:
                 await self._work()
         except Newcomers:
+            await self._journal.count()
             self._count("joined")
         except Stopped:
-            await self._stop(Usage())
+            await self._stop()
         except (HandedBack, asyncio.CancelledError):
             with suppress(KernelError):
                 await self._journal.put_back()
@@ -106,6 +113,8 @@ class Turn:
             self._count("in_doubt")
         except VendorUnavailable as away:
             await self._hold(away)
+        except BudgetSpentError:
+            await self._over_budget()
         except ModelRejectedError as rejected:
             told = texts.TOO_MUCH_AT_ONCE if rejected.code == CONTEXT_TOO_LONG else texts.FAILED
             await self._give_up(rejected.code, told)
@@ -167,15 +176,13 @@ class Turn:
         for step in range(self._runner.limits.steps):
             if self._runner.clock() > self._deadline:
                 return await self._break_off(texts.TOO_LONG, "too_long")
-            # Before the first one an ordinary turn has looked; what an approved call has done is to be told.
-            if step and await self._runner.budget_spent(self._person.id):
-                return await self._break_off(self._runner.budget_sentence(), "budget_spent")
-            answer = await self._ask()
+            # What an approved call has done is to be told, whatever it costs.
+            answer = await self._ask(anyway=step == 0 and bool(self._approved))
             if not answer.says_nothing:
                 self._transcript.note(answer)
             if not answer.calls:
                 return await self._answer(answer)
-            await self._journal.step(answer.usage)
+            await self._journal.step()
             await self._calls.make_all(answer.calls)
         return await self._break_off(texts.TOO_MANY_STEPS, "too_many_steps")
 
@@ -233,13 +240,12 @@ class Turn:
         message = message or self._record.messages[0]
         return content | {"time": stamp(message, self._record.time_zone, self._runner.clock())}
 
-    async def _ask(self) -> ModelAnswer:
-        """What the model says, asked differently as long as the turn knows how."""
-        spent = Usage()
+    async def _ask(self, *, anyway: bool) -> ModelAnswer:
+        """What the model says, asked differently as long as the turn knows how. `anyway`: over the budget."""
         while True:
             await self._attention.pause()
             try:
-                answer = await self._attention.wait_for(self._runner.model.answer(self._request()))
+                answer = await self._asked(self._request(), anyway=anyway)
             except ModelRejectedError as rejected:
                 if not await self._recovery.mend(rejected):
                     raise
@@ -248,23 +254,27 @@ class Turn:
                 if not (await self._is_ill_alone(away) and self._recovery.begins_afresh()):
                     raise
                 continue
-            except UnusableAnswerError as nonsense:
-                spent += nonsense.usage
+            except UnusableAnswerError:
                 last = self._record.failures >= self._runner.limits.attempts - 1
                 if not (last and self._recovery.begins_afresh()):
-                    raise UnusableAnswerError(spent) from None
+                    raise
                 continue
             await self._recovery.answered()
-            spent += answer.usage
             if not self._recovery.asks_again(answer):
-                return replace(answer, usage=spent)
+                return answer
+
+    async def _asked(self, request: ModelRequest, *, anyway: bool) -> ModelAnswer:
+        async with self._spending.request(lambda: Estimate.of_request(request), anyway=anyway) as cost:
+            answer = await self._attention.wait_for(self._runner.model.answer(request))
+            cost.told = answer.usage
+        return answer
 
     async def _is_ill_alone(self, away: VendorUnavailable) -> bool:
         """Whether the model answers, though not this turn: then it may be what was said before."""
         if away.problem not in _ILL or self._record.holds < self._runner.limits.holds:
             return False
         if self._model_is_well is None:
-            self._model_is_well = await self._runner.model_is_well(person_key(self._person.id))
+            self._model_is_well = await self._runner.model_is_well(person_key(self._person.id), self._spending)
         return self._model_is_well
 
     def _request(self) -> ModelRequest:
@@ -285,17 +295,12 @@ class Turn:
         if answer.says_nothing and replies[0].text:
             self._transcript.say(replies[0].text)
         try:
-            await self._end(
-                replies, TurnStatus.COMPLETED, usage=answer.usage, parked=self._parked(), asked=self._asked()
-            )
-        except Newcomers:
-            await self._journal.step(answer.usage)  # what it cost is counted, though nobody hears it
-            raise
+            await self._end(replies, TurnStatus.COMPLETED, parked=self._parked(), asked=self._questions())
         except Stopped:
-            return await self._stop(answer.usage)
+            return await self._stop()
 
     async def _break_off(self, told: str, problem: str) -> None:
-        await self._end([Reply(told)], TurnStatus.FAILED, problem=problem, asked=self._asked())
+        await self._end([Reply(told)], TurnStatus.FAILED, problem=problem, asked=self._questions())
 
     def _prefaced(self, replies: list[Reply]) -> list[Reply]:
         """What the person's word did is told together with what came of it: each message is billed."""
@@ -307,14 +312,22 @@ class Turn:
         said = "\n".join(filter(None, (said_in(message.content) for message in self._record.messages)))
         return [replace(each, remaining=each.remaining or said) for each in self._transcript.parked()]
 
-    def _asked(self) -> list[Question]:
+    def _questions(self) -> list[Question]:
         expires_at = self._runner.clock() + self._runner.limits.approval_seconds
         return [each.until(expires_at) for each in self._transcript.questions()]
 
-    async def _stop(self, usage: Usage) -> None:
+    async def _over_budget(self) -> None:
+        """Before its first step a turn leaves no trace in the history; the person may ask again tomorrow."""
+        told = texts.budget_spent(seconds_of_day_left(self._runner.clock()))
+        if self._record.begun:
+            return await self._break_off(told, "budget_spent")
+        self._transcript.unstored = []
+        return await self._end([Reply(told)], TurnStatus.COMPLETED)
+
+    async def _stop(self) -> None:
         """What is not stored yet was never heard: it stays out of the history."""
         self._transcript.unstored = []
-        await self._journal.end([], TurnStatus.STOPPED, usage=usage)
+        await self._journal.end([], TurnStatus.STOPPED)
         self._ended(TurnStatus.STOPPED)
 
     async def _end(
@@ -323,12 +336,11 @@ class Turn:
         status: TurnStatus,
         *,
         problem: str = "",
-        usage: Usage | None = None,
         parked: Sequence[ParkedRequest] = (),
         asked: Sequence[Question] = (),
     ) -> None:
         told = self._prefaced(with_questions(replies, asked))
-        await self._journal.end(told, status, problem=problem, usage=usage, parked=parked, questions=asked)
+        await self._journal.end(told, status, problem=problem, parked=parked, questions=asked)
         for each in asked:
             calls = tuple((one.call_id, one.tool) for one in each.approvals)
             event = ApprovalNeeded(calls, each.choices, each.expires_at)
@@ -341,10 +353,10 @@ class Turn:
             raise error  # it passes, or an operator has to act: no fault of this turn's
         if isinstance(error, UnusableAnswerError):
             log.warning("model answers nonsense turn=%s person=%s", self._record.id, self._person.id)
-            await self._journal.fail("model_answers_nonsense", error.usage)
+            await self._journal.fail("model_answers_nonsense")
         else:
             log.error("turn broke turn=%s person=%s", self._record.id, self._person.id, exc_info=error)
-            await self._journal.fail("turn_broke", Usage())
+            await self._journal.fail("turn_broke")
         self._count("broke")
 
     async def _give_up(self, problem: str, told: str = texts.FAILED) -> None:

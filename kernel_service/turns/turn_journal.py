@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.store import JournalStore, ToolUse, TurnMessage, TurnRecord
     from kernel_service.media.store import MediaStore
     from kernel_service.turns.resuming import ParkedRequest
+    from kernel_service.turns.spending import Spending
     from kernel_service.turns.tools import ToolFile
     from kernel_service.turns.transcript import Transcript
 
@@ -43,7 +44,10 @@ PAUSE_SECONDS: Final = 1.0
 
 
 class TurnJournal:
-    """Each method is one transaction; the transcript's unstored items go with it. Only a file takes several."""
+    """Each method is one transaction; the transcript's unstored items go with it. Only a file takes several.
+
+    What was spent since the last write goes with the next one; those that have no place for it make one more.
+    """
 
     def __init__(  # noqa: PLR0917 - where it writes, what, and when
         self,
@@ -52,6 +56,7 @@ class TurnJournal:
         kernel: Kernel,
         record: TurnRecord,
         transcript: Transcript,
+        spending: Spending,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
@@ -59,11 +64,22 @@ class TurnJournal:
         self._kernel = kernel
         self._record = record
         self._transcript = transcript
+        self._spending = spending
         self._clock = clock
 
-    async def step(self, usage: Usage, *, finished: str = "", used: ToolUse | None = None) -> None:
+    async def step(self, usage: Usage | None = None, *, finished: str = "", used: ToolUse | None = None) -> None:
         """What the model said, or what a tool gave back."""
-        await self._append(usage, finished=finished, used=used)
+        await self._append(usage or Usage(), finished=finished, used=used)
+
+    async def count(self) -> None:
+        """What was spent, if anything was."""
+        if not self._spending.is_owed:
+            return
+        record, epoch = self._record, self._kernel.epoch
+        with self._spending.paid() as bill:
+            await self._persist(
+                lambda: self._store.count(record, epoch, usage=bill.usage, settles=bill.settles, now=self._clock())
+            )
 
     async def keep_file(self, file: ToolFile) -> ReplyFile:
         """Keep a file that a tool made, until the reply that it goes with is settled. Exhausted MEDIA_FULL."""
@@ -100,19 +116,19 @@ class TurnJournal:
         status: TurnStatus,
         *,
         problem: str = "",
-        usage: Usage | None = None,
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[Question] = (),
     ) -> None:
         """The last items, the replies, what waits, the members' end. COMPLETED is interrupted by what came before."""
         self._answer_open_calls()
-        await self._persist(
-            lambda: self._store.end(
-                self._record, self._kernel.epoch, self._transcript.unstored, replies,
-                status=status, problem=problem, usage=usage or Usage(), parked=parked, questions=questions,
-                now=self._clock(),
-            )
-        )  # fmt: skip
+        with self._spending.paid() as bill:
+            await self._persist(
+                lambda: self._store.end(
+                    self._record, self._kernel.epoch, self._transcript.unstored, replies,
+                    status=status, problem=problem, usage=bill.usage, settles=bill.settles,
+                    parked=parked, questions=questions, now=self._clock(),
+                )
+            )  # fmt: skip
         self._transcript.mark_stored()
         if self._record.is_new_chat:
             self._transcript.stored = []
@@ -122,6 +138,7 @@ class TurnJournal:
         """End with an apology. What the turn had journaled leaves the history, but for a word on what was done."""
         self._transcript.unstored = []
         self._transcript.confess(told)
+        await self.count()
         superseded = await self._store.give_up(
             self._record, self._kernel.epoch, self._transcript.unstored, [Reply(told)],
             problem=problem, now=self._clock(),
@@ -146,6 +163,7 @@ class TurnJournal:
     async def split(self, problem: str) -> None:
         """Each of the turn's messages is to run alone."""
         self._transcript.unstored = []
+        await self.count()
         superseded = await self._store.split(self._record, self._kernel.epoch, problem=problem, now=self._clock())
         self._transcript.drop_stored(superseded)
 
@@ -154,6 +172,7 @@ class TurnJournal:
         busy = isinstance(away, Busy)
         wait = away.retry_after if isinstance(away, Busy) else hold_seconds(self._record.holds, away.retry_after)
         notice, now = self._notice(wait, busy=busy), self._clock()
+        await self.count()
         await self._store.hold(
             self._record, self._kernel.epoch, until=now + wait, problem=away.problem, notice=notice, busy=busy, now=now
         )
@@ -164,14 +183,19 @@ class TurnJournal:
             return Reply(texts.busy(wait)) if wait > NOTICE_AFTER_SECONDS and not self._record.told_busy else None
         return Reply(texts.STILL_TRYING) if self._record.holds == NOTICE_AFTER_HOLDS else None
 
-    async def fail(self, problem: str, usage: Usage) -> None:
+    async def fail(self, problem: str) -> None:
         """The attempt broke: the next one comes later and later."""
         now = self._clock()
         until = now + hold_seconds(self._record.failures, None)
-        await self._store.fail(self._record, self._kernel.epoch, until=until, problem=problem, usage=usage, now=now)
+        with self._spending.paid() as bill:
+            await self._store.fail(
+                self._record, self._kernel.epoch, until=until, problem=problem,
+                usage=bill.usage, settles=bill.settles, now=now,
+            )  # fmt: skip
 
     async def put_back(self, until: float | None = None) -> None:
         """Leave the turn where it is, at no cost."""
+        await self.count()
         await self._store.put_back(self._record, self._kernel.epoch, until=until)
 
     def _answer_open_calls(self) -> None:
@@ -182,12 +206,14 @@ class TurnJournal:
     async def _append(
         self, usage: Usage, *, finished: str = "", started: CallRecord | None = None, used: ToolUse | None = None
     ) -> None:
-        await self._persist(
-            lambda: self._store.append(
-                self._record, self._kernel.epoch, self._transcript.unstored,
-                usage=usage, finished=finished, started=started, used=used, now=self._clock(),
-            )
-        )  # fmt: skip
+        with self._spending.paid() as bill:
+            await self._persist(
+                lambda: self._store.append(
+                    self._record, self._kernel.epoch, self._transcript.unstored,
+                    usage=usage + bill.usage, settles=bill.settles, finished=finished, started=started, used=used,
+                    now=self._clock(),
+                )
+            )  # fmt: skip
         self._transcript.mark_stored()
         self._record.begun = True
 

@@ -161,6 +161,15 @@ def _of_connected(n: ColumnElement[int], old: float) -> dict[Table, dict[str, An
             "secrets": b"secrets",
             "created_at": old,
         },
+        schema.token_reservation: {
+            "id": _name("tr_crowd", n),
+            "person_id": person_id,
+            "day": today - 2,
+            "input_tokens": 1,
+            "output_tokens": 1,
+            "headroom": 1,
+            "until": old + 1e9,
+        },
         schema.parked_request: {
             "id": _name("pk_", n),
             "person_id": person_id,

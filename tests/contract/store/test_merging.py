@@ -120,6 +120,16 @@ async def fill(store: SqlStore, anna: str, other: str) -> None:
             "dead_at": NOW,
         }
         tx.execute(insert(schema.dead_letter), letter)
+        reservation = {
+            "id": "tr_1",
+            "person_id": other,
+            "day": 0,
+            "input_tokens": 1,
+            "output_tokens": 1,
+            "headroom": 1,
+            "until": 0.0,
+        }
+        tx.execute(insert(schema.token_reservation), reservation)
         third = {"id": "p_0", "created_at": 0.0, "data_key": b"", "key_id": ""}
         tx.execute(insert(schema.person), third)
         for first, second in (("p_0", other), sorted((anna, other))):

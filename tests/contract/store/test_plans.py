@@ -23,6 +23,8 @@ from kernel_service.storage.postgres_server import Server
 from kernel_service.storage.postgres_url import parse
 from kernel_service.storage.store import open_store
 from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.turns.estimates import Estimate
+from kernel_service.turns.limits import Budgets
 from kernel_service.turns.resuming import ParkedRequest
 from tests.contract.store import crowd
 from tests.contract.store.conftest import command, keys
@@ -73,6 +75,9 @@ INDEXES: Final = {
     "DELETE FROM parked_request": "ix_parked_request_created_at",
     "DELETE FROM approval": "ix_approval_created_at",
     "DELETE FROM connect_attempt": "ix_connect_attempt_created_at",
+    "UPDATE token_reservation SET until": "ix_token_reservation_person_id",
+    "AS requests, coalesce(sum(token_reservation.headroom)": "ix_token_reservation_day",
+    "FROM token_reservation WHERE token_reservation.until": "ix_token_reservation_until",
 }
 """By which index what is hot, or goes over many rows, finds what it looks for."""
 
@@ -194,6 +199,10 @@ async def _answered(store: SqlStore, owner: Owner) -> None:
     await owner.append(turn, FOUND, finished="c1", used=ToolUse("t", failed=False, seconds=1.0))
     assert await store.spent_today(owner.person_id, now=NOW) >= 4
     await store.spent_today(None, now=NOW)
+    budgets = Budgets(all_people=10**12, per_person=10**12)
+    reservation = await store.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW)
+    await store.count(turn, owner.epoch, usage=SPENT, settles=(reservation,), now=NOW)
+    await store.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW - 86_400)  # nobody settles it
     approval = Approval("ap_ann", "c1", "SEND", {"to": ["bob"]}, NOW + 60)
     await store.end(
         turn,

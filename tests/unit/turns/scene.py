@@ -41,11 +41,12 @@ class Model:
         self.says: list[ModelAnswer | Exception] = []
         self.shown: list[list[dict[str, Any]]] = []
         self.offered: list[list[str]] = []
-        self.hears: list[str | Exception] = []
+        self.hears: list[str | tuple[str, Usage] | Exception] = []
         self.heard: list[bytes] = []
         self.files: list[dict[str, ModelFile | str]] = []
         self.asked = asyncio.Event()
         self.gate: asyncio.Event | None = None
+        self.hear_gate: asyncio.Event | None = None
 
     async def answer(self, request: ModelRequest) -> ModelAnswer:
         self.shown.append(list(request.items))
@@ -61,10 +62,12 @@ class Model:
 
     async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
         self.heard.append(b"".join([chunk async for chunk in recording.chunks()]))
+        if self.hear_gate is not None:
+            await self.hear_gate.wait()
         said = self.hears.pop(0)
         if isinstance(said, Exception):
             raise said
-        return said, Usage(input_tokens=7)
+        return said if isinstance(said, tuple) else (said, Usage(input_tokens=7))
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
         return {"type": "message", "role": "user", "content": content.get("text", "")}

@@ -1,0 +1,151 @@
+"""Budgets that hold: what requests may cost is counted before they are made, however many are made at once."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import Busy
+from kernel_service.kernels.store import TurnStatus
+from kernel_service.messages import Reply, Usage
+from kernel_service.storage.active_lock import ActiveLock
+from kernel_service.storage.reservations import LOST_SECONDS, UNDER_WAY_SECONDS
+from kernel_service.storage.store import open_store
+from kernel_service.turns.estimates import Estimate
+from kernel_service.turns.limits import Budgets, BudgetSpentError
+from tests.contract.store.conftest import keys
+from tests.contract.store.owner import NOW, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.sql_store import SqlStore
+
+ESTIMATE = Estimate(input_tokens=600, output_tokens=100, most_output_tokens=400)
+"""1,000 tokens at most, 700 as a rule."""
+DAY = 86_400
+
+
+async def people(store: SqlStore, many: int) -> list[str]:
+    return [await say(store, f"m{number}", f"test:{number}") for number in range(many)]
+
+
+async def tried(store: SqlStore, person: str, budgets: Budgets, now: float = NOW) -> str:
+    """The reservation, or the name of what kept it from being made."""
+    try:
+        return await store.reserve(person, ESTIMATE, budgets, now=now)
+    except (Busy, BudgetSpentError) as refused:
+        return type(refused).__name__
+
+
+async def settle(store: SqlStore, person: str, reservation: str, tokens: int, now: float = NOW) -> None:
+    owner = await own(store, person)
+    turn = await owner.open(now)
+    usage = Usage(input_tokens=tokens, model_calls=1)
+    await store.end(
+        turn, owner.epoch, [], [Reply("done")],
+        status=TurnStatus.COMPLETED, usage=usage, settles=(reservation,), now=now,
+    )  # fmt: skip
+
+
+async def test_a_hundred_at_once_reserve_no_more_than_the_budget(store: SqlStore) -> None:
+    budgets = Budgets(all_people=10_000)
+    crowd = await people(store, 100)
+    outcomes = await asyncio.gather(*(tried(store, person, budgets) for person in crowd))
+    reserved = [one for one in outcomes if one not in {"Busy", "BudgetSpentError"}]
+    assert len(reserved) == 10
+    assert outcomes.count("Busy") == 90, "they wait, since what is under way may cost less"
+    assert await store.spent_today(None, now=NOW) == 700 * 10
+
+
+class _NoLock:
+    async def release(self) -> None: ...
+
+
+async def test_two_processes_reserve_no_more_than_the_budget(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As replicas will: each has writers of its own, and only the database knows of both."""
+
+    async def take(*_: object) -> _NoLock:
+        return _NoLock()
+
+    monkeypatch.setattr(ActiveLock, "take", take)
+    stores = [await open_store(postgres_url, keys("test")) for _ in range(2)]
+    try:
+        crowd = await people(stores[0], 60)
+        budgets = Budgets(all_people=10_000)
+        tries = (tried(stores[number % 2], person, budgets) for number, person in enumerate(crowd))
+        outcomes = await asyncio.gather(*tries)
+        assert sum(one.startswith("tr_") for one in outcomes) == 10
+    finally:
+        for store in stores:
+            await store.close()
+
+
+async def test_what_is_settled_lower_makes_room_and_what_is_spent_ends_the_day(store: SqlStore) -> None:
+    budgets = Budgets(all_people=1_100)
+    ann, bob, carl = await people(store, 3)
+    first = await tried(store, ann, budgets)
+    assert await tried(store, bob, budgets) == "Busy"
+    await settle(store, ann, first, 500)
+    second = await tried(store, bob, budgets)  # alone it may be dearer than what is left
+    assert second.startswith("tr_")
+    assert await tried(store, carl, budgets) == "Busy"
+    await settle(store, bob, second, 600)
+    assert await tried(store, carl, budgets) == "BudgetSpentError"
+    assert await store.spent_today(None, now=NOW) == 1_100
+    assert (await tried(store, carl, budgets, now=NOW + DAY)).startswith("tr_"), "tomorrow is another day"
+
+
+async def test_a_person_s_budget_is_passed_by_one_request_at_most(store: SqlStore) -> None:
+    budgets = Budgets(per_person=1_500)
+    ann, bob = await people(store, 2)
+    for count in range(3):
+        assert (await tried(store, ann, budgets)).startswith("tr_"), count
+    assert await tried(store, ann, budgets) == "BudgetSpentError"
+    assert (await tried(store, bob, budgets)).startswith("tr_")
+    assert await store.reserve(ann, ESTIMATE, budgets, anyway=True, now=NOW)
+
+
+@pytest.mark.parametrize("budgets", [Budgets(per_person=700), Budgets(all_people=700)])
+async def test_what_a_killed_process_had_reserved_stays_counted(database_url: str, budgets: Budgets) -> None:
+    """Nobody settles it. It is no longer under way once its person asks again, and is spent at last."""
+    store = await open_store(database_url, keys("test"))
+    [ann] = await people(store, 1)
+    assert (await tried(store, ann, budgets)).startswith("tr_")
+    await store.close()
+    store = await open_store(database_url, keys("test"))
+    try:
+        assert await store.spent_today(ann, now=NOW) == 700
+        assert await tried(store, ann, budgets) == "BudgetSpentError"
+        later = NOW + UNDER_WAY_SECONDS + LOST_SECONDS + 1
+        await store.forget_old(now=later)
+        assert await store.spent_today(ann, now=later) == 700
+        [day] = await store.usage(ann, first=int(NOW // DAY), last=int(NOW // DAY))
+        assert day.usage == Usage(input_tokens=600, output_tokens=100, model_calls=1)
+        await store.forget_old(now=later)
+        assert await store.spent_today(None, now=later) == 700
+    finally:
+        await store.close()
+
+
+async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: SqlStore) -> None:
+    ann, bob = await people(store, 2)
+    for person in (ann, bob):
+        await tried(store, person, Budgets(per_person=10_000))
+    stays = (await store.merge(ann, bob, now=NOW)).person_id
+    assert await store.spent_today(stays, now=NOW) == 1_400
+
+
+async def test_what_an_attempt_spent_is_counted_for_turn_and_day(store: SqlStore) -> None:
+    [ann] = await people(store, 1)
+    reservation = await tried(store, ann, Budgets(per_person=10_000))
+    owner = await own(store, ann)
+    turn = await owner.open()
+    usage = Usage(input_tokens=7, model_calls=1)
+    await store.count(turn, owner.epoch, usage=usage, settles=(reservation,), now=NOW)
+    assert await store.spent_today(ann, now=NOW) == 7
+    await store.put_back(turn, owner.epoch)
+    again = await owner.open()
+    assert (again.usage, again.begun) == (usage, False)
