@@ -30,10 +30,13 @@ _URL: Final = re.compile(
     | (?:^|[\s"'(<=])(?://|\\\\)\w                                  # the scheme of whoever reads it
     | \bwww\.\w
     | [\w-]\.[^\W\d_][\w-]+\.?(?::\d{2,5}\b|[/?\#\\]\S)             # a host and something after it
+    | \b(?:href|src|srcset|action|formaction)\s*=\s*\S                  # HTML of any address
     | \b(?:\d{1,3}\.){3}\d{1,3}\b | \[[0-9a-f:.]*:[0-9a-f:.]*:[0-9a-f:.]*\] | \blocalhost\b
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+_FORMULA: Final = re.compile(r"\s*=|[+-]+[\w.]+\(")
+"""Of a spreadsheet, which may fetch any address that it puts together: `=IMPORTDATA(A1)`."""
 _HOST: Final = re.compile(r"(?:[^\W_](?:[\w-]*[^\W_])?\.)+(?:xn--[\w-]+|[^\W\d_]{2,})")
 _FILES: Final = listed(
     """
@@ -48,7 +51,7 @@ _AROUND: Final = ".,;:!?()<>[]{}\"'`*_|"
 def names_somebody(text: str, *, is_reference: bool = False) -> bool:
     """Whether a person or a place is addressed. `is_reference`: its digits are an id or a time."""
     addressed = any(pattern.search(text) for pattern in (_MAIL, _MENTION, _URL))
-    return addressed or _has_telephone(text, is_reference=is_reference)
+    return addressed or _FORMULA.match(text) is not None or _has_telephone(text, is_reference=is_reference)
 
 
 def leads_to_the_web(text: str) -> bool:

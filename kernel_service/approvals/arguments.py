@@ -59,10 +59,10 @@ class Argument:
 
     @property
     def is_plainly_named(self) -> bool:
-        """Every word of its names is on the list of those that address nobody. `assignee` may be "me"."""
+        """Every word of its names is on the list of those that address nobody, or its value says that it does not."""
         *around, last = self.names
-        own = words_of(last) == ["assignee"] and self.value == "me"
-        return all(map(_is_plain, around if own else self.names))
+        is_plain = self.value in words.PLAIN_VALUES.get("".join(words_of(last)), ())
+        return all(map(_is_plain, around if is_plain else self.names))
 
     @property
     def addresses_somebody(self) -> bool:

@@ -96,7 +96,7 @@ def is_plain_write(name: str, hints: Hints, arguments: Mapping[str, Any]) -> boo
     creates = hints.effect is Effect.CREATES
     if hints.toolkit not in WORKSPACES or not (creates or hints.effect is Effect.UPDATES):
         return False
-    said = words_of_tool(name, hints.toolkit)
+    said = [word for word in words_of_tool(name, hints.toolkit) if not word.isdigit()]
     if not any(among(word, words.VERBS) for word in said) or not all(among(word, words.PLAIN_TOOL) for word in said):
         return False
     if not creates and any(among(word, words.EXISTING_REACH) for word in said):

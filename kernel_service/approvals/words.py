@@ -44,50 +44,59 @@ def among(word: str, known: Container[str]) -> bool:
 
 
 VERBS: Final = listed("""
-    add append close complete create edit finish insert make mark modify patch rename reopen save set update upsert
-    write
+    add append close complete create edit finish insert make mark modify patch rename reopen save set update
+    upsert write
     """)
 THINGS: Final = listed("""
-    block board bullet bucket calendar card cell checklist children chapter column content database date doc document
-    draft duedate entry entries event field file folder goal heading image item issue label line list markdown memo
-    milestone note notebook objective page paper paragraph plan presentation project property properties quicknote
-    range record reminder row section sheet slide spreadsheet step subitem subtask table tag task tasklist template
-    text time timer title todo value worksheet
+    block board bullet bucket calendar card cell checklist children chapter column content database date doc
+    document draft duedate entry entries event field file folder goal heading image item issue label line list
+    markdown memo milestone note notebook objective page paper paragraph plan presentation project property
+    properties quicknote range record reminder row section sheet slide spreadsheet step subitem subtask table tag
+    task tasklist template text time timer title todo value worksheet
     """)
 EXISTING_REACH: Final = frozenset({"event"})
 """Things that may have guests already, who are told of each change."""
 _CONNECTING: Final = listed("""
-    a action all an and as at batch body bulk by custom email for from id in into its multiple my new of on one or
-    quick read single the this to type unread with
+    a action all an and as at batch body bulk by custom email for from google id in into its multiple my new of on
+    one or quick read single the this thread to type unread with
     """)
 PLAIN_TOOL: Final = VERBS | THINGS | _CONNECTING
 
 TEXTS: Final = listed("body comment content desc description markdown message name note subject summary text title")
 """Arguments that hold prose: an address in it reaches nobody by itself, and its digits may be a telephone number."""
 REFERENCES: Final = listed("""
-    at before after date datetime day due end gid id key minute millisecond ms on second start time timestamp uid uuid
+    at before after date datetime day due end gid id key minute millisecond ms on second start time timestamp uid
+    uuid
     """)
 """Arguments whose digits are an id or a time."""
 PLAIN_ARGUMENT: Final = (
     THINGS
     | REFERENCES
     | listed("""
-        add align annotation background body bold cells child class color colour completed completion content custom
-        data desc description details dimension direction done duration effort element emoji estimate estimated extra
-        first font format formula frequency height hour html icon important include indent index info input insert
-        interval is italic language last left level liked local location major markdown mode month multi name
-        notion number object of offset option order page paragraph parent percent place point pos position prefix
-        priority progress query quick recurrence recurring remind repeat response rich right segment select size sort
-        sprint stage start starred state status strikethrough string style subject subtask subtype suffix summary the
-        timezone top transparency type underline unit update version week weekday width workspace year zone
+        a add align an annotation as background base body bold cells child class color colour completed completion
+        content custom data desc description details dimension direction done duration effort element emoji
+        estimate estimated extra first font format formula frequency height hour html icon important in include
+        indent index info input insert interval is italic language last left level liked local location major
+        markdown mode month multi name new notion number object of offset option or order page paragraph parent
+        percent place point pos position prefix priority progress query quick recurrence recurring remind repeat
+        response rich right segment select size sort sprint stage start starred state status strikethrough string
+        style subject subtask subtype suffix summary the timezone top transparency type underline unit update
+        version week weekday width workspace year zone
         """)
 )
-PLAIN_NAMES: Final = frozenset({"messageid", "teamid", "threadid"})
-"""Arguments that say where something belongs, though their words may address somebody elsewhere."""
+PLAIN_NAMES: Final = listed("createmeetingroom messageid teamid threadid todo")
+"""Arguments that address nobody, though their words may do so elsewhere."""
+PLAIN_VALUES: Final[dict[str, tuple[str | bool, ...]]] = {
+    "assignee": ("me",),
+    "notifyall": (False,),
+    "sendupdates": ("none",),
+    "visibility": ("default", "private"),
+}
+"""Arguments that address somebody unless they are exactly this."""
 
 CONTRADICTING: Final = listed("""
-    add append create delete edit forward insert invite modify patch pay post publish refund remove rename reply send
-    share transfer update upsert
+    add append create delete edit forward insert invite modify patch pay post publish refund remove rename reply
+    send share transfer update upsert
     """)
 """What a tool that only reads is not called by."""
 REACHING: Final = listed(
