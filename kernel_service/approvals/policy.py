@@ -51,7 +51,7 @@ class ApprovalPolicy:
             return False
         if tool.asks_first or any(fnmatchcase(name, pattern) for pattern in self._named):
             return True
-        if only_reads(tool):
+        if tool.read_only:
             return self._asks_to_read(tool, arguments, tainted=tainted)
         return self._asks_to_write(tool, arguments, tainted=tainted)
 
@@ -69,14 +69,6 @@ class ApprovalPolicy:
             return False
         is_developers = tool.hints is None
         return (self._mode is Approve.CAREFUL and not is_developers) or reaches_others(tool, arguments)
-
-
-def only_reads(tool: Tool) -> bool:
-    """By its hint, or by its developer's word. A vendor's hint that the tool's name contradicts counts for nothing."""
-    if not tool.read_only or tool.hints is None:
-        return tool.read_only
-    first = next(iter(words_of_tool(tool.schema.name, tool.hints.toolkit)), "")
-    return not among(first, words.CONTRADICTING)
 
 
 def reaches_the_web(tool: Tool, arguments: Mapping[str, Any]) -> bool:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
-from kernel_service.approvals.hints import Effect, Hints, effect_of
+from kernel_service.approvals.hints import Effect, Hints
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.storable import to_json
 from kernel_service.tools import schemas
@@ -322,7 +322,7 @@ def _tool(toolkit: str, item: dict[str, Any]) -> ToolkitTool:
     )
     tags = item.get("tags")
     said = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else []
-    return ToolkitTool(slug, schema, Hints(toolkit, effect_of(said)))
+    return ToolkitTool(slug, schema, Hints.of(toolkit, slug, said))
 
 
 def _title(item: dict[str, Any]) -> str:

@@ -39,6 +39,22 @@ def test_trusted_proxies(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
     assert Settings().connect_trusted_proxies == proxies
 
 
+@pytest.mark.parametrize("mode", ["destructive", "careful", "writes", "all"])
+def test_what_asks_first(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    assert Settings().kernel_approve == "careful"
+    monkeypatch.setenv("KERNEL_APPROVE", mode)
+    assert Settings().kernel_approve == mode
+
+
+@pytest.mark.parametrize("mode", ["none", "Careful", "careful,writes", "0"])
+def test_no_such_mode(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+    monkeypatch.setenv("KERNEL_APPROVE", mode)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [problem] = problems(refused.value)
+    assert problem == "KERNEL_APPROVE Input should be 'destructive', 'careful', 'writes' or 'all'"
+
+
 def test_a_proxy_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONNECT_TRUSTED_PROXIES", "127.0.0.1,my-proxy")
     with pytest.raises(ValidationError) as refused:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 
 from emulators.composio.tools import CREATES, DESTROYS, READS, UPDATES
-from kernel_service.approvals.hints import Effect, effect_of
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.tools.composio_client import _tool
 from kernel_service.tools.connecting import Disconnect
@@ -539,26 +538,3 @@ def test_a_developers_reading_tool_asks_in_a_tainted_turn_if_it_reaches_the_web(
 ) -> None:
     assert asks(developers(name, read_only=True), arguments, tainted=True) is expected
     assert asks(developers(name, read_only=True, asks_first=False), arguments, tainted=True) is RUNS
-
-
-@pytest.mark.parametrize(
-    ("tags", "effect"),
-    [
-        (READS, Effect.READS),
-        (CREATES, Effect.CREATES),
-        (UPDATES, Effect.UPDATES),
-        (DESTROYS, Effect.UNKNOWN),
-        (BOTH, Effect.UPDATES),
-        ((*UPDATES, "destructiveHint"), Effect.UNKNOWN),
-        ((*READS, "updateHint"), Effect.UNKNOWN),
-        (("readonlyhint",), Effect.UNKNOWN),
-        ((), Effect.UNKNOWN),
-    ],
-)
-def test_the_effect_of_tags(tags: tuple[str, ...], effect: Effect) -> None:
-    assert effect_of(tags) is effect
-
-
-@pytest.mark.parametrize("tags", [None, "readOnlyHint", {"readOnlyHint": True}, [["readOnlyHint"]], [7, None]])
-def test_tags_that_are_no_list_of_words_tell_nothing(tags: Any) -> None:
-    assert _tool("asana", {"slug": "ASANA_LIST_TASKS", "tags": tags}).hints.effect is Effect.UNKNOWN
