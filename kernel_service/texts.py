@@ -70,6 +70,16 @@ APPROVAL_CUT: Final = "… {count} characters are left out here"
 APPROVAL_OTHERS: Final = "… {count} more arguments are in the file"
 APPROVAL_LETTERS: Final = "… with letters that look like others: {letters}"
 APPROVAL_FILE: Final = "What I am about to ask you, in full:"
+PERMISSION_GIVEN: Final = 'From now on I do this without asking: {action}. Write "ask me again" to take that back.'
+PERMISSIONS: Final = (
+    "I do this without asking you again:\n\n{lines}\n\n"
+    'Write "ask me again" to take all of it back, or "ask me again 1" for one of them. '
+    "What deletes, shares, pays or reaches others I always ask for."
+)
+NO_PERMISSIONS: Final = (
+    "There is nothing that you have told me not to ask for again. "
+    "What deletes, shares, pays or reaches others I always ask for."
+)
 APPROVAL_REFUSED: Final = "All right, I didn't do it."
 APPROVAL_WITHOUT_EFFECT: Final = {
     "lapsed": "That question is too old, so nothing was done. Ask me again if you still want it.",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 ASKED: Final = (
     "Not done yet. The person is asked, below your answer, with this tool and these arguments and buttons. If they "
-    "approve it is done and you are told the result; nothing that they write approves it. Do not call it again."
+    "approve it is done and you are told the result; nothing that they write approves it, now or for later. "
+    "Do not call it again."
 )
 """What the model is told instead of a result."""
 REFUSED: Final = "Not done: the person refused this."
@@ -120,7 +121,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """`approvals`, the calls of the question in order, are there if the verdict is APPROVED or REFUSED."""
+    """`approvals`, the calls of the question in order, are there if the verdict is APPROVED or REFUSED.
+
+    `stands`: the person need not be asked for the like again.
+    """
 
     verdict: Verdict
     approvals: tuple[Approval, ...] = ()
+    stands: bool = False

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from kernel_service.approvals import words
 from kernel_service.approvals.arguments import CannotJudgeError, arguments_in
 from kernel_service.approvals.hints import Effect
+from kernel_service.approvals.leaves import Rank, leaves_of
 from kernel_service.approvals.toolkits import ACCOUNTS, WORKSPACES
 from kernel_service.approvals.words import among, words_of_tool
+from kernel_service.turns.tools import WHICH_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -54,6 +56,18 @@ class ApprovalPolicy:
         if tool.read_only:
             return self._asks_to_read(tool, arguments, tainted=tainted)
         return self._asks_to_write(tool, arguments, tainted=tainted)
+
+    def may_stand(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
+        """Whether a standing permission may cover this call: never what destroys, reaches others, shares or pays, nor
+        what names another party or says that it must ask, nor what the operator wants to be asked for.
+        """
+        name = tool.schema.name
+        if self._mode in (Approve.WRITES, Approve.ALL) or any(fnmatchcase(name, pattern) for pattern in self._named):
+            return False
+        own = {name: value for name, value in arguments.items() if name != WHICH_ACCOUNT}
+        if tool.asks_first or tool.read_only or reaches_others(tool, own, at_all=True):
+            return False
+        return all(leaf.rank >= Rank.SHORT for leaf in leaves_of(own))
 
     def _asks_to_read(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> bool:
         if tool.asks_first is False:
@@ -104,20 +118,23 @@ def is_plain_write(name: str, hints: Hints, arguments: Mapping[str, Any]) -> boo
     )
 
 
-def reaches_others(tool: Tool, arguments: Mapping[str, Any]) -> bool:
+def reaches_others(tool: Tool, arguments: Mapping[str, Any], *, at_all: bool = False) -> bool:
     """Whether it may destroy, reach others, widen access or pay, as far as hints, names and values tell.
+
+    `at_all`: an address in prose counts, and so does a change of what others may be told of.
 
     Names are judged by lists that are never complete: is_plain_write() is what to rely on.
     """
     if tool.hints is not None and tool.hints.effect not in (Effect.CREATES, Effect.UPDATES):
         return True
     said = words_of_tool(tool.schema.name, tool.hints.toolkit if tool.hints else "")
-    if any(among(word, words.REACHING) for word in said):
+    reaching = words.REACHING | words.EXISTING_REACH if at_all else words.REACHING
+    if any(among(word, reaching) for word in said):
         return True
     try:
         return any(
             any(among(word, words.ADDRESSEES) for word in argument.words)
-            or (argument.addresses_somebody and not argument.is_prose)
+            or (argument.addresses_somebody and (at_all or not argument.is_prose))
             for argument in arguments_in(arguments)
             if not argument.is_empty
         )

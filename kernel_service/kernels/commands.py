@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.kernels.phrases import Phrase, phrase_in
+from kernel_service.kernels.phrases import Phrase, phrase_in, words_behind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,10 +21,18 @@ class Command(StrEnum):
     NEW_CHAT = "new_chat"
     CODE = "code"
     APPROVAL = "approval"
+    PERMISSIONS = "permissions"
+    """What is done without asking?"""
+    ASK_AGAIN = "ask_again"
 
 
 _TAP = re.compile(r"approval:([\w-]{1,64}):(yes|no|always)")
-_PHRASES: Final = {Phrase.STOP: Command.STOP, Phrase.NEW_CHAT: Command.NEW_CHAT}
+_PHRASES: Final = {
+    Phrase.STOP: Command.STOP,
+    Phrase.NEW_CHAT: Command.NEW_CHAT,
+    Phrase.PERMISSIONS: Command.PERMISSIONS,
+    Phrase.ASK_AGAIN: Command.ASK_AGAIN,
+}
 
 
 class TapKind(StrEnum):
@@ -55,7 +63,8 @@ class Tap:
 def command_of(content: Mapping[str, Any]) -> Command:
     """The command that a message's content is, but for codes: whether a text brings one, what is stored tells.
 
-    A button, whoever sends it; or a phrase of the person's own.
+    A button, whoever sends it; or a phrase of the person's own. ASK_AGAIN is one only if something stands that its
+    words mean.
     """
     if tap_in(content):
         return Command.APPROVAL
@@ -70,6 +79,11 @@ def takes_back(content: Mapping[str, Any]) -> bool:
 
 def _phrase_of(content: Mapping[str, Any]) -> Phrase | None:
     return None if content.get("forwarded") else phrase_in(text_of(content))
+
+
+def asked_again_for(content: Mapping[str, Any]) -> str:
+    """What stands behind "ask me again"; empty: nothing, so that it is about everything."""
+    return words_behind(Phrase.ASK_AGAIN, text_of(content))
 
 
 def text_of(content: Mapping[str, Any]) -> str:

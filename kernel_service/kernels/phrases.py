@@ -28,6 +28,16 @@ class Phrase(Enum):
         r"|(?:reset|clear) (?:the |this |our |my )?(?:chat|conversation))"
         r"|/(?:new|reset|clear|restart)"
     )
+    PERMISSIONS = re.compile(
+        r"what (?:may|can|do|will|are) you (?:allowed to )?(?:do )?without asking(?: me)?(?: again)?"
+        r"|what have i (?:allowed|permitted)(?: you)?(?: to do)?"
+        r"|(?:show|list)(?: me)? (?:all )?(?:my |the |your )?(?:standing )?permissions|/permissions"
+    )
+    ASK_AGAIN = re.compile(
+        r"(?:always )?ask me (?:again|first|every ?time|each time)(?: (?P<behind>.+))?|always ask(?: me)?"
+        r"|ask me before (?:everything|anything)"
+        r"|(?:withdraw|revoke|cancel|remove|take back) (?:all )?(?:of )?(?:my |the |your )?(?:standing )?permissions"
+    )
 
 
 _COURTESY: Final = frozenset(
@@ -46,15 +56,25 @@ _BOT = re.compile(r"@\w+")
 def phrase_in(text: str) -> Phrase | None:
     """The command that a text is; None: it is a message.
 
-    A question is none unless it is a request: it may be about the word.
+    A question is none unless it is a request, or asks what is permitted: it may be about the word.
     """
     if len(text) > LONGEST or _NO_STOP.search(spoken := plain(text).casefold()):
         return None
+    said = _said(spoken)
+    found = next((phrase for phrase in Phrase if phrase.value.fullmatch(said)), None)
+    is_about_it = "?" in spoken and not re.match(_ASKING, said) and found is not Phrase.PERMISSIONS
+    return None if is_about_it else found
+
+
+def words_behind(phrase: Phrase, text: str) -> str:
+    """What a text of this phrase says beyond it."""
+    found = phrase.value.fullmatch(_said(plain(text).casefold()))
+    return (found["behind"] or "") if found else ""
+
+
+def _said(spoken: str) -> str:
     usual = spoken.replace("’", "'").replace("thank you", "thanks").replace("right now", "now")
-    said = " ".join(_without_courtesy(_each_once(_WORDS.findall(_BOT.sub("", usual)))))
-    if "?" in spoken and not re.match(_ASKING, said):
-        return None
-    return next((phrase for phrase in Phrase if phrase.value.fullmatch(said)), None)
+    return " ".join(_without_courtesy(_each_once(_WORDS.findall(_BOT.sub("", usual)))))
 
 
 def plain(text: str) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from kernel_service.approvals.approval import Decision, Question
+    from kernel_service.approvals.standing import StandingPermission
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
     from kernel_service.turns.estimates import Estimate
     from kernel_service.turns.limits import Budgets
@@ -381,6 +382,18 @@ class JournalStore(Protocol):
 
     async def decide(self, turn: TurnRecord, epoch: int, tap: Tap, *, at: float) -> Decision:
         """Let the button that was tapped at `at` (epoch seconds) count, once and for this turn alone."""
+        ...
+
+    async def stands(self, person_id: str, tool: str, account: str) -> bool:
+        """Whether the person need not be asked for this tool with this account, which is connected."""
+        ...
+
+    async def permissions(self, person_id: str) -> list[StandingPermission]:
+        """What the person need not be asked for again, the oldest first."""
+        ...
+
+    async def ask_again(self, turn: TurnRecord, epoch: int, said: str) -> list[StandingPermission]:
+        """Take back the permissions that these words mean (see approvals.standing.meant). Those that still stand."""
         ...
 
     async def give_up(

@@ -14,7 +14,7 @@ from sqlalchemy import bindparam, insert, select, update
 from kernel_service.approvals.approval import Approval, Decision, Verdict
 from kernel_service.kernels.commands import TapKind
 from kernel_service.storable import to_json
-from kernel_service.storage import damage, leases
+from kernel_service.storage import damage, leases, standing
 from kernel_service.storage.schema import approval
 from kernel_service.storage.sealing import place
 
@@ -96,7 +96,11 @@ def decide(tx: Tx, record: TurnRecord, epoch: int, tap: Tap, *, at: float) -> De
         return Decision(Verdict.UNKNOWN)
     tx.execute(_DECIDE, of_person | {"turn": record.id, "is_approved": tap.approved})
     approvals = tuple(_approval(kept, row) for kept, row in calls)
-    return Decision(Verdict.APPROVED if tap.approved else Verdict.REFUSED, approvals)
+    if tap.kind is TapKind.ALWAYS:
+        for each in approvals:
+            standing.give(tx, record.person_id, each.tool, each.account, at)
+    verdict = Verdict.APPROVED if tap.approved else Verdict.REFUSED
+    return Decision(verdict, approvals, stands=tap.kind is TapKind.ALWAYS)
 
 
 def _against(row: Row[Any], record: TurnRecord, at: float) -> Verdict | None:

@@ -19,6 +19,7 @@ from kernel_service.storage import (
     resealing,
     reservations,
     spending,
+    standing,
     time_zones,
 )
 from kernel_service.storage.people import surviving
@@ -130,6 +131,7 @@ def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
     spending.move(tx, people.gone, people.stays)
     reservations.move(tx, people.gone, people.stays)
     time_zones.move(tx, people)
+    standing.move(tx, people)
     _settle_pairs(tx, people)
     outbox.release_unaddressed(tx, people.stays)
     return Linked(LinkOutcome.MERGED, people.stays, merged_id=people.gone)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, exists, or_, select
 
+from kernel_service.approvals.standing import meant
 from kernel_service.connect.attempt import AWAITING_CODE, LIVE
 from kernel_service.connect.secrets import digest
 from kernel_service.kernels.codes import codes_in, is_code_alone, is_written_as_shown
-from kernel_service.kernels.commands import Command, command_of, takes_back, text_of
-from kernel_service.storage import connect_attempts
+from kernel_service.kernels.commands import Command, asked_again_for, command_of, takes_back, text_of
+from kernel_service.storage import connect_attempts, standing
 from kernel_service.storage.schema import MESSAGE_OPEN, connect_attempt, message
 
 if TYPE_CHECKING:
@@ -50,10 +51,13 @@ def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Comma
     wrong = [code for code in codes if code != found and digest(code) not in own]
     if awaited and wrong:
         connect_attempts.count_wrong_codes(tx, person_id, len(wrong))
-    return (Command.CODE, found) if found else (command_of(content), "")
+    return (Command.CODE, found) if found else (_phrased(tx, person_id, content), "")
 
 
 def _phrased(tx: Tx, person_id: str, content: Mapping[str, Any]) -> Command:
     if takes_back(content) and tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one():
         return Command.STOP
-    return command_of(content)
+    command = command_of(content)
+    if command is Command.ASK_AGAIN and not meant(standing.of_person(tx, person_id), asked_again_for(content)):
+        return Command.NONE
+    return command

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, delete, select
 
-from kernel_service.storage import reservations, spending
+from kernel_service.storage import reservations, spending, standing
 from kernel_service.storage.schema import (
     CONNECTION_ENDED,
     ITEM_SUPERSEDED,
@@ -136,4 +136,5 @@ def _small_tables(now: float) -> Iterator[Any]:
     yield delete(parked_request).where(parked_request.c.created_at < old)
     yield delete(approval).where(approval.c.created_at < old)
     yield delete(connect_attempt).where(connect_attempt.c.created_at < old)
+    yield standing.forgetting()
     yield delete(connection).where(CONNECTION_ENDED, ~connection.c.remove_due, connection.c.created_at < old)

@@ -500,6 +500,17 @@ approval = Table(
     Column("withdrawn_at", Float),
 )
 
+# What the person need not be asked for again.
+standing_permission = Table(
+    "standing_permission",
+    metadata,
+    _person(primary_key=True),
+    Column("tool", Text, primary_key=True),
+    # The id of the connection; empty: the tool needs none.
+    Column("account", Text, primary_key=True),
+    Column("created_at", Float, nullable=False),
+)
+
 # How a browser opens the chat of an address, as its channel said last.
 chat = Table(
     "chat",

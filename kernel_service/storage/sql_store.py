@@ -35,6 +35,7 @@ from kernel_service.storage import (
     retention,
     rotation,
     spending,
+    standing,
     time_zones,
     turn_views,
     turns,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
     from kernel_service.approvals.approval import Decision, Question
+    from kernel_service.approvals.standing import StandingPermission
     from kernel_service.connect.attempt import Attempt, Key, State
     from kernel_service.kernels.commands import Tap
     from kernel_service.kernels.operator_store import DayUsage, DeadLetter, KeyUse, ReplyView, Rotated, TurnSummary
@@ -319,6 +321,15 @@ class SqlStore:
 
     async def decide(self, turn: TurnRecord, epoch: int, tap: Tap, *, at: float) -> Decision:
         return await self._engine.write(lambda tx: asked.decide(tx, turn, epoch, tap, at=at), turn.person_id)
+
+    async def stands(self, person_id: str, tool: str, account: str) -> bool:
+        return await self._engine.read(lambda tx: standing.stands(tx, person_id, tool, account))
+
+    async def permissions(self, person_id: str) -> list[StandingPermission]:
+        return await self._engine.read(lambda tx: standing.of_person(tx, person_id))
+
+    async def ask_again(self, turn: TurnRecord, epoch: int, said: str) -> list[StandingPermission]:
+        return await self._engine.write(lambda tx: standing.ask_again(tx, turn, epoch, said), turn.person_id)
 
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
         return await self._engine.read(lambda tx: spending.spent_today(tx, person_id, now=now))

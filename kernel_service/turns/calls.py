@@ -162,7 +162,9 @@ class Calls:
         if self._unsure and not tool.read_only:
             return await self._keep(call, _of_ours(NOT_MADE))
         if approval is None and self._asks_first(tool, call.arguments, tainted=self._transcript.tainted):
-            return await self._ask(call, tool)
+            may_stand = not self._transcript.tainted and self._asks_first.may_stand(tool, call.arguments)
+            if not (may_stand and await self._stands(call, tool)):
+                return await self._ask(call, tool, may_stand=may_stand)
         self._tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
         result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
@@ -172,7 +174,12 @@ class Calls:
         self._find(result.found)
         return None
 
-    async def _ask(self, call: FunctionCall, tool: Tool) -> None:
+    async def _stands(self, call: FunctionCall, tool: Tool) -> bool:
+        """Whether the person has said that they need not be asked for this tool with this account."""
+        account = await self._account_of(call, tool)
+        return account is not None and await self._journal.stands(call.name, account)
+
+    async def _ask(self, call: FunctionCall, tool: Tool, *, may_stand: bool) -> None:
         try:
             account = await tool.account_for(self._person, call.arguments or {})
         except UnclearCallError as unclear:
@@ -180,7 +187,7 @@ class Calls:
         titles = await self._attention.wait_for(self._titles.of(call.name, call.arguments or {}))
         [[[kept]]] = storable([[[call.arguments]]])  # so deep it stands in the journal: what is shown is what is kept
         call = replace(call, arguments=kept)
-        return self._asking.add(Approval.of(call, tool.schema.title, account, titles))
+        return self._asking.add(Approval.of(call, tool.schema.title, account, titles), may_stand=may_stand)
 
     async def _put_questions(self) -> None:
         """The calls of one step are one question."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.approvals.approval import REFUSED, Verdict, decided
+from kernel_service.approvals.standing import listed
 from kernel_service.errors import Busy, KernelError, LeaseLost, StoreUnavailable, VendorUnavailable
 from kernel_service.kernels.codes import codes_in
 from kernel_service.kernels.commands import Command, text_of
@@ -93,6 +94,13 @@ class Turn:
         self._deadline = runner.clock() + runner.limits.seconds
         self._confirmed: Confirmed | None = None
         self._approved: tuple[Approval, ...] = ()
+        self._preface = ""
+        self._acts = {
+            Command.CODE: self._confirm,
+            Command.APPROVAL: self._decide,
+            Command.PERMISSIONS: self._permissions,
+            Command.ASK_AGAIN: self._permissions,
+        }
 
     async def run(self) -> None:
         try:
@@ -133,10 +141,8 @@ class Turn:
             return await self._give_up("failed_too_often" if failed else "crashed_too_often")
         if record.usage.model_calls >= limits.model_calls:
             return await self._break_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
-        if record.messages[0].command is Command.CODE:
-            return await self._confirm(record.messages[0])
-        if record.messages[0].command is Command.APPROVAL:
-            return await self._decide(record.messages[0])
+        if (act := self._acts.get(record.messages[0].command)) is not None:
+            return await act(record.messages[0])
         await self._files.look(record)
         if (fixed := await self._runner.fixed_answer(record, self._files)) is not None:
             return await self._end([Reply(text) for text in fixed], TurnStatus.COMPLETED)
@@ -150,6 +156,7 @@ class Turn:
         if not confirmed.resumed:
             return await self._end([Reply(confirmed.told)], TurnStatus.COMPLETED)
         self._confirmed = confirmed
+        self._preface = confirmed.told
         return await self._converse()
 
     async def _decide(self, message: TurnMessage) -> None:
@@ -158,6 +165,9 @@ class Turn:
         log.info("button tapped verdict=%s turn=%s person=%s", decision.verdict, self._record.id, self._person.id)
         if decision.verdict is Verdict.APPROVED:
             self._approved = decision.approvals
+            if decision.stands:
+                action = texts.in_words(decision.approvals[0].tool)
+                self._preface = texts.PERMISSION_GIVEN.format(action=action)
             return await self._converse()
         told = texts.APPROVAL_WITHOUT_EFFECT.get(decision.verdict, texts.APPROVAL_REFUSED)
         if decision.approvals:
@@ -167,6 +177,10 @@ class Turn:
                 self._transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
             self._transcript.say(told)
         return await self._end([Reply(told)], TurnStatus.COMPLETED)
+
+    async def _permissions(self, message: TurnMessage) -> None:
+        """What is done without asking: told, and taken back if the message says so."""
+        await self._end([Reply(listed(await self._journal.permissions(message)))], TurnStatus.COMPLETED)
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -304,9 +318,9 @@ class Turn:
 
     def _prefaced(self, replies: list[Reply]) -> list[Reply]:
         """What the person's word did is told together with what came of it: each message is billed."""
-        if self._confirmed is None:
+        if not self._preface:
             return replies
-        return [replace(replies[0], text=f"{self._confirmed.told}\n\n{replies[0].text}"), *replies[1:]]
+        return [replace(replies[0], text=f"{self._preface}\n\n{replies[0].text}"), *replies[1:]]
 
     def _parked(self) -> list[ParkedRequest]:
         said = "\n".join(filter(None, (said_in(message.content) for message in self._record.messages)))

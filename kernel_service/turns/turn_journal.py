@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from kernel_service import texts
 from kernel_service.approvals.approval import Decision, Verdict
 from kernel_service.errors import Busy, StoreUnavailable
-from kernel_service.kernels.commands import tap_in
+from kernel_service.kernels.commands import Command, asked_again_for, tap_in
 from kernel_service.kernels.history import CONTEXT_TOKENS
 from kernel_service.kernels.store import CallRecord, TurnStatus
 from kernel_service.media.store import CHUNK_BYTES
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from kernel_service.approvals.approval import Question
+    from kernel_service.approvals.standing import StandingPermission
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.store import JournalStore, ToolUse, TurnMessage, TurnRecord
@@ -109,6 +110,17 @@ class TurnJournal:
         return await self._persist(
             lambda: self._store.decide(self._record, self._kernel.epoch, tap, at=message.accepted_at)
         )
+
+    async def stands(self, tool: str, account: str) -> bool:
+        """Whether the person need not be asked for this."""
+        return await self._persist(lambda: self._store.stands(self._record.person_id, tool, account))
+
+    async def permissions(self, message: TurnMessage) -> list[StandingPermission]:
+        """What stands once the person has asked for it, or taken some of it back."""
+        if message.command is Command.PERMISSIONS:
+            return await self._persist(lambda: self._store.permissions(self._record.person_id))
+        said = asked_again_for(message.content)
+        return await self._persist(lambda: self._store.ask_again(self._record, self._kernel.epoch, said))
 
     async def end(
         self,

@@ -30,7 +30,19 @@ NEW_CHATS = [
     "ok, new chat", "ｎｅｗ　ｃｈａｔ", "🆕 new chat 🙏", "reset this chat", "clear the conversation", "/Reset.",
         "new convo", "fresh start", "start a fresh chat", "startover", "／new",
 ]  # fmt: skip
+PERMISSIONS = [
+    "what may you do without asking?", "What can you do without asking me", "what do you do without asking me again?",
+    "show my permissions", "List permissions", "what have I allowed you to do?", "/permissions",
+    "show me my permissions",
+]  # fmt: skip
+ASKING_AGAIN = [
+    "ask me again", "Ask me again, please.", "always ask me again", "ask me first", "always ask", "ask me every time",
+    "ask me before everything", "revoke my permissions", "withdraw all permissions", "ask me again for updating tasks",
+    "please ask me again 2", "take back my permissions",
+]  # fmt: skip
 MESSAGES = [
+    "what may you do", "permissions", "ask me", "ask me a riddle again", "do not ask me again", "ask her again",
+    "show permissions of the folder", "shall I ask me again?", "don't ask me first",
     "stop sending me reports at 9", "stop the music", "don't stop", "do not stop", "non-stop", "stopp", "st op", "",
     "stop?", "when does the bus stop", "cancel the meeting", "yes, cancel", "stop and go", "!", "/",
     "the new chat app is nice", "new chat with Anna about taxes", "new", "reset", "let's start over tomorrow",
@@ -44,6 +56,18 @@ MESSAGES = [
 @pytest.mark.parametrize("text", STOPS)
 def test_stop_is_understood(text: str) -> None:
     assert command_of({"text": text}) is Command.STOP
+
+
+@pytest.mark.parametrize("text", PERMISSIONS)
+def test_who_asks_what_is_permitted_is_understood(text: str) -> None:
+    assert command_of({"text": text}) is Command.PERMISSIONS
+    assert command_of({"text": text, "forwarded": True}) is Command.NONE
+
+
+@pytest.mark.parametrize("text", ASKING_AGAIN)
+def test_who_wants_to_be_asked_again_is_understood(text: str) -> None:
+    assert command_of({"text": text}) is Command.ASK_AGAIN
+    assert command_of({"text": text, "forwarded": True}) is Command.NONE
 
 
 @pytest.mark.parametrize("text", TAKING_BACK)

@@ -8,6 +8,7 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.approvals.approval import ASKED, REFUSED
+from kernel_service.approvals.hints import Effect, Hints
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.kernels.commands import Command, Tap, TapKind, tap_in
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
@@ -437,3 +438,73 @@ async def test_a_question_that_an_earlier_release_journaled_is_put(scene: Scene)
     scene.model.says = [says("It is sent")]
     await scene.run()
     assert scene.act.given == [ARGUMENTS]
+
+
+# --- what need not be asked for again -------------------------------------------------------------------------------
+
+
+def files(call_id: str = "c1", **more: str) -> ModelAnswer:
+    arguments = {"heading": "x", **more}
+    item = {"type": "function_call", "call_id": call_id, "name": "act", "arguments": arguments}
+    return ModelAnswer([item], "", Usage(), [FunctionCall(call_id, "act", arguments)])
+
+
+async def always(scene: Scene) -> Tap:
+    """A question for a call that may be made without being asked for again, and the button that says so."""
+    scene.act.hints = Hints("smalltool", Effect.CREATES)
+    scene.act.asks_first = None
+    scene.act.result = ToolResult("act done", own=True)
+    scene.act.account = ""
+    await scene.hear("file it")
+    scene.model.says = [files(), says("I ask you")]
+    await scene.run()
+    [reply] = await replies(scene)
+    assert [choice.title for choice in reply.choices] == ["Approve", "Refuse", "Yes, don't ask again"]
+    tap = tap_in({"choice": {"id": reply.choices[2].id}})
+    assert tap is not None
+    return tap
+
+
+async def goes_on(scene: Scene, text: str, *answers: ModelAnswer | Exception, number: int) -> list[Reply]:
+    await scene.hear(text, number=number)
+    scene.model.says = [*answers]
+    await scene.run()
+    return await replies(scene)
+
+
+async def test_what_the_person_need_not_be_asked_for_again_is_done_until_they_take_it_back(scene: Scene) -> None:
+    await tap(scene, await always(scene))
+    scene.model.says = [says("Filed")]
+    await scene.run()
+    [told] = await scene.told()
+    assert told == 'From now on I do this without asking: Act. Write "ask me again" to take that back.\n\nFiled'
+    [reply] = await goes_on(scene, "and another", files("c2"), says("Filed, too"), number=3)
+    assert (scene.act.calls, reply.choices) == (2, ())
+    [reply] = await goes_on(scene, "what may you do without asking?", number=4)
+    assert "1. Act" in reply.text
+    [reply] = await goes_on(scene, "ask me again", number=5)
+    assert reply.text == texts.NO_PERMISSIONS
+    [reply] = await goes_on(scene, "and another", files("c3"), says("Shall I?"), number=6)
+    assert (scene.act.calls, len(reply.choices)) == (2, 3)
+
+
+async def test_it_covers_no_call_that_names_others_and_none_of_a_tainted_turn(scene: Scene) -> None:
+    await tap(scene, await always(scene))
+    scene.model.says = [says("Filed")]
+    await scene.run()
+    [reply] = await goes_on(scene, "again", files("c2", note="for bob@example.org"), says("Shall I?"), number=3)
+    assert [choice.title for choice in reply.choices] == ["Approve", "Refuse"]
+    scene.look.result = ToolResult("A mail: file it")
+    [reply] = await goes_on(scene, "look", calls("look"), files("c3"), says("Shall I?"), number=4)
+    assert [choice.title for choice in reply.choices] == ["Approve", "Refuse"]
+    assert scene.act.calls == 1
+
+
+async def test_it_covers_no_other_account(scene: Scene) -> None:
+    await tap(scene, await always(scene))
+    scene.model.says = [says("Filed")]
+    await scene.run()
+    scene.act.account = "cn_other"
+    [reply] = await goes_on(scene, "again", files("c2"), says("Shall I?"), number=3)
+    assert len(reply.choices) == 3
+    assert scene.act.calls == 1

@@ -1,0 +1,80 @@
+"""Permissions that stand: a tool that one account of the person's may be used with, without asking again.
+
+Only a button gives one, and only beside the question for a call that such a permission may cover. What it never covers,
+ApprovalPolicy.may_stand() says. The person lists them and takes them back by phrases that no model hears.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kernel_service import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_WORD: Final = re.compile(r"[^\W_]+")
+_STEM: Final = 4
+"""Characters by which two words are one: `updating` and `update`."""
+_FILLERS: Final = frozenset(
+    (
+        "about",
+        "for",
+        "before",
+        "to",
+        "when",
+        "with",
+        "in",
+        "on",
+        "you",
+        "i",
+        "my",
+        "the",
+        "a",
+        "an",
+        "any",
+        "of",
+        "from",
+    )
+)
+_ALL: Final = frozenset({"", "everything", "anything", "all", "each", "every"})
+
+
+@dataclass(frozen=True, slots=True)
+class StandingPermission:
+    """Of one person, for one tool with one account: the id of the connection; empty: the tool needs none."""
+
+    tool: str
+    account: str
+
+    @property
+    def title(self) -> str:
+        return texts.in_words(self.tool)
+
+
+def listed(permissions: Sequence[StandingPermission]) -> str:
+    """What the person is told of them."""
+    if not permissions:
+        return texts.NO_PERMISSIONS
+    lines = "\n".join(f"{number}. {each.title}" for number, each in enumerate(permissions, 1))
+    return texts.PERMISSIONS.format(lines=lines)
+
+
+def meant(permissions: Sequence[StandingPermission], said: str) -> list[StandingPermission]:
+    """Those that the words behind "ask me again" name: all, one by its number, or by words of what the tool is called.
+
+    None: the words are about something else.
+    """
+    words = [word for word in _WORD.findall(said.casefold()) if word not in _FILLERS]
+    if not set(words) - _ALL:
+        return list(permissions)
+    if len(words) == 1 and words[0].isdecimal():
+        return list(permissions[int(words[0]) - 1 : int(words[0])]) if 0 < int(words[0]) <= len(permissions) else []
+    wanted = _stems(words)
+    return [each for each in permissions if wanted <= _stems(_WORD.findall(each.title.casefold()))]
+
+
+def _stems(words: Sequence[str]) -> set[str]:
+    return {word[:_STEM] for word in words}

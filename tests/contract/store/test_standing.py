@@ -1,0 +1,186 @@
+"""What people need not be asked for again: given by a button, for one account, and gone with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import func, insert, select, update
+
+from kernel_service.approvals.approval import Approval, Question, Verdict
+from kernel_service.approvals.standing import StandingPermission
+from kernel_service.errors import LeaseLost
+from kernel_service.kernels.commands import Command, Tap, TapKind
+from kernel_service.kernels.store import TurnStatus
+from kernel_service.messages import Message, Usage
+from kernel_service.storage import schema
+from tests.contract.store.owner import HELLO, NOW, Owner, own, say
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+CARDS = StandingPermission("SMALLTOOL_CREATE_CARD", "cn_1")
+
+
+async def connected(store: SqlStore, person_id: str, name: str = "cn_1") -> None:
+    row = {"id": name, "person_id": person_id, "toolkit": "smalltool", "status": "active", "created_at": NOW}
+
+    def add(tx: Tx) -> None:
+        tx.execute(insert(schema.connection), row)
+
+    await store._engine.write(add)
+
+
+async def status(store: SqlStore, name: str, to: str) -> None:
+    def change(tx: Tx) -> None:
+        tx.execute(update(schema.connection).where(schema.connection.c.id == name).values(status=to))
+
+    await store._engine.write(change)
+
+
+async def asked(
+    store: SqlStore, owner: Owner, name: str = "ap_1", *, may_stand: bool = True, account: str = "cn_1"
+) -> None:
+    approval = Approval(name, "c1", CARDS.tool, {"heading": "x"}, NOW + 60, account=account)
+    question = Question((approval,), "", may_stand=may_stand)
+    await store.end(
+        await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=[question],
+        now=NOW,
+    )  # fmt: skip
+
+
+async def tapped(store: SqlStore, owner: Owner, kind: TapKind, name: str = "ap_1", user: str = "test:ann") -> Verdict:
+    tap = Tap(name, kind)
+    await store.accept(Message(user, f"t{name}", {"choice": {"id": tap.choice_id}}), now=NOW, max_pending=9)
+    turn = await owner.open()
+    decision = await store.decide(turn, owner.epoch, tap, at=NOW + 1)
+    assert decision == await store.decide(turn, owner.epoch, tap, at=NOW + 1), "a turn that was cut decides the same"
+    await owner.end(turn)
+    return decision.verdict
+
+
+async def given(store: SqlStore, user: str = "test:ann", account: str = "cn_1") -> Owner:
+    owner = await own(store, await say(store, f"m {account}", user))
+    if account:
+        await connected(store, owner.person_id, account)
+    await asked(store, owner, f"ap_{account or 'none'}", account=account)
+    assert await tapped(store, owner, TapKind.ALWAYS, f"ap_{account or 'none'}", user) is Verdict.APPROVED
+    return owner
+
+
+async def test_a_button_gives_it_for_one_tool_and_one_account(store: SqlStore) -> None:
+    owner = await given(store)
+    assert await store.permissions(owner.person_id) == [CARDS]
+    assert await store.stands(owner.person_id, CARDS.tool, "cn_1")
+    for tool, account in ((CARDS.tool, "cn_2"), (CARDS.tool, ""), ("SMALLTOOL_CREATE_LIST", "cn_1")):
+        assert not await store.stands(owner.person_id, tool, account)
+
+
+@pytest.mark.parametrize("kind", [TapKind.YES, TapKind.NO])
+async def test_no_other_button_gives_it(store: SqlStore, kind: TapKind) -> None:
+    owner = await own(store, await say(store, "m1"))
+    await connected(store, owner.person_id)
+    await asked(store, owner)
+    await tapped(store, owner, kind)
+    assert await store.permissions(owner.person_id) == []
+
+
+async def test_a_button_that_was_not_offered_gives_nothing(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    await connected(store, owner.person_id)
+    await asked(store, owner, may_stand=False)
+    assert await tapped(store, owner, TapKind.ALWAYS) is Verdict.UNKNOWN
+    assert await store.permissions(owner.person_id) == []
+
+
+async def test_nobody_elses_account_counts(store: SqlStore) -> None:
+    owner = await own(store, await say(store, "m1"))
+    bob = await say(store, "b1", "test:bob")
+    await connected(store, bob)
+    await asked(store, owner)
+    await tapped(store, owner, TapKind.ALWAYS)
+    assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert await store.permissions(bob) == []
+
+
+@pytest.mark.parametrize("ended", ["disconnected", "expired"])
+async def test_it_ends_with_its_account(store: SqlStore, ended: str) -> None:
+    owner = await given(store)
+    await given(store, account="")
+    await status(store, "cn_1", ended)
+    assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert await store.permissions(owner.person_id) == [StandingPermission(CARDS.tool, "")]
+    await store.forget_old(now=NOW)
+    await status(store, "cn_1", "active")
+    assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
+
+
+async def test_it_is_kept_while_its_account_is(store: SqlStore) -> None:
+    owner = await given(store)
+    await store.forget_old(now=NOW + 400 * 86_400)
+    assert await store.stands(owner.person_id, CARDS.tool, "cn_1")
+
+
+@pytest.mark.parametrize(
+    ("said", "command"),
+    [("ask me again", Command.ASK_AGAIN), ("Ask me again for creating cards, please", Command.ASK_AGAIN),
+     ("ask me again 1", Command.ASK_AGAIN), ("ask me again tomorrow", Command.NONE)],
+)  # fmt: skip
+async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_nothing(
+    store: SqlStore, said: str, command: Command
+) -> None:
+    owner = await given(store)
+    accepted = await store.accept(Message("test:ann", "back", {"text": said}), now=NOW, max_pending=9)
+    assert accepted.command is command
+    if command is Command.ASK_AGAIN:
+        turn = await owner.open()
+        words = said.casefold().partition("again")[2].removesuffix(", please")
+        assert await store.ask_again(turn, owner.epoch, words) == []
+        assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
+
+
+async def test_the_phrase_is_a_message_while_nothing_stands(store: SqlStore) -> None:
+    await say(store, "m1")
+    accepted = await store.accept(Message("test:ann", "back", {"text": "ask me again"}), now=NOW, max_pending=9)
+    assert accepted.command is Command.NONE
+
+
+async def test_who_has_lost_the_person_takes_nothing_back(store: SqlStore) -> None:
+    owner = await given(store)
+    await say(store, "back", content={"text": "ask me again"})
+    turn = await owner.open()
+    await own(store, owner.person_id, "two")
+    with pytest.raises(LeaseLost):
+        await store.ask_again(turn, owner.epoch, "")
+    assert await store.permissions(owner.person_id) == [CARDS]
+
+
+async def test_it_goes_with_its_person_when_people_are_merged(store: SqlStore) -> None:
+    ann = await own(store, await say(store, "m0", now=NOW - 9))
+    await ann.end(await ann.open())
+    await asked_for_none(store, ann)
+    newer = await given(store, "test:newer")
+    await asked_for_none(store, newer, "test:newer", "ap_new")
+    await store.merge(ann.person_id, newer.person_id, now=NOW)
+    assert set(await store.permissions(ann.person_id)) == {CARDS, StandingPermission(CARDS.tool, "")}
+    assert await store.permissions(newer.person_id) == await store.permissions(ann.person_id)
+    assert await store.stands(ann.person_id, CARDS.tool, "cn_1")
+
+    def count(tx: Tx) -> int:
+        return int(tx.execute(select(func.count()).select_from(schema.standing_permission)).scalar_one())
+
+    assert await store._engine.read(count) == 2
+
+
+async def asked_for_none(store: SqlStore, owner: Owner, user: str = "test:ann", name: str = "ap_ann") -> None:
+    """A tool without an account."""
+    await say(store, f"m {name}", user)
+    await asked(store, owner, name, account="")
+    await tapped(store, owner, TapKind.ALWAYS, name, user)
+
+
+async def test_a_reset_and_a_new_chat_leave_it(store: SqlStore) -> None:
+    owner = await given(store)
+    await store.reset_context(owner.person_id)
+    assert await store.permissions(owner.person_id) == [CARDS]

@@ -1,0 +1,112 @@
+"""What a standing permission may cover, and which one the person means when they take it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from emulators.composio.tools import CREATES, DESTROYS, READS, UPDATES
+from kernel_service.approvals.policy import ApprovalPolicy, Approve
+from kernel_service.approvals.standing import StandingPermission, listed, meant
+from kernel_service.tools.composio_client import _tool
+from kernel_service.tools.connecting import Disconnect
+from kernel_service.tools.toolbox import ConnectedTool
+from tests.unit.turns.scene import FakeTool
+
+if TYPE_CHECKING:
+    from kernel_service.turns.tools import Tool
+
+CARD = {"listId": "a1", "heading": "Call the bank"}
+
+
+def connected(slug: str, tags: tuple[str, ...] = CREATES) -> Tool:
+    described = _tool(slug.partition("_")[0].lower(), {"slug": slug, "tags": list(tags)})
+    return ConnectedTool(cast("Any", None), cast("Any", None), described, [])
+
+
+@pytest.mark.parametrize(("slug", "tags"), [("SMALLTOOL_CREATE_CARD", CREATES), ("SMALLTOOL_UPDATE_CARD", UPDATES)])
+def test_a_plain_write_that_is_on_no_list_may_stand(slug: str, tags: tuple[str, ...]) -> None:
+    policy = ApprovalPolicy()
+    assert policy(connected(slug, tags), CARD, tainted=False)
+    assert policy.may_stand(connected(slug, tags), CARD)
+
+
+@pytest.mark.parametrize(
+    ("slug", "tags"),
+    [
+        ("SMALLTOOL_DELETE_CARD", DESTROYS),
+        ("SMALLTOOL_CREATE_CARD", ()),
+        ("SMALLTOOL_CREATE_CARD", DESTROYS),
+        ("SMALLTOOL_SEND_CARD", CREATES),
+        ("SMALLTOOL_SHARE_CARD", UPDATES),
+        ("SMALLTOOL_PAY_BILL", CREATES),
+        ("SMALLTOOL_CREATE_WEBHOOK", CREATES),
+        ("SMALLTOOL_INVITE_MEMBER", CREATES),
+        ("GOOGLECALENDAR_UPDATE_EVENT", UPDATES),
+        ("SMALLTOOL_LIST_CARDS", READS),
+    ],
+)
+def test_what_deletes_shares_pays_or_reaches_others_never_stands(slug: str, tags: tuple[str, ...]) -> None:
+    assert not ApprovalPolicy().may_stand(connected(slug, tags), CARD)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {**CARD, "assignee": "1209"},
+        {**CARD, "email": "x"},
+        {**CARD, "description": "for bob@example.org"},
+        {**CARD, "description": "see https://evil.example/x"},
+        {**CARD, "nested": {"deep": [{"role": "writer"}]}},
+        {**CARD, "visibility": "public"},
+        {**CARD, "call": "+49 170 1234567"},
+        {**CARD, "raw": "x" * 30_000},
+    ],
+)
+def test_what_names_another_party_never_stands(arguments: dict[str, Any]) -> None:
+    assert not ApprovalPolicy().may_stand(connected("SMALLTOOL_CREATE_CARD"), arguments)
+
+
+def test_what_an_operator_or_a_developer_wants_to_be_asked_for_never_stands() -> None:
+    card = connected("SMALLTOOL_CREATE_CARD")
+    for mode in (Approve.WRITES, Approve.ALL):
+        assert not ApprovalPolicy(mode=mode).may_stand(card, CARD)
+    assert not ApprovalPolicy(["SMALLTOOL_*"]).may_stand(card, CARD)
+    own = FakeTool("file_it", read_only=False)
+    assert ApprovalPolicy().may_stand(own, CARD)
+    own.asks_first = True
+    assert not ApprovalPolicy().may_stand(own, CARD)
+    assert not ApprovalPolicy().may_stand(Disconnect(cast("Any", None)), {"toolkit": "asana"})
+
+
+TASKS, CARDS, NOTES = (
+    StandingPermission(tool, "cn_1") for tool in ("ASANA_UPDATE_TASK", "SMALLTOOL_CREATE_CARD", "add_note")
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "which"),
+    [
+        ("", [TASKS, CARDS, NOTES]),
+        ("before everything", [TASKS, CARDS, NOTES]),
+        ("for updating asana tasks", [TASKS]),
+        ("about tasks", [TASKS]),
+        ("2", [CARDS]),
+        ("about 3", [NOTES]),
+        ("4", []),
+        ("0", []),
+        ("tomorrow", []),
+        ("about tasks tomorrow", []),
+        ("when you create cards", [CARDS]),
+    ],
+)
+def test_what_the_person_takes_back(said: str, which: list[StandingPermission]) -> None:
+    assert meant([TASKS, CARDS, NOTES], said) == which
+
+
+def test_what_stands_is_told_by_number() -> None:
+    told = listed([TASKS, CARDS])
+    assert "1. Asana update task\n2. Smalltool create card" in told
+    assert '"ask me again"' in told
+    assert "nothing" in listed([])
