@@ -13,8 +13,10 @@ from aiohttp import web
 
 from emulators.composio.app import Composio
 from emulators.config import Config
+from emulators.control import require_json
 from emulators.effects import Effects
 from emulators.openai.app import OpenAI
+from emulators.own_hosts import OwnHosts
 from emulators.whatsapp.app import WhatsApp
 
 
@@ -67,7 +69,9 @@ class Emulators:
             emulators.effects.close()
 
     def application(self) -> web.Application:
-        app = web.Application(client_max_size=64 * 2**20)
+        config = self.config
+        hosts = OwnHosts(config.emulators_listen, [config.emulators_public_url], config.hosts)
+        app = web.Application(client_max_size=64 * 2**20, middlewares=[hosts.middleware()])
         app.router.add_get("/effects", self._effects)
         app.router.add_post("/effects", self._note)
         for vendor in self._vendors:
@@ -87,6 +91,7 @@ class Emulators:
 
     async def _note(self, request: web.Request) -> web.Response:
         """Put down what was done to the services ({kind, key?, …}), in its place among the effects."""
+        require_json(request)
         try:
             effect = self.effects.record(**await request.json())
         except (TypeError, ValueError) as problem:

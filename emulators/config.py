@@ -19,6 +19,8 @@ class Config(BaseSettings):
     emulators_listen: str = Field(default="127.0.0.1:8090", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\[\]\s:]+):\d{1,5}$")
     emulators_public_url: str = ""
     """Under which people's browsers reach this process; empty: http://<listen>."""
+    emulators_hosts: str = ""
+    """Further names by which they are reached, with commas, as that of a container; any other host is refused."""
     emulators_webhook_url: str = "http://127.0.0.1:8080/webhook"
     emulators_effects_file: str = ""
     """Where each effect is also written, so that the log outlives a kill; empty: memory only."""
@@ -39,6 +41,10 @@ class Config(BaseSettings):
     """Read when somebody looks: the kernel service may still have to make it."""
     kernel_admin_token: str = ""
     """Lets the phones page show what the system knows; empty: the page says that it cannot."""
+
+    @property
+    def hosts(self) -> list[str]:
+        return [name for part in self.emulators_hosts.split(",") if (name := part.strip().lower())]
 
     @property
     def address(self) -> tuple[str, int]:

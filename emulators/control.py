@@ -35,6 +35,7 @@ class Control:
         action = self._actions.get(request.match_info["action"])
         if action is None:
             raise web.HTTPNotFound(text=f"there are: {', '.join(sorted(self._actions))}")
+        require_json(request)
         try:
             result = action(await request.json() if request.can_read_body else {})
             if isinstance(result, Awaitable):
@@ -71,6 +72,12 @@ class Control:
 
     def _met(self, body: dict[str, Any]) -> Faults:
         return self._after if body.get("after") else self._before
+
+
+def require_json(request: web.Request) -> None:
+    """A form on another site cannot say that it is JSON."""
+    if request.can_read_body and request.content_type != "application/json":
+        raise web.HTTPUnsupportedMediaType(text="send application/json")
 
 
 def match_of(body: dict[str, Any]) -> Match:

@@ -52,6 +52,10 @@ class Vendor:
         """What the vendor says with a status that is not the request's fault."""
         raise NotImplementedError
 
+    def check_content_type(self, request: web.Request) -> None:
+        """Raises RefusedError unless the body says that it is what the vendor takes."""
+        raise NotImplementedError
+
     def bad_body(self) -> RefusedError:
         """What the vendor says to a body that is no JSON object."""
         raise NotImplementedError
@@ -123,9 +127,10 @@ class Vendor:
         self.requests.append(call)
 
     async def read_body(self, request: web.Request) -> Any:
-        """The JSON object that came. Raises RefusedError."""
+        """The JSON object that came, and that says it is JSON. Raises RefusedError."""
         if not request.can_read_body:
             return {} if request.method in ("POST", "PATCH") else None
+        self.check_content_type(request)
         try:
             body = orjson.loads(await request.read())
         except orjson.JSONDecodeError:

@@ -146,6 +146,10 @@ class Composio(Vendor):
         error = {**refused.body["error"], "request_id": request_id}
         return self.respond({"error": error}, refused.status, request_id)
 
+    def check_content_type(self, request: web.Request) -> None:
+        if request.content_type != "application/json":
+            raise refused("Unsupported Media Type", slug="HTTP_UnsupportedMediaType", code=10415, status=415)
+
     def bad_body(self) -> RefusedError:
         return refused("Invalid JSON in request body", slug="HTTP_BadRequest", code=10400)
 

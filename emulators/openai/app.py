@@ -30,6 +30,8 @@ from emulators.openai.wire import (
 )
 from emulators.vendor import RefusedError, Vendor
 
+TRANSCRIPTIONS = "/audio/transcriptions"
+
 
 class OpenAI(Vendor):
     """Tests write turns with script(), put in faults with fail() and hold(), and read `requests`.
@@ -83,7 +85,7 @@ class OpenAI(Vendor):
     def mount(self, app: web.Application) -> None:
         app.router.add_post(f"{self.base}/responses", self.serving(self._create))
         app.router.add_post(f"{self.base}/responses/compact", self.serving(self._compact))
-        app.router.add_post(f"{self.base}/audio/transcriptions", self.serving(self._transcribe))
+        app.router.add_post(f"{self.base}{TRANSCRIPTIONS}", self.serving(self._transcribe))
         app.router.add_route("*", f"{self.base}/{{path:.*}}", self.serving(_unknown))
         control = self.control()
         control.add("script", lambda body: self.script(map(from_json, body["turns"]), match_of(body)))
@@ -113,6 +115,16 @@ class OpenAI(Vendor):
 
     def refusal(self, status: int) -> RefusedError:
         return of_status(status)
+
+    def check_content_type(self, request: web.Request) -> None:
+        """Parameters are not taken either (https://github.com/openai/openai-openapi/issues/194)."""
+        given = request.headers.get("Content-Type", "")
+        if given != "application/json":
+            raise refused(
+                f"Unsupported content type: '{given}'. This API method only accepts 'application/json' requests, but "
+                f"you specified the header 'Content-Type: {given}'. Please try again with a supported content type.",
+                code="unsupported_content_type",
+            )
 
     def bad_body(self) -> RefusedError:
         return refused(
@@ -148,14 +160,14 @@ class OpenAI(Vendor):
 
     async def read_body(self, request: web.Request) -> Any:
         """A form is kept with its file's digest; the bytes go with the request."""
-        if request.content_type != "multipart/form-data":
+        if not request.path.endswith(TRANSCRIPTIONS):
             return await super().read_body(request)
+        if request.content_type != "multipart/form-data":
+            raise refused("Could not parse multipart form")
         form = request[FORM] = await read_form(request)
         return form.as_json()
 
     async def _transcribe(self, http: web.Request, call: Call) -> web.Response:
-        if FORM not in http:
-            raise refused("Could not parse multipart form")
         answer = transcript(http[FORM])
         self._effects.record("transcription", model=call.body["model"], **call.body["file"])
         return self.respond(answer)

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from aiohttp import web
 from yarl import URL
 
+from emulators.control import require_json
 from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.directory import Directory
 from emulators.whatsapp.feed import Event, Feed
@@ -178,9 +179,7 @@ def _found(phone: Phone, body: dict[str, Any]) -> ChatMessage:
 
 
 async def _json(request: web.Request) -> dict[str, Any]:
-    """The body, which must say that it is JSON: a form on another site cannot do so."""
-    if request.content_type != "application/json":
-        raise web.HTTPUnsupportedMediaType(text="send application/json")
+    require_json(request)
     try:
         body = json.loads(await request.read())
     except ValueError:

@@ -1,0 +1,71 @@
+"""Only those are served who mean the emulators: their hosts by name, and their pages from nowhere else.
+
+A page of another site can have its own name lead to 127.0.0.1 (DNS rebinding), or send forms there. The browser then
+says whom it means, or where the form stands.
+"""
+
+import re
+from collections.abc import Iterable
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+from serving.listening import Address
+from serving.loopback import is_loopback
+
+_MISDIRECTED: Final = 421
+_HOST: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")
+_READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
+_OWN_PAGES: Final = frozenset({"same-origin", "none"})
+
+
+class OwnHosts:
+    """The names under which the emulators are reached: this machine's own, where they listen, and those given.
+
+    Where they listen on every interface any address will do, since no site can claim one for itself.
+    """
+
+    def __init__(self, listen: str, urls: Iterable[str], names: Iterable[str]) -> None:
+        host = Address.parse(listen).host
+        self._any_address = host in {"", "0.0.0.0"}  # noqa: S104 - compared, not bound
+        self._names = {host, *names, *(urlsplit(url).hostname or "" for url in urls)} - {""}
+
+    def middleware(self) -> Middleware:
+        @web.middleware
+        async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+            hosts = request.headers.getall(hdrs.HOST, [])
+            if len(hosts) != 1 or not self.is_own(hosts[0]):
+                return web.Response(
+                    status=_MISDIRECTED, text="These are the emulators, and not the host that you mean.\n"
+                )
+            if request.method not in _READING and not _comes_from_own_page(request, hosts[0]):
+                return web.Response(status=403, text="A page of another site may not do this.\n")
+            return await handler(request)
+
+        return check
+
+    def is_own(self, given: str) -> bool:
+        found = _HOST.fullmatch(given)
+        host = (found["v6"] or found["name"]).lower().removesuffix(".") if found else ""
+        if is_loopback(host) or host in self._names:
+            return True
+        return self._any_address and _is_address(host)
+
+
+def _comes_from_own_page(request: web.Request, host: str) -> bool:
+    """A program says nothing of where it comes from; every browser does."""
+    if site := request.headers.get("Sec-Fetch-Site"):
+        return site in _OWN_PAGES
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is None or urlsplit(origin).netloc.lower() == host.lower()
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
