@@ -4,16 +4,20 @@ ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
+ENV PIP_NO_CACHE_DIR=1
 RUN python -m venv --without-pip /venv
-COPY requirements.txt .
-RUN pip --python /venv/bin/python install --no-cache-dir -r requirements.txt
+COPY requirements.txt requirements-build.txt ./
+# What builds the project stays out of the image.
+RUN pip install --require-hashes -r requirements-build.txt \
+    && pip --python /venv/bin/python install --require-hashes -r requirements.txt
 COPY pyproject.toml README.md ./
 COPY protos/gen protos/gen
 COPY kernel_service kernel_service
 COPY whatsapp_gateway whatsapp_gateway
 COPY serving serving
 COPY emulators emulators
-RUN pip --python /venv/bin/python install --no-cache-dir --no-deps .
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+    && pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl
 
 FROM ${BASE}
 RUN useradd --system --uid 10001 --home-dir /app --create-home app \

@@ -4,11 +4,14 @@ PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
 CODE := kernel_service whatsapp_gateway serving emulators deploy protos/generate.py benchmarks tests
-COMPILE := --quiet --strip-extras --allow-unsafe --no-annotate --no-emit-index-url --no-emit-trusted-host \
-	--no-emit-find-links --no-emit-options
+LOCKS := requirements.txt requirements-dev.txt requirements-supply.txt requirements-build.txt
+# One lock for every system and every Python that the project runs on.
+LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
+	--python-version 3.11
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
 
 .DEFAULT_GOAL := help
-.PHONY: help run test crash bench lint fmt proto lock up down
+.PHONY: help run test crash bench lint fmt proto lock sbom audit pin up down
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,11 +44,23 @@ fmt: .venv/development ## Format the code, and mend what can be mended by itself
 proto: .venv/development ## Generate protos/gen anew from the protos
 	$(BIN)/python protos/generate.py
 
-lock: .venv/development ## Choose the newest allowed versions for requirements.txt and requirements-dev.txt
-	$(BIN)/pip install --quiet pip-tools
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --upgrade $(COMPILE) --output-file requirements.txt pyproject.toml
-	CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/pip-compile --upgrade $(COMPILE) --extra dev \
-		--constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+lock: .venv/supply ## Choose the newest allowed versions for the requirements*.txt, with the hashes of all their files
+	$(LOCK) --upgrade --output-file requirements.txt pyproject.toml
+	$(LOCK) --upgrade --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	$(LOCK) --upgrade --group supply --output-file requirements-supply.txt
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" \
+		| $(LOCK) --upgrade --output-file requirements-build.txt -
+
+sbom: .venv/supply ## List what the services consist of, as CycloneDX: build/sbom.json
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json requirements.txt
+
+audit: .venv/supply ## Look up known vulnerabilities of all that the locks name; it needs the package index
+	@$(BIN)/pip-audit --disable-pip --require-hashes --progress-spinner off $(LOCKS:%=-r %) $(ARGS) \
+		|| { echo "Not clean, or not looked up; the lines above say which. It asks pypi.org, or ARGS=\"-s osv\" api.osv.dev." >&2; exit 1; }
+
+pin: ## Name the base images by their digests of today; it needs Docker's buildx and the registry
+	@deploy/pin.sh
 
 up: ## Build and start everything in containers on PostgreSQL; the demo if .env holds no key
 	@deploy/compose.sh up
@@ -53,14 +68,18 @@ up: ## Build and start everything in containers on PostgreSQL; the demo if .env 
 down: ## End the containers; what they stored is kept
 	@deploy/compose.sh down
 
-# What is installed follows the locks: the marker is older than a changed lock.
-.venv/runtime: requirements.txt pyproject.toml
+# What is installed follows the locks: the marker is older than a changed lock. Nothing is installed whose hash they lack.
+.venv/runtime: requirements.txt requirements-build.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(INSTALL) -r requirements-build.txt -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/development: requirements-dev.txt .venv/runtime
-	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+.venv/supply: requirements-supply.txt .venv/runtime
+	$(INSTALL) -r requirements-supply.txt
 	@touch $@
