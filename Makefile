@@ -53,11 +53,12 @@ lock: .venv/supply ## Choose the newest allowed versions for the requirements*.t
 
 sbom: .venv/supply ## List what the services consist of, as CycloneDX: build/sbom.json
 	@mkdir -p build
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json requirements.txt
+	PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --of JSON -o build/sbom.json requirements.txt
 
 audit: .venv/supply ## Look up known vulnerabilities of all that the locks name; it needs the package index
-	@$(BIN)/pip-audit --disable-pip --require-hashes --progress-spinner off $(LOCKS:%=-r %) $(ARGS) \
-		|| { echo "Not clean, or not looked up; the lines above say which. It asks pypi.org, or ARGS=\"-s osv\" api.osv.dev." >&2; exit 1; }
+	@$(BIN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off $(LOCKS:%=-r %) $(ARGS) \
+		|| { echo "Not clean, or not looked up: the lines above say which. pypi.org is asked, or with ARGS='-s osv' api.osv.dev." >&2; \
+			exit 1; }
 
 pin: ## Name the base images by their digests of today; it needs Docker's buildx and the registry
 	@deploy/pin.sh

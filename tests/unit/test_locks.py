@@ -1,0 +1,127 @@
+"""Nothing is installed but what a lock names, by its hash; containers are bounded."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tomllib
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.requirements import Requirement
+
+from tests.unit.test_settings_documented import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LOCKS = ["requirements.txt", "requirements-dev.txt", "requirements-supply.txt", "requirements-build.txt"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+WANTED = {
+    "requirements.txt": PROJECT["project"]["dependencies"],
+    "requirements-dev.txt": PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["dev"],
+    "requirements-supply.txt": PROJECT["dependency-groups"]["supply"],
+    "requirements-build.txt": PROJECT["build-system"]["requires"],
+}
+DIGEST = f"sha256:{'a' * 64}"
+
+
+def locked(lock: str) -> list[tuple[Requirement, list[str]]]:
+    """Each requirement, and the hashes of its files."""
+    text = re.sub(r"^#.*\n", "", (ROOT / lock).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
+    lines = [re.split(r"\s+--hash=", line.strip()) for line in text.splitlines()]
+    return [(Requirement(first), hashes) for first, *hashes in lines]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_each_version_is_pinned_with_hashes(lock: str) -> None:
+    for requirement, hashes in locked(lock):
+        assert re.fullmatch(r"==[^*,]+", str(requirement.specifier)), requirement
+        assert hashes, requirement
+        assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", each) for each in hashes), requirement
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_index(lock: str) -> None:
+    text = (ROOT / lock).read_text()
+    assert not re.search(r"://|^-|--(?!hash=sha256)", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_what_the_project_asks_for_is_locked(lock: str) -> None:
+    versions = {requirement.name: str(requirement.specifier)[2:] for requirement, _ in locked(lock)}
+    for wanted in map(Requirement, WANTED[lock]):
+        assert wanted.specifier.contains(versions[wanted.name.lower()], prereleases=True), wanted
+
+
+def test_tests_run_with_the_versions_that_services_run_with() -> None:
+    runtime, development = (
+        {each.name: (each.specifier, hashes) for each, hashes in locked(lock)} for lock in LOCKS[:2]
+    )
+    assert {name: development.get(name) for name in runtime} == runtime
+
+
+@pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
+def test_whatever_is_installed_goes_by_a_lock_or_comes_from_here(file: str) -> None:
+    text = (ROOT / file).read_text().replace("\\\n", " ")
+    commands = re.findall(r"pip(?: --\S+ \S+)? (?:install|wheel) [^&\n]*", text)
+    assert commands
+    for command in commands:
+        by_lock = "--require-hashes" in command
+        from_here = "--no-deps" in command and ("--no-build-isolation" in command or "--no-index" in command)
+        assert by_lock or from_here, command
+
+
+def test_every_container_is_bounded() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    services = re.findall(r"^  (\w+):\n((?:    .*\n|\n)+)", text[text.index("\nservices:") :], re.MULTILINE)
+    names = [name for name, body in services if "image:" in body or "<<:" in body]
+    assert names == ["postgres", "kernel_service", "whatsapp_gateway", "emulators"]
+    for _, body in services[: len(names)]:
+        assert "mem_limit:" in body
+        assert "<<: *hardened" in body or "<<: *service" in body
+    hardened = text[text.index("&hardened") : text.index("x-probed")]
+    for bound in ("read_only: true", "cap_drop: [ALL]", "no-new-privileges:true", "pids_limit:", "cpus:"):
+        assert bound in hardened
+    assert re.search(r"&service\n  <<: \*hardened", text)
+
+
+class Copy:
+    """The files that name images, and a Docker that knows their digests."""
+
+    def __init__(self, folder: Path, says: str) -> None:
+        self.folder = folder
+        (folder / "deploy").mkdir()
+        for file in ("deploy/pin.sh", "Dockerfile", "docker-compose.yml"):
+            shutil.copy(ROOT / file, folder / file)
+        (folder / "docker").write_text(f"#!/bin/sh\n{says}\n")
+        (folder / "docker").chmod(0o755)
+
+    def pin(self) -> subprocess.CompletedProcess[str]:
+        path = {"PATH": f"{self.folder}{os.pathsep}{os.environ['PATH']}"}
+        return subprocess.run(["deploy/pin.sh"], cwd=self.folder, env=path, capture_output=True, text=True, check=False)
+
+    def images(self) -> set[str]:
+        both = (self.folder / "Dockerfile").read_text() + (self.folder / "docker-compose.yml").read_text()
+        return set(re.findall(r"(?:ARG BASE=|image: )((?:python|postgres):\S+)", both))
+
+
+def test_images_are_pinned_and_pinned_anew(tmp_path: Path) -> None:
+    copy = Copy(tmp_path, f"echo {DIGEST}")
+    before = {image.partition("@")[0] for image in copy.images()}
+    for _ in range(2):
+        assert copy.pin().returncode == 0
+        assert copy.images() == {f"{image}@{DIGEST}" for image in before}
+    assert len(before) == 2
+
+
+@pytest.mark.parametrize("says", ["exit 1", "echo nothing"])
+def test_where_no_digest_is_to_be_had_nothing_changes_and_that_is_said(tmp_path: Path, says: str) -> None:
+    copy = Copy(tmp_path, says)
+    before = copy.images()
+    done = copy.pin()
+    assert done.returncode == 1
+    assert "The digest of python:" in done.stderr
+    assert copy.images() == before
