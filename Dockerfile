@@ -5,18 +5,18 @@ ARG BASE=python:3.11-slim-bookworm
 FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1
-RUN python -m venv --without-pip /venv
 COPY requirements.txt requirements-build.txt ./
-# What builds the project stays out of the image.
+# All wheels are made here, by what the locks name; what makes them stays out of the image.
 RUN pip install --require-hashes -r requirements-build.txt \
-    && pip --python /venv/bin/python install --require-hashes -r requirements.txt
+    && pip wheel --no-build-isolation --require-hashes --no-deps --wheel-dir /dist -r requirements.txt
 COPY pyproject.toml README.md ./
 COPY protos/gen protos/gen
 COPY kernel_service kernel_service
 COPY whatsapp_gateway whatsapp_gateway
 COPY serving serving
 COPY emulators emulators
-RUN pip wheel --no-deps --no-build-isolation --wheel-dir /dist . \
+RUN pip wheel --no-build-isolation --no-deps --wheel-dir /dist . \
+    && python -m venv --without-pip /venv \
     && pip --python /venv/bin/python install --no-deps --no-index /dist/*.whl
 
 FROM ${BASE}

@@ -8,7 +8,8 @@ LOCKS := requirements.txt requirements-dev.txt requirements-supply.txt requireme
 # One lock for every system and every Python that the project runs on.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
 	--python-version 3.11
-INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes
+# What has no wheel is built by what the locks name, too: a build of its own would fetch whatever is newest.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation
 
 .DEFAULT_GOAL := help
 .PHONY: help run test crash bench lint fmt proto lock sbom audit pin up down
@@ -73,14 +74,15 @@ down: ## End the containers; what they stored is kept
 .venv/runtime: requirements.txt requirements-build.txt pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
-	$(INSTALL) -r requirements-build.txt -r requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(INSTALL) --require-hashes -r requirements-build.txt
+	$(INSTALL) --require-hashes -r requirements.txt
+	$(INSTALL) --no-deps --editable .
 	@touch $@
 
 .venv/development: requirements-dev.txt .venv/runtime
-	$(INSTALL) -r requirements-dev.txt
+	$(INSTALL) --require-hashes -r requirements-dev.txt
 	@touch $@
 
 .venv/supply: requirements-supply.txt .venv/runtime
-	$(INSTALL) -r requirements-supply.txt
+	$(INSTALL) --require-hashes -r requirements-supply.txt
 	@touch $@

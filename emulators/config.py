@@ -19,8 +19,8 @@ class Config(BaseSettings):
     emulators_listen: str = Field(default="127.0.0.1:8090", pattern=r"^(\[[0-9A-Fa-f:.]+\]|[^\[\]\s:]+):\d{1,5}$")
     emulators_public_url: str = ""
     """Under which people's browsers reach this process; empty: http://<listen>."""
-    emulators_hosts: str = ""
-    """Further names by which they are reached, with commas, as that of a container; any other host is refused."""
+    emulators_hosts: str = "emulators"
+    """Further names by which they are reached, with commas: that of their container. Any other host is refused."""
     emulators_webhook_url: str = "http://127.0.0.1:8080/webhook"
     emulators_effects_file: str = ""
     """Where each effect is also written, so that the log outlives a kill; empty: memory only."""

@@ -122,5 +122,6 @@ async def test_a_key_may_come_as_a_plain_header(emulators: Emulators) -> None:
 
 @pytest.mark.parametrize("body", [b"{nonsense", b"[]", b"\xff"])
 async def test_a_body_that_is_no_json_object(api: aiohttp.ClientSession, own: str, body: bytes) -> None:
-    async with api.post(f"{SESSION}/{own}/execute", data=body) as answer:
+    headers = {"Content-Type": "application/json"}
+    async with api.post(f"{SESSION}/{own}/execute", data=body, headers=headers) as answer:
         assert (answer.status, (await answer.json())["error"]["message"]) == (400, "Invalid JSON in request body")

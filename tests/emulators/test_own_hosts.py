@@ -34,7 +34,7 @@ async def http(emulators: Emulators) -> AsyncIterator[aiohttp.ClientSession]:
             "10.0.0.1",
             "0.0.0.0",
         ),
-        *("", ":80", "[::1", "evil.example@127.0.0.1", "127.0.0.1@evil.example", "api.openai.com", "emulators"),
+        *("", ":80", "[::1", "evil.example@127.0.0.1", "127.0.0.1@evil.example", "api.openai.com", "emulators.example"),
     ],
 )
 async def test_a_host_that_is_not_theirs_is_refused(http: aiohttp.ClientSession, path: str, host: str) -> None:
@@ -72,7 +72,7 @@ async def test_this_machines_own_names_are_theirs(http: aiohttp.ClientSession, h
     ],
 )
 async def test_further_names_are_those_that_are_given(listen: str, host: str, *, served: bool) -> None:
-    config = Config(emulators_listen=listen, emulators_hosts=" Emulators, ", emulators_public_url="http://demo.example")
+    config = Config(emulators_listen=listen, emulators_hosts=" Emulators, other", emulators_public_url="http://demo.example")
     hosts = OwnHosts(config.emulators_listen, [config.emulators_public_url], config.hosts)
     assert hosts.is_own(host) is served
 

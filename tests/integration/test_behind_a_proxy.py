@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from emulators.app import Emulators
+from emulators.config import Config
 from tests.http_proxy import HttpProxy, pipe
 from tests.ports import free_port
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 USERINFO = "clerk:proxy-password"
 VENDORS = ("graph.vendor.test", "openai.vendor.test", "composio.vendor.test")
+KNOWN_AS = Config(emulators_listen="127.0.0.1:0", emulators_hosts=",".join(VENDORS))
 TOKEN = "whatsapp-token-of-the-tests"
 NUMBER = "106540352242922"
 SECONDS = 60
@@ -123,7 +125,7 @@ def urls(scheme: str) -> dict[str, str]:
 @pytest.mark.parametrize("names", [("http_proxy", "https_proxy"), ("HTTP_PROXY", "HTTPS_PROXY"), ("all_proxy",)])
 async def test_https_vendors_are_reached_by_connect(tmp_path: Path, names: tuple[str, ...]) -> None:
     async with (
-        Emulators.start() as emulators,
+        Emulators.start(KNOWN_AS) as emulators,
         tls_in_front_of(emulators, tmp_path) as (port, authority),
         HttpProxy(dict.fromkeys(VENDORS, ("127.0.0.1", port)), USERINFO).serving() as proxy,
     ):
@@ -138,7 +140,7 @@ async def test_https_vendors_are_reached_by_connect(tmp_path: Path, names: tuple
 
 
 async def test_plain_http_vendors_are_reached_by_their_whole_address(tmp_path: Path) -> None:
-    async with Emulators.start() as emulators, HttpProxy(hosts_at(emulators)).serving() as proxy:
+    async with Emulators.start(KNOWN_AS) as emulators, HttpProxy(hosts_at(emulators)).serving() as proxy:
         async with Pair(tmp_path, {"http_proxy": proxy.url}, urls("http")).running() as pair:
             await converse(emulators, pair)
         assert {host for _, host in proxy.seen} == set(VENDORS)
@@ -146,7 +148,7 @@ async def test_plain_http_vendors_are_reached_by_their_whole_address(tmp_path: P
 
 @pytest.mark.parametrize("excepted", ["127.0.0.1", "localhost, 127.0.0.1", "*"])
 async def test_what_no_proxy_names_is_reached_directly(tmp_path: Path, excepted: str) -> None:
-    async with Emulators.start() as emulators, HttpProxy({}).serving() as proxy:
+    async with Emulators.start(KNOWN_AS) as emulators, HttpProxy({}).serving() as proxy:
         environment = {"http_proxy": proxy.url, "https_proxy": proxy.url, "no_proxy": excepted}
         direct = {
             "WHATSAPP_API_BASE_URL": f"{emulators.url}/graph",
@@ -159,7 +161,7 @@ async def test_what_no_proxy_names_is_reached_directly(tmp_path: Path, excepted:
 
 
 async def test_kernelctl_meets_the_service_directly(tmp_path: Path) -> None:
-    async with Emulators.start() as emulators, HttpProxy({}).serving() as proxy:
+    async with Emulators.start(KNOWN_AS) as emulators, HttpProxy({}).serving() as proxy:
         environment = {"http_proxy": proxy.url, "https_proxy": proxy.url}
         async with Pair(tmp_path, environment, {"OPENAI_BASE_URL": f"{emulators.url}/openai/v1"}).running() as pair:
             process = await asyncio.create_subprocess_exec(
