@@ -72,7 +72,9 @@ async def test_this_machines_own_names_are_theirs(http: aiohttp.ClientSession, h
     ],
 )
 async def test_further_names_are_those_that_are_given(listen: str, host: str, *, served: bool) -> None:
-    config = Config(emulators_listen=listen, emulators_hosts=" Emulators, other", emulators_public_url="http://demo.example")
+    config = Config(
+        emulators_listen=listen, emulators_hosts=" Emulators, other", emulators_public_url="http://demo.example"
+    )
     hosts = OwnHosts(config.emulators_listen, [config.emulators_public_url], config.hosts)
     assert hosts.is_own(host) is served
 
