@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlalchemy.exc import IntegrityError
 
@@ -30,6 +30,13 @@ class Work:
     expires: float = 0.0
     result: Any = None
     error: Exception | None = None
+
+
+class Refusable(Protocol):
+    """Whoever waits for an answer."""
+
+    @property
+    def future(self) -> asyncio.Future[Any]: ...
 
 
 def run(tx: Tx, works: Iterable[Work], breaks_batch: Callable[[Exception], bool]) -> None:
@@ -69,7 +76,7 @@ def answer(works: Iterable[Work]) -> None:
             work.future.set_exception(work.error)
 
 
-def refuse(works: Iterable[Work], error: Callable[[], Exception]) -> None:
+def refuse(works: Iterable[Refusable], error: Callable[[], Exception]) -> None:
     """Tell the callers that nothing was kept. In the loop's thread."""
     for work in works:
         if not work.future.done():

@@ -6,6 +6,7 @@ there. Rows that are written meanwhile hold no id in clear. Meanwhile both forms
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, delete, select, update
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.engine import Engine, Tx
 
+log = logging.getLogger(__name__)
+
 STEP: Final = 500
 """Rows of a step."""
 _UNSEALED: Final = b""
 """In place of an id whose person's key does not open: it cannot be kept, and is not missed."""
 
+_VACUUM: Final = "vacuum"
+"""After all rows: where rows were that are deleted or overwritten there may be ids, too."""
+
 _LEFT = select(backfill).order_by(backfill.c.name).limit(1)
+_LEFT_ROWS = _LEFT.where(backfill.c.name != _VACUUM)
 _GO_ON = update(backfill).where(backfill.c.name == bindparam("of")).values(position=bindparam("upto"))
 _DONE = delete(backfill).where(backfill.c.name == bindparam("of"))
 
@@ -78,20 +85,30 @@ _DIGEST = (
 
 def are_left(connection: Connection) -> bool:
     """Whether some rows are still to be looked at."""
-    return connection.execute(_LEFT).first() is not None
+    return connection.execute(_LEFT_ROWS).first() is not None
 
 
 async def seal(engine: Engine) -> int:
     """All of them; how many rows were looked at."""
     seen = 0
-    while await engine.read(_look):
-        seen += await engine.write_apart(_step)
+    while left := await engine.read(_left):
+        if left == _VACUUM:
+            await _vacuum(engine)
+        else:
+            seen += await engine.write_apart(_step)
     return seen
 
 
-def _look(tx: Tx) -> bool:
+async def _vacuum(engine: Engine) -> None:
+    if left_to_do := await engine.vacuum():
+        log.warning("message ids of an earlier release may be left on disk where rows were: %s", left_to_do)
+    await engine.write(lambda tx: tx.execute(_DONE, {"of": _VACUUM}).close())
+
+
+def _left(tx: Tx) -> str:
+    """What is to be looked at next; empty: nothing."""
     tx.digests.some_in_clear = are_left(tx.connection)
-    return tx.digests.some_in_clear
+    return str(tx.execute(_LEFT).scalar() or "")
 
 
 def _step(tx: Tx) -> int:

@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +22,20 @@ from kernel_service.storage.engine import Tx
 from kernel_service.storage.spell import Spell
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from sqlalchemy import Connection
     from sqlalchemy import Engine as Database
+    from sqlalchemy.pool import PoolProxiedConnection
 
     from kernel_service.storage.engine import Keyring, T
     from kernel_service.storage.file_lock import FileLock
     from kernel_service.storage.sealing import Digests
 
 READERS = 2
+VACUUM_BYTES = 256 * 1024 * 1024
+"""Writing a file of this size anew takes two or three seconds, in which nothing else is written."""
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
@@ -91,6 +95,30 @@ def _breaks_batch(error: Exception) -> bool:
     return isinstance(error, DBAPIError) and _code(error.orig) not in _UNIT_FAILED
 
 
+@dataclass(slots=True, eq=False)
+class Vacuum:
+    """That the file is to be written anew, between two groups."""
+
+    future: asyncio.Future[str]
+
+
+def _vacuum(connection: PoolProxiedConnection) -> str:
+    def pragma(name: str) -> int:
+        return int(connection.cursor().execute(f"PRAGMA {name}").fetchone()[0])
+
+    if pragma("page_count") * pragma("page_size") > VACUUM_BYTES:
+        return "stop the service in a quiet hour and run VACUUM on the database's file"
+    connection.cursor().execute("VACUUM")
+    if pragma("wal_checkpoint(TRUNCATE)"):  # somebody reads: the log beside the file still holds what was
+        raise sqlite3.OperationalError("the log is in use")
+    return ""
+
+
+def _answer(future: asyncio.Future[str], left_to_do: str) -> None:
+    if not future.done():
+        future.set_result(left_to_do)
+
+
 class _Signal(Enum):
     """What reaches the writer beside units: that one waits apart, that it is to end."""
 
@@ -122,7 +150,7 @@ class SqliteEngine:
         self._writing, self._reading = Spell("write to the database"), Spell("read the database")
         self._loop = asyncio.get_running_loop()
         self._works: queue.SimpleQueue[Work | _Signal] = queue.SimpleQueue()
-        self._apart: deque[Work] = deque()
+        self._apart: deque[Work | Vacuum] = deque()
         self._readers = ThreadPoolExecutor(READERS, "store-reader")
         self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
         self._writer.start()
@@ -144,6 +172,14 @@ class SqliteEngine:
         self._works.put(_Signal.LOOK)
         result: T = await work.future
         return result
+
+    async def vacuum(self) -> str:
+        if self._closed:
+            raise StoreUnavailable
+        future: asyncio.Future[str] = self._loop.create_future()
+        self._apart.append(Vacuum(future))
+        self._works.put(_Signal.LOOK)
+        return await future
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
         if self._closed:
@@ -183,7 +219,21 @@ class SqliteEngine:
             ending = ending or ends
             self._commit([work for work in works if not work.future.cancelled()])
             if self._apart:  # one at a time, so that a group waits for no more than that
-                self._commit([self._apart.popleft()])
+                self._do_apart(self._apart.popleft())
+
+    def _do_apart(self, work: Work | Vacuum) -> None:
+        if isinstance(work, Work):
+            self._commit([work])
+            return
+        connection = self._database.raw_connection()
+        try:
+            left_to_do = _vacuum(connection)
+        except sqlite3.Error as error:
+            self._fail([work], error)
+        else:
+            self._tell(_answer, work.future, left_to_do)
+        finally:
+            connection.close()
 
     def _gather(self, first: Work | _Signal) -> tuple[list[Work], bool]:
         """The next group, which may be empty, and whether the end was met."""
@@ -210,7 +260,7 @@ class SqliteEngine:
             self._writing.over()
             self._tell(batch.answer, works)
 
-    def _fail(self, works: list[Work], error: Exception) -> None:
+    def _fail(self, works: Sequence[Work | Vacuum], error: Exception) -> None:
         if _code(error.orig if isinstance(error, DBAPIError) else error) in _DISK_FAILED:
             self._end_process(f"the database file cannot be written or read ({_name(error)})")
         self._writing.met(_name(error))

@@ -21,7 +21,7 @@ _STATEMENTS: Final = (
     "UPDATE dead_letter SET message_id = message.message_id FROM message WHERE message.seq = dead_letter.message_seq",
     "UPDATE reply SET answers_seq = NULL",
     "UPDATE message SET sealed_id = NULL",
-    "INSERT INTO backfill SELECT 'message', 0 UNION ALL SELECT 'reply', 0",
+    "INSERT INTO backfill SELECT 'message', 0 UNION ALL SELECT 'reply', 0 UNION ALL SELECT 'vacuum', 0",
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kernel_service.errors import AlreadyExists
 from kernel_service.messages import Message, Reply, ReplyMode
-from kernel_service.storage import clear_ids, schema
+from kernel_service.storage import clear_ids, schema, sqlite
 from kernel_service.storage.store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.earlier_release import age
@@ -131,6 +131,41 @@ async def test_nothing_is_left_in_clear(store: SqlStore, database_url: str) -> N
     await store.seal_clear_ids()
     await store.close()
     assert not in_clear(await dump(database_url))
+
+
+async def test_nothing_is_left_in_the_file_where_rows_were(sqlite_url: str) -> None:
+    store = await open_store(sqlite_url, keys("test"))
+    for number in range(60):
+        await accept(store, said(f"m{number}", text="x" * 2_000, user=f"user {number}"))
+
+    def forget(tx: Tx) -> None:
+        age(tx)
+        tx.execute(schema.message.delete().where(schema.message.c.seq % 2 == 0))
+
+    await store._engine.write(forget)
+    store = await reopened(store, sqlite_url)
+    try:
+        assert in_clear(await dump(sqlite_url))
+        await store.seal_clear_ids()
+        assert not in_clear(await dump(sqlite_url))  # nor in the log beside it
+        assert await store.seal_clear_ids() == 0
+    finally:
+        await store.close()
+
+
+async def test_the_operator_is_told_what_else_to_do(
+    store: SqlStore, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite, "VACUUM_BYTES", 1)
+    await accept(store, said("m1"))
+    store = await aged(store, database_url)
+    try:
+        for _ in range(2):
+            await store.seal_clear_ids()
+        [told] = [record.getMessage() for record in caplog.records if "VACUUM" in record.getMessage()]
+        assert "quiet hour" in told
+    finally:
+        await store.close()
 
 
 async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: SqlStore, database_url: str) -> None:

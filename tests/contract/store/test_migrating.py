@@ -194,6 +194,6 @@ async def test_ids_in_clear_of_an_earlier_schema_are_left_to_the_running_service
         sealed = {"user_digest": b"user", "payload_digest": b"payload", "payload": b"sealed"}
         connection.execute(insert(schema.message), message | sealed | {"reply_mode": "inline", "status": "accepted"})
         migrate(connection)
-        return list(map(tuple, connection.execute(select(schema.backfill))))
+        return sorted(map(tuple, connection.execute(select(schema.backfill))))
 
-    assert await empty_database(write_under_an_earlier_schema) == [("message", 0)]
+    assert await empty_database(write_under_an_earlier_schema) == [("message", 0), ("vacuum", 0)]

@@ -23,5 +23,7 @@ def upgrade() -> None:
     for table in ("message", "reply"):
         # From the first row on, if there is any.
         op.execute(f"INSERT INTO backfill SELECT '{table}', 0 WHERE EXISTS (SELECT 1 FROM {table})")  # noqa: S608 - ours
+    # Then what is left on disk of rows that were deleted or overwritten.
+    op.execute("INSERT INTO backfill SELECT 'vacuum', 0 WHERE EXISTS (SELECT 1 FROM person)")
     # A program of the schema before would not find a message that came again by its digest.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (22, 22)")
