@@ -1,0 +1,135 @@
+"""After a busy day no number, nor an id with one in it, is in the database, a log, a metric or what operators see."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+import sqlite3
+from typing import TYPE_CHECKING
+
+import aiohttp
+import pytest
+
+from emulators.whatsapp.errors import status_error
+from kernel_service import texts
+from tests.integration.files import VOICE, pdf, png
+from tests.integration.test_approvals import asked, connected, tapped
+from tests.integration.test_kernelctl import ctl
+from tests.integration.test_late_failures import until
+from tests.integration.test_model_refusals import error
+from tests.integration.test_quotes import until_sent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from emulators.whatsapp.phones import Phone
+    from tests.integration.world import World
+
+
+def forms(phone: Phone) -> Iterator[bytes]:
+    """How the number, the user id and the ids of the messages may be written down."""
+    for word in (phone.wa_id, phone.user_id, *(message.id for message in phone.messages)):
+        bare = word.removeprefix("wamid.")
+        yield from (bare.encode(), bare.encode("utf-16-le"), bare.encode().hex().encode())
+    for skipped in range(3):  # base64 of something in which it begins at any place
+        coded = base64.b64encode(b"\0" * skipped + phone.wa_id.encode()).rstrip(b"=")
+        yield coded[4:-1] if skipped else coded[:-1]
+
+
+def found(phone: Phone, text: bytes) -> list[bytes]:
+    assert len(text) > 100  # there is something to look through
+    return [form for form in forms(phone) if form in text]
+
+
+async def test_the_forms_find_what_they_are_to_find(world: World) -> None:
+    alice = world.phone("Alice")
+    message = await alice.send("hello")
+    whole = base64.b64decode(message.id.removeprefix("wamid."))
+    for text in (message.id.encode(), base64.b64encode(b"x" + whole), whole, alice.user_id.encode()):
+        assert found(alice, text + bytes(100))
+
+
+async def story(world: World) -> Phone:
+    """Texts, files, a voice, a quote, reactions, an account, a question, what is refused, what fails late."""
+    alice = await connected(world, "Alice")
+    answer = await world.ask(alice, "Ferns like shade")
+    await until_sent(world, alice)
+    await alice.send("Who says so?", quoting=answer)
+    await alice.wait_for_message(timeout=20)
+    await alice.react_to(answer, "👍")
+    await alice.send_file("image", png(), "image/png", caption="What is it?")
+    await alice.wait_for_message(timeout=20)
+    await alice.send_file("document", pdf("Rent"), "application/pdf", filename="rent.pdf")
+    await alice.wait_for_message(timeout=20)
+    await alice.send_file("audio", VOICE, "audio/ogg", voice=True)
+    await alice.wait_for_message(timeout=20)
+    await alice.send_as("sticker", {"odd": True})
+    await alice.wait_for_message(timeout=20)
+    await world.ask(alice, "create a task: Prepare demo")
+    await tapped(alice, await asked(world, alice), "Approve")
+    await alice.carry(alice.messages[-2])  # the tap, once more
+    error(400, "flagged", "invalid_prompt", times=9)(world.emulators.openai)
+    assert (await world.ask(alice, "poison")).text == texts.FAILED
+    world.emulators.openai.clear()
+    statuses = world.emulators.whatsapp.statuses
+    statuses.withhold()
+    last = await world.ask(alice, "still there?")
+    await until_sent(world, alice)
+    statuses._withheld.clear()
+    statuses.release()
+    statuses.report(alice, last, "failed", status_error(131026, "A failure on request."))
+    await until(world, alice, "REPLY_STATE_FAILED")
+    return alice
+
+
+@pytest.fixture
+async def alice(world: World, caplog: pytest.LogCaptureFixture) -> Phone:
+    caplog.set_level(logging.INFO)
+    return await story(world)
+
+
+async def test_no_number_is_in_the_database(world: World, alice: Phone, tmp_path: Path) -> None:
+    """Nor in what SQLite keeps beside its file: the service is still running."""
+    kept = {path.name: path.read_bytes() for path in tmp_path.rglob("kernel.db*")}  # noqa: ASYNC240 - small
+    assert {"kernel.db", "kernel.db-wal"} <= set(kept)
+    assert found(alice, b"".join(kept.values())) == []
+    with sqlite3.connect(tmp_path / "kernel.db") as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        rows = {name: database.execute(f"SELECT * FROM {name}").fetchall() for name in tables}  # noqa: S608 - our own
+    assert all(rows[name] for name in ("message", "reply", "reply_part", "dead_letter", "alias", "approval", "item"))
+    assert found(alice, repr(rows).encode()) == []
+
+
+async def test_operators_see_no_number(world: World, alice: Phone) -> None:
+    who = f"whatsapp:{alice.user_id}"
+    commands = ("kernels",), *((name, who) for name in ("kernel", "turns", "replies", "usage", "dead"))
+    told = [(await ctl(world, *words)).output for words in commands]
+    assert json.loads(told[-1])["dead_letters"]
+    assert found(alice, "".join(told).encode()) == []
+    refused = await ctl(world, "turns", f"whatsapp:{alice.wa_id}0")
+    assert alice.wa_id not in refused.output
+
+
+async def test_no_number_is_in_a_metric_or_a_log(
+    world: World, alice: Phone, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(world.webhook_url.replace("/webhook", "/metrics")) as gateway,
+    ):
+        assert found(alice, (await world.metrics() + await gateway.text()).encode()) == []
+    printed = "".join(capfd.readouterr())
+    logged = "\n".join(
+        f"{record.getMessage()} {record.args} {record.exc_text}" for record in caplog.get_records("setup")
+    )
+    assert found(alice, (printed + logged).encode()) == []
+
+
+async def test_what_is_kept_is_still_found(world: World, alice: Phone) -> None:
+    """A message that comes again is known, though nothing on disk looks like its id."""
+    turns = (await ctl(world, "turns", f"whatsapp:{alice.user_id}")).output
+    for message in [each for each in alice.messages if each.mine]:
+        await alice.carry(message)
+    assert (await ctl(world, "turns", f"whatsapp:{alice.user_id}")).output == turns
