@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STEP: Final = 500
-"""Rows of a step."""
+STEP: Final = 100
+"""Rows of a step, for which others may have to wait."""
 _UNSEALED: Final = b""
 """In place of an id whose person's key does not open: it cannot be kept, and is not missed."""
 

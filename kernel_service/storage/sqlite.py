@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing import Digests
 
 READERS = 2
-VACUUM_BYTES = 256 * 1024 * 1024
-"""Writing a file of this size anew takes two or three seconds, in which nothing else is written."""
+VACUUM_BYTES = 1024 * 1024 * 1024
+"""Writing a file of this size anew takes five to ten seconds, in which whoever writes waits."""
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
