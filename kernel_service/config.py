@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     kernel_allowed_users: str = ""
     kernel_daily_tokens: int = Field(0, ge=0)
     kernel_daily_tokens_per_user: int = Field(0, ge=0)
+    kernel_daily_replies_per_user: int = Field(500, ge=0)
     kernel_tokens_per_audio_second: int = Field(20, ge=0)
     kernel_model_per_minute: int = Field(5000, ge=0)
     kernel_model_per_minute_per_user: int = Field(120, ge=0)

@@ -273,6 +273,7 @@ def _limits(settings: Settings) -> Limits:
         output_tokens=settings.openai_max_output_tokens,
         daily_tokens=settings.kernel_daily_tokens,
         daily_tokens_per_person=settings.kernel_daily_tokens_per_user,
+        daily_replies_per_person=settings.kernel_daily_replies_per_user,
         tokens_per_audio_second=settings.kernel_tokens_per_audio_second,
     )
 

@@ -15,6 +15,11 @@ FAILED: Final = "Something went wrong on my side and I could not answer that. Pl
 STILL_TRYING: Final = "I can't reach my tools or my model right now. I keep trying and will answer by myself."
 _BUSY: Final = "I'm busy just now; it will take about {time}."
 _BUDGET_SPENT: Final = "That's all I can do for you today. I can go on in about {time}."
+_LAST_REPLY: Final = "This was my last message for today. I can go on in about {time}."
+_LAST_FIXED_REPLY: Final = (
+    "I'll leave more messages like this one unanswered today, and react to them again in about {time}. "
+    "Your questions I still answer."
+)
 STOPPED: Final = "Stopped. I'm not working on anything for you now."
 NEW_CHAT: Final = "This is a new chat: I start afresh, and your connected accounts stay connected."
 NO_ANSWER: Final = 'I have no answer to that. Please ask me again in other words, or write "new chat" to start afresh.'
@@ -158,6 +163,11 @@ def busy(seconds: float) -> str:
 def budget_spent(seconds: float) -> str:
     """What to tell a person for whom nothing more is done for so long."""
     return _BUDGET_SPENT.format(time=_rounded(seconds))
+
+
+def last_reply(seconds: float, *, only_fixed: bool) -> str:
+    """What the last reply of a day ends with, for a person who gets no more for so long."""
+    return (_LAST_FIXED_REPLY if only_fixed else _LAST_REPLY).format(time=_rounded(seconds))
 
 
 def _rounded(seconds: float) -> str:

@@ -135,7 +135,8 @@ class TurnRecord:
     count since the last progress. `joins` says how often messages joined it; from `closed` on (its first side effect,
     or what must run alone) none do. `stopped`: the person has taken it back. `told_busy`: they were told once that
     others are before them. `dropped` items at the end of the history were superseded when it was opened. `time_zone` is
-    the person's, by its IANA name; empty: not known.
+    the person's, by its IANA name; empty: not known. `replied` and `replied_fixed`: how many replies of turns the
+    person had of the UTC day before it was opened, and how many of them no model said.
     """
 
     id: str
@@ -153,6 +154,8 @@ class TurnRecord:
     dropped: int = 0
     started_at: float = 0.0
     time_zone: str = ""
+    replied: int = 0
+    replied_fixed: int = 0
     usage: Usage = field(default_factory=Usage)
     intents: list[CallRecord] = field(default_factory=list)
 
@@ -367,11 +370,14 @@ class JournalStore(Protocol):
         problem: str = "",
         usage: Usage,
         settles: Sequence[str] = (),
+        fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[Question] = (),
         now: float,
     ) -> list[StoredReply]:
         """End the turn in one transaction: last items, usage, replies, members; what waits is kept with it.
+
+        The replies count into the person's day; `fixed`: as such that no model said.
 
         "new chat" takes effect here, however the turn ends: it counts in the order of the person's messages.
 

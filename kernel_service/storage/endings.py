@@ -17,6 +17,7 @@ from kernel_service.storage.ids import new_id
 from kernel_service.storage.journal import OPEN_TURN, SPENT, add_items, of_open_turn, pay
 from kernel_service.storage.outbox import add_reply
 from kernel_service.storage.schema import dead_letter, message, tool_call, turn
+from kernel_service.storage.spending import add_to_day
 from kernel_service.storage.turns import supersede
 
 if TYPE_CHECKING:
@@ -93,6 +94,7 @@ def hold(
     of_open_turn(tx, _HOLD, {"of": record.id, "until": until, "because": problem, **noted})
     tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.HELD.value})
     if notice is not None:
+        add_to_day(tx, record.person_id, Usage(), now, replies=1, fixed_replies=1)
         _tell(tx, record, [notice], ReplyMode.OUTBOX, now)
 
 
@@ -136,6 +138,7 @@ def end(
     problem: str,
     usage: Usage,
     settles: Sequence[str] = (),
+    fixed: bool = False,
     parked: Sequence[ParkedRequest] = (),
     questions: Sequence[Question] = (),
     now: float,
@@ -148,7 +151,8 @@ def end(
     asked.keep(tx, record, questions, now)
     if record.is_new_chat:
         context.begin_afresh(tx, record.person_id)
-    _close(tx, record, status, problem=problem, usage=usage, settles=settles, now=now)
+    told = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
+    _close(tx, record, status, problem=problem, usage=usage, settles=settles, now=now, **told)
     if len(record.messages) > 1:
         tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.MERGED.value})
     last = record.messages[-1]
@@ -178,7 +182,7 @@ def give_up(
     leases.fence(tx, record.person_id, epoch)
     superseded = supersede(tx, record)
     add_items(tx, record, items, now)
-    _close(tx, record, TurnStatus.FAILED, problem=problem, now=now)
+    _close(tx, record, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
     tx.execute(_MEMBERS, {"of": record.id, "to": MessageStatus.DEAD_LETTERED.value})
     _bury(tx, record, problem, now)
     _tell(tx, record, replies, record.messages[-1].reply_mode, now)
@@ -194,11 +198,12 @@ def _close(
     usage: Usage | None = None,
     settles: Sequence[str] = (),
     now: float,
+    **told: int,
 ) -> None:
     usage = usage or Usage()
     ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **asdict(usage)}
     of_open_turn(tx, _END, ended)
-    pay(tx, record.person_id, usage, settles, now)
+    pay(tx, record.person_id, usage, settles, now, **told)
     tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
 
 

@@ -110,9 +110,9 @@ def count(tx: Tx, record: TurnRecord, epoch: int, *, usage: Usage, settles: Sequ
     pay(tx, record.person_id, usage, settles, now)
 
 
-def pay(tx: Tx, person_id: str, usage: Usage, settles: Sequence[str], now: float) -> None:
-    """Count what was spent, in place of what was reserved for it."""
-    spending.add_to_day(tx, person_id, usage, now)
+def pay(tx: Tx, person_id: str, usage: Usage, settles: Sequence[str], now: float, **told: int) -> None:
+    """Count what was spent, in place of what was reserved for it, and what was `told` (see add_to_day)."""
+    spending.add_to_day(tx, person_id, usage, now, **told)
     reservations.settle(tx, settles)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, exists, select, update
 
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.storage.schema import kernel, person
+from kernel_service.storage.schema import kernel, person, usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,11 @@ _FENCE = (
     select(kernel.c.epoch, kernel.c.owner, kernel.c.time_zone)
     .where(kernel.c.person_id == bindparam("person"))
     .with_for_update(read=True)
+)
+_OF_DAY = (usage.c.person_id == bindparam("person"), usage.c.day == bindparam("day"))
+_FENCE_OF_DAY = _FENCE.add_columns(
+    select(usage.c.replies).where(*_OF_DAY).scalar_subquery().label("replies"),
+    select(usage.c.fixed_replies).where(*_OF_DAY).scalar_subquery().label("fixed_replies"),
 )
 _MERGED = exists().where(person.c.id == kernel.c.person_id, person.c.merged_into.is_not(None))
 _TAKE = (
@@ -39,7 +44,15 @@ def fence(tx: Tx, person_id: str, epoch: int) -> Row[Any]:
 
     LeaseLost, unless the epoch is the owner's own.
     """
-    row = tx.execute(_FENCE, {"person": person_id}).one_or_none()
+    return _own(tx.execute(_FENCE, {"person": person_id}).one_or_none(), epoch)
+
+
+def fence_of_day(tx: Tx, person_id: str, epoch: int, day: int) -> Row[Any]:
+    """As `fence`, with the `replies` and `fixed_replies` that the person had of that day; None: none."""
+    return _own(tx.execute(_FENCE_OF_DAY, {"person": person_id, "day": day}).one_or_none(), epoch)
+
+
+def _own(row: Row[Any] | None, epoch: int) -> Row[Any]:
     if row is None or row.epoch != epoch:
         raise LeaseLost
     return row

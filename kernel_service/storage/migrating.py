@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing import MasterKeys
 
 # The number of the newest migration that this program brings along.
-SCHEMA_NUMBER = 24
+SCHEMA_NUMBER = 25
 # The oldest program that can work on what that migration leaves.
 OLDEST_READER = 24
 _LOCK = 0x6D696772617465  # "migrate"

@@ -88,18 +88,19 @@ def _some(name: str, *columns: Column[Any], where: str) -> None:
     Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
+def _counts(*names: str) -> list[Column[int]]:
+    return [Column(name, BigInteger, nullable=False, server_default=text("0")) for name in names]
+
+
 def _usage() -> list[Column[int]]:
-    return [
-        Column(name, BigInteger, nullable=False, server_default=text("0"))
-        for name in (
-            "input_tokens",
-            "cached_input_tokens",
-            "output_tokens",
-            "reasoning_tokens",
-            "model_calls",
-            "tool_calls",
-        )
-    ]
+    return _counts(
+        "input_tokens",
+        "cached_input_tokens",
+        "output_tokens",
+        "reasoning_tokens",
+        "model_calls",
+        "tool_calls",
+    )
 
 
 person = Table(
@@ -527,6 +528,8 @@ usage = Table(
     # Days since 1970-01-01, UTC.
     Column("day", Integer, primary_key=True, autoincrement=False),
     *_usage(),
+    # What turns told the person, and how much of it no model said.
+    *_counts("replies", "fixed_replies"),
     Index("ix_usage_day", "day"),
 )
 

@@ -32,7 +32,8 @@ A multiple of the writers, who divide people by the same number.
 """
 _OF_EACH: Final = (usage, tool_usage)
 _SPENT: Final = list(asdict(Usage()))
-_COUNTS: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
+_SHOWN: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
+_COUNTS: Final = _SHOWN | {usage: [*_SPENT, "replies", "fixed_replies"]}
 """The columns that are added up; the others say whose, of which day, and of what."""
 
 
@@ -62,10 +63,12 @@ _ADD: Final = {table: _typed(_adding(table, _values(table)), table) for table in
 _MOVE: Final = {table: _adding(table, _anothers(table)) for table in _OF_EACH}
 
 
-def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float) -> None:
+def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float, *, replies: int = 0, fixed_replies: int = 0) -> None:
+    counts = {"day": day_of(now), **asdict(spent)}
+    if replies or spent != Usage():
+        told = {"replies": replies, "fixed_replies": fixed_replies}
+        tx.execute(_ADD[usage], {"person_id": person_id, **counts, **told})
     if spent != Usage():
-        counts = {"day": day_of(now), **asdict(spent)}
-        tx.execute(_ADD[usage], {"person_id": person_id, **counts})
         tx.execute(_ADD[usage_of_all], {"share": zlib.crc32(person_id.encode()) % SHARES, **counts})
 
 
@@ -120,14 +123,15 @@ def by_day(tx: Tx, person_id: str | None, *, first: int, last: int) -> list[DayU
     for row in tx.execute(_sums(tool_usage, person_id), days):
         tools[row.day].append(ToolUsage(row.tool, int(row.calls), int(row.failures), row.seconds))
     kept = usage_of_all if person_id is None else usage
-    spent = {row.day: Usage(*map(int, row[1:])) for row in tx.execute(_sums(kept, person_id), days)}
+    sums = tx.execute(_sums(kept, person_id), days).all()
+    spent = {row.day: Usage(*map(int, row[1:])) for row in sums if any(row[1:])}  # else there were replies alone
     return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
 
 
 def _sums(table: Table, person_id: str | None) -> Select[Any]:
     """By day (and tool), of one person or of all."""
     by = [column for column in table.primary_key.columns if column.name not in {"person_id", "share"}]
-    counts = [func.sum(table.c[name]).label(name) for name in _COUNTS[table]]
+    counts = [func.sum(table.c[name]).label(name) for name in _SHOWN[table]]
     asked = select(*by, *counts).where(table.c.day.between(bindparam("first"), bindparam("last")))
     if person_id is not None:
         asked = asked.where(table.c.person_id == bindparam("person"))

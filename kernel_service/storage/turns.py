@@ -13,10 +13,11 @@ from kernel_service.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.storage import damage, message_ids, time_zones, waiting
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.inbox import USAGE
-from kernel_service.storage.leases import fence
+from kernel_service.storage.leases import fence_of_day
 from kernel_service.storage.schema import TURN_OPEN, item, message, tool_call, turn
 from kernel_service.storage.sealing import place
 from kernel_service.storage.sent_order import SENT_ORDER
+from kernel_service.storage.spending import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,10 +98,11 @@ _SUPERSEDE = (
 
 
 def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: Room) -> NextTurn:
-    lease = fence(tx, person_id, epoch)
+    lease = fence_of_day(tx, person_id, epoch, day_of(now))
     due = _due(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
     if isinstance(due, TurnRecord):
         due.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
+        due.replied, due.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
     return due
 
 

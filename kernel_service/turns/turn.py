@@ -29,6 +29,7 @@ from kernel_service.turns.quotes import with_quote
 from kernel_service.turns.recovery import Recovery
 from kernel_service.turns.refused_tools import OfferedTools
 from kernel_service.turns.replies import answer_replies, said_in, with_questions
+from kernel_service.turns.reply_cap import ReplyCap
 from kernel_service.turns.spending import Spending
 from kernel_service.turns.times import stamp
 from kernel_service.turns.titles import Titles
@@ -89,6 +90,7 @@ class Turn:
             runner.limits.output_tokens,
             runner.recoveries,
         )
+        self._cap = ReplyCap(runner.limits.daily_replies_per_person, record, runner.clock)
         self._toolless = False
         self._model_is_well: bool | None = None
         self._deadline = runner.clock() + runner.limits.seconds
@@ -133,20 +135,31 @@ class Turn:
             self._kernel.history.replace(self._transcript.stored)
 
     async def _work(self) -> None:
-        record, limits = self._record, self._runner.limits
+        record = self._record
         if record.stopped:
             raise Stopped
-        if record.failures >= limits.attempts or record.crashes_alone >= limits.crashes_alone:
-            failed = record.failures >= limits.attempts
-            return await self._give_up("failed_too_often" if failed else "crashed_too_often")
-        if record.usage.model_calls >= limits.model_calls:
-            return await self._break_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
+        if await self._is_over():
+            return None
         if (act := self._acts.get(record.messages[0].command)) is not None:
             return await act(record.messages[0])
         await self._files.look(record)
         if (fixed := await self._runner.fixed_answer(record, self._files)) is not None:
-            return await self._end([Reply(text) for text in fixed], TurnStatus.COMPLETED)
+            return await self._end([Reply(text) for text in fixed], TurnStatus.COMPLETED, fixed=True)
         return await self._converse()
+
+    async def _is_over(self) -> bool:
+        """Whether a limit ends the turn before anything is done."""
+        record, limits = self._record, self._runner.limits
+        if not record.begun and self._cap.left(fixed=False) <= 0:
+            await self._end([], TurnStatus.FAILED, problem="replies_spent")
+        elif record.failures >= limits.attempts or record.crashes_alone >= limits.crashes_alone:
+            failed = record.failures >= limits.attempts
+            await self._give_up("failed_too_often" if failed else "crashed_too_often")
+        elif record.usage.model_calls >= limits.model_calls:
+            await self._break_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
+        else:
+            return False
+        return True
 
     async def _confirm(self, message: TurnMessage) -> None:
         """A code: say what it did, and go on with what waited for it."""
@@ -154,7 +167,7 @@ class Turn:
         code = message.content.get("code") or next(iter(codes_in(text_of(message.content))), "")
         confirmed = await self._runner.codes.confirm(self._person, code, message.seq, at=message.accepted_at)
         if not confirmed.resumed:
-            return await self._end([Reply(confirmed.told)], TurnStatus.COMPLETED)
+            return await self._end([Reply(confirmed.told)], TurnStatus.COMPLETED, fixed=True)
         self._confirmed = confirmed
         self._preface = confirmed.told
         return await self._converse()
@@ -176,11 +189,11 @@ class Turn:
                 self._transcript.call(each)
                 self._transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
             self._transcript.say(told)
-        return await self._end([Reply(told)], TurnStatus.COMPLETED)
+        return await self._end([Reply(told)], TurnStatus.COMPLETED, fixed=True)
 
     async def _permissions(self, message: TurnMessage) -> None:
         """What is done without asking: told, and taken back if the message says so."""
-        await self._end([Reply(listed(await self._journal.permissions(message)))], TurnStatus.COMPLETED)
+        await self._end([Reply(listed(await self._journal.permissions(message)))], TurnStatus.COMPLETED, fixed=True)
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -336,7 +349,7 @@ class Turn:
         if self._record.begun:
             return await self._break_off(told, "budget_spent")
         self._transcript.unstored = []
-        return await self._end([Reply(told)], TurnStatus.COMPLETED)
+        return await self._end([Reply(told)], TurnStatus.COMPLETED, fixed=True)
 
     async def _stop(self) -> None:
         """What is not stored yet was never heard: it stays out of the history."""
@@ -350,11 +363,12 @@ class Turn:
         status: TurnStatus,
         *,
         problem: str = "",
+        fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
         asked: Sequence[Question] = (),
     ) -> None:
-        told = self._prefaced(with_questions(replies, asked))
-        await self._journal.end(told, status, problem=problem, parked=parked, questions=asked)
+        told = self._cap.kept(self._prefaced(with_questions(replies, asked)), fixed=fixed)
+        await self._journal.end(told, status, problem=problem, fixed=fixed, parked=parked, questions=asked)
         for each in asked:
             calls = tuple((one.call_id, one.tool) for one in each.approvals)
             event = ApprovalNeeded(calls, each.choices, each.expires_at)
@@ -385,7 +399,7 @@ class Turn:
     async def _hold(self, away: VendorUnavailable) -> None:
         if await self._waits_in_vain(away):
             return await self._give_up(f"{away.problem}_too_long", texts.WAITED_TOO_LONG)
-        wait, notice = await self._journal.hold(away)
+        wait, notice = await self._journal.hold(away, may_tell=self._cap.left(fixed=True) > 0)
         log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self._record.id, wait)
         if notice is not None:
             self._runner.told_busy += isinstance(away, Busy)

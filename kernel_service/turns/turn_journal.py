@@ -128,6 +128,7 @@ class TurnJournal:
         status: TurnStatus,
         *,
         problem: str = "",
+        fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[Question] = (),
     ) -> None:
@@ -138,7 +139,7 @@ class TurnJournal:
                 lambda: self._store.end(
                     self._record, self._kernel.epoch, self._transcript.unstored, replies,
                     status=status, problem=problem, usage=bill.usage, settles=bill.settles,
-                    parked=parked, questions=questions, now=self._clock(),
+                    fixed=fixed, parked=parked, questions=questions, now=self._clock(),
                 )
             )  # fmt: skip
         self._transcript.mark_stored()
@@ -179,11 +180,11 @@ class TurnJournal:
         superseded = await self._store.split(self._record, self._kernel.epoch, problem=problem, now=self._clock())
         self._transcript.drop_stored(superseded)
 
-    async def hold(self, away: VendorUnavailable) -> tuple[float, Reply | None]:
+    async def hold(self, away: VendorUnavailable, *, may_tell: bool) -> tuple[float, Reply | None]:
         """Wait for the vendor: for how many seconds, and what the person is told of it. Burns no attempt."""
         busy = isinstance(away, Busy)
         wait = away.retry_after if isinstance(away, Busy) else hold_seconds(self._record.holds, away.retry_after)
-        notice, now = self._notice(wait, busy=busy), self._clock()
+        notice, now = self._notice(wait, busy=busy) if may_tell else None, self._clock()
         await self.count()
         await self._store.hold(
             self._record, self._kernel.epoch, until=now + wait, problem=away.problem, notice=notice, busy=busy, now=now

@@ -75,3 +75,11 @@ async def test_what_the_vendor_refuses_is_free_and_what_it_gave_up_is_not(
         world.emulators.openai.clear()
         await ask
         assert (await spent_by_all(world) > 40_000) is counted
+
+
+async def test_a_flood_of_wrong_codes_is_not_a_flood_of_replies(tmp_path: Path) -> None:
+    """With the settings that everybody has. Questions are answered all the same."""
+    async with whole_world(tmp_path) as world:
+        told = [len((await world.tell("telegram:1", "BCDF-GHJK", f"m{number}")).replies) for number in range(120)]
+        assert told == [1] * 100 + [0] * 20
+        assert "hello" in (await world.tell("telegram:1", "hello", "last")).replies[0].text

@@ -79,3 +79,35 @@ async def test_a_step_that_was_not_kept_has_spent_nothing(store: SqlStore) -> No
     with pytest.raises(LeaseLost):
         await owner.append(turn, usage=Usage(tool_calls=1), used=SENT)
     assert await store.usage(person, first=TODAY, last=TODAY) == []
+
+
+async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: SqlStore) -> None:
+    person = await say(store, "m1")
+    owner = await own(store, person)
+    turn = await owner.open()
+    assert (turn.replied, turn.replied_fixed) == (0, 0)
+    completed, nothing = TurnStatus.COMPLETED, Usage()
+    await store.end(turn, owner.epoch, [], [Reply("stop")], fixed=True, status=completed, usage=nothing, now=NOW)
+    await say(store, "m2")
+    turn = await owner.open()
+    assert (turn.replied, turn.replied_fixed) == (1, 1)
+    await store.hold(turn, owner.epoch, until=NOW, problem="x", notice=Reply("wait"), now=NOW)
+    turn = await owner.open()
+    await store.end(turn, owner.epoch, [], [Reply("one"), Reply("two")], status=completed, usage=nothing, now=NOW)
+    await say(store, "m3")
+    turn = await owner.open()
+    assert (turn.replied, turn.replied_fixed) == (4, 2)
+    assert await store.spent_today(person, now=NOW) == 0
+    await owner.end(turn)
+    await say(store, "m4", now=NOW + 86_400)
+    turn = await owner.open(NOW + 86_400)
+    assert (turn.replied, turn.replied_fixed) == (0, 0), "another day"
+    assert await store.usage(person, first=TODAY, last=TODAY) == []
+
+
+async def test_of_people_who_are_one_the_one_was_told_it_all(store: SqlStore) -> None:
+    ann, bob = await spend(store, "test:ann"), await spend(store, "test:bob")
+    stays = (await store.merge(ann, bob, now=NOW)).person_id
+    await say(store, "next", "test:ann")
+    turn = await (await own(store, stays)).open()
+    assert turn.replied == 2

@@ -1,0 +1,112 @@
+"""How many replies a person gets in a day, and what becomes of a flood."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service import texts
+from kernel_service.errors import VendorUnavailable
+from kernel_service.turns.limits import Limits
+from kernel_service.turns.resuming import Confirmed
+from tests.unit.turns.scene import says
+
+if TYPE_CHECKING:
+    from tests.unit.turns.scene import Scene
+
+DAY = 86_400
+LAST = "This was my last message for today. I can go on in about 3 hours."
+LAST_FIXED = "I'll leave more messages like this one unanswered today, and react to them again in about 3 hours."
+
+
+@pytest.fixture(autouse=True)
+def three_hours_to_midnight(scene: Scene) -> None:
+    scene.clock.now += DAY - scene.clock.now % DAY - 3 * 3600
+
+
+class Talk:
+    def __init__(self, scene: Scene) -> None:
+        self.scene = scene
+        self.number = 0
+
+    async def say(self, text: str, user: str = "chat:1") -> list[str]:
+        self.number += 1
+        await self.scene.hear(text, number=self.number, user=user)
+        await self.scene.run()
+        return await self.scene.told()
+
+    async def ask(self, text: str = "a question", user: str = "chat:1") -> list[str]:
+        self.scene.model.says = [says("an answer")]
+        return await self.say(text, user)
+
+
+async def test_five_hundred_stops_do_not_give_five_hundred_replies(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=50), Talk(scene)
+    told = [await talk.say("stop") for _ in range(100)]
+    assert told[:9] == [[texts.STOPPED]] * 9
+    assert told[9][0].startswith(f"{texts.STOPPED}\n\n{LAST_FIXED}")
+    assert told[10:] == [[]] * 90
+
+
+async def test_who_floods_still_gets_answers_to_questions(scene: Scene) -> None:
+    """Whoever has somebody spammed, or fumbles a code, spends none of what answers need."""
+    scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
+    for _ in range(5):
+        await talk.say("stop")
+    assert await talk.ask() == ["an answer"]
+    assert await talk.say("stop") == [], "its effect it has all the same"
+
+
+async def test_the_last_answer_says_when_it_goes_on_and_then_there_is_silence(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=3), Talk(scene)
+    assert [await talk.ask() for _ in range(3)] == [["an answer"], ["an answer"], [f"an answer\n\n{LAST}"]]
+    asked = len(scene.model.shown)
+    for text in ("a question", "stop", "new chat"):
+        assert await talk.ask(text) == []
+    assert len(scene.model.shown) == asked, "nobody is asked for what is not told"
+    assert await talk.ask(user="chat:2") == ["an answer"], "another person has a day of their own"
+    scene.clock.now += 3 * 3600
+    assert await talk.ask() == ["an answer"]
+
+
+async def test_without_a_cap_nobody_is_silenced(scene: Scene) -> None:
+    talk = Talk(scene)
+    assert [await talk.say("stop") for _ in range(20)] == [[texts.STOPPED]] * 20
+
+
+async def test_a_restart_does_not_begin_the_day_anew(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=1), Talk(scene)
+    assert await talk.ask() == [f"an answer\n\n{LAST}"]
+    await scene.activated()  # by another process, from what is stored
+    assert await talk.ask() == []
+
+
+async def test_wrong_codes_are_capped_and_a_right_one_goes_on(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
+    scene.codes.says = {"BCDF-GHJK": Confirmed(texts.CODE_UNKNOWN)}
+    told = [await talk.say("BCDF-GHJK") for _ in range(20)]
+    assert len([one for one in told if one]) == 2
+    scene.codes.says = {"BCDF-GHJK": Confirmed("Asana is connected.", "Asana", ("go on",))}
+    scene.model.says = [says("it is done")]
+    [after] = await talk.say("BCDF-GHJK")
+    assert after.endswith("it is done")
+
+
+async def test_what_the_budget_refuses_is_capped_too(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=10, daily_tokens_per_person=1), Talk(scene)
+    assert await talk.ask() == ["an answer"]
+    told = [await talk.ask() for _ in range(5)]
+    assert [len(one) for one in told] == [1, 1, 0, 0, 0]
+
+
+async def test_notices_count_and_are_not_told_beyond_the_cap(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=5), Talk(scene)
+    assert len(await talk.say("stop")) == 1  # the only fixed reply
+    await scene.hear(number=50)
+    kernel = await scene.activated()
+    for _ in range(6):
+        scene.model.says = [VendorUnavailable("model_busy")]
+        await scene.run(kernel)
+        scene.clock.now += 100
+    assert await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock()) == []
