@@ -73,6 +73,7 @@ APPROVAL_IS_LONG: Final = "(This is long. Please read it to its end before you a
 APPROVAL_DOCUMENT: Final = "(All of it is in the file above: {filename}, {kilobytes} kB.)"
 APPROVAL_CUT: Final = "… {count} characters are left out here"
 APPROVAL_OTHERS: Final = "… {count} more arguments are in the file"
+APPROVAL_PACKED: Final = "… packed in it: {names}"
 APPROVAL_LETTERS: Final = "… with letters that look like others: {letters}"
 APPROVAL_FILE: Final = "What I am about to ask you, in full:"
 PERMISSION_GIVEN: Final = 'From now on I do this without asking: {action}. Write "ask me again" to take that back.'

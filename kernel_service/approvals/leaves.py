@@ -16,10 +16,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
-from kernel_service.approvals.visible import units
+from kernel_service.approvals.visible import units, visible_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
 SHORT: Final = 160
 """Characters up to which a value is no long text."""
@@ -63,11 +63,18 @@ class Rank(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """One value of the arguments. `path` is printable, and none looks like another one's; `text` is the value."""
+    """One value of the arguments. `path` is printable, and none looks like another one's.
+
+    `length` is the value's in characters, `lines` is what of it can be seen, `names` are addresses, links and phone
+    numbers in it. `essential`: nobody decides without having seen it, or its beginning and end.
+    """
 
     path: str
-    text: str
+    length: int
+    lines: list[str]
+    names: list[str]
     rank: Rank
+    essential: bool
 
 
 def leaves_of(arguments: Mapping[str, Any]) -> list[Leaf]:
@@ -99,7 +106,9 @@ def _name(name: str) -> str:
 
 def _leaf(names: tuple[str, ...], path: str, value: Any) -> Leaf:
     text = value if isinstance(value, str) and not _could_be_another(value) else json.dumps(value, ensure_ascii=False)
-    return Leaf(path, text, _rank(names, text))
+    named = named_in(text)
+    rank = _rank(names, text, named)
+    return Leaf(path, len(text), visible_lines(text), named, rank, essential=rank < Rank.SHORT or bool(named))
 
 
 def _could_be_another(text: str) -> bool:
@@ -111,17 +120,21 @@ def _could_be_another(text: str) -> bool:
     return text in _LITERALS
 
 
-def _rank(names: Iterable[str], text: str) -> Rank:
+def _rank(names: tuple[str, ...], text: str, named: list[str]) -> Rank:
     words = [word.lower() for name in names for word in _WORDS.findall(name)]
-    told = "\n".join((*names, text))
-    addresses = _ADDRESS.findall(told)
-    if units(text) > SHORT and 2 * sum(map(len, addresses)) < len(text):
-        return Rank.ADDRESS if _URL.fullmatch(text.strip()) else Rank.LONG
-    if any(map(_PARTIES.fullmatch, words)) or addresses or _PHONE.search(told):
+    if units(text) > SHORT and 2 * sum(map(len, _ADDRESS.findall(text))) < len(text):
+        # "recipients" says whom; "email_body" says what.
+        is_party = bool(words) and _PARTIES.fullmatch(words[-1])
+        return Rank.ADDRESS if is_party or _URL.fullmatch(text.strip()) else Rank.LONG
+    if any(map(_PARTIES.fullmatch, words)) or any(map(_is_party, (*names, *named))):
         return Rank.PARTY
     if any(map(_AMOUNTS.fullmatch, words)):
         return Rank.AMOUNT
-    return Rank.ADDRESS if _URL.search(told) else Rank.SHORT
+    return Rank.ADDRESS if named else Rank.SHORT
+
+
+def _is_party(text: str) -> bool:
+    return bool(_ADDRESS.search(text) or _PHONE.search(text))
 
 
 def named_in(text: str) -> list[str]:

@@ -7,12 +7,12 @@ document that goes before the question. What cannot be shown even so is not aske
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
-from kernel_service.approvals.leaves import Leaf, Rank, leaves_of, named_in
-from kernel_service.approvals.visible import head, tail, units, visible, visible_lines
+from kernel_service.approvals.leaves import Leaf, Rank, leaves_of
+from kernel_service.approvals.visible import head, tail, units, visible
 from kernel_service.storable import to_json
 
 if TYPE_CHECKING:
@@ -24,21 +24,21 @@ MOST_SHOWN: Final = 1000
 """UTF-16 code units of a question: WhatsApp shows 1,024 above buttons."""
 FOLDED_FROM: Final = 700
 """WhatsApp's apps show about so much of a message, and the rest behind "Read more"."""
-MOST_DOCUMENT: Final = 1_000_000
+MOST_DOCUMENT: Final = 300_000
 """Bytes."""
 FILENAME: Final = "please-confirm.txt"
 
 MOST_TITLE: Final = 80
 """Characters of what an id stands for, or of what a tool is called."""
 _MOST_PATH: Final = 60
-_MOST_NAMED: Final = 4
+_MOST_NAMED: Final = 8
 """Addresses in a long text that are shown beside it."""
 _MOST_LINES: Final = 300
 """More arguments than that are in no message."""
 _ROOMS: Final = (240, 120, 60)
 """Characters of a long value that are shown."""
 _FEWER: Final = (16, 8, 4, 2, 0)
-"""Of each call, values that say nothing of whom it reaches."""
+"""Values that are not essential."""
 GAP: Final = "\n\n"
 _MARKUP: Final = str.maketrans(dict.fromkeys("`*_~[]<>\\", " "))
 
@@ -57,21 +57,22 @@ def shown(approvals: Sequence[Approval]) -> Shown | None:
         return None
     calls = [_Call(approval, leaves_of(approval.arguments)) for approval in approvals]
     is_small = sum(len(call.leaves) for call in calls) <= _MOST_LINES
-    if is_small and units(whole := _composed(calls, _Detail(None))) <= MOST_SHOWN:
-        return Shown(whole)
+    if is_small and units(text := _composed(calls, _Detail(None))) <= MOST_SHOWN:
+        return Shown(text)
     document = _document(calls)
     if len(document) > MOST_DOCUMENT:
         return None
     note = texts.APPROVAL_DOCUMENT.format(filename=FILENAME, kilobytes=-(-len(document) // 1000))
-    fewer = [_Detail(_ROOMS[-1], most) for most in _FEWER]
-    details = [*map(_Detail, _ROOMS), *fewer] if is_small else fewer
+    whole = [_Detail(room) for room in _ROOMS] if is_small else []
+    # Of several calls each argument is shown, or they are asked for apart.
+    details = whole if len(calls) > 1 else [*whole, *(_Detail(_ROOMS[-1], most) for most in _FEWER)]
     composed = (_composed(calls, detail, note) for detail in details)
     return next((Shown(text, document) for text in composed if units(text) <= MOST_SHOWN), None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """How much is shown: of a long value, and of the values that say nothing of whom a call reaches; None: all."""
+    """How much is shown: of a long value, and of the values that are not essential; None: all."""
 
     room: int | None
     others: int | None = None
@@ -106,8 +107,8 @@ def _named(approval: Approval) -> str:
 
 
 def _lines(leaves: Sequence[Leaf], detail: _Detail) -> list[str]:
-    essential = sum(leaf.rank < Rank.SHORT for leaf in leaves)
-    kept = leaves if detail.others is None else leaves[: essential + detail.others]
+    others = count()
+    kept = [leaf for leaf in leaves if leaf.essential or detail.others is None or next(others) < detail.others]
     lines = list(chain.from_iterable(_argument(leaf, detail.room) for leaf in kept))
     left_out = len(leaves) - len(kept)
     return [*lines, texts.APPROVAL_OTHERS.format(count=left_out)] if left_out else lines
@@ -119,20 +120,18 @@ def _argument(leaf: Leaf, room: int | None) -> list[str]:
     Nothing else begins with what marks them, or with what tells of something left out.
     """
     path = leaf.path if room is None or leaf.rank is Rank.PARTY else _cut_in_line(leaf.path, _MOST_PATH)
-    lines = visible_lines(leaf.text)
-    if room is not None and leaf.rank is not Rank.PARTY and sum(map(units, lines)) > room:
-        lines = _cut(leaf.text, room)
-        return [f"{path} ({len(leaf.text)} characters):", *lines]
-    lines = [f"{path}: {lines[0]}"] if len(lines) == 1 else [f"{path}:", *(f"| {line}" for line in lines)]
-    return [*lines, *_in_plain_letters(leaf)]
+    if room is not None and leaf.rank is not Rank.PARTY and sum(map(units, leaf.lines)) > room:
+        return [f"{path} ({leaf.length} characters):", *_cut(leaf, room)]
+    if len(leaf.lines) == 1:
+        return [f"{path}: {leaf.lines[0]}", *_packed(leaf), *_in_plain_letters(leaf)]
+    return [f"{path}:", *(f"| {line}" for line in leaf.lines), *_packed(leaf), *_in_plain_letters(leaf)]
 
 
-def _cut(text: str, room: int) -> list[str]:
+def _cut(leaf: Leaf, room: int) -> list[str]:
     """Its beginning and end, and which addresses are in between."""
-    line = " ⏎ ".join(visible_lines(text))
+    line = " ⏎ ".join(leaf.lines)
     begins, ends = head(line, max(2 * room // 3, _host(line))), tail(line, room // 3)
-    seen = f"{begins}\n{ends}"
-    between = [visible(each) for each in named_in(text) if each[:_MOST_PATH] not in seen]
+    between = [visible(each) for each in leaf.names if each[:_MOST_PATH] not in f"{begins}\n{ends}"]
     among = ", ".join(_cut_in_line(each, _MOST_PATH) for each in between[:_MOST_NAMED])
     more = f" (+{len(between) - _MOST_NAMED})" if len(between) > _MOST_NAMED else ""
     left_out = texts.APPROVAL_CUT.format(count=len(line) - len(begins) - len(ends))
@@ -152,9 +151,16 @@ def _cut_in_line(text: str, most: int) -> str:
     return f"{head(text, most // 2)}…({len(text)} characters)…{tail(text, most // 4)}"
 
 
+def _packed(leaf: Leaf) -> list[str]:
+    """What stands in it in base64, or behind percent signs."""
+    seen = "\n".join(leaf.lines)
+    packed = ", ".join(each for each in map(visible, leaf.names) if each not in seen)
+    return [texts.APPROVAL_PACKED.format(names=packed)] if packed else []
+
+
 def _in_plain_letters(leaf: Leaf) -> list[str]:
     """Addresses with letters that may look like others."""
-    odd = [each for each in named_in(leaf.text) if not each.isascii()] if leaf.rank is Rank.PARTY else []
+    odd = [each for each in leaf.names if not each.isascii()] if leaf.rank is Rank.PARTY else []
     return [texts.APPROVAL_LETTERS.format(letters=each.encode("unicode_escape").decode()) for each in odd]
 
 

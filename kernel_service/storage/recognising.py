@@ -35,7 +35,7 @@ def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Comma
 
     In a sentence only a code that is known counts: one of the person's own, or a live one of somebody else's, which is
     to end what it is for. Any other is an ordinary word. While the person has a code to send, what is not it counts as
-    a wrong one, in a sentence too: nobody tries out more of them there than alone.
+    a wrong one, in a sentence too: nobody tries out more of them there than alone. "Ask me again" takes effect here.
     """
     text = text_of(content)
     codes = codes_in(text)
@@ -58,6 +58,8 @@ def _phrased(tx: Tx, person_id: str, content: Mapping[str, Any]) -> Command:
     if takes_back(content) and tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one():
         return Command.STOP
     command = command_of(content)
-    if command is Command.ASK_AGAIN and not meant(standing.of_person(tx, person_id), asked_again_for(content)):
-        return Command.NONE
+    if command is Command.ASK_AGAIN:
+        taken_back = meant(standing.of_person(tx, person_id), asked_again_for(content))
+        standing.take_back(tx, person_id, taken_back)  # at once: a turn that runs has them no more
+        return command if taken_back else Command.NONE
     return command

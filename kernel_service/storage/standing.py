@@ -75,9 +75,13 @@ def take_back(tx: Tx, person_id: str, permissions: Sequence[StandingPermission])
 
 
 def ask_again(tx: Tx, record: TurnRecord, epoch: int, said: str) -> list[StandingPermission]:
-    """Take back what the words behind "ask me again" mean. What still stands."""
+    """Take back what the words behind "ask me again" mean, and what buttons before them gave since. What still stands.
+
+    A number meant what it stood at when the message was accepted.
+    """
     leases.fence(tx, record.person_id, epoch)
-    take_back(tx, record.person_id, meant(of_person(tx, record.person_id), said))
+    if not any(char.isdigit() for char in said):
+        take_back(tx, record.person_id, meant(of_person(tx, record.person_id), said))
     return of_person(tx, record.person_id)
 
 

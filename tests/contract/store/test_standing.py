@@ -133,11 +133,25 @@ async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_n
     owner = await given(store)
     accepted = await store.accept(Message("test:ann", "back", {"text": said}), now=NOW, max_pending=9)
     assert accepted.command is command
-    if command is Command.ASK_AGAIN:
-        turn = await owner.open()
-        words = said.casefold().partition("again")[2].removesuffix(", please")
-        assert await store.ask_again(turn, owner.epoch, words) == []
-        assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert await store.stands(owner.person_id, CARDS.tool, "cn_1") is (command is Command.NONE)
+
+
+async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_nothing(store: SqlStore) -> None:
+    await given(store)
+    owner = await given(store, account="")
+    await say(store, "back", content={"text": "ask me again 1"})
+    turn = await owner.open()
+    assert await store.ask_again(turn, owner.epoch, "1") == [CARDS]
+    await owner.end(turn)
+    await say(store, "m9")
+    await asked(store, owner, "ap_late")
+    tap = Tap("ap_late", TapKind.ALWAYS)
+    await store.accept(Message("test:ann", "late", {"choice": {"id": tap.choice_id}}), now=NOW, max_pending=9)
+    await say(store, "all", content={"text": "ask me again"})
+    turn = await owner.open()
+    assert (await store.decide(turn, owner.epoch, tap, at=NOW)).verdict is Verdict.APPROVED
+    await owner.end(turn)
+    assert await store.ask_again(await owner.open(), owner.epoch, "") == []
 
 
 async def test_the_phrase_is_a_message_while_nothing_stands(store: SqlStore) -> None:
@@ -148,7 +162,7 @@ async def test_the_phrase_is_a_message_while_nothing_stands(store: SqlStore) -> 
 
 async def test_who_has_lost_the_person_takes_nothing_back(store: SqlStore) -> None:
     owner = await given(store)
-    await say(store, "back", content={"text": "ask me again"})
+    await say(store, "m9")
     turn = await owner.open()
     await own(store, owner.person_id, "two")
     with pytest.raises(LeaseLost):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from base64 import b64encode, urlsafe_b64encode
 from typing import Any
 
@@ -11,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kernel_service.approvals.approval import Approval
+from kernel_service.approvals.bundles import bundles
 from kernel_service.approvals.leaves import leaves_of
 from kernel_service.approvals.prompt import MOST_SHOWN, Shown, shown
-from kernel_service.approvals.visible import units, visible_lines
+from kernel_service.approvals.visible import units
 
 STRANGER = "mallory@evil.example"
 LONG = "Dear Bob, " + "this goes on and on. " * 400
@@ -51,6 +53,7 @@ def of(arguments: dict[str, Any], **more: Any) -> Shown:
         ({"n": 1e300, "m": "5", "o": 5}, "n: 1e+300\nm: 5\no: 5"),
         ({"b\u043edy": "x"}, '"b\\u043edy": x'),
         ({"Größe": "x"}, '"Größe": x'),
+        ({"n": "bob%40example.org"}, "n: bob%40example.org\n… packed in it: bob@example.org"),
         (
             {"to": "b\u043eb@example.org"},
             "to: b\u043eb@example.org\n… with letters that look like others: b\\u043eb@example.org",
@@ -96,6 +99,9 @@ def test_what_a_tool_is_called_forges_nothing(title: str) -> None:
         {"body": "\n" * 5000 + "x" * 900, "to": STRANGER},
         {"data": "QUJD" * 5000, "to": STRANGER},
         {"to": f"Mallory <{STRANGER}>", "html": "<p>" + LONG},
+        {**{f"n{number}": "x" for number in range(500)}, "to": f"{'x' * 300} {STRANGER} {'y' * 300}"},
+        {**{f"n{number}": "x" for number in range(500)}, "raw": f"{LONG} {STRANGER} {LONG}"},
+        {**{f"n{number}": "x" for number in range(500)}, "raw": b64encode(f"To: {STRANGER}\n{LONG}".encode()).decode()},
     ],
 )
 def test_the_recipient_is_never_out_of_sight(arguments: dict[str, Any]) -> None:
@@ -152,6 +158,27 @@ def test_what_reaches_more_than_a_message_can_show_is_not_asked() -> None:
     assert shown([asked({"body": "x" * 2_000_000})]) is None
 
 
+def test_several_calls_are_asked_for_apart_rather_than_without_an_argument_or_a_title() -> None:
+    calls = [
+        asked({"task_gid": f"157200000000{number:04}"}, titles={f"157200000000{number:04}": "t" * 60})
+        for number in range(12)
+    ]
+    assert shown(calls) is None
+    for approvals, told in bundles(calls):
+        assert told is not None
+        assert told.document is None
+        assert all(f"{gid}: “" in told.text for one in approvals for gid in one.titles)
+
+
+@pytest.mark.parametrize(
+    "text", ["\u200b", "\u202e\u200b", "z\u0301", "a@", "@", "a.", "1 ", "%40", " ", "\n", "`", "x"]
+)
+def test_no_text_takes_long_to_show(text: str) -> None:
+    began = time.process_time()
+    shown([asked({"body": text * (200_000 // len(text))})])
+    assert time.process_time() - began < 3
+
+
 def test_what_is_long_says_so_first() -> None:
     told = of({f"field{number}": "x" * 60 for number in range(11)})
     assert told.document is None
@@ -187,7 +214,7 @@ def test_every_value_is_in_the_question_or_in_its_document_and_none_forges_a_lin
     whole = told.document.decode() if told.document else told.text
     for leaf in leaves_of(arguments):
         assert f"{leaf.path}: " in whole or f"{leaf.path}:\n| " in whole
-        for line in visible_lines(leaf.text):
+        for line in leaf.lines:
             assert line in whole
     fences = [line for line in told.text.split("\n") if line.startswith("```")]
     assert fences in ([], ["```", "```"])
