@@ -7,11 +7,15 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
+from serving.private_files import close_file, close_folder, make_folder
+
 
 def local_keys(file: Path) -> dict[str, str]:
     """Encryption key, the gateway's token and the admin token; the file is made when it is missing."""
+    make_folder(file.parent)
+    close_folder(file.parent)
+    close_file(file)
     if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as written:
             written.write(_new_keys())
     return {name: value for name, value in dotenv_values(file).items() if value}

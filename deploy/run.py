@@ -14,11 +14,13 @@ import aiohttp
 from deploy.local_run import LocalRun, Service, plan
 from deploy.process import Process
 from serving.listening import Address
+from serving.private_files import close_file
 
 _BAD_SETTINGS = 2
 
 
 def main() -> int:
+    close_file(Path(".env"))
     try:
         run = plan(Path(), os.environ)
     except ValueError as wrong:

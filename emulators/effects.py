@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from serving.private_files import close_file, close_folder, make_file, make_folder
+
 
 @dataclass(frozen=True, slots=True)
 class Effect:
@@ -35,7 +37,10 @@ class Effects:
         self._waiting: dict[asyncio.Future[Effect], Callable[[Effect], bool]] = {}
         self._file = None
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(file.parent)
+            make_file(file)
+            close_folder(file.parent)
+            close_file(file)
             self._effects = _read(file)
             # Unbuffered: a record has reached the system when record() returns, whatever kills this process.
             self._file = file.open("ab", buffering=0)

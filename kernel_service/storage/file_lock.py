@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+LOCK_SUFFIX: Final = ".lock"
 
 
 class DatabaseInUseError(RuntimeError):
@@ -18,7 +21,7 @@ class FileLock:
     """Held from construction to `release`, or to the end of the process however it ends."""
 
     def __init__(self, database: Path) -> None:
-        path = database.with_name(database.name + ".lock")
+        path = database.with_name(database.name + LOCK_SUFFIX)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

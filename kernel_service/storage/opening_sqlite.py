@@ -10,8 +10,9 @@ from sqlalchemy.engine import make_url
 
 from kernel_service.storage import sqlite
 from kernel_service.storage.engine import Keyring
-from kernel_service.storage.file_lock import FileLock
+from kernel_service.storage.file_lock import LOCK_SUFFIX, FileLock
 from kernel_service.storage.migrating import prepare
+from serving.private_files import close_file, close_folder, make_file, make_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,8 +26,13 @@ async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[
     path = Path(make_url(url).database or "")
     if not path.name:
         raise ValueError("KERNEL_DATABASE_URL must name a file, as sqlite:///path/to/kernel.db")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     lock = FileLock(path)
+    try:
+        _close_to_others(path)
+    except BaseException:
+        lock.release()
+        raise
     database = sqlite.connect(path)
     try:
         digests = await asyncio.to_thread(_prepare, database, master_keys)
@@ -35,6 +41,17 @@ async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[
         lock.release()
         raise
     return sqlite.SqliteEngine(database, lock, Keyring(master_keys), digests, end_process=end_process)
+
+
+def _close_to_others(path: Path) -> None:
+    """SQLite makes its journals beside the file that a link leads to, with the mode of that."""
+    make_file(path)
+    file = path.resolve()
+    for folder in {path.parent, file.parent}:
+        close_folder(folder)
+    close_file(path.with_name(path.name + LOCK_SUFFIX))
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        close_file(file.with_name(file.name + suffix))
 
 
 def _prepare(database: SqliteDatabase, master_keys: MasterKeys) -> Digests:

@@ -41,6 +41,8 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 4000",
     "PRAGMA foreign_keys = ON",
+    # What is deleted is overwritten, also where it was moved from.
+    "PRAGMA secure_delete = ON",
 )
 _DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 # I/O errors that say, before anything is written, that there is no room for it: otherwise SQLITE_FULL.

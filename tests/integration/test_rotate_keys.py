@@ -33,8 +33,8 @@ OLD, NEW = (f"{name}:{base64.b64encode(name.encode() * 16).decode()}" for name i
 class Kernel:
     """A kernel service on SQLite, and the operator's command for it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder}/kernel.db"
+    def __init__(self, folder: Path, database_folder: Path | None = None) -> None:
+        self.url = f"sqlite:///{database_folder or folder}/kernel.db"
         self._log = folder / "kernel.log"
         self._address, self._metrics, connect = (f"127.0.0.1:{free_port()}" for _ in range(3))
         self._environment = {
