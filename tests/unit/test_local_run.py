@@ -83,6 +83,16 @@ def test_local_keys_are_made_once_for_their_owner_alone(tmp_path: Path) -> None:
     assert service(first, "kernel_service")["KERNEL_CHANNEL_TOKENS"] == f"whatsapp={token}"
 
 
+def test_local_keys_that_were_opened_are_closed_again(tmp_path: Path) -> None:
+    planned(tmp_path, {})
+    var = tmp_path / "var"
+    keys = var / "keys.env"
+    var.chmod(0o755)
+    keys.chmod(0o644)
+    planned(tmp_path, {})
+    assert [path.stat().st_mode & 0o777 for path in (var, keys)] == [0o700, 0o600]
+
+
 def test_other_channels_tokens_stand_beside_the_gateways(tmp_path: Path) -> None:
     run = planned(tmp_path, {"KERNEL_CHANNEL_TOKENS": "telegram=t", "KERNEL_TOKEN": "w"})
     assert service(run, "kernel_service")["KERNEL_CHANNEL_TOKENS"] == "telegram=t,whatsapp=w"

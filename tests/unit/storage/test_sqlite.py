@@ -63,6 +63,19 @@ async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
     await store.close()
 
 
+async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    for marked in ("marked-1" * 2_000, "marked-2"):  # of pages that come free, and of a part of one
+
+        def come_and_go(tx: Tx, link: str = marked) -> None:
+            tx.execute(text("INSERT INTO chat VALUES ('test', 'a', :link)"), {"link": link})
+
+        await store._engine.write(come_and_go)
+        await store._engine.write(lambda tx: tx.execute(text("DELETE FROM chat")))
+    await store.close()  # what the journal holds is in the file now
+    assert b"marked-" not in (tmp_path / "deeper" / "kernel.db").read_bytes()
+
+
 async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "PRAGMA busy_timeout = 10"))
     store = await open_store(url_of(tmp_path), KEYS)
