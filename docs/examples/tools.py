@@ -1,7 +1,8 @@
 """Tools of your own: set `KERNEL_TOOLS=docs.examples.tools:TOOLS` and every person's assistant has them.
 
 A tool is a typed function. Its name, docstring and types are what the model sees; the first argument is the person
-it works for (`context.id` is opaque and never changes). Say `read_only=True` only where calling it twice does no harm.
+it works for (`context.id` is opaque and never changes). Say `read_only=True` only where calling it twice does no harm,
+and `asks_first=True` where the person must approve each call.
 It returns text, JSON values, or a ToolResult with files that go to the person with the answer.
 """
 

@@ -51,40 +51,40 @@ THINGS: Final = listed("""
     block board bullet bucket calendar card cell checklist children chapter column content database date doc
     document draft duedate entry entries event field file folder goal heading image item issue label line list
     markdown memo milestone note notebook objective page paper paragraph plan presentation project property
-    properties quicknote range record reminder row section sheet slide spreadsheet step subitem subtask table tag
-    task tasklist template text time timer title todo value worksheet
+    properties quicknote range record reminder row section sheet slide spreadsheet step subitem subtask table
+    tag task tasklist template text time timer title todo value worksheet
     """)
 EXISTING_REACH: Final = frozenset({"event"})
 """Things that may have guests already, who are told of each change."""
 _CONNECTING: Final = listed("""
-    a action all an and as at batch body bulk by custom email for from google id in into its multiple my new of on
-    one or quick read single the this thread to type unread with
+    a action all an and as at batch body bulk by custom email for from google id in into its multiple my new of
+    on one or quick read single the this thread to type unread with
     """)
 PLAIN_TOOL: Final = VERBS | THINGS | _CONNECTING
 
 TEXTS: Final = listed("body comment content desc description markdown message name note subject summary text title")
 """Arguments that hold prose: an address in it reaches nobody by itself, and its digits may be a telephone number."""
 REFERENCES: Final = listed("""
-    at before after date datetime day due end gid id key minute millisecond ms on second start time timestamp uid
-    uuid
+    at before after date datetime day due end gid id key minute millisecond ms on second start time timestamp
+    uid uuid
     """)
 """Arguments whose digits are an id or a time."""
 PLAIN_ARGUMENT: Final = (
     THINGS
     | REFERENCES
     | listed("""
-        a add align an annotation as background base body bold cells child class color colour completed completion
+        a align an annotation as background base body bold cells child class color colour completed completion
         content custom data desc description details dimension direction done duration effort element emoji
         estimate estimated extra first font format formula frequency height hour html icon important in include
         indent index info input insert interval is italic language last left level liked local location major
         markdown mode month multi name new notion number object of offset option or order page paragraph parent
         percent place point pos position prefix priority progress query quick recurrence recurring remind repeat
-        response rich right segment select size sort sprint stage start starred state status strikethrough string
-        style subject subtask subtype suffix summary the timezone top transparency type underline unit update
-        version week weekday width workspace year zone
+        response rich right segment select size sort sprint stage start starred state status strikethrough
+        string style subject subtask subtype suffix summary the timezone top transparency type underline unit
+        update version week weekday width workspace year zone
         """)
 )
-PLAIN_NAMES: Final = listed("createmeetingroom messageid teamid threadid todo")
+PLAIN_NAMES: Final = listed("addlabelids createmeetingroom messageid teamid threadid todo")
 """Arguments that address nobody, though their words may do so elsewhere."""
 PLAIN_VALUES: Final[dict[str, tuple[str | bool, ...]]] = {
     "assignee": ("me",),
@@ -107,13 +107,14 @@ REACHING: Final = listed(
     submit subscribe terminate transfer trash trigger truncate tweet retweet unpublish unshare unsubscribe wipe
     withdraw
 
-    access acl ad admin amount anyone attendee audience bank bcc bid budget callback campaign cc channel
-    checkout collaborator comment contact cost coupon credential currency customer cvv deploy destination dm
-    domain donation email endpoint everyone external fee follower following forwarding group guest host hook
-    href iban invitation invitee invoice key link meeting member membership mention newsletter notification
-    owner participant party password payee payment payout people permission person phone price privacy private
-    public purchase recipient request role salary secret subscriber subscription team telephone tip token
-    transaction url uri user username vendor visibility visible wallet watcher webhook website
+    access acl ad admin amount anyone assignee attendee audience bank bcc bic bid budget callback campaign cc
+    channel chat checkout collaborator comment contact cost coupon credential currency customer cvv deploy
+    destination dm domain donation email endpoint everyone external fee follower following forwarding group
+    guest host hook href iban invitation invitee invoice key link meeting member membership mention mobile
+    newsletter notification owner participant party password payee payment payout people permission person phone
+    price privacy private public purchase recipient request role salary scope secret subscriber subscription
+    team telephone tip token transaction url uri user username vendor visibility visible wallet watcher webhook
+    website
     """
 )
 """Words of what destroys, reaches others, widens access or pays. No such list is ever complete: it decides alone only

@@ -71,6 +71,18 @@ async def test_a_page_that_the_person_asks_for_is_read(world: World) -> None:
     assert len(made(world, SCRAPE)) == 1
 
 
+async def test_a_page_asks_once_words_of_others_are_seen(world: World) -> None:
+    furnish(world)
+    alice = await connected(world, "Alice")
+    await connect(world, alice, "firecrawl")
+    assert not (await world.ask(alice, "list my tasks")).choices
+    world.emulators.openai.script([ToolCall(SCRAPE, dict(ATTACKERS)), "May I?"])
+    question = await world.ask(alice, "thanks")
+    assert ATTACKERS["url"] in question.text
+    assert not (await world.ask(alice, "list my tasks")).choices
+    assert made(world, SCRAPE) == []
+
+
 async def test_disconnecting_asks_and_a_refusal_keeps_the_account(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await world.ask(alice, "disconnect my asana")

@@ -193,6 +193,7 @@ def test_what_destroys_reaches_others_pays_or_does_not_say_asks(
 
 UNLISTED: Final = [
     ("googlecalendar", "GOOGLECALENDAR_UPDATE_EVENT", UPDATES, {"event_id": "x", "summary": "Later"}),
+    ("googledrive", "GOOGLEDRIVE_UPDATE_FILE", UPDATES, {"file_id": "1aB", "add_parents": "shared"}),
     ("wordpress", "WORDPRESS_CREATE_PAGE", CREATES, {"title": "x", "content": "seen by the world"}),
     ("eventbrite", "EVENTBRITE_CREATE_EVENT", CREATES, {"name": "x"}),
     ("airtable", "AIRTABLE_CREATE_A_RECORD", CREATES, {"base_id": "app", "table_id": "tbl", "fields": {"Betrag": 4}}),
