@@ -25,7 +25,9 @@ _IN_DOUBT: Final = {"tool not called": 0, "tool called": 1}
 async def test_an_approved_call_is_made_once(system: System, subtests: pytest.Subtests) -> None:
     person = await system.person()
     await system.connect([person])
-    for point in (*_DONE_ONCE, *_IN_DOUBT):
+    points = (*_DONE_ONCE, *_IN_DOUBT)
+    await _create(system, person, *map(_doomed_at, points))
+    for point in points:
         with subtests.test(point):
             told, deletions = await _dies_at(system, person, point)
             assert len(deletions) == _IN_DOUBT.get(point, 1)
@@ -47,6 +49,7 @@ async def test_of_several_approved_calls_none_is_repeated_and_none_forgotten(
 ) -> None:
     person = await system.person()
     await system.connect([person])
+    await _create(system, person, *(task for point, nth in _BUNDLES for task in _both_at(f"{point} {nth}")))
     for (point, nth), (count, in_doubt) in _BUNDLES.items():
         with subtests.test(f"{point} {nth}"):
             question = await _asks_for_both(system, person, f"{point} {nth}")
@@ -55,6 +58,20 @@ async def test_of_several_approved_calls_none_is_repeated_and_none_forgotten(
             )
             assert [deletion.detail["arguments"]["task_gid"] for deletion in deletions] == question.gids[:count]
             assert any("outcome is unknown" in said for said in told) == in_doubt
+
+
+def _doomed_at(point: str) -> str:
+    return f"Doomed at {point}"
+
+
+def _both_at(name: str) -> tuple[str, str]:
+    return f"One at {name}", f"Two at {name}"
+
+
+async def _create(system: System, person: Person, *tasks: str) -> None:
+    """Before anything is listed: after that a question would come first."""
+    for task in tasks:
+        await _says(system, person, f"create a task: {task}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +83,7 @@ class _Question:
 async def _asks_for_both(system: System, person: Person, name: str) -> _Question:
     """One question for two deletions, in an order of which the ids tell nothing."""
     gids: list[str] = []
-    for task in (f"One at {name}", f"Two at {name}"):
-        await _says(system, person, f"create a task: {task}")
+    for task in _both_at(name):
         asked = await _says(system, person, f"delete the task {task}")
         [gid] = re.findall(r"task_gid: (\d+)", str(asked.detail["text"]))
         gids.insert(0, gid)
@@ -79,9 +95,7 @@ async def _asks_for_both(system: System, person: Person, name: str) -> _Question
 
 async def _dies_at(system: System, person: Person, point: str) -> tuple[list[str], list[Effect]]:
     """What the person was told after their tap, and which deletions there were."""
-    task = f"Doomed at {point}"
-    await _says(system, person, f"create a task: {task}")
-    question = await _says(system, person, f"delete the task {task}")
+    question = await _says(system, person, f"delete the task {_doomed_at(point)}")
     return await _tapped_and_killed(
         system, person, _Question(str(question.detail["wamid"]), []), "Approve", Doom(point)
     )
