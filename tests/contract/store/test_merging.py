@@ -99,7 +99,7 @@ async def fill(store: SqlStore, anna: str, other: str) -> None:
     accepted = await write(store, OTHER, now=NOW + 1)
     waits: dict[str, Any] = {
         "parked": [ParkedRequest("asana", "what waits")],
-        "approvals": [Approval("ap_1", "c0", "SEND", {}, LATER)],
+        "questions": [Question((Approval("ap_1", "c0", "SEND", {}, LATER),), "")],
     }
     await answer(store, accepted.person_id, "an answer", now=NOW + 1, **waits)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
