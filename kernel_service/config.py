@@ -44,6 +44,7 @@ class Settings(BaseSettings):
     kernel_sweep_seconds: float = Field(60, gt=0)
     kernel_memory_mb: float = Field(0, ge=0)
     kernel_media_mb: float = Field(1024, gt=0)
+    kernel_media_mb_per_user: float = Field(64, gt=0)
     kernel_weak_id_days: float = Field(DEFAULT_DAYS, gt=0)
     kernel_max_turns: int = Field(64, ge=1)
     kernel_debounce_seconds: float = Field(0.6, ge=0)

@@ -186,6 +186,7 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
         direct_url=settings.kernel_database_direct_url.get_secret_value(),
         pool=settings.kernel_database_pool,
         media_bytes=media_bytes,
+        media_bytes_per_person=int(settings.kernel_media_mb_per_user * MIB),
         silence=Silence(settings.kernel_weak_id_days),
     )
     stack.push_async_callback(store.close)

@@ -126,6 +126,7 @@ _UNOPENED: Final = {
     "locked": "That {file} is protected by a password, so I can't open it. Please send it without one.",
     "unreadable": "I could not make sense of that {file}. Perhaps it is damaged; please try another one.",
     "unheard": "I can't listen to recordings at the moment. Please write it to me instead.",
+    "no_room": "I have no room for that {file} just now. Please send it again in a few minutes.",
 }
 FOR_MODEL: Final = {
     "unavailable": "[Attachment unavailable: it could not be fetched. Say so, and ask for it again.]",
@@ -137,6 +138,7 @@ FOR_MODEL: Final = {
     "locked": "[Attachment unavailable: it is protected by a password. Say so, and ask for it without one.]",
     "unreadable": "[Attachment unavailable: no sense could be made of it. Say so.]",
     "unheard": "[Attachment unavailable: recordings cannot be heard at present. Say so, and ask for it in words.]",
+    "no_room": "[Attachment unavailable: there is no room for it just now. Say so, and ask for it again later.]",
 }
 """What the model is told, by the problem, in place of a file that cannot be opened."""
 

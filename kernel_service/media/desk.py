@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.errors import CallerError
+from kernel_service.errors import CallerError, Exhausted
 from kernel_service.media.inspection import Inspection, Problem, needs_password
 from kernel_service.media.opening import MOST_BYTES, opening_of, says_nothing, true_type
 from kernel_service.media.store import CHUNK_BYTES
@@ -116,7 +116,11 @@ class MediaDesk:
         async for chunk in _chunks(pieces):
             inspection.see(chunk)
             await self._check_size(upload, inspection.size)
-            await self._store.add_chunk(upload, count, chunk)
+            try:
+                await self._store.add_chunk(upload, count, chunk)
+            except Exhausted:
+                await self._store.note_full(upload)
+                raise
             count += 1
         if offer.size and offer.size != inspection.size:
             raise CallerError("FIELD_INVALID", "`size_bytes` is not that of the bytes", field="size_bytes")

@@ -26,6 +26,7 @@ class Problem(StrEnum):
     LOCKED = "locked"
     UNREADABLE = "unreadable"
     UNHEARD = "unheard"
+    NO_ROOM = "no_room"
 
 
 _PDF: Final = "application/pdf"

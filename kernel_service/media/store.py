@@ -25,10 +25,18 @@ CHUNK_BYTES: Final = 192 * 1024
 WAIT_SECONDS: Final = 90.0
 """How long a message waits for its file."""
 PERSON_BYTES: Final = 64 * 1024 * 1024
-"""The most that is kept for one person at a time."""
+"""The most that is kept for one person at a time, unless a setting says otherwise."""
 
 SETTLED_SECONDS: Final = 900.0
 """How long a file is still at hand once its reply is settled: the network may yet say that it failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaQuota:
+    """Bytes that are kept at a time: of all people's files, and of each person's."""
+
+    all_people: int
+    per_person: int = PERSON_BYTES
 
 
 class MediaState(StrEnum):
@@ -116,6 +124,10 @@ class MediaStore(Protocol):
 
     async def add_chunk(self, upload: Upload, number: int, data: bytes) -> None:
         """Keep the next chunk. NotFound MEDIA_NOT_FOUND: it is not wanted any more; Exhausted MEDIA_FULL."""
+        ...
+
+    async def note_full(self, upload: Upload) -> None:
+        """There is no room for it now; if it stays so, the person is told why they wait in vain."""
         ...
 
     async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:

@@ -14,7 +14,7 @@ from kernel_service.media.incoming import named_file, parted
 from kernel_service.media.store import WAIT_SECONDS
 from kernel_service.messages import Answer, MessageStatus, ReplyMode, Usage
 from kernel_service.storable import to_json
-from kernel_service.storage import asked, media, message_ids, outbox, parked_requests, sent_order
+from kernel_service.storage import asked, media, media_room, message_ids, outbox, parked_requests, sent_order
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.recognising import recognise
@@ -25,6 +25,7 @@ from kernel_service.storage.serials import NextMessageSeq
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
+    from kernel_service.media.store import MediaQuota
     from kernel_service.messages import Message
     from kernel_service.people.silence import Silence
     from kernel_service.storage.engine import Tx
@@ -149,7 +150,7 @@ _DUE = (
 )
 
 
-def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media: int, silence: Silence) -> Accepted:
+def accept(tx: Tx, received: Message, *, now: float, max_pending: int, quota: MediaQuota, silence: Silence) -> Accepted:
     payload = to_json(received.content, sort_keys=True)
     key = {
         "channel": received.channel,
@@ -175,7 +176,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, max_media
     content, file = parted(received.content, locked=received.locked_file)
     media_id = new_id("m", now)
     if file is not None:
-        media.check_room(tx, person_id, len(file.data), max_media)
+        media_room.make_room(tx, person_id, len(file.data), quota, now=now)
         content = named_file(content, media_id)
     if code:
         content = content | {"code": code}

@@ -8,13 +8,15 @@ from sqlalchemy import bindparam, select, update
 
 from kernel_service.media.store import CHUNK_BYTES, MediaState
 from kernel_service.storage.ids import new_id
-from kernel_service.storage.media import KEEP, check_room, keep_chunk, not_found
+from kernel_service.storage.media import KEEP, keep_chunk, not_found
+from kernel_service.storage.media_room import make_room
 from kernel_service.storage.schema import media
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.kernels.store import TurnMessage
+    from kernel_service.media.store import MediaQuota
     from kernel_service.messages import ReplyFile
     from kernel_service.storage.engine import Tx
 
@@ -28,9 +30,9 @@ _SENT_IN = select(media.c.chunks).where(
 )
 
 
-def keep(tx: Tx, person_id: str, message: TurnMessage, size: int, *, now: float, most: int) -> str:
+def keep(tx: Tx, person_id: str, message: TurnMessage, size: int, *, now: float, quota: MediaQuota) -> str:
     """What it is called and is of, the reply says; of the file itself nothing more is needed here."""
-    check_room(tx, person_id, size, most)
+    make_room(tx, person_id, size, quota, now=now)
     row = {
         "id": new_id("m", now),
         "person_id": person_id,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, delete, exists, func, insert, not_, or_, select, update
+from sqlalchemy import Integer, bindparam, delete, exists, insert, not_, or_, select, update
 
-from kernel_service.errors import Exhausted, NotFound
+from kernel_service.errors import NotFound
 from kernel_service.kernels.outbox_store import AckResult, Outcome
 from kernel_service.media.inspection import Problem
 from kernel_service.media.opening import MOST_BYTES, Opening
 from kernel_service.media.store import (
     CHUNK_BYTES,
-    PERSON_BYTES,
     SETTLED_SECONDS,
     WAIT_SECONDS,
     MediaAck,
@@ -25,6 +24,7 @@ from kernel_service.media.store import (
 )
 from kernel_service.storage.ids import new_id
 from kernel_service.storage.journal import pay
+from kernel_service.storage.media_room import make_room
 from kernel_service.storage.schema import MESSAGE_OPEN, media, media_chunk, message, reply
 from kernel_service.storage.sealing import place
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row, Select
 
     from kernel_service.media.incoming import Incoming
+    from kernel_service.media.store import MediaQuota
     from kernel_service.messages import Message, Usage
     from kernel_service.storage.engine import Tx
 
@@ -43,8 +44,6 @@ _PROBLEMS: Final = frozenset(problem.value for problem in Problem if problem)
 
 KEEP = insert(media)
 _KEEP_CHUNK = insert(media_chunk)
-_KEPT = select(func.coalesce(func.sum(media.c.size), 0))
-_KEPT_FOR = _KEPT.where(media.c.person_id == bindparam("person"))
 _open_message = exists().where(message.c.seq == media.c.message_seq, MESSAGE_OPEN).correlate(media)
 _LEASABLE = (
     select(media)
@@ -94,7 +93,7 @@ _END = (
         media.c.upload == bindparam("begun"),
         media.c.state == MediaState.WANTED.value,
     )
-    .values(state=MediaState.STORED.value, chunks=bindparam("count"), mime_type=bindparam("known_as"))
+    .values(state=MediaState.STORED.value, chunks=bindparam("count"), mime_type=bindparam("known_as"), problem="")
 )
 _WAITS_NO_MORE = (
     update(message).where(message.c.seq == bindparam("of")).values(waits_until=None).returning(message.c.person_id)
@@ -156,15 +155,6 @@ def keep(tx: Tx, person_id: str, seq: int, received: Message, file: Incoming, *,
     tx.execute(KEEP, row)
     for number, piece in enumerate(pieces):
         keep_chunk(tx, person_id, media_id, number, piece)
-
-
-def check_room(tx: Tx, person_id: str, more: int, most: int) -> None:
-    """Exhausted MEDIA_FULL if so many bytes more are too many, of one person or of all (`most`)."""
-    if not more:
-        return
-    kept, kept_for = tx.execute(_KEPT).scalar_one(), tx.execute(_KEPT_FOR, {"person": person_id}).scalar_one()
-    if kept + more > most or kept_for + more > PERSON_BYTES:
-        raise Exhausted("MEDIA_FULL", "too many bytes of files are kept already; try again later")
 
 
 def keep_chunk(tx: Tx, person_id: str, media_id: str, number: int, data: bytes) -> None:
@@ -259,11 +249,11 @@ def begin_upload(tx: Tx, channel: str, media_id: str, token: str, *, now: float)
     return Upload(media_id, upload_id, Opening(row.opening), row.mime_type, asked["filename"], sha256, stored)
 
 
-def add_chunk(tx: Tx, upload: Upload, number: int, data: bytes, *, most: int) -> None:
+def add_chunk(tx: Tx, upload: Upload, number: int, data: bytes, *, quota: MediaQuota) -> None:
     row = tx.execute(_ONE_TO_CHANGE, {"of": upload.media_id}).one_or_none()
     if row is None or row.upload != upload.id:
         raise not_found()
-    check_room(tx, row.person_id, len(data), most)
+    make_room(tx, row.person_id, len(data), quota, now=row.created_at)
     if not tx.execute(_GROW, {"of": upload.media_id, "begun": upload.id, "more": len(data)}).rowcount:
         raise not_found()
     keep_chunk(tx, row.person_id, upload.media_id, number, data)

@@ -25,6 +25,7 @@ from kernel_service.storage import (
     linking,
     made_files,
     media,
+    media_room,
     merging,
     newest,
     outbox,
@@ -64,7 +65,7 @@ if TYPE_CHECKING:
         TurnStatus,
     )
     from kernel_service.media.inspection import Problem
-    from kernel_service.media.store import MediaAck, MediaWanted, Settled, StoredFile, Upload
+    from kernel_service.media.store import MediaAck, MediaQuota, MediaWanted, Settled, StoredFile, Upload
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
     from kernel_service.people.linking import Linked
     from kernel_service.people.silence import Silence
@@ -80,13 +81,13 @@ _PING = text("SELECT 1")
 class SqlStore:
     """Fills Store, MediaStore, PeopleStore and ConnectionStore. Made by `store.open_store`.
 
-    `media_bytes` is the most that it keeps of files; after `silence` a weak id finds nobody.
+    `media_quota` is the most that it keeps of files; after `silence` a weak id finds nobody.
     """
 
-    def __init__(self, engine: Engine, media_bytes: int, silence: Silence) -> None:
+    def __init__(self, engine: Engine, media_quota: MediaQuota, silence: Silence) -> None:
         self._silence = silence
         self._engine = engine
-        self._media_bytes = media_bytes
+        self._media_quota = media_quota
 
     # --- the inbox
 
@@ -98,7 +99,7 @@ class SqlStore:
                 message,
                 now=now,
                 max_pending=max_pending,
-                max_media=self._media_bytes,
+                quota=self._media_quota,
                 silence=self._silence,
             ),
             message.user_id,
@@ -406,7 +407,10 @@ class SqlStore:
         return await self._engine.write_apart(lambda tx: media.begin_upload(tx, channel, media_id, token, now=now))
 
     async def add_chunk(self, upload: Upload, number: int, data: bytes) -> None:
-        await self._engine.write_apart(lambda tx: media.add_chunk(tx, upload, number, data, most=self._media_bytes))
+        await self._engine.write_apart(lambda tx: media.add_chunk(tx, upload, number, data, quota=self._media_quota))
+
+    async def note_full(self, upload: Upload) -> None:
+        await self._engine.write_apart(lambda tx: media_room.note_full(tx, upload.media_id))
 
     async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:
         return await self._engine.write(
@@ -429,7 +433,7 @@ class SqlStore:
 
     async def keep_made(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
         return await self._engine.write(
-            lambda tx: made_files.keep(tx, person_id, message, size, now=now, most=self._media_bytes), person_id
+            lambda tx: made_files.keep(tx, person_id, message, size, now=now, quota=self._media_quota), person_id
         )
 
     async def add_made_chunk(self, media_id: str, number: int, data: bytes) -> None:

@@ -58,7 +58,7 @@ class Files:
     def _problem(self, media_id: str) -> Problem:
         file = self._files.get(media_id)
         if file is None or file.state is MediaState.WANTED:
-            return Problem.UNAVAILABLE
+            return (file and file.problem) or Problem.UNAVAILABLE
         return file.problem
 
     async def hear(self) -> None:

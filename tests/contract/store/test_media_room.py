@@ -1,0 +1,127 @@
+"""Whose files there is room for: strangers take none from those who are known, however many come."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service.errors import Exhausted
+from kernel_service.media.incoming import media_id_of
+from kernel_service.media.inspection import Problem
+from kernel_service.media.store import CHUNK_BYTES, MediaState
+from kernel_service.messages import Message, ReplyMode
+from kernel_service.storage.media_room import STRANGER_DAYS
+from kernel_service.storage.store import open_store
+from kernel_service.tools.connections import ConnectionStatus
+from tests.contract.store.conftest import keys
+from tests.contract.store.owner import NOW, own, say
+from tests.contract.store.people import connect
+from tests.contract.store.test_media import WANTED, bring, counted, lease, sweep, with_bytes
+from tests.integration.files import png
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from kernel_service.storage.sql_store import SqlStore
+
+KB = 1024
+PICTURE = png() + bytes(40 * KB)
+ROOM = 200 * KB
+"""For four pictures, and some more."""
+LONG_AGO = NOW - (STRANGER_DAYS + 1) * 86_400
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SqlStore]:
+    opened = await open_store(database_url, keys("test"), media_bytes=ROOM, media_bytes_per_person=100 * KB)
+    yield opened
+    await opened.close()
+
+
+async def greet(store: SqlStore, name: str, *, now: float = NOW) -> str:
+    return await say(store, "hello", f"test:{name}", address="a", reply_mode=ReplyMode.OUTBOX, now=now)
+
+
+async def send(store: SqlStore, name: str, content: dict[str, Any] | None = None, *, now: float = NOW) -> str:
+    content = content or with_bytes(PICTURE)
+    sent = Message(f"test:{name}", f"m-{name}", content, address="a", reply_mode=ReplyMode.OUTBOX)
+    return (await store.accept(sent, now=now, max_pending=100)).person_id
+
+
+async def opened(store: SqlStore, person: str) -> Problem:
+    """What the person's turn makes of their file."""
+    turn = await (await own(store, person)).open(NOW + 100)
+    media_id = media_id_of(turn.messages[-1].content)
+    file = (await store.files([media_id]))[media_id]
+    assert (file.state is MediaState.FAILED) == bool(file.problem)
+    return file.problem
+
+
+async def test_known_people_find_room_in_a_flood_of_strangers(store: SqlStore) -> None:
+    await greet(store, "ann", now=LONG_AGO)
+    bob = await greet(store, "bob")
+    await connect(store, bob, ConnectionStatus.ACTIVE)
+    strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
+    ann, bob = await send(store, "ann", now=NOW + 10), await send(store, "bob", now=NOW + 11)
+    assert [await opened(store, person) for person in (ann, bob)] == [Problem.NONE] * 2
+    assert [await opened(store, person) for person in strangers] == [
+        Problem.NONE, Problem.NONE, Problem.NO_ROOM, Problem.NO_ROOM,
+    ]  # fmt: skip
+
+
+async def test_a_stranger_takes_room_from_those_who_came_later_alone(store: SqlStore) -> None:
+    await greet(store, "early", now=NOW - 1)
+    strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
+    for number in range(4, 50):
+        with pytest.raises(Exhausted):
+            await send(store, f"s{number}", now=NOW + number)
+    early = await send(store, "early", now=NOW + 60)
+    assert [await opened(store, each) for each in (early, *strangers)] == [*[Problem.NONE] * 4, Problem.NO_ROOM]
+
+
+async def test_what_a_turn_is_at_stays(store: SqlStore) -> None:
+    await greet(store, "ann", now=LONG_AGO)
+    strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
+    assert await opened(store, strangers[3]) is Problem.NONE
+    await send(store, "ann", now=NOW + 10)
+    assert await opened(store, strangers[2]) is Problem.NO_ROOM
+    turn = await (await own(store, strangers[3])).open(NOW + 101)
+    media_id = media_id_of(turn.messages[0].content)
+    assert (await store.files([media_id]))[media_id].problem is Problem.NONE
+
+
+async def test_nobody_takes_more_than_their_share(store: SqlStore) -> None:
+    await greet(store, "ann", now=LONG_AGO)
+    for number in range(2):
+        sent = Message("test:ann", f"m{number}", with_bytes(PICTURE), address="a", reply_mode=ReplyMode.OUTBOX)
+        await store.accept(sent, now=NOW, max_pending=100)
+    with pytest.raises(Exhausted):
+        await send(store, "ann")
+
+
+async def test_an_upload_finds_room_too_and_who_waits_in_vain_is_told_why(store: SqlStore) -> None:
+    await greet(store, "ann", now=LONG_AGO)
+    strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
+    await send(store, "ann", WANTED, now=NOW)
+    [wanted] = await lease(store)
+    await bring(store, wanted, bytes(60 * KB))
+    assert await opened(store, strangers[3]) is Problem.NO_ROOM
+    late = await send(store, "late", WANTED, now=NOW + 5)
+    [wanted] = await lease(store)
+    upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    with pytest.raises(Exhausted):
+        await store.add_chunk(upload, 0, bytes(min(CHUNK_BYTES, 90 * KB)))
+    await store.note_full(upload)
+    turn = await (await own(store, late)).open(NOW + 1000)
+    file = (await store.files([wanted.media_id]))[media_id_of(turn.messages[0].content)]
+    assert (file.state, file.problem) == (MediaState.WANTED, Problem.NO_ROOM)
+
+
+async def test_what_was_taken_is_swept(store: SqlStore) -> None:
+    await greet(store, "ann", now=LONG_AGO)
+    for number in range(4):
+        await send(store, f"s{number}", now=NOW + number)
+    await send(store, "ann", now=NOW + 10)
+    await sweep(store)
+    assert (await counted(store))[1] == 4
