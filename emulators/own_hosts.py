@@ -18,6 +18,9 @@ from serving.loopback import is_loopback
 
 _MISDIRECTED: Final = 421
 _HOST: Final = re.compile(r"(\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(:[0-9]{1,5})?")
+_NOT_MEANT: Final = (
+    "These are the emulators, and not the host that you mean. If they are, name it in EMULATORS_HOSTS.\n"
+)
 _READING: Final = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _OWN_PAGES: Final = frozenset({"same-origin", "none"})
 
@@ -38,9 +41,7 @@ class OwnHosts:
         async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
             hosts = request.headers.getall(hdrs.HOST, [])
             if len(hosts) != 1 or not self.is_own(hosts[0]):
-                return web.Response(
-                    status=_MISDIRECTED, text="These are the emulators, and not the host that you mean.\n"
-                )
+                return web.Response(status=_MISDIRECTED, text=_NOT_MEANT)
             if request.method not in _READING and not _comes_from_own_page(request, hosts[0]):
                 return web.Response(status=403, text="A page of another site may not do this.\n")
             return await handler(request)

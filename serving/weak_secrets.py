@@ -29,7 +29,7 @@ def weak_token(token: str) -> str:
         return weakness
     if len(token.strip()) < SHORTEST:
         return f"has fewer than {SHORTEST} characters"
-    return "follows a simple pattern" if _is_regular(token.strip().encode()) else ""
+    return "follows a simple pattern" if _is_regular(token.strip().encode(errors="surrogatepass")) else ""
 
 
 def weak_key(key: bytes) -> str:

@@ -83,6 +83,7 @@ def test_every_container_is_bounded() -> None:
     for _, body in services[: len(names)]:
         assert "mem_limit:" in body
         assert "<<: *hardened" in body or "<<: *service" in body
+    assert text.count("kernel_key:/") == 1, "the kernel service's key is its own"
     hardened = text[text.index("&hardened") : text.index("x-probed")]
     for bound in ("read_only: true", "cap_drop: [ALL]", "no-new-privileges:true", "pids_limit:", "cpus:"):
         assert bound in hardened

@@ -70,6 +70,10 @@ def test_a_key_that_may_be_guessed(key: bytes) -> None:
     assert weak_key(key)
 
 
+def test_bytes_of_the_environment_that_are_no_text_are_no_fault() -> None:
+    assert not weak_token("d1f0c5ab\udcff9e2468f3")
+
+
 def test_what_a_generator_makes_is_good() -> None:
     for _ in range(500):
         assert not weak_token(secrets.token_hex(16))
