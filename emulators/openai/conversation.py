@@ -26,7 +26,8 @@ _TIME = re.compile(
 
 @dataclass(slots=True)
 class Conversation:
-    """said: all that the person said, oldest first; the last `new` of these are not answered yet.
+    """said: all that the person said, oldest first; the last `new` of these are not answered yet. told: the model's own
+    words, oldest first.
 
     notes: what the system told the model since the last answer. results: the calls made for the unanswered
     messages, with their outputs; made: those of the whole conversation. time: when the newest message was sent, as the
@@ -35,6 +36,7 @@ class Conversation:
 
     said: list[str] = field(default_factory=list)
     new: int = 0
+    told: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     results: list[tuple[FunctionCall, str]] = field(default_factory=list)
     made: list[tuple[FunctionCall, str]] = field(default_factory=list)
@@ -66,6 +68,7 @@ def read(
             conversation.results.clear()
         elif isinstance(item, OutputMessage):
             conversation.new = 0
+            conversation.told.append(plain_text(item.content))
             conversation.notes.clear()
             conversation.results.clear()
         elif isinstance(item, CompactionItem):

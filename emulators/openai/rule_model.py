@@ -148,12 +148,14 @@ def _towards(skill: Skill, wish: str, offered: list[str]) -> list[ToolCall]:
 
 
 def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
-    """After "[Asana is connected now. …" each line below it is a wish that waited."""
+    """What waited stands before "[Asana is connected now. …", or below it; else what was noted of it counts."""
     told = conversation.unanswered[-1] if conversation.unanswered else ""
     match = _RESUMED.match(told)
     if match is None:
         return None
-    waited = [line.removeprefix("- ") for line in told.splitlines()[1:]]
+    noted = [line for text in conversation.told[-1:] for line in text.partition("is connected: ")[2].splitlines()]
+    below = [line.removeprefix("- ") for line in told.splitlines()[1:]]
+    waited = conversation.unanswered[:-1] or below or noted
     calls = [call for wish in waited for call in _calls(wish, offered)]
     return list(calls) or [Text(f"{match[1]} is connected now. What would you like to do?")]
 

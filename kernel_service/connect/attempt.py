@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from kernel_service.messages import Alias, Notice
     from kernel_service.tools.connections import Connection
+    from kernel_service.turns.resuming import ParkedRequest
 
 
 class State(StrEnum):
@@ -122,8 +123,8 @@ class AttemptStore(Protocol):
         """As advance(), and what waited for the toolkit goes on with the person's message `seq`."""
         ...
 
-    async def resumed_by(self, person_id: str, seq: int) -> list[str]:
-        """The requests that go on with this message, oldest first."""
+    async def resumed_by(self, person_id: str, seq: int) -> list[ParkedRequest]:
+        """The requests that go on with this message, oldest first, without what the person has taken back."""
         ...
 
     async def count_wrong_code(self, person_id: str) -> list[Attempt]:

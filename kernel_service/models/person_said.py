@@ -94,10 +94,12 @@ def _card(card: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _resumed(toolkit: str, requests: list[str]) -> str:
-    """No words of the person: what he asked for earlier may go on."""
-    waited = "\n".join(f"- {request}" for request in requests)
-    return f"[{toolkit} is connected now. This waited for it, oldest first; do it now:]\n{waited}"
+def _resumed(resumed: dict[str, Any]) -> str:
+    """No words of the person: what they asked for earlier may go on."""
+    return (
+        f"[{resumed['toolkit']} is connected now. What waited for it stands above: the person's own messages, once "
+        "more, and before them what you had noted. Do now what these messages ask for.]"
+    )
 
 
 def _decided(decided: dict[str, Any]) -> str:
@@ -117,7 +119,7 @@ _KINDS: Final[dict[str, Callable[[Any], str]]] = {
     "choice": _choice,
     "reaction": _reaction,
     "edit": lambda edit: f"[The person changed an earlier message; it now reads:]\n{edit.get('text', '')}",
-    "resumed": lambda resumed: _resumed(resumed["toolkit"], resumed["requests"]),
+    "resumed": _resumed,
     "decided": _decided,
     "revoke": lambda _: "[The person took an earlier message back. Act as if it had not been sent.]",
     "location": _location,

@@ -20,6 +20,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 
 from kernel_service.storable import storable_text
@@ -466,7 +467,12 @@ parked_request = Table(
     Column("toolkits", Text, nullable=False),
     # Of its words: asked for again, it is still one.
     Column("digest", Digest, nullable=False),
+    # What the model wrote, and the person's own messages.
     Column("words", Sealed, nullable=False),
+    # Their numbers, with commas; null: an earlier release kept the words alone, as plain text.
+    Column("messages", Text),
+    # Whether content from outside was before the model.
+    Column("tainted", Boolean, nullable=False, server_default=true()),
     Column("created_at", Float, nullable=False, index=True),
     # The message with which it goes on.
     Column("resumed_by", BigInteger),

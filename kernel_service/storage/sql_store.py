@@ -29,10 +29,10 @@ from kernel_service.storage import (
     merging,
     newest,
     outbox,
-    parked_requests,
     people,
     quotes,
     reservations,
+    resumed_requests,
     retention,
     rotation,
     spending,
@@ -514,8 +514,8 @@ class SqlStore:
     async def count_wrong_code(self, person_id: str) -> list[Attempt]:
         return await self._engine.write(lambda tx: connect_attempts.count_wrong_code(tx, person_id), person_id)
 
-    async def resumed_by(self, person_id: str, seq: int) -> list[str]:
-        return await self._engine.read(lambda tx: parked_requests.resumed_by(tx, person_id, seq))
+    async def resumed_by(self, person_id: str, seq: int) -> list[ParkedRequest]:
+        return await self._engine.read(lambda tx: resumed_requests.resumed_by(tx, person_id, seq))
 
     async def ids_in(self, person_id: str, channel: str) -> list[Alias]:
         known = await self._engine.read(lambda tx: people.aliases_of(tx, person_id))

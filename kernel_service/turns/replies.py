@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.messages import Reply
 from kernel_service.turns.model import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from kernel_service.approvals.approval import Question
     from kernel_service.messages import Link
@@ -55,11 +55,6 @@ def _asked(question: Question) -> list[Reply]:
 def _is_plain(text: str) -> bool:
     """A line without any markup."""
     return len(text) <= _MOST_ABOVE and text.isprintable() and not _MARKUP & set(text)
-
-
-def said_in(content: Mapping[str, Any]) -> str:
-    """A message's own words."""
-    return str(content.get("text") or content.get("caption") or "")
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:

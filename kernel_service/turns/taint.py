@@ -51,9 +51,7 @@ def mark(*, own: bool) -> str:
 
 _SAID: Final = frozenset({"text", "choice", "reaction", "edit", "revoke", "unsupported"})
 """Kinds of content that are nobody else's words. What is not named here, as an event to come, is from outside."""
-_BESIDE: Final = frozenset(
-    {"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral", "resumed"}
-)
+_BESIDE: Final = frozenset({"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral"})
 
 
 def is_said_by_person(content: Mapping[str, Any]) -> bool:
@@ -74,6 +72,8 @@ def is_said_by_person(content: Mapping[str, Any]) -> bool:
 def _is_said(kind: str, value: Any) -> bool:
     if kind == "audio":
         return bool(value.get("voice")) and not value.get("filename")
+    if kind == "resumed":
+        return not value["tainted"]
     if kind == "location":
         return not (value.get("name") or value.get("address"))
     if kind == "decided":

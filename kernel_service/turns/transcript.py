@@ -65,7 +65,7 @@ class Transcript:
         item = self._model.result_item(call_id, result.output)
         self.unstored.append(_item("result", item, mark(own=result.own)))
         if result.link is not None:
-            data = asdict(result.link) | ({"parked": asdict(result.parked)} if result.parked else {})
+            data = asdict(result.link) | _parked(result.parked)
             self.unstored.append(_item("link", data))
         self.unstored += [_item("file", asdict(file)) for file in files]
 
@@ -280,8 +280,8 @@ class Transcript:
 
     def parked(self) -> list[ParkedRequest]:
         """What waits for these links, each once."""
-        parked = [ParkedRequest(**data["parked"]) for data in self._since_input("link") if "parked" in data]
-        return list(dict.fromkeys(parked))
+        parked = [data["parked"] for data in self._since_input("link") if "parked" in data]
+        return list(dict.fromkeys(ParkedRequest(each["toolkit"], each["remaining"]) for each in parked))
 
     def questions(self) -> list[Question]:
         """What the person is to be asked since they wrote last."""
@@ -312,6 +312,10 @@ def _question(data: dict[str, Any]) -> Question | None:
     approvals = tuple(Approval(**each) for each in data["approvals"])
     document = ReplyFile(**data["document"]) if data["document"] else None
     return Question(approvals, data["text"], document, data["may_stand"])
+
+
+def _parked(parked: ParkedRequest | None) -> dict[str, Any]:
+    return {"parked": {"toolkit": parked.toolkit, "remaining": parked.remaining}} if parked else {}
 
 
 def _without_id(data: dict[str, Any]) -> dict[str, Any]:

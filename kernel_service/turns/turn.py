@@ -28,7 +28,7 @@ from kernel_service.turns.prompt import WITHOUT_TOOLS, instructions, person_key
 from kernel_service.turns.quotes import with_quote
 from kernel_service.turns.recovery import Recovery
 from kernel_service.turns.refused_tools import OfferedTools
-from kernel_service.turns.replies import answer_replies, said_in, with_questions
+from kernel_service.turns.replies import answer_replies, with_questions
 from kernel_service.turns.reply_cap import ReplyCap
 from kernel_service.turns.spending import Spending
 from kernel_service.turns.times import stamp
@@ -38,7 +38,7 @@ from kernel_service.turns.transcript import Transcript
 from kernel_service.turns.turn_journal import TurnJournal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from kernel_service.approvals.approval import Approval, Question
@@ -249,7 +249,7 @@ class Turn:
 
     async def _hear(self) -> None:
         if self._confirmed is not None:
-            return self._transcript.hear([self._timed(self._confirmed.content)])
+            return await self._go_on(self._confirmed)
         if self._approved:
             self._transcript.hear([self._timed(decided(self._approved, approved=True))])
             for each in self._approved:
@@ -257,6 +257,13 @@ class Turn:
             return None
         await self._attention.wait_for(self._files.hear())
         return self._transcript.hear([await self._heard(message) for message in self._record.messages])
+
+    async def _go_on(self, confirmed: Confirmed) -> None:
+        """With the person's own messages as theirs, and what the model had noted as the assistant's."""
+        for noted in confirmed.noted:
+            self._transcript.say(noted)
+        heard = [await self._heard(message) for message in confirmed.messages]
+        self._transcript.hear([*heard, self._timed(confirmed.content)])
 
     async def _heard(self, message: TurnMessage) -> dict[str, Any]:
         words, zone = self._files.in_words(message), self._record.time_zone
@@ -336,8 +343,15 @@ class Turn:
         return [replace(replies[0], text=f"{self._preface}\n\n{replies[0].text}"), *replies[1:]]
 
     def _parked(self) -> list[ParkedRequest]:
-        said = "\n".join(filter(None, (said_in(message.content) for message in self._record.messages)))
-        return [replace(each, remaining=each.remaining or said) for each in self._transcript.parked()]
+        messages, tainted = tuple(self._asked_for()), self._transcript.tainted
+        return [replace(each, messages=messages, tainted=tainted) for each in self._transcript.parked()]
+
+    def _asked_for(self) -> Iterator[TurnMessage]:
+        """The person's own messages that the turn is about; a code's are those that it lets go on."""
+        yield from self._confirmed.messages if self._confirmed else ()
+        for message in self._record.messages:
+            if message.command is Command.NONE:
+                yield replace(message, content=self._files.in_words(message))
 
     def _questions(self) -> list[Question]:
         expires_at = self._runner.clock() + self._runner.limits.approval_seconds

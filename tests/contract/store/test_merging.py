@@ -160,7 +160,7 @@ async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_
     assert [message.content for message in turn.messages] == [{"text": "hello"}]
     [under_way] = await store.live_attempts(anna)
     assert await store.confirm(replace(under_way, state=State.CONNECTED), was=under_way.state, seq=1, now=LATER)
-    assert await store.resumed_by(anna, 1) == ["what waits"]
+    assert [each.remaining for each in await store.resumed_by(anna, 1)] == ["what waits"]
     assert [intent.call_id for intent in turn.intents] == ["c1"]
     assert await store.spent_today(anna, now=NOW) == 5
 
@@ -483,7 +483,7 @@ async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_u
     await merge(store, anna, other)
     assert await store.confirm(replace(back, state=State.CONNECTED), was=State.RETURNED, seq=7, now=LATER)
     for asked in (anna, other):
-        assert set(await store.resumed_by(asked, 7)) == {"what waits", "what she left"}
+        assert {each.remaining for each in await store.resumed_by(asked, 7)} == {"what waits", "what she left"}
 
 
 async def test_the_session_of_the_one_who_went_is_kept_for_his_accounts(store: SqlStore) -> None:

@@ -183,7 +183,10 @@ class Scene:
         self.seq = 0
 
     async def hear(self, text: str = "do it", number: int = 1, user: str = "chat:1") -> None:
-        message = Message(user, f"m{number}", {"text": text}, reply_mode=ReplyMode.INLINE)
+        await self.send({"text": text}, number, user)
+
+    async def send(self, content: dict[str, Any], number: int = 1, user: str = "chat:1") -> None:
+        message = Message(user, f"m{number}", content, reply_mode=ReplyMode.INLINE)
         accepted = await self.store.accept(message, now=self.clock(), max_pending=10)
         self.person_id, self.seq = accepted.person_id, accepted.seq
 

@@ -30,7 +30,7 @@ FILE = {"media_id": "m_1", "mime_type": "image/png"}
         {"choice": {"id": "a", "title": "Yes"}},
         {"reaction": {"message_id": "m1", "emoji": "👍"}},
         {"location": {"latitude": 48.2, "longitude": 16.3}},
-        {"resumed": {"toolkit": "Asana"}},
+        {"resumed": {"toolkit": "Asana", "tainted": False}},
     ],
 )
 def test_the_persons_own_words_are_nobody_elses(content: dict[str, Any]) -> None:
@@ -61,6 +61,7 @@ def test_the_persons_own_words_are_nobody_elses(content: dict[str, Any]) -> None
         {"location": {"latitude": 48.2, "longitude": 16.3, "address": "1 Forward Street"}},
         {"contacts": {"contacts": [{"name": "Eve"}]}},
         {"decided": {"approved": False, "tool": "T", "arguments": {"notes": "…"}}},
+        {"resumed": {"toolkit": "Asana", "tainted": True}},
         {"event": {"trigger": "new_mail"}},
     ],
 )

@@ -1,0 +1,17 @@
+"""What waits for a connection: whose words they are, and whether others had a say."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0024"
+down_revision = "0023"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("parked_request", sa.Column("messages", sa.String(), nullable=True))
+    op.add_column("parked_request", sa.Column("tainted", sa.Boolean(), server_default=sa.true(), nullable=False))
+    op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (24, 24)")
