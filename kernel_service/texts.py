@@ -27,6 +27,10 @@ NO_ANSWER_IN_TIME: Final = "I thought about that for too long and came to no ans
 _NO_WORDS_AFTER: Final = (
     "I used this: {made}. But I found no words for what came of it. Please ask me, or look for yourself."
 )
+LINK_WARNING: Final = (
+    "⚠️ Careful: I wrote this after reading something from others, and it has a link that nobody gave me like this, to "
+    "{hosts}. Opening it may tell that site what we talk about, or what I read. Only open it if you expect it."
+)
 ONLY_A_BUTTON: Final = "Please use this button:"
 ONLY_A_FILE: Final = "Here it is."
 TOO_MUCH_AT_ONCE: Final = "That is more than I can read at once. Please ask for it in smaller pieces."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.messages import Reply
+from kernel_service.turns.links import carrying_hosts, without_images
 from kernel_service.turns.model import visible
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _MARKUP: Final = frozenset("`~*_<>[]#|\\&")
 def answer_replies(answer: ModelAnswer, transcript: Transcript, most_chars: int) -> list[Reply]:
     """One reply, with the files, and the first link as its button; each further link needs a reply of its own."""
     links, files = transcript.links(), transcript.files()
-    text = _text(answer, most_chars) or _without_words(answer, transcript)
+    text = _warned(_text(answer, most_chars), transcript) or _without_words(answer, transcript)
     first = Reply(text, link=links[0] if links else None, media=tuple(files))
     return [
         first,
@@ -55,6 +56,15 @@ def _asked(question: Question) -> list[Reply]:
 def _is_plain(text: str) -> bool:
     """A line without any markup."""
     return len(text) <= _MOST_ABOVE and text.isprintable() and not _MARKUP & set(text)
+
+
+def _warned(text: str, transcript: Transcript) -> str:
+    """Before the answer, since it may come in several messages: where its links lead that may carry what was seen."""
+    hosts = carrying_hosts(text, transcript.seen) if transcript.tainted else []
+    if not hosts:
+        return text
+    named = ", ".join(f"`{host.replace('`', '')}`" for host in hosts)
+    return f"{texts.LINK_WARNING.format(hosts=named)}\n\n{without_images(text)}"
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:

@@ -98,6 +98,11 @@ class Transcript:
         self.stored = self.stored[: max(0, len(self.stored) - count)]
 
     @property
+    def seen(self) -> list[HistoryItem]:
+        """What the model is shown, oldest first."""
+        return [item for item in self._all()[self._hidden :] if item.kind not in FOR_THE_PERSON]
+
+    @property
     def tainted(self) -> bool:
         """Whether content from outside is among what the model sees of this turn or the three before it."""
         return is_tainted(self._all())
@@ -106,7 +111,7 @@ class Transcript:
 
     def for_model(self) -> list[dict[str, Any]]:
         """What the model is shown: what the vendor takes, in its part of the context."""
-        items = [item for item in self._all()[self._hidden :] if item.kind not in FOR_THE_PERSON]
+        items = self.seen
         called = {item.data.get("call_id") for item in items if item.kind == "output"}
         return [
             self._shown(item)
