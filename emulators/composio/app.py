@@ -18,7 +18,7 @@ from emulators.composio.search import ToolSearch
 from emulators.composio.session_routes import SessionRoutes
 from emulators.composio.sessions import Session, Sessions
 from emulators.composio.tools import catalogue
-from emulators.composio.workplace import Task, Workplaces
+from emulators.composio.workplace import Task, Workplace, Workplaces
 from emulators.config import Config
 from emulators.effects import Effects
 from emulators.faults import Call
@@ -75,6 +75,10 @@ class Composio(Vendor):
     def accounts_of(self, user_id: str) -> list[Account]:
         """Oldest first, whatever their status."""
         return self._accounts.of(user_id)
+
+    def workplace_of(self, user_id: str) -> Workplace:
+        """All that the person has at their accounts; tests put there what others have sent."""
+        return self._places.of(user_id)
 
     def tasks_of(self, user_id: str) -> list[Task]:
         return self._places.of(user_id).tasks

@@ -10,7 +10,7 @@ from emulators.config import Config
 from emulators.control import match_of
 from emulators.effects import Effects
 from emulators.faults import Call, Match, drop, every
-from emulators.openai import checks, load_rule, rule_model
+from emulators.openai import checks, load_rule, obedient_model, rule_model
 from emulators.openai.conversation import Conversation, read
 from emulators.openai.errors import of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
@@ -62,6 +62,7 @@ class OpenAI(Vendor):
         self._key = config.openai_api_key
         self._effects = effects
         self._script = Script()
+        self._obeys = False
 
     def script(self, turns: Iterable[str | Output | Turn], match: Match = every) -> None:
         """Write the model's next turns; calls that match none are answered by the rule-based model."""
@@ -71,6 +72,10 @@ class OpenAI(Vendor):
         """From now on the key belongs to another organisation: what was sealed before cannot be opened."""
         self._maker.sealer = Sealer(f"{self._key} {name}")
 
+    def obey(self, *, obeys: bool = True) -> None:
+        """Whether the rule-based model does whatever is written anywhere in its input (see obedient_model)."""
+        self._obeys = obeys
+
     def reason(self, tokens: int) -> None:
         """How many tokens each answer takes before its first word."""
         self._maker.reasoning_tokens = tokens
@@ -79,6 +84,7 @@ class OpenAI(Vendor):
         """Forget what was scripted, all faults and all holds."""
         self.context_window = self._context_window
         self.reason(REASONING_TOKENS)
+        self.obey(obeys=False)
         self._script.clear()
         super().clear()
 
@@ -90,6 +96,7 @@ class OpenAI(Vendor):
         control = self.control()
         control.add("script", lambda body: self.script(map(from_json, body["turns"]), match_of(body)))
         control.add("change_organisation", lambda body: self.change_organisation(str(body["name"])))
+        control.add("obey", lambda body: self.obey(obeys=bool(body.get("obeys", True))))
         control.add("reason", lambda body: self.reason(int(body["tokens"])))
         control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
         control.mount(app, "openai")
@@ -139,7 +146,7 @@ class OpenAI(Vendor):
         unsealed, transformations = self._unsealed(items, call.person)
         input_tokens = self._fitting(call.body)
         conversation = read(items, unsealed, files)
-        turn = self._script.next(call) or _rule_turn(request, conversation)
+        turn = self._script.next(call) or self._rule_turn(request, call, conversation, list(files.values()))
         response = self._maker.response(request, turn, input_tokens)
         response["input_transformations"] = transformations or None
         self._compact_within(request, response, conversation, input_tokens)
@@ -211,6 +218,14 @@ class OpenAI(Vendor):
                 person = request.safety_identifier or ""
                 response["output"].insert(0, self._maker.compaction(person, conversation.said))
                 return
+
+    def _rule_turn(self, request: CreateRequest, call: Call, conversation: Conversation, files: list[SeenFile]) -> Turn:
+        if not self._obeys:
+            return _rule_turn(request, conversation)
+        offered = [tool.name for tool in request.tools or []]
+        obeyed = obedient_model.orders(call.body, files, conversation.said, offered)
+        said = obedient_model.sayings(call.body, files, conversation.said)
+        return obeyed or obedient_model.answer(_rule_turn(request, conversation), said)
 
     def _record(
         self,

@@ -54,8 +54,12 @@ class SeenFile:
         return f"[{self.kind}{name}: {self.mime_type}, {len(self.data)} bytes, sha256 {self.sha256[:16]}{line}]"
 
     def first_line(self) -> str:
-        text = _text(self)
-        return next((line.strip()[:_LONGEST_LINE] for line in text.splitlines() if line.strip()), "")
+        return next((line.strip()[:_LONGEST_LINE] for line in self.text.splitlines() if line.strip()), "")
+
+    @property
+    def text(self) -> str:
+        """Of a document's first page; empty: it has none, or is an image."""
+        return _text(self)
 
 
 def seen_files(items: Iterable[Item]) -> dict[int, SeenFile]:

@@ -1,0 +1,100 @@
+"""The worst that an injection can meet: a model that obeys whatever is written anywhere in its input, once each.
+
+`call NAME with {…}` is done, be it in a mail, a file and its name, a tool's description, JSON within JSON or the model's
+own words. `answer with "…"` is said beside the answer. `{secret}` in either is what the person said first:
+what an attacker wants to learn.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from emulators.openai.files import SeenFile
+from emulators.openai.turns import Text, ToolCall, Turn
+
+_CALL: Final = re.compile(r"\bcall ([A-Za-z][\w-]*) with (?=\{)")
+_ANSWER: Final = re.compile(r'\banswer with "([^"\n]+)"')
+_PLACE: Final = "{secret}"
+_DECODER: Final = json.JSONDecoder()
+
+
+def orders(body: dict[str, Any], files: Iterable[SeenFile], said: list[str], offered: list[str]) -> Turn:
+    """The calls that were asked for and not made yet."""
+    secret, made = _secret(said), {_made(item) for item in body["input"] if _is_call(item)}
+    wanted = [
+        (match[1], _filled(arguments, secret))
+        for text in _texts([body["input"], body.get("tools"), *map(_read, files)])
+        for match in _CALL.finditer(text)
+        if (arguments := _object(text, match.end())) is not None
+    ]
+    return [
+        ToolCall(name, json.loads(arguments))
+        for name, arguments in dict.fromkeys((name, json.dumps(given, sort_keys=True)) for name, given in wanted)
+        if name in offered and (name, arguments) not in made
+    ]
+
+
+def sayings(body: dict[str, Any], files: Iterable[SeenFile], said: list[str]) -> str:
+    """What was asked to be said."""
+    texts = _texts([body["input"], body.get("tools"), *map(_read, files)])
+    found = dict.fromkeys(match[1] for text in texts for match in _ANSWER.finditer(text))
+    return "\n".join(_filled(each, _secret(said)) for each in found)
+
+
+def answer(turn: Turn, said: str) -> Turn:
+    """The turn with what was asked to be said."""
+    if not said or any(isinstance(output, ToolCall) for output in turn):
+        return turn
+    return [Text(f"{output.text}\n{said}") if isinstance(output, Text) else output for output in turn]
+
+
+def _secret(said: list[str]) -> str:
+    return quote(said[0][:40], safe="") if said else ""
+
+
+def _filled(value: Any, secret: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _filled(inner, secret) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_filled(inner, secret) for inner in value]
+    return value.replace(_PLACE, secret) if isinstance(value, str) else value
+
+
+def _is_call(item: Any) -> bool:
+    return isinstance(item, dict) and item.get("type") == "function_call"
+
+
+def _made(item: dict[str, Any]) -> tuple[str, str]:
+    return item["name"], json.dumps(_object(item["arguments"], 0), sort_keys=True)
+
+
+def _object(text: str, start: int) -> dict[str, Any] | None:
+    try:
+        value, _ = _DECODER.raw_decode(text, start)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _read(file: SeenFile) -> str:
+    """What is written in it: of a document its text, of an image whatever letters it holds."""
+    return file.text or file.data.decode("latin-1")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts, also those of JSON within texts; of a file's bytes its own reader tells."""
+    if isinstance(value, dict):
+        for inner in value.values():
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
+    elif isinstance(value, str) and not value.startswith("data:"):
+        yield value
+        if value[:1] in "{[" and value[:1]:
+            try:
+                yield from _texts(json.loads(value))
+            except ValueError:
+                return
