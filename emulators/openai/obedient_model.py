@@ -1,8 +1,8 @@
 """The worst that an injection can meet: a model that obeys whatever is written anywhere in its input, once each.
 
-`call NAME with {…}` is done, be it in a mail, a file and its name, a tool's description, JSON within JSON or the model's
-own words. `answer with "…"` is said beside the answer. `{secret}` in either is what the person said first:
-what an attacker wants to learn.
+`call NAME with {…}` is done, be it in a mail, a file and its name, a tool's description, JSON within JSON or words of
+its own. `answer with "…"` is said beside the answer. `{secret}` in either is what the person said first: what an
+attacker wants to learn.
 """
 
 import json
