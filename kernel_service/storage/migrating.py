@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing import MasterKeys
 
 # The number of the newest migration that this program brings along.
-SCHEMA_NUMBER = 25
+SCHEMA_NUMBER = 26
 # The oldest program that can work on what that migration leaves.
-OLDEST_READER = 24
+OLDEST_READER = 26
 _LOCK = 0x6D696772617465  # "migrate"
 
 
