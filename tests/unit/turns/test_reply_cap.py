@@ -9,7 +9,7 @@ import pytest
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
 from kernel_service.turns.limits import Limits
-from kernel_service.turns.resuming import Confirmed
+from kernel_service.turns.resuming import Confirmed, ParkedRequest
 from tests.unit.turns.scene import says
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ async def test_wrong_codes_are_capped_and_a_right_one_goes_on(scene: Scene) -> N
     scene.codes.says = {"BCDF-GHJK": Confirmed(texts.CODE_UNKNOWN)}
     told = [await talk.say("BCDF-GHJK") for _ in range(20)]
     assert len([one for one in told if one]) == 2
-    scene.codes.says = {"BCDF-GHJK": Confirmed("Asana is connected.", "Asana", ("go on",))}
+    scene.codes.says = {"BCDF-GHJK": Confirmed("Asana is connected.", "Asana", (ParkedRequest("asana", "go on"),))}
     scene.model.says = [says("it is done")]
     [after] = await talk.say("BCDF-GHJK")
     assert after.endswith("it is done")
