@@ -27,7 +27,7 @@ class MessageStatus(StrEnum):
 class Alias:
     """One id by which a channel knows a person; `user_id` is `<channel>:<id>`."""
 
-    user_id: str
+    user_id: str = field(repr=False)
     strong: bool = True
     scope: str = ""
 
@@ -42,8 +42,8 @@ class Message:
     `locked_file`: it brings a file that opens only with a password.
     """
 
-    user_id: str
-    message_id: str
+    user_id: str = field(repr=False)
+    message_id: str = field(repr=False)
     content: dict[str, Any]
     aliases: tuple[Alias, ...] = ()
     address: str = ""
@@ -92,7 +92,7 @@ class Reply:
     text: str
     link: Link | None = None
     choices: tuple[ReplyChoice, ...] = ()
-    quoted_message_id: str = ""
+    quoted_message_id: str = field(default="", repr=False)
     media: tuple[ReplyFile, ...] = ()
 
 
@@ -102,7 +102,7 @@ class StoredReply:
 
     id: str
     turn_id: str
-    answers_message_id: str
+    answers_message_id: str = field(repr=False)
     created_at: float
     reply: Reply
 

@@ -46,10 +46,10 @@ class Reply:
     link: Link | None = None
     offers: tuple[Offer, ...] = ()
     files: tuple[File, ...] = ()
-    reaction_to: str = ""
+    reaction_to: str = field(default="", repr=False)
     reaction: str = ""
-    quoted_id: str = ""
-    answers_id: str = ""
+    quoted_id: str = field(default="", repr=False)
+    answers_id: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,7 @@ class Delivery:
     """
 
     reply: Reply
-    user_id: str
+    user_id: str = field(repr=False)
     number: str
     lease_token: str
     lease_ends: float
@@ -77,8 +77,8 @@ class Typing:
     """A message of a person is being answered: show it."""
 
     number: str
-    user_id: str
-    message_id: str
+    user_id: str = field(repr=False)
+    message_id: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ class Ack:
     parts: int
     split_version: str
     outcome: Outcome
-    wamid: str = ""
+    wamid: str = field(default="", repr=False)
     error_code: str = ""
     retry_after: float = 0
 

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ _OF_THE_MESSAGE: Final = frozenset(Remedy) - {Remedy.RETRY, Remedy.HALT}
 class Sent:
     """WhatsApp took the message under this id."""
 
-    wamid: str
+    wamid: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What a webhook tells, in the gateway's own words: messages, statuses, changes of identity."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -8,7 +8,7 @@ from enum import Enum
 class Alias:
     """One id of a person, `whatsapp:<BSUID or number>`; strong ones never pass to somebody else."""
 
-    user_id: str
+    user_id: str = field(repr=False)
     strong: bool
 
 
@@ -16,7 +16,7 @@ class Alias:
 class Sender:
     """Who wrote: the key of the person and every id by which WhatsApp knows him now, the key among them."""
 
-    user_id: str
+    user_id: str = field(repr=False)
     aliases: tuple[Alias, ...]
 
 
@@ -68,7 +68,7 @@ class Card:
     """One address card."""
 
     name: str = ""
-    phones: tuple[str, ...] = ()
+    phones: tuple[str, ...] = field(default=(), repr=False)
     emails: tuple[str, ...] = ()
     organization: str = ""
 
@@ -82,19 +82,19 @@ class Cards:
 class Reaction:
     """An emoji put on a message; empty: taken off."""
 
-    message_id: str
+    message_id: str = field(repr=False)
     emoji: str
 
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    message_id: str
+    message_id: str = field(repr=False)
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    message_id: str
+    message_id: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +126,21 @@ class Message:
     """
 
     number: str
-    id: str
+    id: str = field(repr=False)
     sender: Sender
     content: Content
-    quoted_id: str = ""
+    quoted_id: str = field(default="", repr=False)
     sent_at: int | None = None
     forwarded: bool = False
     referral: Referral | None = None
-    phone: str = ""
+    phone: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class IdentityChange:
     """WhatsApp gave a person a new id. Known by the wamid of the notice."""
 
-    id: str
+    id: str = field(repr=False)
     previous: Alias
     current: Alias
 
@@ -162,13 +162,13 @@ class Status:
     file, for the first time. slowed: so often before it failed because it was too much for its person.
     """
 
-    wamid: str
+    wamid: str = field(repr=False)
     callback_id: str
     state: str
     error_code: str = ""
     occurred_at: int | None = None
     number: str = ""
-    user_ids: tuple[str, ...] = ()
+    user_ids: tuple[str, ...] = field(default=(), repr=False)
     upload_again: bool = False
     slowed: int = 0
 
@@ -178,7 +178,7 @@ class Malformed:
     """An item that cannot be served: a short reason, and its wamid if it has one."""
 
     reason: str
-    id: str = ""
+    id: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field
 from typing import Any
 
 from whatsapp_gateway.messages import Alias, Malformed, Sender
@@ -20,9 +20,9 @@ class Ids:
     a number that may pass to somebody else.
     """
 
-    bsuid: str = ""
-    parent: str = ""
-    phone: str = ""
+    bsuid: str = field(default="", repr=False)
+    parent: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
 
     def agrees(self, other: "Ids") -> bool:
         return all(not (a and b) or a == b for a, b in zip(astuple(self), astuple(other), strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
@@ -26,7 +26,7 @@ class Lease:
 
     reply: StoredReply
     person_id: str
-    user_id: str
+    user_id: str = field(repr=False)
     address: str
     token: str
     expires_at: float
@@ -58,7 +58,7 @@ class PartAck:
     split_version: str
     token: str
     outcome: Outcome
-    channel_message_id: str = ""
+    channel_message_id: str = field(default="", repr=False)
     retry_after: float | None = None
     error_code: str = ""
 
@@ -73,7 +73,7 @@ class PartReceipt:
     reply_id: str
     part: int
     parts: int
-    channel_message_id: str
+    channel_message_id: str = field(repr=False)
     state: str
     error_code: str
     occurred_at: float

@@ -81,7 +81,7 @@ class TurnMessage:
     """A message that a turn answers. `sent_at` is its channel's time as far as that is believed."""
 
     seq: int
-    message_id: str
+    message_id: str = field(repr=False)
     channel: str
     address: str
     content: dict[str, Any]
