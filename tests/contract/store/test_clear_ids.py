@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -185,9 +187,32 @@ async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: S
         await store.close()
 
 
-async def test_a_killed_process_is_gone_on_from(
-    store: SqlStore, database_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_is_killed_with_9_is_gone_on_from(store: SqlStore, database_url: str) -> None:
+    accepted = [await answered(store, f"m{number}") for number in range(30)]
+    await store._engine.write(age)
+    await store.close()
+    command = [sys.executable, "-m", "tests.contract.store.sealing_process", database_url]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    for _ in range(7):
+        assert await process.stdout.readline() == b"sealed\n"
+    process.kill()
+    await process.wait()
+    store = await open_store(database_url, keys("test"))
+    try:
+        sealed = [row.sealed_id is not None for row in await rows(store, "message")]
+        assert 7 <= sum(sealed) < 30
+        for number, first in enumerate(accepted):
+            again = await accept(store, said(f"m{number}"))
+            assert (again.duplicate, again.seq) == (True, first.seq)
+        await store.seal_clear_ids()
+        assert not any(in_clear(row.message_id.encode()) for row in await rows(store, "message"))
+        assert (await accept(store, said("m0"))).duplicate
+    finally:
+        await store.close()
+
+
+async def test_each_step_is_gone_on_from(store: SqlStore, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clear_ids, "STEP", 2)
     for number in range(7):
         await answered(store, f"m{number}")

@@ -1,0 +1,23 @@
+"""A process that seals the message ids of an earlier release, a row at a time, and says so: to be killed in between."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from kernel_service.storage import clear_ids
+from kernel_service.storage.store import open_store
+from tests.contract.store.conftest import keys
+
+
+async def main(url: str) -> None:
+    store = await open_store(url, keys("test"))
+    clear_ids.STEP = 1  # type: ignore[misc]
+    while await store._engine.read(clear_ids._left):
+        await store._engine.write_apart(clear_ids._step)
+        sys.stdout.write("sealed\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1]))
