@@ -99,6 +99,7 @@ PLAIN: Final = [
      {"summary": "x", "attendees": [], "visibility": "private", "create_meeting_room": False, "sendUpdates": "none"}),
     ("googlesheets", "GOOGLESHEETS_CREATE_GOOGLE_SHEET1", CREATES, {"title": "x"}),
     ("jira", "JIRA_EDIT_ISSUE", UPDATES, {"issue_id_or_key": "OPS-1", "summary": "x"}),
+    ("linear", "LINEAR_UPDATE_ISSUE", UPDATES, {"issue_id": "12345678-1234-4123-8123-123456789012", "priority": 2}),
     ("evernote", "EVERNOTE_CREATE_NOTE", CREATES, {"title": "x", "which_account": "me@work.example"}),
 ]  # fmt: skip
 
