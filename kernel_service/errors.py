@@ -21,11 +21,13 @@ class KernelError(Exception):
     retry_after: float | None = None
     """In how many seconds a call may do; None: not known."""
 
-    def __init__(self, reason: str, sentence: str, **metadata: str) -> None:
+    def __init__(self, reason: str, sentence: str, *, retry_after: float | None = None, **metadata: str) -> None:
         super().__init__(sentence)
         self.reason = reason
         self.sentence = sentence
         self.metadata = metadata
+        if retry_after is not None:
+            self.retry_after = retry_after
 
 
 class CallerError(KernelError):
@@ -62,6 +64,15 @@ class Aborted(KernelError):
 
 class Unavailable(KernelError):
     status = "UNAVAILABLE"
+
+
+class Stalled(KernelError):
+    """A caller has stopped in the middle of a call."""
+
+    status = "DEADLINE_EXCEEDED"
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("CALL_STALLED", f"{sentence}; call again")
 
 
 class NotImplementedYet(KernelError):

@@ -33,6 +33,7 @@ class Metrics:
     """Reads what others count, when asked; keeps nothing else. Its `collect` is prometheus_client's collector protocol.
 
     `connects` counts attempts to connect by how they ended; `gates` are the vendors', `outages` the model's.
+    `refused_tokens` counts calls by the reason, `refused_calls` by their channel.
     """
 
     def __init__(
@@ -46,7 +47,11 @@ class Metrics:
         connects: Counter[str],
         gates: Sequence[Gate],
         outages: Outages,
+        refused_tokens: Counter[str],
+        refused_calls: Counter[str],
     ) -> None:
+        self._refused_tokens = refused_tokens
+        self._refused_calls = refused_calls
         self._listen = listen
         self._connects = connects
         self._kernels = kernels
@@ -74,6 +79,9 @@ class Metrics:
         yield _counter("kernel_refused_tools", told, "tool", self._runner.refused_tools.counts)
         told = "What refusals of the model were answered with"
         yield _counter("kernel_model_recoveries", told, "way", self._runner.recoveries)
+        yield _counter("kernel_refused_tokens", "Calls refused for their token", "reason", self._refused_tokens)
+        told = "Calls refused since their channel had too many open; empty: calls without a token"
+        yield _counter("kernel_refused_calls", told, "channel", self._refused_calls)
         yield from _outages(self._outages)
         yield from _queues(self._gates)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"

@@ -37,9 +37,11 @@ from kernel_service.people.people import People
 from kernel_service.people.silence import Silence
 from kernel_service.proxies import check_proxies
 from kernel_service.rpc.admin_servicer import AdminServicer
-from kernel_service.rpc.interceptors import Tokens
 from kernel_service.rpc.kernel_servicer import KernelServicer
 from kernel_service.rpc.listener import Listener
+from kernel_service.rpc.room import Limits as ChannelLimits
+from kernel_service.rpc.room import Room
+from kernel_service.rpc.tokens import RefusedTokens, Tokens
 from kernel_service.storage.sealing import MasterKeys
 from kernel_service.storage.store import open_store
 from kernel_service.tools.composio_client import Composio
@@ -121,7 +123,7 @@ async def serve(
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
         kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
         people = People(store, kernels, clock)
-        desk = MediaDesk(store, clock, kernels.wake)
+        desk = MediaDesk(store, clock, kernels.wake, uploads=settings.kernel_channel_uploads)
         inbox = Inbox(
             store,
             kernels,
@@ -133,11 +135,16 @@ async def serve(
             clock=clock,
             media_wanted=_ask_for_media(desk, outbox),
         )
+        room = Room(ChannelLimits(settings.kernel_channel_pulls, settings.kernel_channel_calls))
+        refused_tokens = RefusedTokens(monotonic)
         listener = Listener(
             Address.parse(settings.kernel_listen),
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
             KernelServicer(inbox, outbox, desk, store, people, connections, connect.offers, clock),
             AdminServicer(kernels, store, people, connections, clock),
+            room,
+            refused_tokens,
+            settings.kernel_upload_idle_seconds,
             settings.tls(),
         )
 
@@ -159,6 +166,8 @@ async def serve(
                 connects=connect.endings.outcomes,
                 gates=gates,
                 outages=openai.outages,
+                refused_tokens=refused_tokens.counts,
+                refused_calls=room.refused,
             ).serving()
         )
         await stack.enter_async_context(sweeper.running())

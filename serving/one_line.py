@@ -30,7 +30,7 @@ class OneLine(logging.Filter):
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._clock = clock
-        self._kinds: defaultdict[str, _Kind] = defaultdict(_Kind)
+        self._kinds: defaultdict[str, LineLimit] = defaultdict(LineLimit)
 
     def filter(self, record: logging.LogRecord) -> bool:
         kind = _kind(record)
@@ -42,7 +42,7 @@ class OneLine(logging.Filter):
         return True
 
 
-class _Kind:
+class LineLimit:
     """How many lines of one kind there were in the present period, and how many were dropped since the last."""
 
     def __init__(self) -> None:

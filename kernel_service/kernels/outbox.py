@@ -6,6 +6,7 @@ Whoever takes them is handed the files that his channel is to fetch, too; what b
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, overload
 
 from kernel_service.kernels import outbox_store
@@ -41,6 +42,8 @@ class Outbox:
         self._store = store
         self._clock = clock
         self._pulls: set[Pull] = set()
+        self._news: Counter[str] = Counter()
+        self._looks: defaultdict[tuple[str, frozenset[str]], Look] = defaultdict(Look)
         self._broken: list[tuple[list[tuple[str, str]], float]] = []
         self._swept_at = clock()
         self._closed = False
@@ -51,6 +54,7 @@ class Outbox:
 
     def ready(self, channel: str) -> None:
         """Something may be leased in this channel: look at once."""
+        self._news[channel] += 1
         for pull in self._pulls:
             if pull.channel == channel:
                 pull.look.set()
@@ -76,7 +80,7 @@ class Outbox:
 
         Until the process drains.
         """
-        pull = Pull(channel, max_in_flight, instance)
+        pull = Pull(channel, addresses, max_in_flight, instance)
         self._pulls.add(pull)
         unsent: list[Lease] = []
         try:
@@ -91,30 +95,46 @@ class Outbox:
                 await pull.wait()
         finally:
             self._pulls.discard(pull)
+            self._forget_look(pull)
             self._broken.append((pull.replies, self._clock() + outbox_store.SENDING_SECONDS))
             await self._hand_back(channel, unsent)
             await self._ask_others(pull, desk)
             await self._cut()
 
     async def _lease(self, pull: Pull, addresses: Sequence[str]) -> list[Lease]:
-        now = self._clock()
-        room = min(pull.room(now), BATCH)
+        room = min(pull.room(self._clock()), BATCH)
         if not room:
             return []
+        look = self._looks[pull.place]
+        async with look.one_at_a_time:
+            news = self._news[pull.channel]
+            if look.found_no_more(news):
+                return []
+            leases = await self._take(pull, addresses, room)
+            if len(leases) < room:
+                look.note(news)
+        pull.leased.update({lease.reply.id: lease for lease in leases})
+        if len(leases) == room:
+            pull.look.set()
+        return leases
+
+    async def _take(self, pull: Pull, addresses: Sequence[str], room: int) -> list[Lease]:
+        now = self._clock()
         leasing = asyncio.ensure_future(
             self._store.lease(
                 pull.channel, addresses, instance=pull.instance, limit=room, seconds=LEASE_SECONDS, now=now
             )
         )
         try:
-            leases = await asyncio.shield(leasing)
+            return await asyncio.shield(leasing)
         except asyncio.CancelledError:  # the stream ended while they were leased
             await self._hand_back(pull.channel, await leasing)
             raise
-        pull.leased.update({lease.reply.id: lease for lease in leases})
-        if len(leases) == room:
-            pull.look.set()
-        return leases
+
+    def _forget_look(self, pull: Pull) -> None:
+        """A channel may name other addresses with each stream."""
+        if all(other.place != pull.place for other in self._pulls):
+            self._looks.pop(pull.place, None)
 
     async def _hand_back(self, channel: str, leases: Sequence[Lease]) -> None:
         """What no channel has seen need not wait for its lease to lapse."""
@@ -201,11 +221,33 @@ class Outbox:
             pull.look.set()
 
 
+class Look:
+    """What the streams know together that pull for the same addresses of a channel: one asks the store for all.
+
+    So a hundred idle streams cost as much as one. Streams of several processes are no different: what one of them
+    finds, none of the others would have found as well.
+    """
+
+    def __init__(self) -> None:
+        self.one_at_a_time = asyncio.Lock()
+        self._news = -1
+        self._at = float("-inf")
+
+    def found_no_more(self, news: int) -> bool:
+        """Whether the store has been asked since the newest word, and lately."""
+        return news == self._news and asyncio.get_running_loop().time() - self._at < POLL_SECONDS / 2
+
+    def note(self, news: int) -> None:
+        """There was no more than was taken."""
+        self._news, self._at = news, asyncio.get_running_loop().time()
+
+
 class Pull:
     """One stream's credit: the replies and the files to fetch that it holds, by their ids."""
 
-    def __init__(self, channel: str, max_in_flight: int, instance: str) -> None:
+    def __init__(self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str) -> None:
         self.channel = channel
+        self.place = channel, frozenset(addresses)
         self.instance = instance
         self.look = asyncio.Event()
         self.leased: dict[str, Lease | MediaWanted] = {}

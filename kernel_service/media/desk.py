@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.errors import CallerError, Exhausted
+from kernel_service.errors import CallerError, Exhausted, StoreUnavailable
 from kernel_service.media.inspection import Inspection, Problem, needs_password
 from kernel_service.media.opening import MOST_BYTES, opening_of, says_nothing, true_type
 from kernel_service.media.store import CHUNK_BYTES
+from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -25,7 +28,7 @@ LEASE_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 5.0
 """How often the store is asked without a sign of something wanted: for leases that lapsed, for what others accepted."""
 UPLOADS_AT_ONCE: Final = 8
-"""Each holds one chunk in memory; the others wait, and gRPC's flow control holds their senders."""
+"""Of one channel. Each holds one chunk in memory; the others wait, and gRPC's flow control holds their senders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,25 @@ class Offer:
 
 
 class MediaDesk:
-    """One per process. `wake` is told of each person with a message that waits no more."""
+    """One per process. `wake` is told of each person with a message that waits no more.
 
-    def __init__(self, store: MediaStore, clock: Callable[[], float], wake: Callable[[str], None]) -> None:
+    `uploads`: how many of a channel are at work at once.
+    """
+
+    def __init__(
+        self,
+        store: MediaStore,
+        clock: Callable[[], float],
+        wake: Callable[[str], None],
+        *,
+        uploads: int = UPLOADS_AT_ONCE,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._wake = wake
-        self._uploads = asyncio.Semaphore(UPLOADS_AT_ONCE)
+        self._uploads: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(uploads))
         self._opening = asyncio.Lock()
+        self._uncancelled = Uncancelled()
         self._look_at: dict[str, float] = {}
 
     # --- what channels are asked for ----------------------------------------------------------------------------
@@ -85,18 +99,26 @@ class MediaDesk:
     # --- what they bring ----------------------------------------------------------------------------------------
 
     async def take(self, channel: str, offer: Offer, pieces: AsyncIterator[bytes]) -> int:
-        """Keep a file's bytes; how many. Again is no harm.
+        """Keep a file's bytes; how many. Again is no harm. Whatever ends it early, nothing is kept.
 
         NotFound MEDIA_NOT_FOUND, CallerError PAYLOAD_TOO_LARGE or FIELD_INVALID, Exhausted MEDIA_FULL.
         """
-        async with self._uploads:
+        async with self._uploads[channel]:
             upload = await self._store.begin_upload(channel, offer.media_id, offer.token, now=self._clock())
             if upload.stored is not None:
                 return upload.stored
-            mime_type = await self._agreed_type(upload, offer)
-            inspection = Inspection(upload.opening, mime_type)
-            count = await self._receive(upload, offer, inspection, pieces)
-            await self._end(upload, inspection, count)
+            try:
+                return await self._keep(upload, offer, pieces)
+            except BaseException:
+                with suppress(StoreUnavailable):  # the sweep finds it
+                    await self._uncancelled.run(self._store.drop_upload(upload))
+                raise
+
+    async def _keep(self, upload: Upload, offer: Offer, pieces: AsyncIterator[bytes]) -> int:
+        mime_type = await self._agreed_type(upload, offer)
+        inspection = Inspection(upload.opening, mime_type)
+        count = await self._receive(upload, offer, inspection, pieces)
+        await self._end(upload, inspection, count)
         return inspection.size
 
     async def _agreed_type(self, upload: Upload, offer: Offer) -> str:

@@ -130,6 +130,10 @@ class MediaStore(Protocol):
         """There is no room for it now; if it stays so, the person is told why they wait in vain."""
         ...
 
+    async def drop_upload(self, upload: Upload) -> None:
+        """Delete what was kept of an upload that ended early, unless another has begun since."""
+        ...
+
     async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:
         """All chunks are there, or it failed for good; who has a message that waits no more. NotFound as above."""
         ...

@@ -1,69 +1,64 @@
-"""Who calls, and what he is told when it fails: every rpc passes here, and no exception's text leaves."""
+"""Every rpc passes here: who calls, whether there is room, the request, and what a caller is told when it fails.
+
+A call is admitted by its metadata alone, before any of its request is received. No exception's text leaves.
+"""
 
 from __future__ import annotations
 
-import hmac
+import asyncio
 import logging
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from kernel_service.errors import KernelError, NotAllowed, Unauthenticated
+from kernel_service.errors import CallerError, KernelError, Stalled
 from kernel_service.rpc import bounds
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from google.protobuf.message import Message
 
+    from kernel_service.rpc.room import Room
+    from kernel_service.rpc.tokens import RefusedTokens, Tokens
+
     Handler = Any  # grpc.RpcMethodHandler: its stubs know nothing of async behaviors
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Answer = Callable[[AsyncIterator["Sized"], Context], Awaitable[Any]]
 
 log = logging.getLogger(__name__)
 
 ERROR_DOMAIN = "kernel.v1"
-ADMIN = "*"
-"""What `caller` holds for the admin token; a channel's name otherwise."""
+BODY_SECONDS: Final = 10.0
+"""How long a request that is no stream may take to come."""
+WRITE_SECONDS: Final = 30.0
+"""How long a caller may leave a piece of a stream unread."""
 
 caller: ContextVar[str] = ContextVar("caller")
+"""The channel whose token the call bears; of an operator `tokens.ADMIN`."""
 
+NOBODY: Final = ""
+"""The caller of what needs no token: health and reflection."""
 _OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
-_ADMIN_SERVICE = "/kernel.v1.KernelAdminService/"
 
 
-class Tokens:
-    """Bearer tokens: several per channel (rotation), one admin token (empty: nobody is admin)."""
+class AuthInterceptor(grpc.aio.ServerInterceptor):
+    """Authenticates each call, sets `caller`, keeps to its channel's room, and maps errors to rich statuses.
 
-    def __init__(self, channels: Mapping[str, str], admin: str) -> None:
-        """`channels` maps each token to its channel."""
-        self._holders = [(token.encode(), channel) for token, channel in channels.items()]
-        if admin:
-            self._holders.append((admin.encode(), ADMIN))
+    `idle_seconds`: how long a stream of requests may bring nothing.
+    """
 
-    def holder(self, authorization: str | bytes | None) -> str:
-        """Whose token it is. Every token is compared, each in constant time."""
-        if not authorization:
-            raise Unauthenticated("TOKEN_MISSING", "send `authorization: Bearer <token>` with the call")
-        given = authorization.encode() if isinstance(authorization, str) else authorization
-        scheme, _, token = given.partition(b" ")
-        matches = [name for known, name in self._holders if hmac.compare_digest(known, token.strip())]
-        if scheme.lower() != b"bearer" or not matches:
-            raise Unauthenticated(
-                "TOKEN_INVALID",
-                "this token is not known here; check KERNEL_CHANNEL_TOKENS, or an operator's KERNEL_ADMIN_TOKEN",
-            )
-        return matches[0]
-
-
-class Gate(grpc.aio.ServerInterceptor):
-    """Authenticates each call, sets `caller`, and maps errors to rich statuses."""
-
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, room: Room, refused: RefusedTokens, *, idle_seconds: float) -> None:
         self._tokens = tokens
+        self._refused = refused
+        self._guard = Guard(room, idle_seconds)
         self._guarded: dict[str, Handler] = {}
 
     async def intercept_service(
@@ -72,56 +67,142 @@ class Gate(grpc.aio.ServerInterceptor):
         details: grpc.HandlerCallDetails,
     ) -> Handler:
         handler = await continuation(details)
-        if handler is None or details.method.startswith(_OPEN_SERVICES):
+        if handler is None:  # UNIMPLEMENTED, and nothing is read
             return handler
-        if details.method not in self._guarded:
-            self._guarded[details.method] = _guarded(handler, details.method, self._admit)
-        return self._guarded[details.method]
-
-    def _admit(self, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        given = (value for key, value in context.invocation_metadata() or () if key == "authorization")
-        holder = self._tokens.holder(next(given, None))
-        if method.startswith(_ADMIN_SERVICE) and holder != ADMIN:
-            raise NotAllowed("ADMIN_REQUIRED", "this call needs the admin token")
-        if not method.startswith(_ADMIN_SERVICE) and holder == ADMIN:
-            raise NotAllowed("CHANNEL_MISMATCH", "this call needs a channel's token")
-        caller.set(holder)
-
-
-def _guarded(handler: Handler, method: str, admit: Callable[..., None]) -> Handler:
-    if handler.response_streaming:
-        return _guarded_stream(handler, method, admit)
-    behavior = handler.stream_unary if handler.request_streaming else handler.unary_unary
-    make = grpc.stream_unary_rpc_method_handler if handler.request_streaming else grpc.unary_unary_rpc_method_handler
-
-    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        method = details.method
         try:
-            admit(method, context)
-            if not handler.request_streaming:
-                bounds.check(request)
-            return await behavior(request, context)
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
+            caller.set(NOBODY if method.startswith(_OPEN_SERVICES) else self._tokens.admit(method, _metadata(details)))
+        except KernelError as error:
+            return self._refusing(error, method)
+        if method not in self._guarded:
+            self._guarded[method] = self._guard.around(handler, method)
+        return self._guarded[method]
+
+    def _refusing(self, error: KernelError, method: str) -> Handler:
+        """A handler that reads nothing: to gRPC any call may be a stream."""
+
+        async def refuse(_: Any, context: Context) -> None:
+            self._refused.note(error, method, context.peer())
             await _abort(error, method, context)
 
-    return make(call, handler.request_deserializer, handler.response_serializer)
+        return grpc.stream_stream_rpc_method_handler(refuse)
 
 
-def _guarded_stream(handler: Handler, method: str, admit: Callable[..., None]) -> Handler:
-    behavior = handler.unary_stream
+def _metadata(details: grpc.HandlerCallDetails) -> Iterable[tuple[str, str | bytes]]:
+    return details.invocation_metadata or ()
 
-    async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+
+class Guard:
+    """What stands around each handler. Requests are received as a stream of one, so that their time is limited."""
+
+    def __init__(self, room: Room, idle_seconds: float) -> None:
+        self._room = room
+        self._idle_seconds = idle_seconds
+
+    def around(self, handler: Handler, method: str) -> Handler:
+        rpc = method.rpartition("/")[2]
+        answer = self._stream(handler) if handler.request_streaming else self._one(handler)
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+
+        async def call(requests: AsyncIterator[Sized], context: Context) -> Any:
+            try:
+                with self._room.taken(caller.get(), rpc):
+                    return await answer(requests, context)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
+                await _abort(error, method, context)
+
+        return make(call, sized(handler.request_deserializer), handler.response_serializer)
+
+    def _one(self, handler: Handler) -> Answer:
+        """Answers one request."""
+
+        async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
+            size, request = await self._received(requests)
+            with self._room.holding(caller.get(), size):
+                if handler.response_streaming:
+                    await _written(handler.unary_stream(request, context), context)
+                    return None
+                return await handler.unary_unary(request, context)
+
+        return answer
+
+    def _stream(self, handler: Handler) -> Answer:
+        """Answers a stream of requests, which the handler takes one after the other."""
+
+        async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
+            in_time = InTime(requests, self._idle_seconds)
+            if handler.response_streaming:
+                await _written(handler.stream_stream(in_time, context), context)
+                return None
+            return await handler.stream_unary(in_time, context)
+
+        return answer
+
+    async def _received(self, requests: AsyncIterator[Sized]) -> Sized:
+        """The one request of a call, within its bounds. Stalled, CallerError."""
+        async with self._room.reading(caller.get()):
+            found: Sized | None = await anext(InTime(requests, BODY_SECONDS, whole=True), None)
+        if found is None:
+            raise CallerError("FIELD_REQUIRED", "the call holds no request", field="request")
+        if caller.get() != NOBODY:
+            bounds.check(found.request)
+        return found
+
+
+async def _written(responses: AsyncIterator[Any] | Awaitable[None], context: Context) -> None:
+    """Each is taken from the handler once the one before it is on its way. Stalled.
+
+    A handler may write by itself.
+    """
+    if not isinstance(responses, AsyncGenerator):
+        await responses  # type: ignore[misc]
+        return
+    async with aclosing(responses):
+        async for response in responses:
+            try:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await context.write(response)
+            except TimeoutError:
+                raise Stalled("the caller does not read what it asked for") from None
+
+
+class Sized(NamedTuple):
+    """A request, and of how many bytes it came."""
+
+    size: int
+    request: Any
+
+
+def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
+    return lambda raw: Sized(len(raw), deserializer(raw))
+
+
+class InTime:
+    """The requests of a stream, each of which has so many seconds to come. Stalled."""
+
+    def __init__(self, requests: AsyncIterator[Sized], seconds: float, *, whole: bool = False) -> None:
+        """`whole`: with their sizes."""
+        self._requests = aiter(requests)
+        self._seconds = seconds
+        self._whole = whole
+
+    def __aiter__(self) -> InTime:
+        return self
+
+    async def __anext__(self) -> Any:
         try:
-            admit(method, context)
-            bounds.check(request)
-            async for response in behavior(request, context):
-                yield response
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
-            await _abort(error, method, context)
-
-    return grpc.unary_stream_rpc_method_handler(stream, handler.request_deserializer, handler.response_serializer)
+            async with asyncio.timeout(self._seconds):
+                found = await anext(self._requests)
+        except TimeoutError:
+            raise Stalled(f"nothing has come for {self._seconds:g} seconds") from None
+        return found if self._whole else found.request
 
 
-async def _abort(error: Exception, method: str, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+async def _abort(error: Exception, method: str, context: Context) -> None:
     if isinstance(error, grpc.aio.AbortError):
         raise error
     if not isinstance(error, KernelError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.v1 import kernel_pb2, kernel_pb2_grpc
 
 from kernel_service.connect.attempt import State
-from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, NotImplementedYet
+from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, NotImplementedYet, Stalled
 from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.kernels.outbox_store import AckResult
 from kernel_service.media.store import MediaWanted
@@ -120,8 +120,9 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         try:
             offer = await media.header(requests)
             size = await self._desk.take(caller.get(), offer, media.pieces(requests, offer))
-        except KernelError:
-            await media.drain(requests)
+        except KernelError as error:
+            if not isinstance(error, Stalled):
+                await media.drain(requests)
             raise
         self._outbox.fetched(caller.get(), offer.media_id)
         return kernel_pb2.UploadMediaResponse(size_bytes=size)

@@ -11,15 +11,16 @@ from grpc_reflection.v1alpha import reflection
 from kernel.v1 import admin_pb2_grpc, kernel_pb2_grpc
 
 from kernel_service.rpc.health import SERVING_NAMES, Health
-from kernel_service.rpc.interceptors import Gate
+from kernel_service.rpc.interceptors import AuthInterceptor
 from serving.listening import CannotListenError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from kernel_service.rpc.admin_servicer import AdminServicer
-    from kernel_service.rpc.interceptors import Tokens
     from kernel_service.rpc.kernel_servicer import KernelServicer
+    from kernel_service.rpc.room import Room
+    from kernel_service.rpc.tokens import RefusedTokens, Tokens
     from serving.listening import Address
 
 _OPTIONS = [
@@ -32,18 +33,30 @@ _OPTIONS = [
     ("grpc.keepalive_time_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.ping_timeout_ms", 2_000),
+    # What does not speak is let go: a connection that never begins, and one without a call.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
+    # Of one connection. Calls that wait to be looked at are dropped at random, anybody's, once they are a thousand: a
+    # flood of calls that are cancelled at once ("rapid reset") must not get so many there.
+    ("grpc.max_concurrent_streams", 200),
+    # What is received ahead of a call's admission is one window of 64 KiB; it would grow to megabytes with the traffic.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
 ]
 _STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`tls` is (private key, certificate chain), PEM, or None."""
+    """`tls` is (private key, certificate chain), PEM, or None. `idle_seconds`: how long an upload may bring nothing."""
 
     listen: Address
     tokens: Tokens
     kernel: KernelServicer
     admin: AdminServicer
+    room: Room
+    refused: RefusedTokens
+    idle_seconds: float
     tls: tuple[bytes, bytes] | None = None
 
     @asynccontextmanager
@@ -53,7 +66,8 @@ class Listener:
         CannotListenError.
         """
         health = Health()
-        server = grpc.aio.server(interceptors=[Gate(self.tokens)], options=_OPTIONS)
+        interceptor = AuthInterceptor(self.tokens, self.room, self.refused, idle_seconds=self.idle_seconds)
+        server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
         kernel_pb2_grpc.add_KernelServiceServicer_to_server(self.kernel, server)
         admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(self.admin, server)
         health.add_to(server)

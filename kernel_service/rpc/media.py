@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from kernel.v1 import kernel_pb2
 
-from kernel_service.errors import CallerError
+from kernel_service.errors import CallerError, Stalled
 from kernel_service.kernels.outbox_store import Outcome
 from kernel_service.media.desk import Offer
 from kernel_service.media.store import MediaAck
@@ -22,6 +23,7 @@ MOST_PIECE_BYTES = 1024 * 1024
 DOWNLOAD_BYTES = 64 * 1024
 SHA256_BYTES = 32
 CUT_OFF_SECONDS = 0.05
+DRAIN_SECONDS = 30.0
 _OUTCOMES = {kernel_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY, kernel_pb2.DELIVERY_OUTCOME_FAILED: Outcome.FAILED}
 
 
@@ -72,8 +74,10 @@ async def header(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> Offe
 
 async def drain(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> None:
     """Read on to the end: gRPC's clients that are refused in the middle of writing are not told why."""
-    async for _ in requests:
-        pass
+    with suppress(TimeoutError, Stalled):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in requests:
+                pass
 
 
 async def pieces(requests: AsyncIterator[kernel_pb2.UploadMediaRequest], offer: Offer) -> AsyncIterator[bytes]:

@@ -259,6 +259,13 @@ def add_chunk(tx: Tx, upload: Upload, number: int, data: bytes, *, quota: MediaQ
     keep_chunk(tx, row.person_id, upload.media_id, number, data)
 
 
+def drop_upload(tx: Tx, upload: Upload) -> None:
+    row = tx.execute(_ONE_TO_CHANGE, {"of": upload.media_id}).one_or_none()
+    if row is not None and row.upload == upload.id and row.state == MediaState.WANTED:
+        tx.execute(_DROP_CHUNKS, {"of": upload.media_id})
+        tx.execute(_BEGIN, {"of": upload.media_id, "begun": ""})
+
+
 def end_upload(tx: Tx, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:
     row = tx.execute(_ONE_TO_CHANGE, {"of": upload.media_id}).one_or_none()
     if row is None or row.upload != upload.id or row.state != MediaState.WANTED:

@@ -412,6 +412,9 @@ class SqlStore:
     async def note_full(self, upload: Upload) -> None:
         await self._engine.write_apart(lambda tx: media_room.note_full(tx, upload.media_id))
 
+    async def drop_upload(self, upload: Upload) -> None:
+        await self._engine.write_apart(lambda tx: media.drop_upload(tx, upload))
+
     async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:
         return await self._engine.write(
             lambda tx: media.end_upload(tx, upload, chunks=chunks, mime_type=mime_type, problem=problem)

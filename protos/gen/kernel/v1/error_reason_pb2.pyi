@@ -98,6 +98,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """RESOURCE_EXHAUSTED [retry]: as many bytes of people's files are kept as may be; they go with the turns that read
     them.
     """
+    ERROR_REASON_CHANNEL_BUSY: _ErrorReason.ValueType  # 33
+    """RESOURCE_EXHAUSTED [retry]: the channel has as many calls, streams or bytes of requests open as it may have at a
+    time; the RetryInfo says when to call again. Other channels are not concerned.
+    """
+    ERROR_REASON_CALL_STALLED: _ErrorReason.ValueType  # 34
+    """DEADLINE_EXCEEDED [retry]: the caller has stopped in the middle: nothing came of a request or of an upload, or
+    nothing of a stream was read. Nothing was kept.
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
@@ -180,5 +188,13 @@ back. An operator restores the database.
 ERROR_REASON_MEDIA_FULL: ErrorReason.ValueType  # 32
 """RESOURCE_EXHAUSTED [retry]: as many bytes of people's files are kept as may be; they go with the turns that read
 them.
+"""
+ERROR_REASON_CHANNEL_BUSY: ErrorReason.ValueType  # 33
+"""RESOURCE_EXHAUSTED [retry]: the channel has as many calls, streams or bytes of requests open as it may have at a
+time; the RetryInfo says when to call again. Other channels are not concerned.
+"""
+ERROR_REASON_CALL_STALLED: ErrorReason.ValueType  # 34
+"""DEADLINE_EXCEEDED [retry]: the caller has stopped in the middle: nothing came of a request or of an upload, or
+nothing of a stream was read. Nothing was kept.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -32,10 +32,13 @@ class KernelServiceStub:
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
-    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
-    PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
+    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
+    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
+    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
+    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
+    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     def __init__(self, channel):
@@ -128,10 +131,13 @@ class KernelServiceServicer:
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
-    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
-    PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
+    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
+    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
+    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
+    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
+    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     def HandleMessage(self, request, context):
@@ -371,10 +377,13 @@ class KernelService:
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
-    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
-    PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
+    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
+    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
+    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
+    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
+    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     @staticmethod

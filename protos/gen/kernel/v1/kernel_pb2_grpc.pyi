@@ -33,10 +33,13 @@ class KernelServiceStub:
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
-    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
-    PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
+    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
+    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
+    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
+    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
+    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     @_typing.overload
@@ -133,10 +136,13 @@ class KernelServiceAsyncStub(KernelServiceStub):
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
-    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
-    PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
+    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
+    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
+    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
+    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
+    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -229,10 +235,13 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). `x-user-id`, a hash of the user id, may be sent as a hint for locality. Errors carry a
-    google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where a field is at fault, and a
-    google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID),
-    PERMISSION_DENIED (CHANNEL_MISMATCH), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and INTERNAL may answer any call.
+    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
+    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
+    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
+    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
+    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     @_abc_1.abstractmethod
