@@ -96,9 +96,13 @@ class KeyUse:
     awaiting: int
 
     @property
+    def rows(self) -> int:
+        return self.people + self.secrets + self.awaiting
+
+    @property
     def removable(self) -> bool:
         """The service starts without it, and everything is read."""
-        return self.configured and not (self.current or self.people or self.secrets or self.awaiting)
+        return self.configured and not (self.current or self.rows)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.engine import Tx
 
-ROWS: Final = 500
-"""Rows that are read in one transaction, or a page more."""
-PEOPLE: Final = 25
+ROWS: Final = 100
+"""Rows that are read in one transaction, or a page more: who writes waits that long."""
+PEOPLE: Final = 4
 """People who are begun in one transaction: each costs a statement for every table."""
 _CHUNKS: Final = 8
 """Chunks of files are large."""

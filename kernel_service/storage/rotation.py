@@ -6,6 +6,7 @@ Each transaction stands for itself: cut anywhere, the next rotation finds what i
 from __future__ import annotations
 
 import asyncio
+import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -14,10 +15,10 @@ from kernel_service.storage import binding, wraps
 from kernel_service.storage.binding import Position
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Callable
 
     from kernel_service.kernels.operator_store import KeyUse
-    from kernel_service.storage.engine import Engine, Tx
+    from kernel_service.storage.engine import Engine, T, Tx
 
 STRICT_AFTER_SECONDS: Final = 60.0
 """Whoever has read a value as it was before may be about to open it: for so long this process opens both forms."""
@@ -33,7 +34,7 @@ async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
     yield done
     after = ""
     while True:
-        after, keys, unreadable = await engine.write_apart(partial(wraps.rewrap_people, after=after))
+        after, keys, unreadable = await _step(engine, partial(wraps.rewrap_people, after=after))
         done += Rotated(keys=keys, unreadable=unreadable)
         if not after:
             break
@@ -41,9 +42,17 @@ async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
     position: Position | None = Position()
     try:
         while position is not None:
-            position, more = await engine.write_apart(partial(binding.bind, position=position))
+            position, more = await _step(engine, partial(binding.bind, position=position))
             done += more
             yield done
     finally:
         keyring = await engine.read(lambda tx: tx.keyring)
         asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, keyring.forget)
+
+
+async def _step(engine: Engine, unit: Callable[[Tx], T]) -> T:
+    """A transaction, and as long a pause: half of the time is everybody's."""
+    begun = time.monotonic()
+    done = await engine.write_apart(unit)
+    await asyncio.sleep(time.monotonic() - begun)
+    return done

@@ -70,9 +70,9 @@ def check(connection: Connection, master_keys: MasterKeys) -> None:
     missing = next(use for use in used(connection, master_keys) if not use.configured)
     raise Conflict(
         "SEALING_KEY_UNKNOWN",
-        f"KERNEL_ENCRYPTION_KEYS lacks the key '{missing.key_id}', which seals the data keys of {missing.people:,}"
-        f" people and {missing.secrets + missing.awaiting:,} values of the service's own: put it back behind the"
-        " current one, run `kernelctl rotate`, and remove it once `kernelctl keys` says that it may be removed",
+        f"KERNEL_ENCRYPTION_KEYS lacks the key '{missing.key_id}', which {missing.rows:,} rows need ({missing.people:,} of"
+        f" people, {missing.secrets + missing.awaiting:,} of the service itself): put it back behind the current one, run"
+        " `kernelctl rotate`, and remove it once `kernelctl keys` says that it may be removed",
         key_id=missing.key_id,
     )
 

@@ -94,7 +94,9 @@ async def test_a_key_that_is_needed_is_asked_for_at_start_by_its_id(database_url
     async with aclosing(store.rotate_keys()) as rotating:  # the digest key alone
         await anext(rotating)
     await store.close()
-    with pytest.raises(Conflict, match=r"lacks the key 'test', .* of 2 people and 0 .* `kernelctl rotate`") as refused:
+    with pytest.raises(
+        Conflict, match=r"lacks the key 'test', which 2 rows need \(2 of people, 0 .* `kernelctl rotate`"
+    ) as refused:
         await open_store(database_url, keys("new"))
     assert (refused.value.reason, refused.value.metadata) == ("SEALING_KEY_UNKNOWN", {"key_id": "test"})
 
