@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from serving.private_files import close_file
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -41,6 +43,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def ensure(key_file: Path, certificate_file: Path, names: Sequence[str]) -> None:
     """Both files, of one pair. The certificate is written last: where it is, so is its key."""
+    close_file(key_file)
     if key_file.exists() and certificate_file.exists():
         return
     key = ec.generate_private_key(ec.SECP256R1())

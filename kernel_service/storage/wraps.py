@@ -68,10 +68,11 @@ def check(connection: Connection, master_keys: MasterKeys) -> None:
     if needed.issubset(master_keys.ids):
         return
     missing = next(use for use in used(connection, master_keys) if not use.configured)
+    own = missing.secrets + missing.awaiting
     raise Conflict(
         "SEALING_KEY_UNKNOWN",
-        f"KERNEL_ENCRYPTION_KEYS lacks the key '{missing.key_id}', which {missing.rows:,} rows need ({missing.people:,} of"
-        f" people, {missing.secrets + missing.awaiting:,} of the service itself): put it back behind the current one, run"
+        f"KERNEL_ENCRYPTION_KEYS lacks the key '{missing.key_id}', which {missing.rows:,} rows need"
+        f" ({missing.people:,} of people, {own:,} of the service itself): put it back behind the current one, run"
         " `kernelctl rotate`, and remove it once `kernelctl keys` says that it may be removed",
         key_id=missing.key_id,
     )

@@ -9,11 +9,13 @@ import pytest
 from sqlalchemy import LargeBinary, select, update
 
 from kernel_service.errors import Conflict
+from kernel_service.people.linking import LinkOutcome
 from kernel_service.storage import earlier_seals, schema
 from kernel_service.storage.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.sealing import Cipher, WrappedKey
 from tests.contract.store.lives import SEALED, live, values
-from tests.contract.store.owner import history
+from tests.contract.store.owner import history, say
+from tests.contract.store.people import strong
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine import Tx
@@ -97,6 +99,27 @@ async def test_a_persons_key_opens_for_nobody_else(store: SqlStore) -> None:
     for person_id in (ann, bob):
         with pytest.raises(Conflict):
             await store.aliases_of(person_id)
+
+
+async def test_ids_that_await_a_person_and_changed_places_are_left_out(
+    store: SqlStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    link = schema.identity_link
+    for name in ("ann", "bob"):
+        await store.link(strong(f"{name} early"), strong(f"{name} late"), now=1.0)
+
+    def swap(tx: Tx) -> None:
+        rows = tx.execute(select(link)).all()
+        for row, other in zip(rows, reversed(rows), strict=True):
+            mine = link.c.previous_digest == row.previous_digest
+            tx.execute(update(link).where(mine).values(awaiting=other.awaiting))
+
+    await store._engine.write(swap)
+    ann = await say(store, "m1", "test:ann")
+    linked = await store.link(strong("ann"), strong("ann early"), now=2.0)
+    assert (linked.outcome, linked.then) == (LinkOutcome.LINKED, ())
+    assert {one.user_id for one in await store.aliases_of(ann)} == {"test:ann", "test:ann early"}
+    assert "an id that awaited its person is damaged" in caplog.text
 
 
 async def test_items_that_changed_places_are_left_out(store: SqlStore) -> None:

@@ -55,7 +55,9 @@ async def test_another_name_and_another_certificate_are_refused(pair: tuple[Path
 def test_the_key_is_its_owners_alone_and_a_pair_is_kept(pair: tuple[Path, Path]) -> None:
     assert [file.stat().st_mode & 0o777 for file in pair] == [0o600, 0o644]
     before = [file.read_bytes() for file in pair]
+    pair[0].chmod(0o644)
     ensure(*pair, NAMES)
+    assert pair[0].stat().st_mode & 0o777 == 0o600, "what was opened is closed again"
     assert [file.read_bytes() for file in pair] == before
     assert sorted(pair[0].parent.iterdir()) == sorted(pair)
 
