@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.storage import batch
+from kernel_service.storage import batch, statistics
 from kernel_service.storage.batch import BATCH, Work
 from kernel_service.storage.engine import Tx
 from kernel_service.storage.ids import new_id
@@ -151,6 +151,7 @@ class PostgresEngine:
         return result
 
     async def vacuum(self) -> str:
+        await self.write_apart(statistics.renew)
         # It locks whole tables. Without FULL the space is given free, and what lies in it is not overwritten.
         return "run VACUUM FULL on the tables message, reply, reply_part and dead_letter in a quiet hour"
 

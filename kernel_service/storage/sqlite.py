@@ -227,6 +227,8 @@ class SqliteEngine:
         if isinstance(work, Work):
             self._commit([work])
             return
+        if work.future.cancelled():
+            return
         connection = self._database.raw_connection()
         try:
             left_to_do = _vacuum(connection)

@@ -11,12 +11,30 @@ from kernel_service.storage.schema import metadata
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from kernel_service.storage.engine import Tx
+
 _SQLITE_TABLES: Final = ("sqlite_stat1", "sqlite_stat4")
+_OVERWRITTEN: Final = (
+    "message (message_id)",
+    "reply (answers_message_id)",
+    "reply_part (channel_message_id)",
+    "dead_letter (message_id)",
+)
 _NOT_ANALYZED = text(
     "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     " WHERE n.nspname = current_schema() AND c.relname = ANY (CAST(:names AS text[])) AND pg_relation_size(c.oid) > 0"
     " AND NOT EXISTS (SELECT FROM pg_stats s WHERE s.schemaname = n.nspname AND s.tablename = c.relname)"
 )
+
+
+def renew(tx: Tx) -> None:
+    """What PostgreSQL's planner goes by are values of the columns: none of those from before is left.
+
+    Of a few rows, so that it takes no time; autovacuum soon looks at more.
+    """
+    tx.execute(text("SET LOCAL default_statistics_target = 1"))
+    for columns in _OVERWRITTEN:
+        tx.execute(text(f"ANALYZE {columns}"))
 
 
 def settle(connection: Connection) -> None:

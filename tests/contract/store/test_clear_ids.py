@@ -7,13 +7,14 @@ import base64
 import sys
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import pytest
 
 from kernel_service.errors import AlreadyExists
 from kernel_service.messages import Message, Reply, ReplyMode
 from kernel_service.storage import clear_ids, schema, sqlite
 from kernel_service.storage.store import open_store
-from tests.contract.store.conftest import keys
+from tests.contract.store.conftest import command, keys
 from tests.contract.store.earlier_release import age
 from tests.contract.store.outbox import ADDRESS, CHANNEL, ack, pull, receipt
 from tests.contract.store.owner import HELLO, NOW, Owner, own
@@ -155,6 +156,31 @@ async def test_nothing_is_left_in_the_file_where_rows_were(sqlite_url: str) -> N
         await store.close()
 
 
+async def test_nothing_is_left_in_what_the_planner_keeps(postgres_url: str) -> None:
+    store = await open_store(postgres_url, keys("test"))
+    for number in range(20):
+        await answered(store, f"m{number}")
+    for lease in await pull(store):
+        await ack(store, lease, channel_message_id=wamid(lease.reply.id))
+    store = await aged(store, postgres_url)
+    try:
+        await command(postgres_url, "ANALYZE")
+        assert in_clear(await _statistics(postgres_url))
+        await store.seal_clear_ids()
+        assert not in_clear(await _statistics(postgres_url))
+    finally:
+        await store.close()
+
+
+async def _statistics(url: str) -> bytes:
+    connection = await asyncpg.connect(url)
+    try:
+        rows = await connection.fetch("SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats")
+    finally:
+        await connection.close()
+    return repr(rows).encode()
+
+
 async def test_the_operator_is_told_what_else_to_do(
     store: SqlStore, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -191,8 +217,8 @@ async def test_what_is_killed_with_9_is_gone_on_from(store: SqlStore, database_u
     accepted = [await answered(store, f"m{number}") for number in range(30)]
     await store._engine.write(age)
     await store.close()
-    command = [sys.executable, "-m", "tests.contract.store.sealing_process", database_url]
-    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    sealing = [sys.executable, "-m", "tests.contract.store.sealing_process", database_url]
+    process = await asyncio.create_subprocess_exec(*sealing, stdout=asyncio.subprocess.PIPE)
     assert process.stdout is not None
     for _ in range(7):
         assert await process.stdout.readline() == b"sealed\n"
