@@ -197,3 +197,18 @@ async def test_ids_in_clear_of_an_earlier_schema_are_left_to_the_running_service
         return sorted(map(tuple, connection.execute(select(schema.backfill))))
 
     assert await empty_database(write_under_an_earlier_schema) == [("message", 0), ("vacuum", 0)]
+
+
+async def test_a_question_of_an_earlier_schema_keeps_its_button(empty_database: Do) -> None:
+    def ask_under_an_earlier_schema(connection: Connection) -> list[Any]:
+        upgrade(connection, "0020")
+        person = {"id": "p_ann", "created_at": 1.0, "data_key": b"key", "key_id": "test"}
+        connection.execute(insert(schema.person), person)
+        asked = {"id": "ap_1", "person_id": "p_ann", "turn_id": "t_1", "call_id": "c1", "tool": "SEND"}
+        times = {"created_at": 1.0, "expires_at": 2.0}
+        connection.execute(insert(schema.approval), asked | times | {"arguments": b"sealed", "digest": b"digest"})
+        migrate(connection)
+        kept = schema.approval
+        return list(map(tuple, connection.execute(select(kept.c.id, kept.c.question_id))))
+
+    assert await empty_database(ask_under_an_earlier_schema) == [("ap_1", "ap_1")]

@@ -9,11 +9,11 @@ import pytest
 from kernel_service import texts
 from kernel_service.approvals.approval import ASKED, REFUSED
 from kernel_service.approvals.hints import Effect, Hints
-from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.errors import Busy, Exhausted, VendorUnavailable
 from kernel_service.kernels.commands import Command, Tap, TapKind, tap_in
 from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
 from kernel_service.messages import Message, ReplyMode, Usage
-from kernel_service.turns.asking import MOST_QUESTIONS, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
+from kernel_service.turns.asking import MOST_QUESTIONS, NO_ROOM, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
 from kernel_service.turns.calls import GONE, NOT_MADE
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
@@ -372,6 +372,18 @@ async def test_what_is_too_long_comes_whole_in_a_document_before_the_question(sc
 async def document(scene: Scene, file: ReplyFile) -> AsyncIterator[bytes]:
     for number in range(await scene.store.made_chunks("chat", file.id)):
         yield await scene.store.chunk(file.id, number)
+
+
+async def test_what_needs_a_file_for_which_there_is_no_room_is_not_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(*_: Any, **__: Any) -> str:
+        raise Exhausted("MEDIA_FULL", "no room")
+
+    monkeypatch.setattr(scene.store, "keep_made", full)
+    [reply] = await asked_for(scene, acts_on("ann", "bob", text="so it goes. " * 300))
+    assert not reply.choices
+    assert [item["output"] for item in scene.model.shown[-1][-2:]] == [NO_ROOM, NO_ROOM]
 
 
 async def test_what_reaches_too_many_to_show_is_not_asked_and_the_model_is_told(scene: Scene) -> None:
