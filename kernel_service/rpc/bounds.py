@@ -28,7 +28,7 @@ def check(message: Message, path: str = "") -> None:
     CallerError FIELD_INVALID, USER_ID_INVALID or PAYLOAD_TOO_LARGE, which names the field, for the rest.
     """
     for field, value in message.ListFields():
-        if _is_repeated(field):
+        if field.is_repeated:
             _check_items(message, field, value, path)
         elif field.type == _MESSAGE:
             check(value, f"{path}{field.name}.")
@@ -76,7 +76,3 @@ def bound_of(field: FieldDescriptor) -> bound_pb2.Bound:
     """Of a field of a request; the tests see to it that each has one."""
     bound: bound_pb2.Bound = field.GetOptions().Extensions[bound_pb2.bound]
     return bound
-
-
-def _is_repeated(field: FieldDescriptor) -> bool:
-    return field.is_repeated

@@ -20,8 +20,10 @@ MIB: Final = 1024 * 1024
 RETRY_SECONDS: Final = 1.0
 READ_AT_ONCE: Final = 16
 """Requests of a channel that are being received; each may have 4 MiB."""
-BODY_BYTES: Final = 64 * MIB
-"""Of the requests of a channel that have been received and are worked on."""
+BODY_BYTES: Final = 128 * MIB
+"""Of the large requests of a channel that have been received and are worked on."""
+SMALL_BYTES: Final = 64 * 1024
+"""A request that is no larger is not counted: files that wait for their answer must keep no acknowledgement out."""
 FILES_AT_ONCE: Final = 200
 """Uploads, and downloads: each holds 192 kB. Of the uploads few are at work, the others wait (media/desk.py)."""
 OPEN_AT_ONCE: Final = 500
@@ -73,6 +75,9 @@ class Room:
     @contextmanager
     def holding(self, holder: str, size: int) -> Iterator[None]:
         """While a request of so many bytes is worked on. Exhausted CHANNEL_BUSY."""
+        if size <= SMALL_BYTES:
+            yield
+            return
         if self._bytes[holder] + size > BODY_BYTES:
             raise self._full(holder, "too many bytes of requests are worked on already")
         self._bytes[holder] += size

@@ -7,7 +7,16 @@ from contextlib import ExitStack
 import pytest
 
 from kernel_service.errors import Exhausted
-from kernel_service.rpc.room import BODY_BYTES, FILES_AT_ONCE, OPEN_AT_ONCE, READ_AT_ONCE, RETRY_SECONDS, Limits, Room
+from kernel_service.rpc.room import (
+    BODY_BYTES,
+    FILES_AT_ONCE,
+    OPEN_AT_ONCE,
+    READ_AT_ONCE,
+    RETRY_SECONDS,
+    SMALL_BYTES,
+    Limits,
+    Room,
+)
 
 
 def fill(room: Room, holder: str, rpc: str) -> tuple[int, ExitStack]:
@@ -74,10 +83,13 @@ def test_a_place_is_given_back_after_a_failure() -> None:
 def test_requests_hold_so_many_bytes_of_a_channel() -> None:
     room = Room(Limits())
     with ExitStack() as held:
-        for holder, size in (("chat", BODY_BYTES - 10), ("chat", 10), ("mail", BODY_BYTES)):
+        large = SMALL_BYTES + 1
+        for holder, size in (("chat", BODY_BYTES - large), ("chat", large), ("mail", BODY_BYTES)):
             held.enter_context(room.holding(holder, size))
-        with pytest.raises(Exhausted), room.holding("chat", 1):
+        with pytest.raises(Exhausted), room.holding("chat", large):
             pass
+        for _ in range(5):
+            held.enter_context(room.holding("chat", SMALL_BYTES))
     with room.holding("chat", BODY_BYTES):
         pass
 
