@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
@@ -229,15 +230,13 @@ class SqliteEngine:
             return
         if work.future.cancelled():
             return
-        connection = self._database.raw_connection()
         try:
-            left_to_do = _vacuum(connection)
-        except sqlite3.Error as error:
+            with closing(self._database.raw_connection()) as connection:
+                left_to_do = _vacuum(connection)
+        except Exception as error:  # noqa: BLE001 - as in _commit
             self._fail([work], error)
         else:
             self._tell(_answer, work.future, left_to_do)
-        finally:
-            connection.close()
 
     def _gather(self, first: Work | _Signal) -> tuple[list[Work], bool]:
         """The next group, which may be empty, and whether the end was met."""

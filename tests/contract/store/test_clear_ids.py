@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import sqlite3
 import sys
 from typing import TYPE_CHECKING, Any
+from unittest.mock import Mock
 
 import asyncpg
 import pytest
 
-from kernel_service.errors import AlreadyExists
+from kernel_service.errors import AlreadyExists, StoreUnavailable
 from kernel_service.messages import Message, Reply, ReplyMode
 from kernel_service.storage import clear_ids, schema, sqlite
 from kernel_service.storage.store import open_store
@@ -152,6 +154,27 @@ async def test_nothing_is_left_in_the_file_where_rows_were(sqlite_url: str) -> N
         await store.seal_clear_ids()
         assert not in_clear(await dump(sqlite_url))  # nor in the log beside it
         assert await store.seal_clear_ids() == 0
+    finally:
+        await store.close()
+
+
+async def test_a_file_that_cannot_be_written_anew_is_tried_again(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store(sqlite_url, keys("test"))
+    await accept(store, said("m1"))
+    await store._engine.write(age)
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode, full.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
+    with monkeypatch.context() as patched:
+        patched.setattr(sqlite, "_vacuum", Mock(side_effect=full))
+        with pytest.raises(StoreUnavailable):
+            await store.seal_clear_ids()
+    try:
+        assert (await accept(store, said("m1"))).duplicate
+        assert [row.name for row in await rows(store, "backfill")] == ["vacuum"]
+        await store.seal_clear_ids()
+        assert await rows(store, "backfill") == []
     finally:
         await store.close()
 
