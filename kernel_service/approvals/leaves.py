@@ -6,16 +6,13 @@ values come before long texts.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import unquote
 
+from kernel_service.approvals.disguises import readings_of
 from kernel_service.approvals.visible import units, visible_lines
 
 if TYPE_CHECKING:
@@ -32,8 +29,6 @@ _URL: Final = re.compile(
     re.IGNORECASE,
 )
 _PHONE: Final = re.compile(r"\+\d[\d ()./-]{5,18}\d")
-_PACKED: Final = re.compile(r"[\w+/=\s-]{16,}", re.ASCII)
-_URL_SAFE: Final = str.maketrans("-_", "+/")
 _ENDS: Final = ".,;:!?)"
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_$][\w$-]*", re.ASCII)
@@ -138,17 +133,8 @@ def _is_party(text: str) -> bool:
 
 
 def named_in(text: str) -> list[str]:
-    """Addresses, links and phone numbers in a text, packed ones (base64, percent signs) too, each once."""
-    readings = (text, *_unpacked(text))
+    """Addresses, links and phone numbers in a text, and in what it says to whoever decodes it, each once."""
+    readings = (text, *readings_of(text))
     patterns = (_ADDRESS, _URL, _PHONE)
     found = (match[0].rstrip(_ENDS) for each in readings for pattern in patterns for match in pattern.finditer(each))
     return list(dict.fromkeys(found))
-
-
-def _unpacked(text: str) -> Iterator[str]:
-    if "%" in text:
-        yield unquote(text)
-    if _PACKED.fullmatch(text):
-        padded = text + "=" * (-len(text) % 4)
-        with suppress(binascii.Error):
-            yield base64.b64decode(padded.translate(_URL_SAFE)).decode(errors="ignore")

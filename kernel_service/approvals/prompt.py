@@ -123,8 +123,8 @@ def _argument(leaf: Leaf, room: int | None) -> list[str]:
     if room is not None and leaf.rank is not Rank.PARTY and sum(map(units, leaf.lines)) > room:
         return [f"{path} ({leaf.length} characters):", *_cut(leaf, room)]
     if len(leaf.lines) == 1:
-        return [f"{path}: {leaf.lines[0]}", *_packed(leaf), *_in_plain_letters(leaf)]
-    return [f"{path}:", *(f"| {line}" for line in leaf.lines), *_packed(leaf), *_in_plain_letters(leaf)]
+        return [f"{path}: {leaf.lines[0]}", *_decoded(leaf), *_in_plain_letters(leaf)]
+    return [f"{path}:", *(f"| {line}" for line in leaf.lines), *_decoded(leaf), *_in_plain_letters(leaf)]
 
 
 def _cut(leaf: Leaf, room: int) -> list[str]:
@@ -151,11 +151,11 @@ def _cut_in_line(text: str, most: int) -> str:
     return f"{head(text, most // 2)}…({len(text)} characters)…{tail(text, most // 4)}"
 
 
-def _packed(leaf: Leaf) -> list[str]:
-    """What stands in it in base64, or behind percent signs."""
+def _decoded(leaf: Leaf) -> list[str]:
+    """Addresses that it holds for whoever decodes it."""
     seen = "\n".join(leaf.lines)
-    packed = ", ".join(each for each in map(visible, leaf.names) if each not in seen)
-    return [texts.APPROVAL_PACKED.format(names=packed)] if packed else []
+    decoded = ", ".join(each for each in map(visible, leaf.names) if each not in seen)
+    return [texts.APPROVAL_DECODED.format(names=decoded)] if decoded else []
 
 
 def _in_plain_letters(leaf: Leaf) -> list[str]:

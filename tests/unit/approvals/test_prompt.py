@@ -53,7 +53,9 @@ def of(arguments: dict[str, Any], **more: Any) -> Shown:
         ({"n": 1e300, "m": "5", "o": 5}, "n: 1e+300\nm: 5\no: 5"),
         ({"b\u043edy": "x"}, '"b\\u043edy": x'),
         ({"Größe": "x"}, '"Größe": x'),
-        ({"n": "bob%40example.org"}, "n: bob%40example.org\n… packed in it: bob@example.org"),
+        ({"n": "bob%40example.org"}, "n: bob%40example.org\n… decoded: bob@example.org"),
+        ({"n": "bob＠example.org"}, "n: bob＠example.org\n… decoded: bob@example.org"),
+        ({"n": "bob&#64;example.org"}, "n: bob&#64;example.org\n… decoded: bob@example.org"),
         (
             {"to": "b\u043eb@example.org"},
             "to: b\u043eb@example.org\n… with letters that look like others: b\\u043eb@example.org",
