@@ -88,6 +88,8 @@ class System:
             "KERNEL_ENCRYPTION_KEYS": _KEYS,
             "KERNEL_DEBOUNCE_SECONDS": "0",
             "KERNEL_SWEEP_SECONDS": "5",
+            # Whoever looks whether a cut call was done is tainted by what they see, and nobody here taps a button.
+            "KERNEL_APPROVE_TOOLS": "!ASANA_CREATE_*",
             "OPENAI_BASE_URL": f"{self.url}/openai/v1",
             "COMPOSIO_BASE_URL": f"{self.url}/composio",
         }

@@ -103,7 +103,7 @@ class FakeTool:
         self.given: list[dict[str, Any]] = []
         self.results: list[ToolResult | Exception] = []
         """Given first, in order."""
-        self.result = result or ToolResult(f"{name} done")
+        self.result = result or ToolResult(f"{name} done", own=True)
         self.calls = 0
         self.begun = asyncio.Event()
         self.gate: asyncio.Event | None = None

@@ -33,7 +33,7 @@ async def cut(scene: Scene, *, started: bool, name: str) -> None:
     turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
     assert isinstance(turn, TurnRecord)
     items = [
-        HistoryItem("input", scene.model.user_item({"text": "do it"})),
+        HistoryItem("input", scene.model.user_item({"text": "do it"}), "own"),
         HistoryItem("output", calls(name).items[0], "test:1"),
     ]
     intent = CallRecord(f"c_{name}", name, scene.clock()) if started else None
