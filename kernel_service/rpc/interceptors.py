@@ -20,6 +20,7 @@ from grpc_status import rpc_status
 
 from kernel_service.errors import CallerError, KernelError, Stalled
 from kernel_service.rpc import bounds
+from kernel_service.rpc.room import is_stranger, stranger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -109,6 +110,8 @@ class Guard:
         )
 
         async def call(requests: AsyncIterator[Sized], context: Context) -> Any:
+            if caller.get() == NOBODY:
+                caller.set(stranger(context.peer()))
             try:
                 with self._room.taken(caller.get(), rpc):
                     return await answer(requests, context)
@@ -148,7 +151,7 @@ class Guard:
             found: Sized | None = await anext(InTime(requests, BODY_SECONDS, whole=True), None)
         if found is None:
             raise CallerError("FIELD_REQUIRED", "the call holds no request", field="request")
-        if caller.get() != NOBODY:
+        if not is_stranger(caller.get()):
             bounds.check(found.request)
         return found
 

@@ -26,8 +26,8 @@ SMALL_BYTES: Final = 64 * 1024
 """A request that is no larger is not counted: files that wait for their answer must keep no acknowledgement out."""
 FILES_AT_ONCE: Final = 200
 """Uploads, and downloads: each holds 192 kB. Of the uploads few are at work, the others wait (media/desk.py)."""
-OPEN_AT_ONCE: Final = 500
-"""Calls without a token, of all together: health and reflection."""
+OPEN_AT_ONCE: Final = 100
+"""Calls without a token from one address: health, by which gateways know that we serve, and reflection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Limits:
 
 
 class Room:
-    """One per process. A holder is a channel, or an operator."""
+    """One per process. A holder is a channel, an operator, or the address of a caller without a token."""
 
     def __init__(self, limits: Limits) -> None:
         self._most = {
@@ -48,29 +48,29 @@ class Room:
             "DownloadMedia": min(FILES_AT_ONCE, limits.calls),
         }
         self._calls = limits.calls
-        self._taken: Counter[tuple[str, str]] = Counter()
-        self._bytes: Counter[str] = Counter()
-        self._reading: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(READ_AT_ONCE))
+        self._held: defaultdict[str, Held] = defaultdict(Held)
         self.refused: Counter[str] = Counter()
-        """Calls that found no room, by channel."""
+        """Calls that found no room, by channel; empty: those without a token."""
 
     @contextmanager
     def taken(self, holder: str, rpc: str) -> Iterator[None]:
-        """A place for a call, until it ends. An empty holder is nobody. Exhausted CHANNEL_BUSY."""
+        """A place for a call, until it ends. Exhausted CHANNEL_BUSY."""
         kind = rpc if rpc in self._most else ""
-        most = self._most.get(rpc, self._calls) if holder else OPEN_AT_ONCE
-        place = holder, kind
-        if self._taken[place] >= most:
+        most = OPEN_AT_ONCE if is_stranger(holder) else self._most.get(rpc, self._calls)
+        held = self._held[holder]
+        if held.calls[kind] >= most:
             raise self._full(holder, f"{most} calls of this kind are open already")
-        self._taken[place] += 1
+        held.calls[kind] += 1
         try:
             yield
         finally:
-            self._taken[place] -= 1
+            held.calls[kind] -= 1
+            if not held.calls.total():
+                self._held.pop(holder, None)
 
     def reading(self, holder: str) -> asyncio.Semaphore:
-        """To be held while a request is received."""
-        return self._reading[holder]
+        """To be held while a request of a call is received."""
+        return self._held[holder].reading
 
     @contextmanager
     def holding(self, holder: str, size: int) -> Iterator[None]:
@@ -78,14 +78,33 @@ class Room:
         if size <= SMALL_BYTES:
             yield
             return
-        if self._bytes[holder] + size > BODY_BYTES:
+        held = self._held[holder]
+        if held.bytes + size > BODY_BYTES:
             raise self._full(holder, "too many bytes of requests are worked on already")
-        self._bytes[holder] += size
+        held.bytes += size
         try:
             yield
         finally:
-            self._bytes[holder] -= size
+            held.bytes -= size
 
     def _full(self, holder: str, why: str) -> Exhausted:
-        self.refused[holder] += 1
+        self.refused["" if is_stranger(holder) else holder] += 1
         return Exhausted("CHANNEL_BUSY", f"{why}; call again later", retry_after=RETRY_SECONDS)
+
+
+class Held:
+    """What a holder has, for as long as a call of theirs is open."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.bytes = 0
+        self.reading = asyncio.Semaphore(READ_AT_ONCE)
+
+
+def stranger(peer: str) -> str:
+    """The holder of a call without a token; `peer` as gRPC names it. So strangers take no room from each other."""
+    return f"@{peer.rpartition(':')[0]}"
+
+
+def is_stranger(holder: str) -> bool:
+    return holder.startswith("@")

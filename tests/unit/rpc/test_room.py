@@ -16,6 +16,7 @@ from kernel_service.rpc.room import (
     SMALL_BYTES,
     Limits,
     Room,
+    stranger,
 )
 
 
@@ -66,11 +67,16 @@ def test_all_kinds_of_calls_share_the_calls_but_for_streams_and_files() -> None:
 
 def test_what_needs_no_token_has_places_of_its_own() -> None:
     room = Room(Limits())
-    count, places = fill(room, "", "Watch")
+    thief, gateway = stranger("ipv4:10.0.0.7:51234"), stranger("ipv4:10.0.0.8:51234")
+    count, places = fill(room, thief, "Watch")
     assert count == OPEN_AT_ONCE
-    with room.taken("chat", "HandleMessage"):
-        pass
+    for holder in ("chat", gateway, stranger("ipv6:%5B::1%5D:51234")):
+        with room.taken(holder, "Watch"):
+            pass
+    assert stranger("ipv4:10.0.0.7:9") == thief
+    assert room.refused == {"": 1}
     places.close()
+    assert not room._held, "nothing is kept of who has gone"
 
 
 def test_a_place_is_given_back_after_a_failure() -> None:
@@ -96,7 +102,8 @@ def test_requests_hold_so_many_bytes_of_a_channel() -> None:
 
 async def test_so_many_requests_of_a_channel_are_received_at_once() -> None:
     room = Room(Limits())
-    for _ in range(READ_AT_ONCE):
-        await room.reading("chat").acquire()
-    assert room.reading("chat").locked()
-    assert not room.reading("mail").locked()
+    with room.taken("chat", "HandleMessage"):
+        for _ in range(READ_AT_ONCE):
+            await room.reading("chat").acquire()
+        assert room.reading("chat").locked()
+        assert not room.reading("mail").locked()
