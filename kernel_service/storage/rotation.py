@@ -40,13 +40,13 @@ async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
             break
         yield done
     position: Position | None = Position()
+    keyring = await engine.read(lambda tx: tx.keyring)
     try:
         while position is not None:
             position, more = await _step(engine, partial(binding.bind, position=position))
             done += more
             yield done
     finally:
-        keyring = await engine.read(lambda tx: tx.keyring)
         asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, keyring.forget)
 
 

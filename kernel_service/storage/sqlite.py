@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 READERS = 2
 VACUUM_BYTES = 1024 * 1024 * 1024
 """Writing a file of this size anew takes five to ten seconds, in which whoever writes waits."""
-PRAGMAS = (
+PRAGMAS: tuple[str, ...] = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 4000",
