@@ -119,6 +119,27 @@ async def test_a_text_that_is_too_long_is_said_and_not_lost(world: World) -> Non
     assert (await alice.wait_for_message(timeout=20)).text == texts.unsupported("text_too_long")
 
 
+LONG = "N" * 20_000
+TOO_LONG = {
+    "contacts": [
+        {"name": {"formatted_name": LONG}, "phones": [{"phone": "1" * 500}] * 30, "org": {"company": LONG}}
+        for _ in range(70)
+    ],
+    "location": {"latitude": 48.2, "longitude": 16.4, "name": LONG, "address": LONG},
+    "button": {"payload": "yes", "text": LONG},
+}
+
+
+@pytest.mark.parametrize("kind", TOO_LONG)
+async def test_what_is_too_long_to_read_is_cut_and_answered(world: World, kind: str) -> None:
+    alice = world.phone("Alice")
+    await alice.send_as(kind, TOO_LONG[kind])
+    assert await alice.wait_for_message(timeout=20)
+    asked = str(world.emulators.openai.requests[-1].body)
+    assert "NNN" in asked
+    assert "N" * 1025 not in asked
+
+
 async def test_a_reaction_and_a_revoke_are_no_reason_to_speak(world: World) -> None:
     alice = world.phone("Alice")
     answer = await world.ask(alice, "hello")
