@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, delete, select, update
+from sqlalchemy import BigInteger, Integer, bindparam, delete, select, update
 
 from kernel_service.errors import Conflict
 from kernel_service.storage import message_ids
@@ -39,7 +39,7 @@ _LEFT_ROWS = _LEFT.where(backfill.c.name != _VACUUM)
 _GO_ON = update(backfill).where(backfill.c.name == bindparam("of")).values(position=bindparam("upto"))
 _DONE = delete(backfill).where(backfill.c.name == bindparam("of"))
 
-_after, _limit = bindparam("after", type_=Integer), bindparam("limit", type_=Integer)
+_after, _limit = bindparam("after", type_=BigInteger), bindparam("limit", type_=Integer)
 # Without their people's rows: PostgreSQL would leave out a message whose person is merged just then.
 _MESSAGES = (
     select(message.c.seq, message.c.person_id, message.c.message_id, message.c.sealed_id)
@@ -59,9 +59,14 @@ _SEAL = (
 # Those of messages that are gone, too.
 _CLEAR_DEAD = (
     update(dead_letter)
-    .where(dead_letter.c.message_seq > _after, dead_letter.c.message_seq <= bindparam("upto"))
+    .where(
+        dead_letter.c.message_seq > _after,
+        dead_letter.c.message_seq <= bindparam("upto", type_=BigInteger),
+        dead_letter.c.message_id != "",
+    )
     .values(message_id="")
 )
+_PAST_ALL: Final = 2**63 - 1
 _REPLIES = (
     select(reply.c.seq, reply.c.id, reply.c.turn_id, reply.c.answers_message_id)
     .where(reply.c.seq > _after)
@@ -127,8 +132,7 @@ def _seal_messages(tx: Tx, after: int) -> Sequence[Row[Any]]:
         people = tx.execute(_KEYS, {"people": list({row.person_id for row in clear})})
         keys = {one.id: DataKey(WrappedKey(one.key_id, one.data_key), one.bound) for one in people}
         tx.execute(_SEAL, [_sealed(tx, row, keys[row.person_id]) for row in clear])
-    if rows:
-        tx.execute(_CLEAR_DEAD, {"after": after, "upto": rows[-1].seq})
+    tx.execute(_CLEAR_DEAD, {"after": after, "upto": rows[-1].seq if rows else _PAST_ALL})
     return rows
 
 

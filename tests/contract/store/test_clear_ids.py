@@ -219,6 +219,20 @@ async def test_the_operator_is_told_what_else_to_do(
         await store.close()
 
 
+async def test_a_dead_letter_outlives_its_message_and_is_cleared_too(store: SqlStore, database_url: str) -> None:
+    await answered(store, "m1")
+    dead = await given_up(store, "m2")
+    store = await aged(store, database_url)
+    try:
+        await store._engine.write(
+            lambda tx: tx.execute(schema.message.delete().where(schema.message.c.seq == dead.seq)).close()
+        )
+        await store.seal_clear_ids()
+        assert [(row.message_seq, row.message_id) for row in await rows(store, "dead_letter")] == [(dead.seq, "")]
+    finally:
+        await store.close()
+
+
 async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: SqlStore, database_url: str) -> None:
     accepted = await answered(store, "m1")
     [lease] = await pull(store)

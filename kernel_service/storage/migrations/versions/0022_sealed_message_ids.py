@@ -20,10 +20,8 @@ def upgrade() -> None:
         sa.Column("position", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_backfill"),
     )
-    for table in ("message", "reply"):
-        # From the first row on, if there is any.
-        op.execute(f"INSERT INTO backfill SELECT '{table}', 0 WHERE EXISTS (SELECT 1 FROM {table})")  # noqa: S608 - ours
-    # Then what is left on disk of rows that were deleted or overwritten.
-    op.execute("INSERT INTO backfill SELECT 'vacuum', 0 WHERE EXISTS (SELECT 1 FROM person)")
+    # From the first row on, unless the database is new; at last, what rows that are gone have left on the disk.
+    for name in ("message", "reply", "vacuum"):
+        op.execute(f"INSERT INTO backfill SELECT '{name}', 0 WHERE EXISTS (SELECT 1 FROM person)")  # noqa: S608 - ours
     # A program of the schema before would not find a message that came again by its digest.
     op.execute("INSERT INTO schema_version (number, oldest_reader) VALUES (22, 22)")
