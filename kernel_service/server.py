@@ -33,6 +33,7 @@ from kernel_service.metrics import Metrics
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcripts import OpenAITranscripts
+from kernel_service.people.keeping import Keeping
 from kernel_service.people.people import People
 from kernel_service.people.silence import Silence
 from kernel_service.proxies import check_proxies
@@ -197,6 +198,11 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
         media_bytes=media_bytes,
         media_bytes_per_person=int(settings.kernel_media_mb_per_user * MIB),
         silence=Silence(settings.kernel_weak_id_days),
+        keeping=Keeping(
+            settings.kernel_history_days,
+            int(settings.kernel_history_mb_per_user * MIB),
+            settings.kernel_inactive_days,
+        ),
     )
     stack.push_async_callback(store.close)
     return store

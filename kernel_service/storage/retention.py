@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, delete, select
 
-from kernel_service.storage import reservations, spending, standing
+from kernel_service.storage import forgetting, reservations, spending, standing
 from kernel_service.storage.schema import (
     CONNECTION_ENDED,
     ITEM_SUPERSEDED,
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Row, Table
 
+    from kernel_service.people.keeping import Keeping
     from kernel_service.storage.engine import Engine, Tx
 
 KEEP_DAYS: Final = 30
@@ -88,7 +89,7 @@ RULES: Final = (
 )
 
 
-async def forget_old(engine: Engine, *, now: float) -> int:
+async def forget_old(engine: Engine, keeping: Keeping, *, now: float) -> int:
     """Delete what has been kept long enough; how many rows that were."""
     while await engine.write(lambda tx: reservations.write_off(tx, now)) == reservations.STEP:
         pass
@@ -98,7 +99,7 @@ async def forget_old(engine: Engine, *, now: float) -> int:
         while after is not None:
             after, count = await engine.write(_step(rule, after, now - KEEP_DAYS * DAY_SECONDS))
             forgotten += count
-    return forgotten
+    return forgotten + await forgetting.forget_people(engine, keeping, now=now)
 
 
 def _step(rule: Rule, after: str | int, before: float) -> Callable[[Tx], tuple[str | int | None, int]]:

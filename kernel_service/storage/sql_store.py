@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from kernel_service.media.inspection import Problem
     from kernel_service.media.store import MediaAck, MediaQuota, MediaWanted, Settled, StoredFile, Upload
     from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
+    from kernel_service.people.keeping import Keeping
     from kernel_service.people.linking import Linked
     from kernel_service.people.silence import Silence
     from kernel_service.storage.engine import Engine
@@ -84,7 +85,8 @@ class SqlStore:
     `media_quota` is the most that it keeps of files; after `silence` a weak id finds nobody.
     """
 
-    def __init__(self, engine: Engine, media_quota: MediaQuota, silence: Silence) -> None:
+    def __init__(self, engine: Engine, media_quota: MediaQuota, silence: Silence, keeping: Keeping) -> None:
+        self._keeping = keeping
         self._silence = silence
         self._engine = engine
         self._media_quota = media_quota
@@ -543,7 +545,7 @@ class SqlStore:
     # --- the store itself
 
     async def forget_old(self, *, now: float) -> int:
-        return await retention.forget_old(self._engine, now=now)
+        return await retention.forget_old(self._engine, self._keeping, now=now)
 
     async def seal_clear_ids(self) -> int:
         return await clear_ids.seal(self._engine)

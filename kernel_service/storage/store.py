@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.media.opening import MIB
 from kernel_service.media.store import PERSON_BYTES, MediaQuota
+from kernel_service.people.keeping import Keeping
 from kernel_service.people.silence import Silence
 from kernel_service.storage import batch
 from kernel_service.storage.database_url import check, is_sqlite
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing import MasterKeys
 
 _SILENCE = Silence()
+_FOR_GOOD = Keeping()
 
 
 async def open_store(
@@ -28,6 +30,7 @@ async def open_store(
     media_bytes: int = 1024 * MIB,
     media_bytes_per_person: int = PERSON_BYTES,
     silence: Silence = _SILENCE,
+    keeping: Keeping = _FOR_GOOD,
     end_process: Callable[[str], None] = batch.end_process,
 ) -> SqlStore:
     """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
@@ -43,8 +46,8 @@ async def open_store(
     if is_sqlite(url):
         from kernel_service.storage.opening_sqlite import open_sqlite  # noqa: PLC0415
 
-        return SqlStore(await open_sqlite(url, master_keys, end_process), quota, silence)
+        return SqlStore(await open_sqlite(url, master_keys, end_process), quota, silence, keeping)
     from kernel_service.storage.opening_postgres import open_postgres  # noqa: PLC0415
 
     engine = await open_postgres(url, master_keys, end_process, direct_url=direct_url, pool=pool)
-    return SqlStore(engine, quota, silence)
+    return SqlStore(engine, quota, silence, keeping)

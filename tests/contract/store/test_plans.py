@@ -17,7 +17,8 @@ from kernel_service.kernels.outbox_store import Outcome
 from kernel_service.kernels.store import CallRecord, ToolUse, TurnStatus
 from kernel_service.media.inspection import Problem
 from kernel_service.messages import Alias, Message, Reply, ReplyMode, Usage
-from kernel_service.storage import schema, sqlite
+from kernel_service.people.keeping import Keeping
+from kernel_service.storage import forgetting, schema, sqlite
 from kernel_service.storage.postgres import connect_once
 from kernel_service.storage.postgres_server import Server
 from kernel_service.storage.postgres_url import parse
@@ -55,6 +56,8 @@ MOST: Final = {"sqlite": 10_000, "postgresql": 150}
 MORE: Final = {
     "FROM tool_usage WHERE tool_usage.day BETWEEN": "operators ask for it, once",
     "AS has_ended FROM": "retention looks at 500 rows at a time",
+    "AS last_day": "and at 200 people, each in a few indexes",
+    "sum(length(item.data))": "one person's history, while it has a quota",
     "FROM message WHERE message.person_id = ? AND message.message_id IN": "30 days of a person who quotes",
     "FROM item WHERE item.person_id = ? AND item.seq < ? AND item.turn_id": "people become one with all their history",
     "INSERT INTO": "where a page is full the index grows",
@@ -325,6 +328,8 @@ async def _swept(store: SqlStore) -> None:
     while await store.sweep_media(now=NOW + 1000):
         pass
     await store.forget_old(now=NOW)
+    keeping = Keeping(history_days=1, history_bytes=10**12, inactive_days=1)
+    await store._engine.write(forgetting._step(keeping, "", NOW))
 
 
 async def _looked_at(store: SqlStore, person_id: str) -> None:

@@ -1,0 +1,21 @@
+"""How long what people said is kept, and how much of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """0 keeps for good, or as much as there is. `history_bytes` are of each person, sealed.
+
+    People of whom nothing came for `inactive_days` are forgotten: whole, where nothing hangs on them, else what they
+    said.
+    """
+
+    history_days: int = 0
+    history_bytes: int = 0
+    inactive_days: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.history_days or self.history_bytes or self.inactive_days)

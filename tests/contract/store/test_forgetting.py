@@ -1,0 +1,173 @@
+"""Histories past their time or their room, and people who never came back."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from sqlalchemy import func, select
+
+from kernel_service.kernels.store import HistoryItem, TurnStatus
+from kernel_service.messages import Reply, Usage
+from kernel_service.people.keeping import Keeping
+from kernel_service.storage import schema
+from kernel_service.storage.store import open_store
+from kernel_service.tools.connections import ConnectionStatus
+from tests.contract.store.conftest import keys
+from tests.contract.store.owner import NOW, history, own, say
+from tests.contract.store.people import connect
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+DAY = 86_400
+LATER = NOW + 100 * DAY
+
+
+@asynccontextmanager
+async def keeping(url: str, **how: int) -> AsyncIterator[SqlStore]:
+    store = await open_store(url, keys("test"), keeping=Keeping(**how))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def talk(store: SqlStore, name: str, text: str, *, now: float, size: int = 0) -> str:
+    """A turn with a question, a call, its result and an answer."""
+    person = await say(store, text, f"test:{name}", now=now)
+    owner = await own(store, person)
+    turn = await owner.open(now)
+    items = [HistoryItem("input", {"says": text, "much": "x" * size}), *(HistoryItem("output", {"n": n}) for n in "ab")]
+    await store.append(turn, owner.epoch, items, usage=Usage(), now=now)
+    usage = Usage(input_tokens=1, model_calls=1)
+    answer = [HistoryItem("output", {"answers": text})]
+    await store.end(turn, owner.epoch, answer, [Reply("yes")], status=TurnStatus.COMPLETED, usage=usage, now=now)
+    return person
+
+
+async def said(store: SqlStore, person: str) -> list[str]:
+    return [item.data["says"] for item in await history(store, person) if item.kind == "input"]
+
+
+async def rows(store: SqlStore, person: str) -> dict[str, int]:
+    def count(tx: Tx) -> dict[str, int]:
+        found: dict[str, Any] = {}
+        for table in schema.metadata.sorted_tables:
+            if "person_id" in table.c:
+                query = select(func.count()).select_from(table).where(table.c.person_id == person)
+                found[table.name] = tx.execute(query).scalar_one()
+        return {name: many for name, many in found.items() if many}
+
+    return await store._engine.read(count)
+
+
+async def settled(store: SqlStore, *, now: float) -> None:
+    """What was told was sent; what a month keeps is gone a month later."""
+    await store._engine.write(lambda tx: tx.execute(schema.reply.update().values(state="sent", settled_at=now)))
+
+
+async def test_by_default_everything_is_kept(database_url: str) -> None:
+    async with keeping(database_url) as store:
+        ann = await talk(store, "ann", "one", now=NOW)
+        await store.forget_old(now=NOW + 10_000 * DAY)
+        assert await said(store, ann) == ["one"]
+
+
+async def test_a_history_is_cut_by_days_and_before_a_turn(database_url: str) -> None:
+    async with keeping(database_url, history_days=10) as store:
+        for day in range(5):
+            ann = await talk(store, "ann", f"day{day}", now=NOW + day * 4 * DAY)
+        await store.forget_old(now=NOW + 16 * DAY)
+        assert await said(store, ann) == ["day2", "day3", "day4"]
+        assert (await history(store, ann))[0].kind == "input"
+        await talk(store, "ann", "next", now=NOW + 16 * DAY)
+        assert await said(store, ann) == ["day2", "day3", "day4", "next"]
+        await store.forget_old(now=NOW + 200 * DAY)
+        assert await said(store, ann) == []
+        await talk(store, "ann", "after", now=NOW + 200 * DAY)
+        assert await said(store, ann) == ["after"], "what comes next is not hidden with it"
+
+
+async def test_an_open_turn_keeps_the_history_as_it_is(database_url: str) -> None:
+    async with keeping(database_url, history_days=1, history_bytes=1) as store:
+        ann = await talk(store, "ann", "one", now=NOW)
+        await say(store, "two", "test:ann", now=NOW + 5 * DAY)
+        owner = await own(store, ann)
+        turn = await owner.open(NOW + 5 * DAY)
+        await store.forget_old(now=NOW + 5 * DAY)
+        assert await said(store, ann) == ["one"]
+        await store.end(
+            turn, (await own(store, ann)).epoch, [], [Reply("x")],
+            status=TurnStatus.COMPLETED, usage=Usage(), now=NOW + 5 * DAY,
+        )  # fmt: skip
+        await store.forget_old(now=NOW + 5 * DAY)
+        assert await said(store, ann) == []
+
+
+async def test_a_history_is_cut_by_its_bytes_oldest_first(database_url: str) -> None:
+    async with keeping(database_url, history_bytes=12_000) as store:
+        for number in range(5):
+            ann = await talk(store, "ann", f"n{number}", now=NOW + number, size=5_000)
+            bob = await talk(store, "bob", f"n{number}", now=NOW + number)
+        await store.forget_old(now=NOW + 10)
+        assert await said(store, ann) == ["n3", "n4"]
+        assert len(await said(store, bob)) == 5
+
+
+async def test_who_never_came_back_is_forgotten_whole(database_url: str) -> None:
+    async with keeping(database_url, inactive_days=60) as store:
+        ann, bob = await talk(store, "ann", "one", now=NOW), await talk(store, "bob", "one", now=NOW + 50 * DAY)
+        await settled(store, now=NOW)
+        await store.forget_old(now=NOW + 59 * DAY)
+        assert await said(store, ann) == ["one"]
+        await store.forget_old(now=LATER)
+        await store.forget_old(now=LATER)
+        assert await rows(store, ann) == {}
+        assert await said(store, bob) == ["one"]
+        assert await store.person_of("test:ann", now=LATER) is None
+        assert await say(store, "again", "test:ann", now=LATER) != ann
+
+
+@pytest.mark.parametrize("what", ["account", "reply", "message", "merged"])
+async def test_of_whom_something_hangs_on_only_the_words_go(database_url: str, what: str) -> None:
+    async with keeping(database_url, inactive_days=60) as store:
+        ann = await talk(store, "ann", "one", now=NOW)
+        await settled(store, now=NOW)
+        if what == "account":
+            await connect(store, ann, ConnectionStatus.ACTIVE)
+        elif what == "reply":
+            await store._engine.write(lambda tx: tx.execute(schema.reply.update().values(state="in_doubt")))
+        elif what == "message":
+            await say(store, "two", "test:ann", now=NOW)
+        else:
+            bob = await talk(store, "bob", "two", now=NOW + 1)
+            await settled(store, now=NOW)
+            assert (await store.merge(ann, bob, now=NOW)).person_id == ann
+        for _ in range(2):
+            await store.forget_old(now=LATER)
+        assert await said(store, ann) == (["one"] if what == "message" else [])
+        assert await store.person_of("test:ann", now=LATER) == ann
+        if what == "account":
+            assert [each.status for each in await store.connections(ann)] == [ConnectionStatus.ACTIVE]
+
+
+async def test_a_long_history_goes_in_bounded_steps_and_a_long_turn_at_once(database_url: str) -> None:
+    async with keeping(database_url, history_days=10) as store:
+        ann = await say(store, "many", "test:ann")
+        for number, many in enumerate((700, 450, 450)):
+            owner = await own(store, ann)
+            turn = await owner.open()
+            await owner.append(turn, *[HistoryItem("input", {"says": "x"})] * many)
+            await owner.end(turn)
+            await say(store, f"after{number}", "test:ann")
+        await owner.end(await owner.open())
+        left = [len(await said(store, ann))]
+        for _ in range(3):
+            await store.forget_old(now=NOW + 20 * DAY)
+            left.append(len(await said(store, ann)))
+        assert left == [1600, 900, 450, 0]
