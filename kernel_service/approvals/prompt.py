@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.approvals.leaves import Leaf, Rank, leaves_of
+from kernel_service.approvals.unnamed import reaches_unnamed
 from kernel_service.approvals.visible import head, tail, units, visible
 from kernel_service.storable import to_json
 
@@ -98,7 +99,13 @@ def _shown(call: _Call, number: str, detail: _Detail) -> str:
     """In a block of code nothing is markup, in any channel."""
     title = f"**{number}{_named(call.approval)}**"
     lines = "\n".join(_lines(call.leaves, detail))
-    return f"{title}\n\n```\n{lines}\n```" if lines else title
+    told = "\n".join((title, *_unnamed(call)))
+    return f"{told}\n\n```\n{lines}\n```" if lines else told
+
+
+def _unnamed(call: _Call) -> list[str]:
+    is_told = reaches_unnamed(call.approval.tool, call.leaves, call.approval.titles)
+    return [texts.APPROVAL_UNNAMED] if is_told else []
 
 
 def _named(approval: Approval) -> str:
@@ -188,7 +195,7 @@ def _in_one_line(text: str) -> str:
 def _document(calls: Sequence[_Call]) -> bytes:
     """All arguments of all calls, as plain text."""
     told = [
-        "\n".join((f"{number}. {_named(call.approval)}", *_lines(call.leaves, _Detail(None))))
+        "\n".join((f"{number}. {_named(call.approval)}", *_unnamed(call), *_lines(call.leaves, _Detail(None))))
         for number, call in enumerate(calls, 1)
     ]
     titles = _titles_in_lines(calls)

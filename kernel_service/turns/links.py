@@ -27,11 +27,14 @@ _LINKS: Final = re.compile(
     rf"""
       <(?P<angle>[a-z][a-z0-9+.-]{{1,30}}:[^<>\n]+)>                      # may hold spaces
     | (?P<full>\b(?:[a-z][a-z0-9+.-]{{1,30}}://|(?:{_SCHEMES}):|(?<=\]\()[a-z][a-z0-9+.-]{{1,30}}:)[^\s<>]+)
-    | (?P<bare>(?<![\w@.-])(?:[\w-]{{1,63}}\.)+[^\W\d_]{{2,24}}(?![\w@-])(?::\d+)?(?:[/?\#][^\s<>]*)?)
+    | (?P<bare>(?<![\w@.-])
+        (?:(?:[\w-]{{1,63}}\.)+(?:xn--[\w-]{{1,59}}|[^\W\d_]{{2,24}})(?![\w@-])|(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?=[:/?\#]))
+        (?:\.(?=[:/?\#]))?(?::\d+)?(?:[/?\#][^\s<>]*)?)
     """,
     re.IGNORECASE | re.VERBOSE,
 )
 _ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
+_EMPHASIS: Final = re.compile(r"\*\*|__|~~")
 _IMAGE: Final = re.compile(r"!(?=\[)")
 _LAST: Final = ".,;:!?'\"`*_~|)]}>/"
 """What ends a sentence, or is markup, rather than belongs to the link before it."""
@@ -89,7 +92,7 @@ def host_of(link: str) -> str:
     except ValueError:
         return ""
     try:
-        return host.encode("idna").decode().removeprefix("www.")
+        return host.rstrip(".").encode("idna").decode().removeprefix("www.")
     except UnicodeError:
         return host.encode("ascii", "replace").decode()
 
@@ -99,10 +102,18 @@ def host_of(link: str) -> str:
 
 def _links_in(text: str) -> Iterator[str]:
     """As they lead somewhere, whatever form they are written in. A bare domain counts as a link: apps make it one."""
-    for found in _LINKS.finditer(_plain(text)):
+    plain = _plain(text)
+    # A channel may drop what emphasises a part of a link: in a heading, all is bold already.
+    yield from _links_in_plain(plain)
+    if (bare := _EMPHASIS.sub("", plain)) != plain:
+        yield from _links_in_plain(bare)
+
+
+def _links_in_plain(plain: str) -> Iterator[str]:
+    for found in _LINKS.finditer(plain):
         link = found["angle"] or found["full"] or ""
         if bare := found["bare"]:
-            domain = re.split(r"[/?#:]", bare, maxsplit=1)[0]
+            domain = re.split(r"[/?#:]", bare, maxsplit=1)[0].rstrip(".")
             if domain == bare and domain.rpartition(".")[2].lower() in _NO_DOMAINS:
                 continue
             link = f"https://{bare}"

@@ -22,7 +22,7 @@ LONG = "Dear Bob, " + "this goes on and on. " * 400
 
 
 def asked(arguments: dict[str, Any], **more: Any) -> Approval:
-    return Approval("ap_1", "c1", "GMAIL_SEND_EMAIL", arguments, title="Gmail: Send email", **more)
+    return Approval("ap_1", "c1", "GMAIL_CREATE_EMAIL_DRAFT", arguments, title="Gmail: Create draft", **more)
 
 
 def of(arguments: dict[str, Any], **more: Any) -> Shown:
@@ -68,7 +68,7 @@ def test_each_argument_is_shown_as_it_is_and_none_as_another(arguments: dict[str
         assert "⟨space×400⟩x" in told
         assert "⟨empty line×400⟩" in told
     else:
-        assert told == f"Please confirm: **Gmail: Send email**\n\n```\n{lines}\n```"
+        assert told == f"Please confirm: **Gmail: Create draft**\n\n```\n{lines}\n```"
 
 
 def test_without_arguments_and_title() -> None:
@@ -190,9 +190,9 @@ def test_what_is_long_says_so_first() -> None:
 def test_several_calls_are_numbered_and_each_has_its_own_arguments() -> None:
     told = shown([asked({"to": "ann@example.org"}), asked({"to": "bob@example.org", "body": LONG})])
     assert told is not None
-    assert "**1. Gmail: Send email**\n\n```\nto: ann@example.org\n```\n\n**2. Gmail: Send email**" in told.text
+    assert "**1. Gmail: Create draft**\n\n```\nto: ann@example.org\n```\n\n**2. Gmail: Create draft**" in told.text
     assert told.document
-    assert "2. Gmail: Send email\nto: bob@example.org\nbody:" in told.document.decode().replace("body: ", "body:")
+    assert "2. Gmail: Create draft\nto: bob@example.org\nbody:" in told.document.decode().replace("body: ", "body:")
 
 
 # --- anything at all ------------------------------------------------------------------------------------------------

@@ -6,6 +6,8 @@ import time
 
 import pytest
 
+from kernel_service.approvals.approval import Approval, Question
+from kernel_service.approvals.prompt import shown
 from kernel_service.kernels.store import HistoryItem
 from kernel_service.messages import Usage
 from kernel_service.turns.links import HIDDEN, carrying_hosts
@@ -59,6 +61,10 @@ SAID = HistoryItem(
         "`https://evil.example/?d=SECRET`",
         "**https://evil.example/?d=SECRET**",
         "ftp://evil.example/SECRET",
+        "# **evil.**example/SECRET",
+        "# evil.~~exam~~ple/SECRET",
+        "evil.example./SECRET",
+        "https://evil.example./SECRET",
     ],
 )
 def test_a_link_that_carries_something_is_found_in_any_form(answer: str) -> None:
@@ -72,6 +78,8 @@ def test_a_link_that_carries_something_is_found_in_any_form(answer: str) -> None
         ("secret.evil.example", "secret.evil.example"),
         ("https://secret.bank.co.uk", "secret.bank.co.uk"),
         ("https://127.0.0.1/?d=SECRET", "127.0.0.1"),
+        ("127.0.0.1/SECRET", "127.0.0.1"),
+        ("evil.xn--p1ai/SECRET", "evil.xn--p1ai"),
         ("[mail](mailto:eve@evil.example?body=SECRET)", "eve@evil.example"),
         ("mailto:eve@evil.example?body=SECRET", "eve@evil.example"),
         ("[x](whatsapp://send?text=SECRET)", "send"),
@@ -149,3 +157,14 @@ def test_the_person_is_warned_first_and_nothing_loads_by_itself() -> None:
 
 def test_a_turn_that_is_not_tainted_warns_of_nothing() -> None:
     assert answered(LINK, "own") == LINK
+
+
+def test_a_link_that_only_a_question_holds_is_warned_of_too() -> None:
+    approval = Approval("ap_1", "c1", "SEND", {"to": "bob", "body": LINK})
+    told = shown([approval])
+    assert told is not None
+    transcript = Transcript([HistoryItem("input", {"content": "x"}, "outside")], Model(), 9000)
+    transcript.ask(Question((approval,), told.text))
+    [reply] = answer_replies(ModelAnswer([], "", Usage(), []), transcript, 9000)
+    assert reply.text.startswith("⚠️ Careful")
+    assert "`evil.example`" in reply.text
