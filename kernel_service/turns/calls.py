@@ -133,7 +133,7 @@ class Calls:
         for item in self._transcript.open_calls():
             call = model.call_of(item)
             if (intent := begun.get(call.call_id)) is None:
-                await self._make(call)
+                await self._make(call, self._approved.get(call.call_id))
             elif (until := intent.started_at + self._longest(call.name)) > now:
                 raise InDoubtError(until)
             else:
@@ -150,10 +150,10 @@ class Calls:
             self._transcript.result(call.call_id, _of_ours(TOO_MANY_CALLS))
         await self._put_questions()
 
-    async def _make(self, call: FunctionCall) -> None:
+    async def _make(self, call: FunctionCall, approval: Approval | None = None) -> None:
+        """`approval`: the person's, for this very call. None is found by a call's id alone: models see those."""
         await self._attention.pause()
         tool = self._tools.get(call.name)
-        approval = self._approved.get(call.call_id)
         if tool is None or (approval and await self._account_of(call, tool) != approval.account):
             gone = GONE if approval else f"There is no tool named {call.name}."
             return await self._keep(call, _of_ours(gone))

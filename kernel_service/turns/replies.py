@@ -59,16 +59,12 @@ def _is_plain(text: str) -> bool:
 
 
 def _warned(text: str, transcript: Transcript) -> str:
-    """Before the answer, since it may come in several messages: where links lead that may carry what was seen.
-
-    Those in questions are tapped as easily as any other.
-    """
-    told = "\n\n".join((text, *(question.text for question in transcript.questions())))
-    hosts = carrying_hosts(told, transcript.seen) if transcript.tainted else []
+    """Before the answer, since it may come in several messages: where its links lead that may carry what was seen."""
+    hosts = carrying_hosts(text, transcript.seen) if transcript.tainted else []
     if not hosts:
         return text
     named = ", ".join(f"`{host.replace('`', '')}`" for host in hosts)
-    return f"{texts.LINK_WARNING.format(hosts=named)}\n\n{without_images(text)}".rstrip()
+    return f"{texts.LINK_WARNING.format(hosts=named)}\n\n{without_images(text)}"
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.messages import Reply, ReplyFile
+    from kernel_service.turns.model import ModelRequest
 
 ARGUMENTS = {"to": "bob", "text": "hello"}
 
@@ -176,6 +177,25 @@ async def test_an_approval_is_for_one_call(scene: Scene) -> None:
     assert scene.act.calls == 1
     [reply] = await replies(scene)
     assert reply.choices
+
+
+async def test_no_call_of_the_model_goes_by_an_approval_that_it_saw(scene: Scene) -> None:
+    """Its call id stands in what the model is shown: a server of models may give it to another call."""
+    await tap(scene, await asked(scene))
+    kept = scene.model.answer
+
+    async def answer(request: ModelRequest) -> ModelAnswer:
+        if scene.model.says:
+            return await kept(request)
+        call_id = next(item["call_id"] for item in reversed(request.items) if item.get("name") == "act")
+        assert call_id.startswith("call_ap_")
+        scene.model.says = [says("I ask again")]
+        item = {"type": "function_call", "call_id": call_id, "name": "act", "arguments": {"to": "eve"}}
+        return ModelAnswer([item], "", Usage(), [FunctionCall(call_id, "act", {"to": "eve"})])
+
+    scene.model.answer = answer  # type: ignore[method-assign]
+    await scene.run()
+    assert scene.act.given == [ARGUMENTS]
 
 
 async def test_a_tool_that_is_gone(scene: Scene) -> None:

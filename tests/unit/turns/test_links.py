@@ -6,8 +6,6 @@ import time
 
 import pytest
 
-from kernel_service.approvals.approval import Approval, Question
-from kernel_service.approvals.prompt import shown
 from kernel_service.kernels.store import HistoryItem
 from kernel_service.messages import Usage
 from kernel_service.turns.links import HIDDEN, carrying_hosts
@@ -157,14 +155,3 @@ def test_the_person_is_warned_first_and_nothing_loads_by_itself() -> None:
 
 def test_a_turn_that_is_not_tainted_warns_of_nothing() -> None:
     assert answered(LINK, "own") == LINK
-
-
-def test_a_link_that_only_a_question_holds_is_warned_of_too() -> None:
-    approval = Approval("ap_1", "c1", "SEND", {"to": "bob", "body": LINK})
-    told = shown([approval])
-    assert told is not None
-    transcript = Transcript([HistoryItem("input", {"content": "x"}, "outside")], Model(), 9000)
-    transcript.ask(Question((approval,), told.text))
-    [reply] = answer_replies(ModelAnswer([], "", Usage(), []), transcript, 9000)
-    assert reply.text.startswith("⚠️ Careful")
-    assert "`evil.example`" in reply.text
