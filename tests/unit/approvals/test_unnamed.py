@@ -71,7 +71,7 @@ def test_a_title_that_was_looked_up_names_somebody() -> None:
 
 
 def test_each_call_of_several_says_it_for_itself() -> None:
-    calls = [("MAIL_SEND_DRAFT", {"id": "7"}), ("MAIL_SEND", {"to": "bob@example.org"}), ("MAIL_SEND_DRAFT", {"id": "8"})]
-    question = shown([Approval(f"ap_{tool}", "c", tool, arguments) for tool, arguments in calls])
+    drafts = [Approval(f"ap_{number}", "c", "MAIL_SEND_DRAFT", {"id": number}) for number in (7, 8)]
+    question = shown([*drafts, Approval("ap_9", "c", "MAIL_SEND", {"to": "bob@example.org"})])
     assert question is not None
     assert question.text.count(texts.APPROVAL_UNNAMED) == 2
