@@ -64,8 +64,12 @@ class ApprovalPolicy:
         name = tool.schema.name
         if self._mode in (Approve.WRITES, Approve.ALL) or any(fnmatchcase(name, pattern) for pattern in self._named):
             return False
-        own = {name: value for name, value in arguments.items() if name != WHICH_ACCOUNT}
+        own = {each: value for each, value in arguments.items() if each != WHICH_ACCOUNT}
         if tool.asks_first or tool.read_only or reaches_others(tool, own, at_all=True):
+            return False
+        # Elsewhere than in a workspace what is made may be seen by everybody: a video, a status, an order.
+        hints = tool.hints
+        if hints and hints.toolkit not in WORKSPACES and not _writes_plainly(name, hints, own):
             return False
         return all(leaf.rank >= Rank.SHORT for leaf in leaves_of(own))
 
@@ -99,8 +103,12 @@ def reaches_the_web(tool: Tool, arguments: Mapping[str, Any]) -> bool:
 
 def is_plain_write(name: str, hints: Hints, arguments: Mapping[str, Any]) -> bool:
     """Whether it adds or changes something of the person's own, and neither addresses anybody nor widens access."""
+    return hints.toolkit in WORKSPACES and _writes_plainly(name, hints, arguments)
+
+
+def _writes_plainly(name: str, hints: Hints, arguments: Mapping[str, Any]) -> bool:
     creates = hints.effect is Effect.CREATES
-    if hints.toolkit not in WORKSPACES or not (creates or hints.effect is Effect.UPDATES):
+    if not (creates or hints.effect is Effect.UPDATES):
         return False
     said = [word for word in words_of_tool(name, hints.toolkit) if not word.isdigit()]
     if not any(among(word, words.VERBS) for word in said) or not all(among(word, words.PLAIN_TOOL) for word in said):

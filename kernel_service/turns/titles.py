@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
-"""How long a question is kept back for titles, in all."""
+"""How long the questions of a turn are kept back for titles, in all."""
 MOST_IDS: Final = 5
 LEAST_KNOWN: Final = 5
 """Characters that an id must have to be known again in an earlier result: `7` is another thing everywhere."""
@@ -44,13 +44,14 @@ class Titles:
         self._transcript = transcript
         self._toolbox = toolbox
         self._asks_first = asks_first
+        self._seconds = LOOK_SECONDS
 
     async def of(self, tool: str, arguments: dict[str, Any]) -> dict[str, str]:
         """Titles by the id that they stand for, of those that can be found in time."""
         ids = list(ids_in(arguments))[:MOST_IDS]
         found = {value: title for name, value in ids if (title := self._seen(tool, name, value))}
         missing = [(name, value) for name, value in ids if value not in found]
-        if missing:
+        if missing and self._seconds > 0:
             found |= await self._looked_up(tool, arguments, missing)
         return found
 
@@ -68,8 +69,9 @@ class Titles:
     ) -> dict[str, str]:
         """A question is asked without a title rather than late, or not at all."""
         found: dict[str, str] = {}
+        began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(LOOK_SECONDS):
+            async with asyncio.timeout(self._seconds):
                 readers = await self._toolbox.readers(self._person, tool)
                 for name, value in missing:
                     if title := await self._read_by(readers, arguments, name, value):
@@ -78,6 +80,7 @@ class Titles:
             log.info("titles not looked up tool=%s", tool)
         except Exception:
             log.exception("titles cannot be looked up tool=%s", tool)
+        self._seconds -= asyncio.get_running_loop().time() - began
         return found
 
     async def _read_by(self, readers: Iterable[Tool], arguments: dict[str, Any], name: str, value: str) -> str:

@@ -124,6 +124,16 @@ def calls(name: str, **arguments: Any) -> ModelAnswer:
     return ModelAnswer([item], "", Usage(), [FunctionCall(f"c_{name}", name, arguments)])
 
 
+def several(count: int) -> ModelAnswer:
+    """One step that deletes so many tasks."""
+    made = [FunctionCall(f"c_{place}", "ASANA_DELETE_TASK", {"task_gid": f"{GID}{place}"}) for place in range(count)]
+    items = [
+        {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
+        for call in made
+    ]
+    return ModelAnswer(items, "", Usage(), made)
+
+
 async def asks(scene: Scene, *before: ModelAnswer, tool: str = "ASANA_DELETE_TASK", gid: str = GID) -> str:
     """The question for a deletion, after other calls."""
     scene.act.schema = ToolSchema(tool, "", {"type": "object", "properties": {}})
@@ -186,6 +196,16 @@ async def test_a_reader_that_hangs_is_not_waited_for(scene: Scene, monkeypatch: 
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.gate = asyncio.Event()
     assert "I found under" not in await asks(scene)
+
+
+async def test_many_calls_wait_for_titles_no_longer_than_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kernel_service.turns.titles.LOOK_SECONDS", 0.05)
+    sees(scene, "ASANA_GET_TASK", required=("task_gid",))
+    scene.look.gate = asyncio.Event()
+    began = asyncio.get_running_loop().time()
+    await asks(scene, several(40))
+    assert asyncio.get_running_loop().time() - began < 40 * 0.05
+    assert scene.look.calls == 1
 
 
 async def test_no_title_is_looked_up_by_a_call_that_would_ask_itself(scene: Scene) -> None:
