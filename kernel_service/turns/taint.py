@@ -87,6 +87,8 @@ _CREATES: Final = frozenset({"CREATE", "ADD", "INSERT"})
 MOST_LABEL: Final = 40
 _LABEL: Final = re.compile(rf"[\w .,'’()&+·–-]{{0,{MOST_LABEL}}}")
 """A name beside what was created, as that of a workspace: neither an address nor a link fits in."""
+MOST_LABELS: Final = 120
+"""Characters of all such names together: a row of names is a text of its own."""
 _TOKEN: Final = re.compile(r"[\w.:+=/~-]{1,200}", re.ASCII)
 _TOKENS: Final = frozenset(
     {"id", "gid", "uid", "uuid", "guid", "iid", "key", "number", "etag", "sha", "hash"}
@@ -103,17 +105,25 @@ def is_of_just_created(tool: str, arguments: Mapping[str, Any], output: str) -> 
     """Whether what a tool (by its vendor's name) gave back shows nothing but what this call has created.
 
     Its name says that it creates, and each text in the output is one of the call's arguments, an id, a time or a link
-    where such belongs, or a short name.
+    where such belongs, or one of a few short names.
     """
     if _CREATES.isdisjoint(re.split(r"[^A-Z0-9]+", tool.upper())[1:]):
         return False
     given = " ".join(" ".join(_texts(dict(arguments))).split())
-    return all(_is_known(name, " ".join(text.split()), given) for name, text in _leaves(_read(output)))
+    labels: set[str] = set()
+    for name, text in _leaves(_read(output)):
+        shown = " ".join(text.split())
+        if shown in given or (name is not None and _fits(name, shown)):
+            continue
+        if not _LABEL.fullmatch(shown):
+            return False
+        if name is not None or " " in shown:
+            labels.add(shown)
+    return sum(map(len, labels)) <= MOST_LABELS
 
 
-def _is_known(name: str, text: str, given: str) -> bool:
-    if text in given or _LABEL.fullmatch(text):
-        return True
+def _fits(name: str, text: str) -> bool:
+    """Whether it is an id, a time or a link, where such belongs."""
     last = next((word.lower() for word in reversed(_WORDS.findall(name))), "")
     return bool(
         (last in _TOKENS and _TOKEN.fullmatch(text))
@@ -129,11 +139,11 @@ def _read(output: str) -> Any:
         return output
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Each text with the name that it stands under; a name is a text, too."""
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str | None, str]]:
+    """Each text with the name that it stands under; a name is a text, too, and stands under None."""
     if isinstance(value, dict):
         for each, inner in value.items():
-            yield "", each
+            yield None, each
             yield from _leaves(inner, each)
     elif isinstance(value, list):
         for inner in value:
