@@ -20,7 +20,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
-_INSTRUCTIONS = "You are the personal assistant of one person, in a chat on his phone. " * 20
+_INSTRUCTIONS = "You are the personal assistant of one person, in a chat on their phone. " * 20
 """About as long as the kernel's."""
 _TOOLS = [
     {

@@ -71,7 +71,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """The p95 of fifty people's answers in ms, without somebody who floods and with him."""
+    """The p95 of fifty people's answers in ms, without somebody who floods and with them."""
 
     quiet: Figure
     loud: Figure

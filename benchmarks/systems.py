@@ -50,7 +50,7 @@ class System:
         return [process.cpu_seconds() for process in self.processes]
 
     async def warm_up(self) -> None:
-        """Let each person write once: he is known then, his kernel resident, every connection open."""
+        """Let each person write once: they are known then, their kernels resident, every connection open."""
         _, requests = self.some(self.people)
         waiting = iter(requests)
         async with asyncio.TaskGroup() as group:

@@ -1,4 +1,4 @@
-"""What goes in and out of a kernel: a person's message, and what he is told. Plain values, no wire, no database."""
+"""What goes in and out of a kernel: a person's message, and what they are told. Plain values, no wire, no database."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ class StoredReply:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a person is told that no turn of his says, and in which chat. `at` is in epoch seconds."""
+    """What a person is told that no turn of theirs says, and in which chat. `at` is in epoch seconds."""
 
     told: Reply
     channel: str

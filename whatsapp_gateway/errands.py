@@ -11,7 +11,7 @@ Errand = Message | IdentityChange
 def by_person(errands: Sequence[Errand]) -> list[list[Errand]]:
     """Each person's errands, in the order in which they came. Ids of which one became the other are one person's."""
     first_id: dict[str, str] = {}
-    """By an id: another one of the same person, nearer to the one that stands for him."""
+    """By an id: another one of the same person, nearer to the one that stands for them."""
 
     def of_person(user_id: str) -> str:
         while user_id in first_id:

@@ -14,13 +14,13 @@ class Remedy(Enum):
     RETRY = auto()
     """Passing: send again."""
     SLOW_DOWN = auto()
-    """Too much to this one person: send again, to him alone later and later."""
+    """Too much to this one person: send again, to them alone later and later."""
     HALT = auto()
     """The number or the business account is at fault, whoever is written to: an operator must act. Then it is sent."""
     HALT_PERSON = auto()
     """As HALT, of those alone who are where this person is."""
     WAIT_FOR_PERSON = auto()
-    """The 24-hour window is closed: nothing may be sent until he writes."""
+    """The 24-hour window is closed: nothing may be sent until they write."""
     UPLOAD_AGAIN = auto()
     """WhatsApp cannot use the file: upload it again, once, and send that."""
     GIVE_UP = auto()

@@ -14,7 +14,7 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Sender:
-    """Who wrote: the key of the person and every id by which WhatsApp knows him now, the key among them."""
+    """Who wrote: the key of the person and every id by which WhatsApp knows them now, the key among them."""
 
     user_id: str = field(repr=False)
     aliases: tuple[Alias, ...]

@@ -24,7 +24,7 @@ class _Bucket:
 class Pacing:
     """per_second messages for each number, those that come in included, as WhatsApp counts; 0: no limit.
 
-    Who waits is served in his turn. Each person has one message under way at a time, so that a long answer to
+    People who wait are served in turn. Each person has one message under way at a time, so that a long answer to
     one takes every second place at most as soon as anybody else waits.
     """
 

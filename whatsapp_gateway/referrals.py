@@ -1,11 +1,11 @@
-"""What led a person to write, and what he passed on: beside the content, and no words of his own."""
+"""What led a person to write, and what they passed on: beside the content, and no words of their own."""
 
 from whatsapp_gateway.fields import Object, flag_in, object_in, text_in
 from whatsapp_gateway.messages import Referral
 
 
 def read_referral(message: Object) -> Referral | None:
-    """The advertisement or post that he tapped, or the product that he looked at."""
+    """The advertisement or post that they tapped, or the product that they looked at."""
     referral = object_in(message, "referral")
     if referral:
         return Referral(

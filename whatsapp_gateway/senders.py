@@ -76,7 +76,7 @@ def read_contacts(contacts: Any) -> list[Ids]:
 
 
 def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Malformed:
-    """Who wrote. Malformed if nothing identifies him, or if the message and its contact disagree."""
+    """Who wrote. Malformed if nothing identifies them, or if the message and its contact disagree."""
     ids = read_ids(message.get("from_user_id"), message.get("from_parent_user_id"), message.get("from"))
     if ids is None:
         return Malformed("sender_unreadable")
@@ -88,9 +88,9 @@ def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Ma
 
 
 def _contacts_of(ids: Ids, contacts: Iterable[Ids]) -> list[Ids]:
-    """Those of his BSUID, if there are any: one that merely shares his phone says nothing of him then.
+    """Those of their BSUID, if there are any: one that merely shares their phone says nothing of them then.
 
-    Whose id changed between two messages of a webhook has two contacts there, both with his phone.
+    Whose id changed between two messages of a webhook has two contacts there, both with their phone.
     """
     met = [contact for contact in contacts if contact.meets(ids)]
     return [contact for contact in met if ids.bsuid and contact.bsuid == ids.bsuid] or met

@@ -1,6 +1,6 @@
 """What may be sent to somebody who has not written for 24 hours: a template that the business had approved.
 
-What was to be said stays where it is and follows once he writes; the template asks him to.
+What was to be said stays where it is and follows once they write; the template asks them to.
 """
 
 import asyncio
@@ -45,9 +45,9 @@ class WindowTemplates:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def window_closed(self, number: str, *user_ids: str) -> None:
-        """Something could not be told to a person, known by these ids, the best first: ask him to write.
+        """Something could not be told to a person, known by these ids, the best first: ask them to write.
 
-        In the background. By whichever of his ids he was asked, he is not asked again.
+        In the background. By whichever of their ids they were asked, they are not asked again.
         """
         to = recipient(user_ids[0]) if user_ids else None
         pairs = [(number, user_id) for user_id in user_ids]
@@ -83,6 +83,6 @@ class WindowTemplates:
             self._metrics.templates.labels("sent").inc()
             return
         self._metrics.templates.labels("failed").inc()
-        # He may be asked again with the next thing that waits for him.
+        # They may be asked again with the next thing that waits for them.
         for pair in pairs:
             self._asked.pop(pair, None)

@@ -87,7 +87,7 @@ def _message(item: Object, number: str, phone: str, contacts: list[Ids]) -> Upda
     wamid = text_in(item, "id")
     if not wamid:
         return Malformed("id_missing")
-    # An assistant of one person that answers into a group tells others what is his.
+    # An assistant of one person that answers into a group tells others what is theirs.
     if item.get("group_id") is not None:
         return Malformed("group", wamid)
     if item.get("type") == "system":

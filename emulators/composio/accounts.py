@@ -46,7 +46,7 @@ class Accounts:
         self._auth_configs: dict[str, str] = {}
 
     def link(self, user_id: str, toolkit: str, alias: str | None, callback_url: str | None) -> Link:
-        """A new account that waits for its person, and the link that he opens."""
+        """A new account that waits for its person, and the link that they open."""
         now = self._clock()
         if alias and any(account.alias == alias for account in self.of(user_id, toolkit)):
             raise refused(

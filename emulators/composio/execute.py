@@ -1,4 +1,4 @@
-"""Runs one tool for the person of a session, on an account that is his."""
+"""Runs one tool for the person of a session, on an account of theirs."""
 
 from typing import Any
 

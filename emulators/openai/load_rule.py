@@ -3,7 +3,7 @@
 `load p7m12` is message 12 of person p7. It is answered by naming it, with every other one that is unanswered;
 `load long p7m12` in a text of three messages' length. For `load task p7m12` a task of that name is made first,
 as a careful model does it: where the outcome of a call is not known, it looks before it makes the task again.
-`load need p7m12` is the same of somebody who may have to connect his account first; it is answered once that is done.
+`load need p7m12` is the same of somebody who may have to connect their account first; it is answered once that is done.
 """
 
 import re

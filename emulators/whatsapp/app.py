@@ -114,7 +114,7 @@ class WhatsApp:
     async def change_number(
         self, phone: Phone, wa_id: str, bsuid: str, *, tell_previous: bool = True, tell: bool = True
     ) -> None:
-        """The person takes another phone number, and so gets another BSUID. His former number is free again.
+        """The person takes another phone number, and so gets another BSUID. Their former number is free again.
 
         Without tell no notice is sent, without tell_previous it names no BSUID before, as older ones; returns
         when the gateway has taken it. Raises ValueError if one of the ids is another phone's.

@@ -1,4 +1,4 @@
-"""The Graph API at /graph: who calls, what he wants, and what becomes of it."""
+"""The Graph API at /graph: who calls, what they want, and what becomes of it."""
 
 import json
 import random
@@ -22,7 +22,7 @@ from emulators.whatsapp.shapes import FileSend, Media, ReactionSend, Read, Send,
 from emulators.whatsapp.statuses import Statuses
 
 WINDOW = 24 * 3600
-"""Seconds after a person's last message in which free-form messages reach him."""
+"""Seconds after a person's last message in which free-form messages reach them."""
 
 _UNDELIVERABLE = "Message Undeliverable."
 _WINDOW_CLOSED = (

@@ -50,7 +50,7 @@ class Statuses:
             self._send(report)
 
     def withhold(self, person: str = EVERYBODY) -> None:
-        """Keep reports back from now on: those about one person, by his BSUID, or all."""
+        """Keep reports back from now on: those about one person, by their BSUID, or all."""
         self._withholding.add(person)
 
     def release(self) -> None:

@@ -26,7 +26,7 @@ class State(StrEnum):
     RETURNED = "returned"
     """It is back, consent was given; the code was shown, and the account is barred until it comes in the chat."""
     COMPLETING = "completing"
-    """The right code came, and the vendor is being told: whether he was may not be known after a crash."""
+    """The right code came, and the vendor is being told: whether it was may not be known after a crash."""
     CONNECTED = "connected"
     DENIED = "denied"
     LAPSED = "lapsed"
@@ -108,7 +108,7 @@ class AttemptStore(Protocol):
     async def note_stray_session(self, session_digest: bytes, *, now: float) -> None: ...
 
     async def surviving(self, person_id: str) -> str:
-        """Who the person is, if he was merged into another."""
+        """Who the person is, if they were merged into another."""
         ...
 
     async def live_attempts(self, person_id: str) -> list[Attempt]:
@@ -156,5 +156,5 @@ class AttemptStore(Protocol):
         ...
 
     async def ids_in(self, person_id: str, channel: str) -> list[Alias]:
-        """By which ids the channel knows him now: strong ones first, the newest last."""
+        """By which ids the channel knows them now: strong ones first, the newest last."""
         ...

@@ -153,7 +153,7 @@ class Consent:
         """By the vendor's callback, whose own word (the account, the outcome) is a hint only.
 
         Only the vendor knows its address, and whoever the vendor sent there: with another browser than the one that
-        set out somebody else has given his consent, and whatever came of the attempt meanwhile ends.
+        set out somebody else has given their consent, and whatever came of the attempt meanwhile ends.
         """
         attempt = await self.store.attempt_by(Key.RETURN, digest(nonce))
         if attempt is None or account_id not in {"", attempt.connection.account_id}:

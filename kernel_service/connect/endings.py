@@ -45,7 +45,7 @@ class Endings:
         self._lapsing, self._removing = Round(clock), Round(clock)
 
     async def end(self, attempt: Attempt, outcome: State) -> bool:
-        """End it, if nobody has meanwhile, and tell its person what concerns him; whether it was ended here."""
+        """End it, if nobody has meanwhile, and tell its person what concerns them; whether it was ended here."""
         barred = await self._end(attempt, outcome)
         if barred is not None:
             await self._connections.remove_at_vendor(barred)

@@ -1,4 +1,4 @@
-"""What a person may recognise himself by on a page that anybody might see: the ends of an id, no more."""
+"""What a person may recognise themself by on a page that anybody might see: the ends of an id, no more."""
 
 from __future__ import annotations
 

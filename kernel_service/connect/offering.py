@@ -70,7 +70,7 @@ class Offers:
             raise NotAllowed(
                 "TOOLKIT_NOT_ALLOWED", f"this toolkit is not on offer here; on offer: {', '.join(allowed)}"
             )
-        # Who asks at the same moment gets the same link, whatever he would have had go on.
+        # Who asks at the same moment gets the same link, whatever they would have had go on.
         return await self.flights.run((person.id, slug, name), lambda: self._link(person, slug, name, again))
 
     async def _link(self, person: Person, slug: str, name: str, again: Collection[State]) -> Offer:

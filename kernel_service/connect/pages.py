@@ -93,7 +93,7 @@ def is_inside_an_app(user_agent: str) -> bool:
 
 
 def code(attempt: Attempt, chat: str, chat_link: str) -> str:
-    """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it himself."""
+    """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it alone."""
     toolkit = escape(attempt.toolkit_name)
     url = chat_link.replace("{text}", quote(texts.CODE_MESSAGE.format(code=attempt.code), safe=""))
     open_chat = _OPEN.substitute(url=escape(url)) if chat_link else ""

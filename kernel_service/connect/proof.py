@@ -126,7 +126,7 @@ class Proof(Codes):
         return texts.TOO_MANY_WRONG_CODES if ended else texts.CODE_UNKNOWN
 
     async def _anothers(self, attempt: Attempt, person: Person) -> str:
-        """A link was passed on, or a code was: either way this account is not to be his whose link it was."""
+        """A link was passed on, or a code was: either way whoever the link was for must not get this account."""
         if attempt.live:
             log.warning("code in another chat person=%s owner=%s", person.id, attempt.person_id)
             await self.endings.end(attempt, State.WRONG_PERSON)

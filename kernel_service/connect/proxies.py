@@ -58,7 +58,7 @@ class TrustedProxies:
 def _network(word: str) -> IPv4Network | IPv6Network:
     with suppress(ValueError):
         network = ip_network(word.strip())
-        if network.prefixlen:  # or everybody could say who he is
+        if network.prefixlen:  # or everybody could say who they are
             return network
     raise ValueError("must be addresses or networks with commas, as 127.0.0.1,10.0.0.0/8, and not every address")
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PATIENCE: Final = 2.0
-"""Seconds that a request waits in memory. Whoever would wait longer is sent away, and finds his place kept."""
+"""Seconds that a request waits in memory. Whoever would wait longer is sent away, and finds their place kept."""
 KEPT_SECONDS: Final = 30.0
 """How long a place is kept after the time that its person was told."""
 MOST_REST: Final = 300.0
@@ -111,7 +111,7 @@ class Gate:
         self._serve()
 
     def refused(self, seconds: float) -> Busy:
-        """As rest(), for the request that was refused: its person comes again, before those who asked after him."""
+        """As rest(), for the request that was refused: its person comes again, before those who asked later."""
         seconds = min(max(seconds, LEAST_REST), MOST_REST)
         self.rest(seconds)
         place = self._take_place(whose())
@@ -192,7 +192,7 @@ class Gate:
             passed.set_exception(self._put_off(place, wait))
 
     def _put_off(self, place: Place, wait: float) -> Busy:
-        """Keep the person's place for when he comes again; what nobody waits for has none."""
+        """Keep the person's place for when they come again; what nobody waits for has none."""
         if place.person == NOBODY:
             self._leave(place)
         else:

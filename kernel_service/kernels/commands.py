@@ -1,4 +1,4 @@
-"""What a person says to the system and not to his assistant: recognised when the message is accepted."""
+"""What a person says to the system and not to their assistant: recognised when the message is accepted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One person's kernel: who he is, under which epoch we hold him, and his history. All clients are the process's."""
+"""One person's kernel: who they are, our epoch, and their history. All clients are the process's."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The kernel map: person → kernel. First message activates, later ones reuse, eviction lets go.
 
-Each person with something to do has one task, and only that task activates his kernel and runs his turns. So there
+Each person with something to do has one task, and only that task activates their kernel and runs their turns. So there
 is one activation however many messages arrive at once, and one turn at a time.
 """
 
@@ -82,7 +82,7 @@ class KernelMap:
             self._tasks[person_id] = task
 
     def wake_at(self, person_id: str, when: float) -> None:
-        """Wake the person at `when` (epoch seconds); an earlier timer of his stays."""
+        """Wake the person at `when` (epoch seconds); an earlier timer of theirs stays."""
         if self._closing:
             return
         if person_id in self._timers:

@@ -1,6 +1,6 @@
 """The out-door: hands leased replies to those who pull, within their credit, and settles what they acknowledge.
 
-Whoever takes them is handed the files that his channel is to fetch, too; what becomes of these, the media desk knows.
+Whoever takes them is handed the files that their channel is to fetch, too; what becomes of these, the media desk knows.
 """
 
 from __future__ import annotations

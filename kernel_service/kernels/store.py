@@ -231,9 +231,9 @@ class InboxStore(Protocol):
 
 class JournalStore(Protocol):
     async def activate(self, person_id: str, *, owner: str) -> Activation:
-        """Take the person's lease (epoch + 1) and read his history.
+        """Take the person's lease (epoch + 1) and read their history.
 
-        NotFound PERSON_NOT_FOUND; LeaseLost if he was merged into another.
+        NotFound PERSON_NOT_FOUND; LeaseLost if they were merged into another.
         """
         ...
 
@@ -443,7 +443,7 @@ class Store(InboxStore, JournalStore, OutboxStore, OperatorStore, Protocol):
 
     async def aliases_of(self, person_id: str) -> list[Alias]: ...
     async def session_of(self, person_id: str) -> tuple[str, str] | None:
-        """The person's session id at Composio and its configuration; None before his first."""
+        """The person's session id at Composio and its configuration; None before their first."""
         ...
 
     async def kernel_epoch(self, person_id: str) -> int:

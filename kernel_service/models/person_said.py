@@ -28,7 +28,7 @@ def in_words(content: dict[str, Any]) -> str:
 
 
 def _referral(content: dict[str, Any]) -> str:
-    """What led him to write; its words are somebody else's, and stand apart from his own."""
+    """What led them to write; its words are somebody else's, and stand apart from their own."""
     referral = content.get("referral")
     if not referral:
         return ""

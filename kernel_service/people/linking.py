@@ -30,7 +30,7 @@ class LinkOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What was done: for whom, who was merged into him, and with whom he is kept apart (empty: nobody).
+    """What was done: for whom, who was merged into them, and with whom they are kept apart (empty: nobody).
 
     `news` is False if the same was told before. `then`: what followed, of changes of the new id told earlier.
     """
@@ -53,7 +53,7 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """A person as a merging sees him. `connected`: the vendor holds an account that he has authorised."""
+    """A person as a merging sees them. `connected`: the vendor holds an account that they have authorised."""
 
     person_id: str
     created_at: float
@@ -81,7 +81,7 @@ def is_strong(given: Alias, found: FoundAlias | None) -> bool:
     """An id that is given or kept as weak is weak.
 
     A weak one that became another is nobody's from then on, whatever came of it. Whoever bears it next must neither
-    be told what was meant for its former owner, nor be taken for him when the same is told again.
+    be told what was meant for its former owner, nor be taken for them when the same is told again.
     """
     return given.strong and (found is None or found.alias.strong)
 
@@ -104,7 +104,7 @@ def told_again(outcome: LinkOutcome) -> LinkOutcome:
 
 
 def older_first(one: Standing, other: Standing) -> tuple[Standing, Standing]:
-    """The one who stays, and the one who is merged into him."""
+    """The one who stays, and the one who is merged into them."""
     first, second = sorted((one, other), key=lambda standing: (standing.created_at, standing.person_id))
     return first, second
 

@@ -35,7 +35,7 @@ class PeopleStore(Protocol):
         ...
 
     async def surviving(self, person_id: str) -> str:
-        """The person, or the one into whom he was merged. NotFound PERSON_NOT_FOUND."""
+        """The person, or the one into whom they were merged. NotFound PERSON_NOT_FOUND."""
         ...
 
     async def kept_apart_from(self, person_id: str) -> list[str]:
@@ -84,7 +84,7 @@ class People:
         return (await self._uncancelled.run(merging)).person_id
 
     async def surviving(self, person_id: str) -> str:
-        """The person, or the one into whom he was merged. NotFound PERSON_NOT_FOUND."""
+        """The person, or the one into whom they were merged. NotFound PERSON_NOT_FOUND."""
         return await self._store.surviving(person_id)
 
     async def kept_apart_from(self, person_id: str) -> list[str]:

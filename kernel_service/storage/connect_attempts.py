@@ -91,7 +91,7 @@ _AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _AW
 
 
 def add(tx: Tx, attempt: Attempt, *, now: float) -> None:
-    """Of the person, or of him into whom he was merged meanwhile."""
+    """Of the person, or of the one into whom they were merged meanwhile."""
     person_id = surviving(tx, attempt.person_id, stays=True)
     if person_id != attempt.person_id:
         # The vendor keeps it for whom it was begun.

@@ -1,4 +1,4 @@
-"""Each person's session at the tools' vendor and his connections to accounts. Links and names are sealed."""
+"""Each person's session at the tools' vendor and their connections to accounts. Links and names are sealed."""
 
 from __future__ import annotations
 

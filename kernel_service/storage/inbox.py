@@ -51,7 +51,7 @@ _KNOWN = select(
     message_ids.is_named(message.c.message_id),
 )
 _pending = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
-# What waits of a person's, beside each message of this name that came under one of his ids: both from small indexes.
+# What waits of a person's, beside each message of this name that came under one of their ids: both from small indexes.
 _SO_FAR = (
     select(
         select(NextMessageSeq()).scalar_subquery().label("next_seq"),
@@ -167,7 +167,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, quota: Me
     person_id = person_of_message(tx, received, now, silence)
     so_far = tx.execute(_SO_FAR, key | named | {"person": person_id}).all()
     known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
-    if known is not None:  # under another of his ids; with another payload it is another message
+    if known is not None:  # under another of their ids; with another payload it is another message
         return _duplicate(known, digest)
     command, code = recognise(tx, person_id, received.content)
     if command is not Command.STOP:  # which makes room

@@ -59,7 +59,7 @@ def _own(row: Row[Any] | None, epoch: int) -> Row[Any]:
 
 
 def take(tx: Tx, person_id: str, owner: str) -> int:
-    """The new epoch. NotFound PERSON_NOT_FOUND; LeaseLost if he was merged into another, who has all that was his."""
+    """The new epoch. NotFound PERSON_NOT_FOUND; LeaseLost if they were merged into another, who has it all now."""
     epoch = tx.execute(_TAKE, {"person": person_id, "by": owner}).scalar_one_or_none()
     if epoch is None and tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none() is not None:
         raise LeaseLost

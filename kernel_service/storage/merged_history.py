@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.resealing import Merging
 
 FOREIGN: Final = "merged:"
-"""Before the origin of what a model said to somebody else: its reasoning is opaque to all but him."""
+"""Before the origin of what a model said to somebody else: its reasoning is opaque to all others."""
 
 _of_person = (
     select(item.c.seq, item.c.data)

@@ -1,7 +1,7 @@
 """Two people who turn out to be one: all that was the newer one's becomes the older one's, in one transaction.
 
 Both leases are taken away first, so that no turn of either writes afterwards; the next owner of the one who stays
-goes on from his journal.
+goes on from their journal.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _AUTHORISED: Final = (ConnectionStatus.ACTIVE.value, ConnectionStatus.UNCONFIRMED.value)
 _connected = exists().where(connection.c.person_id == person.c.id, connection.c.status.in_(_AUTHORISED))
-# Rows that are being added for the person hold his key, which does not change: neither waits for the other.
+# Rows that are being added for the person hold their key, which does not change: neither waits for the other.
 _PEOPLE = (
     select(person.c.id, person.c.created_at, person.c.merged_into, _connected.label("connected"))
     .where(person.c.id.in_(bindparam("people", expanding=True)))

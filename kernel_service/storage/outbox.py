@@ -83,7 +83,7 @@ _wrote_as = (
     )
     .correlate(alias)
 )
-# So is one that the channel named as his from now on; one that was replaced leads nowhere, or to a stranger.
+# So is one that the channel named as theirs from now on; one that was replaced leads nowhere, or to a stranger.
 _RECIPIENT = (
     select(alias, message.c.seq, message.c.message_id, message.c.sealed_id)
     .select_from(alias.outerjoin(message, message.c.seq == _answered))
@@ -202,7 +202,7 @@ def add_reply(
 
 
 def notify(tx: Tx, person_id: str, notice: Notice) -> str:
-    """The person, or him into whom he was merged meanwhile."""
+    """The person, or the one into whom they were merged meanwhile."""
     kept = add_reply(
         tx,
         surviving(tx, person_id, stays=True),
@@ -281,7 +281,7 @@ def _recipient(tx: Tx, row: Row[Any]) -> tuple[str, str]:
 
 
 def release_held(tx: Tx, person_id: str, channel: str) -> None:
-    """The person has written: what was held for him may go."""
+    """The person has written: what was held for them may go."""
     tx.execute(_RELEASE_HELD, {"person": person_id, "of": channel})
 
 

@@ -1,4 +1,4 @@
-"""Who a message is from: aliases found by keyed digests, kept sealed; a new person gets a data key of his own."""
+"""Who a message is from: aliases found by keyed digests, kept sealed; a new person gets a data key of their own."""
 
 from __future__ import annotations
 
@@ -132,9 +132,9 @@ def _found(row: Row[Any], user_id: str, now: float, silence: Silence) -> FoundAl
 
 
 def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
-    """Who the person is by now: himself, or the one into whom he was merged. NotFound PERSON_NOT_FOUND.
+    """Who the person is by now: the same, or the one into whom they were merged. NotFound PERSON_NOT_FOUND.
 
-    `stays`: he is not merged before the transaction ends.
+    `stays`: they are not merged before the transaction ends.
     """
     found = tx.execute(_SURVIVING_STAYS if stays else _SURVIVING, {"person": person_id}).scalar_one_or_none()
     if found is None:

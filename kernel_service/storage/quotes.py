@@ -1,4 +1,4 @@
-"""What a person quotes: his own message, or what he was told, by the id that the channel's network gave it."""
+"""What a person quotes: their own message, or what they were told, by the id that the channel's network gave it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """How long everything is kept. What is older goes in small steps, so that nobody waits for it.
 
-A person himself (his ids, key, kernel, connections in use, history) is kept until he is forgotten. Messages, which
+A person (their ids, key, kernel, connections in use, history) is kept until they are forgotten. Messages, which
 keep a redelivery from being answered twice, their turns and replies are kept for KEEP_DAYS after they ended; what is
 still to be answered or sent is kept however old it is.
 """

@@ -114,7 +114,7 @@ person = Table(
     # Every sealed value of theirs is bound to its place, and none of before is accepted. Their data key says so too: it
     # is wrapped for this column.
     _no("bound"),
-    # Who he turned out to be; never somebody who was merged himself.
+    # Who they turned out to be; never somebody who was merged, too.
     Column("merged_into", Text),
 )
 _some("ix_person_merged_into", person.c.merged_into, where="merged_into IS NOT NULL")

@@ -1,4 +1,4 @@
-"""Which of several accounts of one toolkit is meant: the person says it, by the names that he gave them."""
+"""Which of several accounts of one toolkit is meant: the person says it, by the names that they gave them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class AskWhichError(UnclearCallError):
     def __init__(self, toolkit: str, names: Sequence[str]) -> None:
         super().__init__(
             f"The person's {toolkit} accounts are: {', '.join(names)}. Nothing was done. Ask which one is meant, "
-            f"unless he has said so, and call again with it as {WHICH_ACCOUNT}."
+            f"unless they have said so, and call again with it as {WHICH_ACCOUNT}."
         )
 
 

@@ -77,7 +77,7 @@ class ToolkitTool:
 
 @dataclass(frozen=True, slots=True)
 class ConnectLink:
-    """Where a person gives his consent, and the account that comes of it. `expires_at` is in epoch seconds."""
+    """Where a person gives their consent, and the account that comes of it. `expires_at` is in epoch seconds."""
 
     url: str
     account_id: str
@@ -228,7 +228,7 @@ class Composio:
     # --- accounts -----------------------------------------------------------------------------------------------
 
     async def link(self, session_id: str, toolkit: str, callback_url: str | None = None) -> ConnectLink:
-        """A new account that waits for its person's consent, and where he gives it."""
+        """A new account that waits for its person's consent, and where they give it."""
         body = {"toolkit": toolkit} | ({"callback_url": callback_url} if callback_url else {})
         now = self._clock()
         made = await self._wire.ask("post", f"{_SESSIONS}/{session_id}/link", body=body)

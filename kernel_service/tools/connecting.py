@@ -1,4 +1,4 @@
-"""The tools by which the model lets a person connect an account, and removes one that he wants no more."""
+"""The tools by which the model lets a person connect an account, and removes one that they want no more."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Disconnect:
     timeout = 60.0
     schema = ToolSchema(
         "disconnect",
-        "Remove the person's connected account of a toolkit, if he asks for that.",
+        "Remove the person's connected account of a toolkit, if they ask for that.",
         {
             "type": "object",
             "properties": {
@@ -109,20 +109,20 @@ def _told(sentence: str, *, ok: bool = True) -> ToolResult:
 
 
 def _what_is_left(offer: Offer) -> str:
-    """What the person still has to do himself, for the model to tell him."""
+    """What only the person can do now, for the model to tell them."""
     button = f"A button “{offer.link.title}” goes to the person with your answer."
     if offer.state is State.OPEN:
-        return f"{button} What remains goes on once he has used it."
+        return f"{button} What remains goes on once they have used it."
     if offer.state in AWAITING_CODE:
         return (
-            "The person has given his consent already; only the code that the page showed him is missing. Ask him to "
-            f"send it here. {button} It shows the page again in the browser where he gave his consent, and in no "
+            "The person has given their consent already; only the code that the page showed is missing. Ask them to "
+            f"send it here. {button} It shows the page again in the browser where they gave their consent, and in no "
             "other. What remains goes on once the code has come."
         )
     return (
-        "The person has begun to connect it already, and may simply go on in the browser where he began. "
-        f"{button} It leads there, too, and in no other browser. What remains goes on once he has sent the code that "
-        "the page shows him at the end."
+        "The person has begun to connect it already, and may simply go on in the browser where they began. "
+        f"{button} It leads there, too, and in no other browser. What remains goes on once they have sent the code "
+        "that the page shows at the end."
     )
 
 
@@ -135,14 +135,14 @@ _REMAINING: Final = {
 
 _FURTHER: Final = {
     "type": "string",
-    "description": "Only where the person wants a further account of a toolkit that is connected already: what he "
-    "calls it, as work or private.",
+    "description": "Only where the person wants a further account of a toolkit that is connected already: what they "
+    "call it, as work or private.",
 }
 
 _NEW: Final = {
     "type": "boolean",
-    "description": "True only if the person says that his link or his code is lost or does not work, or asks for a new "
-    "link: what he has begun with the old one ends. Otherwise he goes on where he is.",
+    "description": "True only if the person says that their link or code is lost or does not work, or asks for a new "
+    "link: what they have begun with the old one ends. Otherwise they go on where they are.",
 }
 
 

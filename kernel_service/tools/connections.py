@@ -1,7 +1,7 @@
-"""Which accounts a person has, by our own store: those that wait, those that he has proven his, those removed.
+"""Which accounts a person has, by our own store: those that wait, those that they have proven theirs, those removed.
 
 Any account id works with the project's key, so that whose it is must be known here, and only from here. How an account
-comes to be his is told in `kernel_service.connect`.
+comes to be theirs is told in `kernel_service.connect`.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Connection:
     """A person's account of a toolkit. `link` is a bearer URL: sealed at rest, never logged. Times: epoch seconds.
 
     `account_id` is empty until somebody follows the link. `made_for` is the person under whom the vendor keeps the
-    account, if he was merged into this one; else empty. `remove_due`: the vendor is still to remove the account.
-    `toolkit_name` is the toolkit's as people know it; `name` is what the person calls the account, where he has
+    account, if they were merged into this one; else empty. `remove_due`: the vendor is still to remove the account.
+    `toolkit_name` is the toolkit's as people know it; `name` is what the person calls the account, where they have
     several of the toolkit.
     """
 
@@ -88,7 +88,7 @@ class ConnectionStore(Protocol):
         ...
 
     async def connections(self, person_id: str) -> list[Connection]:
-        """All of the person (or of the one into whom he was merged), oldest first."""
+        """All of the person (or of the one into whom they were merged), oldest first."""
         ...
 
     async def connection_of_account(self, account_id: str) -> Connection | None: ...
@@ -118,13 +118,13 @@ class Connections:
         self._store = store
 
     async def list(self, person_id: str) -> Sequence[Connection]:
-        """Oldest first, without those that the person removed, and what ended before it was proven his."""
+        """Oldest first, without those that the person removed, and what ended before it was proven theirs."""
         known = await self._store.connections(person_id)
         gone = ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED
         return [each for each in known if each.status not in gone or _was_ended_by_vendor(each)]
 
     async def active(self, person_id: str, toolkit: str) -> Sequence[Connection]:
-        """The person's own that he has proven his, of a toolkit that is still allowed: only these may be used."""
+        """The person's own that they have proven theirs, of a toolkit that is still allowed: only these may be used."""
         if self.toolkits and toolkit not in self.toolkits:
             return []
         return [
@@ -165,7 +165,7 @@ class Connections:
         return True
 
     async def in_use(self, account_id: str, holder: str) -> Connection | None:
-        """The active connection that this account is, if the account is his."""
+        """The active connection that this account is, if the account is theirs."""
         connection = await self._store.connection_of_account(account_id)
         if connection is None or connection.holder != holder or connection.status is not ConnectionStatus.ACTIVE:
             return None

@@ -1,4 +1,4 @@
-"""A person's tools in a turn: the developer's, our own, and those of his toolkits."""
+"""A person's tools in a turn: the developer's, our own, and those of their toolkits."""
 
 from __future__ import annotations
 

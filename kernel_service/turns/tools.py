@@ -24,7 +24,7 @@ WHICH_ACCOUNT: Final = "which_account"
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom a turn works for: the opaque id, and where he wrote from last."""
+    """Whom a turn works for: the opaque id, and where they wrote from last."""
 
     id: str
     channel: str = ""
@@ -127,5 +127,5 @@ class Toolbox(Protocol):
         ...
 
     async def named(self, person: Person, name: str) -> Tool | None:
-        """The person's tool of that name, be it among those or yet to be searched for; None: he has it no more."""
+        """The person's tool of that name, be it among those or yet to be searched for; None: they have it no more."""
         ...

@@ -37,7 +37,7 @@ T = TypeVar("T")
 NOTICE_AFTER_HOLDS: Final = 3
 """The person is told that we keep trying when a turn has been held this often."""
 NOTICE_AFTER_SECONDS: Final = 10.0
-"""The person is told, once in a turn, that we are busy if he has to wait longer than this."""
+"""The person is told, once in a turn, that we are busy if they have to wait longer than this."""
 NOT_DONE: Final = "Not done: the turn ended before this call."
 PATIENCE: Final = 30
 """How often a write is tried while the store is away, which waits by itself for about a second each time."""

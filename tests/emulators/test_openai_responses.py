@@ -135,7 +135,7 @@ async def test_a_new_link_is_for_the_toolkit_that_was_to_be_connected_last(clien
     await chat.answer_calls(await chat.ask("list my tasks"), "A button goes to the person.")
     asked = await chat.ask("I need a new link, please")
     assert calls(asked) == [("connect", '{"toolkit":"asana","remaining":"","new_link":true}')]
-    told = await chat.answer_calls(asked, "He has given his consent already. A button goes to the person.")
+    told = await chat.answer_calls(asked, "They have given their consent already. A button goes to the person.")
     assert told.output_text == "Please send me the code that the page shows, to connect Asana."
     assert calls(await chat.ask("a new link for my gmail"))[0][1].startswith('{"toolkit":"gmail"')
 

@@ -141,7 +141,7 @@ export class PhoneView {
     old.replaceWith(item);
   }
 
-  /** Tell that the person has looked, if the chat is before his eyes. */
+  /** Tell that the person has looked, if the chat is before their eyes. */
   look() {
     if (!this.unread || document.visibilityState !== "visible" || !this.node.offsetParent) return;
     this.unread = 0;

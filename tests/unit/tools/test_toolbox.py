@@ -133,10 +133,10 @@ async def test_the_model_is_told_what_is_left_of_what_the_person_has_begun(world
     connect = named(await world.toolbox().tools_for(ALICE), "connect")
     again = {"toolkit": "asana", "remaining": "book a room"}
     offered = await connect.call(ALICE, {"toolkit": "asana"})
-    assert "once he has used it" in offered.output
+    assert "once they have used it" in offered.output
     await world.start("p_alice")
     begun = await connect.call(ALICE, again)
-    assert "in the browser where he began" in begun.output
+    assert "in the browser where they began" in begun.output
     await world.code("p_alice", browser="browser")
     only_the_code = await connect.call(ALICE, again)
     assert "only the code" in only_the_code.output
@@ -153,7 +153,7 @@ async def test_a_new_link_where_the_person_asks_for_one(world: World) -> None:
     await world.code("p_alice")
     for unsaid in (False, None, "no"):
         assert "only the code" in (await connect.call(ALICE, {"toolkit": "asana", "new_link": unsaid})).output
-    assert "once he has used it" in (await connect.call(ALICE, {"toolkit": "asana", "new_link": True})).output
+    assert "once they have used it" in (await connect.call(ALICE, {"toolkit": "asana", "new_link": True})).output
     assert not world.vendor.accounts_of("p_alice")
 
 

@@ -269,7 +269,7 @@ Global___GetKernelRequest: _TypeAlias = GetKernelRequest  # noqa: Y015
 
 @_typing.final
 class GetKernelResponse(_message.Message):
-    """GetKernelResponse is his kernel."""
+    """GetKernelResponse is the person's kernel."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -218,7 +218,7 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteUser(self, request, context):
-        """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals his data. Idempotent.
+        """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
         NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

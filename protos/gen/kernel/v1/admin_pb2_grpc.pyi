@@ -79,7 +79,7 @@ class KernelAdminServiceStub:
     ExportUser: _grpc.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]
     """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
     DeleteUser: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteUserRequest, _admin_pb2.DeleteUserResponse]
-    """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals his data. Idempotent.
+    """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
     NOT_FOUND: PERSON_NOT_FOUND.
     """
 
@@ -134,7 +134,7 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     ExportUser: _aio.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]  # type: ignore[assignment]
     """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
     DeleteUser: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteUserRequest, _admin_pb2.DeleteUserResponse]  # type: ignore[assignment]
-    """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals his data. Idempotent.
+    """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
     NOT_FOUND: PERSON_NOT_FOUND.
     """
 
@@ -270,7 +270,7 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.DeleteUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.DeleteUserResponse, _abc.Awaitable[_admin_pb2.DeleteUserResponse]]:
-        """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals his data. Idempotent.
+        """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
         NOT_FOUND: PERSON_NOT_FOUND.
         """
 

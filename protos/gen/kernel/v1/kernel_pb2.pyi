@@ -160,7 +160,7 @@ class _DeliveryOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliv
     DELIVERY_OUTCOME_FAILED: _DeliveryOutcome.ValueType  # 3
     """Not sent, and never will be. The person's later replies go on."""
     DELIVERY_OUTCOME_WINDOW_CLOSED: _DeliveryOutcome.ValueType  # 4
-    """Not sent: the network allows nothing to this person until he writes again. It is held until then."""
+    """Not sent: the network allows nothing to this person until they write again. It is held until then."""
     DELIVERY_OUTCOME_UNKNOWN: _DeliveryOutcome.ValueType  # 5
     """Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
     doubt ten times is given up.
@@ -178,7 +178,7 @@ DELIVERY_OUTCOME_RETRY: DeliveryOutcome.ValueType  # 2
 DELIVERY_OUTCOME_FAILED: DeliveryOutcome.ValueType  # 3
 """Not sent, and never will be. The person's later replies go on."""
 DELIVERY_OUTCOME_WINDOW_CLOSED: DeliveryOutcome.ValueType  # 4
-"""Not sent: the network allows nothing to this person until he writes again. It is held until then."""
+"""Not sent: the network allows nothing to this person until they write again. It is held until then."""
 DELIVERY_OUTCOME_UNKNOWN: DeliveryOutcome.ValueType  # 5
 """Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
 doubt ten times is given up.
@@ -263,7 +263,7 @@ class _LinkOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkOutco
     """Never sent."""
     LINK_OUTCOME_LINKED: _LinkOutcome.ValueType  # 1
     """The new id now names the person of the previous one, or did already. Nothing is sent to the previous one any
-    more; as long as it is strong, it still finds him.
+    more; as long as it is strong, it still finds them.
     """
     LINK_OUTCOME_MERGED: _LinkOutcome.ValueType  # 2
     """Both had a person: the newer one was merged into the older. At most one of them had connections; they stay."""
@@ -282,7 +282,7 @@ LINK_OUTCOME_UNSPECIFIED: LinkOutcome.ValueType  # 0
 """Never sent."""
 LINK_OUTCOME_LINKED: LinkOutcome.ValueType  # 1
 """The new id now names the person of the previous one, or did already. Nothing is sent to the previous one any
-more; as long as it is strong, it still finds him.
+more; as long as it is strong, it still finds them.
 """
 LINK_OUTCOME_MERGED: LinkOutcome.ValueType  # 2
 """Both had a person: the newer one was merged into the older. At most one of them had connections; they stay."""
@@ -577,7 +577,7 @@ class Payload(_message.Message):
 
     @_builtins.property
     def choice(self) -> Global___Choice:
-        """A button or a list row that the person chose, or a form that he filled in."""
+        """A button or a list row that the person chose, or a form that they filled in."""
 
     @_builtins.property
     def reaction(self) -> Global___Reaction:
@@ -1753,7 +1753,7 @@ Global___AckRepliesResponse: _TypeAlias = AckRepliesResponse  # noqa: Y015
 
 @_typing.final
 class ReleaseRepliesRequest(_message.Message):
-    """ReleaseRepliesRequest says whose leases, and which of them he has."""
+    """ReleaseRepliesRequest says whose leases, and which of them it has."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2110,7 +2110,7 @@ class Connection(_message.Message):
     status: Global___ConnectionStatus.ValueType
     """Its state."""
     name: _builtins.str
-    """What the person calls this account (`work`), where he has several of the toolkit; empty: unnamed."""
+    """What the person calls this account (`work`), where they have several of the toolkit; empty: unnamed."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
         """When it was made."""

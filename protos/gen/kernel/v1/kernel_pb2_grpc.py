@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class KernelServiceStub:
-    """KernelService gives every person of a channel a kernel of his own: his assistant, history, tools and connections.
+    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
@@ -125,7 +125,7 @@ class KernelServiceStub:
 
 
 class KernelServiceServicer:
-    """KernelService gives every person of a channel a kernel of his own: his assistant, history, tools and connections.
+    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
@@ -371,7 +371,7 @@ def add_KernelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KernelService:
-    """KernelService gives every person of a channel a kernel of his own: his assistant, history, tools and connections.
+    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KernelServiceStub:
-    """KernelService gives every person of a channel a kernel of his own: his assistant, history, tools and connections.
+    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
@@ -130,7 +130,7 @@ class KernelServiceStub:
 
 @_typing.type_check_only
 class KernelServiceAsyncStub(KernelServiceStub):
-    """KernelService gives every person of a channel a kernel of his own: his assistant, history, tools and connections.
+    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
@@ -229,7 +229,7 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """DeleteSchedule removes a schedule. NOT_FOUND: PERSON_NOT_FOUND, SCHEDULE_NOT_FOUND."""
 
 class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """KernelService gives every person of a channel a kernel of his own: his assistant, history, tools and connections.
+    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
     the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
