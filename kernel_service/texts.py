@@ -11,25 +11,22 @@ TOO_MANY_STEPS: Final = (
     "I took many steps and still wasn't done, so I stopped. Tell me how to go on, or ask for a smaller piece."
 )
 TOO_LONG: Final = "That took me too long, so I stopped. Please ask again, perhaps for a smaller piece."
-FAILED: Final = "Something went wrong on my side and I could not answer that. Please try again or say it otherwise."
-STILL_TRYING: Final = "I can't reach my tools or my model right now. I keep trying and will answer by myself."
+FAILED: Final = "Something went wrong on my side and I could not answer that. Please try again, or put it another way."
+STILL_TRYING: Final = "I can't reach what I need for that right now. I keep trying, and will answer as soon as I can."
 _BUSY: Final = "I'm busy just now; it will take about {time}."
 _BUDGET_SPENT: Final = "That's all I can do for you today. I can go on in about {time}."
 _LAST_REPLY: Final = "This was my last message for today. I can go on in about {time}."
-_LAST_FIXED_REPLY: Final = (
-    "I'll leave more messages like this one unanswered today, and react to them again in about {time}. "
-    "Your questions I still answer."
-)
+_LAST_FIXED_REPLY: Final = "I won't answer more messages like this one for about {time}. I still answer your questions."
 STOPPED: Final = "Stopped. I'm not working on anything for you now."
 NEW_CHAT: Final = "This is a new chat: I start afresh, and your connected accounts stay connected."
 NO_ANSWER: Final = 'I have no answer to that. Please ask me again in other words, or write "new chat" to start afresh.'
 NO_ANSWER_IN_TIME: Final = "I thought about that for too long and came to no answer. Please ask for a smaller piece."
 _NO_WORDS_AFTER: Final = (
-    "I used this: {made}. But I found no words for what came of it. Please ask me, or look for yourself."
+    "I used this: {made}. But I could not say what came of it. Please ask me about it, or check it yourself."
 )
 LINK_WARNING: Final = (
-    "⚠️ Careful: I wrote this after reading something from others, and it has a link that nobody gave me like this, to "
-    "{hosts}. Opening it may tell that site what we talk about, or what I read. Only open it if you expect it."
+    "⚠️ Careful: I wrote this after I read something from others, and it has a link to {hosts} that nobody gave me in "
+    "this form. Opening it may tell that site what we talk about, or what I read. Open it only if you expect it."
 )
 ONLY_A_BUTTON: Final = "Please use this button:"
 ONLY_A_FILE: Final = "Here it is."
@@ -83,13 +80,12 @@ APPROVAL_LETTERS: Final = "… with letters that look like others: {letters}"
 APPROVAL_FILE: Final = "What I am about to ask you, in full:"
 PERMISSION_GIVEN: Final = 'From now on I do this without asking: {action}. Write "ask me again" to take that back.'
 PERMISSIONS: Final = (
-    "I do this without asking you again:\n\n{lines}\n\n"
+    "You told me to do this without asking:\n\n{lines}\n\n"
     'Write "ask me again" to take all of it back, or "ask me again 1" for one of them. '
-    "What deletes, shares, pays or reaches others I always ask for."
+    "I always ask before I delete, share, pay or reach others."
 )
 NO_PERMISSIONS: Final = (
-    "There is nothing that you have told me not to ask for again. "
-    "What deletes, shares, pays or reaches others I always ask for."
+    "You have not told me to do anything without asking. I always ask before I delete, share, pay or reach others."
 )
 APPROVAL_REFUSED: Final = "All right, I didn't do it."
 APPROVAL_WITHOUT_EFFECT: Final = {

@@ -179,7 +179,7 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
         and not ("connect" in tried and not_connected(said))
         and not (looked_up and _LIST_TASKS.search(made.name))
     ]
-    return [Text("\n".join(told) or "I found no tool for that.")]
+    return [Text("\n".join(dict.fromkeys(told)) or "I found no tool for that.")]
 
 
 def _with(conversation: Conversation, offered: list[str], listed: str, listing: str) -> list[ToolCall]:

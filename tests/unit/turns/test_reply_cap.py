@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400
 LAST = "This was my last message for today. I can go on in about 3 hours."
-LAST_FIXED = "I'll leave more messages like this one unanswered today, and react to them again in about 3 hours."
+LAST_FIXED = "I won't answer more messages like this one for about 3 hours."
 
 
 @pytest.fixture(autouse=True)
