@@ -156,7 +156,7 @@ class Settings(BaseSettings):
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
         if value is not None and not value.is_file():
-            raise ValueError("no such file")
+            raise ValueError("names a file that is not there")
         return value
 
     @field_validator("kernel_tls_cert")
@@ -226,7 +226,7 @@ def parse_tokens(setting: str) -> dict[str, str]:
     for pair in words(setting):
         channel, _, token = pair.partition("=")
         if not channel or len(token) < SHORTEST:
-            raise ValueError(f"each entry is channel=token, the token of {SHORTEST} characters or more")
+            raise ValueError(f"must be channel=token, several with commas, each token of {SHORTEST} characters or more")
         if tokens.setdefault(token, channel) != channel:
             raise ValueError("one token stands for two channels; give each its own")
     if not tokens:

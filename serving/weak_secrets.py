@@ -40,6 +40,9 @@ def weak_key(key: bytes) -> str:
 
 
 def _is_regular(values: Sequence[int]) -> bool:
-    """All zero, one value or a few of them again and again, or counted up or down."""
-    steps = {(after - before) % 256 for before, after in pairwise(values)}
-    return len(set(values)) < _FEWEST_VALUES or len(steps) == 1
+    """A few values, a short part again and again, or most of it counted up or down."""
+    steps = [(after - before) % 256 for before, after in pairwise(values)]
+    counted = 3 * max(map(steps.count, steps), default=0) > 2 * len(steps)
+    periods = range(1, min(SHORTEST, len(values) // 2 + 1))
+    repeated = any(values[period:] == values[:-period] for period in periods)
+    return len(set(values)) < _FEWEST_VALUES or counted or repeated

@@ -51,6 +51,7 @@ def test_what_is_published_is_named_so_with_spaces_around_it_too(secret: str) ->
     [
         *("", "short", "a" * 15, "0" * 16, "a" * 64, "ab" * 20, "abcd" * 8, "0000000000000001", "0123456789:;<=>?"),
         *("abcdefghijklmnop", "zyxwvutsrqponmlkjihg", " " * 20 + "short" + " " * 20),
+        *("0123456789abcdef", "0123456701234567", "passwordpassword", "changeme" * 4, "changeme-changeme-change"),
     ],
 )
 def test_a_token_that_may_be_guessed(token: str) -> None:
