@@ -260,9 +260,7 @@ def _connect(  # noqa: PLR0917 - all that it is built from
     if not settings.connect_public_url:
         log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
     if not settings.composio_verifier:
-        log.info(
-            "COMPOSIO_VERIFIER is not set: accounts are connected only while Composio's project has no verifier"
-        )
+        log.info("COMPOSIO_VERIFIER is not set: accounts are connected only while Composio's project has no verifier")
     endings = Endings(store, connections, outbox.ready, clock)
     return Connect(
         offers=Offers(composio, connections, store, endings, door_url=url, clock=clock),
