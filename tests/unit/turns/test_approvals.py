@@ -483,7 +483,7 @@ def files(call_id: str = "c1", **more: str) -> ModelAnswer:
 
 async def always(scene: Scene) -> Tap:
     """A question for a call that may be made without being asked for again, and the button that says so."""
-    scene.act.hints = Hints("smalltool", Effect.CREATES)
+    scene.act.hints = Hints("asana", Effect.CREATES)
     scene.act.asks_first = None
     scene.act.result = ToolResult("act done", own=True)
     scene.act.account = ""
