@@ -29,7 +29,7 @@ def in_words(call: FunctionCall, output: str) -> str:
     if call.name == "connect":
         return _connecting(call, output)
     if _ASKED.search(output):
-        return "I need your word for that."
+        return "I need your approval for that."
     if isinstance(answer, dict | list):
         return _shown(answer) or f"{call.name} says: {_plain(output)}"
     return f"{call.name} says: {_plain(output)}"
