@@ -11,7 +11,7 @@ import secrets
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -23,7 +23,7 @@ from kernel_service.rpc import bounds
 from kernel_service.rpc.room import is_stranger, stranger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from google.protobuf.message import Message
 
@@ -84,7 +84,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
 
         async def refuse(_: Any, context: Context) -> None:
             self._refused.note(error, method, context.peer())
-            await _abort(error, method, context)
+            await _abort(_status(error, method), context)
 
         return grpc.stream_stream_rpc_method_handler(refuse)
 
@@ -109,14 +109,20 @@ class Guard:
             else grpc.stream_unary_rpc_method_handler
         )
 
-        async def call(requests: AsyncIterator[Sized], context: Context) -> Any:
+        async def call(requests: AsyncIterable[Sized], context: Context) -> Any:
             if caller.get() == NOBODY:
                 caller.set(stranger(context.peer()))
             try:
+                # gRPC leaves its receiver in a cycle, with what came last: closed, it holds nothing.
                 with self._room.taken(caller.get(), rpc):
-                    return await answer(requests, context)
+                    async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
+                        return await answer(received, context)
+            except grpc.aio.AbortError:
+                raise
             except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
-                await _abort(error, method, context)
+                status = _status(error, method)
+            # So are the frames that an abort passes: none may hold the error, whose own frames lead to the request.
+            return await _abort(status, context)
 
         return make(call, sized(handler.request_deserializer), handler.response_serializer)
 
@@ -205,14 +211,17 @@ class InTime:
         return found if self._whole else found.request
 
 
-async def _abort(error: Exception, method: str, context: Context) -> None:
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
+async def _abort(status: status_pb2.Status, context: Context) -> None:
+    await context.abort_with_status(rpc_status.to_status(status))
+
+
+def _status(error: Exception, method: str) -> status_pb2.Status:
+    """What the caller is told. What is no domain error is logged."""
     if not isinstance(error, KernelError):
         error_id = secrets.token_hex(6)
         log.error("rpc broke method=%s error_id=%s", method, error_id, exc_info=error)
         error = KernelError("INTERNAL", "a fault of this service; its log has the error_id", error_id=error_id)
-    await context.abort_with_status(rpc_status.to_status(rich_status(error)))
+    return rich_status(error)
 
 
 def rich_status(error: KernelError) -> status_pb2.Status:
