@@ -19,6 +19,10 @@ _ROUNDS: Final = 3
 """How often an encoding is taken off: `%252540` is an @ to whoever decodes more than once."""
 _ESCAPE: Final = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2}))")
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{12,}={0,2}")
+_BASE64_ROUNDS: Final = 2
+_FOLD: Final = re.compile(r"(?<=[\w+/-])\r?\n(?=[\w+/-])")
+_LEGIBLE: Final = re.compile(rb"[\t\n\r -~]{10,}")
+"""In bytes that are no text: shorter runs are chance."""
 
 
 def plain_text(text: str) -> str:
@@ -35,16 +39,22 @@ def _is_invisible(char: str) -> bool:
 def readings_of(text: str) -> Iterator[str]:
     """The text as it is, and as whoever decodes it would read it."""
     reading = plain_text(text)
-    yield reading
-    for word in _BASE64.findall(reading):
-        if decoded := _from_base64(word):
-            yield plain_text(decoded)
+    yield from _with_decoded(reading, _BASE64_ROUNDS)
     for _ in range(_ROUNDS):
         decoded = plain_text(_ESCAPE.sub(_unescaped, html.unescape(unquote(reading))))
         if decoded == reading:
             return
         reading = decoded
-        yield reading
+        yield from _with_decoded(reading, _BASE64_ROUNDS)
+
+
+def _with_decoded(reading: str, rounds: int) -> Iterator[str]:
+    """And what is in it in Base64, folded into lines or not."""
+    yield reading
+    words = [*_BASE64.findall(reading), *_BASE64.findall(_FOLD.sub("", reading))] if rounds else []
+    for word in dict.fromkeys(words):
+        if decoded := _from_base64(word):
+            yield from _with_decoded(plain_text(decoded), rounds - 1)
 
 
 def _unescaped(escape: re.Match[str]) -> str:
@@ -52,10 +62,16 @@ def _unescaped(escape: re.Match[str]) -> str:
 
 
 def _from_base64(word: str) -> str:
-    """Empty: it is no text in Base64."""
+    """What can be read of it; empty: nothing."""
     whole = word.rstrip("=").translate(str.maketrans("-_", "+/"))
     try:
-        text = base64.b64decode(whole + "=" * (-len(whole) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+        decoded = base64.b64decode(whole + "=" * (-len(whole) % 4), validate=True)
+    except binascii.Error:
         return ""
-    return text if all(char.isprintable() or char in _SPACES for char in text) else ""
+    try:
+        text = decoded.decode()
+    except UnicodeDecodeError:
+        text = "\0"
+    if all(char.isprintable() or char in _SPACES for char in text):
+        return text
+    return b"\n".join(_LEGIBLE.findall(decoded)).decode()

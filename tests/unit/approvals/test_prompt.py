@@ -118,6 +118,9 @@ def test_the_recipient_is_never_out_of_sight(arguments: dict[str, Any]) -> None:
     [
         b64encode(f"To: {STRANGER}\n\n{LONG}".encode()).decode(),
         urlsafe_b64encode(f"{LONG}{STRANGER}".encode()).decode(),
+        urlsafe_b64encode(f"{LONG}To: {STRANGER}\n".encode() + b"\xff\0").decode(),
+        b64encode(b64encode(f"{LONG}{STRANGER}".encode())).decode(),
+        "\n".join(re.findall(".{1,77}", b64encode(f"{LONG}{STRANGER}".encode()).decode())),
     ],
 )
 def test_a_recipient_in_a_packed_message_is_unpacked(packed: str) -> None:

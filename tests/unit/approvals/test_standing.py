@@ -124,4 +124,4 @@ def test_what_stands_is_told_by_number() -> None:
     told = listed([TASKS, CARDS])
     assert "1. Asana update task\n2. Smalltool create card" in told
     assert '"ask me again"' in told
-    assert "nothing" in listed([])
+    assert "without asking" in listed([])
