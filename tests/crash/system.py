@@ -33,7 +33,7 @@ _POLL_SECONDS: Final = 5
 
 @dataclass(slots=True)
 class Person:
-    """`name` begins every token of his; `phone` is his BSUID."""
+    """`name` begins every token of theirs; `phone` is their BSUID."""
 
     name: str
     phone: str
@@ -165,13 +165,13 @@ class System:
         return Person(name, (await self._post("/phones", {"label": name}))["id"])
 
     async def writes(self, person: Person, kind: str = "") -> str:
-        """He writes a message of a kind (plain, `task`, `long`); its token. Does not wait for its way."""
+        """They write a message of a kind (plain, `task`, `long`); its token. Does not wait for its way."""
         token, text = person.wish(kind)
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
         return token
 
     async def taps(self, person: Person, message: str, choice: str) -> None:
-        """He taps a button of a message that he was sent. Does not wait for its way."""
+        """They tap a button of a message that they were sent. Does not wait for its way."""
         await self._post(f"/phones/{person.phone}/taps", {"message": message, "choice": choice})
 
     async def write_together(self, wishes: Iterable[tuple[Person, str]]) -> None:
@@ -198,7 +198,7 @@ class System:
         await self.until(lambda: phones <= self._told("", after=known), timeout)
 
     async def offered(self, person: Person, timeout: float = 30) -> str:
-        """The link by which he connects his Asana, once it was sent."""
+        """The link by which they connect their Asana, once it was sent."""
         await self.until(lambda: person.phone in self._told("Please connect Asana"), timeout)
         return self._offered(person.phone)
 

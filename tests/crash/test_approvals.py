@@ -118,7 +118,7 @@ async def _tapped_and_killed(
 
 
 async def _says(system: System, person: Person, text: str) -> Effect:
-    """What he is answered."""
+    """What they are answered."""
     known = len(system.log)
     await system.says(person, text)
     await system.until(lambda: bool(_sends(system, person, known)))

@@ -16,7 +16,7 @@ ALICE, BOB = "person_alice", "person_bob"
 
 
 class Person:
-    """A Composio user with a session of his own."""
+    """A Composio user with a session of their own."""
 
     def __init__(self, composio: AsyncComposio, session_id: str) -> None:
         self.session = composio.tool_router.session

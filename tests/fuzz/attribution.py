@@ -7,7 +7,7 @@ from whatsapp_gateway.messages import Message
 
 
 def is_vouched_for(message: Message, body: Any) -> bool:
-    """Whether some item of the body with this id says itself that the sender is who he was taken for, or a contact
+    """Whether some item of the body with this id says itself that the sender is who they were taken for, or a contact
     beside it that bears one of the item's own ids does."""
     key = message.sender.user_id.removeprefix("whatsapp:")
     return any(

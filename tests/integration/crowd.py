@@ -1,4 +1,4 @@
-"""Many people who need an account at the same time: each writes, consents, sends his code, and is answered."""
+"""Many people who need an account at the same time: each writes, consents, sends their code, and is answered."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ async def connect_at_once(world: World, people: int) -> Crowd:
 
 
 async def _connect(world: World, number: int) -> str:
-    """One person's way; the answer to his code."""
+    """One person's way; the answer to their code."""
     user_id = f"telegram:{number}"
     offer = await _say(world, user_id, "m1", f"create a task: Demo {number}")
     async with a_browser(str(IPv4Address("198.18.0.0") + number)) as browser:

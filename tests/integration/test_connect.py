@@ -115,7 +115,7 @@ async def test_what_is_written_meanwhile_is_answered_too_in_order(either: World)
 
 @pytest.mark.parametrize("where", ["at_the_vendor", "back_with_the_code"])
 async def test_another_wish_meanwhile_is_fulfilled_too_in_order(either: World, where: str) -> None:
-    """It ends nothing: the person goes on where he is, and then both are done."""
+    """It ends nothing: the person goes on where they are, and then both are done."""
     alice = either.phone("Alice")
     link = await offered(either, alice)
     async with a_browser() as browser:

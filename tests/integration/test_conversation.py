@@ -1,4 +1,4 @@
-"""One person and his kernel: answered, connected, evicted, restarted."""
+"""One person and their kernel: answered, connected, evicted, restarted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a person sends on WhatsApp, he gets an answer: from the model where it can read it, honest where not."""
+"""Whatever a person sends on WhatsApp, they get an answer: from the model where it can read it, honest where not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids and numbers change under people who talk, connect and wait: each stays who he is, and nobody becomes another."""
+"""Ids and numbers change under people who talk, connect and wait: each stays the same, and nobody becomes another."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ DEEDS = ("say", "connect", "tasks", "recall", "evict")
 
 
 async def do(world: World, phone: Phone, deed: str, number: int) -> None:
-    """One deed of one person, and a look at whether the answer is his alone."""
+    """One deed of one person, and a look at whether the answer is theirs alone."""
     if deed == "evict":
         if phone.messages:
             await world.evict(phone)

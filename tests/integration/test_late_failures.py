@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def answered_and_failed(world: World, code: int) -> Phone:
-    """Somebody whose answer failed after it was taken, and never reached his phone."""
+    """Somebody whose answer failed after it was taken, and never reached their phone."""
     alice = world.phone("Alice")
     statuses = world.emulators.whatsapp.statuses
     statuses.withhold()

@@ -1,4 +1,4 @@
-"""What a person quotes on his phone reaches the model in its words, and nobody else's words do."""
+"""What a person quotes on their phone reaches the model in its words, and nobody else's words do."""
 
 from __future__ import annotations
 

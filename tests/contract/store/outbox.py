@@ -32,7 +32,7 @@ class Chat:
         self._messages = sent
 
     async def write(self, *aliases: Alias, now: float = NOW) -> Chat:
-        """The person writes; from now on `person_id` is his."""
+        """The person writes; from now on `person_id` is theirs."""
         self._messages += 1
         message = Message(
             self.user_id,

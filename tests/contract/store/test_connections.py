@@ -113,7 +113,7 @@ async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: SqlSto
 
 
 async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: SqlStore) -> None:
-    """Somebody disconnects while the browser goes on to the vendor: the account came after he had looked."""
+    """Somebody disconnects while the browser goes on to the vendor: the account came after it had looked."""
     anna = await Chat(store, "test:anna").write()
     looked_at = replace(asana(anna.person_id), account_id="", name="work")
     claimed = replace(attempt(looked_at), state=State.CLAIMED)

@@ -17,7 +17,7 @@ MINE = "gateway-1"
 
 
 async def told(store: Store, *names: str) -> list[str]:
-    """One reply to each, by his name."""
+    """One reply to each, by their name."""
     return [await (await Chat(store, f"test:{name}").write()).tell(name) for name in names]
 
 

@@ -1,4 +1,4 @@
-"""The inbox: each message once, each person his own, no more than the cap."""
+"""The inbox: each message once, each person their own, no more than the cap."""
 
 from __future__ import annotations
 

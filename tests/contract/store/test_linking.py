@@ -1,4 +1,4 @@
-"""Ids that become others: the person stays who he is, and a stranger with his old number learns nothing."""
+"""Ids that become others: the person stays who they are, and a stranger with their old number learns nothing."""
 
 from __future__ import annotations
 
@@ -316,7 +316,7 @@ async def test_a_number_alone_never_tells_of_a_person_who_has_a_strong_id(store:
 async def test_an_id_kept_as_weak_is_weak_even_when_told_as_strong(store: SqlStore) -> None:
     await person(store, OLD, PHONE)
     assert await link(store, Alias(PHONE.user_id), NEW) is UNKNOWN
-    assert await link(store, weak("US.1"), NEW) is LINKED  # told as weak, but he has no other strong one
+    assert await link(store, weak("US.1"), NEW) is LINKED  # told as weak, but they have no other strong one
 
 
 async def test_a_number_never_takes_the_place_of_a_strong_id(store: SqlStore) -> None:

@@ -79,7 +79,7 @@ async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: Sql
     assert await counted(store, LATER) == (1, 2)
     [lease] = await pull(store)
     await ack(store, lease, Outcome.WINDOW_CLOSED)
-    assert await counted(store, LATER) == (1, 2), "held until he writes"
+    assert await counted(store, LATER) == (1, 2), "held until they write"
     await say(store, "m2")
     [lease] = await pull(store)
     await ack(store, lease)

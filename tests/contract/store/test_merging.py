@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 ANNA, OTHER = strong("anna"), strong("other")
 LATER = NOW + 60
-# Himself as he was: his session, for his accounts; his key, for files that last as long as their message waits.
+# As before: the session, for their accounts; their key, for files that last as long as their message waits.
 HIS_OWN = ("kernel.person_id", "media.person_id")
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 PLAIN = HistoryItem("input", {"said": "hi"})
@@ -56,7 +56,7 @@ def asks(call_id: str) -> HistoryItem:
 
 
 async def two(store: SqlStore) -> tuple[str, str]:
-    """The older and the newer, each with something behind him."""
+    """The older and the newer, each with something behind them."""
     return await person(store, ANNA, weak("+1")), await person(store, OTHER, weak("+2"), now=NOW + 1)
 
 

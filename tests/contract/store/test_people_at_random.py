@@ -150,7 +150,7 @@ class Notice:
 
 @dataclass
 class Human:
-    """`version` of his strong id; None: he has none. `spare`: the network names him by his number alone."""
+    """`version` of their strong id; None: there is none. `spare`: the network names them by their number alone."""
 
     name: str
     version: int | None
@@ -199,7 +199,7 @@ class Network:
             await self.store.notify(accepted.person_id, note, channel="test", address=ADDRESS, now=self.now)
 
     def move(self, human: Human, number: int) -> None:
-        """He takes a number that is free, and is somebody new to the network, which knows both."""
+        """They take a number that is free, and are somebody new to the network, which knows both."""
         if not self.free(number):
             return
         was, held = human.ids(self.run), human.number
@@ -268,4 +268,4 @@ async def test_nobody_becomes_somebody_else(store: SqlStore, script: list[tuple[
     await network.check()
     whole = {await store.surviving(person_id) for person_id in network.people["a"]}
     if not await store.kept_apart_pairs():
-        assert len(whole) <= 1  # all his changes were told, by ids that are his for good
+        assert len(whole) <= 1  # all changes were told, by ids that are theirs for good

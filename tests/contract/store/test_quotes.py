@@ -1,4 +1,4 @@
-"""What a person quotes: his own words, or what he was told, and nobody else's. On every engine."""
+"""What a person quotes: their own words, or what they were told, and nobody else's. On every engine."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ async def test_late_word_that_the_failed_message_was_taken_does_not_settle_the_n
     await receipt(store, lease.reply.id, "failed", channel_message_id="w2", outcome=RETRY, retry_after=0)
     await receipt(store, lease.reply.id, "sent", channel_message_id="w1")
     assert (await anna.view(lease.reply.id)).state == "pending"
-    await receipt(store, lease.reply.id, "delivered", channel_message_id="w1")  # whichever: he has it
+    await receipt(store, lease.reply.id, "delivered", channel_message_id="w1")  # whichever: they have it
     assert (await anna.view(lease.reply.id)).state == "sent"
 
 

@@ -1,4 +1,4 @@
-"""What is old goes; what is still to be done, and the person himself, stays."""
+"""What is old goes; what is still to be done, and the person, stays."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def test_what_has_ended_goes_after_its_time(store: SqlStore) -> None:
         "reply": 1,
         "reply_part": 1,
     }
-    # The person, what he said and what he has spent are kept.
+    # The person, what they said and what they have spent are kept.
     assert await history(store, person) == [HELLO, HELLO]
     assert await rows(store, "person", "alias", "kernel", "usage") == {"person": 1, "alias": 1, "kernel": 1, "usage": 2}
 

@@ -1,4 +1,4 @@
-"""What a person does on his phone beside writing: reactions, quotes, files from the page, another number."""
+"""What a person does on their phone beside writing: reactions, quotes, files from the page, another number."""
 
 import aiohttp
 import pytest

@@ -21,7 +21,7 @@ LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
 
 @pytest.fixture
 async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
-    """Somebody who has written, so that he may be written to."""
+    """Somebody who has written, so that they may be written to."""
     phone = emulators.whatsapp.add_phone("Alice")
     await phone.send("hello")
     await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")

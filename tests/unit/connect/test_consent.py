@@ -143,7 +143,7 @@ async def nothing_is_left(world: World, outcome: State) -> None:
 
 @pytest.mark.parametrize("victim", ["victim", ""])
 async def test_who_comes_back_in_another_browser_ends_it(world: World, victim: str) -> None:
-    """The vendor's own link was passed on, and somebody else gave his consent."""
+    """The vendor's own link was passed on, and somebody else gave their consent."""
     back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
     assert (await world.come_back(back, victim)).step is Step.STRAY
     await nothing_is_left(world, State.WRONG_BROWSER)
@@ -154,7 +154,7 @@ async def test_who_comes_back_in_another_browser_ends_it(world: World, victim: s
 
 
 async def test_who_looks_before_consent_was_given_has_used_the_callback_up(world: World) -> None:
-    """Also where he knows its address: nobody can wait there for what another is about to grant."""
+    """Also where they know its address: nobody can wait there for what another is about to grant."""
     await world.start("p_alice", browser="attacker")
     [callback] = [call.body["callback_url"] for call in world.vendor.requests if call.path.endswith("/link")]
     assert (await world.come_back(callback, "attacker")).step is Step.DENIED

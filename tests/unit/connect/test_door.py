@@ -1,4 +1,4 @@
-"""The door under a flood: who floods shuts it for himself, and leaves nothing behind."""
+"""The door under a flood: whoever floods is shut out alone, and leaves nothing behind."""
 
 from __future__ import annotations
 

@@ -104,7 +104,7 @@ async def test_a_link_says_how_long_it_leads_on_from_where_the_person_is(
 
 @pytest.mark.parametrize("state", STATES)
 async def test_a_new_link_ends_what_is_under_way(world: World, state: str) -> None:
-    """Somebody who asks for a new one has lost his page, or his browser."""
+    """Somebody who asks for a new one has lost their page, or their browser."""
     before = await brought(world, state)
     offer = await world.offers.link(ALICE, "asana", again=())
     (attempt,) = await world.store.live_attempts("p_alice")

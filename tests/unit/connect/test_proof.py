@@ -206,7 +206,7 @@ async def test_a_vendor_who_is_asked_too_often_has_said_nothing(world: World) ->
 
 
 async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World) -> None:
-    """Somebody has Alice's browser open the verifier's address with a session of his own."""
+    """Somebody has Alice's browser open the verifier's address with a session of their own."""
     world.set_verifier()
     await world.start("p_alice", browser="alices")
     back = world.vendor.approve(await world.start("p_bob", browser="bobs"))

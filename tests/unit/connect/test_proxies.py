@@ -1,4 +1,4 @@
-"""Whose request it is: nobody makes up his own address, and nobody has a whole network of them."""
+"""Whose request it is: nobody makes up their own address, and nobody has a whole network of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A number sends as fast as it may, each in his turn."""
+"""A number sends as fast as it may, each person in turn."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from whatsapp_gateway.pacing import BURST_SECONDS, REST_SECONDS, Pacing
 
 
 class Clock:
-    """Time that passes only in sleep; whoever sleeps is woken in the order of his time."""
+    """Time that passes only in sleep; whoever sleeps is woken in the order of the times."""
 
     def __init__(self) -> None:
         self.now = 100.0

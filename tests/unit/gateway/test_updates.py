@@ -74,13 +74,13 @@ def read_one(message: dict[str, Any], contacts: Any = ()) -> Update:
             [{"user_id": "US.A1", "wa_id": "15550001", "parent_user_id": "US.ENT.P"}],
             ["US.A1+", "15550001", "US.ENT.P+"],
         ),
-        # A contact that merely shares the phone is somebody else, or he himself under another id.
+        # A contact that merely shares the phone is somebody else, or the same person under another id.
         (
             {"from_user_id": "US.A1", "from": "15550001"},
             [{"wa_id": "15550001", "user_id": "US.B2"}, {"wa_id": "15550001", "user_id": "US.A1"}],
             ["US.A1+", "15550001"],
         ),
-        # A parent id leads to the person, but is never his key.
+        # A parent id leads to the person, but is never their key.
         ({"from": "US.ENT.P"}, [{"user_id": "US.A1", "parent_user_id": "US.ENT.P"}], ["US.A1+", "US.ENT.P+"]),
         ({"from": "15550001", "from_user_id": None}, [None, 5, {"user_id": 7}], ["15550001"]),
     ],

@@ -237,7 +237,7 @@ async def test_a_merged_person_leaves_memory_and_the_one_who_stays_is_looked_at(
     await settled(kernels)
     assert [kernel.person_id for kernel in kernels.resident()] == ["p_old"]
     assert turns.ran == ["p_old", "p_new", "p_old"]
-    assert store.epochs == {"p_old": 2, "p_new": 1}  # what was in memory of him is of no use any more
+    assert store.epochs == {"p_old": 2, "p_new": 1}  # what was in memory of them is of no use any more
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 2}
 
 
@@ -300,7 +300,7 @@ async def test_drain_lets_a_turn_end_and_evicts_everybody(parts: Any) -> None:
     await turns.started.wait()
     drain = asyncio.create_task(kernels.drain(seconds=60))
     await asyncio.sleep(0)
-    kernels.wake("p_2")  # too late: the next process serves him
+    kernels.wake("p_2")  # too late: the next process serves them
     turns.gate.set()
     await drain
     assert turns.ran == ["p_1"]

@@ -97,7 +97,7 @@ class World:
     # --- people and their accounts
 
     async def person(self, person_id: str) -> None:
-        """Somebody with a key of his own."""
+        """Somebody with a key of their own."""
 
         def add(tx: Tx) -> None:
             key = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
@@ -113,7 +113,7 @@ class World:
         return (await self.connections.active(person_id, toolkit))[-1]
 
     async def confirm(self, person_id: str, code: str, seq: int = 1, *, at: float | None = None) -> Confirmed:
-        """The person sends the code in his chat, now or at another time."""
+        """The person sends the code in their chat, now or at another time."""
         sent = self.clock() if at is None else at
         return await self.proof.confirm(Person(person_id, "test", "desk"), code, seq, at=sent)
 

@@ -1,4 +1,4 @@
-"""What the person says while his turn runs, and what the end of the process does to it."""
+"""What the person says while their turn runs, and what the end of the process does to it."""
 
 from __future__ import annotations
 
