@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 OWN: Final = "own"
 """The person's own words, or ours."""
+BUTTON: Final = "button:own"
+"""A button that the person tapped: no words, and no turn that takes what was read out of sight."""
 OUTSIDE: Final = "outside"
 """Words that anybody may have written."""
 TURNS: Final = 4
@@ -25,14 +27,17 @@ TURNS: Final = 4
 
 
 def is_tainted(items: Sequence[HistoryItem]) -> bool:
-    """Of a history whose last items are the turn's own. A turn begins where inputs follow something else."""
+    """Of a history whose last items are the turn's own. A turn begins where inputs follow something else.
+
+    One that a question's button began does not count: what is asked, and how often, the model decides.
+    """
     turns = 0
     for place in range(len(items) - 1, -1, -1):
         item = items[place]
         if item.kind in {"input", "result"} and not _is_own(item):
             return True
         if item.kind == "input" and (place == 0 or items[place - 1].kind != "input"):
-            turns += 1
+            turns += not item.origin.endswith(BUTTON)
             if turns == TURNS:
                 return False
     return False
@@ -52,6 +57,13 @@ def mark(*, own: bool) -> str:
 _SAID: Final = frozenset({"text", "choice", "reaction", "edit", "revoke", "unsupported"})
 """Kinds of content that are nobody else's words. What is not named here, as an event to come, is from outside."""
 _BESIDE: Final = frozenset({"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral"})
+
+
+def mark_of(content: Mapping[str, Any]) -> str:
+    """The mark of a message."""
+    if not is_said_by_person(content):
+        return OUTSIDE
+    return BUTTON if "decided" in content else OWN
 
 
 def is_said_by_person(content: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from kernel_service.kernels.store import SEALED, HistoryItem
 from kernel_service.messages import Link, ReplyFile
 from kernel_service.storable import storable
 from kernel_service.turns.resuming import ParkedRequest
-from kernel_service.turns.taint import OUTSIDE, OWN, is_said_by_person, is_tainted, mark
+from kernel_service.turns.taint import OUTSIDE, OWN, is_tainted, mark, mark_of
 from kernel_service.turns.tokens import item_tokens
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ class Transcript:
 
     def hear(self, contents: Iterable[dict[str, Any]]) -> None:
         """Add what the person sent."""
-        self.unstored += [
-            _item("input", self._model.user_item(content), mark(own=is_said_by_person(content))) for content in contents
-        ]
+        self.unstored += [_item("input", self._model.user_item(content), mark_of(content)) for content in contents]
 
     def note(self, answer: ModelAnswer) -> None:
         """Add what the model said."""
