@@ -194,7 +194,7 @@ class Outbox:
         return results
 
     async def receive(self, channel: str, receipts: Sequence[PartReceipt]) -> int:
-        recorded = await self._store.receive(channel, receipts, now=self._clock()) if receipts else 0
+        recorded = await self._store.receive(channel, receipts, now=self._clock())
         self.ready(channel)  # a settled doubt lets the person's next reply go
         return recorded
 

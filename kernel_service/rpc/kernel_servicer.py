@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from kernel.v1 import kernel_pb2, kernel_pb2_grpc
@@ -14,6 +15,7 @@ from kernel_service.media.store import MediaWanted
 from kernel_service.people.identity import check_user_id
 from kernel_service.rpc import connections, convert, delivery, events, media
 from kernel_service.rpc.interceptors import caller
+from kernel_service.rpc.slices import Slices
 from kernel_service.turns.tools import Person
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._people = people
         self._connections = connections_
         self._offers = offers
+        self._slices = Slices()
 
     # --- the two doors ------------------------------------------------------------------------------------------
 
@@ -102,12 +105,12 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def _settle_parts(self, request: kernel_pb2.AckRepliesRequest) -> dict[int, AckResult]:
         """By their place in the request."""
         acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := delivery.part_ack(each))}
-        settled = await self._outbox.settle(caller.get(), list(acks.values())) if acks else []
-        return dict(zip(acks, settled, strict=True))
+        slices = await self._slices.each(caller.get(), list(acks.values()), self._outbox.settle)
+        return dict(zip(acks, chain(*slices), strict=True))
 
     async def _settle_media(self, request: kernel_pb2.AckRepliesRequest) -> dict[int, AckResult]:
         acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := media.ack(each))}
-        settled = await self._desk.settle(caller.get(), list(acks.values())) if acks else []
+        settled = list(chain(*await self._slices.each(caller.get(), list(acks.values()), self._desk.settle)))
         for ack, result in zip(acks.values(), settled, strict=True):
             if result is AckResult.RECORDED:
                 self._outbox.fetched(caller.get(), ack.media_id)
@@ -148,7 +151,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     ) -> kernel_pb2.ReportReceiptsResponse:
         delivery.check_count(len(request.receipts), "receipts")
         receipts = [receipt for each in request.receipts if (receipt := delivery.part_receipt(each)) is not None]
-        recorded = await self._outbox.receive(caller.get(), receipts)
+        recorded = sum(await self._slices.each(caller.get(), receipts, self._outbox.receive))
         return kernel_pb2.ReportReceiptsResponse(recorded=recorded, unknown=len(request.receipts) - recorded)
 
     # --- who is who ---------------------------------------------------------------------------------------------

@@ -137,6 +137,17 @@ async def _pulled(world: World) -> bool:
         return False
 
 
+async def test_receipts_by_the_thousand_let_others_write_in_between(world: World) -> None:
+    alice = world.phone("Alice")
+    await world.ask(alice, "hello")
+    receipts = [pb.Receipt(channel_message_id=f"of nobody {each}", state=pb.RECEIPT_STATE_READ) for each in range(1000)]
+    request = pb.ReportReceiptsRequest(receipts=receipts)
+    flood = [asyncio.ensure_future(world.stub.ReportReceipts(request, metadata=TOKEN)) for _ in range(12)]
+    assert "again" in (await world.ask(alice, "hello again")).text
+    assert sum(call.done() for call in flood) < len(flood) / 2
+    assert [answer.unknown for answer in await asyncio.gather(*flood)] == [1000] * 12
+
+
 # --- what stalls -----------------------------------------------------------------------------------------------------
 
 
