@@ -65,7 +65,13 @@ explain() {
 	done
 }
 
+# What `cp .env.example .env` has left open: it holds every key.
+close_env() {
+	[ ! -f .env ] || chmod go= .env 2>/dev/null || said ".env is open to others on this machine, and is not yours: have its owner close it (chmod go= .env)"
+}
+
 up() {
+	close_env
 	is_demo || check_settings
 	# What the demo has and these have not.
 	is_demo || compose --profile demo rm --stop --force emulators >/dev/null 2>&1 || true

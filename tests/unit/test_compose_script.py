@@ -113,6 +113,14 @@ def test_what_the_environment_has_is_not_missing(machine: Machine) -> None:
     assert machine.run("up", **complete()).returncode == 0
 
 
+@pytest.mark.parametrize("secret", ["sk-1", ""])
+def test_the_keys_in_env_are_closed_to_others_on_the_machine(machine: Machine, secret: str) -> None:
+    machine.env(OPENAI_API_KEY=secret)
+    (machine.folder / ".env").chmod(0o644)
+    machine.run("up")
+    assert (machine.folder / ".env").stat().st_mode & 0o777 == 0o600
+
+
 @pytest.mark.parametrize("password", ["p@ss", "a/b", "a b", "a$b"])
 def test_a_password_that_no_url_takes_is_named_and_not_shown(machine: Machine, password: str) -> None:
     machine.env(**complete(POSTGRES_PASSWORD=password))
