@@ -90,6 +90,12 @@ def test_every_container_is_bounded() -> None:
     assert re.search(r"&service\n  <<: \*hardened", text)
 
 
+def test_the_pair_that_compose_makes_is_never_an_operators() -> None:
+    """A name that is misspelt would else cost the key beside it."""
+    [made] = re.findall(r"serving\.own_certificate (.*)\n", (ROOT / "docker-compose.yml").read_text())
+    assert made == "/tls/private/kernel_service.key /tls/public/kernel_service.pem"
+
+
 class Copy:
     """The files that name images, and a Docker that knows their digests."""
 
