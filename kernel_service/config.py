@@ -17,6 +17,7 @@ from kernel_service.people.silence import DEFAULT_DAYS
 from kernel_service.storage import database_url, postgres_url
 from kernel_service.storage.sealing import parse_keys
 from serving.listening import Address
+from serving.pem_files import check_pair, check_readable
 from serving.weak_secrets import SHORTEST
 
 if TYPE_CHECKING:
@@ -155,8 +156,15 @@ class Settings(BaseSettings):
     @field_validator("kernel_instructions_file", "kernel_tls_cert", "kernel_tls_key")
     @classmethod
     def _is_file(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
-            raise ValueError("names a file that is not there")
+        if value is not None:
+            check_readable(value)
+        return value
+
+    @field_validator("kernel_tls_key")
+    @classmethod
+    def _fits(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if value is not None and (certificate := info.data.get("kernel_tls_cert")):
+            check_pair(certificate, value)
         return value
 
     @field_validator("kernel_tls_cert")

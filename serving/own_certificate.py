@@ -36,7 +36,10 @@ def main(arguments: Sequence[str]) -> int:
     try:
         ensure(Path(key), Path(certificate), names)
     except OSError as error:
-        sys.stderr.write(f"{error.filename}: {error.strerror}; name files that are there, or that can be made\n")
+        sys.stderr.write(
+            f"{key} and {certificate} are not both there, and cannot be made ({error.strerror}): "
+            "name two files that are there, or folders that may be written to\n"
+        )
         return 2
     return 0
 
@@ -78,11 +81,13 @@ def _name(name: str) -> x509.GeneralName:
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all: a process that is killed leaves no half of it."""
+    """Whole or not at all: neither a process that is killed nor a power cut leaves half of it."""
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as written:
         written.write(content)
+        written.flush()
+        os.fsync(written.fileno())
     draft.replace(file)
 
 

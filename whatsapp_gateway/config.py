@@ -1,12 +1,12 @@
 """Settings of the gateway, read from the environment."""
 
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    FilePath,
     SecretStr,
     StringConstraints,
     ValidationError,
@@ -16,6 +16,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from serving.listening import Address
+from serving.pem_files import check_authority
 from whatsapp_gateway import insecure
 from whatsapp_gateway.templates import Template
 
@@ -42,6 +43,11 @@ def _optional_address(value: str | None) -> Address | None:
     return None if value is None else Address.parse(value)
 
 
+def _authority(file: Path) -> Path:
+    check_authority(file)
+    return file
+
+
 Secret = Annotated[SecretStr, Field(min_length=1)]
 Number = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,32}$")]
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s/]+"), AfterValidator(lambda url: url.rstrip("/"))]
@@ -65,7 +71,7 @@ class Settings(BaseSettings):
     gateway_metrics_listen: Annotated[Address | None, NoDecode, BeforeValidator(_optional_address)] = None
     """Where /metrics is served, and nowhere else; unset: beside the webhook."""
 
-    kernel_tls_ca: FilePath | None = None
+    kernel_tls_ca: Annotated[Path, AfterValidator(_authority)] | None = None
     """The certificate authority of the kernel service, in PEM; unset: plain text."""
     kernel_address: str = "dns:///localhost:50051"
     kernel_token: Secret

@@ -18,6 +18,7 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc
 from kernel_service.rpc import tables
 from serving.exposure import OTHERWISE
 from serving.loopback import keeps_to_loopback
+from serving.pem_files import check_authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,6 +87,11 @@ def main(context: click.Context, address: str, token: str, tls_ca: Path | None, 
             f"{address} leads to another machine, where the admin token can be read on its way: name --tls-ca "
             f"(KERNEL_TLS_CA). {OTHERWISE}"
         )
+    if tls_ca is not None:
+        try:
+            check_authority(tls_ca)
+        except ValueError as problem:
+            raise click.UsageError(f"--tls-ca (KERNEL_TLS_CA): {tls_ca} {problem}") from None
     context.obj = Admin(address, token, tls_ca)
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from kernel_service.config import Settings, problems
 from serving.demo import DEMO_SECRETS
+from serving.own_certificate import ensure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -150,10 +151,12 @@ WEAK = [
 
 
 @pytest.fixture
-def with_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("KERNEL_TLS_CERT", "KERNEL_TLS_KEY"):
-        (tmp_path / name).touch()
-        monkeypatch.setenv(name, str(tmp_path / name))
+def with_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The folder of service.key and service.pem."""
+    ensure(tmp_path / "service.key", tmp_path / "service.pem", ["localhost"])
+    monkeypatch.setenv("KERNEL_TLS_KEY", str(tmp_path / "service.key"))
+    monkeypatch.setenv("KERNEL_TLS_CERT", str(tmp_path / "service.pem"))
+    return tmp_path
 
 
 def refused() -> list[str]:
@@ -219,13 +222,37 @@ def test_any_other_word_allows_nothing(monkeypatch: pytest.MonkeyPatch, value: s
     assert len(refused()) == 1
 
 
-@pytest.mark.usefixtures("with_tls")
-def test_good_secrets_and_a_weak_key_that_is_being_replaced_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_good_secrets_and_a_weak_key_that_is_being_replaced_start(
+    monkeypatch: pytest.MonkeyPatch, with_tls: Path
+) -> None:
     zero = base64.b64encode(bytes(32)).decode()
     monkeypatch.setenv("KERNEL_LISTEN", "0.0.0.0:1")
     monkeypatch.setenv("KERNEL_ADMIN_TOKEN", GOOD_TOKEN)
     monkeypatch.setenv("KERNEL_ENCRYPTION_KEYS", f"{NEEDED['KERNEL_ENCRYPTION_KEYS']},old:{zero}")
-    assert Settings().tls() == (b"", b"")
+    pair = [(with_tls / name).read_bytes() for name in ("service.key", "service.pem")]
+    assert Settings().tls() == tuple(pair)
+
+
+@pytest.mark.parametrize("other", [b"", b"no key", b"-----BEGIN PRIVATE KEY-----\n"])
+@pytest.mark.parametrize("file", ["service.key", "service.pem"])
+def test_a_damaged_pair_is_named_before_anything_listens(with_tls: Path, file: str, other: bytes) -> None:
+    (with_tls / file).write_bytes(other)
+    [problem] = refused()
+    assert problem.startswith("KERNEL_TLS_KEY does not fit the certificate, or one of them is not in PEM")
+
+
+def test_files_of_two_pairs_are_named(with_tls: Path) -> None:
+    certificate = (with_tls / "service.pem").read_bytes()
+    (with_tls / "service.pem").unlink()
+    ensure(with_tls / "service.key", with_tls / "service.pem", ["localhost"])
+    (with_tls / "service.pem").write_bytes(certificate)
+    [problem] = refused()
+    assert problem.startswith("KERNEL_TLS_KEY does not fit the certificate")
+
+
+def test_a_key_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, with_tls: Path) -> None:
+    monkeypatch.setenv("KERNEL_TLS_KEY", str(with_tls / "misspelt.key"))
+    assert refused() == ["KERNEL_TLS_KEY names a file that is not there"]
 
 
 def test_all_that_is_wrong_is_named_at_once_with_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from serving.demo import DEMO_SECRETS
+from serving.own_certificate import ensure
 from whatsapp_gateway.config import Settings, problems
 from whatsapp_gateway.templates import Template
 
@@ -159,11 +160,22 @@ def test_plain_text_to_another_machine_is_refused(
 ) -> None:
     assert names(environment, KERNEL_ADDRESS=address) == {"KERNEL_ADDRESS"}
     assert "KERNEL_TLS_CA" in refused()[0]
-    (tmp_path / "ca.pem").touch()
+    ensure(tmp_path / "ca.key", tmp_path / "ca.pem", ["localhost"])
     environment.setenv("KERNEL_TLS_CA", str(tmp_path / "ca.pem"))
     Settings()
     environment.setenv("KERNEL_TOKEN", "short")
     assert names(environment, KERNEL_TOKEN="short", KERNEL_ADDRESS=address) == {"KERNEL_TOKEN"}
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hunter2", b"-----BEGIN CERTIFICATE-----\nhunter2\n-----END CERTIFICATE-----\n"]
+)
+def test_an_authority_that_is_none_is_named(environment: pytest.MonkeyPatch, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_bytes(content)
+    environment.setenv("KERNEL_TLS_CA", str(tmp_path / "ca.pem"))
+    [problem] = refused()
+    assert problem.startswith("KERNEL_TLS_CA holds no certificate in PEM")
+    assert "hunter2" not in problem
 
 
 @pytest.mark.parametrize("address", ["dns:///localhost:50051", "unix:///run/kernel.sock", "[::1]:50051"])
