@@ -76,7 +76,7 @@ class Offers:
     async def _link(self, person: Person, slug: str, name: str, again: Collection[State]) -> Offer:
         toolkit = await self.connections.sessions.using(person.id, lambda session: self.composio.toolkit(session, slug))
         if toolkit is None or toolkit.no_auth:
-            raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name that an account could be connected to")
+            raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name to which an account can be connected")
         attempt = await self._going_on(person, slug, name, again) or await self._new(person, toolkit, name)
         return Offer(Link(attempt.connection.link, f"Connect {toolkit.name}", _good_until(attempt)), attempt.state)
 

@@ -28,7 +28,7 @@ _CODE: Final = Template("""\
 <p class="code">$code</p>
 $open
 <p class="quiet">It is for that chat alone, and good for ten minutes. Never read it out or send it to anybody else:
-whoever sends it in their chat gets your $toolkit.</p>""")
+whoever sends it in that chat gets your $toolkit.</p>""")
 _INSIDE_AN_APP: Final = """\
 <p class="quiet">This page seems to be open inside an app. Some services refuse to sign you in there, and a connection
 is finished in the browser in which it was begun. Before you continue, open this page in your browser: the app's menu
