@@ -27,9 +27,10 @@ _REACHED: Final = listed("""
 _KEPT: Final = listed("archive delete draft fetch find get label list read remove retrieve search trash")
 _INDIRECT: Final = listed("""
     all alias audience automation broadcast campaign distribution draft everyone everybody group list mailing
-    newsletter scenario schedule scheduled segment sequence template trigger webhook workflow zap
+    newsletter scenario segment sequence template trigger webhook workflow zap
     """)
 """Words of what has its own recipients, in the name of a tool or of an argument, whatever else is named."""
+_ALL: Final = listed("all replyall replytoall sendtoall toall")
 _TO: Final = listed("""
     attendee bcc callee cc contact destination email guest invitee invitees mail member mobile number participant party
     payee people person phone recipient sms tel telephone to
@@ -37,7 +38,9 @@ _TO: Final = listed("""
 _OWN: Final = listed("access from mailbox me owner permission role scope sender user visibility")
 """Words of what says who sends, or what they may do: none of those who are reached."""
 _ANYBODY: Final = listed("anyone anyonewithlink anyonewiththelink domain everybody everyone external public world")
-_ADDRESS: Final = re.compile(r"[^\s@]@[^\s@]|(?:^|\s)[@#]\w|^\+?\d[\d ()./-]{5,18}\d$")
+_ADDRESS: Final = re.compile(r"[^\s@]@[^\s@]|(?:^|\s)[@#]\w")
+_PHONE: Final = re.compile(r"\+?\d[\d ()./-]{5,18}\d")
+_IDS: Final = listed("gid id key uid uuid")
 _NAME: Final = re.compile(r"[^\W\d_][^\d_]*")
 _NOTHING: Final = frozenset(("", "false", "null", "[]", "{}"))
 _NOT_SAID: Final = frozenset(("me", "self", "true", "primary", "default", *_NOTHING))
@@ -48,7 +51,7 @@ def reaches_unnamed(tool: str, leaves: Sequence[Leaf], titles: Mapping[str, str]
     said = words_of(tool)
     if not _has(said, _REACHING) and (not _has(said, _REACHED) or _has(said, _KEPT)):
         return False
-    if _has(said, _INDIRECT) or any(_has(words_of(leaf.path), _INDIRECT) for leaf in leaves if not _is_nothing(leaf)):
+    if _has(said, _INDIRECT) or any(map(_is_indirect, leaves)):
         return True
     return not any(_names_somebody(leaf, titles) for leaf in leaves)
 
@@ -61,11 +64,18 @@ def _names_somebody(leaf: Leaf, titles: Mapping[str, str]) -> bool:
     words = words_of(leaf.path)
     if _has(words, _OWN) or not _has(words, _TO | {"channel", "chat", "room"}):
         return False
-    return bool(_ADDRESS.search(value) or value in titles or (_NAME.fullmatch(value) and value not in _NOT_SAID))
+    if _ADDRESS.search(value) or value in titles:
+        return True
+    is_plain = _NAME.fullmatch(value) and value not in _NOT_SAID
+    return bool(is_plain or (_PHONE.fullmatch(value) and not _has(words[-1:], _IDS)))
 
 
-def _is_nothing(leaf: Leaf) -> bool:
-    return " ".join(leaf.lines).strip('" ') in _NOTHING
+def _is_indirect(leaf: Leaf) -> bool:
+    """Whether it stands for recipients of its own: `list_id: 3`, but not `to_list: bob@example.org`, nor `all_day`."""
+    value, words = " ".join(leaf.lines).strip(), words_of(leaf.path)
+    if value.strip('" ') in _NOTHING or _ADDRESS.search(value):
+        return False
+    return "".join(words) in _ALL or _has([word for word in words if word != "all"], _INDIRECT)
 
 
 def _has(said: Sequence[str], known: Collection[str]) -> bool:
