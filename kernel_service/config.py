@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from kernel_service import insecure
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.connect.proxies import TrustedProxies
+from kernel_service.people.identity import CHANNEL
 from kernel_service.people.silence import DEFAULT_DAYS
 from kernel_service.storage import database_url, postgres_url
 from kernel_service.storage.sealing import parse_keys
@@ -22,6 +23,10 @@ from serving.weak_secrets import SHORTEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_MOST = 10**12
+"""Of any setting that is a number: bytes, seconds and tokens made of it still fit where they are stored."""
 
 
 class Settings(BaseSettings):
@@ -86,6 +91,13 @@ class Settings(BaseSettings):
     composio_base_url: str = "https://backend.composio.dev"
     composio_webhook_secret: SecretStr = SecretStr("")
     composio_verifier: bool = False
+
+    @field_validator("*")
+    @classmethod
+    def _is_countable(cls, value: object) -> object:
+        if isinstance(value, int | float) and not value <= _MOST:
+            raise ValueError("must be at most 1,000,000,000,000")
+        return value
 
     @field_validator("kernel_listen", "kernel_metrics_listen", "connect_listen")
     @classmethod
@@ -233,7 +245,10 @@ def parse_tokens(setting: str) -> dict[str, str]:
     tokens: dict[str, str] = {}
     for pair in words(setting):
         channel, _, token = pair.partition("=")
-        if not channel or len(token) < SHORTEST:
+        # Other names mean more than a channel: `*` is the operator.
+        if not CHANNEL.fullmatch(channel):
+            raise ValueError("must be channel=token, several with commas, each channel of a-z, 0-9, `_` and `-`")
+        if len(token) < SHORTEST:
             raise ValueError(f"must be channel=token, several with commas, each token of {SHORTEST} characters or more")
         if tokens.setdefault(token, channel) != channel:
             raise ValueError("one token stands for two channels; give each its own")

@@ -56,6 +56,30 @@ def test_no_such_mode(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     assert problem == "KERNEL_APPROVE Input should be 'destructive', 'careful', 'writes' or 'all'"
 
 
+@pytest.mark.parametrize("channel", ["*", "@10.0.0.1", "", "WhatsApp", "a b", "whats:app", "täst"])
+def test_what_is_no_name_of_a_channel(monkeypatch: pytest.MonkeyPatch, channel: str) -> None:
+    """`*` would be the operator, and what begins with @ somebody without a token."""
+    monkeypatch.setenv("KERNEL_CHANNEL_TOKENS", f"test=a-token-of-the-tests,{channel}=another-token-of-the-tests")
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [problem] = problems(refused.value)
+    assert "each channel of a-z, 0-9, `_` and `-`" in problem
+    assert "another" not in problem
+
+
+NUMBERS = [name.upper() for name, field in Settings.model_fields.items() if field.annotation in {int, float}]
+
+
+@pytest.mark.parametrize("value", ["inf", "1e400", "nan", "-inf", "99999999999999999999999999"])
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_nobody_can_count(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    [problem] = problems(refused.value)
+    assert problem.startswith(f"{name} ")
+
+
 def test_a_proxy_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONNECT_TRUSTED_PROXIES", "127.0.0.1,my-proxy")
     with pytest.raises(ValidationError) as refused:
