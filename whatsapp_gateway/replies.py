@@ -121,7 +121,7 @@ class Replies:
     def _log_once(self, trouble: str) -> None:
         """A line a spell, not one a second."""
         if trouble != self._trouble:
-            logger.warning("replies cannot be pulled: %s; trying on", trouble)
+            logger.warning("replies cannot be pulled: %s; still trying", trouble)
         self._trouble = trouble
 
     async def _give_back(self, timeout: float) -> None:
