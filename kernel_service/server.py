@@ -19,6 +19,7 @@ from kernel_service.connect.events import Events
 from kernel_service.connect.offering import Offers
 from kernel_service.connect.proof import Proof
 from kernel_service.connect.proxies import TrustedProxies
+from kernel_service.connect.secrets import Nonces
 from kernel_service.fairness.gate import Gate
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.inbox import Inbox
@@ -102,7 +103,8 @@ async def serve(
         composio = _composio(settings, gates.tools, clock)
         stack.push_async_callback(composio.close)
         connections = Connections(composio, store, settings.toolkits())
-        connect = _connect(settings, composio, connections, store, outbox, clock)
+        nonces = Nonces(await store.key_for("connect links"))
+        connect = _connect(settings, composio, connections, store, outbox, nonces, clock)
         openai = _openai(settings, stack, gates.model)
         model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
         runner = TurnRunner(
@@ -254,6 +256,7 @@ def _connect(  # noqa: PLR0917 - all that it is built from
     connections: Connections,
     store: SqlStore,
     outbox: Outbox,
+    nonces: Nonces,
     clock: Callable[[], float],
 ) -> Connect:
     url = settings.door_url()
@@ -263,12 +266,19 @@ def _connect(  # noqa: PLR0917 - all that it is built from
         log.info("COMPOSIO_VERIFIER is not set: accounts are connected only while Composio's project has no verifier")
     endings = Endings(store, connections, outbox.ready, clock)
     return Connect(
-        offers=Offers(composio, connections, store, endings, door_url=url, clock=clock),
+        offers=Offers(composio, connections, store, endings, door_url=url, nonces=nonces, clock=clock),
         proof=Proof(composio, connections, store, endings, clock),
         endings=endings,
         door=Door(
             Consent(
-                composio, connections, store, endings, door_url=url, clock=clock, verifier=settings.composio_verifier
+                composio,
+                connections,
+                store,
+                endings,
+                door_url=url,
+                nonces=nonces,
+                clock=clock,
+                verifier=settings.composio_verifier,
             ),
             Events(
                 settings.composio_webhook_secret.get_secret_value(),

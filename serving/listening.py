@@ -6,15 +6,17 @@ import errno
 import re
 import socket
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import IPv6Address
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from aiohttp import web
 
+from serving.first_look import FirstLook
 from serving.loopback import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 _HOST: Final = re.compile(r"[A-Za-z0-9._-]*")
 _EVERY_INTERFACE: Final = frozenset({"", "*", "::"})
@@ -73,10 +75,19 @@ _FORM: Final = "must be host:port with a port up to 65535, as 127.0.0.1:8080, [:
 
 @asynccontextmanager
 async def http_served(
-    app: web.Application, setting: str, address: Address, *, shutdown_seconds: float = 60.0
+    app: web.Application,
+    setting: str,
+    address: Address,
+    *,
+    shutdown_seconds: float = 60.0,
+    refuses: Callable[[bytes], bytes | None] | None = None,
 ) -> AsyncIterator[int]:
-    """Until the block is left, and then for what is under way; the port. CannotListenError."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
+    """Until the block is left, and then for what is under way; the port. CannotListenError.
+
+    `refuses` gives the whole answer to the first line of a connection that the application is to know nothing of.
+    """
+    runner = _Runner(app, access_log=None, shutdown_timeout=shutdown_seconds)
+    runner.refuses = refuses
     await runner.setup()
     try:
         try:
@@ -87,6 +98,17 @@ async def http_served(
         yield port
     finally:
         await runner.cleanup()
+
+
+class _Runner(web.AppRunner):
+    """One whose connections may be looked at first."""
+
+    refuses: Callable[[bytes], bytes | None] | None = None
+
+    @property
+    def server(self) -> Any:
+        application = super().server
+        return partial(FirstLook, self.refuses, application) if self.refuses and application else application
 
 
 def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:

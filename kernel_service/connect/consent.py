@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.connect.attempt import AWAITING_CODE, LIVE, Attempt, Key, State
 from kernel_service.connect.patience import patiently
-from kernel_service.connect.secrets import digest, new_code, new_nonce
+from kernel_service.connect.secrets import Nonces, digest, new_code
 from kernel_service.connect.strays import STARTED_SECONDS, Strays
 from kernel_service.errors import VendorUnavailable
 from kernel_service.fairness.behalf import on_behalf_of
@@ -79,6 +79,7 @@ class Consent:
     store: AttemptStore
     endings: Endings
     door_url: str
+    nonces: Nonces
     clock: Callable[[], float]
     verifier: bool = False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -131,7 +132,7 @@ class Consent:
         attempt = await self.store.attempt_by(Key.DOOR, digest(door_nonce))
         if attempt is None or attempt.state is not State.CLAIMED:  # another tab's flight has just landed
             return
-        nonce = new_nonce()
+        nonce = self.nonces.new()
         callback = f"{self.door_url}/connect/return/{nonce}"
         link = await self.connections.sessions.using(
             attempt.connection.holder, lambda session: self.composio.link(session, attempt.toolkit, callback)

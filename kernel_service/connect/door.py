@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -31,7 +32,7 @@ from serving.listening import http_served
 from serving.public_http import public_app
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from kernel_service.connect.attempt import Attempt, AttemptStore
     from kernel_service.connect.consent import Consent
@@ -48,6 +49,9 @@ EVENT_SECONDS: Final = 10.0
 """For an event to come: until it is there nobody knows whether it is Composio's."""
 
 _NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
+_LINK: Final = re.compile(rb"/connect/(?:return/)?([A-Za-z0-9_-]{43})[? ]")
+_OTHER_PAGES: Final = (b"/connect/style.css", b"/connect/verify", b"/connect/events")
+"""A flood of these is bounded by address alone; what they bring is not told from the first line."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -75,12 +79,13 @@ class Door:
         # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
         policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
         self._headers = {**_HEADERS, "Content-Security-Policy": policy}
+        self._busy = _in_bytes(_plain(Step.BUSY), self._headers)
 
     @asynccontextmanager
     async def serving(self, listen: Address) -> AsyncIterator[int]:
         """Until the block is left; the port. CannotListenError."""
         try:
-            async with http_served(self._app(), "CONNECT_LISTEN", listen) as port:
+            async with http_served(self._app(), "CONNECT_LISTEN", listen, refuses=self._refuses) as port:
                 yield port
         finally:
             await self._consent.close()
@@ -98,6 +103,14 @@ class Door:
             ]
         )
         return app
+
+    def _refuses(self, first_line: bytes) -> bytes | None:
+        """The answer to a link that we never gave, while a flood of such takes more than its share."""
+        _, _, target = first_line.partition(b" ")
+        link = _LINK.match(target)
+        if (link and self._consent.nonces.is_ours(link[1])) or target.startswith(_OTHER_PAGES) or self._misses.admits():
+            return None
+        return self._busy
 
     # --- what a browser asks ------------------------------------------------------------------------------------
 
@@ -193,13 +206,13 @@ class Door:
         if response.status == HTTPStatus.NOT_FOUND and not self._looks_itself(request):
             self._misses.count()
         response.headers.update(self._headers)
+        # The next request is a connection of its own, which is looked at first.
+        response.force_close()
         return response
 
     async def _admits(self, request: web.Request) -> bool:
         if self._looks_itself(request):
             return True
-        if not self._misses.admits():
-            return False
         return await self._throttle.admits(self._client(request), request.method, request.match_info.get("nonce", ""))
 
     def _looks_itself(self, request: web.Request) -> bool:
@@ -212,3 +225,16 @@ class Door:
 
 def _plain(step: Step) -> web.Response:
     return web.Response(text=pages.plain(step), content_type="text/html", status=pages.status_of(step))
+
+
+def _in_bytes(response: web.Response, headers: Mapping[str, str]) -> bytes:
+    """A whole answer that ends its connection."""
+    body = (response.text or "").encode()
+    lines = [
+        f"HTTP/1.1 {response.status} {response.reason}",
+        f"Content-Type: {response.headers[hdrs.CONTENT_TYPE]}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body

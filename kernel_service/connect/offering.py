@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from kernel_service.connect.attempt import LIVE, Attempt, State
-from kernel_service.connect.secrets import digest, new_nonce
+from kernel_service.connect.secrets import Nonces, digest
 from kernel_service.connect.strays import CONSENT_GRACE
 from kernel_service.errors import NotAllowed, NotFound
 from kernel_service.messages import Link
@@ -52,6 +52,7 @@ class Offers:
     store: AttemptStore
     endings: Endings
     door_url: str
+    nonces: Nonces
     clock: Callable[[], float]
     flights: SingleFlight = field(default_factory=SingleFlight)
 
@@ -101,7 +102,7 @@ class Offers:
         return bool(attempt.connection.link) and _good_until(attempt) - self.clock() >= LEAST_LIFE
 
     async def _new(self, person: Person, toolkit: Toolkit, name: str) -> Attempt:
-        nonce, now = new_nonce(), self.clock()
+        nonce, now = self.nonces.new(), self.clock()
         connection = Connection(
             id=f"cn_{uuid4().hex}",
             person_id=person.id,

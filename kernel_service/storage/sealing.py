@@ -222,6 +222,10 @@ class Digests:
     def payload(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, b"payload\0" + payload, hashlib.sha256)
 
+    def key_for(self, purpose: str) -> bytes:
+        """A key of its own for what is told apart by a MAC and stored nowhere, the same in every process; 32 bytes."""
+        return hmac.digest(self._key, b"key\0" + purpose.encode(), hashlib.sha256)
+
     def message_id(self, message_id: str) -> str:
         """Of a channel's id of a message, in 43 characters of base64."""
         digest = hmac.digest(self._key, b"message_id\0" + storable_text(message_id).encode(), hashlib.sha256)

@@ -481,6 +481,10 @@ class SqlStore:
 
     # --- attempts to connect
 
+    async def key_for(self, purpose: str) -> bytes:
+        """A secret key for one purpose, the same in every process on the database; 32 bytes."""
+        return await self._engine.read(lambda tx: tx.digests.key_for(purpose))
+
     async def add_attempt(self, attempt: Attempt, *, now: float) -> None:
         await self._engine.write(lambda tx: connect_attempts.add(tx, attempt, now=now), attempt.person_id)
 

@@ -6,6 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from sqlalchemy import func, select
@@ -25,6 +26,7 @@ from kernel_service.connect.throttle import (
 )
 from kernel_service.storage import schema
 from kernel_service.turns.tools import Person
+from serving.listening import Address
 from tests.packing import BOMB, PACKED
 from tests.unit.connect.test_events import SECRET, events, signed
 from tests.unit.tools.fakes import DOOR
@@ -118,12 +120,21 @@ async def test_no_page_is_remembered_by_more_than_a_digest(front: Front) -> None
     assert max(map(len, front.keys)) < 120
 
 
-async def test_a_flood_from_many_addresses_is_answered_before_anything_is_looked_up(
-    world: World, front: Front, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[tuple[Door, str]]:
+    """The door as it is served, and where."""
+    door = Door(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
+    async with door.serving(Address("127.0.0.1", 0)) as port:
+        yield door, f"http://127.0.0.1:{port}"
+
+
+async def test_in_a_flood_of_made_up_links_ours_still_open(
+    world: World, site: tuple[Door, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url
-    now = 0.0
-    front.door._misses = Misses(lambda: now)
+    """Those beyond their share are refused by their first line, with the page and the headers of any other."""
+    door, url = site
+    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
+    door._misses = Misses(lambda: 0.0)
     looked = []
     attempt_by = world.store.attempt_by
 
@@ -132,14 +143,42 @@ async def test_a_flood_from_many_addresses_is_answered_before_anything_is_looked
         return await attempt_by(*asked)
 
     monkeypatch.setattr(world.store, "attempt_by", counting)
-    for _ in range(BURST + 50):
-        assert await front.look(SOMEBODY, link.rpartition("/")[2]) in {HTTPStatus.OK, HTTPStatus.TOO_MANY_REQUESTS}
-    looked.clear()
-    statuses = [await front.look(f"2001:db8:{number:x}::1") for number in range(BURST + 50)]
-    assert statuses == [HTTPStatus.NOT_FOUND] * BURST + [HTTPStatus.TOO_MANY_REQUESTS] * 50
-    assert len(looked) == BURST
-    now += 1
-    assert await front.look(FLOODER) == HTTPStatus.NOT_FOUND
+    async with aiohttp.ClientSession() as session:
+        for number in range(BURST + 20):
+            path = "/connect/return" if number % 2 else "/connect"
+            async with session.get(f"{url}{path}/{new_nonce()}") as answer:
+                made_up = HTTPStatus.NOT_FOUND if number < BURST else HTTPStatus.TOO_MANY_REQUESTS
+                assert answer.status == made_up
+                assert answer.headers["Connection"] == "close"
+                page = await answer.text()
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "Too many requests" in page
+        assert len(looked) == BURST
+        async with session.get(link) as opened:
+            assert opened.status == HTTPStatus.OK
+        async with session.get(f"{url}/connect/style.css") as style:
+            assert style.status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("target", ["/", "/admin.php", "/connect/", "/connect/short", "//connect/verify", "*"])
+async def test_whatever_is_no_page_of_ours_counts_as_a_made_up_link(site: tuple[Door, str], target: str) -> None:
+    door, _ = site
+    door._misses = Misses(lambda: 0.0)
+    line = f"GET {target} HTTP/1.1\r".encode()
+    assert door._refuses(line) is None
+    for _ in range(BURST):
+        door._misses.count()
+    assert (door._refuses(line) or b"").startswith(b"HTTP/1.1 429 ")
+
+
+async def test_a_link_of_an_earlier_release_opens_while_there_is_no_flood(
+    world: World, site: tuple[Door, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, url = site
+    monkeypatch.setattr(world.offers.nonces, "new", new_nonce)
+    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
+    async with aiohttp.ClientSession() as session, session.get(link) as opened:
+        assert opened.status == HTTPStatus.OK
 
 
 async def test_a_page_has_a_limit_of_its_own(front: Front) -> None:

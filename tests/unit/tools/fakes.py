@@ -15,6 +15,7 @@ from kernel_service.connect.consent import Consent, Step
 from kernel_service.connect.endings import Endings
 from kernel_service.connect.offering import Offers
 from kernel_service.connect.proof import Proof
+from kernel_service.connect.secrets import Nonces
 from kernel_service.storage import outbox, schema
 from kernel_service.storage.engine import wrap_data_key
 from kernel_service.storage.sealing import KEY_BYTES
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 KEY = "ak_emulated"
 DOOR = "https://door.example"
+NONCES = Nonces(b"a key of the tests")
 
 
 @dataclass
@@ -79,9 +81,15 @@ class World:
         self.connections = Connections(self.composio, self.store, toolkits)
         parts = self.composio, self.connections, self.store
         self.endings = Endings(self.store, self.connections, self.looked.append, self.clock)
-        self.offers = Offers(*parts, self.endings, door_url=DOOR, clock=self.clock)
+        self.offers = Offers(*parts, self.endings, door_url=DOOR, nonces=NONCES, clock=self.clock)
         self.consent = Consent(
-            *parts, self.endings, door_url=DOOR, clock=self.clock, verifier=self.verifier, sleep=self._sleep
+            *parts,
+            self.endings,
+            door_url=DOOR,
+            nonces=NONCES,
+            clock=self.clock,
+            verifier=self.verifier,
+            sleep=self._sleep,
         )
         self.proof = Proof(*parts, self.endings, self.clock)
 
