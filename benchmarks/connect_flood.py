@@ -1,8 +1,10 @@
 """What a flood of the connect pages costs a turn: `python -m benchmarks.connect_flood [requests a second]`.
 
 Kernel service and emulated vendors are processes of their own, and so is the flood, each request of which comes from
-another address and asks for another link, so that no limit refuses it. Rounds without and with it follow each other.
-Prints the p95 of the turns of ten people, milliseconds from `HandleMessage` to its answer, of each round.
+another address and asks for another link, so that no limit refuses it. The flood itself keeps the machine busy.
+Therefore each round has it twice: at a process that does nothing else than refuse, where a door of a process of its own
+would stand, and at the connect pages. What the second costs more is what the pages cost turns. Prints the p95 of the
+turns of ten people, milliseconds from `HandleMessage` to its answer.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from typing import Any
 
 import aiohttp
 import grpc
+from aiohttp import web
 from kernel.v1 import kernel_pb2, kernel_pb2_grpc
 
 from benchmarks.figures import percentile
 from emulators.app import Emulators
 from emulators.config import Config
+from serving.listening import Address, http_served
 from tests.ports import free_port
 
 PEOPLE = 10
@@ -33,6 +37,7 @@ TURNS = 150
 RATE = 15.0
 """Turns a second."""
 ROUNDS = 5
+REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 CHANNEL_TOKEN = secrets.token_hex(16)
 
 
@@ -64,10 +69,13 @@ async def _flood(door: str, rate: float, stop: multiprocessing.synchronize.Event
 
 
 async def turns(stub: kernel_pb2_grpc.KernelServiceStub) -> list[float]:
+    """Of people who are new each time: a long history would cost more than any flood."""
+    people = [f"bench:{secrets.token_hex(8)}" for _ in range(PEOPLE)]
+
     async def one(number: int, at: float) -> float:
         await asyncio.sleep(at)
         request = kernel_pb2.HandleMessageRequest(
-            user_id=f"bench:{number % PEOPLE}",
+            user_id=people[number % PEOPLE],
             message_id=secrets.token_hex(8),
             payload=kernel_pb2.Payload(text="hello"),
         )
@@ -115,22 +123,46 @@ async def main(rate: float) -> None:
                 await kernel.wait()
 
 
-async def measured(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: float) -> None:
+def elsewhere(port: int) -> None:
+    """A process that refuses all that comes."""
+    asyncio.run(_elsewhere(port))
+
+
+async def _elsewhere(port: int) -> None:
+    app = web.Application()
+    async with http_served(app, "elsewhere", Address("127.0.0.1", port), refuses=lambda _: REFUSAL):
+        await asyncio.Event().wait()
+
+
+async def flooded(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: float) -> float:
+    """The p95 of turns while the door is flooded."""
     spawned = multiprocessing.get_context("spawn")
-    quiet, loud = [], []
-    for _ in range(ROUNDS):
-        quiet.append(percentile(await turns(stub), 95))
-        stop = spawned.Event()
-        process = spawned.Process(target=flood, args=(door, rate, stop))
-        process.start()
-        await asyncio.sleep(1.5)
-        loud.append(percentile(await turns(stub), 95))
-        stop.set()
-        await asyncio.to_thread(process.join)
-        print(f"p95 without {quiet[-1]:.1f} ms, with {loud[-1]:.1f} ms", flush=True)
-    print(
-        f"medians: {median(quiet):.1f} ms without, {median(loud):.1f} ms with: {median(loud) / median(quiet) - 1:+.0%}"
-    )
+    stop = spawned.Event()
+    process = spawned.Process(target=flood, args=(door, rate, stop))
+    process.start()
+    await asyncio.sleep(1.5)
+    p95 = percentile(await turns(stub), 95)
+    stop.set()
+    await asyncio.to_thread(process.join)
+    return p95
+
+
+async def measured(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: float) -> None:
+    port = free_port()
+    other = multiprocessing.get_context("spawn").Process(target=elsewhere, args=(port,))
+    other.start()
+    rounds: list[tuple[float, float, float]] = []
+    try:
+        for _ in range(ROUNDS):
+            quiet = percentile(await turns(stub), 95)
+            beside = await flooded(stub, f"http://127.0.0.1:{port}", rate)
+            here = await flooded(stub, door, rate)
+            rounds.append((quiet, beside, here))
+            print(f"p95 quiet {quiet:.1f} ms, flood elsewhere {beside:.1f} ms, at the pages {here:.1f} ms", flush=True)
+    finally:
+        other.terminate()
+    quiet, beside, here = (median(each) for each in zip(*rounds, strict=True))
+    print(f"medians: {quiet:.1f} ms, {beside:.1f} ms, {here:.1f} ms: {here / beside - 1:+.0%} of a flood elsewhere")
 
 
 if __name__ == "__main__":

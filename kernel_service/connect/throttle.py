@@ -24,10 +24,10 @@ MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
 """Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are burnt all the same."""
 
 
-MISSES_PER_SECOND: Final = 50
-"""Of all together who ask for pages that there are not. A flood of these, each from another address, would take the
-process in which the turns run; what comes once they are used up is answered before anything is looked up."""
-BURST: Final = 100
+MISSES_PER_SECOND: Final = 5
+"""Of all together who ask for pages that do not exist: a mistyped link, one of an earlier release. What comes once they
+are used up is refused by its first line, since a flood of these would take the process in which the turns run."""
+BURST: Final = 20
 
 
 class Misses:

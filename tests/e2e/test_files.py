@@ -67,10 +67,11 @@ async def test_what_a_tool_made_is_seen_on_the_phone(tmp_path: Path) -> None:
         whole_world(tmp_path, kernel_tools=tools) as world,
         phones_page(tmp_path / "p", world.emulators.whatsapp.page_url) as page,
     ):
-        await page.say("Alice", "use draw_chart")
-        await page.see("the chart", lambda driver: driver.execute_script(WIDTHS) == [90])
-        assert "The chart is drawn." in await page.do(lambda driver: last(driver, "Alice"))
+        # What writes comes first: once a tool has said something, it would ask.
         await page.say("Alice", "use make_papers")
         await page.see("the bill", lambda driver: shown(driver, "a.file") == ["bill.pdf"])
         _, fetched = await page.do(lambda driver: driver.execute_async_script(DIGEST, "a.file"))
+        await page.say("Alice", "use draw_chart")
+        await page.see("the chart", lambda driver: driver.execute_script(WIDTHS) == [90])
+        assert "The chart is drawn." in await page.do(lambda driver: last(driver, "Alice"))
     assert fetched == hashlib.sha256(BILL).hexdigest()

@@ -118,8 +118,8 @@ async def test_an_operator_lets_a_dead_letter_run_again(world: World) -> None:
     world.emulators.openai.fail(400, times=1)
     assert (await world.ask(alice, "the poison")).text == texts.FAILED
     letters = json.loads((await ctl(world, "dead")).stdout)["dead_letters"]
-    assert [letter["message_id"] for letter in letters] == [alice.messages[0].id]
-    assert "poison" not in str(letters)
+    assert [letter["message_id"] for letter in letters] == ["1"]
+    assert not any(secret in str(letters) for secret in ("poison", alice.messages[0].id, alice.wa_id))
     assert (await ctl(world, "requeue", letters[0]["id"])).exit_code == 0
     assert "the poison" in (await alice.wait_for_message(timeout=20)).text
     assert json.loads((await ctl(world, "dead")).stdout) == {}

@@ -36,7 +36,7 @@ async def test_odd_words_are_answered_and_quoted(world: World) -> None:
     assert "\0" not in str(world.emulators.openai.requests[-1].body)
     choice = kernel_pb2.Choice(id=ODD, title=ODD, description=ODD)
     assert await say(world, "m2", choice=choice)
-    assert await say(world, "m3", text="and this?", quoted_message_id=ODD)
+    assert await say(world, "m3", text="and this?", quoted_message_id=ODD[:100])
     assert await say(world, "m4", location=kernel_pb2.Location(name=ODD, address=ODD, latitude=1, longitude=2))
     assert "hello" in (await say(world, "m5", text="hello"))[0]
 
