@@ -184,7 +184,9 @@ class World:
             try:
                 await self.admin.EvictKernel(request, metadata=bearer(ADMIN_TOKEN))
             except grpc.aio.AioRpcError as error:
-                if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAVAILABLE}:
+                # A service that ends may cut a call short with any of these.
+                ended = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
+                if error.code() in {grpc.StatusCode.NOT_FOUND, *ended}:
                     return
                 if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
                     raise
