@@ -23,15 +23,15 @@ from sqlalchemy.pool import NullPool
 
 from benchmarks import databases
 from benchmarks.figures import percentile
-from kernel_service.messages import Message
-from kernel_service.storage import schema
-from kernel_service.storage.engine import wrap_data_key
-from kernel_service.storage.migrating import upgrade
-from kernel_service.storage.postgres import connect_once
-from kernel_service.storage.postgres_server import Server
-from kernel_service.storage.postgres_url import parse
-from kernel_service.storage.sealing import MasterKeys
-from kernel_service.storage.store import open_store
+from kernel_service.ports.messages import Message
+from kernel_service.storage.engine.engine import wrap_data_key
+from kernel_service.storage.engine.postgres import connect_once
+from kernel_service.storage.engine.postgres_server import Server
+from kernel_service.storage.engine.postgres_url import parse
+from kernel_service.storage.opening.migrating import upgrade
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
+from kernel_service.storage.sealing.ciphers import MasterKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -16,10 +16,10 @@ from typing import Final
 
 from sqlalchemy import text
 
-from kernel_service.messages import Message
-from kernel_service.storage import sqlite
-from kernel_service.storage.sealing import KEY_BYTES, MasterKeys
-from kernel_service.storage.store import open_store
+from kernel_service.ports.messages import Message
+from kernel_service.storage.engine import sqlite
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.sealing.ciphers import KEY_BYTES, MasterKeys
 
 ROUNDS: Final = 8
 MESSAGES: Final = 400

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+from typing import Final
 
 log = logging.getLogger(__name__)
 
@@ -49,3 +50,6 @@ class SteadyClock:
         if set_back > _JUMP_SECONDS:
             log.warning("the machine's clock was set back by %.0f s: slowed until it is there again", set_back)
         return self._now
+
+
+DAY_SECONDS: Final = 86_400

@@ -12,11 +12,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kernel_service import insecure
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
-from kernel_service.connect.proxies import TrustedProxies
+from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.people.identity import CHANNEL
-from kernel_service.people.silence import DEFAULT_DAYS
-from kernel_service.storage import database_url, postgres_url
-from kernel_service.storage.sealing import parse_keys
+from kernel_service.ports.silence import DEFAULT_DAYS
+from kernel_service.storage.engine import database_url, postgres_url
+from kernel_service.storage.sealing.ciphers import parse_keys
 from serving.listening import Address
 from serving.pem_files import check_pair, check_readable
 from serving.weak_secrets import SHORTEST

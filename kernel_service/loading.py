@@ -16,13 +16,14 @@ _UNUSED: Final = ("httpx._main", "httpx2._main", "trio")
 
 
 def load_server() -> ModuleType:
-    """`kernel_service.server`. ImportError if a package is missing or broken."""
+    """`kernel_service.app`. ImportError if a package is missing or broken."""
     with _without_collections(), _absent(_UNUSED):
         import httpcore  # noqa: F401, PLC0415 - at its first use otherwise, and then with trio
         import httpcore2  # noqa: F401, PLC0415
 
-        from kernel_service import server  # noqa: PLC0415
-    return server
+        from kernel_service import app  # noqa: PLC0415
+
+    return app
 
 
 @contextmanager

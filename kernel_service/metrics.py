@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from kernel_service.fairness.gate import Gate
     from kernel_service.kernels.kernel_map import KernelMap
-    from kernel_service.kernels.store import Store
     from kernel_service.models.outages import Outages
     from kernel_service.people.people import People
+    from kernel_service.ports.store import Store
+    from kernel_service.rate_limits.fair_queue import FairQueue
     from kernel_service.turns.runner import TurnRunner
     from serving.listening import Address
 
@@ -45,7 +45,7 @@ class Metrics:
         *,
         runner: TurnRunner,
         connects: Counter[str],
-        gates: Sequence[Gate],
+        gates: Sequence[FairQueue],
         outages: Outages,
         refused_tokens: Counter[str],
         refused_calls: Counter[str],
@@ -128,7 +128,7 @@ def _outages(outages: Outages) -> Iterable[Metric]:
     yield lasting
 
 
-def _queues(gates: Sequence[Gate]) -> Iterable[Metric]:
+def _queues(gates: Sequence[FairQueue]) -> Iterable[Metric]:
     line = GaugeMetricFamily("kernel_vendor_queue", "Requests that wait for their turn at a vendor", labels=["vendor"])
     told = "How long people's requests waited for their turn at a vendor"
     waits = HistogramMetricFamily("kernel_vendor_wait_seconds", told, labels=["vendor"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from kernel_service.fairness.gate import Gate
+from kernel_service.rate_limits.fair_queue import FairQueue
 
 
-def open_gate(vendor: str) -> Gate:
-    return Gate(vendor, 0, 0, asyncio.get_running_loop())
+def open_gate(vendor: str) -> FairQueue:
+    return FairQueue(vendor, 0, 0, asyncio.get_running_loop())

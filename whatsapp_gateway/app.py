@@ -15,26 +15,26 @@ from yarl import URL
 
 from serving.listening import Address, http_served
 from serving.public_http import public_app
-from whatsapp_gateway.acks import Acks
 from whatsapp_gateway.config import Settings
-from whatsapp_gateway.file_sending import FileSending
-from whatsapp_gateway.graph_api import GraphApi
-from whatsapp_gateway.graph_media import GraphMedia
-from whatsapp_gateway.halts import Halts
-from whatsapp_gateway.intake import Intake
-from whatsapp_gateway.kernel_channel import open_channel
-from whatsapp_gateway.kernel_client import KernelClient
-from whatsapp_gateway.media import Media
-from whatsapp_gateway.media_hosts import PublicResolver
+from whatsapp_gateway.graph.api import GraphApi
+from whatsapp_gateway.graph.media import GraphMedia
+from whatsapp_gateway.graph.media_hosts import PublicResolver
+from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
+from whatsapp_gateway.graph.pacing import Pacing
+from whatsapp_gateway.graph.proxies import Proxies
+from whatsapp_gateway.inbound.intake import Intake
+from whatsapp_gateway.inbound.webhook import LARGEST_BODY, PATH, Webhook
+from whatsapp_gateway.kernel.channel import open_channel
+from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.pacing import Pacing
-from whatsapp_gateway.proxies import Proxies
-from whatsapp_gateway.replies import Replies
-from whatsapp_gateway.sending import Sending
-from whatsapp_gateway.slow_downs import SlowDowns
-from whatsapp_gateway.templates import WindowTemplates
-from whatsapp_gateway.typing_indicator import TypingIndicator
-from whatsapp_gateway.webhook import LARGEST_BODY, PATH, Webhook
+from whatsapp_gateway.outbound.acks import Acks
+from whatsapp_gateway.outbound.file_sending import FileSending
+from whatsapp_gateway.outbound.media_transfers import Media
+from whatsapp_gateway.outbound.part_backoff import PartBackoff
+from whatsapp_gateway.outbound.replies import Replies
+from whatsapp_gateway.outbound.sending import Sending
+from whatsapp_gateway.outbound.templates import WindowTemplates
+from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ async def build_app(
     connector = aiohttp.TCPConnector(limit=0, resolver=PublicResolver(settings.whatsapp_api_base_url))
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
-    halts, slow_downs = Halts(metrics, now), SlowDowns()
+    halts, slow_downs = NumberCircuitBreaker(metrics, now), PartBackoff()
     graph = GraphApi(
         session,
         settings.whatsapp_api_base_url,

@@ -18,7 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from serving.listening import Address
 from serving.pem_files import check_authority
 from whatsapp_gateway import insecure
-from whatsapp_gateway.templates import Template
+from whatsapp_gateway.outbound.templates import Template
 
 
 def _numbers(value: object) -> object:

@@ -11,8 +11,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from kernel_service.ports.tools import Person, ToolFile, ToolResult
 from kernel_service.tools.developer_tools import tool
-from kernel_service.turns.tools import Person, ToolFile, ToolResult
 
 NOTES = Path("var/notes")
 

@@ -12,7 +12,7 @@ from kernel_service.approvals import words
 from kernel_service.approvals.addresses import leads_to_the_web, names_somebody
 from kernel_service.approvals.disguises import readings_of
 from kernel_service.approvals.words import among, listed, words_of
-from kernel_service.turns.tools import WHICH_ACCOUNT
+from kernel_service.ports.tools import WHICH_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -9,8 +9,8 @@ from kernel_service.approvals.prompt import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from kernel_service.approvals.approval import Approval
     from kernel_service.approvals.prompt import Shown
+    from kernel_service.ports.approvals import Approval
 
 Bundle = tuple[tuple["Approval", ...], "Shown | None"]
 """Calls, and what shows them together. None: there is but one, and no message shows it."""

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from kernel_service.approvals import words
 from kernel_service.approvals.arguments import CannotJudgeError, arguments_in
-from kernel_service.approvals.hints import Effect
 from kernel_service.approvals.leaves import Rank, leaves_of
 from kernel_service.approvals.toolkits import ACCOUNTS, WORKSPACES
 from kernel_service.approvals.words import among, words_of_tool
-from kernel_service.turns.tools import WHICH_ACCOUNT
+from kernel_service.ports.hints import Effect
+from kernel_service.ports.tools import WHICH_ACCOUNT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from kernel_service.approvals.hints import Hints
-    from kernel_service.turns.tools import Tool
+    from kernel_service.ports.hints import Hints
+    from kernel_service.ports.tools import Tool
 
 
 class Approve(StrEnum):

@@ -19,7 +19,7 @@ from kernel_service.storable import to_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.approvals.approval import Approval
+    from kernel_service.ports.approvals import Approval
 
 MOST_SHOWN: Final = 1000
 """UTF-16 code units of a question: WhatsApp shows 1,024 above buttons."""

@@ -7,13 +7,14 @@ ApprovalPolicy.may_stand() says. The person lists them and takes them back by ph
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from kernel_service.ports.approvals import StandingPermission
 
 _WORD: Final = re.compile(r"[^\W_]+")
 _STEM: Final = 4
@@ -40,18 +41,6 @@ _FILLERS: Final = frozenset(
     )
 )
 _ALL: Final = frozenset({"", "everything", "anything", "all", "each", "every"})
-
-
-@dataclass(frozen=True, slots=True)
-class StandingPermission:
-    """Of one person, for one tool with one account: the id of the connection; empty: the tool needs none."""
-
-    tool: str
-    account: str
-
-    @property
-    def title(self) -> str:
-        return texts.in_words(self.tool)
 
 
 def listed(permissions: Sequence[StandingPermission]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import zstandard
 
-from kernel_service.kernels.store import HistoryItem
+from kernel_service.ports.turns import HistoryItem
 
 # Measured on real conversations: level 3 shrinks 25 KB to 9 KB in 0.16 ms; higher levels cost more than they save.
 _compressor = zstandard.ZstdCompressor(level=3)

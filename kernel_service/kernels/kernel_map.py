@@ -12,15 +12,15 @@ from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import Conflict, KernelError, LeaseLost, NotFound, StoreUnavailable
-from kernel_service.fairness.behalf import on_behalf_of
-from kernel_service.kernels.interruptions import HandedBack
 from kernel_service.kernels.kernel import EvictionReason, Kernel
+from kernel_service.ports.interruptions import HandedBack
+from kernel_service.rate_limits.current_tenant import on_behalf_of
 from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.kernels.store import JournalStore
+    from kernel_service.ports.turns import JournalStore
 
 log = logging.getLogger(__name__)
 

@@ -7,8 +7,9 @@ import base64
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.media.inspection import Inspection, Problem, needs_password
-from kernel_service.media.opening import MOST_BYTES, Opening, opening_of, true_type
+from kernel_service.media.inspection import Inspection, needs_password
+from kernel_service.media.read_as import MOST_BYTES, opening_of, true_type
+from kernel_service.ports.media import FileProblem, ReadAs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,13 +21,13 @@ KINDS: Final = ("image", "audio", "video", "document", "sticker")
 class Incoming:
     """A file that can be opened. Its bytes came along, or `media_ref` says what to ask the channel for."""
 
-    opening: Opening
+    opening: ReadAs
     mime_type: str
     filename: str
     sha256: bytes
     media_ref: str = ""
     data: bytes = field(default=b"", repr=False)
-    problem: Problem = Problem.NONE
+    problem: FileProblem = FileProblem.NONE
 
     @property
     def wanted(self) -> bool:
@@ -68,7 +69,7 @@ def parted(content: dict[str, Any], *, locked: bool = False) -> tuple[dict[str, 
     if "data" in file:
         return bare, _whole(announced, base64.b64decode(file["data"]), locked=locked)
     too_large = int(file.get("size_bytes", 0)) > MOST_BYTES[opening]
-    return bare, replace(announced, problem=Problem.TOO_LARGE) if too_large else announced
+    return bare, replace(announced, problem=FileProblem.TOO_LARGE) if too_large else announced
 
 
 async def brings_locked_file(content: Mapping[str, Any]) -> bool:
@@ -77,7 +78,7 @@ async def brings_locked_file(content: Mapping[str, Any]) -> bool:
         return False
     file = found[1]
     data = base64.b64decode(file["data"])
-    inspection = Inspection(Opening.READ, true_type(file.get("mime_type", ""), file.get("filename", "")))
+    inspection = Inspection(ReadAs.READ, true_type(file.get("mime_type", ""), file.get("filename", "")))
     inspection.see(data)
     return inspection.may_be_locked and await asyncio.to_thread(needs_password, data)
 
@@ -85,6 +86,6 @@ async def brings_locked_file(content: Mapping[str, Any]) -> bool:
 def _whole(file: Incoming, data: bytes, *, locked: bool) -> Incoming:
     inspection = Inspection(file.opening, file.mime_type)
     inspection.see(data)
-    problem = Problem.DAMAGED if file.sha256 and file.sha256 != inspection.sha256 else inspection.problem
-    problem = problem or (Problem.LOCKED if locked else Problem.NONE)
+    problem = FileProblem.DAMAGED if file.sha256 and file.sha256 != inspection.sha256 else inspection.problem
+    problem = problem or (FileProblem.LOCKED if locked else FileProblem.NONE)
     return replace(file, mime_type=inspection.mime_type, data=b"" if problem else data, problem=problem)

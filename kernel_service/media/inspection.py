@@ -4,29 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import io
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.media.opening import PICTURES, SOUNDS, Opening
+from kernel_service.media.read_as import PICTURES, SOUNDS
+from kernel_service.ports.media import FileProblem, ReadAs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-
-class Problem(StrEnum):
-    """Why a file cannot be opened. The empty one: it can."""
-
-    NONE = ""
-    UNAVAILABLE = "unavailable"
-    EXPIRED = "expired"
-    TOO_LARGE = "too_large"
-    TOO_LONG = "too_long"
-    DAMAGED = "damaged"
-    WRONG_TYPE = "wrong_type"
-    LOCKED = "locked"
-    UNREADABLE = "unreadable"
-    UNHEARD = "unheard"
-    NO_ROOM = "no_room"
 
 
 _PDF: Final = "application/pdf"
@@ -64,7 +48,7 @@ def _layer(head: bytes) -> bool:
 class Inspection:
     """Is shown a file's bytes in order, then says what it is. `mime_type` is what it was said to be."""
 
-    def __init__(self, opening: Opening, mime_type: str) -> None:
+    def __init__(self, opening: ReadAs, mime_type: str) -> None:
         self._opening = opening
         self._said = mime_type
         self._digest = hashlib.sha256()
@@ -90,25 +74,29 @@ class Inspection:
     @property
     def mime_type(self) -> str:
         """What it is. A picture or a sound is known by its first bytes, whatever it was called, or if it was not."""
-        if self._opening is Opening.SEE:
+        if self._opening is ReadAs.SEE:
             return next((kind for kind in PICTURES if _MARKS[kind](self._head)), self._said)
-        if self._opening is Opening.HEAR:
+        if self._opening is ReadAs.HEAR:
             return next((kind for kind, fits in _SOUND_MARKS.items() if fits(self._head)), self._said)
         return self._said
 
     @property
-    def problem(self) -> Problem:
+    def problem(self) -> FileProblem:
         """What can be told without opening it."""
         if not self.size:
-            return Problem.UNREADABLE
+            return FileProblem.UNREADABLE
         if self._said.startswith(_OFFICE) and not self._head.startswith(b"PK"):
-            return Problem.LOCKED if self._head.startswith(_OLE) else Problem.WRONG_TYPE
-        if self._opening is Opening.HEAR:
-            return Problem.WRONG_TYPE if self.mime_type not in SOUNDS or self._head.startswith(_AMR) else Problem.NONE
-        if self._opening is Opening.SEE and self.mime_type not in PICTURES:
-            return Problem.WRONG_TYPE
+            return FileProblem.LOCKED if self._head.startswith(_OLE) else FileProblem.WRONG_TYPE
+        if self._opening is ReadAs.HEAR:
+            return (
+                FileProblem.WRONG_TYPE
+                if self.mime_type not in SOUNDS or self._head.startswith(_AMR)
+                else FileProblem.NONE
+            )
+        if self._opening is ReadAs.SEE and self.mime_type not in PICTURES:
+            return FileProblem.WRONG_TYPE
         fits = _MARKS.get(self.mime_type)
-        return Problem.NONE if fits is None or fits(self._head) else Problem.WRONG_TYPE
+        return FileProblem.NONE if fits is None or fits(self._head) else FileProblem.WRONG_TYPE
 
     @property
     def may_be_locked(self) -> bool:

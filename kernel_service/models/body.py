@@ -13,7 +13,7 @@ from kernel_service.errors import KernelError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from kernel_service.turns.model import ModelFile
+    from kernel_service.ports.model import ModelFile
 
 
 class Body:

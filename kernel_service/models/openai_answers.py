@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.messages import Usage
 from kernel_service.models.openai_refusals import meaning_of, read_failure
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import FILTERED, FunctionCall, ModelAnswer, UnusableAnswerError
 from kernel_service.storable import from_json
-from kernel_service.turns.model import FILTERED, FunctionCall, ModelAnswer, UnusableAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable

@@ -18,14 +18,14 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.models.openai_refusals import Refusal, meaning_of, retry_after
 from kernel_service.models.openai_transcriptions import read_transcript, transcription_refusal
 from kernel_service.models.outages import Outages
-from kernel_service.turns.model import ModelRejectedError
+from kernel_service.ports.model import ModelRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from kernel_service.fairness.gate import Gate
     from kernel_service.models.body import Body
     from kernel_service.models.openai_transcriptions import Transcript
+    from kernel_service.rate_limits.fair_queue import FairQueue
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ class OpenAIClient:
     Whoever posts tells the gate what it cost.
     """
 
-    def __init__(self, api_key: str, base_url: str, *, gate: Gate, timeout: float = 120.0) -> None:
+    def __init__(self, api_key: str, base_url: str, *, gate: FairQueue, timeout: float = 120.0) -> None:
         self._timeout = timeout
         self.gate = gate
         self.outages = Outages()

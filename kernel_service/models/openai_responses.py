@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from kernel_service.media.incoming import file_of
-from kernel_service.media.opening import Opening
 from kernel_service.models.body import Places
 from kernel_service.models.openai_answers import call_of, read_answer
 from kernel_service.models.openai_refusals import unsupported
 from kernel_service.models.person_said import in_words
-from kernel_service.turns.model import Model, ModelRejectedError, UnusableAnswerError
-from kernel_service.turns.tokens import cut
+from kernel_service.ports.media import ReadAs
+from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswerError
+from kernel_service.token_counts import cut
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kernel_service.models.openai_client import OpenAIClient
-    from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest
+    from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest
 
 log = logging.getLogger(__name__)
 
@@ -165,6 +165,6 @@ def _shown(item: dict[str, Any], files: Mapping[str, ModelFile | str], places: P
 def _part(file: ModelFile | str, places: Places) -> dict[str, Any]:
     if isinstance(file, str):
         return {"type": "input_text", "text": file}
-    if file.opening is Opening.SEE:
+    if file.opening is ReadAs.SEE:
         return {"type": "input_image", "image_url": places.data_url(file)}
     return {"type": "input_file", "filename": file.filename, "file_data": places.data_url(file)}

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.messages import Usage
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import ModelRejectedError, TranscriptionMissingError
 from kernel_service.storable import from_json
-from kernel_service.turns.model import ModelRejectedError, TranscriptionMissingError
 
 LONGEST_WAIT: Final = 30.0
 """Seconds that the vendor's word puts a recording off at most: it is not waited for long."""

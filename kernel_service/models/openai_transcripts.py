@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.models.byte_budget import ByteBudget
-from kernel_service.turns.model import Transcriber
+from kernel_service.ports.model import Transcriber
 
 if TYPE_CHECKING:
-    from kernel_service.messages import Usage
     from kernel_service.models.openai_client import OpenAIClient
-    from kernel_service.turns.model import ModelFile
+    from kernel_service.ports.messages import Usage
+    from kernel_service.ports.model import ModelFile
 
 BUDGET_BYTES: Final = 32 * 1024 * 1024
 """Of all recordings that are being heard: two of the largest, or hundreds of voice notes."""

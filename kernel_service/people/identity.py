@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import CallerError, Conflict, NotAllowed
-from kernel_service.messages import Alias
+from kernel_service.ports.messages import Alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,34 +13,13 @@ another notice tells whose that is: A became B, told after B became C, leads to 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from kernel_service.ports.people import LinkOutcome
+
 if TYPE_CHECKING:
-    from kernel_service.messages import Alias
     from kernel_service.people.identity import FoundAlias
-
-
-class LinkOutcome(StrEnum):
-    LINKED = "linked"
-    MERGED = "merged"
-    KEPT_APART = "kept_apart"
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Linked:
-    """What was done: for whom, who was merged into them, and with whom they are kept apart (empty: nobody).
-
-    `news` is False if the same was told before. `then`: what followed, of changes of the new id told earlier.
-    """
-
-    outcome: LinkOutcome
-    person_id: str = ""
-    merged_id: str = ""
-    other_id: str = ""
-    news: bool = True
-    then: tuple[Linked, ...] = ()
+    from kernel_service.ports.messages import Alias
 
 
 @dataclass(frozen=True, slots=True)

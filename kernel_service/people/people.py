@@ -6,45 +6,17 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Protocol
 
-from kernel_service.people.linking import LinkOutcome
+from kernel_service.ports.people import LinkOutcome, PeopleStore
 from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any
 
-    from kernel_service.messages import Alias
-    from kernel_service.people.linking import Linked
+    from kernel_service.ports.messages import Alias
+    from kernel_service.ports.people import Linked
 
 log = logging.getLogger(__name__)
-
-
-class PeopleStore(Protocol):
-    """What is kept of people. Each method is one transaction; times are epoch seconds."""
-
-    async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
-        """Note that the previous id became the current one, both of one channel (people.linking). Idempotent.
-
-        Changes of the current id that were told too early are made up for in the same transaction.
-        A merging takes both leases away: what runs for either writes no more.
-        """
-        ...
-
-    async def merge(self, one_id: str, other_id: str, *, now: float) -> Linked:
-        """Merge the newer of two people into the older, connections too. NotFound PERSON_NOT_FOUND."""
-        ...
-
-    async def surviving(self, person_id: str) -> str:
-        """The person, or the one into whom they were merged. NotFound PERSON_NOT_FOUND."""
-        ...
-
-    async def kept_apart_from(self, person_id: str) -> list[str]:
-        """The people whom a channel takes for the same as this one, while both have connections."""
-        ...
-
-    async def kept_apart_pairs(self) -> int:
-        """How many such pairs wait for an operator."""
-        ...
 
 
 class Kernels(Protocol):

@@ -6,75 +6,50 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from kernel_service.kernels.store import Room
-from kernel_service.messages import Notice, Usage
-from kernel_service.storage import (
-    asked,
-    chats,
-    clear_ids,
-    connect_attempts,
-    connections,
-    context,
-    dead_letters,
-    delivery,
-    doubt,
-    endings,
-    inbox,
-    journal,
-    leases,
-    linking,
-    made_files,
-    media,
-    media_room,
-    merging,
-    newest,
-    outbox,
-    people,
-    quotes,
-    reservations,
-    resumed_requests,
-    retention,
-    rotation,
-    spending,
-    standing,
-    time_zones,
-    turn_views,
-    turns,
-    waiting,
-)
+from kernel_service.ports.messages import Notice, Usage
+from kernel_service.ports.turns import Room
+from kernel_service.storage.admin import dead_letters, retention, turn_views
+from kernel_service.storage.approvals import approvals, standing_permissions
+from kernel_service.storage.connections import connect_attempts, connections, resumed_requests
+from kernel_service.storage.engine import clock_floor
+from kernel_service.storage.inbox import inbox, quotes
+from kernel_service.storage.keys import clear_ids, rotation
+from kernel_service.storage.media import made_files, media, room
+from kernel_service.storage.merging import linking, merging
+from kernel_service.storage.outbox import delivery, doubt, outbox
+from kernel_service.storage.people import chats, leases, people, time_zones
+from kernel_service.storage.turns import close, context, journal, turns, waiting
+from kernel_service.storage.usage import reservations, spending
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping, Sequence
 
-    from kernel_service.approvals.approval import Decision, Question
-    from kernel_service.approvals.standing import StandingPermission
-    from kernel_service.connect.attempt import Attempt, Key, State
-    from kernel_service.kernels.commands import Tap
-    from kernel_service.kernels.operator_store import DayUsage, DeadLetter, KeyUse, ReplyView, Rotated, TurnSummary
-    from kernel_service.kernels.outbox_store import AckResult, Lease, PartAck, PartReceipt
-    from kernel_service.kernels.store import (
-        Accepted,
+    from kernel_service.ports.admin import DayUsage, DeadLetter, KeyUse, ReplyView, Rotated, TurnSummary
+    from kernel_service.ports.approvals import Decision, Question, StandingPermission
+    from kernel_service.ports.commands import Tap
+    from kernel_service.ports.connect_attempts import Attempt, Key, State
+    from kernel_service.ports.connections import Connection, ConnectionStatus
+    from kernel_service.ports.inbox import Accepted
+    from kernel_service.ports.keeping import Keeping
+    from kernel_service.ports.media import FileProblem, MediaAck, MediaQuota, MediaWanted, Settled, StoredFile, Upload
+    from kernel_service.ports.messages import Alias, Answer, Message, Reply, StoredReply
+    from kernel_service.ports.outbox import AckResult, Lease, PartAck, PartReceipt
+    from kernel_service.ports.people import Linked
+    from kernel_service.ports.resuming import ParkedRequest
+    from kernel_service.ports.silence import Silence
+    from kernel_service.ports.spending import Budgets, Estimate
+    from kernel_service.ports.turns import (
         Activation,
         CallRecord,
         HistoryItem,
         NextTurn,
         Quoted,
         ToolUse,
+        Turn,
         TurnMessage,
-        TurnRecord,
         TurnStatus,
     )
-    from kernel_service.media.inspection import Problem
-    from kernel_service.media.store import MediaAck, MediaQuota, MediaWanted, Settled, StoredFile, Upload
-    from kernel_service.messages import Alias, Answer, Message, Reply, StoredReply
-    from kernel_service.people.keeping import Keeping
-    from kernel_service.people.linking import Linked
-    from kernel_service.people.silence import Silence
-    from kernel_service.storage.engine import Engine
-    from kernel_service.tools.connections import Connection, ConnectionStatus
-    from kernel_service.turns.estimates import Estimate
-    from kernel_service.turns.limits import Budgets
-    from kernel_service.turns.resuming import ParkedRequest
+    from kernel_service.storage.engine.engine import Engine
 
 _PING = text("SELECT 1")
 
@@ -178,7 +153,7 @@ class SqlStore:
     async def reset_context(self, person_id: str) -> str:
         return await self._engine.write(lambda tx: context.reset(tx, person_id), person_id)
 
-    async def look(self, turn: TurnRecord) -> None:
+    async def look(self, turn: Turn) -> None:
         await self._engine.read(lambda tx: waiting.look(tx, turn))
 
     async def quoted(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
@@ -186,7 +161,7 @@ class SqlStore:
 
     async def append(
         self,
-        turn: TurnRecord,
+        turn: Turn,
         epoch: int,
         items: Sequence[HistoryItem],
         *,
@@ -222,16 +197,14 @@ class SqlStore:
             "budget" if budgets.all_people else person_id,
         )
 
-    async def count(
-        self, turn: TurnRecord, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float
-    ) -> None:
+    async def count(self, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float) -> None:
         await self._engine.write(
             lambda tx: journal.count(tx, turn, epoch, usage=usage, settles=settles, now=now), turn.person_id
         )
 
     async def hold(
         self,
-        turn: TurnRecord,
+        turn: Turn,
         epoch: int,
         *,
         until: float,
@@ -241,19 +214,19 @@ class SqlStore:
         now: float,
     ) -> None:
         await self._engine.write(
-            lambda tx: endings.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, busy=busy, now=now),
+            lambda tx: close.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, busy=busy, now=now),
             turn.person_id,
         )
 
-    async def others_come(self, turn: TurnRecord, epoch: int) -> None:
-        await self._engine.write(lambda tx: endings.others_come(tx, turn, epoch), turn.person_id)
+    async def others_come(self, turn: Turn, epoch: int) -> None:
+        await self._engine.write(lambda tx: close.others_come(tx, turn, epoch), turn.person_id)
 
-    async def put_back(self, turn: TurnRecord, epoch: int, *, until: float | None = None) -> None:
-        await self._engine.write(lambda tx: endings.put_back(tx, turn, epoch, until=until), turn.person_id)
+    async def put_back(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
+        await self._engine.write(lambda tx: close.put_back(tx, turn, epoch, until=until), turn.person_id)
 
     async def fail(
         self,
-        turn: TurnRecord,
+        turn: Turn,
         epoch: int,
         *,
         until: float,
@@ -264,20 +237,18 @@ class SqlStore:
     ) -> None:
         spent = usage or Usage()
         await self._engine.write(
-            lambda tx: endings.fail(
-                tx, turn, epoch, until=until, problem=problem, usage=spent, settles=settles, now=now
-            ),
+            lambda tx: close.fail(tx, turn, epoch, until=until, problem=problem, usage=spent, settles=settles, now=now),
             turn.person_id,
         )
 
-    async def split(self, turn: TurnRecord, epoch: int, *, problem: str, now: float) -> int:
+    async def split(self, turn: Turn, epoch: int, *, problem: str, now: float) -> int:
         return await self._engine.write(
-            lambda tx: endings.split(tx, turn, epoch, problem=problem, now=now), turn.person_id
+            lambda tx: close.split(tx, turn, epoch, problem=problem, now=now), turn.person_id
         )
 
     async def give_up(
         self,
-        turn: TurnRecord,
+        turn: Turn,
         epoch: int,
         items: Sequence[HistoryItem],
         replies: Sequence[Reply],
@@ -286,12 +257,12 @@ class SqlStore:
         now: float,
     ) -> int:
         return await self._engine.write(
-            lambda tx: endings.give_up(tx, turn, epoch, items, replies, problem=problem, now=now), turn.person_id
+            lambda tx: close.give_up(tx, turn, epoch, items, replies, problem=problem, now=now), turn.person_id
         )
 
     async def end(
         self,
-        turn: TurnRecord,
+        turn: Turn,
         epoch: int,
         items: Sequence[HistoryItem],
         replies: Sequence[Reply],
@@ -306,7 +277,7 @@ class SqlStore:
         now: float,
     ) -> list[StoredReply]:
         return await self._engine.write(
-            lambda tx: endings.end(
+            lambda tx: close.end(
                 tx,
                 turn,
                 epoch,
@@ -324,17 +295,19 @@ class SqlStore:
             turn.person_id,
         )
 
-    async def decide(self, turn: TurnRecord, epoch: int, tap: Tap, *, at: float) -> Decision:
-        return await self._engine.write(lambda tx: asked.decide(tx, turn, epoch, tap, at=at), turn.person_id)
+    async def decide(self, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
+        return await self._engine.write(lambda tx: approvals.decide(tx, turn, epoch, tap, at=at), turn.person_id)
 
     async def stands(self, person_id: str, tool: str, account: str) -> bool:
-        return await self._engine.read(lambda tx: standing.stands(tx, person_id, tool, account))
+        return await self._engine.read(lambda tx: standing_permissions.stands(tx, person_id, tool, account))
 
     async def permissions(self, person_id: str) -> list[StandingPermission]:
-        return await self._engine.read(lambda tx: standing.of_person(tx, person_id))
+        return await self._engine.read(lambda tx: standing_permissions.of_person(tx, person_id))
 
-    async def ask_again(self, turn: TurnRecord, epoch: int, said: str) -> list[StandingPermission]:
-        return await self._engine.write(lambda tx: standing.ask_again(tx, turn, epoch, said), turn.person_id)
+    async def ask_again(self, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
+        return await self._engine.write(
+            lambda tx: standing_permissions.ask_again(tx, turn, epoch, said), turn.person_id
+        )
 
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
         return await self._engine.read(lambda tx: spending.spent_today(tx, person_id, now=now))
@@ -412,12 +385,12 @@ class SqlStore:
         await self._engine.write_apart(lambda tx: media.add_chunk(tx, upload, number, data, quota=self._media_quota))
 
     async def note_full(self, upload: Upload) -> None:
-        await self._engine.write_apart(lambda tx: media_room.note_full(tx, upload.media_id))
+        await self._engine.write_apart(lambda tx: room.note_full(tx, upload.media_id))
 
     async def drop_upload(self, upload: Upload) -> None:
         await self._engine.write_apart(lambda tx: media.drop_upload(tx, upload))
 
-    async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: Problem) -> str:
+    async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: FileProblem) -> str:
         return await self._engine.write(
             lambda tx: media.end_upload(tx, upload, chunks=chunks, mime_type=mime_type, problem=problem)
         )
@@ -433,7 +406,7 @@ class SqlStore:
     ) -> None:
         await self._engine.write(lambda tx: media.keep_transcript(tx, media_id, text, usage, settles=settles, now=now))
 
-    async def spoil(self, media_id: str, problem: Problem) -> None:
+    async def spoil(self, media_id: str, problem: FileProblem) -> None:
         await self._engine.write(lambda tx: media.spoil(tx, media_id, problem))
 
     async def keep_made(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
@@ -555,7 +528,7 @@ class SqlStore:
         return await clear_ids.seal(self._engine)
 
     async def newest_time(self) -> float:
-        return await self._engine.read(newest.newest_time)
+        return await self._engine.read(clock_floor.newest_time)
 
     async def ping(self) -> None:
         """StoreUnavailable."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kernel_service.turns.tools import WHICH_ACCOUNT, UnclearCallError
+from kernel_service.ports.tools import WHICH_ACCOUNT, UnclearCallError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kernel_service.tools.connections import Connection
+    from kernel_service.ports.connections import Connection
 
 
 class AskWhichError(UnclearCallError):

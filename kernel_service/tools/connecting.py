@@ -5,19 +5,19 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.connect.attempt import AWAITING_CODE, LIVE, State
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
+from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE, State
+from kernel_service.ports.model import ToolSchema
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.tools import WHICH_ACCOUNT, NeedsNoAccount, ToolResult
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen
-from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.resuming import ParkedRequest
-from kernel_service.turns.tools import WHICH_ACCOUNT, NeedsNoAccount, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.connect.offering import Offer, Offers
-    from kernel_service.tools.connections import Connections
-    from kernel_service.turns.tools import Person
+    from kernel_service.connections.accounts import Connections
+    from kernel_service.connections.links import ConnectLinks, LinkInProgress
+    from kernel_service.ports.tools import Person
 
 MOST_NAME: Final = 40
 _NO_NAME: Final = re.compile(r"[^\w .&'’-]")
@@ -35,7 +35,7 @@ class Connect(NeedsNoAccount):
     asks_first = False
     timeout = 60.0
 
-    def __init__(self, connections: Connections, offers: Offers, away: Sequence[str] = ()) -> None:
+    def __init__(self, connections: Connections, offers: ConnectLinks, away: Sequence[str] = ()) -> None:
         """`away` are toolkits that the person has connected, and whose tools are not to be had at present."""
         self._connections = connections
         self._offers = offers
@@ -108,7 +108,7 @@ def _told(sentence: str, *, ok: bool = True) -> ToolResult:
     return ToolResult(sentence, ok=ok, own=True)
 
 
-def _what_is_left(offer: Offer) -> str:
+def _what_is_left(offer: LinkInProgress) -> str:
     """What only the person can do now, for the model to tell them."""
     button = f"A button “{offer.link.title}” goes to the person with your answer."
     if offer.state is State.OPEN:

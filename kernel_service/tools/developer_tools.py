@@ -20,16 +20,16 @@ from typing import TYPE_CHECKING, Any, NotRequired, Required, cast, get_type_hin
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from kernel_service import tool_schemas
+from kernel_service.ports.model import ToolSchema
+from kernel_service.ports.tools import NeedsNoAccount, ToolResult
 from kernel_service.storable import to_json
-from kernel_service.tools import schemas
-from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.refused_tools import MOST_OFFERED_BYTES, size_of
-from kernel_service.turns.tools import NeedsNoAccount, ToolResult
+from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.turns.tools import Person
+    from kernel_service.ports.tools import Person
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class DeveloperTool(NeedsNoAccount):
         self._arguments = _arguments(function)
         self._timeout = timeout
         name = _name(function)
-        parameters = schemas.parameters(self._arguments.json_schema(), name)
+        parameters = tool_schemas.parameters(self._arguments.json_schema(), name)
         self.schema = ToolSchema(name, _description(function), parameters)
         self.read_only = read_only
         self.asks_first = asks_first
@@ -157,10 +157,10 @@ def _description(function: Callable[..., Any]) -> str:
     description = inspect.getdoc(function)
     if not description:
         raise ToolSettingError(f"{function.__name__} needs a docstring: it tells the model when to use the tool")
-    if len(description) > schemas.MOST_DESCRIPTION:
-        most = schemas.MOST_DESCRIPTION
+    if len(description) > tool_schemas.MOST_DESCRIPTION:
+        most = tool_schemas.MOST_DESCRIPTION
         raise ToolSettingError(f"{function.__name__}: its docstring may have {most} characters, not {len(description)}")
-    return schemas.description(description)
+    return tool_schemas.description(description)
 
 
 _BY_POSITION = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)

@@ -7,23 +7,24 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.model import ToolSchema
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox, ToolResult
 from kernel_service.storable import to_json
+from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
 from kernel_service.tools.connecting import Connect, Disconnect
-from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.model import ToolSchema
-from kernel_service.turns.refused_tools import MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.taint import is_of_just_created
-from kernel_service.turns.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.connect.offering import Offers
-    from kernel_service.tools.composio_client import Composio, ToolkitTool
-    from kernel_service.tools.connections import Connection, Connections
-    from kernel_service.tools.sessions import Sessions
-    from kernel_service.turns.tools import Person, Tool
+    from kernel_service.composio.client import Composio, ToolkitTool
+    from kernel_service.composio.sessions import Sessions
+    from kernel_service.connections.accounts import Connections
+    from kernel_service.connections.links import ConnectLinks
+    from kernel_service.ports.connections import Connection
+    from kernel_service.ports.tools import Person, Tool
 
 MOST_DIRECT: Final = 30
 """Up to this many tools of connected toolkits are offered at once, if a request holds them; else they are found."""
@@ -39,7 +40,7 @@ class KernelToolbox(Toolbox):
         self,
         composio: Composio,
         connections: Connections,
-        offers: Offers,
+        offers: ConnectLinks,
         developer_tools: Sequence[Tool] = (),
         *,
         most_direct: int = MOST_DIRECT,

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.approvals.approval import ASKED, Question
 from kernel_service.approvals.bundles import bundles
 from kernel_service.approvals.prompt import FILENAME
 from kernel_service.errors import Exhausted
-from kernel_service.turns.tools import ToolFile, ToolResult
+from kernel_service.ports.approvals import ASKED, Question
+from kernel_service.ports.tools import ToolFile, ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from kernel_service.approvals.approval import Approval
     from kernel_service.approvals.prompt import Shown
-    from kernel_service.messages import ReplyFile
+    from kernel_service.ports.approvals import Approval
+    from kernel_service.ports.messages import ReplyFile
     from kernel_service.turns.transcript import Transcript
 
 MOST_QUESTIONS: Final = 5

@@ -7,29 +7,30 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.approvals.approval import Approval
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.kernels.progress import ConnectNeeded, ToolFinished, ToolStarted
-from kernel_service.kernels.store import ToolUse
-from kernel_service.messages import Usage
+from kernel_service.ports.approvals import Approval
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.progress import ConnectNeeded, ToolFinished, ToolStarted
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
+from kernel_service.ports.turns import ToolUse
 from kernel_service.storable import storable, storable_text
+from kernel_service.token_counts import cut
+from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.turns.asking import Asking
-from kernel_service.turns.refused_tools import MOST_OFFERED, MOST_OFFERED_BYTES, size_of
-from kernel_service.turns.tokens import cut
+from kernel_service.turns.refused_tools import MOST_OFFERED
 from kernel_service.turns.tool_files import keep_all
-from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from kernel_service.approvals.policy import ApprovalPolicy
-    from kernel_service.kernels.progress import Event
-    from kernel_service.kernels.store import TurnRecord
-    from kernel_service.turns.interrupting import Attention
-    from kernel_service.turns.model import FunctionCall, Model, ModelRejectedError, ToolSchema
+    from kernel_service.ports.model import FunctionCall, Model, ModelRejectedError, ToolSchema
+    from kernel_service.ports.progress import Event
+    from kernel_service.ports.tools import Person, Tool
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.refused_tools import OfferedTools
     from kernel_service.turns.titles import Titles
-    from kernel_service.turns.tools import Person, Tool
     from kernel_service.turns.transcript import Transcript
     from kernel_service.turns.turn_journal import TurnJournal
 
@@ -63,7 +64,7 @@ class Calls:
         person: Person,
         transcript: Transcript,
         journal: TurnJournal,
-        attention: Attention,
+        attention: InterruptWatcher,
         tell: Callable[[Event], None],
         *,
         asks_first: ApprovalPolicy,
@@ -121,7 +122,7 @@ class Calls:
         self._offering = False
         return bool(self._tools)
 
-    async def finish_cut(self, record: TurnRecord, model: Model, now: float) -> None:
+    async def finish_cut(self, record: Turn, model: Model, now: float) -> None:
         """What a crash left open: a call whose intent is stored may have been done, any other was not.
 
         InDoubtError while it may still be under way. What was to follow a call whose outcome is unknown may rest on

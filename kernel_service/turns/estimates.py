@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.media.opening import Opening
-from kernel_service.messages import Usage
-from kernel_service.turns.refused_tools import size_of
-from kernel_service.turns.tokens import item_tokens, tokens
+from kernel_service.ports.media import ReadAs
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.spending import Estimate
+from kernel_service.token_counts import item_tokens, tokens
+from kernel_service.tool_schemas import size_of
 
 if TYPE_CHECKING:
-    from kernel_service.turns.model import ModelFile, ModelRequest
+    from kernel_service.ports.model import ModelFile, ModelRequest
 
 TYPICAL_OUTPUT_TOKENS: Final = 2_000
 """What an answer takes, reasoning included, if nobody ever learns what it took."""
@@ -26,42 +27,32 @@ _MOST_BELIEVED: Final = 10_000_000
 """No model reads or writes as much at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """Tokens of one request: what it is shown, what an answer to it takes as a rule, and what it takes at most."""
+def of_request(request: ModelRequest) -> Estimate:
+    most = request.max_output_tokens
+    shown = tokens(request.instructions) + sum(map(item_tokens, request.items))
+    shown += size_of(request.tools) // _BYTES_PER_TOKEN + sum(map(_file_tokens, request.files.values()))
+    return Estimate(shown, min(most, TYPICAL_OUTPUT_TOKENS), most)
 
-    input_tokens: int
-    output_tokens: int = 0
-    most_output_tokens: int = 0
 
-    @classmethod
-    def of_request(cls, request: ModelRequest) -> Estimate:
-        most = request.max_output_tokens
-        shown = tokens(request.instructions) + sum(map(item_tokens, request.items))
-        shown += size_of(request.tools) // _BYTES_PER_TOKEN + sum(map(_file_tokens, request.files.values()))
-        return cls(shown, min(most, TYPICAL_OUTPUT_TOKENS), most)
+def of_recording(recording: ModelFile, tokens_per_second: int) -> Estimate:
+    return Estimate((recording.size // AUDIO_BYTES_PER_SECOND + 1) * tokens_per_second)
 
-    @classmethod
-    def of_recording(cls, recording: ModelFile, tokens_per_second: int) -> Estimate:
-        return cls((recording.size // AUDIO_BYTES_PER_SECOND + 1) * tokens_per_second)
 
-    @property
-    def most(self) -> int:
-        return self.input_tokens + self.most_output_tokens
+def used_after(seconds: float, estimate: Estimate) -> Usage:
+    """What a request has cost of which only that is known: it was let go of after so many seconds."""
+    written = estimate.output_tokens + int(max(0.0, seconds) * OUTPUT_PER_SECOND)
+    written = min(written, estimate.most_output_tokens)
+    return Usage(input_tokens=estimate.input_tokens, output_tokens=written, model_calls=1)
 
-    def after(self, seconds: float) -> Usage:
-        """What a request has cost of which only that is known: it was let go of after so many seconds."""
-        written = self.output_tokens + int(max(0.0, seconds) * OUTPUT_PER_SECOND)
-        return Usage(input_tokens=self.input_tokens, output_tokens=min(written, self.most_output_tokens), model_calls=1)
 
-    def mend(self, told: Usage, *, wrote: bool) -> Usage:
-        """The vendor's account; the estimate stands for what it leaves out, or cannot mean. `wrote`: an answer came."""
-        if not 0 < told.input_tokens <= _MOST_BELIEVED:
-            told = replace(told, input_tokens=self.input_tokens, cached_input_tokens=0)
-            wrote = True
-        if not wrote <= told.output_tokens <= _MOST_BELIEVED:
-            told = replace(told, output_tokens=self.output_tokens, reasoning_tokens=0)
-        return told
+def completed(told: Usage, estimate: Estimate, *, wrote: bool) -> Usage:
+    """The vendor's account; the estimate stands for what it leaves out, or cannot mean. `wrote`: an answer came."""
+    if not 0 < told.input_tokens <= _MOST_BELIEVED:
+        told = replace(told, input_tokens=estimate.input_tokens, cached_input_tokens=0)
+        wrote = True
+    if not wrote <= told.output_tokens <= _MOST_BELIEVED:
+        told = replace(told, output_tokens=estimate.output_tokens, reasoning_tokens=0)
+    return told
 
 
 def is_plausible(told: Usage) -> bool:
@@ -72,6 +63,6 @@ def is_plausible(told: Usage) -> bool:
 def _file_tokens(file: ModelFile | str) -> int:
     if isinstance(file, str):
         return tokens(file)
-    if file.opening is Opening.SEE:
+    if file.opening is ReadAs.SEE:
         return _PICTURE_TOKENS
     return min(file.size // _BYTES_PER_TOKEN, _DOCUMENT_TOKENS)

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from kernel_service import texts
 from kernel_service.media.incoming import file_of, media_id_of
-from kernel_service.media.inspection import Problem
-from kernel_service.media.opening import Opening, named
-from kernel_service.media.store import MediaState
+from kernel_service.media.read_as import named
+from kernel_service.ports.media import FileProblem, MediaState, ReadAs
+from kernel_service.ports.model import ModelFile, ModelRejectedError
 from kernel_service.turns.hearing import UnheardError
-from kernel_service.turns.model import ModelFile, ModelRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from typing import Any
 
-    from kernel_service.kernels.store import TurnMessage, TurnRecord
-    from kernel_service.media.store import MediaStore, StoredFile
+    from kernel_service.ports.media import MediaStore, StoredFile
+    from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.hearing import Hearing
     from kernel_service.turns.spending import Spending
 
@@ -42,7 +41,7 @@ class Files:
         self._names: dict[str, str] = {}
         self._files: dict[str, StoredFile] = {}
 
-    async def look(self, record: TurnRecord) -> None:
+    async def look(self, record: Turn) -> None:
         """Find out which files are there. Costs nothing for a turn without any."""
         found = [(media_id, message) for message in record.messages if (media_id := media_id_of(message.content))]
         self._names = {media_id: _filename(message) for media_id, message in found}
@@ -50,21 +49,21 @@ class Files:
 
     # --- what a person is told, or the model ----------------------------------------------------------------------
 
-    def problem(self, message: TurnMessage) -> Problem | None:
+    def problem(self, message: TurnMessage) -> FileProblem | None:
         """Why a message's file cannot be opened; None: it can, or there is none of a type that could be."""
         media_id = media_id_of(message.content)
         return (self._problem(media_id) or None) if media_id else None
 
-    def _problem(self, media_id: str) -> Problem:
+    def _problem(self, media_id: str) -> FileProblem:
         file = self._files.get(media_id)
         if file is None or file.state is MediaState.WANTED:
-            return (file and file.problem) or Problem.UNAVAILABLE
+            return (file and file.problem) or FileProblem.UNAVAILABLE
         return file.problem
 
     async def hear(self) -> None:
         """Have every recording written down, once. VendorUnavailable, for a bounded time."""
         for file in list(self._files.values()):
-            if file.opening is Opening.HEAR and file.state is MediaState.STORED and file.transcript is None:
+            if file.opening is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None:
                 await self._hear(file)
 
     async def _hear(self, file: StoredFile) -> None:
@@ -72,9 +71,9 @@ class Files:
             recording = self._shown(file)
             text, _ = await self._hearing.hear(file.id, recording, lambda: self._spending.transcription(recording))
         except UnheardError:
-            await self._spoil(file, Problem.UNHEARD, "unheard")
+            await self._spoil(file, FileProblem.UNHEARD, "unheard")
         except ModelRejectedError as rejected:
-            await self._spoil(file, Problem.UNREADABLE, rejected.code)
+            await self._spoil(file, FileProblem.UNREADABLE, rejected.code)
         else:
             with self._spending.paid() as bill:
                 await self._store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self._clock())
@@ -92,7 +91,7 @@ class Files:
         """The files by id, or why they are not there."""
         return {
             media_id: self._shown(self._files[media_id])
-            if (problem := self._problem(media_id)) is Problem.NONE
+            if (problem := self._problem(media_id)) is FileProblem.NONE
             else texts.FOR_MODEL[problem]
             for media_id in self._names
         }
@@ -110,12 +109,12 @@ class Files:
     async def spoil(self, rejected: ModelRejectedError) -> bool:
         """The model takes no request with these files: go on without. False: there were none, it is something else."""
         shown = [file for file in self._files.values() if not self._problem(file.id) and file.transcript is None]
-        problem = Problem.TOO_LONG if rejected.code == "context_length_exceeded" else Problem.UNREADABLE
+        problem = FileProblem.TOO_LONG if rejected.code == "context_length_exceeded" else FileProblem.UNREADABLE
         for file in shown:
             await self._spoil(file, problem, rejected.code)
         return bool(shown)
 
-    async def _spoil(self, file: StoredFile, problem: Problem, code: str) -> None:
+    async def _spoil(self, file: StoredFile, problem: FileProblem, code: str) -> None:
         log.warning("file cannot be opened media=%s problem=%s code=%s", file.id, problem, code)
         await self._store.spoil(file.id, problem)
         self._files |= await self._store.files([file.id])

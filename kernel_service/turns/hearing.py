@@ -13,16 +13,16 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.turns.limits import BudgetSpentError
-from kernel_service.turns.model import ModelRejectedError, TranscriptionMissingError
+from kernel_service.ports.model import ModelRejectedError, TranscriptionMissingError
+from kernel_service.ports.spending import BudgetSpentError
 from kernel_service.turns.spending import Cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
-    from kernel_service.messages import Usage
-    from kernel_service.turns.model import ModelFile, Transcriber
+    from kernel_service.ports.messages import Usage
+    from kernel_service.ports.model import ModelFile, Transcriber
 
 log = logging.getLogger(__name__)
 

@@ -3,24 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from tenacity import RetryCallState, Retrying, wait_exponential_jitter
 
-
-@dataclass(frozen=True, slots=True)
-class Budgets:
-    """Tokens of a UTC day: of all people together, and of each; 0: no limit."""
-
-    all_people: int = 0
-    per_person: int = 0
-
-    def __bool__(self) -> bool:
-        return bool(self.all_people or self.per_person)
-
-
-class BudgetSpentError(Exception):
-    """The person has had their tokens of the day, or all people together theirs."""
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.ports.spending import Budgets
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +44,6 @@ class Limits:
     @property
     def budgets(self) -> Budgets:
         return Budgets(self.daily_tokens, self.daily_tokens_per_person)
-
-
-DAY_SECONDS: Final = 86_400
 
 
 def seconds_of_day_left(now: float) -> float:

@@ -17,7 +17,7 @@ from kernel_service.storable import from_json
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kernel_service.kernels.store import HistoryItem
+    from kernel_service.ports.turns import HistoryItem
 
 MOST_HOSTS: Final = 5
 """That a warning names."""

@@ -12,12 +12,12 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.kernels.store import Room
+from kernel_service.ports.turns import Room
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from kernel_service.kernels.store import Quarantined
+    from kernel_service.ports.turns import Quarantined
 
 ISOLATED_FROM: Final = 4
 """So many crashes: those of a quarantined turn beside others have not told."""

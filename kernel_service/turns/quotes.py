@@ -9,7 +9,7 @@ from kernel_service.turns import times
 if TYPE_CHECKING:
     from typing import Any
 
-    from kernel_service.kernels.store import JournalStore, TurnMessage
+    from kernel_service.ports.turns import JournalStore, TurnMessage
 
 
 async def with_quote(

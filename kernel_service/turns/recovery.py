@@ -10,14 +10,14 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.turns.model import CONTEXT_TOO_LONG, FOREIGN_REASONING
+from kernel_service.ports.model import CONTEXT_TOO_LONG, FOREIGN_REASONING
 
 if TYPE_CHECKING:
     from collections import Counter
 
+    from kernel_service.ports.model import ModelAnswer, ModelRejectedError
     from kernel_service.turns.calls import Calls
     from kernel_service.turns.files import Files
-    from kernel_service.turns.model import ModelAnswer, ModelRejectedError
     from kernel_service.turns.transcript import Transcript
     from kernel_service.turns.turn_journal import TurnJournal
 

@@ -13,14 +13,12 @@ from kernel_service.storable import to_json
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from kernel_service.turns.model import ModelRejectedError, ToolSchema
+    from kernel_service.ports.model import ModelRejectedError, ToolSchema
 
 log = logging.getLogger(__name__)
 
 MOST_OFFERED: Final = 128
 """Tools in one request, by OpenAI's limit."""
-MOST_OFFERED_BYTES: Final = 256_000
-"""Of all tools in one request as JSON, some 64,000 tokens: what people said needs room beside them."""
 KEPT_SECONDS: Final = 86_400.0
 """Afterwards a refused tool is offered again: vendors change what they take."""
 MOST_NAMED: Final = 10
@@ -38,11 +36,6 @@ _PLACES: Final = (
 _NAME: Final = re.compile(r"\b(?:function|tool)\s*:?\s*['\"`]([a-zA-Z0-9_-]{1,64})['\"`]", re.IGNORECASE)
 _LIMIT: Final = re.compile(r"maximum length (\d+)")
 _ABOUT_TOOLS: Final = re.compile(r"Invalid schema for function '|Invalid 'tools\[")
-
-
-def size_of(schemas: Iterable[ToolSchema]) -> int:
-    """Bytes of JSON that the tools take in a request."""
-    return sum(len(to_json([each.name, each.description, each.parameters])) for each in schemas)
 
 
 class RefusedTools:

@@ -6,16 +6,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
-from kernel_service.messages import Reply
+from kernel_service.ports.messages import Reply
+from kernel_service.ports.model import visible
 from kernel_service.turns.links import carrying_hosts, without_images
-from kernel_service.turns.model import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.approvals.approval import Question
-    from kernel_service.messages import Link
-    from kernel_service.turns.model import ModelAnswer
+    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.messages import Link
+    from kernel_service.ports.model import ModelAnswer
     from kernel_service.turns.transcript import Transcript
 
 _MOST_ABOVE: Final = 200

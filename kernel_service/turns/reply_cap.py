@@ -17,8 +17,8 @@ from kernel_service.turns.limits import seconds_of_day_left
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from kernel_service.kernels.store import TurnRecord
-    from kernel_service.messages import Reply
+    from kernel_service.ports.messages import Reply
+    from kernel_service.ports.turns import Turn
 
 FIXED_SHARE: Final = 5
 
@@ -28,7 +28,7 @@ class ReplyCap:
     """Of one turn. `per_day`: replies of a person; 0: no limit."""
 
     per_day: int
-    record: TurnRecord
+    record: Turn
     clock: Callable[[], float]
 
     def left(self, *, fixed: bool) -> float:

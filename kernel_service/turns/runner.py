@@ -12,30 +12,30 @@ from typing import TYPE_CHECKING, Final
 from kernel_service import texts
 from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.errors import LeaseLost, StoreUnavailable, VendorUnavailable
-from kernel_service.kernels.commands import Command
-from kernel_service.kernels.store import Quarantined, Room, TurnRecord
 from kernel_service.media.incoming import media_id_of
-from kernel_service.turns.estimates import Estimate
-from kernel_service.turns.model import ModelRejectedError, ModelRequest, UnusableAnswerError
+from kernel_service.ports.commands import Command
+from kernel_service.ports.model import ModelRejectedError, ModelRequest, UnusableAnswerError
+from kernel_service.ports.turns import Quarantined, Room, Turn
+from kernel_service.turns import estimates
+from kernel_service.turns.execution import TurnExecution
 from kernel_service.turns.quarantine import Quarantine
 from kernel_service.turns.refused_tools import RefusedTools
-from kernel_service.turns.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.kernels.progress import Progress
-    from kernel_service.kernels.store import JournalStore, TurnMessage
-    from kernel_service.media.store import MediaStore
+    from kernel_service.ports.media import MediaStore
+    from kernel_service.ports.model import Model
+    from kernel_service.ports.progress import Progress
+    from kernel_service.ports.resuming import Codes
+    from kernel_service.ports.tools import Toolbox
+    from kernel_service.ports.turns import JournalStore, TurnMessage
     from kernel_service.turns.files import Files
     from kernel_service.turns.hearing import Hearing
     from kernel_service.turns.limits import Limits
-    from kernel_service.turns.model import Model
     from kernel_service.turns.quarantine import Isolation
-    from kernel_service.turns.resuming import Codes
     from kernel_service.turns.spending import Spending
-    from kernel_service.turns.tools import Toolbox
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class TurnRunner:
     instructions: str
     debounce: float
     clock: Callable[[], float]
-    ended: Callable[[TurnRecord], None]
+    ended: Callable[[Turn], None]
     replies_ready: Callable[[str], None]
     progress: Progress
     asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
@@ -93,10 +93,10 @@ class TurnRunner:
         due = await self.store.next_turn(
             kernel.person_id, kernel.epoch, now=self.clock(), debounce=self.debounce, room=room
         )
-        if not isinstance(due, TurnRecord):
+        if not isinstance(due, Turn):
             return due
         async with self._letting_others_in(kernel, due, isolation):
-            await Turn(self, kernel, due).run()
+            await TurnExecution(self, kernel, due).run()
         return self.clock()  # more may have come meanwhile, or the turn was held: look again
 
     async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
@@ -114,9 +114,7 @@ class TurnRunner:
             return _time(await self._run(kernel, isolation.room, isolation))
 
     @asynccontextmanager
-    async def _letting_others_in(
-        self, kernel: Kernel, turn: TurnRecord, isolation: Isolation | None
-    ) -> AsyncIterator[None]:
+    async def _letting_others_in(self, kernel: Kernel, turn: Turn, isolation: Isolation | None) -> AsyncIterator[None]:
         """Inside the block an isolated turn runs alone, but not for longer than its time."""
         if isolation is None or isolation.room is not Room.ALONE:
             yield
@@ -127,7 +125,7 @@ class TurnRunner:
         finally:
             waiting.cancel()
 
-    async def _let_others_in(self, kernel: Kernel, turn: TurnRecord, isolation: Isolation) -> None:
+    async def _let_others_in(self, kernel: Kernel, turn: Turn, isolation: Isolation) -> None:
         await isolation.time_is_up()
         while True:
             try:
@@ -145,7 +143,7 @@ class TurnRunner:
         try:
             async with (
                 asyncio.timeout(PING_SECONDS),
-                spending.request(lambda: Estimate.of_request(hello), anyway=True) as cost,
+                spending.request(lambda: estimates.of_request(hello), anyway=True) as cost,
             ):
                 cost.told = (await self.model.answer(hello)).usage
         except (VendorUnavailable, TimeoutError):
@@ -154,7 +152,7 @@ class TurnRunner:
             return True
         return True
 
-    async def fixed_answer(self, turn: TurnRecord, files: Files) -> list[str] | None:
+    async def fixed_answer(self, turn: Turn, files: Files) -> list[str] | None:
         """The sentences that answer a turn without the model; None: ask the model."""
         if turn.messages[0].command is Command.STOP:
             return [texts.STOPPED]

@@ -11,17 +11,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.messages import Usage
-from kernel_service.turns.estimates import Estimate, is_plausible
-from kernel_service.turns.model import ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
+from kernel_service.turns import estimates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from kernel_service.kernels.store import JournalStore
+    from kernel_service.ports.model import ModelFile
+    from kernel_service.ports.spending import Estimate
+    from kernel_service.ports.turns import JournalStore
     from kernel_service.turns.limits import Limits
-    from kernel_service.turns.model import ModelFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Spending:
 
     def transcription(self, recording: ModelFile) -> AbstractAsyncContextManager[Cost]:
         """As `request`, of a recording that is to be written down."""
-        return self.request(lambda: Estimate.of_recording(recording, self._limits.tokens_per_audio_second))
+        return self.request(lambda: estimates.of_recording(recording, self._limits.tokens_per_audio_second))
 
     @property
     def is_owed(self) -> bool:
@@ -102,7 +103,9 @@ class Spending:
     def _ended(self, request: _Request, told: Usage, *, wrote: bool) -> None:
         if self._under_way is request:
             self._under_way = None
-            self._owed += told if is_plausible(told) else request.estimate().mend(told, wrote=wrote)
+            self._owed += (
+                told if estimates.is_plausible(told) else estimates.completed(told, request.estimate(), wrote=wrote)
+            )
 
     def _broke_off(self, request: _Request, error: BaseException) -> None:
         if self._under_way is request:
@@ -113,7 +116,7 @@ class Spending:
         """Nobody waits any more for what is under way; what it costs nobody learns."""
         if request := self._under_way:
             self._under_way = None
-            self._owed += request.estimate().after(self._clock() - request.began)
+            self._owed += estimates.used_after(self._clock() - request.began, request.estimate())
 
 
 def _is_free(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ from kernel_service.storable import from_json
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from kernel_service.kernels.store import HistoryItem
+    from kernel_service.ports.turns import HistoryItem
 
 OWN: Final = "own"
 """The person's own words, or ours."""

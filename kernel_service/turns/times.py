@@ -14,7 +14,7 @@ from kernel_service.zones import zone_of
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kernel_service.kernels.store import TurnMessage
+    from kernel_service.ports.turns import TurnMessage
 
 LATE_SECONDS: Final = 120.0
 """A message that is heard later than this after it was sent says when it is heard, too."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from kernel_service.approvals.policy import ApprovalPolicy
-    from kernel_service.turns.tools import Person, Tool, Toolbox
+    from kernel_service.ports.tools import Person, Tool, Toolbox
     from kernel_service.turns.transcript import Transcript
 
 log = logging.getLogger(__name__)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import Exhausted
-from kernel_service.media.opening import MIB
+from kernel_service.media.read_as import MIB
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from kernel_service.messages import ReplyFile
-    from kernel_service.turns.tools import ToolFile
+    from kernel_service.ports.messages import ReplyFile
+    from kernel_service.ports.tools import ToolFile
 
 MOST_BYTES: Final = 16 * MIB
 MOST_FILES: Final = 10

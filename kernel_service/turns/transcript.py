@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from kernel_service.approvals.approval import ASKED, Approval, Question
 from kernel_service.approvals.prompt import shown
-from kernel_service.kernels.store import SEALED, HistoryItem
-from kernel_service.messages import Link, ReplyFile
+from kernel_service.ports.approvals import ASKED, Approval, Question
+from kernel_service.ports.messages import Link, ReplyFile
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.turns import SEALED, HistoryItem
 from kernel_service.storable import storable
-from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.token_counts import item_tokens
 from kernel_service.turns.taint import OUTSIDE, OWN, is_tainted, mark, mark_of
-from kernel_service.turns.tokens import item_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kernel_service.turns.model import Model, ModelAnswer
-    from kernel_service.turns.tools import ToolResult
+    from kernel_service.ports.model import Model, ModelAnswer
+    from kernel_service.ports.tools import ToolResult
 
 FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
 """Kinds of items that the model is never shown."""

@@ -8,28 +8,28 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kernel_service import texts
-from kernel_service.approvals.approval import Decision, Verdict
 from kernel_service.errors import Busy, StoreUnavailable
-from kernel_service.kernels.commands import Command, asked_again_for, tap_in
+from kernel_service.inbox.commands import asked_again_for, tap_in
 from kernel_service.kernels.history import CONTEXT_TOKENS
-from kernel_service.kernels.store import CallRecord, TurnStatus
-from kernel_service.media.store import CHUNK_BYTES
-from kernel_service.messages import Reply, ReplyFile, Usage
+from kernel_service.ports.approvals import Decision, Verdict
+from kernel_service.ports.commands import Command
+from kernel_service.ports.media import CHUNK_BYTES
+from kernel_service.ports.messages import Reply, ReplyFile, Usage
+from kernel_service.ports.tools import ToolResult
+from kernel_service.ports.turns import CallRecord, TurnStatus
 from kernel_service.turns.limits import hold_seconds
-from kernel_service.turns.tools import ToolResult
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from kernel_service.approvals.approval import Question
-    from kernel_service.approvals.standing import StandingPermission
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.kernels.store import JournalStore, ToolUse, TurnMessage, TurnRecord
-    from kernel_service.media.store import MediaStore
-    from kernel_service.turns.resuming import ParkedRequest
+    from kernel_service.ports.approvals import Question, StandingPermission
+    from kernel_service.ports.media import MediaStore
+    from kernel_service.ports.resuming import ParkedRequest
+    from kernel_service.ports.tools import ToolFile
+    from kernel_service.ports.turns import JournalStore, ToolUse, Turn, TurnMessage
     from kernel_service.turns.spending import Spending
-    from kernel_service.turns.tools import ToolFile
     from kernel_service.turns.transcript import Transcript
 
 T = TypeVar("T")
@@ -55,7 +55,7 @@ class TurnJournal:
         store: JournalStore,
         media: MediaStore,
         kernel: Kernel,
-        record: TurnRecord,
+        record: Turn,
         transcript: Transcript,
         spending: Spending,
         clock: Callable[[], float],

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from kernel_service.kernels.outbox import GRACE_SECONDS, LEASE_SECONDS
-from kernel_service.kernels.outbox_store import SENDING_SECONDS
-from kernel_service.kernels.sweeper import LAPSE_SECONDS
-from kernel_service.rpc import listener
-from whatsapp_gateway import kernel_channel
-from whatsapp_gateway.graph_api import SEND_SECONDS
-from whatsapp_gateway.pulse import STOPPED_SECONDS
-from whatsapp_gateway.replies import DRAIN_SECONDS
-from whatsapp_gateway.sending import MARGIN
+from kernel_service.api import listener
+from kernel_service.outbox.outbox import GRACE_SECONDS, LEASE_SECONDS
+from kernel_service.ports.outbox import SENDING_SECONDS
+from kernel_service.sweeper import LAPSE_SECONDS
+from whatsapp_gateway.graph.api import SEND_SECONDS
+from whatsapp_gateway.kernel import channel
+from whatsapp_gateway.outbound.replies import DRAIN_SECONDS
+from whatsapp_gateway.outbound.sending import MARGIN
+from whatsapp_gateway.outbound.stall_detector import STOPPED_SECONDS
 
 WANTED = 45.0
 """After the death of a gateway everything in flight is answered within so many seconds."""
@@ -23,7 +23,7 @@ def notices_after(options: dict[str, int]) -> float:
 
 
 def test_a_send_that_was_begun_is_over_before_its_lease_ends() -> None:
-    gateway = notices_after(dict(kernel_channel._OPTIONS))  # type: ignore[arg-type]
+    gateway = notices_after(dict(channel._OPTIONS))  # type: ignore[arg-type]
     assert max(gateway, STOPPED_SECONDS) + SEND_SECONDS <= SENDING_SECONDS
     assert SENDING_SECONDS < LEASE_SECONDS - MARGIN
     assert DRAIN_SECONDS >= SEND_SECONDS

@@ -45,26 +45,26 @@ KERNEL: Final[Mapping[str, Point]] = {
     "tool result stored": Point("after", f"{_STORE}.append", lambda named, _: bool(named.get("finished"))),
     "turn not ended": Point("before", f"{_STORE}.end"),
     # In the transaction, whose statements are all made and not committed.
-    "end not committed": Point("after", "kernel_service.storage.endings:end"),
+    "end not committed": Point("after", "kernel_service.storage.turns.close:end"),
     "turn ended": Point("after", f"{_STORE}.end"),
     "reply leased": Point("after", f"{_STORE}.lease", lambda _, leases: bool(leases)),
     "part settled": Point("after", f"{_STORE}.settle"),
 }
 
-_ATTEMPTS: Final = "kernel_service.storage.connect_attempts"
+_ATTEMPTS: Final = "kernel_service.storage.connections.connect_attempts"
 
 CONNECTING: Final[Mapping[str, Point]] = {
     "link not stored": Point("before", f"{_STORE}.add_attempt"),
     "link stored": Point("after", f"{_STORE}.add_attempt"),
-    "what waits not committed": Point("after", "kernel_service.storage.parked_requests:park"),
+    "what waits not committed": Point("after", "kernel_service.storage.connections.parked_requests:park"),
     "what waits stored": Point("after", f"{_STORE}.end"),
     "browser claimed": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "open"),
-    "vendor's link made": Point("after", "kernel_service.tools.composio_client:Composio.link"),
+    "vendor's link made": Point("after", "kernel_service.composio.client:Composio.link"),
     "vendor's link stored": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "claimed"),
     "code not stored": Point("before", f"{_STORE}.advance", lambda named, _: named["was"] == "started"),
     "code stored": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "started"),
-    "vendor not told": Point("before", "kernel_service.tools.composio_client:Composio.complete_auth"),
-    "vendor told": Point("after", "kernel_service.tools.composio_client:Composio.complete_auth"),
+    "vendor not told": Point("before", "kernel_service.composio.client:Composio.complete_auth"),
+    "vendor told": Point("after", "kernel_service.composio.client:Composio.complete_auth"),
     "proof not stored": Point("before", f"{_STORE}.confirm"),
     "proof not committed": Point("after", f"{_ATTEMPTS}:confirm"),
     "proof stored": Point("after", f"{_STORE}.confirm"),
@@ -77,11 +77,11 @@ APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_ST
 """Beside those of any turn."""
 
 GATEWAY: Final[Mapping[str, Point]] = {
-    "reply pulled": Point("before", "whatsapp_gateway.sending:Sending.deliver"),
-    "message handed over": Point("after", "whatsapp_gateway.kernel_client:KernelClient.accept"),
-    "part not sent": Point("before", "whatsapp_gateway.graph_api:GraphApi.send"),
-    "part accepted": Point("after", "whatsapp_gateway.graph_api:GraphApi.send"),
-    "part acknowledged": Point("after", "whatsapp_gateway.kernel_client:KernelClient.ack"),
+    "reply pulled": Point("before", "whatsapp_gateway.outbound.sending:Sending.deliver"),
+    "message handed over": Point("after", "whatsapp_gateway.kernel.client:KernelClient.accept"),
+    "part not sent": Point("before", "whatsapp_gateway.graph.api:GraphApi.send"),
+    "part accepted": Point("after", "whatsapp_gateway.graph.api:GraphApi.send"),
+    "part acknowledged": Point("after", "whatsapp_gateway.kernel.client:KernelClient.ack"),
 }
 
 POISON: Final = "poison"

@@ -28,7 +28,7 @@ READY_SECONDS: Final = 60
 _PAUSE_SECONDS: Final = 0.03
 
 _FORKS = multiprocessing.get_context("forkserver")
-_FORKS.set_forkserver_preload(["emulators.app", "kernel_service.server", "whatsapp_gateway.app"])
+_FORKS.set_forkserver_preload(["emulators.app", "kernel_service.app", "whatsapp_gateway.app"])
 
 Settings = dict[str, str]
 

@@ -14,17 +14,17 @@ Times = dict[str, float]
 def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times:
     """In seconds: the lease of a reply, how long one in doubt waits for its status, the longest call of a tool."""
     return {
-        "kernel_service.kernels.outbox:LEASE_SECONDS": lease,
-        "kernel_service.kernels.outbox_store:SENDING_SECONDS": lease,
-        "kernel_service.kernels.outbox:GRACE_SECONDS": grace,
-        "kernel_service.kernels.outbox:PATIENCE_SECONDS": 2 * grace,
-        "kernel_service.kernels.outbox:POLL_SECONDS": 0.25,
-        "kernel_service.kernels.sweeper:LAPSE_SECONDS": 0.25,
-        "kernel_service.kernels.sweeper:ROUND_SECONDS": 0.25,
+        "kernel_service.outbox.outbox:LEASE_SECONDS": lease,
+        "kernel_service.ports.outbox:SENDING_SECONDS": lease,
+        "kernel_service.outbox.outbox:GRACE_SECONDS": grace,
+        "kernel_service.outbox.outbox:PATIENCE_SECONDS": 2 * grace,
+        "kernel_service.outbox.outbox:POLL_SECONDS": 0.25,
+        "kernel_service.sweeper:LAPSE_SECONDS": 0.25,
+        "kernel_service.sweeper:ROUND_SECONDS": 0.25,
         "kernel_service.tools.toolbox:TOOL_SECONDS": call,
         "kernel_service.turns.quarantine:PROBATION_SECONDS": 0.5,
         "kernel_service.turns.calls:LONGEST_CALL_SECONDS": call,
-        "whatsapp_gateway.sending:MARGIN": 0.5,
+        "whatsapp_gateway.outbound.sending:MARGIN": 0.5,
     }
 
 

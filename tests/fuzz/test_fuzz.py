@@ -16,10 +16,10 @@ from tests.fuzz.__main__ import corpus, odd_signature, seeds
 from tests.fuzz.attribution import is_vouched_for
 from tests.fuzz.mutations import CANARY, CANARY_WORDS, Mutator
 from tests.fuzz.trial import NUMBER, Trial, features, sign
-from whatsapp_gateway import senders, updates, webhook
-from whatsapp_gateway.messages import Message
-from whatsapp_gateway.signature import is_signed
-from whatsapp_gateway.updates import read_updates
+from whatsapp_gateway.inbound import senders, updates, webhook
+from whatsapp_gateway.inbound.signature import is_signed
+from whatsapp_gateway.inbound.updates import read_updates
+from whatsapp_gateway.model.messages import Message
 
 BODIES = 3000
 

@@ -9,19 +9,19 @@ from typing import Final
 
 from tests.fuzz.attribution import is_vouched_for
 from tests.fuzz.mutations import CANARY, CANARY_KEY, CANARY_WORDS
-from whatsapp_gateway import messages as say
-from whatsapp_gateway.body import read_json
-from whatsapp_gateway.halts import Halts
-from whatsapp_gateway.intake import Intake
-from whatsapp_gateway.kernel_client import KernelClient, _receipt
-from whatsapp_gateway.kernel_messages import alias, message_request
+from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
+from whatsapp_gateway.graph.pacing import Pacing
+from whatsapp_gateway.inbound.body import read_json
+from whatsapp_gateway.inbound.intake import Intake
+from whatsapp_gateway.inbound.updates import read_updates
+from whatsapp_gateway.inbound.webhook import Webhook
+from whatsapp_gateway.kernel.client import KernelClient, _receipt
+from whatsapp_gateway.kernel.messages import alias, message_request
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.pacing import Pacing
-from whatsapp_gateway.slow_downs import SlowDowns
-from whatsapp_gateway.templates import WindowTemplates
-from whatsapp_gateway.typing_indicator import TypingIndicator
-from whatsapp_gateway.updates import read_updates
-from whatsapp_gateway.webhook import Webhook
+from whatsapp_gateway.model import messages as say
+from whatsapp_gateway.outbound.part_backoff import PartBackoff
+from whatsapp_gateway.outbound.templates import WindowTemplates
+from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
 NUMBER: Final = "106540352242922"
 SECRET: Final = "fuzz"
@@ -74,8 +74,8 @@ class Trial:
             Pacing(0),
             templates,
             metrics,
-            halts=Halts(metrics, time.monotonic),
-            slow_downs=SlowDowns(),
+            halts=NumberCircuitBreaker(metrics, time.monotonic),
+            slow_downs=PartBackoff(),
             seconds=8,
         )
         self._webhook = Webhook(intake, metrics, numbers={NUMBER}, app_secrets=[SECRET], verify_token="v")

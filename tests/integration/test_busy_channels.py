@@ -17,8 +17,8 @@ from kernel.v1 import kernel_pb2 as pb
 from sqlalchemy import select
 
 from emulators.faults import matching
-from kernel_service.rpc import interceptors
-from kernel_service.storage.schema import media, media_chunk
+from kernel_service.api import interceptors
+from kernel_service.storage.schema.schema import media, media_chunk
 from tests.integration.files import digest, pdf, png
 from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, World, bearer, whole_world
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
 
 TOKEN = bearer(TELEGRAM_TOKEN)
 BILL = pdf("Rent", filler=500_000)

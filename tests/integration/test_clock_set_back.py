@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from kernel_service.storage import delivery
+from kernel_service.storage.outbox import delivery
 
 if TYPE_CHECKING:
     import pytest

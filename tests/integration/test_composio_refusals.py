@@ -12,7 +12,7 @@ import pytest
 from emulators.faults import matching
 from emulators.openai.turns import ToolCall
 from kernel_service import texts
-from kernel_service.tools.composio_client import Composio
+from kernel_service.composio.client import Composio
 from tests.door import a_browser
 from tests.integration.test_conversation import connect
 from tests.integration.world import whole_world
@@ -64,7 +64,7 @@ FAULTS = [
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for tools that may be there in a moment: how long they do, the unit tests say."""
-    monkeypatch.setattr("kernel_service.tools.composio_client.PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr("kernel_service.composio.client.PATIENCE_SECONDS", -1.0)
 
 
 async def restart(world: World) -> None:

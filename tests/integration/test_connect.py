@@ -15,8 +15,8 @@ from kernel.v1 import kernel_pb2
 
 from emulators.composio.catalogue import Toolkit
 from kernel_service import texts
-from kernel_service.connect.consent import CODE_SECONDS
-from kernel_service.connect.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE
+from kernel_service.connections.consent import CODE_SECONDS
+from kernel_service.connections.web.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE
 from tests.door import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, bearer, whole_world
 

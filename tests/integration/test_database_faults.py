@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.storage import sqlite
+from kernel_service.storage.engine import sqlite
 from tests.crash.databases import server
 from tests.integration.world import whole_world
 from tests.line import line_to

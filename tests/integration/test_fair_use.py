@@ -11,8 +11,8 @@ import grpc
 import pytest
 from kernel.v1 import admin_pb2, kernel_pb2
 
-from kernel_service.fairness.bucket import Rate
-from kernel_service.fairness.gate import SAVED_SECONDS
+from kernel_service.rate_limits.fair_queue import SAVED_SECONDS
+from kernel_service.rate_limits.token_bucket import Rate
 from tests.door import a_browser
 from tests.integration.test_kernelctl import ctl
 from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, World, bearer, whole_world

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from kernel.v1 import admin_pb2, kernel_pb2
 
-from kernel_service.messages import Reply
+from kernel_service.ports.messages import Reply
 from tests.door import a_browser
 from tests.integration.test_conversation import connect
 from tests.integration.test_inline import refused

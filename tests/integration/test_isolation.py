@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from kernel_service.connect.attempt import Key
-from kernel_service.connect.secrets import digest
+from kernel_service.connections.tokens import digest
+from kernel_service.ports.connect_attempts import Key
 from tests.door import a_browser
 from tests.integration.world import whole_world
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from click.testing import CliRunner, Result
 
-from kernel_service.rpc.kernelctl import main
+from kernel_service.kernelctl.kernelctl import main
 from tests.integration.world import ADMIN_TOKEN
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from emulators.faults import Fault, Faults
 from emulators.openai.load_rule import TOKEN
 from tests.integration.cable import Cable
 from tests.ports import free_port
-from whatsapp_gateway import replies, sending
+from whatsapp_gateway.outbound import replies, sending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from emulators.faults import Call
     from emulators.whatsapp.phones import Phone
-    from kernel_service.kernels.outbox import Outbox
+    from kernel_service.outbox.outbox import Outbox
     from tests.integration.mortal import MortalGateway
     from tests.integration.world import World
 

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from emulators.whatsapp.errors import status_error
-from kernel_service.storage import delivery
+from kernel_service.storage.outbox import delivery
 from tests.integration.test_kernelctl import ctl
 
 if TYPE_CHECKING:

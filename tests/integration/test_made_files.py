@@ -10,7 +10,7 @@ from kernel.v1 import kernel_pb2 as pb
 
 from emulators.faults import matching
 from emulators.whatsapp.errors import status_error
-from kernel_service.storage import delivery
+from kernel_service.storage.outbox import delivery
 from tests.integration.test_inline import refused
 from tests.integration.test_quotes import until_sent
 from tests.integration.tools import BILL, CHART

@@ -15,15 +15,15 @@ from sqlalchemy import select
 
 from emulators.faults import matching
 from kernel_service import texts
-from kernel_service.media.store import WAIT_SECONDS
-from kernel_service.storage.schema import media, media_chunk
+from kernel_service.ports.media import WAIT_SECONDS
+from kernel_service.storage.schema.schema import media, media_chunk
 from tests.integration.files import JPEG, VOICE, digest, pdf, png, shown
 from tests.integration.world import TELEGRAM_TOKEN, World, bearer
 
 if TYPE_CHECKING:
     from emulators.whatsapp.chat import ChatMessage
     from emulators.whatsapp.phones import Phone
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
 
 
 async def send(world: World, phone: Phone, kind: str, data: bytes, mime_type: str, **more: Any) -> ChatMessage:

@@ -13,10 +13,10 @@ import aiohttp
 import pytest
 from sqlalchemy import create_engine, insert, select
 
-from kernel_service.storage import schema
-from kernel_service.storage.engine import DataKey, unwrap_data_key, wrap_data_key
-from kernel_service.storage.sealing import MasterKeys, WrappedKey
-from kernel_service.storage.store import open_store
+from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
+from kernel_service.storage.sealing.ciphers import MasterKeys, WrappedKey
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Kernel:
         command = (
             sys.executable,
             "-c",
-            "from kernel_service.rpc.kernelctl import main; main()",
+            "from kernel_service.kernelctl.kernelctl import main; main()",
             "--address",
             self._address,
             "--token",

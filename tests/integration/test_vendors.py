@@ -9,7 +9,7 @@ from kernel.v1 import admin_pb2
 
 from emulators.faults import matching
 from emulators.openai.turns import ToolCall
-from kernel_service.fairness.gate import MOST_REST
+from kernel_service.rate_limits.fair_queue import MOST_REST
 from tests.integration.test_conversation import connect
 from tests.integration.world import ADMIN_TOKEN, bearer, whole_world
 

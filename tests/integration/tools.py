@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from kernel_service.ports.tools import Person, ToolFile, ToolResult
 from kernel_service.tools.developer_tools import tool
-from kernel_service.turns.tools import Person, ToolFile, ToolResult
 from tests.integration.files import pdf, png
 
 CHART = png(shade=120, side=90)

@@ -15,8 +15,8 @@ from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2, kernel_pb2_grpc
 
 from emulators.app import Emulators
 from emulators.config import Config
+from kernel_service.app import KernelServer, serve
 from kernel_service.config import Settings as KernelSettings
-from kernel_service.server import KernelServer, serve
 from tests.integration.mortal import MortalGateway
 from tests.ports import free_port
 from whatsapp_gateway.app import ACCEPT_SECONDS, build_app

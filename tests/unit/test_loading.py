@@ -42,7 +42,7 @@ def kernel_modules() -> set[str]:
         "pypdf",
         "rich",
         "trio",
-        "kernel_service.rpc.kernelctl",
+        "kernel_service.kernelctl.kernelctl",
     ],
 )
 def test_the_kernel_service_serves_without(kernel_modules: set[str], heavy: str) -> None:

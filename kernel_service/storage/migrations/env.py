@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from kernel_service.storage.schema import metadata
+from kernel_service.storage.schema.schema import metadata
 
 context.configure(connection=context.config.attributes["connection"], target_metadata=metadata, render_as_batch=True)
 with context.begin_transaction():

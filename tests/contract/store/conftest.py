@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from kernel_service.storage.sealing import MasterKeys
-from kernel_service.storage.store import open_store
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.sealing.ciphers import MasterKeys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

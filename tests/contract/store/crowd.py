@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, LargeBinary, String, cast, insert, literal, select, text, true
 
-from kernel_service.storage import schema
+from kernel_service.storage.schema import schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, select, text, update
 
-from kernel_service.storage import message_ids
-from kernel_service.storage.schema import message, reply_part
+from kernel_service.storage.keys import message_ids
+from kernel_service.storage.schema.schema import message, reply_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
 
 _PARTS: Final = update(reply_part).where(reply_part.c.channel_message_id == bindparam("digest"))
 _IDS: Final = update(message).where(message.c.seq == bindparam("of"))

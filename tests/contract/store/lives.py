@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from kernel_service.approvals.approval import Approval, Question
-from kernel_service.kernels.store import TurnStatus
 from kernel_service.media.incoming import media_id_of
-from kernel_service.messages import Alias, Message, Reply, Usage
-from kernel_service.storage import schema
-from kernel_service.storage.resealing import place_of, sealed_columns
-from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.ports.approvals import Approval, Question
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.messages import Alias, Message, Reply, Usage
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.storage.keys.resealing import place_of, sealed_columns
+from kernel_service.storage.schema import schema
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, own
 from tests.contract.store.people import connect
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column
 
-    from kernel_service.storage.engine import Tx
-    from kernel_service.storage.sealing import Place
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.sealing.ciphers import Place
     from kernel_service.storage.sql_store import SqlStore
 
 SEALED = [column for table in schema.metadata.sorted_tables for column in sealed_columns(table)]

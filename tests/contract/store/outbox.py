@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel_service.kernels.outbox_store import AckResult, Lease, Outcome, PartAck, PartReceipt
-from kernel_service.messages import Alias, Message, Reply, ReplyMode
+from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode
+from kernel_service.ports.outbox import AckResult, Lease, Outcome, PartAck, PartReceipt
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.operator_store import ReplyView
-    from kernel_service.kernels.store import Store
+    from kernel_service.ports.admin import ReplyView
+    from kernel_service.ports.store import Store
 
 CHANNEL = "test"
 ADDRESS = "desk"

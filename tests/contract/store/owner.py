@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from kernel_service.kernels.store import HistoryItem, Room, TurnRecord, TurnStatus
-from kernel_service.messages import Message, Reply, Usage
+from kernel_service.ports.messages import Message, Reply, Usage
+from kernel_service.ports.turns import HistoryItem, Room, Turn, TurnStatus
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import NextTurn
+    from kernel_service.ports.turns import NextTurn
     from kernel_service.storage.sql_store import SqlStore
 
 NOW = 1_800_000_000.0
@@ -27,16 +27,16 @@ class Owner:
     async def ask(self, now: float = NOW, debounce: float = 0, *, room: Room = Room.WARD) -> NextTurn:
         return await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, room=room)
 
-    async def open(self, now: float = NOW) -> TurnRecord:
+    async def open(self, now: float = NOW) -> Turn:
         turn = await self.ask(now)
-        assert isinstance(turn, TurnRecord)
+        assert isinstance(turn, Turn)
         return turn
 
-    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
+    async def append(self, turn: Turn, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
         await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
 
     async def end(
-        self, turn: TurnRecord, *items: HistoryItem, status: TurnStatus = TurnStatus.COMPLETED, now: float = NOW
+        self, turn: Turn, *items: HistoryItem, status: TurnStatus = TurnStatus.COMPLETED, now: float = NOW
     ) -> None:
         await self.store.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from kernel_service.connect.attempt import Attempt, State
-from kernel_service.connect.secrets import digest
-from kernel_service.kernels.store import HistoryItem, TurnRecord, TurnStatus
-from kernel_service.messages import Alias, Message, Reply, ReplyMode, Usage
-from kernel_service.tools.connections import Connection, ConnectionStatus
+from kernel_service.connections.tokens import digest
+from kernel_service.ports.connect_attempts import Attempt, State
+from kernel_service.ports.connections import Connection, ConnectionStatus
+from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usage
+from kernel_service.ports.turns import HistoryItem, Turn, TurnStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.kernels.store import Accepted
+    from kernel_service.ports.inbox import Accepted
     from kernel_service.storage.sql_store import SqlStore
 
 NOW = 1_800_000_000.0
@@ -112,17 +112,17 @@ class Owner:
     async def of(cls, store: SqlStore, person_id: str) -> Owner:
         return cls(store, person_id, (await store.activate(person_id, owner="one")).epoch)
 
-    async def open(self, now: float = NOW) -> TurnRecord:
+    async def open(self, now: float = NOW) -> Turn:
         turn = await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=0)
-        assert isinstance(turn, TurnRecord)
+        assert isinstance(turn, Turn)
         return turn
 
-    async def append(self, turn: TurnRecord, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
+    async def append(self, turn: Turn, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
         await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
 
     async def end(
         self,
-        turn: TurnRecord,
+        turn: Turn,
         *items: HistoryItem,
         replies: Sequence[str] = ("done",),
         **waits: Any,

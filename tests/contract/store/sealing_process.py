@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from kernel_service.storage import clear_ids
-from kernel_service.storage.store import open_store
+from kernel_service.storage.keys import clear_ids
+from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 
 

@@ -11,18 +11,19 @@ import orjson
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from kernel_service.approvals.approval import Approval, Decision, Question, Verdict
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.commands import Command, Tap, TapKind
-from kernel_service.kernels.interruptions import Newcomers
-from kernel_service.kernels.store import TurnRecord, TurnStatus
-from kernel_service.messages import Message, Usage
-from kernel_service.storage import retention, schema
-from kernel_service.storage.sealing import place
+from kernel_service.ports.approvals import Approval, Decision, Question, Verdict
+from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.interruptions import Newcomers
+from kernel_service.ports.messages import Message, Usage
+from kernel_service.ports.turns import Turn, TurnStatus
+from kernel_service.storage.admin import retention
+from kernel_service.storage.schema import schema
+from kernel_service.storage.sealing.ciphers import place
 from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 DAY = 86_400.0
@@ -34,12 +35,12 @@ def approval(name: str = "ap_1", **arguments: Any) -> Approval:
     return Approval(name, "c1", "SEND", arguments or {"body": SECRET, "to": ["bob"]}, NOW + 60)
 
 
-async def end(owner: Owner, turn: TurnRecord, *asked: Approval, now: float = NOW) -> None:
+async def end(owner: Owner, turn: Turn, *asked: Approval, now: float = NOW) -> None:
     """Each is asked for by a question of its own."""
     await put(owner, turn, *(Question((one,), "") for one in asked), now=now)
 
 
-async def put(owner: Owner, turn: TurnRecord, *questions: Question, now: float = NOW) -> None:
+async def put(owner: Owner, turn: Turn, *questions: Question, now: float = NOW) -> None:
     await owner.store.end(
         turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=questions, now=now
     )
@@ -51,7 +52,7 @@ async def ask(store: SqlStore, *asked: Approval, user: str = "test:ann", name: s
     return owner
 
 
-async def tapping(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> TurnRecord:
+async def tapping(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> Turn:
     content = {"choice": {"id": tap.choice_id}}
     accepted = await store.accept(Message(user, name, content), now=NOW, max_pending=9)
     assert accepted.command is Command.APPROVAL
@@ -102,7 +103,7 @@ async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(s
 async def test_of_two_turns_at_once_one_decides(store: SqlStore) -> None:
     owner = await ask(store, approval())
     one = await tapping(store, owner, YES)
-    turns = [TurnRecord(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
+    turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
     decided = await asyncio.gather(*(store.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
     assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
 
@@ -260,7 +261,7 @@ async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing
 async def test_of_two_turns_at_once_one_decides_on_all(store: SqlStore) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     one = await tapping(store, owner, YES)
-    turns = [TurnRecord(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
+    turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
     decided = await asyncio.gather(*(store.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
     assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
 

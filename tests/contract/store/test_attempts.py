@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.kernels.store import CallRecord, HistoryItem, Quarantined, Room, TurnRecord, TurnStatus
-from kernel_service.messages import Message, MessageStatus, Reply
+from kernel_service.ports.messages import Message, MessageStatus, Reply
+from kernel_service.ports.turns import CallRecord, HistoryItem, Quarantined, Room, Turn, TurnStatus
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SORRY = HistoryItem("output", {"type": "message", "content": "sorry"}, origin="openai:test")
 
 
-async def give_up(owner: Owner, turn: TurnRecord, *items: HistoryItem) -> int:
+async def give_up(owner: Owner, turn: Turn, *items: HistoryItem) -> int:
     return await owner.store.give_up(turn, owner.epoch, items, [Reply("sorry")], problem="poison", now=NOW)
 
 
@@ -68,7 +68,7 @@ async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: 
     found = []
     for name, room in (("one", Room.BESIDE), ("two", Room.WARD), ("three", Room.ALONE), ("four", Room.WARD)):
         turn = await (await own(store, person, name)).ask(room=room)
-        assert isinstance(turn, TurnRecord)
+        assert isinstance(turn, Turn)
         found.append((turn.crash_count, turn.crashes_alone))
     assert found == [(0, 0), (1, 0), (2, 0), (3, 1)]
 
@@ -77,10 +77,10 @@ async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: SqlStore
     person = await say(store, "m1")
     one = await own(store, person, "one")
     turn = await one.ask(room=Room.BESIDE)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     two = await own(store, person, "two")
     turn = await two.ask(room=Room.ALONE)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     await store.others_come(turn, two.epoch)
     three = await own(store, person, "three")
     again = await three.open()
@@ -106,7 +106,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: SqlStore) -> None:
         await (await own(store, person, name)).open()
     await store.accept(Message("test:ann", "s", {"text": "stop"}), now=NOW, max_pending=9)
     turn = await (await own(store, person, "three")).ask(room=Room.BESIDE)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     assert turn.stopped
 
 
@@ -129,7 +129,7 @@ async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: SqlStor
     assert await history(store, person) == []
     owner = await own(store, person)
     alone = []
-    while isinstance(due := await owner.ask(), TurnRecord):
+    while isinstance(due := await owner.ask(), Turn):
         alone.append([one.message_id for one in due.messages])
         await owner.end(due)
     assert alone == [["m1"], ["m2"], ["m3"]]

@@ -13,9 +13,11 @@ import asyncpg
 import pytest
 
 from kernel_service.errors import AlreadyExists, StoreUnavailable
-from kernel_service.messages import Message, Reply, ReplyMode
-from kernel_service.storage import clear_ids, schema, sqlite
-from kernel_service.storage.store import open_store
+from kernel_service.ports.messages import Message, Reply, ReplyMode
+from kernel_service.storage.engine import sqlite
+from kernel_service.storage.keys import clear_ids
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import command, keys
 from tests.contract.store.earlier_release import age
 from tests.contract.store.outbox import ADDRESS, CHANNEL, ack, pull, receipt
@@ -25,8 +27,8 @@ from tests.contract.store.test_engine import postgres_dump, sqlite_dump
 if TYPE_CHECKING:
     from sqlalchemy import Row
 
-    from kernel_service.kernels.store import Accepted
-    from kernel_service.storage.engine import Tx
+    from kernel_service.ports.inbox import Accepted
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 PHONE = "4915112345678"

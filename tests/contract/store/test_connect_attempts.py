@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.connect.attempt import Attempt, Key, State
-from kernel_service.connect.secrets import digest
-from kernel_service.kernels.store import TurnStatus
-from kernel_service.messages import Notice, Reply, Usage
-from kernel_service.storage.parked_requests import KEPT_SECONDS
-from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.connections.tokens import digest
+from kernel_service.ports.connect_attempts import Attempt, Key, State
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.messages import Notice, Reply, Usage
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.storage.connections.parked_requests import KEPT_SECONDS
 from tests.contract.store.people import ADDRESS, NOW, Owner, attempt, connect, person, recipients, strong, write
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
-from kernel_service.connect.attempt import State
 from kernel_service.errors import NotFound
-from kernel_service.storage import schema
-from kernel_service.tools.connections import Connection, ConnectionStatus
+from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connections import Connection, ConnectionStatus
+from kernel_service.storage.schema import schema
 from tests.contract.store.outbox import NOW, Chat
 from tests.contract.store.people import attempt
 

@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from kernel_service.errors import Conflict, LeaseLost, NotFound
-from kernel_service.kernels.commands import Command
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
-from kernel_service.messages import Message, Reply
-from kernel_service.storage import schema
-from kernel_service.storage.store import open_store
+from kernel_service.ports.commands import Command
+from kernel_service.ports.messages import Message, Reply
+from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, Owner, history, own, say
 
@@ -52,7 +52,7 @@ async def stored(store: SqlStore, person_id: str) -> int:
     return int(await store._engine.read(lambda tx: tx.execute(count).scalar_one()))
 
 
-async def opened(store: SqlStore, text: str) -> tuple[Owner, TurnRecord]:
+async def opened(store: SqlStore, text: str) -> tuple[Owner, Turn]:
     """A turn that is under way, and has journaled what it heard."""
     owner = await own(store, await say(store, text))
     turn = await owner.open()
@@ -163,7 +163,7 @@ async def test_a_new_chat_counts_in_the_order_of_the_messages(store: SqlStore) -
     ann = await new_chat(store)
     await say(store, "b")
     owner, seen = await own(store, ann), []
-    while isinstance(turn := await owner.ask(), TurnRecord):
+    while isinstance(turn := await owner.ask(), Turn):
         names = [one.message_id for one in turn.messages]
         await owner.end(turn, *([] if turn.is_new_chat else [heard(names[0])]))
         seen.append((names, await shown(store, ann)))
@@ -209,7 +209,7 @@ async def test_stop_takes_no_new_chat_back(store: SqlStore) -> None:
     stopped = await store.accept(Message("test:ann", "s", {"text": "stop"}), now=NOW, max_pending=100)
     assert stopped.taken_back == ()
     owner, commands = await own(store, ann), []
-    while isinstance(turn := await owner.ask(), TurnRecord):
+    while isinstance(turn := await owner.ask(), Turn):
         commands.append(turn.messages[0].command)
         await owner.end(turn)
     assert commands == [Command.NEW_CHAT, Command.STOP]

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.store import SEALED, HistoryItem
-from kernel_service.messages import Usage
-from kernel_service.storage.store import open_store
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.turns import SEALED, HistoryItem
+from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, history, own, say
 

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
-from kernel_service.approvals.approval import Approval, Question, Verdict
-from kernel_service.kernels.commands import Tap, TapKind
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnStatus
-from kernel_service.messages import Usage
-from kernel_service.storage import schema
-from kernel_service.storage.journal import item_place
+from kernel_service.ports.approvals import Approval, Question, Verdict
+from kernel_service.ports.commands import Tap, TapKind
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.turns import CallRecord, HistoryItem, TurnStatus
+from kernel_service.storage.schema import schema
+from kernel_service.storage.turns.journal import item_place
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 from tests.contract.store.people import connect
 
 if TYPE_CHECKING:
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 ODD_PLAINTEXTS = [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.kernels.operator_store import PartView
-from kernel_service.kernels.outbox_store import Outcome
+from kernel_service.ports.admin import PartView
+from kernel_service.ports.outbox import Outcome
 from tests.contract.store.outbox import LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Store
+    from kernel_service.ports.store import Store
 
 
 async def test_a_receipt_settles_a_doubt(store: Store) -> None:

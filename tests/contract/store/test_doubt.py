@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.kernels.outbox_store import SENDING_SECONDS, AckResult, Outcome
-from kernel_service.storage.doubt import MOST_REPEATS
+from kernel_service.ports.outbox import SENDING_SECONDS, AckResult, Outcome
+from kernel_service.storage.outbox.doubt import MOST_REPEATS
 from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.outbox_store import Lease
-    from kernel_service.kernels.store import Store
+    from kernel_service.ports.outbox import Lease
+    from kernel_service.ports.store import Store
 
 GRACE = 15.0
 PATIENCE = 300.0

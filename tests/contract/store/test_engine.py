@@ -11,16 +11,16 @@ import pytest
 from sqlalchemy import func, insert, select
 
 from kernel_service.errors import Conflict, NotFound, StoreUnavailable
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
-from kernel_service.messages import Alias, Link, Message, Reply, Usage
-from kernel_service.storage import schema
-from kernel_service.storage.store import open_store
+from kernel_service.ports.messages import Alias, Link, Message, Reply, Usage
+from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 NOW = 1_800_000_000.0
@@ -49,7 +49,7 @@ async def test_what_was_answered_is_there_after_a_restart(database_url: str) -> 
     person = await say(store, "test:ann", "hello")
     epoch = (await store.activate(person, owner="one")).epoch
     turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     item = HistoryItem("input", {"text": "hello"})
     await store.append(turn, epoch, [item], usage=Usage(), now=NOW)
     await store.close()
@@ -59,7 +59,7 @@ async def test_what_was_answered_is_there_after_a_restart(database_url: str) -> 
     activation = await store.activate(person, owner="two")
     assert (activation.epoch, activation.history) == (epoch + 1, [item])
     resumed = await store.next_turn(person, epoch + 1, now=NOW, debounce=0)
-    assert isinstance(resumed, TurnRecord)
+    assert isinstance(resumed, Turn)
     assert (resumed.id, resumed.messages) == (turn.id, turn.messages)
     await store.close()
 
@@ -123,7 +123,7 @@ async def test_what_people_say_is_not_on_disk(store: SqlStore, database_url: str
     person = await say(store, f"test:{canaries[0]}", canaries[1], "m1", Alias(f"test:{canaries[2]}", strong=False))
     epoch = (await store.activate(person, owner="one")).epoch
     turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     items = [HistoryItem("output", {"text": canaries[3]})]
     reply = Reply(canaries[4], link=Link(canaries[5], canaries[6]))
     await store.append(turn, epoch, items, usage=Usage(), started=CallRecord("c1", "tool", NOW), now=NOW)

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, select
 
-from kernel_service.kernels.store import HistoryItem, TurnStatus
-from kernel_service.messages import Reply, Usage
-from kernel_service.people.keeping import Keeping
-from kernel_service.storage import schema
-from kernel_service.storage.store import open_store
-from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.keeping import Keeping
+from kernel_service.ports.messages import Reply, Usage
+from kernel_service.ports.turns import HistoryItem, TurnStatus
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, history, own, say
 from tests.contract.store.people import connect
@@ -21,7 +21,7 @@ from tests.contract.store.people import connect
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 DAY = 86_400

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from kernel_service.kernels.outbox_store import AckResult, Outcome
-from kernel_service.storage.store import open_store
+from kernel_service.ports.outbox import AckResult, Outcome
+from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Store
+    from kernel_service.ports.store import Store
 
 MINE = "gateway-1"
 

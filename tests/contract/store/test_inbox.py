@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import AlreadyExists, Conflict, Exhausted
-from kernel_service.kernels.store import TurnRecord, TurnStatus
-from kernel_service.messages import Alias, Message, MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.ports.messages import Alias, Message, MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.ports.turns import Turn, TurnStatus
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Accepted
+    from kernel_service.ports.inbox import Accepted
     from kernel_service.storage.sql_store import SqlStore
 
 NOW = 1_800_000_000.0
@@ -164,7 +164,7 @@ async def test_a_message_shows_what_became_of_it(store: SqlStore) -> None:
     assert (await store.answer_of(person, last.seq)).status is MessageStatus.ACCEPTED
     epoch = (await store.activate(person, owner="one")).epoch
     turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     assert (await store.answer_of(person, last.seq)).turn_id == turn.id
     spent = Usage(input_tokens=5, output_tokens=2)
     told = await store.end(
@@ -191,7 +191,7 @@ async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: SqlStore
     accepted = await accept(store, said("test:ann", "m1", reply_mode=ReplyMode.OUTBOX, address="desk"))
     epoch = (await store.activate(accepted.person_id, owner="one")).epoch
     turn = await store.next_turn(accepted.person_id, epoch, now=NOW, debounce=0)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     await store.end(turn, epoch, [], [Reply("one")], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
     assert (await store.answer_of(accepted.person_id, accepted.seq)).replies == ()
     leases = await store.lease("test", ["desk"], limit=10, seconds=30, now=NOW)

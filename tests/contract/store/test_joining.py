@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.kernels.interruptions import Newcomers
-from kernel_service.kernels.store import CallRecord, TurnRecord, TurnStatus
-from kernel_service.messages import MessageStatus, ReplyMode
+from kernel_service.ports.interruptions import Newcomers
+from kernel_service.ports.messages import MessageStatus, ReplyMode
+from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, history, own, say
 
 if TYPE_CHECKING:
     from kernel_service.storage.sql_store import SqlStore
 
 
-def names(turn: TurnRecord) -> list[str]:
+def names(turn: Turn) -> list[str]:
     return [one.message_id for one in turn.messages]
 
 
@@ -97,7 +97,7 @@ async def test_newcomers_are_gathered_like_any_burst(store: SqlStore) -> None:
     await say(store, "m3", now=NOW + 1.5)
     assert await owner.ask(NOW + 1.6, debounce=0.6) == NOW + 2.1
     joined = await owner.ask(NOW + 2.1, debounce=0.6)
-    assert isinstance(joined, TurnRecord)
+    assert isinstance(joined, Turn)
     assert (names(joined), joined.joins) == (["m1", "m2", "m3"], 1)
 
 
@@ -112,7 +112,7 @@ async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
     await store.look(turn)
     await owner.end(turn)
     order = []
-    while isinstance(due := await owner.ask(), TurnRecord):
+    while isinstance(due := await owner.ask(), Turn):
         order.append(names(due))
         await owner.end(due)
     assert order == [["m2"], ["m3"]]

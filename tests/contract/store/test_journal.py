@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import select
 
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord, TurnStatus
-from kernel_service.messages import MessageStatus, Reply, ReplyMode, Usage
-from kernel_service.storage.schema import kernel
+from kernel_service.ports.messages import MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.ports.turns import CallRecord, HistoryItem, Turn, TurnStatus
+from kernel_service.storage.schema.schema import kernel
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ async def test_a_turn_ends_where_the_way_changes(store: SqlStore, other: dict[st
         person = await say(store, name, **way)
     owner, members = await own(store, person), []
     while turn := await owner.ask():
-        assert isinstance(turn, TurnRecord)
+        assert isinstance(turn, Turn)
         members.append([one.message_id for one in turn.messages])
         await owner.end(turn)
     assert members == [["m1", "m2"], ["m3"], ["m4"]]
@@ -91,7 +91,7 @@ async def test_a_burst_is_waited_for_but_not_without_end(store: SqlStore) -> Non
         await say(store, f"m{number}", now=NOW + number * 0.9)
     assert await owner.ask(NOW + 4.5, debounce=1) == NOW + 5
     turn = await owner.ask(NOW + 5, debounce=1)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     assert len(turn.messages) == 6
 
 
@@ -105,7 +105,7 @@ async def test_a_crash_loses_nothing(store: SqlStore) -> None:
     activation = await store.activate(dead.person_id, owner="two")
     assert activation.history == [HELLO, ASKS]
     resumed = await Owner(store, dead.person_id, activation.epoch).open()
-    expected = TurnRecord(
+    expected = Turn(
         turn.id, dead.person_id, turn.messages, begun=True, crash_count=1, closed=True,
         usage=Usage(input_tokens=7, model_calls=1), intents=[started], started_at=NOW,
     )  # fmt: skip

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.messages import Alias, Reply
-from kernel_service.people.linking import LinkOutcome
-from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.messages import Alias, Reply
+from kernel_service.ports.people import LinkOutcome
 from tests.contract.store.people import ADDRESS, NOW, answer, connect, history, person, recipients, strong, weak, write
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ import pytest
 from sqlalchemy import func, select
 
 from kernel_service.errors import Exhausted, NotFound
-from kernel_service.kernels.outbox_store import Outcome
-from kernel_service.kernels.store import TurnStatus
-from kernel_service.media.store import CHUNK_BYTES, PERSON_BYTES, SETTLED_SECONDS
-from kernel_service.messages import Reply, ReplyFile, ReplyMode, Usage
-from kernel_service.storage.schema import media, media_chunk
+from kernel_service.ports.media import CHUNK_BYTES, PERSON_BYTES, SETTLED_SECONDS
+from kernel_service.ports.messages import Reply, ReplyFile, ReplyMode, Usage
+from kernel_service.ports.outbox import Outcome
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.storage.schema.schema import media, media_chunk
 from tests.contract.store.outbox import ack, pull
 from tests.contract.store.owner import NOW, Owner, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import TurnRecord
-    from kernel_service.storage.engine import Tx
+    from kernel_service.ports.turns import Turn
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 CHUNKS = (b"a" * CHUNK_BYTES, b"SECRET")
@@ -26,19 +26,19 @@ SIZE = CHUNK_BYTES + 6
 LATER = NOW + SETTLED_SECONDS + 1
 
 
-async def asked(store: SqlStore, mode: ReplyMode = ReplyMode.OUTBOX) -> tuple[Owner, TurnRecord]:
+async def asked(store: SqlStore, mode: ReplyMode = ReplyMode.OUTBOX) -> tuple[Owner, Turn]:
     owner = await own(store, await say(store, "m1", reply_mode=mode))
     return owner, await owner.open()
 
 
-async def make(store: SqlStore, turn: TurnRecord) -> ReplyFile:
+async def make(store: SqlStore, turn: Turn) -> ReplyFile:
     media_id = await store.keep_made(turn.person_id, turn.messages[-1], SIZE, now=NOW)
     for number, chunk in enumerate(CHUNKS):
         await store.add_made_chunk(media_id, number, chunk)
     return ReplyFile(media_id, "text/plain", "notes.txt", SIZE, "ab" * 32)
 
 
-async def end(owner: Owner, turn: TurnRecord, *files: ReplyFile) -> None:
+async def end(owner: Owner, turn: Turn, *files: ReplyFile) -> None:
     replies = [Reply("Here.", media=files)]
     status = TurnStatus.COMPLETED
     await owner.store.end(turn, owner.epoch, [], replies, status=status, usage=Usage(), now=NOW)

@@ -11,16 +11,15 @@ import pytest
 from sqlalchemy import func, select
 
 from kernel_service.errors import AlreadyExists, Exhausted, NotFound
-from kernel_service.kernels.interruptions import Newcomers
-from kernel_service.kernels.outbox_store import AckResult, Outcome
-from kernel_service.kernels.store import TurnRecord
 from kernel_service.media.incoming import media_id_of
-from kernel_service.media.inspection import Problem
-from kernel_service.media.opening import MIB, Opening
-from kernel_service.media.store import CHUNK_BYTES, WAIT_SECONDS, MediaAck, MediaState
-from kernel_service.messages import Message, ReplyMode, Usage
-from kernel_service.storage.schema import media, media_chunk, message
-from kernel_service.storage.store import open_store
+from kernel_service.media.read_as import MIB
+from kernel_service.ports.interruptions import Newcomers
+from kernel_service.ports.media import CHUNK_BYTES, WAIT_SECONDS, FileProblem, MediaAck, MediaState, ReadAs
+from kernel_service.ports.messages import Message, ReplyMode, Usage
+from kernel_service.ports.outbox import AckResult, Outcome
+from kernel_service.ports.turns import Turn
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema.schema import media, media_chunk, message
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, own, say
 from tests.integration.files import pdf, png
@@ -28,8 +27,8 @@ from tests.integration.files import pdf, png
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kernel_service.media.store import MediaWanted
-    from kernel_service.storage.engine import Tx
+    from kernel_service.ports.media import MediaWanted
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 WANTED = {"image": {"mime_type": "image/jpeg", "media_ref": "ref-1"}, "caption": "What is it?"}
@@ -50,7 +49,7 @@ async def lease(store: SqlStore, *, now: float = NOW, **more: Any) -> list[Media
     return await store.lease_media(given.pop("channel"), given.pop("addresses"), now=now, **given)
 
 
-async def bring(store: SqlStore, wanted: MediaWanted, *chunks: bytes, problem: Problem = Problem.NONE) -> str:
+async def bring(store: SqlStore, wanted: MediaWanted, *chunks: bytes, problem: FileProblem = FileProblem.NONE) -> str:
     upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     for number, chunk in enumerate(chunks):
         await store.add_chunk(upload, number, chunk)
@@ -87,7 +86,7 @@ async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: SqlS
     assert "data" not in content["image"]
     media_id = media_id_of(content)
     file = (await store.files([media_id]))[media_id]
-    assert (file.state, file.opening, file.size, file.chunks) == (MediaState.STORED, Opening.SEE, len(data), 4)
+    assert (file.state, file.opening, file.size, file.chunks) == (MediaState.STORED, ReadAs.SEE, len(data), 4)
     assert b"".join([await store.chunk(media_id, number) for number in range(4)]) == data
 
 
@@ -113,14 +112,14 @@ async def test_a_repeat_keeps_nothing_more(store: SqlStore) -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (with_bytes(b"no picture"), Problem.WRONG_TYPE),
-        (with_bytes(b""), Problem.UNREADABLE),
-        (with_bytes(png(), sha256=base64.b64encode(b"x" * 32).decode()), Problem.DAMAGED),
-        ({"image": {"mime_type": "image/png", "media_ref": "r", "size_bytes": str(11 * MIB)}}, Problem.TOO_LARGE),
+        (with_bytes(b"no picture"), FileProblem.WRONG_TYPE),
+        (with_bytes(b""), FileProblem.UNREADABLE),
+        (with_bytes(png(), sha256=base64.b64encode(b"x" * 32).decode()), FileProblem.DAMAGED),
+        ({"image": {"mime_type": "image/png", "media_ref": "r", "size_bytes": str(11 * MIB)}}, FileProblem.TOO_LARGE),
     ],
 )
 async def test_what_is_known_to_be_no_use_is_not_waited_for(
-    store: SqlStore, content: dict[str, Any], problem: Problem
+    store: SqlStore, content: dict[str, Any], problem: FileProblem
 ) -> None:
     turn = await (await own(store, await send(store, content))).open()
     media_id = media_id_of(turn.messages[0].content)
@@ -156,7 +155,7 @@ async def test_so_much_and_no_more(database_url: str) -> None:
 async def test_a_turn_waits_for_its_file_and_no_longer_than_the_deadline(store: SqlStore) -> None:
     owner = await own(store, await send(store, WANTED))
     assert await owner.ask() == NOW + WAIT_SECONDS
-    assert isinstance(await owner.ask(NOW + WAIT_SECONDS), TurnRecord)
+    assert isinstance(await owner.ask(NOW + WAIT_SECONDS), Turn)
 
 
 async def test_what_comes_after_a_file_waits_with_it_in_order(store: SqlStore) -> None:
@@ -221,7 +220,7 @@ async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(s
     with pytest.raises(NotFound):
         await store.add_chunk(upload, 0, b"old")
     with pytest.raises(NotFound):
-        await store.end_upload(upload, chunks=1, mime_type="image/png", problem=Problem.NONE)
+        await store.end_upload(upload, chunks=1, mime_type="image/png", problem=FileProblem.NONE)
     assert await store.chunk(second.media_id, 0) == b"new"
 
 
@@ -251,7 +250,7 @@ async def test_a_failure_lets_the_message_go(store: SqlStore) -> None:
     assert await ack(store, wanted, Outcome.FAILED, error_code="expired") is AckResult.RECORDED
     assert await ack(store, wanted, Outcome.FAILED, error_code="other") is AckResult.RECORDED
     await (await own(store, person)).open()
-    assert (await store.files([wanted.media_id]))[wanted.media_id].problem is Problem.EXPIRED
+    assert (await store.files([wanted.media_id]))[wanted.media_id].problem is FileProblem.EXPIRED
     with pytest.raises(NotFound):
         await bring(store, wanted, b"late")
 
@@ -335,7 +334,7 @@ async def test_files_outlive_the_merging_of_their_person(store: SqlStore) -> Non
 async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_waits_on(store: SqlStore) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
-    await bring(store, wanted, b"locked", problem=Problem.LOCKED)
+    await bring(store, wanted, b"locked", problem=FileProblem.LOCKED)
     await sweep(store)
     assert await counted(store) == (1, 0)
 

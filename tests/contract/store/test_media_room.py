@@ -8,12 +8,11 @@ import pytest
 
 from kernel_service.errors import Exhausted
 from kernel_service.media.incoming import media_id_of
-from kernel_service.media.inspection import Problem
-from kernel_service.media.store import CHUNK_BYTES, MediaState
-from kernel_service.messages import Message, ReplyMode
-from kernel_service.storage.media_room import STRANGER_DAYS
-from kernel_service.storage.store import open_store
-from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.media import CHUNK_BYTES, FileProblem, MediaState
+from kernel_service.ports.messages import Message, ReplyMode
+from kernel_service.storage.media.room import STRANGER_DAYS
+from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, own, say
 from tests.contract.store.people import connect
@@ -49,7 +48,7 @@ async def send(store: SqlStore, name: str, content: dict[str, Any] | None = None
     return (await store.accept(sent, now=now, max_pending=100)).person_id
 
 
-async def opened(store: SqlStore, person: str) -> Problem:
+async def opened(store: SqlStore, person: str) -> FileProblem:
     """What the person's turn makes of their file."""
     turn = await (await own(store, person)).open(NOW + 100)
     media_id = media_id_of(turn.messages[-1].content)
@@ -64,9 +63,9 @@ async def test_known_people_find_room_in_a_flood_of_strangers(store: SqlStore) -
     await connect(store, bob, ConnectionStatus.ACTIVE)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     ann, bob = await send(store, "ann", now=NOW + 10), await send(store, "bob", now=NOW + 11)
-    assert [await opened(store, person) for person in (ann, bob)] == [Problem.NONE] * 2
+    assert [await opened(store, person) for person in (ann, bob)] == [FileProblem.NONE] * 2
     assert [await opened(store, person) for person in strangers] == [
-        Problem.NONE, Problem.NONE, Problem.NO_ROOM, Problem.NO_ROOM,
+        FileProblem.NONE, FileProblem.NONE, FileProblem.NO_ROOM, FileProblem.NO_ROOM,
     ]  # fmt: skip
 
 
@@ -77,18 +76,18 @@ async def test_a_stranger_takes_room_from_those_who_came_later_alone(store: SqlS
         with pytest.raises(Exhausted):
             await send(store, f"s{number}", now=NOW + number)
     early = await send(store, "early", now=NOW + 60)
-    assert [await opened(store, each) for each in (early, *strangers)] == [*[Problem.NONE] * 4, Problem.NO_ROOM]
+    assert [await opened(store, each) for each in (early, *strangers)] == [*[FileProblem.NONE] * 4, FileProblem.NO_ROOM]
 
 
 async def test_what_a_turn_is_at_stays(store: SqlStore) -> None:
     await greet(store, "ann", now=LONG_AGO)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
-    assert await opened(store, strangers[3]) is Problem.NONE
+    assert await opened(store, strangers[3]) is FileProblem.NONE
     await send(store, "ann", now=NOW + 10)
-    assert await opened(store, strangers[2]) is Problem.NO_ROOM
+    assert await opened(store, strangers[2]) is FileProblem.NO_ROOM
     turn = await (await own(store, strangers[3])).open(NOW + 101)
     media_id = media_id_of(turn.messages[0].content)
-    assert (await store.files([media_id]))[media_id].problem is Problem.NONE
+    assert (await store.files([media_id]))[media_id].problem is FileProblem.NONE
 
 
 async def test_nobody_takes_more_than_their_share(store: SqlStore) -> None:
@@ -106,7 +105,7 @@ async def test_an_upload_finds_room_too_and_who_waits_in_vain_is_told_why(store:
     await send(store, "ann", WANTED, now=NOW)
     [wanted] = await lease(store)
     await bring(store, wanted, bytes(60 * KB))
-    assert await opened(store, strangers[3]) is Problem.NO_ROOM
+    assert await opened(store, strangers[3]) is FileProblem.NO_ROOM
     late = await send(store, "late", WANTED, now=NOW + 5)
     [wanted] = await lease(store)
     upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
@@ -115,7 +114,7 @@ async def test_an_upload_finds_room_too_and_who_waits_in_vain_is_told_why(store:
     await store.note_full(upload)
     turn = await (await own(store, late)).open(NOW + 1000)
     file = (await store.files([wanted.media_id]))[media_id_of(turn.messages[0].content)]
-    assert (file.state, file.problem) == (MediaState.WANTED, Problem.NO_ROOM)
+    assert (file.state, file.problem) == (MediaState.WANTED, FileProblem.NO_ROOM)
 
 
 async def test_what_was_taken_is_swept(store: SqlStore) -> None:

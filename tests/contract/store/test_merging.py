@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import func, insert, or_, select, text, update
 
-from kernel_service.approvals.approval import Approval, Question, Verdict
-from kernel_service.connect.attempt import State
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.kernels.commands import Command, Tap, TapKind
-from kernel_service.kernels.outbox_store import AckResult, Outcome, PartAck
-from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnRecord
-from kernel_service.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
-from kernel_service.storage import merging, schema
-from kernel_service.storage.store import open_store
-from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.ports.approvals import Approval, Question, Verdict
+from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
+from kernel_service.ports.outbox import AckResult, Outcome, PartAck
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, Turn
+from kernel_service.storage.merging import merging
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import (
     ADDRESS,
@@ -39,8 +40,8 @@ from tests.contract.store.people import (
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from kernel_service.messages import Alias
-    from kernel_service.storage.engine import Tx
+    from kernel_service.ports.messages import Alias
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 ANNA, OTHER = strong("anna"), strong("other")
@@ -65,7 +66,7 @@ async def merge(store: SqlStore, anna: str, other: str) -> None:
     assert (merged.person_id, merged.merged_id) == (anna, other)
 
 
-async def reopened(store: SqlStore, person_id: str) -> TurnRecord:
+async def reopened(store: SqlStore, person_id: str) -> Turn:
     return await (await Owner.of(store, person_id)).open(LATER)
 
 
@@ -311,7 +312,7 @@ async def test_two_turns_that_have_changed_something_go_on_as_one(store: SqlStor
 TAP = Tap("ap_1", TapKind.YES)
 
 
-async def with_tap(store: SqlStore, user: Alias) -> tuple[Owner, TurnRecord]:
+async def with_tap(store: SqlStore, user: Alias) -> tuple[Owner, Turn]:
     """A turn that the button of an approval opened, and that has decided it."""
     owner = await Owner.of(store, (await write(store, user)).person_id)
     await owner.end(
@@ -324,7 +325,7 @@ async def with_tap(store: SqlStore, user: Alias) -> tuple[Owner, TurnRecord]:
     return owner, tapped
 
 
-async def with_change(store: SqlStore, user: Alias) -> TurnRecord:
+async def with_change(store: SqlStore, user: Alias) -> Turn:
     """An ordinary turn that has changed something."""
     owner = await Owner.of(store, (await write(store, user, text="do it", now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)

@@ -10,19 +10,19 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, create_engine, insert, inspect, select, text
 from sqlalchemy.pool import NullPool
 
-from kernel_service.storage import schema
-from kernel_service.storage.migrating import SCHEMA_NUMBER, SchemaTooNewError, create, migrate, upgrade
-from kernel_service.storage.postgres import connect_once
-from kernel_service.storage.postgres_server import Server
-from kernel_service.storage.postgres_url import parse
-from kernel_service.storage.store import open_store
+from kernel_service.storage.engine.postgres import connect_once
+from kernel_service.storage.engine.postgres_server import Server
+from kernel_service.storage.engine.postgres_url import parse
+from kernel_service.storage.opening.migrating import SCHEMA_NUMBER, SchemaTooNewError, create, migrate, upgrade
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from pathlib import Path
 
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
 
     Work = Callable[[Connection], Any]
     Do = Callable[[Work], Awaitable[Any]]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kernel_service.approvals.approval import Approval, Question
-from kernel_service.kernels.store import CallRecord, HistoryItem, ToolUse, TurnStatus
-from kernel_service.messages import Link, Message, Reply, ReplyChoice, ReplyMode, Usage
+from kernel_service.ports.approvals import Approval, Question
+from kernel_service.ports.messages import Link, Message, Reply, ReplyChoice, ReplyMode, Usage
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, TurnStatus
 from kernel_service.storable import storable, storable_text, to_json
-from kernel_service.turns.resuming import ParkedRequest
 from tests.contract.store.owner import NOW, history, own, say
 from tests.odd_values import JSON_VALUES, ODD_TEXT, nested
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import CallerError
-from kernel_service.kernels.outbox_store import AckResult, Outcome
-from kernel_service.messages import Alias, Link, Reply, ReplyChoice
+from kernel_service.ports.messages import Alias, Link, Reply, ReplyChoice
+from kernel_service.ports.outbox import AckResult, Outcome
 from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Store
+    from kernel_service.ports.store import Store
 
 
 async def test_a_notice_is_leased_whole_to_its_person(store: Store) -> None:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.kernels.outbox_store import AckResult, Outcome
+from kernel_service.ports.outbox import AckResult, Outcome
 from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, receipt
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.outbox_store import Lease
-    from kernel_service.kernels.store import Store
+    from kernel_service.ports.outbox import Lease
+    from kernel_service.ports.store import Store
 
 REPLIES = 5
 GRACE = 20.0

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kernel_service.messages import Reply
-from kernel_service.people.linking import LinkOutcome
+from kernel_service.ports.messages import Reply
+from kernel_service.ports.people import LinkOutcome
 from tests.contract.store.people import ADDRESS, NOW, connect, strong, weak, write
 
 if TYPE_CHECKING:
-    from kernel_service.messages import Alias
+    from kernel_service.ports.messages import Alias
     from kernel_service.storage.sql_store import SqlStore
 
 # The examples share a database: each has ids of its own.

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.storage import pooler
-from kernel_service.storage.opening_postgres import DatabaseUnfitError
-from kernel_service.storage.pooler import Sessions
-from kernel_service.storage.postgres_server import Server
-from kernel_service.storage.postgres_url import parse
-from kernel_service.storage.store import open_store
+from kernel_service.storage.engine import pooler
+from kernel_service.storage.engine.pooler import Sessions
+from kernel_service.storage.engine.postgres_server import Server
+from kernel_service.storage.engine.postgres_url import parse
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from tests.contract.store.conftest import command, keys
 from tests.contract.store.owner import history, own, say
 from tests.postgres_servers import bouncer

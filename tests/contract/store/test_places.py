@@ -9,16 +9,17 @@ import pytest
 from sqlalchemy import LargeBinary, select, update
 
 from kernel_service.errors import Conflict
-from kernel_service.people.linking import LinkOutcome
-from kernel_service.storage import earlier_seals, schema
-from kernel_service.storage.engine import DataKey, unwrap_data_key, wrap_data_key
-from kernel_service.storage.sealing import Cipher, WrappedKey
+from kernel_service.ports.people import LinkOutcome
+from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
+from kernel_service.storage.schema import schema
+from kernel_service.storage.sealing import earlier_seals
+from kernel_service.storage.sealing.ciphers import Cipher, WrappedKey
 from tests.contract.store.lives import SEALED, live, values
 from tests.contract.store.owner import history, say
 from tests.contract.store.people import strong
 
 if TYPE_CHECKING:
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 

@@ -9,24 +9,25 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from kernel_service.approvals.approval import Approval, Question
-from kernel_service.connect.attempt import Key, State
-from kernel_service.connect.secrets import digest
-from kernel_service.kernels.commands import Tap, TapKind
-from kernel_service.kernels.outbox_store import Outcome
-from kernel_service.kernels.store import CallRecord, ToolUse, TurnStatus
-from kernel_service.media.inspection import Problem
-from kernel_service.messages import Alias, Message, Reply, ReplyMode, Usage
-from kernel_service.people.keeping import Keeping
-from kernel_service.storage import forgetting, schema, sqlite
-from kernel_service.storage.postgres import connect_once
-from kernel_service.storage.postgres_server import Server
-from kernel_service.storage.postgres_url import parse
-from kernel_service.storage.store import open_store
-from kernel_service.tools.connections import ConnectionStatus
-from kernel_service.turns.estimates import Estimate
-from kernel_service.turns.limits import Budgets
-from kernel_service.turns.resuming import ParkedRequest
+from kernel_service.connections.tokens import digest
+from kernel_service.ports.approvals import Approval, Question
+from kernel_service.ports.commands import Tap, TapKind
+from kernel_service.ports.connect_attempts import Key, State
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.keeping import Keeping
+from kernel_service.ports.media import FileProblem
+from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usage
+from kernel_service.ports.outbox import Outcome
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.spending import Budgets, Estimate
+from kernel_service.ports.turns import CallRecord, ToolUse, TurnStatus
+from kernel_service.storage.engine import sqlite
+from kernel_service.storage.engine.postgres import connect_once
+from kernel_service.storage.engine.postgres_server import Server
+from kernel_service.storage.engine.postgres_url import parse
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.people import forgetting
+from kernel_service.storage.schema import schema
 from tests.contract.store import crowd
 from tests.contract.store.conftest import command, keys
 from tests.contract.store.meter import dearest, metered
@@ -298,7 +299,7 @@ async def _files(store: SqlStore) -> None:
     await store.files([wanted.media_id])
     await store.chunk(wanted.media_id, 0)
     await store.keep_transcript(wanted.media_id, "hello", SPENT, now=NOW)
-    await store.spoil(wanted.media_id, Problem.UNREADABLE)
+    await store.spoil(wanted.media_id, FileProblem.UNREADABLE)
     owner = await own(store, await say(store, "f2", ANN))
     turn = await owner.open(NOW + 100)
     file = await make(store, turn)

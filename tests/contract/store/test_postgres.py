@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.kernels.store import TurnRecord
-from kernel_service.messages import Message, Usage
-from kernel_service.storage import active_lock
-from kernel_service.storage import postgres as engine
-from kernel_service.storage.opening_postgres import DatabaseUnfitError
-from kernel_service.storage.store import open_store
+from kernel_service.ports.messages import Message, Usage
+from kernel_service.ports.turns import Turn
+from kernel_service.storage.engine import active_lock
+from kernel_service.storage.engine import postgres as engine
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from tests.contract.store.conftest import keys
 from tests.line import Line, line_to
 
@@ -53,7 +53,7 @@ async def test_a_lost_commit_counts_once(store: SqlStore, line: tuple[Line, str]
     person = await say(store, "m1")
     epoch = (await store.activate(person, owner="one")).epoch
     turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     line[0].cut = moment
     await store.append(turn, epoch, [], usage=Usage(input_tokens=7), now=NOW)
     assert (line[0].cuts, line[0].cut) == (1, "")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.storage import postgres as engine
-from kernel_service.storage.opening_postgres import DatabaseUnfitError
-from kernel_service.storage.store import open_store
+from kernel_service.storage.engine import postgres as engine
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from tests.contract.store.conftest import command, keys
 from tests.contract.store.owner import say
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.storage.opening_postgres import DatabaseUnfitError
-from kernel_service.storage.store import open_store
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.opening.postgres import DatabaseUnfitError
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import say
 from tests.postgres_servers import PASSWORD, tls_server
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
     from tests.postgres_servers import TlsServer
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel_service.kernels.store import Quoted
+from kernel_service.ports.turns import Quoted
 from tests.contract.store.outbox import ADDRESS, CHANNEL, Chat, ack, pull
 from tests.contract.store.people import NOW, person, strong
 

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import Engine, event
 
-from kernel_service.connect.attempt import Attempt, State
-from kernel_service.connect.secrets import digest
-from kernel_service.kernels.commands import Command
-from kernel_service.kernels.store import TurnRecord
-from kernel_service.messages import Message
-from kernel_service.tools.connections import ConnectionStatus
+from kernel_service.connections.tokens import digest
+from kernel_service.ports.commands import Command
+from kernel_service.ports.connect_attempts import Attempt, State
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.messages import Message
+from kernel_service.ports.turns import Turn
 from tests.contract.store.owner import NOW, own
 from tests.contract.store.people import attempt, connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kernel_service.kernels.store import Accepted
+    from kernel_service.ports.inbox import Accepted
     from kernel_service.storage.sql_store import SqlStore
 
 CODE, WRONG = "XNDW-HVXB", "XNDW-HVXC"
@@ -81,7 +81,7 @@ async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: Sq
     owner = await own(store, own_attempt.person_id)
     await owner.end(await owner.open())
     turn = await owner.ask()
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     assert turn.messages[0].content == {"text": text, "code": CODE}
 
 

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.kernels.operator_store import PartView
-from kernel_service.kernels.outbox_store import Outcome
-from kernel_service.storage.doubt import MOST_REPEATS
+from kernel_service.ports.admin import PartView
+from kernel_service.ports.outbox import Outcome
+from kernel_service.storage.outbox.doubt import MOST_REPEATS
 from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.outbox_store import Lease
-    from kernel_service.kernels.store import Store
+    from kernel_service.ports.outbox import Lease
+    from kernel_service.ports.store import Store
 
 RETRY, HELD = Outcome.RETRY, Outcome.WINDOW_CLOSED
 

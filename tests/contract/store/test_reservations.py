@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import Busy
-from kernel_service.kernels.store import TurnStatus
-from kernel_service.messages import Reply, Usage
-from kernel_service.storage.active_lock import ActiveLock
-from kernel_service.storage.reservations import LOST_SECONDS, UNDER_WAY_SECONDS
-from kernel_service.storage.store import open_store
-from kernel_service.turns.estimates import Estimate
-from kernel_service.turns.limits import Budgets, BudgetSpentError
+from kernel_service.ports.messages import Reply, Usage
+from kernel_service.ports.spending import Budgets, BudgetSpentError, Estimate
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.storage.engine.active_lock import ActiveLock
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.usage.reservations import LOST_SECONDS, UNDER_WAY_SECONDS
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, own, say
 

@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from kernel_service.kernels.outbox_store import Outcome, PartAck
-from kernel_service.kernels.store import ToolUse, TurnStatus
-from kernel_service.messages import Reply, ReplyMode, Usage
-from kernel_service.storage import retention, schema
+from kernel_service.ports.messages import Reply, ReplyMode, Usage
+from kernel_service.ports.outbox import Outcome, PartAck
+from kernel_service.ports.turns import ToolUse, TurnStatus
+from kernel_service.storage.admin import retention
+from kernel_service.storage.schema import schema
 from tests.contract.store.owner import ASKS, HELLO, NOW, history, own, say
 
 if TYPE_CHECKING:
     import pytest
 
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 DAY = 86_400.0

@@ -10,9 +10,10 @@ import pytest
 from sqlalchemy import select, update
 
 from kernel_service.errors import Conflict
-from kernel_service.kernels.operator_store import KeyUse, Rotated
-from kernel_service.storage import binding, schema, wraps
-from kernel_service.storage.store import open_store
+from kernel_service.ports.admin import KeyUse, Rotated
+from kernel_service.storage.keys import binding, wraps
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
 from tests.contract.store.lives import live, values
 from tests.contract.store.owner import history, say
@@ -20,7 +21,7 @@ from tests.contract.store.people import strong
 from tests.contract.store.test_places import unbind
 
 if TYPE_CHECKING:
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 

@@ -9,27 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel_service.kernels.commands import Command
-from kernel_service.kernels.interruptions import Newcomers, Stopped
-from kernel_service.kernels.store import CallRecord, TurnRecord, TurnStatus
-from kernel_service.messages import Message, MessageStatus
-from kernel_service.storage.sent_order import BELIEVED_SECONDS, believed
-from kernel_service.storage.waiting import DEBOUNCE_LIMIT, LATE_DEBOUNCE, LATE_SECONDS
+from kernel_service.ports.commands import Command
+from kernel_service.ports.interruptions import Newcomers, Stopped
+from kernel_service.ports.messages import Message, MessageStatus
+from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
+from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, believed
+from kernel_service.storage.turns.waiting import DEBOUNCE_LIMIT, LATE_DEBOUNCE, LATE_SECONDS
 from tests.contract.store.owner import ASKS, HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Accepted
+    from kernel_service.ports.inbox import Accepted
     from kernel_service.storage.sql_store import SqlStore
 
 
-def names(turn: TurnRecord) -> list[str]:
+def names(turn: Turn) -> list[str]:
     return [one.message_id for one in turn.messages]
 
 
 async def told(owner: Owner) -> list[list[str]]:
     """The messages of each turn, until nothing waits."""
     turns = []
-    while isinstance(due := await owner.ask(), TurnRecord):
+    while isinstance(due := await owner.ask(), Turn):
         turns.append(names(due))
         await owner.end(due)
     return turns
@@ -149,13 +149,13 @@ async def test_one_that_came_late_gives_the_others_some_more_time(store: SqlStor
     await say(store, "one", sent_at=NOW - LATE_SECONDS - 4, now=NOW + 2)
     assert await owner.ask(NOW + 2.5, debounce=0.6) == NOW + DEBOUNCE_LIMIT * 0.6
     due = await owner.ask(NOW + 3, debounce=0.6)
-    assert isinstance(due, TurnRecord)
+    assert isinstance(due, Turn)
     assert names(due) == ["one", "four"]
 
 
 async def test_who_gathers_nothing_waits_for_nothing(store: SqlStore) -> None:
     person = await say(store, "four", sent_at=NOW - 3600)
-    assert isinstance(await (await own(store, person)).ask(NOW, debounce=0), TurnRecord)
+    assert isinstance(await (await own(store, person)).ask(NOW, debounce=0), Turn)
 
 
 async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: SqlStore) -> None:
@@ -166,7 +166,7 @@ async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: SqlStore
     assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
     await say(store, "before", sent_at=NOW - LATE_SECONDS - 3, now=NOW + 1)
     heard = []
-    while isinstance(due := await owner.ask(NOW + 60, debounce=0.6), TurnRecord):
+    while isinstance(due := await owner.ask(NOW + 60, debounce=0.6), Turn):
         heard += names(due)
         await owner.end(due)
     assert heard == ["before", "new", "after"]
@@ -178,7 +178,7 @@ async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(
 ) -> None:
     command = Message("test:ann", "c", {"text": text}, sent_at=NOW - late)
     accepted = await store.accept(command, now=NOW, max_pending=9)
-    assert isinstance(await (await own(store, accepted.person_id)).ask(NOW, debounce=0.6), TurnRecord)
+    assert isinstance(await (await own(store, accepted.person_id)).ask(NOW, debounce=0.6), Turn)
 
 
 # --- "stop"

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import text
 
 from kernel_service.errors import AlreadyExists, Conflict
-from kernel_service.messages import Alias, Message, ReplyMode
-from kernel_service.people.linking import LinkOutcome
-from kernel_service.people.silence import Silence
-from kernel_service.storage.store import open_store
+from kernel_service.ports.messages import Alias, Message, ReplyMode
+from kernel_service.ports.people import LinkOutcome
+from kernel_service.ports.silence import Silence
+from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import ADDRESS, NOW, answer, connect, history, person, recipients, strong, weak, write
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Accepted
-    from kernel_service.storage.engine import Tx
+    from kernel_service.ports.inbox import Accepted
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 PHONE, SECOND_PHONE, BSUID = weak("+1"), weak("+2"), strong("US.1")

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.operator_store import DayUsage, ToolUsage
-from kernel_service.kernels.store import ToolUse, TurnStatus
-from kernel_service.messages import Reply, Usage
+from kernel_service.ports.admin import DayUsage, ToolUsage
+from kernel_service.ports.messages import Reply, Usage
+from kernel_service.ports.turns import ToolUse, TurnStatus
 from tests.contract.store.owner import NOW, own, say
 
 if TYPE_CHECKING:

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from kernel_service.approvals.approval import Approval, Question, Verdict
-from kernel_service.approvals.standing import StandingPermission
 from kernel_service.errors import LeaseLost
-from kernel_service.kernels.commands import Command, Tap, TapKind
-from kernel_service.kernels.store import TurnStatus
-from kernel_service.messages import Message, Usage
-from kernel_service.storage import schema
+from kernel_service.ports.approvals import Approval, Question, StandingPermission, Verdict
+from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.messages import Message, Usage
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.storage.schema import schema
 from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sql_store import SqlStore
 
 CARDS = StandingPermission("SMALLTOOL_CREATE_CARD", "cn_1")

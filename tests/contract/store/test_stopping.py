@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import Exhausted
-from kernel_service.kernels.commands import Command
-from kernel_service.kernels.interruptions import Stopped
-from kernel_service.kernels.store import CallRecord, TurnRecord, TurnStatus
-from kernel_service.messages import Message, MessageStatus
+from kernel_service.ports.commands import Command
+from kernel_service.ports.interruptions import Stopped
+from kernel_service.ports.messages import Message, MessageStatus
+from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
 from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.kernels.store import Accepted
+    from kernel_service.ports.inbox import Accepted
     from kernel_service.storage.sql_store import SqlStore
 
 
@@ -30,7 +30,7 @@ async def test_what_waits_is_taken_back(store: SqlStore) -> None:
     assert stopped.command is Command.STOP
     assert [(await store.answer_of(person, seq)).status for seq in stopped.taken_back] == [MessageStatus.STOPPED] * 2
     owner, order = await own(store, person), []
-    while isinstance(turn := await owner.ask(debounce=99), TurnRecord):  # a stop waits for no burst
+    while isinstance(turn := await owner.ask(debounce=99), Turn):  # a stop waits for no burst
         order.append([one.command for one in turn.messages])
         await owner.end(turn)
     assert order == [[Command.STOP]]

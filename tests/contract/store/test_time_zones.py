@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from kernel_service.storage import schema
+from kernel_service.storage.schema import schema
 from tests.contract.store.owner import NOW, own, say
 
 if TYPE_CHECKING:

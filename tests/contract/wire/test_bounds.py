@@ -9,8 +9,8 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from kernel.v1 import admin_pb2, kernel_pb2
 
+from kernel_service.api import bounds
 from kernel_service.errors import CallerError
-from kernel_service.rpc import bounds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

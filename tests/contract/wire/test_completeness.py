@@ -9,7 +9,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from kernel_service.rpc import admin_servicer, kernel_servicer
+from kernel_service.api import admin_servicer, kernel_servicer
 from tests.contract.wire.protos import Rpc, rpcs
 from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, World, bearer
 

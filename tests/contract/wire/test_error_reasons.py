@@ -10,7 +10,7 @@ import pytest
 
 from kernel_service import errors
 from tests.contract.wire.protos import error_reasons
-from whatsapp_gateway.refusals import FINAL_REASONS
+from whatsapp_gateway.kernel.errors import FINAL_REASONS
 
 SOURCES = Path(errors.__file__).parent
 REASONS = error_reasons()

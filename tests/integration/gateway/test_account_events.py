@@ -6,7 +6,7 @@ from emulators.app import Emulators
 from emulators.whatsapp.account_events import PERSON, WORDS
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel
-from whatsapp_gateway.account_events import FIELDS
+from whatsapp_gateway.inbound.account_events import FIELDS
 
 ALL = [*FIELDS, "standby", "messaging_handovers"]
 

@@ -12,8 +12,8 @@ from kernel.v1 import kernel_pb2 as pb
 
 from tests.integration.gateway.payloads import webhook
 from tests.integration.gateway.test_replies import LONG, key, sends
-from whatsapp_gateway import replies
-from whatsapp_gateway.sending import MARGIN
+from whatsapp_gateway.outbound import replies
+from whatsapp_gateway.outbound.sending import MARGIN
 
 if TYPE_CHECKING:
     from emulators.app import Emulators

@@ -14,10 +14,10 @@ from emulators.faults import matching
 from emulators.whatsapp.media import RECEIVED_SECONDS, MediaFile
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel
-from whatsapp_gateway.deliveries import MediaWanted
-from whatsapp_gateway.graph_media import GraphMedia, Place
-from whatsapp_gateway.media import Media
+from whatsapp_gateway.graph.media import GraphMedia, Place
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.model.deliveries import MediaWanted
+from whatsapp_gateway.outbound.media_transfers import Media
 
 DATA = hashlib.shake_128(b"file").digest(200_000)
 

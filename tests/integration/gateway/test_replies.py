@@ -12,8 +12,8 @@ from emulators.whatsapp.phones import Phone
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER
-from whatsapp_gateway import replies, sending
-from whatsapp_gateway.splitting import SPLIT_VERSION
+from whatsapp_gateway.markup.splitting import SPLIT_VERSION
+from whatsapp_gateway.outbound import replies, sending
 
 LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
 """Three paragraphs of 3500 characters: three parts."""

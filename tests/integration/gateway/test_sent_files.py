@@ -15,7 +15,7 @@ from tests.integration.files import pdf, png
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel
 from tests.integration.gateway.payloads import NUMBER
-from whatsapp_gateway.outcomes import HALT_SECONDS
+from whatsapp_gateway.graph.outcomes import HALT_SECONDS
 
 CHART = png(shade=9, side=40)
 BILL = pdf("Rent", filler=300_000)

@@ -9,7 +9,7 @@ from yarl import URL
 from tests.integration.gateway.conftest import Gateway, Start
 from tests.integration.gateway.fake_kernel import FakeKernel
 from tests.integration.gateway.payloads import encode, sign, text, webhook
-from whatsapp_gateway import webhook as door
+from whatsapp_gateway.inbound import webhook as door
 
 SIGNED = "X-Hub-Signature-256: sha256=" + "0" * 64
 LARGE = f"Content-Length: {door.LARGEST_BODY}"

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from kernel_service.approvals.approval import Approval, Question
-from kernel_service.kernels.commands import Command, Tap, TapKind, command_of, tap_in
-from kernel_service.messages import Link, Reply
+from kernel_service.inbox.commands import command_of, tap_in
+from kernel_service.ports.approvals import Approval, Question
+from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.messages import Link, Reply
 from kernel_service.turns.replies import with_questions
 
 

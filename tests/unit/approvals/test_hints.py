@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 
 from emulators.composio.tools import CREATES, DESTROYS, READS, UPDATES
-from kernel_service.approvals.hints import Effect, Hints
-from kernel_service.tools.composio_client import _tool
+from kernel_service.approvals.hints import hints_of
+from kernel_service.composio.client import _tool
+from kernel_service.ports.hints import Effect
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from kernel_service.tools.composio_client import _tool
     ],
 )
 def test_the_effect_of_tags(tags: tuple[str, ...], effect: Effect) -> None:
-    assert Hints.of("asana", "ASANA_TASK", tags).effect is effect
+    assert hints_of("asana", "ASANA_TASK", tags).effect is effect
 
 
 @pytest.mark.parametrize(
@@ -45,8 +46,8 @@ def test_a_name_may_contradict_that_a_tool_only_reads_and_never_says_so(
     toolkit: str, name: str, effect: Effect
 ) -> None:
     """A call that only reads is made again after a crash, so that more than a question hangs on it."""
-    assert Hints.of(toolkit, name, READS).effect is effect
-    assert Hints.of(toolkit, name, ()).effect is Effect.UNKNOWN
+    assert hints_of(toolkit, name, READS).effect is effect
+    assert hints_of(toolkit, name, ()).effect is Effect.UNKNOWN
 
 
 @pytest.mark.parametrize("tags", [None, "readOnlyHint", {"readOnlyHint": True}, [["readOnlyHint"]], [7, None]])

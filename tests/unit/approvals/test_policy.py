@@ -12,15 +12,15 @@ import pytest
 
 from emulators.composio.tools import CREATES, DESTROYS, READS, UPDATES
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
-from kernel_service.tools.composio_client import _tool
+from kernel_service.composio.client import _tool
+from kernel_service.ports.tools import Person  # noqa: TC001 - a tool reads its own hints
 from kernel_service.tools.connecting import Disconnect
 from kernel_service.tools.developer_tools import DeveloperTool, tool
 from kernel_service.tools.toolbox import AwayTool, ConnectedTool, SearchTools
-from kernel_service.turns.tools import Person  # noqa: TC001 - a tool reads its own hints
 from tests.unit.turns.scene import FakeTool
 
 if TYPE_CHECKING:
-    from kernel_service.turns.tools import Tool
+    from kernel_service.ports.tools import Tool
 
 RUNS, ASKS = False, True
 BOTH: Final = (*CREATES, "updateHint")

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kernel_service.approvals.approval import Approval
 from kernel_service.approvals.bundles import bundles
 from kernel_service.approvals.leaves import leaves_of
 from kernel_service.approvals.prompt import MOST_SHOWN, Shown, shown
 from kernel_service.approvals.visible import units
+from kernel_service.ports.approvals import Approval
 
 STRANGER = "mallory@evil.example"
 LONG = "Dear Bob, " + "this goes on and on. " * 400

@@ -8,14 +8,15 @@ import pytest
 
 from emulators.composio.tools import CREATES, DESTROYS, READS, UPDATES
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
-from kernel_service.approvals.standing import StandingPermission, listed, meant
-from kernel_service.tools.composio_client import _tool
+from kernel_service.approvals.standing import listed, meant
+from kernel_service.composio.client import _tool
+from kernel_service.ports.approvals import StandingPermission
 from kernel_service.tools.connecting import Disconnect
 from kernel_service.tools.toolbox import ConnectedTool
 from tests.unit.turns.scene import FakeTool
 
 if TYPE_CHECKING:
-    from kernel_service.turns.tools import Tool
+    from kernel_service.ports.tools import Tool
 
 CARD = {"listId": "a1", "heading": "Call the bank"}
 

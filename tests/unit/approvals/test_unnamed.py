@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kernel_service import texts
-from kernel_service.approvals.approval import Approval
 from kernel_service.approvals.prompt import shown
+from kernel_service.ports.approvals import Approval
 
 
 def asked(tool: str, arguments: dict[str, Any], titles: dict[str, str] | None = None) -> str:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from kernel.v1 import kernel_pb2 as pb
 
-from whatsapp_gateway import messages as say
 from whatsapp_gateway.bounds import bound_of, cut
-from whatsapp_gateway.kernel_messages import message_request
+from whatsapp_gateway.kernel.messages import message_request
+from whatsapp_gateway.model import messages as say
 
 LONG = "é" * 40_000
 SENDER = say.Sender("whatsapp:US.1", (say.Alias("whatsapp:US.1", strong=True),))

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from serving.demo import DEMO_SECRETS
 from serving.own_certificate import ensure
 from whatsapp_gateway.config import Settings, problems
-from whatsapp_gateway.templates import Template
+from whatsapp_gateway.outbound.templates import Template
 
 NEEDED = {
     "KERNEL_TOKEN": "t",

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from whatsapp_gateway import contents, graph_errors
+from whatsapp_gateway.graph import errors
+from whatsapp_gateway.inbound import contents
 
 ROOT = Path(__file__).parents[3]
 DOC = (ROOT / "docs/whatsapp.md").read_text()
 SHORT = {
-    "reference": "tests/unit/gateway/test_meta_payloads.py",
+    "reference": "tests/unit/gateway/inbound/test_meta_payloads.py",
     "answered": "tests/integration/test_everything_in.py",
 }
 NAMED = sorted(set(re.findall(r"`([\w/.]+)::(\w+)`", DOC)))
@@ -32,6 +33,6 @@ def test_each_type_is_there(kind: str) -> None:
     assert f"`{kind}`" in DOC
 
 
-@pytest.mark.parametrize("code", [code for code in graph_errors._REMEDIES if not 200 <= code < 300])
+@pytest.mark.parametrize("code", [code for code in errors._REMEDIES if not 200 <= code < 300])
 def test_each_code_is_there(code: int) -> None:
     assert re.search(rf"^\|[^|]*\b{code}\b[^|]*\|", DOC, re.MULTILINE)

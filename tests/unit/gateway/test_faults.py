@@ -7,14 +7,14 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from whatsapp_gateway.acks import Acks
-from whatsapp_gateway.deliveries import Ack, AckResult, Delivery, Outcome, Reply, Typing
-from whatsapp_gateway.kernel_client import KernelClient
-from whatsapp_gateway.media import Media
+from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.replies import Replies
-from whatsapp_gateway.sending import Sending
-from whatsapp_gateway.typing_indicator import TypingIndicator
+from whatsapp_gateway.model.deliveries import Ack, AckResult, Delivery, Outcome, Reply, Typing
+from whatsapp_gateway.outbound.acks import Acks
+from whatsapp_gateway.outbound.media_transfers import Media
+from whatsapp_gateway.outbound.replies import Replies
+from whatsapp_gateway.outbound.sending import Sending
+from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
 DELIVERY = Delivery(Reply("rp_1", "private words"), "whatsapp:US.1", "42", "lease", time.monotonic() + 3600)
 

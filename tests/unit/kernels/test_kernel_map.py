@@ -9,7 +9,7 @@ from kernel_service.errors import Conflict, LeaseLost, NotFound, StoreUnavailabl
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.kernels.kernel_map import KernelMap
-from kernel_service.kernels.store import Activation, HistoryItem
+from kernel_service.ports.turns import Activation, HistoryItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,13 +10,13 @@ import pytest
 
 from emulators.app import Emulators
 from kernel_service.errors import StoreUnavailable, VendorUnavailable
-from kernel_service.media.opening import Opening
 from kernel_service.models.body import Places
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcriptions import LONGEST_WAIT
 from kernel_service.models.openai_transcripts import OpenAITranscripts
-from kernel_service.turns.model import ModelFile, ModelRejectedError, ModelRequest, TranscriptionMissingError
+from kernel_service.ports.media import ReadAs
+from kernel_service.ports.model import ModelFile, ModelRejectedError, ModelRequest, TranscriptionMissingError
 from tests.gates import open_gate
 from tests.integration.files import VOICE, digest, pdf, png
 
@@ -43,7 +43,7 @@ def model(client: OpenAIClient) -> OpenAIResponses:
 
 
 def a_file(
-    data: bytes, opening: Opening = Opening.SEE, mime_type: str = "image/png", name: str = "file", *, chunk: int = 1000
+    data: bytes, opening: ReadAs = ReadAs.SEE, mime_type: str = "image/png", name: str = "file", *, chunk: int = 1000
 ) -> ModelFile:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(data), chunk):
@@ -64,7 +64,7 @@ async def test_each_file_in_its_place(emulators: Emulators, model: OpenAIRespons
     bill = pdf("Rent")
     files: dict[str, ModelFile | str] = {
         "m_1": a_file(png(1)),
-        "m_2": a_file(bill, Opening.READ, "application/pdf", "bill.pdf", chunk=777),
+        "m_2": a_file(bill, ReadAs.READ, "application/pdf", "bill.pdf", chunk=777),
         "m_3": "[Attachment unavailable.]",
     }
     contents = [sent("m_2", "document", "One"), sent("m_1", caption="Two"), sent("m_3"), sent("m_old"), {"text": "Go"}]
@@ -109,7 +109,7 @@ async def test_a_store_that_goes_away_in_mid_request_says_so(model: OpenAIRespon
         yield b"a" * 1000
         raise StoreUnavailable
 
-    broken = ModelFile(Opening.SEE, "image/png", "file", 2000, chunks)
+    broken = ModelFile(ReadAs.SEE, "image/png", "file", 2000, chunks)
     with pytest.raises(StoreUnavailable):
         await model.answer(asking(model, {"m_1": broken}, sent("m_1")))
 
@@ -118,9 +118,9 @@ async def test_a_store_that_goes_away_in_mid_request_says_so(model: OpenAIRespon
     "file",
     [
         a_file(b"no picture"),
-        a_file(b"no pdf", Opening.READ, "application/pdf", "a.pdf"),
-        a_file(pdf("x", password="p"), Opening.READ, "application/pdf", "a.pdf"),
-        a_file(b"MZ", Opening.READ, "application/zip", "a.exe"),
+        a_file(b"no pdf", ReadAs.READ, "application/pdf", "a.pdf"),
+        a_file(pdf("x", password="p"), ReadAs.READ, "application/pdf", "a.pdf"),
+        a_file(b"MZ", ReadAs.READ, "application/zip", "a.exe"),
     ],
 )
 async def test_what_the_vendor_cannot_open(model: OpenAIResponses, file: ModelFile) -> None:
@@ -133,7 +133,7 @@ async def test_what_the_vendor_cannot_open(model: OpenAIResponses, file: ModelFi
 
 async def test_a_recording_in_words(emulators: Emulators, client: OpenAIClient) -> None:
     transcripts = OpenAITranscripts(client, "gpt-transcribe")
-    text, usage = await transcripts.transcribe(a_file(VOICE, Opening.HEAR, "audio/ogg", "file.ogg"))
+    text, usage = await transcripts.transcribe(a_file(VOICE, ReadAs.HEAR, "audio/ogg", "file.ogg"))
     assert text == f"A recording of {digest(VOICE)}."
     assert (usage.input_tokens > 0, usage.output_tokens > 0, usage.model_calls) == (True, True, 1)
     assert emulators.openai.requests[0].body["model"] == "gpt-transcribe"
@@ -142,10 +142,10 @@ async def test_a_recording_in_words(emulators: Emulators, client: OpenAIClient) 
 @pytest.mark.parametrize(("data", "name"), [(b"", "a.ogg"), (b"broken", "a.ogg"), (VOICE, "a.amr")])
 async def test_a_recording_that_cannot_be_heard(client: OpenAIClient, data: bytes, name: str) -> None:
     with pytest.raises(ModelRejectedError):
-        await OpenAITranscripts(client, "gpt-transcribe").transcribe(a_file(data, Opening.HEAR, "audio/ogg", name))
+        await OpenAITranscripts(client, "gpt-transcribe").transcribe(a_file(data, ReadAs.HEAR, "audio/ogg", name))
 
 
-NOTE = a_file(VOICE, Opening.HEAR, "audio/ogg", "a.ogg")
+NOTE = a_file(VOICE, ReadAs.HEAR, "audio/ogg", "a.ogg")
 
 
 @pytest.mark.parametrize("body", ["<html>", "[]", "{}", '{"text": 3}', "null", "", '{"text": null}', "[" * 5000])

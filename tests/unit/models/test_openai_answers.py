@@ -8,9 +8,9 @@ import orjson
 import pytest
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.messages import Usage
 from kernel_service.models.openai_answers import call_of, read_answer
-from kernel_service.turns.model import ModelAnswer, ModelRejectedError, UnusableAnswerError
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import ModelAnswer, ModelRejectedError, UnusableAnswerError
 
 REASONING = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "x"}
 

@@ -15,7 +15,7 @@ from kernel_service.models.openai_refusals import (
     retry_after,
     unsupported,
 )
-from kernel_service.turns.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
+from kernel_service.ports.model import BAD_TOOL, CONTEXT_TOO_LONG, FOREIGN_REASONING, ModelRejectedError
 
 
 def meaning(status: int, body: object) -> str:

@@ -8,10 +8,10 @@ import pytest
 from emulators.app import Emulators
 from emulators.openai.turns import Cut, Failed, Incomplete, Refused, Text, ToolCall
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.fairness.behalf import on_behalf_of
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
-from kernel_service.turns.model import ModelRejectedError, ModelRequest, ToolSchema, UnusableAnswerError
+from kernel_service.ports.model import ModelRejectedError, ModelRequest, ToolSchema, UnusableAnswerError
+from kernel_service.rate_limits.current_tenant import on_behalf_of
 from tests.gates import open_gate
 
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kernel_service.errors import Conflict
-from kernel_service.messages import Alias
 from kernel_service.people.identity import FoundAlias, Resolution, resolve
+from kernel_service.ports.messages import Alias
 
 BSUID = Alias("test:US.1", scope="portfolio")
 PARENT = Alias("test:US.ENT.1", scope="portfolio")

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from kernel_service.messages import Alias
 from kernel_service.people.identity import FoundAlias
 from kernel_service.people.linking import Claim, Standing, claim, is_strong, older_first, one_person
+from kernel_service.ports.messages import Alias
 
 OLD, NEW = Alias("test:US.1"), Alias("test:US.2")
 PHONE, SECOND_PHONE = Alias("test:+1", strong=False), Alias("test:+2", strong=False)

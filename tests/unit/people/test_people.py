@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service.errors import StoreUnavailable
-from kernel_service.messages import Alias
-from kernel_service.people.linking import Linked, LinkOutcome
 from kernel_service.people.people import People
+from kernel_service.ports.messages import Alias
+from kernel_service.ports.people import Linked, LinkOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable

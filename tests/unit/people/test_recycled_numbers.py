@@ -8,8 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from kernel_service.messages import Alias
 from kernel_service.people.identity import FoundAlias, key, resolve
+from kernel_service.ports.messages import Alias
 
 people = st.integers(0, 4)
 numbers = st.integers(0, 2)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from kernel_service.errors import KernelError
-from kernel_service.messages import Alias
 from kernel_service.people.identity import check_user_id, given_ids
+from kernel_service.ports.messages import Alias
 
 LONGEST = "test:" + "x" * 195
 

@@ -11,8 +11,8 @@ import pytest
 from pydantic import Field
 
 from docs.examples import tools as example
+from kernel_service.ports.tools import Person, ToolFile, ToolResult
 from kernel_service.tools.developer_tools import ToolSettingError, load_tools, tool
-from kernel_service.turns.tools import Person, ToolFile, ToolResult
 from tests.odd_values import nested
 
 if TYPE_CHECKING:

@@ -14,14 +14,14 @@ from emulators.composio.tools import READS
 from emulators.faults import matching
 from kernel_service.approvals.policy import ApprovalPolicy
 from kernel_service.errors import VendorUnavailable
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.tools import Person, UnclearCallError
+from kernel_service.tool_schemas import NAME
 from kernel_service.tools.developer_tools import tool
-from kernel_service.tools.schemas import NAME
-from kernel_service.turns.resuming import ParkedRequest
-from kernel_service.turns.tools import Person, UnclearCallError
-from tests.unit.tools.fakes import DOOR, named
+from tests.unit.composio.fakes import DOOR, named
 
 if TYPE_CHECKING:
-    from tests.unit.tools.fakes import World
+    from tests.unit.composio.fakes import World
 
 ALICE = Person("p_alice", "whatsapp", "1")
 BOB = Person("p_bob", "whatsapp", "1")
@@ -366,7 +366,7 @@ async def test_a_senseless_search(world: World, arguments: dict[str, object]) ->
 
 def test_the_heavy_sdk_is_never_imported() -> None:
     code = (
-        "import sys, kernel_service.tools.toolbox, kernel_service.tools.composio_client, "
+        "import sys, kernel_service.tools.toolbox, kernel_service.composio.client, "
         "kernel_service.tools.developer_tools; sys.exit('composio' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.storage.sealing import MasterKeys
-from kernel_service.storage.store import open_store
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.sealing.ciphers import MasterKeys
 from tests.unit.turns.scene import Scene
 
 if TYPE_CHECKING:

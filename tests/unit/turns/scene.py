@@ -6,23 +6,23 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.kernels.kernel import Kernel
-from kernel_service.kernels.progress import Progress
-from kernel_service.messages import Message, ReplyMode, Usage
+from kernel_service.ports.messages import Message, ReplyMode, Usage
+from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
+from kernel_service.ports.progress import Progress
+from kernel_service.ports.tools import ToolResult, UnclearCallError
+from kernel_service.token_counts import cut
 from kernel_service.turns.hearing import Hearing
 from kernel_service.turns.limits import Limits
-from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.turns.runner import TurnRunner
-from kernel_service.turns.tokens import cut
-from kernel_service.turns.tools import ToolResult, UnclearCallError
 
 if TYPE_CHECKING:
-    from kernel_service.approvals.hints import Hints
-    from kernel_service.kernels.store import HistoryItem
-    from kernel_service.messages import Reply
+    from kernel_service.ports.hints import Hints
+    from kernel_service.ports.messages import Reply
+    from kernel_service.ports.model import ModelFile, ModelRequest
+    from kernel_service.ports.resuming import Confirmed
+    from kernel_service.ports.tools import Person, Tool
+    from kernel_service.ports.turns import HistoryItem
     from kernel_service.storage.sql_store import SqlStore
-    from kernel_service.turns.model import ModelFile, ModelRequest
-    from kernel_service.turns.resuming import Confirmed
-    from kernel_service.turns.tools import Person, Tool
 
 
 class Clock:

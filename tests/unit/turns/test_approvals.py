@@ -7,25 +7,26 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service import texts
-from kernel_service.approvals.approval import ASKED, REFUSED
-from kernel_service.approvals.hints import Effect, Hints
 from kernel_service.errors import Busy, Exhausted, VendorUnavailable
-from kernel_service.kernels.commands import Command, Tap, TapKind, tap_in
-from kernel_service.kernels.store import CallRecord, HistoryItem, TurnRecord
-from kernel_service.messages import Message, ReplyMode, Usage
+from kernel_service.inbox.commands import tap_in
+from kernel_service.ports.approvals import ASKED, REFUSED
+from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.hints import Effect, Hints
+from kernel_service.ports.messages import Message, ReplyMode, Usage
+from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
+from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.turns.asking import MOST_QUESTIONS, NO_ROOM, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
 from kernel_service.turns.calls import GONE, NOT_MADE
 from kernel_service.turns.limits import Limits
-from kernel_service.turns.model import FunctionCall, ModelAnswer, ModelRejectedError
-from kernel_service.turns.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 from tests.unit.turns.scene import Scene, calls, says
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.messages import Reply, ReplyFile
-    from kernel_service.turns.model import ModelRequest
+    from kernel_service.ports.messages import Reply, ReplyFile
+    from kernel_service.ports.model import ModelRequest
 
 ARGUMENTS = {"to": "bob", "text": "hello"}
 
@@ -65,9 +66,9 @@ async def tap(scene: Scene, button: Tap, number: int = 2) -> None:
     scene.seq = accepted.seq
 
 
-async def opened(scene: Scene, kernel: Kernel) -> TurnRecord:
+async def opened(scene: Scene, kernel: Kernel) -> Turn:
     turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
-    assert isinstance(turn, TurnRecord)
+    assert isinstance(turn, Turn)
     return turn
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import Busy
-from kernel_service.kernels.outbox_store import Outcome, PartAck
+from kernel_service.ports.outbox import Outcome, PartAck
 from kernel_service.turns.limits import Limits
 from tests.unit.turns.scene import calls, says
 

@@ -9,9 +9,9 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
-from kernel_service.media.inspection import Problem
-from kernel_service.messages import Message, ReplyMode
-from kernel_service.turns.model import ModelFile, ModelRejectedError
+from kernel_service.ports.media import FileProblem
+from kernel_service.ports.messages import Message, ReplyMode
+from kernel_service.ports.model import ModelFile, ModelRejectedError
 from tests.integration.files import VOICE, png
 from tests.unit.turns.scene import Scene, calls, says
 
@@ -118,6 +118,6 @@ async def test_with_nothing_else_to_answer_no_model_is_asked(
 
 
 def test_every_problem_has_its_words() -> None:
-    for problem in set(Problem) - {Problem.NONE}:
+    for problem in set(FileProblem) - {FileProblem.NONE}:
         assert texts.FOR_MODEL[problem]
         assert "{" not in texts.unopened("audio", problem)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.media.opening import Opening
-from kernel_service.messages import Usage
+from kernel_service.ports.media import ReadAs
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import ModelFile, ModelRejectedError, TranscriptionMissingError
 from kernel_service.turns.hearing import PATIENCE_SECONDS, PROBE_SECONDS, REST_SECONDS, Hearing, UnheardError
-from kernel_service.turns.model import ModelFile, ModelRejectedError, TranscriptionMissingError
 from tests.unit.turns.scene import Clock
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ async def chunks() -> AsyncIterator[bytes]:
     yield b"note"
 
 
-NOTE = ModelFile(Opening.HEAR, "audio/ogg", "a.ogg", 4, chunks)
+NOTE = ModelFile(ReadAs.HEAR, "audio/ogg", "a.ogg", 4, chunks)
 AWAY = VendorUnavailable("transcription_unavailable")
 MISSING = TranscriptionMissingError("404 http_404")
 

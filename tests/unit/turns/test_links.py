@@ -6,10 +6,10 @@ import time
 
 import pytest
 
-from kernel_service.kernels.store import HistoryItem
-from kernel_service.messages import Usage
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import ModelAnswer
+from kernel_service.ports.turns import HistoryItem
 from kernel_service.turns.links import HIDDEN, carrying_hosts
-from kernel_service.turns.model import ModelAnswer
 from kernel_service.turns.replies import answer_replies
 from kernel_service.turns.transcript import Transcript
 from tests.unit.turns.scene import Model

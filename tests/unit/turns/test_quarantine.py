@@ -11,7 +11,7 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.kernels.kernel import Kernel
-from kernel_service.kernels.store import Quarantined, Room, TurnStatus
+from kernel_service.ports.turns import Quarantined, Room, TurnStatus
 from kernel_service.turns import quarantine as quarantine_module
 from kernel_service.turns.quarantine import (
     ISOLATED_FROM,

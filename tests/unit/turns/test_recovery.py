@@ -9,10 +9,8 @@ import pytest
 from kernel_service import texts
 from kernel_service.errors import Busy, Conflict, VendorUnavailable
 from kernel_service.kernels.history import CONTEXT_TOKENS
-from kernel_service.messages import Link, Usage
-from kernel_service.turns.calls import MOST_CALLS
-from kernel_service.turns.limits import Limits
-from kernel_service.turns.model import (
+from kernel_service.ports.messages import Link, Usage
+from kernel_service.ports.model import (
     CONTEXT_TOO_LONG,
     FILTERED,
     FOREIGN_REASONING,
@@ -21,13 +19,15 @@ from kernel_service.turns.model import (
     ModelRejectedError,
     UnusableAnswerError,
 )
+from kernel_service.ports.tools import ToolResult
+from kernel_service.token_counts import item_tokens
+from kernel_service.turns.calls import MOST_CALLS
+from kernel_service.turns.limits import Limits
 from kernel_service.turns.prompt import WITHOUT_TOOLS
-from kernel_service.turns.tokens import item_tokens
-from kernel_service.turns.tools import ToolResult
 from tests.unit.turns.scene import Model, Scene, calls, says
 
 if TYPE_CHECKING:
-    from kernel_service.turns.model import ModelRequest
+    from kernel_service.ports.model import ModelRequest
 
 REFUSED = ModelRejectedError("invalid_prompt")
 TOO_LONG = ModelRejectedError(CONTEXT_TOO_LONG)
@@ -479,6 +479,6 @@ async def test_whatever_breaks_is_given_up_and_the_next_message_is_served(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("kernel_service.turns.turn.with_quote", breaks)
+        patched.setattr("kernel_service.turns.execution.with_quote", breaks)
         assert await talk(scene, "hello", 1) == [texts.FAILED]
     assert await talk(scene, "and now?", 2) == ["ok"]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kernel_service.turns.model import ModelRejectedError, ToolSchema
+from kernel_service.ports.model import ModelRejectedError, ToolSchema
+from kernel_service.ports.tools import ToolResult
 from kernel_service.turns.refused_tools import KEPT_SECONDS, MOST_COUNTED, MOST_OFFERED, OfferedTools, RefusedTools
-from kernel_service.turns.tools import ToolResult
 from tests.unit.turns.scene import Clock, FakeTool, calls, says
 
 if TYPE_CHECKING:

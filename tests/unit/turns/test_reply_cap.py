@@ -8,8 +8,8 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
+from kernel_service.ports.resuming import Confirmed, ParkedRequest
 from kernel_service.turns.limits import Limits
-from kernel_service.turns.resuming import Confirmed, ParkedRequest
 from tests.unit.turns.scene import says
 
 if TYPE_CHECKING:

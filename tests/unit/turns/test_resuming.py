@@ -9,16 +9,16 @@ from sqlalchemy import select, update
 
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
-from kernel_service.messages import Link
-from kernel_service.storage.parked_requests import resume
-from kernel_service.storage.schema import parked_request
-from kernel_service.storage.sealing import place
-from kernel_service.turns.resuming import Confirmed, ParkedRequest
-from kernel_service.turns.tools import ToolResult
+from kernel_service.ports.messages import Link
+from kernel_service.ports.resuming import Confirmed, ParkedRequest
+from kernel_service.ports.tools import ToolResult
+from kernel_service.storage.connections.parked_requests import resume
+from kernel_service.storage.schema.schema import parked_request
+from kernel_service.storage.sealing.ciphers import place
 from tests.unit.turns.scene import Scene, calls, says
 
 if TYPE_CHECKING:
-    from kernel_service.storage.engine import Tx
+    from kernel_service.storage.engine.engine import Tx
 
 CODE = "BCDF-GHJK"
 LINK = Link("https://door.example/connect/x", "Connect Asana")

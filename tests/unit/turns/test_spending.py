@@ -9,11 +9,11 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.kernels.interruptions import HandedBack
-from kernel_service.messages import Usage
+from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import ModelAnswer, ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
 from kernel_service.turns.estimates import OUTPUT_PER_SECOND, TYPICAL_OUTPUT_TOKENS
 from kernel_service.turns.limits import Limits
-from kernel_service.turns.model import ModelAnswer, ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
 from tests.unit.turns.scene import says
 from tests.unit.turns.test_files import receive
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from kernel_service.kernels.store import HistoryItem
+from kernel_service.ports.tools import ToolResult
+from kernel_service.ports.turns import HistoryItem
 from kernel_service.turns.taint import OUTSIDE, OWN, is_of_just_created, is_said_by_person, is_tainted
-from kernel_service.turns.tools import ToolResult
 from kernel_service.turns.transcript import Transcript
 from tests.unit.turns.scene import Scene, calls, says
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.kernels.store import TurnMessage
+from kernel_service.ports.turns import TurnMessage
 from kernel_service.turns import times
 from kernel_service.turns.prompt import instructions
 from tests.unit.turns.scene import says

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.approvals.approval import Approval
-from kernel_service.approvals.hints import Effect, Hints
 from kernel_service.approvals.prompt import MOST_TITLE, shown
 from kernel_service.errors import VendorUnavailable
-from kernel_service.messages import Message, ReplyMode, Usage
-from kernel_service.turns.model import FunctionCall, ModelAnswer, ToolSchema
+from kernel_service.ports.approvals import Approval
+from kernel_service.ports.hints import Effect, Hints
+from kernel_service.ports.messages import Message, ReplyMode, Usage
+from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
+from kernel_service.ports.tools import ToolResult
 from kernel_service.turns.titles import ids_in, reader_of, title_in
-from kernel_service.turns.tools import ToolResult
 from tests.unit.turns.scene import FakeTool, says
 
 if TYPE_CHECKING:

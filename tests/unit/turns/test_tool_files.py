@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.media.store import CHUNK_BYTES, PERSON_BYTES
+from kernel_service.ports.media import CHUNK_BYTES, PERSON_BYTES
+from kernel_service.ports.tools import ToolFile, ToolResult
 from kernel_service.turns import tool_files
-from kernel_service.turns.tools import ToolFile, ToolResult
 from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:
-    from kernel_service.messages import ReplyFile
+    from kernel_service.ports.messages import ReplyFile
     from tests.unit.turns.scene import Scene
 
 CHART = ToolFile(b"\x89PNG" + bytes(CHUNK_BYTES), "image/png", "chart.png")

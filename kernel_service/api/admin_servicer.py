@@ -1,0 +1,270 @@
+"""KernelAdminService: what runs, and why a message was not answered. It never tells what people said."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
+
+from kernel_service.api import connections, converters, usage
+from kernel_service.errors import CallerError, NotFound, NotImplementedYet
+from kernel_service.kernels.kernel import EvictionReason
+from kernel_service.people.identity import check_user_id
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    import grpc
+
+    from kernel_service.connections.accounts import Connections
+    from kernel_service.kernels.kernel import Kernel
+    from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.people.people import People
+    from kernel_service.ports.admin import DeadLetter, KeyUse, PartView, ReplyView, TurnSummary
+    from kernel_service.ports.store import Store
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+DECLARED_LATER = (
+    "ExportUser",
+    "DeleteUser",
+)
+"""Part of the contract, answered UNIMPLEMENTED by this release; the README lists them."""
+
+
+class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
+    def __init__(
+        self,
+        kernels: KernelMap,
+        store: Store,
+        people: People,
+        connections_: Connections,
+        clock: Callable[[], float],
+    ) -> None:
+        self._kernels = kernels
+        self._store = store
+        self._people = people
+        self._connections = connections_
+        self._clock = clock
+
+    # --- kernels ------------------------------------------------------------------------------------------------
+
+    async def GetKernel(self, request: admin_pb2.GetKernelRequest, context: Context) -> admin_pb2.GetKernelResponse:
+        person_id = await self._person(request.person)
+        epoch = await self._store.kernel_epoch(person_id)
+        kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
+        session = await self._store.session_of(person_id)
+        kernel.composio_session_id = session[0] if session else ""
+        kernel.connections.extend(connections.listed(await self._connections.list(person_id)))
+        aliases = await self._store.aliases_of(person_id)
+        kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
+        kernel.kept_apart_from.extend(await self._people.kept_apart_from(person_id))
+        return admin_pb2.GetKernelResponse(kernel=kernel)
+
+    async def ListKernels(
+        self, request: admin_pb2.ListKernelsRequest, context: Context
+    ) -> admin_pb2.ListKernelsResponse:
+        size = converters.page_size(request.page_size)
+        resident = sorted(self._kernels.resident(), key=lambda kernel: kernel.person_id)
+        page = [kernel for kernel in resident if kernel.person_id > request.page_token][: size + 1]
+        return admin_pb2.ListKernelsResponse(
+            kernels=[self._resident(kernel.person_id, kernel, kernel.epoch) for kernel in page[:size]],
+            next_page_token=page[size - 1].person_id if len(page) > size else "",
+            total=len(resident),
+            evictions=[
+                admin_pb2.EvictionCount(reason=_eviction_reason(reason), count=count)
+                for reason, count in sorted(self._kernels.evictions.items())
+            ],
+        )
+
+    async def EvictKernel(
+        self, request: admin_pb2.EvictKernelRequest, context: Context
+    ) -> admin_pb2.EvictKernelResponse:
+        await self._kernels.evict(await self._person(request.person), EvictionReason.OPERATOR)
+        return admin_pb2.EvictKernelResponse()
+
+    async def ResetContext(
+        self, request: admin_pb2.ResetContextRequest, context: Context
+    ) -> admin_pb2.ResetContextResponse:
+        await self._kernels.reset(await self._person(request.person))
+        return admin_pb2.ResetContextResponse()
+
+    def _resident(self, person_id: str, kernel: Kernel | None, epoch: int) -> admin_pb2.Kernel:
+        if kernel is None:
+            return admin_pb2.Kernel(person_id=person_id, epoch=epoch)
+        return admin_pb2.Kernel(
+            person_id=person_id,
+            resident=True,
+            busy=self._kernels.busy(person_id),
+            epoch=kernel.epoch,
+            activated_at=converters.timestamp(kernel.activated_at),
+            last_used_at=converters.timestamp(kernel.last_used_at),
+            history_bytes=kernel.history.bytes,
+            history_items=kernel.history.count,
+        )
+
+    # --- who is who ---------------------------------------------------------------------------------------------
+
+    async def MergePersons(
+        self, request: admin_pb2.MergePersonsRequest, context: Context
+    ) -> admin_pb2.MergePersonsResponse:
+        first, second = await self._person(request.first), await self._person(request.second)
+        return admin_pb2.MergePersonsResponse(person_id=await self._people.merge(first, second))
+
+    # --- why was this message not answered? ---------------------------------------------------------------------
+
+    async def ListTurns(self, request: admin_pb2.ListTurnsRequest, context: Context) -> admin_pb2.ListTurnsResponse:
+        turns, pending, next_page = await self._store.turns(
+            await self._person(request.person),
+            limit=converters.page_size(request.page_size),
+            before=request.page_token,
+        )
+        waiting = [] if request.page_token else pending
+        return admin_pb2.ListTurnsResponse(
+            turns=[_turn(each) for each in turns],
+            pending=[
+                admin_pb2.PendingMessage(message_id=str(seq), accepted_at=converters.timestamp(at))
+                for seq, at in waiting
+            ],
+            next_page_token=next_page,
+        )
+
+    async def ListReplies(
+        self, request: admin_pb2.ListRepliesRequest, context: Context
+    ) -> admin_pb2.ListRepliesResponse:
+        replies, next_page = await self._store.replies(
+            await self._person(request.person),
+            limit=converters.page_size(request.page_size),
+            before=request.page_token,
+        )
+        return admin_pb2.ListRepliesResponse(replies=[_reply(each) for each in replies], next_page_token=next_page)
+
+    # --- what was given up --------------------------------------------------------------------------------------
+
+    async def ListDeadLetters(
+        self, request: admin_pb2.ListDeadLettersRequest, context: Context
+    ) -> admin_pb2.ListDeadLettersResponse:
+        found, next_page = await self._store.dead_letters(
+            await self._person(request.person) if request.HasField("person") else None,
+            limit=converters.page_size(request.page_size),
+            before=request.page_token,
+        )
+        return admin_pb2.ListDeadLettersResponse(
+            dead_letters=[_dead_letter(each) for each in found], next_page_token=next_page
+        )
+
+    async def RequeueDeadLetter(
+        self, request: admin_pb2.RequeueDeadLetterRequest, context: Context
+    ) -> admin_pb2.RequeueDeadLetterResponse:
+        dead_letter_id = converters.required(request.dead_letter_id, "dead_letter_id")
+        self._kernels.wake(await self._store.requeue(dead_letter_id, now=self._clock()))
+        return admin_pb2.RequeueDeadLetterResponse()
+
+    # --- what was spent -----------------------------------------------------------------------------------------
+
+    async def GetUsage(self, request: admin_pb2.GetUsageRequest, context: Context) -> admin_pb2.GetUsageResponse:
+        first, last = usage.days(request, self._clock())
+        person_id = await self._person(request.person) if request.HasField("person") else None
+        spent = await self._store.usage(person_id, first=first, last=last)
+        return admin_pb2.GetUsageResponse(days=[usage.daily(each) for each in spent])
+
+    # --- keys ---------------------------------------------------------------------------------------------------
+
+    async def ListKeys(self, request: admin_pb2.ListKeysRequest, context: Context) -> admin_pb2.ListKeysResponse:
+        keys, unbound = await self._store.key_use()
+        return admin_pb2.ListKeysResponse(keys=[_key(each) for each in keys], unbound_persons=unbound)
+
+    async def RotateKeys(
+        self, request: admin_pb2.RotateKeysRequest, context: Context
+    ) -> AsyncIterator[admin_pb2.RotateKeysResponse]:
+        async with aclosing(self._store.rotate_keys()) as rotating:
+            async for done in rotating:
+                yield admin_pb2.RotateKeysResponse(
+                    keys=done.keys, values=done.values, persons=done.people, unreadable=done.unreadable
+                )
+
+    async def _person(self, person: admin_pb2.PersonRef) -> str:
+        ref = person.WhichOneof("ref")
+        if ref is None:
+            raise CallerError("FIELD_REQUIRED", "name the `person` by person_id or user_id", field="person")
+        if ref == "person_id":
+            return await self._people.surviving(person.person_id)
+        check_user_id(person.user_id, person.user_id.partition(":")[0])
+        person_id = await self._store.bearer_of(person.user_id)
+        if person_id is None:
+            raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
+        return person_id
+
+    # --- declared, and to come ----------------------------------------------------------------------------------
+
+    async def ExportUser(self, request: Any, context: Context) -> AsyncIterator[Any]:
+        raise _later("ExportUser")
+        yield  # makes this a stream
+
+    async def DeleteUser(self, request: Any, context: Context) -> Any:
+        raise _later("DeleteUser")
+
+
+def _key(use: KeyUse) -> admin_pb2.MasterKey:
+    return admin_pb2.MasterKey(
+        key_id=use.key_id,
+        current=use.current,
+        configured=use.configured,
+        persons=use.people,
+        secrets=use.secrets,
+        awaiting_ids=use.awaiting,
+        removable=use.removable,
+    )
+
+
+def _later(rpc: str) -> NotImplementedYet:
+    return NotImplementedYet("NOT_IMPLEMENTED", f"{rpc} is part of the contract; this release does not serve it yet")
+
+
+def _eviction_reason(reason: EvictionReason) -> admin_pb2.EvictionReason.ValueType:
+    return admin_pb2.EvictionReason.Value(f"EVICTION_REASON_{reason.name}")
+
+
+def _turn(turn: TurnSummary) -> admin_pb2.Turn:
+    return admin_pb2.Turn(
+        id=turn.id,
+        status=admin_pb2.TurnStatus.Value(f"TURN_STATUS_{turn.status.name}"),
+        message_ids=map(str, turn.messages),
+        started_at=converters.timestamp(turn.started_at),
+        ended_at=converters.timestamp(turn.ended_at),
+        not_before=converters.timestamp(turn.not_before),
+        attempts=turn.attempts,
+        usage=converters.usage(turn.usage),
+        problem=turn.problem,
+    )
+
+
+def _dead_letter(letter: DeadLetter) -> admin_pb2.DeadLetter:
+    return admin_pb2.DeadLetter(
+        id=letter.id,
+        person_id=letter.person_id,
+        message_id=str(letter.seq),
+        problem=letter.problem,
+        dead_at=converters.timestamp(letter.dead_at),
+    )
+
+
+def _reply(reply: ReplyView) -> admin_pb2.ReplyRecord:
+    return admin_pb2.ReplyRecord(
+        id=reply.id,
+        turn_id=reply.turn_id,
+        answers_message_id="" if reply.answers is None else str(reply.answers),
+        channel=reply.channel,
+        state=admin_pb2.ReplyState.Value(f"REPLY_STATE_{reply.state.upper()}"),
+        parts=[_part(each) for each in reply.parts],
+        created_at=converters.timestamp(reply.created_at),
+        settled_at=converters.timestamp(reply.settled_at),
+        attempts=reply.attempts,
+        error_code=reply.error_code,
+    )
+
+
+def _part(part: PartView) -> admin_pb2.PartState:
+    receipt = kernel_pb2.ReceiptState.Value(f"RECEIPT_STATE_{part.receipt.upper() or 'UNSPECIFIED'}")
+    return admin_pb2.PartState(part=part.part, sent=part.sent, receipt=receipt, error_code=part.error_code)

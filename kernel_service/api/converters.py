@@ -1,0 +1,190 @@
+"""Between protobuf and the domain's values. Whatever is malformed is refused here, by the name of its field."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.timestamp_pb2 import Timestamp
+from kernel.v1 import kernel_pb2
+
+from kernel_service.errors import CallerError
+from kernel_service.ports.messages import Alias, Message, MessageStatus, ReplyMode
+from kernel_service.zones import zone_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kernel_service.ports.messages import Answer, Link, ReplyChoice, ReplyFile, StoredReply, Usage
+    from kernel_service.ports.people import LinkOutcome
+
+MAX_CHANNEL_SHOWN = 40
+
+log = logging.getLogger(__name__)
+
+_STATUSES = {status: kernel_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
+
+
+def required(value: str, field: str) -> str:
+    if not value:
+        raise CallerError("FIELD_REQUIRED", f"`{field}` is required", field=field)
+    return value
+
+
+def plain(value: str, field: str) -> str:
+    if "\0" in value:
+        # PostgreSQL's text cannot hold it, and no network's id has one.
+        raise CallerError("FIELD_INVALID", f"`{field}` holds a NUL character", field=field)
+    return value
+
+
+# --- in -----------------------------------------------------------------------------------------------------------
+
+
+def message(request: kernel_pb2.HandleMessageRequest) -> Message:
+    """The request as the domain knows it, within its bounds; the user id's own rules are people.identity's."""
+    if request.reply_mode not in kernel_pb2.ReplyMode.values():
+        raise CallerError("FIELD_INVALID", "`reply_mode` is not one that is known", field="reply_mode")
+    outbox = request.reply_mode == kernel_pb2.REPLY_MODE_OUTBOX
+    sent_at = _sent_at(request.payload)
+    return Message(
+        user_id=request.user_id,
+        message_id=plain(required(request.message_id, "message_id"), "message_id"),
+        content=content(request.payload),
+        aliases=tuple(alias(each) for each in request.aliases),
+        address=plain(request.address, "address"),
+        reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
+        sent_at=sent_at,
+        chat_link=_chat_link(request.chat_link),
+        time_zone=_time_zone(request),
+    )
+
+
+def _sent_at(payload: kernel_pb2.Payload) -> float | None:
+    """Epoch seconds. CallerError FIELD_INVALID: no such time."""
+    if not payload.HasField("sent_at"):
+        return None
+    try:
+        payload.sent_at.ToJsonString()
+    except ValueError:
+        raise CallerError(
+            "FIELD_INVALID", "`payload.sent_at` must lie in the years 1 to 9999", field="payload.sent_at"
+        ) from None
+    return float(payload.sent_at.seconds + payload.sent_at.nanos / 1e9)
+
+
+def _time_zone(request: kernel_pb2.HandleMessageRequest) -> str:
+    """A hint: no message is refused for a bad one."""
+    name = request.time_zone
+    if name and zone_of(name) is None:
+        log.warning("time zone not known, ignored channel=%s", request.user_id.partition(":")[0][:MAX_CHANNEL_SHOWN])
+        return ""
+    return name
+
+
+def _chat_link(link: str) -> str:
+    if link and not (link.startswith(("https://", "http://")) and "{text}" in link):
+        raise CallerError(
+            "FIELD_INVALID", "`chat_link` must be an http or https URL with `{text}` in it", field="chat_link"
+        )
+    return plain(link, "chat_link")
+
+
+def alias(given: kernel_pb2.Alias) -> Alias:
+    strong = given.strength != kernel_pb2.ALIAS_STRENGTH_WEAK
+    return Alias(given.user_id, strong=strong, scope=plain(given.scope, "scope"))
+
+
+def content(payload: kernel_pb2.Payload) -> dict[str, Any]:
+    """The payload as JSON values under its own field names; bytes are base64."""
+    kind = payload.WhichOneof("content")
+    if kind is None:
+        raise CallerError("FIELD_REQUIRED", "`payload` needs one kind of content, as `text`", field="payload")
+    if kind == "text":
+        required(payload.text, "payload.text")
+    if kind in {"image", "audio", "video", "document", "sticker"}:
+        _check_media(getattr(payload, kind), f"payload.{kind}")
+    fields: dict[str, Any] = MessageToDict(payload, preserving_proto_field_name=True)
+    return fields
+
+
+def _check_media(media: kernel_pb2.Media, field: str) -> None:
+    required(media.mime_type, f"{field}.mime_type")
+    if media.WhichOneof("source") is None:
+        raise CallerError("FIELD_REQUIRED", f"`{field}` needs `data` or `media_ref`", field=field)
+
+
+# --- out ----------------------------------------------------------------------------------------------------------
+
+
+def timestamp(seconds: float | None) -> Timestamp | None:
+    """None stays absent."""
+    if seconds is None:
+        return None
+    return Timestamp(seconds=int(seconds), nanos=int((seconds % 1) * 1e9))
+
+
+def handled(answer: Answer) -> kernel_pb2.HandleMessageResponse:
+    return kernel_pb2.HandleMessageResponse(
+        turn_id=answer.turn_id,
+        status=_STATUSES[answer.status],
+        duplicate=answer.duplicate,
+        replies=[reply(each) for each in answer.replies],
+        usage=usage(answer.usage),
+    )
+
+
+def reply(stored: StoredReply) -> kernel_pb2.Reply:
+    given = stored.reply
+    return kernel_pb2.Reply(
+        id=stored.id,
+        turn_id=stored.turn_id,
+        answers_message_id=stored.answers_message_id,
+        text=given.text,
+        link=link(given.link),
+        choices=choices(given.choices),
+        media=[file(each) for each in given.media],
+        quoted_message_id=given.quoted_message_id,
+        created_at=timestamp(stored.created_at),
+    )
+
+
+def file(given: ReplyFile) -> kernel_pb2.Media:
+    return kernel_pb2.Media(
+        mime_type=given.mime_type,
+        filename=given.filename,
+        media_ref=given.id,
+        sha256=bytes.fromhex(given.sha256),
+        size_bytes=given.size,
+    )
+
+
+def choices(given: Iterable[ReplyChoice]) -> list[kernel_pb2.ReplyChoice]:
+    return [kernel_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given]
+
+
+def link(given: Link | None) -> kernel_pb2.Link | None:
+    if given is None:
+        return None
+    return kernel_pb2.Link(url=given.url, title=given.title, expires_at=timestamp(given.expires_at))
+
+
+def link_outcome(outcome: LinkOutcome) -> kernel_pb2.LinkOutcome.ValueType:
+    return kernel_pb2.LinkOutcome.Value(f"LINK_OUTCOME_{outcome.name}")
+
+
+def usage(given: Usage) -> kernel_pb2.Usage:
+    return kernel_pb2.Usage(
+        input_tokens=given.input_tokens,
+        cached_input_tokens=given.cached_input_tokens,
+        output_tokens=given.output_tokens,
+        reasoning_tokens=given.reasoning_tokens,
+        model_calls=given.model_calls,
+        tool_calls=given.tool_calls,
+    )
+
+
+def page_size(given: int) -> int:
+    """How many rows a page has: 100 unless said, 1000 at most."""
+    return min(given or 100, 1000)

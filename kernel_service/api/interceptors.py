@@ -1,0 +1,247 @@
+"""Every rpc passes here: who calls, whether there is room, the request, and what a caller is told when it fails.
+
+A call is admitted by its metadata alone, before any of its request is received. No exception's text leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from kernel_service.api import bounds
+from kernel_service.api.room import is_stranger, stranger
+from kernel_service.errors import CallerError, KernelError, Stalled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Iterator
+
+    from google.protobuf.message import Message
+
+    from kernel_service.api.room import Room
+    from kernel_service.api.tokens import RefusedTokens, Tokens
+
+    Handler = Any  # grpc.RpcMethodHandler: its stubs know nothing of async behaviors
+    Context = grpc.aio.ServicerContext[Any, Any]
+    Answer = Callable[[AsyncIterator["Sized"], Context], Awaitable[Any]]
+
+log = logging.getLogger(__name__)
+
+ERROR_DOMAIN = "kernel.v1"
+BODY_SECONDS: Final = 10.0
+"""How long a request that is no stream may take to come."""
+WRITE_SECONDS: Final = 30.0
+"""How long a caller may leave a piece of a stream unread."""
+
+caller: ContextVar[str] = ContextVar("caller")
+"""The channel whose token the call bears; of an operator `tokens.ADMIN`."""
+
+NOBODY: Final = ""
+"""The caller of what needs no token: health and reflection."""
+_OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
+
+
+class AuthInterceptor(grpc.aio.ServerInterceptor):
+    """Authenticates each call, sets `caller`, keeps to its channel's room, and maps errors to rich statuses.
+
+    `idle_seconds`: how long a stream of requests may bring nothing.
+    """
+
+    def __init__(self, tokens: Tokens, room: Room, refused: RefusedTokens, *, idle_seconds: float) -> None:
+        self._tokens = tokens
+        self._refused = refused
+        self._guard = Guard(room, idle_seconds)
+        self._guarded: dict[str, Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        details: grpc.HandlerCallDetails,
+    ) -> Handler:
+        handler = await continuation(details)
+        if handler is None:  # UNIMPLEMENTED, and nothing is read
+            return handler
+        method = details.method
+        try:
+            caller.set(NOBODY if method.startswith(_OPEN_SERVICES) else self._tokens.admit(method, _metadata(details)))
+        except KernelError as error:
+            return self._refusing(error, method)
+        if method not in self._guarded:
+            self._guarded[method] = self._guard.around(handler, method)
+        return self._guarded[method]
+
+    def _refusing(self, error: KernelError, method: str) -> Handler:
+        """A handler that reads nothing: to gRPC any call may be a stream."""
+
+        async def refuse(_: Any, context: Context) -> None:
+            self._refused.note(error, method, context.peer())
+            await _abort(_status(error, method), context)
+
+        return grpc.stream_stream_rpc_method_handler(refuse)
+
+
+def _metadata(details: grpc.HandlerCallDetails) -> Iterable[tuple[str, str | bytes]]:
+    return details.invocation_metadata or ()
+
+
+class Guard:
+    """What stands around each handler. Requests are received as a stream of one, so that their time is limited."""
+
+    def __init__(self, room: Room, idle_seconds: float) -> None:
+        self._room = room
+        self._idle_seconds = idle_seconds
+
+    def around(self, handler: Handler, method: str) -> Handler:
+        rpc = method.rpartition("/")[2]
+        answer = self._stream(handler) if handler.request_streaming else self._one(handler)
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+
+        async def call(requests: AsyncIterable[Sized], context: Context) -> Any:
+            if caller.get() == NOBODY:
+                caller.set(stranger(context.peer()))
+            try:
+                # gRPC leaves its receiver in a cycle, with what came last: closed, it holds nothing.
+                with self._room.taken(caller.get(), rpc):
+                    async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
+                        return await answer(received, context)
+            except grpc.aio.AbortError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
+                status = _status(error, method)
+            # So are the frames that an abort passes: none may hold the error, whose own frames lead to the request.
+            return await _abort(status, context)
+
+        return make(call, sized(handler.request_deserializer), handler.response_serializer)
+
+    def _one(self, handler: Handler) -> Answer:
+        """Answers one request."""
+
+        async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
+            size, request = await self._received(requests)
+            with self._room.holding(caller.get(), size):
+                if handler.response_streaming:
+                    await _written(handler.unary_stream(request, context), context)
+                    return None
+                return await handler.unary_unary(request, context)
+
+        return answer
+
+    def _stream(self, handler: Handler) -> Answer:
+        """Answers a stream of requests, which the handler takes one after the other."""
+
+        async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
+            in_time = InTime(requests, self._idle_seconds)
+            if handler.response_streaming:
+                await _written(handler.stream_stream(in_time, context), context)
+                return None
+            return await handler.stream_unary(in_time, context)
+
+        return answer
+
+    async def _received(self, requests: AsyncIterator[Sized]) -> Sized:
+        """The one request of a call, within its bounds. Stalled, CallerError."""
+        async with self._room.reading(caller.get()):
+            found: Sized | None = await anext(InTime(requests, BODY_SECONDS, whole=True), None)
+        if found is None:
+            raise CallerError("FIELD_REQUIRED", "the call holds no request", field="request")
+        if not is_stranger(caller.get()):
+            bounds.check(found.request)
+        return found
+
+
+async def _written(responses: AsyncIterator[Any] | Awaitable[None], context: Context) -> None:
+    """Each is taken from the handler once the one before it is on its way. Stalled.
+
+    A handler may write by itself.
+    """
+    if not isinstance(responses, AsyncGenerator):
+        await responses  # type: ignore[misc]
+        return
+    async with aclosing(responses):
+        async for response in responses:
+            try:
+                async with asyncio.timeout(WRITE_SECONDS):
+                    await context.write(response)
+            except TimeoutError:
+                raise Stalled("the caller does not read what it asked for") from None
+
+
+class Sized(NamedTuple):
+    """A request, and of how many bytes it came."""
+
+    size: int
+    request: Any
+
+
+def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
+    return lambda raw: Sized(len(raw), deserializer(raw))
+
+
+class InTime:
+    """The requests of a stream, each of which has so many seconds to come. Stalled."""
+
+    def __init__(self, requests: AsyncIterator[Sized], seconds: float, *, whole: bool = False) -> None:
+        """`whole`: with their sizes."""
+        self._requests = aiter(requests)
+        self._seconds = seconds
+        self._whole = whole
+
+    def __aiter__(self) -> InTime:
+        return self
+
+    async def __anext__(self) -> Any:
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = await anext(self._requests)
+        except TimeoutError:
+            raise Stalled(f"nothing has come for {self._seconds:g} seconds") from None
+        return found if self._whole else found.request
+
+
+async def _abort(status: status_pb2.Status, context: Context) -> None:
+    await context.abort_with_status(rpc_status.to_status(status))
+
+
+def _status(error: Exception, method: str) -> status_pb2.Status:
+    """What the caller is told. What is no domain error is logged."""
+    if not isinstance(error, KernelError):
+        error_id = secrets.token_hex(6)
+        log.error("rpc broke method=%s error_id=%s", method, error_id, exc_info=error)
+        error = KernelError("INTERNAL", "a fault of this service; its log has the error_id", error_id=error_id)
+    return rich_status(error)
+
+
+def rich_status(error: KernelError) -> status_pb2.Status:
+    """The one table from a domain error to a gRPC status, with the details of google.rpc inside."""
+    code = grpc.StatusCode[error.status].value[0]
+    return status_pb2.Status(code=code, message=error.sentence, details=[_packed(each) for each in _details(error)])
+
+
+def _details(error: KernelError) -> Iterator[Message]:
+    yield error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
+    if field := error.metadata.get("field"):
+        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.sentence)
+        yield error_details_pb2.BadRequest(field_violations=[violation])
+    if error.retry_after is not None:
+        delay = error_details_pb2.RetryInfo()
+        delay.retry_delay.FromNanoseconds(round(error.retry_after * 1e9))
+        yield delay
+
+
+def _packed(detail: Message) -> AnyMessage:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    return packed

@@ -1,0 +1,93 @@
+"""The gRPC server: both services, health, reflection; and its end, which loses nobody."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_reflection.v1alpha import reflection
+from kernel.v1 import admin_pb2_grpc, kernel_pb2_grpc
+
+from kernel_service.api.health import SERVING_NAMES, Health
+from kernel_service.api.interceptors import AuthInterceptor
+from serving.listening import CannotListenError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from kernel_service.api.admin_servicer import AdminServicer
+    from kernel_service.api.kernel_servicer import KernelServicer
+    from kernel_service.api.room import Room
+    from kernel_service.api.tokens import RefusedTokens, Tokens
+    from serving.listening import Address
+
+_OPTIONS = [
+    ("grpc.so_reuseport", 0),  # a second process on the port must fail, not share it and split the state
+    ("grpc.max_connection_age_ms", 300_000),  # bounds how long a new replica stays unseen
+    ("grpc.max_connection_age_grace_ms", 60_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 2_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    # A channel that is frozen or cut off is given up within five seconds: its stream would swallow lease after lease.
+    ("grpc.keepalive_time_ms", 3_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.ping_timeout_ms", 2_000),
+    # What does not speak is let go: a connection that never begins, and one without a call.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 300_000),
+    # Of one connection. Calls that wait to be looked at are dropped at random, anybody's, once they are a thousand: a
+    # flood of calls that are cancelled at once ("rapid reset") must not get so many there.
+    ("grpc.max_concurrent_streams", 200),
+    # What is received ahead of a call's admission is one window of 64 KiB; it would grow to megabytes with the traffic.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+]
+_STOP_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """`tls` is (private key, certificate chain), PEM, or None. `idle_seconds`: how long an upload may bring nothing."""
+
+    listen: Address
+    tokens: Tokens
+    kernel: KernelServicer
+    admin: AdminServicer
+    room: Room
+    refused: RefusedTokens
+    idle_seconds: float
+    tls: tuple[bytes, bytes] | None = None
+
+    @asynccontextmanager
+    async def serving(self, drain: Callable[[], Awaitable[None]]) -> AsyncIterator[int]:
+        """Serves on the port it yields. At the end: NOT_SERVING, then `drain`, then the open calls are ended.
+
+        CannotListenError.
+        """
+        health = Health()
+        interceptor = AuthInterceptor(self.tokens, self.room, self.refused, idle_seconds=self.idle_seconds)
+        server = grpc.aio.server(interceptors=[interceptor], options=_OPTIONS)
+        kernel_pb2_grpc.add_KernelServiceServicer_to_server(self.kernel, server)
+        admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(self.admin, server)
+        health.add_to(server)
+        reflection.enable_server_reflection([*SERVING_NAMES[1:], Health.NAME, reflection.SERVICE_NAME], server)
+        port = self._bind(server)
+        await server.start()
+        await health.serving()
+        try:
+            yield port
+        finally:
+            await health.enter_graceful_shutdown()
+            await drain()
+            health.drained.set()
+            await server.stop(_STOP_SECONDS)
+
+    def _bind(self, server: grpc.aio.Server) -> int:
+        try:
+            if self.tls is None:
+                return server.add_insecure_port(str(self.listen))
+            return server.add_secure_port(str(self.listen), grpc.ssl_server_credentials([self.tls]))
+        except RuntimeError as error:
+            problem = "the port is in use, or the host is none of this machine's"
+            raise CannotListenError("KERNEL_LISTEN", self.listen, problem) from error

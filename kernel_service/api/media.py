@@ -1,0 +1,94 @@
+"""Between protobuf and the files that channels are asked for and bring."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from kernel.v1 import kernel_pb2
+
+from kernel_service.api import bounds, converters
+from kernel_service.errors import CallerError, Stalled
+from kernel_service.media.transfers import UploadHeader
+from kernel_service.ports.media import MediaAck
+from kernel_service.ports.outbox import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from kernel_service.ports.media import MediaWanted
+
+MOST_PIECE_BYTES = 1024 * 1024
+DOWNLOAD_BYTES = 64 * 1024
+SHA256_BYTES = 32
+CUT_OFF_SECONDS = 0.05
+DRAIN_SECONDS = 30.0
+_OUTCOMES = {kernel_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY, kernel_pb2.DELIVERY_OUTCOME_FAILED: Outcome.FAILED}
+
+
+def wanted(lease: MediaWanted) -> kernel_pb2.MediaWanted:
+    return kernel_pb2.MediaWanted(
+        media_id=lease.media_id,
+        media_ref=lease.media_ref,
+        address=lease.address,
+        lease_token=lease.token,
+        deadline=converters.timestamp(lease.deadline),
+        max_bytes=lease.max_bytes,
+        sha256=lease.sha256,
+    )
+
+
+def ack(given: kernel_pb2.Acknowledgement) -> MediaAck | None:
+    """None for one that cannot be: UploadMedia says that a file is there, and no window holds one up."""
+    outcome = _OUTCOMES.get(given.outcome)
+    if outcome is None or not given.media_id or "\0" in given.media_id + given.lease_token:
+        return None
+    retry_after = given.retry_after.ToTimedelta().total_seconds() if given.HasField("retry_after") else None
+    return MediaAck(given.media_id, given.lease_token, outcome, retry_after, given.error_code)
+
+
+def in_pieces(chunk: bytes) -> Iterator[bytes]:
+    """As DownloadMedia hands a chunk out."""
+    for start in range(0, len(chunk), DOWNLOAD_BYTES):
+        yield chunk[start : start + DOWNLOAD_BYTES]
+
+
+async def header(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> UploadHeader:
+    """The first of the stream."""
+    first = await anext(requests, None)
+    if first is None or first.WhichOneof("part") != "header":
+        raise CallerError("FIELD_REQUIRED", "the first of the stream is the `header`", field="header")
+    bounds.check(first)
+    given = first.header
+    if given.sha256 and len(given.sha256) != SHA256_BYTES:
+        raise CallerError("FIELD_INVALID", "`sha256` has 32 bytes", field="header.sha256")
+    return UploadHeader(
+        converters.plain(converters.required(given.media_id, "header.media_id"), "header.media_id"),
+        converters.required(given.lease_token, "header.lease_token"),
+        given.mime_type,
+        given.size_bytes,
+        given.sha256,
+    )
+
+
+async def drain(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> None:
+    """Read on to the end: gRPC's clients that are refused in the middle of writing are not told why."""
+    with suppress(TimeoutError, Stalled):
+        async with asyncio.timeout(DRAIN_SECONDS):
+            async for _ in requests:
+                pass
+
+
+async def pieces(requests: AsyncIterator[kernel_pb2.UploadMediaRequest], offer: UploadHeader) -> AsyncIterator[bytes]:
+    """The rest of it.
+
+    A call that its client has cut off ends like one that is complete, and is cancelled a moment later: where neither
+    size nor digest tell, that moment is waited for.
+    """
+    async for request in requests:
+        if request.WhichOneof("part") != "chunk" or len(request.chunk) > MOST_PIECE_BYTES:
+            raise CallerError("FIELD_INVALID", "after the header come chunks of 1 MiB at most", field="chunk")
+        yield request.chunk
+    if not (offer.size or offer.sha256):
+        await asyncio.sleep(CUT_OFF_SECONDS)

@@ -1,0 +1,46 @@
+"""What was spent, by day: the days that are asked for, and their wire form."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Final
+
+from kernel.v1 import admin_pb2
+
+from kernel_service.api import converters
+from kernel_service.errors import CallerError
+
+if TYPE_CHECKING:
+    from kernel_service.ports.admin import DayUsage
+
+MOST_DAYS: Final = 366
+_FIRST_DAY: Final = date(1970, 1, 1).toordinal()
+
+
+def days(request: admin_pb2.GetUsageRequest, now: float) -> tuple[int, int]:
+    """The first and the last day, counted from 1970-01-01. CallerError FIELD_INVALID."""
+    today = datetime.fromtimestamp(now, UTC).date()
+    first = _day(request.from_day, today, "from_day")
+    last = _day(request.to_day, today, "to_day")
+    if not 0 <= last - first < MOST_DAYS:
+        raise CallerError("FIELD_INVALID", f"`from_day` to `to_day` are 1 to {MOST_DAYS} days", field="to_day")
+    return first, last
+
+
+def _day(text: str, today: date, field: str) -> int:
+    try:
+        day = date.fromisoformat(text) if text else today
+    except ValueError:
+        raise CallerError("FIELD_INVALID", f"`{field}` is a day, as 2026-11-30", field=field) from None
+    return day.toordinal() - _FIRST_DAY
+
+
+def daily(spent: DayUsage) -> admin_pb2.DailyUsage:
+    return admin_pb2.DailyUsage(
+        day=date.fromordinal(_FIRST_DAY + spent.day).isoformat(),
+        usage=converters.usage(spent.usage),
+        tools=[
+            admin_pb2.ToolUsage(tool=each.tool, calls=each.calls, failures=each.failures, seconds=each.seconds)
+            for each in spent.tools
+        ],
+    )

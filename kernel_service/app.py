@@ -1,0 +1,342 @@
+"""Builds everything once, serves, drains. Only this file knows all the parts, and only it reads the settings."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from kernel_service.api.admin_servicer import AdminServicer
+from kernel_service.api.kernel_servicer import KernelServicer
+from kernel_service.api.listener import Listener
+from kernel_service.api.room import Limits as ChannelLimits
+from kernel_service.api.room import Room
+from kernel_service.api.tokens import RefusedTokens, Tokens
+from kernel_service.clock import SteadyClock
+from kernel_service.composio.client import Composio
+from kernel_service.connections.accounts import Connections
+from kernel_service.connections.attempt_closer import AttemptCloser
+from kernel_service.connections.confirmation import CodeConfirmation
+from kernel_service.connections.consent import Consent
+from kernel_service.connections.links import ConnectLinks
+from kernel_service.connections.tokens import Nonces
+from kernel_service.connections.vendor_events import Events
+from kernel_service.connections.web.connect_pages import ConnectPages
+from kernel_service.connections.web.proxies import TrustedProxies
+from kernel_service.inbox.inbox import Inbox
+from kernel_service.inbox.waiters import Waiters
+from kernel_service.kernels.evictor import Evictor
+from kernel_service.kernels.kernel_map import KernelMap
+from kernel_service.media.read_as import MIB
+from kernel_service.media.transfers import MediaTransfers
+from kernel_service.metrics import Metrics
+from kernel_service.models.openai_client import OpenAIClient
+from kernel_service.models.openai_responses import OpenAIResponses
+from kernel_service.models.openai_transcripts import OpenAITranscripts
+from kernel_service.outbox.outbox import Outbox
+from kernel_service.people.people import People
+from kernel_service.ports.keeping import Keeping
+from kernel_service.ports.progress import Progress
+from kernel_service.ports.silence import Silence
+from kernel_service.proxies import check_proxies
+from kernel_service.rate_limits.fair_queue import FairQueue
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.sealing.ciphers import MasterKeys
+from kernel_service.sweeper import Sweeper
+from kernel_service.tools.developer_tools import load_tools
+from kernel_service.tools.toolbox import KernelToolbox
+from kernel_service.turns.hearing import Hearing
+from kernel_service.turns.limits import Limits
+from kernel_service.turns.runner import TurnRunner
+from serving.listening import Address
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from kernel_service.config import Settings
+    from kernel_service.ports.store import Store
+    from kernel_service.ports.turns import Turn
+    from kernel_service.storage.sql_store import SqlStore
+
+log = logging.getLogger(__name__)
+
+MAX_PENDING = 200
+"""How many of a person's messages may wait for a turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelServer:
+    """A running service and the port it listens on."""
+
+    port: int
+    kernels: KernelMap
+    store: SqlStore
+    sweeper: Sweeper
+    desk: MediaTransfers
+    endings: AttemptCloser
+
+
+class Gates(NamedTuple):
+    """The way to each vendor."""
+
+    model: FairQueue
+    tools: FairQueue
+
+
+@asynccontextmanager
+async def serve(
+    settings: Settings, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
+) -> AsyncIterator[KernelServer]:
+    """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
+    check_proxies(os.environ)
+    _warn_of_exposure(settings)
+    async with AsyncExitStack() as stack:
+        store = await _store(settings, stack)
+        clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
+        outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
+        await outbox.take_over()
+        gates = _gates(settings)
+        composio = _composio(settings, gates.tools, clock)
+        stack.push_async_callback(composio.close)
+        connections = Connections(composio, store, settings.toolkits())
+        nonces = Nonces(await store.key_for("connect links"))
+        connect = _connect(settings, composio, connections, store, outbox, nonces, clock)
+        openai = _openai(settings, stack, gates.model)
+        model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
+        runner = TurnRunner(
+            store=store,
+            media=store,
+            model=model,
+            hearing=Hearing(_transcripts(settings, openai), clock),
+            toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
+            codes=connect.proof,
+            limits=_limits(settings),
+            instructions=settings.instructions(),
+            debounce=settings.kernel_debounce_seconds,
+            clock=clock,
+            ended=_tell_of_ended(waiters, outbox),
+            replies_ready=outbox.ready,
+            progress=progress,
+            asks_first=settings.approval_policy(),
+        )
+        owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
+        kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
+        people = People(store, kernels, clock)
+        desk = MediaTransfers(store, clock, kernels.wake, uploads=settings.kernel_channel_uploads)
+        inbox = Inbox(
+            store,
+            kernels,
+            waiters,
+            progress,
+            allowed=settings.allowed(),
+            debounce=settings.kernel_debounce_seconds,
+            max_pending=MAX_PENDING,
+            clock=clock,
+            media_wanted=_ask_for_media(desk, outbox),
+        )
+        room = Room(ChannelLimits(settings.kernel_channel_pulls, settings.kernel_channel_calls))
+        refused_tokens = RefusedTokens(monotonic)
+        listener = Listener(
+            Address.parse(settings.kernel_listen),
+            Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
+            KernelServicer(inbox, outbox, desk, store, people, connections, connect.offers, clock),
+            AdminServicer(kernels, store, people, connections, clock),
+            room,
+            refused_tokens,
+            settings.kernel_upload_idle_seconds,
+            settings.tls(),
+        )
+
+        async def drain() -> None:
+            inbox.close()
+            outbox.close()
+            await kernels.drain(settings.kernel_drain_seconds)
+            waiters.close()
+
+        port = await stack.enter_async_context(listener.serving(drain))
+        sweeper = _sweeper(settings, store, kernels, outbox, desk, endings=connect.endings, clock=clock)
+        metrics_port = await stack.enter_async_context(
+            Metrics(
+                Address.parse(settings.kernel_metrics_listen),
+                kernels,
+                people,
+                store,
+                runner=runner,
+                connects=connect.endings.outcomes,
+                gates=gates,
+                outages=openai.outages,
+                refused_tokens=refused_tokens.counts,
+                refused_calls=room.refused,
+            ).serving()
+        )
+        await stack.enter_async_context(sweeper.running())
+        connect_port = await stack.enter_async_context(connect.door.serving(Address.parse(settings.connect_listen)))
+        log.info("serving port=%d metrics_port=%d connect_port=%d", port, metrics_port, connect_port)
+        yield KernelServer(port, kernels, store, sweeper, desk, connect.endings)
+
+
+def _warn_of_exposure(settings: Settings) -> None:
+    if settings.kernel_allow_insecure:
+        log.warning("KERNEL_ALLOW_INSECURE is true: settings that are unsafe off this machine are not refused")
+    if settings.is_unlimited():
+        log.warning(
+            "everybody may write, and nothing bounds what it costs: set KERNEL_ALLOWED_USERS, or a budget of "
+            "KERNEL_DAILY_TOKENS or KERNEL_DAILY_TOKENS_PER_USER"
+        )
+
+
+async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
+    keys = MasterKeys.parse(settings.kernel_encryption_keys.get_secret_value())
+    url, media_bytes = settings.kernel_database_url.get_secret_value(), int(settings.kernel_media_mb * MIB)
+    store = await open_store(
+        url,
+        keys,
+        direct_url=settings.kernel_database_direct_url.get_secret_value(),
+        pool=settings.kernel_database_pool,
+        media_bytes=media_bytes,
+        media_bytes_per_person=int(settings.kernel_media_mb_per_user * MIB),
+        silence=Silence(settings.kernel_weak_id_days),
+        keeping=Keeping(
+            settings.kernel_history_days,
+            int(settings.kernel_history_mb_per_user * MIB),
+            settings.kernel_inactive_days,
+        ),
+    )
+    stack.push_async_callback(store.close)
+    return store
+
+
+def _gates(settings: Settings) -> Gates:
+    loop = asyncio.get_running_loop()
+    return Gates(
+        FairQueue(
+            "model",
+            settings.kernel_model_per_minute,
+            settings.kernel_model_per_minute_per_user,
+            loop,
+            tokens=settings.kernel_model_tokens_per_minute,
+        ),
+        FairQueue("tools", settings.kernel_composio_per_minute, settings.kernel_composio_per_minute_per_user, loop),
+    )
+
+
+def _composio(settings: Settings, gate: FairQueue, clock: Callable[[], float]) -> Composio:
+    return Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, gate=gate, clock=clock)
+
+
+def _openai(settings: Settings, stack: AsyncExitStack, gate: FairQueue) -> OpenAIClient:
+    client = OpenAIClient(settings.openai_api_key.get_secret_value(), settings.openai_base_url, gate=gate)
+    stack.push_async_callback(client.close)
+    return client
+
+
+def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscripts:
+    return OpenAITranscripts(
+        openai, settings.openai_transcribe_model, tokens_per_second=settings.kernel_tokens_per_audio_second
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Connect:
+    """The parts of connecting an account."""
+
+    offers: ConnectLinks
+    proof: CodeConfirmation
+    endings: AttemptCloser
+    door: ConnectPages
+
+
+def _connect(  # noqa: PLR0917 - all that it is built from
+    settings: Settings,
+    composio: Composio,
+    connections: Connections,
+    store: SqlStore,
+    outbox: Outbox,
+    nonces: Nonces,
+    clock: Callable[[], float],
+) -> Connect:
+    url = settings.door_url()
+    if not settings.connect_public_url:
+        log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
+    if not settings.composio_verifier:
+        log.info("COMPOSIO_VERIFIER is not set: accounts are connected only while Composio's project has no verifier")
+    endings = AttemptCloser(store, connections, outbox.ready, clock)
+    return Connect(
+        offers=ConnectLinks(composio, connections, store, endings, door_url=url, nonces=nonces, clock=clock),
+        proof=CodeConfirmation(composio, connections, store, endings, clock),
+        endings=endings,
+        door=ConnectPages(
+            Consent(
+                composio,
+                connections,
+                store,
+                endings,
+                door_url=url,
+                nonces=nonces,
+                clock=clock,
+                verifier=settings.composio_verifier,
+            ),
+            Events(
+                settings.composio_webhook_secret.get_secret_value(),
+                connections,
+                store.last_route,
+                outbox.ready,
+                clock,
+            ),
+            store,
+            url,
+            TrustedProxies(settings.connect_trusted_proxies),
+        ),
+    )
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        output_tokens=settings.openai_max_output_tokens,
+        daily_tokens=settings.kernel_daily_tokens,
+        daily_tokens_per_person=settings.kernel_daily_tokens_per_user,
+        daily_replies_per_person=settings.kernel_daily_replies_per_user,
+        tokens_per_audio_second=settings.kernel_tokens_per_audio_second,
+    )
+
+
+def _tell_of_ended(waiters: Waiters, outbox: Outbox) -> Callable[[Turn], None]:
+    def ended(turn: Turn) -> None:
+        waiters.turn_ended(turn)
+        outbox.ready(turn.messages[-1].channel)
+
+    return ended
+
+
+def _ask_for_media(desk: MediaTransfers, outbox: Outbox) -> Callable[[str], None]:
+    def wanted(channel: str) -> None:
+        desk.wanted(channel)
+        outbox.ready(channel)
+
+    return wanted
+
+
+def _sweeper(
+    settings: Settings,
+    store: Store,
+    kernels: KernelMap,
+    outbox: Outbox,
+    desk: MediaTransfers,
+    *,
+    endings: AttemptCloser,
+    clock: Callable[[], float],
+) -> Sweeper:
+    evictor = Evictor(
+        kernels,
+        idle_seconds=settings.kernel_idle_seconds,
+        memory_bytes=int(settings.kernel_memory_mb * 1024 * 1024),
+        clock=clock,
+    )
+    return Sweeper(
+        store, kernels, outbox, desk, evictor, connect=endings, seconds=settings.kernel_sweep_seconds, clock=clock
+    )

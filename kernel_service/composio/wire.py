@@ -1,0 +1,223 @@
+"""Composio's wire: JSON over one shared client, and what each failure means. No session, link or argument is logged.
+
+Source: composio-client 2.0.0rc19, `_base_client` and `_exceptions`. Its typed methods are left aside: they would
+check hundreds of tool schemas on the event loop, and their import takes seconds (composio_package.py).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import orjson
+
+from kernel_service.composio.package import (
+    APIConnectionError,
+    APIError,
+    APIStatusError,
+    AsyncAPIClient,
+    NoAuth,
+    ProjectAuth,
+    __version__,
+)
+from kernel_service.errors import VendorUnavailable
+from kernel_service.storable import from_json, to_json
+
+if TYPE_CHECKING:
+    from kernel_service.rate_limits.fair_queue import FairQueue
+
+
+log = logging.getLogger(__name__)
+
+ALERTS: Final = {
+    "tools_reject_key": "Composio refuses COMPOSIO_API_KEY; give another. Until then no tool of a toolkit works",
+    "tools_unpaid": "Composio's project has no credit; pay there. Until then no tool of a toolkit works",
+}
+"""By the problem, what an operator does. Whatever else there is passes by itself."""
+LONGEST_WAIT: Final = 300.0
+"""Seconds that the vendor's word puts anything off at most."""
+
+
+class ComposioRefusedError(Exception):
+    """Composio will not do this (400, 404, …). `code` is its slug for why, `explanation` is for the model only."""
+
+    def __init__(self, status: int, code: str, explanation: str = "") -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.explanation = explanation
+
+
+class SessionGoneError(Exception):
+    """Composio knows this session no longer; nothing was done."""
+
+
+class MaybeDoneError(Exception):
+    """The request left, and no answer that can be understood came back."""
+
+
+class UnansweredError(VendorUnavailable):
+    """Asked, and no answer that can be understood came back: perhaps to anybody, perhaps to this one request."""
+
+    def __init__(self) -> None:
+        super().__init__("tools_unavailable")
+
+
+class Wire:
+    """`timeout` bounds a request in seconds, from when the gate lets it pass."""
+
+    def __init__(self, api_key: str, base_url: str, *, timeout: float, gate: FairQueue) -> None:
+        self._timeout = timeout
+        self._gate = gate
+        self._alerted = ""
+        # The client refuses a credential over plain http (unless to this host), so there the key is a header.
+        plain = base_url.startswith("http://")
+        self._client = AsyncAPIClient(
+            auth=NoAuth() if plain else ProjectAuth(api_key),
+            default_headers={"x-api-key": api_key} if plain else None,
+            base_url=base_url.rstrip("/"),
+            max_retries=0,
+            timeout=timeout,
+            user_agent=f"Composio/Python {__version__}",
+            http_client=httpx.AsyncClient(limits=httpx.Limits(max_connections=200, max_keepalive_connections=50)),
+        )
+        # Both write addresses, and with them session and account ids.
+        for name in ("httpx", "composio_client"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    async def ask(self, method: str, path: str, **request: Any) -> dict[str, Any]:
+        """A request that does no harm if it is made twice."""
+        try:
+            return await self.send(method, path, timeout=self._timeout, **request)
+        except MaybeDoneError:
+            raise UnansweredError from None
+
+    async def send(
+        self, method: str, path: str, *, timeout: float, body: Any = None, query: Any = None, verdict: bool = False
+    ) -> dict[str, Any]:
+        """`verdict`: a 4xx is the answer to this very request, not a word on our key or on a session."""
+        options: Any = {"timeout": httpx.Timeout(timeout, connect=min(timeout, 5.0)), "max_retries": 0}
+        if query is not None:
+            options["params"] = query
+        # As JSON has it: what the client would not write must not look as if it had been sent.
+        written = orjson.loads(to_json(body))
+        await self._gate.enter()
+        try:
+            async with asyncio.timeout(timeout):
+                if method == "post":
+                    raw = await self._client.post(path, cast_to=bytes, body=written, options=options)
+                else:
+                    raw = await getattr(self._client, method)(path, cast_to=bytes, options=options)
+        except APIStatusError as error:
+            refusal = self._refusal(error)
+            if verdict and httpx.codes.is_client_error(error.status_code) and error.status_code not in _AGAIN:
+                raise ComposioRefusedError(error.status_code, _code(error)) from None
+            raise refusal from None
+        except APIConnectionError as error:
+            raise _lost(error) from None
+        except (TimeoutError, APIError, RecursionError):  # the client reads an error's body by itself, however deep
+            raise MaybeDoneError from None
+        return self._read(raw)
+
+    def _read(self, raw: bytes) -> dict[str, Any]:
+        """The client's own parser stops at what people write, and at what tools return."""
+        try:
+            answer = from_json(raw)
+        except ValueError:
+            raise MaybeDoneError from None
+        if not isinstance(answer, dict):
+            raise MaybeDoneError
+        self._answered()
+        return answer
+
+    def _refusal(self, error: APIStatusError) -> Exception:
+        seconds = _retry_after(error)
+        if error.status_code == httpx.codes.TOO_MANY_REQUESTS and seconds is not None:
+            return self._gate.refused(seconds)
+        refusal = _refusal(error)
+        if isinstance(refusal, VendorUnavailable) and refusal.problem in ALERTS:
+            self._alert(refusal.problem)
+        return refusal
+
+    def _alert(self, problem: str) -> None:
+        """Once, until something is answered again."""
+        if problem != self._alerted:
+            log.error("alert: %s: %s", problem, ALERTS[problem])
+        self._alerted = problem
+
+    def _answered(self) -> None:
+        if self._alerted:
+            log.warning("%s is over", self._alerted)
+        self._alerted = ""
+
+
+_NEVER_SENT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,  # the proxy let nobody through
+    httpx.UnsupportedProtocol,
+)
+
+
+def _lost(error: APIConnectionError) -> Exception:
+    if isinstance(error.__cause__, _NEVER_SENT):
+        return VendorUnavailable("tools_unavailable")
+    return MaybeDoneError()
+
+
+_NOT_HIS: Final = "ConnectedAccount_UserIdMismatch"
+"""A 403 that says nothing of our key."""
+_OF_THE_PROJECT: Final = {401: "tools_reject_key", 402: "tools_unpaid", 403: "tools_reject_key"}
+_PASSING: Final = {429: "tools_busy", 503: "tools_unavailable"}
+"""Statuses that say that nothing was done."""
+_AGAIN: Final = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS)
+_SLUG: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_SESSION_GONE: Final = re.compile(r"Session\w*(?:NotFound|Expired|Deleted|Gone)", re.IGNORECASE)
+_GONE: Final = (httpx.codes.NOT_FOUND, httpx.codes.GONE)
+
+
+def _refusal(error: APIStatusError) -> Exception:
+    status = error.status_code
+    code = _code(error)
+    if status in _OF_THE_PROJECT and code != _NOT_HIS:
+        return VendorUnavailable(_OF_THE_PROJECT[status])
+    if status in _PASSING:
+        return VendorUnavailable(_PASSING[status], _retry_after(error))
+    # Any other 5xx promises nothing: a tool may have done its work before its answer was lost.
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+        return MaybeDoneError()
+    if status in _GONE and _SESSION_GONE.search(code):
+        return SessionGoneError()
+    return ComposioRefusedError(status, code, _explanation(_details(error)))
+
+
+def _code(error: APIStatusError) -> str:
+    slug = _details(error).get("slug")
+    return slug if isinstance(slug, str) and _SLUG.fullmatch(slug) else f"http_{error.status_code}"
+
+
+def _details(error: APIStatusError) -> dict[str, Any]:
+    return error.details if isinstance(error.details, dict) else {}
+
+
+def _explanation(details: dict[str, Any]) -> str:
+    errors = details.get("errors")
+    parts = [details.get("message"), *(errors if isinstance(errors, list) else ()), details.get("suggested_fix")]
+    return "\n".join(part for part in parts if isinstance(part, str) and part)
+
+
+def _retry_after(error: APIStatusError) -> float | None:
+    """Seconds; None where absent, no number, or a date."""
+    try:
+        seconds = float(error.response.headers["retry-after"])
+    except (KeyError, ValueError):
+        return None
+    return None if math.isnan(seconds) else min(max(0.0, seconds), LONGEST_WAIT)

@@ -1,0 +1,164 @@
+"""Which accounts a person has, by our own store: those that wait, those that they have proven theirs, those removed.
+
+Any account id works with the project's key, so that whose it is must be known here, and only from here. How an account
+comes to be theirs is told in `kernel_service.connections`.
+"""
+
+from __future__ import annotations
+
+import logging
+from enum import Enum, auto
+from typing import TYPE_CHECKING
+
+from kernel_service.composio.sessions import Sessions
+from kernel_service.composio.wire import ComposioRefusedError, UnansweredError
+from kernel_service.errors import NotFound, VendorUnavailable
+from kernel_service.ports.connections import Connection, ConnectionStatus, ConnectionStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.composio.client import Account, Composio
+    from kernel_service.ports.messages import Notice
+
+log = logging.getLogger(__name__)
+
+
+class Removal(Enum):
+    """What came of removing an account at the vendor."""
+
+    DONE = auto()
+    REFUSED = auto()
+    """Not this one; others may be removed."""
+    UNANSWERED = auto()
+    """Not this one, and perhaps no other."""
+    AWAY = auto()
+    """None at present: the vendor is away, or busy."""
+
+
+class Connections:
+    """The connections of all people. `toolkits` are the allowed ones, empty: all."""
+
+    def __init__(self, composio: Composio, store: ConnectionStore, toolkits: Sequence[str] = ()) -> None:
+        self.toolkits = tuple(sorted(toolkits))
+        self.sessions = Sessions(composio, store, self.toolkits)
+        self._composio = composio
+        self._store = store
+
+    async def list(self, person_id: str) -> Sequence[Connection]:
+        """Oldest first, without those that the person removed, and what ended before it was proven theirs."""
+        known = await self._store.connections(person_id)
+        gone = ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED
+        return [each for each in known if each.status not in gone or _was_ended_by_vendor(each)]
+
+    async def active(self, person_id: str, toolkit: str) -> Sequence[Connection]:
+        """The person's own that they have proven theirs, of a toolkit that is still allowed: only these may be used."""
+        if self.toolkits and toolkit not in self.toolkits:
+            return []
+        return [
+            connection
+            for connection in await self._store.connections(person_id)
+            if connection.toolkit == toolkit and connection.status is ConnectionStatus.ACTIVE
+        ]
+
+    # --- what the vendor says of it -----------------------------------------------------------------------------
+
+    async def status_of(self, connection: Connection) -> str:
+        """Composio's status of the account; FAILED if it is gone or, against all order, another person's.
+
+        VendorUnavailable.
+        """
+        account = await self._account_of(connection)
+        return "FAILED" if account is None else account.status
+
+    async def _account_of(self, connection: Connection) -> Account | None:
+        account = await self._composio.account(connection.account_id)
+        if account is None or account.person_id == connection.holder:
+            return account
+        log.error("account of another person connection=%s person=%s", connection.id, connection.person_id)
+        return None
+
+    async def still_connected(self, person_id: str, toolkit: str) -> bool:
+        """Whether Composio, too, says that the toolkit is connected. What it ended is noted as expired."""
+        active = await self.active(person_id, toolkit.strip().lower())
+        ended = [await self.has_ended(connection) for connection in active]
+        return not all(ended)
+
+    async def has_ended(self, connection: Connection) -> bool:
+        """Whether Composio says that the account is active no more; it is then noted as expired. VendorUnavailable."""
+        account = await self._account_of(connection)
+        if account is not None and account.status == "ACTIVE":
+            return False
+        await self._expire(connection, remove=account is not None)
+        return True
+
+    async def in_use(self, account_id: str, holder: str) -> Connection | None:
+        """The active connection that this account is, if the account is theirs."""
+        connection = await self._store.connection_of_account(account_id)
+        if connection is None or connection.holder != holder or connection.status is not ConnectionStatus.ACTIVE:
+            return None
+        return connection
+
+    async def expire(self, connection: Connection, notice: Notice | None = None) -> bool:
+        """Composio says that the account has expired; whether that is news, of which the notice is kept with it."""
+        return await self._expire(connection, remove=True, notice=notice)
+
+    async def _expire(self, connection: Connection, *, remove: bool, notice: Notice | None = None) -> bool:
+        """`remove`: the vendor keeps an account that has ended, and whatever it was granted."""
+        expired = ConnectionStatus.EXPIRED
+        news = await self._store.bar_connection(connection, expired, remove=remove, notice=notice) is not None
+        if news:
+            log.info("connection ended person=%s toolkit=%s", connection.person_id, connection.toolkit)
+        return news
+
+    # --- removing -----------------------------------------------------------------------------------------------
+
+    async def disconnect(self, person_id: str, *, connection_id: str = "", toolkit: str = "") -> Sequence[Connection]:
+        """Remove one connection, or all of a toolkit: barred here first, then removed at Composio.
+
+        Again is no harm. NotFound CONNECTION_NOT_FOUND; VendorUnavailable: barred, and removed there later.
+        """
+        known = await self._store.connections(person_id)
+        chosen = [
+            connection
+            for connection in known
+            if connection.id == connection_id or connection.toolkit == toolkit.strip().lower()
+        ]
+        if not chosen:
+            raise NotFound("CONNECTION_NOT_FOUND", "the person has no such connection")
+        barred = [await self._bar(connection) for connection in chosen]
+        removed = [await self.remove_at_vendor(connection) for connection in barred]
+        if any(removal is not Removal.DONE for removal in removed):
+            raise VendorUnavailable("tools_unavailable")
+        return barred
+
+    async def _bar(self, connection: Connection) -> Connection:
+        if connection.status is ConnectionStatus.DISCONNECTED:
+            return connection
+        barred = await self._store.bar_connection(connection, ConnectionStatus.DISCONNECTED, remove=True)
+        if barred is not None:
+            return barred
+        known = {each.id: each for each in await self._store.connections(connection.person_id)}
+        return await self._bar(known[connection.id])
+
+    async def remove_at_vendor(self, connection: Connection) -> Removal:
+        """If anything is left to remove there; what is not removed, a later sweep tries again."""
+        if not connection.remove_due:
+            return Removal.DONE
+        try:
+            await self._composio.delete_account(connection.account_id)
+        except (VendorUnavailable, ComposioRefusedError) as problem:
+            log.warning("account not removed at the vendor yet connection=%s problem=%s", connection.id, problem)
+            return _not_removed(problem)
+        await self._store.account_removed(connection.id)
+        return Removal.DONE
+
+
+def _was_ended_by_vendor(connection: Connection) -> bool:
+    return connection.status is ConnectionStatus.EXPIRED and connection.confirmed_at is not None
+
+
+def _not_removed(problem: VendorUnavailable | ComposioRefusedError) -> Removal:
+    if isinstance(problem, ComposioRefusedError):
+        return Removal.REFUSED
+    return Removal.UNANSWERED if isinstance(problem, UnansweredError) else Removal.AWAY

@@ -1,0 +1,57 @@
+"""What cannot be guessed: nonces in addresses, browsers' cookies, codes. Only digests of them are looked up."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import secrets
+from typing import Final
+
+from kernel_service.inbox.codes import CODE_LETTERS
+
+NONCE_BYTES: Final = 32
+_MARK_BYTES: Final = 8
+
+
+def new_nonce() -> str:
+    """256 random bits, as URL-safe text of 43 characters."""
+    return secrets.token_urlsafe(NONCE_BYTES)
+
+
+class Nonces:
+    """Nonces of our links, told from any others before anything is looked up: 192 random bits, and 64 that mark them.
+
+    A mark admits nobody to anything: it keeps a flood of made-up links from what links cost. `key` is any secret.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def new(self) -> str:
+        """As new_nonce() gives them: URL-safe text of 43 characters."""
+        random = secrets.token_bytes(NONCE_BYTES - _MARK_BYTES)
+        return base64.urlsafe_b64encode(random + self._mark(random)).decode().rstrip("=")
+
+    def is_ours(self, nonce: bytes) -> bool:
+        """False also for one of an earlier release."""
+        try:
+            given = base64.b64decode(nonce + b"=", altchars=b"-_", validate=True)
+        except ValueError:
+            return False
+        random, mark = given[:-_MARK_BYTES], given[-_MARK_BYTES:]
+        return len(given) == NONCE_BYTES and hmac.compare_digest(mark, self._mark(random))
+
+    def _mark(self, random: bytes) -> bytes:
+        return hmac.digest(self._key, random, hashlib.sha256)[:_MARK_BYTES]
+
+
+def new_code() -> str:
+    """About 34 random bits, as `BCDF-GHJK`: it lives for minutes, and five wrong ones end what it is for."""
+    letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(8))
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def digest(secret: str) -> bytes:
+    """SHA-256; of anything that a browser may bring as a secret."""
+    return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

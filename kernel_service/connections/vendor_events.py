@@ -1,0 +1,107 @@
+"""Composio's events: of those that it sends, one concerns us, that an account was ended.
+
+Signature, its headers and the event's shape: composio 0.29.0, `core/models/triggers.py`, `webhook_events.py`. Its own
+`verify_webhook` needs a synchronous client with telemetry, and 150 MiB for its import.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service import texts
+from kernel_service.ports.messages import Notice, Reply
+from kernel_service.storable import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from kernel_service.connections.accounts import Connections
+    from kernel_service.ports.connections import Connection
+
+log = logging.getLogger(__name__)
+
+TOLERANCE_SECONDS: Final = 300.0
+_TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
+EXPIRED: Final = "composio.connected_account.expired"
+
+
+class Events:
+    """`secret` is the project's webhook secret; without one no event is believed.
+
+    `route(person_id)` is the chat in which the person wrote last; `told(channel)` says that the outbox has a notice.
+    """
+
+    def __init__(
+        self,
+        secret: str,
+        connections: Connections,
+        route: Callable[[str], Awaitable[tuple[str, str] | None]],
+        told: Callable[[str], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self._secret = secret.encode()
+        self._connections = connections
+        self._route = route
+        self._told = told
+        self._clock = clock
+
+    async def take(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether it is Composio's. One that comes twice finds the connection ended already, and does nothing."""
+        if not self._signed(headers, body):
+            return False
+        event = _object(body)
+        if event.get("type") == EXPIRED:
+            await self._expired(event.get("data"))
+        return True
+
+    async def _expired(self, account: Any) -> None:
+        if not isinstance(account, dict):
+            return
+        account_id, holder = account.get("id"), account.get("user_id")
+        if not isinstance(account_id, str) or not isinstance(holder, str):
+            log.warning("event of an expired account without its ids")
+            return
+        connection = await self._connections.in_use(account_id, holder)
+        if connection is None:
+            return
+        notice = await self._notice(connection)
+        if await self._connections.expire(connection, notice) and notice is not None:
+            self._told(notice.channel)
+
+    async def _notice(self, connection: Connection) -> Notice | None:
+        route = await self._route(connection.person_id)
+        lost = Reply(texts.CONNECTION_LOST.format(toolkit=connection.toolkit_name))
+        return None if route is None else Notice(lost, *route, at=self._clock())
+
+    def may_be_signed(self, headers: Mapping[str, str]) -> bool:
+        """Whether the body could show that it is Composio's: it bears a signature of now."""
+        message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
+        if not self._secret or not message_id or "webhook-signature" not in headers:
+            return False
+        if not _TIMESTAMP.fullmatch(at):
+            return False
+        return abs(self._clock() - int(at)) <= TOLERANCE_SECONDS
+
+    def _signed(self, headers: Mapping[str, str], body: bytes) -> bool:
+        if not self.may_be_signed(headers):
+            return False
+        message_id, at = headers["webhook-id"], headers["webhook-timestamp"]
+        digest = hmac.digest(
+            self._secret, f"{message_id}.{at}.".encode(errors="surrogateescape") + body, hashlib.sha256
+        )
+        expected = b"v1," + base64.b64encode(digest)
+        given = headers.get("webhook-signature", "").encode(errors="replace").split()
+        return any(hmac.compare_digest(expected, each) for each in given)
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        event = from_json(body)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}

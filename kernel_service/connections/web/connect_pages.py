@@ -1,0 +1,240 @@
+"""The connect door: the pages between a link in a chat and the vendor's consent, and the way back to the chat.
+
+    GET  /connect/<nonce>          what the link is for; changes nothing (chats fetch links to preview them)
+    POST /connect/<nonce>          on to the vendor
+    GET  /connect/return/<nonce>   the vendor's callback: the code
+    GET  /connect/verify           the verifier's callback (`session_uri`): the code
+    POST /connect/events           the vendor's events
+
+Put a proxy that speaks https in front of it, and trust it to say who asks. No address holds personal data, and none is
+logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import hdrs, web
+
+from kernel_service.connections.consent import Seen, Step
+from kernel_service.connections.tokens import new_nonce
+from kernel_service.connections.web import pages
+from kernel_service.connections.web.browser_cookie import BrowserCookie
+from kernel_service.connections.web.masking import channel_name, masked
+from kernel_service.connections.web.throttle import Misses, Throttle
+from kernel_service.errors import KernelError
+from serving.listening import http_served
+from serving.public_http import public_app
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from kernel_service.connections.consent import Consent
+    from kernel_service.connections.vendor_events import Events
+    from kernel_service.connections.web.proxies import TrustedProxies
+    from kernel_service.ports.connect_attempts import Attempt, AttemptStore
+    from serving.listening import Address
+
+    Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+log = logging.getLogger(__name__)
+
+MOST_EVENT_BYTES: Final = 256 * 1024
+EVENT_SECONDS: Final = 10.0
+"""For an event to come: until it is there nobody knows whether it is Composio's."""
+
+_NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
+_LINK: Final = re.compile(rb"/connect/(?:return/)?([A-Za-z0-9_-]{43})[? ]")
+_OTHER_PAGES: Final = (b"/connect/style.css", b"/connect/verify", b"/connect/events")
+"""A flood of these is bounded by address alone; what they bring is not told from the first line."""
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Robots-Tag": "noindex",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+_POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self' "
+
+
+class ConnectPages:
+    """`public_url` is its own address as browsers see it, without a path."""
+
+    def __init__(
+        self, consent: Consent, events: Events, store: AttemptStore, public_url: str, proxies: TrustedProxies
+    ) -> None:
+        self._consent = consent
+        self._events = events
+        self._store = store
+        self._proxies = proxies
+        self._throttle = Throttle()
+        self._misses = Misses()
+        self._cookie = BrowserCookie(public_url)
+        # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
+        policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
+        self._headers = {**_HEADERS, "Content-Security-Policy": policy}
+        self._busy = _in_bytes(_plain(Step.BUSY), self._headers)
+
+    @asynccontextmanager
+    async def serving(self, listen: Address) -> AsyncIterator[int]:
+        """Until the block is left; the port. CannotListenError."""
+        try:
+            async with http_served(self._app(), "CONNECT_LISTEN", listen, refuses=self._refuses) as port:
+                yield port
+        finally:
+            await self._consent.close()
+
+    def _app(self) -> web.Application:
+        app = public_app([self._guard], client_max_size=MOST_EVENT_BYTES)
+        app.add_routes(
+            [
+                web.get("/connect/style.css", self._style),
+                web.get("/connect/verify", self._verify, allow_head=False),
+                web.get(f"/connect/return/{_NONCE}", self._return, allow_head=False),
+                web.get(f"/connect/{_NONCE}", self._look),
+                web.post(f"/connect/{_NONCE}", self._start),
+                web.post("/connect/events", self._event),
+            ]
+        )
+        return app
+
+    def _refuses(self, first_line: bytes) -> bytes | None:
+        """The answer to a link that we never gave, while a flood of such takes more than its share."""
+        _, _, target = first_line.partition(b" ")
+        link = _LINK.match(target)
+        if (link and self._consent.nonces.is_ours(link[1])) or target.startswith(_OTHER_PAGES) or self._misses.admits():
+            return None
+        return self._busy
+
+    # --- what a browser asks ------------------------------------------------------------------------------------
+
+    async def _look(self, request: web.Request) -> web.Response:
+        # It has its cookie before it claims the link: an answer may be lost.
+        browser = self._cookie.of(request) or new_nonce()
+        seen = await self._consent.look(request.match_info["nonce"], browser)
+        return await self._show(seen, browser, request.headers.get(hdrs.USER_AGENT, ""))
+
+    async def _start(self, request: web.Request) -> web.Response:
+        # A page elsewhere must not send a browser past the one that says whose chat this is.
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in {"same-origin", "none"}:
+            return await self._look(request)
+        browser = self._cookie.of(request) or new_nonce()
+        return await self._show(await self._consent.start(request.match_info["nonce"], browser), browser)
+
+    async def _return(self, request: web.Request) -> web.Response:
+        browser = self._cookie.of(request) or new_nonce()
+        account_id = request.query.get("connected_account_id", "")
+        return await self._show(await self._consent.returned(request.match_info["nonce"], account_id, browser), browser)
+
+    async def _verify(self, request: web.Request) -> web.Response:
+        """A session is burnt or taken whoever else asks; who asks without end is shown nothing else."""
+        browser, client = self._cookie.of(request), self._client(request)
+        session_uri = request.query.get("session_uri", "")
+        admitted = await self._throttle.admits(client, request.method, session_uri)
+
+        async def admits_stray() -> bool:
+            return admitted and await self._throttle.admits_stray(client)
+
+        seen = await self._consent.verified(session_uri, browser, admits_stray)
+        if seen.step is Step.UNKNOWN and not admitted:
+            seen = Seen(Step.BUSY)
+        return await self._show(seen, browser)
+
+    async def _style(self, _: web.Request) -> web.Response:
+        return web.Response(text=pages.STYLE, content_type="text/css")
+
+    async def _event(self, request: web.Request) -> web.Response:
+        """What Composio has signed is taken, whoever else asks; what it has not counts as anybody's request.
+
+        Nothing is read of what cannot be Composio's, and nothing is waited for without end.
+        """
+        if self._events.may_be_signed(request.headers):
+            if (request.content_length or 0) > MOST_EVENT_BYTES:
+                return web.Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+            try:
+                async with asyncio.timeout(EVENT_SECONDS):
+                    body = await request.read()
+            except TimeoutError:
+                return web.Response(status=HTTPStatus.REQUEST_TIMEOUT)
+            if await self._events.take(request.headers, body):
+                return web.Response()
+        admitted = await self._throttle.admits(self._client(request), request.method)
+        return web.Response(status=HTTPStatus.UNAUTHORIZED if admitted else HTTPStatus.TOO_MANY_REQUESTS)
+
+    # --- what it is shown ---------------------------------------------------------------------------------------
+
+    async def _show(self, seen: Seen, browser: str, user_agent: str = "") -> web.Response:
+        if seen.step is Step.GO:
+            response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": seen.url})
+        else:
+            response = web.Response(
+                text=await self._page(seen, user_agent), content_type="text/html", status=pages.status_of(seen.step)
+            )
+        if browser and seen.step in {Step.ASK, Step.GO, Step.CODE}:
+            self._cookie.give(response, browser)
+        return response
+
+    async def _page(self, seen: Seen, user_agent: str) -> str:
+        if seen.attempt is not None and seen.step is Step.ASK:
+            return pages.ask(seen.attempt, await self._chat(seen.attempt), user_agent)
+        if seen.attempt is not None and seen.step is Step.CODE:
+            link = await self._store.chat_link(seen.attempt.channel, seen.attempt.address)
+            return pages.code(seen.attempt, await self._chat(seen.attempt), link)
+        return pages.plain(seen.step)
+
+    async def _chat(self, attempt: Attempt) -> str:
+        who = masked(await self._store.ids_in(attempt.person_id, attempt.channel))
+        return f"the {channel_name(attempt.channel)} chat of {who}".removesuffix(" of ")
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """The headers of every answer; nobody asks without end; what breaks says nothing of why."""
+        response: web.StreamResponse
+        try:
+            response = await handler(request) if await self._admits(request) else _plain(Step.BUSY)
+        except web.HTTPNotFound:
+            response = _plain(Step.UNKNOWN)
+        except KernelError as error:
+            log.warning("door put off reason=%s", error.reason)
+            response = _plain(Step.AWAY)
+        if response.status == HTTPStatus.NOT_FOUND and not self._looks_itself(request):
+            self._misses.count()
+        response.headers.update(self._headers)
+        # The next request is a connection of its own, which is looked at first.
+        response.force_close()
+        return response
+
+    async def _admits(self, request: web.Request) -> bool:
+        if self._looks_itself(request):
+            return True
+        return await self._throttle.admits(self._client(request), request.method, request.match_info.get("nonce", ""))
+
+    def _looks_itself(self, request: web.Request) -> bool:
+        """Whether something else comes before the limits: a signature, or a session that has to be burnt."""
+        return request.match_info.handler in {self._event, self._verify}
+
+    def _client(self, request: web.Request) -> str:
+        return self._proxies.client_of(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, []))
+
+
+def _plain(step: Step) -> web.Response:
+    return web.Response(text=pages.plain(step), content_type="text/html", status=pages.status_of(step))
+
+
+def _in_bytes(response: web.Response, headers: Mapping[str, str]) -> bytes:
+    """A whole answer that ends its connection."""
+    body = (response.text or "").encode()
+    lines = [
+        f"HTTP/1.1 {response.status} {response.reason}",
+        f"Content-Type: {response.headers[hdrs.CONTENT_TYPE]}",
+        f"Content-Length: {len(body)}",
+        "Connection: close",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join([*lines, "", ""]).encode() + body

@@ -1,0 +1,109 @@
+"""The door's pages: a sentence or two, at most one button, no script. Everything that is filled in is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from http import HTTPStatus
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from kernel_service import texts
+from kernel_service.connections.consent import Step
+
+if TYPE_CHECKING:
+    from kernel_service.ports.connect_attempts import Attempt
+
+_PAGE: Final = Template(Path(__file__).with_name("page").joinpath("page.html").read_text(encoding="utf-8"))
+STYLE: Final = Path(__file__).with_name("page").joinpath("style.css").read_text(encoding="utf-8")
+
+_ASK: Final = Template("""\
+<p>This connects your $toolkit to <span class="chat">$chat</span>, and to no other.</p>
+<p class="quiet">Is that your own chat, and did you ask for this there just now? If somebody sent you this link, close
+this page: they could use your $toolkit.</p>
+$inside<form method="post"><button class="go">Continue to $toolkit</button></form>""")
+_CODE: Final = Template("""\
+<p>One step is left. Send this code in <span class="chat">$chat</span>:</p>
+<p class="code">$code</p>
+$open
+<p class="quiet">It is for that chat alone, and good for ten minutes. Never read it out or send it to anybody else:
+whoever sends it in that chat gets your $toolkit.</p>""")
+_INSIDE_AN_APP: Final = """\
+<p class="quiet">This page seems to be open inside an app. Some services refuse to sign you in there, and a connection
+is finished in the browser in which it was begun. Before you continue, open this page in your browser: the app's menu
+has that, or copy the link from your chat.</p>
+"""
+_OPEN: Final = Template('<a class="go" rel="noreferrer" href="$url">Open the chat with the code</a>')
+_APPS: Final = ("FBAN/", "FBAV/", "FB_IAB/", "Instagram ", "WhatsApp/")
+_PLAIN: Final = Template("<p>$text</p>")
+
+_TITLES: Final = {
+    Step.ELSEWHERE: "This link is in use",
+    Step.STRAY: "Nothing was connected",
+    Step.DENIED: "Not connected",
+    Step.CONNECTED: "Connected",
+    Step.OVER: "This link is no longer good",
+    Step.UNKNOWN: "Nothing to connect here",
+    Step.AWAY: "Please try again",
+    Step.BUSY: "Too many requests",
+}
+_TEXTS: Final = {
+    Step.ELSEWHERE: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
+    Step.STRAY: "This was begun in another browser, so nothing is connected, and the access that you granted is "
+    "removed. If somebody sent you a link, they may have wanted your account: follow only links from your own chat. "
+    "If it was you who began, go back to your chat: it says how to get a new link. Copy that link and open it here.",
+    Step.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
+    Step.CONNECTED: "This account is connected. You can go back to your chat now.",
+    Step.OVER: "It was used already or has lapsed. Ask for a new one in your chat.",
+    Step.UNKNOWN: "This address leads nowhere, or it was opened in another browser than the one that you began in. "
+    "Open the link from your chat again, and stay in the same browser.",
+    Step.AWAY: "The service behind this does not answer just now. Wait a moment, then open this page again.",
+    Step.BUSY: "Wait a minute, then open this page again.",
+}
+_STATUS: Final = {
+    Step.STRAY: HTTPStatus.FORBIDDEN,
+    Step.ELSEWHERE: HTTPStatus.CONFLICT,
+    Step.OVER: HTTPStatus.GONE,
+    Step.UNKNOWN: HTTPStatus.NOT_FOUND,
+    Step.AWAY: HTTPStatus.SERVICE_UNAVAILABLE,
+    Step.BUSY: HTTPStatus.TOO_MANY_REQUESTS,
+}
+
+
+def status_of(step: Step) -> HTTPStatus:
+    return _STATUS.get(step, HTTPStatus.OK)
+
+
+def ask(attempt: Attempt, chat: str, user_agent: str = "") -> str:
+    """`chat` names the chat, masked; `user_agent` is the browser's own word."""
+    toolkit = escape(attempt.toolkit_name)
+    inside = _INSIDE_AN_APP if is_inside_an_app(user_agent) else ""
+    return _page(f"Connect {toolkit}", _ASK.substitute(toolkit=toolkit, chat=escape(chat), inside=inside))
+
+
+def is_inside_an_app(user_agent: str) -> bool:
+    """Whether an app shows the page itself: what it keeps is then kept from the person's browser.
+
+    Android's WebView names itself `wv` (developer.android.com, "User-Agent in WebView"); WebKit's on iOS lacks the
+    `Safari/` of the browsers there, and apps of Meta name themselves.
+    """
+    ios_view = "AppleWebKit/" in user_agent and "Mobile/" in user_agent and "Safari/" not in user_agent
+    return "; wv)" in user_agent or ios_view or any(app in user_agent for app in _APPS)
+
+
+def code(attempt: Attempt, chat: str, chat_link: str) -> str:
+    """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it alone."""
+    toolkit = escape(attempt.toolkit_name)
+    url = chat_link.replace("{text}", quote(texts.CODE_MESSAGE.format(code=attempt.code), safe=""))
+    open_chat = _OPEN.substitute(url=escape(url)) if chat_link else ""
+    body = _CODE.substitute(toolkit=toolkit, chat=escape(chat), code=escape(attempt.code), open=open_chat)
+    return _page(f"Almost there: {toolkit}", body)
+
+
+def plain(step: Step) -> str:
+    return _page(_TITLES[step], _PLAIN.substitute(text=_TEXTS[step]))
+
+
+def _page(title: str, body: str) -> str:
+    return _PAGE.substitute(title=title, body=body)

@@ -1,0 +1,65 @@
+"""How often the door may be asked: by one address, for one page, and by strays. It knows the last minute only."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Final
+
+from limits import RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from kernel_service.connections.tokens import digest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MOST_OF_ADDRESS: Final = RateLimitItemPerMinute(600, namespace="address")
+"""A connection takes about six, and people behind one carrier's NAT share an address: a hundred of them may connect an
+account in the same minute. Nobody else can be shut out by it."""
+MOST_OF_PAGE: Final = RateLimitItemPerMinute(60, namespace="page")
+"""Of one link's pages, by each method."""
+MOST_STRAYS_OF_ADDRESS: Final = RateLimitItemPerMinute(10, namespace="strays of address")
+MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
+"""Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are burnt all the same."""
+
+
+MISSES_PER_SECOND: Final = 5
+"""Of all together who ask for pages that do not exist: a mistyped link, one of an earlier release. What comes once they
+are used up is refused by its first line, since a flood of these would take the process in which the turns run."""
+BURST: Final = 20
+
+
+class Misses:
+    """A token bucket. Who asks for pages that there are costs nothing of it, however many they are."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._at = clock()
+        self._left = float(BURST)
+
+    def admits(self) -> bool:
+        now = self._clock()
+        self._left = min(BURST, self._left + (now - self._at) * MISSES_PER_SECOND)
+        self._at = now
+        return self._left >= 1
+
+    def count(self) -> None:
+        self._left -= 1
+
+
+class Throttle:
+    """`client` is whose request it is, as TrustedProxies says."""
+
+    def __init__(self) -> None:
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+
+    async def admits(self, client: str, method: str, page: str = "") -> bool:
+        """Whoever is refused adds nothing to what is remembered, and nobody more than a digest; `page` empty: none."""
+        if not await self._limiter.hit(MOST_OF_ADDRESS, client):
+            return False
+        return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())
+
+    async def admits_stray(self, client: str) -> bool:
+        """Whether one more that belongs to no attempt may be a row. An address uses up its own share first."""
+        return await self._limiter.hit(MOST_STRAYS_OF_ADDRESS, client) and await self._limiter.hit(MOST_STRAYS)

@@ -1,0 +1,55 @@
+"""Codes of connections as people write them: in a sentence of any script, in small letters, with any dash."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from kernel_service.inbox.phrases import plain
+
+CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
+"""Without vowels, so that hardly a word is taken for a code."""
+MOST_CODES: Final = 8
+"""A text with more that look like codes brings none: it tries them out, or is something else."""
+
+_LETTER = f"[{CODE_LETTERS}]"
+# As a word, or spelled out letter by letter.
+_HALF = rf"(?:{_LETTER}{{4}}|{_LETTER}(?:[\s.,\-]{{1,2}}{_LETTER}){{3}})"
+_NO_LETTER = re.compile(r"[^A-Z]")
+# The long mark is what a Japanese keyboard types for a dash.
+_BETWEEN = r"[\W_ー]{0,8}"
+# Of other scripts letters stand beside a code without a space: `コードはXNDW-HVXBです`.
+_LATIN = "[0-9A-ZÀ-ÖØ-öø-ɏḀ-ỿ]"
+# Capitals end where small letters begin: `codeXNDW-HVXB`. A link to the chat has `Connect%20XNDW-HVXB`.
+_BEGINS = rf"(?:(?<!{_LATIN})|(?<=connect)|(?<=%20)|(?-i:(?<=[a-z])(?=[A-Z])))"
+_ENDS = rf"(?:(?!{_LATIN})|(?-i:(?<=[A-Z])(?=[a-z])))"
+# Each may begin within another one: an abbreviation of four letters may stand before the code.
+_CODE = re.compile(rf"{_BEGINS}(?=({_HALF})({_BETWEEN})({_HALF}){_ENDS})", re.IGNORECASE)
+_AS_SHOWN = re.compile(rf"(?:connect\W*)?{_HALF}[-‐‑‒–—−ー]{_HALF}\W*", re.IGNORECASE)
+_BESIDE = re.compile(r"\bconnect\b", re.IGNORECASE)
+
+
+def codes_in(text: str) -> list[str]:
+    """What may be codes, each once, as `BCDF-GHJK`. Whether one is, only what is stored can tell."""
+    found = dict.fromkeys("-".join(map(_bare, match.group(1, 3))) for match in _CODE.finditer(plain(text)))
+    return list(found) if len(found) <= MOST_CODES else []
+
+
+def is_code_alone(text: str) -> bool:
+    """Whether a text with a code in it says nothing else."""
+    spoken = plain(text)
+    match = _CODE.search(spoken)
+    if match is None:
+        return False
+    around = spoken[: match.start(1)] + spoken[match.end(3) :]
+    return not any(each.isalnum() for each in _BESIDE.sub("", around))
+
+
+def is_written_as_shown(text: str) -> bool:
+    """Whether a text is a code as the page shows it, in capitals and with its dash, or as its button writes it."""
+    spoken = plain(text).strip()
+    return _AS_SHOWN.fullmatch(spoken) is not None and (spoken.isupper() or spoken.casefold().startswith("connect"))
+
+
+def _bare(half: str) -> str:
+    return _NO_LETTER.sub("", half.upper())

@@ -1,0 +1,148 @@
+"""The in-door: a message is durable when `handle` returns, and an INLINE caller waits for its turn."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.errors import NotAllowed, Unavailable
+from kernel_service.media.incoming import brings_locked_file
+from kernel_service.people.identity import check_user_id
+from kernel_service.ports.commands import Command
+from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from kernel_service.inbox.waiters import Waiters
+    from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.ports.inbox import Accepted, InboxStore
+    from kernel_service.ports.messages import Message
+    from kernel_service.ports.progress import Event, Progress
+
+_ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
+
+
+MOST_CHAT_LINKS: Final = 1000
+MOST_TIME_ZONES: Final = 10_000
+"""How many are remembered, so as not to be stored again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Durable:
+    """The first event of a message whose progress is watched."""
+
+    duplicate: bool
+
+
+class Inbox:
+    """`allowed` says whether a user id may write at all; `debounce` is in seconds.
+
+    `media_wanted` is told of each channel that is to fetch a file.
+    """
+
+    def __init__(
+        self,
+        store: InboxStore,
+        kernels: KernelMap,
+        waiters: Waiters,
+        progress: Progress,
+        *,
+        allowed: Callable[[str], bool],
+        debounce: float,
+        max_pending: int,
+        clock: Callable[[], float],
+        media_wanted: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._kernels = kernels
+        self._allowed = allowed
+        self._debounce = debounce
+        self._max_pending = max_pending
+        self._clock = clock
+        self._waiters = waiters
+        self._progress = progress
+        self._media_wanted = media_wanted
+        self._chat_links: dict[tuple[str, str], str] = {}
+        self._time_zones: dict[str, str] = {}
+        self._closed = False
+
+    async def handle(self, message: Message) -> Answer:
+        """Accept a message of its own channel; see HandleMessage in the contract."""
+        accepted = await self._accept(message)
+        if message.reply_mode is ReplyMode.OUTBOX:
+            return Answer(accepted.turn_id, accepted.status, accepted.duplicate)
+        return await self._wait(accepted)
+
+    async def stream(self, message: Message) -> AsyncIterator[Durable | Event | Answer]:
+        """Accept likewise, and tell what happens; see StreamMessage in the contract."""
+        accepted = await self._accept(message)
+        yield Durable(accepted.duplicate)
+        with self._progress.watching(accepted.seq) as events:
+            ended = asyncio.ensure_future(self._wait(accepted))
+            ended.add_done_callback(lambda _: events.put_nowait(None))
+            try:
+                while (event := await events.get()) is not None:
+                    yield event
+                answer = ended.result()
+            finally:
+                ended.cancel()
+        yield answer if message.reply_mode is ReplyMode.INLINE else replace(answer, replies=())
+
+    def close(self) -> None:
+        """Accept nothing more."""
+        self._closed = True
+
+    async def _accept(self, message: Message) -> Accepted:
+        self._check(message)
+        await self._note_chat(message)
+        message = replace(message, locked_file=await brings_locked_file(message.content))
+        accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
+        await self._note_time_zone(accepted, message)
+        if accepted.wants_media:
+            self._media_wanted(message.channel)
+        # A repeat too: its first call may have been given up just when the message became durable.
+        if accepted.status is MessageStatus.ACCEPTED:
+            self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
+        self._waiters.taken_back(accepted.taken_back)
+        return accepted
+
+    async def _note_chat(self, message: Message) -> None:
+        """How to open the chat: said with every message, and stored when it is news."""
+        chat = message.channel, message.address
+        if message.chat_link and self._chat_links.get(chat) != message.chat_link:
+            await self._store.keep_chat_link(*chat, message.chat_link)
+            if len(self._chat_links) >= MOST_CHAT_LINKS:  # a channel may have an address for each person
+                self._chat_links.clear()
+            self._chat_links[chat] = message.chat_link
+
+    async def _note_time_zone(self, accepted: Accepted, message: Message) -> None:
+        """Said with every message, and stored when it is news. What comes again may be older than what is known."""
+        person_id, zone = accepted.person_id, message.time_zone
+        if not zone or accepted.duplicate or self._time_zones.get(person_id) == zone:
+            return
+        await self._store.keep_time_zone(person_id, zone)
+        if len(self._time_zones) >= MOST_TIME_ZONES:
+            self._time_zones.clear()
+        self._time_zones[person_id] = zone
+
+    def _pause(self, accepted: Accepted) -> float:
+        return self._debounce if accepted.command is Command.NONE else 0.0
+
+    def _check(self, message: Message) -> None:
+        if self._closed:
+            raise Unavailable("DRAINING", "this service is ending; the next one answers")
+        for user_id in (message.user_id, *(alias.user_id for alias in message.aliases)):
+            check_user_id(user_id, message.channel)
+        if not self._allowed(message.user_id):
+            raise NotAllowed("USER_NOT_ALLOWED", "this user is not on the operator's allow-list")
+
+    async def _wait(self, accepted: Accepted) -> Answer:
+        """The wait may be cancelled at any time (a deadline, a lost caller): the turn goes on all the same."""
+        while True:
+            with self._waiters.waiting(accepted.seq) as ended:
+                answer = await self._store.answer_of(accepted.person_id, accepted.seq)
+                if answer.status in _ENDED:
+                    return replace(answer, duplicate=accepted.duplicate)
+                await ended

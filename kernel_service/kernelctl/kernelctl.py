@@ -1,0 +1,221 @@
+"""`kernelctl`: what runs, why a message was not answered, who is who, what was spent. Never what people said.
+
+It prints JSON, but for what was spent and for keys: tables.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+import grpc
+from google.protobuf.json_format import MessageToJson
+from kernel.v1 import admin_pb2, admin_pb2_grpc
+
+from kernel_service.kernelctl import tables
+from serving.exposure import OTHERWISE
+from serving.loopback import keeps_to_loopback
+from serving.pem_files import check_authority
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from google.protobuf.message import Message
+
+SECONDS = 10.0
+_OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is for the vendors
+
+
+class Admin:
+    """One call to the admin service at a time."""
+
+    def __init__(self, address: str, token: str, tls_ca: Path | None) -> None:
+        if tls_ca is None:
+            channel = grpc.insecure_channel(address, options=_OPTIONS)
+        else:
+            credentials = grpc.ssl_channel_credentials(tls_ca.read_bytes())
+            channel = grpc.secure_channel(address, credentials, options=_OPTIONS)
+        self._stub = admin_pb2_grpc.KernelAdminServiceStub(channel)
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def show(self, rpc: str, request: Message) -> None:
+        """Call and print the answer, or that it is done where there is nothing to tell."""
+        answer = self.ask(rpc, request)
+        told = MessageToJson(answer, preserving_proto_field_name=True) if answer.DESCRIPTOR.fields else "done"
+        click.echo(told)
+
+    def ask(self, rpc: str, request: Message) -> Any:
+        """The answer; a refusal's sentence goes to stderr, exit code 1."""
+        try:
+            return getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=SECONDS)
+        except grpc.RpcError as error:
+            _refused(error)
+
+    def follow(self, rpc: str, request: Message) -> Iterator[Any]:
+        """The answers of a call that takes as long as it takes; a refusal as in ask()."""
+        try:
+            yield from getattr(self._stub, rpc)(request, metadata=self._metadata)
+        except grpc.RpcError as error:
+            _refused(error)
+
+
+def _refused(error: Any) -> NoReturn:
+    click.echo(f"kernelctl: {error.code().name}: {error.details()}", err=True)
+    sys.exit(1)
+
+
+def _person(who: str) -> admin_pb2.PersonRef:
+    """`p_…` is a person, `<channel>:<id>` an id of a channel."""
+    if ":" not in who and not who.startswith("p_"):
+        raise click.BadParameter(f"{who} is neither a person (p_…) nor an id of a channel (whatsapp:US.…)")
+    return admin_pb2.PersonRef(user_id=who) if ":" in who else admin_pb2.PersonRef(person_id=who)
+
+
+@click.group()
+@click.option("--address", envvar="KERNEL_ADDRESS", default="dns:///localhost:50051", show_default=True)
+@click.option("--token", envvar="KERNEL_ADMIN_TOKEN", show_envvar=True, required=True)
+@click.option("--tls-ca", envvar="KERNEL_TLS_CA", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--allow-insecure", envvar="KERNEL_ALLOW_INSECURE", is_flag=True)
+@click.pass_context
+def main(context: click.Context, address: str, token: str, tls_ca: Path | None, *, allow_insecure: bool) -> None:
+    """Ask a running kernel service. WHO is a person (p_…) or an id of a channel (whatsapp:US.…)."""
+    if tls_ca is None and not keeps_to_loopback(address) and not allow_insecure:
+        raise click.UsageError(
+            f"{address} leads to another machine, where the admin token can be read on its way: name --tls-ca "
+            f"(KERNEL_TLS_CA). {OTHERWISE}"
+        )
+    if tls_ca is not None:
+        try:
+            check_authority(tls_ca)
+        except ValueError as problem:
+            raise click.UsageError(f"--tls-ca (KERNEL_TLS_CA): {tls_ca} {problem}") from None
+    context.obj = Admin(address, token, tls_ca)
+
+
+@main.command()
+@click.option("--page-size", default=100, show_default=True)
+@click.option("--page-token", default="")
+@click.pass_obj
+def kernels(admin: Admin, page_size: int, page_token: str) -> None:
+    """List the kernels in memory, and count evictions."""
+    admin.show("ListKernels", admin_pb2.ListKernelsRequest(page_size=page_size, page_token=page_token))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def kernel(admin: Admin, who: str) -> None:
+    """Show one person's kernel, resident or not, and their connections."""
+    admin.show("GetKernel", admin_pb2.GetKernelRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def evict(admin: Admin, who: str) -> None:
+    """Take an idle kernel out of memory; the person notices nothing."""
+    admin.show("EvictKernel", admin_pb2.EvictKernelRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def reset(admin: Admin, who: str) -> None:
+    """Have a person's model start afresh: it sees nothing of what came before; everything stays stored."""
+    admin.show("ResetContext", admin_pb2.ResetContextRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.argument("other")
+@click.pass_obj
+def merge(admin: Admin, who: str, other: str) -> None:
+    """Make one person of two, for good: the newer is merged into the older, connections and all."""
+    admin.show("MergePersons", admin_pb2.MergePersonsRequest(first=_person(who), second=_person(other)))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def turns(admin: Admin, who: str) -> None:
+    """List a person's turns, newest first, and what waits."""
+    admin.show("ListTurns", admin_pb2.ListTurnsRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who")
+@click.pass_obj
+def replies(admin: Admin, who: str) -> None:
+    """List a person's replies, newest first, and what became of their parts."""
+    admin.show("ListReplies", admin_pb2.ListRepliesRequest(person=_person(who)))
+
+
+@main.command()
+@click.argument("who", required=False)
+@click.option("--page-size", default=100, show_default=True)
+@click.option("--page-token", default="")
+@click.pass_obj
+def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None:
+    """List the messages that were given up, of one person or of all, newest first."""
+    person = _person(who) if who else None
+    admin.show(
+        "ListDeadLetters",
+        admin_pb2.ListDeadLettersRequest(person=person, page_size=page_size, page_token=page_token),
+    )
+
+
+@main.command()
+@click.argument("dead_letter_id")
+@click.pass_obj
+def requeue(admin: Admin, dead_letter_id: str) -> None:
+    """Let a message that was given up (dl_…) run again, alone."""
+    admin.show("RequeueDeadLetter", admin_pb2.RequeueDeadLetterRequest(dead_letter_id=dead_letter_id))
+
+
+@main.command()
+@click.argument("who", required=False)
+@click.option("--from", "from_day", metavar="DAY", default=lambda: _day(-6), help="As 2026-11-30; a week back.")
+@click.option("--to", "to_day", metavar="DAY", default=lambda: _day(0), help="Today.")
+@click.pass_obj
+def usage(admin: Admin, who: str | None, from_day: str, to_day: str) -> None:
+    """Show what was spent by day (UTC), of one person or of all together: tokens, and the calls of each tool."""
+    person = _person(who) if who else None
+    spent = admin.ask("GetUsage", admin_pb2.GetUsageRequest(person=person, from_day=from_day, to_day=to_day))
+    if not spent.days:
+        return click.echo(f"Nothing was spent from {from_day} to {to_day}.")
+    click.echo(tables.tokens(spent))
+    if tools := tables.tools(spent):
+        click.echo(f"\n{tools}")
+    return None
+
+
+@main.command()
+@click.pass_obj
+def keys(admin: Admin) -> None:
+    """Show the master keys by their ids: which one is current, what each seals, and which may be removed."""
+    listed = admin.ask("ListKeys", admin_pb2.ListKeysRequest())
+    click.echo(tables.keys(listed))
+    if listed.unbound_persons:
+        click.echo(f"\nkernelctl rotate has yet to bind the values of {listed.unbound_persons:,} people to their rows.")
+
+
+@main.command()
+@click.pass_obj
+def rotate(admin: Admin) -> None:
+    """Seal with the current master key what others have sealed, while everybody is served. Cut, it is run again."""
+    done = admin_pb2.RotateKeysResponse()
+    for done in admin.follow("RotateKeys", admin_pb2.RotateKeysRequest()):
+        click.echo(f"{tables.rotated(done)} …", err=True)
+    click.echo(tables.rotated(done))
+    keys_ = admin.ask("ListKeys", admin_pb2.ListKeysRequest()).keys
+    if removable := ", ".join(key.key_id for key in keys_ if key.removable):
+        click.echo(f"May be removed from KERNEL_ENCRYPTION_KEYS now: {removable}")
+    if done.unreadable:
+        click.echo("What does not open stays as it is, and keeps the key that it names in use.")
+
+
+def _day(after_today: int) -> str:
+    return (datetime.now(UTC).date() + timedelta(days=after_today)).isoformat()

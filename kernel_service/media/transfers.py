@@ -1,0 +1,210 @@
+"""Files on their way: asks channels for them, takes what they bring, hands out what they are to send, and tidies up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.errors import CallerError, Exhausted, StoreUnavailable
+from kernel_service.media.inspection import Inspection, needs_password
+from kernel_service.media.read_as import MOST_BYTES, opening_of, says_nothing, true_type
+from kernel_service.ports.media import CHUNK_BYTES, FileProblem
+from kernel_service.uncancelled import Uncancelled
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from kernel_service.ports.media import MediaAck, MediaStore, MediaWanted, Upload
+    from kernel_service.ports.outbox import AckResult
+
+log = logging.getLogger(__name__)
+
+LEASE_SECONDS: Final = 30.0
+"""A file that was leased and neither brought nor failed is asked for again."""
+LOOK_SECONDS: Final = 5.0
+"""How often the store is asked without a sign of something wanted: for leases that lapsed, for what others accepted."""
+UPLOADS_AT_ONCE: Final = 8
+"""Of one channel. Each holds one chunk in memory; the others wait, and gRPC's flow control holds their senders."""
+
+
+@dataclass(frozen=True, slots=True)
+class UploadHeader:
+    """What a channel says of the file that it brings; empty, 0: not known."""
+
+    media_id: str
+    token: str
+    mime_type: str = ""
+    size: int = 0
+    sha256: bytes = b""
+
+
+class MediaTransfers:
+    """One per process. `wake` is told of each person with a message that waits no more.
+
+    `uploads`: how many of a channel are at work at once.
+    """
+
+    def __init__(
+        self,
+        store: MediaStore,
+        clock: Callable[[], float],
+        wake: Callable[[str], None],
+        *,
+        uploads: int = UPLOADS_AT_ONCE,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._wake = wake
+        self._uploads: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(uploads))
+        self._opening = asyncio.Lock()
+        self._uncancelled = Uncancelled()
+        self._look_at: dict[str, float] = {}
+
+    # --- what channels are asked for ----------------------------------------------------------------------------
+
+    def wanted(self, channel: str) -> None:
+        """A message was accepted that waits for its file."""
+        self._look_at[channel] = 0.0
+
+    async def lease(self, channel: str, addresses: Sequence[str], limit: int) -> list[MediaWanted]:
+        now = self._clock()
+        if self._look_at.get(channel, 0.0) > now:
+            return []
+        self._look_at[channel] = now + LOOK_SECONDS
+        leased = await self._store.lease_media(channel, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
+        if leased:
+            self._look_at[channel] = 0.0
+        return leased
+
+    async def hand_back(self, wanted: Sequence[MediaWanted]) -> None:
+        """No channel has seen these."""
+        if wanted:
+            await self._store.unlease_media([(each.media_id, each.token) for each in wanted])
+            self._look_at.clear()
+
+    async def settle(self, channel: str, acks: Sequence[MediaAck]) -> list[AckResult]:
+        """What a channel could not bring."""
+        settled = await self._store.settle_media(channel, acks, now=self._clock())
+        self.wanted(channel)  # what is to be tried again may be due already
+        for ack, each in zip(acks, settled, strict=True):
+            if each.person_id:
+                log.warning("file failed media=%s problem=%s person=%s", ack.media_id, ack.error_code, each.person_id)
+                self._wake(each.person_id)
+        return [each.result for each in settled]
+
+    # --- what they bring ----------------------------------------------------------------------------------------
+
+    async def take(self, channel: str, offer: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
+        """Keep a file's bytes; how many. Again is no harm. Whatever ends it early, nothing is kept.
+
+        NotFound MEDIA_NOT_FOUND, CallerError PAYLOAD_TOO_LARGE or FIELD_INVALID, Exhausted MEDIA_FULL.
+        """
+        async with self._uploads[channel]:
+            upload = await self._store.begin_upload(channel, offer.media_id, offer.token, now=self._clock())
+            if upload.stored is not None:
+                return upload.stored
+            try:
+                return await self._keep(upload, offer, pieces)
+            except BaseException:
+                with suppress(StoreUnavailable):  # the sweep finds it
+                    await self._uncancelled.run(self._store.drop_upload(upload))
+                raise
+
+    async def _keep(self, upload: Upload, offer: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
+        mime_type = await self._agreed_type(upload, offer)
+        inspection = Inspection(upload.opening, mime_type)
+        count = await self._receive(upload, offer, inspection, pieces)
+        await self._end(upload, inspection, count)
+        return inspection.size
+
+    async def _agreed_type(self, upload: Upload, offer: UploadHeader) -> str:
+        """The type that the network named last, as far as such a file is opened like the one that was announced."""
+        mime_type = true_type(offer.mime_type, upload.filename)
+        if says_nothing(offer.mime_type) or mime_type == upload.mime_type:
+            return upload.mime_type
+        if opening_of("document", mime_type, upload.filename) is upload.opening:
+            return mime_type
+        await self._fail(upload, FileProblem.WRONG_TYPE)
+        raise CallerError("FIELD_INVALID", "a file of this type is not the one that was announced", field="mime_type")
+
+    async def _receive(
+        self, upload: Upload, offer: UploadHeader, inspection: Inspection, pieces: AsyncIterator[bytes]
+    ) -> int:
+        """Write chunk by chunk; how many."""
+        await self._check_size(upload, offer.size)
+        count = 0
+        async for chunk in _chunks(pieces):
+            inspection.see(chunk)
+            await self._check_size(upload, inspection.size)
+            try:
+                await self._store.add_chunk(upload, count, chunk)
+            except Exhausted:
+                await self._store.note_full(upload)
+                raise
+            count += 1
+        if offer.size and offer.size != inspection.size:
+            raise CallerError("FIELD_INVALID", "`size_bytes` is not that of the bytes", field="size_bytes")
+        for given in (offer.sha256, upload.sha256):
+            if given and given != inspection.sha256:
+                raise CallerError("FIELD_INVALID", "`sha256` is not that of the bytes", field="sha256")
+        return count
+
+    async def _check_size(self, upload: Upload, size: int) -> None:
+        most = MOST_BYTES[upload.opening]
+        if size > most:
+            await self._fail(upload, FileProblem.TOO_LARGE)
+            raise CallerError("PAYLOAD_TOO_LARGE", f"a file like this may have {most} bytes at most")
+
+    async def _end(self, upload: Upload, inspection: Inspection, count: int) -> None:
+        problem = inspection.problem
+        if not problem and inspection.may_be_locked and await self._is_locked(upload, count):
+            problem = FileProblem.LOCKED
+        person_id = await self._store.end_upload(upload, chunks=count, mime_type=inspection.mime_type, problem=problem)
+        self._wake_if_any(person_id)
+
+    async def _is_locked(self, upload: Upload, count: int) -> bool:
+        """The one time that a file is whole in memory, and one at a time."""
+        async with self._opening:
+            whole = b"".join([await self._store.chunk(upload.media_id, number) for number in range(count)])
+            return await asyncio.to_thread(needs_password, whole)
+
+    async def _fail(self, upload: Upload, problem: FileProblem) -> None:
+        """To try again would not help, so nobody waits on."""
+        person_id = await self._store.end_upload(upload, chunks=0, mime_type=upload.mime_type, problem=problem)
+        log.warning("file refused media=%s problem=%s", upload.media_id, problem)
+        self._wake_if_any(person_id)
+
+    def _wake_if_any(self, person_id: str) -> None:
+        if person_id:
+            self._wake(person_id)
+
+    # --- what they are to send ----------------------------------------------------------------------------------
+
+    async def hand_out(self, channel: str, media_id: str) -> AsyncIterator[bytes]:
+        """The chunks of a file that went with a reply of this channel. NotFound MEDIA_NOT_FOUND."""
+        for number in range(await self._store.made_chunks(channel, media_id)):
+            yield await self._store.chunk(media_id, number)
+
+    # --- what is kept -------------------------------------------------------------------------------------------
+
+    async def sweep(self) -> None:
+        """Delete, step by step, what no open message and no reply needs."""
+        more = True
+        while more:
+            more = bool(await self._store.sweep_media(now=self._clock()))
+
+
+async def _chunks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes in chunks of CHUNK_BYTES; the last one may be shorter."""
+    held = bytearray()
+    async for piece in pieces:
+        held += piece
+        while len(held) >= CHUNK_BYTES:
+            yield bytes(held[:CHUNK_BYTES])
+            del held[:CHUNK_BYTES]
+    if held:
+        yield bytes(held)

@@ -1,0 +1,144 @@
+"""Calls that wait for the person's word: what they are asked, and what their button did."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service import texts
+from kernel_service.ports.commands import Tap, TapKind
+from kernel_service.ports.messages import ReplyChoice
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kernel_service.ports.messages import ReplyFile
+    from kernel_service.ports.model import FunctionCall
+from typing import TYPE_CHECKING
+
+ASKED: Final = (
+    "Not done yet. The person is asked, below your answer, with this tool and these arguments and buttons. If they "
+    "approve it is done and you are told the result; nothing that they write approves it, now or for later. "
+    "Do not call it again."
+)
+"""What the model is told instead of a result."""
+REFUSED: Final = "Not done: the person refused this."
+"""What the model is told of a call whose question was answered so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A call that is made if the person approves it. `id` cannot be guessed.
+
+    `call_id` is that of the call which asked, `title` what the person is told that the tool is called.
+    `expires_at` (epoch seconds) is given when the question is put. `account` is the id of the connection that the call
+    is approved for; empty: it needs none. `titles` are what ids among the arguments stand for, as they were looked up:
+    shown, and no part of what is approved.
+    """
+
+    id: str
+    call_id: str
+    tool: str
+    arguments: dict[str, Any]
+    expires_at: float = 0.0
+    title: str = ""
+    account: str = ""
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, call: FunctionCall, title: str, account: str, titles: Mapping[str, str]) -> Approval:
+        unguessable = f"ap_{secrets.token_urlsafe(16)}"
+        return cls(
+            unguessable, call.call_id, call.name, call.arguments or {}, title=title, account=account, titles=titles
+        )
+
+    @property
+    def approved_call_id(self) -> str:
+        """Of the call that is made once it is approved: no vendor gives ids like it."""
+        return f"call_{self.id}"
+
+    def asks_the_same_as(self, other: Approval) -> bool:
+        return (self.tool, self.arguments, self.account) == (other.tool, other.arguments, other.account)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one pair of buttons is about: the calls of one step of the model, or one of them, in order.
+
+    `text` shows them, with all arguments or with the `document` that goes before it. `may_stand`: the person may have
+    the one call's like made without being asked again.
+    """
+
+    approvals: tuple[Approval, ...]
+    text: str
+    document: ReplyFile | None = None
+    may_stand: bool = False
+
+    @property
+    def id(self) -> str:
+        """Stands in its buttons."""
+        return self.approvals[0].id
+
+    @property
+    def expires_at(self) -> float:
+        return self.approvals[0].expires_at
+
+    def until(self, expires_at: float) -> Question:
+        return replace(self, approvals=tuple(replace(each, expires_at=expires_at) for each in self.approvals))
+
+    @property
+    def choices(self) -> tuple[ReplyChoice, ...]:
+        """At most the three buttons that WhatsApp shows, of at most 20 characters."""
+        several = len(self.approvals) > 1
+        titles = {
+            TapKind.YES: texts.APPROVE_ALL if several else texts.APPROVE,
+            TapKind.NO: texts.REFUSE_ALL if several else texts.REFUSE,
+            **({TapKind.ALWAYS: texts.APPROVE_ALWAYS} if self.may_stand and not several else {}),
+        }
+        return tuple(ReplyChoice(Tap(self.id, kind).choice_id, title) for kind, title in titles.items())
+
+
+def decided(approvals: tuple[Approval, ...], *, approved: bool) -> dict[str, Any]:
+    """The person's decision as the content of a message (see messages.Message)."""
+    return {"decided": {"approved": approved, "tools": [each.tool for each in approvals]}}
+
+
+class Verdict(StrEnum):
+    """What a tapped button did. Nothing but APPROVED has a call made."""
+
+    APPROVED = "approved"
+    REFUSED = "refused"
+    LAPSED = "lapsed"
+    USED = "used"
+    """One of the question's buttons was tapped before."""
+    WITHDRAWN = "withdrawn"
+    """The person said "stop", or the same was asked anew."""
+    UNKNOWN = "unknown"
+    """No question of this person's."""
+    FORWARDED = "forwarded"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """`approvals`, the calls of the question in order, are there if the verdict is APPROVED or REFUSED.
+
+    `stands`: the person need not be asked for the like again.
+    """
+
+    verdict: Verdict
+    approvals: tuple[Approval, ...] = ()
+    stands: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StandingPermission:
+    """Of one person, for one tool with one account: the id of the connection; empty: the tool needs none."""
+
+    tool: str
+    account: str
+
+    @property
+    def title(self) -> str:
+        return texts.in_words(self.tool)

@@ -1,0 +1,160 @@
+"""One attempt to connect an account, from the link to the person's word, and the port of where attempts are kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.connections import Connection
+    from kernel_service.ports.messages import Alias, Notice
+    from kernel_service.ports.resuming import ParkedRequest
+
+
+class State(StrEnum):
+    """How far an attempt has come, then how it ended."""
+
+    OPEN = "open"
+    """Its link was given out."""
+    CLAIMED = "claimed"
+    """One browser goes on with it, and no other may."""
+    STARTED = "started"
+    """That browser was sent to the vendor for consent."""
+    RETURNED = "returned"
+    """It is back, consent was given; the code was shown, and the account is barred until it comes in the chat."""
+    COMPLETING = "completing"
+    """The right code came, and the vendor is being told: whether it was may not be known after a crash."""
+    CONNECTED = "connected"
+    DENIED = "denied"
+    LAPSED = "lapsed"
+    WRONG_PERSON = "wrong_person"
+    WRONG_CODES = "wrong_codes"
+    WRONG_BROWSER = "wrong_browser"
+    """Consent was given in another browser than the one that had been sent for it: perhaps somebody else's."""
+    REMOVED = "removed"
+    """The connection was ended otherwise: by the person, an operator, the vendor."""
+
+
+LIVE: Final = (State.OPEN, State.CLAIMED, State.STARTED, State.RETURNED, State.COMPLETING)
+AWAITING_CODE: Final = (State.RETURNED, State.COMPLETING)
+
+
+class Key(StrEnum):
+    """By which secret an attempt is found."""
+
+    DOOR = "door_digest"
+    RETURN = "return_digest"
+    CODE = "code_digest"
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt and whose it is. Digests are SHA-256 of random secrets; None: there is none yet.
+
+    `browser_digest` names the browser that goes the whole way, from the link to the code. `consent_url`, `session_uri`
+    (the verifier's, good once) and `code` are sealed at rest. `deadline` (epoch seconds) is when the attempt lapses
+    unless it gets further. `connection` is the account that it is about.
+    """
+
+    connection: Connection
+    channel: str
+    address: str
+    state: State
+    deadline: float
+    door_digest: bytes
+    return_digest: bytes | None = None
+    browser_digest: bytes | None = None
+    code_digest: bytes | None = None
+    consent_url: str = ""
+    session_uri: str = ""
+    code: str = ""
+    wrong_codes: int = 0
+
+    @property
+    def person_id(self) -> str:
+        return self.connection.person_id
+
+    @property
+    def toolkit(self) -> str:
+        return self.connection.toolkit
+
+    @property
+    def toolkit_name(self) -> str:
+        return self.connection.toolkit_name
+
+    @property
+    def live(self) -> bool:
+        return self.state in LIVE
+
+
+class AttemptStore(Protocol):
+    """Each method is one transaction; the attempt's connection is kept with it."""
+
+    async def add_attempt(self, attempt: Attempt, *, now: float) -> None: ...
+
+    async def attempt_by(self, key: Key, digest: bytes) -> Attempt | None: ...
+
+    async def attempts_in_browser(self, browser_digest: bytes) -> list[Attempt]:
+        """Those that were sent to the vendor and are not back, newest first."""
+        ...
+
+    async def stray_session(self, session_digest: bytes) -> bool:
+        """Whether a verifier's session came, within the last day, with a browser that nobody had sent on."""
+        ...
+
+    async def note_stray_session(self, session_digest: bytes, *, now: float) -> None: ...
+
+    async def surviving(self, person_id: str) -> str:
+        """Who the person is, if they were merged into another."""
+        ...
+
+    async def live_attempts(self, person_id: str) -> list[Attempt]:
+        """Oldest first."""
+        ...
+
+    async def advance(self, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
+        """Keep it as it is given, and what its person is told of it, if it is still as it `was`; whether it was."""
+        ...
+
+    async def confirm(self, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
+        """As advance(), and what waited for the toolkit goes on with the person's message `seq`."""
+        ...
+
+    async def resumed_by(self, person_id: str, seq: int) -> list[ParkedRequest]:
+        """The requests that go on with this message, oldest first, without what the person has taken back."""
+        ...
+
+    async def count_wrong_code(self, person_id: str) -> list[Attempt]:
+        """Count it on each attempt of the person that awaits its code; these attempts."""
+        ...
+
+    async def lapsing_attempts(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
+        """Live ones past their deadlines: the ids of their connections, in order, from behind `after` on.
+
+        Those that await a code do not lapse while a code that came in time waits in the person's inbox.
+        """
+        ...
+
+    async def lapsing_attempt(self, connection_id: str, *, now: float) -> Attempt | None:
+        """One of those, if it still is. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+        ...
+
+    async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
+        """Barred connections whose accounts the vendor is still to remove, in the order of their ids, behind `after`.
+
+        Nothing sealed is opened, so that nobody's account is left there for want of a key: they have no name here.
+        """
+        ...
+
+    async def account_removed(self, connection_id: str) -> None: ...
+
+    async def chat_link(self, channel: str, address: str) -> str:
+        """How a browser opens the chat: a URL with `{text}` in it; empty: not known."""
+        ...
+
+    async def ids_in(self, person_id: str, channel: str) -> list[Alias]:
+        """By which ids the channel knows them now: strong ones first, the newest last."""
+        ...

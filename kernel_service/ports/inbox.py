@@ -1,0 +1,70 @@
+"""Messages as they are accepted, and what waits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from kernel_service.ports.commands import Command
+
+if TYPE_CHECKING:
+    from kernel_service.ports.messages import Answer, Message, MessageStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A message that is durable. `status` and `turn_id` are as of now (a duplicate may be long answered).
+
+    `taken_back` are the waiting messages, by seq, that it ended ("stop"). A message that was sent before a "stop" and
+    comes after it is STOPPED from the start. `wants_media`: it waits for its file.
+    """
+
+    person_id: str
+    seq: int
+    duplicate: bool
+    status: MessageStatus
+    turn_id: str = ""
+    command: Command = Command.NONE
+    taken_back: tuple[int, ...] = ()
+    wants_media: bool = False
+
+
+class InboxStore(Protocol):
+    async def accept(self, message: Message, *, now: float, max_pending: int) -> Accepted:
+        """Resolve the person (people.identity), deduplicate and keep the message.
+
+        A file's bytes are kept apart from it, or are wanted of the channel (see media.store).
+        AlreadyExists MESSAGE_ID_REUSED, Exhausted TOO_MANY_PENDING or MEDIA_FULL, Conflict IDENTITY_CONFLICT.
+        """
+        ...
+
+    async def answer_of(self, person_id: str, seq: int) -> Answer:
+        """What HandleMessage says of that message now; `duplicate` is False, replies only if INLINE and ended."""
+        ...
+
+    async def person_of(self, user_id: str, *, now: float) -> str | None:
+        """The person whom this id finds if a channel gives it by itself, as a message that bears no other would.
+
+        Conflict IDENTITY_CONFLICT: different people's in different scopes.
+        """
+        ...
+
+    async def bearer_of(self, user_id: str) -> str | None:
+        """Who bore this id last, even if it finds nobody any more. For operators."""
+        ...
+
+    async def keep_time_zone(self, person_id: str, name: str) -> None:
+        """The person's time zone from now on, by its IANA name."""
+        ...
+
+    async def last_route(self, person_id: str) -> tuple[str, str] | None:
+        """The channel and address of the person's newest message."""
+        ...
+
+    async def keep_chat_link(self, channel: str, address: str, link: str) -> None:
+        """How a browser opens the chat there, from now on."""
+        ...
+
+    async def due_people(self, *, now: float, limit: int) -> list[str]:
+        """People with a message or an open turn that may run now, longest waiting first."""
+        ...

@@ -1,0 +1,370 @@
+"""The store's port: everything that kernels, turns and the two doors keep. The storage package fills it twice.
+
+Each method is one transaction, answered after its commit. StoreUnavailable: nothing was kept. Methods that take an
+`epoch` are fenced: LeaseLost if the person has been taken over since. Times are epoch seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum, auto
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from kernel_service.ports.commands import Command, Tap
+from kernel_service.ports.messages import ReplyMode, Usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kernel_service.ports.approvals import Decision, Question, StandingPermission
+    from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.resuming import ParkedRequest
+    from kernel_service.ports.spending import Budgets, Estimate
+
+
+SEALED: Final = "sealed:"
+"""Before the origin of what a model said under a key that counts no more: its reasoning is opaque to all."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryItem:
+    """One journal entry. `kind`: input | output | result; link | approval. `data` is the model vendor's own item,
+    verbatim; of a link, and of an approval that is asked for, our own, which no model sees.
+
+    `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input or a result it is `own` or
+    `outside` (see turns.taint), and empty where an earlier release kept it. What was said to somebody who was merged
+    into the person has `merged:` before it, and `sealed:` what was said under a key that counts no more.
+    """
+
+    kind: str
+    data: dict[str, Any]
+    origin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """What a kernel starts from. `epoch` is one more than ever before for this person.
+
+    `context_tokens` bounds what the model is shown of the history; 0: no less than anybody's.
+    """
+
+    person_id: str
+    epoch: int
+    history: list[HistoryItem]
+    context_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TurnMessage:
+    """A message that a turn answers. `sent_at` is its channel's time as far as that is believed."""
+
+    seq: int
+    message_id: str = field(repr=False)
+    channel: str
+    address: str
+    content: dict[str, Any]
+    accepted_at: float
+    reply_mode: ReplyMode = ReplyMode.INLINE
+    command: Command = Command.NONE
+    sent_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """What was said earlier, as the content of a Message, and when. `ours`: by the assistant, else by the person."""
+
+    content: dict[str, Any]
+    ours: bool
+    at: float
+
+
+class TurnStatus(StrEnum):
+    RUNNING = "running"
+    HELD = "held"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """A tool call's intent: stored before the call of a tool that is not read-only."""
+
+    call_id: str
+    tool: str
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ToolUse:
+    """One call of a tool that was made: whether it failed, and how long it took."""
+
+    tool: str
+    failed: bool
+    seconds: float
+
+
+@dataclass(slots=True)
+class Turn:
+    """A turn as it stands: new, or cut and to be gone on with.
+
+    `begun` is False for a turn whose inputs are not in the history yet. `intents` are calls without a result.
+    `failures`, `crash_count` (processes that crashed in it) and `crashes_alone` (those in which no other turn ran)
+    count since the last progress. `joins` says how often messages joined it; from `closed` on (its first side effect,
+    or what must run alone) none do. `stopped`: the person has taken it back. `told_busy`: they were told once that
+    others are before them. `dropped` items at the end of the history were superseded when it was opened. `time_zone` is
+    the person's, by its IANA name; empty: not known. `replied` and `replied_fixed`: how many replies of turns the
+    person had of the UTC day before it was opened, and how many of them no model said.
+    """
+
+    id: str
+    person_id: str
+    messages: list[TurnMessage]
+    begun: bool
+    failures: int = 0
+    crash_count: int = 0
+    crashes_alone: int = 0
+    holds: int = 0
+    joins: int = 0
+    closed: bool = False
+    stopped: bool = False
+    told_busy: bool = False
+    dropped: int = 0
+    started_at: float = 0.0
+    time_zone: str = ""
+    replied: int = 0
+    replied_fixed: int = 0
+    usage: Usage = field(default_factory=Usage)
+    intents: list[CallRecord] = field(default_factory=list)
+
+    @property
+    def is_new_chat(self) -> bool:
+        """When it ends, what the model is shown begins behind it."""
+        return self.messages[0].command is Command.NEW_CHAT
+
+
+class Room(Enum):
+    """Beside which other turns of its process a turn runs."""
+
+    BESIDE = auto()
+    """Any."""
+    WARD = auto()
+    """Any, but few of those that are quarantined."""
+    ALONE = auto()
+    """None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """An open turn that was not opened, since processes crashed in it: how many, and how many while it ran alone."""
+
+    crash_count: int
+    crashes_alone: int
+
+
+NextTurn = Turn | float | Quarantined | None
+"""The turn to run, when to ask again (epoch seconds), that it needs a room of its own, or that nothing waits."""
+
+
+class JournalStore(Protocol):
+    async def activate(self, person_id: str, *, owner: str) -> Activation:
+        """Take the person's lease (epoch + 1) and read their history.
+
+        NotFound PERSON_NOT_FOUND; LeaseLost if they were merged into another.
+        """
+        ...
+
+    async def release(self, person_id: str, epoch: int) -> None:
+        """Give the lease back; nothing if it is not ours any more."""
+        ...
+
+    async def release_all(self, leases: Mapping[str, int]) -> None:
+        """As `release`, for person → epoch, in one transaction."""
+        ...
+
+    async def next_turn(
+        self, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
+    ) -> NextTurn:
+        """The open turn, or a new one of the waiting messages, or when to ask again, or None.
+
+        A new turn takes the longest run of waiting messages, in the order in which they were sent, that share channel,
+        address and mode; it waits until `debounce` seconds have passed since the last of them came (longer after one
+        that came late), 5 x debounce since the first at most, and for their files. An open turn that is not closed is
+        joined by such messages likewise, 3 times at most: what it had journaled is superseded, and its messages are
+        heard anew in the order in which they were sent. Where nothing was journaled, and something else had ended the
+        attempt, a join costs nothing and is not counted. A held turn answers with its not_before. Members but the last
+        become MERGED when the turn ends.
+
+        The attempt is noted before it is made: one that another process began and never ended counts as a crash,
+        and as one alone if no other turn ran beside it. A turn with several crashes is not opened BESIDE others.
+        """
+        ...
+
+    async def shrink_context(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
+        """Have the model be shown only the last `keep` items of those that are stored, from now on and for good.
+
+        The others stay in the history, and `Activation.history` leaves them out. It never shows again what it did not.
+        `tokens` bounds what is shown from now on (`Activation.context_tokens`); 0 leaves the bound as it is.
+        """
+        ...
+
+    async def reset_context(self, person_id: str) -> str:
+        """Have the model be shown nothing of what is stored, except what the open turn has journaled itself.
+
+        An open turn that was put off may run at once. No item is read, so a damaged one is no obstacle. Not fenced:
+        the owner has to read the history again. The person, or the one into whom they were merged. NotFound
+        PERSON_NOT_FOUND; Conflict SEALED_VALUE_DAMAGED or SEALING_KEY_UNKNOWN, if nothing of the person's opens.
+        """
+        ...
+
+    async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
+        """Give what this origin has said so far a foreign origin: the vendor opens its reasoning no more."""
+        ...
+
+    async def look(self, turn: Turn) -> None:
+        """Interrupted by Newcomers or Stopped, if something has come that ends this attempt.
+
+        LeaseLost if it was ended: the person was merged with another.
+        """
+        ...
+
+    async def quoted(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
+        """What the person said, or was told, under this id in this chat; None: not known, or not any more."""
+        ...
+
+    async def append(
+        self,
+        turn: Turn,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        *,
+        usage: Usage,
+        finished: str = "",
+        started: CallRecord | None = None,
+        used: ToolUse | None = None,
+        settles: Sequence[str] = (),
+        now: float,
+    ) -> None:
+        """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
+
+        `usage` is added to the turn and to the person's day, in place of the reservations that it `settles`; `used` is
+        added to the tool's day. Sets failures and crashes back
+        to 0, and `begun`. An intent closes the turn to newcomers; Newcomers or Stopped if it is interrupted before.
+        """
+        ...
+
+    async def hold(
+        self,
+        turn: Turn,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        notice: Reply | None,
+        busy: bool = False,
+        now: float,
+    ) -> None:
+        """Put the turn off, at no cost to its attempts; holds + 1. A notice leaves by the outbox, for INLINE too.
+
+        `busy`: not for a vendor who is away; a notice makes it told_busy instead.
+        """
+        ...
+
+    async def others_come(self, turn: Turn, epoch: int) -> None:
+        """The turn was opened ALONE; from now on others run beside it, and a crash does not tell whose fault it was."""
+        ...
+
+    async def put_back(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
+        """End the attempt, not the turn, at no cost: anybody may go on with it, at `until` at the earliest."""
+        ...
+
+    async def fail(
+        self,
+        turn: Turn,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        usage: Usage | None = None,
+        settles: Sequence[str] = (),
+        now: float,
+    ) -> None:
+        """End the attempt as a failure that cost `usage`; the next one not before `until`."""
+        ...
+
+    async def split(self, turn: Turn, epoch: int, *, problem: str, now: float) -> int:
+        """End a turn of several messages that fails: each waits for a turn of its own. How many items it superseded."""
+        ...
+
+    async def end(
+        self,
+        turn: Turn,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        status: TurnStatus,
+        problem: str = "",
+        usage: Usage,
+        settles: Sequence[str] = (),
+        fixed: bool = False,
+        parked: Sequence[ParkedRequest] = (),
+        questions: Sequence[Question] = (),
+        now: float,
+    ) -> list[StoredReply]:
+        """End the turn in one transaction: last items, usage, replies, members; what waits is kept with it.
+
+        The replies count into the person's day; `fixed`: as such that no model said.
+
+        "new chat" takes effect here, however the turn ends: it counts in the order of the person's messages.
+
+        A question takes the place of earlier ones that ask for one of its calls.
+        COMPLETED may be interrupted by Newcomers or Stopped.
+        """
+        ...
+
+    async def decide(self, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
+        """Let the button that was tapped at `at` (epoch seconds) count, once and for this turn alone."""
+        ...
+
+    async def stands(self, person_id: str, tool: str, account: str) -> bool:
+        """Whether the person need not be asked for this tool with this account, which is connected."""
+        ...
+
+    async def permissions(self, person_id: str) -> list[StandingPermission]:
+        """What the person need not be asked for again, the oldest first."""
+        ...
+
+    async def ask_again(self, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
+        """Take back the permissions that these words mean (see approvals.standing.meant). Those that still stand."""
+        ...
+
+    async def give_up(
+        self,
+        turn: Turn,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        problem: str,
+        now: float,
+    ) -> int:
+        """End the turn as FAILED, its messages as dead letters. How many items it superseded: all that it had."""
+        ...
+
+    async def reserve(
+        self, person_id: str, estimate: Estimate, budgets: Budgets, *, anyway: bool = False, now: float
+    ) -> str:
+        """Count a request to the model before it is made; the id of the reservation, until a write settles it.
+
+        BudgetSpentError; Busy while requests of others may spend what is left. `anyway`: neither of them.
+        """
+        ...
+
+    async def count(self, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float) -> None:
+        """Add what an attempt has spent that no other write tells, to the turn and to the person's day."""
+        ...
+
+    async def spent_today(self, person_id: str | None, *, now: float) -> int:
+        """Tokens of the UTC day, of one person or of all (None), with what is reserved for requests under way."""
+        ...

@@ -1,0 +1,143 @@
+"""How long everything is kept. What is older goes in small steps, so that nobody waits for it.
+
+A person (their ids, key, kernel, connections in use, history) is kept until they are forgotten. Messages, which
+keep a redelivery from being answered twice, their turns and replies are kept for KEEP_DAYS after they ended; what is
+still to be answered or sent is kept however old it is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, bindparam, delete, select
+
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.storage.approvals import standing_permissions
+from kernel_service.storage.people import forgetting
+from kernel_service.storage.schema.schema import (
+    CONNECTION_ENDED,
+    ITEM_SUPERSEDED,
+    approval,
+    commit_mark,
+    connect_attempt,
+    connection,
+    dead_letter,
+    identity_link,
+    item,
+    message,
+    parked_request,
+    reply,
+    reply_part,
+    stray_session,
+    turn,
+)
+from kernel_service.storage.usage import reservations, spending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Column, ColumnElement, Row, Table
+
+    from kernel_service.ports.keeping import Keeping
+    from kernel_service.storage.engine.engine import Engine, Tx
+
+KEEP_DAYS: Final = 30
+"""WhatsApp delivers again for up to 7 days; 8 is the least that is safe."""
+USAGE_DAYS: Final = 400
+IDLE_WRITER_DAYS: Final = 2
+STEP: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A table in the order of its rows' making: `key` grows with `at` (epoch seconds). Rows go once `ended`."""
+
+    table: Table
+    key: Column[Any]
+    at: Column[Any]
+    ended: ColumnElement[bool]
+    first: str | int
+    before: Callable[[Tx, list[Row[Any]]], None] = lambda _tx, _rows: None
+
+
+def _forget_parts(tx: Tx, rows: list[Row[Any]]) -> None:
+    tx.execute(_PARTS, {"replies": [row.id for row in rows]})
+
+
+def _forget_superseded(tx: Tx, rows: list[Row[Any]]) -> None:
+    for row in rows:
+        if row.joins or row.status == "failed":
+            tx.execute(_SUPERSEDED, {"person": row.person_id, "of": row.id})
+
+
+_PARTS = delete(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
+_SUPERSEDED = delete(item).where(
+    item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), ITEM_SUPERSEDED
+)
+RULES: Final = (
+    Rule(message, message.c.seq, message.c.accepted_at, message.c.status.not_in(("accepted", "held")), 0),
+    Rule(turn, turn.c.id, turn.c.started_at, turn.c.ended_at.is_not(None), "", _forget_superseded),
+    Rule(
+        reply,
+        reply.c.seq,
+        reply.c.created_at,
+        # What could not be told for so long is no news any more.
+        reply.c.state.not_in(("leased", "in_doubt")),
+        0,
+        _forget_parts,
+    ),
+    Rule(dead_letter, dead_letter.c.id, dead_letter.c.dead_at, dead_letter.c.id.is_not(None), ""),
+)
+
+
+async def forget_old(engine: Engine, keeping: Keeping, *, now: float) -> int:
+    """Delete what has been kept long enough; how many rows that were."""
+    while await engine.write(lambda tx: reservations.write_off(tx, now)) == reservations.STEP:
+        pass
+    forgotten = await engine.write(lambda tx: _forget_small(tx, now))
+    for rule in RULES:
+        after: Any = rule.first
+        while after is not None:
+            after, count = await engine.write(_step(rule, after, now - KEEP_DAYS * DAY_SECONDS))
+            forgotten += count
+    return forgotten + await forgetting.forget_people(engine, keeping, now=now)
+
+
+def _step(rule: Rule, after: str | int, before: float) -> Callable[[Tx], tuple[str | int | None, int]]:
+    """Looks at the next rows; where to go on (None: the rest is younger), and how many rows went."""
+    window = (
+        select(rule.table, rule.at.label("made_at"), rule.ended.label("has_ended"))
+        .where(rule.key > bindparam("after"))
+        .order_by(rule.key)
+        .limit(bindparam("limit", type_=Integer))
+    )
+    forget = delete(rule.table).where(rule.key.in_(bindparam("keys", expanding=True)))
+
+    def step(tx: Tx) -> tuple[str | int | None, int]:
+        rows = tx.execute(window, {"after": after, "limit": STEP}).all()
+        old = [row for row in rows if row.made_at < before and row.has_ended]
+        if old:
+            rule.before(tx, old)
+            tx.execute(forget, {"keys": [getattr(row, rule.key.name) for row in old]})
+        more = len(rows) == STEP and rows[-1].made_at < before
+        return getattr(rows[-1], rule.key.name) if more else None, len(old)
+
+    return step
+
+
+def _forget_small(tx: Tx, now: float) -> int:
+    return sum(tx.execute(statement).rowcount for statement in _small_tables(now))
+
+
+def _small_tables(now: float) -> Iterator[Any]:
+    yield from spending.forgetting(now - USAGE_DAYS * DAY_SECONDS)
+    yield delete(identity_link).where(identity_link.c.told_at < now - KEEP_DAYS * DAY_SECONDS)
+    yield delete(commit_mark).where(commit_mark.c.at < now - IDLE_WRITER_DAYS * DAY_SECONDS)
+    old = now - KEEP_DAYS * DAY_SECONDS
+    yield delete(stray_session).where(stray_session.c.seen_at < now - DAY_SECONDS)
+    yield delete(parked_request).where(parked_request.c.created_at < old)
+    yield delete(approval).where(approval.c.created_at < old)
+    yield delete(connect_attempt).where(connect_attempt.c.created_at < old)
+    yield standing_permissions.forgetting()
+    yield delete(connection).where(CONNECTION_ENDED, ~connection.c.remove_due, connection.c.created_at < old)

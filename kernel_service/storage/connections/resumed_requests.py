@@ -1,0 +1,77 @@
+"""What waited for a connection, as it stands when it goes on: what was taken back or changed meanwhile counts so."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, bindparam, select
+
+from kernel_service.errors import Conflict
+from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.turns import TurnMessage
+from kernel_service.storage.keys import damage
+from kernel_service.storage.people.people import SURVIVOR
+from kernel_service.storage.schema.schema import message, parked_request
+from kernel_service.storage.sealing.ciphers import place
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from kernel_service.storage.engine.engine import Tx
+
+log = logging.getLogger(__name__)
+
+MOST_SINCE: Final = 500
+"""Messages after those that wait, in which a change of them is looked for."""
+
+_RESUMED = (
+    select(parked_request)
+    .where(parked_request.c.person_id == SURVIVOR, parked_request.c.resumed_by == bindparam("seq"))
+    .order_by(parked_request.c.id)
+)
+_SINCE = (
+    select(message.c.seq, message.c.payload)
+    .where(message.c.person_id == bindparam("person"), message.c.seq > bindparam("after"))
+    .order_by(message.c.seq)
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+def resumed_by(tx: Tx, person_id: str, seq: int) -> list[ParkedRequest]:
+    """Oldest first; what cannot be read any more is left out, and what the person has taken back."""
+    rows = tx.execute(_RESUMED, {"person": person_id, "seq": seq}).all()
+    requests = [request for row in rows if (request := _opened(tx, row))]
+    return [one for request in requests if (one := _as_it_stands(tx, rows[0].person_id, request))]
+
+
+def _opened(tx: Tx, row: Row[Any]) -> ParkedRequest | None:
+    cipher, where = tx.cipher_of(row.person_id), place(parked_request.c.words, row.id)
+    try:
+        if row.messages is None:  # parked by an earlier release: what the model wrote, and nothing beside it
+            words = cipher.open_text(row.words, where)
+            return ParkedRequest("", words) if words else None
+        words = cipher.open_json(row.words, where)
+    except Conflict:
+        log.error("parked request damaged request=%s person=%s", row.id, row.person_id)  # noqa: TRY400
+        return None
+    return ParkedRequest("", words["remaining"], tuple(TurnMessage(**each) for each in words["messages"]), row.tainted)
+
+
+def _as_it_stands(tx: Tx, person_id: str, request: ParkedRequest) -> ParkedRequest | None:
+    """None: every message that it came of was taken back."""
+    if not request.messages:
+        return request if request.remaining else None
+    messages = {each.message_id: each for each in request.messages}
+    since = {"person": person_id, "after": min(each.seq for each in request.messages), "limit": MOST_SINCE}
+    for row in tx.execute(_SINCE, since).all():
+        content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq)) or {}
+        messages.pop(content.get("revoke", {}).get("message_id"), None)
+        if changed := messages.get((edit := content.get("edit", {})).get("message_id")):
+            messages[changed.message_id] = replace(changed, content=changed.content | _text(changed, edit["text"]))
+    return replace(request, messages=tuple(messages.values())) if messages else None
+
+
+def _text(changed: TurnMessage, text: str) -> dict[str, Any]:
+    return {"text" if "text" in changed.content else "caption": text}

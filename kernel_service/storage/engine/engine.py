@@ -1,0 +1,136 @@
+"""The one way to the database: units of work, run in group-committed transactions.
+
+A unit is a plain function `unit(tx) -> T`. It may run more than once (a lost race, a deadlock, a lost link)
+but is committed at most once, so it keeps no state outside the database.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+
+from sqlalchemy import bindparam, select
+
+from kernel_service.errors import NotFound
+from kernel_service.storage.schema import schema
+from kernel_service.storage.sealing import earlier_seals
+from kernel_service.storage.sealing.ciphers import PersonCipher, WrappedKey, place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Connection, CursorResult, Executable
+
+    from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
+
+T = TypeVar("T")
+
+_KEY_OF = select(schema.person.c.key_id, schema.person.c.data_key, schema.person.c.bound).where(
+    schema.person.c.id == bindparam("person")
+)
+
+
+class DataKey(NamedTuple):
+    """A person's data key as it is stored. `bound`: each of their values is sealed for its place, and so is this."""
+
+    wrapped: WrappedKey
+    bound: bool
+
+
+def wrap_data_key(master_keys: MasterKeys, person_id: str, key: bytes, *, bound: bool = True) -> dict[str, Any]:
+    """The columns of a person that hold their data key."""
+    stored = master_keys.wrap(key, _context(person_id, bound=bound))
+    return {"data_key": stored.wrapped, "key_id": stored.key_id, "bound": bound}
+
+
+def unwrap_data_key(master_keys: MasterKeys, person_id: str, stored: DataKey) -> bytes:
+    """Conflict SEALING_KEY_UNKNOWN, SEALED_VALUE_DAMAGED."""
+    return master_keys.unwrap(stored.wrapped, _context(person_id, bound=stored.bound))
+
+
+def _context(person_id: str, *, bound: bool) -> bytes:
+    return place(schema.person.c.data_key, person_id).context() if bound else earlier_seals.data_key(person_id)
+
+
+class Keyring:
+    """Opens data keys with the master keys and remembers the last ones used. Safe for threads."""
+
+    def __init__(self, master_keys: MasterKeys, *, capacity: int = 10_000) -> None:
+        self.master_keys = master_keys
+        self._ciphers: OrderedDict[str, PersonCipher] = OrderedDict()
+        self._capacity = capacity
+        self._lock = threading.Lock()
+
+    def cipher(self, person_id: str, read: Callable[[], DataKey]) -> PersonCipher:
+        with self._lock:
+            known = self._ciphers.get(person_id)
+            if known is not None:
+                self._ciphers.move_to_end(person_id)
+                return known
+        stored = read()
+        key = unwrap_data_key(self.master_keys, person_id, stored)
+        return self._remember(
+            person_id, PersonCipher(key, None if stored.bound else earlier_seals.of_person(person_id))
+        )
+
+    def forget(self) -> None:
+        """Whatever is stored may have changed: it is read anew."""
+        with self._lock:
+            self._ciphers.clear()
+
+    def _remember(self, person_id: str, cipher: PersonCipher) -> PersonCipher:
+        with self._lock:
+            self._ciphers[person_id] = cipher
+            if len(self._ciphers) > self._capacity:
+                self._ciphers.popitem(last=False)
+        return cipher
+
+
+class Tx:
+    """The transaction that a unit works in: its statements, the keys of its people, the digests."""
+
+    __slots__ = ("connection", "digests", "keyring")
+
+    def __init__(self, connection: Connection, keyring: Keyring, digests: Digests) -> None:
+        self.connection = connection
+        self.keyring = keyring
+        self.digests = digests
+
+    def execute(
+        self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> CursorResult[Any]:
+        return self.connection.execute(statement, values)
+
+    def cipher_of(self, person_id: str) -> PersonCipher:
+        """NotFound PERSON_NOT_FOUND, Conflict SEALING_KEY_UNKNOWN."""
+        return self.keyring.cipher(person_id, lambda: self._stored_key(person_id))
+
+    def _stored_key(self, person_id: str) -> DataKey:
+        row = self.connection.execute(_KEY_OF, {"person": person_id}).one_or_none()
+        if row is None:
+            raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+        return DataKey(WrappedKey(row.key_id, row.data_key), row.bound)
+
+
+class Engine(Protocol):
+    """What SQLite and PostgreSQL have in common. StoreUnavailable: nothing was kept or read."""
+
+    async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
+        """Answers after COMMIT. Units of the same `person_id` (any key) commit in the order of the calls.
+
+        A unit that raises is rolled back alone, and its error is raised here.
+        """
+        ...
+
+    async def write_apart(self, unit: Callable[[Tx], T]) -> T:
+        """As `write`, in a short transaction of its own that others go before: for what is large and in no hurry."""
+        ...
+
+    async def read(self, unit: Callable[[Tx], T]) -> T: ...
+
+    async def vacuum(self) -> str:
+        """Have nothing left on disk of what was deleted or overwritten. What the operator is to do for it; or ''."""
+        ...
+
+    async def close(self) -> None: ...

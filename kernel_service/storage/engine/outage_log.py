@@ -1,0 +1,27 @@
+"""A fault that lasts is named when it begins and when it is over, and not each time that it is met."""
+
+from __future__ import annotations
+
+import logging
+
+logger = logging.getLogger("kernel_service.storage")
+
+
+class OutageLog:
+    """Of one thing that may fail, as `write to the database`."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+        self._lasts = False
+
+    def met(self, why: str) -> None:
+        """It failed. `why` holds no statement and no value."""
+        if not self._lasts:
+            self._lasts = True
+            logger.warning("storage: cannot %s (%s); it is tried again until it can", self._what, why)
+
+    def over(self) -> None:
+        """It did not fail."""
+        if self._lasts:
+            self._lasts = False
+            logger.warning("storage: can %s again", self._what)

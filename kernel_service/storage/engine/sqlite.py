@@ -1,0 +1,273 @@
+"""SQLite: one writer thread that commits in groups, a few reader threads. WAL with every commit on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DBAPIError
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.storage.engine import batch
+from kernel_service.storage.engine.batch import BATCH, Work
+from kernel_service.storage.engine.engine import Tx
+from kernel_service.storage.engine.outage_log import OutageLog
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+    from sqlalchemy import Engine as Database
+    from sqlalchemy.pool import PoolProxiedConnection
+
+    from kernel_service.storage.engine.engine import Keyring, T
+    from kernel_service.storage.engine.file_lock import FileLock
+    from kernel_service.storage.sealing.ciphers import Digests
+
+READERS = 2
+VACUUM_BYTES = 1024 * 1024 * 1024
+"""Writing a file of this size anew takes five to ten seconds, in which whoever writes waits."""
+PRAGMAS: tuple[str, ...] = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA busy_timeout = 4000",
+    "PRAGMA foreign_keys = ON",
+    # What is deleted is overwritten, also where it was moved from.
+    "PRAGMA secure_delete = ON",
+)
+_DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+# I/O errors that say, before anything is written, that there is no room for it: otherwise SQLITE_FULL.
+_NO_ROOM = {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_NOMEM}
+_UNIT_FAILED = {
+    sqlite3.SQLITE_ERROR,
+    sqlite3.SQLITE_CONSTRAINT,
+    sqlite3.SQLITE_MISMATCH,
+    sqlite3.SQLITE_RANGE,
+}
+
+
+def connect(path: Path) -> Database:
+    """The database, with our pragmas and transactions that we begin; errors hide the statements' values."""
+    database = create_engine(
+        f"sqlite:///{path}",
+        connect_args={"check_same_thread": False},
+        pool_size=READERS + 1,
+        max_overflow=0,
+        hide_parameters=True,
+    )
+    event.listen(database, "connect", _prepare)
+    event.listen(database, "begin", _begin)
+    return database
+
+
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
+    # The driver's own transactions begin late and end before DDL; see SQLAlchemy's notes on pysqlite.
+    connection.isolation_level = None
+    for pragma in PRAGMAS:
+        connection.execute(pragma).close()
+
+
+def _begin(connection: Connection) -> None:
+    immediate = connection.get_execution_options().get("immediate", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def _code(error: BaseException | None) -> int:
+    """The primary code; a want of room is SQLITE_FULL, however it shows."""
+    extended: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    return sqlite3.SQLITE_FULL if extended in _NO_ROOM else extended & 0xFF
+
+
+def _name(error: Exception) -> str:
+    """What happened, as `SQLITE_FULL`, without a statement or its values."""
+    original = getattr(error, "orig", error)
+    return str(getattr(original, "sqlite_errorname", type(original).__name__))
+
+
+def _breaks_batch(error: Exception) -> bool:
+    return isinstance(error, DBAPIError) and _code(error.orig) not in _UNIT_FAILED
+
+
+@dataclass(slots=True, eq=False)
+class Vacuum:
+    """That the file is to be written anew, between two groups."""
+
+    future: asyncio.Future[str]
+
+
+def _vacuum(connection: PoolProxiedConnection) -> str:
+    def pragma(name: str) -> int:
+        return int(connection.cursor().execute(f"PRAGMA {name}").fetchone()[0])
+
+    if pragma("page_count") * pragma("page_size") > VACUUM_BYTES:
+        return "stop the service in a quiet hour and run VACUUM on the database's file"
+    connection.cursor().execute("VACUUM")
+    if pragma("wal_checkpoint(TRUNCATE)"):  # somebody reads: the log beside the file still holds what was
+        raise sqlite3.OperationalError("the log is in use")
+    return ""
+
+
+def _answer(future: asyncio.Future[str], left_to_do: str) -> None:
+    if not future.done():
+        future.set_result(left_to_do)
+
+
+class _Signal(Enum):
+    """What reaches the writer beside units: that one waits apart, that it is to end."""
+
+    LOOK = auto()
+    END = auto()
+
+
+def _sorted_out(met: Work | _Signal) -> tuple[list[Work], _Signal]:
+    return ([met], _Signal.LOOK) if isinstance(met, Work) else ([], met)
+
+
+class SqliteEngine:
+    """Fills Engine. `end_process` is called when the disk fails: what is kept is unknown then."""
+
+    def __init__(
+        self,
+        database: Database,
+        lock: FileLock,
+        keyring: Keyring,
+        digests: Digests,
+        *,
+        end_process: Callable[[str], None] = batch.end_process,
+    ) -> None:
+        self._database = database
+        self._lock = lock
+        self._keyring = keyring
+        self._digests = digests
+        self._end_process = end_process
+        self._writing, self._reading = OutageLog("write to the database"), OutageLog("read the database")
+        self._loop = asyncio.get_running_loop()
+        self._works: queue.SimpleQueue[Work | _Signal] = queue.SimpleQueue()
+        self._apart: deque[Work | Vacuum] = deque()
+        self._readers = ThreadPoolExecutor(READERS, "store-reader")
+        self._writer = threading.Thread(target=self._write_all, name="store-writer", daemon=True)
+        self._writer.start()
+        self._closed = False
+
+    async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:  # noqa: ARG002 - one writer
+        if self._closed:
+            raise StoreUnavailable
+        work = Work(unit, self._loop.create_future())
+        self._works.put(work)
+        result: T = await work.future
+        return result
+
+    async def write_apart(self, unit: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable
+        work = Work(unit, self._loop.create_future())
+        self._apart.append(work)
+        self._works.put(_Signal.LOOK)
+        result: T = await work.future
+        return result
+
+    async def vacuum(self) -> str:
+        if self._closed:
+            raise StoreUnavailable
+        future: asyncio.Future[str] = self._loop.create_future()
+        self._apart.append(Vacuum(future))
+        self._works.put(_Signal.LOOK)
+        return await future
+
+    async def read(self, unit: Callable[[Tx], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable
+        return await self._loop.run_in_executor(self._readers, self._read, unit)
+
+    async def close(self) -> None:
+        """Commit what was handed in, then let go of the file."""
+        if self._closed:
+            return
+        self._closed = True
+        self._works.put(_Signal.END)
+        await asyncio.to_thread(self._writer.join)
+        await asyncio.to_thread(self._readers.shutdown)
+        self._database.dispose()
+        self._lock.release()
+
+    def _read(self, unit: Callable[[Tx], T]) -> T:
+        try:
+            with self._database.connect() as connection:
+                result = unit(self._tx(connection))
+        except DBAPIError as error:
+            if not _breaks_batch(error):
+                raise
+            self._reading.met(_name(error))
+            raise StoreUnavailable from None
+        self._reading.over()
+        return result
+
+    def _tx(self, connection: Connection) -> Tx:
+        return Tx(connection, self._keyring, self._digests)
+
+    def _write_all(self) -> None:
+        ending = False
+        while not (ending and self._works.empty() and not self._apart):
+            works, ends = self._gather(self._works.get() if not self._apart else _Signal.LOOK)
+            ending = ending or ends
+            self._commit([work for work in works if not work.future.cancelled()])
+            if self._apart:  # one at a time, so that a group waits for no more than that
+                self._do_apart(self._apart.popleft())
+
+    def _do_apart(self, work: Work | Vacuum) -> None:
+        if isinstance(work, Work):
+            self._commit([work])
+            return
+        if work.future.cancelled():
+            return
+        try:
+            with closing(self._database.raw_connection()) as connection:
+                left_to_do = _vacuum(connection)
+        except Exception as error:  # noqa: BLE001 - as in _commit
+            self._fail([work], error)
+        else:
+            self._tell(_answer, work.future, left_to_do)
+
+    def _gather(self, first: Work | _Signal) -> tuple[list[Work], bool]:
+        """The next group, which may be empty, and whether the end was met."""
+        works, signal = _sorted_out(first)
+        while len(works) < BATCH and signal is not _Signal.END:
+            try:
+                more, signal = _sorted_out(self._works.get_nowait())
+            except queue.Empty:
+                break
+            works += more
+        return works, signal is _Signal.END
+
+    def _commit(self, works: list[Work]) -> None:
+        if not works:
+            return
+        try:
+            with self._database.connect() as connection:
+                writer = connection.execution_options(immediate=True)
+                with writer.begin():
+                    batch.run(self._tx(writer), works, _breaks_batch)
+        except Exception as error:  # noqa: BLE001 - whatever it was, the callers are to be told
+            self._fail(works, error)
+        else:
+            self._writing.over()
+            self._tell(batch.answer, works)
+
+    def _fail(self, works: Sequence[Work | Vacuum], error: Exception) -> None:
+        if _code(error.orig if isinstance(error, DBAPIError) else error) in _DISK_FAILED:
+            self._end_process(f"the database file cannot be written or read ({_name(error)})")
+        self._writing.met(_name(error))
+        self._tell(batch.refuse, works, StoreUnavailable)
+
+    def _tell(self, function: Callable[..., None], *arguments: Any) -> None:
+        self._loop.call_soon_threadsafe(function, *arguments)

@@ -1,0 +1,280 @@
+"""The inbox: messages kept once each, and what became of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer, and_, bindparam, func, insert, not_, or_, select, true, union_all, update
+from sqlalchemy.sql import exists
+
+from kernel_service.errors import AlreadyExists, Exhausted
+from kernel_service.media.incoming import named_file, parted
+from kernel_service.ports.commands import Command
+from kernel_service.ports.inbox import Accepted
+from kernel_service.ports.media import WAIT_SECONDS
+from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode, Usage
+from kernel_service.storable import to_json
+from kernel_service.storage.approvals import approvals
+from kernel_service.storage.connections import parked_requests
+from kernel_service.storage.inbox import sent_order
+from kernel_service.storage.inbox.recognising import recognise
+from kernel_service.storage.keys import message_ids
+from kernel_service.storage.media import media, room
+from kernel_service.storage.outbox import outbox
+from kernel_service.storage.people.people import SURVIVOR, person_of_message, whose
+from kernel_service.storage.schema.ids import new_id
+from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
+from kernel_service.storage.schema.serials import NextMessageSeq
+from kernel_service.storage.sealing.ciphers import place
+
+if TYPE_CHECKING:
+    from sqlalchemy import Row
+
+    from kernel_service.ports.media import MediaQuota
+    from kernel_service.ports.messages import Message
+    from kernel_service.ports.silence import Silence
+    from kernel_service.storage.engine.engine import Tx
+
+USAGE = (
+    turn.c.input_tokens,
+    turn.c.cached_input_tokens,
+    turn.c.output_tokens,
+    turn.c.reasoning_tokens,
+    turn.c.model_calls,
+    turn.c.tool_calls,
+)
+_NEVER_LATE = (Command.STOP, Command.NEW_CHAT)
+"""Taken back by no "stop" that was sent after them and came before."""
+_ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
+
+_KNOWN = select(
+    message.c.seq, message.c.person_id, message.c.payload_digest, message.c.status, message.c.turn_id
+).where(
+    message.c.channel == bindparam("channel"),
+    message.c.address == bindparam("address"),
+    message.c.user_digest == bindparam("user_digest"),
+    message_ids.is_named(message.c.message_id),
+)
+_pending = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
+# What waits of a person's, beside each message of this name that came under one of their ids: both from small indexes.
+_SO_FAR = (
+    select(
+        select(NextMessageSeq()).scalar_subquery().label("next_seq"),
+        _pending.correlate(None).scalar_subquery().label("pending"),
+        select(kernel.c.stopped_at)
+        .where(kernel.c.person_id == bindparam("person"))
+        .scalar_subquery()
+        .label("stopped_at"),
+        message.c.seq,
+        message.c.person_id,
+        message.c.payload_digest,
+        message.c.status,
+        message.c.turn_id,
+    )
+    .select_from(
+        alias.outerjoin(
+            message,
+            and_(
+                message.c.channel == bindparam("channel"),
+                message.c.address == bindparam("address"),
+                message.c.user_digest == alias.c.digest,
+                message_ids.is_named(message.c.message_id),
+            ),
+        )
+    )
+    .where(alias.c.person_id == bindparam("person"), alias.c.channel == bindparam("channel"))
+)
+_KEEP = insert(message)
+_ANSWER = (
+    select(
+        message.c.seq,
+        message.c.person_id,
+        message.c.status,
+        message.c.reply_mode,
+        message.c.message_id,
+        message.c.sealed_id,
+        message.c.turn_id,
+        *USAGE,
+    )
+    .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
+    .where(message.c.seq == bindparam("seq"), message.c.person_id == SURVIVOR)
+)
+_TAKE_BACK = (
+    update(message)
+    .where(
+        message.c.person_id == bindparam("person"),
+        MESSAGE_OPEN,
+        message.c.turn_id.is_(None),
+        message.c.seq < bindparam("before"),
+        message.c.sent_at < bindparam("after"),
+        message.c.command != Command.NEW_CHAT.value,  # it asks for nothing that could be stopped
+    )
+    .values(status=MessageStatus.STOPPED.value)
+    .returning(message.c.seq)
+)
+_sent_before = exists().where(message.c.turn_id == turn.c.id, message.c.sent_at < bindparam("after"))
+_STOP = (
+    update(turn)
+    .where(turn.c.person_id == bindparam("person"), TURN_OPEN, _sent_before)
+    .values(stopped=true())
+    .returning(turn.c.id, turn.c.closed)
+)
+_LEAVE_TO_THE_NEXT = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"), message.c.sent_at >= bindparam("after"))
+    .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
+)
+_STOPPED_AT = (
+    update(kernel)
+    .where(
+        kernel.c.person_id == bindparam("person"),
+        or_(kernel.c.stopped_at.is_(None), kernel.c.stopped_at < bindparam("at")),
+    )
+    .values(stopped_at=bindparam("at"))
+)
+_LAST_ROUTE = (
+    select(message.c.channel, message.c.address)
+    .where(message.c.person_id == SURVIVOR)
+    .order_by(message.c.seq.desc())
+    .limit(1)
+)
+_HELD_BACK = exists().where(turn.c.person_id == message.c.person_id, TURN_OPEN, turn.c.not_before > bindparam("now"))
+_runnable = union_all(
+    select(message.c.person_id, message.c.accepted_at.label("since")).where(
+        MESSAGE_OPEN, message.c.turn_id.is_(None), not_(_HELD_BACK)
+    ),
+    select(turn.c.person_id, func.coalesce(turn.c.not_before, turn.c.started_at)).where(
+        TURN_OPEN, or_(turn.c.not_before.is_(None), turn.c.not_before <= bindparam("now"))
+    ),
+).subquery()
+_DUE = (
+    select(_runnable.c.person_id)
+    .group_by(_runnable.c.person_id)
+    .order_by(func.min(_runnable.c.since))
+    .limit(bindparam("limit", type_=Integer))
+)
+
+
+def accept(tx: Tx, received: Message, *, now: float, max_pending: int, quota: MediaQuota, silence: Silence) -> Accepted:
+    payload = to_json(received.content, sort_keys=True)
+    key = {
+        "channel": received.channel,
+        "address": received.address,
+        "user_digest": tx.digests.user(received.user_id),
+    }
+    named = message_ids.named(tx, received.message_id)
+    digest = tx.digests.payload(payload)
+    known = tx.execute(_KNOWN, key | named).one_or_none()
+    if known is not None:
+        if whose(tx, received, now, silence).person_id != known.person_id:
+            raise _reused("this message id came before from somebody else who had the same user id")
+        return _duplicate(known, digest)
+    person_id = person_of_message(tx, received, now, silence)
+    so_far = tx.execute(_SO_FAR, key | named | {"person": person_id}).all()
+    known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
+    if known is not None:  # under another of their ids; with another payload it is another message
+        return _duplicate(known, digest)
+    command, code = recognise(tx, person_id, received.content)
+    if command is not Command.STOP:  # which makes room
+        _check_room(so_far[0].pending, max_pending)
+    sent_at, status = _sent(received, command, so_far[0].stopped_at, now)
+    content, file = parted(received.content, locked=received.locked_file)
+    media_id = new_id("m", now)
+    if file is not None:
+        room.make_room(tx, person_id, len(file.data), quota, now=now)
+        content = named_file(content, media_id)
+    if code:
+        content = content | {"code": code}
+    seq, cipher = so_far[0].next_seq, tx.cipher_of(person_id)
+    row = key | {
+        "seq": seq,
+        "person_id": person_id,
+        "message_id": named["id_digest"],
+        "sealed_id": cipher.seal_text(received.message_id, place(message.c.sealed_id, seq)),
+        "payload_digest": digest,
+        "reply_mode": received.reply_mode.value,
+        "payload": cipher.seal_json(content, place(message.c.payload, seq)),
+        "accepted_at": now,
+        "sent_at": sent_at,
+        "status": status.value,
+        "command": command.value,
+        "alone": command is not Command.NONE,
+        "waits_until": now + WAIT_SECONDS if file is not None and file.wanted else None,
+    }
+    tx.execute(_KEEP, row)
+    if file is not None:
+        media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
+    taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
+    outbox.release_held(tx, person_id, received.channel)
+    return Accepted(
+        person_id,
+        seq,
+        duplicate=False,
+        status=status,
+        command=command,
+        taken_back=taken_back,
+        wants_media=file is not None and file.wanted,
+    )
+
+
+def _check_room(pending: int, max_pending: int) -> None:
+    if pending >= max_pending:
+        raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
+
+
+def _sent(received: Message, command: Command, stopped_at: float | None, now: float) -> tuple[float, MessageStatus]:
+    """When it counts as sent, and STOPPED if the person has said "stop" since, and it comes only now."""
+    sent_at = sent_order.believed(received.sent_at, now)
+    if not sent_order.is_believed(received.sent_at, now):
+        # Nothing that is there was surely sent after such a "stop".
+        return now if command is Command.STOP else sent_at, MessageStatus.ACCEPTED
+    taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
+    return sent_at, MessageStatus.STOPPED if taken_back and command not in _NEVER_LATE else MessageStatus.ACCEPTED
+
+
+def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:
+    """End what waits, and have the turn that runs end where it is; by seq what was taken back.
+
+    What was surely sent after the "stop", which came late then, is none of its business.
+    """
+    stopped = {"person": person_id, "after": sent_at + sent_order.GRAIN_SECONDS}
+    for row in tx.execute(_STOP, stopped).all():
+        if not row.closed:  # else it may be done already, and would be done once more
+            tx.execute(_LEAVE_TO_THE_NEXT, {"of": row.id, "after": stopped["after"]})
+    tx.execute(_STOPPED_AT, {"person": person_id, "at": sent_at})
+    parked_requests.withdraw(tx, person_id, now)
+    approvals.withdraw(tx, person_id, now)
+    return tuple(tx.execute(_TAKE_BACK, stopped | {"before": seq}).scalars())
+
+
+def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
+    if known.payload_digest != digest:
+        raise _reused("this message id came before with another payload")
+    status = MessageStatus(known.status)
+    return Accepted(known.person_id, known.seq, duplicate=True, status=status, turn_id=known.turn_id or "")
+
+
+def _reused(how: str) -> AlreadyExists:
+    return AlreadyExists("MESSAGE_ID_REUSED", f"{how}; give each message its own")
+
+
+def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:
+    """LookupError if it is no message of this person."""
+    row = tx.execute(_ANSWER, {"person": person_id, "seq": seq}).one_or_none()
+    if row is None:
+        raise LookupError("no such message of this person")
+    status, mode, turn_id = MessageStatus(row.status), ReplyMode(row.reply_mode), row.turn_id
+    if turn_id is None:
+        return Answer("", status, duplicate=False)
+    told = mode is ReplyMode.INLINE and status in _ENDED
+    replies = outbox.inline_replies(tx, row) if told else []
+    return Answer(turn_id, status, duplicate=False, replies=tuple(replies), usage=Usage(*row[-len(USAGE) :]))
+
+
+def last_route(tx: Tx, person_id: str) -> tuple[str, str] | None:
+    row = tx.execute(_LAST_ROUTE, {"person": person_id}).one_or_none()
+    return None if row is None else (row.channel, row.address)
+
+
+def due_people(tx: Tx, *, now: float, limit: int) -> list[str]:
+    return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())

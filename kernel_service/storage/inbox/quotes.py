@@ -1,0 +1,50 @@
+"""What a person quotes: their own message, or what they were told, by the id that the channel's network gave it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, select
+
+from kernel_service.errors import Conflict
+from kernel_service.ports.turns import Quoted
+from kernel_service.storage.keys import damage, message_ids
+from kernel_service.storage.outbox.outbox import opened
+from kernel_service.storage.schema.schema import message, reply, reply_part
+from kernel_service.storage.sealing.ciphers import place
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from sqlalchemy import Row
+
+    from kernel_service.storage.engine.engine import Tx
+
+# By the person first: SQLite would take the unique key by its channel, and read what everybody wrote.
+_HIS = select(message.c.seq, message.c.payload, message.c.channel, message.c.address, message.c.accepted_at).where(
+    message.c.person_id == bindparam("person"), message_ids.is_named(message.c.message_id)
+)
+# One after the other: joined, both databases would rather look through all that the person was ever told.
+_SENT_AS = select(reply_part.c.reply_id).where(message_ids.is_named(reply_part.c.channel_message_id))
+_TOLD = select(reply).where(reply.c.id == bindparam("reply"))
+
+
+def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
+    named = message_ids.named(tx, message_id)
+    for row in tx.execute(_HIS, {"person": person_id, **named}).all():
+        if (row.channel, row.address) == (channel, address):
+            content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
+            return Quoted(content, ours=False, at=row.accepted_at) if content else None
+    for reply_id in tx.execute(_SENT_AS, named).scalars().all():
+        told = tx.execute(_TOLD, {"reply": reply_id}).one()
+        if (told.person_id, told.channel, told.address) == (person_id, channel, address):
+            text = _text_of(tx, told)
+            return Quoted({"text": text}, ours=True, at=told.created_at) if text else None
+    return None
+
+
+def _text_of(tx: Tx, told: Row[Any]) -> str:
+    try:
+        return opened(tx, told).reply.text
+    except Conflict:
+        return ""

@@ -1,0 +1,67 @@
+"""Which command a message is, when it is accepted. Little is asked of what is stored, and for few messages."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, bindparam, exists, or_, select
+
+from kernel_service.approvals.standing import meant
+from kernel_service.connections.tokens import digest
+from kernel_service.inbox.codes import codes_in, is_code_alone, is_written_as_shown
+from kernel_service.inbox.commands import asked_again_for, command_of, takes_back, text_of
+from kernel_service.ports.commands import Command
+from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE
+from kernel_service.storage.approvals import standing_permissions
+from kernel_service.storage.connections import connect_attempts
+from kernel_service.storage.schema.schema import MESSAGE_OPEN, connect_attempt, message
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kernel_service.storage.engine.engine import Tx
+
+_AWAITING = [state.value for state in AWAITING_CODE]
+_LIVE = [state.value for state in LIVE]
+_CONCERNED = select(connect_attempt.c.code_digest, connect_attempt.c.person_id, connect_attempt.c.state).where(
+    or_(
+        connect_attempt.c.code_digest.in_(bindparam("digests", expanding=True)),
+        and_(connect_attempt.c.person_id == bindparam("person"), connect_attempt.c.state.in_(_AWAITING)),
+    )
+)
+_UNDER_WAY = select(exists().where(message.c.person_id == bindparam("person"), MESSAGE_OPEN))
+
+
+def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Command, str]:
+    """The command, and the code that it brings.
+
+    In a sentence only a code that is known counts: one of the person's own, or a live one of somebody else's, which is
+    to end what it is for. Any other is an ordinary word. While the person has a code to send, what is not it counts as
+    a wrong one, in a sentence too: nobody tries out more of them there than alone. "Ask me again" takes effect here.
+    """
+    text = text_of(content)
+    codes = codes_in(text)
+    if not codes:
+        return _phrased(tx, person_id, content), ""
+    concerned = tx.execute(_CONCERNED, {"digests": [digest(code) for code in codes], "person": person_id}).all()
+    awaited = any(row.person_id == person_id and row.state in _AWAITING for row in concerned)
+    own = {row.code_digest for row in concerned if row.person_id == person_id}
+    others = {row.code_digest for row in concerned if row.person_id != person_id and row.state in _LIVE}
+    known = [code for known in (own, others) for code in codes if digest(code) in known]
+    alone = is_code_alone(text) and (awaited or is_written_as_shown(text))
+    found = known[0] if known else codes[0] if alone else ""
+    wrong = [code for code in codes if code != found and digest(code) not in own]
+    if awaited and wrong:
+        connect_attempts.count_wrong_codes(tx, person_id, len(wrong))
+    return (Command.CODE, found) if found else (_phrased(tx, person_id, content), "")
+
+
+def _phrased(tx: Tx, person_id: str, content: Mapping[str, Any]) -> Command:
+    if takes_back(content) and tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one():
+        return Command.STOP
+    command = command_of(content)
+    if command is Command.ASK_AGAIN:
+        taken_back = meant(standing_permissions.of_person(tx, person_id), asked_again_for(content))
+        standing_permissions.take_back(tx, person_id, taken_back)  # at once: a turn that runs has them no more
+        return command if taken_back else Command.NONE
+    return command

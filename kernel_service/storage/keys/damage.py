@@ -1,0 +1,57 @@
+"""Stored values that cannot be read any more. Whoever reads them goes on without, so that nobody falls silent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import and_, bindparam, exists, not_, or_, update
+
+from kernel_service.errors import Conflict
+from kernel_service.storage.schema.schema import TURN_OPEN, item, tool_call, turn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.sealing.ciphers import Place
+
+PROBLEM: Final = "history_damaged"
+"""The `problem` of an open turn that has lost what it had journaled."""
+GIVE_UP: Final = 1_000_000
+"""As many failures as are more than any limit: the next attempt gives the turn up, and tells the person."""
+
+_SUPERSEDE = (
+    update(item)
+    .where(item.c.person_id == bindparam("person"), item.c.turn_id.in_(bindparam("turns", expanding=True)))
+    .values(superseded=True)
+)
+_has_acted = and_(turn.c.closed, or_(turn.c.tool_calls > 0, exists().where(tool_call.c.turn_id == turn.c.id)))
+_open_among = update(turn).where(TURN_OPEN, turn.c.id.in_(bindparam("turns", expanding=True)))
+_BEGIN_ANEW = _open_among.where(not_(_has_acted)).values(begun=False)
+_GIVE_UP = _open_among.where(_has_acted).values(attempts=GIVE_UP, problem=PROBLEM)
+
+
+def value_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Any:
+    """What was sealed as JSON; None: it is damaged. NotFound PERSON_NOT_FOUND, Conflict SEALING_KEY_UNKNOWN."""
+    cipher = tx.cipher_of(person_id)
+    try:
+        return cipher.open_json(sealed, where)
+    except Conflict:
+        return None
+
+
+def object_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> dict[str, Any] | None:
+    """As value_of(); whatever is no JSON object is damaged."""
+    value = value_of(tx, person_id, sealed, where)
+    return value if isinstance(value, dict) else None
+
+
+def leave_out(tx: Tx, person_id: str, turn_ids: Iterable[str]) -> None:
+    """Turns with a damaged item leave the history whole: vendors refuse a call without its result, and the reverse.
+
+    One that is open begins anew. If it may have changed something, nobody knows what, and it is given up.
+    """
+    turns = list(turn_ids)
+    tx.execute(_SUPERSEDE, {"person": person_id, "turns": turns})
+    tx.execute(_GIVE_UP, {"turns": turns})
+    tx.execute(_BEGIN_ANEW, {"turns": turns})

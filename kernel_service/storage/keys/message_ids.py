@@ -1,0 +1,56 @@
+"""The ids that channels give to messages. They may hold a phone number: WhatsApp's do, in base64.
+
+A message is found by the keyed digest of its id. The id itself is sealed with the person's key, beside the digest,
+since answers name it to the channel. A part that was sent is only ever found: the digest of its id is all that is kept.
+Rows of an earlier release hold ids in clear until `clear_ids` has sealed them; until then both forms are looked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam
+
+from kernel_service.errors import Conflict
+from kernel_service.storage.schema.schema import message
+from kernel_service.storage.sealing.ciphers import place
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement, Row
+
+    from kernel_service.storage.engine.engine import Tx
+
+MARK: Final = "hmac:"
+"""What a digest begins with where an id in clear may stand in its place."""
+
+
+def digest_of(tx: Tx, message_id: str) -> str:
+    """Of no id ('') there is none."""
+    return MARK + tx.digests.message_id(message_id) if message_id else ""
+
+
+def in_clear(stored: str) -> bool:
+    """Whether a row holds an id in clear."""
+    return bool(stored) and not stored.startswith(MARK)
+
+
+def is_named(column: ColumnElement[str]) -> ColumnElement[bool]:
+    """In a statement: the row has the id that `named` gives the values of."""
+    return column.in_((bindparam("id_digest"), bindparam("id_in_clear")))
+
+
+def named(tx: Tx, message_id: str) -> dict[str, str]:
+    """The id in the forms that rows may hold it in. None of it is in clear once no row is."""
+    digest = digest_of(tx, message_id)
+    return {"id_digest": digest, "id_in_clear": message_id if tx.digests.some_in_clear else digest}
+
+
+def opened(tx: Tx, row: Row[Any]) -> str:
+    """The id of a row of `message`; empty: it cannot be read any more. Conflict SEALING_KEY_UNKNOWN."""
+    if row.sealed_id is None:
+        return str(row.message_id)
+    cipher = tx.cipher_of(row.person_id)
+    try:
+        return cipher.open_text(row.sealed_id, place(message.c.sealed_id, row.seq))
+    except Conflict:
+        return ""

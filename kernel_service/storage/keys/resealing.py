@@ -1,0 +1,97 @@
+"""What is sealed for one place, moved to another: of another person, or under another number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import Integer, bindparam, select, update
+
+from kernel_service.errors import Conflict
+from kernel_service.storage.schema.schema import (
+    Sealed,
+    alias,
+    approval,
+    connect_attempt,
+    connection,
+    message,
+    parked_request,
+    reply,
+    row_key,
+)
+from kernel_service.storage.sealing.ciphers import place
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column, Row, Table
+
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.sealing.ciphers import Place
+
+PAGE: Final = 500
+"""Rows that are in memory at once."""
+
+# Items get new numbers, too: see merged_history. Files stay with the key of the one who goes; see schema.media.
+_MOVED: Final = (alias, message, reply, connection, connect_attempt, parked_request, approval)
+
+
+@dataclass(frozen=True, slots=True)
+class Merging:
+    """Who was merged, and who has all that was theirs."""
+
+    gone: str
+    stays: str
+
+
+class Theirs(NamedTuple):
+    """A place, and the person with whose key its value is sealed."""
+
+    person_id: str
+    place: Place
+
+
+def sealed_columns(table: Table) -> list[Column[Any]]:
+    return [column for column in table.columns if isinstance(column.type, Sealed)]
+
+
+def place_of(column: Column[Any], row: Row[Any]) -> Place:
+    return place(column, *(getattr(row, key.name) for key in row_key(column.table)))
+
+
+def move(tx: Tx, people: Merging) -> None:
+    for table in _MOVED:
+        _move(tx, table, people)
+
+
+def _move(tx: Tx, table: Table, people: Merging) -> None:
+    keys, columns = list(table.primary_key.columns), sealed_columns(table)
+    page = select(table).where(table.c.person_id == bindparam("gone")).limit(bindparam("limit", type_=Integer))
+    moved = (
+        update(table)
+        .where(*(key == bindparam(f"of_{key.name}") for key in keys))
+        .values(
+            {"person_id": bindparam("stays")} | {column.name: bindparam(f"new_{column.name}") for column in columns}
+        )
+    )
+    while rows := tx.execute(page, {"gone": people.gone, "limit": PAGE}).all():
+        values = [
+            {f"of_{key.name}": getattr(row, key.name) for key in keys}
+            | {"stays": people.stays}
+            | {f"new_{column.name}": _moved(tx, people, column, row) for column in columns}
+            for row in rows
+        ]
+        tx.execute(moved, values)
+
+
+def _moved(tx: Tx, people: Merging, column: Column[Any], row: Row[Any]) -> bytes | None:
+    value, there = getattr(row, column.name), place_of(column, row)
+    return None if value is None else resealed(tx, value, Theirs(people.gone, there), Theirs(people.stays, there))
+
+
+def resealed(tx: Tx, value: bytes, was: Theirs, becomes: Theirs) -> bytes:
+    """A value that does not open is left as it is, and goes on not to open. Conflict SEALING_KEY_UNKNOWN."""
+    cipher = tx.cipher_of(was.person_id)
+    try:
+        plain = cipher.open(value, was.place)
+    except Conflict:
+        return value
+    return tx.cipher_of(becomes.person_id).seal(plain, becomes.place)

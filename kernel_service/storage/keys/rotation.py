@@ -1,0 +1,58 @@
+"""The rotation of keys: all is sealed with the current master key and for its place, while everybody is served.
+
+Each transaction stands for itself: cut anywhere, the next rotation finds what is left. Two at once do the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.ports.admin import Rotated
+from kernel_service.storage.keys import binding, wraps
+from kernel_service.storage.keys.binding import Position
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable
+
+    from kernel_service.ports.admin import KeyUse
+    from kernel_service.storage.engine.engine import Engine, T, Tx
+
+STRICT_AFTER_SECONDS: Final = 60.0
+"""Whoever has read a value as it was before may be about to open it: for so long this process opens both forms."""
+
+
+def key_use(tx: Tx) -> tuple[list[KeyUse], int]:
+    return wraps.used(tx.connection, tx.keyring.master_keys), binding.people_left(tx)
+
+
+async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
+    keys, unreadable = await engine.write_apart(wraps.rewrap_secrets)
+    done = Rotated(keys=keys, unreadable=unreadable)
+    yield done
+    after = ""
+    while True:
+        after, keys, unreadable = await _step(engine, partial(wraps.rewrap_people, after=after))
+        done += Rotated(keys=keys, unreadable=unreadable)
+        if not after:
+            break
+        yield done
+    position: Position | None = Position()
+    keyring = await engine.read(lambda tx: tx.keyring)
+    try:
+        while position is not None:
+            position, more = await _step(engine, partial(binding.bind, position=position))
+            done += more
+            yield done
+    finally:
+        asyncio.get_running_loop().call_later(STRICT_AFTER_SECONDS, keyring.forget)
+
+
+async def _step(engine: Engine, unit: Callable[[Tx], T]) -> T:
+    """A transaction, and as long a pause: half of the time is everybody's."""
+    begun = time.monotonic()
+    done = await engine.write_apart(unit)
+    await asyncio.sleep(time.monotonic() - begun)
+    return done

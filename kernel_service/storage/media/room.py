@@ -1,0 +1,84 @@
+"""Room for people's files: each has a share, and strangers never take it from those who are known.
+
+A stranger is somebody who came lately and has connected no account. Where there is no room it is taken from the newest
+of them, unless a turn is at the file: for those who are known, and for strangers who came before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Integer, bindparam, exists, func, not_, select, update
+
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.errors import Exhausted
+from kernel_service.ports.media import FileProblem, MediaState
+from kernel_service.storage.schema.schema import connection, media, message, person
+
+if TYPE_CHECKING:
+    from kernel_service.ports.media import MediaQuota
+    from kernel_service.storage.engine.engine import Tx
+
+STRANGER_DAYS: Final = 7
+STEP: Final = 64
+
+_KEPT = select(func.coalesce(func.sum(media.c.size), 0))
+_KEPT_FOR = _KEPT.where(media.c.person_id == bindparam("person"))
+_connected = exists().where(connection.c.person_id == person.c.id, connection.c.status == "active").correlate(person)
+_STRANGER = (person.c.created_at > bindparam("since"), not_(_connected))
+_SINCE = select(person.c.created_at).where(person.c.id == bindparam("person"), *_STRANGER)
+_in_a_turn = exists().where(message.c.seq == media.c.message_seq, message.c.turn_id.is_not(None)).correlate(media)
+_NEWEST_OF_STRANGERS = (
+    select(media.c.id, media.c.message_seq, media.c.size)
+    .select_from(media.join(person, person.c.id == media.c.person_id))
+    .where(*_STRANGER, person.c.created_at > bindparam("after"), media.c.size > 0, not_(_in_a_turn))
+    .order_by(person.c.created_at.desc(), media.c.id.desc())
+    .limit(bindparam("limit", type_=Integer))
+)
+_EVICT = (
+    update(media)
+    .where(media.c.id.in_(bindparam("evicted", expanding=True)))
+    .values(state=MediaState.FAILED.value, problem=FileProblem.NO_ROOM.value, size=0, chunks=0, upload="")
+)
+_WAIT_NO_MORE = update(message).where(message.c.seq.in_(bindparam("of", expanding=True))).values(waits_until=None)
+_NOTE_FULL = (
+    update(media)
+    .where(media.c.id == bindparam("of"), media.c.state == MediaState.WANTED.value)
+    .values(problem=FileProblem.NO_ROOM.value)
+)
+
+
+def make_room(tx: Tx, person_id: str, more: int, quota: MediaQuota, *, now: float) -> None:
+    """Room for so many bytes more of the person's. Exhausted MEDIA_FULL, of their share or of all."""
+    if not more:
+        return
+    kept, kept_for = tx.execute(_KEPT).scalar_one(), tx.execute(_KEPT_FOR, {"person": person_id}).scalar_one()
+    if kept_for + more > quota.per_person:
+        raise _full()
+    missing = kept + more - quota.all_people
+    if missing > 0:
+        since = now - STRANGER_DAYS * DAY_SECONDS
+        came_at = tx.execute(_SINCE, {"person": person_id, "since": since}).scalar_one_or_none()
+        _evict(tx, missing, since=since, after=since if came_at is None else came_at)
+
+
+def _evict(tx: Tx, missing: int, *, since: float, after: float) -> None:
+    evicted = []
+    for row in tx.execute(_NEWEST_OF_STRANGERS, {"since": since, "after": after, "limit": STEP}):
+        if missing <= 0:
+            break
+        evicted.append(row)
+        missing -= row.size
+    if missing > 0:
+        raise _full()
+    tx.execute(_EVICT, {"evicted": [row.id for row in evicted]})
+    tx.execute(_WAIT_NO_MORE, {"of": [row.message_seq for row in evicted]})
+
+
+def note_full(tx: Tx, media_id: str) -> None:
+    """If it stays so until the file is waited for no more, the person is told why."""
+    tx.execute(_NOTE_FULL, {"of": media_id})
+
+
+def _full() -> Exhausted:
+    return Exhausted("MEDIA_FULL", "too many bytes of files are kept already; try again later")

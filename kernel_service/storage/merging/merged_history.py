@@ -1,0 +1,101 @@
+"""One history of two: the one who goes comes behind the one who stays, and the turn that is open comes last.
+
+So the turn finds its own items at the end, where it left them, and the model an unbroken conversation.
+"""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, and_, bindparam, case, literal, or_, select, update
+
+from kernel_service.storage.keys.resealing import PAGE, Theirs, resealed
+from kernel_service.storage.schema.schema import item, kernel
+from kernel_service.storage.turns.context import next_seq
+from kernel_service.storage.turns.journal import item_place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Row, Select
+
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.keys.resealing import Merging
+
+FOREIGN: Final = "merged:"
+"""Before the origin of what a model said to somebody else: its reasoning is opaque to all others."""
+
+_of_person = (
+    select(item.c.seq, item.c.data)
+    .where(item.c.person_id == bindparam("person"), item.c.seq < bindparam("before"))
+    .order_by(item.c.seq)
+    .limit(bindparam("limit", type_=Integer))
+)
+_ENDED = _of_person.where(item.c.turn_id != bindparam("open"))
+_OPEN = _of_person.where(item.c.turn_id == bindparam("open"))
+# What the one who goes is not shown any more stays out of sight: the start of the one who stays lies before it.
+_STARTED = select(kernel.c.context_start).where(kernel.c.person_id == bindparam("of")).scalar_subquery()
+_one = and_(item.c.person_id == bindparam("of"), item.c.seq == bindparam("was"))
+_RENUMBER = update(item).where(_one).values(seq=bindparam("becomes"), data=bindparam("resealed"))
+_MOVE = (
+    update(item)
+    .where(_one)
+    .values(
+        person_id=bindparam("stays"),
+        seq=bindparam("becomes"),
+        data=bindparam("resealed"),
+        origin=case((item.c.origin == "", ""), else_=literal(FOREIGN) + item.c.origin),
+        superseded=or_(item.c.superseded, item.c.seq < _STARTED),
+    )
+)
+
+
+def append(tx: Tx, people: Merging, open_turn: str) -> None:
+    following = next_seq(tx, people.stays)
+    numbers = count(following)
+    own = {"person": people.stays, "open": open_turn, "before": following}
+    others = {"person": people.gone, "open": open_turn, "before": next_seq(tx, people.gone)}
+    for rows in _pages(tx, _ENDED, others):
+        _move(tx, people, rows, numbers)
+    for rows in _pages(tx, _OPEN, own):
+        _renumber(tx, people.stays, rows, numbers)
+    for rows in _pages(tx, _OPEN, others):
+        _move(tx, people, rows, numbers)
+
+
+def _pages(tx: Tx, some: Select[Any], those: dict[str, Any]) -> Iterator[Sequence[Row[Any]]]:
+    """Page after page of what is left: who takes one moves it away."""
+    while rows := tx.execute(some, those | {"limit": PAGE}).all():
+        yield rows
+
+
+def _renumber(tx: Tx, person_id: str, rows: Sequence[Row[Any]], numbers: Iterator[int]) -> None:
+    values = [
+        {
+            "of": person_id,
+            "was": row.seq,
+            "becomes": seq,
+            "resealed": resealed(tx, row.data, _item(person_id, row.seq), _item(person_id, seq)),
+        }
+        for row, seq in zip(rows, numbers, strict=False)
+    ]
+    tx.execute(_RENUMBER, values)
+
+
+def _move(tx: Tx, people: Merging, rows: Sequence[Row[Any]], numbers: Iterator[int]) -> None:
+    values = [
+        {
+            "of": people.gone,
+            "was": row.seq,
+            "stays": people.stays,
+            "becomes": seq,
+            "resealed": resealed(tx, row.data, _item(people.gone, row.seq), _item(people.stays, seq)),
+        }
+        for row, seq in zip(rows, numbers, strict=False)
+    ]
+    tx.execute(_MOVE, values)
+
+
+def _item(person_id: str, seq: int) -> Theirs:
+    return Theirs(person_id, item_place(person_id, seq))

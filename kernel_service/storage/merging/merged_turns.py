@@ -1,0 +1,120 @@
+"""The open turns of two people who become one: one of them goes on, and no message goes unanswered.
+
+A turn that may still begin anew gives its messages back to those that wait: what it has journaled is superseded, and
+the button that it was opened by is decided anew. What changed something stands, so that two such turns go on together,
+and their messages are answered as one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, null, or_, select, update
+
+from kernel_service.ports.messages import MessageStatus
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.storage.inbox.inbox import USAGE
+from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, approval, item, message, tool_call, turn
+
+if TYPE_CHECKING:
+    from sqlalchemy import BindParameter, Row
+
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.keys.resealing import Merging
+
+MERGED: Final = "merged"
+"""The `problem` of a turn that ended because its messages went to another."""
+
+_people: BindParameter[list[str]] = bindparam("people", expanding=True)
+_begun_call = select(tool_call.c.call_id).where(tool_call.c.turn_id == turn.c.id).exists()
+_OPEN = select(turn, or_(turn.c.tool_calls > 0, _begun_call).label("called")).where(
+    turn.c.person_id.in_(_people), TURN_OPEN
+)
+_of = turn.c.id == bindparam("of")
+# It was cut by us: no process has died in it.
+_PUT_DOWN = update(turn).where(_of).values(attempt_owner="")
+_END = (
+    update(turn)
+    .where(_of)
+    .values(status=TurnStatus.FAILED.value, ended_at=bindparam("at"), not_before=None, attempt_owner="", problem=MERGED)
+)
+_GIVE_BACK = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"))
+    .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
+)
+# By their people first: these have no index of the turn.
+_ITEMS = update(item).where(item.c.person_id.in_(_people), item.c.turn_id == bindparam("of"))
+_SUPERSEDE = _ITEMS.values(superseded=True)
+_decided = update(approval).where(approval.c.person_id.in_(_people), approval.c.decided_in == bindparam("of"))
+_UNDECIDE = _decided.values(decided_in=null(), approved=null())
+_JOIN = [
+    update(message).where(message.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined")),
+    update(tool_call).where(tool_call.c.turn_id == bindparam("of")).values(turn_id=bindparam("joined")),
+]
+_JOIN_OF_PEOPLE = [_ITEMS.values(turn_id=bindparam("joined")), _decided.values(decided_in=bindparam("joined"))]
+_ADD = (
+    update(turn)
+    .where(_of)
+    .values(
+        begun=bindparam("has_begun"),
+        closed=bindparam("is_closed"),
+        stopped=bindparam("was_stopped"),
+        joins=turn.c.joins + bindparam("more_joins"),
+        **{column.name: column + bindparam(f"more_{column.name}") for column in USAGE},
+    )
+)
+_GO_ON = update(turn).where(_of).values(status=TurnStatus.RUNNING.value, not_before=None)
+_UNHOLD = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"), MESSAGE_OPEN)
+    .values(status=MessageStatus.ACCEPTED.value)
+)
+
+
+def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
+    """The turn that goes on; empty: none is open. Its person is not changed yet."""
+    rows = tx.execute(_OPEN, {"people": [people.gone, people.stays]}).all()
+    for row in rows:
+        tx.execute(_PUT_DOWN, {"of": row.id})
+    if not rows:
+        return ""
+    goes_on, *others = sorted(rows, key=lambda row: (_may_begin_anew(row), row.person_id != people.stays))
+    for other in others:
+        _end(tx, people, other, goes_on, now)
+    return str(goes_on.id)
+
+
+def _may_begin_anew(row: Row[Any]) -> bool:
+    """It has changed nothing, and what it answers was not taken back. What runs alone is closed from the start."""
+    return not row.stopped and not (row.closed and row.called)
+
+
+def _end(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any], now: float) -> None:
+    if _may_begin_anew(other):
+        of_people = {"of": other.id, "people": [people.gone, people.stays]}
+        tx.execute(_GIVE_BACK, {"of": other.id})
+        tx.execute(_SUPERSEDE, of_people)
+        tx.execute(_UNDECIDE, of_people)
+    else:
+        _join(tx, people, other, goes_on)
+    tx.execute(_END, {"of": other.id, "at": now})
+    # What held the one up need not hold up the other.
+    tx.execute(_GO_ON, {"of": goes_on.id})
+    tx.execute(_UNHOLD, {"of": goes_on.id})
+
+
+def _join(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any]) -> None:
+    joined = {"of": other.id, "joined": goes_on.id}
+    for statement in _JOIN:
+        tx.execute(statement, joined)
+    for statement in _JOIN_OF_PEOPLE:
+        tx.execute(statement, joined | {"people": [people.gone, people.stays]})
+    together = {
+        "of": goes_on.id,
+        "has_begun": goes_on.begun or other.begun,
+        "is_closed": goes_on.closed or other.closed,
+        "was_stopped": goes_on.stopped or other.stopped,
+        "more_joins": other.joins,
+    }
+    tx.execute(_ADD, together | {f"more_{column.name}": getattr(other, column.name) for column in USAGE})

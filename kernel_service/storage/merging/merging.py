@@ -1,0 +1,151 @@
+"""Two people who turn out to be one: all that was the newer one's becomes the older one's, in one transaction.
+
+Both leases are taken away first, so that no turn of either writes afterwards; the next owner of the one who stays
+goes on from their journal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
+
+from kernel_service.people.linking import Standing, older_first, one_person
+from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.ports.people import Linked, LinkOutcome
+from kernel_service.storage.approvals import standing_permissions
+from kernel_service.storage.keys import resealing
+from kernel_service.storage.keys.resealing import Merging
+from kernel_service.storage.merging import merged_history, merged_turns
+from kernel_service.storage.outbox import outbox
+from kernel_service.storage.people import leases, time_zones
+from kernel_service.storage.people.people import surviving
+from kernel_service.storage.schema.schema import connection, dead_letter, kept_apart, kernel, person, tool_call, turn
+from kernel_service.storage.usage import reservations, spending
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kernel_service.storage.engine.engine import Tx
+
+_AUTHORISED: Final = (ConnectionStatus.ACTIVE.value, ConnectionStatus.UNCONFIRMED.value)
+_connected = exists().where(connection.c.person_id == person.c.id, connection.c.status.in_(_AUTHORISED))
+# Rows that are being added for the person hold their key, which does not change: neither waits for the other.
+_PEOPLE = (
+    select(person.c.id, person.c.created_at, person.c.merged_into, _connected.label("connected"))
+    .where(person.c.id.in_(bindparam("people", expanding=True)))
+    .order_by(person.c.id)
+    .with_for_update(key_share=True, of=person)
+)
+_MERGED = (
+    update(person)
+    .where(or_(person.c.id == bindparam("gone"), person.c.merged_into == bindparam("gone")))
+    .values(merged_into=bindparam("stays"))
+)
+_HELD_BY_VENDOR = (
+    update(connection)
+    .where(connection.c.person_id == bindparam("gone"), connection.c.made_for == "")
+    .values(made_for=bindparam("gone"))
+)
+_RENAMED = [
+    update(table).where(table.c.person_id == bindparam("gone")).values(person_id=bindparam("stays"))
+    for table in (turn, tool_call, dead_letter)
+]
+_other = kernel.alias("other")
+_stopped_at = select(_other.c.stopped_at).where(_other.c.person_id == bindparam("gone")).scalar_subquery()
+# Who has said "stop" has said it to both.
+_STOPPED = (
+    update(kernel)
+    .where(
+        kernel.c.person_id == bindparam("stays"),
+        func.coalesce(kernel.c.stopped_at, 0.0) < func.coalesce(_stopped_at, 0.0),
+    )
+    .values(stopped_at=_stopped_at)
+)
+_KEEP_APART = insert(kept_apart)
+_PAIR = select(kept_apart.c.since).where(
+    kept_apart.c.first_id == bindparam("first"), kept_apart.c.second_id == bindparam("second")
+)
+_PAIRS_OF = select(kept_apart).where(
+    or_(kept_apart.c.first_id == bindparam("person"), kept_apart.c.second_id == bindparam("person"))
+)
+_PAIRS = select(func.count()).select_from(kept_apart)
+_DROP_PAIR = delete(kept_apart).where(
+    kept_apart.c.first_id == bindparam("first"), kept_apart.c.second_id == bindparam("second")
+)
+
+
+def merge(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
+    """An operator says that they are one, connections or not. Again is no harm. NotFound PERSON_NOT_FOUND."""
+    people = _standings(tx, (one_id, other_id))
+    if len(people) == 1:
+        return Linked(LinkOutcome.MERGED, people[0].person_id, news=False)
+    return _unite(tx, *older_first(*people), now)
+
+
+def meet(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
+    """A channel says that they are one: MERGED, or KEPT_APART."""
+    people = _standings(tx, (one_id, other_id))
+    if len(people) == 1:
+        return Linked(LinkOutcome.LINKED, people[0].person_id)
+    older, newer = older_first(*people)
+    if one_person(older, newer):
+        return _unite(tx, older, newer, now)
+    news = _keep_apart(tx, older.person_id, newer.person_id, now)
+    return Linked(LinkOutcome.KEPT_APART, older.person_id, other_id=newer.person_id, news=news)
+
+
+def kept_apart_from(tx: Tx, person_id: str) -> list[str]:
+    """People who may be the same as this one, as an operator has to decide."""
+    rows = tx.execute(_PAIRS_OF, {"person": person_id})
+    return sorted(row.second_id if row.first_id == person_id else row.first_id for row in rows)
+
+
+def kept_apart_pairs(tx: Tx) -> int:
+    return int(tx.execute(_PAIRS).scalar_one())
+
+
+def _standings(tx: Tx, ids: Iterable[str]) -> list[Standing]:
+    """Those people, or who they are by now; nothing else merges them before the transaction ends."""
+    wanted = sorted({surviving(tx, person_id) for person_id in ids})
+    rows = tx.execute(_PEOPLE, {"people": wanted}).all()
+    if any(row.merged_into is not None for row in rows):
+        return _standings(tx, wanted)
+    return [Standing(row.id, row.created_at, row.connected) for row in rows]
+
+
+def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
+    people = Merging(gone=newer.person_id, stays=older.person_id)
+    for person_id in sorted((people.gone, people.stays)):
+        leases.take_away(tx, person_id)
+    tx.execute(_HELD_BY_VENDOR, {"gone": people.gone})
+    resealing.move(tx, people)
+    goes_on = merged_turns.leave_one_open(tx, people, now)
+    merged_history.append(tx, people, goes_on)
+    for statement in (*_RENAMED, _STOPPED, _MERGED):
+        tx.execute(statement, {"gone": people.gone, "stays": people.stays})
+    spending.move(tx, people.gone, people.stays)
+    reservations.move(tx, people.gone, people.stays)
+    time_zones.move(tx, people)
+    standing_permissions.move(tx, people)
+    _settle_pairs(tx, people)
+    outbox.release_unaddressed(tx, people.stays)
+    return Linked(LinkOutcome.MERGED, people.stays, merged_id=people.gone)
+
+
+def _settle_pairs(tx: Tx, people: Merging) -> None:
+    """Whoever was kept apart from the one is now from the other."""
+    for row in tx.execute(_PAIRS_OF, {"person": people.gone}).all():
+        tx.execute(_DROP_PAIR, {"first": row.first_id, "second": row.second_id})
+        [other] = {row.first_id, row.second_id} - {people.gone}
+        if other != people.stays:
+            _keep_apart(tx, people.stays, other, row.since)
+
+
+def _keep_apart(tx: Tx, one_id: str, other_id: str, now: float) -> bool:
+    """Whether it was not known yet."""
+    first, second = sorted((one_id, other_id))
+    if tx.execute(_PAIR, {"first": first, "second": second}).one_or_none() is not None:
+        return False
+    tx.execute(_KEEP_APART, {"first_id": first, "second_id": second, "since": now})
+    return True

@@ -1,0 +1,53 @@
+"""Open the store of a database URL: be the only one on it, migrate it, read its keys, start its writers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel_service.media.read_as import MIB
+from kernel_service.ports.keeping import Keeping
+from kernel_service.ports.media import PERSON_BYTES, MediaQuota
+from kernel_service.ports.silence import Silence
+from kernel_service.storage.engine import batch
+from kernel_service.storage.engine.database_url import check, is_sqlite
+from kernel_service.storage.sql_store import SqlStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.storage.sealing.ciphers import MasterKeys
+
+_SILENCE = Silence()
+_FOR_GOOD = Keeping()
+
+
+async def open_store(
+    url: str,
+    master_keys: MasterKeys,
+    *,
+    direct_url: str = "",
+    pool: int = 10,
+    media_bytes: int = 1024 * MIB,
+    media_bytes_per_person: int = PERSON_BYTES,
+    silence: Silence = _SILENCE,
+    keeping: Keeping = _FOR_GOOD,
+    end_process: Callable[[str], None] = batch.end_process,
+) -> SqlStore:
+    """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
+    At most `media_bytes` of people's files are kept at a time, of each person's `media_bytes_per_person`. After
+    `silence` a weak id finds nobody. `pool` connections go to PostgreSQL, and one more for the lock of the active
+    process: over `direct_url`, where that is not the same.
+
+    DatabaseInUseError, DatabaseUnfitError, SchemaTooNewError, Conflict SEALING_KEY_UNKNOWN, ValueError for another URL.
+    """
+    check(url)
+    quota = MediaQuota(media_bytes, media_bytes_per_person)
+    # Each brings a driver of its own, and PostgreSQL's costs 10 MB that nobody on SQLite need carry.
+    if is_sqlite(url):
+        from kernel_service.storage.opening.sqlite import open_sqlite  # noqa: PLC0415
+
+        return SqlStore(await open_sqlite(url, master_keys, end_process), quota, silence, keeping)
+    from kernel_service.storage.opening.postgres import open_postgres  # noqa: PLC0415
+
+    engine = await open_postgres(url, master_keys, end_process, direct_url=direct_url, pool=pool)
+    return SqlStore(engine, quota, silence, keeping)

@@ -1,0 +1,140 @@
+"""Open a PostgreSQL database: be the active process on it, or wait for that; migrate it, read its keys.
+
+What is wrong with a server, a pooler before it or the rights there is said here, before anything is served.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import DBAPIError
+
+from kernel_service.storage.engine import pooler, postgres
+from kernel_service.storage.engine.active_lock import LOCK, ActiveLock
+from kernel_service.storage.engine.engine import Keyring
+from kernel_service.storage.engine.pooler import Sessions
+from kernel_service.storage.engine.postgres_server import LOST, ReadOnlyServerError, Server, why
+from kernel_service.storage.engine.postgres_url import parse
+from kernel_service.storage.opening.migrating import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+    from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
+
+URL, DIRECT_URL, POOL = "KERNEL_DATABASE_URL", "KERNEL_DATABASE_DIRECT_URL", "KERNEL_DATABASE_POOL"
+_INSUFFICIENT_PRIVILEGE, _NO_SCHEMA, _READ_ONLY = "42501", "3F000", "25006"
+
+
+class DatabaseUnfitError(RuntimeError):
+    """The database cannot be reached, or not worked on as it is. Its text says why, and what to do."""
+
+
+async def open_postgres(
+    url: str, master_keys: MasterKeys, end_process: Callable[[str], None], *, direct_url: str = "", pool: int
+) -> postgres.PostgresEngine:
+    """DatabaseUnfitError, ValueError for a URL that cannot be read."""
+    server, direct = await _servers(url, direct_url)
+    async with _told(DIRECT_URL if direct_url else URL):
+        lock = await ActiveLock.take(direct, end_process)
+    try:
+        if direct_url:
+            await _check_other_way(server)
+        digests = await _prepare(direct, master_keys)
+        database = postgres.connect(server, pool=pool)
+        await _open_pool(database, pool)
+    except BaseException:
+        await lock.release()
+        raise
+    return postgres.PostgresEngine(database, lock, Keyring(master_keys), digests)
+
+
+async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
+    """The way for transactions, and the one for what needs a session."""
+    server = await _looked_at(url, URL)
+    if not direct_url:
+        if server.multiplexed:
+            raise DatabaseUnfitError(
+                f"{URL} leads to a pooler in transaction mode, where the lock of the active process cannot be held:"
+                f" set {DIRECT_URL} to the server itself, or to a pooler in session mode"
+            )
+        return server, server
+    direct = await _looked_at(direct_url, DIRECT_URL)
+    if direct.multiplexed:
+        raise DatabaseUnfitError(
+            f"{DIRECT_URL} leads to a pooler in transaction mode: it must lead to the server itself, or to a pooler in"
+            " session mode"
+        )
+    return server, direct
+
+
+async def _looked_at(url: str, setting: str) -> Server:
+    server = Server(parse(url))
+    async with _told(setting):
+        return replace(server, multiplexed=await pooler.look(server) is Sessions.PER_TRANSACTION)
+
+
+async def _check_other_way(server: Server) -> None:
+    """It leads to the same database: there nobody gets the lock that is held over the direct way."""
+    async with _told(URL):
+        connection = await server.connect("look", seconds=postgres.ANSWER_SECONDS)
+        try:
+            async with connection.transaction():
+                if await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", LOCK):
+                    raise DatabaseUnfitError(f"{DIRECT_URL} and {URL} lead to different databases")
+                if await connection.fetchval("SELECT current_setting('transaction_read_only')") == "on":
+                    raise ReadOnlyServerError
+        finally:
+            connection.terminate()
+
+
+async def _prepare(server: Server, master_keys: MasterKeys) -> Digests:
+    database = postgres.connect_once(server)
+    try:
+        async with database.begin() as connection:
+            return await connection.run_sync(prepare, master_keys)
+    except DBAPIError as error:
+        raise DatabaseUnfitError(_unprepared(error)) from None
+    except LOST as error:
+        raise DatabaseUnfitError(f"the database cannot be migrated: {why(error)}") from None
+
+
+def _unprepared(error: DBAPIError) -> str:
+    sqlstate = getattr(error.orig, "sqlstate", None) or ""
+    if sqlstate in {_INSUFFICIENT_PRIVILEGE, _NO_SCHEMA}:
+        return (
+            "the database cannot be migrated: its user may not create tables in its schema, or does not own those that"
+            " are there (GRANT USAGE, CREATE ON SCHEMA … TO …; ALTER TABLE … OWNER TO …)"
+        )
+    if sqlstate == _READ_ONLY:
+        return "the database cannot be migrated: the server is read-only"
+    return f"the database cannot be migrated: {why(error)}"
+
+
+async def _open_pool(database: AsyncEngine, pool: int) -> None:
+    """All connections at once, so that too few are noticed now and not when many people write."""
+    opened = await asyncio.gather(*(database.connect() for _ in range(pool)), return_exceptions=True)
+    failed = [one for one in opened if isinstance(one, BaseException)]
+    for one in opened:
+        if not isinstance(one, BaseException):
+            await one.close()
+    if failed:
+        await database.dispose()
+        granted = pool - len(failed)
+        raise DatabaseUnfitError(
+            f"{URL}: of {pool} connections {granted} were granted ({why(failed[0])}): allow more (PostgreSQL's"
+            f" max_connections, the role's or the pooler's limit), or set {POOL}"
+        )
+
+
+@asynccontextmanager
+async def _told(setting: str) -> AsyncIterator[None]:
+    try:
+        yield
+    except LOST as error:
+        raise DatabaseUnfitError(f"{setting}: cannot connect to the database: {why(error)}") from None

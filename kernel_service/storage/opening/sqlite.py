@@ -1,0 +1,63 @@
+"""Open a SQLite file: be the only process on it, migrate it, read its keys, start its writer."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy.engine import make_url
+
+from kernel_service.storage.engine import sqlite
+from kernel_service.storage.engine.engine import Keyring
+from kernel_service.storage.engine.file_lock import LOCK_SUFFIX, FileLock
+from kernel_service.storage.opening.migrating import prepare
+from serving.private_files import close_file, close_folder, make_file, make_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine as SqliteDatabase
+
+    from kernel_service.storage.sealing.ciphers import Digests, MasterKeys
+
+
+async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[str], None]) -> sqlite.SqliteEngine:
+    path = Path(make_url(url).database or "")
+    if not path.name:
+        raise ValueError("KERNEL_DATABASE_URL must name a file, as sqlite:///path/to/kernel.db")
+    make_folder(path.parent)
+    lock = FileLock(path)
+    try:
+        _close_to_others(path)
+    except BaseException:
+        lock.release()
+        raise
+    database = sqlite.connect(path)
+    try:
+        digests = await asyncio.to_thread(_prepare, database, master_keys)
+    except BaseException:
+        database.dispose()
+        lock.release()
+        raise
+    return sqlite.SqliteEngine(database, lock, Keyring(master_keys), digests, end_process=end_process)
+
+
+def _close_to_others(path: Path) -> None:
+    """SQLite makes its journals beside the file that a link leads to, with the mode of that."""
+    make_file(path)
+    file = path.resolve()
+    for folder in {path.parent, file.parent}:
+        close_folder(folder)
+    close_file(path.with_name(path.name + LOCK_SUFFIX))
+    for suffix in ("", "-wal", "-shm", "-journal"):
+        close_file(file.with_name(file.name + suffix))
+
+
+def _prepare(database: SqliteDatabase, master_keys: MasterKeys) -> Digests:
+    with database.connect() as connection:
+        writer = connection.execution_options(immediate=True)
+        with writer.begin():
+            digests = prepare(writer, master_keys)
+    database.dispose()  # this connection would go on planning by the statistics that it found
+    return digests

@@ -1,0 +1,178 @@
+"""What people said, past its time or its room, and people who never came back.
+
+A history is cut before a turn, so that it stays one that vendors take, and never while a turn of the person is open.
+A person goes whole only if nothing hangs on them: no connected account, nothing to answer, send or approve. Whatever
+table comes to refer to people keeps them as well. Of everybody else who never came back goes what they said.
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate, takewhile
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, bindparam, delete, exists, func, or_, select, update
+
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.storage.schema import schema
+from kernel_service.storage.schema.schema import TURN_OPEN, alias, item, kernel, person, tool_usage, turn, usage
+from kernel_service.storage.usage.spending import day_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Row
+
+    from kernel_service.ports.keeping import Keeping
+    from kernel_service.storage.engine.engine import Engine, Tx
+
+PEOPLE: Final = 200
+"""People who are looked at in one transaction."""
+STEP: Final = 500
+"""Items of one person that go at once; the rest goes in the next round, an hour later."""
+
+_THEIRS: Final = (item, tool_usage, usage, alias, kernel)
+"""What goes with a person, in this order."""
+
+
+def _referring() -> Iterator[Any]:
+    """Each column of another table that names a person."""
+    for table in schema.metadata.sorted_tables:
+        if table not in _THEIRS:
+            yield from (key.parent for key in table.foreign_keys if key.column is person.c.id)
+
+
+_last_day = select(func.max(usage.c.day)).where(usage.c.person_id == person.c.id).correlate(person).scalar_subquery()
+_oldest = (
+    select(item.c.created_at)
+    .where(item.c.person_id == person.c.id)
+    .order_by(item.c.seq)
+    .limit(1)
+    .correlate(person)
+    .scalar_subquery()
+)
+_LOOK = (
+    select(person.c.id, person.c.created_at, _last_day.label("last_day"), _oldest.label("oldest"))
+    .where(person.c.id > bindparam("after"), person.c.merged_into.is_(None))
+    .order_by(person.c.id)
+    .limit(bindparam("limit", type_=Integer))
+)
+_BYTES = select(func.coalesce(func.sum(func.length(item.c.data)), 0)).where(item.c.person_id == bindparam("person"))
+_OLDEST = (
+    select(item.c.seq, item.c.turn_id, item.c.created_at, func.length(item.c.data).label("bytes"))
+    .where(item.c.person_id == bindparam("person"))
+    .order_by(item.c.seq)
+    .limit(bindparam("limit", type_=Integer))
+)
+_END_OF_TURN = select(func.max(item.c.seq)).where(
+    item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of")
+)
+_IN_A_TURN = select(exists().where(turn.c.person_id == bindparam("person"), TURN_OPEN))
+_CUT = delete(item).where(item.c.person_id == bindparam("person"), item.c.seq <= bindparam("last"))
+_BEGINS = (
+    update(kernel)
+    .where(kernel.c.person_id == bindparam("person"), kernel.c.context_start <= bindparam("last"))
+    .values(context_start=bindparam("last", type_=Integer) + 1)
+)
+_LOCK = select(person.c.id).where(person.c.id == bindparam("person")).with_for_update()
+_NEEDED = select(
+    or_(
+        *(exists().where(column == bindparam("person")) for column in _referring()),
+        exists().where(person.c.merged_into == bindparam("person")),
+    )
+)
+_WROTE = select(exists().where(schema.message.c.person_id == bindparam("person")))
+_FORGET = [delete(table).where(table.c.person_id == bindparam("person")) for table in _THEIRS]
+_FORGET_PERSON = delete(person).where(person.c.id == bindparam("person"))
+
+
+async def forget_people(engine: Engine, keeping: Keeping, *, now: float) -> int:
+    """One round over all people; how many items and people went."""
+    after: str | None = ""
+    forgotten = 0
+    while keeping and after is not None:
+        after, count = await engine.write(_step(keeping, after, now))
+        forgotten += count
+    return forgotten
+
+
+def _step(keeping: Keeping, after: str, now: float) -> Callable[[Tx], tuple[str | None, int]]:
+    """Looks at the next people; where to go on (None: those were the last), and how much went."""
+
+    def step(tx: Tx) -> tuple[str | None, int]:
+        rows = tx.execute(_LOOK, {"after": after, "limit": PEOPLE}).all()
+        forgotten = sum(_look_at(tx, row, keeping, now) for row in rows)
+        return (rows[-1].id if len(rows) == PEOPLE else None), forgotten
+
+    return step
+
+
+def _look_at(tx: Tx, row: Row[Any], keeping: Keeping, now: float) -> int:
+    last_day = row.last_day or 0
+    last_seen = max(row.created_at, last_day * DAY_SECONDS)
+    if keeping.inactive_days and last_seen < now - keeping.inactive_days * DAY_SECONDS:
+        return _forget(tx, row.id)
+    forgotten = 0
+    if keeping.history_days and row.oldest is not None:
+        forgotten = _cut_older(tx, row.id, row.oldest, now - keeping.history_days * DAY_SECONDS)
+    if keeping.history_bytes and last_day >= day_of(now) - 1:  # else it has not grown since it was looked at
+        excess = int(tx.execute(_BYTES, {"person": row.id}).scalar_one()) - keeping.history_bytes
+        forgotten += _cut_bytes(tx, row.id, excess) if excess > 0 else 0
+    return forgotten
+
+
+def _forget(tx: Tx, person_id: str) -> int:
+    """Nobody writes to the person meanwhile: what comes waits for the lock, and then is somebody new's."""
+    tx.execute(_LOCK, {"person": person_id})
+    if tx.execute(_WROTE, {"person": person_id}).scalar_one():
+        return 0
+    if tx.execute(_NEEDED, {"person": person_id}).scalar_one():
+        return _cut_all(tx, person_id)
+    for statement in _FORGET:
+        tx.execute(statement, {"person": person_id})
+    return tx.execute(_FORGET_PERSON, {"person": person_id}).rowcount
+
+
+def _cut_older(tx: Tx, person_id: str, oldest: float, before: float) -> int:
+    if oldest >= before:
+        return 0
+    rows = _oldest_items(tx, person_id)
+    count = sum(row.created_at < before for row in rows)
+    return _cut(tx, person_id, rows, count if count == len(rows) < STEP else _whole_turns(rows, count))
+
+
+def _cut_all(tx: Tx, person_id: str) -> int:
+    rows = _oldest_items(tx, person_id)
+    return _cut(tx, person_id, rows, len(rows) if len(rows) < STEP else _whole_turns(rows, STEP))
+
+
+def _cut_bytes(tx: Tx, person_id: str, excess: int) -> int:
+    """Turns until there is room; never the newest one."""
+    rows = _oldest_items(tx, person_id)
+    freed = list(accumulate((row.bytes for row in rows), initial=0))[:-1]
+    count = sum(each < excess for each in freed)
+    while 0 < count < len(rows) and rows[count].turn_id == rows[count - 1].turn_id:
+        count += 1
+    return _cut(tx, person_id, rows, _whole_turns(rows, count))
+
+
+def _oldest_items(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
+    return tx.execute(_OLDEST, {"person": person_id, "limit": STEP}).all()
+
+
+def _whole_turns(rows: Sequence[Row[Any]], count: int) -> int:
+    """So many of the first `count` as belong to turns that end among them; of the last one nobody knows."""
+    cut = rows[count].turn_id if count < len(rows) else rows[-1].turn_id
+    return sum(1 for _ in takewhile(lambda row: row.turn_id != cut, rows[:count]))
+
+
+def _cut(tx: Tx, person_id: str, rows: Sequence[Row[Any]], count: int) -> int:
+    if not rows or tx.execute(_IN_A_TURN, {"person": person_id}).scalar_one():
+        return 0
+    if count:
+        last = rows[count - 1].seq
+    elif len(rows) == STEP and rows[0].turn_id == rows[-1].turn_id:  # a turn that is longer than a step
+        last = tx.execute(_END_OF_TURN, {"person": person_id, "of": rows[0].turn_id}).scalar_one()
+    else:
+        return 0
+    tx.execute(_BEGINS, {"person": person_id, "last": last})
+    return tx.execute(_CUT, {"person": person_id, "last": last}).rowcount

@@ -1,0 +1,91 @@
+"""Whose kernel it is: the lease row of each person, its epoch, and the fence before every write of an owner."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, exists, select, update
+
+from kernel_service.errors import LeaseLost, NotFound
+from kernel_service.storage.schema.schema import kernel, person, usage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import Row
+
+    from kernel_service.storage.engine.engine import Tx
+
+_EPOCH = select(kernel.c.epoch).where(kernel.c.person_id == bindparam("person"))
+_FENCE = (
+    select(kernel.c.epoch, kernel.c.owner, kernel.c.time_zone)
+    .where(kernel.c.person_id == bindparam("person"))
+    .with_for_update(read=True)
+)
+_OF_DAY = (usage.c.person_id == bindparam("person"), usage.c.day == bindparam("day"))
+_FENCE_OF_DAY = _FENCE.add_columns(
+    select(usage.c.replies).where(*_OF_DAY).scalar_subquery().label("replies"),
+    select(usage.c.fixed_replies).where(*_OF_DAY).scalar_subquery().label("fixed_replies"),
+)
+_MERGED = exists().where(person.c.id == kernel.c.person_id, person.c.merged_into.is_not(None))
+_TAKE = (
+    update(kernel)
+    .where(kernel.c.person_id == bindparam("person"), ~_MERGED)
+    .values(epoch=kernel.c.epoch + 1, owner=bindparam("by"))
+    .returning(kernel.c.epoch)
+)
+_GIVE_BACK = (
+    update(kernel).where(kernel.c.person_id == bindparam("person"), kernel.c.epoch == bindparam("of")).values(owner="")
+)
+
+
+def fence(tx: Tx, person_id: str, epoch: int) -> Row[Any]:
+    """The lease, with its `owner` and the person's sealed `time_zone`; it stays so until the transaction ends.
+
+    LeaseLost, unless the epoch is the owner's own.
+    """
+    return _own(tx.execute(_FENCE, {"person": person_id}).one_or_none(), epoch)
+
+
+def fence_of_day(tx: Tx, person_id: str, epoch: int, day: int) -> Row[Any]:
+    """As `fence`, with the `replies` and `fixed_replies` that the person had of that day; None: none."""
+    return _own(tx.execute(_FENCE_OF_DAY, {"person": person_id, "day": day}).one_or_none(), epoch)
+
+
+def _own(row: Row[Any] | None, epoch: int) -> Row[Any]:
+    if row is None or row.epoch != epoch:
+        raise LeaseLost
+    return row
+
+
+def take(tx: Tx, person_id: str, owner: str) -> int:
+    """The new epoch. NotFound PERSON_NOT_FOUND; LeaseLost if they were merged into another, who has it all now."""
+    epoch = tx.execute(_TAKE, {"person": person_id, "by": owner}).scalar_one_or_none()
+    if epoch is None and tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none() is not None:
+        raise LeaseLost
+    return _found(person_id, epoch)
+
+
+def take_away(tx: Tx, person_id: str) -> None:
+    """Whoever owns the person writes no more."""
+    tx.execute(_TAKE, {"person": person_id, "by": ""})
+
+
+def release(tx: Tx, person_id: str, epoch: int) -> None:
+    tx.execute(_GIVE_BACK, {"person": person_id, "of": epoch})
+
+
+def release_all(tx: Tx, held: Mapping[str, int]) -> None:
+    """Person → epoch; in one order, so that two who do it never wait for each other."""
+    if held:
+        tx.execute(_GIVE_BACK, [{"person": person_id, "of": epoch} for person_id, epoch in sorted(held.items())])
+
+
+def kernel_epoch(tx: Tx, person_id: str) -> int:
+    return _found(person_id, tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none())
+
+
+def _found(person_id: str, epoch: int | None) -> int:
+    if epoch is None:
+        raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+    return epoch

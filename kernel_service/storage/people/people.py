@@ -1,0 +1,216 @@
+"""Who a message is from: aliases found by keyed digests, kept sealed; a new person gets a data key of their own."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import String, and_, bindparam, exists, func, insert, not_, or_, select, update
+
+from kernel_service.errors import NotFound
+from kernel_service.people.identity import FoundAlias, given_ids, named_alone, resolve
+from kernel_service.ports.messages import Alias
+from kernel_service.storage.engine.engine import wrap_data_key
+from kernel_service.storage.schema.ids import new_id
+from kernel_service.storage.schema.schema import alias, kernel, person
+from kernel_service.storage.sealing.ciphers import KEY_BYTES, place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sqlalchemy import Row
+
+    from kernel_service.people.identity import Resolution
+    from kernel_service.ports.messages import Message
+    from kernel_service.ports.silence import Silence
+    from kernel_service.storage.engine.engine import Tx
+
+_other = alias.alias("other")
+_HAS_STRONG = exists().where(
+    _other.c.person_id == alias.c.person_id,
+    _other.c.strong,
+    or_(
+        _other.c.channel != alias.c.channel,
+        _other.c.scope != alias.c.scope,
+        _other.c.digest != alias.c.digest,
+    ),
+)
+# A number that was exchanged for another may be anybody's: it finds its former owner no more.
+_GIVEN_UP = and_(not_(alias.c.strong), alias.c.replaced_at.is_not(None))
+# Whom an id names stays so until the transaction ends: what is kept for a person is not left behind by a merging.
+_FOUND = (
+    select(
+        alias.c.scope,
+        alias.c.digest,
+        alias.c.strong,
+        alias.c.person_id,
+        or_(_HAS_STRONG, _GIVEN_UP).label("has_strong"),
+        alias.c.created_at,
+        alias.c.heard_at,
+    )
+    .where(alias.c.channel == bindparam("channel"), alias.c.digest.in_(bindparam("digests", expanding=True)))
+    .with_for_update(read=True, of=alias)
+)
+_BEARER = (
+    select(alias.c.person_id)
+    .where(alias.c.channel == bindparam("channel"), alias.c.digest == bindparam("digest"), not_(_GIVEN_UP))
+    .order_by(alias.c.strong.desc(), alias.c.created_at.desc())
+    .limit(1)
+)
+_OF_PERSON = (
+    select(alias)
+    .where(alias.c.person_id == bindparam("person"))
+    .order_by(alias.c.strong.desc(), alias.c.created_at, alias.c.digest)
+)
+_NEW_PERSON = insert(person)
+_NEW_KERNEL = insert(kernel)
+_ATTACH = insert(alias)
+_one = (
+    alias.c.channel == bindparam("of_channel"),
+    alias.c.scope == bindparam("of_scope"),
+    alias.c.digest == bindparam("of_digest"),
+)
+_HEARD = update(alias).where(*_one).values(heard_at=bindparam("at"))
+_MOVE = (
+    update(alias)
+    .where(*_one)
+    .values(
+        person_id=bindparam("person_id"),
+        strong=bindparam("strong"),
+        value=bindparam("value"),
+        created_at=bindparam("created_at"),
+        heard_at=None,
+        linked_at=None,
+        replaced_at=None,
+    )
+)
+_SURVIVING = select(func.coalesce(person.c.merged_into, person.c.id)).where(person.c.id == bindparam("person"))
+_SURVIVING_STAYS = _SURVIVING.with_for_update(read=True)
+_asked_for = bindparam("person", type_=String)
+SURVIVOR = func.coalesce(
+    select(person.c.merged_into).where(person.c.id == _asked_for).scalar_subquery(),
+    _asked_for,
+)
+"""In a statement: who the asked-for person is by now."""
+
+
+def person_of_message(tx: Tx, message: Message, now: float, silence: Silence) -> str:
+    """The message's person, made if they are new; the ids it brings are kept. Conflict IDENTITY_CONFLICT."""
+    resolution = whose(tx, message, now, silence)
+    person_id = resolution.person_id or _new_person(tx, now)
+    attach(tx, person_id, resolution.attach, now)
+    move(tx, person_id, resolution.move, now)
+    for one in resolution.heard:
+        tx.execute(_HEARD, _row(tx, one) | {"at": now})
+    return person_id
+
+
+def whose(tx: Tx, message: Message, now: float, silence: Silence) -> Resolution:
+    """Whose message it is by the ids that are kept now; nothing is changed. Conflict IDENTITY_CONFLICT."""
+    given = given_ids(message.user_id, message.aliases)
+    return resolve(find(tx, message.channel, given, now, silence), given)
+
+
+def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, silence: Silence) -> list[FoundAlias]:
+    """Those of the given ids that name somebody, as they are kept."""
+    asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
+    rows = tx.execute(_FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
+    return [_found(row, asked[row.scope, row.digest], now, silence) for row in rows if (row.scope, row.digest) in asked]
+
+
+def _found(row: Row[Any], user_id: str, now: float, silence: Silence) -> FoundAlias:
+    # A strong id that is given as weak for the first time has not been silent for all we know.
+    first_time = row.strong and row.heard_at is None
+    heard_at = now if first_time else row.created_at if row.heard_at is None else row.heard_at
+    return FoundAlias(
+        Alias(user_id, row.strong, row.scope),
+        row.person_id,
+        row.has_strong,
+        silent=silence.is_over(heard_at, now),
+        worth_noting=not row.has_strong and (first_time or silence.is_worth_noting(heard_at, now)),
+    )
+
+
+def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
+    """Who the person is by now: the same, or the one into whom they were merged. NotFound PERSON_NOT_FOUND.
+
+    `stays`: they are not merged before the transaction ends.
+    """
+    found = tx.execute(_SURVIVING_STAYS if stays else _SURVIVING, {"person": person_id}).scalar_one_or_none()
+    if found is None:
+        raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+    return str(found)
+
+
+def person_of(tx: Tx, user_id: str, now: float, silence: Silence) -> str | None:
+    """Whom an id names that a channel gives by itself, in whatever scope. Conflict IDENTITY_CONFLICT."""
+    channel = user_id.partition(":")[0]
+    rows = tx.execute(_FOUND, {"channel": channel, "digests": [tx.digests.user(user_id)]})
+    return named_alone(_found(row, user_id, now, silence) for row in rows)
+
+
+def bearer_of(tx: Tx, user_id: str) -> str | None:
+    """Who bore an id last, also one that finds them no more: for operators, who look at people, and not for people."""
+    channel = user_id.partition(":")[0]
+    named = {"channel": channel, "digest": tx.digests.user(user_id)}
+    return tx.execute(_BEARER, named).scalar_one_or_none()
+
+
+def aliases_of(tx: Tx, person_id: str) -> list[Alias]:
+    """Strong ones first, then in the order in which they came."""
+    rows = tx.execute(_OF_PERSON, {"person": person_id})
+    return [Alias(alias_value(tx, row), row.strong, row.scope) for row in rows]
+
+
+def alias_value(tx: Tx, row: Row[Any]) -> str:
+    """The id that a row of `alias` keeps. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+    named = place(alias.c.value, row.channel, row.scope, row.digest)
+    return tx.cipher_of(row.person_id).open_text(row.value, named)
+
+
+def _new_person(tx: Tx, now: float) -> str:
+    person_id = new_id("p", now)
+    wrapped = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
+    tx.execute(_NEW_PERSON, {"id": person_id, "created_at": now, **wrapped})
+    tx.execute(_NEW_KERNEL, {"person_id": person_id})
+    return person_id
+
+
+def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
+    """Keep ids that name nobody yet."""
+    for one in ids:
+        row = {
+            "channel": one.user_id.partition(":")[0],
+            "scope": one.scope,
+            "digest": tx.digests.user(one.user_id),
+            "person_id": person_id,
+            "strong": one.strong,
+            "value": _sealed(tx, person_id, one),
+            "created_at": now,
+        }
+        tx.execute(_ATTACH, row)
+
+
+def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
+    """Take ids from whom they name until now."""
+    for one in ids:
+        row = _row(tx, one) | {
+            "person_id": person_id,
+            "strong": one.strong,
+            "value": _sealed(tx, person_id, one),
+            "created_at": now,
+        }
+        tx.execute(_MOVE, row)
+
+
+def _row(tx: Tx, one: Alias) -> dict[str, Any]:
+    return {
+        "of_channel": one.user_id.partition(":")[0],
+        "of_scope": one.scope,
+        "of_digest": tx.digests.user(one.user_id),
+    }
+
+
+def _sealed(tx: Tx, person_id: str, one: Alias) -> bytes:
+    named = place(alias.c.value, one.user_id.partition(":")[0], one.scope, tx.digests.user(one.user_id))
+    return tx.cipher_of(person_id).seal_text(one.user_id, named)

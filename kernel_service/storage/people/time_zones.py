@@ -1,0 +1,52 @@
+"""The time zone of each person, as a channel said last. It tells where they live, so it is sealed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, select, update
+
+from kernel_service.errors import Conflict
+from kernel_service.storage.keys.resealing import Theirs, resealed
+from kernel_service.storage.people.people import surviving
+from kernel_service.storage.schema.schema import kernel
+from kernel_service.storage.sealing.ciphers import place
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.keys.resealing import Merging
+    from kernel_service.storage.sealing.ciphers import Place
+
+_OF = select(kernel.c.time_zone).where(kernel.c.person_id == bindparam("person"))
+_KEEP = update(kernel).where(kernel.c.person_id == bindparam("person")).values(time_zone=bindparam("sealed"))
+_GIVE = _KEEP.where(kernel.c.time_zone.is_(None))
+
+
+def keep(tx: Tx, asked_for: str, name: str) -> None:
+    """Of the person, or of the one into whom they were merged."""
+    person_id = surviving(tx, asked_for, stays=True)
+    sealed = tx.cipher_of(person_id).seal_text(name, _place(person_id))
+    tx.execute(_KEEP, {"person": person_id, "sealed": sealed})
+
+
+def opened(tx: Tx, person_id: str, sealed: bytes | None) -> str:
+    """Empty: not known, or not readable any more."""
+    if sealed is None:
+        return ""
+    cipher = tx.cipher_of(person_id)
+    try:
+        return cipher.open_text(sealed, _place(person_id))
+    except Conflict:
+        return ""
+
+
+def move(tx: Tx, people: Merging) -> None:
+    """To the one who stays, unless theirs is known."""
+    sealed = tx.execute(_OF, {"person": people.gone}).scalar_one_or_none()
+    if sealed is not None:
+        theirs = [Theirs(each, _place(each)) for each in (people.gone, people.stays)]
+        tx.execute(_GIVE, {"person": people.stays, "sealed": resealed(tx, sealed, *theirs)})
+
+
+def _place(person_id: str) -> Place:
+    return place(kernel.c.time_zone, person_id)

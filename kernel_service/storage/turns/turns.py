@@ -1,0 +1,240 @@
+"""Turns as they are opened: a new one of what waits, or the open one again, joined by what came meanwhile."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from kernel_service.ports.commands import Command
+from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
+from kernel_service.ports.turns import CallRecord, Quarantined, Room, Turn, TurnMessage, TurnStatus
+from kernel_service.storage.inbox.inbox import USAGE
+from kernel_service.storage.inbox.sent_order import SENT_ORDER
+from kernel_service.storage.keys import damage, message_ids
+from kernel_service.storage.people import time_zones
+from kernel_service.storage.people.leases import fence_of_day
+from kernel_service.storage.schema.ids import new_id
+from kernel_service.storage.schema.schema import TURN_OPEN, item, message, tool_call, turn
+from kernel_service.storage.sealing.ciphers import place
+from kernel_service.storage.turns import waiting
+from kernel_service.storage.usage.spending import day_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+
+    from kernel_service.ports.turns import NextTurn
+    from kernel_service.storage.engine.engine import Tx
+
+log = logging.getLogger(__name__)
+
+QUARANTINED_FROM: Final = 2
+"""So many crashes: nobody is that unlucky often."""
+
+
+_OPEN = select(
+    turn.c.id,
+    turn.c.status,
+    turn.c.not_before,
+    turn.c.begun,
+    turn.c.attempts,
+    turn.c.crash_count,
+    turn.c.crashes_alone,
+    turn.c.attempt_owner,
+    turn.c.attempt_alone,
+    turn.c.holds,
+    turn.c.joins,
+    turn.c.closed,
+    turn.c.stopped,
+    turn.c.told_busy,
+    turn.c.started_at,
+    *USAGE,
+).where(turn.c.person_id == bindparam("person"), TURN_OPEN)
+_AGAIN = (
+    update(turn)
+    .where(turn.c.id == bindparam("of"))
+    .values(
+        status=TurnStatus.RUNNING.value,
+        not_before=None,
+        attempt_owner=bindparam("by"),
+        attempt_alone=bindparam("runs_alone"),
+        crash_count=bindparam("crashed"),
+        crashes_alone=bindparam("crashed_alone"),
+        joins=bindparam("joined"),
+        begun=bindparam("has_begun"),
+    )
+)
+_UNHOLD = update(message).where(message.c.turn_id == bindparam("of")).values(status=MessageStatus.ACCEPTED.value)
+_MEMBERS = select(message).where(message.c.turn_id == bindparam("turn")).order_by(*SENT_ORDER)
+_INTENTS = (
+    select(tool_call.c.call_id, tool_call.c.tool, tool_call.c.started_at)
+    .where(tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn"))
+    .order_by(tool_call.c.started_at, tool_call.c.call_id)
+)
+_BEGIN = insert(turn)
+_JOIN = (
+    update(message).where(message.c.seq.in_(bindparam("members", expanding=True))).values(turn_id=bindparam("joined"))
+)
+_earlier = item.alias("earlier")
+_LAST_OF_EARLIER = (
+    select(_earlier.c.seq)
+    .where(_earlier.c.person_id == bindparam("person"), _earlier.c.turn_id != bindparam("of"))
+    .order_by(_earlier.c.seq.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+# The open turn's items come last, so that a long history is not looked through for them.
+_SUPERSEDE = (
+    update(item)
+    .where(
+        item.c.person_id == bindparam("person"),
+        item.c.seq > func.coalesce(_LAST_OF_EARLIER, 0),
+        item.c.turn_id == bindparam("of"),
+        ~item.c.superseded,
+    )
+    .values(superseded=True)
+)
+
+
+def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: Room) -> NextTurn:
+    lease = fence_of_day(tx, person_id, epoch, day_of(now))
+    due = _due(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
+    if isinstance(due, Turn):
+        due.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
+        due.replied, due.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
+    return due
+
+
+def _due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: Room) -> NextTurn:
+    row = tx.execute(_OPEN, {"person": person_id}).one_or_none()
+    if row is None:
+        return _begin(tx, person_id, owner, now, debounce)
+    if not row.stopped and row.not_before is not None and row.not_before > now:
+        return float(row.not_before)
+    again = _as_it_stands(tx, person_id, row, owner)
+    if again.crash_count >= QUARANTINED_FROM and room is Room.BESIDE and not again.stopped:
+        return Quarantined(again.crash_count, again.crashes_alone)
+    # Whatever ended the attempt, it was no newcomer, and nothing of it is lost by one.
+    begins_anew = not row.begun and row.attempt_owner != owner
+    newcomers = _newcomers(tx, again, now, begins_anew=begins_anew)
+    if newcomers and (ready := waiting.gathered_at(newcomers, debounce)) > now:
+        return ready
+    if newcomers:
+        _join(tx, again, newcomers, begins_anew=begins_anew)
+    _open_again(tx, again, row, owner, room)
+    return again
+
+
+def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> Turn:
+    members = tx.execute(_MEMBERS, {"turn": row.id}).all()
+    intents = tx.execute(_INTENTS, {"person": person_id, "turn": row.id})
+    crashed = row.attempt_owner not in ("", owner)
+    return Turn(
+        id=row.id,
+        person_id=person_id,
+        messages=_opened(tx, person_id, members),
+        begun=row.begun,
+        failures=row.attempts,
+        crash_count=row.crash_count + crashed,
+        crashes_alone=row.crashes_alone + (crashed and row.attempt_alone),
+        holds=row.holds,
+        joins=row.joins,
+        closed=row.closed,
+        stopped=row.stopped,
+        told_busy=row.told_busy,
+        started_at=row.started_at,
+        usage=Usage(*row[-len(USAGE) :]),
+        intents=[CallRecord(row.call_id, row.tool, row.started_at) for row in intents],
+    )
+
+
+def _newcomers(tx: Tx, record: Turn, now: float, *, begins_anew: bool) -> list[Row[Any]]:
+    if record.stopped or not (waiting.has_room(record) if begins_anew else waiting.open_to_newcomers(record)):
+        return []
+    return waiting.complete(waiting.joinable(waiting.waiting(tx, record.person_id), waiting.way_of(record)), now)
+
+
+def _join(tx: Tx, record: Turn, newcomers: Sequence[Row[Any]], *, begins_anew: bool) -> None:
+    """They are heard together with what the turn answers already, as they were sent; what it had journaled is void."""
+    tx.execute(_JOIN, {"members": [row.seq for row in newcomers], "joined": record.id})
+    record.messages += _opened(tx, record.person_id, newcomers)
+    record.messages.sort(key=lambda one: (one.sent_at, one.seq))
+    record.joins += not begins_anew
+    record.begun = False
+    record.dropped = supersede(tx, record)
+
+
+def supersede(tx: Tx, record: Turn) -> int:
+    """Take what the turn has journaled out of the history; how many items that were."""
+    return tx.execute(_SUPERSEDE, {"person": record.person_id, "of": record.id}).rowcount
+
+
+def _open_again(tx: Tx, record: Turn, row: Row[Any], owner: str, room: Room) -> None:
+    again = {
+        "of": record.id,
+        "by": owner,
+        "runs_alone": room is Room.ALONE,
+        "crashed": record.crash_count,
+        "crashed_alone": record.crashes_alone,
+        "joined": record.joins,
+        "has_begun": record.begun,
+    }
+    tx.execute(_AGAIN, again)
+    if row.status == TurnStatus.HELD:
+        tx.execute(_UNHOLD, {"of": record.id})
+
+
+def _begin(tx: Tx, person_id: str, owner: str, now: float, debounce: float) -> Turn | float | None:
+    members = waiting.together(waiting.waiting(tx, person_id))
+    if not members:
+        return None
+    ready = waiting.gathered_at(members, debounce)
+    if ready > now:
+        return ready
+    turn_id = new_id("t", now)
+    row = {
+        "id": turn_id,
+        "person_id": person_id,
+        "status": TurnStatus.RUNNING.value,
+        "started_at": now,
+        "attempt_owner": owner,
+        "closed": members[0].alone,
+    }
+    tx.execute(_BEGIN, row)
+    tx.execute(_JOIN, {"members": [member.seq for member in members], "joined": turn_id})
+    return Turn(
+        turn_id,
+        person_id,
+        _opened(tx, person_id, members),
+        begun=False,
+        closed=members[0].alone,
+        started_at=now,
+    )
+
+
+def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessage]:
+    return [
+        TurnMessage(
+            row.seq,
+            message_ids.opened(tx, row),
+            row.channel,
+            row.address,
+            _content(tx, person_id, row),
+            row.accepted_at,
+            ReplyMode(row.reply_mode),
+            Command(row.command),
+            row.sent_at,
+        )
+        for row in rows
+    ]
+
+
+def _content(tx: Tx, person_id: str, row: Row[Any]) -> dict[str, Any]:
+    """What was sent. A message that cannot be read any more is asked for again, like one that came incomplete."""
+    content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
+    if content is None:
+        log.error("alert: message damaged seq=%d person=%s", row.seq, person_id)
+    return content or {"unsupported": {"kind": "unavailable"}}

@@ -1,0 +1,136 @@
+"""The messages that wait for a turn: which belong together, and which cut into a turn that runs."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Integer, bindparam, select
+
+from kernel_service.errors import LeaseLost
+from kernel_service.ports.commands import Command
+from kernel_service.ports.interruptions import Newcomers, Stopped
+from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
+from kernel_service.storage.schema.schema import MESSAGE_OPEN, message, turn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+
+    from kernel_service.ports.turns import Turn
+    from kernel_service.storage.engine.engine import Tx
+
+# A burst is answered as one, but not without end.
+MAX_MEMBERS = 50
+DEBOUNCE_LIMIT = 5
+# What comes this late was held up on its way, and others of its person may have been, too: they get some more time.
+LATE_SECONDS = 5.0
+LATE_DEBOUNCE = 4
+MAX_JOINS = 3
+
+Way = tuple[str, str, str]
+"""By which way a message came and its answer goes: channel, address, reply mode."""
+
+_WAITING = (
+    select(message)
+    .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
+    .order_by(*SENT_ORDER)
+    .limit(bindparam("limit", type_=Integer))
+)
+_FIRST = (
+    select(
+        message.c.channel,
+        message.c.address,
+        message.c.reply_mode,
+        message.c.alone,
+        message.c.waits_until,
+        select(turn.c.stopped).where(turn.c.id == bindparam("of")).scalar_subquery().label("stopped"),
+    )
+    .where(message.c.person_id == bindparam("person"), MESSAGE_OPEN, message.c.turn_id.is_(None))
+    .order_by(*SENT_ORDER)
+    .limit(1)
+)
+
+_ATTEMPTED = select(turn.c.attempt_owner).where(turn.c.id == bindparam("of"), turn.c.person_id == bindparam("person"))
+
+
+def waiting(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
+    """In the order in which they were sent."""
+    return tx.execute(_WAITING, {"person": person_id, "limit": MAX_MEMBERS}).all()
+
+
+def together(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """The first ones, as far as one answer may be for them all."""
+    if not rows or rows[0].alone:
+        return list(rows[:1])
+    return joinable(rows, way(rows[0]))
+
+
+def joinable(rows: Sequence[Row[Any]], by: Way) -> list[Row[Any]]:
+    """The first ones, as far as they came that way and may be answered with others."""
+    return list(takewhile(lambda row: way(row) == by and not row.alone, rows))
+
+
+def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
+    """When a burst counts as complete, its files too.
+
+    What must not be answered with others is complete at once, but for a late "new chat": it parts what was said before
+    it from what was said after it, and some of that may still be on its way.
+    """
+    files = max((row.waits_until or 0.0 for row in rows), default=0.0)
+    if rows[0].alone and not (rows[0].command == Command.NEW_CHAT and _is_late(rows[0])):
+        return files
+    first = min(row.accepted_at for row in rows)
+    last = max(row.accepted_at + _pause(row, debounce) for row in rows)
+    return float(max(min(last, first + DEBOUNCE_LIMIT * debounce), files))
+
+
+def _pause(row: Row[Any], debounce: float) -> float:
+    return debounce * LATE_DEBOUNCE if _is_late(row) else debounce
+
+
+def _is_late(row: Row[Any]) -> bool:
+    # Where the channel's clock is not believed nobody knows.
+    return bool(LATE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS)
+
+
+def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:
+    """The first ones, as far as none of them waits for its file."""
+    return list(takewhile(lambda row: row.waits_until is None or row.waits_until <= now, rows))
+
+
+def way(row: Row[Any]) -> Way:
+    return row.channel, row.address, row.reply_mode
+
+
+def way_of(turn: Turn) -> Way:
+    last = turn.messages[-1]
+    return last.channel, last.address, last.reply_mode.value
+
+
+def look(tx: Tx, record: Turn) -> None:
+    """As interrupt(), between the writes of an attempt. LeaseLost if it was put down, its person being merged."""
+    if not tx.execute(_ATTEMPTED, {"of": record.id, "person": record.person_id}).scalar_one_or_none():
+        raise LeaseLost
+    interrupt(tx, record)
+
+
+def interrupt(tx: Tx, turn: Turn) -> None:
+    """Newcomers or Stopped, if what waits first cuts into the turn."""
+    first = tx.execute(_FIRST, {"person": turn.person_id, "of": turn.id}).one_or_none()
+    if first is None:
+        return
+    if first.stopped:  # the "stop" itself waits until this turn has ended
+        raise Stopped
+    # One that waits for its file does not hold up what is under way; it joins once it has it, or comes next.
+    if first.waits_until is None and open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
+        raise Newcomers
+
+
+def open_to_newcomers(turn: Turn) -> bool:
+    return has_room(turn) and turn.joins < MAX_JOINS
+
+
+def has_room(turn: Turn) -> bool:
+    return not turn.closed and len(turn.messages) < MAX_MEMBERS

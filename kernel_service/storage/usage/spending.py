@@ -1,0 +1,142 @@
+"""What people have spent, by day: tokens and calls in `usage`, the calls of each tool in `tool_usage`.
+
+`usage_of_all` has the sums of all people. What requests under way may cost is in storage/usage/reservations.py.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, delete, func, select, text
+
+from kernel_service.clock import DAY_SECONDS
+from kernel_service.ports.admin import DayUsage, ToolUsage
+from kernel_service.ports.messages import Usage
+from kernel_service.storage.schema.schema import token_reservation, tool_usage, usage, usage_of_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Select, Table, TextClause
+
+    from kernel_service.ports.turns import ToolUse
+    from kernel_service.storage.engine.engine import Tx
+
+SHARES: Final = 16
+"""Parts of a day's sum: people of different shares are counted in transactions at once, none waiting for another.
+
+A multiple of the writers, who divide people by the same number.
+"""
+_OF_EACH: Final = (usage, tool_usage)
+_SPENT: Final = list(asdict(Usage()))
+_SHOWN: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
+_COUNTS: Final = _SHOWN | {usage: [*_SPENT, "replies", "fixed_replies"]}
+"""The columns that are added up; the others say whose, of which day, and of what."""
+
+
+def _adding(table: Table, rows: str) -> TextClause:
+    """Insert `rows`, or add them to what is there."""
+    keys = ", ".join(table.primary_key.columns.keys())
+    added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in _COUNTS[table])
+    columns = ", ".join(table.columns.keys())
+    return text(f"INSERT INTO {table.name} ({columns}) {rows} ON CONFLICT ({keys}) DO UPDATE SET {added}")
+
+
+def _values(table: Table) -> str:
+    return f"VALUES ({', '.join(f':{name}' for name in table.columns.keys())})"  # noqa: SIM118 - not a dict
+
+
+def _anothers(table: Table) -> str:
+    rest = ", ".join(table.columns.keys()[1:])
+    return f"SELECT CAST(:stays AS VARCHAR), {rest} FROM {table.name} WHERE person_id = :gone"  # noqa: S608
+
+
+def _typed(statement: TextClause, table: Table) -> TextClause:
+    """With the columns' types for its parameters: what a tool is called may be more than a database takes."""
+    return statement.bindparams(*(bindparam(column.name, type_=column.type) for column in table.columns))
+
+
+_ADD: Final = {table: _typed(_adding(table, _values(table)), table) for table in _COUNTS}
+_MOVE: Final = {table: _adding(table, _anothers(table)) for table in _OF_EACH}
+
+
+def add_to_day(tx: Tx, person_id: str, spent: Usage, now: float, *, replies: int = 0, fixed_replies: int = 0) -> None:
+    counts = {"day": day_of(now), **asdict(spent)}
+    if replies or spent != Usage():
+        told = {"replies": replies, "fixed_replies": fixed_replies}
+        tx.execute(_ADD[usage], {"person_id": person_id, **counts, **told})
+    if spent != Usage():
+        tx.execute(_ADD[usage_of_all], {"share": zlib.crc32(person_id.encode()) % SHARES, **counts})
+
+
+def add_use(tx: Tx, person_id: str, used: ToolUse, now: float) -> None:
+    counts = {"calls": 1, "failures": int(used.failed), "seconds": used.seconds}
+    tx.execute(_ADD[tool_usage], {"person_id": person_id, "day": day_of(now), "tool": used.tool, **counts})
+
+
+def move(tx: Tx, gone: str, stays: str) -> None:
+    """What the one has spent counts as the other's from now on."""
+    for table, statement in _MOVE.items():
+        tx.execute(statement, {"gone": gone, "stays": stays})
+        tx.execute(delete(table).where(table.c.person_id == gone))
+
+
+def forgetting(before: float) -> Iterator[Any]:
+    """Statements that delete the days before that time."""
+    for table in _COUNTS:
+        yield delete(table).where(table.c.day < day_of(before))
+
+
+# --- what was spent -------------------------------------------------------------------------------------------------
+
+
+def _tokens(*tables: Table, person: bool) -> Select[Any]:
+    """Of one day, the tables together."""
+    return select(sum(_tokens_in(table, person=person) for table in tables))
+
+
+def _tokens_in(table: Table, *, person: bool) -> Any:
+    spent = select(func.coalesce(func.sum(table.c.input_tokens + table.c.output_tokens), 0))
+    spent = spent.where(table.c.day == bindparam("day"))
+    if person:
+        spent = spent.where(table.c.person_id == bindparam("person"))
+    return spent.scalar_subquery()
+
+
+_TOKENS: Final = _tokens(usage_of_all, token_reservation, person=False)
+_TOKENS_OF: Final = _tokens(usage, token_reservation, person=True)
+
+
+def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
+    """With what is reserved."""
+    if person_id is None:
+        return int(tx.execute(_TOKENS, {"day": day_of(now)}).scalar_one())
+    return int(tx.execute(_TOKENS_OF, {"day": day_of(now), "person": person_id}).scalar_one())
+
+
+def by_day(tx: Tx, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
+    days = {"first": first, "last": last, "person": person_id}
+    tools: defaultdict[int, list[ToolUsage]] = defaultdict(list)
+    for row in tx.execute(_sums(tool_usage, person_id), days):
+        tools[row.day].append(ToolUsage(row.tool, int(row.calls), int(row.failures), row.seconds))
+    kept = usage_of_all if person_id is None else usage
+    sums = tx.execute(_sums(kept, person_id), days).all()
+    spent = {row.day: Usage(*map(int, row[1:])) for row in sums if any(row[1:])}  # else there were replies alone
+    return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
+
+
+def _sums(table: Table, person_id: str | None) -> Select[Any]:
+    """By day (and tool), of one person or of all."""
+    by = [column for column in table.primary_key.columns if column.name not in {"person_id", "share"}]
+    counts = [func.sum(table.c[name]).label(name) for name in _SHOWN[table]]
+    asked = select(*by, *counts).where(table.c.day.between(bindparam("first"), bindparam("last")))
+    if person_id is not None:
+        asked = asked.where(table.c.person_id == bindparam("person"))
+    return asked.group_by(*by).order_by(*by)
+
+
+def day_of(now: float) -> int:
+    return int(now // DAY_SECONDS)

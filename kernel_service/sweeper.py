@@ -1,0 +1,109 @@
+"""The sweeper: what no event announces. People whose messages waited out a restart, lapsed leases, idle kernels."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from kernel_service.errors import KernelError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from kernel_service.kernels.evictor import Evictor
+    from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.media.transfers import MediaTransfers
+    from kernel_service.outbox.outbox import Outbox
+    from kernel_service.ports.store import Store
+
+log = logging.getLogger(__name__)
+
+PEOPLE_PER_SWEEP = 10_000
+LAPSE_SECONDS = 1.0
+"""How often leases and doubts of replies are looked at: it adds to how long people wait after a crash."""
+ROUND_SECONDS = 5.0
+"""How often files and attempts to connect are looked at, which last far longer."""
+RETENTION_SECONDS = 3600.0
+
+
+class Endings(Protocol):
+    """Whoever ends attempts to connect that have lapsed."""
+
+    async def sweep(self) -> None: ...
+
+
+class Sweeper:
+    """Loops of its own: for people and kernels; quicker ones for leases and files; a slow one for what is kept."""
+
+    def __init__(
+        self,
+        store: Store,
+        kernels: KernelMap,
+        outbox: Outbox,
+        desk: MediaTransfers,
+        evictor: Evictor,
+        *,
+        connect: Endings,
+        seconds: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._kernels = kernels
+        self._outbox = outbox
+        self._desk = desk
+        self._connect = connect
+        self._evictor = evictor
+        self._seconds = seconds
+        self._clock = clock
+
+    async def sweep(self) -> None:
+        """One pass: wake whoever is due, evict whoever may go."""
+        for person_id in await self._store.due_people(now=self._clock(), limit=PEOPLE_PER_SWEEP):
+            self._kernels.wake(person_id)
+        await self._evictor.sweep()
+
+    async def forget(self) -> None:
+        """Delete what has been kept long enough."""
+        forgotten = await self._store.forget_old(now=self._clock())
+        if forgotten:
+            log.info("rows past their retention deleted count=%d", forgotten)
+
+    async def seal_clear_ids(self) -> None:
+        """Seal the message ids that an earlier release kept in clear."""
+        if rows := await self._store.seal_clear_ids():
+            log.info("message ids of an earlier release sealed rows=%d", rows)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Sweeps from now on; the first pass at once, for what waited out a restart."""
+        rounds = (
+            (self._seconds, self.sweep),
+            (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
+            (min(ROUND_SECONDS, self._seconds), self._desk.sweep),
+            (min(ROUND_SECONDS, self._seconds), self._connect.sweep),
+            (self._seconds, self.seal_clear_ids),
+            (RETENTION_SECONDS, self.forget),
+        )
+        loops = [asyncio.create_task(self._every(seconds, work), name=work.__name__) for seconds, work in rounds]
+        try:
+            yield
+        finally:
+            for loop in loops:
+                loop.cancel()
+            await asyncio.gather(*loops, return_exceptions=True)
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        put_off = ""
+        while True:
+            try:
+                await work()
+                put_off = ""
+            except KernelError as error:
+                if error.reason != put_off:
+                    log.warning("sweep put off reason=%s", error.reason)
+                put_off = error.reason
+            except Exception:
+                log.exception("sweep broke")
+            await asyncio.sleep(seconds)

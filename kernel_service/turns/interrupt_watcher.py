@@ -1,0 +1,60 @@
+"""Waits for the model or a tool, and lets go of it when the person has something new to say that counts now."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from kernel_service.ports.interruptions import HandedBack
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any, Self
+
+    from kernel_service.kernels.kernel import Kernel
+
+T = TypeVar("T")
+
+
+class InterruptWatcher:
+    """Listens for news while a turn runs. `look` raises an Interruption if they end this attempt."""
+
+    def __init__(self, kernel: Kernel, look: Callable[[], Awaitable[None]]) -> None:
+        self._kernel = kernel
+        self._look = look
+
+    def __enter__(self) -> Self:
+        self._listen()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kernel.news = None
+
+    async def pause(self) -> None:
+        """Between two steps: HandedBack if this kernel goes no further, else an Interruption by what has come."""
+        if self._kernel.leaving or self._kernel.outdated:
+            raise HandedBack
+        if self._news.done():
+            await self._heed()
+
+    async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """The work's result; it is cancelled if what comes meanwhile ends this attempt."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task, self._news}, return_when=asyncio.FIRST_COMPLETED)
+                if not task.done():
+                    await self._heed()
+            return task.result()
+        finally:
+            if not task.cancel() and not task.cancelled():
+                task.exception()  # it ended while its result was no longer wanted
+
+    async def _heed(self) -> None:
+        self._listen()
+        if self._kernel.outdated:
+            raise HandedBack
+        await self._look()
+
+    def _listen(self) -> None:
+        self._kernel.news = self._news = asyncio.get_running_loop().create_future()

@@ -1,0 +1,109 @@
+"""What one channel may have at a time, and that it is given back."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from kernel_service.api.room import (
+    BODY_BYTES,
+    FILES_AT_ONCE,
+    OPEN_AT_ONCE,
+    READ_AT_ONCE,
+    RETRY_SECONDS,
+    SMALL_BYTES,
+    Limits,
+    Room,
+    stranger,
+)
+from kernel_service.errors import Exhausted
+
+
+def fill(room: Room, holder: str, rpc: str) -> tuple[int, ExitStack]:
+    """Take places until there is none."""
+    stack = ExitStack()
+    for count in range(10_000):
+        try:
+            stack.enter_context(room.taken(holder, rpc))
+        except Exhausted as full:
+            assert (full.reason, full.retry_after) == ("CHANNEL_BUSY", RETRY_SECONDS)  # noqa: PT017 - counted first
+            return count, stack
+    raise AssertionError("there is always room")
+
+
+@pytest.mark.parametrize(
+    ("rpc", "most"),
+    [
+        ("HandleMessage", 900),
+        ("StreamMessage", 900),
+        ("PullReplies", 7),
+        ("UploadMedia", 200),
+        ("DownloadMedia", 200),
+    ],
+)
+def test_a_channel_is_full_by_itself_and_empties(rpc: str, most: int) -> None:
+    room = Room(Limits(pulls=7, calls=900))
+    count, places = fill(room, "chat", rpc)
+    assert count == most
+    with room.taken("mail", rpc):
+        pass
+    places.close()
+    assert fill(room, "chat", rpc)[0] == most
+    assert room.refused == {"chat": 2}
+
+
+def test_all_kinds_of_calls_share_the_calls_but_for_streams_and_files() -> None:
+    room = Room(Limits(pulls=7, calls=10))
+    count, places = fill(room, "chat", "HandleMessage")
+    assert count == 10
+    for rpc in ("AckReplies", "LinkIdentity", "StreamMessage"):
+        with pytest.raises(Exhausted), room.taken("chat", rpc):
+            pass
+    assert fill(room, "chat", "PullReplies")[0] == 7
+    assert fill(room, "chat", "UploadMedia")[0] == min(10, FILES_AT_ONCE)
+    places.close()
+
+
+def test_what_needs_no_token_has_places_of_its_own() -> None:
+    room = Room(Limits())
+    thief, gateway = stranger("ipv4:10.0.0.7:51234"), stranger("ipv4:10.0.0.8:51234")
+    count, places = fill(room, thief, "Watch")
+    assert count == OPEN_AT_ONCE
+    for holder in ("chat", gateway, stranger("ipv6:%5B::1%5D:51234")):
+        with room.taken(holder, "Watch"):
+            pass
+    assert stranger("ipv4:10.0.0.7:9") == thief
+    assert room.refused == {"": 1}
+    places.close()
+    assert not room._held, "nothing is kept of who has gone"
+
+
+def test_a_place_is_given_back_after_a_failure() -> None:
+    room = Room(Limits(calls=1))
+    for _ in range(3):
+        with pytest.raises(ZeroDivisionError), room.taken("chat", "HandleMessage"), room.holding("chat", BODY_BYTES):
+            raise ZeroDivisionError
+
+
+def test_requests_hold_so_many_bytes_of_a_channel() -> None:
+    room = Room(Limits())
+    with ExitStack() as held:
+        large = SMALL_BYTES + 1
+        for holder, size in (("chat", BODY_BYTES - large), ("chat", large), ("mail", BODY_BYTES)):
+            held.enter_context(room.holding(holder, size))
+        with pytest.raises(Exhausted), room.holding("chat", large):
+            pass
+        for _ in range(5):
+            held.enter_context(room.holding("chat", SMALL_BYTES))
+    with room.holding("chat", BODY_BYTES):
+        pass
+
+
+async def test_so_many_requests_of_a_channel_are_received_at_once() -> None:
+    room = Room(Limits())
+    with room.taken("chat", "HandleMessage"):
+        for _ in range(READ_AT_ONCE):
+            await room.reading("chat").acquire()
+        assert room.reading("chat").locked()
+        assert not room.reading("mail").locked()

@@ -1,0 +1,205 @@
+"""A real store, a clock that tests move, and the parts wired as the service wires them."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from sqlalchemy import insert, select
+
+from kernel_service.composio.client import Composio
+from kernel_service.connections.accounts import Connections
+from kernel_service.connections.attempt_closer import AttemptCloser
+from kernel_service.connections.confirmation import CodeConfirmation
+from kernel_service.connections.consent import Consent, Step
+from kernel_service.connections.links import ConnectLinks
+from kernel_service.connections.tokens import Nonces
+from kernel_service.ports.tools import Person
+from kernel_service.storage.engine.engine import wrap_data_key
+from kernel_service.storage.outbox import outbox
+from kernel_service.storage.schema import schema
+from kernel_service.storage.sealing.ciphers import KEY_BYTES
+from kernel_service.tools.toolbox import KernelToolbox
+from tests.gates import open_gate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from emulators.app import Emulators
+    from kernel_service.connections.consent import Seen
+    from kernel_service.ports.connections import Connection
+    from kernel_service.ports.resuming import Confirmed
+    from kernel_service.ports.tools import Tool
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.sql_store import SqlStore
+
+KEY = "ak_emulated"
+DOOR = "https://door.example"
+NONCES = Nonces(b"a key of the tests")
+
+
+@dataclass
+class Clock:
+    now: float = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class World:
+    """Everything below the toolbox, on the emulated Composio."""
+
+    def __init__(self, emulators: Emulators, clock: Clock, store: SqlStore) -> None:
+        self.vendor = emulators.composio
+        self.effects = emulators.effects
+        self.clock = clock
+        self.store = store
+        self.looked: list[str] = []
+        """The channels that were called to look into the outbox."""
+        self.verifier = False
+        self._open: list[Composio] = []
+        self.composio = self.client()
+        self.restart()
+
+    def client(self, key: str = KEY, *, execute_timeout: float = 5.0, timeout: float = 5.0) -> Composio:
+        client = Composio(
+            key,
+            self.vendor.base_url,
+            gate=open_gate("tools"),
+            clock=self.clock,
+            timeout=timeout,
+            execute_timeout=execute_timeout,
+        )
+        self._open.append(client)
+        return client
+
+    def restart(self, *toolkits: str) -> None:
+        """New objects on the same store."""
+        self.connections = Connections(self.composio, self.store, toolkits)
+        parts = self.composio, self.connections, self.store
+        self.endings = AttemptCloser(self.store, self.connections, self.looked.append, self.clock)
+        self.offers = ConnectLinks(*parts, self.endings, door_url=DOOR, nonces=NONCES, clock=self.clock)
+        self.consent = Consent(
+            *parts,
+            self.endings,
+            door_url=DOOR,
+            nonces=NONCES,
+            clock=self.clock,
+            verifier=self.verifier,
+            sleep=self._sleep,
+        )
+        self.proof = CodeConfirmation(*parts, self.endings, self.clock)
+
+    def set_verifier(self, *, vendor: bool = True, ours: bool = True) -> None:
+        """Turn it on at the vendor, and in our settings."""
+        self.vendor.set_verifier(f"{DOOR}/connect/verify" if vendor else None)
+        self.verifier = ours
+        self.restart()
+
+    def toolbox(self, *own: Tool, most_direct: int = 30) -> KernelToolbox:
+        return KernelToolbox(self.composio, self.connections, self.offers, own, most_direct=most_direct)
+
+    # --- people and their accounts
+
+    async def person(self, person_id: str) -> None:
+        """Somebody with a key of their own."""
+
+        def add(tx: Tx) -> None:
+            key = wrap_data_key(tx.keyring.master_keys, person_id, os.urandom(KEY_BYTES))
+            tx.execute(insert(schema.person), {"id": person_id, "created_at": self.clock(), **key})
+            tx.execute(insert(schema.kernel), {"person_id": person_id})
+
+        await self.store._engine.write(add)
+
+    async def connect(self, person_id: str, toolkit: str = "asana", name: str = "") -> Connection:
+        """All the way: link, consent, code."""
+        await self.confirm(person_id, await self.code(person_id, toolkit, name=name))
+        self.clock.now += 1
+        return (await self.connections.active(person_id, toolkit))[-1]
+
+    async def confirm(self, person_id: str, code: str, seq: int = 1, *, at: float | None = None) -> Confirmed:
+        """The person sends the code in their chat, now or at another time."""
+        sent = self.clock() if at is None else at
+        return await self.proof.confirm(Person(person_id, "test", "desk"), code, seq, at=sent)
+
+    async def code(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
+        """As far as the code, in that browser."""
+        back = self.vendor.approve(await self.start(person_id, toolkit, browser, name))
+        seen = await self.come_back(back, browser)
+        assert seen.step is Step.CODE
+        assert seen.attempt is not None
+        return seen.attempt.code
+
+    async def start(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
+        """As far as the vendor's link."""
+        offer = await self.offers.link(Person(person_id, "test", "desk"), toolkit, name)
+        seen = await self.consent.start(nonce_of(offer.link.url), browser)
+        assert seen.step is Step.GO
+        return seen.url
+
+    async def come_back(self, url: str, browser: str = "browser") -> Seen:
+        """The browser, at the address that the vendor sent it to."""
+        parts = urlsplit(url)
+        query = dict(parse_qsl(parts.query))
+        if "session_uri" in query:
+            return await self.consent.verified(query["session_uri"], browser, admitted)
+        return await self.consent.returned(nonce_of(url), query.get("connected_account_id", ""), browser)
+
+    def count(self, kind: str, person_id: str | None = None) -> int:
+        return len(self.effects.all(kind, person=person_id))
+
+    def requests(self, path: str) -> int:
+        return len([call for call in self.vendor.requests if path in call.path])
+
+    async def close(self) -> None:
+        for part in reversed(self._open):
+            await part.close()
+
+    async def _sleep(self, seconds: float) -> None:
+        self.clock.now += seconds
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """What is in the outbox, oldest first, by whom it is for."""
+        replies = select(schema.reply).order_by(schema.reply.c.seq)
+        engine: Any = self.store._engine
+        found: list[tuple[str, str]] = engine._read(
+            lambda tx: [(row.person_id, outbox.opened(tx, row).reply.text) for row in tx.execute(replies).all()]
+        )
+        return found
+
+
+class Died(BaseException):
+    """Nothing of the process goes on."""
+
+
+@contextmanager
+def killed_after(store: SqlStore, name: str) -> Iterator[None]:
+    """The block's process is killed when this method of the store has committed."""
+    method = getattr(store, name)
+
+    async def last(*arguments: Any, **named: Any) -> None:
+        await method(*arguments, **named)
+        raise Died
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store, name, last)
+        with pytest.raises(Died):
+            yield
+
+
+async def admitted() -> bool:
+    """Nobody is too much."""
+    return True
+
+
+def nonce_of(url: str) -> str:
+    return urlsplit(url).path.rpartition("/")[2]
+
+
+def named(tools: Sequence[Tool], name: str) -> Tool:
+    return next(tool for tool in tools if tool.schema.name == name)

@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.unit.composio.conftest import world
+
+__all__ = ["world"]

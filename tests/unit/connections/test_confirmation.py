@@ -1,0 +1,243 @@
+"""The code in the chat: the right one from the right person, in time, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from emulators.faults import matching
+from kernel_service import texts
+from kernel_service.connections.consent import CODE_SECONDS
+from kernel_service.errors import VendorUnavailable
+from kernel_service.ports.connect_attempts import State
+from tests.unit.composio.fakes import admitted, killed_after
+
+if TYPE_CHECKING:
+    from tests.unit.composio.fakes import World
+
+COMPLETE = matching(path="/complete_auth")
+NO_CODE = "BBBB-CCCC"
+
+
+@pytest.fixture(params=[False, True], ids=["without_verifier", "with_verifier"])
+def either(world: World, request: pytest.FixtureRequest) -> World:
+    world.set_verifier(vendor=request.param, ours=request.param)
+    return world
+
+
+async def test_the_right_code_makes_the_account_usable(either: World) -> None:
+    code = await either.code("p_alice")
+    assert (await either.confirm("p_alice", code)).told == "Asana is connected."
+    [connection] = await either.connections.active("p_alice", "asana")
+    assert connection.confirmed_at == either.clock.now
+    assert connection.link == "", "a used link is of no use to anyone"
+    assert [account.status for account in either.vendor.accounts_of("p_alice")] == ["ACTIVE"]
+
+
+async def test_a_code_that_comes_twice_is_the_same(either: World) -> None:
+    code = await either.code("p_alice")
+    told = [await either.confirm("p_alice", code, seq) for seq in range(5)]  # turns of a person are one at a time
+    assert {one.told for one in told} == {"Asana is connected."}
+    assert len(either.vendor.accounts_of("p_alice")) == 1
+
+
+async def test_a_link_passed_on_connects_nothing(either: World) -> None:
+    """Alice's link in Bob's hands: he consents, and sends the code from his own chat."""
+    code = await either.code("p_alice")
+    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER
+    [(person_id, told)] = either.told
+    assert person_id == "p_alice"
+    assert "followed by somebody else" in told
+    for person in ("p_alice", "p_bob"):
+        assert not await either.connections.active(person, "asana")
+        assert not either.vendor.accounts_of(person), "removed at the vendor, too"
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert either.endings.outcomes[State.WRONG_PERSON] == 1
+    assert await either.connections.list("p_alice") == [], "it never was a connection"
+
+
+async def test_who_passed_his_link_on_is_told_though_the_process_died_when_it_had_ended_it(either: World) -> None:
+    code = await either.code("p_alice")
+    with killed_after(either.store, "advance"):
+        await either.confirm("p_bob", code)
+    either.restart()
+    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER, "his turn is gone on with"
+    assert [person_id for person_id, _ in either.told] == ["p_alice"]
+
+
+async def test_a_code_that_was_used_already_says_nothing_to_others(either: World) -> None:
+    code = await either.code("p_alice")
+    await either.confirm("p_alice", code)
+    assert (await either.confirm("p_bob", code)).told == texts.CODE_UNKNOWN
+    assert len(await either.connections.active("p_alice", "asana")) == 1
+    assert not either.told
+
+
+async def test_who_was_merged_while_his_code_waited_is_still_himself(either: World) -> None:
+    code = await either.code("p_alice")
+    await either.store.merge("p_bob", "p_alice", now=either.clock())
+    stays = await either.store.surviving("p_bob")
+    gone = "p_bob" if stays == "p_alice" else "p_alice"
+    assert (await either.confirm(gone, code)).told == "Asana is connected."
+
+
+async def test_a_code_that_comes_too_late(either: World) -> None:
+    code = await either.code("p_alice")
+    either.clock.now += CODE_SECONDS
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert not either.vendor.accounts_of("p_alice")
+
+
+async def test_a_code_that_came_in_time_and_had_to_wait(either: World) -> None:
+    code, came = await either.code("p_alice"), either.clock.now + CODE_SECONDS - 1
+    either.clock.now += CODE_SECONDS + 60
+    assert (await either.confirm("p_alice", code, at=came)).told == "Asana is connected."
+
+
+@pytest.mark.parametrize("end", ["disconnected", "expired"])
+async def test_a_code_of_what_is_connected_no_longer(either: World, end: str) -> None:
+    code = await either.code("p_alice")
+    await either.confirm("p_alice", code)
+    [connection] = await either.connections.active("p_alice", "asana")
+    if end == "disconnected":
+        await either.connections.disconnect("p_alice", connection_id=connection.id)
+    else:
+        await either.connections.expire(connection)
+    assert (await either.confirm("p_alice", code)).told == texts.CODE_TOO_LATE.format(toolkit="Asana")
+
+
+async def test_a_code_that_never_comes(either: World) -> None:
+    await either.code("p_alice")
+    either.clock.now += CODE_SECONDS
+    await asyncio.gather(*(either.endings.sweep() for _ in range(3)))
+    assert not either.vendor.accounts_of("p_alice")
+    [(person_id, told)] = either.told
+    assert person_id == "p_alice"
+    assert "its code was not sent to me in time" in told
+
+
+async def test_five_wrong_codes_end_it(either: World) -> None:
+    code = await either.code("p_alice")
+    for _ in range(4):
+        assert (await either.confirm("p_alice", NO_CODE)).told == texts.CODE_UNKNOWN
+    assert (await either.confirm("p_alice", NO_CODE)).told == texts.TOO_MANY_WRONG_CODES
+    assert not either.vendor.accounts_of("p_alice")
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert (await either.confirm("p_alice", NO_CODE)).told == texts.CODE_UNKNOWN
+
+
+async def test_a_right_code_after_too_many_wrong_ones_in_sentences_ends_it(either: World) -> None:
+    code = await either.code("p_alice")
+    for _ in range(5):
+        await either.store.count_wrong_code("p_alice")
+    assert (await either.confirm("p_alice", code)).told == texts.TOO_MANY_WRONG_CODES
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+
+
+async def test_wrong_codes_of_others_harm_nobody(either: World) -> None:
+    code = await either.code("p_alice")
+    for _ in range(9):
+        await either.confirm("p_bob", NO_CODE)
+    assert (await either.confirm("p_alice", code)).told == "Asana is connected."
+
+
+async def test_an_unconfirmed_account_stays_barred_beside_a_confirmed_one(either: World) -> None:
+    first = await either.connect("p_alice")
+    await either.code("p_alice")
+    assert len(either.vendor.accounts_of("p_alice")) == 2
+    assert await either.connections.active("p_alice", "asana") == [first]
+
+
+# --- the verifier's session -------------------------------------------------------------------------------------
+
+
+async def test_a_vendor_who_is_away_decides_nothing(world: World) -> None:
+    world.set_verifier()
+    code = await world.code("p_alice")
+    world.vendor.fail(500, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    world.restart()
+    assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
+async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) -> None:
+    """The session is used up, and only the account tells."""
+    world.set_verifier()
+    code = await world.code("p_alice")
+    world.vendor.after.fail(0, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    assert [account.status for account in world.vendor.accounts_of("p_alice")] == ["ACTIVE"]
+    assert not await world.connections.active("p_alice", "asana")
+    world.restart()
+    assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
+@pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451])
+@pytest.mark.parametrize("slug", ["ConnectedAccount_BadRequest", "Session_NotFound", "Auth_Forbidden", ""])
+async def test_any_no_of_the_vendor_is_final(
+    world: World, monkeypatch: pytest.MonkeyPatch, status: int, slug: str
+) -> None:
+    """Also where the account turns active meanwhile: then somebody else has consented."""
+    world.set_verifier()
+    code = await world.code("p_alice")
+    world.vendor.fail(status, match=COMPLETE, body=f'{{"error": {{"slug": "{slug}", "message": "no"}}}}')
+    statuses = iter(["INITIATED"])
+
+    async def status_of(_: object) -> str:
+        return next(statuses, "ACTIVE")
+
+    monkeypatch.setattr(world.connections, "status_of", status_of)
+    assert (await world.confirm("p_alice", code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert not await world.connections.active("p_alice", "asana")
+    assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+
+
+async def test_a_vendor_who_is_asked_too_often_has_said_nothing(world: World) -> None:
+    world.set_verifier()
+    code = await world.code("p_alice")
+    world.vendor.fail(429, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
+async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World) -> None:
+    """Somebody has Alice's browser open the verifier's address with a session of their own."""
+    world.set_verifier()
+    await world.start("p_alice", browser="alices")
+    back = world.vendor.approve(await world.start("p_bob", browser="bobs"))
+    seen = await world.come_back(back, "alices")
+    assert seen.attempt is not None
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert not await world.connections.active("p_alice", "asana")
+    assert all(account.status == "INITIATED" for account in world.vendor.accounts_of("p_bob"))
+
+
+async def test_a_forged_session_where_the_vendor_has_no_verifier(world: World) -> None:
+    """Whoever set out alone, and had another consent, has the code before that; it makes nothing usable."""
+    world.set_verifier(vendor=False)
+    link = await world.start("p_alice")
+    seen = await world.consent.verified("ses_forged", "browser", admitted)
+    assert seen.attempt is not None
+    world.vendor.approve(link)
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert not await world.connections.active("p_alice", "asana")
+    assert not world.vendor.accounts_of("p_alice")
+
+
+async def test_two_links_that_come_back_crosswise(world: World) -> None:
+    """In one browser the verifier does not say which it was: the vendor's answer does."""
+    world.set_verifier()
+    asana = world.vendor.approve(await world.start("p_alice", "asana"))
+    world.clock.now += 1
+    await world.start("p_alice", "gmail")
+    seen = await world.come_back(asana)
+    assert seen.attempt is not None
+    assert seen.attempt.toolkit == "gmail", "the newest is taken"
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == "Asana is connected."
+    assert await world.connections.active("p_alice", "asana")
+    assert not await world.connections.active("p_alice", "gmail")

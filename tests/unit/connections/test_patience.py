@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from kernel_service.connections.patience import PATIENCE_SECONDS, patiently
+from kernel_service.errors import Busy
+
+
+class Vendor:
+    """Lets us through when it has said often enough how long to wait."""
+
+    def __init__(self, *waits: float) -> None:
+        self._waits = list(waits)
+        self.slept: list[float] = []
+
+    async def do(self) -> str:
+        if self._waits:
+            raise Busy("tools_busy", self._waits.pop(0))
+        return "done"
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+async def test_who_is_not_let_through_comes_back_when_he_was_told() -> None:
+    vendor = Vendor(3.0, 0.5)
+    assert await patiently(vendor.do, vendor.sleep) == "done"
+    assert vendor.slept == [3.0, 0.5]
+
+
+async def test_nobody_is_kept_waiting_for_too_long() -> None:
+    vendor = Vendor(PATIENCE_SECONDS - 1, 2.0)
+    with pytest.raises(Busy):
+        await patiently(vendor.do, vendor.sleep)
+    assert vendor.slept == [PATIENCE_SECONDS - 1]

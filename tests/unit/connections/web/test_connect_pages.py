@@ -1,0 +1,321 @@
+"""The door under a flood: whoever floods is shut out alone, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import func, select
+
+from kernel_service.connections.tokens import new_nonce
+from kernel_service.connections.vendor_events import TOLERANCE_SECONDS
+from kernel_service.connections.web import connect_pages
+from kernel_service.connections.web.connect_pages import ConnectPages
+from kernel_service.connections.web.proxies import TrustedProxies
+from kernel_service.connections.web.throttle import (
+    BURST,
+    MOST_OF_ADDRESS,
+    MOST_OF_PAGE,
+    MOST_STRAYS,
+    MOST_STRAYS_OF_ADDRESS,
+    Misses,
+)
+from kernel_service.ports.tools import Person
+from kernel_service.storage.schema import schema
+from serving.listening import Address
+from tests.packing import BOMB, PACKED
+from tests.unit.composio.fakes import DOOR
+from tests.unit.connections.test_vendor_events import SECRET, events, signed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from aiohttp import web
+
+    from tests.unit.composio.fakes import World
+
+FLOODER, SOMEBODY = "203.0.113.7", "203.0.113.8"
+
+
+class Front:
+    """The door behind a proxy."""
+
+    def __init__(self, world: World, client: TestClient[web.Request, web.Application], door: ConnectPages) -> None:
+        self._world = world
+        self._client = client
+        self.door = door
+
+    async def status(self, method: str, path: str, who: str, body: bytes = b"", **headers: str) -> int:
+        """`who`: whom the proxy says that it asks for."""
+        headers["X-Forwarded-For"] = f"6.6.6.6, {who}"
+        async with self._client.request(method, path, data=body, headers=headers) as answer:
+            return answer.status
+
+    async def look(self, who: str, page: str = "") -> int:
+        return await self.status("GET", f"/connect/{page or new_nonce()}", who)
+
+    async def event(self, who: str, secret: str = SECRET) -> int:
+        return await self.status("POST", "/connect/events", who, b"{}", **signed(b"{}", self._world.clock.now, secret))
+
+    async def stray(self, who: str, session_uri: str = "", cookie: str = "") -> int:
+        path = f"/connect/verify?session_uri={session_uri or new_nonce()}"
+        return await self.status("GET", path, who, Cookie=f"__Host-connect_browser={cookie}" if cookie else "")
+
+    async def stalled(self, headers: dict[str, str], asked: str = "POST /connect/events") -> int:
+        """Of a request whose body never comes."""
+        lines = [f"{asked} HTTP/1.1", "Host: x"]
+        if asked.startswith("POST") and "Content-Length" not in headers:
+            lines.append("Content-Length: 100")
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        reader, writer = await asyncio.open_connection(self._client.host, self._client.port)
+        writer.write("\r\n".join([*lines, "", ""]).encode(errors="surrogateescape"))
+        async with asyncio.timeout(30):
+            status = await reader.readline()
+        writer.close()
+        return int(status.split()[1])
+
+    async def flood(self, who: str) -> None:
+        for _ in range(MOST_OF_ADDRESS.amount):
+            await self.door._throttle.admits(who, "GET")
+
+    @property
+    def keys(self) -> list[str]:
+        """What the limits remember."""
+        return list(self.door._throttle._limiter.storage.storage)  # type: ignore[attr-defined]
+
+    async def rows(self) -> int:
+        counted = select(func.count()).select_from(schema.stray_session)
+        return await self._world.store._engine.read(lambda tx: tx.execute(counted).scalar_one())
+
+
+@pytest.fixture
+async def front(world: World) -> AsyncIterator[Front]:
+    world.set_verifier()
+    pages = ConnectPages(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
+    async with TestClient(TestServer(pages._app())) as client:
+        yield Front(world, client, pages)
+
+
+async def test_who_floods_shuts_the_door_for_himself_alone(front: Front) -> None:
+    assert await front.look(FLOODER) == HTTPStatus.NOT_FOUND
+    await front.flood(FLOODER)
+    assert await front.look(FLOODER) == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.look(SOMEBODY) == HTTPStatus.NOT_FOUND
+
+
+async def test_who_is_refused_already_leaves_nothing_in_memory(front: Front) -> None:
+    await front.flood(FLOODER)
+    before = front.keys
+    for _ in range(50):
+        assert await front.stray(FLOODER, f"{new_nonce()}{'x' * 4000}") == HTTPStatus.TOO_MANY_REQUESTS
+    assert front.keys == before
+
+
+async def test_no_page_is_remembered_by_more_than_a_digest(front: Front) -> None:
+    await front.stray(SOMEBODY, "x" * 4000)
+    assert max(map(len, front.keys)) < 120
+
+
+@pytest.fixture
+async def site(world: World) -> AsyncIterator[tuple[ConnectPages, str]]:
+    """The door as it is served, and where."""
+    door = ConnectPages(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
+    async with door.serving(Address("127.0.0.1", 0)) as port:
+        yield door, f"http://127.0.0.1:{port}"
+
+
+async def test_in_a_flood_of_made_up_links_ours_still_open(
+    world: World, site: tuple[ConnectPages, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those beyond their share are refused by their first line, with the page and the headers of any other."""
+    door, url = site
+    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
+    door._misses = Misses(lambda: 0.0)
+    looked = []
+    attempt_by = world.store.attempt_by
+
+    async def counting(*asked: Any) -> Any:
+        looked.append(asked)
+        return await attempt_by(*asked)
+
+    monkeypatch.setattr(world.store, "attempt_by", counting)
+    async with aiohttp.ClientSession() as session:
+        for number in range(BURST + 20):
+            path = "/connect/return" if number % 2 else "/connect"
+            async with session.get(f"{url}{path}/{new_nonce()}") as answer:
+                made_up = HTTPStatus.NOT_FOUND if number < BURST else HTTPStatus.TOO_MANY_REQUESTS
+                assert answer.status == made_up
+                assert answer.headers["Connection"] == "close"
+                page = await answer.text()
+        assert answer.headers["Cache-Control"] == "no-store"
+        assert "Too many requests" in page
+        assert len(looked) == BURST
+        async with session.get(link) as opened:
+            assert opened.status == HTTPStatus.OK
+        async with session.get(f"{url}/connect/style.css") as style:
+            assert style.status == HTTPStatus.OK
+
+
+@pytest.mark.parametrize("target", ["/", "/admin.php", "/connect/", "/connect/short", "//connect/verify", "*"])
+async def test_whatever_is_no_page_of_ours_counts_as_a_made_up_link(
+    site: tuple[ConnectPages, str], target: str
+) -> None:
+    door, _ = site
+    door._misses = Misses(lambda: 0.0)
+    line = f"GET {target} HTTP/1.1\r".encode()
+    assert door._refuses(line) is None
+    for _ in range(BURST):
+        door._misses.count()
+    assert (door._refuses(line) or b"").startswith(b"HTTP/1.1 429 ")
+
+
+async def test_a_link_of_an_earlier_release_opens_while_there_is_no_flood(
+    world: World, site: tuple[ConnectPages, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, url = site
+    monkeypatch.setattr(world.offers.nonces, "new", new_nonce)
+    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
+    async with aiohttp.ClientSession() as session, session.get(link) as opened:
+        assert opened.status == HTTPStatus.OK
+
+
+async def test_a_page_has_a_limit_of_its_own(front: Front) -> None:
+    page = new_nonce()
+    statuses = [await front.look(SOMEBODY, page) for _ in range(MOST_OF_PAGE.amount + 1)]
+    assert statuses == [HTTPStatus.NOT_FOUND] * MOST_OF_PAGE.amount + [HTTPStatus.TOO_MANY_REQUESTS]
+    assert await front.look(SOMEBODY) == HTTPStatus.NOT_FOUND
+
+
+# --- the vendor's events --------------------------------------------------------------------------------------------
+
+
+async def test_what_is_signed_is_taken_however_many_others_ask(front: Front) -> None:
+    await front.flood(FLOODER)
+    assert await front.event(FLOODER) == HTTPStatus.OK
+    assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.event(SOMEBODY, "another") == HTTPStatus.UNAUTHORIZED
+
+
+async def test_what_is_not_signed_counts(front: Front) -> None:
+    for _ in range(MOST_OF_ADDRESS.amount - 1):
+        await front.door._throttle.admits(FLOODER, "GET")
+    await front.event(FLOODER)
+    assert await front.event(FLOODER, "another") == HTTPStatus.UNAUTHORIZED
+    assert await front.event(FLOODER, "another") == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.look(FLOODER) == HTTPStatus.TOO_MANY_REQUESTS
+
+
+@pytest.mark.parametrize("packed", PACKED.values(), ids=PACKED)
+async def test_a_packed_body_is_refused_signed_or_not(world: World, front: Front, packed: dict[str, str]) -> None:
+    for headers in ({}, signed(BOMB, world.clock.now)):
+        status = await front.status("POST", "/connect/events", SOMEBODY, BOMB, **packed, **headers)
+        assert status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    for page in (f"/connect/{new_nonce()}", "/connect/verify", "/connect/style.css", "/connect/nowhere"):
+        assert await front.status("POST", page, SOMEBODY, BOMB, **packed) == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+
+
+@pytest.mark.parametrize("missing", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+async def test_what_bears_no_signature_is_not_read(front: Front, world: World, missing: str) -> None:
+    headers = signed(b"{}", world.clock.now)
+    del headers[missing]
+    assert await front.stalled(headers) == HTTPStatus.UNAUTHORIZED
+
+
+async def test_an_old_signature_is_not_read(front: Front, world: World) -> None:
+    assert await front.stalled(signed(b"{}", world.clock.now - TOLERANCE_SECONDS - 1)) == HTTPStatus.UNAUTHORIZED
+    assert await front.stalled(signed(b"{}", 10**30)) == HTTPStatus.UNAUTHORIZED
+
+
+async def test_an_event_that_does_not_come_is_given_up(
+    front: Front, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connect_pages, "EVENT_SECONDS", 0.05)
+    assert await front.stalled(signed(b"{}", world.clock.now)) == HTTPStatus.REQUEST_TIMEOUT
+    assert await front.event(SOMEBODY) == HTTPStatus.OK
+
+
+async def test_an_event_that_is_too_long_is_not_read(front: Front, world: World) -> None:
+    headers = signed(b"{}", world.clock.now) | {"Content-Length": str(10**12)}
+    assert await front.stalled(headers) == HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+
+
+async def test_headers_that_are_no_text_are_answered(front: Front, world: World) -> None:
+    odd = {"webhook-id": "\udcff", "webhook-signature": "v1,\udcff", "Content-Length": "0"}
+    assert await front.event(SOMEBODY) == HTTPStatus.OK
+    assert await front.stalled(signed(b"{}", world.clock.now) | odd) == HTTPStatus.UNAUTHORIZED
+    assert (
+        await front.stalled({"Cookie": "__Host-connect_browser=\udcff"}, "GET /connect/verify?session_uri=%ff") == 404
+    )
+
+
+# --- the verifier's sessions that belong to no attempt --------------------------------------------------------------
+
+
+async def test_strays_of_one_address_store_little(front: Front) -> None:
+    most = MOST_STRAYS_OF_ADDRESS.amount
+    statuses = [await front.stray(FLOODER) for _ in range(most + 20)]
+    assert statuses == [HTTPStatus.NOT_FOUND] * most + [HTTPStatus.TOO_MANY_REQUESTS] * 20
+    assert await front.rows() == most
+    assert await front.stray(SOMEBODY) == HTTPStatus.NOT_FOUND
+    assert await front.rows() == most + 1
+
+
+async def test_strays_of_all_store_little_and_one_address_does_not_use_up_the_share_of_all(front: Front) -> None:
+    for _ in range(MOST_STRAYS.amount):
+        await front.stray(FLOODER)
+    assert await front.stray(SOMEBODY) == HTTPStatus.NOT_FOUND
+    statuses = [await front.stray(who) for who in addresses(MOST_STRAYS.amount)]
+    assert statuses[-1] == HTTPStatus.TOO_MANY_REQUESTS
+    assert await front.rows() == MOST_STRAYS.amount
+
+
+async def test_the_browser_that_was_sent_is_no_stray_however_many_there_are(world: World, front: Front) -> None:
+    back = world.vendor.approve(await world.start("p_alice"))
+    for who in addresses(MOST_STRAYS.amount):
+        await front.door._throttle.admits_stray(who)
+    assert await front.stray(SOMEBODY) == HTTPStatus.TOO_MANY_REQUESTS
+    session_uri = back.rpartition("session_uri=")[2]
+    assert await front.stray(SOMEBODY, session_uri, cookie="browser") == HTTPStatus.OK
+    assert await front.rows() == 0
+
+
+@pytest.mark.parametrize("flood", ["strays of one address", "strays of all", "requests of the address", "of the page"])
+async def test_a_session_is_burnt_however_many_strays_there_are(world: World, front: Front, flood: str) -> None:
+    """The victim's browser brings it in the middle of a flood; then the attacker's, which was sent to the vendor."""
+    back = world.vendor.approve(await world.start("p_alice", browser="attacker"))
+    session_uri = back.rpartition("session_uri=")[2]
+    if flood == "of the page":
+        for _ in range(MOST_OF_PAGE.amount):
+            await front.door._throttle.admits("203.0.113.9", "GET", session_uri)
+    elif flood == "requests of the address":
+        await front.flood(SOMEBODY)
+    else:
+        for who in addresses(MOST_STRAYS.amount) if flood == "strays of all" else [SOMEBODY] * 140:
+            await front.door._throttle.admits_stray(who)
+    assert await front.stray(SOMEBODY, session_uri) == HTTPStatus.TOO_MANY_REQUESTS
+    for who in (FLOODER, SOMEBODY, "203.0.113.9"):
+        assert await front.stray(who, session_uri, cookie="attacker") in {404, 429}
+    assert not (await world.store.live_attempts("p_alice"))[0].code
+    assert await front.rows() == 0
+
+
+async def test_a_flooded_address_keeps_nobody_from_their_own_code(world: World, front: Front) -> None:
+    back = world.vendor.approve(await world.start("p_alice"))
+    await front.flood(SOMEBODY)
+    assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
+
+
+async def test_who_has_an_attempt_of_his_own_is_a_stray_with_any_other_session(world: World, front: Front) -> None:
+    back = world.vendor.approve(await world.start("p_alice"))
+    assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
+    for _ in range(MOST_STRAYS_OF_ADDRESS.amount + 5):
+        await front.stray(SOMEBODY, cookie="browser")
+    assert await front.rows() == MOST_STRAYS_OF_ADDRESS.amount
+
+
+def addresses(many: int) -> Iterable[str]:
+    return (f"198.51.100.{number}" for number in range(many))

@@ -1,0 +1,185 @@
+"""What the gateway makes of each way in which a Graph call can end."""
+
+import asyncio
+import socket
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from whatsapp_gateway.graph import errors
+from whatsapp_gateway.graph.api import Ambiguous, GraphApi, Refused, Sent, Uploaded
+from whatsapp_gateway.graph.errors import Remedy
+from whatsapp_gateway.graph.number_circuit_breaker import TRIAL_SECONDS, NumberCircuitBreaker
+from whatsapp_gateway.graph.outcomes import HALT_SECONDS
+from whatsapp_gateway.graph.pacing import Pacing
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.model.deliveries import File
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Serve = Callable[..., Awaitable[GraphApi]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    servers: list[TestServer] = []
+    async with aiohttp.ClientSession() as session:
+
+        async def start(
+            answer: Answer, pacing: Pacing | None = None, now: Callable[[], float] = time.monotonic
+        ) -> GraphApi:
+            app = web.Application()
+            app.router.add_post("/v26.0/42/{what:messages|media}", answer)
+            servers.append(TestServer(app))
+            await servers[-1].start_server()
+            return graph_at(session, str(servers[-1].make_url("")).rstrip("/"), pacing or Pacing(0), now)
+
+        yield start
+        for server in servers:
+            await server.close()
+
+
+def graph_at(session: aiohttp.ClientSession, url: str, pacing: Pacing, now: Callable[[], float]) -> GraphApi:
+    return GraphApi(session, url, "v26.0", "token", pacing=pacing, halts=NumberCircuitBreaker(Metrics(), now))
+
+
+def answering(status: int, body: Any) -> Answer:
+    async def answer(_: web.Request) -> web.Response:
+        return (
+            web.Response(status=status, text=body) if isinstance(body, str) else web.json_response(body, status=status)
+        )
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"messages": [{"id": "wamid.1"}]}, Sent("wamid.1")),
+        (200, {"messages": []}, Ambiguous("answer_unreadable")),
+        (200, "<html>", Ambiguous("answer_unreadable")),
+        (400, {"error": {"code": 131009}}, Refused("131009", Remedy.GIVE_UP)),
+        (500, {"error": {"code": 131000}}, Refused("131000", Remedy.RETRY)),
+        (500, "oops", Refused("http_500", Remedy.RETRY)),
+        (502, {"error": {"code": 2}}, Refused("2", Remedy.RETRY)),
+        (504, "<html>", Ambiguous("http_504")),
+        (429, "", Refused("http_429", Remedy.RETRY)),
+        (401, {"error": {"code": 190}}, Refused("190", Remedy.HALT)),
+        (202, "", Ambiguous("answer_unreadable")),
+        (302, "", Refused("http_302", Remedy.HALT)),
+        (400, "<html>", Refused("http_400", Remedy.HALT)),
+        (400, {"error": "odd"}, Refused("http_400", Remedy.HALT)),
+        (400, {"error": {"code": 1}}, Refused("1", Remedy.RETRY)),
+        (404, "Not Found", Refused("http_404", Remedy.HALT)),
+        (408, "", Refused("http_408", Remedy.RETRY)),
+    ],
+)
+async def test_an_answer(serve: Serve, status: int, body: Any, expected: object) -> None:
+    graph = await serve(answering(status, body))
+    assert await graph.send("42", {"type": "text"}, 5) == expected
+
+
+@pytest.mark.parametrize(("code", "rests"), [(130429, True), (80007, True), (131056, False), (131000, False)])
+async def test_a_number_that_was_too_fast_rests(serve: Serve, code: int, rests: bool) -> None:
+    graph = await serve(answering(400, {"error": {"code": code}}), Pacing(80))
+    assert await graph.send("42", {}, 5) == Refused(str(code), errors.remedy_for(code, 400))
+    assert (await graph.send("42", {}, 0.5) == Refused("paced", Remedy.RETRY)) == rests
+
+
+@pytest.mark.parametrize(
+    ("tried", "sent_then"),
+    [(200, 2), (131047, 2), (131053, 2), (131056, 2), (100, 2), (131000, 1), (131048, 0), (190, 0)],
+)
+async def test_a_halted_number_calls_nobody_until_one_that_tries_is_let_through(
+    serve: Serve, tried: int, sent_then: int
+) -> None:
+    now, answers = 1000.0, [131048, tried]
+
+    async def answer(_: web.Request) -> web.Response:
+        code = answers.pop(0)
+        if code == 200:
+            return web.json_response({"messages": [{"id": "wamid.1"}]})
+        return web.json_response({"error": {"code": code}}, status=400)
+
+    graph = await serve(answer, now=lambda: now)
+    assert await graph.send("42", {}, 5) == Refused("131048", Remedy.HALT)
+    now += 100
+    halted = Refused("halted", Remedy.RETRY, HALT_SECONDS - 100)
+    assert await graph.send("42", {}, 5) == halted
+    assert await graph.upload("42", File("m_1", "text/plain"), b"hello", 5) == halted
+    assert answers == [tried]
+
+    now += HALT_SECONDS - 100
+    tries, waits = [await graph.send("42", {}, 5) for _ in range(2)]
+    assert isinstance(waits, Refused)
+    assert (tries == waits, waits.code, answers) == (False, "halted", [])
+
+    now += TRIAL_SECONDS
+    answers += [200, 200]
+    assert [await graph.send("42", {}, 5) for _ in range(2)].count(Sent("wamid.1")) == sent_then
+
+
+async def test_what_is_sent(serve: Serve) -> None:
+    seen: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        seen.append((request.headers["Authorization"], request.content_type, await request.json()))
+        return web.json_response({"success": True})
+
+    graph = await serve(answer)
+    assert await graph.show_typing("42", "wamid.1")
+    read = {"messaging_product": "whatsapp", "status": "read", "message_id": "wamid.1"}
+    expected = read | {"typing_indicator": {"type": "text"}}
+    assert seen == [("Bearer token", "application/json", expected)]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "expected"),
+    [
+        (200, {"id": "1"}, Uploaded("1")),
+        (400, {"error": {"code": 100}}, Refused("100", Remedy.GIVE_UP)),
+        (413, "<html>", Refused("http_413", Remedy.GIVE_UP)),
+        (404, "<html>", Refused("http_404", Remedy.HALT)),
+    ],
+)
+async def test_an_answer_to_a_file(serve: Serve, status: int, body: Any, expected: object) -> None:
+    graph = await serve(answering(status, body))
+    assert await graph.upload("42", File("m_1", "text/plain"), b"hello", 5) == expected
+
+
+async def test_no_answer_in_time_is_ambiguous(serve: Serve) -> None:
+    release = asyncio.Event()
+
+    async def answer(_: web.Request) -> web.Response:
+        await release.wait()
+        return web.Response()
+
+    graph = await serve(answer)
+    assert await graph.send("42", {}, 0.1) == Ambiguous("timeout")
+    release.set()
+
+
+async def test_a_connection_cut_in_mid_answer_is_ambiguous(serve: Serve) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "100"})
+        await response.prepare(request)
+        await response.write(b'{"messages"')
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    graph = await serve(answer)
+    assert await graph.send("42", {}, 5) == Ambiguous("connection_lost")
+
+
+async def test_nobody_there_is_a_plain_retry() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    async with aiohttp.ClientSession() as session:
+        graph = graph_at(session, f"http://127.0.0.1:{port}", Pacing(0), time.monotonic)
+        assert await graph.send("42", {}, 5) == Refused("unreachable", Remedy.RETRY)
+        assert not await graph.show_typing("42", "wamid.1")

@@ -1,0 +1,120 @@
+"""A number sends as fast as it may, each person in turn."""
+
+import asyncio
+
+import pytest
+
+from whatsapp_gateway.graph.pacing import BURST_SECONDS, REST_SECONDS, Pacing
+
+
+class Clock:
+    """Time that passes only in sleep; whoever sleeps is woken in the order of the times."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self._sleepers: list[tuple[float, asyncio.Event]] = []
+
+    async def sleep(self, seconds: float) -> None:
+        woken = asyncio.Event()
+        self._sleepers.append((self.now + seconds, woken))
+        await woken.wait()
+
+    async def run(self) -> None:
+        """Let time pass until nobody sleeps."""
+        while True:
+            for _ in range(20):
+                await asyncio.sleep(0)
+            if not self._sleepers:
+                return
+            first = min(self._sleepers, key=lambda sleeper: sleeper[0])
+            self._sleepers.remove(first)
+            self.now = max(self.now, first[0])
+            first[1].set()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def pacing(clock: Clock, per_second: float = 10) -> Pacing:
+    return Pacing(per_second, now=lambda: clock.now, sleep=clock.sleep)
+
+
+async def send(paced: Pacing, clock: Clock, sent: list[tuple[float, str]], who: str, parts: int = 1) -> None:
+    for _ in range(parts):
+        assert await paced.turn("42", 1000) is not None
+        sent.append((round(clock.now - 100, 3), who))
+
+
+async def test_a_burst_goes_at_once_and_what_exceeds_it_at_the_rate(clock: Clock) -> None:
+    sent: list[tuple[float, str]] = []
+    paced = pacing(clock)
+    sends = [asyncio.create_task(send(paced, clock, sent, str(number))) for number in range(31)]
+    await clock.run()
+    await asyncio.gather(*sends)
+    times = [at for at, _ in sent]
+    assert times[:11] == [0.0] * 11
+    assert times[11:] == pytest.approx([number / 10 for number in range(1, 21)])
+    assert [who for _, who in sent] == [str(number) for number in range(31)]
+
+
+async def test_a_long_answer_to_one_does_not_hold_up_the_rest(clock: Clock) -> None:
+    sent: list[tuple[float, str]] = []
+    paced = pacing(clock)
+    long = asyncio.create_task(send(paced, clock, sent, "long", 100))
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(send(paced, clock, sent, "other")) for _ in range(20)]
+    await clock.run()
+    await asyncio.gather(long, *others)
+    last = max(at for at, who in sent if who == "other")
+    assert last <= 2.1
+    assert max(at for at, _ in sent) == pytest.approx(10.9)
+
+
+async def test_numbers_do_not_share_their_rate(clock: Clock) -> None:
+    paced = pacing(clock, 1)
+    assert [await paced.turn("42", 0.5) for _ in range(3)] == [0.5, 0.5, None]
+    assert await paced.turn("43", 0.5) == 0.5
+
+
+async def test_who_cannot_be_served_in_time_takes_no_place(clock: Clock) -> None:
+    paced = pacing(clock, 1)
+    for _ in range(2):
+        await paced.turn("42", 5)
+    assert [await paced.turn("42", 1) for _ in range(5)] == [None] * 5
+    waiting = asyncio.create_task(paced.turn("42", 1.5))
+    await clock.run()
+    assert await waiting == 0.5
+
+
+async def test_what_comes_in_counts(clock: Clock) -> None:
+    paced = pacing(clock)
+    for _ in range(int(10 * BURST_SECONDS) + 5):
+        paced.received("42")
+    assert await paced.turn("42", 0.4) is None
+    waiting = asyncio.create_task(paced.turn("42", 1))
+    await clock.run()
+    assert await waiting == pytest.approx(0.5)
+
+
+async def test_a_flood_that_comes_in_delays_answers_by_little(clock: Clock) -> None:
+    paced = pacing(clock)
+    for _ in range(10_000):
+        paced.received("42")
+    waiting = asyncio.create_task(paced.turn("42", 2))
+    await clock.run()
+    assert await waiting == pytest.approx(2 - REST_SECONDS)
+
+
+async def test_too_fast_is_a_rest(clock: Clock) -> None:
+    paced = pacing(clock)
+    paced.rest("42")
+    assert await paced.turn("42", REST_SECONDS) is None
+
+
+async def test_no_limit(clock: Clock) -> None:
+    paced = pacing(clock, 0)
+    paced.received("42")
+    paced.rest("42")
+    assert [await paced.turn("42", 1) for _ in range(1000)] == [1] * 1000

@@ -1,0 +1,59 @@
+"""Whose errands are whose: ids of which one became the other are one person's."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from whatsapp_gateway.inbound.items import InboundItem, by_person
+from whatsapp_gateway.model.messages import Alias, IdentityChange, Message, Sender, Text
+
+
+def says(who: str) -> Message:
+    alias = Alias(who, strong=True)
+    return Message("1", f"wamid.{who}", Sender(who, (alias,)), Text("hi"))
+
+
+def becomes(before: str, after: str) -> IdentityChange:
+    return IdentityChange(f"wamid.{before}{after}", Alias(before, strong=True), Alias(after, strong=True))
+
+
+A, B, C, X = (says(who) for who in "abcx")
+
+
+@pytest.mark.parametrize(
+    ("errands", "expected"),
+    [
+        ([], []),
+        ([A, X, A], [[A, A], [X]]),
+        ([becomes("a", "b"), B, A, X], [[becomes("a", "b"), B, A], [X]]),
+        ([C, becomes("b", "c"), X, becomes("a", "b"), A], [[C, becomes("b", "c"), becomes("a", "b"), A], [X]]),
+        ([becomes("a", "b"), becomes("x", "y")], [[becomes("a", "b")], [becomes("x", "y")]]),
+        ([becomes("a", "b"), becomes("c", "x"), X, becomes("x", "a"), A],
+         [[becomes("a", "b"), becomes("c", "x"), X, becomes("x", "a"), A]]),
+        ([becomes("a", "b"), becomes("b", "a"), A], [[becomes("a", "b"), becomes("b", "a"), A]]),
+    ],
+)  # fmt: skip
+def test_each_person_has_a_queue(errands: list[InboundItem], expected: list[list[InboundItem]]) -> None:
+    assert by_person(errands) == expected
+
+
+who = st.sampled_from("abcdefgh")
+
+
+@given(st.lists(st.one_of(who.map(says), st.tuples(who, who).map(lambda pair: becomes(*pair)))))
+def test_nothing_is_lost_or_reordered_and_no_id_is_in_two_queues(errands: list[InboundItem]) -> None:
+    queues = by_person(errands)
+    assert sorted(map(id, errands)) == sorted(id(errand) for queue in queues for errand in queue)
+    places = {id(errand): place for place, errand in enumerate(errands)}
+    seen: set[str] = set()
+    for queue in queues:
+        assert [places[id(errand)] for errand in queue] == sorted(places[id(errand)] for errand in queue)
+        ids = {one for errand in queue for one in ids_of(errand)}
+        assert not ids & seen
+        seen |= ids
+
+
+def ids_of(errand: InboundItem) -> set[str]:
+    if isinstance(errand, IdentityChange):
+        return {errand.previous.user_id, errand.current.user_id}
+    return {errand.sender.user_id}

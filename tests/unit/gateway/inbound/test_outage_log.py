@@ -1,0 +1,58 @@
+"""One outage is two lines, whatever it meets."""
+
+import pytest
+
+from whatsapp_gateway.inbound.outage_log import OutageLog
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def outage(clock: Clock) -> OutageLog:
+    return OutageLog(clock)
+
+
+def test_many_failures_are_told_when_it_begins_and_counted_when_it_is_over(
+    outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(500):
+        outage.failed()
+        clock.now += 0.1
+    assert len(caplog.records) == 1
+    clock.now += 5
+    outage.passed()
+    outage.passed()
+    assert [record.getMessage() for record in caplog.records[1:]] == [
+        "webhooks are taken again: 500 were answered 503 within 50 s"
+    ]
+
+
+def test_one_that_comes_and_goes_is_one(outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(100):
+        outage.failed()
+        clock.now += 1
+        outage.passed()
+    assert len(caplog.records) == 1
+
+
+def test_the_next_one_is_told_again(outage: OutageLog, clock: Clock, caplog: pytest.LogCaptureFixture) -> None:
+    for _ in range(2):
+        outage.failed()
+        clock.now += 60
+        outage.passed()
+    assert len(caplog.records) == 4
+
+
+def test_without_an_outage_nothing_is_told(outage: OutageLog, caplog: pytest.LogCaptureFixture) -> None:
+    outage.passed()
+    assert caplog.records == []

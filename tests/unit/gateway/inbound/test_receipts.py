@@ -1,0 +1,86 @@
+"""Receipts of several webhooks go in one call, and each webhook is told what became of its own."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import cast
+
+import pytest
+
+from whatsapp_gateway.inbound.receipts import Receipts
+from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.model.messages import Status
+
+
+class FakeKernel:
+    """`refusals` maps a wamid to the reason why a call that holds it is refused."""
+
+    def __init__(self) -> None:
+        self.calls: list[list[str]] = []
+        self.timeouts: list[float] = []
+        self.refusals: dict[str, str] = {}
+        self.fault: Exception | None = None
+
+    async def report(self, statuses: Sequence[Status], timeout: float) -> None:
+        self.calls.append([status.wamid for status in statuses])
+        self.timeouts.append(timeout)
+        if self.fault is not None:
+            raise self.fault
+        for status in statuses:
+            if reason := self.refusals.get(status.wamid):
+                raise KernelCallError(reason)
+
+
+@pytest.fixture
+def kernel() -> FakeKernel:
+    return FakeKernel()
+
+
+@pytest.fixture
+def receipts(kernel: FakeKernel) -> Receipts:
+    return Receipts(cast("KernelClient", kernel), gather_seconds=0)
+
+
+def told(*wamids: str) -> list[Status]:
+    return [Status(wamid, "", "sent") for wamid in wamids]
+
+
+async def report(receipts: Receipts, *webhooks: Sequence[Status]) -> list[str]:
+    """What each is told: the reason of its refusal, the name of a fault, or "" for reported."""
+    told = await asyncio.gather(*(receipts.report(statuses, 8) for statuses in webhooks), return_exceptions=True)
+    return [one.reason if isinstance(one, KernelCallError) else type(one).__name__ if one else "" for one in told]
+
+
+async def test_those_of_several_webhooks_go_together_in_order(receipts: Receipts, kernel: FakeKernel) -> None:
+    assert await report(receipts, told("a", "b"), told("c"), told("d")) == ["", "", ""]
+    assert kernel.calls == [["a", "b", "c", "d"]]
+    assert await report(receipts, told("e")) == [""]
+    assert kernel.calls[1:] == [["e"]]
+
+
+async def test_a_call_bears_no_more_than_it_may(receipts: Receipts, kernel: FakeKernel) -> None:
+    many = told(*(f"w{number}" for number in range(MOST_AT_ONCE - 1)))
+    assert await report(receipts, many, told("x", "y"), told("z")) == ["", "", ""]
+    assert sorted(map(len, kernel.calls)) == [3, MOST_AT_ONCE - 1]
+
+
+async def test_what_is_away_is_brought_again_by_all(receipts: Receipts, kernel: FakeKernel) -> None:
+    kernel.refusals["b"] = "UNAVAILABLE"
+    assert await report(receipts, told("a"), told("b")) == ["UNAVAILABLE"] * 2
+    assert len(kernel.calls) == 1
+
+
+async def test_one_that_is_refused_for_good_costs_its_siblings_nothing(receipts: Receipts, kernel: FakeKernel) -> None:
+    kernel.refusals |= {"b": "FIELD_INVALID", "c": "UNAVAILABLE"}
+    assert await report(receipts, told("a"), told("b"), told("c")) == ["", "FIELD_INVALID", "UNAVAILABLE"]
+    assert kernel.calls[1:] == [["a"], ["b"], ["c"]]
+
+
+async def test_the_call_ends_by_the_earliest_deadline(receipts: Receipts, kernel: FakeKernel) -> None:
+    await asyncio.gather(*(receipts.report(told("a"), seconds) for seconds in (9, 3, 6)))
+    assert 0 < kernel.timeouts[0] <= 3
+
+
+async def test_a_fault_leaves_no_webhook_waiting(receipts: Receipts, kernel: FakeKernel) -> None:
+    kernel.fault = ZeroDivisionError()
+    assert await report(receipts, told("a"), told("b")) == ["ZeroDivisionError"] * 2

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from whatsapp_gateway.outbound.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_process_that_runs_was_never_stopped() -> None:
+    clock = Clock()
+    pulse = StallDetector(clock)
+    for _ in range(9):
+        clock.now += BEAT_SECONDS
+        assert not pulse.stopped_since(100.0)
+
+
+def test_who_asks_first_after_waking_is_told() -> None:
+    clock = Clock()
+    pulse = StallDetector(clock)
+    clock.now += STOPPED_SECONDS + 1
+    assert pulse.stopped_since(100.0)
+    clock.now += BEAT_SECONDS
+    assert pulse.stopped_since(100.0)  # and every other stream of that time
+
+
+def test_what_began_after_waking_is_not_concerned() -> None:
+    clock = Clock()
+    pulse = StallDetector(clock)
+    clock.now += STOPPED_SECONDS + 1
+    assert pulse.stopped_since(100.0)
+    assert not pulse.stopped_since(clock.now)

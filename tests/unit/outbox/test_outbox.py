@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.outbox.outbox import LEASE_SECONDS, MOST_ATTENDED_SECONDS, Outbox
+from kernel_service.ports.messages import Reply, StoredReply
+from kernel_service.ports.outbox import SENDING_SECONDS, AckResult, Lease, Outcome, PartAck
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Store:
+    """Replies that wait, leased in batches under one token."""
+
+    def __init__(self, count: int) -> None:
+        self.waiting = [f"rp_{number}" for number in range(count)]
+        self.back: list[tuple[str, str]] = []
+        self.gate: asyncio.Event | None = None
+        self.asked = asyncio.Event()
+        self.released: list[tuple[str, str, list[str]]] = []
+        self.attended: list[tuple[list[str], float]] = []
+        self.cuts: list[tuple[list[tuple[str, str]] | None, float]] = []
+        self.away = False
+
+    async def lease(
+        self, channel: str, addresses: Sequence[str], *, instance: str, limit: int, seconds: float, now: float
+    ) -> list[Lease]:
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        self.asked.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        stored = [StoredReply(name, "t", "m", now, Reply("hi")) for name in taken]
+        return [Lease(each, "p", "chat:1", "", "batch", now + seconds, [], 0, "") for each in stored]
+
+    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
+        return [AckResult.RECORDED for _ in acks]
+
+    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
+        self.back += leases
+
+    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+        self.released.append((channel, instance, list(in_hand)))
+        return 0
+
+    async def cut(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+        if self.away:
+            raise StoreUnavailable
+        self.cuts.append((leases if leases is None else list(leases), until))
+
+    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+        self.attended.append((list(attended), seconds))
+        return len(self.waiting)
+
+
+def outbox_of(store: Any) -> Outbox:
+    return Outbox(store, lambda: 1000.0)
+
+
+def sent(reply_id: str, part: int = 1, parts: int = 1) -> PartAck:
+    return PartAck(reply_id, part, parts, "1", "batch", Outcome.SENT)
+
+
+async def test_what_is_not_acknowledged_never_exceeds_the_credit() -> None:
+    outbox = outbox_of(Store(4))
+    pull = outbox.pull("chat", [], 2, "gateway-1")
+    (first, _), (second, _) = await anext(pull), await anext(pull)
+    third = asyncio.ensure_future(anext(pull))
+    await outbox.settle("chat", [sent(first.reply.id, 1, 2)])  # a part is not the whole
+    await asyncio.sleep(0)
+    assert not third.done()
+    await outbox.settle("chat", [sent(first.reply.id, 2, 2)])
+    assert (await third)[0].reply.id == "rp_2"
+    fourth = asyncio.ensure_future(anext(pull))
+    await outbox.settle("chat", [sent(second.reply.id)])
+    assert (await fourth)[0].reply.id == "rp_3"
+    await pull.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_stream_that_ends_hands_back_what_it_did_not_send() -> None:
+    store = Store(3)
+    pull = outbox_of(store).pull("chat", [], 10, "gateway-1")
+    await anext(pull)
+    await pull.aclose()  # type: ignore[attr-defined]
+    assert store.back == [("rp_1", "batch"), ("rp_2", "batch")]
+
+
+async def test_a_stream_that_ends_while_it_leases_hands_all_back() -> None:
+    store = Store(2)
+    store.gate = asyncio.Event()
+    reading = asyncio.ensure_future(anext(outbox_of(store).pull("chat", [], 10, "gateway-1")))
+    await store.asked.wait()
+    reading.cancel()
+    await asyncio.sleep(0)
+    store.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+    assert store.back == [("rp_0", "batch"), ("rp_1", "batch")]
+
+
+async def test_closing_ends_every_stream() -> None:
+    outbox = outbox_of(Store(0))
+    reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 1, "gateway-1"), None))
+    await asyncio.sleep(0)
+    outbox.close()
+    assert await reading is None
+
+
+async def test_each_lease_says_for_how_long_it_lasts_from_now() -> None:
+    now = [1000.0]
+    pull = Outbox(Store(2), lambda: now[0]).pull("chat", [], 2, "gateway-1")  # type: ignore[arg-type]
+    (_, first) = await anext(pull)
+    now[0] += 20  # the stream is slow
+    (_, second) = await anext(pull)
+    assert (first, second) == (LEASE_SECONDS, LEASE_SECONDS - 20)
+    await pull.aclose()  # type: ignore[attr-defined]
+
+
+async def test_a_release_ends_the_streams_of_the_instance_and_no_others() -> None:
+    store = Store(0)
+    outbox = outbox_of(store)
+    theirs = [asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None)) for _ in range(2)]
+    others = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-2"), None))
+    await asyncio.sleep(0)
+    await outbox.release("chat", "gateway-1", ["rp_9"])
+    assert await asyncio.gather(*theirs) == [None, None]
+    assert store.released == [("chat", "gateway-1", ["rp_9"])]
+    assert not others.done()
+    outbox.close()
+    await others
+
+
+async def test_a_stream_whose_end_is_not_known_yet_leases_nothing_after_a_release() -> None:
+    store = Store(0)
+    outbox = outbox_of(store)
+    gone = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
+    await store.asked.wait()
+    for _ in range(5):  # now it waits for a word
+        await asyncio.sleep(0)
+    await outbox.release("chat", "gateway-1", [])
+    store.waiting = ["rp_later"]
+    outbox.ready("chat")
+    assert await gone is None
+    assert store.waiting == ["rp_later"]
+
+
+async def test_a_stream_that_is_leasing_when_it_is_released_hands_that_back() -> None:
+    store = Store(1)
+    store.gate = asyncio.Event()
+    outbox = outbox_of(store)
+    gone = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
+    await store.asked.wait()
+    await outbox.release("chat", "gateway-1", [])
+    store.gate.set()
+    assert await gone is None
+    assert store.back == [("rp_0", "batch")]
+
+
+async def test_the_time_between_sweeps_counts_for_channels_that_are_pulled() -> None:
+    now = [1000.0]
+    store = Store(0)
+    outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
+    await outbox.sweep()
+    reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
+    await store.asked.wait()
+    now[0] += 1
+    await outbox.sweep()
+    now[0] += MOST_ATTENDED_SECONDS + 1  # this process was stopped: no receipt could reach it
+    await outbox.sweep()
+    outbox.close()
+    await reading
+    await outbox.sweep()
+    assert store.attended == [([], 0), (["chat"], 1), (["chat"], MOST_ATTENDED_SECONDS), ([], 0)]
+
+
+async def test_what_a_sweep_puts_back_is_pulled_at_once() -> None:
+    store = Store(0)
+    outbox = outbox_of(store)
+    reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1")))
+    await store.asked.wait()
+    for _ in range(5):  # now it waits for a word
+        await asyncio.sleep(0)
+    store.waiting = ["rp_in_doubt_no_more"]
+    await outbox.sweep()
+    async with asyncio.timeout(0.5):  # the poll comes only after a second
+        lease, _ = await reading
+    assert isinstance(lease, Lease)
+    assert lease.reply.id == "rp_in_doubt_no_more"
+
+
+async def test_a_stream_that_ends_takes_its_leases_with_it_and_no_others() -> None:
+    store = Store(3)
+    outbox = outbox_of(store)
+    broken, other = outbox.pull("chat", [], 2, "gateway-1"), outbox.pull("chat", [], 1, "gateway-2")
+    for pull in (broken, broken, other):
+        await anext(pull)
+    await outbox.settle("chat", [sent("rp_0")])
+    await broken.aclose()  # type: ignore[attr-defined]
+    assert store.cuts == [([("rp_1", "batch")], 1000 + SENDING_SECONDS)]
+    await other.aclose()  # type: ignore[attr-defined]
+
+
+async def test_leases_of_a_stream_that_ends_while_the_store_is_away_are_cut_later() -> None:
+    now = [1000.0]
+    store = Store(1)
+    outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
+    pull = outbox.pull("chat", [], 2, "gateway-1")
+    await anext(pull)
+    store.away = True
+    with pytest.raises(StoreUnavailable):
+        await pull.aclose()  # type: ignore[attr-defined]
+    now[0] += 7
+    with pytest.raises(StoreUnavailable):
+        await outbox.sweep()
+    store.away = False
+    await outbox.sweep()
+    assert store.cuts == [([("rp_0", "batch")], 1000 + SENDING_SECONDS)]
+
+
+async def test_a_new_process_ends_what_an_earlier_one_leased() -> None:
+    store = Store(0)
+    await outbox_of(store).take_over()
+    assert store.cuts == [(None, 1000 + SENDING_SECONDS)]

@@ -1,0 +1,111 @@
+"""Idle streams of one channel ask the store once for all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service.outbox.outbox import Outbox
+from kernel_service.ports.messages import Reply, StoredReply
+from kernel_service.ports.outbox import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+
+class Store:
+    def __init__(self) -> None:
+        self.waiting: list[str] = []
+        self.asked = 0
+
+    async def lease(self, channel: str, addresses: Sequence[str], *, limit: int, now: float, **_: Any) -> list[Lease]:
+        self.asked += 1
+        await asyncio.sleep(0)
+        taken, self.waiting = self.waiting[:limit], self.waiting[limit:]
+        stored = [StoredReply(name, "t", "m", now, Reply("hi")) for name in taken]
+        return [Lease(each, "p", "chat:1", "", "token", now + 60, [], 0, "") for each in stored]
+
+    async def cut(self, leases: Any, *, until: float) -> None: ...
+
+    async def unlease(self, leases: Any) -> None: ...
+
+
+class Streams:
+    """So many, each read by a task of its own."""
+
+    def __init__(self, store: Store, *pulls: tuple[str, list[str], str]) -> None:
+        self.outbox = Outbox(store, lambda: 1000.0)  # type: ignore[arg-type]
+        self.got: asyncio.Queue[tuple[int, str]] = asyncio.Queue()
+        self.tasks = [
+            asyncio.create_task(self._read(place, self.outbox.pull(channel, addresses, 9, instance)))
+            for place, (channel, addresses, instance) in enumerate(pulls)
+        ]
+
+    async def _read(self, place: int, pull: AsyncIterator[Any]) -> None:
+        async for lease, _ in pull:
+            self.got.put_nowait((place, lease.reply.id))
+
+    async def settled(self) -> None:
+        for _ in range(20 * len(self.tasks)):
+            await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        self.outbox.close()
+        await asyncio.gather(*self.tasks)
+
+
+@pytest.mark.parametrize("instances", [1, 50])
+async def test_a_word_costs_one_look_however_many_streams_wait(instances: int) -> None:
+    store = Store()
+    streams = Streams(store, *(("chat", [], f"gateway-{number % instances}") for number in range(50)))
+    await streams.settled()
+    assert store.asked == 1
+    store.waiting = ["rp_1", "rp_2"]
+    streams.outbox.ready("chat")
+    assert {(await streams.got.get())[1] for _ in range(2)} == {"rp_1", "rp_2"}
+    await streams.settled()
+    assert store.asked == 2
+    await streams.close()
+
+
+async def test_streams_of_other_addresses_and_channels_look_for_themselves() -> None:
+    store = Store()
+    streams = Streams(store, ("chat", [], "a"), ("chat", ["1"], "a"), ("chat", ["2"], "a"), ("mail", [], "a"))
+    await streams.settled()
+    assert store.asked == 4
+    await streams.close()
+
+
+async def test_more_than_one_stream_can_take_is_taken_by_the_others() -> None:
+    store = Store()
+    streams = Streams(store, *(("chat", [], "gateway") for _ in range(3)))
+    await streams.settled()
+    store.waiting = [f"rp_{number}" for number in range(27)]
+    streams.outbox.ready("chat")
+    got = [await streams.got.get() for _ in range(27)]
+    assert {place for place, _ in got} == {0, 1, 2}
+    assert len({reply_id for _, reply_id in got}) == 27
+    await streams.close()
+
+
+async def test_what_becomes_due_by_time_alone_is_found() -> None:
+    store = Store()
+    streams = Streams(store, *(("chat", [], "gateway") for _ in range(3)))
+    await streams.settled()
+    store.waiting = ["rp_1"]  # and nobody says a word
+    assert (await asyncio.wait_for(streams.got.get(), 5))[1] == "rp_1"
+    await streams.close()
+
+
+async def test_what_is_known_of_addresses_goes_with_their_last_stream() -> None:
+    streams = Streams(Store(), ("chat", [], "a"), ("chat", ["1"], "a"))
+    await streams.settled()
+    assert len(streams.outbox._looks) == 2
+    streams.tasks[1].cancel()
+    await streams.settled()
+    assert len(streams.outbox._looks) == 1
+    streams.tasks.pop()
+    await streams.close()
+    assert not streams.outbox._looks

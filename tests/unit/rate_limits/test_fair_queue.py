@@ -1,0 +1,310 @@
+from __future__ import annotations
+
+import asyncio
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kernel_service.errors import Busy
+from kernel_service.rate_limits.current_tenant import NOBODY, on_behalf_of
+from kernel_service.rate_limits.fair_queue import KEPT_SECONDS, MOST_REST, FairQueue
+from tests.unit.rate_limits.timeline import Timeline, settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Crowd:
+    """People who ask; `served` tells who was let through, and when, `sent_away` for how long."""
+
+    def __init__(self, per_minute: int = 0, per_person: int = 0, tokens: int = 0) -> None:
+        self.timeline = Timeline()
+        self.gate = FairQueue("model", per_minute, per_person, self.timeline, tokens=tokens)
+        self.served: list[tuple[float, str]] = []
+        self.sent_away: dict[str, float] = {}
+        self.asking: list[asyncio.Task[None]] = []
+
+    def asks(self, *people: str) -> None:
+        for person in people:
+            with on_behalf_of(person):
+                self.asking.append(asyncio.create_task(self._ask(person)))
+
+    async def _ask(self, person: str) -> None:
+        try:
+            await self.gate.enter()
+        except Busy as busy:
+            self.sent_away[person] = busy.retry_after
+        else:
+            self.served.append((self.timeline.now, person))
+
+    async def asks_until_served(self, person: str) -> None:
+        """As a turn does that is held: it comes back when it was told to."""
+        with on_behalf_of(person):
+            while True:
+                try:
+                    await self.gate.enter()
+                except Busy as busy:
+                    back = asyncio.get_running_loop().create_future()
+                    self.timeline.call_at(self.timeline.now + busy.retry_after, lambda: back.set_result(None))  # noqa: B023
+                    await back
+                else:
+                    return self.served.append((self.timeline.now, person))
+
+    @property
+    def order(self) -> list[str]:
+        return [person for _, person in self.served]
+
+    def most_in_a_minute(self) -> int:
+        times = [at for at, _ in self.served]
+        return max(sum(start <= at < start + 60 for at in times) for start in times)
+
+
+async def drained(crowd: Crowd) -> None:
+    """What was saved up is taken by somebody else."""
+    while not crowd.gate._wait(crowd.timeline.now):
+        crowd.asks("p_earlier")
+        await settle()
+    crowd.served.clear()
+
+
+async def until_done(crowd: Crowd, tasks: Iterable[asyncio.Task[None]]) -> None:
+    while not all(task.done() for task in tasks):
+        await crowd.timeline.pass_time(1)
+
+
+async def test_without_a_limit_nobody_waits() -> None:
+    crowd = Crowd()
+    crowd.asks(*(["p_1"] * 1000))
+    await settle()
+    assert len(crowd.served) == 1000
+    assert len(crowd.gate) == 0
+
+
+@pytest.mark.parametrize("per_minute", [1, 7, 60, 2000])
+async def test_no_minute_has_more_than_its_number_and_the_rate_is_used(per_minute: int) -> None:
+    crowd = Crowd(per_minute)
+    people = [asyncio.create_task(crowd.asks_until_served(f"p_{n}")) for n in range(3 * per_minute)]
+    await until_done(crowd, people)
+    assert crowd.most_in_a_minute() <= per_minute
+    assert len(crowd.served) == 3 * per_minute
+    assert crowd.served[-1][0] - crowd.served[0][0] <= 3.3 * 60
+
+
+async def test_people_are_served_in_turn_and_each_one_in_order() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+    crowd.asks("p_flood", "p_flood", "p_flood", "p_flood", "p_1", "p_2", "p_1")
+    await crowd.timeline.pass_time(2)
+    assert crowd.order == ["p_flood", "p_1", "p_2", "p_flood", "p_1", "p_flood", "p_flood"]
+
+
+async def test_who_comes_again_and_again_stands_behind_those_who_wait() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+
+    async def floods() -> None:
+        for _ in range(20):
+            await crowd.asks_until_served("p_flood")
+
+    flood = asyncio.create_task(floods())
+    await settle()
+    crowd.asks("p_1", "p_2", "p_3")
+    await crowd.timeline.pass_time(0.7)
+    assert crowd.order[:5] == ["p_flood", "p_1", "p_2", "p_3", "p_flood"]
+    await until_done(crowd, [flood])
+
+
+@pytest.mark.parametrize("people", [3, 1000], ids=["who come again", "who are new each time"])
+async def test_a_line_that_never_empties_starves_nobody(people: int) -> None:
+    """A person's second request waits for one more round at most, however many others come meanwhile."""
+    crowd = Crowd(600)
+    await drained(crowd)
+    coming = cycle(range(people))
+
+    async def one_after_the_other() -> None:
+        while True:
+            await crowd.asks_until_served(f"p_{next(coming)}")
+
+    others = [asyncio.create_task(one_after_the_other()) for _ in range(3)]
+    await settle()
+    crowd.asks("p_two", "p_two", "p_two")
+    await crowd.timeline.pass_time(60)
+    assert [at for at, person in enumerate(crowd.order) if person == "p_two"] == [3, 4, 8]
+    assert len(crowd.order) > 500
+    for other in others:
+        other.cancel()
+
+
+async def test_a_place_that_was_kept_puts_one_request_before_the_others_and_no_more() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+    crowd.asks("p_away")
+    crowd.gate.rest(20)
+    await crowd.timeline.pass_time(20)
+    crowd.asks("p_1", "p_2", "p_3")
+    await crowd.timeline.pass_time(0.3)
+    assert crowd.order == ["p_1", "p_2", "p_3"]
+    crowd.asks("p_1", "p_2", "p_away", "p_away")
+    await crowd.timeline.pass_time(1)
+    assert crowd.order[3:] == ["p_away", "p_1", "p_2", "p_away"]
+
+
+async def test_what_nobody_waits_for_comes_last() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+    crowd.asks(NOBODY, "p_1", NOBODY, "p_2")
+    await settle()
+    crowd.asks("p_3")
+    await crowd.timeline.pass_time(2)
+    assert crowd.order == ["p_1", "p_2", "p_3", NOBODY, NOBODY]
+
+
+async def test_who_would_wait_long_is_sent_away_and_finds_his_place() -> None:
+    crowd = Crowd(60)
+    await drained(crowd)
+    crowd.asks(*(f"p_{n}" for n in range(10)))
+    await settle()
+    assert sorted(crowd.sent_away) == [f"p_{n}" for n in range(2, 10)]
+    assert crowd.sent_away["p_9"] == pytest.approx(10, abs=0.5)
+    people = [asyncio.create_task(crowd.asks_until_served(f"p_{n}")) for n in range(2, 10)]
+    await crowd.timeline.pass_time(1)
+    people.append(asyncio.create_task(crowd.asks_until_served("p_late")))
+    await until_done(crowd, people)
+    assert crowd.order == [*(f"p_{n}" for n in range(10)), "p_late"]
+
+
+async def test_a_place_is_not_kept_for_ever() -> None:
+    crowd = Crowd(60)
+    await drained(crowd)
+    crowd.asks(*(f"p_{n}" for n in range(10)))
+    await settle()
+    assert len(crowd.gate) == 10
+    await crowd.timeline.pass_time(KEPT_SECONDS + 12)
+    assert len(crowd.gate) == 0
+
+
+async def test_what_nobody_waits_for_has_no_place_kept() -> None:
+    crowd = Crowd(60)
+    await drained(crowd)
+    crowd.asks(*([NOBODY] * 10))
+    await settle()
+    assert len(crowd.gate) <= 2
+    assert NOBODY in crowd.sent_away
+
+
+async def test_one_person_does_not_drain_what_all_have() -> None:
+    crowd = Crowd(600, per_person=60)
+    crowd.asks(*(["p_flood"] * 40), "p_1")
+    await settle()
+    assert crowd.order.count("p_flood") < 15
+    assert crowd.order[-1] == "p_1"
+    assert crowd.sent_away["p_flood"] > 2
+
+
+async def test_a_vendor_who_says_that_we_are_too_fast_is_left_alone_by_everybody() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+    crowd.asks("p_1", "p_2")
+    await settle()
+    crowd.gate.rest(20)
+    await settle()
+    assert crowd.sent_away == {"p_1": pytest.approx(20), "p_2": pytest.approx(20.1, abs=0.02)}
+    crowd.asks("p_3")
+    await crowd.timeline.pass_time(19.9)
+    assert crowd.served == []
+    crowd.asks("p_3", "p_2", "p_1")
+    await crowd.timeline.pass_time(1)
+    assert crowd.order == ["p_1", "p_2", "p_3"]
+
+
+async def test_who_was_refused_comes_before_those_who_asked_after_him() -> None:
+    crowd = Crowd()
+    with on_behalf_of("p_1"):
+        busy = crowd.gate.refused(20)
+    assert busy.retry_after == 20
+    crowd.asks("p_2")
+    await settle()
+    await crowd.timeline.pass_time(20)
+    crowd.asks("p_2", "p_1")
+    await settle()
+    assert sorted(crowd.order) == ["p_1", "p_2"]
+
+
+async def test_a_vendor_s_word_stops_us_for_a_while_only() -> None:
+    crowd = Crowd()
+    with on_behalf_of("p_refused"):
+        assert crowd.gate.refused(86_400).retry_after == MOST_REST
+    await crowd.timeline.pass_time(MOST_REST)
+    crowd.asks("p_refused", "p_1")
+    await settle()
+    assert crowd.order == ["p_refused", "p_1"]
+    assert len(crowd.gate) == 0
+
+
+async def test_who_gives_up_leaves_his_place() -> None:
+    crowd = Crowd(600)
+    await drained(crowd)
+    crowd.asks("p_1", "p_2")
+    await settle()
+    crowd.asking[-2].cancel()
+    await crowd.timeline.pass_time(1)
+    assert crowd.order == ["p_2"]
+    assert len(crowd.gate) == 0
+
+
+async def test_who_has_not_asked_for_a_while_is_forgotten() -> None:
+    crowd = Crowd(0, per_person=60)
+    crowd.asks(*(f"p_{n}" for n in range(100)))
+    await settle()
+    assert len(crowd.gate._own) == 100
+    await crowd.timeline.pass_time(60)
+    crowd.asks("p_new")
+    await settle()
+    assert list(crowd.gate._own) == ["p_new"]
+
+
+async def test_waits_are_counted() -> None:
+    crowd = Crowd(60)
+    await drained(crowd)
+    before, began = crowd.gate.waits.seconds, crowd.timeline.now
+    people = [asyncio.create_task(crowd.asks_until_served(f"p_{n}")) for n in range(5)]
+    await until_done(crowd, people)
+    assert crowd.gate.waits.seconds - before == pytest.approx(sum(at - began for at, _ in crowd.served))
+    within = dict(crowd.gate.waits.cumulative())
+    assert within["+Inf"] - within["2.0"] == sum(at - began > 2 for at, _ in crowd.served) == 3
+
+
+async def test_what_requests_cost_bounds_them_too() -> None:
+    crowd = Crowd(tokens=60_000)
+    spent: list[float] = []
+
+    async def asks_and_spends(person: str) -> None:
+        await crowd.asks_until_served(person)
+        crowd.gate.spent(1_000)
+        spent.append(crowd.timeline.now)
+
+    people = [asyncio.create_task(asks_and_spends(f"p_{n}")) for n in range(180)]
+    await until_done(crowd, people)
+    steady = [at for at in spent if at > spent[0] + 10]  # what requests cost was not known before
+    assert max(sum(start <= at < start + 60 for at in steady) for start in steady) <= 62
+    assert len(spent) == 180
+    assert spent[-1] - spent[0] < 3.3 * 60
+
+
+async def test_how_long_a_costly_line_takes_is_told() -> None:
+    crowd = Crowd(tokens=60_000)
+    for _ in range(100):
+        crowd.gate.spent(1_000)
+    await crowd.timeline.pass_time(200)
+    await drained(crowd)
+    crowd.asks(*(f"p_{n}" for n in range(21)))
+    await settle()
+    assert crowd.sent_away["p_20"] == pytest.approx(21, abs=2)
+
+
+async def test_what_nobody_waits_for_has_no_limit_of_its_own() -> None:
+    crowd = Crowd(6000, per_person=6)
+    crowd.asks(*([NOBODY] * 100))
+    await settle()
+    assert crowd.order == [NOBODY] * 100

@@ -1,0 +1,167 @@
+"""SQLite's own: one process, each commit on disk, the end of the process when the disk fails."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sqlite3
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.ports.messages import Message
+from kernel_service.storage.engine import sqlite
+from kernel_service.storage.engine.batch import EX_IOERR
+from kernel_service.storage.engine.file_lock import DatabaseInUseError
+from kernel_service.storage.opening.open_store import open_store
+from kernel_service.storage.sealing.ciphers import MasterKeys
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from kernel_service.storage.engine.engine import Tx
+
+SETTING = "test:" + base64.b64encode(b"k" * 32).decode()
+KEYS = MasterKeys.parse(SETTING)
+
+
+def url_of(folder: Path) -> str:
+    return f"sqlite:///{folder / 'deeper' / 'kernel.db'}"
+
+
+async def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    with pytest.raises(DatabaseInUseError, match=r"kernel\.db.*PostgreSQL"):
+        await open_store(url_of(tmp_path), KEYS)
+    await store.ping()
+    await store.close()
+    await (await open_store(url_of(tmp_path), KEYS)).close()
+
+
+async def test_a_failed_start_leaves_the_file_free(tmp_path: Path) -> None:
+    path = tmp_path / "kernel.db"
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(Exception, match="not a database"):
+        await open_store(f"sqlite:///{path}", KEYS)
+    path.unlink()
+    await (await open_store(f"sqlite:///{path}", KEYS)).close()
+
+
+async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+
+    def pragmas(tx: Tx) -> list[object]:
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return [tx.execute(text(f"PRAGMA {name}")).scalar_one() for name in names]
+
+    assert await store._engine.read(pragmas) == ["wal", 2, 1]
+    await store.close()
+
+
+async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
+    store = await open_store(url_of(tmp_path), KEYS)
+    for marked in ("marked-1" * 2_000, "marked-2"):  # of pages that come free, and of a part of one
+
+        def come_and_go(tx: Tx, link: str = marked) -> None:
+            tx.execute(text("INSERT INTO chat VALUES ('test', 'a', :link)"), {"link": link})
+
+        await store._engine.write(come_and_go)
+        await store._engine.write(lambda tx: tx.execute(text("DELETE FROM chat")))
+    await store.close()  # what the journal holds is in the file now
+    assert b"marked-" not in (tmp_path / "deeper" / "kernel.db").read_bytes()
+
+
+async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "PRAGMA busy_timeout = 10"))
+    store = await open_store(url_of(tmp_path), KEYS)
+    message = Message("test:ann", "m1", {"text": "hello"})
+    intruder = sqlite.connect(tmp_path / "deeper" / "kernel.db")
+    with (
+        intruder.connect() as connection,
+        connection.execution_options(immediate=True).begin(),
+        pytest.raises(StoreUnavailable),
+    ):
+        await store.accept(message, now=1, max_pending=9)
+    intruder.dispose()
+    assert not (await store.accept(message, now=1, max_pending=9)).duplicate
+    await store.close()
+
+
+@pytest.mark.parametrize("url", ["mysql://host/db", "kernel.db", "sqlite://"])
+async def test_another_url_is_refused(url: str) -> None:
+    with pytest.raises(ValueError, match=r"must .*sqlite:///"):
+        await open_store(url, KEYS)
+
+
+DISK_FAILS = """
+import asyncio, resource, sys
+from kernel_service.ports.messages import Message
+from kernel_service.storage.sealing.ciphers import MasterKeys
+from kernel_service.storage.opening.open_store import open_store
+
+async def main():
+    store = await open_store(sys.argv[1], MasterKeys.parse(sys.argv[2]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
+    for number in range(100):
+        said = Message("test:ann", str(number), {"text": "x" * 50_000})
+        print((await store.accept(said, now=1, max_pending=999)).seq, flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_failing_disk_ends_the_process_and_what_was_answered_is_kept(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", DISK_FAILS, url_of(tmp_path), SETTING]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == EX_IOERR, ended.stderr
+    assert "the process ends" in ended.stderr
+    answered = ended.stdout.split()
+    assert answered
+    assert asyncio.run(waiting(url_of(tmp_path)))[: len(answered)] == answered
+
+
+async def waiting(url: str) -> list[str]:
+    store = await open_store(url, KEYS)
+    person = await store.bearer_of("test:ann")
+    assert person is not None
+    _, messages, _ = await store.turns(person, limit=1, before="")
+    await store.close()
+    return [str(seq) for seq, _ in messages]
+
+
+@pytest.mark.parametrize(
+    ("problem", "ends"),
+    [
+        (sqlite3.SQLITE_FULL, False),
+        (sqlite3.SQLITE_BUSY, False),
+        (sqlite3.SQLITE_LOCKED, False),
+        (sqlite3.SQLITE_READONLY, False),
+        (sqlite3.SQLITE_CANTOPEN, False),
+        (sqlite3.SQLITE_IOERR_SHMSIZE, False),  # a full disk: nothing was written
+        (sqlite3.SQLITE_IOERR_FSYNC, True),
+        (sqlite3.SQLITE_IOERR_WRITE, True),
+        (sqlite3.SQLITE_CORRUPT, True),
+    ],
+)
+async def test_only_what_leaves_it_unknown_what_is_kept_ends_the_process(
+    tmp_path: Path, problem: int, *, ends: bool
+) -> None:
+    reasons: list[str] = []
+    store = await open_store(url_of(tmp_path), KEYS, end_process=reasons.append)
+    failure = sqlite3.OperationalError("a fault")
+    failure.sqlite_errorcode = problem
+    failure.sqlite_errorname = "SQLITE_ITS_NAME"
+
+    def fail(_: Tx) -> None:
+        raise OperationalError("a statement", None, failure)
+
+    with pytest.raises(StoreUnavailable):
+        await store._engine.write(fail)
+    assert [("SQLITE_ITS_NAME" in reason) for reason in reasons] == [True] * ends
+    await store.ping()
+    await store.close()

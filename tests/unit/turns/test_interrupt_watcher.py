@@ -1,0 +1,194 @@
+"""What the person says while their turn runs, and what the end of the process does to it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service import texts
+from kernel_service.errors import StoreUnavailable
+from kernel_service.ports.interruptions import HandedBack
+from kernel_service.ports.messages import Link, MessageStatus
+from kernel_service.ports.progress import ConnectNeeded, Merged, ToolFinished, ToolStarted
+from kernel_service.ports.tools import ToolResult
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.turns import turn_journal
+from tests.unit.turns.scene import calls, says
+
+if TYPE_CHECKING:
+    from kernel_service.kernels.kernel import Kernel
+    from tests.unit.turns.scene import Scene
+
+
+async def statuses(scene: Scene) -> list[TurnStatus]:
+    return sorted(turn.status for turn in (await scene.store.turns(scene.person_id, limit=9, before=""))[0])
+
+
+async def asked(scene: Scene) -> tuple[Kernel, asyncio.Task[float | None]]:
+    """A turn whose model thinks and thinks."""
+    scene.model.gate = asyncio.Event()
+    kernel = await scene.activated()
+    turn = asyncio.create_task(scene.run(kernel))
+    await scene.model.asked.wait()
+    return kernel, turn
+
+
+async def test_who_writes_while_the_model_thinks_is_heard_in_the_same_answer(scene: Scene) -> None:
+    await scene.hear("my name is Ann", number=1)
+    kernel, turn = await asked(scene)
+    await scene.hear("what is my name", number=2)
+    kernel.tell()
+    assert await turn == scene.clock()  # look again, at once
+    scene.model.gate, scene.model.says = None, [says("Ann")]
+    await scene.run(kernel)
+    assert await scene.told() == ["Ann"]
+    assert [item["content"] for item in scene.model.shown[-1]] == ["my name is Ann", "what is my name"]
+    assert await statuses(scene) == [TurnStatus.COMPLETED]
+
+
+async def test_news_that_does_not_concern_the_turn_leaves_the_model_alone(scene: Scene) -> None:
+    await scene.hear()
+    kernel, turn = await asked(scene)
+    scene.model.says = [says("done")]
+    kernel.tell()
+    await asyncio.sleep(0)
+    assert scene.model.gate is not None
+    scene.model.gate.set()
+    await turn
+    assert len(scene.model.shown) == 1
+    assert await scene.told() == ["done"]
+
+
+async def test_an_answer_that_crossed_with_a_message_is_not_given(scene: Scene) -> None:
+    """The model had answered already; the end finds the newcomer, and what the answer cost is counted."""
+    await scene.hear(number=1)
+    kernel, turn = await asked(scene)
+    await scene.hear(number=2)
+    scene.model.says = [says("to one"), says("to both")]
+    assert scene.model.gate is not None
+    scene.model.gate.set()
+    await turn
+    await scene.run(kernel)
+    assert await scene.told() == ["to both"]
+    assert await scene.store.spent_today(scene.person_id, now=scene.clock()) == 30
+    assert "to one" not in str([item.data for item in await scene.history()])
+
+
+async def test_read_only_tools_do_not_shut_the_door_and_others_do(scene: Scene) -> None:
+    await scene.hear(number=1)
+    scene.look.gate = asyncio.Event()
+    scene.model.says = [calls("look")]
+    kernel = await scene.activated()
+    turn = asyncio.create_task(scene.run(kernel))
+    await scene.look.begun.wait()
+    await scene.hear(number=2)
+    kernel.tell()
+    await turn
+    scene.act.gate = asyncio.Event()
+    scene.model.says = [calls("act"), says("done for both"), says("and the third")]
+    turn = asyncio.create_task(scene.run(kernel))
+    await scene.act.begun.wait()
+    await scene.hear(number=3)
+    kernel.tell()
+    scene.act.gate.set()
+    await turn
+    await scene.run(kernel)
+    assert scene.act.calls == 1
+    assert await scene.told() == ["and the third"]
+
+
+async def test_stop_is_obeyed_while_the_model_thinks(scene: Scene) -> None:
+    await scene.hear("write a long story", number=1)
+    story = scene.seq
+    kernel, turn = await asked(scene)
+    await scene.hear("stop", number=2)
+    kernel.tell()
+    await turn
+    await scene.run(kernel)
+    assert (await scene.store.answer_of(scene.person_id, story)).status is MessageStatus.STOPPED
+    assert await scene.told() == [texts.STOPPED]
+    assert await statuses(scene) == [TurnStatus.COMPLETED, TurnStatus.STOPPED]
+    assert await scene.history() == []
+
+
+async def test_stop_lets_what_has_begun_end_and_goes_no_further(scene: Scene) -> None:
+    await scene.hear(number=1)
+    scene.act.gate = asyncio.Event()
+    scene.model.says = [calls("act", "look")]
+    kernel = await scene.activated()
+    turn = asyncio.create_task(scene.run(kernel))
+    await scene.act.begun.wait()
+    await scene.hear("stop", number=2)
+    kernel.tell()
+    scene.act.gate.set()
+    await turn
+    assert (scene.act.calls, scene.look.calls) == (1, 0)
+    results = [item.data["output"] for item in await scene.history() if item.kind == "result"]
+    assert results == ["act done", turn_journal.NOT_DONE]
+
+
+async def test_an_ending_process_goes_no_further_than_the_next_step(scene: Scene) -> None:
+    await scene.hear()
+    kernel, turn = await asked(scene)
+    scene.model.says = [calls("act"), says("done")]
+    kernel.leaving = True
+    assert scene.model.gate is not None
+    scene.model.gate.set()
+    with pytest.raises(HandedBack):
+        await turn
+    assert scene.act.calls == 0
+    await scene.run()  # the next process
+    assert scene.act.calls == 1
+    assert await scene.told() == ["done"]
+
+
+async def test_a_turn_cut_by_a_drain_is_no_failure(scene: Scene) -> None:
+    await scene.hear()
+    _, turn = await asked(scene)
+    turn.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await turn
+    activation = await scene.store.activate(scene.person_id, owner="next")
+    again: Any = await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
+    assert (again.failures, again.crash_count) == (0, 0)
+
+
+async def test_what_was_done_while_the_store_is_away_is_not_done_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turn_journal, "PAUSE_SECONDS", 0)
+    await scene.hear()
+    kernel = await scene.activated()
+    scene.model.says = [calls("act"), says("done")]
+    append, away = scene.store.append, iter([False, False, True, True, True])
+
+    async def flaky(*arguments: Any, **more: Any) -> None:
+        if next(away, False):
+            raise StoreUnavailable
+        await append(*arguments, **more)
+
+    monkeypatch.setattr(scene.store, "append", flaky)
+    await scene.run(kernel)
+    assert scene.act.calls == 1
+    assert scene.model.shown[1][-1]["output"] == "act done"
+    assert await scene.told() == ["done"]
+
+
+async def test_who_watches_sees_what_happens(scene: Scene) -> None:
+    await scene.hear(number=1)
+    link = Link("https://connect.example/lk", "Connect Asana")
+    scene.look.result = ToolResult("a button", link=link)
+    with scene.progress.watching(scene.seq) as events:
+        await scene.hear(number=2)
+        scene.model.says = [calls("look"), says("done")]
+        await scene.run()
+        seen = [events.get_nowait() for _ in range(events.qsize())]
+    turn = (await scene.store.turns(scene.person_id, limit=1, before=""))[0][0]
+    assert seen == [
+        Merged(turn.id),
+        ToolStarted("c_look", "look"),
+        ConnectNeeded("", link),
+        ToolFinished("c_look", succeeded=True),
+    ]

@@ -1,0 +1,147 @@
+"""Files at WhatsApp: where one is, and its bytes. Only hosts of WhatsApp's own are asked (media_hosts.py).
+
+Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from whatsapp_gateway.graph.media_hosts import MediaHosts
+from whatsapp_gateway.graph.proxies import DIRECT, Proxies
+from whatsapp_gateway.model.digests import read_sha256
+from whatsapp_gateway.model.media_ids import is_media_id
+
+PIECE_BYTES: Final = 64 * 1024
+_MOST_HOPS: Final = 3
+_CONNECT_SECONDS: Final = 5
+_SILENT_SECONDS: Final = 15
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_NO_SUCH_OBJECT: Final = 100
+_ACCESS_CODES: Final = frozenset({0, 10, 190})
+
+
+class MediaError(Exception):
+    """The file cannot be had. `code` is for operators; `passing`: it may be had later."""
+
+    def __init__(self, code: str, *, passing: bool = False, alert: bool = False) -> None:
+        super().__init__(code)
+        self.code = code
+        self.passing = passing
+        self.alert = alert
+        """An operator must look at it: our token is refused."""
+
+
+class AddressLapsedError(Exception):
+    """The address does not lead to the file any more: its id may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a file is for some minutes. size 0, sha256 empty: not told."""
+
+    url: str
+    mime_type: str
+    size: int
+    sha256: bytes
+
+
+class GraphMedia:
+    """One session for all, which stays the caller's."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, base_url: str, version: str, token: str, proxies: Proxies = DIRECT
+    ) -> None:
+        self._session = session
+        self._proxies = proxies
+        self._root = f"{base_url}/{version}"
+        self._hosts = MediaHosts(base_url)
+        self._bearer = {"Authorization": f"Bearer {token}"}
+
+    async def find(self, media_id: str) -> Place:
+        """MediaError."""
+        if not is_media_id(media_id):
+            raise MediaError("reference_refused")
+        try:
+            async with self._get(URL(f"{self._root}/{media_id}")) as response:
+                status, answer = response.status, _json(await response.read())
+        except (aiohttp.ClientError, OSError):
+            raise MediaError("unreachable", passing=True) from None
+        if status != HTTPStatus.OK:
+            raise _refusal(status, answer)
+        if not isinstance(answer, dict) or not isinstance(answer.get("url"), str):
+            raise MediaError("answer_unreadable", passing=True)
+        mime_type, size = answer.get("mime_type"), answer.get("file_size")
+        return Place(
+            answer["url"],
+            mime_type if isinstance(mime_type, str) else "",
+            size if isinstance(size, int) and size > 0 else 0,
+            read_sha256(answer.get("sha256")),
+        )
+
+    @asynccontextmanager
+    async def open(self, url: str) -> AsyncIterator[AsyncIterator[bytes]]:
+        """The bytes in pieces of PIECE_BYTES at most. AddressLapsedError, MediaError."""
+        try:
+            async with self._follow(_url(url)) as response:
+                if response.status in {401, 403, 404, 410}:
+                    raise AddressLapsedError
+                if response.status != HTTPStatus.OK:
+                    passing = response.status in _PASSING or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+                    raise MediaError(f"http_{response.status}", passing=passing)
+                yield response.content.iter_chunked(PIECE_BYTES)
+        except (aiohttp.ClientError, OSError):
+            raise MediaError("unreachable", passing=True) from None
+
+    @asynccontextmanager
+    async def _follow(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
+        """The first answer that does not lead elsewhere; each hop is looked at anew."""
+        for _ in range(_MOST_HOPS):
+            if not self._hosts.may_lead_to(url):
+                raise MediaError("address_refused")
+            async with self._get(url) as response:
+                target = response.headers.get("Location", "")
+                if response.status not in _REDIRECTS or not target:
+                    yield response
+                    return
+                url = url.join(_url(target))
+        raise MediaError("too_many_redirects")
+
+    def _get(self, url: URL) -> Any:
+        return self._session.get(
+            url,
+            headers=self._bearer | {"Accept-Encoding": "identity"},
+            timeout=aiohttp.ClientTimeout(total=None, connect=_CONNECT_SECONDS, sock_read=_SILENT_SECONDS),
+            allow_redirects=False,
+            proxy=self._proxies.of(url),
+        )
+
+
+def _url(text: str) -> URL:
+    try:
+        return URL(text)
+    except ValueError:
+        raise MediaError("address_unreadable", passing=True) from None
+
+
+def _json(raw: bytes) -> Any:
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _refusal(status: int, answer: Any) -> MediaError:
+    error = answer.get("error") if isinstance(answer, dict) else None
+    code = error.get("code") if isinstance(error, dict) else None
+    if code == _NO_SUCH_OBJECT or (code is None and status == HTTPStatus.NOT_FOUND):
+        return MediaError("expired")
+    told = f"http_{status}" if code is None else str(code)
+    return MediaError(told, passing=True, alert=code in _ACCESS_CODES or status == HTTPStatus.UNAUTHORIZED)

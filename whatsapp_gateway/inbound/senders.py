@@ -1,0 +1,118 @@
+"""Who wrote a message: by ids that WhatsApp vouches for, never by a name or a position."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
+from typing import Any
+
+from whatsapp_gateway.model.messages import Alias, Malformed, Sender
+
+_BSUID = re.compile(r"[A-Z]{2}\.[A-Za-z0-9]{1,128}")
+_PARENT = re.compile(r"[A-Z]{2}\.ENT\.[A-Za-z0-9]{1,128}")
+_PHONE = re.compile(r"\+?([0-9]{5,20})")
+
+
+@dataclass(slots=True)
+class Ids:
+    """The ids that one place of a webhook gives; empty: not given.
+
+    bsuid is a person's id within our business portfolio, parent the one within a family of portfolios, phone
+    a number that may pass to somebody else.
+    """
+
+    bsuid: str = field(default="", repr=False)
+    parent: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
+
+    def agrees(self, other: "Ids") -> bool:
+        return all(not (a and b) or a == b for a, b in zip(astuple(self), astuple(other), strict=True))
+
+    def meets(self, other: "Ids") -> bool:
+        return any(a and a == b for a, b in zip(astuple(self), astuple(other), strict=True))
+
+
+def read_ids(*values: Any) -> Ids | None:
+    """The ids among these values, told apart by their form alone: some webhooks carry a BSUID in `from`.
+
+    None if one is of no known form, or two of one kind differ.
+    """
+    ids = Ids()
+    for value in values:
+        if value is None or value == "":
+            continue
+        found = _classify(value)
+        if found is None or not ids.agrees(found):
+            return None
+        ids = _union(ids, found)
+    return ids
+
+
+def _classify(value: Any) -> Ids | None:
+    if not isinstance(value, str):
+        return None
+    if _BSUID.fullmatch(value):
+        return Ids(bsuid=value)
+    if _PARENT.fullmatch(value):
+        return Ids(parent=value)
+    if phone := _PHONE.fullmatch(value):
+        return Ids(phone=phone[1])
+    return None
+
+
+def _union(one: Ids, other: Ids) -> Ids:
+    return Ids(one.bsuid or other.bsuid, one.parent or other.parent, one.phone or other.phone)
+
+
+def read_contacts(contacts: Any) -> list[Ids]:
+    """The ids of each contact of a webhook; a contact of an odd shape tells nothing."""
+    if not isinstance(contacts, list):
+        return []
+    read = (
+        read_ids(contact.get("user_id"), contact.get("parent_user_id"), contact.get("wa_id"))
+        for contact in contacts
+        if isinstance(contact, dict)
+    )
+    return [ids for ids in read if ids is not None]
+
+
+def read_sender(message: dict[str, Any], contacts: Iterable[Ids]) -> Sender | Malformed:
+    """Who wrote. Malformed if nothing identifies them, or if the message and its contact disagree."""
+    ids = read_ids(message.get("from_user_id"), message.get("from_parent_user_id"), message.get("from"))
+    if ids is None:
+        return Malformed("sender_unreadable")
+    for contact in _contacts_of(ids, contacts):
+        if not contact.agrees(ids):
+            return Malformed("sender_contradicted")
+        ids = _union(ids, contact)
+    return _sender(ids)
+
+
+def _contacts_of(ids: Ids, contacts: Iterable[Ids]) -> list[Ids]:
+    """Those of their BSUID, if there are any: one that merely shares their phone says nothing of them then.
+
+    Whose id changed between two messages of a webhook has two contacts there, both with their phone.
+    """
+    met = [contact for contact in contacts if contact.meets(ids)]
+    return [contact for contact in met if ids.bsuid and contact.bsuid == ids.bsuid] or met
+
+
+def read_recipient(status: dict[str, Any]) -> tuple[str, ...]:
+    """Whom a status is about, by each id that it names, the key of the person first; empty if it does not say."""
+    parent = status.get("parent_recipient_user_id") or status.get("recipient_parent_user_id")
+    ids = read_ids(status.get("recipient_user_id"), parent, status.get("recipient_id"))
+    sender = _sender(ids) if ids else None
+    return tuple(alias.user_id for alias in sender.aliases) if isinstance(sender, Sender) else ()
+
+
+def _sender(ids: Ids) -> Sender | Malformed:
+    aliases = tuple(aliases_of(ids))
+    # A parent id recognises a person but cannot be written to: alone it is nobody.
+    if not (ids.bsuid or ids.phone):
+        return Malformed("sender_missing")
+    return Sender(aliases[0].user_id, aliases)
+
+
+def aliases_of(ids: Ids) -> list[Alias]:
+    """The person's aliases, the best key first."""
+    ranked = ((ids.bsuid, True), (ids.phone, False), (ids.parent, True))
+    return [Alias(f"whatsapp:{value}", strong) for value, strong in ranked if value]

@@ -1,0 +1,108 @@
+"""/webhook: the challenge, the signature, and 200 only once everything is durable."""
+
+import asyncio
+import hmac
+import time
+from collections.abc import Collection, Sequence
+from typing import Final
+
+from aiohttp import hdrs, web
+
+from whatsapp_gateway.inbound.body import read_json
+from whatsapp_gateway.inbound.intake import Intake
+from whatsapp_gateway.inbound.outage_log import OutageLog
+from whatsapp_gateway.inbound.signature import is_signed
+from whatsapp_gateway.inbound.updates import read_updates
+from whatsapp_gateway.metrics import Metrics
+
+PATH: Final = "/webhook"
+LARGEST_BODY: Final = 4 * 1024 * 1024
+"""Bytes; WhatsApp sends up to 3 MB."""
+BODY_SECONDS: Final = 10.0
+"""For a body to come: until it is there nobody knows whether it is WhatsApp's."""
+SMALL_BODY: Final = 64 * 1024
+"""Bytes; nearly every webhook is smaller, and is read at once."""
+LARGE_AT_ONCE: Final = 16
+"""Bodies that may be larger are read so many at a time, which bounds what strangers make us hold."""
+
+
+class Webhook:
+    """Answers WhatsApp. An answer other than 200 makes it deliver the same again, for days."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        metrics: Metrics,
+        *,
+        numbers: Collection[str],
+        app_secrets: Sequence[str],
+        verify_token: str,
+    ) -> None:
+        self._intake = intake
+        self._metrics = metrics
+        self._numbers = numbers
+        self._app_secrets = [secret.encode() for secret in app_secrets]
+        self._verify_token = verify_token.encode()
+        self._outage = OutageLog(time.monotonic)
+        self._room_for_large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+    async def verify(self, request: web.Request) -> web.Response:
+        """Prove to WhatsApp, on subscribing, that the address is ours: 200 with the challenge, or 403."""
+        token = request.query.get("hub.verify_token", "").encode(errors="surrogateescape")
+        challenge = request.query.get("hub.challenge")
+        ours = hmac.compare_digest(token, self._verify_token)
+        if request.query.get("hub.mode") != "subscribe" or challenge is None or not ours:
+            return web.Response(status=403)
+        return web.Response(text=challenge)
+
+    async def receive(self, request: web.Request) -> web.Response:
+        """200: all durable or set aside; 503: bring it again; 400, 401, 408, 413: not WhatsApp's, or broken."""
+        try:
+            status = await self._answer(request)
+        except web.RequestPayloadError:
+            status = 400
+        except web.HTTPRequestEntityTooLarge:
+            status = 413
+        return web.Response(status=status)
+
+    async def count(self, request: web.Request, response: web.StreamResponse) -> None:
+        """By the status of the answer, whoever gave it: aiohttp, a middleware, or this."""
+        if request.path == PATH and request.method == hdrs.METH_POST:
+            self._metrics.webhooks.labels(str(response.status)).inc()
+
+    async def _answer(self, request: web.Request) -> int:
+        signature = request.headers.get("X-Hub-Signature-256")
+        if signature is None:
+            return 401
+        if (request.content_length or 0) > LARGEST_BODY:
+            return 413
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                raw = await self._read(request)
+        except TimeoutError:
+            return 408
+        return await self._receive(raw, signature)
+
+    async def _read(self, request: web.Request) -> bytes:
+        if _is_small(request):
+            return await request.read()
+        async with self._room_for_large:
+            return await request.read()
+
+    async def _receive(self, raw: bytes, signature: str) -> int:
+        if not is_signed(raw, signature, self._app_secrets):
+            return 401
+        try:
+            body = read_json(raw)
+        except ValueError:
+            return 400
+        if await self._intake.take(read_updates(body, self._numbers)):
+            self._outage.passed()
+            return 200
+        self._outage.failed()
+        return 503
+
+
+def _is_small(request: web.Request) -> bool:
+    length = request.content_length
+    return length is not None and length <= SMALL_BODY

@@ -1,0 +1,80 @@
+"""What people sent, as the kernel service takes it."""
+
+from kernel.v1 import kernel_pb2 as pb
+
+from whatsapp_gateway.bounds import cut
+from whatsapp_gateway.model import messages as say
+
+
+def message_request(message: say.Message, chat_url: str = "") -> pb.HandleMessageRequest:
+    """The call that hands a message over. `<chat_url>/<phone>?text=…` opens a chat with a text typed in."""
+    payload = _payload(message.content)
+    if not cut(payload):  # refused, it would be brought again for days, and nobody answered
+        payload = pb.Payload(unsupported=pb.Unsupported(kind="text_too_long"))
+    payload.quoted_message_id = message.quoted_id
+    if not cut(payload):
+        payload.ClearField("quoted_message_id")
+    payload.forwarded = message.forwarded
+    if message.sent_at is not None:
+        payload.sent_at.seconds = message.sent_at
+    if (referral := message.referral) is not None:
+        came_by = pb.Referral(kind=referral.kind, headline=referral.headline, body=referral.body, url=referral.url)
+        cut(came_by)
+        payload.referral.CopyFrom(came_by)
+    return pb.HandleMessageRequest(
+        user_id=message.sender.user_id,
+        payload=payload,
+        message_id=message.id,
+        aliases=[alias(each) for each in message.sender.aliases],
+        address=message.number,
+        reply_mode=pb.REPLY_MODE_OUTBOX,
+        chat_link=f"{chat_url}/{message.phone}?text={{text}}" if chat_url and message.phone else "",
+    )
+
+
+def _payload(content: say.Content) -> pb.Payload:
+    match content:
+        case say.Text(body):
+            payload = pb.Payload(text=body)
+        case say.Media():
+            payload = _media(content)
+        case say.Place(latitude, longitude, name, address):
+            place = pb.Location(latitude=latitude, longitude=longitude, name=name, address=address)
+            payload = pb.Payload(location=place)
+        case say.Cards(cards):
+            payload = pb.Payload(contacts=pb.Contacts(contacts=[_card(card) for card in cards]))
+        case say.Choice(choice_id, title, description, form):
+            choice = pb.Choice(id=choice_id, title=title, description=description, form_json=form)
+            payload = pb.Payload(choice=choice)
+        case say.Reaction(message_id, emoji):
+            payload = pb.Payload(reaction=pb.Reaction(message_id=message_id, emoji=emoji))
+        case say.Edit(message_id, text):
+            payload = pb.Payload(edit=pb.Edit(message_id=message_id, text=text))
+        case say.Revoke(message_id):
+            payload = pb.Payload(revoke=pb.Revoke(message_id=message_id))
+        case say.Unsupported(kind, detail):
+            payload = pb.Payload(unsupported=pb.Unsupported(kind=kind, detail=detail))
+    return payload
+
+
+def _media(media: say.Media) -> pb.Payload:
+    file = pb.Media(
+        mime_type=media.mime_type,
+        filename=media.filename,
+        media_ref=media.ref,
+        sha256=media.sha256,
+        size_bytes=media.size,
+        voice=media.voice,
+    )
+    payload = pb.Payload(caption=media.caption)
+    getattr(payload, media.kind).CopyFrom(file)
+    return payload
+
+
+def _card(card: say.Card) -> pb.Contact:
+    return pb.Contact(name=card.name, phones=card.phones, emails=card.emails, organization=card.organization)
+
+
+def alias(given: say.Alias) -> pb.Alias:
+    strength = pb.ALIAS_STRENGTH_STRONG if given.strong else pb.ALIAS_STRENGTH_WEAK
+    return pb.Alias(user_id=given.user_id, strength=strength)

@@ -1,0 +1,125 @@
+"""What the kernel service asks the gateway to do, and what became of it, in the gateway's own words."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link to offer as a button. Whoever holds it may use it: never logged.
+
+    minutes: for how long it was good when the reply was made; 0: for ever.
+    """
+
+    url: str = field(repr=False)
+    title: str
+    minutes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OfferedChoice:
+    """A choice to offer; its id comes back when it is taken."""
+
+    id: str
+    title: str
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to send; ref is the kernel service's own name of it. size in bytes."""
+
+    ref: str
+    mime_type: str
+    filename: str = ""
+    size: int = 0
+    sha256: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One thing to tell a person; text is CommonMark. answers_id is the message that it answers, if it answers one."""
+
+    id: str
+    text: str = field(default="", repr=False)
+    link: Link | None = None
+    offers: tuple[OfferedChoice, ...] = ()
+    files: tuple[File, ...] = ()
+    reaction_to: str = field(default="", repr=False)
+    reaction: str = ""
+    quoted_id: str = field(default="", repr=False)
+    answers_id: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A leased reply: to whom, from which number, and how far it got under earlier leases.
+
+    lease_ends is in seconds of this process's own monotonic clock. holds tells whether a send may still be begun: not
+    once the stream that brought the lease has ended. parts and split_version are as they were first acknowledged; 0 and
+    empty: not yet.
+    """
+
+    reply: Reply
+    user_id: str = field(repr=False)
+    number: str
+    lease_token: str
+    lease_ends: float
+    sent_parts: frozenset[int] = frozenset()
+    parts: int = 0
+    split_version: str = ""
+    holds: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Typing:
+    """A message of a person is being answered: show it."""
+
+    number: str
+    user_id: str = field(repr=False)
+    message_id: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MediaWanted:
+    """A file that a person sent is to be fetched, by the id that WhatsApp gave it."""
+
+    media_id: str
+    media_ref: str
+    lease_token: str
+    max_bytes: int
+    sha256: bytes = b""
+
+
+class Outcome(Enum):
+    """What became of a part or a file; as DeliveryOutcome of the contract."""
+
+    SENT = auto()
+    RETRY = auto()
+    FAILED = auto()
+    WINDOW_CLOSED = auto()
+    UNKNOWN = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """The word on one part. retry_after is in seconds; 0: as the kernel service sees fit."""
+
+    delivery: Delivery
+    part: int
+    parts: int
+    split_version: str
+    outcome: Outcome
+    wamid: str = field(default="", repr=False)
+    error_code: str = ""
+    retry_after: float = 0
+
+
+class AckResult(Enum):
+    """How an acknowledgement was taken; as AckResult of the contract."""
+
+    RECORDED = auto()
+    STALE = auto()
+    UNKNOWN = auto()
+    INVALID = auto()

@@ -1,0 +1,107 @@
+"""Acknowledgements on their way to the kernel service: tried until they are taken, since the send is done."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
+
+from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
+from whatsapp_gateway.kernel.errors import KernelCallError
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.model.deliveries import Ack, AckResult, Outcome
+
+logger = logging.getLogger(__name__)
+
+CALL_SECONDS: Final = 5
+PATIENCE: Final = 600
+"""Seconds after the end of its lease for which it is still brought that a part was, or may have been, sent."""
+_MAY_BE_SENT: Final = frozenset({Outcome.SENT, Outcome.UNKNOWN})
+
+
+class Acks:
+    """Those that are ready together go in one call. now is the monotonic clock by which leases end here."""
+
+    def __init__(self, kernel: KernelClient, metrics: Metrics, now: Callable[[], float]) -> None:
+        self._kernel = kernel
+        self._metrics = metrics
+        self._now = now
+        self._ready: asyncio.Queue[Ack] = asyncio.Queue()
+        self._unsettled: Counter[str] = Counter()
+
+    def put(self, ack: Ack) -> None:
+        """Settle a part; returns at once."""
+        self._metrics.parts.labels(ack.outcome.name.lower()).inc()
+        self._unsettled[ack.delivery.reply.id] += 1
+        self._ready.put_nowait(ack)
+
+    def unsettled(self) -> set[str]:
+        """The replies of which an acknowledgement is not through."""
+        return set(self._unsettled)
+
+    async def run(self) -> None:
+        """Settle what is put, for ever."""
+        while True:
+            batch = [await self._ready.get()]
+            while len(batch) < MOST_AT_ONCE and not self._ready.empty():
+                batch.append(self._ready.get_nowait())
+            try:
+                await self._settle(batch)
+                self._unsettled -= Counter(ack.delivery.reply.id for ack in batch)
+            except Exception as fault:  # noqa: BLE001 - the next ones must go on; receipts settle these
+                logger.error("fault while settling replies: %s", type(fault).__name__)  # noqa: TRY400
+            for _ in batch:
+                self._ready.task_done()
+
+    async def flush(self) -> None:
+        """Return once all that was put is settled or given up."""
+        await self._ready.join()
+
+    async def _settle(self, batch: Sequence[Ack]) -> None:
+        try:
+            await self._until_taken(batch)
+        except KernelCallError as refusal:
+            await self._settle_apart(batch, refusal)
+
+    async def _until_taken(self, batch: Sequence[Ack]) -> None:
+        """Refusal: for good."""
+        passing = retry_if_exception(lambda error: isinstance(error, KernelCallError) and not error.final)
+        async for attempt in AsyncRetrying(retry=passing, wait=wait_random_exponential(multiplier=0.1, max=5)):
+            with attempt:
+                batch = [ack for ack in batch if self._counts(ack)]
+                await self._try(batch)
+
+    async def _try(self, batch: Sequence[Ack]) -> None:
+        if not batch:
+            return
+        try:
+            results = await self._kernel.ack(batch, CALL_SECONDS)
+        except KernelCallError as refusal:
+            self._metrics.refusals.labels(refusal.reason).inc()
+            raise
+        self._note(batch, results)
+
+    async def _settle_apart(self, batch: Sequence[Ack], refusal: KernelCallError) -> None:
+        """One that the service cannot read must not take its siblings with it."""
+        if len(batch) > 1:
+            for ack in batch:
+                await self._settle([ack])
+            return
+        self._metrics.acks.labels("refused").inc()
+        logger.error("acknowledgement of reply %s refused: %s", batch[0].delivery.reply.id, refusal.reason)
+
+    def _note(self, batch: Sequence[Ack], results: Sequence[AckResult]) -> None:
+        for ack, result in zip(batch, results, strict=False):
+            self._metrics.acks.labels(result.name.lower()).inc()
+            if result in {AckResult.INVALID, AckResult.UNKNOWN}:
+                logger.error("acknowledgement of reply %s: %s", ack.delivery.reply.id, result.name)
+
+    def _counts(self, ack: Ack) -> bool:
+        patience = PATIENCE if ack.outcome in _MAY_BE_SENT else 0
+        if self._now() < ack.delivery.lease_ends + patience:
+            return True
+        self._metrics.acks.labels("expired").inc()
+        logger.error("acknowledgement of reply %s given up", ack.delivery.reply.id)
+        return False

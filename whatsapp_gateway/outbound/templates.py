@@ -1,0 +1,88 @@
+"""What may be sent to somebody who has not written for 24 hours: a template that the business had approved.
+
+What was to be said stays where it is and follows once they write; the template asks them to.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from whatsapp_gateway.graph.api import GraphApi, Sent
+from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.outbound.rendering import recipient
+
+REPEAT_SECONDS: Final = 24 * 3600.0
+"""One person is asked at most this often: templates are paid for, and more of them would be spam."""
+SEND_SECONDS: Final = 15.0
+MOST_REMEMBERED: Final = 100_000
+
+_Pair = tuple[str, str]
+"""A number of ours, and an id of a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """One without parameters. language is as `en_US`."""
+
+    name: str
+    language: str
+
+
+class WindowTemplates:
+    """template None: nothing is sent, and people get what waits for them when they write by themselves.
+
+    now is a monotonic clock in seconds. Who was asked is remembered by this process alone.
+    """
+
+    def __init__(self, graph: GraphApi, metrics: Metrics, template: Template | None, now: Callable[[], float]) -> None:
+        self._graph = graph
+        self._metrics = metrics
+        self._template = template
+        self._now = now
+        self._asked: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def window_closed(self, number: str, *user_ids: str) -> None:
+        """Something could not be told to a person, known by these ids, the best first: ask them to write.
+
+        In the background. By whichever of their ids they were asked, they are not asked again.
+        """
+        to = recipient(user_ids[0]) if user_ids else None
+        pairs = [(number, user_id) for user_id in user_ids]
+        if self._template is None or to is None or self._asked_lately(pairs):
+            return
+        language = {"code": self._template.language}
+        body = to | {"type": "template", "template": {"name": self._template.name, "language": language}}
+        task = asyncio.create_task(self._send(number, pairs, body))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Wait for what is being sent."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _asked_lately(self, pairs: Sequence[_Pair]) -> bool:
+        now = self._now()
+        asked_at = max((self._asked[pair] for pair in pairs if pair in self._asked), default=now - REPEAT_SECONDS)
+        lately = now - asked_at < REPEAT_SECONDS
+        self._remember(pairs, asked_at if lately else now)
+        return lately
+
+    def _remember(self, pairs: Sequence[_Pair], at: float) -> None:
+        for pair in pairs:
+            self._asked[pair] = at
+            self._asked.move_to_end(pair)
+        while len(self._asked) > MOST_REMEMBERED or self._now() - next(iter(self._asked.values())) >= REPEAT_SECONDS:
+            self._asked.popitem(last=False)
+
+    async def _send(self, number: str, pairs: Sequence[_Pair], body: dict[str, object]) -> None:
+        result = await self._graph.send(number, body, SEND_SECONDS)
+        if isinstance(result, Sent):
+            self._metrics.templates.labels("sent").inc()
+            return
+        self._metrics.templates.labels("failed").inc()
+        # They may be asked again with the next thing that waits for them.
+        for pair in pairs:
+            self._asked.pop(pair, None)
