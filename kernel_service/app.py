@@ -50,7 +50,7 @@ from kernel_service.storage.sealing.ciphers import MasterKeys
 from kernel_service.sweeper import Sweeper
 from kernel_service.tools.developer_tools import load_tools
 from kernel_service.tools.toolbox import KernelToolbox
-from kernel_service.turns.hearing import Hearing
+from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.runner import TurnRunner
 from serving.listening import Address
@@ -112,7 +112,7 @@ async def serve(
             store=store,
             media=store,
             model=model,
-            hearing=Hearing(_transcripts(settings, openai), clock),
+            hearing=Transcription(_transcripts(settings, openai), clock),
             toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
             codes=connect.proof,
             limits=_limits(settings),

@@ -14,7 +14,7 @@ _decompressor = zstandard.ZstdDecompressor()
 CONTEXT_TOKENS = 120_000
 """How much of a conversation the model is shown at most, unless its vendor has refused as much for this person."""
 WINDOW_BYTES = 4 * CONTEXT_TOKENS
-"""How far back a kernel reads, in bytes of JSON: never less than CONTEXT_TOKENS (see turns.tokens)."""
+"""How far back a kernel reads, in bytes of JSON: never less than CONTEXT_TOKENS (see token_counts)."""
 
 
 class History:

@@ -32,8 +32,8 @@ class HistoryItem:
     verbatim; of a link, and of an approval that is asked for, our own, which no model sees.
 
     `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input or a result it is `own` or
-    `outside` (see turns.taint), and empty where an earlier release kept it. What was said to somebody who was merged
-    into the person has `merged:` before it, and `sealed:` what was said under a key that counts no more.
+    `outside` (see turns.context.taint), and empty where an earlier release kept it. What was said to somebody who was
+    merged into the person has `merged:` before it, and `sealed:` what was said under a key that counts no more.
     """
 
     kind: str

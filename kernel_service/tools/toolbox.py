@@ -14,7 +14,7 @@ from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
 from kernel_service.tools.connecting import Connect, Disconnect
-from kernel_service.turns.taint import is_of_just_created
+from kernel_service.turns.context.taint import is_of_just_created
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

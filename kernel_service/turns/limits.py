@@ -19,7 +19,7 @@ class Limits:
     other turn ran in it; and in any case once it has asked the model `model_calls` times.
     A turn waits for a model that is away `hold_seconds` since it began (WhatsApp delivers no free answer later than a
     day), for tools `tools_hold_seconds`; after `holds` it finds out whether it is the vendor who is ill, or the turn.
-    A person gets `daily_replies_per_person` a UTC day; 0: no limit (see turns/reply_cap.py).
+    A person gets `daily_replies_per_person` a UTC day; 0: no limit (see turns/replies/reply_cap.py).
     A second of a recording counts as `tokens_per_audio_second` where the vendor tells no tokens.
     Where only the tools' descriptions are missing it goes on without tools after `toolless_after_seconds`.
     """

@@ -16,10 +16,10 @@ from kernel_service.media.incoming import media_id_of
 from kernel_service.ports.commands import Command
 from kernel_service.ports.model import ModelRejectedError, ModelRequest, UnusableAnswerError
 from kernel_service.ports.turns import Quarantined, Room, Turn
-from kernel_service.turns import estimates
-from kernel_service.turns.execution import TurnExecution
+from kernel_service.turns.calls.refused_tools import RefusedTools
+from kernel_service.turns.execution.execution import TurnExecution
 from kernel_service.turns.quarantine import Quarantine
-from kernel_service.turns.refused_tools import RefusedTools
+from kernel_service.turns.spending import estimates
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import Codes
     from kernel_service.ports.tools import Toolbox
     from kernel_service.ports.turns import JournalStore, TurnMessage
-    from kernel_service.turns.files import Files
-    from kernel_service.turns.hearing import Hearing
+    from kernel_service.turns.files.transcription import Transcription
+    from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.limits import Limits
     from kernel_service.turns.quarantine import Isolation
-    from kernel_service.turns.spending import Spending
+    from kernel_service.turns.spending.spending import Spending
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class TurnRunner:
     store: JournalStore
     media: MediaStore
     model: Model
-    hearing: Hearing
+    hearing: Transcription
     toolbox: Toolbox
     codes: Codes
     limits: Limits
@@ -152,7 +152,7 @@ class TurnRunner:
             return True
         return True
 
-    async def fixed_answer(self, turn: Turn, files: Files) -> list[str] | None:
+    async def fixed_answer(self, turn: Turn, files: TurnFiles) -> list[str] | None:
         """The sentences that answer a turn without the model; None: ask the model."""
         if turn.messages[0].command is Command.STOP:
             return [texts.STOPPED]
@@ -169,14 +169,14 @@ def _time(due: float | Quarantined | None) -> float | None:
     return None if isinstance(due, Quarantined) else due
 
 
-def _for_model(message: TurnMessage, files: Files) -> bool:
+def _for_model(message: TurnMessage, files: TurnFiles) -> bool:
     """Whether there is something in a message that the model can answer."""
     if message.content.get("caption") or content_kind(message) in SPOKEN_KINDS - SILENT_KINDS:
         return True
     return bool(media_id_of(message.content)) and files.problem(message) is None
 
 
-def _excuse(message: TurnMessage, files: Files) -> str:
+def _excuse(message: TurnMessage, files: TurnFiles) -> str:
     if problem := files.problem(message):
         return texts.unopened(content_kind(message), problem)
     return texts.unsupported(payload_kind(message))

@@ -10,7 +10,7 @@ from kernel_service.inbox.commands import command_of, tap_in
 from kernel_service.ports.approvals import Approval, Question
 from kernel_service.ports.commands import Command, Tap, TapKind
 from kernel_service.ports.messages import Link, Reply
-from kernel_service.turns.replies import with_questions
+from kernel_service.turns.replies.answer_replies import with_questions
 
 
 def question(*names: str, may_stand: bool = False) -> Question:

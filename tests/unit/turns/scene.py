@@ -11,7 +11,7 @@ from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.ports.progress import Progress
 from kernel_service.ports.tools import ToolResult, UnclearCallError
 from kernel_service.token_counts import cut
-from kernel_service.turns.hearing import Hearing
+from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.runner import TurnRunner
 
@@ -172,7 +172,7 @@ class Scene:
         self.store = store
         self.clock = Clock()
         self.model = Model()
-        self.hearing = Hearing(self.model, self.clock)
+        self.hearing = Transcription(self.model, self.clock)
         self.look = FakeTool("look", read_only=True)
         self.act = FakeTool("act", read_only=False)
         self.ended: list[str] = []

@@ -14,7 +14,7 @@ from kernel_service.ports.messages import Link, MessageStatus
 from kernel_service.ports.progress import ConnectNeeded, Merged, ToolFinished, ToolStarted
 from kernel_service.ports.tools import ToolResult
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.turns import turn_journal
+from kernel_service.turns.journal import turn_journal
 from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:

@@ -1,0 +1,77 @@
+"""The calls of one step that wait for the person's word: asked together, as far as a message shows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.approvals.bundles import bundles
+from kernel_service.approvals.prompt import FILENAME
+from kernel_service.errors import Exhausted
+from kernel_service.ports.approvals import ASKED, Question
+from kernel_service.ports.tools import ToolFile, ToolResult
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from kernel_service.approvals.prompt import Shown
+    from kernel_service.ports.approvals import Approval
+    from kernel_service.ports.messages import ReplyFile
+    from kernel_service.turns.context.transcript import Transcript
+
+MOST_QUESTIONS: Final = 5
+"""Of one turn."""
+TOO_MUCH_TO_SHOW: Final = (
+    "Not done, and not asked: the person could not be shown all of whom this reaches in one message. Make several "
+    "smaller calls, or shorten the arguments."
+)
+TOO_MANY_QUESTIONS: Final = (
+    "Not done, and not asked: the person has enough to confirm already. Say so, and go on once they have answered."
+)
+NO_ROOM: Final = "Not done, and not asked: this is too long for a message, and there is no room for a file now. Say so."
+
+
+class ApprovalPrompts:
+    """Of one turn. What was asked already is not asked twice."""
+
+    def __init__(self, transcript: Transcript, keep_file: Callable[[ToolFile], Awaitable[ReplyFile]]) -> None:
+        self._transcript = transcript
+        self._keep_file = keep_file
+        self._waiting: list[Approval] = []
+        self._may_stand: set[str] = set()
+
+    def add(self, approval: Approval, *, may_stand: bool = False) -> None:
+        """Ask for this call with the step's others. `may_stand`: the person may have it not asked for again."""
+        before = [*self._transcript.approvals(), *self._waiting]
+        if any(approval.asks_the_same_as(each) for each in before):
+            return self._transcript.result(approval.call_id, ToolResult(ASKED, own=True))
+        self._waiting.append(approval)
+        self._may_stand |= {approval.id} if may_stand else set()
+        return None
+
+    async def put(self) -> bool:
+        """Put the questions into the transcript. False: there are none."""
+        waiting, self._waiting = self._waiting, []
+        for approvals, shown in bundles(waiting):
+            await self._put(approvals, shown)
+        return bool(waiting)
+
+    async def _put(self, approvals: tuple[Approval, ...], shown: Shown | None) -> None:
+        if shown is None:
+            return self._refuse(approvals, TOO_MUCH_TO_SHOW)
+        if len(self._transcript.questions()) >= MOST_QUESTIONS:
+            return self._refuse(approvals, TOO_MANY_QUESTIONS)
+        try:
+            document = await self._document(shown)
+        except Exhausted:
+            return self._refuse(approvals, NO_ROOM)
+        may_stand = len(approvals) == 1 and approvals[0].id in self._may_stand
+        return self._transcript.ask(Question(approvals, shown.text, document, may_stand))
+
+    async def _document(self, shown: Shown) -> ReplyFile | None:
+        if shown.document is None:
+            return None
+        return await self._keep_file(ToolFile(shown.document, "text/plain", FILENAME))
+
+    def _refuse(self, approvals: Sequence[Approval], sentence: str) -> None:
+        for each in approvals:
+            self._transcript.result(each.call_id, ToolResult(sentence, ok=False, own=True))

@@ -1,0 +1,182 @@
+"""What ids stand for: a question that names a task by sixteen digits alone tells nobody which task it is.
+
+A title is looked up, never given by the model: in what tools of the same toolkit have returned before, else by a tool
+of it that only reads. It stands beside the id and is marked as looked up; who made the thing chose its words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.storable import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from kernel_service.approvals.policy import ApprovalPolicy
+    from kernel_service.ports.tools import Person, Tool, Toolbox
+    from kernel_service.turns.context.transcript import Transcript
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS: Final = 5.0
+"""How long the questions of a turn are kept back for titles, in all."""
+MOST_IDS: Final = 5
+LEAST_KNOWN: Final = 5
+"""Characters that an id must have to be known again in an earlier result: `7` is another thing everywhere."""
+MOST_ID: Final = 200
+
+_IDS: Final = ("id", "gid", "uid", "uuid", "key", "number", "iid")
+_TITLES: Final = ("name", "title", "subject", "summary", "display_name", "displayname")
+_WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
+_READS: Final = re.compile(r"(?:^|_)(?:GET|RETRIEVE|FETCH|READ|FIND|SHOW)(?:_|$)", re.IGNORECASE)
+
+
+class Titles:
+    """Of one turn of one person."""
+
+    def __init__(self, person: Person, transcript: Transcript, toolbox: Toolbox, asks_first: ApprovalPolicy) -> None:
+        self._person = person
+        self._transcript = transcript
+        self._toolbox = toolbox
+        self._asks_first = asks_first
+        self._seconds = LOOK_SECONDS
+
+    async def of(self, tool: str, arguments: dict[str, Any]) -> dict[str, str]:
+        """Titles by the id that they stand for, of those that can be found in time."""
+        ids = list(ids_in(arguments))[:MOST_IDS]
+        found = {value: title for name, value in ids if (title := self._seen(tool, name, value))}
+        missing = [(name, value) for name, value in ids if value not in found]
+        if missing and self._seconds > 0:
+            found |= await self._looked_up(tool, arguments, missing)
+        return found
+
+    def _seen(self, tool: str, name: str, value: str) -> str:
+        """In the newest result of the same toolkit that tells it."""
+        if len(value) < LEAST_KNOWN:
+            return ""
+        for of, output in self._transcript.results():
+            if _toolkit(of) == _toolkit(tool) and value in output and (title := title_in(_read(output), name, value)):
+                return title
+        return ""
+
+    async def _looked_up(
+        self, tool: str, arguments: dict[str, Any], missing: Sequence[tuple[str, str]]
+    ) -> dict[str, str]:
+        """A question is asked without a title rather than late, or not at all."""
+        found: dict[str, str] = {}
+        began = asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(self._seconds):
+                readers = await self._toolbox.readers(self._person, tool)
+                for name, value in missing:
+                    if title := await self._read_by(readers, arguments, name, value):
+                        found[value] = title
+        except (TimeoutError, VendorUnavailable):
+            log.info("titles not looked up tool=%s", tool)
+        except Exception:
+            log.exception("titles cannot be looked up tool=%s", tool)
+        self._seconds -= asyncio.get_running_loop().time() - began
+        return found
+
+    async def _read_by(self, readers: Iterable[Tool], arguments: dict[str, Any], name: str, value: str) -> str:
+        reader = reader_of(readers, arguments, name)
+        if reader is None:
+            return ""
+        given = {each: arguments[each] for each in reader.schema.parameters["properties"] if each in arguments}
+        if isinstance(given[name], list):
+            given[name] = value
+        # A question for one call makes no other one that would need a question itself.
+        if self._asks_first(reader, given, tainted=self._transcript.tainted):
+            return ""
+        result = await reader.call(self._person, given)
+        return title_in(_read(result.output), name, value) if result.ok else ""
+
+
+# --- what is an id --------------------------------------------------------------------------------------------------
+
+
+def ids_in(arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Arguments that name a thing, by their names: `task_gid`, `messageId`, `ids`."""
+    for name, value in arguments.items():
+        if not _names_a_thing(name):
+            continue
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str | int) and not isinstance(each, bool) and 0 < len(str(each)) <= MOST_ID:
+                yield name, str(each)
+
+
+def _names_a_thing(name: str) -> bool:
+    words = _words(name)
+    return bool(words) and (words[-1] in _IDS or words[-1].removesuffix("s") in _IDS)
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORDS.findall(name)]
+
+
+# --- where its title stands ----------------------------------------------------------------------------------------
+
+
+def title_in(value: Any, name: str, wanted: str) -> str:
+    """The title of the thing with this id, somewhere in a result; empty: there is none. `name` is the argument's."""
+    if isinstance(value, dict):
+        if _is(value, name, wanted) and (title := _title(value)):
+            return title
+        value = list(value.values())
+    if not isinstance(value, list):
+        return ""
+    return next((title for each in value if (title := title_in(each, name, wanted))), "")
+
+
+def _is(thing: dict[str, Any], name: str, wanted: str) -> bool:
+    """By its own id; what has none may be called as the argument is. Any other is the id of something else."""
+    own = [value for key, value in thing.items() if key.lower() in _IDS]
+    called = [value for key, value in thing.items() if _words(key) == _words(name)]
+    return any(str(value) == wanted for value in own or called if isinstance(value, str | int))
+
+
+def _title(thing: dict[str, Any]) -> str:
+    titles = {key.lower(): value for key, value in thing.items() if isinstance(value, str) and value.strip()}
+    return next((titles[name] for name in _TITLES if name in titles), "")
+
+
+def _read(output: str) -> Any:
+    """A result's value; the words below it are ours. None: it is no JSON."""
+    for text in (output, output.partition("\n")[0]):
+        try:
+            return from_json(text)
+        except ValueError:
+            continue
+    return None
+
+
+# --- who can be asked ------------------------------------------------------------------------------------------------
+
+
+def reader_of(readers: Iterable[Tool], arguments: dict[str, Any], name: str) -> Tool | None:
+    """The tool that gets this thing: it needs its id, and nothing that the call does not say."""
+    fitting = [
+        tool
+        for tool in readers
+        if tool.read_only
+        and _READS.search(tool.schema.name)
+        and name in (needed := _required(tool))
+        and set(needed) <= set(arguments)
+    ]
+    # ASANA_GET_TASK before ASANA_GET_STORIES_FOR_TASK.
+    return min(fitting, key=lambda tool: (len(_required(tool)), len(tool.schema.name)), default=None)
+
+
+def _required(tool: Tool) -> list[str]:
+    required: list[str] = tool.schema.parameters.get("required", [])
+    return required
+
+
+def _toolkit(tool: str) -> str:
+    """By the name: those of toolkits are in capitals, and begin with it; all others are the bot developer's."""
+    return tool.partition("_")[0] if tool[:1].isupper() else ""

@@ -1,0 +1,109 @@
+"""Recordings in words, or the word that they cannot be had now: whoever speaks does not wait for it without end.
+
+A server that speaks the vendor's wire in part may have no transcription at all, or one that hangs. Each recording is
+tried for two minutes in all. Once several failed, or the vendor has said that it has no such thing, none is tried for
+five minutes; then one is, to find out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.ports.model import ModelRejectedError, TranscriptionMissingError
+from kernel_service.ports.spending import BudgetSpentError
+from kernel_service.turns.spending.spending import Cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from kernel_service.ports.messages import Usage
+    from kernel_service.ports.model import ModelFile, Transcriber
+
+log = logging.getLogger(__name__)
+
+PATIENCE_SECONDS: Final = 120.0
+LAST_TRY_SECONDS: Final = 5.0
+REST_SECONDS: Final = 300.0
+PROBE_SECONDS: Final = 30.0
+KEPT_SECONDS: Final = 900.0
+"""How long a recording that was never heard tells something of the next."""
+
+
+class NotTranscribedError(Exception):
+    """The recording cannot be heard now, and is not waited for."""
+
+
+class Transcription:
+    """One for the whole process: what one recording finds out, the next need not."""
+
+    def __init__(self, transcriber: Transcriber, clock: Callable[[], float]) -> None:
+        self._transcriber = transcriber
+        self._clock = clock
+        self._rests_until = 0.0
+        self._begun: dict[str, float] = {}
+        """When each recording was tried first, of those that were not heard since the last that was."""
+
+    async def hear(
+        self,
+        media_id: str,
+        recording: ModelFile,
+        counted: Callable[[], AbstractAsyncContextManager[Cost]] = lambda: nullcontext(Cost()),
+    ) -> tuple[str, Usage]:
+        """The words; the request is made inside `counted` (Spending.transcription).
+
+        UnheardError; VendorUnavailable: try again later; ModelRejectedError: not this recording; BudgetSpentError.
+        """
+        now = self._clock()
+        if now < self._rests_until:
+            raise NotTranscribedError
+        probes, self._rests_until = self._rests_until > 0, now + PROBE_SECONDS if self._rests_until else 0.0
+        known = media_id in self._begun
+        begun = self._begun.setdefault(media_id, now)
+        left = PROBE_SECONDS if probes else max(begun + PATIENCE_SECONDS - now, LAST_TRY_SECONDS)
+        try:
+            async with asyncio.timeout(left), counted() as cost:
+                heard = await self._transcriber.transcribe(recording)
+                cost.told = heard[1]
+        except (Busy, BudgetSpentError):
+            if not known:
+                self._begun.pop(media_id, None)
+            raise
+        except ModelRejectedError:
+            self._begun.pop(media_id, None)
+            raise
+        except TranscriptionMissingError as missing:
+            self._rest(str(missing))
+            raise NotTranscribedError from None
+        except TimeoutError:
+            raise self._failed(media_id, VendorUnavailable("transcription_unavailable")) from None
+        except VendorUnavailable as away:
+            raise self._failed(media_id, away) from None
+        self._well()
+        return heard
+
+    def _failed(self, media_id: str, away: VendorUnavailable) -> VendorUnavailable | NotTranscribedError:
+        now = self._clock()
+        self._begun = {each: at for each, at in self._begun.items() if now - at < KEPT_SECONDS or each == media_id}
+        several = len(self._begun) > 1  # one alone may be the recording's own fault
+        since = min(self._begun.values()) if several else self._begun.get(media_id, now)
+        if now - since < PATIENCE_SECONDS:
+            return VendorUnavailable("model_hearing", away.retry_after)
+        if several:
+            self._rest(away.problem)
+        return NotTranscribedError()
+
+    def _rest(self, problem: str) -> None:
+        if not self._rests_until:
+            log.error("alert: recordings cannot be heard (%s): is OPENAI_TRANSCRIBE_MODEL right?", problem)
+        self._rests_until = self._clock() + REST_SECONDS
+
+    def _well(self) -> None:
+        if self._rests_until:
+            log.warning("recordings can be heard again")
+        self._rests_until = 0.0
+        self._begun.clear()

@@ -1,0 +1,125 @@
+"""The files of a turn: which are there, what is said in them, and how the model is shown them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from kernel_service import texts
+from kernel_service.media.incoming import file_of, media_id_of
+from kernel_service.media.read_as import named
+from kernel_service.ports.media import FileProblem, MediaState, ReadAs
+from kernel_service.ports.model import ModelFile, ModelRejectedError
+from kernel_service.turns.files.transcription import NotTranscribedError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from typing import Any
+
+    from kernel_service.ports.media import MediaStore, StoredFile
+    from kernel_service.ports.turns import Turn, TurnMessage
+    from kernel_service.turns.files.transcription import Transcription
+    from kernel_service.turns.spending.spending import Spending
+
+log = logging.getLogger(__name__)
+
+
+class TurnFiles:
+    """The files of one turn's messages, as they stood when it was opened."""
+
+    def __init__(
+        self,
+        store: MediaStore,
+        hearing: Transcription,
+        spending: Spending,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._hearing = hearing
+        self._spending = spending
+        self._clock = clock
+        self._names: dict[str, str] = {}
+        self._files: dict[str, StoredFile] = {}
+
+    async def look(self, record: Turn) -> None:
+        """Find out which files are there. Costs nothing for a turn without any."""
+        found = [(media_id, message) for message in record.messages if (media_id := media_id_of(message.content))]
+        self._names = {media_id: _filename(message) for media_id, message in found}
+        self._files = await self._store.files(list(self._names)) if self._names else {}
+
+    # --- what a person is told, or the model ----------------------------------------------------------------------
+
+    def problem(self, message: TurnMessage) -> FileProblem | None:
+        """Why a message's file cannot be opened; None: it can, or there is none of a type that could be."""
+        media_id = media_id_of(message.content)
+        return (self._problem(media_id) or None) if media_id else None
+
+    def _problem(self, media_id: str) -> FileProblem:
+        file = self._files.get(media_id)
+        if file is None or file.state is MediaState.WANTED:
+            return (file and file.problem) or FileProblem.UNAVAILABLE
+        return file.problem
+
+    async def hear(self) -> None:
+        """Have every recording written down, once. VendorUnavailable, for a bounded time."""
+        for file in list(self._files.values()):
+            if file.opening is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None:
+                await self._hear(file)
+
+    async def _hear(self, file: StoredFile) -> None:
+        try:
+            recording = self._shown(file)
+            text, _ = await self._hearing.hear(file.id, recording, lambda: self._spending.transcription(recording))
+        except NotTranscribedError:
+            await self._spoil(file, FileProblem.UNHEARD, "unheard")
+        except ModelRejectedError as rejected:
+            await self._spoil(file, FileProblem.UNREADABLE, rejected.code)
+        else:
+            with self._spending.paid() as bill:
+                await self._store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self._clock())
+            self._files |= await self._store.files([file.id])
+
+    def in_words(self, message: TurnMessage) -> dict[str, Any]:
+        """The message's content as the model's history takes it: a recording with what is said in it."""
+        file = self._files.get(media_id_of(message.content))
+        if file is None or file.transcript is None:
+            return message.content
+        kind, fields = file_of(message.content) or ("", {})
+        return message.content | {kind: fields | {"transcript": file.transcript}}
+
+    def for_model(self) -> dict[str, ModelFile | str]:
+        """The files by id, or why they are not there."""
+        return {
+            media_id: self._shown(self._files[media_id])
+            if (problem := self._problem(media_id)) is FileProblem.NONE
+            else texts.FOR_MODEL[problem]
+            for media_id in self._names
+        }
+
+    def _shown(self, file: StoredFile) -> ModelFile:
+        filename = named(file.mime_type, self._names[file.id])
+        return ModelFile(file.opening, file.mime_type, filename, file.size, lambda: self._chunks(file))
+
+    async def _chunks(self, file: StoredFile) -> AsyncIterator[bytes]:
+        for number in range(file.chunks):
+            yield await self._store.chunk(file.id, number)
+
+    # --- what turns out -------------------------------------------------------------------------------------------
+
+    async def spoil(self, rejected: ModelRejectedError) -> bool:
+        """The model takes no request with these files: go on without. False: there were none, it is something else."""
+        shown = [file for file in self._files.values() if not self._problem(file.id) and file.transcript is None]
+        problem = FileProblem.TOO_LONG if rejected.code == "context_length_exceeded" else FileProblem.UNREADABLE
+        for file in shown:
+            await self._spoil(file, problem, rejected.code)
+        return bool(shown)
+
+    async def _spoil(self, file: StoredFile, problem: FileProblem, code: str) -> None:
+        log.warning("file cannot be opened media=%s problem=%s code=%s", file.id, problem, code)
+        await self._store.spoil(file.id, problem)
+        self._files |= await self._store.files([file.id])
+
+
+def _filename(message: TurnMessage) -> str:
+    _, fields = file_of(message.content) or ("", {})
+    return str(fields.get("filename", ""))

@@ -1,0 +1,91 @@
+"""From what the model said to what the person is told."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from kernel_service import texts
+from kernel_service.ports.messages import Reply
+from kernel_service.ports.model import visible
+from kernel_service.turns.replies.leaking_links import carrying_hosts, without_images
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.messages import Link
+    from kernel_service.ports.model import ModelAnswer
+    from kernel_service.turns.context.transcript import Transcript
+
+_MOST_ABOVE: Final = 200
+"""Characters that the model may say above a question."""
+_MARKUP: Final = frozenset("`~*_<>[]#|\\&")
+
+
+def answer_replies(answer: ModelAnswer, transcript: Transcript, most_chars: int) -> list[Reply]:
+    """One reply, with the files, and the first link as its button; each further link needs a reply of its own."""
+    links, files = transcript.links(), transcript.files()
+    text = _warned(_text(answer, most_chars), transcript) or _without_words(answer, transcript)
+    first = Reply(text, link=links[0] if links else None, media=tuple(files))
+    return [
+        first,
+        *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:]),
+    ]
+
+
+def with_questions(replies: list[Reply], questions: Sequence[Question]) -> list[Reply]:
+    """Each question has buttons of its own, and its document before it.
+
+    What the model says stands above the first one if it can neither look like a part of it nor push it out of sight.
+    """
+    if not questions:
+        return replies
+    *before, last = replies
+    asked = [each for question in questions for each in _asked(question)]
+    if last.text and not last.link and not last.media and questions[0].document is None and _is_plain(last.text):
+        return [*before, replace(asked[0], text=f"{last.text}\n\n{asked[0].text}"), *asked[1:]]
+    return [*before, *([last] if last.text or last.link or last.media else []), *asked]
+
+
+def _asked(question: Question) -> list[Reply]:
+    asked = Reply(question.text, choices=question.choices)
+    return [Reply(texts.APPROVAL_FILE, media=(question.document,)), asked] if question.document else [asked]
+
+
+def _is_plain(text: str) -> bool:
+    """A line without any markup."""
+    return len(text) <= _MOST_ABOVE and text.isprintable() and not _MARKUP & set(text)
+
+
+def _warned(text: str, transcript: Transcript) -> str:
+    """Before the answer, since it may come in several messages: where its links lead that may carry what was seen."""
+    hosts = carrying_hosts(text, transcript.seen) if transcript.tainted else []
+    if not hosts:
+        return text
+    named = ", ".join(f"`{host.replace('`', '')}`" for host in hosts)
+    return f"{texts.LINK_WARNING.format(hosts=named)}\n\n{without_images(text)}"
+
+
+def _text(answer: ModelAnswer, most_chars: int) -> str:
+    text = answer.text.strip() if visible(answer.text) else ""
+    if text and (answer.cut or len(text) > most_chars):
+        return f"{text[:most_chars].rstrip()}\n\n{texts.CUT}"
+    return text or (texts.REFUSED if answer.refusal else "")
+
+
+def _without_words(answer: ModelAnswer, transcript: Transcript) -> str:
+    """What is true where the model says nothing. A question needs nothing before it."""
+    if transcript.links():
+        return texts.ONLY_A_BUTTON
+    if transcript.files():
+        return texts.ONLY_A_FILE
+    if transcript.approvals():
+        return ""
+    if made := transcript.calls_made():
+        return texts.no_words_after([texts.in_words(name) for name in made])
+    return texts.NO_ANSWER_IN_TIME if answer.cut else texts.NO_ANSWER
+
+
+def _subject(link: Link) -> str:
+    return link.title.removeprefix("Connect ")

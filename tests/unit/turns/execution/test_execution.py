@@ -1,0 +1,264 @@
+"""A turn against a real store: what is journaled when, and what happens after a cut at each point."""
+
+from __future__ import annotations
+
+import pytest
+
+from kernel_service import texts
+from kernel_service.errors import VendorUnavailable
+from kernel_service.ports.messages import Link, Usage
+from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult
+from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
+from kernel_service.token_counts import tokens
+from kernel_service.turns.calls.tool_calls import MOST_OUTPUT_TOKENS, NOT_MADE
+from kernel_service.turns.limits import Limits
+from tests.unit.turns.scene import FakeTool, Scene, calls, says
+
+
+async def test_model_and_tools_until_there_is_an_answer(scene: Scene) -> None:
+    await scene.hear()
+    scene.model.says = [calls("look", "act"), says("both done")]
+    await scene.run()
+    assert await scene.told() == ["both done"]
+    assert (scene.look.calls, scene.act.calls) == (1, 1)
+    assert [item.kind for item in await scene.history()] == ["input", "output", "output", "result", "result", "output"]
+    assert [item.get("output") for item in scene.model.shown[1][-2:]] == ["look done", "act done"]
+    assert len(scene.ended) == 1
+
+
+async def cut(scene: Scene, *, started: bool, name: str) -> None:
+    """Leave the turn as a process leaves it that died after the model's call was stored."""
+    kernel = await scene.activated()
+    turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    assert isinstance(turn, Turn)
+    items = [
+        HistoryItem("input", scene.model.user_item({"text": "do it"}), "own"),
+        HistoryItem("output", calls(name).items[0], "test:1"),
+    ]
+    intent = CallRecord(f"c_{name}", name, scene.clock()) if started else None
+    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), started=intent, now=scene.clock())
+
+
+async def test_a_call_that_may_have_been_made_is_not_repeated(scene: Scene) -> None:
+    await scene.hear()
+    await cut(scene, started=True, name="act")
+    scene.model.says = [says("I looked")]
+    await scene.run()
+    assert scene.model.shown == []  # a dead process's call may still be under way
+    assert await scene.run() == scene.clock() + scene.act.timeout
+    scene.clock.now += scene.act.timeout
+    await scene.run()
+    assert scene.act.calls == 0
+    assert scene.model.shown[0][-1]["output"] == OUTCOME_UNKNOWN
+    assert await scene.told() == ["I looked"]
+
+
+async def test_what_was_to_follow_a_call_of_unknown_outcome_waits_for_a_look(scene: Scene) -> None:
+    await scene.hear()
+    answer = calls("act", "look", "act")
+    for number, item in enumerate(answer.items):
+        item["call_id"] = f"c{number}"
+        answer.calls[number] = FunctionCall(f"c{number}", item["name"], {})
+    scene.act.result = RuntimeError("the line broke")
+    scene.model.says = [answer, says("I look first")]
+    await scene.run()
+    assert (scene.act.calls, scene.look.calls) == (1, 1)
+    assert [item["output"] for item in scene.model.shown[1][-3:]] == [OUTCOME_UNKNOWN, "look done", NOT_MADE]
+
+
+async def test_that_look_is_waited_for_after_another_cut_too(scene: Scene) -> None:
+    await scene.hear()
+    kernel = await scene.activated()
+    turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    assert isinstance(turn, Turn)
+    said = [{"type": "function_call", "call_id": f"c{number}", "name": "act"} for number in range(2)]
+    items = [
+        HistoryItem("input", scene.model.user_item({"text": "do it"})),
+        *(HistoryItem("output", item, "test:1") for item in said),
+        HistoryItem("result", scene.model.result_item("c0", OUTCOME_UNKNOWN)),
+    ]
+    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), now=scene.clock())
+    scene.model.says = [says("I look first")]
+    await scene.run()
+    assert scene.act.calls == 0
+    assert scene.model.shown[0][-1]["output"] == NOT_MADE
+
+
+@pytest.mark.parametrize("name", ["look", "act"])
+async def test_a_call_that_was_never_begun_is_made_once(scene: Scene, name: str) -> None:
+    await scene.hear()
+    await cut(scene, started=False, name=name)
+    scene.model.says = [says("done")]
+    await scene.run()
+    assert scene.look.calls + scene.act.calls == 1
+    assert await scene.told() == ["done"]
+
+
+async def test_the_button_survives_a_cut(scene: Scene) -> None:
+    await scene.hear()
+    link = Link("https://connect.example/lk", "Connect Asana", 1_800_000_600.0)
+    scene.look.result = ToolResult("the person gets a button", link=link)
+    scene.model.says = [calls("look"), VendorUnavailable("model_unavailable", retry_after=5)]
+    await scene.run()
+    scene.clock.now += 60
+    scene.model.says = [says("tap the button")]
+    await scene.run()
+    answer = await scene.store.answer_of(scene.person_id, scene.seq)
+    assert [stored.reply.link for stored in answer.replies] == [link]
+    assert scene.look.calls == 1
+    assert "connect.example" not in str(scene.model.shown)
+
+
+async def test_a_vendor_that_is_away_holds_the_turn_and_burns_nothing(scene: Scene) -> None:
+    await scene.hear()
+    kernel = await scene.activated()
+    for hold in range(10):
+        scene.model.says = [VendorUnavailable("model_busy", retry_after=7)]
+        await scene.run(kernel)
+        due = await scene.run(kernel)  # held: says when, asks nobody
+        assert due is not None
+        assert due >= scene.clock() + 7
+        assert len(scene.model.shown) == hold + 1
+        scene.clock.now = due
+    scene.model.says = [says("at last")]
+    await scene.run(kernel)
+    assert await scene.told() == ["at last"]
+    lease = await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock())
+    assert [each.reply.reply.text for each in lease] == [texts.STILL_TRYING]
+
+
+async def test_what_the_model_refuses_for_good_is_told_and_leaves_no_trace(scene: Scene) -> None:
+    await scene.hear("poison")
+    scene.model.says = [ModelRejectedError("invalid_prompt")]
+    kernel = await scene.activated()
+    await scene.run(kernel)
+    assert await scene.told() == [texts.FAILED]
+    assert await scene.history() == []
+
+
+async def test_a_turn_that_fails_after_it_did_something_says_so_and_leaves_nothing_else(scene: Scene) -> None:
+    await scene.hear()
+    scene.model.says = [calls("look", "act"), ModelRejectedError("invalid_prompt")]
+    kernel = await scene.activated()
+    await scene.run(kernel)
+    assert await scene.told() == [texts.FAILED]
+    kept = await scene.history()
+    assert [item.data["role"] for item in kept] == ["assistant"]
+    assert "look, act" in kept[0].data["content"]
+    assert kernel.history.items() == kept
+
+
+async def test_what_fails_together_is_tried_alone(scene: Scene) -> None:
+    await scene.hear("fine", number=1)
+    first = scene.seq
+    await scene.hear("poison", number=2)
+    refused = ModelRejectedError("invalid_prompt")
+    scene.model.says = [refused, says("fine!"), refused, refused]  # the last without what was said before
+    kernel = await scene.activated()
+    for _ in range(3):
+        await scene.run(kernel)
+    answer = await scene.store.answer_of(scene.person_id, first)
+    assert [stored.reply.text for stored in answer.replies] == ["fine!"]
+    assert await scene.told() == [texts.FAILED]
+    letters, _ = await scene.store.dead_letters(scene.person_id, limit=9, before="")
+    assert [letter.seq for letter in letters] == [scene.seq]
+
+
+async def test_a_turn_that_never_ends_is_ended(scene: Scene) -> None:
+    await scene.hear()
+    scene.model.says = [calls("look") for _ in range(scene.limits.steps)]
+    for number, answer in enumerate(scene.model.says):
+        assert isinstance(answer, ModelAnswer)
+        answer.items[0]["call_id"] = f"c{number}"
+        answer.calls[0] = FunctionCall(f"c{number}", "look", {})
+    await scene.run()
+    assert await scene.told() == [texts.TOO_MANY_STEPS]
+
+
+async def test_a_turn_that_takes_too_long_is_ended(scene: Scene) -> None:
+    await scene.hear()
+    scene.limits = Limits(seconds=-1)
+    await scene.run()
+    assert await scene.told() == [texts.TOO_LONG]
+
+
+@pytest.mark.parametrize(
+    ("tool", "output"),
+    [
+        (FakeTool("look", read_only=True, result=RuntimeError("secret")), "The tool failed."),
+        (FakeTool("look", read_only=False, result=RuntimeError("secret")), OUTCOME_UNKNOWN),
+        (FakeTool("look", read_only=False, result=VendorUnavailable("tools_busy")), "Nothing was done."),
+    ],
+)
+async def test_a_broken_tool_is_told_to_the_model_without_its_words(scene: Scene, tool: FakeTool, output: str) -> None:
+    await scene.hear()
+    scene.look = tool
+    scene.model.says = [calls("look"), says("sorry")]
+    await scene.run()
+    assert output in scene.model.shown[1][-1]["output"]
+    assert "secret" not in str(scene.model.shown)
+
+
+async def test_answers_that_are_empty_cut_or_refused(scene: Scene) -> None:
+    await scene.hear()
+    scene.model.says = [ModelAnswer([], "", Usage(), refusal="no")]
+    await scene.run()
+    assert await scene.told() == [texts.REFUSED]
+    await scene.hear(number=2)
+    scene.model.says = [ModelAnswer([], "half an", Usage(), cut=True)]
+    await scene.run()
+    assert await scene.told() == [f"half an\n\n{texts.CUT}"]
+    await scene.hear(number=3)
+    scene.model.says = [ModelAnswer([], " ", Usage()), ModelAnswer([], " ", Usage())]
+    await scene.run()
+    assert await scene.told() == [texts.NO_ANSWER]
+
+
+async def test_another_model_s_reasoning_is_not_shown(scene: Scene) -> None:
+    await scene.hear()
+    thought = {"type": "reasoning", "id": "rs_1"}
+    scene.model.says = [ModelAnswer([thought, {"type": "message"}], "one", Usage())]
+    kernel = await scene.activated()
+    await scene.run(kernel)
+    await scene.hear(number=2)
+    scene.model.says = [says("two")]
+    await scene.run(kernel)
+    assert thought in scene.model.shown[1]
+    scene.model.origin = "test:2"
+    await scene.hear(number=3)
+    scene.model.says = [says("three")]
+    await scene.run(kernel)
+    assert thought not in scene.model.shown[2]
+
+
+async def test_a_message_that_breaks_its_turn_again_and_again_is_given_up(scene: Scene) -> None:
+    await scene.hear()
+    kernel = await scene.activated()
+    for attempt in range(scene.limits.attempts):
+        scene.model.says = [RuntimeError("a bug")]
+        await scene.run(kernel)
+        assert len(scene.model.shown) == attempt + 1
+        due = await scene.run(kernel)
+        assert due is not None
+        assert due > scene.clock()  # later and later, and never in a hot loop
+        scene.clock.now = due
+    await scene.run(kernel)
+    assert await scene.told() == [texts.FAILED]
+    await scene.hear(number=2)
+    scene.model.says = [says("and on")]
+    await scene.run(kernel)
+    assert await scene.told() == ["and on"]
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "語", "ก", "😀", "\ud83d"])
+async def test_a_long_result_is_kept_in_part_whatever_its_script(scene: Scene, letter: str) -> None:
+    await scene.hear()
+    scene.look.result = ToolResult(f"BEGINNING{letter * 400_000}END")
+    scene.model.says = [calls("look"), says("It was long.")]
+    await scene.run()
+    (result,) = [item.data["output"] for item in await scene.history() if item.kind == "result"]
+    assert result.startswith("BEGINNING")
+    assert result.endswith("END")
+    assert "characters are left out here" in result
+    assert tokens(result) <= MOST_OUTPUT_TOKENS + 100
