@@ -42,7 +42,7 @@ class AccountRoutes:
         return self._vendor.respond(page(accounts, asked.cursor, asked.limit, described))
 
     async def _get(self, request: web.Request, _: Call) -> web.Response:
-        return self._vendor.respond(described(self._accounts.get(request.match_info["account_id"])))
+        return self._vendor.respond(described(self._accounts.read(request.match_info["account_id"])))
 
     async def _delete(self, request: web.Request, _: Call) -> web.Response:
         asked = checks.query(DeleteAccountQuery, request)
@@ -69,7 +69,7 @@ class AccountRoutes:
                 status=403,
             )
         link.session_uri = None
-        self._accounts.set_status(account.id, "ACTIVE")
+        self._accounts.activate(account.id)
         self._effects.record("account_connected", person=account.user_id, key=account.id, toolkit=account.toolkit)
         return self._vendor.respond({"connected_account_id": account.id, "toolkit_slug": account.toolkit})
 

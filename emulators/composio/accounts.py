@@ -1,7 +1,7 @@
 """Connected accounts and the links by which people connect them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,8 @@ class Account:
     status: str = "INITIATED"
     status_reason: str | None = None
     alias: str | None = None
+    stale_reads: int = 0
+    """So many reads still show it as INITIATED, whatever became of it."""
 
 
 @dataclass(slots=True)
@@ -44,6 +46,8 @@ class Accounts:
         self._accounts: dict[str, Account] = {}
         self._links: dict[str, Link] = {}
         self._auth_configs: dict[str, str] = {}
+        self.stale_reads = 0
+        """How many reads of an account lag behind when it turns ACTIVE."""
 
     def link(self, user_id: str, toolkit: str, alias: str | None, callback_url: str | None) -> Link:
         """A new account that waits for its person, and the link that they open."""
@@ -74,6 +78,18 @@ class Accounts:
         if account is None:
             raise account_not_found(account_id)
         return self._timed_out(account)
+
+    def read(self, account_id: str) -> Account:
+        """The account as the vendor's replicas show it: a read may lag behind. Raises RefusedError, as get()."""
+        account = self.get(account_id)
+        if not account.stale_reads:
+            return account
+        account.stale_reads -= 1
+        return replace(account, status="INITIATED", status_reason=None)
+
+    def activate(self, account_id: str) -> None:
+        self.set_status(account_id, "ACTIVE")
+        self.get(account_id).stale_reads = self.stale_reads
 
     def all(self) -> Iterable[Account]:
         return map(self._timed_out, self._accounts.values())

@@ -105,6 +105,10 @@ class Composio(Vendor):
         """Somebody removes the account in the vendor's dashboard."""
         self._accounts.delete(account_id)
 
+    def set_stale_reads(self, reads: int) -> None:
+        """So many reads of an account lag behind whenever one turns ACTIVE from now on."""
+        self._accounts.stale_reads = reads
+
     def set_verifier(self, url: str | None) -> None:
         """Approved accounts wait for complete_auth, and the browser goes to url with its session_uri."""
         self._consent.verifier_url = url
@@ -121,6 +125,7 @@ class Composio(Vendor):
         control.add("expire", lambda body: self.expire(body["account"]))
         control.add("revoke", lambda body: self.revoke(body["account"]))
         control.add("disable", lambda body: self.disable(body["account"]))
+        control.add("stale_reads", lambda body: self.set_stale_reads(body["reads"]))
         control.add("verifier", lambda body: self.set_verifier(body.get("url")))
         control.mount(app, "composio")
 

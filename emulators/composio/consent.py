@@ -53,7 +53,7 @@ class Consent:
             link.session_uri = self._ids.new("ses")
             return _extended(self.verifier_url, session_uri=link.session_uri)
         if approve:
-            self._accounts.set_status(account.id, "ACTIVE")
+            self._accounts.activate(account.id)
         else:
             self._accounts.set_status(account.id, "FAILED", "OAuth callback failed during token exchange")
         kind = "account_connected" if approve else "account_denied"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.composio.wire import ComposioRefusedError
+from kernel_service.connections.settled_status import settled_status
 from kernel_service.connections.tokens import digest
 from kernel_service.ports.connect_attempts import AWAITING_CODE, Key, State
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.resuming import Codes, Confirmed
+from kernel_service.single_flight import SingleFlight
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from kernel_service.composio.client import Composio
     from kernel_service.connections.accounts import Connections
@@ -34,6 +37,9 @@ class CodeConfirmation(Codes):
     store: AttemptStore
     endings: AttemptCloser
     clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    completions: SingleFlight = field(default_factory=SingleFlight)
+    """A code sent twice completes its session once: the second request would be refused, and end the attempt."""
 
     async def confirm(self, person: Person, code: str, seq: int, *, at: float) -> Confirmed:
         attempt = await self.store.attempt_by(Key.CODE, digest(code))
@@ -59,7 +65,7 @@ class CodeConfirmation(Codes):
         if await self._unverified(attempt):
             ended = await self.endings.end(attempt, State.REMOVED)
             return failed if ended else await self.confirm(person, code, seq, at=at)
-        proven = await self._completed(attempt) if attempt.session_uri else attempt
+        proven = await self._completed_once(attempt) if attempt.session_uri else attempt
         if proven is None:
             await self.endings.end(replace(attempt, state=State.COMPLETING), State.REMOVED)
             return failed
@@ -86,6 +92,9 @@ class CodeConfirmation(Codes):
         log.warning("account is active before it is verified connection=%s", attempt.connection.id)
         return True
 
+    async def _completed_once(self, attempt: Attempt) -> Attempt | None:
+        return await self.completions.run(attempt.connection.id, lambda: self._completed(attempt))
+
     async def _completed(self, attempt: Attempt) -> Attempt | None:
         """The attempt whose account the vendor has made active for this person; None: it will not.
 
@@ -99,9 +108,11 @@ class CodeConfirmation(Codes):
             account_id = await self.composio.complete_auth(attempt.connection.holder, attempt.session_uri)
         except ComposioRefusedError as refused:
             log.warning("verification refused connection=%s code=%s", attempt.connection.id, refused.code)
-            done = asked_before and await self.connections.status_of(attempt.connection) == "ACTIVE"
-            return completing if done else None
+            return completing if asked_before and await self._settled_active(attempt) else None
         return await self._of_account(completing, account_id)
+
+    async def _settled_active(self, attempt: Attempt) -> bool:
+        return await settled_status(lambda: self.connections.status_of(attempt.connection), self.sleep) == "ACTIVE"
 
     async def _of_account(self, attempt: Attempt, account_id: str) -> Attempt | None:
         """Two links followed in one browser may come back crosswise: the vendor's word says which it was."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.composio.wire import ComposioRefusedError
 from kernel_service.connections.patience import patiently
+from kernel_service.connections.settled_status import settled_status
 from kernel_service.connections.strays import STARTED_SECONDS, Strays
 from kernel_service.connections.tokens import Nonces, digest, new_code
 from kernel_service.errors import VendorUnavailable
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CODE_SECONDS: Final = 600.0
-LOOKS: Final = 4
-"""How often the vendor is asked, a second apart, whether consent was given, when a browser is back."""
-
-_WAITING = ("INITIALIZING", "INITIATED")
 
 
 class Step(Enum):
@@ -185,13 +182,10 @@ class Consent:
         return await self._show_code(attempt)
 
     async def _status_of(self, attempt: Attempt) -> str:
-        """It may take the vendor a moment to know of the consent from which it has sent the browser back."""
-        for _ in range(LOOKS):
-            status = await patiently(lambda: self.connections.status_of(attempt.connection), self.sleep)
-            if status not in _WAITING:
-                break
-            await self.sleep(1)
-        return status
+        def look() -> Awaitable[str]:
+            return patiently(lambda: self.connections.status_of(attempt.connection), self.sleep)
+
+        return await settled_status(look, self.sleep)
 
     async def verified(self, session_uri: str, browser: str, admits_stray: Callable[[], Awaitable[bool]]) -> Seen:
         """By the project's verifier: the account becomes active only once `session_uri` is completed for a person.

@@ -92,7 +92,7 @@ class World:
             verifier=self.verifier,
             sleep=self._sleep,
         )
-        self.proof = CodeConfirmation(*parts, self.endings, self.clock)
+        self.proof = CodeConfirmation(*parts, self.endings, self.clock, sleep=self._sleep)
 
     def set_verifier(self, *, vendor: bool = True, ours: bool = True) -> None:
         """Turn it on at the vendor, and in our settings."""

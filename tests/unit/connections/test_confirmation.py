@@ -10,6 +10,7 @@ import pytest
 from emulators.faults import matching
 from kernel_service import texts
 from kernel_service.connections.consent import CODE_SECONDS
+from kernel_service.connections.settled_status import LOOKS
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.connect_attempts import State
 from tests.unit.composio.fakes import admitted, killed_after
@@ -38,8 +39,8 @@ async def test_the_right_code_makes_the_account_usable(either: World) -> None:
 
 async def test_a_code_that_comes_twice_is_the_same(either: World) -> None:
     code = await either.code("p_alice")
-    told = [await either.confirm("p_alice", code, seq) for seq in range(5)]  # turns of a person are one at a time
-    assert {one.told for one in told} == {"Asana is connected."}
+    confirmed = await asyncio.gather(*(either.confirm("p_alice", code, seq) for seq in range(5)))
+    assert {one.told for one in confirmed} == {"Asana is connected."}
     assert len(either.vendor.accounts_of("p_alice")) == 1
 
 
@@ -174,6 +175,30 @@ async def test_a_process_that_died_after_the_vendor_had_done_it(world: World) ->
     assert not await world.connections.active("p_alice", "asana")
     world.restart()
     assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
+@pytest.mark.parametrize("reads", [1, LOOKS - 1])
+async def test_a_completion_repeated_after_a_crash_waits_for_the_account(world: World, reads: int) -> None:
+    """The vendor has done it, refuses the used session, and shows the account as ACTIVE only a moment later."""
+    world.set_verifier()
+    world.vendor.set_stale_reads(reads)
+    code = await world.code("p_alice")
+    world.vendor.after.fail(0, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    world.restart()
+    assert (await world.confirm("p_alice", code)).told == "Asana is connected."
+
+
+async def test_a_completion_repeated_after_a_crash_fails_for_an_account_that_stays_inactive(world: World) -> None:
+    world.set_verifier()
+    world.vendor.set_stale_reads(LOOKS)
+    code = await world.code("p_alice")
+    world.vendor.after.fail(0, match=COMPLETE)
+    with pytest.raises(VendorUnavailable):
+        await world.confirm("p_alice", code)
+    assert (await world.confirm("p_alice", code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert not world.vendor.accounts_of("p_alice")
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451])

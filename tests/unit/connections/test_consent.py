@@ -10,6 +10,7 @@ import pytest
 from emulators.faults import matching
 from kernel_service.connections.consent import CODE_SECONDS, Step
 from kernel_service.connections.links import LINK_SECONDS
+from kernel_service.connections.settled_status import LOOKS
 from kernel_service.connections.tokens import digest
 from kernel_service.ports.connect_attempts import State
 from kernel_service.ports.connections import ConnectionStatus
@@ -174,14 +175,8 @@ async def test_who_sees_the_code_before_the_one_who_consented_is_back_loses_it(w
 
 
 async def test_a_vendor_who_knows_of_the_consent_a_moment_later(world: World) -> None:
+    world.vendor.set_stale_reads(LOOKS - 1)
     back = world.vendor.approve(await world.start("p_alice"))
-    account = world.vendor._accounts.get((await attempt_of(world)).connection.account_id)
-    account.status = "INITIATED"
-
-    async def later(_: float) -> None:
-        account.status = "ACTIVE"
-
-    world.consent.sleep = later
     assert (await world.come_back(back)).step is Step.CODE
 
 
