@@ -24,7 +24,7 @@ from typing import Any
 import aiohttp
 import grpc
 from aiohttp import web
-from kernel.v1 import kernel_pb2, kernel_pb2_grpc
+from kernel.v1 import kernel_pb2_grpc, messages_pb2
 
 from benchmarks.figures import percentile
 from emulators.app import Emulators
@@ -74,10 +74,10 @@ async def turns(stub: kernel_pb2_grpc.KernelServiceStub) -> list[float]:
 
     async def one(number: int, at: float) -> float:
         await asyncio.sleep(at)
-        request = kernel_pb2.HandleMessageRequest(
+        request = messages_pb2.HandleMessageRequest(
             user_id=people[number % PEOPLE],
             message_id=secrets.token_hex(8),
-            payload=kernel_pb2.Payload(text="hello"),
+            payload=messages_pb2.Payload(text="hello"),
         )
         began = time.perf_counter()
         answer: Any = stub.HandleMessage(request, metadata=(("authorization", f"Bearer {CHANNEL_TOKEN}"),), timeout=60)

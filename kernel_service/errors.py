@@ -75,10 +75,6 @@ class Stalled(KernelError):
         super().__init__("CALL_STALLED", f"{sentence}; call again")
 
 
-class NotImplementedYet(KernelError):
-    status = "UNIMPLEMENTED"
-
-
 class LeaseLost(Aborted):
     """Another owner took the person over: the kernel leaves, the message is the other's."""
 

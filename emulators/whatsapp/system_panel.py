@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
+from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2
 
 from emulators.whatsapp.feed import Feed
 from emulators.whatsapp.phones import Phone
@@ -113,7 +113,7 @@ def _kernel(kernel: admin_pb2.Kernel) -> dict[str, Any]:
         "connections": [
             {
                 "toolkit": connection.toolkit,
-                "status": kernel_pb2.ConnectionStatus.Name(connection.status)
+                "status": connections_pb2.ConnectionStatus.Name(connection.status)
                 .removeprefix("CONNECTION_STATUS_")
                 .lower(),
             }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
+from kernel.v1 import admin_pb2, admin_pb2_grpc, outbox_pb2
 
 from kernel_service.api import connections, converters, usage
-from kernel_service.errors import CallerError, NotFound, NotImplementedYet
+from kernel_service.errors import CallerError, NotFound
 from kernel_service.kernels.kernel import EvictionReason
 from kernel_service.people.identity import check_user_id
 
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.store import Store
 
     Context = grpc.aio.ServicerContext[Any, Any]
-
-DECLARED_LATER = (
-    "ExportUser",
-    "DeleteUser",
-)
-"""Part of the contract, answered UNIMPLEMENTED by this release; the README lists them."""
 
 
 class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
@@ -55,7 +49,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         epoch = await self._store.kernel_epoch(person_id)
         kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
         session = await self._store.session_of(person_id)
-        kernel.composio_session_id = session[0] if session else ""
+        kernel.tool_session_id = session[0] if session else ""
         kernel.connections.extend(connections.listed(await self._connections.list(person_id)))
         aliases = await self._store.aliases_of(person_id)
         kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
@@ -196,15 +190,6 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
             raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
         return person_id
 
-    # --- declared, and to come ----------------------------------------------------------------------------------
-
-    async def ExportUser(self, request: Any, context: Context) -> AsyncIterator[Any]:
-        raise _later("ExportUser")
-        yield  # makes this a stream
-
-    async def DeleteUser(self, request: Any, context: Context) -> Any:
-        raise _later("DeleteUser")
-
 
 def _key(use: KeyUse) -> admin_pb2.MasterKey:
     return admin_pb2.MasterKey(
@@ -216,10 +201,6 @@ def _key(use: KeyUse) -> admin_pb2.MasterKey:
         awaiting_ids=use.awaiting,
         removable=use.removable,
     )
-
-
-def _later(rpc: str) -> NotImplementedYet:
-    return NotImplementedYet("NOT_IMPLEMENTED", f"{rpc} is part of the contract; this release does not serve it yet")
 
 
 def _eviction_reason(reason: EvictionReason) -> admin_pb2.EvictionReason.ValueType:
@@ -266,5 +247,5 @@ def _reply(reply: ReplyView) -> admin_pb2.ReplyRecord:
 
 
 def _part(part: PartView) -> admin_pb2.PartState:
-    receipt = kernel_pb2.ReceiptState.Value(f"RECEIPT_STATE_{part.receipt.upper() or 'UNSPECIFIED'}")
+    receipt = outbox_pb2.ReceiptState.Value(f"RECEIPT_STATE_{part.receipt.upper() or 'UNSPECIFIED'}")
     return admin_pb2.PartState(part=part.part, sent=part.sent, receipt=receipt, error_code=part.error_code)

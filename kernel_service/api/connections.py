@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel.v1 import kernel_pb2
+from kernel.v1 import connections_pb2
 
 from kernel_service.api import converters
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from kernel_service.ports.connections import Connection
 
 
-def connection(given: Connection) -> kernel_pb2.Connection:
-    return kernel_pb2.Connection(
+def connection(given: Connection) -> connections_pb2.Connection:
+    return connections_pb2.Connection(
         id=given.id,
         toolkit=given.toolkit,
-        status=kernel_pb2.ConnectionStatus.Value(f"CONNECTION_STATUS_{given.status.upper()}"),
+        status=connections_pb2.ConnectionStatus.Value(f"CONNECTION_STATUS_{given.status.upper()}"),
         created_at=converters.timestamp(given.created_at),
         confirmed_at=converters.timestamp(given.confirmed_at),
         name=given.name,
     )
 
 
-def listed(found: Iterable[Connection]) -> list[kernel_pb2.Connection]:
+def listed(found: Iterable[Connection]) -> list[connections_pb2.Connection]:
     """Oldest first, without what is disconnected."""
     kept = [each for each in found if each.status != "disconnected"]
     return [connection(each) for each in sorted(kept, key=lambda each: each.created_at)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
-from kernel.v1 import kernel_pb2
+from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
 from kernel_service.errors import CallerError
 from kernel_service.ports.messages import Alias, Message, MessageStatus, ReplyMode
@@ -23,7 +23,7 @@ MAX_CHANNEL_SHOWN = 40
 
 log = logging.getLogger(__name__)
 
-_STATUSES = {status: kernel_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
+_STATUSES = {status: messages_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
 
 
 def required(value: str, field: str) -> str:
@@ -42,11 +42,11 @@ def plain(value: str, field: str) -> str:
 # --- in -----------------------------------------------------------------------------------------------------------
 
 
-def message(request: kernel_pb2.HandleMessageRequest) -> Message:
+def message(request: messages_pb2.HandleMessageRequest) -> Message:
     """The request as the domain knows it, within its bounds; the user id's own rules are people.identity's."""
-    if request.reply_mode not in kernel_pb2.ReplyMode.values():
+    if request.reply_mode not in messages_pb2.ReplyMode.values():
         raise CallerError("FIELD_INVALID", "`reply_mode` is not one that is known", field="reply_mode")
-    outbox = request.reply_mode == kernel_pb2.REPLY_MODE_OUTBOX
+    outbox = request.reply_mode == messages_pb2.REPLY_MODE_OUTBOX
     sent_at = _sent_at(request.payload)
     return Message(
         user_id=request.user_id,
@@ -61,7 +61,7 @@ def message(request: kernel_pb2.HandleMessageRequest) -> Message:
     )
 
 
-def _sent_at(payload: kernel_pb2.Payload) -> float | None:
+def _sent_at(payload: messages_pb2.Payload) -> float | None:
     """Epoch seconds. CallerError FIELD_INVALID: no such time."""
     if not payload.HasField("sent_at"):
         return None
@@ -74,7 +74,7 @@ def _sent_at(payload: kernel_pb2.Payload) -> float | None:
     return float(payload.sent_at.seconds + payload.sent_at.nanos / 1e9)
 
 
-def _time_zone(request: kernel_pb2.HandleMessageRequest) -> str:
+def _time_zone(request: messages_pb2.HandleMessageRequest) -> str:
     """A hint: no message is refused for a bad one."""
     name = request.time_zone
     if name and zone_of(name) is None:
@@ -91,12 +91,12 @@ def _chat_link(link: str) -> str:
     return plain(link, "chat_link")
 
 
-def alias(given: kernel_pb2.Alias) -> Alias:
-    strong = given.strength != kernel_pb2.ALIAS_STRENGTH_WEAK
+def alias(given: identity_pb2.Alias) -> Alias:
+    strong = given.strength != identity_pb2.ALIAS_STRENGTH_WEAK
     return Alias(given.user_id, strong=strong, scope=plain(given.scope, "scope"))
 
 
-def content(payload: kernel_pb2.Payload) -> dict[str, Any]:
+def content(payload: messages_pb2.Payload) -> dict[str, Any]:
     """The payload as JSON values under its own field names; bytes are base64."""
     kind = payload.WhichOneof("content")
     if kind is None:
@@ -109,7 +109,7 @@ def content(payload: kernel_pb2.Payload) -> dict[str, Any]:
     return fields
 
 
-def _check_media(media: kernel_pb2.Media, field: str) -> None:
+def _check_media(media: media_pb2.Media, field: str) -> None:
     required(media.mime_type, f"{field}.mime_type")
     if media.WhichOneof("source") is None:
         raise CallerError("FIELD_REQUIRED", f"`{field}` needs `data` or `media_ref`", field=field)
@@ -125,8 +125,8 @@ def timestamp(seconds: float | None) -> Timestamp | None:
     return Timestamp(seconds=int(seconds), nanos=int((seconds % 1) * 1e9))
 
 
-def handled(answer: Answer) -> kernel_pb2.HandleMessageResponse:
-    return kernel_pb2.HandleMessageResponse(
+def handled(answer: Answer) -> messages_pb2.HandleMessageResponse:
+    return messages_pb2.HandleMessageResponse(
         turn_id=answer.turn_id,
         status=_STATUSES[answer.status],
         duplicate=answer.duplicate,
@@ -135,9 +135,9 @@ def handled(answer: Answer) -> kernel_pb2.HandleMessageResponse:
     )
 
 
-def reply(stored: StoredReply) -> kernel_pb2.Reply:
+def reply(stored: StoredReply) -> messages_pb2.Reply:
     given = stored.reply
-    return kernel_pb2.Reply(
+    return messages_pb2.Reply(
         id=stored.id,
         turn_id=stored.turn_id,
         answers_message_id=stored.answers_message_id,
@@ -150,8 +150,8 @@ def reply(stored: StoredReply) -> kernel_pb2.Reply:
     )
 
 
-def file(given: ReplyFile) -> kernel_pb2.Media:
-    return kernel_pb2.Media(
+def file(given: ReplyFile) -> media_pb2.Media:
+    return media_pb2.Media(
         mime_type=given.mime_type,
         filename=given.filename,
         media_ref=given.id,
@@ -160,22 +160,22 @@ def file(given: ReplyFile) -> kernel_pb2.Media:
     )
 
 
-def choices(given: Iterable[ReplyChoice]) -> list[kernel_pb2.ReplyChoice]:
-    return [kernel_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given]
+def choices(given: Iterable[ReplyChoice]) -> list[messages_pb2.ReplyChoice]:
+    return [messages_pb2.ReplyChoice(id=c.id, title=c.title, description=c.description) for c in given]
 
 
-def link(given: Link | None) -> kernel_pb2.Link | None:
+def link(given: Link | None) -> messages_pb2.Link | None:
     if given is None:
         return None
-    return kernel_pb2.Link(url=given.url, title=given.title, expires_at=timestamp(given.expires_at))
+    return messages_pb2.Link(url=given.url, title=given.title, expires_at=timestamp(given.expires_at))
 
 
-def link_outcome(outcome: LinkOutcome) -> kernel_pb2.LinkOutcome.ValueType:
-    return kernel_pb2.LinkOutcome.Value(f"LINK_OUTCOME_{outcome.name}")
+def link_outcome(outcome: LinkOutcome) -> identity_pb2.LinkOutcome.ValueType:
+    return identity_pb2.LinkOutcome.Value(f"LINK_OUTCOME_{outcome.name}")
 
 
-def usage(given: Usage) -> kernel_pb2.Usage:
-    return kernel_pb2.Usage(
+def usage(given: Usage) -> messages_pb2.Usage:
+    return messages_pb2.Usage(
         input_tokens=given.input_tokens,
         cached_input_tokens=given.cached_input_tokens,
         output_tokens=given.output_tokens,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from kernel.v1 import kernel_pb2
+from kernel.v1 import messages_pb2
 
 from kernel_service.api import converters
 from kernel_service.inbox.inbox import Durable
@@ -12,26 +12,26 @@ from kernel_service.ports.messages import Answer
 from kernel_service.ports.progress import ApprovalNeeded, ConnectNeeded, Event, Merged, ToolFinished, ToolStarted
 
 
-def event(told: Durable | Event | Answer) -> kernel_pb2.StreamMessageResponse:  # noqa: PLR0911 - one for each kind
-    respond = kernel_pb2.StreamMessageResponse
+def event(told: Durable | Event | Answer) -> messages_pb2.StreamMessageResponse:  # noqa: PLR0911 - one for each kind
+    respond = messages_pb2.StreamMessageResponse
     match told:
         case Durable(duplicate):
-            return respond(accepted=kernel_pb2.MessageAccepted(duplicate=duplicate))
+            return respond(accepted=messages_pb2.MessageAccepted(duplicate=duplicate))
         case Merged(turn_id):
-            return respond(merged=kernel_pb2.MessageMerged(turn_id=turn_id))
+            return respond(merged=messages_pb2.MessageMerged(turn_id=turn_id))
         case ToolStarted(call_id, tool):
-            return respond(tool_started=kernel_pb2.ToolStarted(call_id=call_id, tool=tool))
+            return respond(tool_started=messages_pb2.ToolStarted(call_id=call_id, tool=tool))
         case ToolFinished(call_id, succeeded):
-            return respond(tool_finished=kernel_pb2.ToolFinished(call_id=call_id, succeeded=succeeded))
+            return respond(tool_finished=messages_pb2.ToolFinished(call_id=call_id, succeeded=succeeded))
         case ConnectNeeded(toolkit, link):
-            return respond(connect_needed=kernel_pb2.ConnectNeeded(toolkit=toolkit, link=converters.link(link)))
+            return respond(connect_needed=messages_pb2.ConnectNeeded(toolkit=toolkit, link=converters.link(link)))
         case ApprovalNeeded(calls, choices, expires_at):
             call_id, tool = calls[0]
             return respond(
-                approval_needed=kernel_pb2.ApprovalNeeded(
+                approval_needed=messages_pb2.ApprovalNeeded(
                     call_id=call_id,
                     tool=tool,
-                    calls=[kernel_pb2.PendingCall(call_id=call_id, tool=tool) for call_id, tool in calls],
+                    calls=[messages_pb2.PendingCall(call_id=call_id, tool=tool) for call_id, tool in calls],
                     choices=converters.choices(choices),
                     expires_at=converters.timestamp(expires_at),
                 )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from kernel.v1 import kernel_pb2, kernel_pb2_grpc
+from kernel.v1 import connections_pb2, identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.api import connections, converters, events, media, outbox
 from kernel_service.api.interceptors import caller
 from kernel_service.api.slices import Slices
-from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, NotImplementedYet, Stalled
+from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, Stalled
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.connect_attempts import State
 from kernel_service.ports.media import MediaWanted
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.store import Store
 
     Context = grpc.aio.ServicerContext[Any, Any]
-
-DECLARED_LATER = (
-    "CreateSchedule",
-    "ListSchedules",
-    "DeleteSchedule",
-)
-"""Part of the contract, answered UNIMPLEMENTED by this release; the README lists them."""
 
 
 class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
@@ -66,21 +59,21 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     # --- the two doors ------------------------------------------------------------------------------------------
 
     async def HandleMessage(
-        self, request: kernel_pb2.HandleMessageRequest, context: Context
-    ) -> kernel_pb2.HandleMessageResponse:
+        self, request: messages_pb2.HandleMessageRequest, context: Context
+    ) -> messages_pb2.HandleMessageResponse:
         check_user_id(request.user_id, caller.get())
         return converters.handled(await self._inbox.handle(converters.message(request)))
 
     async def StreamMessage(
-        self, request: kernel_pb2.StreamMessageRequest, context: Context
-    ) -> AsyncIterator[kernel_pb2.StreamMessageResponse]:
+        self, request: messages_pb2.StreamMessageRequest, context: Context
+    ) -> AsyncIterator[messages_pb2.StreamMessageResponse]:
         check_user_id(request.message.user_id, caller.get())
         async for event in self._inbox.stream(converters.message(request.message)):
             yield events.event(event)
 
-    async def PullReplies(
-        self, request: kernel_pb2.PullRepliesRequest, context: Context
-    ) -> AsyncIterator[kernel_pb2.PullRepliesResponse]:
+    async def PullOutbox(
+        self, request: outbox_pb2.PullOutboxRequest, context: Context
+    ) -> AsyncIterator[outbox_pb2.PullOutboxResponse]:
         instance = _instance(request.instance_id)
         channel = _own_channel(request.channel)
         credit = outbox.max_in_flight(request.max_in_flight)
@@ -89,26 +82,24 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         desk = self._desk if outbox.wants_media(request.kinds) else None
         async for lease, seconds in self._outbox.pull(channel, list(request.addresses), credit, instance, desk=desk):
             if isinstance(lease, MediaWanted):
-                yield kernel_pb2.PullRepliesResponse(media_wanted=media.wanted(lease))
+                yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(lease))
             else:
-                yield kernel_pb2.PullRepliesResponse(reply=outbox.leased(lease, seconds))
+                yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(lease, seconds))
 
-    async def AckReplies(
-        self, request: kernel_pb2.AckRepliesRequest, context: Context
-    ) -> kernel_pb2.AckRepliesResponse:
+    async def AckOutbox(self, request: outbox_pb2.AckOutboxRequest, context: Context) -> outbox_pb2.AckOutboxResponse:
         outbox.check_count(len(request.acknowledgements), "acknowledgements")
-        results = dict.fromkeys(range(len(request.acknowledgements)), kernel_pb2.ACK_RESULT_INVALID)
+        results = dict.fromkeys(range(len(request.acknowledgements)), outbox_pb2.ACK_RESULT_INVALID)
         for settled in (await self._settle_parts(request), await self._settle_media(request)):
             results |= {place: outbox.ack_result(result) for place, result in settled.items()}
-        return kernel_pb2.AckRepliesResponse(results=results.values())
+        return outbox_pb2.AckOutboxResponse(results=results.values())
 
-    async def _settle_parts(self, request: kernel_pb2.AckRepliesRequest) -> dict[int, AckResult]:
+    async def _settle_parts(self, request: outbox_pb2.AckOutboxRequest) -> dict[int, AckResult]:
         """By their place in the request."""
         acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := outbox.part_ack(each))}
         slices = await self._slices.each(caller.get(), list(acks.values()), self._outbox.settle)
         return dict(zip(acks, chain(*slices), strict=True))
 
-    async def _settle_media(self, request: kernel_pb2.AckRepliesRequest) -> dict[int, AckResult]:
+    async def _settle_media(self, request: outbox_pb2.AckOutboxRequest) -> dict[int, AckResult]:
         acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := media.ack(each))}
         settled = list(chain(*await self._slices.each(caller.get(), list(acks.values()), self._desk.settle)))
         for ack, result in zip(acks.values(), settled, strict=True):
@@ -117,8 +108,8 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         return dict(zip(acks, settled, strict=True))
 
     async def UploadMedia(
-        self, request_iterator: AsyncIterator[kernel_pb2.UploadMediaRequest], context: Context
-    ) -> kernel_pb2.UploadMediaResponse:
+        self, request_iterator: AsyncIterator[media_pb2.UploadMediaRequest], context: Context
+    ) -> media_pb2.UploadMediaResponse:
         requests = aiter(request_iterator)
         try:
             offer = await media.header(requests)
@@ -128,66 +119,66 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
                 await media.drain(requests)
             raise
         self._outbox.fetched(caller.get(), offer.media_id)
-        return kernel_pb2.UploadMediaResponse(size_bytes=size)
+        return media_pb2.UploadMediaResponse(size_bytes=size)
 
     async def DownloadMedia(
-        self, request: kernel_pb2.DownloadMediaRequest, context: Context
-    ) -> AsyncIterator[kernel_pb2.DownloadMediaResponse]:
+        self, request: media_pb2.DownloadMediaRequest, context: Context
+    ) -> AsyncIterator[media_pb2.DownloadMediaResponse]:
         media_id = converters.plain(converters.required(request.media_ref, "media_ref"), "media_ref")
         async for chunk in self._desk.hand_out(caller.get(), media_id):
             for piece in media.in_pieces(chunk):
-                yield kernel_pb2.DownloadMediaResponse(chunk=piece)
+                yield media_pb2.DownloadMediaResponse(chunk=piece)
 
-    async def ReleaseReplies(
-        self, request: kernel_pb2.ReleaseRepliesRequest, context: Context
-    ) -> kernel_pb2.ReleaseRepliesResponse:
+    async def ReleaseLeases(
+        self, request: outbox_pb2.ReleaseLeasesRequest, context: Context
+    ) -> outbox_pb2.ReleaseLeasesResponse:
         instance = _instance(request.instance_id)
         in_hand = [converters.plain(reply_id, "in_hand") for reply_id in request.in_hand]
         released = await self._outbox.release(caller.get(), instance, in_hand)
-        return kernel_pb2.ReleaseRepliesResponse(released=released)
+        return outbox_pb2.ReleaseLeasesResponse(released=released)
 
     async def ReportReceipts(
-        self, request: kernel_pb2.ReportReceiptsRequest, context: Context
-    ) -> kernel_pb2.ReportReceiptsResponse:
+        self, request: outbox_pb2.ReportReceiptsRequest, context: Context
+    ) -> outbox_pb2.ReportReceiptsResponse:
         outbox.check_count(len(request.receipts), "receipts")
         receipts = [receipt for each in request.receipts if (receipt := outbox.part_receipt(each)) is not None]
         recorded = sum(await self._slices.each(caller.get(), receipts, self._outbox.receive))
-        return kernel_pb2.ReportReceiptsResponse(recorded=recorded, unknown=len(request.receipts) - recorded)
+        return outbox_pb2.ReportReceiptsResponse(recorded=recorded, unknown=len(request.receipts) - recorded)
 
     # --- who is who ---------------------------------------------------------------------------------------------
 
     async def LinkIdentity(
-        self, request: kernel_pb2.LinkIdentityRequest, context: Context
-    ) -> kernel_pb2.LinkIdentityResponse:
+        self, request: identity_pb2.LinkIdentityRequest, context: Context
+    ) -> identity_pb2.LinkIdentityResponse:
         for field in ("previous", "current"):
             if not request.HasField(field):
                 raise CallerError("FIELD_REQUIRED", f"`{field}` is required", field=field)
         for each in (request.previous, request.current):
             check_user_id(each.user_id, caller.get())
         outcome = await self._people.link(converters.alias(request.previous), converters.alias(request.current))
-        return kernel_pb2.LinkIdentityResponse(outcome=converters.link_outcome(outcome))
+        return identity_pb2.LinkIdentityResponse(outcome=converters.link_outcome(outcome))
 
     # --- connections --------------------------------------------------------------------------------------------
 
     async def CreateConnectLink(
-        self, request: kernel_pb2.CreateConnectLinkRequest, context: Context
-    ) -> kernel_pb2.CreateConnectLinkResponse:
+        self, request: connections_pb2.CreateConnectLinkRequest, context: Context
+    ) -> connections_pb2.CreateConnectLinkResponse:
         toolkit = converters.required(request.toolkit, "toolkit")
         address = converters.plain(request.address, "address")
         person = Person(await self._person(request.user_id), caller.get(), address)
         with on_behalf_of(person.id):
             offer = await self._offers.link(person, toolkit, again=(State.OPEN,))
-        return kernel_pb2.CreateConnectLinkResponse(link=converters.link(offer.link), toolkit=toolkit)
+        return connections_pb2.CreateConnectLinkResponse(link=converters.link(offer.link), toolkit=toolkit)
 
     async def ListConnections(
-        self, request: kernel_pb2.ListConnectionsRequest, context: Context
-    ) -> kernel_pb2.ListConnectionsResponse:
+        self, request: connections_pb2.ListConnectionsRequest, context: Context
+    ) -> connections_pb2.ListConnectionsResponse:
         found = await self._connections.list(await self._person(request.user_id))
-        return kernel_pb2.ListConnectionsResponse(connections=connections.listed(found))
+        return connections_pb2.ListConnectionsResponse(connections=connections.listed(found))
 
     async def Disconnect(
-        self, request: kernel_pb2.DisconnectRequest, context: Context
-    ) -> kernel_pb2.DisconnectResponse:
+        self, request: connections_pb2.DisconnectRequest, context: Context
+    ) -> connections_pb2.DisconnectResponse:
         if request.WhichOneof("target") is None:
             raise CallerError("FIELD_REQUIRED", "name a `connection_id` or a `toolkit`", field="target")
         person_id = await self._person(request.user_id)
@@ -195,7 +186,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
             removed = await self._connections.disconnect(
                 person_id, connection_id=request.connection_id, toolkit=request.toolkit
             )
-        return kernel_pb2.DisconnectResponse(connections=[connections.connection(each) for each in removed])
+        return connections_pb2.DisconnectResponse(connections=[connections.connection(each) for each in removed])
 
     async def _person(self, user_id: str) -> str:
         check_user_id(user_id, caller.get())
@@ -203,17 +194,6 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         if person_id is None:
             raise NotFound("PERSON_NOT_FOUND", "this user id finds nobody; a weak one finds only who has no strong one")
         return person_id
-
-    # --- declared, and to come ----------------------------------------------------------------------------------
-
-    async def CreateSchedule(self, request: Any, context: Context) -> Any:
-        raise _later("CreateSchedule")
-
-    async def ListSchedules(self, request: Any, context: Context) -> Any:
-        raise _later("ListSchedules")
-
-    async def DeleteSchedule(self, request: Any, context: Context) -> Any:
-        raise _later("DeleteSchedule")
 
 
 def _own_channel(channel: str) -> str:
@@ -224,7 +204,3 @@ def _own_channel(channel: str) -> str:
 
 def _instance(instance_id: str) -> str:
     return converters.plain(converters.required(instance_id, "instance_id"), "instance_id")
-
-
-def _later(rpc: str) -> NotImplementedYet:
-    return NotImplementedYet("NOT_IMPLEMENTED", f"{rpc} is part of the contract; this release does not serve it yet")

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kernel.v1 import kernel_pb2
+from kernel.v1 import media_pb2, outbox_pb2
 
 from kernel_service.api import bounds, converters
 from kernel_service.errors import CallerError, Stalled
@@ -24,11 +24,11 @@ DOWNLOAD_BYTES = 64 * 1024
 SHA256_BYTES = 32
 CUT_OFF_SECONDS = 0.05
 DRAIN_SECONDS = 30.0
-_OUTCOMES = {kernel_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY, kernel_pb2.DELIVERY_OUTCOME_FAILED: Outcome.FAILED}
+_OUTCOMES = {outbox_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY, outbox_pb2.DELIVERY_OUTCOME_FAILED: Outcome.FAILED}
 
 
-def wanted(lease: MediaWanted) -> kernel_pb2.MediaWanted:
-    return kernel_pb2.MediaWanted(
+def wanted(lease: MediaWanted) -> media_pb2.MediaWanted:
+    return media_pb2.MediaWanted(
         media_id=lease.media_id,
         media_ref=lease.media_ref,
         address=lease.address,
@@ -39,7 +39,7 @@ def wanted(lease: MediaWanted) -> kernel_pb2.MediaWanted:
     )
 
 
-def ack(given: kernel_pb2.Acknowledgement) -> MediaAck | None:
+def ack(given: outbox_pb2.Acknowledgement) -> MediaAck | None:
     """None for one that cannot be: UploadMedia says that a file is there, and no window holds one up."""
     outcome = _OUTCOMES.get(given.outcome)
     if outcome is None or not given.media_id or "\0" in given.media_id + given.lease_token:
@@ -54,7 +54,7 @@ def in_pieces(chunk: bytes) -> Iterator[bytes]:
         yield chunk[start : start + DOWNLOAD_BYTES]
 
 
-async def header(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> UploadHeader:
+async def header(requests: AsyncIterator[media_pb2.UploadMediaRequest]) -> UploadHeader:
     """The first of the stream."""
     first = await anext(requests, None)
     if first is None or first.WhichOneof("part") != "header":
@@ -72,7 +72,7 @@ async def header(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> Uplo
     )
 
 
-async def drain(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> None:
+async def drain(requests: AsyncIterator[media_pb2.UploadMediaRequest]) -> None:
     """Read on to the end: gRPC's clients that are refused in the middle of writing are not told why."""
     with suppress(TimeoutError, Stalled):
         async with asyncio.timeout(DRAIN_SECONDS):
@@ -80,7 +80,7 @@ async def drain(requests: AsyncIterator[kernel_pb2.UploadMediaRequest]) -> None:
                 pass
 
 
-async def pieces(requests: AsyncIterator[kernel_pb2.UploadMediaRequest], offer: UploadHeader) -> AsyncIterator[bytes]:
+async def pieces(requests: AsyncIterator[media_pb2.UploadMediaRequest], offer: UploadHeader) -> AsyncIterator[bytes]:
     """The rest of it.
 
     A call that its client has cut off ends like one that is complete, and is cancelled a moment later: where neither

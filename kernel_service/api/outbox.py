@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from google.protobuf.duration_pb2 import Duration
-from kernel.v1 import kernel_pb2
+from kernel.v1 import outbox_pb2
 
 from kernel_service.api import converters
 from kernel_service.errors import CallerError
@@ -22,15 +22,15 @@ DEFAULT_IN_FLIGHT = 64
 MOST = 1000
 MAX_PARTS = 100
 
-_OUTCOMES = {kernel_pb2.DeliveryOutcome.Value(f"DELIVERY_OUTCOME_{outcome.name}"): outcome for outcome in Outcome}
-_RESULTS = {result: kernel_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for result in AckResult}
+_OUTCOMES = {outbox_pb2.DeliveryOutcome.Value(f"DELIVERY_OUTCOME_{outcome.name}"): outcome for outcome in Outcome}
+_RESULTS = {result: outbox_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for result in AckResult}
 _RECEIPT_STATES = {
-    kernel_pb2.ReceiptState.Value(f"RECEIPT_STATE_{state.upper()}"): state
+    outbox_pb2.ReceiptState.Value(f"RECEIPT_STATE_{state.upper()}"): state
     for state in ("sent", "delivered", "read", "played", "failed")
 }
 _AFTER_FAILURE = {
-    kernel_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY,
-    kernel_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED: Outcome.WINDOW_CLOSED,
+    outbox_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY,
+    outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED: Outcome.WINDOW_CLOSED,
 }
 _CALLBACK_ID = re.compile(r"(rp_[A-Za-z0-9]+)/([1-9]\d{0,2})/([1-9]\d{0,2})")
 
@@ -42,11 +42,11 @@ def max_in_flight(given: int) -> int:
 
 
 def wants_replies(kinds: Sequence[int]) -> bool:
-    return not kinds or kernel_pb2.OUTBOX_ITEM_KIND_REPLY in kinds
+    return not kinds or outbox_pb2.OUTBOX_ITEM_KIND_REPLY in kinds
 
 
 def wants_media(kinds: Sequence[int]) -> bool:
-    return kernel_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED in kinds
+    return outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED in kinds
 
 
 def check_count(count: int, field: str) -> None:
@@ -54,9 +54,9 @@ def check_count(count: int, field: str) -> None:
         raise CallerError("FIELD_INVALID", f"`{field}` must hold 1 to {MOST}", field=field)
 
 
-def leased(lease: Lease, seconds: float) -> kernel_pb2.ReplyDelivery:
+def leased(lease: Lease, seconds: float) -> outbox_pb2.ReplyDelivery:
     """`seconds`: how long it lasts from now."""
-    return kernel_pb2.ReplyDelivery(
+    return outbox_pb2.ReplyDelivery(
         reply=converters.reply(lease.reply),
         user_id=lease.user_id,
         address=lease.address,
@@ -69,7 +69,7 @@ def leased(lease: Lease, seconds: float) -> kernel_pb2.ReplyDelivery:
     )
 
 
-def part_ack(given: kernel_pb2.Acknowledgement) -> PartAck | None:
+def part_ack(given: outbox_pb2.Acknowledgement) -> PartAck | None:
     """None: it cannot be (an outcome, part or item that is none)."""
     part, outcome = given.reply_part, _OUTCOMES.get(given.outcome)
     if given.WhichOneof("item") != "reply_part" or outcome is None:
@@ -101,11 +101,11 @@ def _seconds(given: Duration) -> float:
     return given.ToNanoseconds() / 1e9
 
 
-def ack_result(result: AckResult) -> kernel_pb2.AckResult.ValueType:
+def ack_result(result: AckResult) -> outbox_pb2.AckResult.ValueType:
     return _RESULTS[result]
 
 
-def part_receipt(given: kernel_pb2.Receipt) -> PartReceipt | None:
+def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
     """None: it names nothing of ours."""
     state = _RECEIPT_STATES.get(given.state)
     found = _CALLBACK_ID.fullmatch(given.callback_id)

@@ -32,7 +32,7 @@ OPEN_AT_ONCE: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one channel may have at a time: streams of PullReplies, and other calls."""
+    """What one channel may have at a time: streams of PullOutbox, and other calls."""
 
     pulls: int = 64
     calls: int = 2000
@@ -43,7 +43,7 @@ class Room:
 
     def __init__(self, limits: Limits) -> None:
         self._most = {
-            "PullReplies": limits.pulls,
+            "PullOutbox": limits.pulls,
             "UploadMedia": min(FILES_AT_ONCE, limits.calls),
             "DownloadMedia": min(FILES_AT_ONCE, limits.calls),
         }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
-from kernel.v1 import kernel_pb2
+from kernel.v1 import messages_pb2
 
 from tests.door import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, bearer
@@ -71,11 +71,11 @@ async def _connect(world: World, number: int) -> str:
     return "\n".join(reply.text for reply in answer.replies)
 
 
-async def _say(world: World, user_id: str, message_id: str, text: str) -> kernel_pb2.HandleMessageResponse:
-    request = kernel_pb2.HandleMessageRequest(
-        user_id=user_id, message_id=message_id, payload=kernel_pb2.Payload(text=text)
+async def _say(world: World, user_id: str, message_id: str, text: str) -> messages_pb2.HandleMessageResponse:
+    request = messages_pb2.HandleMessageRequest(
+        user_id=user_id, message_id=message_id, payload=messages_pb2.Payload(text=text)
     )
-    response: kernel_pb2.HandleMessageResponse = await world.stub.HandleMessage(
+    response: messages_pb2.HandleMessageResponse = await world.stub.HandleMessage(
         request, metadata=bearer(TELEGRAM_TOKEN), timeout=LONGEST
     )
     return response

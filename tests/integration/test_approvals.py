@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kernel.v1 import kernel_pb2
+from kernel.v1 import messages_pb2
 
 from emulators.composio.catalogue import Tool, Toolkit
 from emulators.composio.tools import GID, READS
@@ -308,9 +308,9 @@ async def test_whoever_watches_is_told_that_an_approval_is_needed(tmp_path: Path
 
 
 async def watched(world: World, text: str) -> list[Any]:
-    request = kernel_pb2.StreamMessageRequest(
-        message=kernel_pb2.HandleMessageRequest(
-            user_id="telegram:42", message_id="m1", payload=kernel_pb2.Payload(text=text)
+    request = messages_pb2.StreamMessageRequest(
+        message=messages_pb2.HandleMessageRequest(
+            user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(text=text)
         )
     )
     return [event async for event in world.stub.StreamMessage(request, metadata=bearer(TELEGRAM_TOKEN))]

@@ -13,7 +13,7 @@ import pytest
 from google.rpc import error_details_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import identity_pb2, media_pb2, messages_pb2, outbox_pb2
 from sqlalchemy import select
 
 from emulators.faults import matching
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 TOKEN = bearer(TELEGRAM_TOKEN)
 BILL = pdf("Rent", filler=500_000)
-KINDS = [pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_MEDIA_WANTED]
+KINDS = [outbox_pb2.OUTBOX_ITEM_KIND_REPLY, outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED]
 
 
 @asynccontextmanager
@@ -50,13 +50,15 @@ async def refusal(call: Any) -> tuple[str, str, float]:
     return caught.value.code().name, str(info.reason), retry.retry_delay.ToMilliseconds() / 1000
 
 
-def saying(text: str, number: int) -> pb.HandleMessageRequest:
-    return pb.HandleMessageRequest(user_id=f"telegram:{number}", message_id=str(number), payload=pb.Payload(text=text))
+def saying(text: str, number: int) -> messages_pb2.HandleMessageRequest:
+    return messages_pb2.HandleMessageRequest(
+        user_id=f"telegram:{number}", message_id=str(number), payload=messages_pb2.Payload(text=text)
+    )
 
 
 def pull_of(world: World, instance: str, **more: Any) -> Any:
-    request = pb.PullRepliesRequest(channel="telegram", instance_id=instance, **more)
-    return world.stub.PullReplies(request, metadata=TOKEN)
+    request = outbox_pb2.PullOutboxRequest(channel="telegram", instance_id=instance, **more)
+    return world.stub.PullOutbox(request, metadata=TOKEN)
 
 
 async def until(condition: Any) -> None:
@@ -85,7 +87,7 @@ async def test_a_channel_that_has_all_its_calls_open_is_told_so_and_others_are_s
         assert "hello" in (await world.ask(world.phone("Alice"), "hello")).text
         assert 'kernel_refused_calls_total{channel="telegram"} 5.0' in await world.metrics()
         hold.release()
-        assert [each.status for each in await asyncio.gather(*waiting)] == [pb.MESSAGE_STATUS_COMPLETED] * 3
+        assert [each.status for each in await asyncio.gather(*waiting)] == [messages_pb2.MESSAGE_STATUS_COMPLETED] * 3
         assert (await world.stub.HandleMessage(saying("hello", 10), metadata=TOKEN)).replies
 
 
@@ -121,7 +123,7 @@ async def test_a_channel_has_so_many_streams_and_one_that_ends_makes_room(tmp_pa
             pull.cancel()
         await asyncio.gather(*reading, return_exceptions=True)
         message = saying("hello", 1)
-        message.reply_mode = pb.REPLY_MODE_OUTBOX
+        message.reply_mode = messages_pb2.REPLY_MODE_OUTBOX
         await world.stub.HandleMessage(message, metadata=TOKEN)
         async with asyncio.timeout(10):
             while not await _pulled(world):
@@ -140,8 +142,11 @@ async def _pulled(world: World) -> bool:
 async def test_receipts_by_the_thousand_let_others_write_in_between(world: World) -> None:
     alice = world.phone("Alice")
     await world.ask(alice, "hello")
-    receipts = [pb.Receipt(channel_message_id=f"of nobody {each}", state=pb.RECEIPT_STATE_READ) for each in range(1000)]
-    request = pb.ReportReceiptsRequest(receipts=receipts)
+    receipts = [
+        outbox_pb2.Receipt(channel_message_id=f"of nobody {each}", state=outbox_pb2.RECEIPT_STATE_READ)
+        for each in range(1000)
+    ]
+    request = outbox_pb2.ReportReceiptsRequest(receipts=receipts)
     flood = [asyncio.ensure_future(world.stub.ReportReceipts(request, metadata=TOKEN)) for _ in range(12)]
     assert "again" in (await world.ask(alice, "hello again")).text
     assert sum(call.done() for call in flood) < len(flood) / 2
@@ -151,25 +156,27 @@ async def test_receipts_by_the_thousand_let_others_write_in_between(world: World
 # --- what stalls -----------------------------------------------------------------------------------------------------
 
 
-async def wanted_files(world: World, count: int) -> tuple[Any, list[pb.MediaWanted]]:
+async def wanted_files(world: World, count: int) -> tuple[Any, list[media_pb2.MediaWanted]]:
     """A stream, and the files that it was asked for, each of a person of its own."""
     pull = pull_of(world, "one", kinds=KINDS)
     for number in range(count):
-        payload = pb.Payload(document=pb.Media(mime_type="application/pdf", filename="a.pdf", media_ref=str(number)))
-        request = pb.HandleMessageRequest(
-            user_id=f"telegram:{number}", message_id="1", payload=payload, reply_mode=pb.REPLY_MODE_OUTBOX
+        payload = messages_pb2.Payload(
+            document=media_pb2.Media(mime_type="application/pdf", filename="a.pdf", media_ref=str(number))
+        )
+        request = messages_pb2.HandleMessageRequest(
+            user_id=f"telegram:{number}", message_id="1", payload=payload, reply_mode=messages_pb2.REPLY_MODE_OUTBOX
         )
         await world.stub.HandleMessage(request, metadata=TOKEN)
     async with asyncio.timeout(20):
         return pull, [(await pull.read()).media_wanted for _ in range(count)]
 
 
-async def begun(world: World, wanted: pb.MediaWanted) -> Any:
+async def begun(world: World, wanted: media_pb2.MediaWanted) -> Any:
     """An upload that has brought 300 kB, and nothing since."""
     call = world.stub.UploadMedia(metadata=TOKEN)
-    header = pb.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token)
-    await call.write(pb.UploadMediaRequest(header=header))
-    await call.write(pb.UploadMediaRequest(chunk=BILL[:300_000]))
+    header = media_pb2.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token)
+    await call.write(media_pb2.UploadMediaRequest(header=header))
+    await call.write(media_pb2.UploadMediaRequest(chunk=BILL[:300_000]))
     return call
 
 
@@ -198,10 +205,10 @@ async def test_stalled_uploads_end_and_leave_no_bytes_and_other_channels_bring_t
         pull.cancel()
 
 
-async def _bring(world: World, wanted: pb.MediaWanted) -> None:
+async def _bring(world: World, wanted: media_pb2.MediaWanted) -> None:
     call = await begun(world, wanted)
     for start in range(300_000, len(BILL), 100_000):
-        await call.write(pb.UploadMediaRequest(chunk=BILL[start : start + 100_000]))
+        await call.write(media_pb2.UploadMediaRequest(chunk=BILL[start : start + 100_000]))
     await call.done_writing()
     assert (await call).size_bytes == len(BILL)
 
@@ -212,7 +219,7 @@ async def test_an_upload_that_is_slow_but_goes_on_is_taken(tmp_path: Path) -> No
         call = await begun(world, wanted)
         for start in range(300_000, len(BILL), 50_000):
             await asyncio.sleep(0.3)
-            await call.write(pb.UploadMediaRequest(chunk=BILL[start : start + 50_000]))
+            await call.write(media_pb2.UploadMediaRequest(chunk=BILL[start : start + 50_000]))
         await call.done_writing()
         assert (await call).size_bytes == len(BILL)
         pull.cancel()
@@ -233,7 +240,7 @@ async def test_an_upload_that_its_client_cuts_off_leaves_no_bytes(world: World) 
 
 async def test_a_request_that_never_comes_ends(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interceptors, "BODY_SECONDS", 0.2)
-    for rpc in ("HandleMessage", "StreamMessage", "PullReplies"):
+    for rpc in ("HandleMessage", "StreamMessage", "PullOutbox"):
         call: Any = world.channel.stream_stream(f"/kernel.v1.KernelService/{rpc}")(metadata=TOKEN)
         assert await refusal(call.read()) == STALLED
     assert 'kernel_refused_calls_total{channel="telegram"}' not in await world.metrics()
@@ -244,7 +251,7 @@ async def test_a_request_that_never_comes_ends(world: World, monkeypatch: pytest
 
 @pytest.mark.parametrize("metadata", [(), (("authorization", "Bearer wrong-token-wrong-token"),)])
 async def test_a_call_without_a_token_is_refused_before_any_of_it_is_received(world: World, metadata: Any) -> None:
-    for rpc in ("HandleMessage", "PullReplies", "UploadMedia", "ListConnections"):
+    for rpc in ("HandleMessage", "PullOutbox", "UploadMedia", "ListConnections"):
         call: Any = world.channel.stream_stream(f"/kernel.v1.KernelService/{rpc}")(metadata=metadata)
         async with asyncio.timeout(5):  # nothing is ever sent
             assert (await refusal(call.read()))[0] == "UNAUTHENTICATED"
@@ -303,11 +310,13 @@ async def test_health_is_open_and_bounded(world: World) -> None:
 async def test_a_request_that_is_refused_is_let_go_of_at_once(world: World) -> None:
     """Without the collector, which seldom comes: what it would find are few objects, though large ones."""
     large = saying("x" * 600_000, 1)
-    aliases = pb.HandleMessageRequest(user_id="telegram:1", message_id="1", aliases=[pb.Alias()] * 500_000)
+    aliases = messages_pb2.HandleMessageRequest(
+        user_id="telegram:1", message_id="1", aliases=[identity_pb2.Alias()] * 500_000
+    )
     gc.collect()
     gc.disable()
     try:
-        for request in (large, aliases, pb.HandleMessageRequest(), saying("hello", 2)) * 3:
+        for request in (large, aliases, messages_pb2.HandleMessageRequest(), saying("hello", 2)) * 3:
             with suppress(grpc.aio.AioRpcError):
                 await world.stub.HandleMessage(request, metadata=TOKEN)
         await until(lambda: not _held_messages())
@@ -317,4 +326,4 @@ async def test_a_request_that_is_refused_is_let_go_of_at_once(world: World) -> N
 
 def _held_messages() -> list[interceptors.Sized]:
     held = (one for one in gc.get_objects() if isinstance(one, interceptors.Sized))
-    return [one for one in held if isinstance(one.request, pb.HandleMessageRequest)]
+    return [one for one in held if isinstance(one.request, messages_pb2.HandleMessageRequest)]

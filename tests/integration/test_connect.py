@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 import orjson
 import pytest
-from kernel.v1 import kernel_pb2
+from kernel.v1 import connections_pb2, messages_pb2
 
 from emulators.composio.catalogue import Toolkit
 from kernel_service import texts
@@ -176,10 +176,10 @@ async def test_a_channel_that_waits_for_its_answers_gets_what_went_on(either: Wo
 
 
 async def test_the_door_knows_how_to_get_back_to_any_chat(either: World) -> None:
-    request = kernel_pb2.HandleMessageRequest(
+    request = messages_pb2.HandleMessageRequest(
         user_id="telegram:42",
         message_id="m1",
-        payload=kernel_pb2.Payload(text="connect my asana"),
+        payload=messages_pb2.Payload(text="connect my asana"),
         chat_link="https://t.me/a_bot?text={text}",
     )
     offer = await either.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN))
@@ -376,9 +376,9 @@ async def test_who_has_lost_his_page_gets_a_new_link_if_he_asks_for_one(either: 
 async def test_a_link_by_rpc_takes_the_place_of_what_is_under_way(world: World) -> None:
     alice = world.phone("Alice")
     link = await offered(world, alice, "connect my asana")
-    request = kernel_pb2.CreateConnectLinkRequest(user_id=f"whatsapp:{alice.user_id}", toolkit="asana")
+    request = connections_pb2.CreateConnectLinkRequest(user_id=f"whatsapp:{alice.user_id}", toolkit="asana")
 
-    async def by_rpc() -> kernel_pb2.Link:
+    async def by_rpc() -> messages_pb2.Link:
         return (await world.stub.CreateConnectLink(request, metadata=bearer(WHATSAPP_TOKEN))).link
 
     assert (await by_rpc()).url == link, "nobody has followed it yet"
@@ -413,9 +413,9 @@ async def test_a_connection_that_the_vendor_ended_is_told(either: World) -> None
         assert await event(either, body) == expected
     assert await event(either, body, secret="another") == 401
     assert "no longer connected" in (await alice.wait_for_message(timeout=20)).text
-    request = kernel_pb2.ListConnectionsRequest(user_id=f"whatsapp:{alice.user_id}")
+    request = connections_pb2.ListConnectionsRequest(user_id=f"whatsapp:{alice.user_id}")
     listed = await either.stub.ListConnections(request, metadata=bearer(WHATSAPP_TOKEN))
-    assert [each.status for each in listed.connections] == [kernel_pb2.CONNECTION_STATUS_EXPIRED]
+    assert [each.status for each in listed.connections] == [connections_pb2.CONNECTION_STATUS_EXPIRED]
     assert (await either.ask(alice, "list my tasks")).link is not None
 
 

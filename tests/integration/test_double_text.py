@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
-from kernel.v1 import kernel_pb2
+from kernel.v1 import messages_pb2
 
 from kernel_service import texts
 from tests.integration.test_conversation import connect
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 async def watched(world: World, text: str, message_id: str, then: Callable[[str], object] = str) -> list[str]:
     """The names of a message's events; each is handed to `then` as it comes."""
-    message = kernel_pb2.HandleMessageRequest(
-        user_id="telegram:42", message_id=message_id, payload=kernel_pb2.Payload(text=text)
+    message = messages_pb2.HandleMessageRequest(
+        user_id="telegram:42", message_id=message_id, payload=messages_pb2.Payload(text=text)
     )
     stream: Any = world.stub.StreamMessage(
-        kernel_pb2.StreamMessageRequest(message=message), metadata=bearer(TELEGRAM_TOKEN), timeout=30
+        messages_pb2.StreamMessageRequest(message=message), metadata=bearer(TELEGRAM_TOKEN), timeout=30
     )
     names = []
     async for event in stream:

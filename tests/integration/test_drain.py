@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kernel.v1 import kernel_pb2, kernel_pb2_grpc
+from kernel.v1 import kernel_pb2_grpc, messages_pb2
 
 from emulators.app import Emulators
 from tests.integration.world import TELEGRAM_TOKEN, bearer
@@ -64,11 +64,11 @@ class Service:
             yield channel
 
 
-async def say(channel: grpc.aio.Channel, mode: kernel_pb2.ReplyMode.ValueType) -> kernel_pb2.HandleMessageResponse:
-    request = kernel_pb2.HandleMessageRequest(
-        user_id="telegram:42", message_id="m1", payload=kernel_pb2.Payload(text="hello"), reply_mode=mode
+async def say(channel: grpc.aio.Channel, mode: messages_pb2.ReplyMode.ValueType) -> messages_pb2.HandleMessageResponse:
+    request = messages_pb2.HandleMessageRequest(
+        user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(text="hello"), reply_mode=mode
     )
-    answer: kernel_pb2.HandleMessageResponse = await kernel_pb2_grpc.KernelServiceStub(channel).HandleMessage(
+    answer: messages_pb2.HandleMessageResponse = await kernel_pb2_grpc.KernelServiceStub(channel).HandleMessage(
         request, metadata=bearer(TELEGRAM_TOKEN), timeout=60, wait_for_ready=True
     )
     return answer
@@ -79,7 +79,7 @@ async def test_a_turn_that_does_not_end_is_handed_back_and_answered_once(tmp_pat
         service = Service(emulators, tmp_path, drain_seconds=0.5)
         hold = emulators.openai.hold()
         async with service.process() as process, service.channel() as channel:
-            waiting = asyncio.create_task(say(channel, kernel_pb2.REPLY_MODE_INLINE))
+            waiting = asyncio.create_task(say(channel, messages_pb2.REPLY_MODE_INLINE))
             await asyncio.wait_for(hold.reached.wait(), 60)
             process.terminate()
             assert await asyncio.wait_for(process.wait(), 20) == 0
@@ -87,8 +87,8 @@ async def test_a_turn_that_does_not_end_is_handed_back_and_answered_once(tmp_pat
                 await waiting
         hold.release()
         async with service.process(), service.channel() as channel:
-            answer = await say(channel, kernel_pb2.REPLY_MODE_INLINE)
-        assert (answer.duplicate, answer.status) == (True, kernel_pb2.MESSAGE_STATUS_COMPLETED)
+            answer = await say(channel, messages_pb2.REPLY_MODE_INLINE)
+        assert (answer.duplicate, answer.status) == (True, messages_pb2.MESSAGE_STATUS_COMPLETED)
         assert "message 1 of our chat" in answer.replies[0].text
 
 
@@ -97,8 +97,8 @@ async def test_who_drains_says_so_takes_nothing_more_and_ends_at_a_second_signal
         service = Service(emulators, tmp_path, drain_seconds=60)
         hold = emulators.openai.hold()
         async with service.process() as process, service.channel() as channel:
-            accepted = await say(channel, kernel_pb2.REPLY_MODE_OUTBOX)
-            assert accepted.status == kernel_pb2.MESSAGE_STATUS_ACCEPTED
+            accepted = await say(channel, messages_pb2.REPLY_MODE_OUTBOX)
+            assert accepted.status == messages_pb2.MESSAGE_STATUS_ACCEPTED
             await asyncio.wait_for(hold.reached.wait(), 60)
             health = health_pb2_grpc.HealthStub(channel).Watch(
                 health_pb2.HealthCheckRequest(service="kernel.v1.KernelService"), timeout=60
@@ -108,7 +108,7 @@ async def test_who_drains_says_so_takes_nothing_more_and_ends_at_a_second_signal
             process.send_signal(signal.SIGTERM)
             assert (await anext(states)).status == health_pb2.HealthCheckResponse.NOT_SERVING
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await say(channel, kernel_pb2.REPLY_MODE_OUTBOX)
+                await say(channel, messages_pb2.REPLY_MODE_OUTBOX)
             assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
             process.send_signal(signal.SIGTERM)
             assert await asyncio.wait_for(process.wait(), 20) == SECOND_SIGNAL

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from kernel.v1 import admin_pb2, kernel_pb2
+from kernel.v1 import admin_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.rate_limits.fair_queue import SAVED_SECONDS
 from kernel_service.rate_limits.token_bucket import Rate
@@ -62,11 +62,11 @@ class Log:
 
 async def tell(world: World, user: str, number: int) -> Any:
     """A message that is answered for itself: no other came by the same way."""
-    request = kernel_pb2.HandleMessageRequest(
+    request = messages_pb2.HandleMessageRequest(
         user_id=f"telegram:{user}",
         message_id=f"m{number}",
         address=f"bot{number}",
-        payload=kernel_pb2.Payload(text=f"hello {number}"),
+        payload=messages_pb2.Payload(text=f"hello {number}"),
     )
     return await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=60)
 
@@ -129,8 +129,8 @@ async def _problem_of(world: World, person: admin_pb2.PersonRef) -> str:
 
 
 async def _first_pulled(world: World) -> str:
-    request = kernel_pb2.PullRepliesRequest(channel="telegram", instance_id="i", max_in_flight=10)
-    pulled = world.stub.PullReplies(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
+    request = outbox_pb2.PullOutboxRequest(channel="telegram", instance_id="i", max_in_flight=10)
+    pulled = world.stub.PullOutbox(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
     async for item in pulled:
         if item.HasField("reply"):
             return str(item.reply.reply.text)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import grpc
 import pytest
-from kernel.v1 import admin_pb2, kernel_pb2
+from kernel.v1 import admin_pb2, identity_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.ports.messages import Reply
 from tests.door import a_browser
@@ -22,22 +22,24 @@ if TYPE_CHECKING:
     from emulators.whatsapp.phones import Phone
     from tests.integration.world import World
 
-LINKED = kernel_pb2.LINK_OUTCOME_LINKED
-MERGED = kernel_pb2.LINK_OUTCOME_MERGED
-KEPT_APART = kernel_pb2.LINK_OUTCOME_KEPT_APART
-UNKNOWN = kernel_pb2.LINK_OUTCOME_UNKNOWN
+LINKED = identity_pb2.LINK_OUTCOME_LINKED
+MERGED = identity_pb2.LINK_OUTCOME_MERGED
+KEPT_APART = identity_pb2.LINK_OUTCOME_KEPT_APART
+UNKNOWN = identity_pb2.LINK_OUTCOME_UNKNOWN
 
 
-def strong(user_id: str) -> kernel_pb2.Alias:
-    return kernel_pb2.Alias(user_id=user_id, strength=kernel_pb2.ALIAS_STRENGTH_STRONG)
+def strong(user_id: str) -> identity_pb2.Alias:
+    return identity_pb2.Alias(user_id=user_id, strength=identity_pb2.ALIAS_STRENGTH_STRONG)
 
 
-def weak(user_id: str) -> kernel_pb2.Alias:
-    return kernel_pb2.Alias(user_id=user_id, strength=kernel_pb2.ALIAS_STRENGTH_WEAK)
+def weak(user_id: str) -> identity_pb2.Alias:
+    return identity_pb2.Alias(user_id=user_id, strength=identity_pb2.ALIAS_STRENGTH_WEAK)
 
 
-async def link(world: World, previous: kernel_pb2.Alias, current: kernel_pb2.Alias, token: str = TELEGRAM_TOKEN) -> Any:
-    request = kernel_pb2.LinkIdentityRequest(previous=previous, current=current)
+async def link(
+    world: World, previous: identity_pb2.Alias, current: identity_pb2.Alias, token: str = TELEGRAM_TOKEN
+) -> Any:
+    request = identity_pb2.LinkIdentityRequest(previous=previous, current=current)
     return (await world.stub.LinkIdentity(request, metadata=bearer(token), timeout=20)).outcome
 
 
@@ -58,22 +60,22 @@ async def kernel(world: World, **who: str) -> admin_pb2.Kernel:
     return (await world.admin.GetKernel(request, metadata=bearer(ADMIN_TOKEN))).kernel
 
 
-async def write(world: World, user_id: str, text: str, message_id: str, *aliases: kernel_pb2.Alias) -> None:
+async def write(world: World, user_id: str, text: str, message_id: str, *aliases: identity_pb2.Alias) -> None:
     """One OUTBOX message of another channel."""
-    request = kernel_pb2.HandleMessageRequest(
+    request = messages_pb2.HandleMessageRequest(
         user_id=user_id,
         message_id=message_id,
-        payload=kernel_pb2.Payload(text=text),
+        payload=messages_pb2.Payload(text=text),
         aliases=aliases,
-        reply_mode=kernel_pb2.REPLY_MODE_OUTBOX,
+        reply_mode=messages_pb2.REPLY_MODE_OUTBOX,
     )
     await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
 
 
 async def pull(world: World, count: int) -> list[tuple[str, str]]:
     """The next replies of the other channel: to whom, and what."""
-    request = kernel_pb2.PullRepliesRequest(channel="telegram", instance_id="test")
-    stream = world.stub.PullReplies(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
+    request = outbox_pb2.PullOutboxRequest(channel="telegram", instance_id="test")
+    stream = world.stub.PullOutbox(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
     pulled: list[tuple[str, str]] = []
     async for item in stream:
         pulled.append((item.reply.user_id, item.reply.reply.text))
@@ -84,14 +86,14 @@ async def pull(world: World, count: int) -> list[tuple[str, str]]:
     return pulled
 
 
-async def ack(world: World, leased: kernel_pb2.ReplyDelivery) -> None:
-    sent = kernel_pb2.Acknowledgement(
-        reply_part=kernel_pb2.ReplyPart(reply_id=leased.reply.id, part=1, parts=1),
+async def ack(world: World, leased: outbox_pb2.ReplyDelivery) -> None:
+    sent = outbox_pb2.Acknowledgement(
+        reply_part=outbox_pb2.ReplyPart(reply_id=leased.reply.id, part=1, parts=1),
         lease_token=leased.lease_token,
-        outcome=kernel_pb2.DELIVERY_OUTCOME_SENT,
+        outcome=outbox_pb2.DELIVERY_OUTCOME_SENT,
     )
-    request = kernel_pb2.AckRepliesRequest(acknowledgements=[sent])
-    await world.stub.AckReplies(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
+    request = outbox_pb2.AckOutboxRequest(acknowledgements=[sent])
+    await world.stub.AckOutbox(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
 
 
 async def metrics(world: World) -> str:
@@ -143,7 +145,7 @@ async def test_on_whatsapp_a_person_keeps_his_connections_and_the_next_owner_of_
     if late:
         await whatsapp.change_number(alice, "15550102", "US.1002", tell=False)
         await world.ask(alice, "hello from my new number")
-        request = kernel_pb2.LinkIdentityRequest(
+        request = identity_pb2.LinkIdentityRequest(
             previous=strong("whatsapp:US.1001"), current=strong("whatsapp:US.1002")
         )
         await world.stub.LinkIdentity(request, metadata=bearer(WHATSAPP_TOKEN))
@@ -184,7 +186,7 @@ async def test_a_turn_that_runs_for_the_new_id_is_answered_once_as_the_older_per
     hold.release()
     answer = await asking
     assert [reply.text for reply in answer.replies] == ["Your name is Alice."]
-    assert answer.status == kernel_pb2.MESSAGE_STATUS_COMPLETED
+    assert answer.status == messages_pb2.MESSAGE_STATUS_COMPLETED
     assert len({reply.id for reply in answer.replies}) == 1
     again = await world.tell("telegram:new", "what is my name", "m2")
     assert (again.duplicate, list(again.replies)) == (True, list(answer.replies))
@@ -207,8 +209,8 @@ async def test_turns_that_run_for_both_ids_are_cut_at_once_and_answered_as_one(w
     hold.release()
     answers = await asyncio.gather(*asking)
     assert sorted(answer.status for answer in answers) == [
-        kernel_pb2.MESSAGE_STATUS_COMPLETED,
-        kernel_pb2.MESSAGE_STATUS_MERGED,
+        messages_pb2.MESSAGE_STATUS_COMPLETED,
+        messages_pb2.MESSAGE_STATUS_MERGED,
     ]
     [reply] = [reply for answer in answers for reply in answer.replies]
     assert "from old" in reply.text
@@ -349,7 +351,7 @@ async def test_of_an_id_that_nobody_knows_nothing_follows(world: World) -> None:
 async def test_a_channel_speaks_of_its_own_ids_only(
     world: World, previous: str | None, current: str | None, code: grpc.StatusCode, reason: str
 ) -> None:
-    request = kernel_pb2.LinkIdentityRequest(
+    request = identity_pb2.LinkIdentityRequest(
         previous=None if previous is None else strong(previous), current=None if current is None else strong(current)
     )
     assert await refused(world.stub.LinkIdentity(request, metadata=bearer(TELEGRAM_TOKEN))) == (code, reason)
@@ -374,7 +376,7 @@ async def test_a_caller_who_gives_up_leaves_nothing_half_done(world: World) -> N
     await world.tell("telegram:old", "my name is Alice", "m1")
     await world.tell("telegram:new", "hello", "m1")
     call = world.stub.LinkIdentity(
-        kernel_pb2.LinkIdentityRequest(previous=strong("telegram:old"), current=strong("telegram:new")),
+        identity_pb2.LinkIdentityRequest(previous=strong("telegram:old"), current=strong("telegram:new")),
         metadata=bearer(TELEGRAM_TOKEN),
     )
     await asyncio.sleep(0)

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from kernel.v1 import kernel_pb2
+from kernel.v1 import media_pb2, messages_pb2
 
 from kernel_service import texts
 from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, WHATSAPP_TOKEN, bearer
@@ -34,7 +34,7 @@ async def refused(call: Any) -> tuple[grpc.StatusCode, str]:
 
 async def test_the_answer_comes_with_the_call(world: World) -> None:
     response = await world.tell("telegram:42", "hello", "m1")
-    assert response.status == kernel_pb2.MESSAGE_STATUS_COMPLETED
+    assert response.status == messages_pb2.MESSAGE_STATUS_COMPLETED
     assert not response.duplicate
     assert "hello" in response.replies[0].text
     assert response.replies[0].answers_message_id == "m1"
@@ -76,8 +76,8 @@ async def test_the_same_bare_id_in_two_channels_is_two_people(world: World) -> N
 
 async def test_a_caller_who_gives_up_loses_nothing(world: World) -> None:
     hold = world.emulators.openai.hold()
-    request = kernel_pb2.HandleMessageRequest(
-        user_id="telegram:42", message_id="m1", payload=kernel_pb2.Payload(text="hello")
+    request = messages_pb2.HandleMessageRequest(
+        user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(text="hello")
     )
     call = world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN))
     await hold.reached.wait()
@@ -118,8 +118,8 @@ async def test_user_ids_that_would_be_shared_or_broken(world: World, user_id: st
     ],
 )
 async def test_tokens(world: World, metadata: Any, code: grpc.StatusCode, reason: str) -> None:
-    request = kernel_pb2.HandleMessageRequest(
-        user_id="telegram:42", message_id="m1", payload=kernel_pb2.Payload(text="hello")
+    request = messages_pb2.HandleMessageRequest(
+        user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(text="hello")
     )
     assert await refused(world.stub.HandleMessage(request, metadata=metadata)) == (code, reason)
     assert await world.kernel.store.bearer_of("telegram:42") is None
@@ -140,15 +140,15 @@ async def test_tokens(world: World, metadata: Any, code: grpc.StatusCode, reason
     ],
 )
 async def test_malformed_messages(world: World, request_: dict[str, Any], reason: str) -> None:
-    request = kernel_pb2.HandleMessageRequest(user_id="telegram:42", **request_)
+    request = messages_pb2.HandleMessageRequest(user_id="telegram:42", **request_)
     call = world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN))
     assert await refused(call) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
 
 
 async def test_what_is_too_long_is_refused_with_the_field_and_its_limit(world: World) -> None:
-    choice = kernel_pb2.Choice(id="x" * 1025, title="Yes")
-    request = kernel_pb2.HandleMessageRequest(
-        user_id="telegram:42", message_id="m1", payload=kernel_pb2.Payload(choice=choice)
+    choice = messages_pb2.Choice(id="x" * 1025, title="Yes")
+    request = messages_pb2.HandleMessageRequest(
+        user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(choice=choice)
     )
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN))
@@ -160,28 +160,23 @@ async def test_what_is_too_long_is_refused_with_the_field_and_its_limit(world: W
 
 
 async def test_a_card_that_is_too_long_to_read_is_cut_and_answered(world: World) -> None:
-    cards = [kernel_pb2.Contact(name="N" * 100_000, phones=["1" * 1000] * 100) for _ in range(20)]
-    request = kernel_pb2.HandleMessageRequest(
+    cards = [messages_pb2.Contact(name="N" * 100_000, phones=["1" * 1000] * 100) for _ in range(20)]
+    request = messages_pb2.HandleMessageRequest(
         user_id="telegram:42",
         message_id="m1",
-        payload=kernel_pb2.Payload(contacts=kernel_pb2.Contacts(contacts=cards)),
+        payload=messages_pb2.Payload(contacts=messages_pb2.Contacts(contacts=cards)),
     )
     response = await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=60)
-    assert response.status == kernel_pb2.MESSAGE_STATUS_COMPLETED
+    assert response.status == messages_pb2.MESSAGE_STATUS_COMPLETED
     assert "N" * 257 not in str(world.emulators.openai.requests[-1].body)
 
 
 async def test_a_video_is_answered_honestly_without_the_model(world: World) -> None:
-    request = kernel_pb2.HandleMessageRequest(
+    request = messages_pb2.HandleMessageRequest(
         user_id="telegram:42",
         message_id="m1",
-        payload=kernel_pb2.Payload(video=kernel_pb2.Media(mime_type="video/mp4", media_ref="x")),
+        payload=messages_pb2.Payload(video=media_pb2.Media(mime_type="video/mp4", media_ref="x")),
     )
     response = await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
     assert response.replies[0].text == texts.unsupported("video")
     assert world.emulators.openai.requests == []
-
-
-async def test_rpcs_that_come_later_say_so(world: World) -> None:
-    call = world.stub.CreateSchedule(kernel_pb2.CreateScheduleRequest(), metadata=bearer(TELEGRAM_TOKEN))
-    assert await refused(call) == (grpc.StatusCode.UNIMPLEMENTED, "NOT_IMPLEMENTED")

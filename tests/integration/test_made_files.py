@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 import pytest
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import media_pb2
 
 from emulators.faults import matching
 from emulators.whatsapp.errors import status_error
@@ -29,8 +29,8 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield whole
 
 
-async def download(world: World, file: pb.Media, token: str = TELEGRAM_TOKEN) -> list[bytes]:
-    call = world.stub.DownloadMedia(pb.DownloadMediaRequest(media_ref=file.media_ref), metadata=bearer(token))
+async def download(world: World, file: media_pb2.Media, token: str = TELEGRAM_TOKEN) -> list[bytes]:
+    call = world.stub.DownloadMedia(media_pb2.DownloadMediaRequest(media_ref=file.media_ref), metadata=bearer(token))
     return [piece.chunk async for piece in call]
 
 
@@ -104,4 +104,4 @@ async def test_nobody_else_fetches_it(world: World) -> None:
     assert b"".join(await download(world, chart)) == CHART
     not_found = (grpc.StatusCode.NOT_FOUND, "MEDIA_NOT_FOUND")
     assert await refused(download(world, chart, WHATSAPP_TOKEN)) == not_found
-    assert await refused(download(world, pb.Media(media_ref="m_1"))) == not_found
+    assert await refused(download(world, media_pb2.Media(media_ref="m_1"))) == not_found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import RawTestServer
-from kernel.v1 import kernel_pb2
+from kernel.v1 import media_pb2, messages_pb2
 from sqlalchemy import select
 
 from emulators.faults import matching
@@ -213,9 +213,9 @@ async def test_the_kernel_restarts_before_the_model_has_answered(world: World) -
 # --- another channel ----------------------------------------------------------------------------------------------
 
 
-def handed_in(message_id: str, **media: Any) -> kernel_pb2.HandleMessageRequest:
-    payload = kernel_pb2.Payload(image=kernel_pb2.Media(**media), caption="Look")
-    return kernel_pb2.HandleMessageRequest(user_id="telegram:7", message_id=message_id, payload=payload)
+def handed_in(message_id: str, **media: Any) -> messages_pb2.HandleMessageRequest:
+    payload = messages_pb2.Payload(image=media_pb2.Media(**media), caption="Look")
+    return messages_pb2.HandleMessageRequest(user_id="telegram:7", message_id=message_id, payload=payload)
 
 
 async def test_bytes_that_come_with_the_message(world: World) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import grpc
 import pytest
-from kernel.v1 import kernel_pb2
+from kernel.v1 import connections_pb2, media_pb2, messages_pb2
 from yarl import URL
 
 from tests.integration.files import VOICE, pdf
@@ -22,10 +22,10 @@ ODD = "a\0b \u202e \ufffe \U0010ffff e\u0301" + "\u0301" * 500
 
 
 async def say(world: World, message_id: str, **payload: object) -> list[str]:
-    request = kernel_pb2.HandleMessageRequest(
+    request = messages_pb2.HandleMessageRequest(
         user_id="telegram:42",
         message_id=message_id,
-        payload=kernel_pb2.Payload(**payload),  # type: ignore[arg-type]
+        payload=messages_pb2.Payload(**payload),  # type: ignore[arg-type]
     )
     answer = await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=60)
     return [reply.text for reply in answer.replies]
@@ -34,17 +34,17 @@ async def say(world: World, message_id: str, **payload: object) -> list[str]:
 async def test_odd_words_are_answered_and_quoted(world: World) -> None:
     assert "a\ufffdb" in (await say(world, "m1", text=ODD))[0]
     assert "\0" not in str(world.emulators.openai.requests[-1].body)
-    choice = kernel_pb2.Choice(id=ODD, title=ODD, description=ODD)
+    choice = messages_pb2.Choice(id=ODD, title=ODD, description=ODD)
     assert await say(world, "m2", choice=choice)
     assert await say(world, "m3", text="and this?", quoted_message_id=ODD[:100])
-    assert await say(world, "m4", location=kernel_pb2.Location(name=ODD, address=ODD, latitude=1, longitude=2))
+    assert await say(world, "m4", location=messages_pb2.Location(name=ODD, address=ODD, latitude=1, longitude=2))
     assert "hello" in (await say(world, "m5", text="hello"))[0]
 
 
 @pytest.mark.parametrize("mime_type", ["audio/ogg\0", "application/pdf\0", ODD, "\0"])
 async def test_odd_names_and_types_of_files(world: World, mime_type: str) -> None:
     data = VOICE if "audio" in mime_type else pdf("Rent")
-    media = kernel_pb2.Media(mime_type=mime_type, filename=f"{ODD}.pdf", data=data)
+    media = media_pb2.Media(mime_type=mime_type, filename=f"{ODD}.pdf", data=data)
     assert await say(world, "m1", document=media, caption=ODD)
     assert await say(world, "m2", audio=media)
     assert "hello" in (await say(world, "m3", text="hello"))[0]
@@ -54,14 +54,13 @@ async def test_odd_toolkits_and_ids_are_refused_in_words(world: World) -> None:
     await say(world, "m1", text="hello")
     calls: list[Awaitable[Any]] = [
         world.stub.CreateConnectLink(
-            kernel_pb2.CreateConnectLinkRequest(user_id="telegram:42", toolkit=ODD), metadata=bearer(TELEGRAM_TOKEN)
+            connections_pb2.CreateConnectLinkRequest(user_id="telegram:42", toolkit=ODD),
+            metadata=bearer(TELEGRAM_TOKEN),
         ),
         world.stub.Disconnect(
-            kernel_pb2.DisconnectRequest(user_id="telegram:42", connection_id=ODD), metadata=bearer(TELEGRAM_TOKEN)
+            connections_pb2.DisconnectRequest(user_id="telegram:42", connection_id=ODD), metadata=bearer(TELEGRAM_TOKEN)
         ),
-        world.stub.DownloadMedia(
-            kernel_pb2.DownloadMediaRequest(media_ref=ODD), metadata=bearer(TELEGRAM_TOKEN)
-        ).read(),
+        world.stub.DownloadMedia(media_pb2.DownloadMediaRequest(media_ref=ODD), metadata=bearer(TELEGRAM_TOKEN)).read(),
     ]
     for call in calls:
         with pytest.raises(grpc.aio.AioRpcError) as refused:

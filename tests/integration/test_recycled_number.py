@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
-from kernel.v1 import kernel_pb2
+from kernel.v1 import connections_pb2, identity_pb2, messages_pb2
 
 from tests.door import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, bearer
@@ -37,25 +37,25 @@ async def test_a_stranger_gets_the_number_and_nothing_of_its_former_owner(world:
 # --- a channel that knows people by their numbers alone --------------------------------------------------------------
 
 NUMBER = "telegram:15550101"
-WEAK = kernel_pb2.Alias(user_id=NUMBER, strength=kernel_pb2.ALIAS_STRENGTH_WEAK)
+WEAK = identity_pb2.Alias(user_id=NUMBER, strength=identity_pb2.ALIAS_STRENGTH_WEAK)
 TOKEN = bearer(TELEGRAM_TOKEN)
 
 
-async def say(world: World, text: str, message_id: str, *aliases: kernel_pb2.Alias) -> Any:
-    request = kernel_pb2.HandleMessageRequest(
-        user_id=aliases[0].user_id, message_id=message_id, payload=kernel_pb2.Payload(text=text), aliases=aliases
+async def say(world: World, text: str, message_id: str, *aliases: identity_pb2.Alias) -> Any:
+    request = messages_pb2.HandleMessageRequest(
+        user_id=aliases[0].user_id, message_id=message_id, payload=messages_pb2.Payload(text=text), aliases=aliases
     )
     return await world.stub.HandleMessage(request, metadata=TOKEN, timeout=60)
 
 
-async def connect_asana(world: World, *aliases: kernel_pb2.Alias) -> str:
+async def connect_asana(world: World, *aliases: identity_pb2.Alias) -> str:
     """The connection's id."""
     answer = await say(world, "create a task: Call the notary", "1", *aliases)
     async with a_browser() as browser:
         code = await browser.follow(answer.replies[0].link.url)
     assert "Call the notary" in (await say(world, code, "2", *aliases)).replies[0].text
     found = await world.stub.ListConnections(
-        kernel_pb2.ListConnectionsRequest(user_id=aliases[0].user_id), metadata=TOKEN
+        connections_pb2.ListConnectionsRequest(user_id=aliases[0].user_id), metadata=TOKEN
     )
     return str(found.connections[0].id)
 
@@ -63,10 +63,10 @@ async def connect_asana(world: World, *aliases: kernel_pb2.Alias) -> str:
 def calls_about(world: World, connection_id: str) -> dict[str, Callable[[], Any]]:
     """Every call that names a person and is about accounts."""
     stub = world.stub
-    listing = kernel_pb2.ListConnectionsRequest(user_id=NUMBER)
-    linking = kernel_pb2.CreateConnectLinkRequest(user_id=NUMBER, toolkit="asana")
-    removing = kernel_pb2.DisconnectRequest(user_id=NUMBER, connection_id=connection_id)
-    of_toolkit = kernel_pb2.DisconnectRequest(user_id=NUMBER, toolkit="asana")
+    listing = connections_pb2.ListConnectionsRequest(user_id=NUMBER)
+    linking = connections_pb2.CreateConnectLinkRequest(user_id=NUMBER, toolkit="asana")
+    removing = connections_pb2.DisconnectRequest(user_id=NUMBER, connection_id=connection_id)
+    of_toolkit = connections_pb2.DisconnectRequest(user_id=NUMBER, toolkit="asana")
     return {
         "ListConnections": lambda: stub.ListConnections(listing, metadata=TOKEN),
         "CreateConnectLink": lambda: stub.CreateConnectLink(linking, metadata=TOKEN),
@@ -83,16 +83,16 @@ async def assert_that_nobody_is_found(world: World, connection_id: str) -> None:
 
 
 async def test_a_bare_number_finds_nobody_who_has_a_strong_id_in_any_call(world: World) -> None:
-    strong = kernel_pb2.Alias(user_id="telegram:ann", strength=kernel_pb2.ALIAS_STRENGTH_STRONG)
+    strong = identity_pb2.Alias(user_id="telegram:ann", strength=identity_pb2.ALIAS_STRENGTH_STRONG)
     connection_id = await connect_asana(world, strong, WEAK)
     await assert_that_nobody_is_found(world, connection_id)
-    thief = kernel_pb2.Alias(user_id="telegram:thief")
-    for strength in kernel_pb2.AliasStrength.values():
-        previous = kernel_pb2.Alias(user_id=NUMBER, strength=strength)
-        request = kernel_pb2.LinkIdentityRequest(previous=previous, current=thief)
+    thief = identity_pb2.Alias(user_id="telegram:thief")
+    for strength in identity_pb2.AliasStrength.values():
+        previous = identity_pb2.Alias(user_id=NUMBER, strength=strength)
+        request = identity_pb2.LinkIdentityRequest(previous=previous, current=thief)
         answer = await world.stub.LinkIdentity(request, metadata=TOKEN)
-        assert answer.outcome == kernel_pb2.LINK_OUTCOME_UNKNOWN
-    mine = kernel_pb2.ListConnectionsRequest(user_id="telegram:ann")
+        assert answer.outcome == identity_pb2.LINK_OUTCOME_UNKNOWN
+    mine = connections_pb2.ListConnectionsRequest(user_id="telegram:ann")
     assert [each.id for each in (await world.stub.ListConnections(mine, metadata=TOKEN)).connections] == [connection_id]
 
 

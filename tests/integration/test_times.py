@@ -8,7 +8,7 @@ from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from kernel.v1 import kernel_pb2
+from kernel.v1 import messages_pb2
 
 from tests.integration.world import TELEGRAM_TOKEN, bearer
 
@@ -21,10 +21,10 @@ _numbers = count()
 
 
 async def ask(world: World, text: str, zone: str = "", sent: int = 0) -> str:
-    request = kernel_pb2.HandleMessageRequest(
+    request = messages_pb2.HandleMessageRequest(
         user_id="telegram:42",
         message_id=f"m{next(_numbers)}",
-        payload=kernel_pb2.Payload(text=text),
+        payload=messages_pb2.Payload(text=text),
         time_zone=zone,
     )
     if sent:

@@ -1,4 +1,4 @@
-"""A channel of its own brings files: PullReplies with media, UploadMedia, AckReplies, as the contract says."""
+"""A channel of its own brings files: PullOutbox with media, UploadMedia, AckOutbox, as the contract says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import media_pb2, messages_pb2, outbox_pb2
 
 from kernel_service import texts
 from tests.integration.files import digest, pdf, png
@@ -20,7 +20,7 @@ from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, World, beare
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-KINDS = [pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_MEDIA_WANTED]
+KINDS = [outbox_pb2.OUTBOX_ITEM_KIND_REPLY, outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED]
 BILL = pdf("Rent", filler=500_000)
 
 
@@ -34,17 +34,17 @@ class Channel:
         self._stream = stream
 
     async def send(self, message_id: str, kind: str = "document", mime_type: str = "application/pdf") -> None:
-        payload = pb.Payload(caption="How much?")
-        getattr(payload, kind).CopyFrom(pb.Media(mime_type=mime_type, filename="a.pdf", media_ref=message_id))
-        request = pb.HandleMessageRequest(
-            user_id="telegram:7", message_id=message_id, payload=payload, reply_mode=pb.REPLY_MODE_OUTBOX
+        payload = messages_pb2.Payload(caption="How much?")
+        getattr(payload, kind).CopyFrom(media_pb2.Media(mime_type=mime_type, filename="a.pdf", media_ref=message_id))
+        request = messages_pb2.HandleMessageRequest(
+            user_id="telegram:7", message_id=message_id, payload=payload, reply_mode=messages_pb2.REPLY_MODE_OUTBOX
         )
         await self._world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=10)
 
-    async def next(self, timeout: float = 15) -> pb.PullRepliesResponse:
+    async def next(self, timeout: float = 15) -> outbox_pb2.PullOutboxResponse:
         return await asyncio.wait_for(self._stream.read(), timeout)
 
-    async def wanted(self) -> pb.MediaWanted:
+    async def wanted(self) -> media_pb2.MediaWanted:
         item = await self.next()
         assert item.WhichOneof("item") == "media_wanted"
         return item.media_wanted
@@ -54,33 +54,35 @@ class Channel:
         assert item.WhichOneof("item") == "reply"
         return item.reply.reply.text
 
-    async def upload(self, wanted: pb.MediaWanted, data: bytes = BILL, token: str = TELEGRAM_TOKEN, **more: Any) -> int:
-        header = pb.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token, **more)
+    async def upload(
+        self, wanted: media_pb2.MediaWanted, data: bytes = BILL, token: str = TELEGRAM_TOKEN, **more: Any
+    ) -> int:
+        header = media_pb2.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token, **more)
 
-        async def requests() -> AsyncIterator[pb.UploadMediaRequest]:
-            yield pb.UploadMediaRequest(header=header)
+        async def requests() -> AsyncIterator[media_pb2.UploadMediaRequest]:
+            yield media_pb2.UploadMediaRequest(header=header)
             for start in range(0, len(data), 65536):
-                yield pb.UploadMediaRequest(chunk=data[start : start + 65536])
+                yield media_pb2.UploadMediaRequest(chunk=data[start : start + 65536])
             self.all_read = True
 
         self.all_read = False
         answer = await self._world.stub.UploadMedia(requests(), metadata=bearer(token), timeout=20)
         return int(answer.size_bytes)
 
-    async def ack(self, wanted: pb.MediaWanted, outcome: Any, **more: Any) -> Any:
-        given = pb.Acknowledgement(
+    async def ack(self, wanted: media_pb2.MediaWanted, outcome: Any, **more: Any) -> Any:
+        given = outbox_pb2.Acknowledgement(
             media_id=wanted.media_id, lease_token=wanted.lease_token, outcome=outcome, error_code="too_large", **more
         )
-        request = pb.AckRepliesRequest(acknowledgements=[given])
-        answer = await self._world.stub.AckReplies(request, metadata=bearer(TELEGRAM_TOKEN), timeout=10)
+        request = outbox_pb2.AckOutboxRequest(acknowledgements=[given])
+        answer = await self._world.stub.AckOutbox(request, metadata=bearer(TELEGRAM_TOKEN), timeout=10)
         (result,) = answer.results
         return result
 
 
 @asynccontextmanager
 async def pulling(world: World, **more: Any) -> AsyncIterator[Channel]:
-    request = pb.PullRepliesRequest(channel="telegram", instance_id="one", **({"kinds": KINDS} | more))
-    stream = world.stub.PullReplies(request, metadata=bearer(TELEGRAM_TOKEN))
+    request = outbox_pb2.PullOutboxRequest(channel="telegram", instance_id="one", **({"kinds": KINDS} | more))
+    stream = world.stub.PullOutbox(request, metadata=bearer(TELEGRAM_TOKEN))
     try:
         yield Channel(world, stream)
     finally:
@@ -139,9 +141,9 @@ async def test_an_upload_that_is_cut_off_is_not_taken_for_whole(channel: Channel
     wanted = await channel.wanted()
     for pause in (0, 0.01, 0.1):
         call = world.stub.UploadMedia(metadata=bearer(TELEGRAM_TOKEN))
-        header = pb.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token)
-        await call.write(pb.UploadMediaRequest(header=header))
-        await call.write(pb.UploadMediaRequest(chunk=BILL[:300_000]))
+        header = media_pb2.UploadMediaHeader(media_id=wanted.media_id, lease_token=wanted.lease_token)
+        await call.write(media_pb2.UploadMediaRequest(header=header))
+        await call.write(media_pb2.UploadMediaRequest(chunk=BILL[:300_000]))
         await asyncio.sleep(pause)
         call.cancel()
     with pytest.raises(TimeoutError):
@@ -170,19 +172,22 @@ async def test_strangers_bring_nothing(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
     assert await refused(channel.upload(wanted, token=WHATSAPP_TOKEN)) == "MEDIA_NOT_FOUND"
-    forged = pb.MediaWanted(media_id=wanted.media_id, lease_token="guessed")
+    forged = media_pb2.MediaWanted(media_id=wanted.media_id, lease_token="guessed")
     assert await refused(channel.upload(forged)) == "MEDIA_NOT_FOUND"
-    assert await refused(channel.upload(pb.MediaWanted(media_id="m_x", lease_token="t"))) == "MEDIA_NOT_FOUND"
-    assert await refused(channel.upload(pb.MediaWanted(lease_token="t"))) == "FIELD_REQUIRED"
+    assert await refused(channel.upload(media_pb2.MediaWanted(media_id="m_x", lease_token="t"))) == "MEDIA_NOT_FOUND"
+    assert await refused(channel.upload(media_pb2.MediaWanted(lease_token="t"))) == "FIELD_REQUIRED"
 
 
 async def test_a_file_that_cannot_be_had(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
-    assert await channel.ack(wanted, pb.DELIVERY_OUTCOME_SENT) == pb.ACK_RESULT_INVALID
-    assert await channel.ack(wanted, pb.DELIVERY_OUTCOME_RETRY) == pb.ACK_RESULT_RECORDED
-    assert await channel.ack(pb.MediaWanted(media_id="m_x"), pb.DELIVERY_OUTCOME_FAILED) == pb.ACK_RESULT_UNKNOWN
-    assert await channel.ack(wanted, pb.DELIVERY_OUTCOME_FAILED) == pb.ACK_RESULT_RECORDED
+    assert await channel.ack(wanted, outbox_pb2.DELIVERY_OUTCOME_SENT) == outbox_pb2.ACK_RESULT_INVALID
+    assert await channel.ack(wanted, outbox_pb2.DELIVERY_OUTCOME_RETRY) == outbox_pb2.ACK_RESULT_RECORDED
+    assert (
+        await channel.ack(media_pb2.MediaWanted(media_id="m_x"), outbox_pb2.DELIVERY_OUTCOME_FAILED)
+        == outbox_pb2.ACK_RESULT_UNKNOWN
+    )
+    assert await channel.ack(wanted, outbox_pb2.DELIVERY_OUTCOME_FAILED) == outbox_pb2.ACK_RESULT_RECORDED
     assert texts.FOR_MODEL["too_large"] in await channel.answer()
 
 
@@ -211,7 +216,7 @@ async def test_a_channel_that_goes_away_holds_no_file_up(world: World) -> None:
 
 
 async def test_who_takes_no_files_is_handed_none(world: World) -> None:
-    async with pulling(world, kinds=[pb.OUTBOX_ITEM_KIND_REPLY]) as channel:
+    async with pulling(world, kinds=[outbox_pb2.OUTBOX_ITEM_KIND_REPLY]) as channel:
         await channel.send("1")
         with pytest.raises(TimeoutError):
             await channel.next(timeout=0.5)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 import grpc
 from aiohttp import web
-from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2, kernel_pb2_grpc
+from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2_grpc, messages_pb2
 
 from emulators.app import Emulators
 from emulators.config import Config
@@ -195,8 +195,8 @@ class World:
 
     async def tell(self, user_id: str, text: str, message_id: str, token: str = TELEGRAM_TOKEN) -> Any:
         """One INLINE message of another channel."""
-        request = kernel_pb2.HandleMessageRequest(
-            user_id=user_id, message_id=message_id, payload=kernel_pb2.Payload(text=text)
+        request = messages_pb2.HandleMessageRequest(
+            user_id=user_id, message_id=message_id, payload=messages_pb2.Payload(text=text)
         )
         return await self.stub.HandleMessage(request, metadata=bearer(token), timeout=60)
 

@@ -9,8 +9,7 @@ from typing import Any, Final, TypeVar
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kernel.v1 import kernel_pb2 as pb
-from kernel.v1 import kernel_pb2_grpc
+from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
 from whatsapp_gateway.graph.media import Place
 from whatsapp_gateway.graph.outcomes import outcome_of, remedy_of_status, wait_for
@@ -61,7 +60,7 @@ class KernelClient:
 
     async def link(self, change: say.IdentityChange, timeout: float) -> LinkResult:
         """Tell that a person's id became another. What came of it."""
-        request = pb.LinkIdentityRequest(previous=alias(change.previous), current=alias(change.current))
+        request = identity_pb2.LinkIdentityRequest(previous=alias(change.previous), current=alias(change.current))
         try:
             answer = await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
         except KernelCallError as refusal:
@@ -71,7 +70,7 @@ class KernelClient:
 
     async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:
         """Pass on what the network says of parts that were sent; at most MOST_AT_ONCE."""
-        request = pb.ReportReceiptsRequest(receipts=[_receipt(status) for status in statuses])
+        request = outbox_pb2.ReportReceiptsRequest(receipts=[_receipt(status) for status in statuses])
         await _answer(self._stub.ReportReceipts(request, timeout=timeout, metadata=self._bearer))
 
     @asynccontextmanager
@@ -79,14 +78,18 @@ class KernelClient:
         self, numbers: Sequence[str], instance_id: str, max_in_flight: int
     ) -> AsyncIterator[AsyncIterator[Delivery | MediaWanted | Typing]]:
         """What is to be done for these numbers, until the service drains or the block is left."""
-        request = pb.PullRepliesRequest(
+        request = outbox_pb2.PullOutboxRequest(
             channel=CHANNEL,
             addresses=numbers,
             instance_id=instance_id,
             max_in_flight=max_in_flight,
-            kinds=[pb.OUTBOX_ITEM_KIND_REPLY, pb.OUTBOX_ITEM_KIND_MEDIA_WANTED, pb.OUTBOX_ITEM_KIND_TYPING],
+            kinds=[
+                outbox_pb2.OUTBOX_ITEM_KIND_REPLY,
+                outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED,
+                outbox_pb2.OUTBOX_ITEM_KIND_TYPING,
+            ],
         )
-        stream = self._stub.PullReplies(request, metadata=self._bearer)
+        stream = self._stub.PullOutbox(request, metadata=self._bearer)
         try:
             yield _items(stream, self._now)
         finally:
@@ -94,19 +97,19 @@ class KernelClient:
 
     async def ack(self, acks: Sequence[Ack], timeout: float) -> list[AckResult]:
         """Settle parts, at most MOST_AT_ONCE; one result for each, in their order."""
-        request = pb.AckRepliesRequest(acknowledgements=[_acknowledgement(ack) for ack in acks])
-        answer = await _answer(self._stub.AckReplies(request, timeout=timeout, metadata=self._bearer))
+        request = outbox_pb2.AckOutboxRequest(acknowledgements=[_acknowledgement(ack) for ack in acks])
+        answer = await _answer(self._stub.AckOutbox(request, timeout=timeout, metadata=self._bearer))
         return [_RESULTS.get(result, AckResult.INVALID) for result in answer.results]
 
     async def give_back(self, instance_id: str, in_hand: Sequence[str], timeout: float) -> None:
         """Whatever is leased to this process and not in hand (at most MOST_AT_ONCE) may go to others at once."""
-        request = pb.ReleaseRepliesRequest(instance_id=instance_id, in_hand=in_hand)
-        await _answer(self._stub.ReleaseReplies(request, timeout=timeout, metadata=self._bearer))
+        request = outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand)
+        await _answer(self._stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
 
     async def upload(self, wanted: MediaWanted, place: Place, pieces: AsyncIterator[bytes]) -> None:
         """Pass a file's bytes on as they come. What the pieces raise is raised here, and nothing is kept then."""
         call = self._stub.UploadMedia(metadata=self._bearer)
-        header = pb.UploadMediaHeader(
+        header = media_pb2.UploadMediaHeader(
             media_id=wanted.media_id,
             lease_token=wanted.lease_token,
             mime_type=place.mime_type,
@@ -114,9 +117,9 @@ class KernelClient:
             sha256=place.sha256,
         )
         try:
-            await call.write(pb.UploadMediaRequest(header=header))
+            await call.write(media_pb2.UploadMediaRequest(header=header))
             async for piece in pieces:
-                await call.write(pb.UploadMediaRequest(chunk=piece))
+                await call.write(media_pb2.UploadMediaRequest(chunk=piece))
             await call.done_writing()
         except asyncio.InvalidStateError:
             pass  # it was refused in mid-stream: the call says why
@@ -129,7 +132,9 @@ class KernelClient:
 
     async def download(self, ref: str, timeout: float) -> bytes:
         """A reply's file, whole."""
-        call = self._stub.DownloadMedia(pb.DownloadMediaRequest(media_ref=ref), timeout=timeout, metadata=self._bearer)
+        call = self._stub.DownloadMedia(
+            media_pb2.DownloadMediaRequest(media_ref=ref), timeout=timeout, metadata=self._bearer
+        )
         try:
             return b"".join([piece.chunk async for piece in call])
         except grpc.aio.AioRpcError as error:
@@ -139,7 +144,7 @@ class KernelClient:
         self, wanted: MediaWanted, outcome: Outcome, error_code: str, retry_after: float, timeout: float
     ) -> None:
         """Say that a file cannot be had now (RETRY) or ever (FAILED). retry_after 0: as the service sees fit."""
-        settled = pb.Acknowledgement(
+        settled = outbox_pb2.Acknowledgement(
             media_id=wanted.media_id,
             lease_token=wanted.lease_token,
             outcome=_OUTCOMES[outcome],
@@ -147,8 +152,8 @@ class KernelClient:
         )
         if retry_after:
             settled.retry_after.FromMilliseconds(round(retry_after * 1000))
-        request = pb.AckRepliesRequest(acknowledgements=[settled])
-        await _answer(self._stub.AckReplies(request, timeout=timeout, metadata=self._bearer))
+        request = outbox_pb2.AckOutboxRequest(acknowledgements=[settled])
+        await _answer(self._stub.AckOutbox(request, timeout=timeout, metadata=self._bearer))
 
     async def ready(self, timeout: float) -> bool:
         """Whether a replica says that it serves."""
@@ -173,16 +178,16 @@ def _hash(user_id: str) -> str:
 
 
 _STATES: Final = {
-    "sent": pb.RECEIPT_STATE_SENT,
-    "delivered": pb.RECEIPT_STATE_DELIVERED,
-    "read": pb.RECEIPT_STATE_READ,
-    "played": pb.RECEIPT_STATE_PLAYED,
-    "failed": pb.RECEIPT_STATE_FAILED,
+    "sent": outbox_pb2.RECEIPT_STATE_SENT,
+    "delivered": outbox_pb2.RECEIPT_STATE_DELIVERED,
+    "read": outbox_pb2.RECEIPT_STATE_READ,
+    "played": outbox_pb2.RECEIPT_STATE_PLAYED,
+    "failed": outbox_pb2.RECEIPT_STATE_FAILED,
 }
 
 
-def _receipt(status: say.Status) -> pb.Receipt:
-    receipt = pb.Receipt(
+def _receipt(status: say.Status) -> outbox_pb2.Receipt:
+    receipt = outbox_pb2.Receipt(
         callback_id=status.callback_id,
         channel_message_id=status.wamid,
         state=_STATES[status.state],
@@ -199,7 +204,7 @@ def _receipt(status: say.Status) -> pb.Receipt:
 
 
 async def _items(
-    stream: AsyncIterable[pb.PullRepliesResponse], now: Callable[[], float]
+    stream: AsyncIterable[outbox_pb2.PullOutboxResponse], now: Callable[[], float]
 ) -> AsyncIterator[Delivery | MediaWanted | Typing]:
     try:
         async for response in stream:
@@ -214,7 +219,7 @@ async def _items(
         raise refusal_of(error) from None
 
 
-def _media_wanted(wanted: pb.MediaWanted) -> MediaWanted:
+def _media_wanted(wanted: media_pb2.MediaWanted) -> MediaWanted:
     return MediaWanted(
         media_id=wanted.media_id,
         media_ref=wanted.media_ref,
@@ -224,11 +229,11 @@ def _media_wanted(wanted: pb.MediaWanted) -> MediaWanted:
     )
 
 
-def _typing(typing: pb.Typing) -> Typing:
+def _typing(typing: outbox_pb2.Typing) -> Typing:
     return Typing(typing.address, typing.user_id, typing.message_id)
 
 
-def _delivery(leased: pb.ReplyDelivery, now: float) -> Delivery:
+def _delivery(leased: outbox_pb2.ReplyDelivery, now: float) -> Delivery:
     return Delivery(
         reply=_reply(leased.reply),
         user_id=leased.user_id,
@@ -241,14 +246,14 @@ def _delivery(leased: pb.ReplyDelivery, now: float) -> Delivery:
     )
 
 
-def _lasts(leased: pb.ReplyDelivery) -> float:
+def _lasts(leased: outbox_pb2.ReplyDelivery) -> float:
     """Seconds from now. A service that does not say so names the time by its own clock."""
     if leased.HasField("lease_for"):
         return leased.lease_for.seconds + leased.lease_for.nanos / 1e9
     return leased.lease_expires_at.seconds + leased.lease_expires_at.nanos / 1e9 - time.time()
 
 
-def _reply(reply: pb.Reply) -> Reply:
+def _reply(reply: messages_pb2.Reply) -> Reply:
     return Reply(
         id=reply.id,
         text=reply.text,
@@ -262,37 +267,39 @@ def _reply(reply: pb.Reply) -> Reply:
     )
 
 
-def _link(reply: pb.Reply) -> Link:
+def _link(reply: messages_pb2.Reply) -> Link:
     lasts = reply.link.expires_at.seconds - reply.created_at.seconds if reply.link.HasField("expires_at") else 0
     return Link(reply.link.url, reply.link.title, minutes=max(0, round(lasts / 60)))
 
 
-def _file(media: pb.Media) -> File:
+def _file(media: media_pb2.Media) -> File:
     return File(media.media_ref, media.mime_type, media.filename, media.size_bytes, media.sha256)
 
 
 _LINKED: Final[dict[Any, LinkResult]] = {
-    pb.LINK_OUTCOME_LINKED: LinkResult.LINKED,
-    pb.LINK_OUTCOME_MERGED: LinkResult.MERGED,
-    pb.LINK_OUTCOME_KEPT_APART: LinkResult.KEPT_APART,
+    identity_pb2.LINK_OUTCOME_LINKED: LinkResult.LINKED,
+    identity_pb2.LINK_OUTCOME_MERGED: LinkResult.MERGED,
+    identity_pb2.LINK_OUTCOME_KEPT_APART: LinkResult.KEPT_APART,
 }
 _OUTCOMES: Final = {
-    Outcome.SENT: pb.DELIVERY_OUTCOME_SENT,
-    Outcome.RETRY: pb.DELIVERY_OUTCOME_RETRY,
-    Outcome.FAILED: pb.DELIVERY_OUTCOME_FAILED,
-    Outcome.WINDOW_CLOSED: pb.DELIVERY_OUTCOME_WINDOW_CLOSED,
-    Outcome.UNKNOWN: pb.DELIVERY_OUTCOME_UNKNOWN,
+    Outcome.SENT: outbox_pb2.DELIVERY_OUTCOME_SENT,
+    Outcome.RETRY: outbox_pb2.DELIVERY_OUTCOME_RETRY,
+    Outcome.FAILED: outbox_pb2.DELIVERY_OUTCOME_FAILED,
+    Outcome.WINDOW_CLOSED: outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED,
+    Outcome.UNKNOWN: outbox_pb2.DELIVERY_OUTCOME_UNKNOWN,
 }
 _RESULTS: Final[dict[Any, AckResult]] = {
-    pb.ACK_RESULT_RECORDED: AckResult.RECORDED,
-    pb.ACK_RESULT_STALE: AckResult.STALE,
-    pb.ACK_RESULT_UNKNOWN: AckResult.UNKNOWN,
+    outbox_pb2.ACK_RESULT_RECORDED: AckResult.RECORDED,
+    outbox_pb2.ACK_RESULT_STALE: AckResult.STALE,
+    outbox_pb2.ACK_RESULT_UNKNOWN: AckResult.UNKNOWN,
 }
 
 
-def _acknowledgement(ack: Ack) -> pb.Acknowledgement:
-    part = pb.ReplyPart(reply_id=ack.delivery.reply.id, part=ack.part, parts=ack.parts, split_version=ack.split_version)
-    settled = pb.Acknowledgement(
+def _acknowledgement(ack: Ack) -> outbox_pb2.Acknowledgement:
+    part = outbox_pb2.ReplyPart(
+        reply_id=ack.delivery.reply.id, part=ack.part, parts=ack.parts, split_version=ack.split_version
+    )
+    settled = outbox_pb2.Acknowledgement(
         reply_part=part,
         lease_token=ack.delivery.lease_token,
         outcome=_OUTCOMES[ack.outcome],

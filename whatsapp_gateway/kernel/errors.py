@@ -6,7 +6,7 @@ import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-# As error_reason.proto marks them; whatever is not named here is tried again, an unknown reason too.
+# As errors.proto marks them; whatever is not named here is tried again, an unknown reason too.
 FINAL_REASONS: Final = frozenset(
     {
         "CHANNEL_MISMATCH",

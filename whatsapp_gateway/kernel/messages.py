@@ -1,16 +1,16 @@
 """What people sent, as the kernel service takes it."""
 
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
 from whatsapp_gateway.bounds import cut
 from whatsapp_gateway.model import messages as say
 
 
-def message_request(message: say.Message, chat_url: str = "") -> pb.HandleMessageRequest:
+def message_request(message: say.Message, chat_url: str = "") -> messages_pb2.HandleMessageRequest:
     """The call that hands a message over. `<chat_url>/<phone>?text=…` opens a chat with a text typed in."""
     payload = _payload(message.content)
     if not cut(payload):  # refused, it would be brought again for days, and nobody answered
-        payload = pb.Payload(unsupported=pb.Unsupported(kind="text_too_long"))
+        payload = messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind="text_too_long"))
     payload.quoted_message_id = message.quoted_id
     if not cut(payload):
         payload.ClearField("quoted_message_id")
@@ -18,47 +18,49 @@ def message_request(message: say.Message, chat_url: str = "") -> pb.HandleMessag
     if message.sent_at is not None:
         payload.sent_at.seconds = message.sent_at
     if (referral := message.referral) is not None:
-        came_by = pb.Referral(kind=referral.kind, headline=referral.headline, body=referral.body, url=referral.url)
+        came_by = messages_pb2.Referral(
+            kind=referral.kind, headline=referral.headline, body=referral.body, url=referral.url
+        )
         cut(came_by)
         payload.referral.CopyFrom(came_by)
-    return pb.HandleMessageRequest(
+    return messages_pb2.HandleMessageRequest(
         user_id=message.sender.user_id,
         payload=payload,
         message_id=message.id,
         aliases=[alias(each) for each in message.sender.aliases],
         address=message.number,
-        reply_mode=pb.REPLY_MODE_OUTBOX,
+        reply_mode=messages_pb2.REPLY_MODE_OUTBOX,
         chat_link=f"{chat_url}/{message.phone}?text={{text}}" if chat_url and message.phone else "",
     )
 
 
-def _payload(content: say.Content) -> pb.Payload:
+def _payload(content: say.Content) -> messages_pb2.Payload:
     match content:
         case say.Text(body):
-            payload = pb.Payload(text=body)
+            payload = messages_pb2.Payload(text=body)
         case say.Media():
             payload = _media(content)
         case say.Place(latitude, longitude, name, address):
-            place = pb.Location(latitude=latitude, longitude=longitude, name=name, address=address)
-            payload = pb.Payload(location=place)
+            place = messages_pb2.Location(latitude=latitude, longitude=longitude, name=name, address=address)
+            payload = messages_pb2.Payload(location=place)
         case say.Cards(cards):
-            payload = pb.Payload(contacts=pb.Contacts(contacts=[_card(card) for card in cards]))
+            payload = messages_pb2.Payload(contacts=messages_pb2.Contacts(contacts=[_card(card) for card in cards]))
         case say.Choice(choice_id, title, description, form):
-            choice = pb.Choice(id=choice_id, title=title, description=description, form_json=form)
-            payload = pb.Payload(choice=choice)
+            choice = messages_pb2.Choice(id=choice_id, title=title, description=description, form_json=form)
+            payload = messages_pb2.Payload(choice=choice)
         case say.Reaction(message_id, emoji):
-            payload = pb.Payload(reaction=pb.Reaction(message_id=message_id, emoji=emoji))
+            payload = messages_pb2.Payload(reaction=messages_pb2.Reaction(message_id=message_id, emoji=emoji))
         case say.Edit(message_id, text):
-            payload = pb.Payload(edit=pb.Edit(message_id=message_id, text=text))
+            payload = messages_pb2.Payload(edit=messages_pb2.Edit(message_id=message_id, text=text))
         case say.Revoke(message_id):
-            payload = pb.Payload(revoke=pb.Revoke(message_id=message_id))
+            payload = messages_pb2.Payload(revoke=messages_pb2.Revoke(message_id=message_id))
         case say.Unsupported(kind, detail):
-            payload = pb.Payload(unsupported=pb.Unsupported(kind=kind, detail=detail))
+            payload = messages_pb2.Payload(unsupported=messages_pb2.Unsupported(kind=kind, detail=detail))
     return payload
 
 
-def _media(media: say.Media) -> pb.Payload:
-    file = pb.Media(
+def _media(media: say.Media) -> messages_pb2.Payload:
+    file = media_pb2.Media(
         mime_type=media.mime_type,
         filename=media.filename,
         media_ref=media.ref,
@@ -66,15 +68,15 @@ def _media(media: say.Media) -> pb.Payload:
         size_bytes=media.size,
         voice=media.voice,
     )
-    payload = pb.Payload(caption=media.caption)
+    payload = messages_pb2.Payload(caption=media.caption)
     getattr(payload, media.kind).CopyFrom(file)
     return payload
 
 
-def _card(card: say.Card) -> pb.Contact:
-    return pb.Contact(name=card.name, phones=card.phones, emails=card.emails, organization=card.organization)
+def _card(card: say.Card) -> messages_pb2.Contact:
+    return messages_pb2.Contact(name=card.name, phones=card.phones, emails=card.emails, organization=card.organization)
 
 
-def alias(given: say.Alias) -> pb.Alias:
-    strength = pb.ALIAS_STRENGTH_STRONG if given.strong else pb.ALIAS_STRENGTH_WEAK
-    return pb.Alias(user_id=given.user_id, strength=strength)
+def alias(given: say.Alias) -> identity_pb2.Alias:
+    strength = identity_pb2.ALIAS_STRENGTH_STRONG if given.strong else identity_pb2.ALIAS_STRENGTH_WEAK
+    return identity_pb2.Alias(user_id=given.user_id, strength=strength)

@@ -42,7 +42,7 @@ def rpcs() -> Iterator[Rpc]:
 
 def error_reasons() -> dict[str, str]:
     """Comment by reason, the reason without its prefix; UNSPECIFIED is left out."""
-    file = next(file for file in descriptors().file if file.name.endswith("error_reason.proto"))
+    file = next(file for file in descriptors().file if file.name.endswith("errors.proto"))
     comments = _comments(file)
     values = enumerate(file.enum_type[0].value)
     return {

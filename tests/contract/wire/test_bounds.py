@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
-from kernel.v1 import admin_pb2, kernel_pb2
+from kernel.v1 import admin_pb2, kernel_pb2, messages_pb2
 
 from kernel_service.api import bounds
 from kernel_service.errors import CallerError
@@ -135,4 +135,4 @@ def most(descriptor: Descriptor) -> int:
 
 
 def test_a_whole_message_is_bounded_by_its_fields() -> None:
-    assert most(kernel_pb2.HandleMessageRequest.DESCRIPTOR) < 512 * 1024
+    assert most(messages_pb2.HandleMessageRequest.DESCRIPTOR) < 512 * 1024

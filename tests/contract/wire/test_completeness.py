@@ -1,29 +1,18 @@
-"""Every rpc of the contract is explained and served, or declared as one that comes later."""
+"""Every rpc of the contract is explained and served."""
 
 import asyncio
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import grpc
 import pytest
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
-from kernel_service.api import admin_servicer, kernel_servicer
 from tests.contract.wire.protos import Rpc, rpcs
 from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, World, bearer
 
 RPCS = tuple(rpcs())
-LATER = {
-    "kernel.v1.KernelService": kernel_servicer.DECLARED_LATER,
-    "kernel.v1.KernelAdminService": admin_servicer.DECLARED_LATER,
-}
 TOKENS = {"kernel.v1.KernelService": TELEGRAM_TOKEN, "kernel.v1.KernelAdminService": ADMIN_TOKEN}
-README = Path(__file__).parents[3] / "README.md"
-
-
-def declared_later(rpc: Rpc) -> bool:
-    return rpc.name in LATER[rpc.service]
 
 
 async def answer_of(channel: grpc.aio.Channel, rpc: Rpc) -> tuple[str, str]:
@@ -53,28 +42,15 @@ def _reason(error: grpc.aio.AioRpcError) -> str:
     return str(info.reason)
 
 
-def test_every_declared_rpc_is_of_the_contract() -> None:
-    names = {service: {rpc.name for rpc in RPCS if rpc.service == service} for service in LATER}
-    assert {rpc.service for rpc in RPCS} == set(LATER)
-    assert all(names[service].issuperset(later) for service, later in LATER.items())
-
-
 @pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
 def test_each_rpc_has_a_comment_that_begins_with_its_name(rpc: Rpc) -> None:
     assert rpc.comment.startswith(f"{rpc.name} ")
 
 
-@pytest.mark.parametrize("rpc", [rpc for rpc in RPCS if declared_later(rpc)], ids=lambda rpc: rpc.name)
-def test_the_readme_lists_each_rpc_that_comes_later(rpc: Rpc) -> None:
-    assert f"`{rpc.name}`" in README.read_text()
-
-
-async def test_each_rpc_is_served_or_answers_that_it_comes_later(world: World) -> None:
-    later = ("UNIMPLEMENTED", "NOT_IMPLEMENTED")
-    answers = {rpc: await answer_of(world.channel, rpc) for rpc in RPCS}
-    assert {rpc.name for rpc, answer in answers.items() if answer == later} == set().union(*LATER.values())
-    # What is served takes no empty request, but for the lists of all, and for what is about the whole service.
-    served = {rpc.name: answer for rpc, answer in answers.items() if not declared_later(rpc)}
+async def test_each_rpc_is_served(world: World) -> None:
+    assert {rpc.service for rpc in RPCS} == set(TOKENS)
+    answers = {rpc.name: await answer_of(world.channel, rpc) for rpc in RPCS}
+    # No rpc takes an empty request, but for the lists of all, and for what is about the whole service.
     of_all = ("ListKernels", "ListDeadLetters", "GetUsage", "ListKeys", "RotateKeys")
-    assert {served.pop(rpc) for rpc in of_all} == {("OK", "")}
-    assert {status for status, _ in served.values()} == {"INVALID_ARGUMENT"}
+    assert {answers.pop(rpc) for rpc in of_all} == {("OK", "")}
+    assert {status for status, _ in answers.values()} == {"INVALID_ARGUMENT"}

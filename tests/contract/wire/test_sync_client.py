@@ -8,7 +8,7 @@ import grpc_testing
 import pytest
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
-from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2, kernel_pb2_grpc
+from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2, kernel_pb2_grpc, messages_pb2, outbox_pb2
 
 STUBS = {
     "KernelService": kernel_pb2_grpc.KernelServiceStub,
@@ -47,7 +47,7 @@ def test_a_unary_call_reaches_its_method_and_returns_its_response(channel: Any, 
 
 def test_a_refusal_reaches_the_caller_with_its_status(channel: Any) -> None:
     stub = kernel_pb2_grpc.KernelServiceStub(channel)
-    call = stub.HandleMessage.future(kernel_pb2.HandleMessageRequest(user_id="default"), metadata=METADATA)
+    call = stub.HandleMessage.future(messages_pb2.HandleMessageRequest(user_id="default"), metadata=METADATA)
     *_, rpc = channel.take_unary_unary(SERVICES[0].methods_by_name["HandleMessage"])
     rpc.terminate(None, (), grpc.StatusCode.INVALID_ARGUMENT, "reserved")
     with pytest.raises(grpc.RpcError) as refused:
@@ -56,10 +56,10 @@ def test_a_refusal_reaches_the_caller_with_its_status(channel: Any) -> None:
 
 
 def test_what_is_pulled_arrives_in_order_until_the_stream_ends(channel: Any) -> None:
-    pulled = kernel_pb2_grpc.KernelServiceStub(channel).PullReplies(kernel_pb2.PullRepliesRequest(), metadata=METADATA)
-    *_, rpc = channel.take_unary_stream(SERVICES[0].methods_by_name["PullReplies"])
+    pulled = kernel_pb2_grpc.KernelServiceStub(channel).PullOutbox(outbox_pb2.PullOutboxRequest(), metadata=METADATA)
+    *_, rpc = channel.take_unary_stream(SERVICES[0].methods_by_name["PullOutbox"])
     for lease in ("l1", "l2"):
-        delivery = kernel_pb2.ReplyDelivery(lease_token=lease)
-        rpc.send_response(kernel_pb2.PullRepliesResponse(reply=delivery))
+        delivery = outbox_pb2.ReplyDelivery(lease_token=lease)
+        rpc.send_response(outbox_pb2.PullOutboxResponse(reply=delivery))
     rpc.terminate((), grpc.StatusCode.OK, "")
     assert [item.reply.lease_token for item in pulled] == ["l1", "l2"]

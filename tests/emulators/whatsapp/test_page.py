@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import grpc
 import pytest
-from kernel.v1 import admin_pb2, admin_pb2_grpc, kernel_pb2
+from kernel.v1 import admin_pb2, admin_pb2_grpc, connections_pb2
 
 from emulators.app import Emulators
 from emulators.config import Config
@@ -174,7 +174,7 @@ class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
         if request.person.user_id != f"whatsapp:{self.user_id}":
             await context.abort(grpc.StatusCode.NOT_FOUND, "nobody")
         connections = [
-            kernel_pb2.Connection(toolkit=toolkit, status=kernel_pb2.CONNECTION_STATUS_ACTIVE)
+            connections_pb2.Connection(toolkit=toolkit, status=connections_pb2.CONNECTION_STATUS_ACTIVE)
             for toolkit in self.toolkits
         ]
         kernel = admin_pb2.Kernel(person_id="p_1", resident=True, history_items=3, connections=connections)

@@ -11,8 +11,7 @@ from google.protobuf import any_pb2
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
-from kernel.v1 import kernel_pb2 as pb
-from kernel.v1 import kernel_pb2_grpc
+from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
 TOKEN = "channel-token"
 SERVICE = "kernel.v1.KernelService"
@@ -30,24 +29,24 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     """`refusals` tells by method what is refused; `gates` holds a method's calls until the event is set."""
 
     def __init__(self) -> None:
-        self.messages: list[pb.HandleMessageRequest] = []
-        self.receipts: list[pb.Receipt] = []
-        self.links: list[pb.LinkIdentityRequest] = []
-        self.acks: list[pb.Acknowledgement] = []
-        self.ack_calls: list[pb.AckRepliesRequest] = []
-        self.uploads: list[tuple[pb.UploadMediaHeader, bytes]] = []
+        self.messages: list[messages_pb2.HandleMessageRequest] = []
+        self.receipts: list[outbox_pb2.Receipt] = []
+        self.links: list[identity_pb2.LinkIdentityRequest] = []
+        self.acks: list[outbox_pb2.Acknowledgement] = []
+        self.ack_calls: list[outbox_pb2.AckOutboxRequest] = []
+        self.uploads: list[tuple[media_pb2.UploadMediaHeader, bytes]] = []
         self.cuts_uploads = False
         self.files: dict[str, bytes] = {}
-        self.pulls: list[pb.PullRepliesRequest] = []
-        self.releases: list[pb.ReleaseRepliesRequest] = []
+        self.pulls: list[outbox_pb2.PullOutboxRequest] = []
+        self.releases: list[outbox_pb2.ReleaseLeasesRequest] = []
         self.metadata: list[dict[str, str]] = []
         self.calls: list[str] = []
-        self.link_outcome: Any = pb.LINK_OUTCOME_LINKED
+        self.link_outcome: Any = identity_pb2.LINK_OUTCOME_LINKED
         self.refusals: dict[str, Refuse] = {}
         self.gates: dict[str, asyncio.Event] = {}
         self.under_way = 0
         self.most_under_way = 0
-        self._outbox: asyncio.Queue[pb.PullRepliesResponse | None] = asyncio.Queue()
+        self._outbox: asyncio.Queue[outbox_pb2.PullOutboxResponse | None] = asyncio.Queue()
         self._changed = asyncio.Condition()
 
     async def until(self, what: Callable[[], Any], timeout: float = 30) -> None:
@@ -58,15 +57,15 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     def texts_of(self, user_id: str) -> list[str]:
         return [message.payload.text for message in self.messages if message.user_id == user_id]
 
-    def lease(self, text: str = "", *, user_id: str, seconds: float = 30, **fields: Any) -> pb.ReplyDelivery:
+    def lease(self, text: str = "", *, user_id: str, seconds: float = 30, **fields: Any) -> outbox_pb2.ReplyDelivery:
         """Hand out a reply to whoever pulls."""
         reply_fields = {
             key: fields.pop(key)
             for key in ("link", "choices", "quoted_message_id", "answers_message_id", "reaction", "media")
             if key in fields
         }
-        delivery = pb.ReplyDelivery(
-            reply=pb.Reply(id=fields.pop("id", "rp_1"), text=text, **reply_fields),
+        delivery = outbox_pb2.ReplyDelivery(
+            reply=messages_pb2.Reply(id=fields.pop("id", "rp_1"), text=text, **reply_fields),
             user_id=user_id,
             address=fields.pop("address", "106540352242922"),
             lease_token="lease-1",
@@ -78,36 +77,42 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.hand_out(delivery)
         return delivery
 
-    def file(self, data: bytes, mime_type: str, filename: str = "") -> pb.Media:
+    def file(self, data: bytes, mime_type: str, filename: str = "") -> media_pb2.Media:
         """Keep a file that a reply may bear."""
         ref = f"m_{len(self.files)}"
         self.files[ref] = data
         digest = hashlib.sha256(data).digest()
-        return pb.Media(media_ref=ref, mime_type=mime_type, filename=filename, size_bytes=len(data), sha256=digest)
+        return media_pb2.Media(
+            media_ref=ref, mime_type=mime_type, filename=filename, size_bytes=len(data), sha256=digest
+        )
 
-    def hand_out(self, delivery: pb.ReplyDelivery) -> None:
-        self._outbox.put_nowait(pb.PullRepliesResponse(reply=delivery))
+    def hand_out(self, delivery: outbox_pb2.ReplyDelivery) -> None:
+        self._outbox.put_nowait(outbox_pb2.PullOutboxResponse(reply=delivery))
 
     def show_typing(self, address: str, user_id: str, message_id: str) -> None:
-        typing = pb.Typing(address=address, user_id=user_id, message_id=message_id)
-        self._outbox.put_nowait(pb.PullRepliesResponse(typing=typing))
+        typing = outbox_pb2.Typing(address=address, user_id=user_id, message_id=message_id)
+        self._outbox.put_nowait(outbox_pb2.PullOutboxResponse(typing=typing))
 
-    def want(self, media_ref: str, media_id: str = "m_1", *, seconds: float = 30, **fields: Any) -> pb.MediaWanted:
+    def want(
+        self, media_ref: str, media_id: str = "m_1", *, seconds: float = 30, **fields: Any
+    ) -> media_pb2.MediaWanted:
         """Ask whoever pulls for a file."""
         given: dict[str, Any] = {
             "max_bytes": 1_000_000,
             "lease_token": "lease-1",
             "address": "106540352242922",
         } | fields
-        wanted = pb.MediaWanted(media_id=media_id, media_ref=media_ref, **given)
+        wanted = media_pb2.MediaWanted(media_id=media_id, media_ref=media_ref, **given)
         wanted.deadline.FromMilliseconds(int((time.time() + seconds) * 1000))
-        self._outbox.put_nowait(pb.PullRepliesResponse(media_wanted=wanted))
+        self._outbox.put_nowait(outbox_pb2.PullOutboxResponse(media_wanted=wanted))
         return wanted
 
     def end_stream(self) -> None:
         self._outbox.put_nowait(None)
 
-    async def HandleMessage(self, request: pb.HandleMessageRequest, context: Any) -> pb.HandleMessageResponse:  # noqa: N802
+    async def HandleMessage(  # noqa: N802
+        self, request: messages_pb2.HandleMessageRequest, context: Any
+    ) -> messages_pb2.HandleMessageResponse:
         await self._enter("HandleMessage", request, context)
         duplicate = any(
             (known.user_id, known.message_id) == (request.user_id, request.message_id) for known in self.messages
@@ -115,38 +120,40 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         if not duplicate:
             self.messages.append(request)
         await self._leave()
-        return pb.HandleMessageResponse(status=pb.MESSAGE_STATUS_ACCEPTED, duplicate=duplicate)
+        return messages_pb2.HandleMessageResponse(status=messages_pb2.MESSAGE_STATUS_ACCEPTED, duplicate=duplicate)
 
     async def ReportReceipts(  # noqa: N802
-        self, request: pb.ReportReceiptsRequest, context: Any
-    ) -> pb.ReportReceiptsResponse:
+        self, request: outbox_pb2.ReportReceiptsRequest, context: Any
+    ) -> outbox_pb2.ReportReceiptsResponse:
         await self._enter("ReportReceipts", request, context)
         self.receipts.extend(request.receipts)
         await self._leave()
-        return pb.ReportReceiptsResponse(recorded=len(request.receipts))
+        return outbox_pb2.ReportReceiptsResponse(recorded=len(request.receipts))
 
-    async def LinkIdentity(self, request: pb.LinkIdentityRequest, context: Any) -> pb.LinkIdentityResponse:  # noqa: N802
+    async def LinkIdentity(  # noqa: N802
+        self, request: identity_pb2.LinkIdentityRequest, context: Any
+    ) -> identity_pb2.LinkIdentityResponse:
         await self._enter("LinkIdentity", request, context)
         self.links.append(request)
         await self._leave()
-        return pb.LinkIdentityResponse(outcome=self.link_outcome)
+        return identity_pb2.LinkIdentityResponse(outcome=self.link_outcome)
 
-    async def AckReplies(self, request: pb.AckRepliesRequest, context: Any) -> pb.AckRepliesResponse:  # noqa: N802
-        await self._enter("AckReplies", request, context)
+    async def AckOutbox(self, request: outbox_pb2.AckOutboxRequest, context: Any) -> outbox_pb2.AckOutboxResponse:  # noqa: N802
+        await self._enter("AckOutbox", request, context)
         self.ack_calls.append(request)
         self.acks.extend(request.acknowledgements)
         await self._leave()
-        return pb.AckRepliesResponse(results=[pb.ACK_RESULT_RECORDED] * len(request.acknowledgements))
+        return outbox_pb2.AckOutboxResponse(results=[outbox_pb2.ACK_RESULT_RECORDED] * len(request.acknowledgements))
 
-    async def ReleaseReplies(  # noqa: N802
-        self, request: pb.ReleaseRepliesRequest, context: Any
-    ) -> pb.ReleaseRepliesResponse:
-        await self._enter("ReleaseReplies", request, context)
+    async def ReleaseLeases(  # noqa: N802
+        self, request: outbox_pb2.ReleaseLeasesRequest, context: Any
+    ) -> outbox_pb2.ReleaseLeasesResponse:
+        await self._enter("ReleaseLeases", request, context)
         self.releases.append(request)
         await self._leave()
-        return pb.ReleaseRepliesResponse()
+        return outbox_pb2.ReleaseLeasesResponse()
 
-    async def UploadMedia(self, requests: AsyncIterator[Any], context: Any) -> pb.UploadMediaResponse:  # noqa: N802
+    async def UploadMedia(self, requests: AsyncIterator[Any], context: Any) -> media_pb2.UploadMediaResponse:  # noqa: N802
         header = (await anext(requests)).header
         if self.cuts_uploads:
             self.calls.append("UploadMedia")
@@ -156,21 +163,21 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         await self._enter("UploadMedia", header, context)
         self.uploads.append((header, data))
         await self._leave()
-        return pb.UploadMediaResponse(size_bytes=len(data))
+        return media_pb2.UploadMediaResponse(size_bytes=len(data))
 
     async def DownloadMedia(  # noqa: N802
-        self, request: pb.DownloadMediaRequest, context: Any
-    ) -> AsyncIterator[pb.DownloadMediaResponse]:
+        self, request: media_pb2.DownloadMediaRequest, context: Any
+    ) -> AsyncIterator[media_pb2.DownloadMediaResponse]:
         await self._enter("DownloadMedia", request, context)
         data = self.files[request.media_ref]
         for start in range(0, len(data), 65536):
-            yield pb.DownloadMediaResponse(chunk=data[start : start + 65536])
+            yield media_pb2.DownloadMediaResponse(chunk=data[start : start + 65536])
         await self._leave()
 
-    async def PullReplies(  # noqa: N802
-        self, request: pb.PullRepliesRequest, context: Any
-    ) -> AsyncIterator[pb.PullRepliesResponse]:
-        await self._enter("PullReplies", request, context)
+    async def PullOutbox(  # noqa: N802
+        self, request: outbox_pb2.PullOutboxRequest, context: Any
+    ) -> AsyncIterator[outbox_pb2.PullOutboxResponse]:
+        await self._enter("PullOutbox", request, context)
         self.pulls.append(request)
         await self._leave()
         while item := await self._outbox.get():

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.rpc import code_pb2
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import identity_pb2
 
 from emulators.app import Emulators
 from tests.integration.gateway.conftest import Gateway
@@ -90,31 +90,36 @@ async def test_ids_of_two_people_in_one_message_are_final_and_an_alert(
 LINKS = {
     "a new phone": (
         notice("15550001", type="user_changed_number", wa_id="15550002", user_id="US.N", previous_user_id="US.O"),
-        ("whatsapp:US.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+        ("whatsapp:US.O", identity_pb2.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", identity_pb2.ALIAS_STRENGTH_STRONG),
     ),
     "a new phone, without the id before": (
         notice("15550001", type="user_changed_number", wa_id="15550002", user_id="US.N"),
-        ("whatsapp:15550001", pb.ALIAS_STRENGTH_WEAK, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+        ("whatsapp:15550001", identity_pb2.ALIAS_STRENGTH_WEAK, "whatsapp:US.N", identity_pb2.ALIAS_STRENGTH_STRONG),
     ),
     "a new phone, before there were ids": (
         notice("15550001", type="user_changed_number", wa_id="15550002"),
-        ("whatsapp:15550001", pb.ALIAS_STRENGTH_WEAK, "whatsapp:15550002", pb.ALIAS_STRENGTH_WEAK),
+        ("whatsapp:15550001", identity_pb2.ALIAS_STRENGTH_WEAK, "whatsapp:15550002", identity_pb2.ALIAS_STRENGTH_WEAK),
     ),
     "a new phone, in the words of old": (
         notice("15550001", type="customer_changed_number", new_wa_id="15550002"),
-        ("whatsapp:15550001", pb.ALIAS_STRENGTH_WEAK, "whatsapp:15550002", pb.ALIAS_STRENGTH_WEAK),
+        ("whatsapp:15550001", identity_pb2.ALIAS_STRENGTH_WEAK, "whatsapp:15550002", identity_pb2.ALIAS_STRENGTH_WEAK),
     ),
     "a new id": (
         notice(type="user_changed_user_id", user_id="US.N", previous_user_id="US.O", body="US.X"),
-        ("whatsapp:US.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+        ("whatsapp:US.O", identity_pb2.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", identity_pb2.ALIAS_STRENGTH_STRONG),
     ),
     "a new id, with the new one as the sender": (
         notice("US.N", type="user_changed_user_id", user_id="US.N", previous_user_id="US.O"),
-        ("whatsapp:US.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", pb.ALIAS_STRENGTH_STRONG),
+        ("whatsapp:US.O", identity_pb2.ALIAS_STRENGTH_STRONG, "whatsapp:US.N", identity_pb2.ALIAS_STRENGTH_STRONG),
     ),
     "a new parent id alone": (
         notice(type="user_changed_user_id", parent_user_id="US.ENT.N", previous_parent_user_id="US.ENT.O"),
-        ("whatsapp:US.ENT.O", pb.ALIAS_STRENGTH_STRONG, "whatsapp:US.ENT.N", pb.ALIAS_STRENGTH_STRONG),
+        (
+            "whatsapp:US.ENT.O",
+            identity_pb2.ALIAS_STRENGTH_STRONG,
+            "whatsapp:US.ENT.N",
+            identity_pb2.ALIAS_STRENGTH_STRONG,
+        ),
     ),
 }
 
@@ -189,7 +194,7 @@ async def test_changes_of_one_person_are_told_in_their_order_and_none_overtakes_
 async def test_two_people_who_stay_apart_are_an_alert(
     gateway: Gateway, kernel: FakeKernel, caplog: pytest.LogCaptureFixture
 ) -> None:
-    kernel.link_outcome = pb.LINK_OUTCOME_KEPT_APART
+    kernel.link_outcome = identity_pb2.LINK_OUTCOME_KEPT_APART
     told = notice(type="user_changed_user_id", user_id="US.N", previous_user_id="US.O")
     assert await gateway.post(webhook(told)) == 200
     assert await gateway.count('alerts_total{reason="kept_apart"}') == 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from google.rpc import code_pb2
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import messages_pb2, outbox_pb2
 
 from tests.integration.gateway.payloads import webhook
 from tests.integration.gateway.test_replies import LONG, key, sends
@@ -85,8 +85,11 @@ async def test_a_service_that_does_not_say_how_long_is_taken_by_its_clock(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     for name, seconds in (("rp_late", MARGIN - 1), ("rp_2", 60)):
-        late = pb.ReplyDelivery(
-            reply=pb.Reply(id=name, text=name), user_id=key(alice), address="106540352242922", lease_token="lease"
+        late = outbox_pb2.ReplyDelivery(
+            reply=messages_pb2.Reply(id=name, text=name),
+            user_id=key(alice),
+            address="106540352242922",
+            lease_token="lease",
         )
         late.lease_expires_at.FromMilliseconds(int((time.time() + seconds) * 1000))
         kernel.hand_out(late)
@@ -103,7 +106,7 @@ async def test_at_its_end_it_gives_back_once_all_is_settled(
     stopping = asyncio.create_task(gateway.stop())
     hold.release()
     await stopping
-    assert kernel.calls[-2:] == ["AckReplies", "ReleaseReplies"]
+    assert kernel.calls[-2:] == ["AckOutbox", "ReleaseLeases"]
     last = kernel.releases[-1]
     assert (last.instance_id, list(last.in_hand)) == (kernel.pulls[0].instance_id, [])
 
@@ -112,7 +115,7 @@ async def test_what_it_could_not_settle_at_its_end_it_does_not_give_back(
     alice: Phone, kernel: FakeKernel, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replies, "DRAIN_SECONDS", 0.2)
-    kernel.refusals["AckReplies"] = lambda _: (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
+    kernel.refusals["AckOutbox"] = lambda _: (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
     kernel.lease("sent", user_id=key(alice))
     await alice.wait_for_message()
     await gateway.stop()
@@ -127,13 +130,16 @@ async def test_before_it_pulls_anew_it_gives_back_what_was_lost_with_the_stream(
     await hold.reached.wait()
     kernel.end_stream()
     await kernel.until(lambda: len(kernel.pulls) == 2)
-    assert [call for call in kernel.calls if "Replies" in call][-2:] == ["ReleaseReplies", "PullReplies"]
+    assert [call for call in kernel.calls if call in ("ReleaseLeases", "PullOutbox")][-2:] == [
+        "ReleaseLeases",
+        "PullOutbox",
+    ]
     assert list(kernel.releases[-1].in_hand) == ["rp_1"]
     hold.release()
 
 
 async def test_a_service_that_knows_no_release_is_pulled_from_all_the_same(alice: Phone, kernel: FakeKernel) -> None:
-    kernel.refusals["ReleaseReplies"] = lambda _: (code_pb2.UNIMPLEMENTED, "")
+    kernel.refusals["ReleaseLeases"] = lambda _: (code_pb2.UNIMPLEMENTED, "")
     kernel.end_stream()
     await kernel.until(lambda: len(kernel.pulls) == 2)
     kernel.lease("hello", user_id=key(alice))
@@ -156,12 +162,12 @@ async def test_a_later_failure_slows_one_person_down_as_one_at_once_does(
 @pytest.mark.parametrize(
     ("code", "follows"),
     [
-        (131000, (pb.DELIVERY_OUTCOME_RETRY, 0)),
-        (131056, (pb.DELIVERY_OUTCOME_RETRY, 4)),
-        (131042, (pb.DELIVERY_OUTCOME_RETRY, 300)),
-        (131047, (pb.DELIVERY_OUTCOME_WINDOW_CLOSED, 0)),
-        (131026, (pb.DELIVERY_OUTCOME_FAILED, 0)),
-        (999999, (pb.DELIVERY_OUTCOME_FAILED, 0)),
+        (131000, (outbox_pb2.DELIVERY_OUTCOME_RETRY, 0)),
+        (131056, (outbox_pb2.DELIVERY_OUTCOME_RETRY, 4)),
+        (131042, (outbox_pb2.DELIVERY_OUTCOME_RETRY, 300)),
+        (131047, (outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED, 0)),
+        (131026, (outbox_pb2.DELIVERY_OUTCOME_FAILED, 0)),
+        (999999, (outbox_pb2.DELIVERY_OUTCOME_FAILED, 0)),
     ],
 )
 async def test_a_later_failure_is_told_with_what_follows(

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 from google.rpc import code_pb2
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import messages_pb2, outbox_pb2
 
 from emulators.app import Emulators
 from emulators.effects import Effect
@@ -40,9 +40,9 @@ async def test_the_stream_says_what_this_gateway_serves(gateway: Gateway, kernel
     (pull,) = kernel.pulls
     assert (pull.channel, list(pull.addresses)) == ("whatsapp", [NUMBER])
     assert list(pull.kinds) == [
-        pb.OUTBOX_ITEM_KIND_REPLY,
-        pb.OUTBOX_ITEM_KIND_MEDIA_WANTED,
-        pb.OUTBOX_ITEM_KIND_TYPING,
+        outbox_pb2.OUTBOX_ITEM_KIND_REPLY,
+        outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED,
+        outbox_pb2.OUTBOX_ITEM_KIND_TYPING,
     ]
     assert pull.instance_id
     assert pull.max_in_flight == replies.MOST_IN_FLIGHT
@@ -57,14 +57,14 @@ async def test_a_reply_is_sent_settled_and_its_receipts_reported(
     assert (answer.text, answer.quotes) == ("Hello *Alice*", question.id)
     await kernel.until(lambda: kernel.acks and len(kernel.receipts) == 2)
     (ack,) = kernel.acks
-    assert ack.outcome == pb.DELIVERY_OUTCOME_SENT
+    assert ack.outcome == outbox_pb2.DELIVERY_OUTCOME_SENT
     assert (ack.lease_token, ack.channel_message_id) == ("lease-1", answer.id)
-    expected = pb.ReplyPart(reply_id="rp_1", part=1, parts=1, split_version=SPLIT_VERSION)
+    expected = outbox_pb2.ReplyPart(reply_id="rp_1", part=1, parts=1, split_version=SPLIT_VERSION)
     assert ack.reply_part == expected
     assert [receipt.callback_id for receipt in kernel.receipts] == ["rp_1/1/1"] * 2
     assert [receipt.state for receipt in kernel.receipts] == [
-        pb.RECEIPT_STATE_SENT,
-        pb.RECEIPT_STATE_DELIVERED,
+        outbox_pb2.RECEIPT_STATE_SENT,
+        outbox_pb2.RECEIPT_STATE_DELIVERED,
     ]
 
 
@@ -106,10 +106,12 @@ async def test_a_person_who_hides_his_number_and_one_known_by_it_alone_are_both_
 async def test_a_link_becomes_a_button_and_choices_become_buttons(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
-    kernel.lease("Connect", user_id=key(alice), link=pb.Link(url="https://c.example/lk_1", title="Connect Asana"))
+    kernel.lease(
+        "Connect", user_id=key(alice), link=messages_pb2.Link(url="https://c.example/lk_1", title="Connect Asana")
+    )
     button = await alice.wait_for_message()
     assert button.kind == "interactive"
-    choices = [pb.ReplyChoice(id="yes", title="Yes"), pb.ReplyChoice(id="no", title="No")]
+    choices = [messages_pb2.ReplyChoice(id="yes", title="Yes"), messages_pb2.ReplyChoice(id="no", title="No")]
     kernel.lease("Sure?", user_id=key(alice), id="rp_2", choices=choices)
     question = await alice.wait_for_message()
     await alice.tap(question, "Yes")
@@ -138,8 +140,8 @@ async def test_a_reply_begun_by_another_rule_is_left_to_others(
     kernel.lease(LONG, user_id=key(alice), sent_parts=[1], parts=4, split_version="0")
     await kernel.until(lambda: kernel.acks)
     (ack,) = kernel.acks
-    assert ack.outcome == pb.DELIVERY_OUTCOME_RETRY
-    expected = pb.ReplyPart(reply_id="rp_1", part=2, parts=4, split_version="0")
+    assert ack.outcome == outbox_pb2.DELIVERY_OUTCOME_RETRY
+    expected = outbox_pb2.ReplyPart(reply_id="rp_1", part=2, parts=4, split_version="0")
     assert ack.reply_part == expected
     assert sends(emulators) == []
 
@@ -154,11 +156,11 @@ async def test_a_lapsed_lease_sends_nothing(alice: Phone, kernel: FakeKernel, em
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        (131000, (pb.DELIVERY_OUTCOME_RETRY, 0)),
-        (131056, (pb.DELIVERY_OUTCOME_RETRY, 4)),
-        (190, (pb.DELIVERY_OUTCOME_RETRY, 300)),
-        (131026, (pb.DELIVERY_OUTCOME_FAILED, 0)),
-        (131047, (pb.DELIVERY_OUTCOME_WINDOW_CLOSED, 0)),
+        (131000, (outbox_pb2.DELIVERY_OUTCOME_RETRY, 0)),
+        (131056, (outbox_pb2.DELIVERY_OUTCOME_RETRY, 4)),
+        (190, (outbox_pb2.DELIVERY_OUTCOME_RETRY, 300)),
+        (131026, (outbox_pb2.DELIVERY_OUTCOME_FAILED, 0)),
+        (131047, (outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED, 0)),
     ],
 )
 async def test_a_refused_part_ends_the_reply_with_its_outcome(
@@ -198,7 +200,7 @@ async def test_a_number_at_fault_is_halted_for_everybody_and_one_alert(
         kernel.lease(LONG, user_id=key(other), id=f"rp_{number}")
     await kernel.until(lambda: len(kernel.acks) == 5)
     assert [ack.error_code for ack in kernel.acks] == ["131048", *["halted"] * 4]
-    assert {ack.outcome for ack in kernel.acks} == {pb.DELIVERY_OUTCOME_RETRY}
+    assert {ack.outcome for ack in kernel.acks} == {outbox_pb2.DELIVERY_OUTCOME_RETRY}
     assert all(200 < ack.retry_after.ToMilliseconds() / 1000 <= 300 for ack in kernel.acks)
     assert sends(emulators) == []
     assert await gateway.count('alerts_total{reason="account"}') == 1
@@ -237,7 +239,11 @@ async def test_a_wrong_address_loses_no_reply(
     kernel.lease("hi", user_id=key(alice))
     await kernel.until(lambda: kernel.acks)
     (ack,) = kernel.acks
-    assert (ack.outcome, ack.retry_after.seconds, ack.error_code) == (pb.DELIVERY_OUTCOME_RETRY, 300, "http_404")
+    assert (ack.outcome, ack.retry_after.seconds, ack.error_code) == (
+        outbox_pb2.DELIVERY_OUTCOME_RETRY,
+        300,
+        "http_404",
+    )
     assert await gateway.count('graph_halts_total{code="http_404"}') == 1
 
 
@@ -248,7 +254,7 @@ async def test_a_connection_lost_after_the_request_is_unknown_and_not_repeated(
     kernel.lease("hi", user_id=key(alice))
     await kernel.until(lambda: kernel.acks)
     (ack,) = kernel.acks
-    assert ack.outcome == pb.DELIVERY_OUTCOME_UNKNOWN
+    assert ack.outcome == outbox_pb2.DELIVERY_OUTCOME_UNKNOWN
     assert ack.error_code == "connection_lost"
     assert len(sends(emulators)) == 1
 
@@ -261,7 +267,7 @@ async def test_an_answer_that_does_not_come_in_time_is_unknown(
     kernel.lease("hi", user_id=key(alice))
     await kernel.until(lambda: kernel.acks)
     hold.release()
-    assert [(ack.outcome, ack.error_code) for ack in kernel.acks] == [(pb.DELIVERY_OUTCOME_UNKNOWN, "timeout")]
+    assert [(ack.outcome, ack.error_code) for ack in kernel.acks] == [(outbox_pb2.DELIVERY_OUTCOME_UNKNOWN, "timeout")]
 
 
 @pytest.mark.parametrize("user_id", ["telegram:42", "whatsapp:Ann", "whatsapp:"])
@@ -272,7 +278,7 @@ async def test_what_cannot_be_sent_fails_for_good(
     kernel.lease(" ", user_id="whatsapp:US.1", id="rp_2")
     await kernel.until(lambda: len(kernel.acks) == 2)
     assert {ack.error_code for ack in kernel.acks} == {"recipient_unreadable", "nothing_to_send"}
-    assert {ack.outcome for ack in kernel.acks} == {pb.DELIVERY_OUTCOME_FAILED}
+    assert {ack.outcome for ack in kernel.acks} == {outbox_pb2.DELIVERY_OUTCOME_FAILED}
     assert emulators.effects.all() == []
 
 
@@ -280,20 +286,20 @@ async def test_an_acknowledgement_that_fails_is_repeated_and_the_send_is_not(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     failures = iter([(code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE"), (code_pb2.INTERNAL, "INTERNAL")])
-    kernel.refusals["AckReplies"] = lambda _: next(failures, None)
+    kernel.refusals["AckOutbox"] = lambda _: next(failures, None)
     kernel.lease("hi", user_id=key(alice))
     await kernel.until(lambda: kernel.acks)
-    assert [ack.outcome for ack in kernel.acks] == [pb.DELIVERY_OUTCOME_SENT]
+    assert [ack.outcome for ack in kernel.acks] == [outbox_pb2.DELIVERY_OUTCOME_SENT]
     assert len(sends(emulators)) == 1
 
 
 async def test_an_unreadable_acknowledgement_does_not_take_others_with_it(
     alice: Phone, gateway: Gateway, kernel: FakeKernel
 ) -> None:
-    kernel.gates["AckReplies"] = asyncio.Event()
+    kernel.gates["AckOutbox"] = asyncio.Event()
     kernel.lease("first", user_id=key(alice), id="rp_first")
-    await kernel.until(lambda: "AckReplies" in kernel.calls)
-    kernel.refusals["AckReplies"] = lambda request: (
+    await kernel.until(lambda: "AckOutbox" in kernel.calls)
+    kernel.refusals["AckOutbox"] = lambda request: (
         (code_pb2.INVALID_ARGUMENT, "FIELD_INVALID")
         if any(ack.reply_part.reply_id == "rp_bad" for ack in request.acknowledgements)
         else None
@@ -301,16 +307,16 @@ async def test_an_unreadable_acknowledgement_does_not_take_others_with_it(
     for name in ("rp_bad", "rp_good"):
         kernel.lease("more", user_id=key(alice), id=name)
         await alice.wait_for_message(lambda message: message.text == "more")
-    kernel.gates["AckReplies"].set()
+    kernel.gates["AckOutbox"].set()
     await kernel.until(lambda: len(kernel.acks) == 2)
     assert [ack.reply_part.reply_id for ack in kernel.acks] == ["rp_first", "rp_good"]
 
 
 async def test_acknowledgements_that_are_ready_together_go_together(alice: Phone, kernel: FakeKernel) -> None:
-    kernel.gates["AckReplies"] = asyncio.Event()
+    kernel.gates["AckOutbox"] = asyncio.Event()
     kernel.lease(LONG, user_id=key(alice))
     await alice.wait_for_message(lambda message: message.text.startswith("2"))
-    kernel.gates["AckReplies"].set()
+    kernel.gates["AckOutbox"].set()
     await kernel.until(lambda: len(kernel.acks) == 3)
     assert len(kernel.ack_calls) <= 2
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from google.rpc import code_pb2
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import identity_pb2, messages_pb2, outbox_pb2
 
 from emulators.app import Emulators
 from tests.integration.gateway.conftest import Gateway, Start
@@ -41,11 +41,11 @@ async def test_a_text_is_accepted_with_all_that_identifies_its_sender(gateway: G
     assert request.payload.quoted_message_id == "wamid.0"
     assert request.payload.sent_at.seconds == 1749416383
     assert (request.message_id, request.address) == ("wamid.1", NUMBER)
-    assert request.reply_mode == pb.REPLY_MODE_OUTBOX
+    assert request.reply_mode == messages_pb2.REPLY_MODE_OUTBOX
     assert [(alias.user_id, alias.strength) for alias in request.aliases] == [
-        (f"whatsapp:{ALICE}", pb.ALIAS_STRENGTH_STRONG),
-        ("whatsapp:15550001", pb.ALIAS_STRENGTH_WEAK),
-        ("whatsapp:US.ENT.9", pb.ALIAS_STRENGTH_STRONG),
+        (f"whatsapp:{ALICE}", identity_pb2.ALIAS_STRENGTH_STRONG),
+        ("whatsapp:15550001", identity_pb2.ALIAS_STRENGTH_WEAK),
+        ("whatsapp:US.ENT.9", identity_pb2.ALIAS_STRENGTH_STRONG),
     ]
     header = next(data["x-user-id"] for data in kernel.metadata if "x-user-id" in data)
     assert ALICE not in header
@@ -156,7 +156,7 @@ async def test_statuses_are_reported_after_the_messages(gateway: Gateway, kernel
     assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"), statuses=statuses)) == 200
     (receipt,) = kernel.receipts
     assert (receipt.callback_id, receipt.channel_message_id) == ("rp_1/1/2", "wamid.r")
-    assert (receipt.state, receipt.error_code) == (pb.RECEIPT_STATE_FAILED, "131026")
+    assert (receipt.state, receipt.error_code) == (outbox_pb2.RECEIPT_STATE_FAILED, "131026")
     assert receipt.occurred_at.seconds == 1749416390
     assert kernel.calls.index("HandleMessage") < kernel.calls.index("ReportReceipts")
 
@@ -167,7 +167,7 @@ async def test_statuses_that_cannot_be_reported_are_asked_for_again(gateway: Gat
     assert await gateway.post(read) == 503
     kernel.refusals.clear()
     assert await gateway.post(read) == 200
-    assert [receipt.state for receipt in kernel.receipts] == [pb.RECEIPT_STATE_READ]
+    assert [receipt.state for receipt in kernel.receipts] == [outbox_pb2.RECEIPT_STATE_READ]
 
 
 async def test_a_message_that_is_refused_holds_no_status_up(gateway: Gateway, kernel: FakeKernel) -> None:

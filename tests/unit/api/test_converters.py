@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import pytest
-from kernel.v1 import kernel_pb2
+from kernel.v1 import messages_pb2
 
 from kernel_service.api import converters
 from kernel_service.errors import CallerError
 
 
-def request(seconds: int = 0, nanos: int = 0) -> kernel_pb2.HandleMessageRequest:
-    payload = kernel_pb2.Payload(text="hello")
+def request(seconds: int = 0, nanos: int = 0) -> messages_pb2.HandleMessageRequest:
+    payload = messages_pb2.Payload(text="hello")
     payload.sent_at.seconds, payload.sent_at.nanos = seconds, nanos
-    return kernel_pb2.HandleMessageRequest(user_id="test:ann", message_id="m1", payload=payload)
+    return messages_pb2.HandleMessageRequest(user_id="test:ann", message_id="m1", payload=payload)
 
 
 def test_a_message_is_as_old_as_its_channel_says() -> None:
     assert converters.message(request(1_749_416_383, 500_000_000)).sent_at == 1_749_416_383.5
     assert converters.message(request(0)).sent_at == 0  # 1970 is a time, too
-    unsaid = kernel_pb2.HandleMessageRequest(message_id="m1", payload=kernel_pb2.Payload(text="hello"))
+    unsaid = messages_pb2.HandleMessageRequest(message_id="m1", payload=messages_pb2.Payload(text="hello"))
     assert converters.message(unsaid).sent_at is None
 
 

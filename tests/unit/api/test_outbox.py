@@ -3,19 +3,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from kernel.v1 import kernel_pb2
+from kernel.v1 import outbox_pb2
 
 from kernel_service.api import outbox
 from kernel_service.errors import CallerError
 from kernel_service.ports.outbox import Outcome
 
 
-def ack(**changes: Any) -> kernel_pb2.Acknowledgement:
-    part = kernel_pb2.ReplyPart(
+def ack(**changes: Any) -> outbox_pb2.Acknowledgement:
+    part = outbox_pb2.ReplyPart(
         **{"reply_id": "rp_1", "part": 1, "parts": 2, "split_version": "1", **changes.pop("part", {})}
     )
-    given = {"lease_token": "t", "outcome": kernel_pb2.DELIVERY_OUTCOME_SENT, **changes}
-    return kernel_pb2.Acknowledgement(reply_part=part, **given)
+    given = {"lease_token": "t", "outcome": outbox_pb2.DELIVERY_OUTCOME_SENT, **changes}
+    return outbox_pb2.Acknowledgement(reply_part=part, **given)
 
 
 def test_an_acknowledgement_is_read() -> None:
@@ -30,9 +30,9 @@ def test_an_acknowledgement_is_read() -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        kernel_pb2.Acknowledgement(),
-        kernel_pb2.Acknowledgement(media_id="m", outcome=kernel_pb2.DELIVERY_OUTCOME_FAILED),
-        ack(outcome=kernel_pb2.DELIVERY_OUTCOME_UNSPECIFIED),
+        outbox_pb2.Acknowledgement(),
+        outbox_pb2.Acknowledgement(media_id="m", outcome=outbox_pb2.DELIVERY_OUTCOME_FAILED),
+        ack(outcome=outbox_pb2.DELIVERY_OUTCOME_UNSPECIFIED),
         ack(outcome=99),
         ack(part={"part": 0}),
         ack(part={"part": 3}),
@@ -42,18 +42,18 @@ def test_an_acknowledgement_is_read() -> None:
         ack(channel_message_id="\0"),
     ],
 )
-def test_an_acknowledgement_that_cannot_be(given: kernel_pb2.Acknowledgement) -> None:
+def test_an_acknowledgement_that_cannot_be(given: outbox_pb2.Acknowledgement) -> None:
     assert outbox.part_ack(given) is None
 
 
 def test_a_receipt_names_its_part_by_callback_or_by_the_channel_s_id() -> None:
     by_callback = outbox.part_receipt(
-        kernel_pb2.Receipt(callback_id="rp_01ABC/2/3", state=kernel_pb2.RECEIPT_STATE_READ)
+        outbox_pb2.Receipt(callback_id="rp_01ABC/2/3", state=outbox_pb2.RECEIPT_STATE_READ)
     )
     assert by_callback is not None
     assert (by_callback.reply_id, by_callback.part, by_callback.parts, by_callback.state) == ("rp_01ABC", 2, 3, "read")
     by_id = outbox.part_receipt(
-        kernel_pb2.Receipt(callback_id="another's", channel_message_id="w", state=kernel_pb2.RECEIPT_STATE_SENT)
+        outbox_pb2.Receipt(callback_id="another's", channel_message_id="w", state=outbox_pb2.RECEIPT_STATE_SENT)
     )
     assert by_id is not None
     assert (by_id.reply_id, by_id.channel_message_id) == ("", "w")
@@ -61,7 +61,7 @@ def test_a_receipt_names_its_part_by_callback_or_by_the_channel_s_id() -> None:
 
 @pytest.mark.parametrize("callback_id", ["", "rp_1", "rp_1/0/1", "rp_1/1/1000", "rp_1/1/1/1", "other/1/1", "rp_1/-1/1"])
 def test_a_receipt_that_names_nothing(callback_id: str) -> None:
-    receipt = kernel_pb2.Receipt(callback_id=callback_id, state=kernel_pb2.RECEIPT_STATE_READ)
+    receipt = outbox_pb2.Receipt(callback_id=callback_id, state=outbox_pb2.RECEIPT_STATE_READ)
     assert outbox.part_receipt(receipt) is None
 
 

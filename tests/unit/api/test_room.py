@@ -37,7 +37,7 @@ def fill(room: Room, holder: str, rpc: str) -> tuple[int, ExitStack]:
     [
         ("HandleMessage", 900),
         ("StreamMessage", 900),
-        ("PullReplies", 7),
+        ("PullOutbox", 7),
         ("UploadMedia", 200),
         ("DownloadMedia", 200),
     ],
@@ -57,10 +57,10 @@ def test_all_kinds_of_calls_share_the_calls_but_for_streams_and_files() -> None:
     room = Room(Limits(pulls=7, calls=10))
     count, places = fill(room, "chat", "HandleMessage")
     assert count == 10
-    for rpc in ("AckReplies", "LinkIdentity", "StreamMessage"):
+    for rpc in ("AckOutbox", "LinkIdentity", "StreamMessage"):
         with pytest.raises(Exhausted), room.taken("chat", rpc):
             pass
-    assert fill(room, "chat", "PullReplies")[0] == 7
+    assert fill(room, "chat", "PullOutbox")[0] == 7
     assert fill(room, "chat", "UploadMedia")[0] == min(10, FILES_AT_ONCE)
     places.close()
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from kernel.v1 import kernel_pb2 as pb
+from kernel.v1 import messages_pb2
 
 from whatsapp_gateway.bounds import bound_of, cut
 from whatsapp_gateway.kernel.messages import message_request
@@ -13,7 +13,7 @@ LONG = "é" * 40_000
 SENDER = say.Sender("whatsapp:US.1", (say.Alias("whatsapp:US.1", strong=True),))
 
 
-def asked(content: Any, **more: Any) -> pb.HandleMessageRequest:
+def asked(content: Any, **more: Any) -> messages_pb2.HandleMessageRequest:
     request = message_request(say.Message("1", "wamid.1", SENDER, content, **more))
     assert cut(request), "the kernel service would refuse it"
     assert request.ByteSize() < 512 * 1024
@@ -66,5 +66,5 @@ def test_a_quote_that_is_none_is_dropped_and_the_message_stays() -> None:
 
 def test_an_advertisement_s_words_are_cut() -> None:
     referral = asked(say.Text("hello"), referral=say.Referral(LONG, LONG, LONG, LONG)).payload.referral
-    limits = [bound_of(field).bytes for field in pb.Referral.DESCRIPTOR.fields]
+    limits = [bound_of(field).bytes for field in messages_pb2.Referral.DESCRIPTOR.fields]
     assert [len(part.encode()) for part in (referral.kind, referral.headline, referral.body, referral.url)] == limits

@@ -9,7 +9,9 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
-from kernel.v1 import kernel_pb2 as _kernel_pb2
+from kernel.v1 import connections_pb2 as _connections_pb2
+from kernel.v1 import messages_pb2 as _messages_pb2
+from kernel.v1 import outbox_pb2 as _outbox_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -174,7 +176,7 @@ class Kernel(_message.Message):
     PERSON_ID_FIELD_NUMBER: _builtins.int
     RESIDENT_FIELD_NUMBER: _builtins.int
     BUSY_FIELD_NUMBER: _builtins.int
-    COMPOSIO_SESSION_ID_FIELD_NUMBER: _builtins.int
+    TOOL_SESSION_ID_FIELD_NUMBER: _builtins.int
     EPOCH_FIELD_NUMBER: _builtins.int
     ACTIVATED_AT_FIELD_NUMBER: _builtins.int
     LAST_USED_AT_FIELD_NUMBER: _builtins.int
@@ -189,8 +191,8 @@ class Kernel(_message.Message):
     """It is in this process's memory."""
     busy: _builtins.bool
     """It is in a turn."""
-    composio_session_id: _builtins.str
-    """The Composio session; empty: none yet."""
+    tool_session_id: _builtins.str
+    """The person's session at the tool vendor; empty: none yet."""
     epoch: _builtins.int
     """Grows with each activation; writes of an older one are refused."""
     history_bytes: _builtins.int
@@ -206,7 +208,7 @@ class Kernel(_message.Message):
         """When it was last used; absent: not resident."""
 
     @_builtins.property
-    def connections(self) -> _containers.RepeatedCompositeFieldContainer[_kernel_pb2.Connection]:
+    def connections(self) -> _containers.RepeatedCompositeFieldContainer[_connections_pb2.Connection]:
         """The person's connections."""
 
     @_builtins.property
@@ -225,19 +227,19 @@ class Kernel(_message.Message):
         person_id: _builtins.str = ...,
         resident: _builtins.bool = ...,
         busy: _builtins.bool = ...,
-        composio_session_id: _builtins.str = ...,
+        tool_session_id: _builtins.str = ...,
         epoch: _builtins.int = ...,
         activated_at: _timestamp_pb2.Timestamp | None = ...,
         last_used_at: _timestamp_pb2.Timestamp | None = ...,
         history_bytes: _builtins.int = ...,
         history_items: _builtins.int = ...,
-        connections: _abc.Iterable[_kernel_pb2.Connection] | None = ...,
+        connections: _abc.Iterable[_connections_pb2.Connection] | None = ...,
         channels: _abc.Iterable[_builtins.str] | None = ...,
         kept_apart_from: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "last_used_at", b"last_used_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "busy", b"busy", "channels", b"channels", "composio_session_id", b"composio_session_id", "connections", b"connections", "epoch", b"epoch", "history_bytes", b"history_bytes", "history_items", b"history_items", "kept_apart_from", b"kept_apart_from", "last_used_at", b"last_used_at", "person_id", b"person_id", "resident", b"resident"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["activated_at", b"activated_at", "busy", b"busy", "channels", b"channels", "connections", b"connections", "epoch", b"epoch", "history_bytes", b"history_bytes", "history_items", b"history_items", "kept_apart_from", b"kept_apart_from", "last_used_at", b"last_used_at", "person_id", b"person_id", "resident", b"resident", "tool_session_id", b"tool_session_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -505,7 +507,7 @@ class Turn(_message.Message):
         """HELD: not before."""
 
     @_builtins.property
-    def usage(self) -> _kernel_pb2.Usage:
+    def usage(self) -> _messages_pb2.Usage:
         """What it has used."""
 
     def __init__(
@@ -518,7 +520,7 @@ class Turn(_message.Message):
         ended_at: _timestamp_pb2.Timestamp | None = ...,
         not_before: _timestamp_pb2.Timestamp | None = ...,
         attempts: _builtins.int = ...,
-        usage: _kernel_pb2.Usage | None = ...,
+        usage: _messages_pb2.Usage | None = ...,
         problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["ended_at", b"ended_at", "not_before", b"not_before", "started_at", b"started_at", "usage", b"usage"]  # noqa: Y015
@@ -637,7 +639,7 @@ class PartState(_message.Message):
     """The part, from 1."""
     sent: _builtins.bool
     """It was sent."""
-    receipt: _kernel_pb2.ReceiptState.ValueType
+    receipt: _outbox_pb2.ReceiptState.ValueType
     """The network's last word of it; UNSPECIFIED: none yet."""
     error_code: _builtins.str
     """The last error code; empty: none."""
@@ -646,7 +648,7 @@ class PartState(_message.Message):
         *,
         part: _builtins.int = ...,
         sent: _builtins.bool = ...,
-        receipt: _kernel_pb2.ReceiptState.ValueType = ...,
+        receipt: _outbox_pb2.ReceiptState.ValueType = ...,
         error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -859,7 +861,7 @@ class DailyUsage(_message.Message):
     day: _builtins.str
     """The day, UTC, as `2026-11-30`."""
     @_builtins.property
-    def usage(self) -> _kernel_pb2.Usage:
+    def usage(self) -> _messages_pb2.Usage:
         """What was spent."""
 
     @_builtins.property
@@ -870,7 +872,7 @@ class DailyUsage(_message.Message):
         self,
         *,
         day: _builtins.str = ...,
-        usage: _kernel_pb2.Usage | None = ...,
+        usage: _messages_pb2.Usage | None = ...,
         tools: _abc.Iterable[Global___ToolUsage] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
@@ -1237,101 +1239,3 @@ class RotateKeysResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RotateKeysResponse: _TypeAlias = RotateKeysResponse  # noqa: Y015
-
-@_typing.final
-class ExportUserRequest(_message.Message):
-    """ExportUserRequest names a person."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PERSON_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def person(self) -> Global___PersonRef:
-        """Required. The person."""
-
-    def __init__(
-        self,
-        *,
-        person: Global___PersonRef | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ExportUserRequest: _TypeAlias = ExportUserRequest  # noqa: Y015
-
-@_typing.final
-class ExportUserResponse(_message.Message):
-    """ExportUserResponse is the next piece of the export."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CHUNK_FIELD_NUMBER: _builtins.int
-    chunk: _builtins.bytes
-    """UTF-8 JSON lines, at most 64 KiB, in order."""
-    def __init__(
-        self,
-        *,
-        chunk: _builtins.bytes = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___ExportUserResponse: _TypeAlias = ExportUserResponse  # noqa: Y015
-
-@_typing.final
-class DeleteUserRequest(_message.Message):
-    """DeleteUserRequest names a person."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PERSON_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def person(self) -> Global___PersonRef:
-        """Required. The person."""
-
-    def __init__(
-        self,
-        *,
-        person: Global___PersonRef | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteUserRequest: _TypeAlias = DeleteUserRequest  # noqa: Y015
-
-@_typing.final
-class DeleteUserResponse(_message.Message):
-    """DeleteUserResponse is the receipt."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PERSON_ID_FIELD_NUMBER: _builtins.int
-    LEFT_OVER_FIELD_NUMBER: _builtins.int
-    person_id: _builtins.str
-    """The person who is no more."""
-    @_builtins.property
-    def left_over(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """What could not be removed at the vendor, as short codes; empty: nothing is left."""
-
-    def __init__(
-        self,
-        *,
-        person_id: _builtins.str = ...,
-        left_over: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["left_over", b"left_over", "person_id", b"person_id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___DeleteUserResponse: _TypeAlias = DeleteUserResponse  # noqa: Y015

@@ -28,7 +28,7 @@ if _version_not_supported:
 class KernelAdminServiceStub:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said, but for ExportUser. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def __init__(self, channel):
@@ -97,22 +97,12 @@ class KernelAdminServiceStub:
                 request_serializer=kernel_dot_v1_dot_admin__pb2.RotateKeysRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_admin__pb2.RotateKeysResponse.FromString,
                 _registered_method=True)
-        self.ExportUser = channel.unary_stream(
-                '/kernel.v1.KernelAdminService/ExportUser',
-                request_serializer=kernel_dot_v1_dot_admin__pb2.ExportUserRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_admin__pb2.ExportUserResponse.FromString,
-                _registered_method=True)
-        self.DeleteUser = channel.unary_unary(
-                '/kernel.v1.KernelAdminService/DeleteUser',
-                request_serializer=kernel_dot_v1_dot_admin__pb2.DeleteUserRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_admin__pb2.DeleteUserResponse.FromString,
-                _registered_method=True)
 
 
 class KernelAdminServiceServicer:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said, but for ExportUser. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def GetKernel(self, request, context):
@@ -210,21 +200,6 @@ class KernelAdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ExportUser(self, request, context):
-        """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DeleteUser(self, request, context):
-        """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
-        NOT_FOUND: PERSON_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_KernelAdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -288,16 +263,6 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
                     request_deserializer=kernel_dot_v1_dot_admin__pb2.RotateKeysRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_admin__pb2.RotateKeysResponse.SerializeToString,
             ),
-            'ExportUser': grpc.unary_stream_rpc_method_handler(
-                    servicer.ExportUser,
-                    request_deserializer=kernel_dot_v1_dot_admin__pb2.ExportUserRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_admin__pb2.ExportUserResponse.SerializeToString,
-            ),
-            'DeleteUser': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteUser,
-                    request_deserializer=kernel_dot_v1_dot_admin__pb2.DeleteUserRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_admin__pb2.DeleteUserResponse.SerializeToString,
-            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'kernel.v1.KernelAdminService', rpc_method_handlers)
@@ -309,7 +274,7 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
 class KernelAdminService:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said, but for ExportUser. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @staticmethod
@@ -626,60 +591,6 @@ class KernelAdminService:
             '/kernel.v1.KernelAdminService/RotateKeys',
             kernel_dot_v1_dot_admin__pb2.RotateKeysRequest.SerializeToString,
             kernel_dot_v1_dot_admin__pb2.RotateKeysResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ExportUser(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_stream(
-            request,
-            target,
-            '/kernel.v1.KernelAdminService/ExportUser',
-            kernel_dot_v1_dot_admin__pb2.ExportUserRequest.SerializeToString,
-            kernel_dot_v1_dot_admin__pb2.ExportUserResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteUser(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/kernel.v1.KernelAdminService/DeleteUser',
-            kernel_dot_v1_dot_admin__pb2.DeleteUserRequest.SerializeToString,
-            kernel_dot_v1_dot_admin__pb2.DeleteUserResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class KernelAdminServiceStub:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said, but for ExportUser. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @_typing.overload
@@ -76,18 +76,12 @@ class KernelAdminServiceStub:
     and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
     is called again and goes on where it was; two at once do no harm.
     """
-    ExportUser: _grpc.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]
-    """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
-    DeleteUser: _grpc.UnaryUnaryMultiCallable[_admin_pb2.DeleteUserRequest, _admin_pb2.DeleteUserResponse]
-    """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
-    NOT_FOUND: PERSON_NOT_FOUND.
-    """
 
 @_typing.type_check_only
 class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said, but for ExportUser. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -131,17 +125,11 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
     is called again and goes on where it was; two at once do no harm.
     """
-    ExportUser: _aio.UnaryStreamMultiCallable[_admin_pb2.ExportUserRequest, _admin_pb2.ExportUserResponse]  # type: ignore[assignment]
-    """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
-    DeleteUser: _aio.UnaryUnaryMultiCallable[_admin_pb2.DeleteUserRequest, _admin_pb2.DeleteUserResponse]  # type: ignore[assignment]
-    """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
-    NOT_FOUND: PERSON_NOT_FOUND.
-    """
 
 class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said, but for ExportUser. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @_abc_1.abstractmethod
@@ -254,24 +242,6 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
         and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
         is called again and goes on where it was; two at once do no harm.
-        """
-
-    @_abc_1.abstractmethod
-    def ExportUser(
-        self,
-        request: _admin_pb2.ExportUserRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_admin_pb2.ExportUserResponse], _abc.AsyncIterator[_admin_pb2.ExportUserResponse]]:
-        """ExportUser streams everything that is kept of a person, as JSON. NOT_FOUND: PERSON_NOT_FOUND."""
-
-    @_abc_1.abstractmethod
-    def DeleteUser(
-        self,
-        request: _admin_pb2.DeleteUserRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_admin_pb2.DeleteUserResponse, _abc.Awaitable[_admin_pb2.DeleteUserResponse]]:
-        """DeleteUser forgets a person, here and at the tool vendor, and destroys the key that seals their data. Idempotent.
-        NOT_FOUND: PERSON_NOT_FOUND.
         """
 
 def add_KernelAdminServiceServicer_to_server(servicer: KernelAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -25,13 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15kernel/v1/bound.proto\x12\tkernel.v1\x1a google/protobuf/descriptor.proto\"2\n\x05\x42ound\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\x12\r\n\x05items\x18\x02 \x01(\r\x12\x0b\n\x03\x63ut\x18\x03 \x01(\x08:@\n\x05\x62ound\x12\x1d.google.protobuf.FieldOptions\x18\x93\x8c\x03 \x01(\x0b\x32\x10.kernel.v1.Boundb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15kernel/v1/bound.proto\x12\tkernel.v1\x1a google/protobuf/descriptor.proto\"2\n\x05\x42ound\x12\r\n\x05\x62ytes\x18\x01 \x01(\r\x12\r\n\x05items\x18\x02 \x01(\r\x12\x0b\n\x03\x63ut\x18\x03 \x01(\x08:@\n\x05\x62ound\x12\x1d.google.protobuf.FieldOptions\x18\x93\x8c\x03 \x01(\x0b\x32\x10.kernel.v1.BoundBP\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kernel.v1.bound_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
-  DESCRIPTOR._loaded_options = None
+  _globals['DESCRIPTOR']._loaded_options = None
+  _globals['DESCRIPTOR']._serialized_options = b'\n\rcom.kernel.v1P\001Z\022kernel/v1;kernelv1\242\002\003KXX\252\002\tKernel.V1\312\002\tKernel\\V1\352\002\nKernel::V1'
   _globals['_BOUND']._serialized_start=70
   _globals['_BOUND']._serialized_end=120
 # @@protoc_insertion_point(module_scope)

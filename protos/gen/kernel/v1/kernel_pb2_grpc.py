@@ -3,7 +3,11 @@
 import grpc
 import warnings
 
-from kernel.v1 import kernel_pb2 as kernel_dot_v1_dot_kernel__pb2
+from kernel.v1 import connections_pb2 as kernel_dot_v1_dot_connections__pb2
+from kernel.v1 import identity_pb2 as kernel_dot_v1_dot_identity__pb2
+from kernel.v1 import media_pb2 as kernel_dot_v1_dot_media__pb2
+from kernel.v1 import messages_pb2 as kernel_dot_v1_dot_messages__pb2
+from kernel.v1 import outbox_pb2 as kernel_dot_v1_dot_outbox__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -29,7 +33,7 @@ class KernelServiceStub:
     """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
+    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
@@ -37,7 +41,7 @@ class KernelServiceStub:
     a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
     each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
     RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
     the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
@@ -49,78 +53,63 @@ class KernelServiceStub:
         """
         self.HandleMessage = channel.unary_unary(
                 '/kernel.v1.KernelService/HandleMessage',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.HandleMessageRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.HandleMessageResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_messages__pb2.HandleMessageRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_messages__pb2.HandleMessageResponse.FromString,
                 _registered_method=True)
         self.StreamMessage = channel.unary_stream(
                 '/kernel.v1.KernelService/StreamMessage',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.StreamMessageRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.StreamMessageResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_messages__pb2.StreamMessageRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_messages__pb2.StreamMessageResponse.FromString,
                 _registered_method=True)
-        self.PullReplies = channel.unary_stream(
-                '/kernel.v1.KernelService/PullReplies',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.PullRepliesRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.PullRepliesResponse.FromString,
+        self.PullOutbox = channel.unary_stream(
+                '/kernel.v1.KernelService/PullOutbox',
+                request_serializer=kernel_dot_v1_dot_outbox__pb2.PullOutboxRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_outbox__pb2.PullOutboxResponse.FromString,
                 _registered_method=True)
-        self.AckReplies = channel.unary_unary(
-                '/kernel.v1.KernelService/AckReplies',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesResponse.FromString,
+        self.AckOutbox = channel.unary_unary(
+                '/kernel.v1.KernelService/AckOutbox',
+                request_serializer=kernel_dot_v1_dot_outbox__pb2.AckOutboxRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_outbox__pb2.AckOutboxResponse.FromString,
                 _registered_method=True)
-        self.ReleaseReplies = channel.unary_unary(
-                '/kernel.v1.KernelService/ReleaseReplies',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesResponse.FromString,
+        self.ReleaseLeases = channel.unary_unary(
+                '/kernel.v1.KernelService/ReleaseLeases',
+                request_serializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesResponse.FromString,
                 _registered_method=True)
         self.ReportReceipts = channel.unary_unary(
                 '/kernel.v1.KernelService/ReportReceipts',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.ReportReceiptsRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.ReportReceiptsResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.FromString,
                 _registered_method=True)
         self.UploadMedia = channel.stream_unary(
                 '/kernel.v1.KernelService/UploadMedia',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.UploadMediaRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.UploadMediaResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_media__pb2.UploadMediaRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_media__pb2.UploadMediaResponse.FromString,
                 _registered_method=True)
         self.DownloadMedia = channel.unary_stream(
                 '/kernel.v1.KernelService/DownloadMedia',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.DownloadMediaRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.DownloadMediaResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_media__pb2.DownloadMediaRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_media__pb2.DownloadMediaResponse.FromString,
                 _registered_method=True)
         self.LinkIdentity = channel.unary_unary(
                 '/kernel.v1.KernelService/LinkIdentity',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.LinkIdentityRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.LinkIdentityResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_identity__pb2.LinkIdentityRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_identity__pb2.LinkIdentityResponse.FromString,
                 _registered_method=True)
         self.CreateConnectLink = channel.unary_unary(
                 '/kernel.v1.KernelService/CreateConnectLink',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.CreateConnectLinkRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.CreateConnectLinkResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_connections__pb2.CreateConnectLinkRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_connections__pb2.CreateConnectLinkResponse.FromString,
                 _registered_method=True)
         self.ListConnections = channel.unary_unary(
                 '/kernel.v1.KernelService/ListConnections',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.ListConnectionsRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.ListConnectionsResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_connections__pb2.ListConnectionsRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_connections__pb2.ListConnectionsResponse.FromString,
                 _registered_method=True)
         self.Disconnect = channel.unary_unary(
                 '/kernel.v1.KernelService/Disconnect',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.DisconnectRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.DisconnectResponse.FromString,
-                _registered_method=True)
-        self.CreateSchedule = channel.unary_unary(
-                '/kernel.v1.KernelService/CreateSchedule',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.CreateScheduleRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.CreateScheduleResponse.FromString,
-                _registered_method=True)
-        self.ListSchedules = channel.unary_unary(
-                '/kernel.v1.KernelService/ListSchedules',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.ListSchedulesRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.ListSchedulesResponse.FromString,
-                _registered_method=True)
-        self.DeleteSchedule = channel.unary_unary(
-                '/kernel.v1.KernelService/DeleteSchedule',
-                request_serializer=kernel_dot_v1_dot_kernel__pb2.DeleteScheduleRequest.SerializeToString,
-                response_deserializer=kernel_dot_v1_dot_kernel__pb2.DeleteScheduleResponse.FromString,
+                request_serializer=kernel_dot_v1_dot_connections__pb2.DisconnectRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_connections__pb2.DisconnectResponse.FromString,
                 _registered_method=True)
 
 
@@ -128,7 +117,7 @@ class KernelServiceServicer:
     """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
+    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
@@ -136,7 +125,7 @@ class KernelServiceServicer:
     a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
     each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
     RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
     the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
@@ -163,8 +152,8 @@ class KernelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def PullReplies(self, request, context):
-        """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
+    def PullOutbox(self, request, context):
+        """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
         stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
         exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
         replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
@@ -179,16 +168,16 @@ class KernelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def AckReplies(self, request, context):
-        """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
+    def AckOutbox(self, request, context):
+        """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
         not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def ReleaseReplies(self, request, context):
-        """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+    def ReleaseLeases(self, request, context):
+        """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
         waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
         at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
@@ -262,105 +251,68 @@ class KernelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def CreateSchedule(self, request, context):
-        """CreateSchedule stores a request that runs later as a turn of the person's own; its answer leaves by PullReplies.
-        Idempotent on `schedule_id`. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID. NOT_FOUND: PERSON_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def ListSchedules(self, request, context):
-        """ListSchedules returns the person's schedules, next due first. NOT_FOUND: PERSON_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def DeleteSchedule(self, request, context):
-        """DeleteSchedule removes a schedule. NOT_FOUND: PERSON_NOT_FOUND, SCHEDULE_NOT_FOUND.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_KernelServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'HandleMessage': grpc.unary_unary_rpc_method_handler(
                     servicer.HandleMessage,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.HandleMessageRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.HandleMessageResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_messages__pb2.HandleMessageRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_messages__pb2.HandleMessageResponse.SerializeToString,
             ),
             'StreamMessage': grpc.unary_stream_rpc_method_handler(
                     servicer.StreamMessage,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.StreamMessageRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.StreamMessageResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_messages__pb2.StreamMessageRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_messages__pb2.StreamMessageResponse.SerializeToString,
             ),
-            'PullReplies': grpc.unary_stream_rpc_method_handler(
-                    servicer.PullReplies,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.PullRepliesRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.PullRepliesResponse.SerializeToString,
+            'PullOutbox': grpc.unary_stream_rpc_method_handler(
+                    servicer.PullOutbox,
+                    request_deserializer=kernel_dot_v1_dot_outbox__pb2.PullOutboxRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_outbox__pb2.PullOutboxResponse.SerializeToString,
             ),
-            'AckReplies': grpc.unary_unary_rpc_method_handler(
-                    servicer.AckReplies,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.AckRepliesResponse.SerializeToString,
+            'AckOutbox': grpc.unary_unary_rpc_method_handler(
+                    servicer.AckOutbox,
+                    request_deserializer=kernel_dot_v1_dot_outbox__pb2.AckOutboxRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_outbox__pb2.AckOutboxResponse.SerializeToString,
             ),
-            'ReleaseReplies': grpc.unary_unary_rpc_method_handler(
-                    servicer.ReleaseReplies,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesResponse.SerializeToString,
+            'ReleaseLeases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseLeases,
+                    request_deserializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesResponse.SerializeToString,
             ),
             'ReportReceipts': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportReceipts,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.ReportReceiptsRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.ReportReceiptsResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.SerializeToString,
             ),
             'UploadMedia': grpc.stream_unary_rpc_method_handler(
                     servicer.UploadMedia,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.UploadMediaRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.UploadMediaResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_media__pb2.UploadMediaRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_media__pb2.UploadMediaResponse.SerializeToString,
             ),
             'DownloadMedia': grpc.unary_stream_rpc_method_handler(
                     servicer.DownloadMedia,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.DownloadMediaRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.DownloadMediaResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_media__pb2.DownloadMediaRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_media__pb2.DownloadMediaResponse.SerializeToString,
             ),
             'LinkIdentity': grpc.unary_unary_rpc_method_handler(
                     servicer.LinkIdentity,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.LinkIdentityRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.LinkIdentityResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_identity__pb2.LinkIdentityRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_identity__pb2.LinkIdentityResponse.SerializeToString,
             ),
             'CreateConnectLink': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateConnectLink,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.CreateConnectLinkRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.CreateConnectLinkResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_connections__pb2.CreateConnectLinkRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_connections__pb2.CreateConnectLinkResponse.SerializeToString,
             ),
             'ListConnections': grpc.unary_unary_rpc_method_handler(
                     servicer.ListConnections,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.ListConnectionsRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.ListConnectionsResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_connections__pb2.ListConnectionsRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_connections__pb2.ListConnectionsResponse.SerializeToString,
             ),
             'Disconnect': grpc.unary_unary_rpc_method_handler(
                     servicer.Disconnect,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.DisconnectRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.DisconnectResponse.SerializeToString,
-            ),
-            'CreateSchedule': grpc.unary_unary_rpc_method_handler(
-                    servicer.CreateSchedule,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.CreateScheduleRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.CreateScheduleResponse.SerializeToString,
-            ),
-            'ListSchedules': grpc.unary_unary_rpc_method_handler(
-                    servicer.ListSchedules,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.ListSchedulesRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.ListSchedulesResponse.SerializeToString,
-            ),
-            'DeleteSchedule': grpc.unary_unary_rpc_method_handler(
-                    servicer.DeleteSchedule,
-                    request_deserializer=kernel_dot_v1_dot_kernel__pb2.DeleteScheduleRequest.FromString,
-                    response_serializer=kernel_dot_v1_dot_kernel__pb2.DeleteScheduleResponse.SerializeToString,
+                    request_deserializer=kernel_dot_v1_dot_connections__pb2.DisconnectRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_connections__pb2.DisconnectResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -374,7 +326,7 @@ class KernelService:
     """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
+    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
@@ -382,7 +334,7 @@ class KernelService:
     a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
     each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
     RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
     the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
@@ -401,8 +353,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/HandleMessage',
-            kernel_dot_v1_dot_kernel__pb2.HandleMessageRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.HandleMessageResponse.FromString,
+            kernel_dot_v1_dot_messages__pb2.HandleMessageRequest.SerializeToString,
+            kernel_dot_v1_dot_messages__pb2.HandleMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -428,8 +380,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/StreamMessage',
-            kernel_dot_v1_dot_kernel__pb2.StreamMessageRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.StreamMessageResponse.FromString,
+            kernel_dot_v1_dot_messages__pb2.StreamMessageRequest.SerializeToString,
+            kernel_dot_v1_dot_messages__pb2.StreamMessageResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -441,7 +393,7 @@ class KernelService:
             _registered_method=True)
 
     @staticmethod
-    def PullReplies(request,
+    def PullOutbox(request,
             target,
             options=(),
             channel_credentials=None,
@@ -454,9 +406,9 @@ class KernelService:
         return grpc.experimental.unary_stream(
             request,
             target,
-            '/kernel.v1.KernelService/PullReplies',
-            kernel_dot_v1_dot_kernel__pb2.PullRepliesRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.PullRepliesResponse.FromString,
+            '/kernel.v1.KernelService/PullOutbox',
+            kernel_dot_v1_dot_outbox__pb2.PullOutboxRequest.SerializeToString,
+            kernel_dot_v1_dot_outbox__pb2.PullOutboxResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -468,7 +420,7 @@ class KernelService:
             _registered_method=True)
 
     @staticmethod
-    def AckReplies(request,
+    def AckOutbox(request,
             target,
             options=(),
             channel_credentials=None,
@@ -481,9 +433,9 @@ class KernelService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/kernel.v1.KernelService/AckReplies',
-            kernel_dot_v1_dot_kernel__pb2.AckRepliesRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.AckRepliesResponse.FromString,
+            '/kernel.v1.KernelService/AckOutbox',
+            kernel_dot_v1_dot_outbox__pb2.AckOutboxRequest.SerializeToString,
+            kernel_dot_v1_dot_outbox__pb2.AckOutboxResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -495,7 +447,7 @@ class KernelService:
             _registered_method=True)
 
     @staticmethod
-    def ReleaseReplies(request,
+    def ReleaseLeases(request,
             target,
             options=(),
             channel_credentials=None,
@@ -508,9 +460,9 @@ class KernelService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/kernel.v1.KernelService/ReleaseReplies',
-            kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.ReleaseRepliesResponse.FromString,
+            '/kernel.v1.KernelService/ReleaseLeases',
+            kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesRequest.SerializeToString,
+            kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -536,8 +488,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/ReportReceipts',
-            kernel_dot_v1_dot_kernel__pb2.ReportReceiptsRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.ReportReceiptsResponse.FromString,
+            kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.SerializeToString,
+            kernel_dot_v1_dot_outbox__pb2.ReportReceiptsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -563,8 +515,8 @@ class KernelService:
             request_iterator,
             target,
             '/kernel.v1.KernelService/UploadMedia',
-            kernel_dot_v1_dot_kernel__pb2.UploadMediaRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.UploadMediaResponse.FromString,
+            kernel_dot_v1_dot_media__pb2.UploadMediaRequest.SerializeToString,
+            kernel_dot_v1_dot_media__pb2.UploadMediaResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -590,8 +542,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/DownloadMedia',
-            kernel_dot_v1_dot_kernel__pb2.DownloadMediaRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.DownloadMediaResponse.FromString,
+            kernel_dot_v1_dot_media__pb2.DownloadMediaRequest.SerializeToString,
+            kernel_dot_v1_dot_media__pb2.DownloadMediaResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -617,8 +569,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/LinkIdentity',
-            kernel_dot_v1_dot_kernel__pb2.LinkIdentityRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.LinkIdentityResponse.FromString,
+            kernel_dot_v1_dot_identity__pb2.LinkIdentityRequest.SerializeToString,
+            kernel_dot_v1_dot_identity__pb2.LinkIdentityResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -644,8 +596,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/CreateConnectLink',
-            kernel_dot_v1_dot_kernel__pb2.CreateConnectLinkRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.CreateConnectLinkResponse.FromString,
+            kernel_dot_v1_dot_connections__pb2.CreateConnectLinkRequest.SerializeToString,
+            kernel_dot_v1_dot_connections__pb2.CreateConnectLinkResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -671,8 +623,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/ListConnections',
-            kernel_dot_v1_dot_kernel__pb2.ListConnectionsRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.ListConnectionsResponse.FromString,
+            kernel_dot_v1_dot_connections__pb2.ListConnectionsRequest.SerializeToString,
+            kernel_dot_v1_dot_connections__pb2.ListConnectionsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -698,89 +650,8 @@ class KernelService:
             request,
             target,
             '/kernel.v1.KernelService/Disconnect',
-            kernel_dot_v1_dot_kernel__pb2.DisconnectRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.DisconnectResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def CreateSchedule(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/kernel.v1.KernelService/CreateSchedule',
-            kernel_dot_v1_dot_kernel__pb2.CreateScheduleRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.CreateScheduleResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def ListSchedules(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/kernel.v1.KernelService/ListSchedules',
-            kernel_dot_v1_dot_kernel__pb2.ListSchedulesRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.ListSchedulesResponse.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def DeleteSchedule(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/kernel.v1.KernelService/DeleteSchedule',
-            kernel_dot_v1_dot_kernel__pb2.DeleteScheduleRequest.SerializeToString,
-            kernel_dot_v1_dot_kernel__pb2.DeleteScheduleResponse.FromString,
+            kernel_dot_v1_dot_connections__pb2.DisconnectRequest.SerializeToString,
+            kernel_dot_v1_dot_connections__pb2.DisconnectResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,7 +5,11 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
-from kernel.v1 import kernel_pb2 as _kernel_pb2
+from kernel.v1 import connections_pb2 as _connections_pb2
+from kernel.v1 import identity_pb2 as _identity_pb2
+from kernel.v1 import media_pb2 as _media_pb2
+from kernel.v1 import messages_pb2 as _messages_pb2
+from kernel.v1 import outbox_pb2 as _outbox_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -30,7 +34,7 @@ class KernelServiceStub:
     """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
+    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
@@ -38,7 +42,7 @@ class KernelServiceStub:
     a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
     each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
     RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
     the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
@@ -46,7 +50,7 @@ class KernelServiceStub:
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KernelServiceAsyncStub: ...
-    HandleMessage: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.HandleMessageRequest, _kernel_pb2.HandleMessageResponse]
+    HandleMessage: _grpc.UnaryUnaryMultiCallable[_messages_pb2.HandleMessageRequest, _messages_pb2.HandleMessageResponse]
     """HandleMessage takes one message of one person. It is idempotent on (channel, user_id, address, message_id): a
     repeat starts nothing, answers as the first did, and says `duplicate`.
 
@@ -57,12 +61,12 @@ class KernelServiceStub:
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
     INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
     """
-    StreamMessage: _grpc.UnaryStreamMultiCallable[_kernel_pb2.StreamMessageRequest, _kernel_pb2.StreamMessageResponse]
+    StreamMessage: _grpc.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]
     """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. On a replica that
     does not own the person only `accepted`, the needed events and `completed` are sent. Errors as HandleMessage.
     """
-    PullReplies: _grpc.UnaryStreamMultiCallable[_kernel_pb2.PullRepliesRequest, _kernel_pb2.PullRepliesResponse]
-    """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
+    PullOutbox: _grpc.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]
+    """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
     stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
     exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
     replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
@@ -73,38 +77,38 @@ class KernelServiceStub:
 
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
-    AckReplies: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.AckRepliesRequest, _kernel_pb2.AckRepliesResponse]
-    """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
+    AckOutbox: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.AckOutboxRequest, _outbox_pb2.AckOutboxResponse]
+    """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
     not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
     """
-    ReleaseReplies: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ReleaseRepliesRequest, _kernel_pb2.ReleaseRepliesResponse]
-    """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+    ReleaseLeases: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ReleaseLeasesRequest, _outbox_pb2.ReleaseLeasesResponse]
+    """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
     waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
     at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
-    ReportReceipts: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ReportReceiptsRequest, _kernel_pb2.ReportReceiptsResponse]
+    ReportReceipts: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ReportReceiptsRequest, _outbox_pb2.ReportReceiptsResponse]
     """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
     and `failed` may reopen it. Idempotent on (part, state); receipts may come before the acknowledgement, in any
     order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
     """
-    UploadMedia: _grpc.StreamUnaryMultiCallable[_kernel_pb2.UploadMediaRequest, _kernel_pb2.UploadMediaResponse]
+    UploadMedia: _grpc.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
     once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
     INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
     """
-    DownloadMedia: _grpc.UnaryStreamMultiCallable[_kernel_pb2.DownloadMediaRequest, _kernel_pb2.DownloadMediaResponse]
+    DownloadMedia: _grpc.UnaryStreamMultiCallable[_media_pb2.DownloadMediaRequest, _media_pb2.DownloadMediaResponse]
     """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
     hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
     FIELD_REQUIRED, FIELD_INVALID.
     """
-    LinkIdentity: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]
+    LinkIdentity: _grpc.UnaryUnaryMultiCallable[_identity_pb2.LinkIdentityRequest, _identity_pb2.LinkIdentityResponse]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
     message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
     remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
     previous one is remembered as long, and done once another change tells whose that is.
     """
-    CreateConnectLink: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]
+    CreateConnectLink: _grpc.UnaryUnaryMultiCallable[_connections_pb2.CreateConnectLinkRequest, _connections_pb2.CreateConnectLinkResponse]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
     and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
     leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
@@ -113,27 +117,19 @@ class KernelServiceStub:
     only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
     different people's in different scopes. So in ListConnections and Disconnect.
     """
-    ListConnections: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListConnectionsRequest, _kernel_pb2.ListConnectionsResponse]
+    ListConnections: _grpc.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
-    Disconnect: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.DisconnectRequest, _kernel_pb2.DisconnectResponse]
+    Disconnect: _grpc.UnaryUnaryMultiCallable[_connections_pb2.DisconnectRequest, _connections_pb2.DisconnectResponse]
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
     CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
     """
-    CreateSchedule: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.CreateScheduleRequest, _kernel_pb2.CreateScheduleResponse]
-    """CreateSchedule stores a request that runs later as a turn of the person's own; its answer leaves by PullReplies.
-    Idempotent on `schedule_id`. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID. NOT_FOUND: PERSON_NOT_FOUND.
-    """
-    ListSchedules: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.ListSchedulesRequest, _kernel_pb2.ListSchedulesResponse]
-    """ListSchedules returns the person's schedules, next due first. NOT_FOUND: PERSON_NOT_FOUND."""
-    DeleteSchedule: _grpc.UnaryUnaryMultiCallable[_kernel_pb2.DeleteScheduleRequest, _kernel_pb2.DeleteScheduleResponse]
-    """DeleteSchedule removes a schedule. NOT_FOUND: PERSON_NOT_FOUND, SCHEDULE_NOT_FOUND."""
 
 @_typing.type_check_only
 class KernelServiceAsyncStub(KernelServiceStub):
     """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
+    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
@@ -141,12 +137,12 @@ class KernelServiceAsyncStub(KernelServiceStub):
     a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
     each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
     RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
     the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
-    HandleMessage: _aio.UnaryUnaryMultiCallable[_kernel_pb2.HandleMessageRequest, _kernel_pb2.HandleMessageResponse]  # type: ignore[assignment]
+    HandleMessage: _aio.UnaryUnaryMultiCallable[_messages_pb2.HandleMessageRequest, _messages_pb2.HandleMessageResponse]  # type: ignore[assignment]
     """HandleMessage takes one message of one person. It is idempotent on (channel, user_id, address, message_id): a
     repeat starts nothing, answers as the first did, and says `duplicate`.
 
@@ -157,12 +153,12 @@ class KernelServiceAsyncStub(KernelServiceStub):
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
     INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
     """
-    StreamMessage: _aio.UnaryStreamMultiCallable[_kernel_pb2.StreamMessageRequest, _kernel_pb2.StreamMessageResponse]  # type: ignore[assignment]
+    StreamMessage: _aio.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]  # type: ignore[assignment]
     """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. On a replica that
     does not own the person only `accepted`, the needed events and `completed` are sent. Errors as HandleMessage.
     """
-    PullReplies: _aio.UnaryStreamMultiCallable[_kernel_pb2.PullRepliesRequest, _kernel_pb2.PullRepliesResponse]  # type: ignore[assignment]
-    """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
+    PullOutbox: _aio.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]  # type: ignore[assignment]
+    """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
     stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
     exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
     replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
@@ -173,38 +169,38 @@ class KernelServiceAsyncStub(KernelServiceStub):
 
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
-    AckReplies: _aio.UnaryUnaryMultiCallable[_kernel_pb2.AckRepliesRequest, _kernel_pb2.AckRepliesResponse]  # type: ignore[assignment]
-    """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
+    AckOutbox: _aio.UnaryUnaryMultiCallable[_outbox_pb2.AckOutboxRequest, _outbox_pb2.AckOutboxResponse]  # type: ignore[assignment]
+    """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
     not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
     """
-    ReleaseReplies: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ReleaseRepliesRequest, _kernel_pb2.ReleaseRepliesResponse]  # type: ignore[assignment]
-    """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+    ReleaseLeases: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ReleaseLeasesRequest, _outbox_pb2.ReleaseLeasesResponse]  # type: ignore[assignment]
+    """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
     waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
     at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
-    ReportReceipts: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ReportReceiptsRequest, _kernel_pb2.ReportReceiptsResponse]  # type: ignore[assignment]
+    ReportReceipts: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ReportReceiptsRequest, _outbox_pb2.ReportReceiptsResponse]  # type: ignore[assignment]
     """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
     and `failed` may reopen it. Idempotent on (part, state); receipts may come before the acknowledgement, in any
     order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
     """
-    UploadMedia: _aio.StreamUnaryMultiCallable[_kernel_pb2.UploadMediaRequest, _kernel_pb2.UploadMediaResponse]  # type: ignore[assignment]
+    UploadMedia: _aio.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]  # type: ignore[assignment]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
     once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
     INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
     """
-    DownloadMedia: _aio.UnaryStreamMultiCallable[_kernel_pb2.DownloadMediaRequest, _kernel_pb2.DownloadMediaResponse]  # type: ignore[assignment]
+    DownloadMedia: _aio.UnaryStreamMultiCallable[_media_pb2.DownloadMediaRequest, _media_pb2.DownloadMediaResponse]  # type: ignore[assignment]
     """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
     hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
     FIELD_REQUIRED, FIELD_INVALID.
     """
-    LinkIdentity: _aio.UnaryUnaryMultiCallable[_kernel_pb2.LinkIdentityRequest, _kernel_pb2.LinkIdentityResponse]  # type: ignore[assignment]
+    LinkIdentity: _aio.UnaryUnaryMultiCallable[_identity_pb2.LinkIdentityRequest, _identity_pb2.LinkIdentityResponse]  # type: ignore[assignment]
     """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
     message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
     remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
     previous one is remembered as long, and done once another change tells whose that is.
     """
-    CreateConnectLink: _aio.UnaryUnaryMultiCallable[_kernel_pb2.CreateConnectLinkRequest, _kernel_pb2.CreateConnectLinkResponse]  # type: ignore[assignment]
+    CreateConnectLink: _aio.UnaryUnaryMultiCallable[_connections_pb2.CreateConnectLinkRequest, _connections_pb2.CreateConnectLinkResponse]  # type: ignore[assignment]
     """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
     and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
     leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
@@ -213,26 +209,18 @@ class KernelServiceAsyncStub(KernelServiceStub):
     only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
     different people's in different scopes. So in ListConnections and Disconnect.
     """
-    ListConnections: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListConnectionsRequest, _kernel_pb2.ListConnectionsResponse]  # type: ignore[assignment]
+    ListConnections: _aio.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]  # type: ignore[assignment]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
-    Disconnect: _aio.UnaryUnaryMultiCallable[_kernel_pb2.DisconnectRequest, _kernel_pb2.DisconnectResponse]  # type: ignore[assignment]
+    Disconnect: _aio.UnaryUnaryMultiCallable[_connections_pb2.DisconnectRequest, _connections_pb2.DisconnectResponse]  # type: ignore[assignment]
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
     CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
     """
-    CreateSchedule: _aio.UnaryUnaryMultiCallable[_kernel_pb2.CreateScheduleRequest, _kernel_pb2.CreateScheduleResponse]  # type: ignore[assignment]
-    """CreateSchedule stores a request that runs later as a turn of the person's own; its answer leaves by PullReplies.
-    Idempotent on `schedule_id`. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID. NOT_FOUND: PERSON_NOT_FOUND.
-    """
-    ListSchedules: _aio.UnaryUnaryMultiCallable[_kernel_pb2.ListSchedulesRequest, _kernel_pb2.ListSchedulesResponse]  # type: ignore[assignment]
-    """ListSchedules returns the person's schedules, next due first. NOT_FOUND: PERSON_NOT_FOUND."""
-    DeleteSchedule: _aio.UnaryUnaryMultiCallable[_kernel_pb2.DeleteScheduleRequest, _kernel_pb2.DeleteScheduleResponse]  # type: ignore[assignment]
-    """DeleteSchedule removes a schedule. NOT_FOUND: PERSON_NOT_FOUND, SCHEDULE_NOT_FOUND."""
 
 class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
 
     Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullReplies hands out whatever the person is to be told, until AckReplies settles it.
+    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
 
     Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
     (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
@@ -240,16 +228,16 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
     each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
     RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullReplies and 2,000 other calls open at a time, if
+    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
     the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
     """
 
     @_abc_1.abstractmethod
     def HandleMessage(
         self,
-        request: _kernel_pb2.HandleMessageRequest,
+        request: _messages_pb2.HandleMessageRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.HandleMessageResponse, _abc.Awaitable[_kernel_pb2.HandleMessageResponse]]:
+    ) -> _typing.Union[_messages_pb2.HandleMessageResponse, _abc.Awaitable[_messages_pb2.HandleMessageResponse]]:
         """HandleMessage takes one message of one person. It is idempotent on (channel, user_id, address, message_id): a
         repeat starts nothing, answers as the first did, and says `duplicate`.
 
@@ -264,20 +252,20 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def StreamMessage(
         self,
-        request: _kernel_pb2.StreamMessageRequest,
+        request: _messages_pb2.StreamMessageRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_kernel_pb2.StreamMessageResponse], _abc.AsyncIterator[_kernel_pb2.StreamMessageResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_messages_pb2.StreamMessageResponse], _abc.AsyncIterator[_messages_pb2.StreamMessageResponse]]:
         """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. On a replica that
         does not own the person only `accepted`, the needed events and `completed` are sent. Errors as HandleMessage.
         """
 
     @_abc_1.abstractmethod
-    def PullReplies(
+    def PullOutbox(
         self,
-        request: _kernel_pb2.PullRepliesRequest,
+        request: _outbox_pb2.PullOutboxRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_kernel_pb2.PullRepliesResponse], _abc.AsyncIterator[_kernel_pb2.PullRepliesResponse]]:
-        """PullReplies leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
+    ) -> _typing.Union[_abc.Iterator[_outbox_pb2.PullOutboxResponse], _abc.AsyncIterator[_outbox_pb2.PullOutboxResponse]]:
+        """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
         stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
         exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
         replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
@@ -290,22 +278,22 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
-    def AckReplies(
+    def AckOutbox(
         self,
-        request: _kernel_pb2.AckRepliesRequest,
+        request: _outbox_pb2.AckOutboxRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.AckRepliesResponse, _abc.Awaitable[_kernel_pb2.AckRepliesResponse]]:
-        """AckReplies settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
+    ) -> _typing.Union[_outbox_pb2.AckOutboxResponse, _abc.Awaitable[_outbox_pb2.AckOutboxResponse]]:
+        """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
         not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
         """
 
     @_abc_1.abstractmethod
-    def ReleaseReplies(
+    def ReleaseLeases(
         self,
-        request: _kernel_pb2.ReleaseRepliesRequest,
+        request: _outbox_pb2.ReleaseLeasesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.ReleaseRepliesResponse, _abc.Awaitable[_kernel_pb2.ReleaseRepliesResponse]]:
-        """ReleaseReplies gives back what was leased to a process and never reached it: leased again at once, in place of
+    ) -> _typing.Union[_outbox_pb2.ReleaseLeasesResponse, _abc.Awaitable[_outbox_pb2.ReleaseLeasesResponse]]:
+        """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
         waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
         at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
@@ -314,9 +302,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ReportReceipts(
         self,
-        request: _kernel_pb2.ReportReceiptsRequest,
+        request: _outbox_pb2.ReportReceiptsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.ReportReceiptsResponse, _abc.Awaitable[_kernel_pb2.ReportReceiptsResponse]]:
+    ) -> _typing.Union[_outbox_pb2.ReportReceiptsResponse, _abc.Awaitable[_outbox_pb2.ReportReceiptsResponse]]:
         """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
         and `failed` may reopen it. Idempotent on (part, state); receipts may come before the acknowledgement, in any
         order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
@@ -325,9 +313,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def UploadMedia(
         self,
-        request_iterator: _MaybeAsyncIterator[_kernel_pb2.UploadMediaRequest],
+        request_iterator: _MaybeAsyncIterator[_media_pb2.UploadMediaRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.UploadMediaResponse, _abc.Awaitable[_kernel_pb2.UploadMediaResponse]]:
+    ) -> _typing.Union[_media_pb2.UploadMediaResponse, _abc.Awaitable[_media_pb2.UploadMediaResponse]]:
         """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
         once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
         INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
@@ -336,9 +324,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def DownloadMedia(
         self,
-        request: _kernel_pb2.DownloadMediaRequest,
+        request: _media_pb2.DownloadMediaRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_kernel_pb2.DownloadMediaResponse], _abc.AsyncIterator[_kernel_pb2.DownloadMediaResponse]]:
+    ) -> _typing.Union[_abc.Iterator[_media_pb2.DownloadMediaResponse], _abc.AsyncIterator[_media_pb2.DownloadMediaResponse]]:
         """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
         hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
         FIELD_REQUIRED, FIELD_INVALID.
@@ -347,9 +335,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def LinkIdentity(
         self,
-        request: _kernel_pb2.LinkIdentityRequest,
+        request: _identity_pb2.LinkIdentityRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.LinkIdentityResponse, _abc.Awaitable[_kernel_pb2.LinkIdentityResponse]]:
+    ) -> _typing.Union[_identity_pb2.LinkIdentityResponse, _abc.Awaitable[_identity_pb2.LinkIdentityResponse]]:
         """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
         message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
         remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
@@ -359,9 +347,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def CreateConnectLink(
         self,
-        request: _kernel_pb2.CreateConnectLinkRequest,
+        request: _connections_pb2.CreateConnectLinkRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.CreateConnectLinkResponse, _abc.Awaitable[_kernel_pb2.CreateConnectLinkResponse]]:
+    ) -> _typing.Union[_connections_pb2.CreateConnectLinkResponse, _abc.Awaitable[_connections_pb2.CreateConnectLinkResponse]]:
         """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
         and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
         leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
@@ -374,45 +362,19 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ListConnections(
         self,
-        request: _kernel_pb2.ListConnectionsRequest,
+        request: _connections_pb2.ListConnectionsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.ListConnectionsResponse, _abc.Awaitable[_kernel_pb2.ListConnectionsResponse]]:
+    ) -> _typing.Union[_connections_pb2.ListConnectionsResponse, _abc.Awaitable[_connections_pb2.ListConnectionsResponse]]:
         """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def Disconnect(
         self,
-        request: _kernel_pb2.DisconnectRequest,
+        request: _connections_pb2.DisconnectRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.DisconnectResponse, _abc.Awaitable[_kernel_pb2.DisconnectResponse]]:
+    ) -> _typing.Union[_connections_pb2.DisconnectResponse, _abc.Awaitable[_connections_pb2.DisconnectResponse]]:
         """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
         CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
         """
-
-    @_abc_1.abstractmethod
-    def CreateSchedule(
-        self,
-        request: _kernel_pb2.CreateScheduleRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.CreateScheduleResponse, _abc.Awaitable[_kernel_pb2.CreateScheduleResponse]]:
-        """CreateSchedule stores a request that runs later as a turn of the person's own; its answer leaves by PullReplies.
-        Idempotent on `schedule_id`. INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID. NOT_FOUND: PERSON_NOT_FOUND.
-        """
-
-    @_abc_1.abstractmethod
-    def ListSchedules(
-        self,
-        request: _kernel_pb2.ListSchedulesRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.ListSchedulesResponse, _abc.Awaitable[_kernel_pb2.ListSchedulesResponse]]:
-        """ListSchedules returns the person's schedules, next due first. NOT_FOUND: PERSON_NOT_FOUND."""
-
-    @_abc_1.abstractmethod
-    def DeleteSchedule(
-        self,
-        request: _kernel_pb2.DeleteScheduleRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_kernel_pb2.DeleteScheduleResponse, _abc.Awaitable[_kernel_pb2.DeleteScheduleResponse]]:
-        """DeleteSchedule removes a schedule. NOT_FOUND: PERSON_NOT_FOUND, SCHEDULE_NOT_FOUND."""
 
 def add_KernelServiceServicer_to_server(servicer: KernelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
