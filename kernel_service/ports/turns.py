@@ -221,7 +221,7 @@ class JournalStore(Protocol):
         """Give what this origin has said so far a foreign origin: the vendor opens its reasoning no more."""
         ...
 
-    async def look(self, turn: Turn) -> None:
+    async def check_interrupts(self, turn: Turn) -> None:
         """Interrupted by Newcomers or Stopped, if something has come that ends this attempt.
 
         LeaseLost if it was ended: the person was merged with another.
@@ -270,11 +270,11 @@ class JournalStore(Protocol):
         """
         ...
 
-    async def others_come(self, turn: Turn, epoch: int) -> None:
+    async def end_isolation(self, turn: Turn, epoch: int) -> None:
         """The turn was opened ALONE; from now on others run beside it, and a crash does not tell whose fault it was."""
         ...
 
-    async def put_back(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
+    async def requeue_turn(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
         """End the attempt, not the turn, at no cost: anybody may go on with it, at `until` at the earliest."""
         ...
 

@@ -153,8 +153,8 @@ class SqlStore:
     async def reset_context(self, person_id: str) -> str:
         return await self._engine.write(lambda tx: context.reset(tx, person_id), person_id)
 
-    async def look(self, turn: Turn) -> None:
-        await self._engine.read(lambda tx: waiting.look(tx, turn))
+    async def check_interrupts(self, turn: Turn) -> None:
+        await self._engine.read(lambda tx: waiting.check_interrupts(tx, turn))
 
     async def quoted(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
         return await self._engine.read(lambda tx: quotes.quoted(tx, person_id, channel, address, message_id))
@@ -218,11 +218,11 @@ class SqlStore:
             turn.person_id,
         )
 
-    async def others_come(self, turn: Turn, epoch: int) -> None:
-        await self._engine.write(lambda tx: close.others_come(tx, turn, epoch), turn.person_id)
+    async def end_isolation(self, turn: Turn, epoch: int) -> None:
+        await self._engine.write(lambda tx: close.end_isolation(tx, turn, epoch), turn.person_id)
 
-    async def put_back(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
-        await self._engine.write(lambda tx: close.put_back(tx, turn, epoch, until=until), turn.person_id)
+    async def requeue_turn(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
+        await self._engine.write(lambda tx: close.requeue_turn(tx, turn, epoch, until=until), turn.person_id)
 
     async def fail(
         self,

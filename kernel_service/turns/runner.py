@@ -129,7 +129,7 @@ class TurnRunner:
         await isolation.time_is_up()
         while True:
             try:
-                await self.store.others_come(turn, kernel.epoch)
+                await self.store.end_isolation(turn, kernel.epoch)
             except StoreUnavailable:
                 await asyncio.sleep(STORE_PAUSE_SECONDS)
             except LeaseLost:

@@ -102,12 +102,12 @@ def hold(
         _tell(tx, record, [notice], ReplyMode.OUTBOX, now)
 
 
-def put_back(tx: Tx, record: Turn, epoch: int, *, until: float | None) -> None:
+def requeue_turn(tx: Tx, record: Turn, epoch: int, *, until: float | None) -> None:
     leases.fence(tx, record.person_id, epoch)
     of_open_turn(tx, _PUT_BACK, {"of": record.id, "until": until})
 
 
-def others_come(tx: Tx, record: Turn, epoch: int) -> None:
+def end_isolation(tx: Tx, record: Turn, epoch: int) -> None:
     leases.fence(tx, record.person_id, epoch)
     of_open_turn(tx, _OTHERS_COME, {"of": record.id})
 

@@ -109,7 +109,7 @@ def way_of(turn: Turn) -> Way:
     return last.channel, last.address, last.reply_mode.value
 
 
-def look(tx: Tx, record: Turn) -> None:
+def check_interrupts(tx: Tx, record: Turn) -> None:
     """As interrupt(), between the writes of an attempt. LeaseLost if it was put down, its person being merged."""
     if not tx.execute(_ATTEMPTED, {"of": record.id, "person": record.person_id}).scalar_one_or_none():
         raise LeaseLost

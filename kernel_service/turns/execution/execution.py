@@ -73,7 +73,7 @@ class TurnExecution:
             runner.store, runner.media, kernel, record, self._transcript, self._spending, runner.clock
         )
         self._files = TurnFiles(runner.media, runner.hearing, self._spending, runner.clock)
-        self._attention = InterruptWatcher(kernel, lambda: runner.store.look(record))
+        self._attention = InterruptWatcher(kernel, lambda: runner.store.check_interrupts(record))
         self._calls = ToolCalls(
             self._person,
             self._transcript,
@@ -117,11 +117,11 @@ class TurnExecution:
             await self._stop()
         except (HandedBack, asyncio.CancelledError):
             with suppress(KernelError):
-                await self._journal.put_back()
+                await self._journal.requeue()
             self._count("handed_back")
             raise
         except InDoubtError as call:
-            await self._journal.put_back(call.until)
+            await self._journal.requeue(call.until)
             self._count("in_doubt")
         except VendorUnavailable as away:
             await self._hold(away)

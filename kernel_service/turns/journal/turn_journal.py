@@ -206,10 +206,10 @@ class TurnJournal:
                 usage=bill.usage, settles=bill.settles, now=now,
             )  # fmt: skip
 
-    async def put_back(self, until: float | None = None) -> None:
+    async def requeue(self, until: float | None = None) -> None:
         """Leave the turn where it is, at no cost."""
         await self.count()
-        await self._store.put_back(self._record, self._kernel.epoch, until=until)
+        await self._store.requeue_turn(self._record, self._kernel.epoch, until=until)
 
     def _answer_open_calls(self) -> None:
         """Vendors refuse a history with a call that has no output."""

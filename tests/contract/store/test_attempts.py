@@ -38,7 +38,7 @@ async def test_only_a_process_that_is_gone_has_crashed(store: SqlStore) -> None:
     two = await own(store, person, "two")
     turn = await two.open()
     assert turn.crash_count == 1
-    await store.put_back(turn, two.epoch)  # it ended in order
+    await store.requeue_turn(turn, two.epoch)  # it ended in order
     assert (await (await own(store, person, "three")).open()).crash_count == 1
 
 
@@ -81,12 +81,12 @@ async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: SqlStore
     two = await own(store, person, "two")
     turn = await two.ask(room=Room.ALONE)
     assert isinstance(turn, Turn)
-    await store.others_come(turn, two.epoch)
+    await store.end_isolation(turn, two.epoch)
     three = await own(store, person, "three")
     again = await three.open()
     assert (again.crash_count, again.crashes_alone) == (2, 0)
     with pytest.raises(LeaseLost):
-        await store.others_come(turn, two.epoch)
+        await store.end_isolation(turn, two.epoch)
 
 
 async def test_progress_forgives_crashes_alone(store: SqlStore) -> None:
@@ -113,7 +113,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: SqlStore) -> None:
 async def test_a_turn_put_back_waits_until_its_time(store: SqlStore) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
-    await store.put_back(turn, owner.epoch, until=NOW + 75)
+    await store.requeue_turn(turn, owner.epoch, until=NOW + 75)
     assert await owner.ask(NOW) == NOW + 75
     assert await store.due_people(now=NOW, limit=9) == []
     assert (await owner.open(NOW + 75)).holds == 0
@@ -204,7 +204,7 @@ async def test_a_former_owner_ends_no_attempt(store: SqlStore) -> None:
     turn = await old.open()
     await own(store, old.person_id)
     for ending in (
-        store.put_back(turn, old.epoch),
+        store.requeue_turn(turn, old.epoch),
         store.fail(turn, old.epoch, until=NOW, problem="x", now=NOW),
         store.split(turn, old.epoch, problem="x", now=NOW),
         give_up(old, turn),

@@ -27,7 +27,7 @@ async def test_what_comes_before_the_first_side_effect_joins(store: SqlStore) ->
     await owner.append(first, FOUND)
     await say(store, "m2")
     with pytest.raises(Newcomers):
-        await store.look(first)
+        await store.check_interrupts(first)
     joined = await owner.open()
     assert (joined.id, names(joined), joined.joins, joined.begun) == (first.id, ["m1", "m2"], 1, False)
     # What was asked for one message alone is no part of the history any more.
@@ -64,7 +64,7 @@ async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: 
     await say(store, "m3")
     turn = await owner.open()
     assert (names(turn), turn.closed, turn.begun) == (["m1", "m2"], True, True)
-    await store.look(turn)
+    await store.check_interrupts(turn)
     await owner.end(turn, FOUND)
     assert names(await owner.open()) == ["m3"]
 
@@ -84,7 +84,7 @@ async def test_a_turn_is_joined_three_times_at_most(store: SqlStore) -> None:
         assert turn.joins == number - 1
         await say(store, f"m{number}")
     assert len((await owner.open()).messages) == 4
-    await store.look(turn)
+    await store.check_interrupts(turn)
     await owner.end(turn)
     assert names(await owner.open()) == ["m4"]
 
@@ -109,7 +109,7 @@ async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
     turn = await owner.open()
     await say(store, "m2", **other)
     await say(store, "m3")
-    await store.look(turn)
+    await store.check_interrupts(turn)
     await owner.end(turn)
     order = []
     while isinstance(due := await owner.ask(), Turn):

@@ -174,12 +174,12 @@ async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: SqlS
     owner = await own(store, person)
     turn = await owner.open()
     await send(store, WANTED)
-    await store.look(turn)
+    await store.check_interrupts(turn)
     assert [each.message_id for each in (await owner.open()).messages] == ["m0"]
     (wanted,) = await lease(store)
     await bring(store, wanted, png())
     with pytest.raises(Newcomers):
-        await store.look(turn)
+        await store.check_interrupts(turn)
     assert [each.message_id for each in (await owner.open()).messages] == ["m0", "m1"]
 
 

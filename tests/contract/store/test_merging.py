@@ -208,7 +208,7 @@ async def test_what_ran_for_either_writes_no_more(store: SqlStore) -> None:
     await merge(store, anna, other)
     for owner, turn in zip(owners, turns, strict=True):
         with pytest.raises(LeaseLost):
-            await store.look(turn)
+            await store.check_interrupts(turn)
         with pytest.raises(LeaseLost):
             await owner.append(turn, PLAIN)
         with pytest.raises(LeaseLost):

@@ -195,7 +195,7 @@ async def _answered(store: SqlStore, owner: Owner) -> None:
         await say(store, "m1", ANN, address="desk", reply_mode=ReplyMode.OUTBOX, aliases=aliases)
     await say(store, "m1", "test:newcomer", address="desk", aliases=(Alias("test:newcomer"), weak("+2")))
     turn = await owner.open()
-    await store.look(turn)
+    await store.check_interrupts(turn)
     assert await store.quoted(owner.person_id, CHANNEL, "desk", "m1")
     await store.quoted(owner.person_id, CHANNEL, "desk", "wamid.1")
     await owner.append(turn, HELLO, usage=SPENT)
@@ -232,7 +232,7 @@ async def _joined_and_split(store: SqlStore, owner: Owner) -> None:
     turn = await owner.open()
     await owner.append(turn, HELLO)
     await say(store, "j2", ANN, address="desk")
-    await store.put_back(turn, owner.epoch, until=None)
+    await store.requeue_turn(turn, owner.epoch, until=None)
     turn = await owner.open()
     assert len(turn.messages) == 2
     await store.hold(turn, owner.epoch, until=NOW, problem="model", notice=Reply("wait"), now=NOW)

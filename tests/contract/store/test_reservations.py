@@ -145,6 +145,6 @@ async def test_what_an_attempt_spent_is_counted_for_turn_and_day(store: SqlStore
     usage = Usage(input_tokens=7, model_calls=1)
     await store.count(turn, owner.epoch, usage=usage, settles=(reservation,), now=NOW)
     assert await store.spent_today(ann, now=NOW) == 7
-    await store.put_back(turn, owner.epoch)
+    await store.requeue_turn(turn, owner.epoch)
     again = await owner.open()
     assert (again.usage, again.begun) == (usage, False)

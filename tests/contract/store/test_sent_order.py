@@ -79,7 +79,7 @@ async def test_a_late_one_that_joins_is_heard_in_its_place(store: SqlStore) -> N
     await owner.append(turn, HELLO, ASKS)
     await say(store, "one", sent_at=NOW - 9)
     with pytest.raises(Newcomers):
-        await store.look(turn)
+        await store.check_interrupts(turn)
     joined = await owner.open()
     assert names(joined) == ["one", "two"]
     resumed = await (await own(store, person, "two")).open()
@@ -93,7 +93,7 @@ async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: Sql
     await owner.append(turn, started=CallRecord("c1", "create_task", NOW))
     turn = await owner.open()
     await say(store, "one", sent_at=NOW - 9)
-    await store.look(turn)
+    await store.check_interrupts(turn)
     await owner.end(turn)
     assert await told(owner) == [["one"]]
 
@@ -218,7 +218,7 @@ async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: SqlSt
     owner = await own(store, after.person_id)
     turn = await owner.open()
     await stop(store, NOW - 7)
-    await store.look(turn)
+    await store.check_interrupts(turn)
     await owner.end(turn)
     assert await status(store, after) is MessageStatus.COMPLETED
     assert await told(owner) == [["s"]]
@@ -232,7 +232,11 @@ async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was
     assert names(turn) == ["before", "after"]
     await owner.append(turn, HELLO, ASKS)
     await stop(store, NOW - 7)
-    for refused in (store.look(turn), owner.append(turn, started=CallRecord("c1", "send", NOW)), owner.end(turn)):
+    for refused in (
+        store.check_interrupts(turn),
+        owner.append(turn, started=CallRecord("c1", "send", NOW)),
+        owner.end(turn),
+    ):
         with pytest.raises(Stopped):
             await refused
     await owner.end(turn, status=TurnStatus.STOPPED)
@@ -261,7 +265,7 @@ async def test_nothing_hides_a_stop(store: SqlStore) -> None:
     code = Message("test:ann", "code", {"text": "BCDF-GHJK"}, sent_at=NOW - 7.5)
     assert (await store.accept(code, now=NOW, max_pending=9)).command is Command.CODE
     with pytest.raises(Stopped):
-        await store.look(turn)
+        await store.check_interrupts(turn)
 
 
 async def test_a_wrong_clock_stops_nothing_that_is_sent_later(store: SqlStore) -> None:

@@ -48,7 +48,7 @@ async def test_what_runs_is_interrupted_at_its_next_step(store: SqlStore) -> Non
     await owner.append(turn, HELLO, ASKS)
     assert (await stop(store)).taken_back == ()
     with pytest.raises(Stopped):
-        await store.look(turn)
+        await store.check_interrupts(turn)
     with pytest.raises(Stopped):
         await owner.append(turn, started=CallRecord("c1", "send_mail", NOW))
     with pytest.raises(Stopped):
