@@ -81,7 +81,7 @@ class KernelServer:
     endings: AttemptCloser
 
 
-class Gates(NamedTuple):
+class VendorQueues(NamedTuple):
     """The way to each vendor."""
 
     model: FairQueue
@@ -100,13 +100,13 @@ async def serve(
         clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
         outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
         await outbox.take_over()
-        gates = _gates(settings)
-        composio = _composio(settings, gates.tools, clock)
+        queues = _queues(settings)
+        composio = _composio(settings, queues.tools, clock)
         stack.push_async_callback(composio.close)
         connections = Connections(composio, store, settings.toolkits())
         nonces = Nonces(await store.key_for("connect links"))
         connect = _connect(settings, composio, connections, store, outbox, nonces, clock)
-        openai = _openai(settings, stack, gates.model)
+        openai = _openai(settings, stack, queues.model)
         model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
         runner = TurnRunner(
             store=store,
@@ -168,7 +168,7 @@ async def serve(
                 store,
                 runner=runner,
                 connects=connect.endings.outcomes,
-                gates=gates,
+                queues=queues,
                 outages=openai.outages,
                 refused_tokens=refused_tokens.counts,
                 refused_calls=room.refused,
@@ -211,9 +211,9 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
     return store
 
 
-def _gates(settings: Settings) -> Gates:
+def _queues(settings: Settings) -> VendorQueues:
     loop = asyncio.get_running_loop()
-    return Gates(
+    return VendorQueues(
         FairQueue(
             "model",
             settings.kernel_model_per_minute,
@@ -225,12 +225,12 @@ def _gates(settings: Settings) -> Gates:
     )
 
 
-def _composio(settings: Settings, gate: FairQueue, clock: Callable[[], float]) -> Composio:
-    return Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, gate=gate, clock=clock)
+def _composio(settings: Settings, queue: FairQueue, clock: Callable[[], float]) -> Composio:
+    return Composio(settings.composio_api_key.get_secret_value(), settings.composio_base_url, queue=queue, clock=clock)
 
 
-def _openai(settings: Settings, stack: AsyncExitStack, gate: FairQueue) -> OpenAIClient:
-    client = OpenAIClient(settings.openai_api_key.get_secret_value(), settings.openai_base_url, gate=gate)
+def _openai(settings: Settings, stack: AsyncExitStack, queue: FairQueue) -> OpenAIClient:
+    client = OpenAIClient(settings.openai_api_key.get_secret_value(), settings.openai_base_url, queue=queue)
     stack.push_async_callback(client.close)
     return client
 

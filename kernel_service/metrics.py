@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 class Metrics:
     """Reads what others count, when asked; keeps nothing else. Its `collect` is prometheus_client's collector protocol.
 
-    `connects` counts attempts to connect by how they ended; `gates` are the vendors', `outages` the model's.
+    `connects` counts attempts to connect by how they ended; `queues` are the vendors', `outages` the model's.
     `refused_tokens` counts calls by the reason, `refused_calls` by their channel.
     """
 
@@ -45,7 +45,7 @@ class Metrics:
         *,
         runner: TurnRunner,
         connects: Counter[str],
-        gates: Sequence[FairQueue],
+        queues: Sequence[FairQueue],
         outages: Outages,
         refused_tokens: Counter[str],
         refused_calls: Counter[str],
@@ -56,7 +56,7 @@ class Metrics:
         self._connects = connects
         self._kernels = kernels
         self._runner = runner
-        self._gates = gates
+        self._queues = queues
         self._outages = outages
         self._people = people
         self._kept_apart: int | None = None
@@ -83,7 +83,7 @@ class Metrics:
         told = "Calls refused since their channel had too many open; empty: calls without a token"
         yield _counter("kernel_refused_calls", told, "channel", self._refused_calls)
         yield from _outages(self._outages)
-        yield from _queues(self._gates)
+        yield from _queues(self._queues)
         told = "Attempts to connect an account, by how they ended; wrong_person and wrong_codes call for a look"
         yield _counter("kernel_connect_attempts", told, "outcome", self._connects)
         yield _counter("kernel_identity_links", "Changed ids that channels told", "outcome", self._people.links)
@@ -128,13 +128,13 @@ def _outages(outages: Outages) -> Iterable[Metric]:
     yield lasting
 
 
-def _queues(gates: Sequence[FairQueue]) -> Iterable[Metric]:
+def _queues(queues: Sequence[FairQueue]) -> Iterable[Metric]:
     line = GaugeMetricFamily("kernel_vendor_queue", "Requests that wait for their turn at a vendor", labels=["vendor"])
     told = "How long people's requests waited for their turn at a vendor"
     waits = HistogramMetricFamily("kernel_vendor_wait_seconds", told, labels=["vendor"])
-    for gate in gates:
-        line.add_metric([gate.vendor], len(gate))
-        waits.add_metric([gate.vendor], gate.waits.cumulative(), gate.waits.seconds)
+    for queue in queues:
+        line.add_metric([queue.vendor], len(queue))
+        waits.add_metric([queue.vendor], queue.wait_histogram.cumulative(), queue.wait_histogram.seconds)
     return line, waits
 
 

@@ -16,7 +16,7 @@ from kernel_service.ports.connect_attempts import State
 from kernel_service.ports.media import MediaWanted
 from kernel_service.ports.outbox import AckResult
 from kernel_service.ports.tools import Person
-from kernel_service.rate_limits.current_tenant import on_behalf_of
+from kernel_service.rate_limits.current_tenant import as_tenant
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -166,7 +166,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         toolkit = converters.required(request.toolkit, "toolkit")
         address = converters.plain(request.address, "address")
         person = Person(await self._person(request.user_id), caller.get(), address)
-        with on_behalf_of(person.id):
+        with as_tenant(person.id):
             offer = await self._offers.link(person, toolkit, again=(State.OPEN,))
         return connections_pb2.CreateConnectLinkResponse(link=converters.link(offer.link), toolkit=toolkit)
 
@@ -182,7 +182,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         if request.WhichOneof("target") is None:
             raise CallerError("FIELD_REQUIRED", "name a `connection_id` or a `toolkit`", field="target")
         person_id = await self._person(request.user_id)
-        with on_behalf_of(person_id):
+        with as_tenant(person_id):
             removed = await self._connections.disconnect(
                 person_id, connection_id=request.connection_id, toolkit=request.toolkit
             )

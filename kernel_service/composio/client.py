@@ -110,7 +110,7 @@ def configuration_of(toolkits: Sequence[str]) -> str:
 class Composio:
     """`timeout` bounds a request, `execute_timeout` a tool's execution, both in seconds.
 
-    Every method asks through the `gate`, and may raise Busy where it says VendorUnavailable.
+    Every method waits in the fair `queue`, and may raise Busy where it says VendorUnavailable.
     """
 
     def __init__(
@@ -118,13 +118,13 @@ class Composio:
         api_key: str,
         base_url: str = "https://backend.composio.dev",
         *,
-        gate: FairQueue,
+        queue: FairQueue,
         timeout: float = 15.0,
         execute_timeout: float = 60.0,
         schema_seconds: float = 3600.0,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._wire = Wire(api_key, base_url, timeout=timeout, gate=gate)
+        self._wire = Wire(api_key, base_url, timeout=timeout, queue=queue)
         self._execute_timeout = execute_timeout
         self._schema_seconds = schema_seconds
         self._clock = clock

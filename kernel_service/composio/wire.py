@@ -68,11 +68,11 @@ class UnansweredError(VendorUnavailable):
 
 
 class Wire:
-    """`timeout` bounds a request in seconds, from when the gate lets it pass."""
+    """`timeout` bounds a request in seconds, from when the queue admits it."""
 
-    def __init__(self, api_key: str, base_url: str, *, timeout: float, gate: FairQueue) -> None:
+    def __init__(self, api_key: str, base_url: str, *, timeout: float, queue: FairQueue) -> None:
         self._timeout = timeout
-        self._gate = gate
+        self._queue = queue
         self._alerted = ""
         # The client refuses a credential over plain http (unless to this host), so there the key is a header.
         plain = base_url.startswith("http://")
@@ -108,7 +108,7 @@ class Wire:
             options["params"] = query
         # As JSON has it: what the client would not write must not look as if it had been sent.
         written = orjson.loads(to_json(body))
-        await self._gate.enter()
+        await self._queue.acquire()
         try:
             async with asyncio.timeout(timeout):
                 if method == "post":
@@ -140,7 +140,7 @@ class Wire:
     def _refusal(self, error: APIStatusError) -> Exception:
         seconds = _retry_after(error)
         if error.status_code == httpx.codes.TOO_MANY_REQUESTS and seconds is not None:
-            return self._gate.refused(seconds)
+            return self._queue.rejected(seconds)
         refusal = _refusal(error)
         if isinstance(refusal, VendorUnavailable) and refusal.problem in ALERTS:
             self._alert(refusal.problem)

@@ -16,7 +16,7 @@ from kernel_service.connections.tokens import Nonces, digest, new_code
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE, Attempt, Key, State
 from kernel_service.ports.connections import ConnectionStatus
-from kernel_service.rate_limits.current_tenant import on_behalf_of
+from kernel_service.rate_limits.current_tenant import as_tenant
 from kernel_service.single_flight import SingleFlight
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Consent:
         if attempt.state is State.STARTED:
             return Seen(Step.GO, attempt, attempt.consent_url)
         try:
-            with on_behalf_of(attempt.person_id):
+            with as_tenant(attempt.person_id):
                 await self.flights.run(nonce, lambda: patiently(lambda: self._ask_vendor(nonce), self.sleep))
         except VendorUnavailable as away:
             log.info("no link of the vendor yet toolkit=%s problem=%s", attempt.toolkit, away.problem)
@@ -167,7 +167,7 @@ class Consent:
     async def _heed(self, attempt: Attempt) -> Seen:
         """Whether consent was given, the vendor itself has to say; the callback is good once, whatever it says."""
         try:
-            with on_behalf_of(attempt.person_id):
+            with as_tenant(attempt.person_id):
                 status = await self._status_of(attempt)
         except (VendorUnavailable, ComposioRefusedError) as away:
             log.info("not known yet whether consent was given connection=%s problem=%s", attempt.connection.id, away)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from kernel_service.errors import Conflict, KernelError, LeaseLost, NotFound, StoreUnavailable
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.ports.interruptions import HandedBack
-from kernel_service.rate_limits.current_tenant import on_behalf_of
+from kernel_service.rate_limits.current_tenant import as_tenant
 from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class KernelMap:
 
     async def _serve(self, person_id: str) -> None:
         try:
-            with on_behalf_of(person_id):
+            with as_tenant(person_id):
                 while person_id in self._woken and not self._closing:
                     self._woken.discard(person_id)
                     async with self._slots:  # in turns: whoever asks again stands behind those who wait

@@ -34,14 +34,14 @@ _GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
 
 
 class OpenAIClient:
-    """One for the whole process. `timeout` bounds a request as a whole, in seconds from when the gate lets it pass.
+    """One for the whole process. `timeout` bounds a request as a whole, in seconds from when the queue admits it.
 
-    Whoever posts tells the gate what it cost.
+    The caller of post() records in the queue what the request cost.
     """
 
-    def __init__(self, api_key: str, base_url: str, *, gate: FairQueue, timeout: float = 120.0) -> None:
+    def __init__(self, api_key: str, base_url: str, *, queue: FairQueue, timeout: float = 120.0) -> None:
         self._timeout = timeout
-        self.gate = gate
+        self.queue = queue
         self.outages = Outages()
         # No retries here: the turn holds durably, and other people need the slot meanwhile.
         self._client = openai.AsyncOpenAI(
@@ -79,13 +79,13 @@ class OpenAIClient:
         async with self._allowed(_transcription_refusal):
             raw = await transcriptions.create(file=recording, model=model, response_format="json")
         transcript = read_transcript(raw.content)
-        self.gate.spent(transcript.usage.tokens)
+        self.queue.record_cost(transcript.usage.tokens)
         return transcript
 
     @asynccontextmanager
     async def _allowed(self, refusal: Callable[[openai.APIStatusError], Exception]) -> AsyncIterator[None]:
         """One request: when its turn has come, and in time. Busy, and what became of it."""
-        await self.gate.enter()
+        await self.queue.acquire()
         try:
             async with asyncio.timeout(self._timeout):
                 yield
@@ -108,7 +108,7 @@ class OpenAIClient:
             return means
         self.outages.met(means.problem)
         if means.problem == "model_busy" and seconds is not None:
-            return self.gate.refused(seconds)
+            return self.queue.rejected(seconds)
         return means
 
     async def close(self) -> None:

@@ -51,9 +51,9 @@ class OpenAIResponses(Model):
         try:
             answer = read_answer(raw, taken)
         except UnusableAnswerError as nonsense:
-            self._client.gate.spent(nonsense.usage.tokens)
+            self._client.queue.record_cost(nonsense.usage.tokens)
             raise
-        self._client.gate.spent(answer.usage.tokens)
+        self._client.queue.record_cost(answer.usage.tokens)
         return answer
 
     async def _asked(self, request: ModelRequest) -> bytes:

@@ -1,1 +1,1 @@
-"""What all people share, and how nobody takes it from the others."""
+"""Fair queueing of what all people share: the vendors' rate limits."""

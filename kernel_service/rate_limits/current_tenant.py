@@ -1,7 +1,7 @@
-"""On whose behalf something is done. Work that nobody waits for is on nobody's, and comes last.
+"""Which person the running work is done for: the tenant of the fair queues. Background work has none, and comes last.
 
-A context variable, since vendors are asked from deep below tools that know a session or an account, not a person; a
-task that is started does what it does on behalf of whoever had it started.
+It is a context variable, since vendors are called from deep below tools that know a session or an account, not a
+person. A task inherits the tenant of whoever started it.
 """
 
 from __future__ import annotations
@@ -13,20 +13,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-NOBODY = ""
+BACKGROUND = ""
 
-_person: ContextVar[str] = ContextVar("on_behalf_of", default=NOBODY)
+_person_id: ContextVar[str] = ContextVar("current_tenant", default=BACKGROUND)
 
 
 @contextmanager
-def on_behalf_of(person_id: str) -> Iterator[None]:
-    """What is done inside, a person waits for; NOBODY: housekeeping."""
-    token = _person.set(person_id)
+def as_tenant(person_id: str) -> Iterator[None]:
+    """A person waits for what is done inside; BACKGROUND: nobody does."""
+    token = _person_id.set(person_id)
     try:
         yield
     finally:
-        _person.reset(token)
+        _person_id.reset(token)
 
 
-def whose() -> str:
-    return _person.get()
+def current_tenant() -> str:
+    """The person's id; BACKGROUND outside of as_tenant()."""
+    return _person_id.get()

@@ -1,8 +1,8 @@
-"""The gate to a vendor: everybody's requests at the rate that we are allowed, people in turns.
+"""Vendor quota is shared by round-robin fair queueing across people, each of whom is a tenant of the queue.
 
-A request is served by round: it joins the one after that in service, and each further one of its person's the next. So
-a flood stands in later rounds than everybody else, and a round that others wait for is joined by nobody once its turn
-has come: a line that never empties starves nobody. What nobody waits for comes after all rounds.
+A tenant's first request joins the round after the one in service, and each further request the next round. So a flood
+from one tenant waits in later rounds than everybody else's requests. No request joins a round once it is served: a
+queue that never empties starves nobody. Background work has the lowest priority.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from itertools import count
 from typing import TYPE_CHECKING, Final, Protocol
 
 from kernel_service.errors import Busy
-from kernel_service.rate_limits.current_tenant import NOBODY, whose
-from kernel_service.rate_limits.token_bucket import Bucket, Rate
+from kernel_service.rate_limits.current_tenant import BACKGROUND, current_tenant
+from kernel_service.rate_limits.token_bucket import Rate, TokenBucket
 from kernel_service.rate_limits.wait_histogram import WaitHistogram
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PATIENCE: Final = 2.0
-"""Seconds that a request waits in memory. Whoever would wait longer is sent away, and finds their place kept."""
-KEPT_SECONDS: Final = 30.0
-"""How long a place is kept after the time that its person was told."""
-MOST_REST: Final = 300.0
-"""The longest that a vendor's word puts anybody off; then one request finds out anew."""
-LEAST_REST: Final = 1.0
-SAVED_SECONDS: Final = 5.0
-SAVED_SECONDS_OF_ONE: Final = 15.0
-WEIGHT_OF_ONE: Final = 0.1
-"""How much one request says of what requests usually cost."""
+MAX_WAIT_SECONDS: Final = 2.0
+"""How long a request waits in memory. One that would wait longer is deferred, and its ticket is kept."""
+TICKET_SECONDS: Final = 30.0
+"""How long the ticket of a deferred request is kept after the time at which it was told to come again."""
+MAX_PAUSE_SECONDS: Final = 300.0
+"""The longest pause that a vendor's answer causes; then one request finds out anew."""
+MIN_PAUSE_SECONDS: Final = 1.0
+BURST_SECONDS: Final = 5.0
+TENANT_BURST_SECONDS: Final = 15.0
+COST_SMOOTHING: Final = 0.1
+"""The weight of one request in the moving average of what requests cost."""
 
 
 class Timeline(Protocol):
@@ -44,186 +44,186 @@ class Timeline(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Place:
-    """A request's place in the line. Its person is there and waits for `passed`, or was sent away and may `lapse`."""
+class Ticket:
+    """A request's position in the queue. Its caller awaits `admitted`; or it was deferred, and its `expiry` runs."""
 
     rank: tuple[float, int]
-    person: str
+    tenant: str
     since: float
-    passed: asyncio.Future[None] | None = None
-    lapse: asyncio.TimerHandle | None = None
+    admitted: asyncio.Future[None] | None = None
+    expiry: asyncio.TimerHandle | None = None
 
 
-def _rank(place: Place) -> tuple[float, int]:
-    return place.rank
+def _rank(ticket: Ticket) -> tuple[float, int]:
+    return ticket.rank
 
 
 class FairQueue:
-    """One for each vendor and process. `per_minute` bounds all requests, `per_person` those of one; 0: no limit.
+    """One for each vendor and process. `per_minute` bounds all requests, `per_tenant` those of one tenant; 0: no limit.
 
-    `tokens` bounds what all requests together cost in a minute: a request passes for what they usually cost.
+    `tokens` bounds the model's tokens per minute: each request is admitted at the average cost, and corrected later.
     """
 
-    def __init__(self, vendor: str, per_minute: int, per_person: int, timeline: Timeline, *, tokens: int = 0) -> None:
+    def __init__(self, vendor: str, per_minute: int, per_tenant: int, timeline: Timeline, *, tokens: int = 0) -> None:
         self.vendor = vendor
-        self.waits = WaitHistogram()
+        self.wait_histogram = WaitHistogram()
         self._timeline = timeline
-        self._whole = Bucket(Rate(per_minute, SAVED_SECONDS))
-        self._tokens = Bucket(Rate(tokens, SAVED_SECONDS))
-        self._usual_cost = 0.0
-        self._rate_of_one = Rate(per_person, SAVED_SECONDS_OF_ONE)
-        self._own: dict[str, Bucket] = {}  # who asked last is last
-        self._line: list[Place] = []
-        self._present: list[Place] = []
-        self._places: dict[str, deque[Place]] = {}
+        self._request_bucket = TokenBucket(Rate(per_minute, BURST_SECONDS))
+        self._token_bucket = TokenBucket(Rate(tokens, BURST_SECONDS))
+        self._average_cost = 0.0
+        self._tenant_rate = Rate(per_tenant, TENANT_BURST_SECONDS)
+        self._tenant_buckets: dict[str, TokenBucket] = {}  # the most recently served tenant is last
+        self._queue: list[Ticket] = []
+        self._waiting: list[Ticket] = []
+        self._tickets: dict[str, deque[Ticket]] = {}
         self._round = 0.0
         self._numbers = count()
-        self._alarm: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def __len__(self) -> int:
-        """How many wait, those who were sent away included."""
-        return len(self._line)
+        """How many requests wait, deferred ones included."""
+        return len(self._queue)
 
-    async def enter(self) -> None:
-        """Return when the request may be made. Busy: it is too long to wait here; the person's place is kept."""
-        place = self._take_place(whose())
-        passed = place.passed = asyncio.get_running_loop().create_future()
-        insort(self._present, place, key=_rank)
+    async def acquire(self) -> None:
+        """Return when the request may be made. Busy: the wait is too long for memory; the tenant's ticket is kept."""
+        ticket = self._take_ticket(current_tenant())
+        admitted = ticket.admitted = asyncio.get_running_loop().create_future()
+        insort(self._waiting, ticket, key=_rank)
         self._serve()
-        self._send_away_if_long(place)
+        self._defer_if_long(ticket)
         try:
-            await passed
+            await admitted
         except asyncio.CancelledError:
-            if place in self._present:
-                self._leave(place)
+            if ticket in self._waiting:
+                self._leave(ticket)
             raise
 
-    def spent(self, tokens: int) -> None:
-        """What a request that passed turned out to cost."""
-        self._tokens.take(self._timeline.time(), tokens - self._usual_cost)
-        self._usual_cost += (tokens - self._usual_cost) * WEIGHT_OF_ONE
+    def record_cost(self, tokens: int) -> None:
+        """Correct the average by what an admitted request did cost, in tokens."""
+        self._token_bucket.take(self._timeline.time(), tokens - self._average_cost)
+        self._average_cost += (tokens - self._average_cost) * COST_SMOOTHING
 
-    def rest(self, seconds: float) -> None:
-        """The vendor says that we are too fast: nobody asks for so long."""
-        self._whole.rest(self._timeline.time() + seconds)
-        for place in list(self._present):
-            self._send_away_if_long(place)
+    def pause(self, seconds: float) -> None:
+        """The vendor says that we are too fast: admit nobody for so many seconds."""
+        self._request_bucket.pause(self._timeline.time() + seconds)
+        for ticket in list(self._waiting):
+            self._defer_if_long(ticket)
         self._serve()
 
-    def refused(self, seconds: float) -> Busy:
-        """As rest(), for the request that was refused: its person comes again, before those who asked later."""
-        seconds = min(max(seconds, LEAST_REST), MOST_REST)
-        self.rest(seconds)
-        place = self._take_place(whose())
-        return self._put_off(place, max(seconds, self._estimate(place)))
+    def rejected(self, seconds: float) -> Busy:
+        """As pause(), for the request that the vendor rejected: it comes again before those that were made later."""
+        seconds = min(max(seconds, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
+        self.pause(seconds)
+        ticket = self._take_ticket(current_tenant())
+        return self._defer(ticket, max(seconds, self._estimate(ticket)))
 
-    # --- the line -----------------------------------------------------------------------------------------------
+    # --- tickets -----------------------------------------------------------------------------------------------
 
-    def _take_place(self, person: str) -> Place:
-        """The place that is kept for the person, or one at the end of the line."""
-        places = self._places.setdefault(person, deque())
-        for place in places:
-            if place.lapse is not None:
-                place.lapse.cancel()
-                place.lapse = None
-                return place
-        place = Place((self._next_round(person, places), next(self._numbers)), person, self._timeline.time())
-        places.append(place)
-        insort(self._line, place, key=_rank)
-        return place
+    def _take_ticket(self, tenant: str) -> Ticket:
+        """The ticket that is kept for the tenant, or a new one in the tenant's next round."""
+        tickets = self._tickets.setdefault(tenant, deque())
+        for ticket in tickets:
+            if ticket.expiry is not None:
+                ticket.expiry.cancel()
+                ticket.expiry = None
+                return ticket
+        ticket = Ticket((self._next_round(tenant, tickets), next(self._numbers)), tenant, self._timeline.time())
+        tickets.append(ticket)
+        insort(self._queue, ticket, key=_rank)
+        return ticket
 
-    def _next_round(self, person: str, places: deque[Place]) -> float:
-        if person == NOBODY:
+    def _next_round(self, tenant: str, tickets: deque[Ticket]) -> float:
+        if tenant == BACKGROUND:
             return float("inf")
-        return max(self._round, places[-1].rank[0] if places else 0.0) + 1
+        return max(self._round, tickets[-1].rank[0] if tickets else 0.0) + 1
 
-    def _leave(self, place: Place) -> None:
-        _remove(self._line, place)
-        _remove(self._present, place)
-        places = self._places[place.person]
-        places.remove(place)
-        if not places:
-            del self._places[place.person]
+    def _leave(self, ticket: Ticket) -> None:
+        _remove(self._queue, ticket)
+        _remove(self._waiting, ticket)
+        tickets = self._tickets[ticket.tenant]
+        tickets.remove(ticket)
+        if not tickets:
+            del self._tickets[ticket.tenant]
 
     # --- serving ------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Let pass whoever may, and come back when the next one may."""
+        """Admit whoever may go now, and set a timer for the next one."""
         now = self._timeline.time()
-        while not self._wait(now) and (place := self._next(now)) is not None:
-            self._pass(place, now)
-        self._set_alarm(now)
+        while not self._shared_wait(now) and (ticket := self._next_ticket(now)) is not None:
+            self._admit(ticket, now)
+        self._set_timer(now)
 
-    def _next(self, now: float) -> Place | None:
-        return next((place for place in self._present if not self._wait_of_one(place.person, now)), None)
+    def _next_ticket(self, now: float) -> Ticket | None:
+        return next((ticket for ticket in self._waiting if not self._tenant_wait(ticket.tenant, now)), None)
 
-    def _pass(self, place: Place, now: float) -> None:
-        self._leave(place)
-        self._whole.take(now)
-        self._tokens.take(now, self._usual_cost)
-        if place.person != NOBODY:
-            self._round = max(self._round, place.rank[0])
-            self._bucket_of(place.person, now).take(now)
-            self.waits.note(now - place.since)
-        if place.passed is not None and not place.passed.done():
-            place.passed.set_result(None)
+    def _admit(self, ticket: Ticket, now: float) -> None:
+        self._leave(ticket)
+        self._request_bucket.take(now)
+        self._token_bucket.take(now, self._average_cost)
+        if ticket.tenant != BACKGROUND:
+            self._round = max(self._round, ticket.rank[0])
+            self._bucket_of(ticket.tenant, now).take(now)
+            self.wait_histogram.note(now - ticket.since)
+        if ticket.admitted is not None and not ticket.admitted.done():
+            ticket.admitted.set_result(None)
 
-    def _set_alarm(self, now: float) -> None:
-        if self._alarm is not None:
-            self._alarm.cancel()
-            self._alarm = None
-        if self._present:
-            soonest = min(self._wait_of_one(place.person, now) for place in self._present)
-            self._alarm = self._timeline.call_at(now + max(self._wait(now), soonest), self._serve)
+    def _set_timer(self, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting:
+            soonest = min(self._tenant_wait(ticket.tenant, now) for ticket in self._waiting)
+            self._timer = self._timeline.call_at(now + max(self._shared_wait(now), soonest), self._serve)
 
-    def _bucket_of(self, person: str, now: float) -> Bucket:
-        """The person's bucket; the oldest ones are forgotten when they are full."""
-        bucket = self._own.pop(person, None) or Bucket(self._rate_of_one)
-        while self._own and self._own[oldest := next(iter(self._own))].is_full(now):
-            del self._own[oldest]
-        self._own[person] = bucket
+    def _bucket_of(self, tenant: str, now: float) -> TokenBucket:
+        """The tenant's bucket. The least recently used ones are dropped once they are full."""
+        bucket = self._tenant_buckets.pop(tenant, None) or TokenBucket(self._tenant_rate)
+        while self._tenant_buckets and self._tenant_buckets[oldest := next(iter(self._tenant_buckets))].is_full(now):
+            del self._tenant_buckets[oldest]
+        self._tenant_buckets[tenant] = bucket
         return bucket
 
     # --- waiting ------------------------------------------------------------------------------------------------
 
-    def _send_away_if_long(self, place: Place) -> None:
-        passed = place.passed
-        if passed is not None and not passed.done() and (wait := self._estimate(place)) > PATIENCE:
-            passed.set_exception(self._put_off(place, wait))
+    def _defer_if_long(self, ticket: Ticket) -> None:
+        admitted = ticket.admitted
+        if admitted is not None and not admitted.done() and (wait := self._estimate(ticket)) > MAX_WAIT_SECONDS:
+            admitted.set_exception(self._defer(ticket, wait))
 
-    def _put_off(self, place: Place, wait: float) -> Busy:
-        """Keep the person's place for when they come again; what nobody waits for has none."""
-        if place.person == NOBODY:
-            self._leave(place)
+    def _defer(self, ticket: Ticket, wait: float) -> Busy:
+        """Keep the ticket for when the tenant comes again. Background work keeps none."""
+        if ticket.tenant == BACKGROUND:
+            self._leave(ticket)
         else:
-            _remove(self._present, place)
-            until = self._timeline.time() + wait + KEPT_SECONDS
-            place.lapse = self._timeline.call_at(until, partial(self._leave, place))
+            _remove(self._waiting, ticket)
+            until = self._timeline.time() + wait + TICKET_SECONDS
+            ticket.expiry = self._timeline.call_at(until, partial(self._leave, ticket))
         return Busy(f"{self.vendor}_busy", wait)
 
-    def _estimate(self, place: Place) -> float:
-        """Seconds until the place is served, if everybody ahead of it comes."""
+    def _estimate(self, ticket: Ticket) -> float:
+        """Seconds until the ticket is served, if everybody ahead of it comes."""
         now = self._timeline.time()
-        each = max(self._whole.rate.interval, self._tokens.rate.interval * self._usual_cost)
-        of_all = self._wait(now) + _index(self._line, place) * each
-        if place.person == NOBODY:
-            return of_all
-        own = self._places[place.person].index(place) * self._rate_of_one.interval
-        return max(of_all, self._wait_of_one(place.person, now) + own)
+        each = max(self._request_bucket.rate.interval, self._token_bucket.rate.interval * self._average_cost)
+        of_queue = self._shared_wait(now) + _index(self._queue, ticket) * each
+        if ticket.tenant == BACKGROUND:
+            return of_queue
+        own = self._tickets[ticket.tenant].index(ticket) * self._tenant_rate.interval
+        return max(of_queue, self._tenant_wait(ticket.tenant, now) + own)
 
-    def _wait(self, now: float) -> float:
-        return max(self._whole.wait(now), self._tokens.wait(now))
+    def _shared_wait(self, now: float) -> float:
+        return max(self._request_bucket.wait(now), self._token_bucket.wait(now))
 
-    def _wait_of_one(self, person: str, now: float) -> float:
-        bucket = self._own.get(person)
+    def _tenant_wait(self, tenant: str, now: float) -> float:
+        bucket = self._tenant_buckets.get(tenant)
         return bucket.wait(now) if bucket is not None else 0.0
 
 
-def _index(line: list[Place], place: Place) -> int:
-    return bisect_left(line, place.rank, key=_rank)
+def _index(queue: list[Ticket], ticket: Ticket) -> int:
+    return bisect_left(queue, ticket.rank, key=_rank)
 
 
-def _remove(line: list[Place], place: Place) -> None:
-    at = _index(line, place)
-    if at < len(line) and line[at] is place:
-        del line[at]
+def _remove(queue: list[Ticket], ticket: Ticket) -> None:
+    at = _index(queue, ticket)
+    if at < len(queue) and queue[at] is ticket:
+        del queue[at]

@@ -11,7 +11,7 @@ import grpc
 import pytest
 from kernel.v1 import admin_pb2, messages_pb2, outbox_pb2
 
-from kernel_service.rate_limits.fair_queue import SAVED_SECONDS
+from kernel_service.rate_limits.fair_queue import BURST_SECONDS
 from kernel_service.rate_limits.token_bucket import Rate
 from tests.door import a_browser
 from tests.integration.test_kernelctl import ctl
@@ -54,7 +54,7 @@ class Log:
     def kept(self, rate: Rate) -> bool:
         """Whether no stretch of time has more requests than the rate and what was saved up allow."""
         return all(
-            later - earlier >= (span * rate.interval) - rate.saved - SLACK_SECONDS
+            later - earlier >= (span * rate.interval) - rate.burst_seconds - SLACK_SECONDS
             for span in range(1, len(self.times))
             for earlier, later in zip(self.times, self.times[span:], strict=False)
         )
@@ -82,7 +82,7 @@ async def test_a_flooder_and_two_people_are_served_in_turn(tmp_path: Path) -> No
         assert [len(each) for each in answers] == [3, 3, 40]
         assert all(f"hello {n}" in answer.replies[0].text for each in answers for n, answer in enumerate(each))
         assert len(log.times) == 46  # each was asked for once
-        assert log.kept(Rate(300, SAVED_SECONDS))
+        assert log.kept(Rate(300, BURST_SECONDS))
         places = [number for number, person in enumerate(log.people) if person != flooder]
         assert places[-1] - places[0] <= 2 * len(places)  # one of the flooder's for each of somebody else's, at most
 

@@ -9,7 +9,7 @@ from kernel.v1 import admin_pb2
 
 from emulators.faults import matching
 from emulators.openai.turns import ToolCall
-from kernel_service.rate_limits.fair_queue import MOST_REST
+from kernel_service.rate_limits.fair_queue import MAX_PAUSE_SECONDS
 from tests.integration.test_conversation import connect
 from tests.integration.world import ADMIN_TOKEN, bearer, whole_world
 
@@ -68,7 +68,7 @@ async def test_a_held_turn_says_why_to_an_operator(world: World) -> None:
         if turns and turns[0].status == admin_pb2.TURN_STATUS_HELD:
             break
     assert turns[0].problem.startswith("model_")
-    assert MOST_REST - 1 <= turns[0].not_before.seconds - turns[0].started_at.seconds < MOST_REST + 60
+    assert MAX_PAUSE_SECONDS - 1 <= turns[0].not_before.seconds - turns[0].started_at.seconds < MAX_PAUSE_SECONDS + 60
 
 
 @pytest.mark.parametrize("status", [0, 401, 429, 500])

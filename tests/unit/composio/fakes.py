@@ -24,7 +24,7 @@ from kernel_service.storage.outbox import outbox
 from kernel_service.storage.schema import schema
 from kernel_service.storage.sealing.ciphers import KEY_BYTES
 from kernel_service.tools.toolbox import KernelToolbox
-from tests.gates import open_gate
+from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -69,7 +69,7 @@ class World:
         client = Composio(
             key,
             self.vendor.base_url,
-            gate=open_gate("tools"),
+            queue=unlimited_queue("tools"),
             clock=self.clock,
             timeout=timeout,
             execute_timeout=execute_timeout,

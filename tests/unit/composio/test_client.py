@@ -14,8 +14,8 @@ from kernel_service.composio.client import Composio
 from kernel_service.composio.wire import ComposioRefusedError, SessionGoneError
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.ports.tools import OUTCOME_UNKNOWN
-from kernel_service.rate_limits.current_tenant import on_behalf_of
-from tests.gates import open_gate
+from kernel_service.rate_limits.current_tenant import as_tenant
+from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
     from tests.unit.composio.fakes import World
@@ -140,7 +140,7 @@ async def test_an_execution_that_was_turned_away_did_nothing(world: World, statu
 
 
 async def test_a_vendor_who_is_away_did_nothing() -> None:
-    composio = Composio("ak_emulated", "http://127.0.0.1:1", gate=open_gate("tools"))
+    composio = Composio("ak_emulated", "http://127.0.0.1:1", queue=unlimited_queue("tools"))
     with pytest.raises(VendorUnavailable) as caught:
         await composio.execute("trs_1", "ASANA_CREATE_TASK", {}, "ca_1")
     await composio.close()
@@ -172,7 +172,7 @@ async def test_other_requests_wait_for_the_vendor(world: World, status: int, pro
 async def test_a_vendor_who_names_a_time_is_left_alone_by_everybody(world: World) -> None:
     world.vendor.fail(429, retry_after=7)
     for person in ("p_1", "p_2"):
-        with on_behalf_of(person), pytest.raises(Busy) as caught:
+        with as_tenant(person), pytest.raises(Busy) as caught:
             await world.composio.create_session(person, [])
         assert caught.value.problem == "tools_busy"
         assert caught.value.retry_after == pytest.approx(7, abs=0.5)

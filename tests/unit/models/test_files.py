@@ -17,8 +17,8 @@ from kernel_service.models.openai_transcriptions import LONGEST_WAIT
 from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.ports.media import ReadAs
 from kernel_service.ports.model import ModelFile, ModelRejectedError, ModelRequest, TranscriptionMissingError
-from tests.gates import open_gate
 from tests.integration.files import VOICE, digest, pdf, png
+from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -32,7 +32,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 @pytest.fixture
 async def client(emulators: Emulators) -> AsyncIterator[OpenAIClient]:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=30)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, queue=unlimited_queue("model"), timeout=30)
     yield client
     await client.close()
 

@@ -11,8 +11,8 @@ from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.ports.model import ModelRejectedError, ModelRequest, ToolSchema, UnusableAnswerError
-from kernel_service.rate_limits.current_tenant import on_behalf_of
-from tests.gates import open_gate
+from kernel_service.rate_limits.current_tenant import as_tenant
+from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ async def emulators() -> AsyncIterator[Emulators]:
 
 @pytest.fixture
 async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=30)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, queue=unlimited_queue("model"), timeout=30)
     yield OpenAIResponses(client, "gpt-6-luna")
     await client.close()
 
@@ -136,7 +136,7 @@ async def test_a_vendor_who_names_a_time_is_left_alone_by_everybody(
 ) -> None:
     emulators.openai.fail(429, retry_after=7)
     for person in ("p_1", "p_2"):
-        with on_behalf_of(person), pytest.raises(Busy) as caught:
+        with as_tenant(person), pytest.raises(Busy) as caught:
             await model.answer(asking(model, "Hello"))
         assert caught.value.problem == "model_busy"
         assert caught.value.retry_after == pytest.approx(7, abs=0.5)
@@ -154,7 +154,7 @@ async def test_a_vendor_who_names_no_time_is_asked_again_when_the_turn_likes(
 
 
 async def test_a_wrong_key(emulators: Emulators) -> None:
-    client = OpenAIClient("sk-other", emulators.openai.base_url, gate=open_gate("model"))
+    client = OpenAIClient("sk-other", emulators.openai.base_url, queue=unlimited_queue("model"))
     model = OpenAIResponses(client, "gpt-6-luna")
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
@@ -163,7 +163,7 @@ async def test_a_wrong_key(emulators: Emulators) -> None:
 
 
 async def test_a_vendor_that_is_away() -> None:
-    client = OpenAIClient("sk-emulated", "http://127.0.0.1:1/v1", gate=open_gate("model"))
+    client = OpenAIClient("sk-emulated", "http://127.0.0.1:1/v1", queue=unlimited_queue("model"))
     model = OpenAIResponses(client, "gpt-6-luna")
     with pytest.raises(VendorUnavailable) as caught:
         await model.answer(asking(model, "Hello"))
@@ -172,7 +172,7 @@ async def test_a_vendor_that_is_away() -> None:
 
 
 async def test_a_slow_vendor(emulators: Emulators) -> None:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=0.05)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, queue=unlimited_queue("model"), timeout=0.05)
     model = OpenAIResponses(client, "gpt-6-luna")
     hold = emulators.openai.hold()
     with pytest.raises(VendorUnavailable) as caught:
@@ -254,7 +254,7 @@ async def test_a_refusal_of_any_shape_has_a_code(emulators: Emulators, model: Op
 async def test_a_parameter_that_the_server_does_not_take_is_left_out_from_then_on(
     emulators: Emulators, name: str, message: str
 ) -> None:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"))
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, queue=unlimited_queue("model"))
     model = OpenAIResponses(client, "gpt-6-luna", effort="low")
     emulators.openai.fail(400, body=orjson.dumps({"error": {"message": message}}).decode())
     for _ in range(2):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import Busy
-from kernel_service.rate_limits.current_tenant import NOBODY, on_behalf_of
-from kernel_service.rate_limits.fair_queue import KEPT_SECONDS, MOST_REST, FairQueue
+from kernel_service.rate_limits.current_tenant import BACKGROUND, as_tenant
+from kernel_service.rate_limits.fair_queue import MAX_PAUSE_SECONDS, TICKET_SECONDS, FairQueue
 from tests.unit.rate_limits.timeline import Timeline, settle
 
 if TYPE_CHECKING:
@@ -18,42 +18,42 @@ if TYPE_CHECKING:
 class Crowd:
     """People who ask; `served` tells who was let through, and when, `sent_away` for how long."""
 
-    def __init__(self, per_minute: int = 0, per_person: int = 0, tokens: int = 0) -> None:
+    def __init__(self, per_minute: int = 0, per_tenant: int = 0, tokens: int = 0) -> None:
         self.timeline = Timeline()
-        self.gate = FairQueue("model", per_minute, per_person, self.timeline, tokens=tokens)
+        self.queue = FairQueue("model", per_minute, per_tenant, self.timeline, tokens=tokens)
         self.served: list[tuple[float, str]] = []
         self.sent_away: dict[str, float] = {}
         self.asking: list[asyncio.Task[None]] = []
 
     def asks(self, *people: str) -> None:
-        for person in people:
-            with on_behalf_of(person):
-                self.asking.append(asyncio.create_task(self._ask(person)))
+        for tenant in people:
+            with as_tenant(tenant):
+                self.asking.append(asyncio.create_task(self._ask(tenant)))
 
-    async def _ask(self, person: str) -> None:
+    async def _ask(self, tenant: str) -> None:
         try:
-            await self.gate.enter()
+            await self.queue.acquire()
         except Busy as busy:
-            self.sent_away[person] = busy.retry_after
+            self.sent_away[tenant] = busy.retry_after
         else:
-            self.served.append((self.timeline.now, person))
+            self.served.append((self.timeline.now, tenant))
 
-    async def asks_until_served(self, person: str) -> None:
+    async def asks_until_served(self, tenant: str) -> None:
         """As a turn does that is held: it comes back when it was told to."""
-        with on_behalf_of(person):
+        with as_tenant(tenant):
             while True:
                 try:
-                    await self.gate.enter()
+                    await self.queue.acquire()
                 except Busy as busy:
                     back = asyncio.get_running_loop().create_future()
                     self.timeline.call_at(self.timeline.now + busy.retry_after, lambda: back.set_result(None))  # noqa: B023
                     await back
                 else:
-                    return self.served.append((self.timeline.now, person))
+                    return self.served.append((self.timeline.now, tenant))
 
     @property
     def order(self) -> list[str]:
-        return [person for _, person in self.served]
+        return [tenant for _, tenant in self.served]
 
     def most_in_a_minute(self) -> int:
         times = [at for at, _ in self.served]
@@ -61,8 +61,8 @@ class Crowd:
 
 
 async def drained(crowd: Crowd) -> None:
-    """What was saved up is taken by somebody else."""
-    while not crowd.gate._wait(crowd.timeline.now):
+    """Somebody else uses up the burst."""
+    while not crowd.queue._shared_wait(crowd.timeline.now):
         crowd.asks("p_earlier")
         await settle()
     crowd.served.clear()
@@ -78,7 +78,7 @@ async def test_without_a_limit_nobody_waits() -> None:
     crowd.asks(*(["p_1"] * 1000))
     await settle()
     assert len(crowd.served) == 1000
-    assert len(crowd.gate) == 0
+    assert len(crowd.queue) == 0
 
 
 @pytest.mark.parametrize("per_minute", [1, 7, 60, 2000])
@@ -99,7 +99,7 @@ async def test_people_are_served_in_turn_and_each_one_in_order() -> None:
     assert crowd.order == ["p_flood", "p_1", "p_2", "p_flood", "p_1", "p_flood", "p_flood"]
 
 
-async def test_who_comes_again_and_again_stands_behind_those_who_wait() -> None:
+async def test_a_tenant_that_keeps_asking_waits_behind_the_others() -> None:
     crowd = Crowd(600)
     await drained(crowd)
 
@@ -116,8 +116,8 @@ async def test_who_comes_again_and_again_stands_behind_those_who_wait() -> None:
 
 
 @pytest.mark.parametrize("people", [3, 1000], ids=["who come again", "who are new each time"])
-async def test_a_line_that_never_empties_starves_nobody(people: int) -> None:
-    """A person's second request waits for one more round at most, however many others come meanwhile."""
+async def test_a_queue_that_never_empties_starves_nobody(people: int) -> None:
+    """A tenant's second request wait_histogram for one more round at most, however many others come meanwhile."""
     crowd = Crowd(600)
     await drained(crowd)
     coming = cycle(range(people))
@@ -130,17 +130,17 @@ async def test_a_line_that_never_empties_starves_nobody(people: int) -> None:
     await settle()
     crowd.asks("p_two", "p_two", "p_two")
     await crowd.timeline.pass_time(60)
-    assert [at for at, person in enumerate(crowd.order) if person == "p_two"] == [3, 4, 8]
+    assert [at for at, tenant in enumerate(crowd.order) if tenant == "p_two"] == [3, 4, 8]
     assert len(crowd.order) > 500
     for other in others:
         other.cancel()
 
 
-async def test_a_place_that_was_kept_puts_one_request_before_the_others_and_no_more() -> None:
+async def test_a_kept_ticket_moves_one_request_ahead_and_no_more() -> None:
     crowd = Crowd(600)
     await drained(crowd)
     crowd.asks("p_away")
-    crowd.gate.rest(20)
+    crowd.queue.pause(20)
     await crowd.timeline.pass_time(20)
     crowd.asks("p_1", "p_2", "p_3")
     await crowd.timeline.pass_time(0.3)
@@ -150,17 +150,17 @@ async def test_a_place_that_was_kept_puts_one_request_before_the_others_and_no_m
     assert crowd.order[3:] == ["p_away", "p_1", "p_2", "p_away"]
 
 
-async def test_what_nobody_waits_for_comes_last() -> None:
+async def test_background_work_comes_last() -> None:
     crowd = Crowd(600)
     await drained(crowd)
-    crowd.asks(NOBODY, "p_1", NOBODY, "p_2")
+    crowd.asks(BACKGROUND, "p_1", BACKGROUND, "p_2")
     await settle()
     crowd.asks("p_3")
     await crowd.timeline.pass_time(2)
-    assert crowd.order == ["p_1", "p_2", "p_3", NOBODY, NOBODY]
+    assert crowd.order == ["p_1", "p_2", "p_3", BACKGROUND, BACKGROUND]
 
 
-async def test_who_would_wait_long_is_sent_away_and_finds_his_place() -> None:
+async def test_a_long_wait_is_deferred_and_keeps_its_ticket() -> None:
     crowd = Crowd(60)
     await drained(crowd)
     crowd.asks(*(f"p_{n}" for n in range(10)))
@@ -174,27 +174,27 @@ async def test_who_would_wait_long_is_sent_away_and_finds_his_place() -> None:
     assert crowd.order == [*(f"p_{n}" for n in range(10)), "p_late"]
 
 
-async def test_a_place_is_not_kept_for_ever() -> None:
+async def test_a_kept_ticket_expires() -> None:
     crowd = Crowd(60)
     await drained(crowd)
     crowd.asks(*(f"p_{n}" for n in range(10)))
     await settle()
-    assert len(crowd.gate) == 10
-    await crowd.timeline.pass_time(KEPT_SECONDS + 12)
-    assert len(crowd.gate) == 0
+    assert len(crowd.queue) == 10
+    await crowd.timeline.pass_time(TICKET_SECONDS + 12)
+    assert len(crowd.queue) == 0
 
 
-async def test_what_nobody_waits_for_has_no_place_kept() -> None:
+async def test_background_work_keeps_no_ticket() -> None:
     crowd = Crowd(60)
     await drained(crowd)
-    crowd.asks(*([NOBODY] * 10))
+    crowd.asks(*([BACKGROUND] * 10))
     await settle()
-    assert len(crowd.gate) <= 2
-    assert NOBODY in crowd.sent_away
+    assert len(crowd.queue) <= 2
+    assert BACKGROUND in crowd.sent_away
 
 
-async def test_one_person_does_not_drain_what_all_have() -> None:
-    crowd = Crowd(600, per_person=60)
+async def test_one_tenant_does_not_use_up_the_shared_rate() -> None:
+    crowd = Crowd(600, per_tenant=60)
     crowd.asks(*(["p_flood"] * 40), "p_1")
     await settle()
     assert crowd.order.count("p_flood") < 15
@@ -202,12 +202,12 @@ async def test_one_person_does_not_drain_what_all_have() -> None:
     assert crowd.sent_away["p_flood"] > 2
 
 
-async def test_a_vendor_who_says_that_we_are_too_fast_is_left_alone_by_everybody() -> None:
+async def test_a_pause_that_the_vendor_asks_for_holds_for_all_tenants() -> None:
     crowd = Crowd(600)
     await drained(crowd)
     crowd.asks("p_1", "p_2")
     await settle()
-    crowd.gate.rest(20)
+    crowd.queue.pause(20)
     await settle()
     assert crowd.sent_away == {"p_1": pytest.approx(20), "p_2": pytest.approx(20.1, abs=0.02)}
     crowd.asks("p_3")
@@ -218,10 +218,10 @@ async def test_a_vendor_who_says_that_we_are_too_fast_is_left_alone_by_everybody
     assert crowd.order == ["p_1", "p_2", "p_3"]
 
 
-async def test_who_was_refused_comes_before_those_who_asked_after_him() -> None:
+async def test_a_rejected_request_comes_before_later_ones() -> None:
     crowd = Crowd()
-    with on_behalf_of("p_1"):
-        busy = crowd.gate.refused(20)
+    with as_tenant("p_1"):
+        busy = crowd.queue.rejected(20)
     assert busy.retry_after == 20
     crowd.asks("p_2")
     await settle()
@@ -231,18 +231,18 @@ async def test_who_was_refused_comes_before_those_who_asked_after_him() -> None:
     assert sorted(crowd.order) == ["p_1", "p_2"]
 
 
-async def test_a_vendor_s_word_stops_us_for_a_while_only() -> None:
+async def test_a_pause_is_bounded() -> None:
     crowd = Crowd()
-    with on_behalf_of("p_refused"):
-        assert crowd.gate.refused(86_400).retry_after == MOST_REST
-    await crowd.timeline.pass_time(MOST_REST)
+    with as_tenant("p_refused"):
+        assert crowd.queue.rejected(86_400).retry_after == MAX_PAUSE_SECONDS
+    await crowd.timeline.pass_time(MAX_PAUSE_SECONDS)
     crowd.asks("p_refused", "p_1")
     await settle()
     assert crowd.order == ["p_refused", "p_1"]
-    assert len(crowd.gate) == 0
+    assert len(crowd.queue) == 0
 
 
-async def test_who_gives_up_leaves_his_place() -> None:
+async def test_a_cancelled_request_frees_its_ticket() -> None:
     crowd = Crowd(600)
     await drained(crowd)
     crowd.asks("p_1", "p_2")
@@ -250,52 +250,52 @@ async def test_who_gives_up_leaves_his_place() -> None:
     crowd.asking[-2].cancel()
     await crowd.timeline.pass_time(1)
     assert crowd.order == ["p_2"]
-    assert len(crowd.gate) == 0
+    assert len(crowd.queue) == 0
 
 
-async def test_who_has_not_asked_for_a_while_is_forgotten() -> None:
-    crowd = Crowd(0, per_person=60)
+async def test_buckets_of_idle_tenants_are_dropped() -> None:
+    crowd = Crowd(0, per_tenant=60)
     crowd.asks(*(f"p_{n}" for n in range(100)))
     await settle()
-    assert len(crowd.gate._own) == 100
+    assert len(crowd.queue._tenant_buckets) == 100
     await crowd.timeline.pass_time(60)
     crowd.asks("p_new")
     await settle()
-    assert list(crowd.gate._own) == ["p_new"]
+    assert list(crowd.queue._tenant_buckets) == ["p_new"]
 
 
 async def test_waits_are_counted() -> None:
     crowd = Crowd(60)
     await drained(crowd)
-    before, began = crowd.gate.waits.seconds, crowd.timeline.now
+    before, began = crowd.queue.wait_histogram.seconds, crowd.timeline.now
     people = [asyncio.create_task(crowd.asks_until_served(f"p_{n}")) for n in range(5)]
     await until_done(crowd, people)
-    assert crowd.gate.waits.seconds - before == pytest.approx(sum(at - began for at, _ in crowd.served))
-    within = dict(crowd.gate.waits.cumulative())
+    assert crowd.queue.wait_histogram.seconds - before == pytest.approx(sum(at - began for at, _ in crowd.served))
+    within = dict(crowd.queue.wait_histogram.cumulative())
     assert within["+Inf"] - within["2.0"] == sum(at - began > 2 for at, _ in crowd.served) == 3
 
 
-async def test_what_requests_cost_bounds_them_too() -> None:
+async def test_the_cost_of_requests_bounds_them_too() -> None:
     crowd = Crowd(tokens=60_000)
-    spent: list[float] = []
+    record_cost: list[float] = []
 
-    async def asks_and_spends(person: str) -> None:
-        await crowd.asks_until_served(person)
-        crowd.gate.spent(1_000)
-        spent.append(crowd.timeline.now)
+    async def asks_and_spends(tenant: str) -> None:
+        await crowd.asks_until_served(tenant)
+        crowd.queue.record_cost(1_000)
+        record_cost.append(crowd.timeline.now)
 
     people = [asyncio.create_task(asks_and_spends(f"p_{n}")) for n in range(180)]
     await until_done(crowd, people)
-    steady = [at for at in spent if at > spent[0] + 10]  # what requests cost was not known before
+    steady = [at for at in record_cost if at > record_cost[0] + 10]  # what requests cost was not known before
     assert max(sum(start <= at < start + 60 for at in steady) for start in steady) <= 62
-    assert len(spent) == 180
-    assert spent[-1] - spent[0] < 3.3 * 60
+    assert len(record_cost) == 180
+    assert record_cost[-1] - record_cost[0] < 3.3 * 60
 
 
-async def test_how_long_a_costly_line_takes_is_told() -> None:
+async def test_the_estimated_wait_includes_the_cost() -> None:
     crowd = Crowd(tokens=60_000)
     for _ in range(100):
-        crowd.gate.spent(1_000)
+        crowd.queue.record_cost(1_000)
     await crowd.timeline.pass_time(200)
     await drained(crowd)
     crowd.asks(*(f"p_{n}" for n in range(21)))
@@ -303,8 +303,8 @@ async def test_how_long_a_costly_line_takes_is_told() -> None:
     assert crowd.sent_away["p_20"] == pytest.approx(21, abs=2)
 
 
-async def test_what_nobody_waits_for_has_no_limit_of_its_own() -> None:
-    crowd = Crowd(6000, per_person=6)
-    crowd.asks(*([NOBODY] * 100))
+async def test_background_work_has_no_tenant_limit() -> None:
+    crowd = Crowd(6000, per_tenant=6)
+    crowd.asks(*([BACKGROUND] * 100))
     await settle()
-    assert crowd.order == [NOBODY] * 100
+    assert crowd.order == [BACKGROUND] * 100

@@ -1,4 +1,4 @@
-"""A gate that lets everybody pass."""
+"""A fair queue that admits everybody at once."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ import asyncio
 from kernel_service.rate_limits.fair_queue import FairQueue
 
 
-def open_gate(vendor: str) -> FairQueue:
+def unlimited_queue(vendor: str) -> FairQueue:
     return FairQueue(vendor, 0, 0, asyncio.get_running_loop())
