@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Table
 
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 ROWS = 200_000
 PEOPLE = 2_000
@@ -131,7 +131,7 @@ async def on(url: str, work: Callable[[Connection], Any]) -> Any:
         return work(local)
 
 
-async def accepting(store: SqlStore, numbers: Iterator[int], until: Callable[[], bool]) -> list[float]:
+async def accepting(store: Store, numbers: Iterator[int], until: Callable[[], bool]) -> list[float]:
     """Milliseconds of each acceptance, a new message and its redelivery in turns."""
     taken = []
     while not until():

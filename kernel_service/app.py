@@ -59,9 +59,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kernel_service.config import Settings
-    from kernel_service.ports.store import Store
     from kernel_service.ports.turns import Turn
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +74,7 @@ class KernelServer:
 
     port: int
     kernels: KernelMap
-    store: SqlStore
+    store: Store
     sweeper: Sweeper
     desk: MediaTransfers
     endings: AttemptCloser
@@ -98,7 +97,7 @@ async def serve(
     async with AsyncExitStack() as stack:
         store = await _store(settings, stack)
         clock = SteadyClock(wall, monotonic, newest=await store.newest_time())
-        outbox, waiters, progress = Outbox(store, clock), Waiters(), Progress()
+        outbox, waiters, progress = Outbox(store.outbox, clock), Waiters(), Progress()
         await outbox.take_over()
         queues = _queues(settings)
         composio = _composio(settings, queues.tools, clock)
@@ -190,7 +189,7 @@ def _warn_of_exposure(settings: Settings) -> None:
         )
 
 
-async def _store(settings: Settings, stack: AsyncExitStack) -> SqlStore:
+async def _store(settings: Settings, stack: AsyncExitStack) -> Store:
     keys = MasterKeys.parse(settings.kernel_encryption_keys.get_secret_value())
     url, media_bytes = settings.kernel_database_url.get_secret_value(), int(settings.kernel_media_mb * MIB)
     store = await open_store(
@@ -255,7 +254,7 @@ def _connect(  # noqa: PLR0917 - all that it is built from
     settings: Settings,
     composio: Composio,
     connections: Connections,
-    store: SqlStore,
+    store: Store,
     outbox: Outbox,
     nonces: Nonces,
     clock: Callable[[], float],

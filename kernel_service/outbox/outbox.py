@@ -50,7 +50,7 @@ class Outbox:
 
     async def take_over(self) -> None:
         """Streams end with their process: what an earlier one leased ends as if its stream had broken now."""
-        await self._store.cut(None, until=self._clock() + outbox.SENDING_SECONDS)
+        await self._store.expire_leases(None, until=self._clock() + outbox.SENDING_SECONDS)
 
     def ready(self, channel: str) -> None:
         """Something may be leased in this channel: look at once."""
@@ -139,7 +139,7 @@ class Outbox:
     async def _hand_back(self, channel: str, leases: Sequence[Lease]) -> None:
         """What no channel has seen need not wait for its lease to lapse."""
         if leases:
-            await self._store.unlease([(lease.reply.id, lease.token) for lease in leases])
+            await self._store.release([(lease.reply.id, lease.token) for lease in leases])
             self.ready(channel)
 
     async def _cut(self) -> None:
@@ -150,7 +150,7 @@ class Outbox:
         broken, self._broken = self._broken, []
         try:
             for leases, until in broken:
-                await self._store.cut(leases, until=until)
+                await self._store.expire_leases(leases, until=until)
         except BaseException:
             self._broken += broken
             raise
@@ -160,7 +160,7 @@ class Outbox:
         for pull in self._pulls:
             if (pull.channel, pull.instance) == (channel, instance):
                 pull.end()  # its end may not be known here yet: it must not lease again after this
-        released = await self._store.give_back(channel, instance, in_hand)
+        released = await self._store.release_leases(channel, instance, in_hand)
         self.ready(channel)
         return released
 
@@ -207,7 +207,7 @@ class Outbox:
         now = self._clock()
         passed, self._swept_at = min(now - self._swept_at, MOST_ATTENDED_SECONDS), now
         attended = {pull.channel for pull in self._pulls}
-        if await self._store.lapse(
+        if await self._store.sweep(
             grace=GRACE_SECONDS, patience=PATIENCE_SECONDS, attended=sorted(attended), seconds=passed, now=now
         ):
             for channel in attended:

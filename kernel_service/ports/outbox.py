@@ -91,15 +91,15 @@ class OutboxStore(Protocol):
     ) -> list[Lease]:
         """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel.
 
-        The tokens tell the instance, for `give_back`.
+        The tokens tell the instance, for `release_leases`.
         """
         ...
 
-    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
+    async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         """Take leases (reply id, token) back that never reached a channel: pending again at once."""
         ...
 
-    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """What is leased to the instance, but for the replies in its hands, is pending again; how many.
 
         Leases that are being made when this is called are made before it.
@@ -111,11 +111,11 @@ class OutboxStore(Protocol):
         """Keep receipts; how many named a part of this channel."""
         ...
 
-    async def cut(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+    async def expire_leases(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
         """Leases (reply id, token) end then, if not before. None: all that are under way."""
         ...
 
-    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+    async def sweep(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
         """Lapsed leases become in doubt, and doubts that are over pending again; how many.
 
         `attended`: the channels that have been pulling for the last so many `seconds`. A doubt is over once its channel

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.ports.admin import OperatorStore
 from kernel_service.ports.inbox import InboxStore
-from kernel_service.ports.outbox import OutboxStore
 from kernel_service.ports.turns import JournalStore
 
 if TYPE_CHECKING:
     from kernel_service.ports.messages import Alias
 
 
-class Store(InboxStore, JournalStore, OutboxStore, OperatorStore, Protocol):
+class Store(InboxStore, JournalStore, OperatorStore, Protocol):
     """The one durable store. What fills it also fills people.people.PeopleStore and tools.connections.ConnectionStore.
 
     Who is asked for by the id of somebody who was merged into another is answered as that other.

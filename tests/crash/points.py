@@ -33,7 +33,8 @@ class Point:
     counts: Callable[[Named, Any], bool] = _always
 
 
-_STORE: Final = "kernel_service.storage.sql_store:SqlStore"
+_STORE: Final = "kernel_service.storage.store:Store"
+_OUTBOX: Final = "kernel_service.storage.outbox.sql_outbox:SqlOutbox"
 
 KERNEL: Final[Mapping[str, Point]] = {
     "message accepted": Point("after", f"{_STORE}.accept"),
@@ -47,8 +48,8 @@ KERNEL: Final[Mapping[str, Point]] = {
     # In the transaction, whose statements are all made and not committed.
     "end not committed": Point("after", "kernel_service.storage.turns.close:end"),
     "turn ended": Point("after", f"{_STORE}.end"),
-    "reply leased": Point("after", f"{_STORE}.lease", lambda _, leases: bool(leases)),
-    "part settled": Point("after", f"{_STORE}.settle"),
+    "reply leased": Point("after", f"{_OUTBOX}.lease", lambda _, leases: bool(leases)),
+    "part settled": Point("after", f"{_OUTBOX}.settle"),
 }
 
 _ATTEMPTS: Final = "kernel_service.storage.connections.connect_attempts"

@@ -250,7 +250,7 @@ async def test_a_stranger_with_the_recycled_number_gets_none_of_its_former_owner
     await write(world, "telegram:alice", "my name is Alice", "m1", strong("telegram:alice"), number)
     await pull(world, 1)
     owner = (await kernel(world, user_id="telegram:alice")).person_id
-    await world.kernel.store.notify(owner, Reply("for Alice"), channel="telegram", address="", now=1.0)
+    await world.kernel.store.outbox.notify(owner, Reply("for Alice"), channel="telegram", address="", now=1.0)
     await write(world, "telegram:bob", "what is my name", "m1", strong("telegram:bob"), number)
     told = dict(await pull(world, 2))
     assert told == {"telegram:alice": "for Alice", "telegram:bob": "You have not told me your name."}

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, select, u
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, Attempt, Key, State
 from kernel_service.storage.connections import connections, parked_requests
-from kernel_service.storage.outbox import outbox
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
 from kernel_service.storage.schema.schema import (
     ATTEMPT_LIVE,
@@ -143,7 +143,7 @@ def advance(tx: Tx, attempt: Attempt, *, was: State, notice: Notice | None = Non
     tx.execute(_ADVANCE, progress | {"of": attempt.connection.id})
     connections.change(tx, attempt.connection, person_id)
     if notice is not None:
-        outbox.notify(tx, person_id, notice)
+        replies.notify(tx, person_id, notice)
     return str(person_id)
 
 

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, bindparam, false, insert, or_, select, update
 from kernel_service.errors import NotFound
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.storage.keys import damage
-from kernel_service.storage.outbox import outbox
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
 from kernel_service.storage.schema.schema import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection, kernel
 from kernel_service.storage.sealing.ciphers import place
@@ -133,7 +133,7 @@ def bar(
     change(tx, barred, row.person_id)
     tx.execute(_END_ATTEMPT, {"of": row.id})
     if notice is not None:
-        outbox.notify(tx, row.person_id, notice)
+        replies.notify(tx, row.person_id, notice)
     return barred
 
 

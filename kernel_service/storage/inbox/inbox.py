@@ -20,7 +20,7 @@ from kernel_service.storage.inbox import sent_order
 from kernel_service.storage.inbox.recognising import recognise
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.media import media, room
-from kernel_service.storage.outbox import outbox
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
@@ -205,7 +205,7 @@ def accept(tx: Tx, received: Message, *, now: float, max_pending: int, quota: Me
     if file is not None:
         media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
     taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
-    outbox.release_held(tx, person_id, received.channel)
+    replies.release_held(tx, person_id, received.channel)
     return Accepted(
         person_id,
         seq,
@@ -267,8 +267,8 @@ def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:
     if turn_id is None:
         return Answer("", status, duplicate=False)
     told = mode is ReplyMode.INLINE and status in _ENDED
-    replies = outbox.inline_replies(tx, row) if told else []
-    return Answer(turn_id, status, duplicate=False, replies=tuple(replies), usage=Usage(*row[-len(USAGE) :]))
+    told_inline = replies.inline_replies(tx, row) if told else []
+    return Answer(turn_id, status, duplicate=False, replies=tuple(told_inline), usage=Usage(*row[-len(USAGE) :]))
 
 
 def last_route(tx: Tx, person_id: str) -> tuple[str, str] | None:

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from kernel_service.errors import Conflict
 from kernel_service.ports.turns import Quoted
 from kernel_service.storage.keys import damage, message_ids
-from kernel_service.storage.outbox.outbox import opened
+from kernel_service.storage.outbox.replies import opened
 from kernel_service.storage.schema.schema import message, reply, reply_part
 from kernel_service.storage.sealing.ciphers import place
 

@@ -15,7 +15,7 @@ from kernel_service.ports.messages import Alias
 from kernel_service.ports.people import Linked, LinkOutcome
 from kernel_service.storage.keys.shared_secrets import awaiting_place
 from kernel_service.storage.merging import merging
-from kernel_service.storage.outbox import outbox
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import attach, find, move
 from kernel_service.storage.schema.schema import alias, identity_link
 from kernel_service.storage.sealing.ciphers import WrappedKey
@@ -120,7 +120,7 @@ def _give(tx: Tx, person_id: str, current: Alias, found: FoundAlias | None, now:
         attach(tx, person_id, (current,), now)
     elif found.person_id != person_id:
         move(tx, person_id, (replace(found.alias, strong=False),), now)
-    outbox.release_unaddressed(tx, person_id)
+    replies.release_unaddressed(tx, person_id)
     return Linked(LinkOutcome.LINKED, person_id)
 
 

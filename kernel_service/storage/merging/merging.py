@@ -17,7 +17,7 @@ from kernel_service.storage.approvals import standing_permissions
 from kernel_service.storage.keys import resealing
 from kernel_service.storage.keys.resealing import Merging
 from kernel_service.storage.merging import merged_history, merged_turns
-from kernel_service.storage.outbox import outbox
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.people import leases, time_zones
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.schema import connection, dead_letter, kept_apart, kernel, person, tool_call, turn
@@ -129,7 +129,7 @@ def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
     time_zones.move(tx, people)
     standing_permissions.move(tx, people)
     _settle_pairs(tx, people)
-    outbox.release_unaddressed(tx, people.stays)
+    replies.release_unaddressed(tx, people.stays)
     return Linked(LinkOutcome.MERGED, people.stays, merged_id=people.gone)
 
 

@@ -10,7 +10,7 @@ from kernel_service.ports.media import PERSON_BYTES, MediaQuota
 from kernel_service.ports.silence import Silence
 from kernel_service.storage.engine import batch
 from kernel_service.storage.engine.database_url import check, is_sqlite
-from kernel_service.storage.sql_store import SqlStore
+from kernel_service.storage.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ async def open_store(
     silence: Silence = _SILENCE,
     keeping: Keeping = _FOR_GOOD,
     end_process: Callable[[str], None] = batch.end_process,
-) -> SqlStore:
+) -> Store:
     """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
     At most `media_bytes` of people's files are kept at a time, of each person's `media_bytes_per_person`. After
     `silence` a weak id finds nobody. `pool` connections go to PostgreSQL, and one more for the lock of the active
@@ -46,8 +46,8 @@ async def open_store(
     if is_sqlite(url):
         from kernel_service.storage.opening.sqlite import open_sqlite  # noqa: PLC0415
 
-        return SqlStore(await open_sqlite(url, master_keys, end_process), quota, silence, keeping)
+        return Store(await open_sqlite(url, master_keys, end_process), quota, silence, keeping)
     from kernel_service.storage.opening.postgres import open_postgres  # noqa: PLC0415
 
     engine = await open_postgres(url, master_keys, end_process, direct_url=direct_url, pool=pool)
-    return SqlStore(engine, quota, silence, keeping)
+    return Store(engine, quota, silence, keeping)

@@ -19,8 +19,6 @@ from kernel_service.storage.outbox import doubt
 from kernel_service.storage.schema.schema import reply, reply_part
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy import Row
 
     from kernel_service.ports.outbox import PartAck, PartReceipt
@@ -105,11 +103,7 @@ class Mark:
     problem: str = ""
 
 
-def settle(tx: Tx, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
-    return [_settle(tx, channel, ack, now) for ack in acks]
-
-
-def _settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
+def settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
     row = tx.execute(_REPLY, {"reply": ack.reply_id, "channel": channel}).one_or_none()
     if row is None:
         return AckResult.UNKNOWN
@@ -130,11 +124,7 @@ def _settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
     return AckResult.RECORDED
 
 
-def receive(tx: Tx, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-    return sum(_receive(tx, channel, receipt, now) for receipt in receipts)
-
-
-def _receive(tx: Tx, channel: str, receipt: PartReceipt, now: float) -> bool:
+def receive(tx: Tx, channel: str, receipt: PartReceipt, now: float) -> bool:
     reply_id, part, parts = _named(tx, channel, receipt)
     row = tx.execute(_REPLY, {"reply": reply_id, "channel": channel}).one_or_none()
     if row is None or not _fits(row, part, parts, row.split_version):

@@ -68,12 +68,6 @@ _GIVEN_UP = (
     .where(reply.c.seq == bindparam("of"))
     .values(state="failed", settled_at=_now, error_code=bindparam("problem"))
 )
-_CUT = (
-    update(reply)
-    .where(REPLY_ON_ITS_WAY, reply.c.leased_until > bindparam("until", type_=Float))
-    .values(leased_until=bindparam("until", type_=Float))
-)
-_CUT_ONE = _CUT.where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"))
 
 
 def begin(tx: Tx, seq: int, *, problem: str, until: float, now: float) -> None:
@@ -81,21 +75,24 @@ def begin(tx: Tx, seq: int, *, problem: str, until: float, now: float) -> None:
     tx.execute(_UNKNOWN, {"of": seq, "problem": problem, "until": until, "now": now})
 
 
-def cut(tx: Tx, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
-    if leases is None:
-        tx.execute(_CUT, {"until": until})
-    elif leases:
-        tx.execute(_CUT_ONE, [{"of": reply_id, "lease": token, "until": until} for reply_id, token in leases])
+def begin_lapsed(tx: Tx, now: float) -> int:
+    """Leases that have ended without a word; how many."""
+    return tx.execute(_LAPSED, {"now": now}).rowcount
 
 
-def lapse(tx: Tx, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
-    if attended:
-        tx.execute(_ATTENDED, {"attended": list(attended), "seconds": seconds})
+def attend(tx: Tx, channels: Sequence[str], seconds: float) -> None:
+    """For so many seconds more a process of these channels has been pulling."""
+    if channels:
+        tx.execute(_ATTENDED, {"attended": list(channels), "seconds": seconds})
+
+
+def end(tx: Tx, *, grace: float, patience: float, now: float) -> int:
+    """Doubts that are over: their replies are pending again, or failed after too many; how many."""
     over = tx.execute(_OVER, {"now": now, "grace": grace, "patience": patience}).all()
     for row in over:
         if row.repeats >= MOST_REPEATS:
             _give_up(tx, row, now)
-    return len(over) + tx.execute(_LAPSED, {"now": now}).rowcount
+    return len(over)
 
 
 def _give_up(tx: Tx, row: Row[tuple[int, str, str, int]], now: float) -> None:

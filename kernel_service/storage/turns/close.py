@@ -14,7 +14,7 @@ from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
-from kernel_service.storage.outbox.outbox import add_reply
+from kernel_service.storage.outbox.replies import add_reply
 from kernel_service.storage.people import leases
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.schema import dead_letter, message, tool_call, turn

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 TEMPLATE = "kernel_template"
 
@@ -95,7 +95,7 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[SqlStore]:
+async def store(database_url: str) -> AsyncIterator[Store]:
     opened = await open_store(database_url, keys("test"))
     yield opened
     await opened.close()

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sealing.ciphers import Place
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 SEALED = [column for table in schema.metadata.sorted_tables for column in sealed_columns(table)]
 
 
-async def live(store: SqlStore, name: str) -> str:
+async def live(store: Store, name: str) -> str:
     """The person, whose second message is still to be answered."""
     person_id = await _say(store, name, 1)
     await store.keep_time_zone(person_id, "Europe/Vienna")
@@ -41,14 +41,14 @@ async def live(store: SqlStore, name: str) -> str:
     return person_id
 
 
-async def _say(store: SqlStore, name: str, number: int) -> str:
+async def _say(store: Store, name: str, number: int) -> str:
     image = {"mime_type": "image/png", "data": base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300_000)).decode()}
     ids = (Alias(f"test:{name}"), Alias(f"test:{name} too"))
     said = Message(ids[0].user_id, f"{name} {number}", {"image": image}, aliases=ids, address="desk")
     return (await store.accept(said, now=NOW, max_pending=100)).person_id
 
 
-async def _answer(store: SqlStore, name: str, person_id: str, number: int) -> None:
+async def _answer(store: Store, name: str, person_id: str, number: int) -> None:
     owner = await own(store, person_id)
     turn = await owner.open()
     await store.keep_transcript(media_id_of(turn.messages[0].content), "what was heard", Usage(), now=NOW)

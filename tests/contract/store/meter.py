@@ -13,7 +13,7 @@ from sqlalchemy import event
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 STEPS: int = 50
 """SQLite counts in so many instructions of its virtual machine."""
@@ -33,7 +33,7 @@ class Cost:
 
 
 @contextmanager
-def metered(store: SqlStore) -> Iterator[list[Cost]]:
+def metered(store: Store) -> Iterator[list[Cost]]:
     """The costs of the statements that run inside. Nothing else may run meanwhile."""
     costs: list[Cost] = []
     database: Any = store._engine._database  # type: ignore[attr-defined]

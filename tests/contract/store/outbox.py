@@ -9,7 +9,7 @@ from kernel_service.ports.outbox import AckResult, Lease, Outcome, PartAck, Part
 
 if TYPE_CHECKING:
     from kernel_service.ports.admin import ReplyView
-    from kernel_service.ports.store import Store
+    from kernel_service.storage.store import Store
 
 CHANNEL = "test"
 ADDRESS = "desk"
@@ -47,7 +47,9 @@ class Chat:
 
     async def tell(self, text: str, *, now: float = NOW) -> str:
         channel = self.user_id.partition(":")[0]
-        return await self.store.notify(self.person_id, Reply(text), channel=channel, address=self.address, now=now)
+        return await self.store.outbox.notify(
+            self.person_id, Reply(text), channel=channel, address=self.address, now=now
+        )
 
     async def view(self, reply_id: str) -> ReplyView:
         views, _ = await self.store.replies(self.person_id, limit=100, before="")
@@ -62,14 +64,14 @@ async def pull(
     channel: str = CHANNEL,
     instance: str = "gateway-1",
 ) -> list[Lease]:
-    return await store.lease(channel, addresses, instance=instance, limit=limit, seconds=LEASE_SECONDS, now=now)
+    return await store.outbox.lease(channel, addresses, instance=instance, limit=limit, seconds=LEASE_SECONDS, now=now)
 
 
 async def lapse(
     store: Store, *, now: float, patience: float = FOREVER, grace: float = FOREVER, attended: float = 0
 ) -> int:
     """`attended`: for so many seconds the channel has been pulling until now. By default no doubt ends."""
-    return await store.lapse(grace=grace, patience=patience, attended=[CHANNEL], seconds=attended, now=now)
+    return await store.outbox.sweep(grace=grace, patience=patience, attended=[CHANNEL], seconds=attended, now=now)
 
 
 async def pulled_texts(store: Store, *, now: float = NOW) -> list[str]:
@@ -102,7 +104,7 @@ async def ack(
         retry_after,
         error_code,
     )
-    [result] = await store.settle(channel, [one], now=now)
+    [result] = await store.outbox.settle(channel, [one], now=now)
     return result
 
 
@@ -121,4 +123,4 @@ async def receipt(
     channel: str = CHANNEL,
 ) -> int:
     one = PartReceipt(reply_id, part, parts, channel_message_id, state, error_code, now, outcome, retry_after)
-    return await store.receive(channel, [one], now=now)
+    return await store.outbox.receive(channel, [one], now=now)

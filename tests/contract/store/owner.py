@@ -10,7 +10,7 @@ from kernel_service.ports.turns import HistoryItem, Room, Turn, TurnStatus
 
 if TYPE_CHECKING:
     from kernel_service.ports.turns import NextTurn
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 NOW = 1_800_000_000.0
 HELLO = HistoryItem("input", {"role": "user", "content": "hello"})
@@ -21,7 +21,7 @@ FOUND = HistoryItem("result", {"type": "function_call_output", "call_id": "c1", 
 class Owner:
     """A process that owns a person's kernel."""
 
-    def __init__(self, store: SqlStore, person_id: str, epoch: int) -> None:
+    def __init__(self, store: Store, person_id: str, epoch: int) -> None:
         self.store, self.person_id, self.epoch = store, person_id, epoch
 
     async def ask(self, now: float = NOW, debounce: float = 0, *, room: Room = Room.WARD) -> NextTurn:
@@ -41,15 +41,15 @@ class Owner:
         await self.store.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
 
 
-async def say(store: SqlStore, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
+async def say(store: Store, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
     now = more.pop("now", NOW)
     message = replace(Message(user_id, message_id, {"text": message_id}), **more)
     return (await store.accept(message, now=now, max_pending=100)).person_id
 
 
-async def own(store: SqlStore, person_id: str, owner: str = "one") -> Owner:
+async def own(store: Store, person_id: str, owner: str = "one") -> Owner:
     return Owner(store, person_id, (await store.activate(person_id, owner=owner)).epoch)
 
 
-async def history(store: SqlStore, person_id: str) -> list[HistoryItem]:
+async def history(store: Store, person_id: str) -> list[HistoryItem]:
     return (await store.activate(person_id, owner="reader")).history

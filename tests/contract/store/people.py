@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.inbox import Accepted
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 NOW = 1_800_000_000.0
 ADDRESS = "desk"
@@ -32,7 +32,7 @@ def weak(name: str, scope: str = "") -> Alias:
 
 
 async def write(
-    store: SqlStore, *ids: Alias, text: str = "hello", now: float = NOW, mode: ReplyMode = ReplyMode.OUTBOX
+    store: Store, *ids: Alias, text: str = "hello", now: float = NOW, mode: ReplyMode = ReplyMode.OUTBOX
 ) -> Accepted:
     """One new message under these ids, the first of them its user id."""
     message = Message(
@@ -41,14 +41,14 @@ async def write(
     return await store.accept(message, now=now, max_pending=100)
 
 
-async def person(store: SqlStore, *ids: Alias, now: float = NOW) -> str:
+async def person(store: Store, *ids: Alias, now: float = NOW) -> str:
     """Somebody new, who has written once and was answered."""
     accepted = await write(store, *ids, now=now)
     await answer(store, accepted.person_id, now=now)
     return accepted.person_id
 
 
-async def answer(store: SqlStore, person_id: str, text: str = "", *, now: float = NOW, **waits: Any) -> None:
+async def answer(store: Store, person_id: str, text: str = "", *, now: float = NOW, **waits: Any) -> None:
     """All that waits for an answer is answered in one turn; `text` leaves by the outbox."""
     owner = await Owner.of(store, person_id)
     turn = await owner.open(now)
@@ -57,7 +57,7 @@ async def answer(store: SqlStore, person_id: str, text: str = "", *, now: float 
     await owner.end(turn, *items, said, replies=[text] if text else [], **waits)
 
 
-async def connect(store: SqlStore, person_id: str, status: ConnectionStatus = ConnectionStatus.ACTIVE) -> Connection:
+async def connect(store: Store, person_id: str, status: ConnectionStatus = ConnectionStatus.ACTIVE) -> Connection:
     number = next(_numbers)
     pending = status is ConnectionStatus.PENDING
     made = Connection(
@@ -91,25 +91,25 @@ def attempt(connection: Connection) -> Attempt:
     )
 
 
-async def history(store: SqlStore, person_id: str) -> list[Any]:
+async def history(store: Store, person_id: str) -> list[Any]:
     """What was said, by both, oldest first."""
     return [item.data["said"] for item in (await store.activate(person_id, owner="reader")).history]
 
 
-async def recipients(store: SqlStore, *, now: float = NOW) -> list[tuple[str, str]]:
+async def recipients(store: Store, *, now: float = NOW) -> list[tuple[str, str]]:
     """To whom what is pending goes now."""
-    leases = await store.lease("test", [], limit=100, seconds=30, now=now)
+    leases = await store.outbox.lease("test", [], limit=100, seconds=30, now=now)
     return [(lease.reply.reply.text, lease.user_id) for lease in leases]
 
 
 class Owner:
     """A process that owns a person's kernel."""
 
-    def __init__(self, store: SqlStore, person_id: str, epoch: int) -> None:
+    def __init__(self, store: Store, person_id: str, epoch: int) -> None:
         self.store, self.person_id, self.epoch = store, person_id, epoch
 
     @classmethod
-    async def of(cls, store: SqlStore, person_id: str) -> Owner:
+    async def of(cls, store: Store, person_id: str) -> Owner:
         return cls(store, person_id, (await store.activate(person_id, owner="one")).epoch)
 
     async def open(self, now: float = NOW) -> Turn:

@@ -24,7 +24,7 @@ from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 DAY = 86_400.0
 SECRET = "the secret plan"
@@ -46,20 +46,20 @@ async def put(owner: Owner, turn: Turn, *questions: Question, now: float = NOW) 
     )
 
 
-async def ask(store: SqlStore, *asked: Approval, user: str = "test:ann", name: str = "m1") -> Owner:
+async def ask(store: Store, *asked: Approval, user: str = "test:ann", name: str = "m1") -> Owner:
     owner = await own(store, await say(store, name, user))
     await end(owner, await owner.open(), *asked)
     return owner
 
 
-async def tapping(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> Turn:
+async def tapping(store: Store, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> Turn:
     content = {"choice": {"id": tap.choice_id}}
     accepted = await store.accept(Message(user, name, content), now=NOW, max_pending=9)
     assert accepted.command is Command.APPROVAL
     return await owner.open()
 
 
-async def tapped(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", at: float = NOW + 1) -> Decision:
+async def tapped(store: Store, owner: Owner, tap: Tap, name: str = "t1", at: float = NOW + 1) -> Decision:
     """As a whole turn."""
     turn = await tapping(store, owner, tap, name)
     decision = await store.decide(turn, owner.epoch, tap, at=at)
@@ -67,18 +67,18 @@ async def tapped(store: SqlStore, owner: Owner, tap: Tap, name: str = "t1", at: 
     return decision
 
 
-async def test_the_button_that_approves_gives_back_exactly_what_was_asked(store: SqlStore) -> None:
+async def test_the_button_that_approves_gives_back_exactly_what_was_asked(store: Store) -> None:
     owner = await ask(store, approval())
     assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (approval(),))
 
 
-async def test_the_account_that_it_is_for_is_kept_with_it(store: SqlStore) -> None:
+async def test_the_account_that_it_is_for_is_kept_with_it(store: Store) -> None:
     asked = replace(approval(), account="cn_1")
     owner = await ask(store, asked)
     assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (asked,))
 
 
-async def test_a_question_of_before_accounts_were_kept_is_for_none(store: SqlStore) -> None:
+async def test_a_question_of_before_accounts_were_kept_is_for_none(store: Store) -> None:
     owner = await ask(store, replace(approval(), account="cn_1"))
 
     def as_before(tx: Tx) -> None:
@@ -90,7 +90,7 @@ async def test_a_question_of_before_accounts_were_kept_is_for_none(store: SqlSto
     assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (approval(),))
 
 
-async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(store: SqlStore) -> None:
+async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(store: Store) -> None:
     owner = await ask(store, approval())
     turn = await tapping(store, owner, NO)
     for at in (NOW + 1, NOW + 1e6):
@@ -100,7 +100,7 @@ async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(s
         assert await tapped(store, owner, tap, name) == Decision(Verdict.USED)
 
 
-async def test_of_two_turns_at_once_one_decides(store: SqlStore) -> None:
+async def test_of_two_turns_at_once_one_decides(store: Store) -> None:
     owner = await ask(store, approval())
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
@@ -108,14 +108,14 @@ async def test_of_two_turns_at_once_one_decides(store: SqlStore) -> None:
     assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
 
 
-async def test_a_tap_counts_by_when_it_came(store: SqlStore) -> None:
+async def test_a_tap_counts_by_when_it_came(store: Store) -> None:
     owner = await ask(store, approval(), approval("ap_2", x=1))
     assert (await tapped(store, owner, YES, at=NOW + 59)).verdict is Verdict.APPROVED
     late = await tapped(store, owner, Tap("ap_2", TapKind.YES), "t2", at=NOW + 60)
     assert late == Decision(Verdict.LAPSED)
 
 
-async def test_nobody_else_approves(store: SqlStore) -> None:
+async def test_nobody_else_approves(store: Store) -> None:
     await ask(store, approval())
     bob = await own(store, await say(store, "b1", "test:bob"))
     await bob.end(await bob.open())
@@ -124,7 +124,7 @@ async def test_nobody_else_approves(store: SqlStore) -> None:
         assert await store.decide(turn, bob.epoch, tap, at=NOW) == Decision(Verdict.UNKNOWN)
 
 
-async def test_who_has_lost_the_person_decides_nothing(store: SqlStore) -> None:
+async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
     owner = await ask(store, approval())
     turn = await tapping(store, owner, YES)
     later = await own(store, owner.person_id, "two")
@@ -133,14 +133,14 @@ async def test_who_has_lost_the_person_decides_nothing(store: SqlStore) -> None:
     assert (await store.decide(turn, later.epoch, YES, at=NOW)).verdict is Verdict.APPROVED
 
 
-async def test_stop_takes_back_what_is_open(store: SqlStore) -> None:
+async def test_stop_takes_back_what_is_open(store: Store) -> None:
     owner = await ask(store, approval())
     await say(store, "s", content={"text": "stop"})
     await owner.end(await owner.open())
     assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
 
 
-async def test_the_same_call_asked_anew_has_one_question(store: SqlStore) -> None:
+async def test_the_same_call_asked_anew_has_one_question(store: Store) -> None:
     owner = await ask(store, approval(a=1, b=2), approval("ap_2", a=2))
     await ask(store, approval("ap_3", b=2, a=1), name="m2")
     owner = await own(store, owner.person_id)
@@ -150,7 +150,7 @@ async def test_the_same_call_asked_anew_has_one_question(store: SqlStore) -> Non
         assert (await tapped(store, owner, tap, f"t{number}")).verdict is Verdict.APPROVED
 
 
-async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: SqlStore) -> None:
+async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await say(store, "m2")
@@ -161,7 +161,7 @@ async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: SqlSto
 
 
 @pytest.mark.parametrize("changed", [{"tool": "DELETE"}, {"digest": b"x"}])
-async def test_what_is_not_what_was_asked_is_not_approved(store: SqlStore, changed: dict[str, Any]) -> None:
+async def test_what_is_not_what_was_asked_is_not_approved(store: Store, changed: dict[str, Any]) -> None:
     owner = await ask(store, approval())
 
     def change(tx: Tx) -> None:
@@ -171,7 +171,7 @@ async def test_what_is_not_what_was_asked_is_not_approved(store: SqlStore, chang
     assert await tapped(store, owner, YES) == Decision(Verdict.UNKNOWN)
 
 
-async def test_arguments_are_sealed(store: SqlStore) -> None:
+async def test_arguments_are_sealed(store: Store) -> None:
     await ask(store, approval())
 
     def rows(tx: Tx) -> list[bytes]:
@@ -181,7 +181,7 @@ async def test_arguments_are_sealed(store: SqlStore) -> None:
     assert SECRET.encode() not in sealed
 
 
-async def test_a_question_goes_with_its_person_when_people_are_merged(store: SqlStore) -> None:
+async def test_a_question_goes_with_its_person_when_people_are_merged(store: Store) -> None:
     ann = await own(store, await say(store, "m0", now=NOW - 9))
     await ann.end(await ann.open())
     await ask(store, approval(), user="test:newer")
@@ -192,7 +192,7 @@ async def test_a_question_goes_with_its_person_when_people_are_merged(store: Sql
     assert await store.decide(turn, ann.epoch, YES, at=NOW) == Decision(Verdict.APPROVED, (approval(),))
 
 
-async def test_questions_have_their_time(store: SqlStore) -> None:
+async def test_questions_have_their_time(store: Store) -> None:
     await ask(store, approval())
 
     def count(tx: Tx) -> int:
@@ -210,13 +210,13 @@ def bundle(*names: str, may_stand: bool = False) -> Question:
     return Question(tuple(approval(name, to=name) for name in names), "", may_stand=may_stand)
 
 
-async def ask_all(store: SqlStore, *questions: Question, name: str = "m1") -> Owner:
+async def ask_all(store: Store, *questions: Question, name: str = "m1") -> Owner:
     owner = await own(store, await say(store, name))
     await put(owner, await owner.open(), *questions)
     return owner
 
 
-async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: SqlStore) -> None:
+async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: Store) -> None:
     names = [f"ap_{number}" for number in range(12, 0, -1)]
     question = bundle(*names)
     owner = await ask_all(store, question)
@@ -225,13 +225,13 @@ async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: S
     assert await tapped(store, owner, yes, "t2") == Decision(Verdict.USED)
 
 
-async def test_a_call_of_a_question_has_no_button_of_its_own(store: SqlStore) -> None:
+async def test_a_call_of_a_question_has_no_button_of_its_own(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     assert await tapped(store, owner, Tap("ap_2", TapKind.YES)) == Decision(Verdict.UNKNOWN)
     assert (await tapped(store, owner, YES, "t2")).verdict is Verdict.APPROVED
 
 
-async def test_a_call_asked_anew_takes_its_whole_question_back(store: SqlStore) -> None:
+async def test_a_call_asked_anew_takes_its_whole_question_back(store: Store) -> None:
     """The button of the earlier one would do it twice, or less than it showed."""
     owner = await ask_all(store, bundle("ap_1", "ap_2"), bundle("ap_3"))
     again = Question((replace(approval("ap_4"), arguments={"to": "ap_2"}),), "")
@@ -247,7 +247,7 @@ def _execute(tx: Tx, statement: Any) -> None:
 
 
 @pytest.mark.parametrize("lost", ["ap_1", "ap_2", "ap_3"])
-async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing(store: SqlStore, lost: str) -> None:
+async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing(store: Store, lost: str) -> None:
     changes: tuple[Any, ...] = (delete(schema.approval), update(schema.approval).values(digest=b"x"))
     for number, change in enumerate(changes):
         names = [f"{name}_{number}" for name in ("ap_1", "ap_2", "ap_3")]
@@ -258,7 +258,7 @@ async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing
         assert decision == Decision(Verdict.UNKNOWN)
 
 
-async def test_of_two_turns_at_once_one_decides_on_all(store: SqlStore) -> None:
+async def test_of_two_turns_at_once_one_decides_on_all(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
@@ -266,14 +266,14 @@ async def test_of_two_turns_at_once_one_decides_on_all(store: SqlStore) -> None:
     assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
 
 
-async def test_stop_takes_a_whole_question_back(store: SqlStore) -> None:
+async def test_stop_takes_a_whole_question_back(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     await say(store, "s", content={"text": "stop"})
     await owner.end(await owner.open())
     assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
 
 
-async def test_a_button_that_was_not_shown_does_nothing(store: SqlStore) -> None:
+async def test_a_button_that_was_not_shown_does_nothing(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1"))
     assert await tapped(store, owner, Tap("ap_1", TapKind.ALWAYS)) == Decision(Verdict.UNKNOWN)
     assert (await tapped(store, owner, YES, "t2")).verdict is Verdict.APPROVED

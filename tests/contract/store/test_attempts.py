@@ -12,7 +12,7 @@ from kernel_service.ports.turns import CallRecord, HistoryItem, Quarantined, Roo
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 SORRY = HistoryItem("output", {"type": "message", "content": "sorry"}, origin="openai:test")
 
@@ -21,7 +21,7 @@ async def give_up(owner: Owner, turn: Turn, *items: HistoryItem) -> int:
     return await owner.store.give_up(turn, owner.epoch, items, [Reply("sorry")], problem="poison", now=NOW)
 
 
-async def test_a_failure_costs_an_attempt_and_waits(store: SqlStore) -> None:
+async def test_a_failure_costs_an_attempt_and_waits(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     for failures in range(3):
         turn = await owner.open(NOW + failures)
@@ -30,7 +30,7 @@ async def test_a_failure_costs_an_attempt_and_waits(store: SqlStore) -> None:
         assert await owner.ask(NOW + failures) == NOW + failures + 1
 
 
-async def test_only_a_process_that_is_gone_has_crashed(store: SqlStore) -> None:
+async def test_only_a_process_that_is_gone_has_crashed(store: Store) -> None:
     person = await say(store, "m1")
     one = await own(store, person, "one")
     await one.open()
@@ -42,7 +42,7 @@ async def test_only_a_process_that_is_gone_has_crashed(store: SqlStore) -> None:
     assert (await (await own(store, person, "three")).open()).crash_count == 1
 
 
-async def test_progress_forgives(store: SqlStore) -> None:
+async def test_progress_forgives(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two", "three"):
         owner = await own(store, person, name)
@@ -53,7 +53,7 @@ async def test_progress_forgives(store: SqlStore) -> None:
     assert (again.failures, again.crash_count) == (0, 0)
 
 
-async def test_from_two_crashes_on_a_turn_is_quarantined(store: SqlStore) -> None:
+async def test_from_two_crashes_on_a_turn_is_quarantined(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
@@ -63,7 +63,7 @@ async def test_from_two_crashes_on_a_turn_is_quarantined(store: SqlStore) -> Non
     assert (await three.open()).crash_count == 2
 
 
-async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: SqlStore) -> None:
+async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: Store) -> None:
     person = await say(store, "m1")
     found = []
     for name, room in (("one", Room.BESIDE), ("two", Room.WARD), ("three", Room.ALONE), ("four", Room.WARD)):
@@ -73,7 +73,7 @@ async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: 
     assert found == [(0, 0), (1, 0), (2, 0), (3, 1)]
 
 
-async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: SqlStore) -> None:
+async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: Store) -> None:
     person = await say(store, "m1")
     one = await own(store, person, "one")
     turn = await one.ask(room=Room.BESIDE)
@@ -89,7 +89,7 @@ async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: SqlStore
         await store.end_isolation(turn, two.epoch)
 
 
-async def test_progress_forgives_crashes_alone(store: SqlStore) -> None:
+async def test_progress_forgives_crashes_alone(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).ask(room=Room.ALONE)
@@ -100,7 +100,7 @@ async def test_progress_forgives_crashes_alone(store: SqlStore) -> None:
     assert (await owner.open()).crashes_alone == 0
 
 
-async def test_who_says_stop_does_not_wait_for_a_room(store: SqlStore) -> None:
+async def test_who_says_stop_does_not_wait_for_a_room(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
@@ -110,7 +110,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: SqlStore) -> None:
     assert turn.stopped
 
 
-async def test_a_turn_put_back_waits_until_its_time(store: SqlStore) -> None:
+async def test_a_turn_put_back_waits_until_its_time(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.requeue_turn(turn, owner.epoch, until=NOW + 75)
@@ -119,7 +119,7 @@ async def test_a_turn_put_back_waits_until_its_time(store: SqlStore) -> None:
     assert (await owner.open(NOW + 75)).holds == 0
 
 
-async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: SqlStore) -> None:
+async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: Store) -> None:
     for name in ("m1", "m2", "m3"):
         person = await say(store, name)
     owner = await own(store, person)
@@ -135,7 +135,7 @@ async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: SqlStor
     assert alone == [["m1"], ["m2"], ["m3"]]
 
 
-async def test_a_message_given_up_is_a_dead_letter_and_leaves_the_history_whole(store: SqlStore) -> None:
+async def test_a_message_given_up_is_a_dead_letter_and_leaves_the_history_whole(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -154,7 +154,7 @@ async def test_a_message_given_up_is_a_dead_letter_and_leaves_the_history_whole(
         await give_up(owner, turn)
 
 
-async def test_of_messages_given_up_together_each_is_a_letter_and_the_person_is_told_once(store: SqlStore) -> None:
+async def test_of_messages_given_up_together_each_is_a_letter_and_the_person_is_told_once(store: Store) -> None:
     for name in ("m1", "m2"):
         person = await say(store, name)
     owner = await own(store, person)
@@ -166,7 +166,7 @@ async def test_of_messages_given_up_together_each_is_a_letter_and_the_person_is_
     assert told == [0, 1]
 
 
-async def test_a_requeued_letter_runs_again_alone_and_once(store: SqlStore) -> None:
+async def test_a_requeued_letter_runs_again_alone_and_once(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     await give_up(owner, await owner.open())
@@ -183,7 +183,7 @@ async def test_a_requeued_letter_runs_again_alone_and_once(store: SqlStore) -> N
         await store.requeue("dl_nothing", now=NOW)
 
 
-async def test_dead_letters_are_listed_newest_first_in_pages(store: SqlStore) -> None:
+async def test_dead_letters_are_listed_newest_first_in_pages(store: Store) -> None:
     ids: list[str] = []
     for number in range(5):
         owner = await own(store, await say(store, f"m{number}", f"test:p{number}"))
@@ -199,7 +199,7 @@ async def test_dead_letters_are_listed_newest_first_in_pages(store: SqlStore) ->
     assert listed == ids
 
 
-async def test_a_former_owner_ends_no_attempt(store: SqlStore) -> None:
+async def test_a_former_owner_ends_no_attempt(store: Store) -> None:
     old = await own(store, await say(store, "m1"))
     turn = await old.open()
     await own(store, old.person_id)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.inbox import Accepted
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 PHONE = "4915112345678"
 LATER = NOW + 60
@@ -44,35 +44,35 @@ def said(name: str, mode: ReplyMode = ReplyMode.OUTBOX, text: str = "", user: st
     return Message(f"{CHANNEL}:{user}", wamid(name), {"text": text or name}, address=ADDRESS, reply_mode=mode)
 
 
-async def accept(store: SqlStore, message: Message) -> Accepted:
+async def accept(store: Store, message: Message) -> Accepted:
     return await store.accept(message, now=NOW, max_pending=100)
 
 
-async def answered(store: SqlStore, name: str, mode: ReplyMode = ReplyMode.OUTBOX, user: str = "ann") -> Accepted:
+async def answered(store: Store, name: str, mode: ReplyMode = ReplyMode.OUTBOX, user: str = "ann") -> Accepted:
     accepted = await accept(store, said(name, mode, user=user))
     owner, turn = await _opened(store, accepted)
     await owner.end(turn)
     return accepted
 
 
-async def given_up(store: SqlStore, name: str) -> Accepted:
+async def given_up(store: Store, name: str) -> Accepted:
     accepted = await accept(store, said(name))
     owner, turn = await _opened(store, accepted)
     await store.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="poison", now=NOW)
     return accepted
 
 
-async def _opened(store: SqlStore, accepted: Accepted) -> tuple[Owner, Any]:
+async def _opened(store: Store, accepted: Accepted) -> tuple[Owner, Any]:
     owner = await own(store, accepted.person_id)
     return owner, await owner.open()
 
 
-async def reopened(store: SqlStore, url: str, *key_ids: str) -> SqlStore:
+async def reopened(store: Store, url: str, *key_ids: str) -> Store:
     await store.close()
     return await open_store(url, keys(*key_ids or ("test",)))
 
 
-async def aged(store: SqlStore, url: str, *sent: str) -> SqlStore:
+async def aged(store: Store, url: str, *sent: str) -> Store:
     """The store of this release, on what an earlier one left."""
     await store._engine.write(lambda tx: age(tx, map(wamid, sent)))
     assert in_clear(await dump(url))
@@ -87,7 +87,7 @@ def in_clear(dumped: bytes) -> bool:
     return b"wamid." in dumped or PHONE.encode() in dumped
 
 
-async def rows(store: SqlStore, table: str) -> list[Row[Any]]:
+async def rows(store: Store, table: str) -> list[Row[Any]]:
     def read(tx: Tx) -> list[Row[Any]]:
         return list(tx.execute(schema.metadata.tables[table].select()).all())
 
@@ -96,7 +96,7 @@ async def rows(store: SqlStore, table: str) -> list[Row[Any]]:
 
 @pytest.mark.parametrize("sealed", [False, True])
 async def test_what_an_earlier_release_kept_is_found_before_and_after(
-    store: SqlStore, database_url: str, *, sealed: bool
+    store: Store, database_url: str, *, sealed: bool
 ) -> None:
     first = await answered(store, "m1")
     [lease] = await pull(store)
@@ -128,7 +128,7 @@ async def test_what_an_earlier_release_kept_is_found_before_and_after(
         await store.close()
 
 
-async def test_nothing_is_left_in_clear(store: SqlStore, database_url: str) -> None:
+async def test_nothing_is_left_in_clear(store: Store, database_url: str) -> None:
     for name in ("m1", "m2", "m3"):
         await answered(store, name)
         for lease in await pull(store):
@@ -207,7 +207,7 @@ async def _statistics(url: str) -> bytes:
 
 
 async def test_the_operator_is_told_what_else_to_do(
-    store: SqlStore, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(sqlite, "VACUUM_BYTES", 1)
     await accept(store, said("m1"))
@@ -221,7 +221,7 @@ async def test_the_operator_is_told_what_else_to_do(
         await store.close()
 
 
-async def test_a_dead_letter_outlives_its_message_and_is_cleared_too(store: SqlStore, database_url: str) -> None:
+async def test_a_dead_letter_outlives_its_message_and_is_cleared_too(store: Store, database_url: str) -> None:
     await answered(store, "m1")
     dead = await given_up(store, "m2")
     store = await aged(store, database_url)
@@ -235,7 +235,7 @@ async def test_a_dead_letter_outlives_its_message_and_is_cleared_too(store: SqlS
         await store.close()
 
 
-async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: SqlStore, database_url: str) -> None:
+async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: Store, database_url: str) -> None:
     accepted = await answered(store, "m1")
     [lease] = await pull(store)
     await ack(store, lease, channel_message_id=wamid("w1"))
@@ -252,7 +252,7 @@ async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: S
         await store.close()
 
 
-async def test_what_is_killed_with_9_is_gone_on_from(store: SqlStore, database_url: str) -> None:
+async def test_what_is_killed_with_9_is_gone_on_from(store: Store, database_url: str) -> None:
     accepted = [await answered(store, f"m{number}") for number in range(30)]
     await store._engine.write(age)
     await store.close()
@@ -277,7 +277,7 @@ async def test_what_is_killed_with_9_is_gone_on_from(store: SqlStore, database_u
         await store.close()
 
 
-async def test_each_step_is_gone_on_from(store: SqlStore, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_each_step_is_gone_on_from(store: Store, database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clear_ids, "STEP", 2)
     for number in range(7):
         await answered(store, f"m{number}")
@@ -300,7 +300,7 @@ async def test_each_step_is_gone_on_from(store: SqlStore, database_url: str, mon
         await store.close()
 
 
-async def test_who_is_merged_meanwhile_keeps_what_they_wrote(store: SqlStore, database_url: str) -> None:
+async def test_who_is_merged_meanwhile_keeps_what_they_wrote(store: Store, database_url: str) -> None:
     ann, bob = await answered(store, "m1"), await answered(store, "m2", user="bob")
     store = await aged(store, database_url)
     try:
@@ -317,7 +317,7 @@ async def test_who_is_merged_meanwhile_keeps_what_they_wrote(store: SqlStore, da
         await store.close()
 
 
-async def test_a_person_whose_key_is_damaged_holds_up_nobody(store: SqlStore, database_url: str) -> None:
+async def test_a_person_whose_key_is_damaged_holds_up_nobody(store: Store, database_url: str) -> None:
     ann = await answered(store, "m1")
     bob = await answered(store, "m2", user="bob")
 
@@ -336,13 +336,13 @@ async def test_a_person_whose_key_is_damaged_holds_up_nobody(store: SqlStore, da
         await store.close()
 
 
-async def test_a_new_database_has_nothing_to_seal(store: SqlStore) -> None:
+async def test_a_new_database_has_nothing_to_seal(store: Store) -> None:
     await accept(store, said("m1"))
     assert await store.seal_clear_ids() == 0
     assert not await store._engine.read(lambda tx: tx.digests.some_in_clear)
 
 
-async def test_ids_are_kept_once_and_sealed(store: SqlStore, database_url: str) -> None:
+async def test_ids_are_kept_once_and_sealed(store: Store, database_url: str) -> None:
     await answered(store, "m1")
     [lease] = await pull(store)
     await ack(store, lease, channel_message_id=wamid("w1"))
@@ -353,7 +353,7 @@ async def test_ids_are_kept_once_and_sealed(store: SqlStore, database_url: str) 
         assert row.message_id.startswith("hmac:")
 
 
-async def test_a_channel_that_sends_what_looks_like_a_digest_gains_nothing(store: SqlStore) -> None:
+async def test_a_channel_that_sends_what_looks_like_a_digest_gains_nothing(store: Store) -> None:
     first = await accept(store, said("m1"))
     [row] = await rows(store, "message")
     copied = await accept(store, Message(f"{CHANNEL}:ann", row.message_id, {"text": "m1"}, address=ADDRESS))

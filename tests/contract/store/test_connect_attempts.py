@@ -18,17 +18,17 @@ from kernel_service.storage.connections.parked_requests import KEPT_SECONDS
 from tests.contract.store.people import ADDRESS, NOW, Owner, attempt, connect, person, recipients, strong, write
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 ANNA = strong("anna")
 SEQ = 4711
 
 
-async def made(store: SqlStore, person_id: str, status: ConnectionStatus) -> Attempt:
+async def made(store: Store, person_id: str, status: ConnectionStatus) -> Attempt:
     return attempt(await connect(store, person_id, status))
 
 
-async def park(store: SqlStore, *parked: ParkedRequest, now: float = NOW) -> str:
+async def park(store: Store, *parked: ParkedRequest, now: float = NOW) -> str:
     """A turn of Anna's that leaves this to be done; who she is."""
     accepted = await write(store, ANNA, now=now)
     owner = await Owner.of(store, accepted.person_id)
@@ -39,11 +39,11 @@ async def park(store: SqlStore, *parked: ParkedRequest, now: float = NOW) -> str
     return accepted.person_id
 
 
-async def remaining(store: SqlStore, person_id: str, seq: int) -> list[str]:
+async def remaining(store: Store, person_id: str, seq: int) -> list[str]:
     return [each.remaining for each in await store.resumed_by(person_id, seq)]
 
 
-async def confirmed(store: SqlStore, person_id: str, seq: int = SEQ, now: float = NOW) -> bool:
+async def confirmed(store: Store, person_id: str, seq: int = SEQ, now: float = NOW) -> bool:
     """The account of Asana is connected."""
     back = await made(store, person_id, ConnectionStatus.UNCONFIRMED)
     return await store.confirm(replace(back, state=State.CONNECTED), was=State.RETURNED, seq=seq, now=now)
@@ -52,7 +52,7 @@ async def confirmed(store: SqlStore, person_id: str, seq: int = SEQ, now: float 
 # --- attempts ---------------------------------------------------------------------------------------------------
 
 
-async def test_an_attempt_is_found_by_each_of_its_secrets(store: SqlStore) -> None:
+async def test_an_attempt_is_found_by_each_of_its_secrets(store: Store) -> None:
     anna, other = await person(store, ANNA), await person(store, strong("other"))
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
     await made(store, other, ConnectionStatus.UNCONFIRMED)
@@ -62,7 +62,7 @@ async def test_an_attempt_is_found_by_each_of_its_secrets(store: SqlStore) -> No
         assert await store.attempt_by(key, digest("another")) is None
 
 
-async def test_of_many_at_once_one_takes_the_step(store: SqlStore) -> None:
+async def test_of_many_at_once_one_takes_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     steps = [replace(started, state=State.RETURNED, code_digest=digest(str(number))) for number in range(8)]
@@ -71,7 +71,7 @@ async def test_of_many_at_once_one_takes_the_step(store: SqlStore) -> None:
     assert await store.attempt_by(Key.DOOR, started.door_digest) == steps[taken.index(True)]
 
 
-async def test_the_connection_goes_with_the_step(store: SqlStore) -> None:
+async def test_the_connection_goes_with_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     barred = replace(started.connection, status=ConnectionStatus.EXPIRED, link="", remove_due=True)
@@ -80,7 +80,7 @@ async def test_the_connection_goes_with_the_step(store: SqlStore) -> None:
     assert await store.live_attempts(anna) == []
 
 
-async def test_what_its_person_is_told_goes_with_the_step(store: SqlStore) -> None:
+async def test_what_its_person_is_told_goes_with_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     denied, notice = replace(started, state=State.DENIED), Notice(Reply("access was refused"), "test", ADDRESS, NOW)
@@ -89,7 +89,7 @@ async def test_what_its_person_is_told_goes_with_the_step(store: SqlStore) -> No
     assert await recipients(store) == [("access was refused", ANNA.user_id)]
 
 
-async def test_those_of_a_browser_newest_first_and_only_under_way(store: SqlStore) -> None:
+async def test_those_of_a_browser_newest_first_and_only_under_way(store: Store) -> None:
     anna = await person(store, ANNA)
     attempts = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
     mine = [replace(one, browser_digest=digest("browser")) for one in attempts]
@@ -100,7 +100,7 @@ async def test_those_of_a_browser_newest_first_and_only_under_way(store: SqlStor
     assert await store.attempts_in_browser(digest("elsewhere")) == []
 
 
-async def test_what_lapses(store: SqlStore) -> None:
+async def test_what_lapses(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     active = await made(store, anna, ConnectionStatus.ACTIVE)
@@ -117,7 +117,7 @@ async def test_what_lapses(store: SqlStore) -> None:
     [("BCDF-GHJK", 1, False), ("BCDF-GHJK", 0, True), ("is it connected?", 1, True)],
 )
 async def test_what_awaits_a_code_waits_for_one_that_came_in_time(
-    store: SqlStore, text: str, seconds_left: float, *, lapses: bool
+    store: Store, text: str, seconds_left: float, *, lapses: bool
 ) -> None:
     anna, other = await person(store, ANNA), await person(store, strong("other"))
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
@@ -137,7 +137,7 @@ async def test_what_awaits_a_code_waits_for_one_that_came_in_time(
     assert set(await store.lapsing_attempts(now=late + 60, limit=9)) == always | {back.connection.id}
 
 
-async def test_what_lapses_page_by_page(store: SqlStore) -> None:
+async def test_what_lapses_page_by_page(store: Store) -> None:
     anna = await person(store, ANNA)
     made_here = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
     first, second, third = sorted(one.connection.id for one in made_here)
@@ -146,7 +146,7 @@ async def test_what_lapses_page_by_page(store: SqlStore) -> None:
     assert await store.lapsing_attempts(now=late, after=second, limit=2) == [third]
 
 
-async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: SqlStore) -> None:
+async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: Store) -> None:
     anna, other = await person(store, ANNA), await person(store, strong("other"))
     await made(store, anna, ConnectionStatus.PENDING)
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
@@ -158,7 +158,7 @@ async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: SqlStore) 
 # --- what waits -------------------------------------------------------------------------------------------------
 
 
-async def test_what_waited_goes_on_once_in_its_order(store: SqlStore) -> None:
+async def test_what_waited_goes_on_once_in_its_order(store: Store) -> None:
     await park(store, ParkedRequest("asana", "first"), now=NOW)
     anna = await park(store, ParkedRequest("asana", "second"), ParkedRequest("gmail", "a mail"), now=NOW + 1)
     assert await confirmed(store, anna, now=NOW + 2)
@@ -168,7 +168,7 @@ async def test_what_waited_goes_on_once_in_its_order(store: SqlStore) -> None:
     assert await remaining(store, anna, SEQ) == ["first", "second"]
 
 
-async def test_asked_for_again_it_is_still_one(store: SqlStore) -> None:
+async def test_asked_for_again_it_is_still_one(store: Store) -> None:
     await park(store, ParkedRequest("asana", "Prepare  the demo"))
     anna = await park(store, ParkedRequest("asana", "prepare the demo"))
     await confirmed(store, anna)
@@ -176,7 +176,7 @@ async def test_asked_for_again_it_is_still_one(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("toolkits", [("gmail", "asana"), ("asana", "gmail")])
-async def test_the_same_for_two_toolkits_waits_for_both(store: SqlStore, toolkits: tuple[str, str]) -> None:
+async def test_the_same_for_two_toolkits_waits_for_both(store: Store, toolkits: tuple[str, str]) -> None:
     anna = await park(store, *(ParkedRequest(toolkit, "tell Bob of the task") for toolkit in toolkits))
     await confirmed(store, anna)
     assert await remaining(store, anna, SEQ) == []
@@ -186,7 +186,7 @@ async def test_the_same_for_two_toolkits_waits_for_both(store: SqlStore, toolkit
     assert await remaining(store, anna, SEQ + 1) == ["tell Bob of the task"]
 
 
-async def test_a_step_not_taken_resumes_nothing(store: SqlStore) -> None:
+async def test_a_step_not_taken_resumes_nothing(store: Store) -> None:
     anna = await park(store, ParkedRequest("asana", "first"))
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
     both = [replace(back, state=State.CONNECTED)] * 2
@@ -198,7 +198,7 @@ async def test_a_step_not_taken_resumes_nothing(store: SqlStore) -> None:
     assert sorted(resumed) == [[], ["first"]]
 
 
-async def test_what_is_taken_back_or_long_ago_does_not_go_on(store: SqlStore) -> None:
+async def test_what_is_taken_back_or_long_ago_does_not_go_on(store: Store) -> None:
     await park(store, ParkedRequest("asana", "long ago"))
     now = NOW + KEPT_SECONDS + 1
     anna = await park(store, ParkedRequest("asana", "taken back"), now=now)
@@ -207,7 +207,7 @@ async def test_what_is_taken_back_or_long_ago_does_not_go_on(store: SqlStore) ->
     assert await remaining(store, anna, SEQ) == []
 
 
-async def test_what_another_person_left_is_not_touched(store: SqlStore) -> None:
+async def test_what_another_person_left_is_not_touched(store: Store) -> None:
     anna, other = await park(store, ParkedRequest("asana", "hers")), await person(store, strong("other"))
     await confirmed(store, other)
     assert await remaining(store, other, SEQ) == []

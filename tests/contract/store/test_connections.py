@@ -18,7 +18,7 @@ from tests.contract.store.outbox import NOW, Chat
 from tests.contract.store.people import attempt
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 LINK = "https://connect.example.org/link/lk_1"
 
@@ -36,47 +36,47 @@ def asana(person_id: str, number: int = 1) -> Connection:
     )
 
 
-async def test_a_person_starts_without_a_session(store: SqlStore) -> None:
+async def test_a_person_starts_without_a_session(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     assert await store.session_of(anna.person_id) is None
     assert await store.session_of("p_nobody") is None
 
 
-async def test_a_session_is_kept_for_its_person_alone(store: SqlStore) -> None:
+async def test_a_session_is_kept_for_its_person_alone(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     assert await store.keep_session(anna.person_id, "s1", "c") == "s1"
     assert await store.session_of(anna.person_id) == ("s1", "c")
     assert await store.session_of(bruno.person_id) is None
 
 
-async def test_the_first_session_of_a_configuration_stays(store: SqlStore) -> None:
+async def test_the_first_session_of_a_configuration_stays(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     kept = await asyncio.gather(*(store.keep_session(anna.person_id, f"s{number}", "c") for number in range(8)))
     assert len(set(kept)) == 1
     assert await store.session_of(anna.person_id) == (kept[0], "c")
 
 
-async def test_a_session_of_another_configuration_takes_its_place(store: SqlStore) -> None:
+async def test_a_session_of_another_configuration_takes_its_place(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await store.keep_session(anna.person_id, "s1", "old")
     assert await store.keep_session(anna.person_id, "s2", "new") == "s2"
     assert await store.session_of(anna.person_id) == ("s2", "new")
 
 
-async def test_a_session_outlives_an_activation(store: SqlStore) -> None:
+async def test_a_session_outlives_an_activation(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await store.keep_session(anna.person_id, "s1", "c")
     await store.activate(anna.person_id, owner="one")
     assert await store.session_of(anna.person_id) == ("s1", "c")
 
 
-async def test_nobodys_session_is_not_kept(store: SqlStore) -> None:
+async def test_nobodys_session_is_not_kept(store: Store) -> None:
     with pytest.raises(NotFound) as nobody:
         await store.keep_session("p_nobody", "s1", "c")
     assert nobody.value.reason == "PERSON_NOT_FOUND"
 
 
-async def test_connections_are_the_persons_own_oldest_first(store: SqlStore) -> None:
+async def test_connections_are_the_persons_own_oldest_first(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     newer, older, his = asana(anna.person_id, 2), asana(anna.person_id, 1), asana(bruno.person_id, 3)
     for one in (newer, older, his):
@@ -89,7 +89,7 @@ async def test_connections_are_the_persons_own_oldest_first(store: SqlStore) -> 
 
 
 @pytest.mark.parametrize(("connection_id", "account_id"), [("cn_1", "ca_2"), ("cn_2", "ca_1")])
-async def test_what_is_hers_never_passes_to_him(store: SqlStore, connection_id: str, account_id: str) -> None:
+async def test_what_is_hers_never_passes_to_him(store: Store, connection_id: str, account_id: str) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
     stolen = replace(asana(bruno.person_id), id=connection_id, account_id=account_id)
@@ -99,7 +99,7 @@ async def test_what_is_hers_never_passes_to_him(store: SqlStore, connection_id: 
     assert await store.connections(bruno.person_id) == []
 
 
-async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: SqlStore) -> None:
+async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
     barred = replace(asana(anna.person_id), status=ConnectionStatus.DISCONNECTED, link="", remove_due=True)
@@ -112,7 +112,7 @@ async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: SqlSto
     assert list(await store.accounts_to_remove(limit=9)) == []
 
 
-async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: SqlStore) -> None:
+async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: Store) -> None:
     """Somebody disconnects while the browser goes on to the vendor: the account came after it had looked."""
     anna = await Chat(store, "test:anna").write()
     looked_at = replace(asana(anna.person_id), account_id="", name="work")
@@ -128,7 +128,7 @@ async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: SqlSt
 
 @pytest.mark.parametrize(("account_id", "remove"), [("", True), ("ca_1", False)])
 async def test_nothing_is_to_be_removed_where_there_is_no_account(
-    store: SqlStore, account_id: str, *, remove: bool
+    store: Store, account_id: str, *, remove: bool
 ) -> None:
     anna = await Chat(store, "test:anna").write()
     connection = replace(asana(anna.person_id), account_id=account_id)
@@ -137,7 +137,7 @@ async def test_nothing_is_to_be_removed_where_there_is_no_account(
     assert list(await store.accounts_to_remove(limit=9)) == []
 
 
-async def test_an_account_is_removed_page_by_page_and_without_its_persons_key(store: SqlStore) -> None:
+async def test_an_account_is_removed_page_by_page_and_without_its_persons_key(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     for number in (1, 2, 3):
         due = replace(asana(anna.person_id, number), status=ConnectionStatus.DISCONNECTED, remove_due=True, name="work")
@@ -147,7 +147,7 @@ async def test_an_account_is_removed_page_by_page_and_without_its_persons_key(st
     assert [one.account_id for one in await store.accounts_to_remove(after="cn_2", limit=2)] == ["ca_3"]
 
 
-async def test_how_a_chat_is_opened_is_what_its_channel_said_last(store: SqlStore) -> None:
+async def test_how_a_chat_is_opened_is_what_its_channel_said_last(store: Store) -> None:
     for link in ("https://one.example/{text}", "https://two.example/{text}"):
         await store.keep_chat_link("test", "desk", link)
     await store.keep_chat_link("other", "desk", "https://three.example/{text}")

@@ -17,10 +17,10 @@ from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, Owner, history, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
-async def two(store: SqlStore) -> tuple[str, str]:
+async def two(store: Store) -> tuple[str, str]:
     """Ann is the older one."""
     return await talk(store, "a"), await talk(store, "b", user_id="test:bob", now=NOW + 1)
 
@@ -33,7 +33,7 @@ def said(text: str) -> HistoryItem:
     return HistoryItem("output", {"said": text}, "test:model")
 
 
-async def talk(store: SqlStore, *texts: str, user_id: str = "test:ann", now: float = NOW) -> str:
+async def talk(store: Store, *texts: str, user_id: str = "test:ann", now: float = NOW) -> str:
     """One turn each, of two items: `a` and `a!`."""
     for text in texts:
         person_id = await say(store, text, user_id, now=now)
@@ -43,16 +43,16 @@ async def talk(store: SqlStore, *texts: str, user_id: str = "test:ann", now: flo
     return person_id
 
 
-async def shown(store: SqlStore, person_id: str) -> list[Any]:
+async def shown(store: Store, person_id: str) -> list[Any]:
     return [item.data["said"] for item in await history(store, person_id)]
 
 
-async def stored(store: SqlStore, person_id: str) -> int:
+async def stored(store: Store, person_id: str) -> int:
     count = select(func.count()).select_from(schema.item).where(schema.item.c.person_id == person_id)
     return int(await store._engine.read(lambda tx: tx.execute(count).scalar_one()))
 
 
-async def opened(store: SqlStore, text: str) -> tuple[Owner, Turn]:
+async def opened(store: Store, text: str) -> tuple[Owner, Turn]:
     """A turn that is under way, and has journaled what it heard."""
     owner = await own(store, await say(store, text))
     turn = await owner.open()
@@ -63,7 +63,7 @@ async def opened(store: SqlStore, text: str) -> tuple[Owner, Turn]:
 # --- an operator's reset --------------------------------------------------------------------------------------------
 
 
-async def test_a_reset_hides_what_is_stored_and_keeps_it(store: SqlStore) -> None:
+async def test_a_reset_hides_what_is_stored_and_keeps_it(store: Store) -> None:
     ann = await talk(store, "a", "b")
     assert await store.reset_context(ann) == ann
     assert await shown(store, ann) == []
@@ -72,7 +72,7 @@ async def test_a_reset_hides_what_is_stored_and_keeps_it(store: SqlStore) -> Non
     assert await shown(store, ann) == ["c", "c!"]
 
 
-async def test_a_reset_twice_and_of_somebody_without_a_history_is_no_harm(store: SqlStore) -> None:
+async def test_a_reset_twice_and_of_somebody_without_a_history_is_no_harm(store: Store) -> None:
     ann = await say(store, "a")
     for _ in range(2):
         await store.reset_context(ann)
@@ -93,7 +93,7 @@ async def test_a_reset_survives_a_restart(database_url: str) -> None:
     await store.close()
 
 
-async def test_nobodys_context_is_not_found(store: SqlStore) -> None:
+async def test_nobodys_context_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.reset_context("p_nobody")
 
@@ -109,7 +109,7 @@ async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
     await store.close()
 
 
-async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store: SqlStore) -> None:
+async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store: Store) -> None:
     await talk(store, "a")
     owner, turn = await opened(store, "b")
     await owner.append(turn, said("c1"), started=CallRecord("c1", "tool", NOW))
@@ -119,7 +119,7 @@ async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store
     assert (again.id, [intent.call_id for intent in again.intents]) == (turn.id, ["c1"])
 
 
-async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: SqlStore) -> None:
+async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: Store) -> None:
     owner, turn = await opened(store, "a")
     await store.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke", now=NOW)
     turn = await owner.open(NOW + 600)
@@ -131,7 +131,7 @@ async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: SqlStore)
     assert (again.id, again.failures) == (turn.id, 0)
 
 
-async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: SqlStore) -> None:
+async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store._engine.write(lambda tx: tx.execute(update(schema.item).values(data=b"damaged")))
     await store.reset_context(ann)
@@ -140,7 +140,7 @@ async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: SqlStor
     assert await shown(store, ann) == ["c", "c!"]
 
 
-async def test_new_items_are_shown_although_later_ones_than_the_start_were_deleted(store: SqlStore) -> None:
+async def test_new_items_are_shown_although_later_ones_than_the_start_were_deleted(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store.reset_context(ann)
     await store._engine.write(lambda tx: tx.execute(delete(schema.item)))
@@ -151,14 +151,14 @@ async def test_new_items_are_shown_although_later_ones_than_the_start_were_delet
 # --- the person's own -----------------------------------------------------------------------------------------------
 
 
-async def new_chat(store: SqlStore, message_id: str = "n") -> str:
+async def new_chat(store: Store, message_id: str = "n") -> str:
     message = Message("test:ann", message_id, {"text": "New chat!"})
     accepted = await store.accept(message, now=NOW, max_pending=100)
     assert accepted.command is Command.NEW_CHAT
     return accepted.person_id
 
 
-async def test_a_new_chat_counts_in_the_order_of_the_messages(store: SqlStore) -> None:
+async def test_a_new_chat_counts_in_the_order_of_the_messages(store: Store) -> None:
     await say(store, "a")
     ann = await new_chat(store)
     await say(store, "b")
@@ -171,7 +171,7 @@ async def test_a_new_chat_counts_in_the_order_of_the_messages(store: SqlStore) -
     assert seen == [(["a"], ["a"]), (["n"], []), (["b"], ["b"])]
 
 
-async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: SqlStore) -> None:
+async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
     turn = await (await own(store, ann)).open()
@@ -182,7 +182,7 @@ async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: Sq
     assert await shown(store, ann) == []
 
 
-async def test_whoever_starts_afresh_has_as_much_room_as_anybody(store: SqlStore) -> None:
+async def test_whoever_starts_afresh_has_as_much_room_as_anybody(store: Store) -> None:
     ann = await talk(store, "a")
     await store.shrink_context(ann, (await own(store, ann)).epoch, keep=2, tokens=1_000)
     assert (await store.activate(ann, owner="reader")).context_tokens == 1_000
@@ -192,7 +192,7 @@ async def test_whoever_starts_afresh_has_as_much_room_as_anybody(store: SqlStore
     assert (await store.activate(ann, owner="reader")).context_tokens == 0
 
 
-async def test_a_former_owner_begins_no_new_chat(store: SqlStore) -> None:
+async def test_a_former_owner_begins_no_new_chat(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
     old = await own(store, ann)
@@ -203,7 +203,7 @@ async def test_a_former_owner_begins_no_new_chat(store: SqlStore) -> None:
     assert await shown(store, ann) == ["a", "a!"]
 
 
-async def test_stop_takes_no_new_chat_back(store: SqlStore) -> None:
+async def test_stop_takes_no_new_chat_back(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
     stopped = await store.accept(Message("test:ann", "s", {"text": "stop"}), now=NOW, max_pending=100)
@@ -216,7 +216,7 @@ async def test_stop_takes_no_new_chat_back(store: SqlStore) -> None:
     assert await shown(store, ann) == []
 
 
-async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: SqlStore) -> None:
+async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: Store) -> None:
     ann, bob = await two(store)
     await new_chat(store)
     await store.merge(ann, bob, now=NOW)
@@ -238,7 +238,7 @@ async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: Sql
         (7, ["a", "a!", "b", "b!", "c", "c!"]),
     ],
 )
-async def test_the_last_items_are_kept_for_good(store: SqlStore, keep: int, left: list[str]) -> None:
+async def test_the_last_items_are_kept_for_good(store: Store, keep: int, left: list[str]) -> None:
     ann = await talk(store, "a", "b", "c")
     owner = await own(store, ann)
     await store.shrink_context(ann, owner.epoch, keep=keep)
@@ -248,7 +248,7 @@ async def test_the_last_items_are_kept_for_good(store: SqlStore, keep: int, left
     assert await stored(store, ann) == 8
 
 
-async def test_superseded_items_are_not_counted(store: SqlStore) -> None:
+async def test_superseded_items_are_not_counted(store: Store) -> None:
     await talk(store, "a", "b")
     owner, turn = await opened(store, "c")
     await store.give_up(turn, owner.epoch, [said("sorry")], [], problem="x", now=NOW)
@@ -256,7 +256,7 @@ async def test_superseded_items_are_not_counted(store: SqlStore) -> None:
     assert await shown(store, owner.person_id) == ["b", "b!", "sorry"]
 
 
-async def test_what_was_hidden_is_never_shown_again(store: SqlStore) -> None:
+async def test_what_was_hidden_is_never_shown_again(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store.reset_context(ann)
     await talk(store, "c")
@@ -264,7 +264,7 @@ async def test_what_was_hidden_is_never_shown_again(store: SqlStore) -> None:
     assert await shown(store, ann) == ["c", "c!"]
 
 
-async def test_a_former_owner_shrinks_nothing(store: SqlStore) -> None:
+async def test_a_former_owner_shrinks_nothing(store: Store) -> None:
     ann = await talk(store, "a")
     old = await own(store, ann)
     await own(store, ann)
@@ -276,7 +276,7 @@ async def test_a_former_owner_shrinks_nothing(store: SqlStore) -> None:
 # --- people who become one ------------------------------------------------------------------------------------------
 
 
-async def test_neither_shows_again_what_was_reset_before_they_were_one(store: SqlStore) -> None:
+async def test_neither_shows_again_what_was_reset_before_they_were_one(store: Store) -> None:
     ann, bob = await two(store)
     for one in (ann, bob):
         await store.reset_context(one)
@@ -287,14 +287,14 @@ async def test_neither_shows_again_what_was_reset_before_they_were_one(store: Sq
     assert await stored(store, ann) == 8
 
 
-async def test_the_others_history_is_shown_if_only_one_was_reset(store: SqlStore) -> None:
+async def test_the_others_history_is_shown_if_only_one_was_reset(store: Store) -> None:
     ann, bob = await two(store)
     await store.reset_context(ann)
     await store.merge(ann, bob, now=NOW)
     assert await shown(store, ann) == ["b", "b!"]
 
 
-async def test_a_reset_by_the_id_of_somebody_merged_is_of_the_one_who_stays(store: SqlStore) -> None:
+async def test_a_reset_by_the_id_of_somebody_merged_is_of_the_one_who_stays(store: Store) -> None:
     ann, bob = await two(store)
     await store.merge(ann, bob, now=NOW)
     assert await store.reset_context(bob) == ann

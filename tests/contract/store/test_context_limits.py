@@ -14,12 +14,12 @@ from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, history, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 OWN, OTHER = "openai:a", "openai:b"
 
 
-async def talked(store: SqlStore, user_id: str = "test:ann", now: float = NOW) -> str:
+async def talked(store: Store, user_id: str = "test:ann", now: float = NOW) -> str:
     person_id = await say(store, "a", user_id, now=now)
     owner = await own(store, person_id)
     items = [
@@ -61,18 +61,18 @@ async def test_reasoning_is_disowned_by_its_origin_for_good(database_url: str) -
     await store.close()
 
 
-async def _next(store: SqlStore, person_id: str, epoch: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
+async def _next(store: Store, person_id: str, epoch: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
     await say(store, "b")
     return await store.next_turn(person_id, epoch, now=NOW, debounce=0)
 
 
-async def test_one_persons_reasoning_is_not_anothers(store: SqlStore) -> None:
+async def test_one_persons_reasoning_is_not_anothers(store: Store) -> None:
     ann, bob = await talked(store), await talked(store, "test:bob")
     await store.disown_reasoning(ann, (await own(store, ann)).epoch, OWN)
     assert [item.origin for item in await history(store, bob)] == ["", OWN, OTHER]
 
 
-async def test_who_has_lost_the_person_changes_nothing(store: SqlStore) -> None:
+async def test_who_has_lost_the_person_changes_nothing(store: Store) -> None:
     ann = await talked(store)
     old = await own(store, ann)
     await own(store, ann, "another")
@@ -84,7 +84,7 @@ async def test_who_has_lost_the_person_changes_nothing(store: SqlStore) -> None:
     assert (activation.context_tokens, [item.origin for item in activation.history]) == (0, ["", OWN, OTHER])
 
 
-async def test_merged_people_stay_foreign_to_each_other(store: SqlStore) -> None:
+async def test_merged_people_stay_foreign_to_each_other(store: Store) -> None:
     ann, bob = await talked(store), await talked(store, "test:bob", NOW + 1)
     await store.disown_reasoning(bob, (await own(store, bob)).epoch, OWN)
     await store.merge(ann, bob, now=NOW)
@@ -92,7 +92,7 @@ async def test_merged_people_stay_foreign_to_each_other(store: SqlStore) -> None
     assert origins == ["", OWN, OTHER, "", f"merged:{SEALED}{OWN}", f"merged:{OTHER}"]
 
 
-async def test_a_failed_attempt_is_paid_for(store: SqlStore) -> None:
+async def test_a_failed_attempt_is_paid_for(store: Store) -> None:
     ann = await say(store, "a")
     owner = await own(store, ann)
     turn = await owner.open()

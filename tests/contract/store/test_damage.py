@@ -18,29 +18,29 @@ from tests.contract.store.people import connect
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 ODD_PLAINTEXTS = [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe"]
 
 
-async def damage(store: SqlStore, column: Any, where: Any = None, *, to: bytes = b"damaged") -> None:
+async def damage(store: Store, column: Any, where: Any = None, *, to: bytes = b"damaged") -> None:
     statement = update(column.table).values({column.name: to})
     await store._engine.write(lambda tx: tx.execute(statement if where is None else statement.where(where)))
 
 
-async def turn_of(store: SqlStore, *items: HistoryItem) -> str:
+async def turn_of(store: Store, *items: HistoryItem) -> str:
     owner = await own(store, await say(store, f"m{len(await everything(store))}"))
     await owner.end(await owner.open(), *items)
     return owner.person_id
 
 
-async def everything(store: SqlStore) -> list[Any]:
+async def everything(store: Store) -> list[Any]:
     return await store._engine.read(lambda tx: list(tx.execute(select(schema.item.c.seq)).scalars()))
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3, 4])
 async def test_a_turn_with_a_damaged_item_leaves_the_history_whole(
-    store: SqlStore, seq: int, caplog: pytest.LogCaptureFixture
+    store: Store, seq: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, after = HistoryItem("input", {"said": "before"}), HistoryItem("input", {"said": "after"})
     await turn_of(store, before)
@@ -56,7 +56,7 @@ async def test_a_turn_with_a_damaged_item_leaves_the_history_whole(
 
 
 @pytest.mark.parametrize("plain", ODD_PLAINTEXTS)
-async def test_an_item_that_opens_and_is_no_object_is_damaged(store: SqlStore, plain: bytes) -> None:
+async def test_an_item_that_opens_and_is_no_object_is_damaged(store: Store, plain: bytes) -> None:
     ann = await turn_of(store, HELLO)
 
     def odd(tx: Tx) -> None:
@@ -67,7 +67,7 @@ async def test_an_item_that_opens_and_is_no_object_is_damaged(store: SqlStore, p
     assert await history(store, ann) == []
 
 
-async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: SqlStore) -> None:
+async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -78,7 +78,7 @@ async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: SqlS
 
 
 @pytest.mark.parametrize("finished", [False, True])
-async def test_a_turn_under_way_that_may_have_changed_something_is_given_up(store: SqlStore, *, finished: bool) -> None:
+async def test_a_turn_under_way_that_may_have_changed_something_is_given_up(store: Store, *, finished: bool) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS, started=CallRecord("c1", "tool", NOW))
@@ -90,7 +90,7 @@ async def test_a_turn_under_way_that_may_have_changed_something_is_given_up(stor
     assert again.failures > 1000
 
 
-async def test_others_turns_are_not_touched(store: SqlStore) -> None:
+async def test_others_turns_are_not_touched(store: Store) -> None:
     bob = await own(store, await say(store, "m1", "test:bob"))
     turn = await bob.open()
     await bob.append(turn, HELLO, ASKS)
@@ -101,7 +101,7 @@ async def test_others_turns_are_not_touched(store: SqlStore) -> None:
     assert await history(store, bob.person_id) == [HELLO, ASKS]
 
 
-async def test_a_damaged_message_is_asked_for_again(store: SqlStore) -> None:
+async def test_a_damaged_message_is_asked_for_again(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await damage(store, schema.message.c.payload)
     turn = await owner.open()
@@ -112,7 +112,7 @@ async def test_a_damaged_message_is_asked_for_again(store: SqlStore) -> None:
     assert [one.content for one in (await owner.open()).messages] == [{"text": "m2"}]
 
 
-async def test_a_button_of_a_damaged_question_does_nothing(store: SqlStore) -> None:
+async def test_a_button_of_a_damaged_question_does_nothing(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     asked = Approval("ap_1", "c1", "tool", {"a": 1}, NOW + 60)
     await store.end(
@@ -126,7 +126,7 @@ async def test_a_button_of_a_damaged_question_does_nothing(store: SqlStore) -> N
     assert decision.verdict is Verdict.UNKNOWN
 
 
-async def test_people_become_one_although_something_of_theirs_is_damaged(store: SqlStore) -> None:
+async def test_people_become_one_although_something_of_theirs_is_damaged(store: Store) -> None:
     ann = await turn_of(store, HELLO)
     bob = await own(store, await say(store, "b1", "test:bob", now=NOW + 1))
     await bob.end(await bob.open(NOW + 1), ASKS, FOUND)
@@ -139,7 +139,7 @@ async def test_people_become_one_although_something_of_theirs_is_damaged(store: 
     assert [one.content for one in turn.messages] == [{"unsupported": {"kind": "unavailable"}}]
 
 
-async def test_an_account_is_known_although_its_name_is_damaged(store: SqlStore) -> None:
+async def test_an_account_is_known_although_its_name_is_damaged(store: Store) -> None:
     ann = await turn_of(store, HELLO)
     made = await connect(store, ann)
     await damage(store, schema.connection.c.private)

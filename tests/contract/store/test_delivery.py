@@ -12,7 +12,7 @@ from kernel_service.ports.outbox import Outcome
 from tests.contract.store.outbox import LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
-    from kernel_service.ports.store import Store
+    from kernel_service.storage.store import Store
 
 
 async def test_a_receipt_settles_a_doubt(store: Store) -> None:

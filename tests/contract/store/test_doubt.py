@@ -6,6 +6,7 @@ the channel was away, and the patience (attended seconds, whatever else).
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +17,7 @@ from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, ack, 
 
 if TYPE_CHECKING:
     from kernel_service.ports.outbox import Lease
-    from kernel_service.ports.store import Store
+    from kernel_service.storage.store import Store
 
 GRACE = 15.0
 PATIENCE = 300.0
@@ -47,10 +48,11 @@ async def test_a_doubt_ends_after_the_grace_in_a_channel_without_any_receipts(st
 async def test_time_in_which_nobody_of_the_channel_pulls_is_no_evidence(store: Store) -> None:
     """The grace: another channel's attendance does not count, however long."""
     await doubtful(store)
+    sweep_outbox = partial(store.outbox.sweep, grace=GRACE, patience=PATIENCE, seconds=GRACE)
     for hours in range(1, 9):
         later = LAPSED + hours * 3600
-        assert await store.lapse(grace=GRACE, patience=PATIENCE, attended=["other"], seconds=GRACE, now=later) == 0
-        assert await store.lapse(grace=GRACE, patience=PATIENCE, attended=[], seconds=GRACE, now=later) == 0
+        assert await sweep_outbox(attended=["other"], now=later) == 0
+        assert await sweep_outbox(attended=[], now=later) == 0
 
 
 async def test_attendance_before_the_doubt_does_not_count(store: Store) -> None:
@@ -190,7 +192,7 @@ async def in_hand(store: Store) -> tuple[Chat, Lease]:
 
 
 async def cut(store: Store, lease: Lease, until: float) -> None:
-    await store.cut([(lease.reply.id, lease.token)], until=until)
+    await store.outbox.expire_leases([(lease.reply.id, lease.token)], until=until)
 
 
 async def test_a_lease_that_is_cut_ends_then(store: Store) -> None:
@@ -209,8 +211,8 @@ async def test_the_leases_of_a_stream_are_cut_together(store: Store) -> None:
     for name in ("anna", "bruno", "carla"):
         await (await Chat(store, f"test:{name}").write()).tell(f"to {name}")
     leases = await pull(store)
-    await store.cut([(lease.reply.id, lease.token) for lease in leases[:2]], until=NOW + 20)
-    await store.cut([], until=NOW)
+    await store.outbox.expire_leases([(lease.reply.id, lease.token) for lease in leases[:2]], until=NOW + 20)
+    await store.outbox.expire_leases([], until=NOW)
     assert await sweep(store, NOW + 21, attended=1) == 2
     assert await sweep(store, LAPSED, attended=1) == 1
 
@@ -233,7 +235,7 @@ async def test_under_a_lease_that_was_cut_its_holder_is_heard_until_it_ends(stor
 
 async def test_the_cut_of_an_earlier_lease_does_not_end_a_later_one(store: Store) -> None:
     _, first = await in_hand(store)
-    await store.give_back(CHANNEL, "gateway-1", [])
+    await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     await pull(store)
     await cut(store, first, NOW + 1)
     assert await sweep(store, NOW + LEASE_SECONDS, attended=1) == 0
@@ -246,7 +248,7 @@ async def test_what_an_earlier_process_leased_ends_soon_doubts_included(store: S
     await (await Chat(store, "test:bruno").write()).tell("unknown")
     [unknown] = await pull(store)
     await ack(store, unknown, Outcome.UNKNOWN)
-    await store.cut(None, until=NOW + 5)
+    await store.outbox.expire_leases(None, until=NOW + 5)
     assert await sweep(store, NOW + 6, attended=1) == 1
     assert await sweep(store, NOW + 6 + GRACE, attended=GRACE) == 2
     assert {one.reply.id for one in await pull(store, now=NOW + 6 + GRACE)} == {lease.reply.id, unknown.reply.id}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 NOW = 1_800_000_000.0
 
@@ -39,7 +39,7 @@ def engine(request: pytest.FixtureRequest) -> str:
     return name
 
 
-async def say(store: SqlStore, user_id: str, words: str, message_id: str = "m1", *aliases: Alias) -> str:
+async def say(store: Store, user_id: str, words: str, message_id: str = "m1", *aliases: Alias) -> str:
     message = Message(user_id, message_id, {"text": words}, aliases=aliases)
     return (await store.accept(message, now=NOW, max_pending=1000)).person_id
 
@@ -92,7 +92,7 @@ def count(tx: Tx) -> int:
     return int(tx.execute(select(func.count()).select_from(schema.person)).scalar_one())
 
 
-async def test_a_unit_that_fails_is_undone_alone(store: SqlStore) -> None:
+async def test_a_unit_that_fails_is_undone_alone(store: Store) -> None:
     names = [f"p{number}" for number in range(40)]
     names[7:7] = ["bad", "p1"]
     results = await asyncio.gather(
@@ -105,20 +105,20 @@ async def test_a_unit_that_fails_is_undone_alone(store: SqlStore) -> None:
     assert [result for result in results if isinstance(result, int)] == [len(f"p{n}") for n in range(40)]
 
 
-async def test_units_of_one_person_commit_in_order(store: SqlStore) -> None:
+async def test_units_of_one_person_commit_in_order(store: Store) -> None:
     seqs = await asyncio.gather(
         *(store.accept(Message("test:ann", f"m{n}", {"text": ""}), now=NOW, max_pending=1000) for n in range(150))
     )
     assert [one.seq for one in seqs] == sorted(one.seq for one in seqs)
 
 
-async def test_nobody_is_answered_after_the_end(store: SqlStore) -> None:
+async def test_nobody_is_answered_after_the_end(store: Store) -> None:
     await store.close()
     with pytest.raises(StoreUnavailable):
         await say(store, "test:ann", "hello")
 
 
-async def test_what_people_say_is_not_on_disk(store: SqlStore, database_url: str, engine: str) -> None:
+async def test_what_people_say_is_not_on_disk(store: Store, database_url: str, engine: str) -> None:
     canaries = [f"canary-{n}-zebra" for n in range(7)]
     person = await say(store, f"test:{canaries[0]}", canaries[1], "m1", Alias(f"test:{canaries[2]}", strong=False))
     epoch = (await store.activate(person, owner="one")).epoch
@@ -127,7 +127,7 @@ async def test_what_people_say_is_not_on_disk(store: SqlStore, database_url: str
     items = [HistoryItem("output", {"text": canaries[3]})]
     reply = Reply(canaries[4], link=Link(canaries[5], canaries[6]))
     await store.append(turn, epoch, items, usage=Usage(), started=CallRecord("c1", "tool", NOW), now=NOW)
-    await store.notify(person, reply, channel="test", address="desk", now=NOW)
+    await store.outbox.notify(person, reply, channel="test", address="desk", now=NOW)
     dump = await (sqlite_dump(database_url) if engine == "sqlite" else postgres_dump(database_url))
     assert person.encode() in dump
     written = [canary for canary in canaries if canary.encode() in dump or canary.encode().hex().encode() in dump]

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 DAY = 86_400
 LATER = NOW + 100 * DAY
 
 
 @asynccontextmanager
-async def keeping(url: str, **how: int) -> AsyncIterator[SqlStore]:
+async def keeping(url: str, **how: int) -> AsyncIterator[Store]:
     store = await open_store(url, keys("test"), keeping=Keeping(**how))
     try:
         yield store
@@ -37,7 +37,7 @@ async def keeping(url: str, **how: int) -> AsyncIterator[SqlStore]:
         await store.close()
 
 
-async def talk(store: SqlStore, name: str, text: str, *, now: float, size: int = 0) -> str:
+async def talk(store: Store, name: str, text: str, *, now: float, size: int = 0) -> str:
     """A turn with a question, a call, its result and an answer."""
     person = await say(store, text, f"test:{name}", now=now)
     owner = await own(store, person)
@@ -50,11 +50,11 @@ async def talk(store: SqlStore, name: str, text: str, *, now: float, size: int =
     return person
 
 
-async def said(store: SqlStore, person: str) -> list[str]:
+async def said(store: Store, person: str) -> list[str]:
     return [item.data["says"] for item in await history(store, person) if item.kind == "input"]
 
 
-async def rows(store: SqlStore, person: str) -> dict[str, int]:
+async def rows(store: Store, person: str) -> dict[str, int]:
     def count(tx: Tx) -> dict[str, int]:
         found: dict[str, Any] = {}
         for table in schema.metadata.sorted_tables:
@@ -66,7 +66,7 @@ async def rows(store: SqlStore, person: str) -> dict[str, int]:
     return await store._engine.read(count)
 
 
-async def settled(store: SqlStore, *, now: float) -> None:
+async def settled(store: Store, *, now: float) -> None:
     """What was told was sent; what a month keeps is gone a month later."""
     await store._engine.write(lambda tx: tx.execute(schema.reply.update().values(state="sent", settled_at=now)))
 

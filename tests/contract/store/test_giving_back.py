@@ -11,7 +11,7 @@ from tests.contract.store.conftest import keys
 from tests.contract.store.outbox import CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
 
 if TYPE_CHECKING:
-    from kernel_service.ports.store import Store
+    from kernel_service.storage.store import Store
 
 MINE = "gateway-1"
 
@@ -25,14 +25,14 @@ async def test_what_never_arrived_is_leased_again_at_once(store: Store) -> None:
     await told(store, "anna", "bruno")
     await pull(store)
     assert await pulled_texts(store) == []
-    assert await store.give_back(CHANNEL, MINE, []) == 2
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 2
     assert await pulled_texts(store) == ["anna", "bruno"]
 
 
 async def test_what_is_in_hand_stays_leased(store: Store) -> None:
     anna, _ = await told(store, "anna", "bruno")
     [in_hand, _] = await pull(store)
-    assert await store.give_back(CHANNEL, MINE, [anna]) == 1
+    assert await store.outbox.release_leases(CHANNEL, MINE, [anna]) == 1
     assert await pulled_texts(store) == ["bruno"]
     assert await ack(store, in_hand, Outcome.RETRY, retry_after=0) is AckResult.RECORDED
 
@@ -43,22 +43,22 @@ async def test_what_is_settled_or_in_doubt_is_not_given_back(store: Store) -> No
     await ack(store, first)
     await ack(store, second, Outcome.UNKNOWN)
     assert await lapse(store, now=NOW + LEASE_SECONDS + 1) == 1
-    assert await store.give_back(CHANNEL, MINE, []) == 0
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 0
     assert await pull(store, now=NOW + LEASE_SECONDS + 1) == []
 
 
 async def test_others_keep_theirs(store: Store) -> None:
     await told(store, "anna")
     await pull(store, instance="gateway-11")
-    assert await store.give_back(CHANNEL, MINE, []) == 0
-    assert await store.give_back("other", "gateway-11", []) == 0
-    assert await store.give_back(CHANNEL, "gateway-11", []) == 1
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 0
+    assert await store.outbox.release_leases("other", "gateway-11", []) == 0
+    assert await store.outbox.release_leases(CHANNEL, "gateway-11", []) == 1
 
 
 async def test_a_failure_that_comes_after_it_is_stale_and_a_success_counts(store: Store) -> None:
     await told(store, "anna")
     [lease] = await pull(store)
-    await store.give_back(CHANNEL, MINE, [])
+    await store.outbox.release_leases(CHANNEL, MINE, [])
     assert await ack(store, lease, Outcome.FAILED) is AckResult.STALE
     assert await ack(store, lease) is AckResult.RECORDED
     assert await pull(store) == []
@@ -68,7 +68,7 @@ async def test_parts_that_were_sent_are_not_sent_again(store: Store) -> None:
     await told(store, "anna")
     [lease] = await pull(store)
     await ack(store, lease, part=1, parts=2)
-    await store.give_back(CHANNEL, MINE, [])
+    await store.outbox.release_leases(CHANNEL, MINE, [])
     [again] = await pull(store, instance="gateway-2")
     assert again.sent_parts == [1]
 
@@ -77,7 +77,7 @@ async def test_a_lease_that_is_being_made_is_made_before_it_and_given_back(store
     await told(store, *(f"{number}" for number in range(20)))
     leasing = asyncio.ensure_future(pull(store))
     await asyncio.sleep(0)  # it is on its way to the writer
-    assert await store.give_back(CHANNEL, MINE, []) == 20
+    assert await store.outbox.release_leases(CHANNEL, MINE, []) == 20
     assert len(await leasing) == 20
     assert len(await pull(store, instance="gateway-2")) == 20
 
@@ -88,6 +88,6 @@ async def test_a_restart_in_between_changes_nothing(database_url: str) -> None:
     await pull(before)
     await before.close()
     after = await open_store(database_url, keys("test"))
-    assert await after.give_back(CHANNEL, MINE, []) == 1
+    assert await after.outbox.release_leases(CHANNEL, MINE, []) == 1
     assert await pulled_texts(after) == ["anna"]
     await after.close()

@@ -14,7 +14,7 @@ from kernel_service.ports.turns import Turn, TurnStatus
 
 if TYPE_CHECKING:
     from kernel_service.ports.inbox import Accepted
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 NOW = 1_800_000_000.0
 
@@ -23,24 +23,24 @@ def said(user_id: str, message_id: str, words: str = "hello", **more: Any) -> Me
     return replace(Message(user_id, message_id, {"text": words}), **more)
 
 
-async def accept(store: SqlStore, message: Message, *, now: float = NOW, cap: int = 10) -> Accepted:
+async def accept(store: Store, message: Message, *, now: float = NOW, cap: int = 10) -> Accepted:
     return await store.accept(message, now=now, max_pending=cap)
 
 
-async def test_a_message_is_kept_once(store: SqlStore) -> None:
+async def test_a_message_is_kept_once(store: Store) -> None:
     first = await accept(store, said("test:ann", "m1"))
     again = await accept(store, said("test:ann", "m1"))
     assert (first.duplicate, first.status) == (False, MessageStatus.ACCEPTED)
     assert again == replace(first, duplicate=True)
 
 
-async def test_a_hundred_at_once_are_kept_once(store: SqlStore) -> None:
+async def test_a_hundred_at_once_are_kept_once(store: Store) -> None:
     accepted = await asyncio.gather(*(accept(store, said("test:ann", "m1")) for _ in range(100)))
     assert len({(one.person_id, one.seq) for one in accepted}) == 1
     assert sum(not one.duplicate for one in accepted) == 1
 
 
-async def test_one_person_is_made_of_ids_that_arrive_at_once_by_several_ways(store: SqlStore) -> None:
+async def test_one_person_is_made_of_ids_that_arrive_at_once_by_several_ways(store: Store) -> None:
     shared = Alias("test:ann-parent")
     accepted = await asyncio.gather(
         *(accept(store, said(f"test:ann-{n}", "m1", aliases=(shared,)), cap=100) for n in range(20))
@@ -48,7 +48,7 @@ async def test_one_person_is_made_of_ids_that_arrive_at_once_by_several_ways(sto
     assert len({one.person_id for one in accepted}) == 1
 
 
-async def test_an_id_that_comes_again_with_other_words_is_refused(store: SqlStore) -> None:
+async def test_an_id_that_comes_again_with_other_words_is_refused(store: Store) -> None:
     await accept(store, said("test:ann", "m1"))
     with pytest.raises(AlreadyExists) as refused:
         await accept(store, said("test:ann", "m1", "something else"))
@@ -58,7 +58,7 @@ async def test_an_id_that_comes_again_with_other_words_is_refused(store: SqlStor
 @pytest.mark.parametrize(
     "other", [said("test:bob", "m1"), said("other:ann", "m1"), said("test:ann", "m1", address="desk 2")]
 )
-async def test_the_same_message_id_elsewhere_is_another_message(store: SqlStore, other: Message) -> None:
+async def test_the_same_message_id_elsewhere_is_another_message(store: Store, other: Message) -> None:
     first = await accept(store, said("test:ann", "m1"))
     second = await accept(store, other)
     assert not second.duplicate
@@ -68,7 +68,7 @@ async def test_the_same_message_id_elsewhere_is_another_message(store: SqlStore,
 ANN, PHONE = Alias("test:ann"), Alias("test:+1", strong=False)
 
 
-async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: SqlStore) -> None:
+async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: Store) -> None:
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     for _ in range(2):
         again = await accept(store, said("test:ann", "m1", aliases=(ANN, PHONE)), cap=1)
@@ -77,7 +77,7 @@ async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: Sql
 
 
 async def test_a_message_that_comes_again_under_the_id_that_took_the_place_of_the_first_is_kept_once(
-    store: SqlStore,
+    store: Store,
 ) -> None:
     first = await accept(store, said("test:ann", "m1"))
     await store.link(ANN, Alias("test:ann-2"), now=NOW)
@@ -86,7 +86,7 @@ async def test_a_message_that_comes_again_under_the_id_that_took_the_place_of_th
 
 @pytest.mark.parametrize("other", [{"words": "bye"}, {"address": "desk 2"}, {"message_id": "m2"}])
 async def test_under_another_id_of_the_person_something_else_is_another_message(
-    store: SqlStore, other: dict[str, Any]
+    store: Store, other: dict[str, Any]
 ) -> None:
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     second = await accept(store, said("test:ann", **{"message_id": "m1", "aliases": (ANN, PHONE)} | other))
@@ -94,7 +94,7 @@ async def test_under_another_id_of_the_person_something_else_is_another_message(
     assert second.seq != first.seq
 
 
-async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one(store: SqlStore) -> None:
+async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one(store: Store) -> None:
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     await accept(store, said("test:ann", "m2", aliases=(ANN, PHONE)))
     bobs = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), PHONE)))
@@ -102,7 +102,7 @@ async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one
     assert not bobs.duplicate
 
 
-async def test_a_stop_that_comes_again_under_more_ids_takes_nothing_back(store: SqlStore) -> None:
+async def test_a_stop_that_comes_again_under_more_ids_takes_nothing_back(store: Store) -> None:
     await accept(store, said("test:+1", "m1", "stop", aliases=(PHONE,)))
     later = await accept(store, said("test:+1", "m2", aliases=(PHONE,)))
     again = await accept(store, said("test:ann", "m1", "stop", aliases=(ANN, PHONE)))
@@ -110,7 +110,7 @@ async def test_a_stop_that_comes_again_under_more_ids_takes_nothing_back(store: 
     assert (await store.answer_of(later.person_id, later.seq)).status is MessageStatus.ACCEPTED
 
 
-async def test_the_same_bare_id_in_two_channels_is_two_people(store: SqlStore) -> None:
+async def test_the_same_bare_id_in_two_channels_is_two_people(store: Store) -> None:
     one, two = await accept(store, said("whatsapp:42", "m1")), await accept(store, said("telegram:42", "m1"))
     assert one.person_id != two.person_id
     assert await store.bearer_of("whatsapp:42") == one.person_id
@@ -118,7 +118,7 @@ async def test_the_same_bare_id_in_two_channels_is_two_people(store: SqlStore) -
     assert await store.bearer_of("signal:42") is None
 
 
-async def test_an_alias_leads_to_its_person(store: SqlStore) -> None:
+async def test_an_alias_leads_to_its_person(store: Store) -> None:
     phone = Alias("test:+1", strong=False)
     ann = await accept(store, said("test:ann", "m1", aliases=(Alias("test:ann"), phone)))
     renamed = said("test:ann-2", "m2", aliases=(Alias("test:ann-2"), Alias("test:ann")))
@@ -127,7 +127,7 @@ async def test_an_alias_leads_to_its_person(store: SqlStore) -> None:
     assert await store.aliases_of(ann.person_id) == [Alias("test:ann"), Alias("test:ann-2"), phone]
 
 
-async def test_a_weak_id_passes_on_to_who_bears_it_now(store: SqlStore) -> None:
+async def test_a_weak_id_passes_on_to_who_bears_it_now(store: Store) -> None:
     phone = Alias("test:+1", strong=False)
     ann = await accept(store, said("test:ann", "m1", aliases=(Alias("test:ann"), phone)))
     bob = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), phone)), now=NOW + 1)
@@ -137,7 +137,7 @@ async def test_a_weak_id_passes_on_to_who_bears_it_now(store: SqlStore) -> None:
     assert await store.bearer_of("test:+1") == bob.person_id
 
 
-async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept(store: SqlStore) -> None:
+async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept(store: Store) -> None:
     ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
     both = said("test:ann", "m2", aliases=(Alias("test:ann"), Alias("test:bob")))
     with pytest.raises(Conflict) as refused:
@@ -148,7 +148,7 @@ async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept
         assert waiting == [(own.seq, NOW)]
 
 
-async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: SqlStore) -> None:
+async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: Store) -> None:
     for number in range(3):
         await accept(store, said("test:ann", f"m{number}"), cap=3)
     with pytest.raises(Exhausted) as refused:
@@ -158,7 +158,7 @@ async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: SqlS
     assert not (await accept(store, said("test:bob", "m3"), cap=3)).duplicate
 
 
-async def test_a_message_shows_what_became_of_it(store: SqlStore) -> None:
+async def test_a_message_shows_what_became_of_it(store: Store) -> None:
     first, last = [await accept(store, said("test:ann", name)) for name in ("m1", "m2")]
     person = first.person_id
     assert (await store.answer_of(person, last.seq)).status is MessageStatus.ACCEPTED
@@ -181,24 +181,24 @@ async def test_a_message_shows_what_became_of_it(store: SqlStore) -> None:
     assert (again.duplicate, again.status, again.turn_id) == (True, MessageStatus.COMPLETED, turn.id)
 
 
-async def test_nobody_is_told_of_another_persons_message(store: SqlStore) -> None:
+async def test_nobody_is_told_of_another_persons_message(store: Store) -> None:
     ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
     with pytest.raises(LookupError):
         await store.answer_of(bob.person_id, ann.seq)
 
 
-async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: SqlStore) -> None:
+async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: Store) -> None:
     accepted = await accept(store, said("test:ann", "m1", reply_mode=ReplyMode.OUTBOX, address="desk"))
     epoch = (await store.activate(accepted.person_id, owner="one")).epoch
     turn = await store.next_turn(accepted.person_id, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
     await store.end(turn, epoch, [], [Reply("one")], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
     assert (await store.answer_of(accepted.person_id, accepted.seq)).replies == ()
-    leases = await store.lease("test", ["desk"], limit=10, seconds=30, now=NOW)
+    leases = await store.outbox.lease("test", ["desk"], limit=10, seconds=30, now=NOW)
     assert [(one.reply.reply.text, one.user_id, one.address) for one in leases] == [("one", "test:ann", "desk")]
 
 
-async def test_the_last_route_is_that_of_the_newest_message(store: SqlStore) -> None:
+async def test_the_last_route_is_that_of_the_newest_message(store: Store) -> None:
     first = await accept(store, said("test:ann", "m1", address="desk 1"))
     await accept(store, said("test:ann", "m2", address="desk 2"))
     assert await store.last_route(first.person_id) == ("test", "desk 2")

@@ -12,14 +12,14 @@ from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, history, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
 def names(turn: Turn) -> list[str]:
     return [one.message_id for one in turn.messages]
 
 
-async def test_what_comes_before_the_first_side_effect_joins(store: SqlStore) -> None:
+async def test_what_comes_before_the_first_side_effect_joins(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     first = await owner.open()
@@ -34,7 +34,7 @@ async def test_what_comes_before_the_first_side_effect_joins(store: SqlStore) ->
     assert (joined.dropped, await history(store, person)) == (3, [])
 
 
-async def test_an_end_sees_who_came_just_before_it(store: SqlStore) -> None:
+async def test_an_end_sees_who_came_just_before_it(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -49,7 +49,7 @@ async def test_an_end_sees_who_came_just_before_it(store: SqlStore) -> None:
     assert statuses == [MessageStatus.MERGED, MessageStatus.COMPLETED]
 
 
-async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: SqlStore) -> None:
+async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -69,7 +69,7 @@ async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: 
     assert names(await owner.open()) == ["m3"]
 
 
-async def test_a_failure_or_stop_is_not_put_off_by_newcomers(store: SqlStore) -> None:
+async def test_a_failure_or_stop_is_not_put_off_by_newcomers(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await say(store, "m2")
@@ -77,7 +77,7 @@ async def test_a_failure_or_stop_is_not_put_off_by_newcomers(store: SqlStore) ->
     assert names(await owner.open()) == ["m2"]
 
 
-async def test_a_turn_is_joined_three_times_at_most(store: SqlStore) -> None:
+async def test_a_turn_is_joined_three_times_at_most(store: Store) -> None:
     owner = await own(store, await say(store, "m0"))
     for number in range(1, 5):
         turn = await owner.open()
@@ -89,7 +89,7 @@ async def test_a_turn_is_joined_three_times_at_most(store: SqlStore) -> None:
     assert names(await owner.open()) == ["m4"]
 
 
-async def test_newcomers_are_gathered_like_any_burst(store: SqlStore) -> None:
+async def test_newcomers_are_gathered_like_any_burst(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await owner.open()
     await say(store, "m2", now=NOW + 1)
@@ -103,7 +103,7 @@ async def test_newcomers_are_gathered_like_any_burst(store: SqlStore) -> None:
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
 async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
-    store: SqlStore, other: dict[str, Any]
+    store: Store, other: dict[str, Any]
 ) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
@@ -118,7 +118,7 @@ async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
     assert order == [["m2"], ["m3"]]
 
 
-async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: SqlStore) -> None:
+async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: Store) -> None:
     person = await say(store, "m1")
     dead = await own(store, person)
     turn = await dead.open()
@@ -128,7 +128,7 @@ async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: SqlSt
     assert (resumed.id, names(resumed), resumed.begun, resumed.crash_count) == (turn.id, ["m1", "m2"], False, 1)
 
 
-async def test_a_held_turn_is_joined_when_its_time_has_come(store: SqlStore) -> None:
+async def test_a_held_turn_is_joined_when_its_time_has_come(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.hold(turn, owner.epoch, until=NOW + 30, problem="model_busy", notice=None, now=NOW)
@@ -138,7 +138,7 @@ async def test_a_held_turn_is_joined_when_its_time_has_come(store: SqlStore) -> 
     assert (joined.id, names(joined)) == (turn.id, ["m1", "m2"])
 
 
-async def test_what_begins_anew_anyhow_is_joined_any_number_of_times(store: SqlStore) -> None:
+async def test_what_begins_anew_anyhow_is_joined_any_number_of_times(store: Store) -> None:
     """A crash, or a hold, has ended the attempt, and nothing was journaled: nobody is left behind."""
     person = await say(store, "m0")
     for number in range(6):
@@ -150,7 +150,7 @@ async def test_what_begins_anew_anyhow_is_joined_any_number_of_times(store: SqlS
     assert (len((await owner.open()).messages), turn.joins) == (7, 0)
 
 
-async def test_what_was_journaled_is_superseded_three_times_at_most(store: SqlStore) -> None:
+async def test_what_was_journaled_is_superseded_three_times_at_most(store: Store) -> None:
     person = await say(store, "m0")
     for number in range(5):
         owner = await own(store, person, f"process {number}")

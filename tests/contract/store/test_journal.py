@@ -14,10 +14,10 @@ from kernel_service.storage.schema.schema import kernel
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
-async def test_epochs_only_grow(store: SqlStore) -> None:
+async def test_epochs_only_grow(store: Store) -> None:
     person = await say(store, "m1")
     assert await store.kernel_epoch(person) == 0
     first = await store.activate(person, owner="one")
@@ -26,7 +26,7 @@ async def test_epochs_only_grow(store: SqlStore) -> None:
     assert (first.epoch, second.epoch, await store.kernel_epoch(person)) == (1, 2, 2)
 
 
-async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_others_took(store: SqlStore) -> None:
+async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_others_took(store: Store) -> None:
     people = [await say(store, f"m{number}", user_id=f"test:{number}") for number in range(3)]
     held = {person: (await store.activate(person, owner="one")).epoch for person in people}
     await store.activate(people[1], owner="two")
@@ -38,14 +38,14 @@ async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_oth
     await store.release_all({})
 
 
-async def test_nobodys_kernel_is_not_found(store: SqlStore) -> None:
+async def test_nobodys_kernel_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.activate("p_nobody", owner="one")
     with pytest.raises(NotFound):
         await store.kernel_epoch("p_nobody")
 
 
-async def test_a_former_owner_writes_nothing(store: SqlStore) -> None:
+async def test_a_former_owner_writes_nothing(store: Store) -> None:
     old = await own(store, await say(store, "m1"))
     turn = await old.open()
     new = await own(store, old.person_id)
@@ -60,10 +60,10 @@ async def test_a_former_owner_writes_nothing(store: SqlStore) -> None:
     await store.release(old.person_id, old.epoch)
     assert (await new.open()).id == turn.id
     assert (await store.activate(old.person_id, owner="three")).history == []
-    assert await store.lease("test", [], limit=9, seconds=9, now=NOW) == []
+    assert await store.outbox.lease("test", [], limit=9, seconds=9, now=NOW) == []
 
 
-async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: SqlStore) -> None:
+async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: Store) -> None:
     for name in ("m1", "m2", "m3"):
         person = await say(store, name)
     turn = await (await own(store, person)).open()
@@ -73,7 +73,7 @@ async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: SqlSt
 
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
-async def test_a_turn_ends_where_the_way_changes(store: SqlStore, other: dict[str, Any]) -> None:
+async def test_a_turn_ends_where_the_way_changes(store: Store, other: dict[str, Any]) -> None:
     for name, way in (("m1", {}), ("m2", {}), ("m3", other), ("m4", {})):
         person = await say(store, name, **way)
     owner, members = await own(store, person), []
@@ -84,7 +84,7 @@ async def test_a_turn_ends_where_the_way_changes(store: SqlStore, other: dict[st
     assert members == [["m1", "m2"], ["m3"], ["m4"]]
 
 
-async def test_a_burst_is_waited_for_but_not_without_end(store: SqlStore) -> None:
+async def test_a_burst_is_waited_for_but_not_without_end(store: Store) -> None:
     owner = await own(store, await say(store, "m0", now=NOW))
     assert await owner.ask(NOW + 0.5, debounce=1) == NOW + 1
     for number in range(1, 6):
@@ -95,7 +95,7 @@ async def test_a_burst_is_waited_for_but_not_without_end(store: SqlStore) -> Non
     assert len(turn.messages) == 6
 
 
-async def test_a_crash_loses_nothing(store: SqlStore) -> None:
+async def test_a_crash_loses_nothing(store: Store) -> None:
     dead = await own(store, await say(store, "m1"))
     turn = await dead.open()
     started = CallRecord("c1", "create_task", NOW)
@@ -112,7 +112,7 @@ async def test_a_crash_loses_nothing(store: SqlStore) -> None:
     assert resumed == expected
 
 
-async def test_a_finished_call_is_no_intent_any_more(store: SqlStore) -> None:
+async def test_a_finished_call_is_no_intent_any_more(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -123,7 +123,7 @@ async def test_a_finished_call_is_no_intent_any_more(store: SqlStore) -> None:
     assert (await store.activate(owner.person_id, owner="two")).history == [HELLO, ASKS, FOUND]
 
 
-async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: SqlStore) -> None:
+async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -138,11 +138,11 @@ async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: SqlSto
     assert (await store.answer_of(person, seq)).status is MessageStatus.ACCEPTED
 
 
-async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: SqlStore) -> None:
+async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.hold(turn, owner.epoch, until=NOW + 30, problem="x", notice=Reply("still trying"), now=NOW)
-    leases = await store.lease("test", [], limit=9, seconds=9, now=NOW)
+    leases = await store.outbox.lease("test", [], limit=9, seconds=9, now=NOW)
     assert [(one.reply.reply.text, one.reply.answers_message_id) for one in leases] == [("still trying", "m1")]
     turn = await owner.open(NOW + 30)
     await owner.end(turn)
@@ -158,7 +158,7 @@ async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: SqlStore) -> Non
         (TurnStatus.STOPPED, MessageStatus.STOPPED),
     ],
 )
-async def test_an_end_is_whole(store: SqlStore, status: TurnStatus, member: MessageStatus) -> None:
+async def test_an_end_is_whole(store: Store, status: TurnStatus, member: MessageStatus) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -178,7 +178,7 @@ async def test_an_end_is_whole(store: SqlStore, status: TurnStatus, member: Mess
     assert (await store.activate(person, owner="two")).history == [HELLO, ASKS, FOUND]
 
 
-async def test_history_is_in_order_over_turns_and_apart_between_people(store: SqlStore) -> None:
+async def test_history_is_in_order_over_turns_and_apart_between_people(store: Store) -> None:
     expected: dict[str, list[HistoryItem]] = {}
     for number in range(3):
         for name in ("ann", "bob"):
@@ -193,7 +193,7 @@ async def test_history_is_in_order_over_turns_and_apart_between_people(store: Sq
         assert (await store.activate(person, owner="two")).history == items
 
 
-async def test_the_longest_waiting_are_due_first(store: SqlStore) -> None:
+async def test_the_longest_waiting_are_due_first(store: Store) -> None:
     waiting = await say(store, "m1", "test:late", now=NOW + 2)
     running = await say(store, "m1", "test:early", now=NOW + 1)
     await (await own(store, running)).open(NOW + 1)
@@ -201,7 +201,7 @@ async def test_the_longest_waiting_are_due_first(store: SqlStore) -> None:
     assert await store.due_people(now=NOW + 3, limit=1) == [running]
 
 
-async def test_tokens_are_counted_by_person_and_utc_day(store: SqlStore) -> None:
+async def test_tokens_are_counted_by_person_and_utc_day(store: Store) -> None:
     midnight = NOW - NOW % 86_400 + 86_400
     for name, tokens in (("ann", 10), ("bob", 5)):
         owner = await own(store, await say(store, "m1", f"test:{name}"))
@@ -214,7 +214,7 @@ async def test_tokens_are_counted_by_person_and_utc_day(store: SqlStore) -> None
     assert await store.spent_today(None, now=midnight) == 0
 
 
-async def test_turns_are_listed_newest_first_in_pages(store: SqlStore) -> None:
+async def test_turns_are_listed_newest_first_in_pages(store: Store) -> None:
     ids: list[str] = []
     for number in range(5):
         owner = await own(store, await say(store, f"m{number}"))
@@ -232,7 +232,7 @@ async def test_turns_are_listed_newest_first_in_pages(store: SqlStore) -> None:
     assert listed == ids
 
 
-async def test_a_turn_that_waits_for_its_turn_counts_no_hold_and_remembers_that_it_was_told(store: SqlStore) -> None:
+async def test_a_turn_that_waits_for_its_turn_counts_no_hold_and_remembers_that_it_was_told(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     for until, notice in ((NOW + 5, None), (NOW + 30, Reply("busy")), (NOW + 60, None)):
         turn = await owner.open(until - 5)
@@ -241,4 +241,4 @@ async def test_a_turn_that_waits_for_its_turn_counts_no_hold_and_remembers_that_
             turn, owner.epoch, until=until - 1, problem="model_busy", notice=notice, busy=True, now=until - 5
         )
     assert (await owner.open(NOW + 90)).told_busy
-    assert len(await store.lease("test", [], limit=9, seconds=60, now=NOW + 90)) == 1
+    assert len(await store.outbox.lease("test", [], limit=9, seconds=60, now=NOW + 90)) == 1

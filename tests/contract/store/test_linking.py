@@ -14,7 +14,7 @@ from kernel_service.ports.people import LinkOutcome
 from tests.contract.store.people import ADDRESS, NOW, answer, connect, history, person, recipients, strong, weak, write
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 LINKED, MERGED, KEPT_APART, UNKNOWN = LinkOutcome
 OLD, NEW = strong("US.1"), strong("US.2")
@@ -23,18 +23,18 @@ LATER = NOW + 60
 DAY = 86_400.0
 
 
-async def link(store: SqlStore, previous: Alias, current: Alias, *, now: float = LATER) -> LinkOutcome:
+async def link(store: Store, previous: Alias, current: Alias, *, now: float = LATER) -> LinkOutcome:
     return (await store.link(previous, current, now=now)).outcome
 
 
-async def notice(store: SqlStore, person_id: str, text: str) -> None:
-    await store.notify(person_id, Reply(text), channel="test", address=ADDRESS, now=NOW)
+async def notice(store: Store, person_id: str, text: str) -> None:
+    await store.outbox.notify(person_id, Reply(text), channel="test", address=ADDRESS, now=NOW)
 
 
 # --- a strong id changes --------------------------------------------------------------------------------------------
 
 
-async def test_told_before_the_first_message_under_the_new_id(store: SqlStore) -> None:
+async def test_told_before_the_first_message_under_the_new_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     account = await connect(store, anna)
     assert await link(store, OLD, NEW) is LINKED
@@ -43,7 +43,7 @@ async def test_told_before_the_first_message_under_the_new_id(store: SqlStore) -
     assert await history(store, anna) == ["hello", ""]
 
 
-async def test_told_after_the_first_message_under_the_new_id(store: SqlStore) -> None:
+async def test_told_after_the_first_message_under_the_new_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     account = await connect(store, anna)
     other = await write(store, NEW, SECOND_PHONE, text="it is me", now=NOW + 1)
@@ -58,7 +58,7 @@ async def test_told_after_the_first_message_under_the_new_id(store: SqlStore) ->
     assert await recipients(store, now=LATER) == [("both answered", NEW.user_id)]
 
 
-async def test_told_twice_and_more(store: SqlStore) -> None:
+async def test_told_twice_and_more(store: Store) -> None:
     anna = await person(store, OLD)
     await write(store, NEW, now=NOW + 1)
     told = [await store.link(OLD, NEW, now=LATER + n) for n in range(3)]
@@ -67,7 +67,7 @@ async def test_told_twice_and_more(store: SqlStore) -> None:
     assert await store.bearer_of(OLD.user_id) == await store.bearer_of(NEW.user_id) == anna
 
 
-async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: SqlStore) -> None:
+async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: Store) -> None:
     anna = await person(store, OLD)
     writing = [write(store, one, now=LATER) for one in (OLD, NEW) * 10]
     telling = [link(store, OLD, NEW) for _ in range(20)]
@@ -77,7 +77,7 @@ async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: 
     assert len(waiting) == 20
 
 
-async def test_a_change_of_an_id_that_nobody_knows_changes_nothing_yet(store: SqlStore) -> None:
+async def test_a_change_of_an_id_that_nobody_knows_changes_nothing_yet(store: Store) -> None:
     assert await link(store, OLD, NEW) is UNKNOWN
     assert await store.bearer_of(NEW.user_id) is None
     stranger = await person(store, NEW)
@@ -85,14 +85,14 @@ async def test_a_change_of_an_id_that_nobody_knows_changes_nothing_yet(store: Sq
     assert await store.bearer_of(NEW.user_id) == stranger
 
 
-async def test_an_id_that_becomes_itself_is_linked_already(store: SqlStore) -> None:
+async def test_an_id_that_becomes_itself_is_linked_already(store: Store) -> None:
     anna = await person(store, OLD)
     await notice(store, anna, "news")
     assert await link(store, OLD, OLD) is LINKED
     assert await recipients(store) == [("news", OLD.user_id)]
 
 
-async def test_ids_of_another_scope_are_other_ids(store: SqlStore) -> None:
+async def test_ids_of_another_scope_are_other_ids(store: Store) -> None:
     anna = await person(store, strong("US.1", "portfolio"))
     assert await link(store, OLD, NEW) is UNKNOWN
     assert await link(store, strong("US.1", "portfolio"), strong("US.2", "portfolio")) is LINKED
@@ -100,7 +100,7 @@ async def test_ids_of_another_scope_are_other_ids(store: SqlStore) -> None:
     assert (await write(store, NEW)).person_id != anna
 
 
-async def test_a_chain_of_changes_ends_at_the_same_person(store: SqlStore) -> None:
+async def test_a_chain_of_changes_ends_at_the_same_person(store: Store) -> None:
     anna = await person(store, OLD)
     third = strong("US.3")
     await notice(store, anna, "news")
@@ -109,14 +109,14 @@ async def test_a_chain_of_changes_ends_at_the_same_person(store: SqlStore) -> No
     assert {await store.bearer_of(one.user_id) for one in (OLD, NEW, third)} == {anna}
 
 
-async def test_there_and_back_again(store: SqlStore) -> None:
+async def test_there_and_back_again(store: Store) -> None:
     anna = await person(store, OLD)
     await notice(store, anna, "news")
     assert [await link(store, OLD, NEW), await link(store, NEW, OLD), await link(store, OLD, NEW)] == [LINKED] * 3
     assert await recipients(store) == [("news", OLD.user_id)]  # the third was the first, delivered again
 
 
-async def test_an_older_person_of_the_new_id_is_the_one_who_stays(store: SqlStore) -> None:
+async def test_an_older_person_of_the_new_id_is_the_one_who_stays(store: Store) -> None:
     first = await person(store, NEW)
     second = await person(store, OLD, now=NOW + 1)
     assert await link(store, OLD, NEW) is MERGED
@@ -132,7 +132,7 @@ CHAIN = [(OLD, NEW), (NEW, THIRD), (THIRD, FOURTH)]
 @pytest.mark.parametrize("order", [*itertools.permutations(CHAIN)])
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_chain_told_in_any_order_ends_at_the_same_person(
-    store: SqlStore, order: tuple[tuple[Alias, Alias], ...], times: int
+    store: Store, order: tuple[tuple[Alias, Alias], ...], times: int
 ) -> None:
     anna = await person(store, OLD, PHONE)
     account = await connect(store, anna)
@@ -147,7 +147,7 @@ async def test_a_chain_told_in_any_order_ends_at_the_same_person(
     assert [await link(store, previous, current) for previous, current in order] == [LINKED] * 3
 
 
-async def test_told_too_early_and_after_the_first_message_under_the_last_id(store: SqlStore) -> None:
+async def test_told_too_early_and_after_the_first_message_under_the_last_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     account = await connect(store, anna)
     assert await link(store, NEW, THIRD) is UNKNOWN
@@ -159,7 +159,7 @@ async def test_told_too_early_and_after_the_first_message_under_the_last_id(stor
     assert (await store.link(OLD, NEW, now=LATER)).then == ()
 
 
-async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: SqlStore) -> None:
+async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: Store) -> None:
     anna = await person(store, OLD)
     await link(store, NEW, THIRD)
     other = await person(store, THIRD, now=NOW + 1)
@@ -171,14 +171,14 @@ async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: 
     assert await link(store, NEW, THIRD) is KEPT_APART
 
 
-async def test_told_too_early_and_again_once_the_previous_id_has_written(store: SqlStore) -> None:
+async def test_told_too_early_and_again_once_the_previous_id_has_written(store: Store) -> None:
     assert await link(store, NEW, THIRD) is UNKNOWN
     anna = await person(store, NEW)
     assert [await link(store, NEW, THIRD) for _ in range(2)] == [LINKED] * 2
     assert await store.bearer_of(THIRD.user_id) == anna
 
 
-async def test_circles_that_were_told_too_early_come_to_an_end(store: SqlStore) -> None:
+async def test_circles_that_were_told_too_early_come_to_an_end(store: Store) -> None:
     anna = await person(store, OLD)
     for previous, current in [(NEW, THIRD), (THIRD, NEW), (NEW, NEW), (THIRD, OLD)]:
         assert await link(store, previous, current) is UNKNOWN
@@ -186,7 +186,7 @@ async def test_circles_that_were_told_too_early_come_to_an_end(store: SqlStore) 
     assert {await store.bearer_of(one.user_id) for one in (OLD, NEW, THIRD)} == {anna}
 
 
-async def test_told_side_by_side(store: SqlStore) -> None:
+async def test_told_side_by_side(store: Store) -> None:
     for run in range(10):
         ids = [strong(f"US.{run}.{number}") for number in range(4)]
         anna = await person(store, ids[0])
@@ -194,7 +194,7 @@ async def test_told_side_by_side(store: SqlStore) -> None:
         assert await store.bearer_of(ids[3].user_id) == anna
 
 
-async def test_what_was_told_too_early_is_forgotten_like_the_rest(store: SqlStore) -> None:
+async def test_what_was_told_too_early_is_forgotten_like_the_rest(store: Store) -> None:
     await link(store, NEW, THIRD)
     await store.forget_old(now=LATER + 60 * DAY)
     anna = await person(store, OLD)
@@ -202,7 +202,7 @@ async def test_what_was_told_too_early_is_forgotten_like_the_rest(store: SqlStor
     assert (await store.bearer_of(NEW.user_id), await store.bearer_of(THIRD.user_id)) == (anna, None)
 
 
-async def test_no_number_has_part_in_what_is_made_up_for(store: SqlStore) -> None:
+async def test_no_number_has_part_in_what_is_made_up_for(store: Store) -> None:
     anna = await person(store, OLD)
     early = [(NEW, PHONE), (PHONE, SECOND_PHONE), (PHONE, THIRD), (NEW, Alias(SECOND_PHONE.user_id))]
     assert [await link(store, previous, current) for previous, current in early] == [UNKNOWN] * 4
@@ -217,14 +217,14 @@ async def test_no_number_has_part_in_what_is_made_up_for(store: SqlStore) -> Non
 # --- where replies go -----------------------------------------------------------------------------------------------
 
 
-async def test_a_pending_reply_follows_its_person_to_the_new_id(store: SqlStore) -> None:
+async def test_a_pending_reply_follows_its_person_to_the_new_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     await notice(store, anna, "news")
     await link(store, OLD, NEW)
     assert await recipients(store) == [("news", NEW.user_id)]
 
 
-async def test_a_number_that_was_written_under_does_not_outrank_the_new_id(store: SqlStore) -> None:
+async def test_a_number_that_was_written_under_does_not_outrank_the_new_id(store: Store) -> None:
     anna = await person(store, PHONE)
     assert (await write(store, OLD, PHONE)).person_id == anna
     await notice(store, anna, "news")
@@ -232,7 +232,7 @@ async def test_a_number_that_was_written_under_does_not_outrank_the_new_id(store
     assert await recipients(store) == [("news", NEW.user_id)]
 
 
-async def test_a_reply_for_the_former_owner_of_a_number_never_goes_to_its_next_one(store: SqlStore) -> None:
+async def test_a_reply_for_the_former_owner_of_a_number_never_goes_to_its_next_one(store: Store) -> None:
     anna = await person(store, PHONE)
     await notice(store, anna, "news for anna")
     assert await link(store, PHONE, SECOND_PHONE) is LINKED
@@ -244,7 +244,7 @@ async def test_a_reply_for_the_former_owner_of_a_number_never_goes_to_its_next_o
     ]
 
 
-async def test_what_was_held_for_want_of_a_recipient_goes_to_the_new_id(store: SqlStore) -> None:
+async def test_what_was_held_for_want_of_a_recipient_goes_to_the_new_id(store: Store) -> None:
     anna = await person(store, OLD)
     await link(store, weak("US.1"), PHONE)
     await person(store, strong("US.9"), PHONE, now=LATER)
@@ -257,7 +257,7 @@ async def test_what_was_held_for_want_of_a_recipient_goes_to_the_new_id(store: S
 # --- numbers that pass on -------------------------------------------------------------------------------------------
 
 
-async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_owner(store: SqlStore) -> None:
+async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_owner(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     await connect(store, anna)
     await link(store, OLD, NEW)
@@ -269,7 +269,7 @@ async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_ow
     assert await recipients(store) == [("news for anna", NEW.user_id)]
 
 
-async def test_a_number_that_was_exchanged_finds_its_former_owner_no_more(store: SqlStore) -> None:
+async def test_a_number_that_was_exchanged_finds_its_former_owner_no_more(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, SECOND_PHONE) is LINKED
     assert await store.bearer_of(PHONE.user_id) is None
@@ -280,7 +280,7 @@ async def test_a_number_that_was_exchanged_finds_its_former_owner_no_more(store:
 
 
 async def test_the_notice_delivered_again_after_the_number_passed_on_does_not_merge_the_stranger(
-    store: SqlStore,
+    store: Store,
 ) -> None:
     anna = await person(store, PHONE)
     await link(store, PHONE, SECOND_PHONE)
@@ -290,7 +290,7 @@ async def test_the_notice_delivered_again_after_the_number_passed_on_does_not_me
     assert await store.bearer_of(SECOND_PHONE.user_id) == anna
 
 
-async def test_what_is_forgotten_is_another_change_in_the_same_words(store: SqlStore) -> None:
+async def test_what_is_forgotten_is_another_change_in_the_same_words(store: Store) -> None:
     anna = await person(store, PHONE)
     await link(store, PHONE, SECOND_PHONE)
     stranger = await person(store, PHONE, now=LATER)
@@ -307,19 +307,19 @@ async def test_what_is_forgotten_is_another_change_in_the_same_words(store: SqlS
     assert await store.bearer_of(third.user_id) == anna
 
 
-async def test_a_number_alone_never_tells_of_a_person_who_has_a_strong_id(store: SqlStore) -> None:
+async def test_a_number_alone_never_tells_of_a_person_who_has_a_strong_id(store: Store) -> None:
     anna = await person(store, OLD, PHONE)
     assert await link(store, PHONE, NEW) is UNKNOWN
     assert (await write(store, NEW, now=LATER)).person_id != anna
 
 
-async def test_an_id_kept_as_weak_is_weak_even_when_told_as_strong(store: SqlStore) -> None:
+async def test_an_id_kept_as_weak_is_weak_even_when_told_as_strong(store: Store) -> None:
     await person(store, OLD, PHONE)
     assert await link(store, Alias(PHONE.user_id), NEW) is UNKNOWN
     assert await link(store, weak("US.1"), NEW) is LINKED  # told as weak, but they have no other strong one
 
 
-async def test_a_number_never_takes_the_place_of_a_strong_id(store: SqlStore) -> None:
+async def test_a_number_never_takes_the_place_of_a_strong_id(store: Store) -> None:
     anna = await person(store, OLD)
     await notice(store, anna, "news for anna")
     assert [await link(store, OLD, PHONE) for _ in range(2)] == [UNKNOWN] * 2
@@ -327,27 +327,27 @@ async def test_a_number_never_takes_the_place_of_a_strong_id(store: SqlStore) ->
     assert await recipients(store) == [("news for anna", OLD.user_id)]
 
 
-async def test_somebody_known_by_number_alone_gets_his_strong_id(store: SqlStore) -> None:
+async def test_somebody_known_by_number_alone_gets_his_strong_id(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, NEW) is LINKED
     assert (await write(store, NEW, SECOND_PHONE, now=LATER)).person_id == anna
 
 
-async def test_a_number_passes_to_whom_it_is_told_of(store: SqlStore) -> None:
+async def test_a_number_passes_to_whom_it_is_told_of(store: Store) -> None:
     anna, bruno = await person(store, SECOND_PHONE), await person(store, NEW, PHONE)
     assert await link(store, SECOND_PHONE, PHONE) is LINKED
     assert await store.bearer_of(PHONE.user_id) == anna
     assert await store.aliases_of(bruno) == [NEW]
 
 
-async def test_of_two_people_known_by_number_alone_the_newer_is_merged(store: SqlStore) -> None:
+async def test_of_two_people_known_by_number_alone_the_newer_is_merged(store: Store) -> None:
     anna, newer = await person(store, PHONE), await person(store, SECOND_PHONE, now=NOW + 1)
     assert await link(store, PHONE, SECOND_PHONE) is MERGED
     assert await store.surviving(newer) == anna
 
 
 async def test_two_known_by_number_alone_who_both_have_connections_are_kept_apart_and_the_number_is_given_up(
-    store: SqlStore,
+    store: Store,
 ) -> None:
     anna, other = await person(store, PHONE), await person(store, SECOND_PHONE, now=NOW + 1)
     for one in (anna, other):
@@ -361,7 +361,7 @@ async def test_two_known_by_number_alone_who_both_have_connections_are_kept_apar
     assert await recipients(store) == [("news for anna", SECOND_PHONE.user_id)]
 
 
-async def test_a_change_that_was_not_believed_is_not_believed_of_the_numbers_next_owner(store: SqlStore) -> None:
+async def test_a_change_that_was_not_believed_is_not_believed_of_the_numbers_next_owner(store: Store) -> None:
     await person(store, OLD, PHONE)
     assert await link(store, PHONE, NEW) is UNKNOWN
     stranger = await person(store, PHONE, now=LATER)
@@ -372,7 +372,7 @@ async def test_a_change_that_was_not_believed_is_not_believed_of_the_numbers_nex
 # --- both have connections ------------------------------------------------------------------------------------------
 
 
-async def test_two_people_with_connections_are_kept_apart(store: SqlStore) -> None:
+async def test_two_people_with_connections_are_kept_apart(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     hers, his = await connect(store, anna), await connect(store, other, ConnectionStatus.UNCONFIRMED)
     await notice(store, anna, "news")
@@ -388,7 +388,7 @@ async def test_two_people_with_connections_are_kept_apart(store: SqlStore) -> No
     assert await store.kept_apart_pairs() == 1
 
 
-async def test_an_operator_merges_those_who_were_kept_apart(store: SqlStore) -> None:
+async def test_an_operator_merges_those_who_were_kept_apart(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     for one in (anna, other):
         await connect(store, one)
@@ -400,7 +400,7 @@ async def test_an_operator_merges_those_who_were_kept_apart(store: SqlStore) -> 
 
 
 @pytest.mark.parametrize("status", [ConnectionStatus.PENDING, ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED])
-async def test_what_gives_no_access_keeps_nobody_apart(store: SqlStore, status: ConnectionStatus) -> None:
+async def test_what_gives_no_access_keeps_nobody_apart(store: Store, status: ConnectionStatus) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     await connect(store, anna)
     await connect(store, other, status)
@@ -408,7 +408,7 @@ async def test_what_gives_no_access_keeps_nobody_apart(store: SqlStore, status: 
     assert {one.holder for one in await store.connections(anna)} == {anna, other}
 
 
-async def test_the_newer_ones_connections_come_along_if_the_older_has_none(store: SqlStore) -> None:
+async def test_the_newer_ones_connections_come_along_if_the_older_has_none(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     account = await connect(store, other)
     assert await link(store, OLD, NEW) is MERGED

@@ -19,19 +19,19 @@ from tests.contract.store.owner import NOW, Owner, own, say
 if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 CHUNKS = (b"a" * CHUNK_BYTES, b"SECRET")
 SIZE = CHUNK_BYTES + 6
 LATER = NOW + SETTLED_SECONDS + 1
 
 
-async def asked(store: SqlStore, mode: ReplyMode = ReplyMode.OUTBOX) -> tuple[Owner, Turn]:
+async def asked(store: Store, mode: ReplyMode = ReplyMode.OUTBOX) -> tuple[Owner, Turn]:
     owner = await own(store, await say(store, "m1", reply_mode=mode))
     return owner, await owner.open()
 
 
-async def make(store: SqlStore, turn: Turn) -> ReplyFile:
+async def make(store: Store, turn: Turn) -> ReplyFile:
     media_id = await store.keep_made(turn.person_id, turn.messages[-1], SIZE, now=NOW)
     for number, chunk in enumerate(CHUNKS):
         await store.add_made_chunk(media_id, number, chunk)
@@ -44,7 +44,7 @@ async def end(owner: Owner, turn: Turn, *files: ReplyFile) -> None:
     await owner.store.end(turn, owner.epoch, [], replies, status=status, usage=Usage(), now=NOW)
 
 
-async def counted(store: SqlStore, now: float) -> tuple[int, int]:
+async def counted(store: Store, now: float) -> tuple[int, int]:
     """Rows and chunks that are left by the sweep of that time."""
     while await store.sweep_media(now=now):
         pass
@@ -58,7 +58,7 @@ async def counted(store: SqlStore, now: float) -> tuple[int, int]:
     return await store._engine.read(count)
 
 
-async def test_it_goes_with_its_reply_and_is_handed_out_to_its_channel(store: SqlStore) -> None:
+async def test_it_goes_with_its_reply_and_is_handed_out_to_its_channel(store: Store) -> None:
     owner, turn = await asked(store)
     file = await make(store, turn)
     with pytest.raises(NotFound):
@@ -73,7 +73,7 @@ async def test_it_goes_with_its_reply_and_is_handed_out_to_its_channel(store: Sq
     assert await store.lease_media("test", [], limit=10, seconds=30, now=NOW) == []
 
 
-async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: SqlStore) -> None:
+async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: Store) -> None:
     owner, turn = await asked(store)
     await end(owner, turn, await make(store, turn))
     assert await counted(store, LATER) == (1, 2)
@@ -87,7 +87,7 @@ async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: Sql
     assert await counted(store, LATER) == (0, 0)
 
 
-async def test_what_goes_with_no_reply_goes_with_its_turn(store: SqlStore) -> None:
+async def test_what_goes_with_no_reply_goes_with_its_turn(store: Store) -> None:
     owner, turn = await asked(store)
     await make(store, turn)
     assert await counted(store, LATER) == (1, 2)
@@ -95,7 +95,7 @@ async def test_what_goes_with_no_reply_goes_with_its_turn(store: SqlStore) -> No
     assert await counted(store, LATER) == (0, 0)
 
 
-async def test_a_caller_who_waits_has_a_while_to_fetch_it(store: SqlStore) -> None:
+async def test_a_caller_who_waits_has_a_while_to_fetch_it(store: Store) -> None:
     owner, turn = await asked(store, ReplyMode.INLINE)
     file = await make(store, turn)
     await end(owner, turn, file)
@@ -104,7 +104,7 @@ async def test_a_caller_who_waits_has_a_while_to_fetch_it(store: SqlStore) -> No
     assert await counted(store, LATER) == (0, 0)
 
 
-async def test_it_is_sealed_and_counts_into_what_a_person_may_have(store: SqlStore) -> None:
+async def test_it_is_sealed_and_counts_into_what_a_person_may_have(store: Store) -> None:
     _, turn = await asked(store)
     await make(store, turn)
 

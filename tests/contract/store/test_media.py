@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.media import MediaWanted
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 WANTED = {"image": {"mime_type": "image/jpeg", "media_ref": "ref-1"}, "caption": "What is it?"}
 
@@ -38,30 +38,30 @@ def with_bytes(data: bytes, kind: str = "image", mime_type: str = "image/png", *
     return {kind: {"mime_type": mime_type, "data": base64.b64encode(data).decode(), **more}}
 
 
-async def send(store: SqlStore, content: dict[str, Any], message_id: str = "m1", *, now: float = NOW) -> str:
+async def send(store: Store, content: dict[str, Any], message_id: str = "m1", *, now: float = NOW) -> str:
     """The sender."""
     sent = Message("test:ann", message_id, content, address="a", reply_mode=ReplyMode.OUTBOX)
     return (await store.accept(sent, now=now, max_pending=100)).person_id
 
 
-async def lease(store: SqlStore, *, now: float = NOW, **more: Any) -> list[MediaWanted]:
+async def lease(store: Store, *, now: float = NOW, **more: Any) -> list[MediaWanted]:
     given: dict[str, Any] = {"channel": "test", "addresses": [], "limit": 10, "seconds": 30, **more}
     return await store.lease_media(given.pop("channel"), given.pop("addresses"), now=now, **given)
 
 
-async def bring(store: SqlStore, wanted: MediaWanted, *chunks: bytes, problem: FileProblem = FileProblem.NONE) -> str:
+async def bring(store: Store, wanted: MediaWanted, *chunks: bytes, problem: FileProblem = FileProblem.NONE) -> str:
     upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     for number, chunk in enumerate(chunks):
         await store.add_chunk(upload, number, chunk)
     return await store.end_upload(upload, chunks=len(chunks), mime_type="image/png", problem=problem)
 
 
-async def ack(store: SqlStore, wanted: MediaWanted, outcome: Outcome, *, now: float = NOW, **more: Any) -> AckResult:
+async def ack(store: Store, wanted: MediaWanted, outcome: Outcome, *, now: float = NOW, **more: Any) -> AckResult:
     (settled,) = await store.settle_media("test", [MediaAck(wanted.media_id, wanted.token, outcome, **more)], now=now)
     return settled.result
 
 
-async def counted(store: SqlStore) -> tuple[int, int]:
+async def counted(store: Store) -> tuple[int, int]:
     """Rows and chunks."""
 
     def count(tx: Tx) -> tuple[int, int]:
@@ -70,7 +70,7 @@ async def counted(store: SqlStore) -> tuple[int, int]:
     return await store._engine.read(count)
 
 
-async def sweep(store: SqlStore) -> None:
+async def sweep(store: Store) -> None:
     while await store.sweep_media(now=NOW):
         pass
 
@@ -78,7 +78,7 @@ async def sweep(store: SqlStore) -> None:
 # --- at acceptance ----------------------------------------------------------------------------------------------------
 
 
-async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: SqlStore) -> None:
+async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: Store) -> None:
     data = b"\x89PNG\r\n\x1a\n" + bytes(3 * CHUNK_BYTES)
     person = await send(store, with_bytes(data))
     turn = await (await own(store, person)).open()
@@ -90,7 +90,7 @@ async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: SqlS
     assert b"".join([await store.chunk(media_id, number) for number in range(4)]) == data
 
 
-async def test_what_is_stored_is_sealed(store: SqlStore) -> None:
+async def test_what_is_stored_is_sealed(store: Store) -> None:
     await send(store, with_bytes(png() + b"SECRET"))
     await send(store, {"document": {"mime_type": "text/plain", "media_ref": "REF", "filename": "diary.txt"}}, "m2")
 
@@ -101,7 +101,7 @@ async def test_what_is_stored_is_sealed(store: SqlStore) -> None:
     assert not [word for word in ("SECRET", "REF", "diary") if word in stored]
 
 
-async def test_a_repeat_keeps_nothing_more(store: SqlStore) -> None:
+async def test_a_repeat_keeps_nothing_more(store: Store) -> None:
     await send(store, with_bytes(png()))
     await send(store, with_bytes(png()))
     assert await counted(store) == (1, 1)
@@ -119,7 +119,7 @@ async def test_a_repeat_keeps_nothing_more(store: SqlStore) -> None:
     ],
 )
 async def test_what_is_known_to_be_no_use_is_not_waited_for(
-    store: SqlStore, content: dict[str, Any], problem: FileProblem
+    store: Store, content: dict[str, Any], problem: FileProblem
 ) -> None:
     turn = await (await own(store, await send(store, content))).open()
     media_id = media_id_of(turn.messages[0].content)
@@ -129,7 +129,7 @@ async def test_what_is_known_to_be_no_use_is_not_waited_for(
 
 
 @pytest.mark.parametrize("kind", ["video", "sticker", "document"])
-async def test_what_cannot_be_opened_is_not_kept_at_all(store: SqlStore, kind: str) -> None:
+async def test_what_cannot_be_opened_is_not_kept_at_all(store: Store, kind: str) -> None:
     turn = await (await own(store, await send(store, with_bytes(b"bytes", kind, "application/zip")))).open()
     assert turn.messages[0].content == {kind: {"mime_type": "application/zip"}}
     assert await counted(store) == (0, 0)
@@ -152,13 +152,13 @@ async def test_so_much_and_no_more(database_url: str) -> None:
 # --- the message waits ------------------------------------------------------------------------------------------------
 
 
-async def test_a_turn_waits_for_its_file_and_no_longer_than_the_deadline(store: SqlStore) -> None:
+async def test_a_turn_waits_for_its_file_and_no_longer_than_the_deadline(store: Store) -> None:
     owner = await own(store, await send(store, WANTED))
     assert await owner.ask() == NOW + WAIT_SECONDS
     assert isinstance(await owner.ask(NOW + WAIT_SECONDS), Turn)
 
 
-async def test_what_comes_after_a_file_waits_with_it_in_order(store: SqlStore) -> None:
+async def test_what_comes_after_a_file_waits_with_it_in_order(store: Store) -> None:
     person = await send(store, WANTED)
     await send(store, {"text": "well?"}, "m2", now=NOW + 1)
     owner = await own(store, person)
@@ -169,7 +169,7 @@ async def test_what_comes_after_a_file_waits_with_it_in_order(store: SqlStore) -
     assert [each.message_id for each in turn.messages] == ["m1", "m2"]
 
 
-async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: SqlStore) -> None:
+async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: Store) -> None:
     person = await say(store, "m0", address="a", reply_mode=ReplyMode.OUTBOX)
     owner = await own(store, person)
     turn = await owner.open()
@@ -183,7 +183,7 @@ async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: SqlS
     assert [each.message_id for each in (await owner.open()).messages] == ["m0", "m1"]
 
 
-async def test_stop_takes_back_what_waits_for_a_file(store: SqlStore) -> None:
+async def test_stop_takes_back_what_waits_for_a_file(store: Store) -> None:
     owner = await own(store, await send(store, WANTED))
     await send(store, {"text": "stop"}, "m2")
     turn = await owner.open()
@@ -196,7 +196,7 @@ async def test_stop_takes_back_what_waits_for_a_file(store: SqlStore) -> None:
 # --- leases -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: SqlStore) -> None:
+async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: Store) -> None:
     digest = hashlib.sha256(b"x").digest()
     content = {"image": {"mime_type": "image/jpeg", "media_ref": "ref-1", "sha256": base64.b64encode(digest).decode()}}
     await send(store, content)
@@ -208,7 +208,7 @@ async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: SqlStore) -
     assert await lease(store, now=NOW + 29) == []
 
 
-async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(store: SqlStore) -> None:
+async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(store: Store) -> None:
     await send(store, WANTED)
     (first,) = await lease(store)
     upload = await store.begin_upload("test", first.media_id, first.token, now=NOW)
@@ -224,19 +224,19 @@ async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(s
     assert await store.chunk(second.media_id, 0) == b"new"
 
 
-async def test_what_no_channel_has_seen_is_leased_again_at_once(store: SqlStore) -> None:
+async def test_what_no_channel_has_seen_is_leased_again_at_once(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     await store.unlease_media([(wanted.media_id, wanted.token)])
     assert len(await lease(store)) == 1
 
 
-async def test_after_the_deadline_nobody_is_asked(store: SqlStore) -> None:
+async def test_after_the_deadline_nobody_is_asked(store: Store) -> None:
     await send(store, WANTED)
     assert await lease(store, now=NOW + WAIT_SECONDS) == []
 
 
-async def test_a_retry_is_leased_again_after_its_time(store: SqlStore) -> None:
+async def test_a_retry_is_leased_again_after_its_time(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     assert await ack(store, wanted, Outcome.RETRY, retry_after=5) is AckResult.RECORDED
@@ -244,7 +244,7 @@ async def test_a_retry_is_leased_again_after_its_time(store: SqlStore) -> None:
     assert len(await lease(store, now=NOW + 5)) == 1
 
 
-async def test_a_failure_lets_the_message_go(store: SqlStore) -> None:
+async def test_a_failure_lets_the_message_go(store: Store) -> None:
     person = await send(store, WANTED)
     (wanted,) = await lease(store)
     assert await ack(store, wanted, Outcome.FAILED, error_code="expired") is AckResult.RECORDED
@@ -255,7 +255,7 @@ async def test_a_failure_lets_the_message_go(store: SqlStore) -> None:
         await bring(store, wanted, b"late")
 
 
-async def test_strangers_settle_nothing(store: SqlStore) -> None:
+async def test_strangers_settle_nothing(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     (settled,) = await store.settle_media("other", [MediaAck(wanted.media_id, wanted.token, Outcome.FAILED)], now=NOW)
@@ -269,7 +269,7 @@ async def test_strangers_settle_nothing(store: SqlStore) -> None:
 # --- the bytes --------------------------------------------------------------------------------------------------------
 
 
-async def test_an_upload_begins_anew_and_again_is_no_harm(store: SqlStore) -> None:
+async def test_an_upload_begins_anew_and_again_is_no_harm(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     broken = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
@@ -282,7 +282,7 @@ async def test_an_upload_begins_anew_and_again_is_no_harm(store: SqlStore) -> No
     assert await counted(store) == (1, 2)
 
 
-async def test_a_transcript_is_kept_and_counted(store: SqlStore) -> None:
+async def test_a_transcript_is_kept_and_counted(store: Store) -> None:
     content = with_bytes(b"OggS", "audio", "audio/ogg; codecs=opus")
     person = await send(store, content)
     turn = await (await own(store, person)).open()
@@ -293,7 +293,7 @@ async def test_a_transcript_is_kept_and_counted(store: SqlStore) -> None:
     assert await store.spent_today(person, now=NOW) == 5
 
 
-async def test_files_go_with_their_turn(store: SqlStore) -> None:
+async def test_files_go_with_their_turn(store: Store) -> None:
     person = await send(store, with_bytes(pdf("x", filler=40 * CHUNK_BYTES), "document", "application/pdf"))
     owner = await own(store, person)
     turn = await owner.open()
@@ -304,7 +304,7 @@ async def test_files_go_with_their_turn(store: SqlStore) -> None:
     assert await counted(store) == (0, 0)
 
 
-async def test_a_split_turn_keeps_its_files(store: SqlStore) -> None:
+async def test_a_split_turn_keeps_its_files(store: Store) -> None:
     person = await send(store, with_bytes(png()))
     await send(store, with_bytes(png(9)), "m2")
     owner = await own(store, person)
@@ -314,7 +314,7 @@ async def test_a_split_turn_keeps_its_files(store: SqlStore) -> None:
     assert await counted(store) == (2, 2)
 
 
-async def test_files_outlive_the_merging_of_their_person(store: SqlStore) -> None:
+async def test_files_outlive_the_merging_of_their_person(store: Store) -> None:
     """What they were sealed with stays the key of who was merged; the turn is of who stays."""
     older = await say(store, "m0", "test:old", now=NOW - 10, address="a", reply_mode=ReplyMode.OUTBOX)
     newer = await send(store, with_bytes(b"OggS", "audio", "audio/ogg"))
@@ -331,7 +331,7 @@ async def test_files_outlive_the_merging_of_their_person(store: SqlStore) -> Non
     assert await store.spent_today(older, now=NOW) == len(found)
 
 
-async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_waits_on(store: SqlStore) -> None:
+async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_waits_on(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
     await bring(store, wanted, b"locked", problem=FileProblem.LOCKED)

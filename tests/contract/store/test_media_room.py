@@ -22,7 +22,7 @@ from tests.integration.files import png
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 KB = 1024
 PICTURE = png() + bytes(40 * KB)
@@ -32,23 +32,23 @@ LONG_AGO = NOW - (STRANGER_DAYS + 1) * 86_400
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[SqlStore]:
+async def store(database_url: str) -> AsyncIterator[Store]:
     opened = await open_store(database_url, keys("test"), media_bytes=ROOM, media_bytes_per_person=100 * KB)
     yield opened
     await opened.close()
 
 
-async def greet(store: SqlStore, name: str, *, now: float = NOW) -> str:
+async def greet(store: Store, name: str, *, now: float = NOW) -> str:
     return await say(store, "hello", f"test:{name}", address="a", reply_mode=ReplyMode.OUTBOX, now=now)
 
 
-async def send(store: SqlStore, name: str, content: dict[str, Any] | None = None, *, now: float = NOW) -> str:
+async def send(store: Store, name: str, content: dict[str, Any] | None = None, *, now: float = NOW) -> str:
     content = content or with_bytes(PICTURE)
     sent = Message(f"test:{name}", f"m-{name}", content, address="a", reply_mode=ReplyMode.OUTBOX)
     return (await store.accept(sent, now=now, max_pending=100)).person_id
 
 
-async def opened(store: SqlStore, person: str) -> FileProblem:
+async def opened(store: Store, person: str) -> FileProblem:
     """What the person's turn makes of their file."""
     turn = await (await own(store, person)).open(NOW + 100)
     media_id = media_id_of(turn.messages[-1].content)
@@ -57,7 +57,7 @@ async def opened(store: SqlStore, person: str) -> FileProblem:
     return file.problem
 
 
-async def test_known_people_find_room_in_a_flood_of_strangers(store: SqlStore) -> None:
+async def test_known_people_find_room_in_a_flood_of_strangers(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     bob = await greet(store, "bob")
     await connect(store, bob, ConnectionStatus.ACTIVE)
@@ -69,7 +69,7 @@ async def test_known_people_find_room_in_a_flood_of_strangers(store: SqlStore) -
     ]  # fmt: skip
 
 
-async def test_a_stranger_takes_room_from_those_who_came_later_alone(store: SqlStore) -> None:
+async def test_a_stranger_takes_room_from_those_who_came_later_alone(store: Store) -> None:
     await greet(store, "early", now=NOW - 1)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     for number in range(4, 50):
@@ -79,7 +79,7 @@ async def test_a_stranger_takes_room_from_those_who_came_later_alone(store: SqlS
     assert [await opened(store, each) for each in (early, *strangers)] == [*[FileProblem.NONE] * 4, FileProblem.NO_ROOM]
 
 
-async def test_what_a_turn_is_at_stays(store: SqlStore) -> None:
+async def test_what_a_turn_is_at_stays(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     assert await opened(store, strangers[3]) is FileProblem.NONE
@@ -90,7 +90,7 @@ async def test_what_a_turn_is_at_stays(store: SqlStore) -> None:
     assert (await store.files([media_id]))[media_id].problem is FileProblem.NONE
 
 
-async def test_nobody_takes_more_than_their_share(store: SqlStore) -> None:
+async def test_nobody_takes_more_than_their_share(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     for number in range(2):
         sent = Message("test:ann", f"m{number}", with_bytes(PICTURE), address="a", reply_mode=ReplyMode.OUTBOX)
@@ -99,7 +99,7 @@ async def test_nobody_takes_more_than_their_share(store: SqlStore) -> None:
         await send(store, "ann")
 
 
-async def test_an_upload_finds_room_too_and_who_waits_in_vain_is_told_why(store: SqlStore) -> None:
+async def test_an_upload_finds_room_too_and_who_waits_in_vain_is_told_why(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     await send(store, "ann", WANTED, now=NOW)
@@ -117,7 +117,7 @@ async def test_an_upload_finds_room_too_and_who_waits_in_vain_is_told_why(store:
     assert (file.state, file.problem) == (MediaState.WANTED, FileProblem.NO_ROOM)
 
 
-async def test_what_was_taken_is_swept(store: SqlStore) -> None:
+async def test_what_was_taken_is_swept(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     for number in range(4):
         await send(store, f"s{number}", now=NOW + number)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.messages import Alias
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 ANNA, OTHER = strong("anna"), strong("other")
 LATER = NOW + 60
@@ -56,17 +56,17 @@ def asks(call_id: str) -> HistoryItem:
     return HistoryItem("output", {"said": call_id}, "test:model")
 
 
-async def two(store: SqlStore) -> tuple[str, str]:
+async def two(store: Store) -> tuple[str, str]:
     """The older and the newer, each with something behind them."""
     return await person(store, ANNA, weak("+1")), await person(store, OTHER, weak("+2"), now=NOW + 1)
 
 
-async def merge(store: SqlStore, anna: str, other: str) -> None:
+async def merge(store: Store, anna: str, other: str) -> None:
     merged = await store.merge(other, anna, now=LATER)
     assert (merged.person_id, merged.merged_id) == (anna, other)
 
 
-async def reopened(store: SqlStore, person_id: str) -> Turn:
+async def reopened(store: Store, person_id: str) -> Turn:
     return await (await Owner.of(store, person_id)).open(LATER)
 
 
@@ -95,7 +95,7 @@ def rows_of(person_id: str) -> Any:
     return counted
 
 
-async def fill(store: SqlStore, anna: str, other: str) -> None:
+async def fill(store: Store, anna: str, other: str) -> None:
     """Something of the other's in every table."""
     accepted = await write(store, OTHER, now=NOW + 1)
     waits: dict[str, Any] = {
@@ -142,7 +142,7 @@ async def fill(store: SqlStore, anna: str, other: str) -> None:
     assert pending.link
 
 
-async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_key(store: SqlStore) -> None:
+async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_key(store: Store) -> None:
     anna, other = await two(store)
     await fill(store, anna, other)
     before, hers = await store._engine.read(rows_of(other)), await store._engine.read(rows_of(anna))
@@ -168,7 +168,7 @@ async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_
     assert await store.spent_today(anna, now=NOW) == 5
 
 
-async def test_the_newer_history_follows_the_older_ones_and_its_reasoning_is_foreign(store: SqlStore) -> None:
+async def test_the_newer_history_follows_the_older_ones_and_its_reasoning_is_foreign(store: Store) -> None:
     anna, other = await two(store)
     await answer(store, (await write(store, OTHER, text="mine", now=NOW + 1)).person_id, "yours", now=NOW + 1)
     await answer(store, (await write(store, ANNA, text="hers", now=NOW + 2)).person_id, "to her", now=NOW + 2)
@@ -178,7 +178,7 @@ async def test_the_newer_history_follows_the_older_ones_and_its_reasoning_is_for
     assert [item.origin for item in items if item.kind == "output"] == ["test:model"] * 2 + ["merged:test:model"] * 2
 
 
-async def test_a_long_history_comes_whole_and_in_order(store: SqlStore) -> None:
+async def test_a_long_history_comes_whole_and_in_order(store: Store) -> None:
     anna, other = await two(store)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
@@ -188,7 +188,7 @@ async def test_a_long_history_comes_whole_and_in_order(store: SqlStore) -> None:
     assert [said for said in await history(store, anna) if isinstance(said, int)] == list(range(1_200))
 
 
-async def test_usage_is_added_up_by_day(store: SqlStore) -> None:
+async def test_usage_is_added_up_by_day(store: Store) -> None:
     anna, other = await two(store)
     for user, tokens in ((ANNA, 3), (OTHER, 4)):
         owner = await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)
@@ -201,7 +201,7 @@ async def test_usage_is_added_up_by_day(store: SqlStore) -> None:
 # --- leases ---------------------------------------------------------------------------------------------------------
 
 
-async def test_what_ran_for_either_writes_no_more(store: SqlStore) -> None:
+async def test_what_ran_for_either_writes_no_more(store: Store) -> None:
     anna, other = await two(store)
     owners = [await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id) for user in (ANNA, OTHER)]
     turns = [await owner.open(NOW + 1) for owner in owners]
@@ -218,7 +218,7 @@ async def test_what_ran_for_either_writes_no_more(store: SqlStore) -> None:
     assert await history(store, anna) == ["hello", "", "hello", ""]
 
 
-async def test_nobody_owns_a_person_who_was_merged(store: SqlStore) -> None:
+async def test_nobody_owns_a_person_who_was_merged(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
     with pytest.raises(LeaseLost):
@@ -229,7 +229,7 @@ async def test_nobody_owns_a_person_who_was_merged(store: SqlStore) -> None:
 # --- open turns -----------------------------------------------------------------------------------------------------
 
 
-async def test_a_turn_of_the_newer_one_goes_on_from_its_journal(store: SqlStore) -> None:
+async def test_a_turn_of_the_newer_one_goes_on_from_its_journal(store: Store) -> None:
     anna, other = await two(store)
     message = await write(store, OTHER, text="do it", now=NOW + 1)
     owner = await Owner.of(store, other)
@@ -243,7 +243,7 @@ async def test_a_turn_of_the_newer_one_goes_on_from_its_journal(store: SqlStore)
     assert (await history(store, anna))[-2:] == ["do it", "c1"]
 
 
-async def test_a_turn_of_the_older_one_stays_at_the_end_of_the_history(store: SqlStore) -> None:
+async def test_a_turn_of_the_older_one_stays_at_the_end_of_the_history(store: Store) -> None:
     anna, other = await two(store)
     owner = await Owner.of(store, (await write(store, ANNA, text="do it", now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
@@ -254,7 +254,7 @@ async def test_a_turn_of_the_older_one_stays_at_the_end_of_the_history(store: Sq
 
 
 @pytest.mark.parametrize(("does", "looks"), [(ANNA, OTHER), (OTHER, ANNA)])
-async def test_of_two_turns_the_one_that_has_changed_something_goes_on(store: SqlStore, does: Any, looks: Any) -> None:
+async def test_of_two_turns_the_one_that_has_changed_something_goes_on(store: Store, does: Any, looks: Any) -> None:
     anna, other = await two(store)
     first = await Owner.of(store, (await write(store, does, text="do it", now=NOW + 1)).person_id)
     turn = await first.open(NOW + 1)
@@ -273,7 +273,7 @@ async def test_of_two_turns_the_one_that_has_changed_something_goes_on(store: Sq
     assert not after.begun
 
 
-async def test_two_turns_that_have_changed_nothing_begin_anew_together(store: SqlStore) -> None:
+async def test_two_turns_that_have_changed_nothing_begin_anew_together(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         owner = await Owner.of(store, (await write(store, user, text=user.user_id, now=NOW + 1)).person_id)
@@ -287,7 +287,7 @@ async def test_two_turns_that_have_changed_nothing_begin_anew_together(store: Sq
     assert await history(store, anna) == ["hello", ""] * 2
 
 
-async def test_two_turns_that_have_changed_something_go_on_as_one(store: SqlStore) -> None:
+async def test_two_turns_that_have_changed_something_go_on_as_one(store: Store) -> None:
     anna, other = await two(store)
     messages = []
     for user, call in ((ANNA, "c1"), (OTHER, "c2")):
@@ -312,7 +312,7 @@ async def test_two_turns_that_have_changed_something_go_on_as_one(store: SqlStor
 TAP = Tap("ap_1", TapKind.YES)
 
 
-async def with_tap(store: SqlStore, user: Alias) -> tuple[Owner, Turn]:
+async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
     """A turn that the button of an approval opened, and that has decided it."""
     owner = await Owner.of(store, (await write(store, user)).person_id)
     await owner.end(
@@ -325,7 +325,7 @@ async def with_tap(store: SqlStore, user: Alias) -> tuple[Owner, Turn]:
     return owner, tapped
 
 
-async def with_change(store: SqlStore, user: Alias) -> Turn:
+async def with_change(store: Store, user: Alias) -> Turn:
     """An ordinary turn that has changed something."""
     owner = await Owner.of(store, (await write(store, user, text="do it", now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
@@ -336,7 +336,7 @@ async def with_change(store: SqlStore, user: Alias) -> Turn:
 @pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
 @pytest.mark.parametrize("heard", [False, True])
 async def test_a_button_of_which_nothing_has_come_yet_is_decided_after_the_turn_that_goes_on(
-    store: SqlStore, taps: Alias, does: Alias, *, heard: bool
+    store: Store, taps: Alias, does: Alias, *, heard: bool
 ) -> None:
     anna, other = await two(store)
     tapper, tapped = await with_tap(store, taps)
@@ -359,7 +359,7 @@ async def test_a_button_of_which_nothing_has_come_yet_is_decided_after_the_turn_
 
 @pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
 async def test_a_button_whose_call_was_begun_stays_decided_in_the_turn_that_goes_on(
-    store: SqlStore, taps: Alias, does: Alias
+    store: Store, taps: Alias, does: Alias
 ) -> None:
     anna, other = await two(store)
     tapper, tapped = await with_tap(store, taps)
@@ -373,7 +373,7 @@ async def test_a_button_whose_call_was_begun_stays_decided_in_the_turn_that_goes
     assert (await store.decide(again, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
 
 
-async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on(store: SqlStore) -> None:
+async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on(store: Store) -> None:
     anna, other = await two(store)
     turn = await with_change(store, ANNA)
     owner = await Owner.of(store, (await write(store, OTHER, text="Connect BBBB-CCCC", now=NOW + 1)).person_id)
@@ -386,7 +386,7 @@ async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on
     assert [one.command for one in (await owner.open(LATER)).messages] == [Command.CODE]
 
 
-async def test_a_held_turn_does_not_hold_up_what_ran(store: SqlStore) -> None:
+async def test_a_held_turn_does_not_hold_up_what_ran(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         owner = await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)
@@ -401,7 +401,7 @@ async def test_a_held_turn_does_not_hold_up_what_ran(store: SqlStore) -> None:
     assert {one.status for one in answers} == {MessageStatus.ACCEPTED}
 
 
-async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: SqlStore) -> None:
+async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         await (await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)).open(NOW + 1)
@@ -418,7 +418,7 @@ async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: S
     assert await store._engine.read(open_turns) == [True]
 
 
-async def test_a_turn_that_was_cut_counts_as_no_death(store: SqlStore) -> None:
+async def test_a_turn_that_was_cut_counts_as_no_death(store: Store) -> None:
     anna, other = await two(store)
     for user in (ANNA, OTHER):
         await (await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)).open(NOW + 1)
@@ -437,7 +437,7 @@ async def test_a_turn_that_was_cut_counts_as_no_death(store: SqlStore) -> None:
 # --- who still knows the old id -------------------------------------------------------------------------------------
 
 
-async def test_an_inline_caller_is_answered_under_the_id_he_was_given(store: SqlStore) -> None:
+async def test_an_inline_caller_is_answered_under_the_id_he_was_given(store: Store) -> None:
     anna, other = await two(store)
     message = await write(store, OTHER, now=NOW + 1, mode=ReplyMode.INLINE)
     assert message.person_id == other
@@ -449,7 +449,7 @@ async def test_an_inline_caller_is_answered_under_the_id_he_was_given(store: Sql
     assert [reply.reply.text for reply in told.replies] == ["here"]
 
 
-async def test_a_repeated_message_is_still_known(store: SqlStore) -> None:
+async def test_a_repeated_message_is_still_known(store: Store) -> None:
     anna, other = await two(store)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
@@ -458,11 +458,11 @@ async def test_a_repeated_message_is_still_known(store: SqlStore) -> None:
     assert again.status is MessageStatus.ACCEPTED
 
 
-async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store: SqlStore) -> None:
+async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store: Store) -> None:
     anna, other = await two(store)
     pending = await connect(store, other, ConnectionStatus.PENDING)
     await merge(store, anna, other)
-    await store.notify(other, Reply("connected"), channel="test", address=ADDRESS, now=LATER)
+    await store.outbox.notify(other, Reply("connected"), channel="test", address=ADDRESS, now=LATER)
     assert [told for told, _ in await recipients(store)] == ["connected"]
     assert await store.last_route(other) == ("test", ADDRESS)
     assert await store.advance(replace(attempt(pending), state=State.RETURNED), was=State.STARTED)
@@ -476,7 +476,7 @@ async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store
     assert await store.surviving(other) == anna
 
 
-async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_under_way(store: SqlStore) -> None:
+async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_under_way(store: Store) -> None:
     anna, other = await two(store)
     await write(store, OTHER, now=NOW + 1)
     await answer(store, other, now=NOW + 1, parked=[ParkedRequest("asana", "what waits")])
@@ -489,28 +489,28 @@ async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_u
         assert {each.remaining for each in await store.resumed_by(asked, 7)} == {"what waits", "what she left"}
 
 
-async def test_the_session_of_the_one_who_went_is_kept_for_his_accounts(store: SqlStore) -> None:
+async def test_the_session_of_the_one_who_went_is_kept_for_his_accounts(store: Store) -> None:
     anna, other = await two(store)
     await store.keep_session(other, "s2", "c")
     await merge(store, anna, other)
     assert (await store.session_of(anna), await store.session_of(other)) == (None, ("s2", "c"))
 
 
-async def test_of_two_phones_the_one_that_asked_is_answered(store: SqlStore) -> None:
+async def test_of_two_phones_the_one_that_asked_is_answered(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
     for user in (ANNA, OTHER, ANNA):
         await answer(store, (await write(store, user, now=LATER)).person_id, "to it", now=LATER)
-        [lease] = await store.lease("test", [], limit=1, seconds=30, now=LATER)
+        [lease] = await store.outbox.lease("test", [], limit=1, seconds=30, now=LATER)
         assert lease.user_id == user.user_id
         sent = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT)
-        assert await store.settle("test", [sent], now=LATER) == [AckResult.RECORDED]
+        assert await store.outbox.settle("test", [sent], now=LATER) == [AckResult.RECORDED]
 
 
 # --- again, and further ---------------------------------------------------------------------------------------------
 
 
-async def test_merging_again_is_no_harm(store: SqlStore) -> None:
+async def test_merging_again_is_no_harm(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
     epoch = await store.kernel_epoch(anna)
@@ -520,7 +520,7 @@ async def test_merging_again_is_no_harm(store: SqlStore) -> None:
     assert await store.kernel_epoch(anna) == epoch
 
 
-async def test_nobody_is_not_merged(store: SqlStore) -> None:
+async def test_nobody_is_not_merged(store: Store) -> None:
     anna = await person(store, ANNA)
     for pair in ((anna, "p_nobody"), ("p_nobody", anna)):
         with pytest.raises(NotFound) as nobody:
@@ -528,7 +528,7 @@ async def test_nobody_is_not_merged(store: SqlStore) -> None:
         assert nobody.value.reason == "PERSON_NOT_FOUND"
 
 
-async def test_three_become_one_in_either_order(store: SqlStore) -> None:
+async def test_three_become_one_in_either_order(store: Store) -> None:
     anna, other = await two(store)
     third = await person(store, strong("third"), now=NOW + 2)
     await merge(store, other, third)
@@ -540,7 +540,7 @@ async def test_three_become_one_in_either_order(store: SqlStore) -> None:
     assert account.person_id == third
 
 
-async def test_messages_and_notices_that_come_while_people_are_merged(store: SqlStore) -> None:
+async def test_messages_and_notices_that_come_while_people_are_merged(store: Store) -> None:
     """Whatever comes first: nothing is left with somebody who is no more."""
     anna, other = await two(store)
 
@@ -549,7 +549,7 @@ async def test_messages_and_notices_that_come_while_people_are_merged(store: Sql
         await store.merge(anna, other, now=LATER)
 
     coming = [write(store, user, now=LATER) for user in (OTHER, ANNA) * 20]
-    notices = [store.notify(other, Reply("news"), channel="test", address=ADDRESS, now=LATER) for _ in range(20)]
+    notices = [store.outbox.notify(other, Reply("news"), channel="test", address=ADDRESS, now=LATER) for _ in range(20)]
     connecting = [connect(store, other) for _ in range(5)]
     await asyncio.gather(*coming, *notices, merge_soon(), *connecting)
     left = await store._engine.read(rows_of(other))
@@ -558,21 +558,21 @@ async def test_messages_and_notices_that_come_while_people_are_merged(store: Sql
     assert len(waiting) == 40
 
 
-async def ended(store: SqlStore, other: str) -> None:
+async def ended(store: Store, other: str) -> None:
     [under_way] = await store.live_attempts(other)
     notice = Notice(Reply("x"), "test", ADDRESS, LATER)
     await store.advance(replace(under_way, state=State.LAPSED), was=under_way.state, notice=notice)
 
 
-async def barred(store: SqlStore, other: str) -> None:
+async def barred(store: Store, other: str) -> None:
     [connection] = await store.connections(other)
     notice = Notice(Reply("x"), "test", ADDRESS, LATER)
     await store.bar_connection(connection, ConnectionStatus.EXPIRED, remove=True, notice=notice)
 
 
-LATECOMERS: dict[str, Callable[[SqlStore, str], Awaitable[Any]]] = {
+LATECOMERS: dict[str, Callable[[Store, str], Awaitable[Any]]] = {
     "message": lambda store, _: write(store, OTHER, now=LATER),
-    "notice": lambda store, other: store.notify(other, Reply("x"), channel="test", address=ADDRESS, now=LATER),
+    "notice": lambda store, other: store.outbox.notify(other, Reply("x"), channel="test", address=ADDRESS, now=LATER),
     "connection": connect,
     "ending": ended,
     "barring": barred,
@@ -595,7 +595,7 @@ async def test_what_comes_while_a_merging_is_not_committed_yet_waits_for_it(post
     await store.close()
 
 
-async def test_merging_both_ways_at_once(store: SqlStore) -> None:
+async def test_merging_both_ways_at_once(store: Store) -> None:
     people = [await person(store, strong(f"n{n}"), now=NOW + n) for n in range(5)]
     pairs = [(one, two_) for one in people for two_ in people if one != two_]
     await asyncio.gather(*(store.merge(*pair, now=LATER) for pair in pairs))

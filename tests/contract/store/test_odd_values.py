@@ -17,7 +17,7 @@ from tests.contract.store.owner import NOW, history, own, say
 from tests.odd_values import JSON_VALUES, ODD_TEXT, nested
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 at_random = settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
@@ -28,7 +28,7 @@ ODD_OBJECTS = st.dictionaries(ODD_TEXT, JSON_VALUES, max_size=4)
 @at_random
 @given(content=ODD_OBJECTS, said=ODD_TEXT, filename=ODD_TEXT, mime_type=ODD_TEXT)
 async def test_a_message_is_kept(
-    store: SqlStore, content: dict[str, Any], said: str, filename: str, mime_type: str
+    store: Store, content: dict[str, Any], said: str, filename: str, mime_type: str
 ) -> None:
     document = {"media_ref": said, "mime_type": mime_type or "text/plain", "filename": filename + ".txt"}
     for kind in ({"text": said}, {"document": document}, {"location": content}):
@@ -46,7 +46,7 @@ async def test_a_message_is_kept(
 @given(value=JSON_VALUES, text=ODD_TEXT, arguments=ODD_OBJECTS)
 @example(value=None, text="\ud800", arguments={})
 @example(value=None, text="\0", arguments={})
-async def test_a_turn_is_kept(store: SqlStore, value: Any, text: str, arguments: dict[str, Any]) -> None:
+async def test_a_turn_is_kept(store: Store, value: Any, text: str, arguments: dict[str, Any]) -> None:
     user = f"test:{secrets.token_hex(8)}"
     owner = await own(store, await say(store, "m1", user, reply_mode=ReplyMode.INLINE))
     turn = await owner.open()
@@ -68,7 +68,7 @@ async def test_a_turn_is_kept(store: SqlStore, value: Any, text: str, arguments:
     assert answer.replies[0].reply.text == storable_text(text)
 
 
-async def test_depth_does_not_keep_a_turn_from_being_kept(store: SqlStore) -> None:
+async def test_depth_does_not_keep_a_turn_from_being_kept(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HistoryItem("result", {"output": nested(5000)}))
@@ -77,7 +77,7 @@ async def test_depth_does_not_keep_a_turn_from_being_kept(store: SqlStore) -> No
 
 @at_random
 @given(text=ODD_TEXT, bad=st.sampled_from(["\0", "\ud83d"]))
-async def test_a_transcript_is_kept(store: SqlStore, text: str, bad: str) -> None:
+async def test_a_transcript_is_kept(store: Store, text: str, bad: str) -> None:
     user = f"test:{secrets.token_hex(8)}"
     content = {"audio": {"mime_type": "audio/ogg", "media_ref": "r"}}
     accepted = await store.accept(Message(user, "m1", content), now=NOW, max_pending=9)

@@ -13,13 +13,13 @@ from kernel_service.ports.outbox import AckResult, Outcome
 from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
 
 if TYPE_CHECKING:
-    from kernel_service.ports.store import Store
+    from kernel_service.storage.store import Store
 
 
 async def test_a_notice_is_leased_whole_to_its_person(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     told = Reply("Done.", Link("https://example.org/c", "Connect", 5.5), (ReplyChoice("y", "Yes", "do it"),), "m1")
-    reply_id = await store.notify(anna.person_id, told, channel=CHANNEL, address=ADDRESS, now=NOW)
+    reply_id = await store.outbox.notify(anna.person_id, told, channel=CHANNEL, address=ADDRESS, now=NOW)
     [lease] = await pull(store)
     assert (lease.reply.id, lease.reply.reply, lease.reply.created_at) == (reply_id, told, NOW)
     assert (lease.person_id, lease.user_id, lease.address) == (anna.person_id, "test:anna", ADDRESS)
@@ -237,7 +237,7 @@ async def test_a_recycled_number_never_gets_what_was_meant_for_its_former_owner(
 
 async def test_without_an_id_in_the_channel_a_reply_is_held(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    reply_id = await store.notify(anna.person_id, Reply("elsewhere"), channel="other", address=ADDRESS, now=NOW)
+    reply_id = await store.outbox.notify(anna.person_id, Reply("elsewhere"), channel="other", address=ADDRESS, now=NOW)
     assert await pull(store, channel="other") == []
     view = await anna.view(reply_id)
     assert (view.state, view.error_code) == ("held", "no_recipient")
@@ -268,11 +268,11 @@ async def test_a_page_token_of_somebody_elses_making_is_refused(store: Store) ->
 async def test_a_lease_that_reached_nobody_is_taken_back_at_once(store: Store) -> None:
     await (await Chat(store, "test:anna").write()).tell("hello")
     [lease] = await pull(store)
-    await store.unlease([(lease.reply.id, "another's token")])
+    await store.outbox.release([(lease.reply.id, "another's token")])
     assert await pull(store, now=NOW + 1) == []
-    await store.unlease([(lease.reply.id, lease.token)])
+    await store.outbox.release([(lease.reply.id, lease.token)])
     [again] = await pull(store, now=NOW + 1)
     assert again.reply.id == lease.reply.id
     await ack(store, again, Outcome.SENT, now=NOW + 2)
-    await store.unlease([(again.reply.id, again.token)])  # too late: it was sent
+    await store.outbox.release([(again.reply.id, again.token)])  # too late: it was sent
     assert await pull(store, now=NOW + 3) == []

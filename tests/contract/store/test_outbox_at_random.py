@@ -12,7 +12,7 @@ from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, receipt
 
 if TYPE_CHECKING:
     from kernel_service.ports.outbox import Lease
-    from kernel_service.ports.store import Store
+    from kernel_service.storage.store import Store
 
 REPLIES = 5
 GRACE = 20.0

@@ -16,7 +16,7 @@ from tests.contract.store.people import ADDRESS, NOW, connect, strong, weak, wri
 
 if TYPE_CHECKING:
     from kernel_service.ports.messages import Alias
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 # The examples share a database: each has ids of its own.
 at_random = settings(
@@ -98,7 +98,7 @@ deeds = st.one_of(
 
 @given(st.lists(deeds, max_size=20))
 @at_random
-async def test_people_are_who_the_contract_says(store: SqlStore, script: list[tuple[str, str, str]]) -> None:
+async def test_people_are_who_the_contract_says(store: Store, script: list[tuple[str, str, str]]) -> None:
     model, run = Model(), secrets.token_hex(4)
     ids = {name: strong(f"{run}-{name}") for name in "abcd"}
     people: dict[int, str] = {}
@@ -168,7 +168,7 @@ class Human:
 class Network:
     """Numbers go to somebody else only when the notices about them have been told: that takes networks weeks."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.run = secrets.token_hex(4)
         self.humans = [Human("a", 0), Human("b", 0, spare=True), Human("c", None), Human("d", None)]
@@ -196,7 +196,7 @@ class Network:
             self.people[human.name].add(accepted.person_id)
             self.own[human.name] |= {one.user_id for one in ids}
             note = Reply(human.name)
-            await self.store.notify(accepted.person_id, note, channel="test", address=ADDRESS, now=self.now)
+            await self.store.outbox.notify(accepted.person_id, note, channel="test", address=ADDRESS, now=self.now)
 
     def move(self, human: Human, number: int) -> None:
         """They take a number that is free, and are somebody new to the network, which knows both."""
@@ -223,7 +223,7 @@ class Network:
 
     async def look(self) -> None:
         """What is told to whom now: each reply to an id that is its human's own."""
-        for lease in await self.store.lease("test", [], limit=1000, seconds=1e9, now=self.now):
+        for lease in await self.store.outbox.lease("test", [], limit=1000, seconds=1e9, now=self.now):
             assert lease.user_id in self.borne_by(lease.reply.reply.text)
 
     def borne_by(self, name: str) -> set[str]:
@@ -258,7 +258,7 @@ moves: Any = st.tuples(
     ]
 )  # fmt: skip
 @at_random
-async def test_nobody_becomes_somebody_else(store: SqlStore, script: list[tuple[str, int, int]]) -> None:
+async def test_nobody_becomes_somebody_else(store: Store, script: list[tuple[str, int, int]]) -> None:
     network = Network(store)
     for step in script:
         await network.step(*step)

@@ -20,7 +20,7 @@ from tests.contract.store.people import strong
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
 def test_each_binary_column_is_sealed_wrapped_or_a_digest() -> None:
@@ -34,7 +34,7 @@ def test_each_binary_column_is_sealed_wrapped_or_a_digest() -> None:
     assert [str(column) for column in binary if not isinstance(column.type, kinds)] == []
 
 
-async def test_what_is_kept_opens_in_its_place_alone(store: SqlStore) -> None:
+async def test_what_is_kept_opens_in_its_place_alone(store: Store) -> None:
     ann, bob = await live(store, "ann"), await live(store, "bob")
 
     def moved(tx: Tx) -> list[tuple[str, str]]:
@@ -59,7 +59,7 @@ def _opens(tx: Tx, person_id: str, sealed: bytes, where: object) -> bool:
     return True
 
 
-async def test_values_of_before_do_not_open_for_a_person_whose_values_are_bound(store: SqlStore) -> None:
+async def test_values_of_before_do_not_open_for_a_person_whose_values_are_bound(store: Store) -> None:
     ann = await live(store, "ann")
 
     def sealed_as_before(tx: Tx) -> list[str]:
@@ -73,7 +73,7 @@ async def test_values_of_before_do_not_open_for_a_person_whose_values_are_bound(
     assert await store._engine.read(sealed_as_before) == []
 
 
-async def test_a_row_that_says_it_is_not_bound_has_no_key(store: SqlStore) -> None:
+async def test_a_row_that_says_it_is_not_bound_has_no_key(store: Store) -> None:
     """Nobody without a master key lets values of before in again."""
     ann = await live(store, "ann")
 
@@ -87,7 +87,7 @@ async def test_a_row_that_says_it_is_not_bound_has_no_key(store: SqlStore) -> No
     assert refused.value.reason == "SEALED_VALUE_DAMAGED"
 
 
-async def test_a_persons_key_opens_for_nobody_else(store: SqlStore) -> None:
+async def test_a_persons_key_opens_for_nobody_else(store: Store) -> None:
     ann, bob = await live(store, "ann"), await live(store, "bob")
 
     def swap(tx: Tx) -> None:
@@ -103,7 +103,7 @@ async def test_a_persons_key_opens_for_nobody_else(store: SqlStore) -> None:
 
 
 async def test_ids_that_await_a_person_and_changed_places_are_left_out(
-    store: SqlStore, caplog: pytest.LogCaptureFixture
+    store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
     link = schema.identity_link
     for name in ("ann", "bob"):
@@ -123,7 +123,7 @@ async def test_ids_that_await_a_person_and_changed_places_are_left_out(
     assert "an id that awaited its person is damaged" in caplog.text
 
 
-async def test_items_that_changed_places_are_left_out(store: SqlStore) -> None:
+async def test_items_that_changed_places_are_left_out(store: Store) -> None:
     ann = await live(store, "ann")
     before = await history(store, ann)
 
@@ -136,7 +136,7 @@ async def test_items_that_changed_places_are_left_out(store: SqlStore) -> None:
     assert await history(store, ann) == before[3:]
 
 
-async def test_values_of_before_are_read_until_they_are_bound(store: SqlStore) -> None:
+async def test_values_of_before_are_read_until_they_are_bound(store: Store) -> None:
     ann = await live(store, "ann")
     before = await history(store, ann), await store.aliases_of(ann), await store.connections(ann)
     await store._engine.write(lambda tx: unbind(tx, ann))

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
     from tests.contract.store.meter import Cost
 
 NOW = 1_800_000_000.0
@@ -166,7 +166,7 @@ def _named(cost: Cost, parts: Iterable[str]) -> bool:
     return any(part in cost.statement for part in parts)
 
 
-async def everything(store: SqlStore, person_id: str) -> None:
+async def everything(store: Store, person_id: str) -> None:
     """Each operation of the store at least once."""
     owner = await own(store, person_id)
     await _answered(store, owner)
@@ -179,7 +179,7 @@ async def everything(store: SqlStore, person_id: str) -> None:
     await _looked_at(store, person_id)
 
 
-async def long_past(store: SqlStore) -> str:
+async def long_past(store: Store) -> str:
     person_id = await say(store, "first", ANN, address="desk")
     owner = await own(store, person_id)
     turn = await owner.open()
@@ -189,7 +189,7 @@ async def long_past(store: SqlStore) -> str:
     return person_id
 
 
-async def _answered(store: SqlStore, owner: Owner) -> None:
+async def _answered(store: Store, owner: Owner) -> None:
     aliases = (Alias(ANN), Alias("test:+1", strong=False, scope="phone"))
     for _ in range(2):
         await say(store, "m1", ANN, address="desk", reply_mode=ReplyMode.OUTBOX, aliases=aliases)
@@ -227,7 +227,7 @@ async def _answered(store: SqlStore, owner: Owner) -> None:
     await owner.end(turn)
 
 
-async def _joined_and_split(store: SqlStore, owner: Owner) -> None:
+async def _joined_and_split(store: Store, owner: Owner) -> None:
     await say(store, "j1", ANN, address="desk")
     turn = await owner.open()
     await owner.append(turn, HELLO)
@@ -248,24 +248,24 @@ async def _joined_and_split(store: SqlStore, owner: Owner) -> None:
     await owner.end(await owner.open(), status=TurnStatus.STOPPED)
 
 
-async def _told(store: SqlStore, owner: Owner) -> None:
+async def _told(store: Store, owner: Owner) -> None:
     for name in ("test:carl", "test:dora"):
         other = await say(store, "first", name, address="desk")
-        await store.notify(other, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
+        await store.outbox.notify(other, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
     [lease, another, third] = await pull(store, "desk")
     await ack(store, lease, channel_message_id="wamid.ann")
     await receipt(store, lease.reply.id, "sent")
     await receipt(store, "", "delivered", channel_message_id="wamid.ann")
     await receipt(store, "", "delivered", channel_message_id="wamid.7")
     await ack(store, another, Outcome.UNKNOWN)
-    await store.unlease([(third.reply.id, third.token)])
-    await store.notify(owner.person_id, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
-    await store.give_back(CHANNEL, "gateway-1", [])
+    await store.outbox.release([(third.reply.id, third.token)])
+    await store.outbox.notify(owner.person_id, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
+    await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     await pull(store)
     await lapse(store, now=NOW + 100, patience=0, grace=0)
 
 
-async def _connected(store: SqlStore, owner: Owner) -> None:
+async def _connected(store: Store, owner: Owner) -> None:
     await store.keep_session(owner.person_id, "s_1", "c")
     await store.session_of(owner.person_id)
     made = await connect(store, owner.person_id, ConnectionStatus.PENDING)
@@ -292,7 +292,7 @@ async def _connected(store: SqlStore, owner: Owner) -> None:
     await store.chat_link(CHANNEL, "desk")
 
 
-async def _files(store: SqlStore) -> None:
+async def _files(store: Store) -> None:
     await send(store, WANTED, "f1")
     [wanted] = await lease_media(store)
     await bring(store, wanted, b"data")
@@ -309,7 +309,7 @@ async def _files(store: SqlStore) -> None:
     await store.made_chunks(CHANNEL, file.id)
 
 
-async def _linked(store: SqlStore) -> None:
+async def _linked(store: Store) -> None:
     await link(store, strong("ann"), strong("anna"))
     await write(store, strong("bob"), weak("+3"), now=NOW + 1)
     await link(store, strong("anna"), strong("bob"))
@@ -323,7 +323,7 @@ async def _linked(store: SqlStore) -> None:
         await store.merge(*people, now=NOW + 3)
 
 
-async def _swept(store: SqlStore) -> None:
+async def _swept(store: Store) -> None:
     await store.newest_time()
     await store.due_people(now=NOW, limit=100)
     while await store.sweep_media(now=NOW + 1000):
@@ -333,7 +333,7 @@ async def _swept(store: SqlStore) -> None:
     await store._engine.write(forgetting._step(keeping, "", NOW))
 
 
-async def _looked_at(store: SqlStore, person_id: str) -> None:
+async def _looked_at(store: Store, person_id: str) -> None:
     await store.person_of(ANN, now=NOW)
     await store.bearer_of(ANN)
     await store.surviving(person_id)

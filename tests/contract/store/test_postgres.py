@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 NOW = 1_800_000_000.0
 
@@ -35,7 +35,7 @@ async def line(postgres_url: str) -> AsyncIterator[tuple[Line, str]]:
 
 
 @pytest.fixture
-async def store(line: tuple[Line, str]) -> AsyncIterator[SqlStore]:
+async def store(line: tuple[Line, str]) -> AsyncIterator[Store]:
     ended: list[str] = []
     opened = await open_store(line[1], keys("test"), end_process=ended.append)
     yield opened
@@ -43,13 +43,13 @@ async def store(line: tuple[Line, str]) -> AsyncIterator[SqlStore]:
     assert ended == []
 
 
-async def say(store: SqlStore, message_id: str) -> str:
+async def say(store: Store, message_id: str) -> str:
     message = Message("test:ann", message_id, {"text": "hello"})
     return (await store.accept(message, now=NOW, max_pending=100)).person_id
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-async def test_a_lost_commit_counts_once(store: SqlStore, line: tuple[Line, str], moment: str) -> None:
+async def test_a_lost_commit_counts_once(store: Store, line: tuple[Line, str], moment: str) -> None:
     person = await say(store, "m1")
     epoch = (await store.activate(person, owner="one")).epoch
     turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
@@ -60,9 +60,7 @@ async def test_a_lost_commit_counts_once(store: SqlStore, line: tuple[Line, str]
     assert await store.spent_today(person, now=NOW) == 7
 
 
-async def test_away_is_told_and_passes(
-    store: SqlStore, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_away_is_told_and_passes(store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "PATIENCE_SECONDS", 0.1)
     await say(store, "m1")
     line[0].down = True
@@ -91,7 +89,7 @@ def told(words: str) -> Iterator[asyncio.Event]:
         logger.removeHandler(handler)
 
 
-async def test_the_lock_is_taken_again_after_a_broken_line(store: SqlStore, line: tuple[Line, str]) -> None:
+async def test_the_lock_is_taken_again_after_a_broken_line(store: Store, line: tuple[Line, str]) -> None:
     with told("can hold the active lock again") as held_again:
         line[0].break_all()
         await held_again.wait()

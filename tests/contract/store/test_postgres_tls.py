@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
     from tests.postgres_servers import TlsServer
 
 SECRETS = (PASSWORD, "p@ss:/#?")
@@ -35,7 +35,7 @@ def server() -> Iterator[TlsServer]:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[SqlStore]:
+async def opened(url: str) -> AsyncIterator[Store]:
     store = await open_store(url, keys("test"))
     try:
         yield store
@@ -43,7 +43,7 @@ async def opened(url: str) -> AsyncIterator[SqlStore]:
         await store.close()
 
 
-async def connections(store: SqlStore) -> dict[str, bool]:
+async def connections(store: Store) -> dict[str, bool]:
     """Each connection's name, and whether it is encrypted."""
 
     def ask(tx: Tx) -> list[Row[tuple[str, bool]]]:

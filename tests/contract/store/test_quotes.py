@@ -9,18 +9,18 @@ from tests.contract.store.outbox import ADDRESS, CHANNEL, Chat, ack, pull
 from tests.contract.store.people import NOW, person, strong
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 HELLO = Quoted({"text": "hello"}, ours=False, at=NOW)
 
 
-async def test_his_own_message(store: SqlStore) -> None:
+async def test_his_own_message(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m1") == HELLO
     assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m2") is None
 
 
-async def test_what_he_was_told_by_any_of_its_parts(store: SqlStore) -> None:
+async def test_what_he_was_told_by_any_of_its_parts(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await anna.tell("Shall I?")
     [lease] = await pull(store)
@@ -31,7 +31,7 @@ async def test_what_he_was_told_by_any_of_its_parts(store: SqlStore) -> None:
         assert told == Quoted({"text": "Shall I?"}, ours=True, at=NOW)
 
 
-async def test_nobody_else_s_words_and_no_other_chat_s(store: SqlStore) -> None:
+async def test_nobody_else_s_words_and_no_other_chat_s(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     await anna.tell("for Anna")
     [lease] = await pull(store)
@@ -44,7 +44,7 @@ async def test_nobody_else_s_words_and_no_other_chat_s(store: SqlStore) -> None:
         assert await store.quoted(anna.person_id, CHANNEL, "counter", message_id) is None
 
 
-async def test_what_was_said_to_somebody_who_was_merged(store: SqlStore) -> None:
+async def test_what_was_said_to_somebody_who_was_merged(store: Store) -> None:
     stays = await person(store, strong("anna"))
     other = await Chat(store, "test:bruno").write(now=NOW + 1)
     await other.tell("for Bruno", now=NOW + 1)

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kernel_service.ports.inbox import Accepted
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 CODE, WRONG = "XNDW-HVXB", "XNDW-HVXC"
 _numbers = count()
 
 
-async def say(store: SqlStore, text: str, user: str = "test:ann") -> Accepted:
+async def say(store: Store, text: str, user: str = "test:ann") -> Accepted:
     return await store.accept(Message(user, f"m{next(_numbers)}", {"text": text}), now=NOW, max_pending=1000)
 
 
-async def awaiting(store: SqlStore, user: str = "test:ann", code: str = CODE) -> Attempt:
+async def awaiting(store: Store, user: str = "test:ann", code: str = CODE) -> Attempt:
     """Whoever this is has been shown a code."""
     person_id = (await say(store, "hello", user)).person_id
     connection = await connect(store, person_id, ConnectionStatus.UNCONFIRMED)
@@ -42,7 +42,7 @@ async def awaiting(store: SqlStore, user: str = "test:ann", code: str = CODE) ->
     return shown
 
 
-async def wrong_codes(store: SqlStore, person_id: str) -> list[int]:
+async def wrong_codes(store: Store, person_id: str) -> list[int]:
     return [each.wrong_codes for each in await store.live_attempts(person_id)]
 
 
@@ -75,7 +75,7 @@ def statements() -> Iterator[list[str]]:
         "https://wa.me/1555?text=Connect%20XNDW-HVXB",
     ],
 )
-async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: SqlStore, text: str) -> None:
+async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: Store, text: str) -> None:
     own_attempt = await awaiting(store)
     assert (await say(store, text)).command is Command.CODE
     owner = await own(store, own_attempt.person_id)
@@ -85,24 +85,24 @@ async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: Sq
     assert turn.messages[0].content == {"text": text, "code": CODE}
 
 
-async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: SqlStore) -> None:
+async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: Store) -> None:
     ended = await awaiting(store)
     await store.advance(replace(ended, state=State.LAPSED), was=State.RETURNED)
     assert (await say(store, "my code is XNDW-HVXB")).command is Command.CODE
 
 
-async def test_ones_own_code_is_recognised_in_a_text_that_was_changed(store: SqlStore) -> None:
+async def test_ones_own_code_is_recognised_in_a_text_that_was_changed(store: Store) -> None:
     await awaiting(store)
     changed = Message("test:ann", "e1", {"edit": {"message_id": "m1", "text": f"it is {CODE}"}})
     assert (await store.accept(changed, now=NOW, max_pending=9)).command is Command.CODE
 
 
-async def test_a_live_code_of_somebody_else_is_a_command(store: SqlStore) -> None:
+async def test_a_live_code_of_somebody_else_is_a_command(store: Store) -> None:
     await awaiting(store)
     assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.CODE
 
 
-async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary_word(store: SqlStore) -> None:
+async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary_word(store: Store) -> None:
     ended = await awaiting(store)
     await store.advance(replace(ended, state=State.LAPSED), was=State.RETURNED)
     assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.NONE
@@ -111,11 +111,11 @@ async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary
 @pytest.mark.parametrize(
     "text", ["I say XNDW-HVXB", "hmmm hmmm", "brrrrrrr", "HTML, RSVP HTML and so on", "pfft pssst", "pfft, hmmm / brrr"]
 )
-async def test_an_ordinary_word_is_an_ordinary_message(store: SqlStore, text: str) -> None:
+async def test_an_ordinary_word_is_an_ordinary_message(store: Store, text: str) -> None:
     assert (await say(store, text)).command is Command.NONE
 
 
-async def test_taking_back_stops_what_is_under_way_and_nothing_else(store: SqlStore) -> None:
+async def test_taking_back_stops_what_is_under_way_and_nothing_else(store: Store) -> None:
     first = await say(store, "a long task")
     stop = await say(store, "cancel it")
     assert (stop.command, stop.taken_back) == (Command.STOP, (first.seq,))
@@ -125,7 +125,7 @@ async def test_taking_back_stops_what_is_under_way_and_nothing_else(store: SqlSt
     assert (await say(store, "cancel that", "test:bob")).command is Command.NONE, "of another person's"
 
 
-async def test_taking_back_stops_a_turn_that_runs(store: SqlStore) -> None:
+async def test_taking_back_stops_a_turn_that_runs(store: Store) -> None:
     first = await say(store, "a long task")
     owner = await own(store, first.person_id)
     await owner.open()
@@ -133,17 +133,17 @@ async def test_taking_back_stops_a_turn_that_runs(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("text", ["XNDW-HVXB", "Connect XNDW-HVXB", "connect xndw-hvxb!"])
-async def test_what_is_written_like_a_code_alone_is_one_although_nobody_has_it(store: SqlStore, text: str) -> None:
+async def test_what_is_written_like_a_code_alone_is_one_although_nobody_has_it(store: Store, text: str) -> None:
     assert (await say(store, text)).command is Command.CODE
 
 
-async def test_who_has_a_code_to_send_is_told_of_a_wrong_one_alone(store: SqlStore) -> None:
+async def test_who_has_a_code_to_send_is_told_of_a_wrong_one_alone(store: Store) -> None:
     mine = await awaiting(store)
     assert (await say(store, WRONG.lower())).command is Command.CODE
     assert await wrong_codes(store, mine.person_id) == [0], "its turn counts it"
 
 
-async def test_wrong_codes_count_in_sentences_too(store: SqlStore) -> None:
+async def test_wrong_codes_count_in_sentences_too(store: Store) -> None:
     mine = await awaiting(store)
     for number, text in enumerate((f"is it {WRONG}?", f"{WRONG} or BCDF-GHJK perhaps", "my friend's is WXNDHVXB")):
         assert (await say(store, text)).command is Command.NONE
@@ -152,14 +152,14 @@ async def test_wrong_codes_count_in_sentences_too(store: SqlStore) -> None:
     assert (await wrong_codes(store, mine.person_id))[0] > 5, "those beside the right one as well"
 
 
-async def test_of_two_codes_of_ones_own_none_is_wrong(store: SqlStore) -> None:
+async def test_of_two_codes_of_ones_own_none_is_wrong(store: Store) -> None:
     mine = await awaiting(store)
     await awaiting(store, code=WRONG)
     assert (await say(store, f"{CODE} and {WRONG}")).command is Command.CODE
     assert await wrong_codes(store, mine.person_id) == [0, 0]
 
 
-async def test_others_wrong_codes_count_on_nobody(store: SqlStore) -> None:
+async def test_others_wrong_codes_count_on_nobody(store: Store) -> None:
     mine = await awaiting(store)
     await say(store, f"is it {WRONG}?", "test:bob")
     assert await wrong_codes(store, mine.person_id) == [0]
@@ -169,7 +169,7 @@ async def test_others_wrong_codes_count_on_nobody(store: SqlStore) -> None:
     ("text", "looked"),
     [("what is to be done", False), ("please stop", False), ("new chat", False), ("it is GmbH XNDW, thanks", True)],
 )
-async def test_nothing_is_looked_up_for_an_ordinary_message(store: SqlStore, text: str, *, looked: bool) -> None:
+async def test_nothing_is_looked_up_for_an_ordinary_message(store: Store, text: str, *, looked: bool) -> None:
     await awaiting(store)
     with statements() as seen:
         await say(store, text)

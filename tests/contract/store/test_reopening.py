@@ -13,7 +13,7 @@ from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, pulled_text
 
 if TYPE_CHECKING:
     from kernel_service.ports.outbox import Lease
-    from kernel_service.ports.store import Store
+    from kernel_service.storage.store import Store
 
 RETRY, HELD = Outcome.RETRY, Outcome.WINDOW_CLOSED
 

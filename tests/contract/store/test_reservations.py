@@ -18,18 +18,18 @@ from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 ESTIMATE = Estimate(input_tokens=600, output_tokens=100, most_output_tokens=400)
 """1,000 tokens at most, 700 as a rule."""
 DAY = 86_400
 
 
-async def people(store: SqlStore, many: int) -> list[str]:
+async def people(store: Store, many: int) -> list[str]:
     return [await say(store, f"m{number}", f"test:{number}") for number in range(many)]
 
 
-async def tried(store: SqlStore, person: str, budgets: Budgets, now: float = NOW) -> str:
+async def tried(store: Store, person: str, budgets: Budgets, now: float = NOW) -> str:
     """The reservation, or the name of what kept it from being made."""
     try:
         return await store.reserve(person, ESTIMATE, budgets, now=now)
@@ -37,7 +37,7 @@ async def tried(store: SqlStore, person: str, budgets: Budgets, now: float = NOW
         return type(refused).__name__
 
 
-async def settle(store: SqlStore, person: str, reservation: str, tokens: int, now: float = NOW) -> None:
+async def settle(store: Store, person: str, reservation: str, tokens: int, now: float = NOW) -> None:
     owner = await own(store, person)
     turn = await owner.open(now)
     usage = Usage(input_tokens=tokens, model_calls=1)
@@ -47,7 +47,7 @@ async def settle(store: SqlStore, person: str, reservation: str, tokens: int, no
     )  # fmt: skip
 
 
-async def test_a_hundred_at_once_reserve_no_more_than_the_budget(store: SqlStore) -> None:
+async def test_a_hundred_at_once_reserve_no_more_than_the_budget(store: Store) -> None:
     budgets = Budgets(all_people=10_000)
     crowd = await people(store, 100)
     outcomes = await asyncio.gather(*(tried(store, person, budgets) for person in crowd))
@@ -82,7 +82,7 @@ async def test_two_processes_reserve_no_more_than_the_budget(
             await store.close()
 
 
-async def test_what_is_settled_lower_makes_room_and_what_is_spent_ends_the_day(store: SqlStore) -> None:
+async def test_what_is_settled_lower_makes_room_and_what_is_spent_ends_the_day(store: Store) -> None:
     budgets = Budgets(all_people=1_100)
     ann, bob, carl = await people(store, 3)
     first = await tried(store, ann, budgets)
@@ -97,7 +97,7 @@ async def test_what_is_settled_lower_makes_room_and_what_is_spent_ends_the_day(s
     assert (await tried(store, carl, budgets, now=NOW + DAY)).startswith("tr_"), "tomorrow is another day"
 
 
-async def test_a_person_s_budget_is_passed_by_one_request_at_most(store: SqlStore) -> None:
+async def test_a_person_s_budget_is_passed_by_one_request_at_most(store: Store) -> None:
     budgets = Budgets(per_person=1_500)
     ann, bob = await people(store, 2)
     for count in range(3):
@@ -129,7 +129,7 @@ async def test_what_a_killed_process_had_reserved_stays_counted(database_url: st
         await store.close()
 
 
-async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: SqlStore) -> None:
+async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: Store) -> None:
     ann, bob = await people(store, 2)
     for person in (ann, bob):
         await tried(store, person, Budgets(per_person=10_000))
@@ -137,7 +137,7 @@ async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: SqlSt
     assert await store.spent_today(stays, now=NOW) == 1_400
 
 
-async def test_what_an_attempt_spent_is_counted_for_turn_and_day(store: SqlStore) -> None:
+async def test_what_an_attempt_spent_is_counted_for_turn_and_day(store: Store) -> None:
     [ann] = await people(store, 1)
     reservation = await tried(store, ann, Budgets(per_person=10_000))
     owner = await own(store, ann)

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     import pytest
 
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 DAY = 86_400.0
 LATER = NOW + (retention.KEEP_DAYS + 1) * DAY
 
 
-async def rows(store: SqlStore, *names: str) -> dict[str, int]:
+async def rows(store: Store, *names: str) -> dict[str, int]:
     def count(tx: Tx) -> dict[str, int]:
         tables = [schema.metadata.tables[name] for name in names]
         return {table.name: tx.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
@@ -31,7 +31,7 @@ async def rows(store: SqlStore, *names: str) -> dict[str, int]:
     return await store._engine.read(count)
 
 
-async def answer(store: SqlStore, name: str, *, now: float = NOW, user: str = "test:ann") -> str:
+async def answer(store: Store, name: str, *, now: float = NOW, user: str = "test:ann") -> str:
     """One message with its turn, usage, and a reply that was sent."""
     person = await say(store, name, user, now=now, reply_mode=ReplyMode.OUTBOX)
     owner = await own(store, person)
@@ -39,13 +39,13 @@ async def answer(store: SqlStore, name: str, *, now: float = NOW, user: str = "t
     await store.end(
         turn, owner.epoch, [HELLO], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(model_calls=1), now=now
     )
-    for lease in await store.lease("test", [], limit=9, seconds=60, now=now):
+    for lease in await store.outbox.lease("test", [], limit=9, seconds=60, now=now):
         ack = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT, f"wamid-{name}")
-        await store.settle("test", [ack], now=now)
+        await store.outbox.settle("test", [ack], now=now)
     return person
 
 
-async def test_what_has_ended_goes_after_its_time(store: SqlStore) -> None:
+async def test_what_has_ended_goes_after_its_time(store: Store) -> None:
     person = await answer(store, "old")
     await answer(store, "young", now=LATER - DAY)
     await store.forget_old(now=NOW + DAY)
@@ -62,14 +62,14 @@ async def test_what_has_ended_goes_after_its_time(store: SqlStore) -> None:
     assert await rows(store, "person", "alias", "kernel", "usage") == {"person": 1, "alias": 1, "kernel": 1, "usage": 2}
 
 
-async def test_a_message_stays_known_for_as_long_as_it_may_be_delivered_again(store: SqlStore) -> None:
+async def test_a_message_stays_known_for_as_long_as_it_may_be_delivered_again(store: Store) -> None:
     await answer(store, "m1")
     await store.forget_old(now=NOW + 8 * DAY)
     await say(store, "m1", now=NOW + 8 * DAY, reply_mode=ReplyMode.OUTBOX)
     assert (await rows(store, "message"))["message"] == 1
 
 
-async def test_what_is_still_to_be_done_is_never_too_old(store: SqlStore) -> None:
+async def test_what_is_still_to_be_done_is_never_too_old(store: Store) -> None:
     owner = await own(store, await say(store, "running"))
     await owner.open()
     await say(store, "waiting", "test:bob")
@@ -77,7 +77,7 @@ async def test_what_is_still_to_be_done_is_never_too_old(store: SqlStore) -> Non
     assert await rows(store, "message", "turn") == {"message": 2, "turn": 1}
 
 
-async def test_what_was_superseded_goes_with_its_turn(store: SqlStore) -> None:
+async def test_what_was_superseded_goes_with_its_turn(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await owner.append(await owner.open(), HELLO, ASKS)
     await say(store, "m2")
@@ -88,7 +88,7 @@ async def test_what_was_superseded_goes_with_its_turn(store: SqlStore) -> None:
     assert (await rows(store, "item"))["item"] == 1
 
 
-async def test_usage_and_dead_letters_have_their_time(store: SqlStore) -> None:
+async def test_usage_and_dead_letters_have_their_time(store: Store) -> None:
     person = await answer(store, "m1")
     await say(store, "m2")
     owner = await own(store, person)
@@ -97,7 +97,7 @@ async def test_usage_and_dead_letters_have_their_time(store: SqlStore) -> None:
     assert await rows(store, "usage", "dead_letter", "message") == {"usage": 0, "dead_letter": 0, "message": 0}
 
 
-async def test_small_steps_reach_everything(store: SqlStore, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_small_steps_reach_everything(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "STEP", 3)
     for number in range(10):
         await answer(store, f"m{number}", user=f"test:p{number}")
@@ -106,7 +106,7 @@ async def test_small_steps_reach_everything(store: SqlStore, monkeypatch: pytest
     assert await rows(store, "message", "turn", "reply") == {"message": 1, "turn": 0, "reply": 0}
 
 
-async def test_what_was_spent_is_kept_for_its_own_time(store: SqlStore) -> None:
+async def test_what_was_spent_is_kept_for_its_own_time(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open(NOW)

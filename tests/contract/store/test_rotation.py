@@ -22,17 +22,17 @@ from tests.contract.store.test_places import unbind
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
-async def rotate(store: SqlStore) -> Rotated:
+async def rotate(store: Store) -> Rotated:
     done = Rotated()
     async for done in store.rotate_keys():  # noqa: B007 - the last one tells all
         pass
     return done
 
 
-async def as_before(store: SqlStore, *names: str) -> list[str]:
+async def as_before(store: Store, *names: str) -> list[str]:
     """People whose values an earlier release has sealed."""
     people = [await live(store, name) for name in names]
     for person_id in people:
@@ -40,11 +40,11 @@ async def as_before(store: SqlStore, *names: str) -> list[str]:
     return people
 
 
-async def seen(store: SqlStore, person_id: str) -> list[Any]:
+async def seen(store: Store, person_id: str) -> list[Any]:
     return [await history(store, person_id), await store.aliases_of(person_id), await store.connections(person_id)]
 
 
-async def strictly(store: SqlStore) -> None:
+async def strictly(store: Store) -> None:
     """Every value opens as bound, and every key as the current one's."""
 
     def check(tx: Tx) -> None:

@@ -19,7 +19,7 @@ from tests.contract.store.owner import ASKS, HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
     from kernel_service.ports.inbox import Accepted
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
 def names(turn: Turn) -> list[str]:
@@ -35,21 +35,21 @@ async def told(owner: Owner) -> list[list[str]]:
     return turns
 
 
-async def stop(store: SqlStore, sent_at: float | None, message_id: str = "s", now: float = NOW) -> Accepted:
+async def stop(store: Store, sent_at: float | None, message_id: str = "s", now: float = NOW) -> Accepted:
     message = Message("test:ann", message_id, {"text": "stop"}, sent_at=sent_at)
     return await store.accept(message, now=now, max_pending=100)
 
 
-async def status(store: SqlStore, accepted: Accepted) -> MessageStatus:
+async def status(store: Store, accepted: Accepted) -> MessageStatus:
     return (await store.answer_of(accepted.person_id, accepted.seq)).status
 
 
-async def accept(store: SqlStore, message_id: str, sent_at: float | None, now: float = NOW) -> Accepted:
+async def accept(store: Store, message_id: str, sent_at: float | None, now: float = NOW) -> Accepted:
     message = Message("test:ann", message_id, {"text": message_id}, sent_at=sent_at)
     return await store.accept(message, now=now, max_pending=100)
 
 
-async def test_what_waits_is_heard_as_it_was_sent_whatever_order_it_came_in(store: SqlStore) -> None:
+async def test_what_waits_is_heard_as_it_was_sent_whatever_order_it_came_in(store: Store) -> None:
     for round_, order in enumerate(permutations(["one", "two", "three"])):
         sent = {"one": NOW - 3, "two": NOW - 2, "three": NOW - 1}
         for name in order:
@@ -59,20 +59,20 @@ async def test_what_waits_is_heard_as_it_was_sent_whatever_order_it_came_in(stor
         await (await own(store, person)).end(turn)
 
 
-async def test_within_one_second_arrival_decides(store: SqlStore) -> None:
+async def test_within_one_second_arrival_decides(store: Store) -> None:
     for name in ("one", "two", "three"):
         person = await say(store, name, sent_at=NOW - 5)
     assert names(await (await own(store, person)).open()) == ["one", "two", "three"]
 
 
-async def test_without_a_time_of_the_channel_arrival_decides(store: SqlStore) -> None:
+async def test_without_a_time_of_the_channel_arrival_decides(store: Store) -> None:
     await say(store, "telegram", now=NOW)
     person = await say(store, "earlier", sent_at=NOW - 1, now=NOW + 1)
     await say(store, "last", now=NOW + 2)
     assert names(await (await own(store, person)).open(NOW + 2)) == ["earlier", "telegram", "last"]
 
 
-async def test_a_late_one_that_joins_is_heard_in_its_place(store: SqlStore) -> None:
+async def test_a_late_one_that_joins_is_heard_in_its_place(store: Store) -> None:
     person = await say(store, "two", sent_at=NOW - 8)
     owner = await own(store, person)
     turn = await owner.open()
@@ -86,7 +86,7 @@ async def test_a_late_one_that_joins_is_heard_in_its_place(store: SqlStore) -> N
     assert names(resumed) == ["one", "two"]  # also in the next process
 
 
-async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: SqlStore) -> None:
+async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: Store) -> None:
     owner = await own(store, await say(store, "two", sent_at=NOW - 8))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -99,7 +99,7 @@ async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: Sql
 
 
 @pytest.mark.parametrize("sent_at", [NOW + 1e9, NOW + 1, -1e12])
-async def test_a_wrong_clock_neither_starves_nor_overtakes_for_ever(store: SqlStore, sent_at: float) -> None:
+async def test_a_wrong_clock_neither_starves_nor_overtakes_for_ever(store: Store, sent_at: float) -> None:
     """One that is ahead counts as sent when it came; one that is far behind passes nothing that waits for hours."""
     person = await say(store, "waits", now=NOW)
     later = NOW + BELIEVED_SECONDS + 1
@@ -113,7 +113,7 @@ def test_what_is_believed_is_bounded(sent_at: float | None, accepted_at: float) 
     assert accepted_at - BELIEVED_SECONDS <= believed(sent_at, accepted_at) <= accepted_at
 
 
-async def test_commands_run_alone_in_their_place(store: SqlStore) -> None:
+async def test_commands_run_alone_in_their_place(store: Store) -> None:
     await say(store, "after", sent_at=NOW - 1)
     code = Message("test:ann", "code", {"text": "BCDF-GHJK"}, sent_at=NOW - 2)
     await store.accept(code, now=NOW, max_pending=9)
@@ -121,7 +121,7 @@ async def test_commands_run_alone_in_their_place(store: SqlStore) -> None:
     assert await told(await own(store, person)) == [["before"], ["code"], ["after"]]
 
 
-async def test_messages_that_run_alone_after_a_split_keep_the_order(store: SqlStore) -> None:
+async def test_messages_that_run_alone_after_a_split_keep_the_order(store: Store) -> None:
     for number, name in enumerate(("three", "one", "two")):
         person = await say(store, name, sent_at=NOW - 9 + (number + 2) % 3)
     owner = await own(store, person)
@@ -130,7 +130,7 @@ async def test_messages_that_run_alone_after_a_split_keep_the_order(store: SqlSt
     assert await told(owner) == [["one"], ["two"], ["three"]]
 
 
-async def test_those_of_two_people_who_are_merged_are_one_order(store: SqlStore) -> None:
+async def test_those_of_two_people_who_are_merged_are_one_order(store: Store) -> None:
     await say(store, "two", "test:ann", sent_at=NOW - 8)
     ann = await say(store, "four", "test:ann", sent_at=NOW - 6)
     await say(store, "three", "test:bob", sent_at=NOW - 7)
@@ -142,7 +142,7 @@ async def test_those_of_two_people_who_are_merged_are_one_order(store: SqlStore)
 # --- late ones are waited for a little longer
 
 
-async def test_one_that_came_late_gives_the_others_some_more_time(store: SqlStore) -> None:
+async def test_one_that_came_late_gives_the_others_some_more_time(store: Store) -> None:
     person = await say(store, "four", sent_at=NOW - LATE_SECONDS - 1)
     owner = await own(store, person)
     assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
@@ -153,12 +153,12 @@ async def test_one_that_came_late_gives_the_others_some_more_time(store: SqlStor
     assert names(due) == ["one", "four"]
 
 
-async def test_who_gathers_nothing_waits_for_nothing(store: SqlStore) -> None:
+async def test_who_gathers_nothing_waits_for_nothing(store: Store) -> None:
     person = await say(store, "four", sent_at=NOW - 3600)
     assert isinstance(await (await own(store, person)).ask(NOW, debounce=0), Turn)
 
 
-async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: SqlStore) -> None:
+async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: Store) -> None:
     person = await say(store, "after", sent_at=NOW - LATE_SECONDS - 1)
     parts = Message("test:ann", "new", {"text": "new chat"}, sent_at=NOW - LATE_SECONDS - 2)
     await store.accept(parts, now=NOW, max_pending=9)
@@ -173,9 +173,7 @@ async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: SqlStore
 
 
 @pytest.mark.parametrize(("text", "late"), [("new chat", 0), ("stop", LATE_SECONDS + 1)])
-async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(
-    store: SqlStore, text: str, late: float
-) -> None:
+async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(store: Store, text: str, late: float) -> None:
     command = Message("test:ann", "c", {"text": text}, sent_at=NOW - late)
     accepted = await store.accept(command, now=NOW, max_pending=9)
     assert isinstance(await (await own(store, accepted.person_id)).ask(NOW, debounce=0.6), Turn)
@@ -184,7 +182,7 @@ async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(
 # --- "stop"
 
 
-async def test_a_stop_takes_back_only_what_was_sent_before_it(store: SqlStore) -> None:
+async def test_a_stop_takes_back_only_what_was_sent_before_it(store: Store) -> None:
     before = await accept(store, "before", NOW - 9)
     after = await accept(store, "after", NOW - 5)
     stopped = await stop(store, NOW - 7)
@@ -192,7 +190,7 @@ async def test_a_stop_takes_back_only_what_was_sent_before_it(store: SqlStore) -
     assert await told(await own(store, after.person_id)) == [["s"], ["after"]]
 
 
-async def test_what_was_sent_before_a_stop_and_comes_after_it_is_taken_back(store: SqlStore) -> None:
+async def test_what_was_sent_before_a_stop_and_comes_after_it_is_taken_back(store: Store) -> None:
     stopped = await stop(store, NOW - 7)
     owner = await own(store, stopped.person_id)
     assert await told(owner) == [["s"]]
@@ -205,7 +203,7 @@ async def test_what_was_sent_before_a_stop_and_comes_after_it_is_taken_back(stor
     assert await told(owner) == [["same second", "newer"]]
 
 
-async def test_a_stop_is_answered_however_late_it_is(store: SqlStore) -> None:
+async def test_a_stop_is_answered_however_late_it_is(store: Store) -> None:
     second = await stop(store, NOW - 5, "second")
     first = await stop(store, NOW - 9, "first")
     assert first.status is MessageStatus.ACCEPTED
@@ -213,7 +211,7 @@ async def test_a_stop_is_answered_however_late_it_is(store: SqlStore) -> None:
     assert (await accept(store, "between", NOW - 7)).status is MessageStatus.STOPPED  # the later one counts
 
 
-async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: SqlStore) -> None:
+async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: Store) -> None:
     after = await accept(store, "after", NOW - 5)
     owner = await own(store, after.person_id)
     turn = await owner.open()
@@ -224,7 +222,7 @@ async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: SqlSt
     assert await told(owner) == [["s"]]
 
 
-async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was_sent_after(store: SqlStore) -> None:
+async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was_sent_after(store: Store) -> None:
     before = await accept(store, "before", NOW - 9)
     after = await accept(store, "after", NOW - 5)
     owner = await own(store, before.person_id)
@@ -244,7 +242,7 @@ async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was
     assert await told(owner) == [["s"], ["after"]]
 
 
-async def test_a_turn_that_has_done_something_is_stopped_whole(store: SqlStore) -> None:
+async def test_a_turn_that_has_done_something_is_stopped_whole(store: Store) -> None:
     """What was sent after the "stop" may be done already, and would be done once more."""
     before = await accept(store, "before", NOW - 9)
     after = await accept(store, "after", NOW - 5)
@@ -257,7 +255,7 @@ async def test_a_turn_that_has_done_something_is_stopped_whole(store: SqlStore) 
     assert await status(store, after) is MessageStatus.STOPPED
 
 
-async def test_nothing_hides_a_stop(store: SqlStore) -> None:
+async def test_nothing_hides_a_stop(store: Store) -> None:
     """Not even what must run alone, was sent before it within the same second or by a clock that is finer."""
     owner = await own(store, await say(store, "before", sent_at=NOW - 9))
     turn = await owner.open()
@@ -268,13 +266,13 @@ async def test_nothing_hides_a_stop(store: SqlStore) -> None:
         await store.check_interrupts(turn)
 
 
-async def test_a_wrong_clock_stops_nothing_that_is_sent_later(store: SqlStore) -> None:
+async def test_a_wrong_clock_stops_nothing_that_is_sent_later(store: Store) -> None:
     stopped = await stop(store, NOW + 1e9)
     assert (await accept(store, "next", NOW + 1, NOW + 1)).status is MessageStatus.ACCEPTED
     assert stopped.status is MessageStatus.ACCEPTED
 
 
-async def test_who_is_merged_has_said_stop_to_both(store: SqlStore) -> None:
+async def test_who_is_merged_has_said_stop_to_both(store: Store) -> None:
     ann = (await stop(store, NOW - 5)).person_id
     bob = await say(store, "hello", "test:bob", now=NOW - 100)
     assert (await store.merge(ann, bob, now=NOW)).person_id == bob
@@ -283,7 +281,7 @@ async def test_who_is_merged_has_said_stop_to_both(store: SqlStore) -> None:
 
 @pytest.mark.parametrize("wrong", [0.0, -1e12, NOW - BELIEVED_SECONDS - 1])
 async def test_a_clock_that_is_far_behind_is_stopped_and_stops_as_if_it_said_nothing(
-    store: SqlStore, wrong: float
+    store: Store, wrong: float
 ) -> None:
     before = await accept(store, "before", NOW - 1)
     stopped = await stop(store, wrong)
@@ -292,6 +290,6 @@ async def test_a_clock_that_is_far_behind_is_stopped_and_stops_as_if_it_said_not
     assert sorted(await told(await own(store, stopped.person_id))) == [["after"], ["s"]]
 
 
-async def test_a_clock_that_is_far_behind_has_nobody_wait_for_others(store: SqlStore) -> None:
+async def test_a_clock_that_is_far_behind_has_nobody_wait_for_others(store: Store) -> None:
     person = await say(store, "one", sent_at=0.0)
     assert await (await own(store, person)).ask(NOW, debounce=0.6) == NOW + 0.6

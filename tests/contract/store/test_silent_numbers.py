@@ -18,7 +18,7 @@ from tests.contract.store.people import ADDRESS, NOW, answer, connect, history, 
 if TYPE_CHECKING:
     from kernel_service.ports.inbox import Accepted
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 PHONE, SECOND_PHONE, BSUID = weak("+1"), weak("+2"), strong("US.1")
 DAY = 86_400.0
@@ -29,7 +29,7 @@ SHORT = 20 * DAY
 
 @pytest.mark.parametrize("ids", [(PHONE,), (BSUID, PHONE), (PHONE, BSUID), (PHONE, SECOND_PHONE)])
 async def test_who_writes_from_a_number_after_a_long_silence_is_somebody_new(
-    store: SqlStore, ids: tuple[Alias, ...]
+    store: Store, ids: tuple[Alias, ...]
 ) -> None:
     anna = await person(store, PHONE)
     await connect(store, anna)
@@ -42,21 +42,21 @@ async def test_who_writes_from_a_number_after_a_long_silence_is_somebody_new(
 
 
 @pytest.mark.parametrize("ids", [(PHONE,), (BSUID, PHONE)])
-async def test_a_short_silence_changes_nothing(store: SqlStore, ids: tuple[Alias, ...]) -> None:
+async def test_a_short_silence_changes_nothing(store: Store, ids: tuple[Alias, ...]) -> None:
     anna = await person(store, PHONE)
     account = await connect(store, anna)
     assert (await write(store, *ids, now=NOW + SHORT)).person_id == anna
     assert await store.connections(anna) == [account]
 
 
-async def test_silence_counts_from_the_last_message(store: SqlStore) -> None:
+async def test_silence_counts_from_the_last_message(store: Store) -> None:
     anna = await person(store, PHONE)
     for times in range(1, 6):
         assert (await write(store, PHONE, now=NOW + times * SHORT)).person_id == anna
     assert (await write(store, PHONE, now=NOW + 5 * SHORT + FCC)).person_id != anna
 
 
-async def test_a_flood_of_messages_notes_once_a_day_that_the_number_is_in_use(store: SqlStore) -> None:
+async def test_a_flood_of_messages_notes_once_a_day_that_the_number_is_in_use(store: Store) -> None:
     await person(store, PHONE)
     noted = set()
     for hour in range(25, 49):
@@ -65,34 +65,34 @@ async def test_a_flood_of_messages_notes_once_a_day_that_the_number_is_in_use(st
     assert noted == {NOW + 25 * 3600}
 
 
-async def test_a_strong_id_finds_its_person_after_any_silence_and_gets_its_number_back(store: SqlStore) -> None:
+async def test_a_strong_id_finds_its_person_after_any_silence_and_gets_its_number_back(store: Store) -> None:
     anna = await person(store, BSUID, PHONE)
     assert (await write(store, BSUID, PHONE, now=NOW + 400 * DAY)).person_id == anna
     assert await store.aliases_of(anna) == [BSUID, PHONE]
 
 
-async def test_what_is_meant_for_the_former_owner_never_goes_to_the_next(store: SqlStore) -> None:
+async def test_what_is_meant_for_the_former_owner_never_goes_to_the_next(store: Store) -> None:
     anna = (await write(store, PHONE)).person_id
     await answer(store, anna, "news for anna")
     await write(store, PHONE, now=NOW + FCC)
     assert await recipients(store, now=NOW + FCC) == []
 
 
-async def test_a_notice_about_a_number_that_was_silent_tells_nothing_of_its_former_owner(store: SqlStore) -> None:
+async def test_a_notice_about_a_number_that_was_silent_tells_nothing_of_its_former_owner(store: Store) -> None:
     anna = await person(store, PHONE)
     assert (await store.link(PHONE, SECOND_PHONE, now=NOW + FCC)).outcome is LinkOutcome.UNKNOWN
     assert (await store.link(PHONE, BSUID, now=NOW + FCC)).outcome is LinkOutcome.UNKNOWN
     assert (await write(store, BSUID, SECOND_PHONE, now=NOW + FCC)).person_id != anna
 
 
-async def test_a_number_that_a_notice_gave_is_silent_from_then_on(store: SqlStore) -> None:
+async def test_a_number_that_a_notice_gave_is_silent_from_then_on(store: Store) -> None:
     anna = await person(store, PHONE)
     assert (await store.link(PHONE, SECOND_PHONE, now=NOW + SHORT)).outcome is LinkOutcome.LINKED
     assert (await write(store, SECOND_PHONE, now=NOW + 2 * SHORT)).person_id == anna
     assert (await write(store, SECOND_PHONE, now=NOW + 2 * SHORT + FCC)).person_id != anna
 
 
-async def test_a_number_once_given_as_strong_counts_as_weak_from_the_first_time_it_is_given_so(store: SqlStore) -> None:
+async def test_a_number_once_given_as_strong_counts_as_weak_from_the_first_time_it_is_given_so(store: Store) -> None:
     careless = Alias(PHONE.user_id)
     anna = await person(store, careless)
     assert (await write(store, PHONE, now=NOW + FCC)).person_id == anna  # the channel was mended; nobody loses anything
@@ -112,34 +112,34 @@ async def test_how_long_is_a_setting(database_url: str, days: float) -> None:
 # --- whom an id finds by itself, as in CreateConnectLink, ListConnections and Disconnect -----------------------------
 
 
-async def test_a_bare_number_finds_nobody_who_has_a_strong_id(store: SqlStore) -> None:
+async def test_a_bare_number_finds_nobody_who_has_a_strong_id(store: Store) -> None:
     anna = await person(store, BSUID, PHONE)
     assert await store.person_of(PHONE.user_id, now=NOW) is None
     assert await store.person_of(BSUID.user_id, now=NOW + 400 * DAY) == anna
     assert await store.bearer_of(PHONE.user_id) == anna
 
 
-async def test_a_bare_number_finds_whom_it_would_find_in_a_message(store: SqlStore) -> None:
+async def test_a_bare_number_finds_whom_it_would_find_in_a_message(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await store.person_of(PHONE.user_id, now=NOW + SHORT) == anna
     assert await store.person_of(PHONE.user_id, now=NOW + FCC) is None
     assert await store.person_of(SECOND_PHONE.user_id, now=NOW) is None
 
 
-async def test_a_number_that_was_exchanged_finds_nobody(store: SqlStore) -> None:
+async def test_a_number_that_was_exchanged_finds_nobody(store: Store) -> None:
     await person(store, PHONE)
     await store.link(PHONE, SECOND_PHONE, now=NOW)
     assert await store.person_of(PHONE.user_id, now=NOW) is None
 
 
-async def test_a_strong_id_of_one_scope_goes_before_a_weak_one_of_another(store: SqlStore) -> None:
+async def test_a_strong_id_of_one_scope_goes_before_a_weak_one_of_another(store: Store) -> None:
     await person(store, weak("5", "one"))
     anna = await person(store, strong("5", "two"))
     assert await store.person_of("test:5", now=NOW) == anna
 
 
 @pytest.mark.parametrize("kind", [strong, weak])
-async def test_an_id_of_two_people_in_two_scopes_finds_neither(store: SqlStore, kind: type) -> None:
+async def test_an_id_of_two_people_in_two_scopes_finds_neither(store: Store, kind: type) -> None:
     for scope in ("one", "two"):
         await person(store, kind("5", scope))
     with pytest.raises(Conflict) as conflict:
@@ -150,14 +150,14 @@ async def test_an_id_of_two_people_in_two_scopes_finds_neither(store: SqlStore, 
 # --- the same message id, from somebody else -----------------------------------------------------------------------
 
 
-async def _send(store: SqlStore, *ids: Alias, now: float = NOW, words: str = "hello") -> Accepted:
+async def _send(store: Store, *ids: Alias, now: float = NOW, words: str = "hello") -> Accepted:
     content = {"text": words}
     message = Message(ids[0].user_id, "1", content, aliases=ids, address=ADDRESS, reply_mode=ReplyMode.INLINE)
     return await store.accept(message, now=now, max_pending=100)
 
 
 @pytest.mark.parametrize("words", ["hello", "other words"])
-async def test_a_message_id_that_the_former_owner_used_answers_nothing_of_theirs(store: SqlStore, words: str) -> None:
+async def test_a_message_id_that_the_former_owner_used_answers_nothing_of_theirs(store: Store, words: str) -> None:
     anna = await _send(store, PHONE)
     with pytest.raises(AlreadyExists) as reused:
         await _send(store, PHONE, now=NOW + FCC, words=words)
@@ -165,7 +165,7 @@ async def test_a_message_id_that_the_former_owner_used_answers_nothing_of_theirs
     assert [one.user_id for one in await store.aliases_of(anna.person_id)] == [PHONE.user_id]  # it changed nothing
 
 
-async def test_a_message_id_is_no_repeat_once_its_number_is_somebody_else_s(store: SqlStore) -> None:
+async def test_a_message_id_is_no_repeat_once_its_number_is_somebody_else_s(store: Store) -> None:
     await _send(store, PHONE)
     stranger = (await write(store, PHONE, now=NOW + FCC)).person_id
     with pytest.raises(AlreadyExists):
@@ -173,7 +173,7 @@ async def test_a_message_id_is_no_repeat_once_its_number_is_somebody_else_s(stor
     assert await store.person_of(PHONE.user_id, now=NOW + FCC) == stranger
 
 
-async def test_a_repeat_of_the_same_person_is_one_and_moves_no_number_back(store: SqlStore) -> None:
+async def test_a_repeat_of_the_same_person_is_one_and_moves_no_number_back(store: Store) -> None:
     first = await _send(store, BSUID, PHONE)
     bob = (await write(store, strong("US.2"), PHONE, now=NOW + 1)).person_id
     again = await _send(store, BSUID, PHONE, now=NOW + 2)
@@ -181,7 +181,7 @@ async def test_a_repeat_of_the_same_person_is_one_and_moves_no_number_back(store
     assert PHONE in await store.aliases_of(bob)
 
 
-async def test_a_merged_person_s_message_is_a_repeat_of_who_stays(store: SqlStore) -> None:
+async def test_a_merged_person_s_message_is_a_repeat_of_who_stays(store: Store) -> None:
     first, other = await _send(store, PHONE), await person(store, SECOND_PHONE, now=NOW - 1)
     await store.merge(first.person_id, other, now=NOW)
     again = await _send(store, PHONE, now=NOW + 1)

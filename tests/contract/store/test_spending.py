@@ -13,7 +13,7 @@ from kernel_service.ports.turns import ToolUse, TurnStatus
 from tests.contract.store.owner import NOW, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 TODAY = int(NOW // 86_400)
 SENT = ToolUse("SEND", failed=False, seconds=0.5)
@@ -21,7 +21,7 @@ NOT_SENT = ToolUse("SEND", failed=True, seconds=1.5)
 LOOKED = ToolUse("LOOK", failed=False, seconds=0.25)
 
 
-async def spend(store: SqlStore, user: str, *uses: ToolUse, tokens: int = 10, days: int = 0) -> str:
+async def spend(store: Store, user: str, *uses: ToolUse, tokens: int = 10, days: int = 0) -> str:
     """One message of theirs, answered so many days later with these calls."""
     now = NOW + days * 86_400
     person = await say(store, f"{user}-{days}", user, now=now)
@@ -34,7 +34,7 @@ async def spend(store: SqlStore, user: str, *uses: ToolUse, tokens: int = 10, da
     return person
 
 
-async def test_a_person_s_days(store: SqlStore) -> None:
+async def test_a_person_s_days(store: Store) -> None:
     ann = await spend(store, "test:ann", SENT, LOOKED, NOT_SENT, SENT)
     await spend(store, "test:ann", LOOKED, days=1)
     await spend(store, "test:ann", days=3)
@@ -48,7 +48,7 @@ async def test_a_person_s_days(store: SqlStore) -> None:
     assert await store.usage(ann, first=TODAY + 4, last=TODAY + 9) == []
 
 
-async def test_everybody_together(store: SqlStore) -> None:
+async def test_everybody_together(store: Store) -> None:
     await spend(store, "test:ann", SENT)
     await spend(store, "test:bob", NOT_SENT, LOOKED, tokens=1000)
     [day] = await store.usage(None, first=TODAY, last=TODAY)
@@ -56,7 +56,7 @@ async def test_everybody_together(store: SqlStore) -> None:
     assert day.tools == [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 2, 1, 2.0)]
 
 
-async def test_of_people_who_are_one_the_one_has_spent_it_all(store: SqlStore) -> None:
+async def test_of_people_who_are_one_the_one_has_spent_it_all(store: Store) -> None:
     ann = await spend(store, "test:ann", SENT)
     bob = await spend(store, "test:bob", SENT, NOT_SENT, LOOKED)
     await spend(store, "test:bob", LOOKED, days=1)
@@ -70,7 +70,7 @@ async def test_of_people_who_are_one_the_one_has_spent_it_all(store: SqlStore) -
     assert len(await store.usage(None, first=TODAY, last=TODAY + 1)) == 2
 
 
-async def test_a_step_that_was_not_kept_has_spent_nothing(store: SqlStore) -> None:
+async def test_a_step_that_was_not_kept_has_spent_nothing(store: Store) -> None:
     """A tool's use stands or falls with its result."""
     person = await say(store, "m1")
     owner = await own(store, person)
@@ -81,7 +81,7 @@ async def test_a_step_that_was_not_kept_has_spent_nothing(store: SqlStore) -> No
     assert await store.usage(person, first=TODAY, last=TODAY) == []
 
 
-async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: SqlStore) -> None:
+async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
@@ -105,7 +105,7 @@ async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: SqlStore)
     assert await store.usage(person, first=TODAY, last=TODAY) == []
 
 
-async def test_of_people_who_are_one_the_one_was_told_it_all(store: SqlStore) -> None:
+async def test_of_people_who_are_one_the_one_was_told_it_all(store: Store) -> None:
     ann, bob = await spend(store, "test:ann"), await spend(store, "test:bob")
     stays = (await store.merge(ann, bob, now=NOW)).person_id
     await say(store, "next", "test:ann")

@@ -17,12 +17,12 @@ from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 CARDS = StandingPermission("SMALLTOOL_CREATE_CARD", "cn_1")
 
 
-async def connected(store: SqlStore, person_id: str, name: str = "cn_1") -> None:
+async def connected(store: Store, person_id: str, name: str = "cn_1") -> None:
     row = {"id": name, "person_id": person_id, "toolkit": "smalltool", "status": "active", "created_at": NOW}
 
     def add(tx: Tx) -> None:
@@ -31,7 +31,7 @@ async def connected(store: SqlStore, person_id: str, name: str = "cn_1") -> None
     await store._engine.write(add)
 
 
-async def status(store: SqlStore, name: str, to: str) -> None:
+async def status(store: Store, name: str, to: str) -> None:
     def change(tx: Tx) -> None:
         tx.execute(update(schema.connection).where(schema.connection.c.id == name).values(status=to))
 
@@ -39,7 +39,7 @@ async def status(store: SqlStore, name: str, to: str) -> None:
 
 
 async def asked(
-    store: SqlStore, owner: Owner, name: str = "ap_1", *, may_stand: bool = True, account: str = "cn_1"
+    store: Store, owner: Owner, name: str = "ap_1", *, may_stand: bool = True, account: str = "cn_1"
 ) -> None:
     approval = Approval(name, "c1", CARDS.tool, {"heading": "x"}, NOW + 60, account=account)
     question = Question((approval,), "", may_stand=may_stand)
@@ -49,7 +49,7 @@ async def asked(
     )  # fmt: skip
 
 
-async def tapped(store: SqlStore, owner: Owner, kind: TapKind, name: str = "ap_1", user: str = "test:ann") -> Verdict:
+async def tapped(store: Store, owner: Owner, kind: TapKind, name: str = "ap_1", user: str = "test:ann") -> Verdict:
     tap = Tap(name, kind)
     await store.accept(Message(user, f"t{name}", {"choice": {"id": tap.choice_id}}), now=NOW, max_pending=9)
     turn = await owner.open()
@@ -59,7 +59,7 @@ async def tapped(store: SqlStore, owner: Owner, kind: TapKind, name: str = "ap_1
     return decision.verdict
 
 
-async def given(store: SqlStore, user: str = "test:ann", account: str = "cn_1") -> Owner:
+async def given(store: Store, user: str = "test:ann", account: str = "cn_1") -> Owner:
     owner = await own(store, await say(store, f"m {account}", user))
     if account:
         await connected(store, owner.person_id, account)
@@ -68,7 +68,7 @@ async def given(store: SqlStore, user: str = "test:ann", account: str = "cn_1") 
     return owner
 
 
-async def test_a_button_gives_it_for_one_tool_and_one_account(store: SqlStore) -> None:
+async def test_a_button_gives_it_for_one_tool_and_one_account(store: Store) -> None:
     owner = await given(store)
     assert await store.permissions(owner.person_id) == [CARDS]
     assert await store.stands(owner.person_id, CARDS.tool, "cn_1")
@@ -77,7 +77,7 @@ async def test_a_button_gives_it_for_one_tool_and_one_account(store: SqlStore) -
 
 
 @pytest.mark.parametrize("kind", [TapKind.YES, TapKind.NO])
-async def test_no_other_button_gives_it(store: SqlStore, kind: TapKind) -> None:
+async def test_no_other_button_gives_it(store: Store, kind: TapKind) -> None:
     owner = await own(store, await say(store, "m1"))
     await connected(store, owner.person_id)
     await asked(store, owner)
@@ -85,7 +85,7 @@ async def test_no_other_button_gives_it(store: SqlStore, kind: TapKind) -> None:
     assert await store.permissions(owner.person_id) == []
 
 
-async def test_a_button_that_was_not_offered_gives_nothing(store: SqlStore) -> None:
+async def test_a_button_that_was_not_offered_gives_nothing(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await connected(store, owner.person_id)
     await asked(store, owner, may_stand=False)
@@ -93,7 +93,7 @@ async def test_a_button_that_was_not_offered_gives_nothing(store: SqlStore) -> N
     assert await store.permissions(owner.person_id) == []
 
 
-async def test_nobody_elses_account_counts(store: SqlStore) -> None:
+async def test_nobody_elses_account_counts(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     bob = await say(store, "b1", "test:bob")
     await connected(store, bob)
@@ -104,7 +104,7 @@ async def test_nobody_elses_account_counts(store: SqlStore) -> None:
 
 
 @pytest.mark.parametrize("ended", ["disconnected", "expired"])
-async def test_it_ends_with_its_account(store: SqlStore, ended: str) -> None:
+async def test_it_ends_with_its_account(store: Store, ended: str) -> None:
     owner = await given(store)
     await given(store, account="")
     await status(store, "cn_1", ended)
@@ -115,7 +115,7 @@ async def test_it_ends_with_its_account(store: SqlStore, ended: str) -> None:
     assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
 
 
-async def test_it_is_kept_while_its_account_is(store: SqlStore) -> None:
+async def test_it_is_kept_while_its_account_is(store: Store) -> None:
     owner = await given(store)
     await store.forget_old(now=NOW + 400 * 86_400)
     assert await store.stands(owner.person_id, CARDS.tool, "cn_1")
@@ -127,7 +127,7 @@ async def test_it_is_kept_while_its_account_is(store: SqlStore) -> None:
      ("ask me again 1", Command.ASK_AGAIN), ("ask me again tomorrow", Command.NONE)],
 )  # fmt: skip
 async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_nothing(
-    store: SqlStore, said: str, command: Command
+    store: Store, said: str, command: Command
 ) -> None:
     owner = await given(store)
     accepted = await store.accept(Message("test:ann", "back", {"text": said}), now=NOW, max_pending=9)
@@ -135,7 +135,7 @@ async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_n
     assert await store.stands(owner.person_id, CARDS.tool, "cn_1") is (command is Command.NONE)
 
 
-async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_nothing(store: SqlStore) -> None:
+async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_nothing(store: Store) -> None:
     await given(store)
     owner = await given(store, account="")
     await say(store, "back", content={"text": "ask me again 1"})
@@ -153,13 +153,13 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
     assert await store.ask_again(await owner.open(), owner.epoch, "") == []
 
 
-async def test_the_phrase_is_a_message_while_nothing_stands(store: SqlStore) -> None:
+async def test_the_phrase_is_a_message_while_nothing_stands(store: Store) -> None:
     await say(store, "m1")
     accepted = await store.accept(Message("test:ann", "back", {"text": "ask me again"}), now=NOW, max_pending=9)
     assert accepted.command is Command.NONE
 
 
-async def test_who_has_lost_the_person_takes_nothing_back(store: SqlStore) -> None:
+async def test_who_has_lost_the_person_takes_nothing_back(store: Store) -> None:
     owner = await given(store)
     await say(store, "m9")
     turn = await owner.open()
@@ -169,7 +169,7 @@ async def test_who_has_lost_the_person_takes_nothing_back(store: SqlStore) -> No
     assert await store.permissions(owner.person_id) == [CARDS]
 
 
-async def test_it_goes_with_its_person_when_people_are_merged(store: SqlStore) -> None:
+async def test_it_goes_with_its_person_when_people_are_merged(store: Store) -> None:
     ann = await own(store, await say(store, "m0", now=NOW - 9))
     await ann.end(await ann.open())
     await asked_for_none(store, ann)
@@ -186,14 +186,14 @@ async def test_it_goes_with_its_person_when_people_are_merged(store: SqlStore) -
     assert await store._engine.read(count) == 2
 
 
-async def asked_for_none(store: SqlStore, owner: Owner, user: str = "test:ann", name: str = "ap_ann") -> None:
+async def asked_for_none(store: Store, owner: Owner, user: str = "test:ann", name: str = "ap_ann") -> None:
     """A tool without an account."""
     await say(store, f"m {name}", user)
     await asked(store, owner, name, account="")
     await tapped(store, owner, TapKind.ALWAYS, name, user)
 
 
-async def test_a_reset_and_a_new_chat_leave_it(store: SqlStore) -> None:
+async def test_a_reset_and_a_new_chat_leave_it(store: Store) -> None:
     owner = await given(store)
     await store.reset_context(owner.person_id)
     assert await store.permissions(owner.person_id) == [CARDS]

@@ -15,14 +15,14 @@ from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
 
 if TYPE_CHECKING:
     from kernel_service.ports.inbox import Accepted
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
-async def stop(store: SqlStore, message_id: str = "s", cap: int = 100) -> Accepted:
+async def stop(store: Store, message_id: str = "s", cap: int = 100) -> Accepted:
     return await store.accept(Message("test:ann", message_id, {"text": "Stop!"}), now=NOW, max_pending=cap)
 
 
-async def test_what_waits_is_taken_back(store: SqlStore) -> None:
+async def test_what_waits_is_taken_back(store: Store) -> None:
     person = await say(store, "m1")
     await say(store, "m2")
     stopped = await stop(store)
@@ -37,12 +37,12 @@ async def test_what_waits_is_taken_back(store: SqlStore) -> None:
     assert [one.message_id for one in (await owner.open(NOW + 99)).messages] == ["m3"]
 
 
-async def test_of_two_stops_that_wait_the_later_one_is_answered(store: SqlStore) -> None:
+async def test_of_two_stops_that_wait_the_later_one_is_answered(store: Store) -> None:
     first = await stop(store, "s1")
     assert (await stop(store, "s2")).taken_back == (first.seq,)
 
 
-async def test_what_runs_is_interrupted_at_its_next_step(store: SqlStore) -> None:
+async def test_what_runs_is_interrupted_at_its_next_step(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
@@ -57,7 +57,7 @@ async def test_what_runs_is_interrupted_at_its_next_step(store: SqlStore) -> Non
     assert (await store.answer_of(owner.person_id, turn.messages[0].seq)).status is MessageStatus.STOPPED
 
 
-async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(store: SqlStore) -> None:
+async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
     await store.hold(turn, owner.epoch, until=NOW + 3600, problem="model_busy", notice=None, now=NOW)
@@ -66,13 +66,13 @@ async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(st
     assert (again.id, again.stopped, len(again.messages)) == (turn.id, True, 1)
 
 
-async def test_a_stop_finds_room_where_a_message_does_not(store: SqlStore) -> None:
+async def test_a_stop_finds_room_where_a_message_does_not(store: Store) -> None:
     await say(store, "m1")
     assert (await stop(store, cap=1)).command is Command.STOP
 
 
 @pytest.mark.parametrize("text", ["stop the music", "", "st op", "stopp"])
-async def test_other_words_are_for_the_assistant(store: SqlStore, text: str) -> None:
+async def test_other_words_are_for_the_assistant(store: Store, text: str) -> None:
     accepted = await store.accept(Message("test:ann", "m1", {"text": text}), now=NOW, max_pending=9)
     assert accepted.command is Command.NONE
 
@@ -80,7 +80,7 @@ async def test_other_words_are_for_the_assistant(store: SqlStore, text: str) -> 
 @pytest.mark.parametrize(
     "content", [{"text": "BCDF-GHJK"}, {"choice": {"id": "approval:ap_1:yes", "title": "Approve"}}]
 )
-async def test_codes_and_buttons_need_room_as_any_message_does(store: SqlStore, content: dict[str, Any]) -> None:
+async def test_codes_and_buttons_need_room_as_any_message_does(store: Store, content: dict[str, Any]) -> None:
     await say(store, "m1")
     with pytest.raises(Exhausted):
         await store.accept(Message("test:ann", "m2", content), now=NOW, max_pending=1)

@@ -10,20 +10,20 @@ from kernel_service.storage.schema import schema
 from tests.contract.store.owner import NOW, own, say
 
 if TYPE_CHECKING:
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 VIENNA, TOKYO = "Europe/Vienna", "Asia/Tokyo"
 
 
-async def zone(store: SqlStore, person_id: str) -> str:
+async def zone(store: Store, person_id: str) -> str:
     return (await (await own(store, person_id)).open(NOW + 9)).time_zone
 
 
-async def two(store: SqlStore) -> tuple[str, str]:
+async def two(store: Store) -> tuple[str, str]:
     return await say(store, "a"), await say(store, "b", "test:bob", now=NOW + 1)
 
 
-async def test_it_is_told_with_new_turns_and_with_open_ones(store: SqlStore) -> None:
+async def test_it_is_told_with_new_turns_and_with_open_ones(store: Store) -> None:
     ann = await say(store, "m1")
     assert not await zone(store, ann)
     await store.keep_time_zone(ann, VIENNA)
@@ -32,20 +32,20 @@ async def test_it_is_told_with_new_turns_and_with_open_ones(store: SqlStore) -> 
     assert await zone(store, ann) == TOKYO
 
 
-async def test_it_is_sealed(store: SqlStore) -> None:
+async def test_it_is_sealed(store: Store) -> None:
     await store.keep_time_zone(await say(store, "m1"), VIENNA)
     stored = await store._engine.read(lambda tx: tx.execute(select(schema.kernel.c.time_zone)).scalar_one())
     assert b"Vienna" not in stored
 
 
-async def test_one_that_is_damaged_is_not_known(store: SqlStore) -> None:
+async def test_one_that_is_damaged_is_not_known(store: Store) -> None:
     ann = await say(store, "m1")
     await store.keep_time_zone(ann, VIENNA)
     await store._engine.write(lambda tx: tx.execute(update(schema.kernel).values(time_zone=b"damaged")))
     assert not await zone(store, ann)
 
 
-async def test_the_one_who_stays_takes_the_others_if_they_have_none(store: SqlStore) -> None:
+async def test_the_one_who_stays_takes_the_others_if_they_have_none(store: Store) -> None:
     ann, bob = await two(store)
     await store.keep_time_zone(bob, TOKYO)
     await store.merge(ann, bob, now=NOW + 2)
@@ -54,7 +54,7 @@ async def test_the_one_who_stays_takes_the_others_if_they_have_none(store: SqlSt
     assert await zone(store, ann) == VIENNA, "it is the same person"
 
 
-async def test_the_one_who_stays_keeps_their_own(store: SqlStore) -> None:
+async def test_the_one_who_stays_keeps_their_own(store: Store) -> None:
     ann, bob = await two(store)
     await store.keep_time_zone(ann, VIENNA)
     await store.keep_time_zone(bob, TOKYO)

@@ -20,7 +20,7 @@ from kernel_service.connections.links import ConnectLinks
 from kernel_service.connections.tokens import Nonces
 from kernel_service.ports.tools import Person
 from kernel_service.storage.engine.engine import wrap_data_key
-from kernel_service.storage.outbox import outbox
+from kernel_service.storage.outbox import replies
 from kernel_service.storage.schema import schema
 from kernel_service.storage.sealing.ciphers import KEY_BYTES
 from kernel_service.tools.toolbox import KernelToolbox
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import Confirmed
     from kernel_service.ports.tools import Tool
     from kernel_service.storage.engine.engine import Tx
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 KEY = "ak_emulated"
 DOOR = "https://door.example"
@@ -53,7 +53,7 @@ class Clock:
 class World:
     """Everything below the toolbox, on the emulated Composio."""
 
-    def __init__(self, emulators: Emulators, clock: Clock, store: SqlStore) -> None:
+    def __init__(self, emulators: Emulators, clock: Clock, store: Store) -> None:
         self.vendor = emulators.composio
         self.effects = emulators.effects
         self.clock = clock
@@ -165,10 +165,10 @@ class World:
     @property
     def told(self) -> list[tuple[str, str]]:
         """What is in the outbox, oldest first, by whom it is for."""
-        replies = select(schema.reply).order_by(schema.reply.c.seq)
+        rows = select(schema.reply).order_by(schema.reply.c.seq)
         engine: Any = self.store._engine
         found: list[tuple[str, str]] = engine._read(
-            lambda tx: [(row.person_id, outbox.opened(tx, row).reply.text) for row in tx.execute(replies).all()]
+            lambda tx: [(row.person_id, replies.opened(tx, row).reply.text) for row in tx.execute(rows).all()]
         )
         return found
 
@@ -178,7 +178,7 @@ class Died(BaseException):
 
 
 @contextmanager
-def killed_after(store: SqlStore, name: str) -> Iterator[None]:
+def killed_after(store: Store, name: str) -> Iterator[None]:
     """The block's process is killed when this method of the store has committed."""
     method = getattr(store, name)
 

@@ -40,19 +40,19 @@ class Store:
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
         return [AckResult.RECORDED for _ in acks]
 
-    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
+    async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         self.back += leases
 
-    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         self.released.append((channel, instance, list(in_hand)))
         return 0
 
-    async def cut(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
+    async def expire_leases(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
         if self.away:
             raise StoreUnavailable
         self.cuts.append((leases if leases is None else list(leases), until))
 
-    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+    async def sweep(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
         self.attended.append((list(attended), seconds))
         return len(self.waiting)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import Confirmed
     from kernel_service.ports.tools import Person, Tool
     from kernel_service.ports.turns import HistoryItem
-    from kernel_service.storage.sql_store import SqlStore
+    from kernel_service.storage.store import Store
 
 
 class Clock:
@@ -168,7 +168,7 @@ def calls(*names: str) -> ModelAnswer:
 class Scene:
     """One person with one message, a model, two tools."""
 
-    def __init__(self, store: SqlStore) -> None:
+    def __init__(self, store: Store) -> None:
         self.store = store
         self.clock = Clock()
         self.model = Model()

@@ -124,7 +124,7 @@ async def test_a_vendor_that_is_away_holds_the_turn_and_burns_nothing(scene: Sce
     scene.model.says = [says("at last")]
     await scene.run(kernel)
     assert await scene.told() == ["at last"]
-    lease = await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock())
+    lease = await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock())
     assert [each.reply.reply.text for each in lease] == [texts.STILL_TRYING]
 
 

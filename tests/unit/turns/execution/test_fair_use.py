@@ -21,11 +21,11 @@ DAY = 86_400
 async def notices(scene: Scene) -> list[str]:
     """What has left by the outbox; each is sent before the next can be."""
     told = []
-    while leases := await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock()):
+    while leases := await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock()):
         for lease in leases:
             told.append(lease.reply.reply.text)
             ack = PartAck(lease.reply.id, 1, 1, "1", lease.token, Outcome.SENT, "wamid")
-            await scene.store.settle("chat", [ack], now=scene.clock())
+            await scene.store.outbox.settle("chat", [ack], now=scene.clock())
     return told
 
 

@@ -109,4 +109,4 @@ async def test_notices_count_and_are_not_told_beyond_the_cap(scene: Scene) -> No
         scene.model.says = [VendorUnavailable("model_busy")]
         await scene.run(kernel)
         scene.clock.now += 100
-    assert await scene.store.lease("chat", [], limit=10, seconds=60, now=scene.clock()) == []
+    assert await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock()) == []

@@ -16,7 +16,8 @@ from kernel_service.storage.inbox import inbox, quotes
 from kernel_service.storage.keys import clear_ids, rotation
 from kernel_service.storage.media import made_files, media, room
 from kernel_service.storage.merging import linking, merging
-from kernel_service.storage.outbox import delivery, doubt, outbox
+from kernel_service.storage.outbox import replies
+from kernel_service.storage.outbox.sql_outbox import SqlOutbox
 from kernel_service.storage.people import chats, leases, people, time_zones
 from kernel_service.storage.turns import close, context, journal, turns, waiting
 from kernel_service.storage.usage import reservations, spending
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.keeping import Keeping
     from kernel_service.ports.media import FileProblem, MediaAck, MediaQuota, MediaWanted, Settled, StoredFile, Upload
     from kernel_service.ports.messages import Alias, Answer, Message, Reply, StoredReply
-    from kernel_service.ports.outbox import AckResult, Lease, PartAck, PartReceipt
     from kernel_service.ports.people import Linked
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.silence import Silence
@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 _PING = text("SELECT 1")
 
 
-class SqlStore:
+class Store:
     """Fills Store, MediaStore, PeopleStore and ConnectionStore. Made by `store.open_store`.
 
     `media_quota` is the most that it keeps of files; after `silence` a weak id finds nobody.
@@ -65,6 +65,7 @@ class SqlStore:
         self._silence = silence
         self._engine = engine
         self._media_quota = media_quota
+        self.outbox = SqlOutbox(engine)
 
     # --- the inbox
 
@@ -326,42 +327,8 @@ class SqlStore:
     async def requeue(self, dead_letter_id: str, *, now: float) -> str:
         return await self._engine.write(lambda tx: dead_letters.requeue(tx, dead_letter_id, now=now))
 
-    # --- the outbox
-
-    async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
-        notice = Notice(reply, channel, address, now)
-        return await self._engine.write(lambda tx: outbox.notify(tx, person_id, notice), person_id)
-
-    async def lease(
-        self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
-    ) -> list[Lease]:
-        return await self._engine.write(
-            lambda tx: outbox.lease(tx, channel, addresses, instance=instance, limit=limit, seconds=seconds, now=now),
-            channel,
-        )
-
-    async def give_back(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
-        return await self._engine.write(lambda tx: outbox.give_back(tx, channel, instance, in_hand), channel)
-
-    async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:
-        return await self._engine.write(lambda tx: delivery.settle(tx, channel, acks, now=now), channel)
-
-    async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-        return await self._engine.write(lambda tx: delivery.receive(tx, channel, receipts, now=now), channel)
-
-    async def unlease(self, leases: Sequence[tuple[str, str]]) -> None:
-        await self._engine.write(lambda tx: outbox.unlease(tx, leases))
-
-    async def cut(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
-        await self._engine.write(lambda tx: doubt.cut(tx, leases, until=until))
-
-    async def lapse(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
-        return await self._engine.write(
-            lambda tx: doubt.lapse(tx, grace=grace, patience=patience, attended=attended, seconds=seconds, now=now)
-        )
-
     async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
-        return await self._engine.read(lambda tx: outbox.replies(tx, person_id, limit=limit, before=before))
+        return await self._engine.read(lambda tx: replies.replies(tx, person_id, limit=limit, before=before))
 
     # --- files
 
