@@ -3,7 +3,7 @@
 PYTHON ?= $(firstword $(foreach python,python3 python3.13 python3.12 python3.11,$(shell \
 	$(python) -c 'import sys; sys.version_info >= (3, 11) and print("$(python)")' 2>/dev/null)) no-python)
 BIN := .venv/bin
-CODE := kernel_service whatsapp_gateway serving emulators deploy protos/generate.py benchmarks tests
+CODE := kernel_service whatsapp_gateway serving emulators deploy protos/generate.py benchmarks checks tests
 LOCKS := requirements.txt requirements-dev.txt requirements-supply.txt requirements-build.txt
 # One lock for every system and every Python that the project runs on.
 LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
@@ -30,9 +30,10 @@ crash: .venv/development ## Kill, freeze and restart the services 240 times unde
 bench: .venv/development ## Measure speed and cost, about eight minutes; ARGS="--postgres" for PostgreSQL
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
-lint: .venv/development ## Check style, types, import arrows and the protos' rules
+lint: .venv/development ## Check style, language, types, import arrows and the protos' rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m checks.language
 	$(BIN)/mypy $(CODE)
 	$(BIN)/lint-imports
 	$(BIN)/buf lint protos

@@ -1,0 +1,91 @@
+"""The rules of language.toml, and where a passage breaks them."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checks.passage import Passage
+
+FILE = Path(__file__).parent / "language.toml"
+WORD = re.compile(r"\w+(?:['’]\w+)?")
+SENTENCE_END = re.compile(r"[.!?](?= [A-Z·])")
+EXCLAMATION = re.compile(r"\w!(?=\s|$)")
+
+
+@dataclass(frozen=True)
+class Phrase:
+    """A phrase that begins with a certain word. `opens`: it counts at the beginning of a statement only."""
+
+    pattern: re.Pattern[str]
+    instead: str
+    opens: bool
+    kinds: tuple[str, ...]
+
+
+class Rules:
+    def __init__(self, rules: dict[str, Any], *, everything: bool) -> None:
+        self._by_word: dict[str, list[Phrase]] = {}
+        self._sentence_words = _limit(rules["sentence"], "words", everything=everything)
+        self._messages_calm = everything or rules["exclamation"]["enforced"]
+        for rule in rules["rule"]:
+            if everything or rule.get("enforced", False):
+                self._add(rule)
+
+    @classmethod
+    def read(cls, *, everything: bool) -> "Rules":
+        return cls(tomllib.loads(FILE.read_text()), everything=everything)
+
+    def broken_by(self, passage: Passage) -> Iterator[tuple[int, str, str]]:
+        """Each finding as its offset in the text, the words found, and what to write instead."""
+        starts = _statements(passage.text)
+        end = 0
+        for word in WORD.finditer(passage.text):
+            if word.start() < end:
+                continue
+            for phrase in self._by_word.get(word[0].lower(), ()):
+                found = phrase.pattern.match(passage.text, word.start())
+                if found and passage.kind in phrase.kinds and (not phrase.opens or word.start() in starts):
+                    yield word.start(), found[0], phrase.instead
+                    end = found.end()
+                    break
+        yield from self._long_sentences(passage)
+        if self._messages_calm and passage.kind == "message":
+            for mark in EXCLAMATION.finditer(passage.text):
+                yield mark.start(), "!", "end the sentence with a period"
+
+    def _add(self, rule: dict[str, Any]) -> None:
+        kinds = tuple(rule.get("kinds", Passage.KINDS))
+        for words in rule["words"]:
+            pattern = re.compile(rf"{words}(?!\w)", re.IGNORECASE)
+            first = WORD.match(words)
+            if first is None or not set(kinds) <= set(Passage.KINDS):
+                raise ValueError(f"checks/language.toml: {words!r} needs a plain first word and known kinds")
+            phrase = Phrase(pattern, rule["instead"], rule.get("opens", False), kinds)
+            self._by_word.setdefault(first[0].lower(), []).append(phrase)
+
+    def _long_sentences(self, passage: Passage) -> Iterator[tuple[int, str, str]]:
+        if self._sentence_words is None:
+            return
+        start = 0
+        for end in [*(match.end() for match in SENTENCE_END.finditer(passage.text)), len(passage.text)]:
+            words = len(WORD.findall(passage.text, start, end))
+            if words > self._sentence_words:
+                yield start, f"a sentence of {words} words", f"at most {self._sentence_words}: one idea per sentence"
+            start = end
+
+
+def _limit(rule: dict[str, Any], key: str, *, everything: bool) -> int | None:
+    return rule[key] if everything or rule["enforced"] else None
+
+
+def _statements(text: str) -> set[int]:
+    """Where sentences begin that are no questions."""
+    starts, start = set(), 0
+    for end in [*(match.end() for match in SENTENCE_END.finditer(text)), len(text)]:
+        if not text[start:end].rstrip().endswith("?"):
+            starts.add(start + len(text[start:end]) - len(text[start:end].lstrip()))
+        start = end
+    return starts
