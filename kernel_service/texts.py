@@ -111,7 +111,7 @@ _UNSUPPORTED: Final = {
     "text_too_long": "That is longer than I can read at once. Please send it in smaller pieces.",
     "unavailable": "That message did not reach me whole. Please send it again.",
     "unsupported": "WhatsApp could not pass that message on to me. Please send it again, or write it in words.",
-    "request_welcome": "Hello! I am your assistant. What can I do for you?",
+    "request_welcome": "Hello, I am your assistant. What can I do for you?",
 }
 _UNSUPPORTED_KIND: Final = "I can't open that kind of message yet. Please write to me."
 

@@ -1,6 +1,6 @@
 """`python -m serving.own_certificate KEY CERTIFICATE NAME…`: makes both files (PEM) for the names, if one is missing.
 
-The certificate vouches for itself: whoever calls the service takes it for the authority (KERNEL_TLS_CA). So no other
+The certificate is its own authority: whoever calls the service takes it for the authority (KERNEL_TLS_CA). So no other
 authority's key lies about, and a new pair is made by deleting both files and starting both services anew.
 """
 

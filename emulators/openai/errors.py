@@ -90,7 +90,11 @@ def of_status(status: int) -> RefusedError:
         503: ("The server is overloaded or not ready yet.", "service_unavailable_error", None),
     }.get(
         status,
-        ("The server had an error while processing your request. Sorry about that!", "server_error", None),
+        (
+            "The server had an error while processing your request. Sorry about that!",  # language: ok - the vendor's
+            "server_error",
+            None,
+        ),
     )
     return refused(message, status=status, kind=kind, code=code)
 

@@ -1,6 +1,6 @@
 """The out-door: hands leased replies to those who pull, within their credit, and settles what they acknowledge.
 
-Whoever takes them is handed the files that their channel is to fetch, too; what becomes of these, the media desk knows.
+Whoever takes them is handed the files that their channel is to fetch, too; their state is kept by `media/transfers.py`.
 """
 
 from __future__ import annotations
@@ -234,7 +234,7 @@ class Look:
         self._at = float("-inf")
 
     def found_no_more(self, news: int) -> bool:
-        """Whether the store has been asked since the newest word, and lately."""
+        """Whether the store was asked recently, and since the newest notice."""
         return news == self._news and asyncio.get_running_loop().time() - self._at < POLL_SECONDS / 2
 
     def note(self, news: int) -> None:

@@ -145,7 +145,7 @@ class AttemptStore(Protocol):
     async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
         """Barred connections whose accounts the vendor is still to remove, in the order of their ids, behind `after`.
 
-        Nothing sealed is opened, so that nobody's account is left there for want of a key: they have no name here.
+        Nothing sealed is opened, so that a missing key leaves no account there: they have no name here.
         """
         ...
 

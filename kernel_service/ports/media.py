@@ -149,7 +149,7 @@ class MediaStore(Protocol):
         ...
 
     async def note_full(self, upload: Upload) -> None:
-        """There is no room for it now; if it stays so, the person is told why they wait in vain."""
+        """There is no room for it now; if it stays so, the person is told why."""
         ...
 
     async def drop_upload(self, upload: Upload) -> None:

@@ -1,7 +1,7 @@
 """Quarantine: turns in which processes crashed are kept from each other, and at last from all others.
 
 A crash takes every turn down that ran, and tells nothing about which of them was at fault. So from two crashes on a
-turn is quarantined: few of its kind run at once. That is enough for nearly all that are innocent, since whatever gets
+turn is quarantined: few of its kind run at once. That is enough for nearly all unrelated turns, since whatever gets
 one step further is forgiven. One that crashed twice more is isolated: it runs while no other turn of the process does,
 after the process has shown for a while that it lives without it. Only a crash in isolation counts towards giving it up.
 """

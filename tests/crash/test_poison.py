@@ -1,4 +1,4 @@
-"""A message on which its process dies each time is given up, after so many deaths; nobody else's is."""
+"""A message on which its process dies each time is given up, after a number of crashes; no other message is."""
 
 from __future__ import annotations
 

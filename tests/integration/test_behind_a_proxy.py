@@ -193,7 +193,7 @@ async def test_a_proxy_that_cannot_be_used_is_named_and_ends_the_start(tmp_path:
 
 @asynccontextmanager
 async def tls_in_front_of(emulators: Emulators, folder: Path) -> AsyncIterator[tuple[int, Path]]:
-    """The port of a TLS server with the vendors' names that passes everything on, and who vouches for it."""
+    """The port of a TLS server with the vendors' names that forwards everything, and the authority that signed it."""
     far = int(emulators.url.rpartition(":")[2])
 
     async def relay(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

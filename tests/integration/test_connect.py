@@ -207,7 +207,7 @@ async def test_a_link_passed_on_gives_the_attacker_nothing(either: World, said: 
 
 
 async def test_the_vendors_own_link_passed_on_gives_the_attacker_nothing(either: World) -> None:
-    """Past our page with its warning: he has followed his link up to the vendor himself."""
+    """Mallory has followed the link past our page with its warning, up to the vendor."""
     mallory, victim = either.phone("Mallory"), either.phone("Victim")
     await either.ask(victim, "hello")
     link = await offered(either, mallory)
@@ -223,7 +223,7 @@ async def test_the_vendors_own_link_passed_on_gives_the_attacker_nothing(either:
 
 
 async def test_a_forged_verification_gives_the_attacker_nothing(either: World) -> None:
-    """He sets out, claims that consent was verified, and only then has somebody else give it."""
+    """Mallory starts, claims that consent was verified, and only then makes another person give it."""
     mallory = either.phone("Mallory")
     link = await offered(either, mallory)
     async with a_browser() as his, a_browser() as hers:
@@ -311,7 +311,7 @@ async def test_who_asks_without_end_is_told_to_wait(either: World) -> None:
             assert answer.status == 404, "another page"
 
 
-async def test_who_floods_shuts_the_door_for_himself_alone(world: World) -> None:
+async def test_a_flood_blocks_only_its_own_address(world: World) -> None:
     statuses = []
     async with aiohttp.ClientSession() as session:
         for who in ["203.0.113.7"] * (MOST_OF_ADDRESS.amount + 1) + ["203.0.113.8"]:
@@ -357,7 +357,7 @@ async def test_consent_denied_is_told_in_the_chat_and_a_new_link_is_to_be_had(ei
         assert DEMO in (await either.ask(alice, await browser.follow(again))).text, "what waited still does"
 
 
-async def test_who_has_lost_his_page_gets_a_new_link_if_he_asks_for_one(either: World) -> None:
+async def test_a_person_who_lost_the_page_gets_a_new_link_on_request(either: World) -> None:
     alice = either.phone("Alice")
     link = await offered(either, alice)
     async with a_browser() as lost:

@@ -46,7 +46,7 @@ async def test_the_link_is_a_button_and_never_reaches_the_model(world: World) ->
     assert all(offer.link.url not in str(call.body) for call in world.emulators.openai.requests)
 
 
-async def test_a_connected_person_sees_his_own_tasks(world: World) -> None:
+async def test_a_connected_person_sees_only_their_own_tasks(world: World) -> None:
     alice, bob = world.phone("Alice"), world.phone("Bob")
     await connect(world, alice)
     person = await world.person_of(alice)

@@ -135,7 +135,7 @@ async def test_connections_and_history_outlive_a_number_change_told_first_and_tw
 
 
 @pytest.mark.parametrize("late", [False, True])
-async def test_on_whatsapp_a_person_keeps_his_connections_and_the_next_owner_of_his_number_gets_none(
+async def test_on_whatsapp_a_person_keeps_connections_and_the_next_owner_of_the_number_gets_none(
     world: World, *, late: bool
 ) -> None:
     whatsapp = world.emulators.whatsapp
@@ -259,7 +259,7 @@ async def test_a_stranger_with_the_recycled_number_gets_none_of_its_former_owner
     assert (stranger.history_items, list(stranger.connections)) == (3, [])
 
 
-async def test_a_reply_that_waits_follows_its_person_and_never_his_old_number(world: World) -> None:
+async def test_a_waiting_reply_follows_its_person_and_not_the_old_number(world: World) -> None:
     await write(world, "telegram:+1", "hello", "m1", weak("telegram:+1"))
     await pull(world, 1)
     hold = world.emulators.openai.hold()

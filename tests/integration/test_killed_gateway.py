@@ -242,7 +242,7 @@ async def test_what_it_had_in_hand_arrives_in_time_in_order_and_once(scene: Scen
     assert_answered(scene, phones, 2, by=killed_at + WANTED_SECONDS)
 
 
-async def test_five_deaths_one_after_the_other(scene: Scene) -> None:
+async def test_five_crashes_one_after_the_other(scene: Scene) -> None:
     phones = people(scene.world)
     for number in range(1, 6):
         gateway = await scene.start()

@@ -51,7 +51,7 @@ async def test_a_passing_failure_is_sent_again(world: World, monkeypatch: pytest
     await until(world, alice, "REPLY_STATE_SENT")
 
 
-async def test_what_came_too_late_for_the_window_waits_until_he_writes(world: World) -> None:
+async def test_a_reply_too_late_for_the_window_waits_until_the_person_writes(world: World) -> None:
     alice = await answered_and_failed(world, 131047)
     await until(world, alice, "REPLY_STATE_HELD")
     await alice.send("still there?")

@@ -24,7 +24,7 @@ class _Halt:
 
 
 class NumberCircuitBreaker:
-    """An operator is called once a spell. Each process finds out by itself. now is a monotonic clock in seconds."""
+    """One alert per outage. Each process detects the outage itself. now is a monotonic clock in seconds."""
 
     def __init__(self, metrics: Metrics, now: Callable[[], float]) -> None:
         self._metrics = metrics

@@ -9,7 +9,7 @@ InboundItem = Message | IdentityChange
 
 
 def by_person(errands: Sequence[InboundItem]) -> list[list[InboundItem]]:
-    """Each person's errands, in the order in which they came. Ids of which one became the other are one person's."""
+    """The inbound items of each person, in order of arrival. An old and a new id belong to one person."""
     first_id: dict[str, str] = {}
     """By an id: another one of the same person, nearer to the one that stands for them."""
 

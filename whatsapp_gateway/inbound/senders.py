@@ -1,4 +1,4 @@
-"""Who wrote a message: by ids that WhatsApp vouches for, never by a name or a position."""
+"""Who wrote a message: by ids that WhatsApp verifies, never by a name or a position."""
 
 import re
 from collections.abc import Iterable

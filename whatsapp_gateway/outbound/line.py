@@ -9,7 +9,7 @@ class Line:
     """Holds from when it is made until it has ended, or this process was stopped meanwhile.
 
     The kernel service ends the leases of a stream that broke, and waits no longer than a call takes that was begun
-    before. now is the monotonic clock of the pulse.
+    before. now is the monotonic clock of the stall detector.
     """
 
     def __init__(self, pulse: StallDetector, now: Callable[[], float]) -> None:

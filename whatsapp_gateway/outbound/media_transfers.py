@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 AT_ONCE: Final = 4
 """Each holds a few pieces of 64 KiB; the others wait, and their leases are made anew."""
 FETCH_SECONDS: Final = 90.0
-"""As long as the kernel service waits; not until its deadline, since that is by another clock than ours."""
+"""As long as the kernel service waits. Its deadline is on another machine's clock and is not used."""
 CALL_SECONDS: Final = 5.0
 HAND_BACK_SECONDS: Final = 0.1
 HALT_SECONDS: Final = 30.0

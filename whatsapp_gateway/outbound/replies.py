@@ -119,7 +119,7 @@ class Replies:
         return served or self._now() - began > _LONGEST_PAUSE
 
     def _log_once(self, trouble: str) -> None:
-        """A line a spell, not one a second."""
+        """One log line per outage, not one a second."""
         if trouble != self._trouble:
             logger.warning("replies cannot be pulled: %s; still trying", trouble)
         self._trouble = trouble

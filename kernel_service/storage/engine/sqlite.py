@@ -83,7 +83,7 @@ def _begin(connection: Connection) -> None:
 
 
 def _code(error: BaseException | None) -> int:
-    """The primary code; a want of room is SQLITE_FULL, however it shows."""
+    """The primary code; a lack of room is SQLITE_FULL, however it shows."""
     extended: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return sqlite3.SQLITE_FULL if extended in _NO_ROOM else extended & 0xFF
 

@@ -1,7 +1,7 @@
 """Room for people's files: each has a share, and strangers never take it from those who are known.
 
-A stranger is somebody who came lately and has connected no account. Where there is no room it is taken from the newest
-of them, unless a turn is at the file: for those who are known, and for strangers who came before.
+A stranger is a person who came recently and has connected no account. Where there is no room it is taken from the
+newest of them, unless a turn is at the file: for those who are known, and for strangers who came before.
 """
 
 from __future__ import annotations

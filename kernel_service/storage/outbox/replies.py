@@ -147,7 +147,7 @@ def release_held(tx: Tx, person_id: str, channel: str) -> None:
 
 
 def release_unaddressed(tx: Tx, person_id: str) -> None:
-    """The person has an id again: what was held for want of one may go."""
+    """The person has an id again: replies that were held without one may go."""
     tx.execute(_RELEASE_UNADDRESSED, {"person": person_id})
 
 

@@ -140,7 +140,7 @@ alias = Table(
     Index("ix_alias_channel_digest", "channel", "digest"),
 )
 
-# What channels have said of changed ids, lately, and what came of it: told again, it changes nothing.
+# Recent notices of changed ids and their outcomes: a repeated notice changes nothing.
 identity_link = Table(
     "identity_link",
     metadata,

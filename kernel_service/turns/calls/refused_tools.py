@@ -49,7 +49,7 @@ class RefusedTools:
         """How often a tool was refused, by its name."""
 
     def holds(self, schema: ToolSchema) -> bool:
-        """Whether the vendor has refused it lately."""
+        """Whether the vendor has refused it recently."""
         return schema.name in self._names and self._until.get(_digest(schema), 0.0) > self._clock()
 
     def add(self, schema: ToolSchema) -> None:

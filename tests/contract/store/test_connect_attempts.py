@@ -29,7 +29,7 @@ async def made(store: Store, person_id: str, status: ConnectionStatus) -> Attemp
 
 
 async def park(store: Store, *parked: ParkedRequest, now: float = NOW) -> str:
-    """A turn of Anna's that leaves this to be done; who she is."""
+    """A turn of Anna's that leaves this to be done; returns Anna."""
     accepted = await write(store, ANNA, now=now)
     owner = await Owner.of(store, accepted.person_id)
     turn = await owner.open(now)

@@ -89,7 +89,7 @@ async def test_connections_are_the_persons_own_oldest_first(store: Store) -> Non
 
 
 @pytest.mark.parametrize(("connection_id", "account_id"), [("cn_1", "ca_2"), ("cn_2", "ca_1")])
-async def test_what_is_hers_never_passes_to_him(store: Store, connection_id: str, account_id: str) -> None:
+async def test_a_connection_never_passes_to_another_person(store: Store, connection_id: str, account_id: str) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
     stolen = replace(asana(bruno.person_id), id=connection_id, account_id=account_id)

@@ -244,7 +244,7 @@ async def test_a_reply_for_the_former_owner_of_a_number_never_goes_to_its_next_o
     ]
 
 
-async def test_what_was_held_for_want_of_a_recipient_goes_to_the_new_id(store: Store) -> None:
+async def test_a_reply_held_without_a_recipient_goes_to_the_new_id(store: Store) -> None:
     anna = await person(store, OLD)
     await link(store, weak("US.1"), PHONE)
     await person(store, strong("US.9"), PHONE, now=LATER)
@@ -327,7 +327,7 @@ async def test_a_number_never_takes_the_place_of_a_strong_id(store: Store) -> No
     assert await recipients(store) == [("news for anna", OLD.user_id)]
 
 
-async def test_somebody_known_by_number_alone_gets_his_strong_id(store: Store) -> None:
+async def test_a_person_known_by_number_alone_gets_a_strong_id(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, NEW) is LINKED
     assert (await write(store, NEW, SECOND_PHONE, now=LATER)).person_id == anna

@@ -99,7 +99,7 @@ async def test_nobody_takes_more_than_their_share(store: Store) -> None:
         await send(store, "ann")
 
 
-async def test_an_upload_finds_room_too_and_who_waits_in_vain_is_told_why(store: Store) -> None:
+async def test_an_upload_finds_room_too_and_a_person_without_room_is_told_why(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     strangers = [await send(store, f"s{number}", now=NOW + number) for number in range(4)]
     await send(store, "ann", WANTED, now=NOW)

@@ -142,7 +142,7 @@ async def fill(store: Store, anna: str, other: str) -> None:
     assert pending.link
 
 
-async def test_all_that_was_the_newer_ones_is_the_older_ones_and_opens_with_his_key(store: Store) -> None:
+async def test_merging_moves_all_rows_to_the_older_person_and_its_key(store: Store) -> None:
     anna, other = await two(store)
     await fill(store, anna, other)
     before, hers = await store._engine.read(rows_of(other)), await store._engine.read(rows_of(anna))
@@ -437,7 +437,7 @@ async def test_a_turn_that_was_cut_counts_as_no_death(store: Store) -> None:
 # --- who still knows the old id -------------------------------------------------------------------------------------
 
 
-async def test_an_inline_caller_is_answered_under_the_id_he_was_given(store: Store) -> None:
+async def test_an_inline_caller_is_answered_under_the_id_of_the_request(store: Store) -> None:
     anna, other = await two(store)
     message = await write(store, OTHER, now=NOW + 1, mode=ReplyMode.INLINE)
     assert message.person_id == other
@@ -489,7 +489,7 @@ async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_u
         assert {each.remaining for each in await store.resumed_by(asked, 7)} == {"what waits", "what she left"}
 
 
-async def test_the_session_of_the_one_who_went_is_kept_for_his_accounts(store: Store) -> None:
+async def test_the_session_of_a_merged_person_is_kept_for_its_accounts(store: Store) -> None:
     anna, other = await two(store)
     await store.keep_session(other, "s2", "c")
     await merge(store, anna, other)

@@ -118,7 +118,7 @@ async def test_parts_that_cannot_be_are_invalid(store: Store, part: int, parts: 
     assert result is AckResult.INVALID
 
 
-async def test_nobody_settles_what_is_not_his(store: Store) -> None:
+async def test_a_channel_settles_only_its_own_replies(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     reply_id = await anna.tell("mine")
     [lease] = await pull(store)

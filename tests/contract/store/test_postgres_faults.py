@@ -42,7 +42,7 @@ async def test_a_search_path_that_leads_nowhere(empty_postgres_url: str) -> None
 
 
 async def test_too_few_connections_for_the_pool(postgres_url: str, visitor: str) -> None:
-    """As many as the role may have, which are too few; a smaller pool does."""
+    """The role's connection limit is too low for the pool; a smaller pool works."""
     await command(postgres_url, f"GRANT ALL ON ALL TABLES IN SCHEMA public TO {visitor}")
     await command(postgres_url, f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {visitor}")
     await command(postgres_url, f"ALTER ROLE {visitor} CONNECTION LIMIT 6")

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 HELLO = Quoted({"text": "hello"}, ours=False, at=NOW)
 
 
-async def test_his_own_message(store: Store) -> None:
+async def test_the_persons_own_message_is_quoted(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m1") == HELLO
     assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m2") is None
 
 
-async def test_what_he_was_told_by_any_of_its_parts(store: Store) -> None:
+async def test_a_reply_is_quoted_by_any_of_its_parts(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await anna.tell("Shall I?")
     [lease] = await pull(store)

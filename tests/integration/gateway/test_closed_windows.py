@@ -14,7 +14,7 @@ def alice(emulators: Emulators) -> Phone:
     return emulators.whatsapp.add_phone("Alice")
 
 
-async def test_the_template_asks_him_to_write(
+async def test_the_template_asks_the_person_to_write(
     start_gateway: Start, kernel: FakeKernel, emulators: Emulators, alice: Phone
 ) -> None:
     gateway: Gateway = await start_gateway(whatsapp_template="come_back:en_US")

@@ -45,9 +45,7 @@ async def test_what_was_said_under_both_ids_of_a_changed_person_comes_from_the_o
     assert kernel.texts_of("whatsapp:US.N") == ["as US.N"]
 
 
-async def test_a_person_without_a_phone_is_known_by_his_business_scoped_id(
-    gateway: Gateway, kernel: FakeKernel
-) -> None:
+async def test_a_person_without_a_phone_is_known_by_a_business_scoped_id(gateway: Gateway, kernel: FakeKernel) -> None:
     hidden = contact(user_id=ALICE, parent_user_id="US.ENT.9")
     assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"), contacts=[hidden])) == 200
     (request,) = kernel.messages

@@ -82,7 +82,7 @@ async def test_words_arrive_on_the_phone_as_they_are(words: str, alice: Phone, k
     assert (await alice.wait_for_message()).text == words
 
 
-async def test_a_long_text_of_marks_upon_marks_arrives_whole(alice: Phone, kernel: FakeKernel) -> None:
+async def test_a_long_text_of_stacked_marks_arrives_whole(alice: Phone, kernel: FakeKernel) -> None:
     """As many combining marks as took six seconds to cut: other replies wait for the one that is rendered."""
     words = "a" + "\u0301" * 8000
     kernel.lease(words, user_id=key(alice))
@@ -90,7 +90,7 @@ async def test_a_long_text_of_marks_upon_marks_arrives_whole(alice: Phone, kerne
     assert "".join(arrived) == words
 
 
-async def test_a_person_who_hides_his_number_and_one_known_by_it_alone_are_both_reached(
+async def test_a_person_with_a_hidden_number_and_one_known_by_it_alone_are_both_reached(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     hidden = emulators.whatsapp.add_phone("Hidden", wa_id="", username="hidden")

@@ -91,7 +91,7 @@ async def test_what_was_not_taken_is_brought_again_and_what_was_is_not_doubled(
         (code_pb2.RESOURCE_EXHAUSTED, "TOO_MANY_PENDING") if request.payload.text == "b1" else None
     )
     assert await gateway.post(batch) == 503
-    # Bob's second message must not overtake his first.
+    # Bob's second message must not overtake the first.
     assert kernel.texts_of(f"whatsapp:{ALICE}") == ["a1", "a2"]
     assert kernel.texts_of(f"whatsapp:{BOB}") == []
 

@@ -62,7 +62,7 @@ async def test_what_composio_knows_no_longer_is_not_removed_there(world: World) 
 
 async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
     connection = await world.connect("p_alice")
-    assert await world.connections.in_use(connection.account_id, "p_bob") is None, "it is not his"
+    assert await world.connections.in_use(connection.account_id, "p_bob") is None, "the account is not Bob's"
     assert await world.connections.in_use("ca_unknown00000", "p_alice") is None
     assert await world.connections.in_use(connection.account_id, "p_alice") == connection
     assert await asyncio.gather(*(world.connections.expire(connection) for _ in range(2))) == [True, False]

@@ -45,7 +45,7 @@ async def test_a_code_that_comes_twice_is_the_same(either: World) -> None:
 
 
 async def test_a_link_passed_on_connects_nothing(either: World) -> None:
-    """Alice's link in Bob's hands: he consents, and sends the code from his own chat."""
+    """Bob has Alice's link, consents, and sends the code from Bob's chat."""
     code = await either.code("p_alice")
     assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER
     [(person_id, told)] = either.told
@@ -59,12 +59,12 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
     assert await either.connections.list("p_alice") == [], "it never was a connection"
 
 
-async def test_who_passed_his_link_on_is_told_though_the_process_died_when_it_had_ended_it(either: World) -> None:
+async def test_a_person_whose_link_was_used_by_another_is_told_after_a_crash(either: World) -> None:
     code = await either.code("p_alice")
     with killed_after(either.store, "advance"):
         await either.confirm("p_bob", code)
     either.restart()
-    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER, "his turn is gone on with"
+    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER, "Bob's turn continues"
     assert [person_id for person_id, _ in either.told] == ["p_alice"]
 
 
@@ -76,7 +76,7 @@ async def test_a_code_that_was_used_already_says_nothing_to_others(either: World
     assert not either.told
 
 
-async def test_who_was_merged_while_his_code_waited_is_still_himself(either: World) -> None:
+async def test_a_person_merged_while_a_code_waits_is_the_same_person(either: World) -> None:
     code = await either.code("p_alice")
     await either.store.merge("p_bob", "p_alice", now=either.clock())
     stays = await either.store.surviving("p_bob")

@@ -22,7 +22,7 @@ class Vendor:
         self.slept.append(seconds)
 
 
-async def test_who_is_not_let_through_comes_back_when_he_was_told() -> None:
+async def test_a_refused_caller_returns_at_the_stated_time() -> None:
     vendor = Vendor(3.0, 0.5)
     assert await patiently(vendor.do, vendor.sleep) == "done"
     assert vendor.slept == [3.0, 0.5]

@@ -1,4 +1,4 @@
-"""Composio's events: only what it has signed, and lately."""
+"""Composio's events: only those with a recent signature."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def test_a_known_strong_id_is_that_person() -> None:
     assert resolve([found(BSUID, "anna")], [BSUID]) == Resolution("anna")
 
 
-def test_ids_that_name_nobody_are_kept_for_him() -> None:
+def test_unmapped_ids_are_kept_for_the_person() -> None:
     assert resolve([found(BSUID, "anna")], [BSUID, PARENT, PHONE]) == Resolution("anna", attach=(PARENT, PHONE))
 
 
@@ -32,7 +32,7 @@ def test_the_parent_finds_the_person_of_a_new_strong_id() -> None:
     assert resolve([found(PARENT, "anna")], [BSUID, PARENT]) == Resolution("anna", attach=(BSUID,))
 
 
-def test_his_own_weak_id_stays_his() -> None:
+def test_a_persons_own_weak_id_stays_theirs() -> None:
     known = [found(BSUID, "anna"), found(PHONE, "anna", has_strong=True)]
     assert resolve(known, [BSUID, PHONE]) == Resolution("anna")
 

@@ -168,7 +168,7 @@ async def test_a_refused_toolkit_names_the_allowed_ones(world: World) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{}, {"toolkit": 3}, {"toolkit": "nope"}, {"toolkit": "x" * 100}])
-async def test_a_senseless_toolkit(world: World, arguments: dict[str, object]) -> None:
+async def test_an_invalid_toolkit_is_refused(world: World, arguments: dict[str, object]) -> None:
     connect = named(await world.toolbox().tools_for(ALICE), "connect")
     result = await connect.call(ALICE, arguments)
     assert (result.ok, result.link) == (False, None)
@@ -358,7 +358,7 @@ async def test_search_finds_only_what_is_connected(world: World) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{}, {"query": ""}, {"query": 3}])
-async def test_a_senseless_search(world: World, arguments: dict[str, object]) -> None:
+async def test_an_invalid_search_is_refused(world: World, arguments: dict[str, object]) -> None:
     await world.connect("p_alice")
     search = named(await world.toolbox(most_direct=1).tools_for(ALICE), "search_tools")
     assert not (await search.call(ALICE, arguments)).ok

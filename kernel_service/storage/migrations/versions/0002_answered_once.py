@@ -1,4 +1,4 @@
-"""Joining and stopping turns, deaths told from failures, dead letters, the receipt clock."""
+"""Joining and stopping turns, crashes told from failures, dead letters, the receipt clock."""
 
 from __future__ import annotations
 

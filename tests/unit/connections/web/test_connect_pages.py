@@ -100,7 +100,7 @@ async def front(world: World) -> AsyncIterator[Front]:
         yield Front(world, client, pages)
 
 
-async def test_who_floods_shuts_the_door_for_himself_alone(front: Front) -> None:
+async def test_a_flood_blocks_only_its_own_address(front: Front) -> None:
     assert await front.look(FLOODER) == HTTPStatus.NOT_FOUND
     await front.flood(FLOODER)
     assert await front.look(FLOODER) == HTTPStatus.TOO_MANY_REQUESTS
@@ -309,7 +309,7 @@ async def test_a_flooded_address_keeps_nobody_from_their_own_code(world: World, 
     assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
 
 
-async def test_who_has_an_attempt_of_his_own_is_a_stray_with_any_other_session(world: World, front: Front) -> None:
+async def test_a_browser_with_an_attempt_is_unmatched_with_any_other_session(world: World, front: Front) -> None:
     back = world.vendor.approve(await world.start("p_alice"))
     assert await front.stray(SOMEBODY, back.rpartition("session_uri=")[2], cookie="browser") == HTTPStatus.OK
     for _ in range(MOST_STRAYS_OF_ADDRESS.amount + 5):

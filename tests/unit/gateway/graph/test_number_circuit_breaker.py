@@ -75,7 +75,7 @@ def test_what_left_before_the_halt_proves_nothing(number: Halting) -> None:
     assert [number.admit(), number.admit()] == [0, TRIAL_SECONDS]
 
 
-def test_each_spell_is_an_alert_however_many_it_refuses(number: Halting) -> None:
+def test_each_outage_is_one_alert_however_many_sends_it_refuses(number: Halting) -> None:
     for _ in range(5):
         number.refuse()
     assert number.alerts() == 1

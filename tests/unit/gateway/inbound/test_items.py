@@ -1,4 +1,4 @@
-"""Whose errands are whose: ids of which one became the other are one person's."""
+"""Grouping of inbound items by person: an old and a new id belong to one person."""
 
 import pytest
 from hypothesis import given

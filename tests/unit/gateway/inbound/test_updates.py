@@ -85,7 +85,7 @@ def read_one(message: dict[str, Any], contacts: Any = ()) -> Update:
         ({"from": "15550001", "from_user_id": None}, [None, 5, {"user_id": 7}], ["15550001"]),
     ],
 )
-def test_the_sender_is_known_by_his_ids(message: dict[str, Any], contacts: list[Any], aliases: list[str]) -> None:
+def test_the_sender_is_known_by_their_ids(message: dict[str, Any], contacts: list[Any], aliases: list[str]) -> None:
     update = read_one(message, contacts)
     assert isinstance(update, Message)
     expected = tuple(Alias(f"whatsapp:{name.rstrip('+')}", name.endswith("+")) for name in aliases)
@@ -333,7 +333,7 @@ def nested(opening: str, depth: int) -> str:
         *((nested('{"a":', depth), depth <= 1024) for depth in (254, 255, 300, 1023, 1024, 1025, 5000)),
     ],
 )
-def test_a_form_that_nests_deep_costs_nobody_his_message(written: str, *, is_object: bool) -> None:
+def test_a_deeply_nested_form_loses_no_message(written: str, *, is_object: bool) -> None:
     flow = {"type": "nfm_reply", "nfm_reply": {"response_json": written}}
     form = {"id": "wamid.f", "from_user_id": "US.A1", "type": "interactive", "interactive": flow}
     filled, good = read(read_json(json.dumps(webhook(messages=[form, GOOD])).encode()))
@@ -345,7 +345,7 @@ def test_a_form_that_nests_deep_costs_nobody_his_message(written: str, *, is_obj
 
 
 @pytest.mark.parametrize("depth", [240, 254, 300, 1000])
-def test_a_cart_that_nests_deep_costs_nobody_his_message(depth: int) -> None:
+def test_a_deeply_nested_cart_loses_no_message(depth: int) -> None:
     cart = {"id": "wamid.o", "from_user_id": "US.A1", "type": "order", "order": {"product_items": [{"x": "deep"}]}}
     body = json.dumps(webhook(messages=[cart, GOOD])).replace('"deep"', nested("[", depth))
     ordered, good = read(read_json(body.encode()))

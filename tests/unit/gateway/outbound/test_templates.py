@@ -42,7 +42,7 @@ async def test_once_a_day_per_person_and_number() -> None:
     assert graph.bodies == [("42", one), ("43", one), ("42", other), ("42", one)]
 
 
-async def test_one_person_is_asked_once_by_whichever_of_his_ids() -> None:
+async def test_one_person_is_asked_once_under_any_of_their_ids() -> None:
     graph, clock = KeptGraph(), Clock()
     asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), clock)
     asking.window_closed("42", "whatsapp:15550001")  # refused at once, by the id that it was sent to

@@ -107,7 +107,7 @@ async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, 
     assert await scene.told() == ["on the next day"]
 
 
-async def test_another_person_s_budget_is_his_own(scene: Scene) -> None:
+async def test_another_persons_budget_is_separate(scene: Scene) -> None:
     scene.limits = Limits(daily_tokens_per_person=15)
     await scene.hear()
     scene.model.says = [says("one"), says("two")]

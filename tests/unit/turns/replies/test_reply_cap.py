@@ -50,7 +50,7 @@ async def test_five_hundred_stops_do_not_give_five_hundred_replies(scene: Scene)
 
 
 async def test_who_floods_still_gets_answers_to_questions(scene: Scene) -> None:
-    """Whoever has somebody spammed, or fumbles a code, spends none of what answers need."""
+    """Spam and wrong codes spend none of the replies that answers need."""
     scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
     for _ in range(5):
         await talk.say("stop")
