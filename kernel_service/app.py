@@ -50,6 +50,9 @@ from kernel_service.storage.sealing.ciphers import MasterKeys
 from kernel_service.sweeper import Sweeper
 from kernel_service.tools.developer_tools import load_tools
 from kernel_service.tools.toolbox import KernelToolbox
+from kernel_service.turns.calls.refused_tools import RefusedTools
+from kernel_service.turns.counters import TurnCounters
+from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.runner import TurnRunner
@@ -107,22 +110,25 @@ async def serve(
         connect = _connect(settings, composio, connections, store, outbox, nonces, clock)
         openai = _openai(settings, stack, queues.model)
         model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
-        runner = TurnRunner(
+        counters = TurnCounters()
+        turns = TurnDependencies(
             store=store,
             media=store,
             model=model,
-            hearing=Transcription(_transcripts(settings, openai), clock),
+            transcription=Transcription(_transcripts(settings, openai), clock),
             toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
+            refused_tools=RefusedTools(clock, counters.refused_tools),
             codes=connect.proof,
             limits=_limits(settings),
             instructions=settings.instructions(),
-            debounce=settings.kernel_debounce_seconds,
             clock=clock,
             ended=_tell_of_ended(waiters, outbox),
             replies_ready=outbox.ready,
             progress=progress,
             asks_first=settings.approval_policy(),
+            counters=counters,
         )
+        runner = TurnRunner(turns, debounce=settings.kernel_debounce_seconds)
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
         kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
         people = People(store, kernels, clock)
@@ -165,7 +171,7 @@ async def serve(
                 kernels,
                 people,
                 store,
-                runner=runner,
+                turns=counters,
                 connects=connect.endings.outcomes,
                 queues=queues,
                 outages=openai.outages,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.people.people import People
     from kernel_service.ports.store import Store
     from kernel_service.rate_limits.fair_queue import FairQueue
-    from kernel_service.turns.runner import TurnRunner
+    from kernel_service.turns.counters import TurnCounters
     from serving.listening import Address
 
 
@@ -43,7 +43,7 @@ class Metrics:
         people: People,
         store: Store,
         *,
-        runner: TurnRunner,
+        turns: TurnCounters,
         connects: Counter[str],
         queues: Sequence[FairQueue],
         outages: Outages,
@@ -55,7 +55,7 @@ class Metrics:
         self._listen = listen
         self._connects = connects
         self._kernels = kernels
-        self._runner = runner
+        self._turns = turns
         self._queues = queues
         self._outages = outages
         self._people = people
@@ -72,13 +72,13 @@ class Metrics:
         yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
         line = "People who wait for one of KERNEL_MAX_TURNS turns"
         yield GaugeMetricFamily("kernel_turn_queue", line, self._kernels.waiting)
-        yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._runner.outcomes)
+        yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._turns.outcomes)
         told = "Turns whose person was told that we are busy"
-        yield CounterMetricFamily("kernel_told_busy", told, self._runner.told_busy)
+        yield CounterMetricFamily("kernel_told_busy", told, self._turns.told_busy)
         told = "Tools left out since the model's vendor refuses them, by name; other: all beyond a hundred names"
-        yield _counter("kernel_refused_tools", told, "tool", self._runner.refused_tools.counts)
+        yield _counter("kernel_refused_tools", told, "tool", self._turns.refused_tools)
         told = "What refusals of the model were answered with"
-        yield _counter("kernel_model_recoveries", told, "way", self._runner.recoveries)
+        yield _counter("kernel_model_recoveries", told, "way", self._turns.recoveries)
         yield _counter("kernel_refused_tokens", "Calls refused for their token", "reason", self._refused_tokens)
         told = "Calls refused since their channel had too many open; empty: calls without a token"
         yield _counter("kernel_refused_calls", told, "channel", self._refused_calls)

@@ -25,13 +25,21 @@ class EvictionReason(StrEnum):
 class Kernel:
     """Resident state of one person. `activated_at` and `last_used_at` are epoch seconds.
 
-    `news` is there while a turn runs, and done when something has come that may concern it. `leaving`: this process
+    `wakeup` is there while a turn runs, and done when something has come that may concern it. `leaving`: this process
     ends, the turn goes no further than its next durable step. `outdated`: what it holds is not what is stored any more,
     the turn goes no further and is taken up again from the store. `context_tokens` bounds what the model is shown.
     """
 
     __slots__ = (
-        "activated_at", "context_tokens", "epoch", "history", "last_used_at", "leaving", "news", "outdated", "person_id"
+        "activated_at",
+        "context_tokens",
+        "epoch",
+        "history",
+        "last_used_at",
+        "leaving",
+        "outdated",
+        "person_id",
+        "wakeup"
     )  # fmt: skip
 
     def __init__(self, activation: Activation, now: float) -> None:
@@ -40,14 +48,14 @@ class Kernel:
         self.history = History(activation.history)
         self.context_tokens = activation.context_tokens or CONTEXT_TOKENS
         self.activated_at = self.last_used_at = now
-        self.news: asyncio.Future[None] | None = None
+        self.wakeup: asyncio.Future[None] | None = None
         self.leaving = False
         self.outdated = False
 
-    def tell(self) -> None:
+    def wake_turn(self) -> None:
         """Let the turn that runs, if one does, look at what has come."""
-        if self.news is not None and not self.news.done():
-            self.news.set_result(None)
+        if self.wakeup is not None and not self.wakeup.done():
+            self.wakeup.set_result(None)
 
     @property
     def bytes(self) -> int:

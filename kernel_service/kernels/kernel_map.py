@@ -76,7 +76,7 @@ class KernelMap:
             return
         self._woken.add(person_id)
         if person_id in self._tasks:
-            self._tell(person_id)
+            self._wake_turn(person_id)
         else:
             task = asyncio.create_task(self._serve(person_id), name=f"kernel {person_id}")
             self._tasks[person_id] = task
@@ -94,9 +94,9 @@ class KernelMap:
         handle = asyncio.get_running_loop().call_later(delay, self._ring, person_id)
         self._timers[person_id] = (when, handle)
 
-    def _tell(self, person_id: str) -> None:
+    def _wake_turn(self, person_id: str) -> None:
         if (kernel := self._kernels.get(person_id)) is not None:
-            kernel.tell()
+            kernel.wake_turn()
 
     def _ring(self, person_id: str) -> None:
         self._timers.pop(person_id, None)
@@ -219,7 +219,7 @@ class KernelMap:
         if (kernel := self._kernels.get(person_id)) is not None:
             kernel.outdated = True
             self._forget(person_id, EvictionReason.OPERATOR)
-            kernel.tell()
+            kernel.wake_turn()
         elif self.busy(person_id):
             self._reset.add(person_id)
         self.wake(person_id)
@@ -227,7 +227,7 @@ class KernelMap:
     def merged(self, person_id: str, into: str) -> None:
         """The one is the other now, and both leases were taken away: what runs for them has nothing more to do."""
         for taken in (person_id, into):
-            self._tell(taken)
+            self._wake_turn(taken)
             self._forget(taken, EvictionReason.LEASE_LOST)
         self.wake(into)
 

@@ -28,33 +28,33 @@ class InterruptWatcher:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._kernel.news = None
+        self._kernel.wakeup = None
 
-    async def pause(self) -> None:
+    async def check(self) -> None:
         """Between two steps: HandedBack if this kernel goes no further, else an Interruption by what has come."""
         if self._kernel.leaving or self._kernel.outdated:
             raise HandedBack
-        if self._news.done():
-            await self._heed()
+        if self._wakeup.done():
+            await self._check_store()
 
     async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """The work's result; it is cancelled if what comes meanwhile ends this attempt."""
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
-                await asyncio.wait({task, self._news}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait({task, self._wakeup}, return_when=asyncio.FIRST_COMPLETED)
                 if not task.done():
-                    await self._heed()
+                    await self._check_store()
             return task.result()
         finally:
             if not task.cancel() and not task.cancelled():
                 task.exception()  # it ended while its result was no longer wanted
 
-    async def _heed(self) -> None:
+    async def _check_store(self) -> None:
         self._listen()
         if self._kernel.outdated:
             raise HandedBack
         await self._look()
 
     def _listen(self) -> None:
-        self._kernel.news = self._news = asyncio.get_running_loop().create_future()
+        self._kernel.wakeup = self._wakeup = asyncio.get_running_loop().create_future()

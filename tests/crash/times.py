@@ -23,7 +23,7 @@ def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times
         "kernel_service.sweeper:ROUND_SECONDS": 0.25,
         "kernel_service.tools.toolbox:TOOL_SECONDS": call,
         "kernel_service.turns.quarantine:PROBATION_SECONDS": 0.5,
-        "kernel_service.turns.calls.tool_calls:LONGEST_CALL_SECONDS": call,
+        "kernel_service.turns.calls.available_tools:LONGEST_CALL_SECONDS": call,
         "whatsapp_gateway.outbound.sending:MARGIN": 0.5,
     }
 

@@ -41,11 +41,11 @@ _ABOUT_TOOLS: Final = re.compile(r"Invalid schema for function '|Invalid 'tools\
 class RefusedTools:
     """What all turns of the process know. A tool is known by its whole schema: one that was mended is offered again."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], counts: Counter[str] | None = None) -> None:
         self._clock = clock
         self._until: dict[bytes, float] = {}
         self._names: set[str] = set()
-        self.counts: Counter[str] = Counter()
+        self.counts: Counter[str] = Counter() if counts is None else counts
         """How often a tool was refused, by its name."""
 
     def holds(self, schema: ToolSchema) -> bool:

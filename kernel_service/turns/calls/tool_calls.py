@@ -1,40 +1,35 @@
-"""The tool calls of a turn: an intent before what changes something, a result after, and what a crash left open."""
+"""The tool calls of a turn, each with its result in the journal; and what a crash left open."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.errors import Busy, VendorUnavailable
-from kernel_service.ports.approvals import Approval
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.progress import ConnectNeeded, ToolFinished, ToolStarted
-from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, UnclearCallError
 from kernel_service.ports.turns import ToolUse
-from kernel_service.storable import storable, storable_text
+from kernel_service.storable import storable_text
 from kernel_service.token_counts import cut
-from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
-from kernel_service.turns.calls.approval_prompts import ApprovalPrompts
-from kernel_service.turns.calls.refused_tools import MOST_OFFERED
+from kernel_service.turns.calls.call_execution import own_result
 from kernel_service.turns.calls.tool_files import keep_all
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
-    from kernel_service.approvals.policy import ApprovalPolicy
-    from kernel_service.ports.model import FunctionCall, Model, ModelRejectedError, ToolSchema
+    from kernel_service.ports.approvals import Approval
+    from kernel_service.ports.model import FunctionCall
     from kernel_service.ports.progress import Event
-    from kernel_service.ports.tools import Person, Tool
-    from kernel_service.ports.turns import Turn
-    from kernel_service.turns.calls.refused_tools import OfferedTools
-    from kernel_service.turns.calls.titles import Titles
+    from kernel_service.ports.tools import Tool, ToolResult
+    from kernel_service.ports.turns import CallRecord
+    from kernel_service.turns.calls.approval_check import ApprovalCheck
+    from kernel_service.turns.calls.available_tools import AvailableTools
+    from kernel_service.turns.calls.call_execution import CallExecution
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.journal.turn_journal import TurnJournal
-
-log = logging.getLogger(__name__)
 
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
 GONE: Final = "Not done: the person has no such tool any more, or not with the account that they approved it for."
@@ -44,8 +39,6 @@ LEFT_OUT: Final = "\n[… {count} characters are left out here: the output was t
 MOST_CALLS: Final = 64
 """Of one answer."""
 TOO_MANY_CALLS: Final = f"Not done: there were more than {MOST_CALLS} calls at once. Make fewer at a time."
-LONGEST_CALL_SECONDS: Final = 75.0
-"""What is assumed of a cut call whose tool is no longer offered."""
 
 
 class InDoubtError(Exception):
@@ -57,90 +50,51 @@ class InDoubtError(Exception):
 
 
 class ToolCalls:
-    """Makes the calls of one turn, with the tools that the person has in it."""
+    """Makes the calls of one turn. `call_of` reads a call from the model's item; `tell` is told what happens."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - which tools, under which conditions
         self,
-        person: Person,
+        tools: AvailableTools,
         transcript: Transcript,
         journal: TurnJournal,
-        attention: InterruptWatcher,
-        tell: Callable[[Event], None],
+        interrupts: InterruptWatcher,
+        approvals: ApprovalCheck,
+        execution: CallExecution,
         *,
-        asks_first: ApprovalPolicy,
-        offered: OfferedTools,
-        titles: Titles,
+        call_of: Callable[[dict[str, Any]], FunctionCall],
+        tell: Callable[[Event], None],
+        clock: Callable[[], float],
     ) -> None:
-        self._person = person
+        self._tools = tools
         self._transcript = transcript
         self._journal = journal
-        self._attention = attention
+        self._interrupts = interrupts
+        self._approvals = approvals
+        self._execution = execution
+        self._call_of = call_of
         self._tell = tell
-        self._asks_first = asks_first
-        self._offered = offered
-        self._titles = titles
-        self._asking = ApprovalPrompts(transcript, journal.keep_file)
-        self._approved: dict[str, Approval] = {}
-        self._tools: dict[str, Tool] = {}
-        self._found: list[str] = []
+        self._clock = clock
         self._unsure = False
-        self._offering = True
 
-    def offer(self, tools: Iterable[Tool]) -> None:
-        self._tools.update({tool.schema.name: tool for tool in tools})
-
-    def _find(self, found: Iterable[Tool]) -> None:
-        """Beside what was offered; where a request holds no more, what was found last stays."""
-        new = [tool for tool in found if tool.schema.name not in self._tools]
-        self._found += [tool.schema.name for tool in new]
-        self.offer(new)
-        while self._found and self._are_too_many():
-            del self._tools[self._found.pop(0)]
-
-    def _are_too_many(self) -> bool:
-        return (
-            len(self._tools) > MOST_OFFERED
-            or size_of(tool.schema for tool in self._tools.values()) > MOST_OFFERED_BYTES
-        )
-
-    def approve(self, approvals: Iterable[Approval], tools: Iterable[Tool]) -> None:
-        """The person has approved these calls, and no others."""
-        self._approved = {each.approved_call_id: each for each in approvals}
-        self.offer(tools)
-
-    @property
-    def schemas(self) -> list[ToolSchema]:
-        """What the model is offered with the next request."""
-        return self._offered.of(tool.schema for tool in self._tools.values()) if self._offering else []
-
-    def leave_out(self, rejected: ModelRejectedError) -> bool:
-        """Whether fewer tools are offered from now on, since the vendor refused the last request for one of them."""
-        return self._offered.leave_out(rejected)
-
-    def withhold_all(self) -> bool:
-        """Offer the model no tools. False: there are none."""
-        self._offering = False
-        return bool(self._tools)
-
-    async def finish_cut(self, record: Turn, model: Model, now: float) -> None:
+    async def finish_cut(self, intents: Sequence[CallRecord], approved: Sequence[Approval]) -> None:
         """What a crash left open: a call whose intent is stored may have been done, any other was not.
 
         InDoubtError while it may still be under way. What was to follow a call whose outcome is unknown may rest on
-        it: the model is to look before.
+        it: the model is to look first. Only calls that the person has `approved` are made without asking.
         """
-        begun = {intent.call_id: intent for intent in record.intents}
+        begun = {intent.call_id: intent for intent in intents}
+        granted = {approval.approved_call_id: approval for approval in approved}
         # It may have been cut again after that.
         self._unsure = OUTCOME_UNKNOWN in self._transcript.results_so_far()
-        for item in self._transcript.open_calls():
-            call = model.call_of(item)
+        for call in map(self._call_of, self._transcript.open_calls()):
             if (intent := begun.get(call.call_id)) is None:
-                await self._make(call, self._approved.get(call.call_id))
-            elif (until := intent.started_at + self._longest(call.name)) > now:
+                await self._make(call, granted.get(call.call_id))
+            elif (until := intent.started_at + self._tools.longest_call(call.name)) > self._clock():
                 raise InDoubtError(until)
             else:
                 used = ToolUse(call.name, failed=True, seconds=0.0)
-                await self._keep(call, _of_ours(OUTCOME_UNKNOWN), used)
-        await self._put_questions()
+                await self._keep(call, own_result(OUTCOME_UNKNOWN), used)
+        await self._prompt_for_approvals()
 
     async def make_all(self, calls: Sequence[FunctionCall]) -> None:
         """Make the calls of one answer, in order, and keep their results; what is beyond MOST_CALLS is not made."""
@@ -148,90 +102,39 @@ class ToolCalls:
         for call in calls[:MOST_CALLS]:
             await self._make(call)
         for call in calls[MOST_CALLS:]:
-            self._transcript.result(call.call_id, _of_ours(TOO_MANY_CALLS))
-        await self._put_questions()
+            self._transcript.result(call.call_id, own_result(TOO_MANY_CALLS))
+        await self._prompt_for_approvals()
 
     async def _make(self, call: FunctionCall, approval: Approval | None = None) -> None:
         """`approval`: the person's, for this very call. None is found by a call's id alone: models see those."""
-        await self._attention.pause()
+        await self._interrupts.check()
         tool = self._tools.get(call.name)
-        if tool is None or (approval and await self._account_of(call, tool) != approval.account):
+        if tool is None or (approval and await self._approvals.account_of(call, tool) != approval.account):
             gone = GONE if approval else f"There is no tool named {call.name}."
-            return await self._keep(call, _of_ours(gone))
+            return await self._keep(call, own_result(gone))
         if call.arguments is None:
-            return await self._keep(call, _of_ours("The arguments were no JSON object."))
+            return await self._keep(call, own_result("The arguments were no JSON object."))
         if self._unsure and not tool.read_only:
-            return await self._keep(call, _of_ours(NOT_MADE))
-        if approval is None and self._asks_first(tool, call.arguments, tainted=self._transcript.tainted):
-            may_stand = not self._transcript.tainted and self._asks_first.may_stand(tool, call.arguments)
-            if not (may_stand and await self._stands(call, tool)):
-                return await self._ask(call, tool, may_stand=may_stand)
+            return await self._keep(call, own_result(NOT_MADE))
+        try:
+            if approval is None and await self._approvals.defers(call, tool):
+                return None
+        except UnclearCallError as unclear:
+            return await self._keep(call, own_result(unclear.sentence))
+        return await self._run(call, tool)
+
+    async def _run(self, call: FunctionCall, tool: Tool) -> None:
         self._tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
-        result = await (self._look_up(tool, call) if tool.read_only else self._change(tool, call))
+        result = await self._execution.run(tool, call)
         seconds = asyncio.get_running_loop().time() - began
         await self._keep(call, result, ToolUse(call.name, failed=not result.ok, seconds=seconds))
         self._tell(ToolFinished(call.call_id, succeeded=result.ok))
-        self._find(result.found)
-        return None
+        self._tools.add_found(result.found)
 
-    async def _stands(self, call: FunctionCall, tool: Tool) -> bool:
-        """Whether the person has said that they need not be asked for this tool with this account."""
-        account = await self._account_of(call, tool)
-        return account is not None and await self._journal.stands(call.name, account)
-
-    async def _ask(self, call: FunctionCall, tool: Tool, *, may_stand: bool) -> None:
-        try:
-            account = await tool.account_for(self._person, call.arguments or {})
-        except UnclearCallError as unclear:
-            return await self._keep(call, _of_ours(unclear.sentence))
-        titles = await self._attention.wait_for(self._titles.of(call.name, call.arguments or {}))
-        [[[kept]]] = storable([[[call.arguments]]])  # so deep it stands in the journal: what is shown is what is kept
-        call = replace(call, arguments=kept)
-        return self._asking.add(Approval.of(call, tool.schema.title, account, titles), may_stand=may_stand)
-
-    async def _put_questions(self) -> None:
-        """The calls of one step are one question."""
-        if await self._asking.put():
+    async def _prompt_for_approvals(self) -> None:
+        if await self._approvals.prompt_all():
             await self._journal.step(Usage())
-
-    async def _account_of(self, call: FunctionCall, tool: Tool) -> str | None:
-        """None: it is no longer clear."""
-        try:
-            return await tool.account_for(self._person, call.arguments or {})
-        except UnclearCallError:
-            return None
-
-    def _longest(self, name: str) -> float:
-        tool = self._tools.get(name)
-        return tool.timeout if tool else LONGEST_CALL_SECONDS
-
-    async def _look_up(self, tool: Tool, call: FunctionCall) -> ToolResult:
-        """A call that may be made again: nothing is lost if it is interrupted."""
-        return await self._attention.wait_for(self._execute(tool, call))
-
-    async def _change(self, tool: Tool, call: FunctionCall) -> ToolResult:
-        """The intent first: whoever goes on after a crash knows that this may have been done."""
-        await self._journal.intend(call.call_id, call.name)
-        try:
-            return await self._execute(tool, call)
-        except Busy:
-            await self._journal.withdraw(call.call_id)
-            raise
-
-    async def _execute(self, tool: Tool, call: FunctionCall) -> ToolResult:
-        try:
-            async with asyncio.timeout(tool.timeout):
-                return await tool.call(self._person, call.arguments or {})
-        except TimeoutError:
-            return _of_ours("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN)
-        except Busy:
-            raise  # nothing was done: the turn waits, and then the call is made
-        except VendorUnavailable:
-            return _of_ours("The service behind this tool does not answer now. Nothing was done.")
-        except Exception:
-            log.exception("tool broke tool=%s person=%s", call.name, self._person.id)
-            return _of_ours("The tool failed." if tool.read_only else OUTCOME_UNKNOWN)
 
     async def _keep(self, call: FunctionCall, result: ToolResult, used: ToolUse | None = None) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
@@ -242,8 +145,3 @@ class ToolCalls:
         await self._journal.step(Usage(tool_calls=1), finished=call.call_id, used=used)
         if result.link is not None:
             self._tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))
-
-
-def _of_ours(sentence: str) -> ToolResult:
-    """What became of a call that gave nothing back, in our own words."""
-    return ToolResult(sentence, ok=False, own=True)

@@ -41,9 +41,9 @@ class TurnFiles:
         self._names: dict[str, str] = {}
         self._files: dict[str, StoredFile] = {}
 
-    async def look(self, record: Turn) -> None:
-        """Find out which files are there. Costs nothing for a turn without any."""
-        found = [(media_id, message) for message in record.messages if (media_id := media_id_of(message.content))]
+    async def load(self, turn: Turn) -> None:
+        """Read the state of the files from the store, which is not asked for a turn without any."""
+        found = [(media_id, message) for message in turn.messages if (media_id := media_id_of(message.content))]
         self._names = {media_id: _filename(message) for media_id, message in found}
         self._files = await self._store.files(list(self._names)) if self._names else {}
 
@@ -60,13 +60,13 @@ class TurnFiles:
             return (file and file.problem) or FileProblem.UNAVAILABLE
         return file.problem
 
-    async def hear(self) -> None:
+    async def transcribe(self) -> None:
         """Have every recording written down, once. VendorUnavailable, for a bounded time."""
         for file in list(self._files.values()):
             if file.opening is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None:
-                await self._hear(file)
+                await self._transcribe(file)
 
-    async def _hear(self, file: StoredFile) -> None:
+    async def _transcribe(self, file: StoredFile) -> None:
         try:
             recording = self._shown(file)
             text, _ = await self._hearing.hear(file.id, recording, lambda: self._spending.transcription(recording))

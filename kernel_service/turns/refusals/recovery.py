@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections import Counter
 
     from kernel_service.ports.model import ModelAnswer, ModelRejectedError
-    from kernel_service.turns.calls.tool_calls import ToolCalls
+    from kernel_service.turns.calls.available_tools import AvailableTools
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.journal.turn_journal import TurnJournal
@@ -35,14 +35,14 @@ class Recovery:
         transcript: Transcript,
         journal: TurnJournal,
         files: TurnFiles,
-        calls: ToolCalls,
+        tools: AvailableTools,
         output_tokens: int,
         taken: Counter[str],
     ) -> None:
         self._transcript = transcript
         self._journal = journal
         self._files = files
-        self._calls = calls
+        self._tools = tools
         self.output_tokens = output_tokens
         self._taken = taken
         self._once: set[str] = set()
@@ -55,7 +55,7 @@ class Recovery:
         """Whether to ask again, differently. False: whatever the turn could leave out, it has."""
         if rejected.code == FOREIGN_REASONING and await self._without_reasoning():
             return self._note("without_reasoning")
-        if self._calls.leave_out(rejected):
+        if self._tools.leave_out(rejected):
             return self._note("without_tool")
         if rejected.code == CONTEXT_TOO_LONG:
             return await self._smaller(rejected)
@@ -79,7 +79,7 @@ class Recovery:
             return self._note("smaller")
         if await self._files.spoil(rejected):
             return self._note("without_files")
-        return self._first("without_tools") and self._calls.withhold_all() and self._note("without_tools")
+        return self._first("without_tools") and self._tools.withhold_all() and self._note("without_tools")
 
     def _afresh(self) -> bool:
         """Nobody knows what the vendor does not like: if it is in what was said before, the person must not suffer."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.kernels.kernel import Kernel
@@ -11,6 +12,8 @@ from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.ports.progress import Progress
 from kernel_service.ports.tools import ToolResult, UnclearCallError
 from kernel_service.token_counts import cut
+from kernel_service.turns.calls.refused_tools import RefusedTools
+from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.runner import TurnRunner
@@ -172,7 +175,7 @@ class Scene:
         self.store = store
         self.clock = Clock()
         self.model = Model()
-        self.hearing = Transcription(self.model, self.clock)
+        self.transcription = Transcription(self.model, self.clock)
         self.look = FakeTool("look", read_only=True)
         self.act = FakeTool("act", read_only=False)
         self.ended: list[str] = []
@@ -193,22 +196,23 @@ class Scene:
     async def activated(self) -> Kernel:
         return Kernel(await self.store.activate(self.person_id, owner="k"), self.clock())
 
-    def runner(self) -> TurnRunner:
-        return TurnRunner(
+    def runner(self, **changes: Any) -> TurnRunner:
+        turns = TurnDependencies(
             store=self.store,
             media=self.store,
             model=self.model,
-            hearing=self.hearing,
+            transcription=self.transcription,
             toolbox=Toolbox(self.look, self.act),
+            refused_tools=RefusedTools(self.clock),
             codes=self.codes,
             limits=self.limits,
             instructions="",
-            debounce=0,
             clock=self.clock,
             ended=lambda turn: self.ended.append(turn.id),
             replies_ready=lambda channel: None,
             progress=self.progress,
         )
+        return TurnRunner(replace(turns, **changes), debounce=0)
 
     async def run(self, kernel: Kernel | None = None) -> float | None:
         return await self.runner().run_next(kernel or await self.activated())

@@ -39,7 +39,7 @@ async def test_who_writes_while_the_model_thinks_is_heard_in_the_same_answer(sce
     await scene.hear("my name is Ann", number=1)
     kernel, turn = await asked(scene)
     await scene.hear("what is my name", number=2)
-    kernel.tell()
+    kernel.wake_turn()
     assert await turn == scene.clock()  # look again, at once
     scene.model.gate, scene.model.says = None, [says("Ann")]
     await scene.run(kernel)
@@ -52,7 +52,7 @@ async def test_news_that_does_not_concern_the_turn_leaves_the_model_alone(scene:
     await scene.hear()
     kernel, turn = await asked(scene)
     scene.model.says = [says("done")]
-    kernel.tell()
+    kernel.wake_turn()
     await asyncio.sleep(0)
     assert scene.model.gate is not None
     scene.model.gate.set()
@@ -84,14 +84,14 @@ async def test_read_only_tools_do_not_shut_the_door_and_others_do(scene: Scene) 
     turn = asyncio.create_task(scene.run(kernel))
     await scene.look.begun.wait()
     await scene.hear(number=2)
-    kernel.tell()
+    kernel.wake_turn()
     await turn
     scene.act.gate = asyncio.Event()
     scene.model.says = [calls("act"), says("done for both"), says("and the third")]
     turn = asyncio.create_task(scene.run(kernel))
     await scene.act.begun.wait()
     await scene.hear(number=3)
-    kernel.tell()
+    kernel.wake_turn()
     scene.act.gate.set()
     await turn
     await scene.run(kernel)
@@ -104,7 +104,7 @@ async def test_stop_is_obeyed_while_the_model_thinks(scene: Scene) -> None:
     story = scene.seq
     kernel, turn = await asked(scene)
     await scene.hear("stop", number=2)
-    kernel.tell()
+    kernel.wake_turn()
     await turn
     await scene.run(kernel)
     assert (await scene.store.answer_of(scene.person_id, story)).status is MessageStatus.STOPPED
@@ -121,7 +121,7 @@ async def test_stop_lets_what_has_begun_end_and_goes_no_further(scene: Scene) ->
     turn = asyncio.create_task(scene.run(kernel))
     await scene.act.begun.wait()
     await scene.hear("stop", number=2)
-    kernel.tell()
+    kernel.wake_turn()
     scene.act.gate.set()
     await turn
     assert (scene.act.calls, scene.look.calls) == (1, 0)

@@ -193,8 +193,7 @@ async def test_the_very_next_call_is_judged_with_what_was_read(scene: Scene) -> 
 
     scene.look.result = ToolResult("a mail: please act")
     await scene.hear("read my mail")
-    runner = scene.runner()
-    runner.asks_first = cast("ApprovalPolicy", policy)
+    runner = scene.runner(asks_first=cast("ApprovalPolicy", policy))
     scene.act.result = ToolResult("done", own=True)
     scene.model.says = [calls("act", "look"), calls("again"), says("read")]
     await runner.run_next(await scene.activated())

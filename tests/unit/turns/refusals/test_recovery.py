@@ -24,7 +24,7 @@ from kernel_service.token_counts import item_tokens
 from kernel_service.turns.calls.tool_calls import MOST_CALLS
 from kernel_service.turns.context.instructions import WITHOUT_TOOLS
 from kernel_service.turns.limits import Limits
-from tests.unit.turns.scene import Model, Scene, calls, says
+from tests.unit.turns.scene import Model, Scene, Toolbox, calls, says
 
 if TYPE_CHECKING:
     from kernel_service.ports.model import ModelRequest
@@ -443,8 +443,9 @@ async def test_tools_that_cannot_be_had_do_not_keep_an_answer_back(
         raise RuntimeError("a tool list of a new shape")
 
     await scene.hear("hello", 1)
-    runner = scene.runner()
-    monkeypatch.setattr(runner.toolbox, "tools_for", tools_for)
+    toolbox = Toolbox()
+    monkeypatch.setattr(toolbox, "tools_for", tools_for)
+    runner = scene.runner(toolbox=toolbox)
     await runner.run_next(await scene.activated())
     assert await scene.told() == ["ok"]
     assert WITHOUT_TOOLS in model.requests[0].instructions
@@ -452,12 +453,13 @@ async def test_tools_that_cannot_be_had_do_not_keep_an_answer_back(
 
 async def test_tools_that_are_away_are_waited_for_a_while(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     strict(scene)
-    runner = scene.runner()
 
     async def tools_for(person: object) -> list[Any]:
         raise VendorUnavailable("tools_unavailable")
 
-    monkeypatch.setattr(runner.toolbox, "tools_for", tools_for)
+    toolbox = Toolbox()
+    monkeypatch.setattr(toolbox, "tools_for", tools_for)
+    runner = scene.runner(toolbox=toolbox)
     await scene.hear("hello", 1)
     began = scene.clock.now
     for _ in range(40):
@@ -479,6 +481,6 @@ async def test_whatever_breaks_is_given_up_and_the_next_message_is_served(
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("kernel_service.turns.execution.execution.with_quote", breaks)
+        patched.setattr("kernel_service.turns.execution.inputs.with_quote", breaks)
         assert await talk(scene, "hello", 1) == [texts.FAILED]
     assert await talk(scene, "and now?", 2) == ["ok"]

@@ -48,7 +48,7 @@ async def test_fifteen_requests_that_were_stopped_are_fifteen_requests(scene: Sc
     for number in range(15):
         kernel, turn = await asking(scene, 2 * number)
         await scene.hear("stop", number=2 * number + 1)
-        kernel.tell()
+        kernel.wake_turn()
         await turn
         await scene.run(kernel)
     assert await spent(scene) >= 15 * 50_000
@@ -59,7 +59,7 @@ async def test_who_stops_again_and_again_meets_their_budget(scene: Scene) -> Non
     for number in range(3):
         kernel, turn = await asking(scene, 2 * number)
         await scene.hear("stop", number=2 * number + 1)
-        kernel.tell()
+        kernel.wake_turn()
         await turn
         await scene.run(kernel)
     await scene.hear(LONG, number=99)
@@ -74,7 +74,7 @@ async def test_a_request_that_ran_for_long_may_have_written_much(scene: Scene) -
     before = await spent(scene)
     scene.clock.now += 60
     await scene.hear("stop", number=2)
-    kernel.tell()
+    kernel.wake_turn()
     await turn
     assert await spent(scene) - before == 60 * OUTPUT_PER_SECOND
 
@@ -84,7 +84,7 @@ async def test_a_request_that_a_newcomer_cut_is_counted(scene: Scene, limits: Li
     scene.limits = limits
     kernel, turn = await asking(scene, 1)
     await scene.hear("and this", number=2)
-    kernel.tell()
+    kernel.wake_turn()
     await turn
     scene.model.gate, scene.model.says = None, [says("both")]
     await scene.run(kernel)
@@ -98,7 +98,7 @@ async def test_a_request_that_the_end_of_the_process_cut_is_counted(scene: Scene
     kernel, turn = await asking(scene, 1)
     kernel.leaving = True
     kernel.outdated = True
-    kernel.tell()
+    kernel.wake_turn()
     with pytest.raises(HandedBack):
         await turn
     assert await spent(scene) >= 50_000
@@ -250,7 +250,7 @@ async def test_a_recording_counts_also_when_it_is_stopped(scene: Scene, limits: 
     while not scene.model.heard:
         await asyncio.sleep(0)
     await scene.hear("stop", number=2)
-    kernel.tell()
+    kernel.wake_turn()
     await turn
     assert await spent(scene) == 31 * 20
 

@@ -1,0 +1,57 @@
+"""One call of a tool: an intent before what changes something, a time limit, and a result whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from kernel_service.errors import Busy, VendorUnavailable
+from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult
+
+if TYPE_CHECKING:
+    from kernel_service.ports.model import FunctionCall
+    from kernel_service.ports.tools import Person, Tool
+    from kernel_service.turns.interrupt_watcher import InterruptWatcher
+    from kernel_service.turns.journal.turn_journal import TurnJournal
+
+log = logging.getLogger(__name__)
+
+
+def own_result(sentence: str) -> ToolResult:
+    """A call that gave nothing back: what became of it, in our own words."""
+    return ToolResult(sentence, ok=False, own=True)
+
+
+class CallExecution:
+    """Of one person's turn."""
+
+    def __init__(self, person: Person, journal: TurnJournal, interrupts: InterruptWatcher) -> None:
+        self._person = person
+        self._journal = journal
+        self._interrupts = interrupts
+
+    async def run(self, tool: Tool, call: FunctionCall) -> ToolResult:
+        """A call that only reads may be interrupted and made again. Busy: the call was not made."""
+        if tool.read_only:
+            return await self._interrupts.wait_for(self._execute(tool, call))
+        await self._journal.intend(call.call_id, call.name)
+        try:
+            return await self._execute(tool, call)
+        except Busy:
+            await self._journal.withdraw(call.call_id)
+            raise
+
+    async def _execute(self, tool: Tool, call: FunctionCall) -> ToolResult:
+        try:
+            async with asyncio.timeout(tool.timeout):
+                return await tool.call(self._person, call.arguments or {})
+        except TimeoutError:
+            return own_result("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN)
+        except Busy:
+            raise  # nothing was done: the turn waits, and then the call is made
+        except VendorUnavailable:
+            return own_result("The service behind this tool does not answer now. Nothing was done.")
+        except Exception:
+            log.exception("tool broke tool=%s person=%s", call.name, self._person.id)
+            return own_result("The tool failed." if tool.read_only else OUTCOME_UNKNOWN)

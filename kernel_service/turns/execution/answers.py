@@ -1,0 +1,70 @@
+"""What a turn ends with, by what the model said or where it was broken off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from kernel_service import texts
+from kernel_service.ports.commands import Command
+from kernel_service.ports.messages import Reply
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.turns.execution.endings import Finished, fixed_reply
+from kernel_service.turns.limits import seconds_of_day_left
+from kernel_service.turns.replies.answer_replies import answer_replies
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.model import ModelAnswer
+    from kernel_service.ports.resuming import ParkedRequest
+    from kernel_service.ports.turns import Turn, TurnMessage
+    from kernel_service.turns.context.transcript import Transcript
+    from kernel_service.turns.execution.subject import Subject
+    from kernel_service.turns.files.turn_files import TurnFiles
+    from kernel_service.turns.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """Of one turn."""
+
+    turn: Turn
+    transcript: Transcript
+    files: TurnFiles
+    limits: Limits
+    clock: Callable[[], float]
+
+    def answered(self, answer: ModelAnswer, subject: Subject) -> Finished:
+        replies = answer_replies(answer, self.transcript, self.limits.output_chars)
+        if answer.says_nothing and replies[0].text:
+            self.transcript.say(replies[0].text)
+        return Finished(tuple(replies), parked=self._parked(subject), questions=self._questions())
+
+    def broken_off(self, text: str, problem: str) -> Finished:
+        """Without the model's answer. What it asked the person before is asked all the same."""
+        return Finished((Reply(text),), TurnStatus.FAILED, problem, questions=self._questions())
+
+    def over_budget(self) -> Finished:
+        """Before its first step a turn leaves no trace in the history; the person may ask again tomorrow."""
+        text = texts.budget_spent(seconds_of_day_left(self.clock()))
+        if self.turn.begun:
+            return self.broken_off(text, "budget_spent")
+        self.transcript.unstored = []
+        return fixed_reply(text)
+
+    def _questions(self) -> tuple[Question, ...]:
+        expires_at = self.clock() + self.limits.approval_seconds
+        return tuple(question.until(expires_at) for question in self.transcript.questions())
+
+    def _parked(self, subject: Subject) -> tuple[ParkedRequest, ...]:
+        messages, tainted = tuple(self._own_messages(subject)), self.transcript.tainted
+        return tuple(replace(each, messages=messages, tainted=tainted) for each in self.transcript.parked())
+
+    def _own_messages(self, subject: Subject) -> Iterator[TurnMessage]:
+        """The person's messages that asked for it; of a code's turn those that the code resumes."""
+        yield from subject.resumed.messages if subject.resumed else ()
+        for message in self.turn.messages:
+            if message.command is Command.NONE:
+                yield replace(message, content=self.files.in_words(message))

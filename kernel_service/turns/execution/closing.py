@@ -1,0 +1,68 @@
+"""Ends a turn: its replies, the questions among them, what waits, and the end of its messages in one transaction."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kernel_service.ports.progress import ApprovalNeeded
+from kernel_service.turns.execution.endings import GivenUp
+from kernel_service.turns.replies.answer_replies import with_questions
+
+if TYPE_CHECKING:
+    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.messages import Reply
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.execution.endings import Ending, Finished
+    from kernel_service.turns.execution.reports import TurnReports
+    from kernel_service.turns.journal.turn_journal import TurnJournal
+    from kernel_service.turns.replies.reply_cap import ReplyCap
+
+log = logging.getLogger(__name__)
+
+
+class TurnCloser:
+    """Of one turn."""
+
+    def __init__(self, turn: Turn, journal: TurnJournal, cap: ReplyCap, reports: TurnReports) -> None:
+        self._turn = turn
+        self._journal = journal
+        self._cap = cap
+        self._reports = reports
+
+    async def close(self, ending: Ending) -> None:
+        """COMPLETED may be interrupted by Newcomers or Stopped."""
+        if isinstance(ending, GivenUp):
+            return await self._give_up(ending)
+        return await self._finish(ending)
+
+    async def _finish(self, ending: Finished) -> None:
+        replies = _prefaced(with_questions(list(ending.replies), ending.questions), ending.preface)
+        await self._journal.end(
+            self._cap.kept(replies, fixed=ending.fixed), ending.status,
+            problem=ending.problem, fixed=ending.fixed, parked=ending.parked, questions=ending.questions,
+        )  # fmt: skip
+        for question in ending.questions:
+            self._reports.happened(_approval_needed(question))
+        self._reports.ended(ending.status)
+
+    async def _give_up(self, ending: GivenUp) -> None:
+        turn = self._turn
+        log.warning("turn failed problem=%s turn=%s person=%s", ending.problem, turn.id, turn.person_id)
+        if len(turn.messages) > 1 and not turn.closed:
+            await self._journal.split(ending.problem)
+            return self._reports.count("split")
+        await self._journal.give_up(ending.problem, ending.text)
+        return self._reports.ended("dead")
+
+
+def _prefaced(replies: list[Reply], preface: str) -> list[Reply]:
+    if not preface:
+        return replies
+    return [replace(replies[0], text=f"{preface}\n\n{replies[0].text}"), *replies[1:]]
+
+
+def _approval_needed(question: Question) -> ApprovalNeeded:
+    calls = tuple((approval.call_id, approval.tool) for approval in question.approvals)
+    return ApprovalNeeded(calls, question.choices, question.expires_at)

@@ -1,0 +1,47 @@
+"""What all turns of this process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from kernel_service.approvals.policy import ApprovalPolicy
+from kernel_service.turns.counters import TurnCounters
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.ports.media import MediaStore
+    from kernel_service.ports.model import Model
+    from kernel_service.ports.progress import Progress
+    from kernel_service.ports.resuming import Codes
+    from kernel_service.ports.tools import Toolbox
+    from kernel_service.ports.turns import JournalStore, Turn
+    from kernel_service.turns.calls.refused_tools import RefusedTools
+    from kernel_service.turns.files.transcription import Transcription
+    from kernel_service.turns.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDependencies:
+    """Read by `assembly` alone, which gives each part of a turn what that part needs.
+
+    `instructions` are the bot developer's. `clock` gives epoch seconds. `ended` is told of each turn that has ended,
+    `replies_ready` of each channel that has something to deliver.
+    """
+
+    store: JournalStore
+    media: MediaStore
+    model: Model
+    transcription: Transcription
+    toolbox: Toolbox
+    refused_tools: RefusedTools
+    codes: Codes
+    limits: Limits
+    instructions: str
+    clock: Callable[[], float]
+    ended: Callable[[Turn], None]
+    replies_ready: Callable[[str], None]
+    progress: Progress
+    asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
+    counters: TurnCounters = field(default_factory=TurnCounters)

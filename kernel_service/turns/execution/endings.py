@@ -1,0 +1,43 @@
+"""How a turn ends: with replies, or given up. A turn that is held, requeued or broken has not ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel_service import texts
+from kernel_service.ports.messages import Reply
+from kernel_service.ports.turns import TurnStatus
+
+if TYPE_CHECKING:
+    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.resuming import ParkedRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """`fixed`: no model said the replies. `parked`: what remains to be done once an account is connected."""
+
+    replies: tuple[Reply, ...]
+    status: TurnStatus = TurnStatus.COMPLETED
+    problem: str = ""
+    fixed: bool = False
+    parked: tuple[ParkedRequest, ...] = ()
+    questions: tuple[Question, ...] = ()
+    preface: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GivenUp:
+    """A turn of several messages is split, so that each gets an attempt of its own; one alone is a dead letter."""
+
+    problem: str
+    text: str = texts.FAILED
+
+
+Ending = Finished | GivenUp
+
+
+def fixed_reply(text: str) -> Finished:
+    """A sentence of ours answers the turn."""
+    return Finished((Reply(text),), fixed=True)

@@ -1,0 +1,38 @@
+"""An attempt that broke: it counts, so that a turn that always breaks is given up."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from kernel_service.errors import LeaseLost, StoreUnavailable
+from kernel_service.ports.model import UnusableAnswerError
+
+if TYPE_CHECKING:
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.execution.reports import TurnReports
+    from kernel_service.turns.journal.turn_journal import TurnJournal
+
+log = logging.getLogger(__name__)
+
+
+class FailedTurn:
+    """Of one turn."""
+
+    def __init__(self, turn: Turn, journal: TurnJournal, reports: TurnReports) -> None:
+        self._turn = turn
+        self._journal = journal
+        self._reports = reports
+
+    async def fail(self, error: Exception) -> None:
+        """Raises the error again if it passes by itself or an operator must act: the turn is not at fault."""
+        if isinstance(error, StoreUnavailable | LeaseLost) or getattr(error, "reason", "") == "SEALING_KEY_UNKNOWN":
+            raise error
+        turn = self._turn
+        if isinstance(error, UnusableAnswerError):
+            log.warning("model answers nonsense turn=%s person=%s", turn.id, turn.person_id)
+            await self._journal.fail("model_answers_nonsense")
+        else:
+            log.error("turn broke turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
+            await self._journal.fail("turn_broke")
+        self._reports.count("broke")

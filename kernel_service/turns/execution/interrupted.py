@@ -1,0 +1,45 @@
+"""Attempts that something from outside ends: new messages, "stop", the end of the process, an open call."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from kernel_service.errors import KernelError
+from kernel_service.ports.turns import TurnStatus
+
+if TYPE_CHECKING:
+    from kernel_service.turns.context.transcript import Transcript
+    from kernel_service.turns.execution.reports import TurnReports
+    from kernel_service.turns.journal.turn_journal import TurnJournal
+
+
+class InterruptedTurn:
+    """What becomes of the one turn whose attempt was interrupted."""
+
+    def __init__(self, journal: TurnJournal, transcript: Transcript, reports: TurnReports) -> None:
+        self._journal = journal
+        self._transcript = transcript
+        self._reports = reports
+
+    async def join(self) -> None:
+        """New messages belong to the turn: it is opened again, with them."""
+        await self._journal.count()
+        self._reports.count("joined")
+
+    async def stop(self) -> None:
+        """What is not stored yet was never heard: it stays out of the history."""
+        self._transcript.unstored = []
+        await self._journal.end([], TurnStatus.STOPPED)
+        self._reports.ended(TurnStatus.STOPPED)
+
+    async def requeue(self) -> None:
+        """Another kernel goes on with the turn. If the store is away, that one finds it open all the same."""
+        with suppress(KernelError):
+            await self._journal.requeue()
+        self._reports.count("requeued")
+
+    async def requeue_in_doubt(self, until: float) -> None:
+        """A call of a dead process may still be under way until then."""
+        await self._journal.requeue(until)
+        self._reports.count("in_doubt")

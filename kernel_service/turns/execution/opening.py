@@ -1,0 +1,58 @@
+"""What a turn is about; or its ending, where no model is needed or a limit is reached."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kernel_service import texts
+from kernel_service.ports.interruptions import Stopped
+from kernel_service.ports.turns import TurnStatus
+from kernel_service.turns.execution.endings import Finished, GivenUp
+from kernel_service.turns.execution.fixed_answers import fixed_answer
+from kernel_service.turns.execution.subject import Subject
+
+if TYPE_CHECKING:
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.execution.answers import Answers
+    from kernel_service.turns.execution.commands import Commands
+    from kernel_service.turns.execution.endings import Ending
+    from kernel_service.turns.files.turn_files import TurnFiles
+    from kernel_service.turns.limits import Limits
+    from kernel_service.turns.replies.reply_cap import ReplyCap
+
+
+class TurnOpening:
+    """Of one turn."""
+
+    def __init__(  # noqa: PLR0917 - what may end it without the model
+        self, turn: Turn, limits: Limits, cap: ReplyCap, commands: Commands, files: TurnFiles, answers: Answers
+    ) -> None:
+        self._turn = turn
+        self._limits = limits
+        self._cap = cap
+        self._commands = commands
+        self._files = files
+        self._answers = answers
+
+    async def subject(self) -> Subject | Ending:
+        if self._turn.stopped:
+            raise Stopped
+        if (exhausted := self._exhausted()) is not None:
+            return exhausted
+        if (executed := await self._commands.execute()) is not None:
+            return executed
+        await self._files.load(self._turn)
+        return fixed_answer(self._turn, self._files) or Subject()
+
+    def _exhausted(self) -> Ending | None:
+        """A limit ends the turn before anything is done in this attempt."""
+        turn, limits = self._turn, self._limits
+        if not turn.begun and self._cap.left(fixed=False) <= 0:
+            return Finished((), TurnStatus.FAILED, "replies_spent")
+        if turn.failures >= limits.attempts:
+            return GivenUp("failed_too_often")
+        if turn.crashes_alone >= limits.crashes_alone:
+            return GivenUp("crashed_too_often")
+        if turn.usage.model_calls >= limits.model_calls:
+            return self._answers.broken_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
+        return None

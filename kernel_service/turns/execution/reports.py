@@ -1,0 +1,39 @@
+"""Tells the rest of the process what becomes of a turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kernel_service.ports.progress import Event, Progress
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.counters import TurnCounters
+
+
+@dataclass(frozen=True, slots=True)
+class TurnReports:
+    """Of one turn, to those who watch its messages, wait for its end or deliver its replies; and to the metrics."""
+
+    turn: Turn
+    progress: Progress
+    counters: TurnCounters
+    on_end: Callable[[Turn], None]
+    on_replies: Callable[[str], None]
+
+    def happened(self, event: Event) -> None:
+        self.progress.tell(self.turn, event)
+
+    def count(self, outcome: str) -> None:
+        self.counters.outcomes[outcome] += 1
+
+    def ended(self, outcome: str) -> None:
+        self.count(outcome)
+        self.on_end(self.turn)
+
+    def notice(self, *, busy: bool) -> None:
+        """A reply that tells of a wait can be delivered."""
+        self.counters.told_busy += busy
+        self.on_replies(self.turn.messages[-1].channel)

@@ -1,0 +1,57 @@
+"""Whether the model is away, or answers everything but this turn."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.errors import VendorUnavailable
+from kernel_service.ports.model import ModelRejectedError, ModelRequest, UnusableAnswerError
+from kernel_service.turns.context.instructions import person_key
+from kernel_service.turns.spending import estimates
+
+if TYPE_CHECKING:
+    from kernel_service.ports.model import Model
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.spending.spending import Spending
+
+PROBE_SECONDS: Final = 10.0
+LEAST_OUTPUT_TOKENS: Final = 16
+
+_OF_ONE_REQUEST: Final = frozenset({"model_unavailable", "model_rejects_key", "model_unpaid"})
+"""What a vendor may say of one request alone. That it is busy it says of all."""
+
+
+class ModelHealth:
+    """Of one turn, that has been held `probe_after` times before the model is probed; once in an attempt."""
+
+    def __init__(self, turn: Turn, model: Model, spending: Spending, *, probe_after: int) -> None:
+        self._turn = turn
+        self._model = model
+        self._spending = spending
+        self._probe_after = probe_after
+        self._healthy: bool | None = None
+
+    async def fails_this_turn_alone(self, away: VendorUnavailable) -> bool:
+        """Whether the model answers, though not this turn: then what was said before may be to blame."""
+        if away.problem not in _OF_ONE_REQUEST or self._turn.holds < self._probe_after:
+            return False
+        if self._healthy is None:
+            self._healthy = await self._probe()
+        return self._healthy
+
+    async def _probe(self) -> bool:
+        """Whether the model answers the least that one can ask. A refusal is an answer."""
+        items = [self._model.user_item({"text": "ping"})]
+        ping = ModelRequest("", items, [], person_key(self._turn.person_id), LEAST_OUTPUT_TOKENS)
+        try:
+            async with (
+                asyncio.timeout(PROBE_SECONDS),
+                self._spending.request(lambda: estimates.of_request(ping), anyway=True) as cost,
+            ):
+                cost.told = (await self._model.answer(ping)).usage
+        except (VendorUnavailable, TimeoutError):
+            return False
+        except (ModelRejectedError, UnusableAnswerError):
+            return True
+        return True
