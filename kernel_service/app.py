@@ -25,7 +25,7 @@ from kernel_service.connections.confirmation import CodeConfirmation
 from kernel_service.connections.consent import Consent
 from kernel_service.connections.links import ConnectLinks
 from kernel_service.connections.tokens import Nonces
-from kernel_service.connections.vendor_events import Events
+from kernel_service.connections.vendor_events import ComposioEvents
 from kernel_service.connections.web.connect_pages import ConnectPages
 from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.inbox.inbox import Inbox
@@ -40,9 +40,9 @@ from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.outbox.outbox import Outbox
 from kernel_service.people.people import People
-from kernel_service.ports.keeping import Keeping
 from kernel_service.ports.progress import Progress
-from kernel_service.ports.silence import Silence
+from kernel_service.ports.retention import RetentionPolicy
+from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.proxies import check_proxies
 from kernel_service.rate_limits.fair_queue import FairQueue
 from kernel_service.storage.opening.open_store import open_store
@@ -79,8 +79,8 @@ class KernelServer:
     kernels: KernelMap
     store: Store
     sweeper: Sweeper
-    desk: MediaTransfers
-    endings: AttemptCloser
+    transfers: MediaTransfers
+    attempt_closer: AttemptCloser
 
 
 class VendorQueues(NamedTuple):
@@ -116,9 +116,9 @@ async def serve(
             media=store,
             model=model,
             transcription=Transcription(_transcripts(settings, openai), clock),
-            toolbox=KernelToolbox(composio, connections, connect.offers, load_tools(settings.kernel_tools)),
+            toolbox=KernelToolbox(composio, connections, connect.connect_links, load_tools(settings.kernel_tools)),
             refused_tools=RefusedTools(clock, counters.refused_tools),
-            codes=connect.proof,
+            codes=connect.confirmation,
             limits=_limits(settings),
             instructions=settings.instructions(),
             clock=clock,
@@ -132,7 +132,7 @@ async def serve(
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
         kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
         people = People(store, kernels, clock)
-        desk = MediaTransfers(store, clock, kernels.wake, uploads=settings.kernel_channel_uploads)
+        transfers = MediaTransfers(store, clock, kernels.wake, uploads=settings.kernel_channel_uploads)
         inbox = Inbox(
             store,
             kernels,
@@ -142,14 +142,14 @@ async def serve(
             debounce=settings.kernel_debounce_seconds,
             max_pending=MAX_PENDING,
             clock=clock,
-            media_wanted=_ask_for_media(desk, outbox),
+            media_wanted=_ask_for_media(transfers, outbox),
         )
         room = Room(ChannelLimits(settings.kernel_channel_pulls, settings.kernel_channel_calls))
         refused_tokens = RefusedTokens(monotonic)
         listener = Listener(
             Address.parse(settings.kernel_listen),
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
-            KernelServicer(inbox, outbox, desk, store, people, connections, connect.offers, clock),
+            KernelServicer(inbox, outbox, transfers, store, people, connections, connect.connect_links, clock),
             AdminServicer(kernels, store, people, connections, clock),
             room,
             refused_tokens,
@@ -164,7 +164,9 @@ async def serve(
             waiters.close()
 
         port = await stack.enter_async_context(listener.serving(drain))
-        sweeper = _sweeper(settings, store, kernels, outbox, desk, endings=connect.endings, clock=clock)
+        sweeper = _sweeper(
+            settings, store, kernels, outbox, transfers, attempt_closer=connect.attempt_closer, clock=clock
+        )
         metrics_port = await stack.enter_async_context(
             Metrics(
                 Address.parse(settings.kernel_metrics_listen),
@@ -172,7 +174,7 @@ async def serve(
                 people,
                 store,
                 turns=counters,
-                connects=connect.endings.outcomes,
+                connects=connect.attempt_closer.outcomes,
                 queues=queues,
                 outages=openai.outages,
                 refused_tokens=refused_tokens.counts,
@@ -180,9 +182,9 @@ async def serve(
             ).serving()
         )
         await stack.enter_async_context(sweeper.running())
-        connect_port = await stack.enter_async_context(connect.door.serving(Address.parse(settings.connect_listen)))
+        connect_port = await stack.enter_async_context(connect.pages.serving(Address.parse(settings.connect_listen)))
         log.info("serving port=%d metrics_port=%d connect_port=%d", port, metrics_port, connect_port)
-        yield KernelServer(port, kernels, store, sweeper, desk, connect.endings)
+        yield KernelServer(port, kernels, store, sweeper, transfers, connect.attempt_closer)
 
 
 def _warn_of_exposure(settings: Settings) -> None:
@@ -205,8 +207,8 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> Store:
         pool=settings.kernel_database_pool,
         media_bytes=media_bytes,
         media_bytes_per_person=int(settings.kernel_media_mb_per_user * MIB),
-        silence=Silence(settings.kernel_weak_id_days),
-        keeping=Keeping(
+        silence=WeakIdExpiry(settings.kernel_weak_id_days),
+        keeping=RetentionPolicy(
             settings.kernel_history_days,
             int(settings.kernel_history_mb_per_user * MIB),
             settings.kernel_inactive_days,
@@ -250,10 +252,10 @@ def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscripts:
 class Connect:
     """The parts of connecting an account."""
 
-    offers: ConnectLinks
-    proof: CodeConfirmation
-    endings: AttemptCloser
-    door: ConnectPages
+    connect_links: ConnectLinks
+    confirmation: CodeConfirmation
+    attempt_closer: AttemptCloser
+    pages: ConnectPages
 
 
 def _connect(  # noqa: PLR0917 - all that it is built from
@@ -265,28 +267,30 @@ def _connect(  # noqa: PLR0917 - all that it is built from
     nonces: Nonces,
     clock: Callable[[], float],
 ) -> Connect:
-    url = settings.door_url()
+    url = settings.connect_url()
     if not settings.connect_public_url:
         log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
     if not settings.composio_verifier:
         log.info("COMPOSIO_VERIFIER is not set: accounts are connected only while Composio's project has no verifier")
-    endings = AttemptCloser(store, connections, outbox.ready, clock)
+    attempt_closer = AttemptCloser(store, connections, outbox.ready, clock)
     return Connect(
-        offers=ConnectLinks(composio, connections, store, endings, door_url=url, nonces=nonces, clock=clock),
-        proof=CodeConfirmation(composio, connections, store, endings, clock),
-        endings=endings,
-        door=ConnectPages(
+        connect_links=ConnectLinks(
+            composio, connections, store, attempt_closer, connect_url=url, nonces=nonces, clock=clock
+        ),
+        confirmation=CodeConfirmation(composio, connections, store, attempt_closer, clock),
+        attempt_closer=attempt_closer,
+        pages=ConnectPages(
             Consent(
                 composio,
                 connections,
                 store,
-                endings,
-                door_url=url,
+                attempt_closer,
+                connect_url=url,
                 nonces=nonces,
                 clock=clock,
                 verifier=settings.composio_verifier,
             ),
-            Events(
+            ComposioEvents(
                 settings.composio_webhook_secret.get_secret_value(),
                 connections,
                 store.last_route,
@@ -318,9 +322,9 @@ def _tell_of_ended(waiters: Waiters, outbox: Outbox) -> Callable[[Turn], None]:
     return ended
 
 
-def _ask_for_media(desk: MediaTransfers, outbox: Outbox) -> Callable[[str], None]:
+def _ask_for_media(transfers: MediaTransfers, outbox: Outbox) -> Callable[[str], None]:
     def wanted(channel: str) -> None:
-        desk.wanted(channel)
+        transfers.wanted(channel)
         outbox.ready(channel)
 
     return wanted
@@ -331,9 +335,9 @@ def _sweeper(
     store: Store,
     kernels: KernelMap,
     outbox: Outbox,
-    desk: MediaTransfers,
+    transfers: MediaTransfers,
     *,
-    endings: AttemptCloser,
+    attempt_closer: AttemptCloser,
     clock: Callable[[], float],
 ) -> Sweeper:
     evictor = Evictor(
@@ -343,5 +347,12 @@ def _sweeper(
         clock=clock,
     )
     return Sweeper(
-        store, kernels, outbox, desk, evictor, connect=endings, seconds=settings.kernel_sweep_seconds, clock=clock
+        store,
+        kernels,
+        outbox,
+        transfers,
+        evictor,
+        connect=attempt_closer,
+        seconds=settings.kernel_sweep_seconds,
+        clock=clock,
     )

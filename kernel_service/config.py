@@ -14,7 +14,7 @@ from kernel_service import insecure
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.connections.web.proxies import TrustedProxies
 from kernel_service.people.identity import CHANNEL
-from kernel_service.ports.silence import DEFAULT_DAYS
+from kernel_service.ports.weak_ids import DEFAULT_DAYS
 from kernel_service.storage.engine import database_url, postgres_url
 from kernel_service.storage.sealing.ciphers import parse_keys
 from serving.listening import Address
@@ -201,8 +201,8 @@ class Settings(BaseSettings):
             return None
         return self.kernel_tls_key.read_bytes(), self.kernel_tls_cert.read_bytes()
 
-    def door_url(self) -> str:
-        """Where people's browsers find the connect door; unset, only those of this machine do."""
+    def connect_url(self) -> str:
+        """Where people's browsers find the connect pages; unset, only those of this machine do."""
         return self.connect_public_url or Address.parse(self.connect_listen).url
 
     def toolkits(self) -> list[str]:

@@ -36,10 +36,10 @@ def check_tls(certificate: Path | None, info: ValidationInfo) -> None:
 def check_public_url(url: str, info: ValidationInfo) -> None:
     """A browser takes no IPv4-mapped address for this machine's own."""
     listen: str = info.data.get("connect_listen", "")
-    door = urlsplit(url or (Address.parse(listen).url if listen else ""))
-    host = door.hostname or ""
+    address = urlsplit(url or (Address.parse(listen).url if listen else ""))
+    host = address.hostname or ""
     here = is_loopback(host) and "::ffff:" not in host
-    if door.scheme == "http" and not here and not _is_allowed(info):
+    if address.scheme == "http" and not here and not _is_allowed(info):
         raise ValueError(
             "must be https: put an https proxy before CONNECT_LISTEN and name its address. Only this machine's own, as "
             f"http://localhost:8081, may be http. {OTHERWISE}"

@@ -28,7 +28,7 @@ ROUND_SECONDS = 5.0
 RETENTION_SECONDS = 3600.0
 
 
-class Endings(Protocol):
+class LapsedAttempts(Protocol):
     """Whoever ends attempts to connect that have lapsed."""
 
     async def sweep(self) -> None: ...
@@ -42,17 +42,17 @@ class Sweeper:
         store: Store,
         kernels: KernelMap,
         outbox: Outbox,
-        desk: MediaTransfers,
+        transfers: MediaTransfers,
         evictor: Evictor,
         *,
-        connect: Endings,
+        connect: LapsedAttempts,
         seconds: float,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._kernels = kernels
         self._outbox = outbox
-        self._desk = desk
+        self._transfers = transfers
         self._connect = connect
         self._evictor = evictor
         self._seconds = seconds
@@ -81,7 +81,7 @@ class Sweeper:
         rounds = (
             (self._seconds, self.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),
-            (min(ROUND_SECONDS, self._seconds), self._desk.sweep),
+            (min(ROUND_SECONDS, self._seconds), self._transfers.sweep),
             (min(ROUND_SECONDS, self._seconds), self._connect.sweep),
             (self._seconds, self.seal_clear_ids),
             (RETENTION_SECONDS, self.forget),

@@ -12,7 +12,7 @@ from kernel_service.api.interceptors import caller
 from kernel_service.api.slices import Slices
 from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, Stalled
 from kernel_service.people.identity import check_user_id
-from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.media import MediaWanted
 from kernel_service.ports.outbox import AckResult
 from kernel_service.ports.tools import Person
@@ -39,21 +39,21 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self,
         inbox: Inbox,
         outbox: Outbox,
-        desk: MediaTransfers,
+        transfers: MediaTransfers,
         store: Store,
         people: People,
         connections_: Connections,
-        offers: ConnectLinks,
+        connect_links: ConnectLinks,
         clock: Callable[[], float],
     ) -> None:
         self._clock = clock
         self._inbox = inbox
-        self._desk = desk
+        self._transfers = transfers
         self._outbox = outbox
         self._store = store
         self._people = people
         self._connections = connections_
-        self._offers = offers
+        self._connect_links = connect_links
         self._slices = Slices()
 
     # --- the two doors ------------------------------------------------------------------------------------------
@@ -79,8 +79,10 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         credit = outbox.max_in_flight(request.max_in_flight)
         if not outbox.wants_replies(request.kinds):
             raise CallerError("FIELD_INVALID", "`kinds` must hold OUTBOX_ITEM_KIND_REPLY", field="kinds")
-        desk = self._desk if outbox.wants_media(request.kinds) else None
-        async for lease, seconds in self._outbox.pull(channel, list(request.addresses), credit, instance, desk=desk):
+        transfers = self._transfers if outbox.wants_media(request.kinds) else None
+        async for lease, seconds in self._outbox.pull(
+            channel, list(request.addresses), credit, instance, transfers=transfers
+        ):
             if isinstance(lease, MediaWanted):
                 yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(lease))
             else:
@@ -101,7 +103,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
 
     async def _settle_media(self, request: outbox_pb2.AckOutboxRequest) -> dict[int, AckResult]:
         acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := media.ack(each))}
-        settled = list(chain(*await self._slices.each(caller.get(), list(acks.values()), self._desk.settle)))
+        settled = list(chain(*await self._slices.each(caller.get(), list(acks.values()), self._transfers.settle)))
         for ack, result in zip(acks.values(), settled, strict=True):
             if result is AckResult.RECORDED:
                 self._outbox.fetched(caller.get(), ack.media_id)
@@ -113,7 +115,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         requests = aiter(request_iterator)
         try:
             offer = await media.header(requests)
-            size = await self._desk.take(caller.get(), offer, media.pieces(requests, offer))
+            size = await self._transfers.take(caller.get(), offer, media.pieces(requests, offer))
         except KernelError as error:
             if not isinstance(error, Stalled):
                 await media.drain(requests)
@@ -125,7 +127,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self, request: media_pb2.DownloadMediaRequest, context: Context
     ) -> AsyncIterator[media_pb2.DownloadMediaResponse]:
         media_id = converters.plain(converters.required(request.media_ref, "media_ref"), "media_ref")
-        async for chunk in self._desk.hand_out(caller.get(), media_id):
+        async for chunk in self._transfers.hand_out(caller.get(), media_id):
             for piece in media.in_pieces(chunk):
                 yield media_pb2.DownloadMediaResponse(chunk=piece)
 
@@ -167,7 +169,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         address = converters.plain(request.address, "address")
         person = Person(await self._person(request.user_id), caller.get(), address)
         with as_tenant(person.id):
-            offer = await self._offers.link(person, toolkit, again=(State.OPEN,))
+            offer = await self._connect_links.link(person, toolkit, reusable=(ConnectAttemptState.OPEN,))
         return connections_pb2.CreateConnectLinkResponse(link=converters.link(offer.link), toolkit=toolkit)
 
     async def ListConnections(

@@ -1,1 +1,1 @@
-"""Connecting an account: a link that only its person can make use of, and the proof that it was them."""
+"""Connecting an account: a link that only its person can use, and the code that proves it was them."""

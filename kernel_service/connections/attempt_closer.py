@@ -1,4 +1,4 @@
-"""How attempts end that connect nothing: the account is barred at once, and removed at the vendor as soon as may be."""
+"""Ends attempts that connect nothing: their account is barred at once, and removed at the vendor when it can be."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service import texts
 from kernel_service.connections.accounts import Removal
-from kernel_service.connections.sweep_cursor import AT_ONCE, SweepCursor
+from kernel_service.connections.sweep_cursor import PAGE_SIZE, SweepCursor
 from kernel_service.errors import Conflict
-from kernel_service.ports.connect_attempts import AWAITING_CODE, State
+from kernel_service.ports.connect_attempts import AWAITING_CODE, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Notice, Reply
 
@@ -19,42 +19,42 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.connections.accounts import Connections
-    from kernel_service.ports.connect_attempts import Attempt, AttemptStore
+    from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptStore
     from kernel_service.ports.connections import Connection
 
 log = logging.getLogger(__name__)
 
 MOST_UNANSWERED: Final = 3
-"""After so many in a row that the vendor does not answer, it is away for all."""
-ALARMING: Final = (State.WRONG_PERSON, State.WRONG_CODES, State.WRONG_BROWSER)
+"""After so many unanswered requests in a row the vendor counts as unavailable."""
+ALARMING: Final = (ConnectAttemptState.WRONG_PERSON, ConnectAttemptState.WRONG_CODES, ConnectAttemptState.WRONG_BROWSER)
 
 
 class AttemptCloser:
-    """`told(channel)` says that the outbox has a notice. `outcomes` counts attempts by how they ended."""
+    """`notify(channel)` says that the outbox has a notice. `outcomes` counts attempts by how they ended."""
 
     def __init__(
         self,
-        store: AttemptStore,
+        store: ConnectAttemptStore,
         connections: Connections,
-        told: Callable[[str], None],
+        notify: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._connections = connections
-        self._told = told
+        self._notify = notify
         self._clock = clock
         self.outcomes: Counter[str] = Counter()
         self._lapsing, self._removing = SweepCursor(clock), SweepCursor(clock)
 
-    async def end(self, attempt: Attempt, outcome: State) -> bool:
-        """End it, if nobody has meanwhile, and tell its person what concerns them; whether it was ended here."""
+    async def end(self, attempt: ConnectAttempt, outcome: ConnectAttemptState) -> bool:
+        """End the attempt unless it has changed meanwhile, and notify its person; whether it was ended here."""
         barred = await self._end(attempt, outcome)
         if barred is not None:
             await self._connections.remove_at_vendor(barred)
         return barred is not None
 
-    async def _end(self, attempt: Attempt, outcome: State) -> Connection | None:
-        """Its connection, whose account is still to be removed at the vendor; None: something else came first."""
+    async def _end(self, attempt: ConnectAttempt, outcome: ConnectAttemptState) -> Connection | None:
+        """The connection, whose account is still to be removed at the vendor; None: another change came first."""
         connection = replace(
             attempt.connection,
             status=ConnectionStatus.EXPIRED,
@@ -69,54 +69,54 @@ class AttemptCloser:
         level = logging.WARNING if outcome in ALARMING else logging.INFO
         log.log(level, "connect ended outcome=%s person=%s toolkit=%s", outcome, attempt.person_id, attempt.toolkit)
         if notice is not None:
-            self._told(notice.channel)
+            self._notify(notice.channel)
         return connection
 
-    def _notice(self, attempt: Attempt, outcome: State) -> Notice | None:
+    def _notice(self, attempt: ConnectAttempt, outcome: ConnectAttemptState) -> Notice | None:
         """In the chat that the attempt was for."""
         sentence = _sentence(attempt, outcome)
         return Notice(Reply(sentence), attempt.channel, attempt.address, self._clock()) if sentence else None
 
-    # --- what no event announces --------------------------------------------------------------------------------
+    # --- the sweep --------------------------------------------------------------------------------
 
     async def sweep(self) -> None:
-        """End what has lapsed; remove what the vendor could not be told of before."""
+        """End lapsed attempts, and retry removals that failed at the vendor."""
         await self._lapse()
         await self._remove()
 
     async def _lapse(self) -> None:
         now = self._clock()
-        due = await self._store.lapsing_attempts(now=now, after=self._lapsing.after, limit=AT_ONCE)
-        for connection_id in self._lapsing.turns(due):
+        due = await self._store.lapsing_attempts(now=now, after=self._lapsing.after, limit=PAGE_SIZE)
+        for connection_id in self._lapsing.eligible(due):
             try:
                 attempt = await self._store.lapsing_attempt(connection_id, now=now)
                 if attempt is not None:
-                    await self._end(attempt, State.LAPSED)
+                    await self._end(attempt, ConnectAttemptState.LAPSED)
             except Conflict as sealed:
                 log.warning("attempt cannot be opened connection=%s reason=%s", connection_id, sealed.reason)
-                self._lapsing.put_off(connection_id)
+                self._lapsing.defer(connection_id)
 
     async def _remove(self) -> None:
-        """One that the vendor will not remove holds up no other; a vendor who is away is not asked for each."""
-        due = await self._store.accounts_to_remove(after=self._removing.after, limit=AT_ONCE)
+        """One refused removal holds up no other; an unavailable vendor is not asked about each account."""
+        due = await self._store.accounts_to_remove(after=self._removing.after, limit=PAGE_SIZE)
         accounts, unanswered = {connection.id: connection for connection in due}, 0
-        for connection_id in self._removing.turns(list(accounts)):
+        for connection_id in self._removing.eligible(list(accounts)):
             removal = await self._connections.remove_at_vendor(accounts[connection_id])
             unanswered = unanswered + 1 if removal is Removal.UNANSWERED else 0
             if removal is Removal.AWAY or unanswered == MOST_UNANSWERED:
                 return
             if removal is Removal.REFUSED:
-                self._removing.put_off(connection_id)
+                self._removing.defer(connection_id)
 
 
-def _sentence(attempt: Attempt, outcome: State) -> str:
+def _sentence(attempt: ConnectAttempt, outcome: ConnectAttemptState) -> str:
     toolkit = attempt.toolkit_name
-    if outcome is State.WRONG_PERSON:
+    if outcome is ConnectAttemptState.WRONG_PERSON:
         return texts.CODE_USED_ELSEWHERE.format(toolkit=toolkit)
-    if outcome is State.WRONG_BROWSER:
+    if outcome is ConnectAttemptState.WRONG_BROWSER:
         return texts.LINK_ASTRAY.format(toolkit=toolkit)
-    if outcome is State.DENIED:
+    if outcome is ConnectAttemptState.DENIED:
         return texts.CONSENT_DENIED.format(toolkit=toolkit)
-    if outcome is State.LAPSED and attempt.state in AWAITING_CODE:
+    if outcome is ConnectAttemptState.LAPSED and attempt.state in AWAITING_CODE:
         return texts.CODE_NEVER_CAME.format(toolkit=toolkit)
     return ""

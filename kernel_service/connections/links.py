@@ -1,4 +1,4 @@
-"""The link that a person is given to connect a toolkit: ours, and at most one that can still be followed."""
+"""Links by which people connect a toolkit: addresses of our own, of which at most one per account can be followed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
-from kernel_service.connections.strays import CONSENT_GRACE
+from kernel_service.connections.stray_sessions import CONSENT_GRACE_SECONDS
 from kernel_service.connections.tokens import Nonces, digest
 from kernel_service.errors import NotAllowed, NotFound
-from kernel_service.ports.connect_attempts import LIVE, Attempt, State
+from kernel_service.ports.connect_attempts import LIVE, ConnectAttempt, ConnectAttemptState
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.ports.messages import Link
 from kernel_service.single_flight import SingleFlight
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from kernel_service.composio.client import Composio, Toolkit
     from kernel_service.connections.accounts import Connections
     from kernel_service.connections.attempt_closer import AttemptCloser
-    from kernel_service.ports.connect_attempts import AttemptStore
+    from kernel_service.ports.connect_attempts import ConnectAttemptStore
     from kernel_service.ports.tools import Person
 
 log = logging.getLogger(__name__)
 
 LINK_SECONDS: Final = 1800.0
-"""How long a link may wait to be followed. The vendor's own, ten minutes long, is made only then."""
-LEAST_LIFE: Final = 60.0
-"""Seconds that a link must have left to be given out again."""
+"""How long a link can be followed. The vendor's own link, good for ten minutes, is made only when it is."""
+MIN_REMAINING_SECONDS: Final = 60.0
+"""A pending link with less time left is not given out again."""
 
 _SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 
@@ -40,29 +40,29 @@ class LinkInProgress:
     """A link, and how far the person has come with it already."""
 
     link: Link
-    state: State
+    state: ConnectAttemptState
 
 
 @dataclass(slots=True)
 class ConnectLinks:
-    """Gives out links to the connect door, whose address is `door_url`."""
+    """Links to the connect pages at `connect_url`. Requesting a new link revokes the pending one."""
 
     composio: Composio
     connections: Connections
-    store: AttemptStore
-    endings: AttemptCloser
-    door_url: str
+    store: ConnectAttemptStore
+    attempt_closer: AttemptCloser
+    connect_url: str
     nonces: Nonces
     clock: Callable[[], float]
     flights: SingleFlight = field(default_factory=SingleFlight)
 
     async def link(
-        self, person: Person, toolkit: str, name: str = "", *, again: Collection[State] = LIVE
+        self, person: Person, toolkit: str, name: str = "", *, reusable: Collection[ConnectAttemptState] = LIVE
     ) -> LinkInProgress:
         """The person's link to connect this toolkit: that of an attempt which has time left, or a new one.
 
-        An attempt goes on if it is in one of the states `again`; any other of the toolkit ends. `name` is what the
-        person calls the account, if it is a further one.
+        An attempt in one of the states `reusable` is reused; any other attempt of the toolkit ends. `name` is what the
+        person calls the account, if it is not the first one of the toolkit.
         NotAllowed TOOLKIT_NOT_ALLOWED, NotFound TOOLKIT_UNKNOWN, VendorUnavailable.
         """
         slug = toolkit.strip().lower()
@@ -73,39 +73,43 @@ class ConnectLinks:
             raise NotAllowed(
                 "TOOLKIT_NOT_ALLOWED", f"this toolkit is not on offer here; on offer: {', '.join(allowed)}"
             )
-        # Who asks at the same moment gets the same link, whatever they would have had go on.
-        return await self.flights.run((person.id, slug, name), lambda: self._link(person, slug, name, again))
+        # Simultaneous requests share one link, whatever states each would have reused.
+        return await self.flights.run((person.id, slug, name), lambda: self._link(person, slug, name, reusable))
 
-    async def _link(self, person: Person, slug: str, name: str, again: Collection[State]) -> LinkInProgress:
+    async def _link(
+        self, person: Person, slug: str, name: str, reusable: Collection[ConnectAttemptState]
+    ) -> LinkInProgress:
         toolkit = await self.connections.sessions.using(person.id, lambda session: self.composio.toolkit(session, slug))
         if toolkit is None or toolkit.no_auth:
             raise NotFound("TOOLKIT_UNKNOWN", "there is no toolkit of that name to which an account can be connected")
-        attempt = await self._going_on(person, slug, name, again) or await self._new(person, toolkit, name)
+        attempt = await self._reusable_attempt(person, slug, name, reusable) or await self._new(person, toolkit, name)
         return LinkInProgress(
-            Link(attempt.connection.link, f"Connect {toolkit.name}", _good_until(attempt)), attempt.state
+            Link(attempt.connection.link, f"Connect {toolkit.name}", _expires_at(attempt)), attempt.state
         )
 
-    async def _going_on(self, person: Person, slug: str, name: str, again: Collection[State]) -> Attempt | None:
+    async def _reusable_attempt(
+        self, person: Person, slug: str, name: str, reusable: Collection[ConnectAttemptState]
+    ) -> ConnectAttempt | None:
         """The attempt whose link is given out again.
 
-        One for an account of another name goes on beside it, but for a link that nobody has followed yet: of these
-        there is one.
+        An attempt for an account of another name is kept beside it, unless nobody has followed its link yet: there is
+        one unfollowed link per toolkit.
         """
         found = None
         for attempt in await self.store.live_attempts(person.id):
             if attempt.toolkit != slug:
                 continue
-            goes_on, same = attempt.state in again, attempt.connection.name == name
-            if goes_on and same and self._has_time(attempt):
+            is_reusable, same_account = attempt.state in reusable, attempt.connection.name == name
+            if is_reusable and same_account and self._has_time(attempt):
                 found = attempt
-            elif not goes_on or same or attempt.state is State.OPEN:
-                await self.endings.end(attempt, State.REMOVED)
+            elif not is_reusable or same_account or attempt.state is ConnectAttemptState.OPEN:
+                await self.attempt_closer.end(attempt, ConnectAttemptState.REMOVED)
         return found
 
-    def _has_time(self, attempt: Attempt) -> bool:
-        return bool(attempt.connection.link) and _good_until(attempt) - self.clock() >= LEAST_LIFE
+    def _has_time(self, attempt: ConnectAttempt) -> bool:
+        return bool(attempt.connection.link) and _expires_at(attempt) - self.clock() >= MIN_REMAINING_SECONDS
 
-    async def _new(self, person: Person, toolkit: Toolkit, name: str) -> Attempt:
+    async def _new(self, person: Person, toolkit: Toolkit, name: str) -> ConnectAttempt:
         nonce, now = self.nonces.new(), self.clock()
         connection = Connection(
             id=f"cn_{uuid4().hex}",
@@ -114,18 +118,23 @@ class ConnectLinks:
             toolkit_name=toolkit.name,
             account_id="",
             status=ConnectionStatus.PENDING,
-            link=f"{self.door_url}/connect/{nonce}",
+            link=f"{self.connect_url}/connect/{nonce}",
             created_at=now,
             name=name,
         )
-        attempt = Attempt(
-            connection, person.channel, person.address, State.OPEN, now + LINK_SECONDS, door_digest=digest(nonce)
+        attempt = ConnectAttempt(
+            connection,
+            person.channel,
+            person.address,
+            ConnectAttemptState.OPEN,
+            now + LINK_SECONDS,
+            door_digest=digest(nonce),
         )
         await self.store.add_attempt(attempt, now=now)
         log.info("link offered person=%s toolkit=%s", person.id, toolkit.slug)
         return attempt
 
 
-def _good_until(attempt: Attempt) -> float:
-    """Until when the link leads on. Where it leads to the vendor, that one's own ends before the attempt does."""
-    return attempt.deadline - (CONSENT_GRACE if attempt.state is State.STARTED else 0.0)
+def _expires_at(attempt: ConnectAttempt) -> float:
+    """Until when the link can be followed. The vendor's own link ends before the attempt does."""
+    return attempt.deadline - (CONSENT_GRACE_SECONDS if attempt.state is ConnectAttemptState.STARTED else 0.0)

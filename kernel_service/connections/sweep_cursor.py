@@ -1,4 +1,4 @@
-"""In which order a sweep comes to what it has to do: what cannot be done keeps nothing else from its turn."""
+"""The position of a sweep that works in pages: an item that fails is deferred, and holds up no other."""
 
 from __future__ import annotations
 
@@ -7,34 +7,31 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-AT_ONCE: Final = 200
-"""How many one sweep looks at."""
-PUT_OFF_SECONDS: Final = 3600.0
-"""For how long one is left alone that could not be done."""
+PAGE_SIZE: Final = 200
+"""Items per sweep."""
+DEFER_SECONDS: Final = 3600.0
+"""How long an item that failed is skipped."""
 
 
 class SweepCursor:
-    """Goes through ids in their order, a page in each sweep, and begins anew behind the last of them.
-
-    It is kept in memory alone: a process that starts begins anew.
-    """
+    """Goes through ids in order, one page per sweep, and starts over after the last one. It lives in memory only."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.after = ""
-        """The last that was looked at, also by a sweep that broke off at it."""
+        """The last id that a sweep reached, even if it failed there."""
         self._clock = clock
-        self._put_off: dict[str, float] = {}
+        self._deferred_until: dict[str, float] = {}
 
-    def turns(self, page: Sequence[str]) -> Iterator[str]:
-        """Those of the page, read from behind `after` on, AT_ONCE at most, that are not put off."""
+    def eligible(self, page: Sequence[str]) -> Iterator[str]:
+        """The ids of the page that are not deferred. The page was read from behind `after`, PAGE_SIZE ids at most."""
         now = self._clock()
-        self._put_off = {each: until for each, until in self._put_off.items() if until > now}
+        self._deferred_until = {each: until for each, until in self._deferred_until.items() if until > now}
         for each in page:
             self.after = each
-            if each not in self._put_off:
+            if each not in self._deferred_until:
                 yield each
-        if len(page) < AT_ONCE:
+        if len(page) < PAGE_SIZE:
             self.after = ""
 
-    def put_off(self, each: str) -> None:
-        self._put_off[each] = self._clock() + PUT_OFF_SECONDS
+    def defer(self, each: str) -> None:
+        self._deferred_until[each] = self._clock() + DEFER_SECONDS

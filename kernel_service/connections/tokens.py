@@ -1,4 +1,4 @@
-"""What cannot be guessed: nonces in addresses, browsers' cookies, codes. Only digests of them are looked up."""
+"""Unguessable tokens: nonces in addresses, browsers' cookies, codes. Only their digests are stored and looked up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 from kernel_service.inbox.codes import CODE_LETTERS
 
 NONCE_BYTES: Final = 32
-_MARK_BYTES: Final = 8
+_MAC_BYTES: Final = 8
 
 
 def new_nonce() -> str:
@@ -20,9 +20,9 @@ def new_nonce() -> str:
 
 
 class Nonces:
-    """Nonces of our links, told from any others before anything is looked up: 192 random bits, and 64 that mark them.
+    """Nonces of our links: 192 random bits, and a MAC of 64 bits that is checked before anything is looked up.
 
-    A mark admits nobody to anything: it keeps a flood of made-up links from what links cost. `key` is any secret.
+    The MAC authorizes nothing: it makes a flood of made-up links cheap to refuse. `key` is any secret.
     """
 
     def __init__(self, key: bytes) -> None:
@@ -30,24 +30,24 @@ class Nonces:
 
     def new(self) -> str:
         """As new_nonce() gives them: URL-safe text of 43 characters."""
-        random = secrets.token_bytes(NONCE_BYTES - _MARK_BYTES)
-        return base64.urlsafe_b64encode(random + self._mark(random)).decode().rstrip("=")
+        random = secrets.token_bytes(NONCE_BYTES - _MAC_BYTES)
+        return base64.urlsafe_b64encode(random + self._mac(random)).decode().rstrip("=")
 
     def is_ours(self, nonce: bytes) -> bool:
-        """False also for one of an earlier release."""
+        """Also False for a nonce of an earlier release."""
         try:
             given = base64.b64decode(nonce + b"=", altchars=b"-_", validate=True)
         except ValueError:
             return False
-        random, mark = given[:-_MARK_BYTES], given[-_MARK_BYTES:]
-        return len(given) == NONCE_BYTES and hmac.compare_digest(mark, self._mark(random))
+        random, mac = given[:-_MAC_BYTES], given[-_MAC_BYTES:]
+        return len(given) == NONCE_BYTES and hmac.compare_digest(mac, self._mac(random))
 
-    def _mark(self, random: bytes) -> bytes:
-        return hmac.digest(self._key, random, hashlib.sha256)[:_MARK_BYTES]
+    def _mac(self, random: bytes) -> bytes:
+        return hmac.digest(self._key, random, hashlib.sha256)[:_MAC_BYTES]
 
 
 def new_code() -> str:
-    """About 34 random bits, as `BCDF-GHJK`: it lives for minutes, and five wrong ones end what it is for."""
+    """About 34 random bits, as `BCDF-GHJK`. It lives for minutes, and five wrong codes end the attempt."""
     letters = "".join(secrets.choice(CODE_LETTERS) for _ in range(8))
     return f"{letters[:4]}-{letters[4:]}"
 

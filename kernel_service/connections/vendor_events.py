@@ -1,4 +1,4 @@
-"""Composio's events: of those that it sends, one concerns us, that an account was ended.
+"""Composio's events. One of them matters here: that an account has expired.
 
 Signature, its headers and the event's shape: composio 0.29.0, `core/models/triggers.py`, `webhook_events.py`. Its own
 `verify_webhook` needs a synchronous client with telemetry, and 150 MiB for its import.
@@ -30,10 +30,10 @@ _TIMESTAMP: Final = re.compile(r"[0-9]{1,12}")
 EXPIRED: Final = "composio.connected_account.expired"
 
 
-class Events:
-    """`secret` is the project's webhook secret; without one no event is believed.
+class ComposioEvents:
+    """`secret` is the project's webhook secret; without one every event is refused.
 
-    `route(person_id)` is the chat in which the person wrote last; `told(channel)` says that the outbox has a notice.
+    `route(person_id)` is the chat in which the person wrote last; `notify(channel)` says that the outbox has a notice.
     """
 
     def __init__(
@@ -41,17 +41,17 @@ class Events:
         secret: str,
         connections: Connections,
         route: Callable[[str], Awaitable[tuple[str, str] | None]],
-        told: Callable[[str], None],
+        notify: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._secret = secret.encode()
         self._connections = connections
         self._route = route
-        self._told = told
+        self._notify = notify
         self._clock = clock
 
-    async def take(self, headers: Mapping[str, str], body: bytes) -> bool:
-        """Whether it is Composio's. One that comes twice finds the connection ended already, and does nothing."""
+    async def handle(self, headers: Mapping[str, str], body: bytes) -> bool:
+        """Whether the event is Composio's. A repeated event finds the connection ended already, and does nothing."""
         if not self._signed(headers, body):
             return False
         event = _object(body)
@@ -71,7 +71,7 @@ class Events:
             return
         notice = await self._notice(connection)
         if await self._connections.expire(connection, notice) and notice is not None:
-            self._told(notice.channel)
+            self._notify(notice.channel)
 
     async def _notice(self, connection: Connection) -> Notice | None:
         route = await self._route(connection.person_id)
@@ -79,7 +79,7 @@ class Events:
         return None if route is None else Notice(lost, *route, at=self._clock())
 
     def may_be_signed(self, headers: Mapping[str, str]) -> bool:
-        """Whether the body could show that it is Composio's: it bears a signature of now."""
+        """Whether the headers carry a recent signature, so that the body is worth reading."""
         message_id, at = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not self._secret or not message_id or "webhook-signature" not in headers:
             return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.media.inspection import Inspection, needs_password
-from kernel_service.media.read_as import MOST_BYTES, opening_of, true_type
+from kernel_service.media.read_as import MOST_BYTES, read_as_of, true_type
 from kernel_service.ports.media import FileProblem, ReadAs
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ KINDS: Final = ("image", "audio", "video", "document", "sticker")
 class Incoming:
     """A file that can be opened. Its bytes came along, or `media_ref` says what to ask the channel for."""
 
-    opening: ReadAs
+    read_as: ReadAs
     mime_type: str
     filename: str
     sha256: bytes
@@ -61,14 +61,14 @@ def parted(content: dict[str, Any], *, locked: bool = False) -> tuple[dict[str, 
     bare = content | {kind: {name: value for name, value in file.items() if name != "data"}}
     filename = file.get("filename", "")
     mime_type = true_type(file.get("mime_type", ""), filename)
-    opening = opening_of(kind, mime_type, filename)
-    if opening is None:
+    read_as = read_as_of(kind, mime_type, filename)
+    if read_as is None:
         return bare, None
     sha256 = base64.b64decode(file.get("sha256", ""))
-    announced = Incoming(opening, mime_type, filename, sha256, file.get("media_ref", ""))
+    announced = Incoming(read_as, mime_type, filename, sha256, file.get("media_ref", ""))
     if "data" in file:
         return bare, _whole(announced, base64.b64decode(file["data"]), locked=locked)
-    too_large = int(file.get("size_bytes", 0)) > MOST_BYTES[opening]
+    too_large = int(file.get("size_bytes", 0)) > MOST_BYTES[read_as]
     return bare, replace(announced, problem=FileProblem.TOO_LARGE) if too_large else announced
 
 
@@ -84,7 +84,7 @@ async def brings_locked_file(content: Mapping[str, Any]) -> bool:
 
 
 def _whole(file: Incoming, data: bytes, *, locked: bool) -> Incoming:
-    inspection = Inspection(file.opening, file.mime_type)
+    inspection = Inspection(file.read_as, file.mime_type)
     inspection.see(data)
     problem = FileProblem.DAMAGED if file.sha256 and file.sha256 != inspection.sha256 else inspection.problem
     problem = problem or (FileProblem.LOCKED if locked else FileProblem.NONE)

@@ -48,8 +48,8 @@ def _layer(head: bytes) -> bool:
 class Inspection:
     """Is shown a file's bytes in order, then says what it is. `mime_type` is what it was said to be."""
 
-    def __init__(self, opening: ReadAs, mime_type: str) -> None:
-        self._opening = opening
+    def __init__(self, read_as: ReadAs, mime_type: str) -> None:
+        self._read_as = read_as
         self._said = mime_type
         self._digest = hashlib.sha256()
         self._head = b""
@@ -74,9 +74,9 @@ class Inspection:
     @property
     def mime_type(self) -> str:
         """What it is. A picture or a sound is known by its first bytes, whatever it was called, or if it was not."""
-        if self._opening is ReadAs.SEE:
+        if self._read_as is ReadAs.SEE:
             return next((kind for kind in PICTURES if _MARKS[kind](self._head)), self._said)
-        if self._opening is ReadAs.HEAR:
+        if self._read_as is ReadAs.HEAR:
             return next((kind for kind, fits in _SOUND_MARKS.items() if fits(self._head)), self._said)
         return self._said
 
@@ -87,13 +87,13 @@ class Inspection:
             return FileProblem.UNREADABLE
         if self._said.startswith(_OFFICE) and not self._head.startswith(b"PK"):
             return FileProblem.LOCKED if self._head.startswith(_OLE) else FileProblem.WRONG_TYPE
-        if self._opening is ReadAs.HEAR:
+        if self._read_as is ReadAs.HEAR:
             return (
                 FileProblem.WRONG_TYPE
                 if self.mime_type not in SOUNDS or self._head.startswith(_AMR)
                 else FileProblem.NONE
             )
-        if self._opening is ReadAs.SEE and self.mime_type not in PICTURES:
+        if self._read_as is ReadAs.SEE and self.mime_type not in PICTURES:
             return FileProblem.WRONG_TYPE
         fits = _MARKS.get(self.mime_type)
         return FileProblem.NONE if fits is None or fits(self._head) else FileProblem.WRONG_TYPE

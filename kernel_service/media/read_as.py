@@ -89,7 +89,7 @@ def says_nothing(mime_type: str) -> bool:
     return _bare(mime_type) in _SAYS_NOTHING
 
 
-def opening_of(kind: str, mime_type: str, filename: str) -> ReadAs | None:
+def read_as_of(kind: str, mime_type: str, filename: str) -> ReadAs | None:
     """How a file is opened; None: it cannot be. `kind` is that of the message: image, audio, document, …
 
     The person has sent a picture or a sound as such: whatever its type says, or does not say, the bytes tell what it

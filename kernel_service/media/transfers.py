@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import CallerError, Exhausted, StoreUnavailable
 from kernel_service.media.inspection import Inspection, needs_password
-from kernel_service.media.read_as import MOST_BYTES, opening_of, says_nothing, true_type
+from kernel_service.media.read_as import MOST_BYTES, read_as_of, says_nothing, true_type
 from kernel_service.ports.media import CHUNK_BYTES, FileProblem
 from kernel_service.uncancelled import Uncancelled
 
@@ -60,7 +60,7 @@ class MediaTransfers:
         self._clock = clock
         self._wake = wake
         self._uploads: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(uploads))
-        self._opening = asyncio.Lock()
+        self._inspecting = asyncio.Lock()
         self._uncancelled = Uncancelled()
         self._look_at: dict[str, float] = {}
 
@@ -98,44 +98,44 @@ class MediaTransfers:
 
     # --- what they bring ----------------------------------------------------------------------------------------
 
-    async def take(self, channel: str, offer: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
+    async def take(self, channel: str, header: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
         """Keep a file's bytes; how many. Again is no harm. Whatever ends it early, nothing is kept.
 
         NotFound MEDIA_NOT_FOUND, CallerError PAYLOAD_TOO_LARGE or FIELD_INVALID, Exhausted MEDIA_FULL.
         """
         async with self._uploads[channel]:
-            upload = await self._store.begin_upload(channel, offer.media_id, offer.token, now=self._clock())
+            upload = await self._store.begin_upload(channel, header.media_id, header.token, now=self._clock())
             if upload.stored is not None:
                 return upload.stored
             try:
-                return await self._keep(upload, offer, pieces)
+                return await self._keep(upload, header, pieces)
             except BaseException:
                 with suppress(StoreUnavailable):  # the sweep finds it
                     await self._uncancelled.run(self._store.drop_upload(upload))
                 raise
 
-    async def _keep(self, upload: Upload, offer: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
-        mime_type = await self._agreed_type(upload, offer)
-        inspection = Inspection(upload.opening, mime_type)
-        count = await self._receive(upload, offer, inspection, pieces)
+    async def _keep(self, upload: Upload, header: UploadHeader, pieces: AsyncIterator[bytes]) -> int:
+        mime_type = await self._agreed_type(upload, header)
+        inspection = Inspection(upload.read_as, mime_type)
+        count = await self._receive(upload, header, inspection, pieces)
         await self._end(upload, inspection, count)
         return inspection.size
 
-    async def _agreed_type(self, upload: Upload, offer: UploadHeader) -> str:
+    async def _agreed_type(self, upload: Upload, header: UploadHeader) -> str:
         """The type that the network named last, as far as such a file is opened like the one that was announced."""
-        mime_type = true_type(offer.mime_type, upload.filename)
-        if says_nothing(offer.mime_type) or mime_type == upload.mime_type:
+        mime_type = true_type(header.mime_type, upload.filename)
+        if says_nothing(header.mime_type) or mime_type == upload.mime_type:
             return upload.mime_type
-        if opening_of("document", mime_type, upload.filename) is upload.opening:
+        if read_as_of("document", mime_type, upload.filename) is upload.read_as:
             return mime_type
         await self._fail(upload, FileProblem.WRONG_TYPE)
         raise CallerError("FIELD_INVALID", "a file of this type is not the one that was announced", field="mime_type")
 
     async def _receive(
-        self, upload: Upload, offer: UploadHeader, inspection: Inspection, pieces: AsyncIterator[bytes]
+        self, upload: Upload, header: UploadHeader, inspection: Inspection, pieces: AsyncIterator[bytes]
     ) -> int:
         """Write chunk by chunk; how many."""
-        await self._check_size(upload, offer.size)
+        await self._check_size(upload, header.size)
         count = 0
         async for chunk in _chunks(pieces):
             inspection.see(chunk)
@@ -146,15 +146,15 @@ class MediaTransfers:
                 await self._store.note_full(upload)
                 raise
             count += 1
-        if offer.size and offer.size != inspection.size:
+        if header.size and header.size != inspection.size:
             raise CallerError("FIELD_INVALID", "`size_bytes` is not that of the bytes", field="size_bytes")
-        for given in (offer.sha256, upload.sha256):
+        for given in (header.sha256, upload.sha256):
             if given and given != inspection.sha256:
                 raise CallerError("FIELD_INVALID", "`sha256` is not that of the bytes", field="sha256")
         return count
 
     async def _check_size(self, upload: Upload, size: int) -> None:
-        most = MOST_BYTES[upload.opening]
+        most = MOST_BYTES[upload.read_as]
         if size > most:
             await self._fail(upload, FileProblem.TOO_LARGE)
             raise CallerError("PAYLOAD_TOO_LARGE", f"a file like this may have {most} bytes at most")
@@ -168,7 +168,7 @@ class MediaTransfers:
 
     async def _is_locked(self, upload: Upload, count: int) -> bool:
         """The one time that a file is whole in memory, and one at a time."""
-        async with self._opening:
+        async with self._inspecting:
             whole = b"".join([await self._store.chunk(upload.media_id, number) for number in range(count)])
             return await asyncio.to_thread(needs_password, whole)
 

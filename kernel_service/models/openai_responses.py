@@ -165,6 +165,6 @@ def _shown(item: dict[str, Any], files: Mapping[str, ModelFile | str], places: P
 def _part(file: ModelFile | str, places: Places) -> dict[str, Any]:
     if isinstance(file, str):
         return {"type": "input_text", "text": file}
-    if file.opening is ReadAs.SEE:
+    if file.read_as is ReadAs.SEE:
         return {"type": "input_image", "image_url": places.data_url(file)}
     return {"type": "input_file", "filename": file.filename, "file_data": places.data_url(file)}

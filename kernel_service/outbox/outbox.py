@@ -65,7 +65,13 @@ class Outbox:
     ) -> AsyncIterator[tuple[Lease, float]]: ...
     @overload
     def pull(
-        self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str, *, desk: MediaTransfers | None
+        self,
+        channel: str,
+        addresses: Sequence[str],
+        max_in_flight: int,
+        instance: str,
+        *,
+        transfers: MediaTransfers | None,
     ) -> AsyncIterator[tuple[Lease | MediaWanted, float]]: ...
     async def pull(
         self,
@@ -74,7 +80,7 @@ class Outbox:
         max_in_flight: int,
         instance: str,
         *,
-        desk: MediaTransfers | None = None,
+        transfers: MediaTransfers | None = None,
     ) -> AsyncIterator[tuple[Lease | MediaWanted, float]]:
         """Leases as they come, of the desk's files too, and for how many seconds each lasts from now.
 
@@ -90,7 +96,7 @@ class Outbox:
                 while unsent and not pull.ended:
                     lease = unsent.pop(0)
                     yield lease, lease.expires_at - self._clock()
-                for wanted in await self._wanted(pull, addresses, desk):
+                for wanted in await self._wanted(pull, addresses, transfers):
                     yield wanted, wanted.leased_until - self._clock()
                 await pull.wait()
         finally:
@@ -98,7 +104,7 @@ class Outbox:
             self._forget_look(pull)
             self._broken.append((pull.replies, self._clock() + outbox.SENDING_SECONDS))
             await self._hand_back(channel, unsent)
-            await self._ask_others(pull, desk)
+            await self._ask_others(pull, transfers)
             await self._cut()
 
     async def _lease(self, pull: Pull, addresses: Sequence[str]) -> list[Lease]:
@@ -164,20 +170,22 @@ class Outbox:
         self.ready(channel)
         return released
 
-    async def _wanted(self, pull: Pull, addresses: Sequence[str], desk: MediaTransfers | None) -> list[MediaWanted]:
+    async def _wanted(
+        self, pull: Pull, addresses: Sequence[str], transfers: MediaTransfers | None
+    ) -> list[MediaWanted]:
         """Files to fetch, within what is left of the credit."""
         room = min(pull.room(self._clock()), BATCH)
-        if desk is None or not room or pull.ended:
+        if transfers is None or not room or pull.ended:
             return []
-        found = await desk.lease(pull.channel, addresses, room)
+        found = await transfers.lease(pull.channel, addresses, room)
         pull.leased.update({wanted.media_id: wanted for wanted in found})
         return found
 
-    async def _ask_others(self, pull: Pull, desk: MediaTransfers | None) -> None:
+    async def _ask_others(self, pull: Pull, transfers: MediaTransfers | None) -> None:
         """A stream has ended: to fetch a file twice does no harm, and to wait for a channel that is gone does."""
         held = pull.wanted
-        if desk is not None and held:
-            await desk.hand_back(held)
+        if transfers is not None and held:
+            await transfers.hand_back(held)
             self.ready(pull.channel)
 
     def fetched(self, channel: str, media_id: str) -> None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import ParkedRequest
 
 
-class State(StrEnum):
+class ConnectAttemptState(StrEnum):
     """How far an attempt has come, then how it ended."""
 
     OPEN = "open"
@@ -38,11 +38,17 @@ class State(StrEnum):
     """The connection was ended otherwise: by the person, an operator, the vendor."""
 
 
-LIVE: Final = (State.OPEN, State.CLAIMED, State.STARTED, State.RETURNED, State.COMPLETING)
-AWAITING_CODE: Final = (State.RETURNED, State.COMPLETING)
+LIVE: Final = (
+    ConnectAttemptState.OPEN,
+    ConnectAttemptState.CLAIMED,
+    ConnectAttemptState.STARTED,
+    ConnectAttemptState.RETURNED,
+    ConnectAttemptState.COMPLETING,
+)
+AWAITING_CODE: Final = (ConnectAttemptState.RETURNED, ConnectAttemptState.COMPLETING)
 
 
-class Key(StrEnum):
+class ConnectAttemptKey(StrEnum):
     """By which secret an attempt is found."""
 
     DOOR = "door_digest"
@@ -51,7 +57,7 @@ class Key(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class ConnectAttempt:
     """An attempt and whose it is. Digests are SHA-256 of random secrets; None: there is none yet.
 
     `browser_digest` names the browser that goes the whole way, from the link to the code. `consent_url`, `session_uri`
@@ -62,7 +68,7 @@ class Attempt:
     connection: Connection
     channel: str
     address: str
-    state: State
+    state: ConnectAttemptState
     deadline: float
     door_digest: bytes
     return_digest: bytes | None = None
@@ -90,14 +96,14 @@ class Attempt:
         return self.state in LIVE
 
 
-class AttemptStore(Protocol):
+class ConnectAttemptStore(Protocol):
     """Each method is one transaction; the attempt's connection is kept with it."""
 
-    async def add_attempt(self, attempt: Attempt, *, now: float) -> None: ...
+    async def add_attempt(self, attempt: ConnectAttempt, *, now: float) -> None: ...
 
-    async def attempt_by(self, key: Key, digest: bytes) -> Attempt | None: ...
+    async def attempt_by(self, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None: ...
 
-    async def attempts_in_browser(self, browser_digest: bytes) -> list[Attempt]:
+    async def attempts_in_browser(self, browser_digest: bytes) -> list[ConnectAttempt]:
         """Those that were sent to the vendor and are not back, newest first."""
         ...
 
@@ -111,15 +117,15 @@ class AttemptStore(Protocol):
         """Who the person is, if they were merged into another."""
         ...
 
-    async def live_attempts(self, person_id: str) -> list[Attempt]:
+    async def live_attempts(self, person_id: str) -> list[ConnectAttempt]:
         """Oldest first."""
         ...
 
-    async def advance(self, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
+    async def advance(self, attempt: ConnectAttempt, *, was: ConnectAttemptState, notice: Notice | None = None) -> bool:
         """Keep it as it is given, and what its person is told of it, if it is still as it `was`; whether it was."""
         ...
 
-    async def confirm(self, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
+    async def confirm(self, attempt: ConnectAttempt, *, was: ConnectAttemptState, seq: int, now: float) -> bool:
         """As advance(), and what waited for the toolkit goes on with the person's message `seq`."""
         ...
 
@@ -127,7 +133,7 @@ class AttemptStore(Protocol):
         """The requests that go on with this message, oldest first, without what the person has taken back."""
         ...
 
-    async def count_wrong_code(self, person_id: str) -> list[Attempt]:
+    async def count_wrong_code(self, person_id: str) -> list[ConnectAttempt]:
         """Count it on each attempt of the person that awaits its code; these attempts."""
         ...
 
@@ -138,7 +144,7 @@ class AttemptStore(Protocol):
         """
         ...
 
-    async def lapsing_attempt(self, connection_id: str, *, now: float) -> Attempt | None:
+    async def lapsing_attempt(self, connection_id: str, *, now: float) -> ConnectAttempt | None:
         """One of those, if it still is. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
         ...
 

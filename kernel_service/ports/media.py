@@ -73,7 +73,7 @@ class StoredFile:
 
     id: str
     state: MediaState
-    opening: ReadAs
+    read_as: ReadAs
     mime_type: str
     size: int
     chunks: int
@@ -120,7 +120,7 @@ class Upload:
 
     media_id: str
     id: str
-    opening: ReadAs
+    read_as: ReadAs
     mime_type: str
     filename: str
     sha256: bytes

@@ -30,7 +30,7 @@ class ToolSchema:
 class ModelFile:
     """A file that the model is shown, or that is heard. `chunks` reads its bytes anew, `size` of them in all."""
 
-    opening: ReadAs
+    read_as: ReadAs
     mime_type: str
     filename: str
     size: int

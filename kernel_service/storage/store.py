@@ -28,15 +28,14 @@ if TYPE_CHECKING:
     from kernel_service.ports.admin import DayUsage, DeadLetter, KeyUse, ReplyView, Rotated, TurnSummary
     from kernel_service.ports.approvals import Decision, Question, StandingPermission
     from kernel_service.ports.commands import Tap
-    from kernel_service.ports.connect_attempts import Attempt, Key, State
+    from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptKey, ConnectAttemptState
     from kernel_service.ports.connections import Connection, ConnectionStatus
     from kernel_service.ports.inbox import Accepted
-    from kernel_service.ports.keeping import Keeping
     from kernel_service.ports.media import FileProblem, MediaAck, MediaQuota, MediaWanted, Settled, StoredFile, Upload
     from kernel_service.ports.messages import Alias, Answer, Message, Reply, StoredReply
     from kernel_service.ports.people import Linked
     from kernel_service.ports.resuming import ParkedRequest
-    from kernel_service.ports.silence import Silence
+    from kernel_service.ports.retention import RetentionPolicy
     from kernel_service.ports.spending import Budgets, Estimate
     from kernel_service.ports.turns import (
         Activation,
@@ -49,6 +48,7 @@ if TYPE_CHECKING:
         TurnMessage,
         TurnStatus,
     )
+    from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Engine
 
 _PING = text("SELECT 1")
@@ -60,7 +60,9 @@ class Store:
     `media_quota` is the most that it keeps of files; after `silence` a weak id finds nobody.
     """
 
-    def __init__(self, engine: Engine, media_quota: MediaQuota, silence: Silence, keeping: Keeping) -> None:
+    def __init__(
+        self, engine: Engine, media_quota: MediaQuota, silence: WeakIdExpiry, keeping: RetentionPolicy
+    ) -> None:
         self._keeping = keeping
         self._silence = silence
         self._engine = engine
@@ -425,13 +427,13 @@ class Store:
         """A secret key for one purpose, the same in every process on the database; 32 bytes."""
         return await self._engine.read(lambda tx: tx.digests.key_for(purpose))
 
-    async def add_attempt(self, attempt: Attempt, *, now: float) -> None:
+    async def add_attempt(self, attempt: ConnectAttempt, *, now: float) -> None:
         await self._engine.write(lambda tx: connect_attempts.add(tx, attempt, now=now), attempt.person_id)
 
-    async def attempt_by(self, key: Key, digest: bytes) -> Attempt | None:
+    async def attempt_by(self, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None:
         return await self._engine.read(lambda tx: connect_attempts.by(tx, key, digest))
 
-    async def attempts_in_browser(self, browser_digest: bytes) -> list[Attempt]:
+    async def attempts_in_browser(self, browser_digest: bytes) -> list[ConnectAttempt]:
         return await self._engine.read(lambda tx: connect_attempts.in_browser(tx, browser_digest))
 
     async def stray_session(self, session_digest: bytes) -> bool:
@@ -440,27 +442,27 @@ class Store:
     async def note_stray_session(self, session_digest: bytes, *, now: float) -> None:
         await self._engine.write(lambda tx: connect_attempts.note_stray(tx, session_digest, now=now))
 
-    async def live_attempts(self, person_id: str) -> list[Attempt]:
+    async def live_attempts(self, person_id: str) -> list[ConnectAttempt]:
         return await self._engine.read(lambda tx: connect_attempts.live(tx, person_id))
 
     async def lapsing_attempts(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
         return await self._engine.read(lambda tx: connect_attempts.lapsing(tx, now=now, after=after, limit=limit))
 
-    async def lapsing_attempt(self, connection_id: str, *, now: float) -> Attempt | None:
+    async def lapsing_attempt(self, connection_id: str, *, now: float) -> ConnectAttempt | None:
         return await self._engine.read(lambda tx: connect_attempts.lapsing_one(tx, connection_id, now=now))
 
-    async def advance(self, attempt: Attempt, *, was: State, notice: Notice | None = None) -> bool:
+    async def advance(self, attempt: ConnectAttempt, *, was: ConnectAttemptState, notice: Notice | None = None) -> bool:
         whose = await self._engine.write(
             lambda tx: connect_attempts.advance(tx, attempt, was=was, notice=notice), attempt.person_id
         )
         return whose is not None
 
-    async def confirm(self, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
+    async def confirm(self, attempt: ConnectAttempt, *, was: ConnectAttemptState, seq: int, now: float) -> bool:
         return await self._engine.write(
             lambda tx: connect_attempts.confirm(tx, attempt, was=was, seq=seq, now=now), attempt.person_id
         )
 
-    async def count_wrong_code(self, person_id: str) -> list[Attempt]:
+    async def count_wrong_code(self, person_id: str) -> list[ConnectAttempt]:
         return await self._engine.write(lambda tx: connect_attempts.count_wrong_code(tx, person_id), person_id)
 
     async def resumed_by(self, person_id: str, seq: int) -> list[ParkedRequest]:

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.errors import NotAllowed, NotFound, VendorUnavailable
-from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE, State
+from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE, ConnectAttemptState
 from kernel_service.ports.model import ToolSchema
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.tools import WHICH_ACCOUNT, NeedsNoAccount, ToolResult
@@ -35,10 +35,10 @@ class Connect(NeedsNoAccount):
     asks_first = False
     timeout = 60.0
 
-    def __init__(self, connections: Connections, offers: ConnectLinks, away: Sequence[str] = ()) -> None:
+    def __init__(self, connections: Connections, connect_links: ConnectLinks, away: Sequence[str] = ()) -> None:
         """`away` are toolkits that the person has connected, and whose tools are not to be had at present."""
         self._connections = connections
-        self._offers = offers
+        self._connect_links = connect_links
         self.schema = _connect_schema(connections.toolkits, away)
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
@@ -48,9 +48,9 @@ class Connect(NeedsNoAccount):
         name = _NO_NAME.sub("", str(arguments.get(NAME) or "")).strip()[:MOST_NAME]
         if not name and await self._connections.still_connected(person.id, toolkit):
             return _told(f"{toolkit} is connected already.")
-        again = () if arguments.get(NEW) is True else LIVE
+        reusable = () if arguments.get(NEW) is True else LIVE
         try:
-            offer = await self._offers.link(person, toolkit, name, again=again)
+            offer = await self._connect_links.link(person, toolkit, name, reusable=reusable)
         except (NotAllowed, NotFound) as refused:
             return _told(f"{toolkit} cannot be connected: {refused.sentence}.", ok=False)
         remaining = arguments.get("remaining")
@@ -111,7 +111,7 @@ def _told(sentence: str, *, ok: bool = True) -> ToolResult:
 def _what_is_left(offer: LinkInProgress) -> str:
     """What only the person can do now, for the model to tell them."""
     button = f"A button “{offer.link.title}” goes to the person with your answer."
-    if offer.state is State.OPEN:
+    if offer.state is ConnectAttemptState.OPEN:
         return f"{button} What remains goes on once they have used it."
     if offer.state in AWAITING_CODE:
         return (

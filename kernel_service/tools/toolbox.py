@@ -40,14 +40,14 @@ class KernelToolbox(Toolbox):
         self,
         composio: Composio,
         connections: Connections,
-        offers: ConnectLinks,
+        connect_links: ConnectLinks,
         developer_tools: Sequence[Tool] = (),
         *,
         most_direct: int = MOST_DIRECT,
     ) -> None:
         self._composio = composio
         self._connections = connections
-        self._offers = offers
+        self._connect_links = connect_links
         self._developer_tools = tuple(developer_tools)
         self._most_direct = most_direct
 
@@ -73,7 +73,11 @@ class KernelToolbox(Toolbox):
         return [tool for tool in connected if tool.toolkit == toolkit and tool.read_only]
 
     def _always(self, away: Sequence[str]) -> list[Tool]:
-        return [*self._developer_tools, Connect(self._connections, self._offers, away), Disconnect(self._connections)]
+        return [
+            *self._developer_tools,
+            Connect(self._connections, self._connect_links, away),
+            Disconnect(self._connections),
+        ]
 
     async def _of_toolkits(self, person: Person) -> tuple[list[ConnectedTool], list[str]]:
         """The tools of the person's toolkits, and the toolkits whose tools are not to be had."""

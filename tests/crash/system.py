@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 import aiohttp
 
 from emulators.effects import Effect
+from tests.connect_browser import a_browser
 from tests.crash.evidence import Evidence
 from tests.crash.processes import Process, Settings
-from tests.door import a_browser
 from tests.ports import free_port
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class System:
         self.effects_file = folder / "effects.jsonl"
         self.log: list[Effect] = []
         self.evidence = Evidence()
-        self.door_url = f"http://127.0.0.1:{ports['connect']}"
+        self.connect_url = f"http://127.0.0.1:{ports['connect']}"
         kernel, gateway, other = (f"127.0.0.1:{ports[name]}" for name in ("kernel", "gateway", "other_gateway"))
         receiving = (gateway, other) if both_receive else (gateway,)
         keys = {"OPENAI_API_KEY": "sk-emulated", "COMPOSIO_API_KEY": "ak_emulated"}

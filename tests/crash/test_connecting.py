@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Final
 import aiohttp
 import pytest
 
+from tests.connect_browser import a_browser
 from tests.crash.checker import judge
 from tests.crash.points import CONNECTING, Doom
-from tests.door import a_browser
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from tests.connect_browser import ConnectBrowser
     from tests.crash.system import System
-    from tests.door import Browser
 
 pytestmark = pytest.mark.crash
 
@@ -30,7 +30,7 @@ async def test_without_the_verifier(system: System, subtests: pytest.Subtests) -
 
 
 async def test_with_the_verifier(system: System, subtests: pytest.Subtests) -> None:
-    await system.control("composio", "verifier", url=f"{system.door_url}/connect/verify")
+    await system.control("composio", "verifier", url=f"{system.connect_url}/connect/verify")
     system.kernel.settings["COMPOSIO_VERIFIER"] = "true"
     await _dies_at_each(system, _VERIFIER, subtests)
 
@@ -73,7 +73,7 @@ async def _come_back(system: System) -> int:
     return code
 
 
-async def _approve(browser: Browser) -> None:
+async def _approve(browser: ConnectBrowser) -> None:
     """At the vendor; or, once that is done, the way back again."""
     await (browser.submit(decision="approve") if "/link/lk_" in browser.url else browser.open(browser.url))
 

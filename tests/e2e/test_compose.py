@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.e2e.phones import phones
 from tests.integration.files import pdf
 from tests.ports import free_port

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kernel.v1 import messages_pb2
 
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, bearer
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from emulators.composio.tools import CREATES, READS, TEXT
 from emulators.composio.workplace import Mail, NotDoneError, Task
 from emulators.openai.transcriptions import SPOKEN
 from emulators.openai.turns import ToolCall
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.files import JPEG, VOICE, pdf
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from emulators.composio.tools import GID, READS
 from emulators.composio.workplace import task_of
 from emulators.faults import matching
 from emulators.openai.turns import ToolCall
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.test_conversation import connect
 from tests.integration.world import TELEGRAM_TOKEN, bearer, whole_world
 

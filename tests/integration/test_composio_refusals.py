@@ -13,7 +13,7 @@ from emulators.faults import matching
 from emulators.openai.turns import ToolCall
 from kernel_service import texts
 from kernel_service.composio.client import Composio
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.test_conversation import connect
 from tests.integration.world import whole_world
 
@@ -178,7 +178,7 @@ async def test_sessions_that_composio_refuses_are_an_alert_and_not_a_silence(
 async def test_a_consent_that_composio_will_not_complete_is_told(tmp_path: Path, status: int, body: str | None) -> None:
     async with whole_world(tmp_path, composio_verifier=True) as world:
         alice = world.phone("Alice")
-        world.emulators.composio.set_verifier(f"{world.door_url}/connect/verify")
+        world.emulators.composio.set_verifier(f"{world.connect_url}/connect/verify")
         world.emulators.composio.fail(status, times=9, body=body, match=matching(path="/complete_auth"))
         offer = await world.ask(alice, "connect my asana")
         assert offer.link is not None
@@ -192,7 +192,7 @@ async def test_a_consent_that_composio_will_not_complete_is_told(tmp_path: Path,
 async def test_a_consent_that_cannot_be_completed_now_is_waited_for_three_minutes(tmp_path: Path, status: int) -> None:
     async with whole_world(tmp_path, composio_verifier=True) as world:
         alice = world.phone("Alice")
-        world.emulators.composio.set_verifier(f"{world.door_url}/connect/verify")
+        world.emulators.composio.set_verifier(f"{world.connect_url}/connect/verify")
         offer = await world.ask(alice, "connect my asana")
         assert offer.link is not None
         async with a_browser() as browser:

@@ -17,7 +17,7 @@ from emulators.composio.catalogue import Toolkit
 from kernel_service import texts
 from kernel_service.connections.consent import CODE_SECONDS
 from kernel_service.connections.web.throttle import MOST_OF_ADDRESS, MOST_OF_PAGE
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, bearer, whole_world
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ async def either(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterato
     verifier = request.param == "with_verifier"
     async with whole_world(tmp_path, composio_webhook_secret=SECRET, composio_verifier=verifier) as world:
         if verifier:
-            world.emulators.composio.set_verifier(f"{world.door_url}/connect/verify")
+            world.emulators.composio.set_verifier(f"{world.connect_url}/connect/verify")
         yield world
 
 
@@ -218,7 +218,7 @@ async def test_the_vendors_own_link_passed_on_gives_the_attacker_nothing(either:
         await his.open(hers.url)
         assert not his.code
     either.wall = lambda: time.time() + 3600  # the vendor's verifier does not say whose attempt it was: it lapses
-    await either.kernel.endings.sweep()
+    await either.kernel.attempt_closer.sweep()
     await nothing_connected(either, mallory, victim)
 
 
@@ -229,7 +229,7 @@ async def test_a_forged_verification_gives_the_attacker_nothing(either: World) -
     async with a_browser() as his, a_browser() as hers:
         await his.to_consent(link)
         consent = his.url
-        await his.open(f"{either.door_url}/connect/verify?session_uri=ses_forged")
+        await his.open(f"{either.connect_url}/connect/verify?session_uri=ses_forged")
         await hers.open(consent)
         assert not await hers.approve()
     if his.code:
@@ -266,7 +266,7 @@ async def test_previews_tabs_and_browsers(either: World) -> None:
     async with a_browser() as late:
         await late.open(link)
         assert "connected" in late.page
-        await late.open(f"{either.door_url}/connect/{'x' * 43}")
+        await late.open(f"{either.connect_url}/connect/{'x' * 43}")
         assert late.status == 404
 
 
@@ -285,7 +285,11 @@ async def test_no_page_lets_anything_out(either: World) -> None:
     link = await offered(either, alice)
     phone = next(part for part in (alice.wa_id or "",))
     async with aiohttp.ClientSession() as session:
-        for url in (link, f"{either.door_url}/connect/{'x' * 43}", f"{either.door_url}/connect/verify?session_uri=x"):
+        for url in (
+            link,
+            f"{either.connect_url}/connect/{'x' * 43}",
+            f"{either.connect_url}/connect/verify?session_uri=x",
+        ):
             async with session.get(url) as answer:
                 page = await answer.text()
                 assert answer.headers["Cache-Control"] == "no-store"
@@ -307,7 +311,7 @@ async def test_who_asks_without_end_is_told_to_wait(either: World) -> None:
         assert statuses == {200}
         async with session.get(link) as answer:
             assert answer.status == 429
-        async with session.get(f"{either.door_url}/connect/{'y' * 43}") as answer:
+        async with session.get(f"{either.connect_url}/connect/{'y' * 43}") as answer:
             assert answer.status == 404, "another page"
 
 
@@ -316,7 +320,7 @@ async def test_a_flood_blocks_only_its_own_address(world: World) -> None:
     async with aiohttp.ClientSession() as session:
         for who in ["203.0.113.7"] * (MOST_OF_ADDRESS.amount + 1) + ["203.0.113.8"]:
             headers = {"X-Forwarded-For": who}
-            async with session.get(f"{world.door_url}/connect/style.css", headers=headers) as answer:
+            async with session.get(f"{world.connect_url}/connect/style.css", headers=headers) as answer:
                 statuses.append(answer.status)
     assert statuses == [200] * MOST_OF_ADDRESS.amount + [429, 200]
 
@@ -396,7 +400,7 @@ async def test_a_code_that_never_comes_leaves_nothing(either: World) -> None:
     async with a_browser() as browser:
         code = await browser.follow(await offered(either, alice))
     either.wall = lambda: time.time() + CODE_SECONDS + 1
-    await either.kernel.endings.sweep()
+    await either.kernel.attempt_closer.sweep()
     assert "its code was not sent" in (await alice.wait_for_message(timeout=20)).text
     await nothing_connected(either, alice)
     assert "no longer good" in (await either.ask(alice, code)).text
@@ -427,7 +431,7 @@ async def event(world: World, body: bytes, secret: str = SECRET) -> int:
         "webhook-timestamp": at,
         "webhook-signature": f"v1,{base64.b64encode(digest).decode()}",
     }
-    url = f"{world.door_url}/connect/events"
+    url = f"{world.connect_url}/connect/events"
     async with aiohttp.ClientSession() as session, session.post(url, data=body, headers=headers) as answer:
         return answer.status
 

@@ -9,7 +9,7 @@ import pytest
 from emulators.composio.catalogue import Tool, Toolkit
 from emulators.composio.tools import CREATES, READS, TEXT
 from emulators.openai.turns import ToolCall
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.test_approvals import connected, made, tapped
 from tests.integration.world import whole_world
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.v1 import admin_pb2, outbox_pb2
 
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.world import ADMIN_TOKEN, WHATSAPP_TOKEN, bearer
 
 if TYPE_CHECKING:

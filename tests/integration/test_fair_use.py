@@ -13,7 +13,7 @@ from kernel.v1 import admin_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.rate_limits.fair_queue import BURST_SECONDS
 from kernel_service.rate_limits.token_bucket import Rate
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.test_kernelctl import ctl
 from tests.integration.world import ADMIN_TOKEN, TELEGRAM_TOKEN, World, bearer, whole_world
 

@@ -12,7 +12,7 @@ import pytest
 from kernel.v1 import admin_pb2, identity_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.ports.messages import Reply
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.test_conversation import connect
 from tests.integration.test_inline import refused
 from tests.integration.test_kernelctl import ctl

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.injections import INJECTIONS, LINK, MAIL, TASK, Injection, connect, place_of, table
 
 if TYPE_CHECKING:

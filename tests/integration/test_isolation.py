@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from kernel_service.connections.tokens import digest
-from kernel_service.ports.connect_attempts import Key
-from tests.door import a_browser
+from kernel_service.ports.connect_attempts import ConnectAttemptKey
+from tests.connect_browser import a_browser
 from tests.integration.world import whole_world
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ async def check(world: World, phones: list[Phone]) -> None:
         for message in phone.received:
             if message.link is not None:
                 nonce = message.link.url.rpartition("/")[2]
-                attempt = await world.kernel.store.attempt_by(Key.DOOR, digest(nonce))
+                attempt = await world.kernel.store.attempt_by(ConnectAttemptKey.DOOR, digest(nonce))
                 assert attempt is not None
                 assert attempt.person_id == persons[phone.label]
         for other in phones:

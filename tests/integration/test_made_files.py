@@ -70,7 +70,7 @@ async def test_what_failed_for_its_file_afterwards_is_sent_again(world: World, m
     statuses.withhold()
     answer = await world.ask(alice, "use draw_chart")
     await until_sent(world, alice)
-    await world.kernel.desk.sweep()
+    await world.kernel.transfers.sweep()
     statuses._withheld.clear()  # of a message that failed nobody says that it was delivered
     statuses.release()
     statuses.report(alice, answer, "failed", status_error(131053, "Upload failed."))

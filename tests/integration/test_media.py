@@ -34,7 +34,7 @@ async def send(world: World, phone: Phone, kind: str, data: bytes, mime_type: st
 
 async def kept(world: World) -> int:
     """Chunks and rows of files that the kernel service still keeps."""
-    await world.kernel.desk.sweep()
+    await world.kernel.transfers.sweep()
 
     def count(tx: Tx) -> int:
         return sum(len(tx.execute(select(table)).all()) for table in (media, media_chunk))

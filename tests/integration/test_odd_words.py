@@ -85,13 +85,13 @@ async def test_pages_that_are_asked_for_in_odd_words_answer(world: World, path: 
     headers = {"Cookie": "connect_browser=\x80\xff"}
     async with aiohttp.ClientSession() as session:
         for method in ("GET", "POST"):
-            url = URL(f"{world.door_url}{path}", encoded=True)
+            url = URL(f"{world.connect_url}{path}", encoded=True)
             async with session.request(method, url, headers=headers) as response:
                 assert response.status < 500
 
 
 @pytest.mark.parametrize("body", [b"\0", b"\xff", b"[" * 100_000, b'{"a": "\\ud83d"}', b"{" * 3])
 async def test_events_in_odd_words_are_no_more_than_unsigned(world: World, body: bytes) -> None:
-    url = f"{world.door_url}/connect/events"
+    url = f"{world.connect_url}/connect/events"
     async with aiohttp.ClientSession() as session, session.post(url, data=body) as response:
         assert response.status == 401

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from kernel.v1 import connections_pb2, identity_pb2, messages_pb2
 
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.world import TELEGRAM_TOKEN, bearer
 
 if TYPE_CHECKING:

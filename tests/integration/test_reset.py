@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service import texts
-from tests.door import a_browser
+from tests.connect_browser import a_browser
 from tests.integration.test_approvals import asked, connected, tapped, tasks
 from tests.integration.test_connect import DEMO
 from tests.integration.test_conversation import connect

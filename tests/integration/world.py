@@ -77,7 +77,7 @@ class World:
         return f"127.0.0.1:{self._kernel_port}"
 
     @property
-    def door_url(self) -> str:
+    def connect_url(self) -> str:
         return f"http://{self._settings['connect_listen']}"
 
     @property

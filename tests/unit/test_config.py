@@ -120,7 +120,7 @@ NO_SITES = [
 @pytest.mark.parametrize("url", [*HERE, "https://connect.example.com", "https://10.0.0.1:8443/"])
 def test_an_address_of_the_connect_pages(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("CONNECT_PUBLIC_URL", url)
-    assert Settings().door_url() == url.rstrip("/")
+    assert Settings().connect_url() == url.rstrip("/")
 
 
 @pytest.mark.parametrize("url", [*THERE, *NO_SITES])
@@ -141,13 +141,13 @@ def test_links_to_where_it_listens_off_this_machine_are_refused_too(
     with pytest.raises(ValidationError):
         Settings()
     monkeypatch.setenv("CONNECT_PUBLIC_URL", "https://connect.example.com")
-    assert Settings().door_url() == "https://connect.example.com"
+    assert Settings().connect_url() == "https://connect.example.com"
 
 
 def test_who_asks_for_it_gets_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONNECT_PUBLIC_URL", "http://10.0.0.1:8081")
     monkeypatch.setenv("KERNEL_ALLOW_INSECURE", "true")
-    assert Settings().door_url() == "http://10.0.0.1:8081"
+    assert Settings().connect_url() == "http://10.0.0.1:8081"
 
 
 GOOD_TOKEN = "7d1f0c5ab9e2468f"

@@ -1,4 +1,4 @@
-"""The cookie by which the connect pages know a browser again: of their own host alone, planted by no other.
+"""The cookie by which the connect pages recognise a browser. Only their own host can set it.
 
 Without a `__Host-` prefix a sibling host (`evil.example.com` beside `connect.example.com`) can set the cookie for both.
 Somebody who has planted one of their own in another person's browser would pass for that browser, on either side of the

@@ -1,4 +1,4 @@
-"""The connect door: the pages between a link in a chat and the vendor's consent, and the way back to the chat.
+"""The connect pages: between a link in a chat and the vendor's consent, and the way back to the chat.
 
     GET  /connect/<nonce>          what the link is for; changes nothing (chats fetch links to preview them)
     POST /connect/<nonce>          on to the vendor
@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Final
 
 from aiohttp import hdrs, web
 
-from kernel_service.connections.consent import Seen, Step
+from kernel_service.connections.consent import PageKind, PageView
 from kernel_service.connections.tokens import new_nonce
 from kernel_service.connections.web import pages
 from kernel_service.connections.web.browser_cookie import BrowserCookie
 from kernel_service.connections.web.masking import channel_name, masked
-from kernel_service.connections.web.throttle import Misses, Throttle
+from kernel_service.connections.web.throttle import NotFoundLimiter, RequestThrottle
 from kernel_service.errors import KernelError
 from serving.listening import http_served
 from serving.public_http import public_app
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from kernel_service.connections.consent import Consent
-    from kernel_service.connections.vendor_events import Events
+    from kernel_service.connections.vendor_events import ComposioEvents
     from kernel_service.connections.web.proxies import TrustedProxies
-    from kernel_service.ports.connect_attempts import Attempt, AttemptStore
+    from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptStore
     from serving.listening import Address
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -46,12 +46,12 @@ log = logging.getLogger(__name__)
 
 MOST_EVENT_BYTES: Final = 256 * 1024
 EVENT_SECONDS: Final = 10.0
-"""For an event to come: until it is there nobody knows whether it is Composio's."""
+"""The longest that an event's body may take: until it is complete its signature cannot be checked."""
 
 _NONCE: Final = "{nonce:[A-Za-z0-9_-]{43}}"
 _LINK: Final = re.compile(rb"/connect/(?:return/)?([A-Za-z0-9_-]{43})[? ]")
 _OTHER_PAGES: Final = (b"/connect/style.css", b"/connect/verify", b"/connect/events")
-"""A flood of these is bounded by address alone; what they bring is not told from the first line."""
+"""A flood of these is bounded by the client's address alone: their first line does not show whether they are valid."""
 _HEADERS: Final = {
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
@@ -64,28 +64,33 @@ _POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-a
 
 
 class ConnectPages:
-    """`public_url` is its own address as browsers see it, without a path."""
+    """`public_url` is the pages' address as browsers see it, without a path."""
 
     def __init__(
-        self, consent: Consent, events: Events, store: AttemptStore, public_url: str, proxies: TrustedProxies
+        self,
+        consent: Consent,
+        events: ComposioEvents,
+        store: ConnectAttemptStore,
+        public_url: str,
+        proxies: TrustedProxies,
     ) -> None:
         self._consent = consent
         self._events = events
         self._store = store
         self._proxies = proxies
-        self._throttle = Throttle()
-        self._misses = Misses()
+        self._throttle = RequestThrottle()
+        self._not_found = NotFoundLimiter()
         self._cookie = BrowserCookie(public_url)
         # The form leads on to the vendor, and browsers hold a redirect against the policy, too.
         policy = _POLICY + ("https:" if public_url.startswith("https://") else "https: http:")
         self._headers = {**_HEADERS, "Content-Security-Policy": policy}
-        self._busy = _in_bytes(_plain(Step.BUSY), self._headers)
+        self._busy = _in_bytes(_plain(PageKind.RATE_LIMITED), self._headers)
 
     @asynccontextmanager
     async def serving(self, listen: Address) -> AsyncIterator[int]:
         """Until the block is left; the port. CannotListenError."""
         try:
-            async with http_served(self._app(), "CONNECT_LISTEN", listen, refuses=self._refuses) as port:
+            async with http_served(self._app(), "CONNECT_LISTEN", listen, refuses=self._refusal) as port:
                 yield port
         finally:
             await self._consent.close()
@@ -104,15 +109,19 @@ class ConnectPages:
         )
         return app
 
-    def _refuses(self, first_line: bytes) -> bytes | None:
-        """The answer to a link that we never gave, while a flood of such takes more than its share."""
+    def _refusal(self, first_line: bytes) -> bytes | None:
+        """The answer to a link that we never made, while a flood of such links exceeds its share."""
         _, _, target = first_line.partition(b" ")
         link = _LINK.match(target)
-        if (link and self._consent.nonces.is_ours(link[1])) or target.startswith(_OTHER_PAGES) or self._misses.admits():
+        if (
+            (link and self._consent.nonces.is_ours(link[1]))
+            or target.startswith(_OTHER_PAGES)
+            or self._not_found.admits()
+        ):
             return None
         return self._busy
 
-    # --- what a browser asks ------------------------------------------------------------------------------------
+    # --- requests ------------------------------------------------------------------------------------
 
     async def _look(self, request: web.Request) -> web.Response:
         # It has its cookie before it claims the link: an answer may be lost.
@@ -133,7 +142,7 @@ class ConnectPages:
         return await self._show(await self._consent.returned(request.match_info["nonce"], account_id, browser), browser)
 
     async def _verify(self, request: web.Request) -> web.Response:
-        """A session is burnt or taken whoever else asks; who asks without end is shown nothing else."""
+        """A session is accepted or rejected for good also beyond the rate limit, which changes the answer alone."""
         browser, client = self._cookie.of(request), self._client(request)
         session_uri = request.query.get("session_uri", "")
         admitted = await self._throttle.admits(client, request.method, session_uri)
@@ -142,17 +151,17 @@ class ConnectPages:
             return admitted and await self._throttle.admits_stray(client)
 
         seen = await self._consent.verified(session_uri, browser, admits_stray)
-        if seen.step is Step.UNKNOWN and not admitted:
-            seen = Seen(Step.BUSY)
+        if seen.kind is PageKind.UNKNOWN and not admitted:
+            seen = PageView(PageKind.RATE_LIMITED)
         return await self._show(seen, browser)
 
     async def _style(self, _: web.Request) -> web.Response:
         return web.Response(text=pages.STYLE, content_type="text/css")
 
     async def _event(self, request: web.Request) -> web.Response:
-        """What Composio has signed is taken, whoever else asks; what it has not counts as anybody's request.
+        """A signed event is handled whatever the rate limit says; an unsigned one counts against the limit.
 
-        Nothing is read of what cannot be Composio's, and nothing is waited for without end.
+        No body is read that cannot be Composio's, and none is awaited without a timeout.
         """
         if self._events.may_be_signed(request.headers):
             if (request.content_length or 0) > MOST_EVENT_BYTES:
@@ -162,73 +171,73 @@ class ConnectPages:
                     body = await request.read()
             except TimeoutError:
                 return web.Response(status=HTTPStatus.REQUEST_TIMEOUT)
-            if await self._events.take(request.headers, body):
+            if await self._events.handle(request.headers, body):
                 return web.Response()
         admitted = await self._throttle.admits(self._client(request), request.method)
         return web.Response(status=HTTPStatus.UNAUTHORIZED if admitted else HTTPStatus.TOO_MANY_REQUESTS)
 
-    # --- what it is shown ---------------------------------------------------------------------------------------
+    # --- answers ---------------------------------------------------------------------------------------
 
-    async def _show(self, seen: Seen, browser: str, user_agent: str = "") -> web.Response:
-        if seen.step is Step.GO:
+    async def _show(self, seen: PageView, browser: str, user_agent: str = "") -> web.Response:
+        if seen.kind is PageKind.REDIRECT:
             response = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": seen.url})
         else:
             response = web.Response(
-                text=await self._page(seen, user_agent), content_type="text/html", status=pages.status_of(seen.step)
+                text=await self._page(seen, user_agent), content_type="text/html", status=pages.status_of(seen.kind)
             )
-        if browser and seen.step in {Step.ASK, Step.GO, Step.CODE}:
+        if browser and seen.kind in {PageKind.CONFIRM, PageKind.REDIRECT, PageKind.CODE}:
             self._cookie.give(response, browser)
         return response
 
-    async def _page(self, seen: Seen, user_agent: str) -> str:
-        if seen.attempt is not None and seen.step is Step.ASK:
+    async def _page(self, seen: PageView, user_agent: str) -> str:
+        if seen.attempt is not None and seen.kind is PageKind.CONFIRM:
             return pages.ask(seen.attempt, await self._chat(seen.attempt), user_agent)
-        if seen.attempt is not None and seen.step is Step.CODE:
+        if seen.attempt is not None and seen.kind is PageKind.CODE:
             link = await self._store.chat_link(seen.attempt.channel, seen.attempt.address)
             return pages.code(seen.attempt, await self._chat(seen.attempt), link)
-        return pages.plain(seen.step)
+        return pages.plain(seen.kind)
 
-    async def _chat(self, attempt: Attempt) -> str:
+    async def _chat(self, attempt: ConnectAttempt) -> str:
         who = masked(await self._store.ids_in(attempt.person_id, attempt.channel))
         return f"the {channel_name(attempt.channel)} chat of {who}".removesuffix(" of ")
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """The headers of every answer; nobody asks without end; what breaks says nothing of why."""
+        """Sets the headers of every answer and applies the rate limit; errors show no details."""
         response: web.StreamResponse
         try:
-            response = await handler(request) if await self._admits(request) else _plain(Step.BUSY)
+            response = await handler(request) if await self._admits(request) else _plain(PageKind.RATE_LIMITED)
         except web.HTTPNotFound:
-            response = _plain(Step.UNKNOWN)
+            response = _plain(PageKind.UNKNOWN)
         except KernelError as error:
-            log.warning("door put off reason=%s", error.reason)
-            response = _plain(Step.AWAY)
-        if response.status == HTTPStatus.NOT_FOUND and not self._looks_itself(request):
-            self._misses.count()
+            log.warning("connect page unavailable reason=%s", error.reason)
+            response = _plain(PageKind.VENDOR_UNAVAILABLE)
+        if response.status == HTTPStatus.NOT_FOUND and not self._limits_itself(request):
+            self._not_found.count()
         response.headers.update(self._headers)
-        # The next request is a connection of its own, which is looked at first.
+        # Each request opens a connection of its own, so that its first line is checked.
         response.force_close()
         return response
 
     async def _admits(self, request: web.Request) -> bool:
-        if self._looks_itself(request):
+        if self._limits_itself(request):
             return True
         return await self._throttle.admits(self._client(request), request.method, request.match_info.get("nonce", ""))
 
-    def _looks_itself(self, request: web.Request) -> bool:
-        """Whether something else comes before the limits: a signature, or a session that has to be burnt."""
+    def _limits_itself(self, request: web.Request) -> bool:
+        """Whether the handler applies the limits itself, after a signature or a session was looked at."""
         return request.match_info.handler in {self._event, self._verify}
 
     def _client(self, request: web.Request) -> str:
         return self._proxies.client_of(request.remote or "", request.headers.getall(hdrs.X_FORWARDED_FOR, []))
 
 
-def _plain(step: Step) -> web.Response:
-    return web.Response(text=pages.plain(step), content_type="text/html", status=pages.status_of(step))
+def _plain(kind: PageKind) -> web.Response:
+    return web.Response(text=pages.plain(kind), content_type="text/html", status=pages.status_of(kind))
 
 
 def _in_bytes(response: web.Response, headers: Mapping[str, str]) -> bytes:
-    """A whole answer that ends its connection."""
+    """The complete answer as bytes; it closes the connection."""
     body = (response.text or "").encode()
     lines = [
         f"HTTP/1.1 {response.status} {response.reason}",

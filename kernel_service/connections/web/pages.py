@@ -1,4 +1,4 @@
-"""The door's pages: a sentence or two, at most one button, no script. Everything that is filled in is escaped."""
+"""The connect pages: a sentence or two, at most one button, no script. Everything that is filled in is escaped."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from kernel_service import texts
-from kernel_service.connections.consent import Step
+from kernel_service.connections.consent import PageKind
 
 if TYPE_CHECKING:
-    from kernel_service.ports.connect_attempts import Attempt
+    from kernel_service.ports.connect_attempts import ConnectAttempt
 
 _PAGE: Final = Template(Path(__file__).with_name("page").joinpath("page.html").read_text(encoding="utf-8"))
 STYLE: Final = Path(__file__).with_name("page").joinpath("style.css").read_text(encoding="utf-8")
@@ -39,43 +39,45 @@ _APPS: Final = ("FBAN/", "FBAV/", "FB_IAB/", "Instagram ", "WhatsApp/")
 _PLAIN: Final = Template("<p>$text</p>")
 
 _TITLES: Final = {
-    Step.ELSEWHERE: "This link is in use",
-    Step.STRAY: "Nothing was connected",
-    Step.DENIED: "Not connected",
-    Step.CONNECTED: "Connected",
-    Step.OVER: "This link is no longer good",
-    Step.UNKNOWN: "Nothing to connect here",
-    Step.AWAY: "Please try again",
-    Step.BUSY: "Too many requests",
+    PageKind.OTHER_BROWSER: "This link is in use",
+    PageKind.WRONG_BROWSER: "Nothing was connected",
+    PageKind.DENIED: "Not connected",
+    PageKind.CONNECTED: "Connected",
+    PageKind.ENDED: "This link is no longer good",
+    PageKind.UNKNOWN: "Nothing to connect here",
+    PageKind.VENDOR_UNAVAILABLE: "Please try again",
+    PageKind.RATE_LIMITED: "Too many requests",
 }
 _TEXTS: Final = {
-    Step.ELSEWHERE: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
-    Step.STRAY: "This was begun in another browser, so nothing is connected, and the access that you granted is "
-    "removed. If somebody sent you a link, they may have wanted your account: follow only links from your own chat. "
-    "If it was you who began, go back to your chat: it says how to get a new link. Copy that link and open it here.",
-    Step.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
-    Step.CONNECTED: "This account is connected. You can go back to your chat now.",
-    Step.OVER: "It was used already or has lapsed. Ask for a new one in your chat.",
-    Step.UNKNOWN: "This address leads nowhere, or it was opened in another browser than the one that you began in. "
+    PageKind.OTHER_BROWSER: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
+    PageKind.WRONG_BROWSER: "This was begun in another browser, so nothing is connected, and the access that you "
+    "granted is removed. If somebody sent you a link, they may have wanted your account: follow only links from your "
+    "own chat. If it was you who began, go back to your chat: it says how to get a new link. Copy that link and open "
+    "it here.",
+    PageKind.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
+    PageKind.CONNECTED: "This account is connected. You can go back to your chat now.",
+    PageKind.ENDED: "It was used already or has lapsed. Ask for a new one in your chat.",
+    PageKind.UNKNOWN: "This address leads nowhere, or it was opened in another browser than the one that you began in. "
     "Open the link from your chat again, and stay in the same browser.",
-    Step.AWAY: "The service behind this does not answer just now. Wait a moment, then open this page again.",
-    Step.BUSY: "Wait a minute, then open this page again.",
+    PageKind.VENDOR_UNAVAILABLE: "The service behind this does not answer just now. Wait a moment, then open this page "
+    "again.",
+    PageKind.RATE_LIMITED: "Wait a minute, then open this page again.",
 }
 _STATUS: Final = {
-    Step.STRAY: HTTPStatus.FORBIDDEN,
-    Step.ELSEWHERE: HTTPStatus.CONFLICT,
-    Step.OVER: HTTPStatus.GONE,
-    Step.UNKNOWN: HTTPStatus.NOT_FOUND,
-    Step.AWAY: HTTPStatus.SERVICE_UNAVAILABLE,
-    Step.BUSY: HTTPStatus.TOO_MANY_REQUESTS,
+    PageKind.WRONG_BROWSER: HTTPStatus.FORBIDDEN,
+    PageKind.OTHER_BROWSER: HTTPStatus.CONFLICT,
+    PageKind.ENDED: HTTPStatus.GONE,
+    PageKind.UNKNOWN: HTTPStatus.NOT_FOUND,
+    PageKind.VENDOR_UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+    PageKind.RATE_LIMITED: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 
-def status_of(step: Step) -> HTTPStatus:
-    return _STATUS.get(step, HTTPStatus.OK)
+def status_of(kind: PageKind) -> HTTPStatus:
+    return _STATUS.get(kind, HTTPStatus.OK)
 
 
-def ask(attempt: Attempt, chat: str, user_agent: str = "") -> str:
+def ask(attempt: ConnectAttempt, chat: str, user_agent: str = "") -> str:
     """`chat` names the chat, masked; `user_agent` is the browser's own word."""
     toolkit = escape(attempt.toolkit_name)
     inside = _INSIDE_AN_APP if is_inside_an_app(user_agent) else ""
@@ -92,7 +94,7 @@ def is_inside_an_app(user_agent: str) -> bool:
     return "; wv)" in user_agent or ios_view or any(app in user_agent for app in _APPS)
 
 
-def code(attempt: Attempt, chat: str, chat_link: str) -> str:
+def code(attempt: ConnectAttempt, chat: str, chat_link: str) -> str:
     """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it alone."""
     toolkit = escape(attempt.toolkit_name)
     url = chat_link.replace("{text}", quote(texts.CODE_MESSAGE.format(code=attempt.code), safe=""))
@@ -101,8 +103,8 @@ def code(attempt: Attempt, chat: str, chat_link: str) -> str:
     return _page(f"Almost there: {toolkit}", body)
 
 
-def plain(step: Step) -> str:
-    return _page(_TITLES[step], _PLAIN.substitute(text=_TEXTS[step]))
+def plain(kind: PageKind) -> str:
+    return _page(_TITLES[kind], _PLAIN.substitute(text=_TEXTS[kind]))
 
 
 def _page(title: str, body: str) -> str:

@@ -1,4 +1,4 @@
-"""How often the door may be asked: by one address, for one page, and by strays. It knows the last minute only."""
+"""Rate limits of the connect pages: by address, by page, and for stray sessions. Each counts the last minute only."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MOST_STRAYS: Final = RateLimitItemPerMinute(120, namespace="strays")
 """Each is a row for a day, so that their table has 172,800 rows (about 20 MB) at most; more are burnt all the same."""
 
 
-MISSES_PER_SECOND: Final = 5
-"""Of all together who ask for pages that do not exist: a mistyped link, one of an earlier release. What comes once they
-are used up is refused by its first line, since a flood of these would take the process in which the turns run."""
+NOT_FOUND_PER_SECOND: Final = 5
+"""Requests of all clients for pages that do not exist: a mistyped link, one of an earlier release. Those beyond are
+refused by their first line, since a flood would slow down the process in which the turns run."""
 BURST: Final = 20
 
 
-class Misses:
-    """A token bucket. Who asks for pages that there are costs nothing of it, however many they are."""
+class NotFoundLimiter:
+    """A token bucket for requests that end in 404. Requests for pages that exist cost nothing."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -40,7 +40,7 @@ class Misses:
 
     def admits(self) -> bool:
         now = self._clock()
-        self._left = min(BURST, self._left + (now - self._at) * MISSES_PER_SECOND)
+        self._left = min(BURST, self._left + (now - self._at) * NOT_FOUND_PER_SECOND)
         self._at = now
         return self._left >= 1
 
@@ -48,18 +48,18 @@ class Misses:
         self._left -= 1
 
 
-class Throttle:
+class RequestThrottle:
     """`client` is whose request it is, as TrustedProxies says."""
 
     def __init__(self) -> None:
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
 
     async def admits(self, client: str, method: str, page: str = "") -> bool:
-        """Whoever is refused adds nothing to what is remembered, and nobody more than a digest; `page` empty: none."""
+        """A refused request adds nothing to memory, and an admitted one at most a digest; `page` empty: none."""
         if not await self._limiter.hit(MOST_OF_ADDRESS, client):
             return False
         return not page or await self._limiter.hit(MOST_OF_PAGE, digest(f"{method} {page}").hex())
 
     async def admits_stray(self, client: str) -> bool:
-        """Whether one more that belongs to no attempt may be a row. An address uses up its own share first."""
+        """Whether one more stray session may be a row. An address uses up its own share first."""
         return await self._limiter.hit(MOST_STRAYS_OF_ADDRESS, client) and await self._limiter.hit(MOST_STRAYS)

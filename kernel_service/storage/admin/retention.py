@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, ColumnElement, Row, Table
 
-    from kernel_service.ports.keeping import Keeping
+    from kernel_service.ports.retention import RetentionPolicy
     from kernel_service.storage.engine.engine import Engine, Tx
 
 KEEP_DAYS: Final = 30
@@ -91,7 +91,7 @@ RULES: Final = (
 )
 
 
-async def forget_old(engine: Engine, keeping: Keeping, *, now: float) -> int:
+async def forget_old(engine: Engine, keeping: RetentionPolicy, *, now: float) -> int:
     """Delete what has been kept long enough; how many rows that were."""
     while await engine.write(lambda tx: reservations.write_off(tx, now)) == reservations.STEP:
         pass

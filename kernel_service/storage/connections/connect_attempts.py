@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, select, update
 
 from kernel_service.ports.commands import Command
-from kernel_service.ports.connect_attempts import AWAITING_CODE, Attempt, Key, State
+from kernel_service.ports.connect_attempts import AWAITING_CODE, ConnectAttempt, ConnectAttemptKey, ConnectAttemptState
 from kernel_service.storage.connections import connections, parked_requests
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 _SECRETS: Final = ("consent_url", "session_uri", "code")
-_UNDER_WAY: Final = (State.STARTED, *AWAITING_CODE)
+_UNDER_WAY: Final = (ConnectAttemptState.STARTED, *AWAITING_CODE)
 
 _found = select(connect_attempt).order_by(connect_attempt.c.created_at, connect_attempt.c.connection_id)
-_BY: Final = {key: _found.where(connect_attempt.c[key.value] == bindparam("digest")) for key in Key}
+_BY: Final = {key: _found.where(connect_attempt.c[key.value] == bindparam("digest")) for key in ConnectAttemptKey}
 _IN_BROWSER = (
     select(connect_attempt)
     .where(
@@ -91,7 +91,7 @@ _ADD_STRAY = insert(stray_session)
 _AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _AWAITS_CODE)
 
 
-def add(tx: Tx, attempt: Attempt, *, now: float) -> None:
+def add(tx: Tx, attempt: ConnectAttempt, *, now: float) -> None:
     """Of the person, or of the one into whom they were merged meanwhile."""
     person_id = surviving(tx, attempt.person_id, stays=True)
     if person_id != attempt.person_id:
@@ -111,16 +111,16 @@ def add(tx: Tx, attempt: Attempt, *, now: float) -> None:
     tx.execute(_ADD, row)
 
 
-def by(tx: Tx, key: Key, digest: bytes) -> Attempt | None:
+def by(tx: Tx, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None:
     row = tx.execute(_BY[key], {"digest": digest}).one_or_none()
     return None if row is None else _opened(tx, row)
 
 
-def in_browser(tx: Tx, browser_digest: bytes) -> list[Attempt]:
+def in_browser(tx: Tx, browser_digest: bytes) -> list[ConnectAttempt]:
     return [_opened(tx, row) for row in tx.execute(_IN_BROWSER, {"digest": browser_digest}).all()]
 
 
-def live(tx: Tx, person_id: str) -> list[Attempt]:
+def live(tx: Tx, person_id: str) -> list[ConnectAttempt]:
     return [_opened(tx, row) for row in tx.execute(_LIVE, {"person": person_id}).all()]
 
 
@@ -128,12 +128,12 @@ def lapsing(tx: Tx, *, now: float, after: str, limit: int) -> list[str]:
     return list(tx.execute(_LAPSING, {"now": now, "after": after, "limit": limit}).scalars())
 
 
-def lapsing_one(tx: Tx, connection_id: str, *, now: float) -> Attempt | None:
+def lapsing_one(tx: Tx, connection_id: str, *, now: float) -> ConnectAttempt | None:
     row = tx.execute(_LAPSING_ONE, {"of": connection_id, "now": now}).one_or_none()
     return None if row is None else _opened(tx, row)
 
 
-def advance(tx: Tx, attempt: Attempt, *, was: State, notice: Notice | None = None) -> str | None:
+def advance(tx: Tx, attempt: ConnectAttempt, *, was: ConnectAttemptState, notice: Notice | None = None) -> str | None:
     """Whose it is by now, a merging may have decided; none does before the transaction ends. None: it is not so."""
     surviving(tx, attempt.person_id, stays=True)
     person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
@@ -147,7 +147,7 @@ def advance(tx: Tx, attempt: Attempt, *, was: State, notice: Notice | None = Non
     return str(person_id)
 
 
-def confirm(tx: Tx, attempt: Attempt, *, was: State, seq: int, now: float) -> bool:
+def confirm(tx: Tx, attempt: ConnectAttempt, *, was: ConnectAttemptState, seq: int, now: float) -> bool:
     person_id = advance(tx, attempt, was=was)
     if person_id is None:
         return False
@@ -160,7 +160,7 @@ def count_wrong_codes(tx: Tx, person_id: str, count: int) -> None:
     tx.execute(_COUNT_WRONG, {"person": person_id, "more": count})
 
 
-def count_wrong_code(tx: Tx, person_id: str) -> list[Attempt]:
+def count_wrong_code(tx: Tx, person_id: str) -> list[ConnectAttempt]:
     count_wrong_codes(tx, person_id, 1)
     return [_opened(tx, row) for row in tx.execute(_AWAITING, {"person": person_id}).all()]
 
@@ -174,7 +174,7 @@ def note_stray(tx: Tx, session_digest: bytes, *, now: float) -> None:
         tx.execute(_ADD_STRAY, {"digest": session_digest, "seen_at": now})
 
 
-def _progress(tx: Tx, attempt: Attempt, person_id: str) -> dict[str, Any]:
+def _progress(tx: Tx, attempt: ConnectAttempt, person_id: str) -> dict[str, Any]:
     secrets = {name: getattr(attempt, name) for name in _SECRETS}
     return {
         "state": attempt.state.value,
@@ -186,13 +186,13 @@ def _progress(tx: Tx, attempt: Attempt, person_id: str) -> dict[str, Any]:
     }
 
 
-def _opened(tx: Tx, row: Row[Any]) -> Attempt:
+def _opened(tx: Tx, row: Row[Any]) -> ConnectAttempt:
     secrets = tx.cipher_of(row.person_id).open_json(row.secrets, place(connect_attempt.c.secrets, row.connection_id))
-    return Attempt(
+    return ConnectAttempt(
         connection=connections.opened(tx, tx.execute(_CONNECTION, {"of": row.connection_id}).one()),
         channel=row.channel,
         address=row.address,
-        state=State(row.state),
+        state=ConnectAttemptState(row.state),
         deadline=row.deadline,
         door_digest=row.door_digest,
         return_digest=row.return_digest,

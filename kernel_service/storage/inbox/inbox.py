@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import Message
-    from kernel_service.ports.silence import Silence
+    from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Tx
 
 USAGE = (
@@ -155,7 +155,9 @@ _DUE = (
 )
 
 
-def accept(tx: Tx, received: Message, *, now: float, max_pending: int, quota: MediaQuota, silence: Silence) -> Accepted:
+def accept(
+    tx: Tx, received: Message, *, now: float, max_pending: int, quota: MediaQuota, silence: WeakIdExpiry
+) -> Accepted:
     payload = to_json(received.content, sort_keys=True)
     key = {
         "channel": received.channel,

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from kernel_service.people.identity import FoundAlias
     from kernel_service.people.linking import Claim
-    from kernel_service.ports.silence import Silence
+    from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Tx
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ _REPLACED = update(alias).where(*_one).values(replaced_at=bindparam("at"))
 _IN_PLACE = update(alias).where(*_one).values(linked_at=bindparam("at"), replaced_at=None)
 
 
-def link(tx: Tx, previous: Alias, current: Alias, *, now: float, silence: Silence) -> Linked:
+def link(tx: Tx, previous: Alias, current: Alias, *, now: float, silence: WeakIdExpiry) -> Linked:
     """Whoever has the new id now has those too that it became, as was told too early."""
     changes, done = [(previous, current)], []
     for before, after in changes:
@@ -64,7 +64,7 @@ def link(tx: Tx, previous: Alias, current: Alias, *, now: float, silence: Silenc
     return replace(done[0], then=tuple(done[1:]))
 
 
-def _follow(tx: Tx, previous: Alias, current: Alias, now: float, silence: Silence) -> Linked:
+def _follow(tx: Tx, previous: Alias, current: Alias, now: float, silence: WeakIdExpiry) -> Linked:
     change = _change(tx, previous, current)
     told = tx.execute(_TOLD, change).scalar_one_or_none()
     if told is not None:

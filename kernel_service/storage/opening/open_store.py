@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kernel_service.media.read_as import MIB
-from kernel_service.ports.keeping import Keeping
 from kernel_service.ports.media import PERSON_BYTES, MediaQuota
-from kernel_service.ports.silence import Silence
+from kernel_service.ports.retention import RetentionPolicy
+from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.storage.engine import batch
 from kernel_service.storage.engine.database_url import check, is_sqlite
 from kernel_service.storage.store import Store
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.sealing.ciphers import MasterKeys
 
-_SILENCE = Silence()
-_FOR_GOOD = Keeping()
+_SILENCE = WeakIdExpiry()
+_FOR_GOOD = RetentionPolicy()
 
 
 async def open_store(
@@ -29,8 +29,8 @@ async def open_store(
     pool: int = 10,
     media_bytes: int = 1024 * MIB,
     media_bytes_per_person: int = PERSON_BYTES,
-    silence: Silence = _SILENCE,
-    keeping: Keeping = _FOR_GOOD,
+    silence: WeakIdExpiry = _SILENCE,
+    keeping: RetentionPolicy = _FOR_GOOD,
     end_process: Callable[[str], None] = batch.end_process,
 ) -> Store:
     """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from kernel_service.ports.keeping import Keeping
+    from kernel_service.ports.retention import RetentionPolicy
     from kernel_service.storage.engine.engine import Engine, Tx
 
 PEOPLE: Final = 200
@@ -85,7 +85,7 @@ _FORGET = [delete(table).where(table.c.person_id == bindparam("person")) for tab
 _FORGET_PERSON = delete(person).where(person.c.id == bindparam("person"))
 
 
-async def forget_people(engine: Engine, keeping: Keeping, *, now: float) -> int:
+async def forget_people(engine: Engine, keeping: RetentionPolicy, *, now: float) -> int:
     """One round over all people; how many items and people went."""
     after: str | None = ""
     forgotten = 0
@@ -95,7 +95,7 @@ async def forget_people(engine: Engine, keeping: Keeping, *, now: float) -> int:
     return forgotten
 
 
-def _step(keeping: Keeping, after: str, now: float) -> Callable[[Tx], tuple[str | None, int]]:
+def _step(keeping: RetentionPolicy, after: str, now: float) -> Callable[[Tx], tuple[str | None, int]]:
     """Looks at the next people; where to go on (None: those were the last), and how much went."""
 
     def step(tx: Tx) -> tuple[str | None, int]:
@@ -106,7 +106,7 @@ def _step(keeping: Keeping, after: str, now: float) -> Callable[[Tx], tuple[str 
     return step
 
 
-def _look_at(tx: Tx, row: Row[Any], keeping: Keeping, now: float) -> int:
+def _look_at(tx: Tx, row: Row[Any], keeping: RetentionPolicy, now: float) -> int:
     last_day = row.last_day or 0
     last_seen = max(row.created_at, last_day * DAY_SECONDS)
     if keeping.inactive_days and last_seen < now - keeping.inactive_days * DAY_SECONDS:

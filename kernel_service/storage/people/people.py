@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from kernel_service.people.identity import Resolution
     from kernel_service.ports.messages import Message
-    from kernel_service.ports.silence import Silence
+    from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Tx
 
 _other = alias.alias("other")
@@ -94,7 +94,7 @@ SURVIVOR = func.coalesce(
 """In a statement: who the asked-for person is by now."""
 
 
-def person_of_message(tx: Tx, message: Message, now: float, silence: Silence) -> str:
+def person_of_message(tx: Tx, message: Message, now: float, silence: WeakIdExpiry) -> str:
     """The message's person, made if they are new; the ids it brings are kept. Conflict IDENTITY_CONFLICT."""
     resolution = whose(tx, message, now, silence)
     person_id = resolution.person_id or _new_person(tx, now)
@@ -105,20 +105,20 @@ def person_of_message(tx: Tx, message: Message, now: float, silence: Silence) ->
     return person_id
 
 
-def whose(tx: Tx, message: Message, now: float, silence: Silence) -> Resolution:
+def whose(tx: Tx, message: Message, now: float, silence: WeakIdExpiry) -> Resolution:
     """Whose message it is by the ids that are kept now; nothing is changed. Conflict IDENTITY_CONFLICT."""
     given = given_ids(message.user_id, message.aliases)
     return resolve(find(tx, message.channel, given, now, silence), given)
 
 
-def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, silence: Silence) -> list[FoundAlias]:
+def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, silence: WeakIdExpiry) -> list[FoundAlias]:
     """Those of the given ids that name somebody, as they are kept."""
     asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
     rows = tx.execute(_FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
     return [_found(row, asked[row.scope, row.digest], now, silence) for row in rows if (row.scope, row.digest) in asked]
 
 
-def _found(row: Row[Any], user_id: str, now: float, silence: Silence) -> FoundAlias:
+def _found(row: Row[Any], user_id: str, now: float, silence: WeakIdExpiry) -> FoundAlias:
     # A strong id that is given as weak for the first time has not been silent for all we know.
     first_time = row.strong and row.heard_at is None
     heard_at = now if first_time else row.created_at if row.heard_at is None else row.heard_at
@@ -142,7 +142,7 @@ def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
     return str(found)
 
 
-def person_of(tx: Tx, user_id: str, now: float, silence: Silence) -> str | None:
+def person_of(tx: Tx, user_id: str, now: float, silence: WeakIdExpiry) -> str | None:
     """Whom an id names that a channel gives by itself, in whatever scope. Conflict IDENTITY_CONFLICT."""
     channel = user_id.partition(":")[0]
     rows = tx.execute(_FOUND, {"channel": channel, "digests": [tx.digests.user(user_id)]})

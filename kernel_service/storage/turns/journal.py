@@ -1,4 +1,4 @@
-"""The journal: a person's history as items, appended step by step. How attempts and turns end is in endings.py."""
+"""The journal: a person's history as items, appended step by step. How attempts and turns end is in close.py."""
 
 from __future__ import annotations
 

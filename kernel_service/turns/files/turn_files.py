@@ -63,7 +63,7 @@ class TurnFiles:
     async def transcribe(self) -> None:
         """Have every recording written down, once. VendorUnavailable, for a bounded time."""
         for file in list(self._files.values()):
-            if file.opening is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None:
+            if file.read_as is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None:
                 await self._transcribe(file)
 
     async def _transcribe(self, file: StoredFile) -> None:
@@ -98,7 +98,7 @@ class TurnFiles:
 
     def _shown(self, file: StoredFile) -> ModelFile:
         filename = named(file.mime_type, self._names[file.id])
-        return ModelFile(file.opening, file.mime_type, filename, file.size, lambda: self._chunks(file))
+        return ModelFile(file.read_as, file.mime_type, filename, file.size, lambda: self._chunks(file))
 
     async def _chunks(self, file: StoredFile) -> AsyncIterator[bytes]:
         for number in range(file.chunks):

@@ -63,6 +63,6 @@ def is_plausible(told: Usage) -> bool:
 def _file_tokens(file: ModelFile | str) -> int:
     if isinstance(file, str):
         return tokens(file)
-    if file.opening is ReadAs.SEE:
+    if file.read_as is ReadAs.SEE:
         return _PICTURE_TOKENS
     return min(file.size // _BYTES_PER_TOKEN, _DOCUMENT_TOKENS)

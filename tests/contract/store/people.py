@@ -6,7 +6,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.connections.tokens import digest
-from kernel_service.ports.connect_attempts import Attempt, State
+from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptState
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usage
 from kernel_service.ports.turns import HistoryItem, Turn, TurnStatus
@@ -75,14 +75,17 @@ async def connect(store: Store, person_id: str, status: ConnectionStatus = Conne
     return made
 
 
-def attempt(connection: Connection) -> Attempt:
+def attempt(connection: Connection) -> ConnectAttempt:
     """How far an attempt has come whose connection stands so."""
-    states = {ConnectionStatus.PENDING: State.STARTED, ConnectionStatus.UNCONFIRMED: State.RETURNED}
-    return Attempt(
+    states = {
+        ConnectionStatus.PENDING: ConnectAttemptState.STARTED,
+        ConnectionStatus.UNCONFIRMED: ConnectAttemptState.RETURNED,
+    }
+    return ConnectAttempt(
         connection,
         channel="test",
         address=ADDRESS,
-        state=states.get(connection.status, State.CONNECTED),
+        state=states.get(connection.status, ConnectAttemptState.CONNECTED),
         deadline=NOW + 600,
         door_digest=digest(connection.id),
         return_digest=digest(f"return {connection.id}"),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.connections.tokens import digest
-from kernel_service.ports.connect_attempts import Attempt, Key, State
+from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptKey, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Notice, Reply, Usage
 from kernel_service.ports.resuming import ParkedRequest
@@ -24,7 +24,7 @@ ANNA = strong("anna")
 SEQ = 4711
 
 
-async def made(store: Store, person_id: str, status: ConnectionStatus) -> Attempt:
+async def made(store: Store, person_id: str, status: ConnectionStatus) -> ConnectAttempt:
     return attempt(await connect(store, person_id, status))
 
 
@@ -46,7 +46,9 @@ async def remaining(store: Store, person_id: str, seq: int) -> list[str]:
 async def confirmed(store: Store, person_id: str, seq: int = SEQ, now: float = NOW) -> bool:
     """The account of Asana is connected."""
     back = await made(store, person_id, ConnectionStatus.UNCONFIRMED)
-    return await store.confirm(replace(back, state=State.CONNECTED), was=State.RETURNED, seq=seq, now=now)
+    return await store.confirm(
+        replace(back, state=ConnectAttemptState.CONNECTED), was=ConnectAttemptState.RETURNED, seq=seq, now=now
+    )
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------
@@ -56,7 +58,7 @@ async def test_an_attempt_is_found_by_each_of_its_secrets(store: Store) -> None:
     anna, other = await person(store, ANNA), await person(store, strong("other"))
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
     await made(store, other, ConnectionStatus.UNCONFIRMED)
-    for key in Key:
+    for key in ConnectAttemptKey:
         found = getattr(back, key.value)
         assert await store.attempt_by(key, found) == back
         assert await store.attempt_by(key, digest("another")) is None
@@ -65,17 +67,21 @@ async def test_an_attempt_is_found_by_each_of_its_secrets(store: Store) -> None:
 async def test_of_many_at_once_one_takes_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
-    steps = [replace(started, state=State.RETURNED, code_digest=digest(str(number))) for number in range(8)]
-    taken = await asyncio.gather(*(store.advance(step, was=State.STARTED) for step in steps))
+    steps = [
+        replace(started, state=ConnectAttemptState.RETURNED, code_digest=digest(str(number))) for number in range(8)
+    ]
+    taken = await asyncio.gather(*(store.advance(step, was=ConnectAttemptState.STARTED) for step in steps))
     assert sorted(taken) == [False] * 7 + [True]
-    assert await store.attempt_by(Key.DOOR, started.door_digest) == steps[taken.index(True)]
+    assert await store.attempt_by(ConnectAttemptKey.DOOR, started.door_digest) == steps[taken.index(True)]
 
 
 async def test_the_connection_goes_with_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     barred = replace(started.connection, status=ConnectionStatus.EXPIRED, link="", remove_due=True)
-    assert await store.advance(replace(started, state=State.DENIED, connection=barred), was=State.STARTED)
+    assert await store.advance(
+        replace(started, state=ConnectAttemptState.DENIED, connection=barred), was=ConnectAttemptState.STARTED
+    )
     assert await store.connections(anna) == [barred]
     assert await store.live_attempts(anna) == []
 
@@ -83,9 +89,12 @@ async def test_the_connection_goes_with_the_step(store: Store) -> None:
 async def test_what_its_person_is_told_goes_with_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
-    denied, notice = replace(started, state=State.DENIED), Notice(Reply("access was refused"), "test", ADDRESS, NOW)
+    denied, notice = (
+        replace(started, state=ConnectAttemptState.DENIED),
+        Notice(Reply("access was refused"), "test", ADDRESS, NOW),
+    )
     for _ in range(2):
-        await store.advance(denied, was=State.STARTED, notice=notice)
+        await store.advance(denied, was=ConnectAttemptState.STARTED, notice=notice)
     assert await recipients(store) == [("access was refused", ANNA.user_id)]
 
 
@@ -93,8 +102,10 @@ async def test_those_of_a_browser_newest_first_and_only_under_way(store: Store) 
     anna = await person(store, ANNA)
     attempts = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
     mine = [replace(one, browser_digest=digest("browser")) for one in attempts]
-    for one, state in zip(mine, (State.STARTED, State.DENIED, State.RETURNED), strict=True):
-        await store.advance(replace(one, state=state), was=State.STARTED)
+    for one, state in zip(
+        mine, (ConnectAttemptState.STARTED, ConnectAttemptState.DENIED, ConnectAttemptState.RETURNED), strict=True
+    ):
+        await store.advance(replace(one, state=state), was=ConnectAttemptState.STARTED)
     found = await store.attempts_in_browser(digest("browser"))
     assert [one.connection.id for one in found] == [mine[2].connection.id, mine[0].connection.id]
     assert await store.attempts_in_browser(digest("elsewhere")) == []
@@ -181,17 +192,17 @@ async def test_the_same_for_two_toolkits_waits_for_both(store: Store, toolkits: 
     await confirmed(store, anna)
     assert await remaining(store, anna, SEQ) == []
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
-    gmail = replace(back, state=State.CONNECTED, connection=replace(back.connection, toolkit="gmail"))
-    assert await store.confirm(gmail, was=State.RETURNED, seq=SEQ + 1, now=NOW)
+    gmail = replace(back, state=ConnectAttemptState.CONNECTED, connection=replace(back.connection, toolkit="gmail"))
+    assert await store.confirm(gmail, was=ConnectAttemptState.RETURNED, seq=SEQ + 1, now=NOW)
     assert await remaining(store, anna, SEQ + 1) == ["tell Bob of the task"]
 
 
 async def test_a_step_not_taken_resumes_nothing(store: Store) -> None:
     anna = await park(store, ParkedRequest("asana", "first"))
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
-    both = [replace(back, state=State.CONNECTED)] * 2
+    both = [replace(back, state=ConnectAttemptState.CONNECTED)] * 2
     taken = await asyncio.gather(
-        *(store.confirm(one, was=State.RETURNED, seq=SEQ + n, now=NOW) for n, one in enumerate(both))
+        *(store.confirm(one, was=ConnectAttemptState.RETURNED, seq=SEQ + n, now=NOW) for n, one in enumerate(both))
     )
     assert sorted(taken) == [False, True]
     resumed = [await remaining(store, anna, SEQ + n) for n in range(2)]

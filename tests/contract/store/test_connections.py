@@ -11,7 +11,7 @@ from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
 
 from kernel_service.errors import NotFound
-from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.storage.schema import schema
 from tests.contract.store.outbox import NOW, Chat
@@ -116,10 +116,10 @@ async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: Store
     """Somebody disconnects while the browser goes on to the vendor: the account came after it had looked."""
     anna = await Chat(store, "test:anna").write()
     looked_at = replace(asana(anna.person_id), account_id="", name="work")
-    claimed = replace(attempt(looked_at), state=State.CLAIMED)
+    claimed = replace(attempt(looked_at), state=ConnectAttemptState.CLAIMED)
     await store.add_attempt(claimed, now=NOW)
-    started = replace(claimed, state=State.STARTED, connection=replace(looked_at, account_id="ca_1"))
-    assert await store.advance(started, was=State.CLAIMED)
+    started = replace(claimed, state=ConnectAttemptState.STARTED, connection=replace(looked_at, account_id="ca_1"))
+    assert await store.advance(started, was=ConnectAttemptState.CLAIMED)
     barred = await store.bar_connection(looked_at, ConnectionStatus.DISCONNECTED, remove=True)
     assert barred is not None
     assert (barred.account_id, barred.remove_due, barred.name) == ("ca_1", True, "work")

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import func, select
 
 from kernel_service.ports.connections import ConnectionStatus
-from kernel_service.ports.keeping import Keeping
 from kernel_service.ports.messages import Reply, Usage
+from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.turns import HistoryItem, TurnStatus
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
@@ -30,7 +30,7 @@ LATER = NOW + 100 * DAY
 
 @asynccontextmanager
 async def keeping(url: str, **how: int) -> AsyncIterator[Store]:
-    store = await open_store(url, keys("test"), keeping=Keeping(**how))
+    store = await open_store(url, keys("test"), keeping=RetentionPolicy(**how))
     try:
         yield store
     finally:

@@ -86,7 +86,7 @@ async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: Stor
     assert "data" not in content["image"]
     media_id = media_id_of(content)
     file = (await store.files([media_id]))[media_id]
-    assert (file.state, file.opening, file.size, file.chunks) == (MediaState.STORED, ReadAs.SEE, len(data), 4)
+    assert (file.state, file.read_as, file.size, file.chunks) == (MediaState.STORED, ReadAs.SEE, len(data), 4)
     assert b"".join([await store.chunk(media_id, number) for number in range(4)]) == data
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import func, insert, or_, select, text, update
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.ports.approvals import Approval, Question, Verdict
 from kernel_service.ports.commands import Command, Tap, TapKind
-from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, Outcome, PartAck
@@ -162,7 +162,9 @@ async def test_merging_moves_all_rows_to_the_older_person_and_its_key(store: Sto
     turn = await reopened(store, anna)
     assert [message.content for message in turn.messages] == [{"text": "hello"}]
     [under_way] = await store.live_attempts(anna)
-    assert await store.confirm(replace(under_way, state=State.CONNECTED), was=under_way.state, seq=1, now=LATER)
+    assert await store.confirm(
+        replace(under_way, state=ConnectAttemptState.CONNECTED), was=under_way.state, seq=1, now=LATER
+    )
     assert [each.remaining for each in await store.resumed_by(anna, 1)] == ["what waits"]
     assert [intent.call_id for intent in turn.intents] == ["c1"]
     assert await store.spent_today(anna, now=NOW) == 5
@@ -465,7 +467,9 @@ async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store
     await store.outbox.notify(other, Reply("connected"), channel="test", address=ADDRESS, now=LATER)
     assert [told for told, _ in await recipients(store)] == ["connected"]
     assert await store.last_route(other) == ("test", ADDRESS)
-    assert await store.advance(replace(attempt(pending), state=State.RETURNED), was=State.STARTED)
+    assert await store.advance(
+        replace(attempt(pending), state=ConnectAttemptState.RETURNED), was=ConnectAttemptState.STARTED
+    )
     late = await connect(store, other)
     kept = await store.connections(other)
     assert kept == await store.connections(anna)
@@ -484,7 +488,9 @@ async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_u
     await answer(store, anna, now=NOW + 1, parked=[ParkedRequest("asana", "what she left")])
     back = attempt(await connect(store, other, ConnectionStatus.UNCONFIRMED))
     await merge(store, anna, other)
-    assert await store.confirm(replace(back, state=State.CONNECTED), was=State.RETURNED, seq=7, now=LATER)
+    assert await store.confirm(
+        replace(back, state=ConnectAttemptState.CONNECTED), was=ConnectAttemptState.RETURNED, seq=7, now=LATER
+    )
     for asked in (anna, other):
         assert {each.remaining for each in await store.resumed_by(asked, 7)} == {"what waits", "what she left"}
 
@@ -561,7 +567,7 @@ async def test_messages_and_notices_that_come_while_people_are_merged(store: Sto
 async def ended(store: Store, other: str) -> None:
     [under_way] = await store.live_attempts(other)
     notice = Notice(Reply("x"), "test", ADDRESS, LATER)
-    await store.advance(replace(under_way, state=State.LAPSED), was=under_way.state, notice=notice)
+    await store.advance(replace(under_way, state=ConnectAttemptState.LAPSED), was=under_way.state, notice=notice)
 
 
 async def barred(store: Store, other: str) -> None:

@@ -12,13 +12,13 @@ import pytest
 from kernel_service.connections.tokens import digest
 from kernel_service.ports.approvals import Approval, Question
 from kernel_service.ports.commands import Tap, TapKind
-from kernel_service.ports.connect_attempts import Key, State
+from kernel_service.ports.connect_attempts import ConnectAttemptKey, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
-from kernel_service.ports.keeping import Keeping
 from kernel_service.ports.media import FileProblem
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import Outcome
 from kernel_service.ports.resuming import ParkedRequest
+from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.spending import Budgets, Estimate
 from kernel_service.ports.turns import CallRecord, ToolUse, TurnStatus
 from kernel_service.storage.engine import sqlite
@@ -270,7 +270,11 @@ async def _connected(store: Store, owner: Owner) -> None:
     await store.session_of(owner.person_id)
     made = await connect(store, owner.person_id, ConnectionStatus.PENDING)
     tried = attempt(made)
-    for key, value in ((Key.DOOR, tried.door_digest), (Key.RETURN, tried.return_digest), (Key.CODE, tried.code_digest)):
+    for key, value in (
+        (ConnectAttemptKey.DOOR, tried.door_digest),
+        (ConnectAttemptKey.RETURN, tried.return_digest),
+        (ConnectAttemptKey.CODE, tried.code_digest),
+    ):
         assert value is not None
         await store.attempt_by(key, value)
     await store.attempts_in_browser(digest("browser"))
@@ -280,8 +284,8 @@ async def _connected(store: Store, owner: Owner) -> None:
     await store.count_wrong_code(owner.person_id)
     await store.lapsing_attempts(now=NOW + 1e6, limit=10)
     await store.lapsing_attempt(made.id, now=NOW + 1e6)
-    await store.advance(tried, was=State.STARTED)
-    await store.confirm(tried, was=State.STARTED, seq=1, now=NOW)
+    await store.advance(tried, was=ConnectAttemptState.STARTED)
+    await store.confirm(tried, was=ConnectAttemptState.STARTED, seq=1, now=NOW)
     await store.resumed_by(owner.person_id, 1)
     await store.connections(owner.person_id)
     await store.connection_of_account(made.account_id)
@@ -329,7 +333,7 @@ async def _swept(store: Store) -> None:
     while await store.sweep_media(now=NOW + 1000):
         pass
     await store.forget_old(now=NOW)
-    keeping = Keeping(history_days=1, history_bytes=10**12, inactive_days=1)
+    keeping = RetentionPolicy(history_days=1, history_bytes=10**12, inactive_days=1)
     await store._engine.write(forgetting._step(keeping, "", NOW))
 
 

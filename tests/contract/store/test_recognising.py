@@ -12,7 +12,7 @@ from sqlalchemy import Engine, event
 
 from kernel_service.connections.tokens import digest
 from kernel_service.ports.commands import Command
-from kernel_service.ports.connect_attempts import Attempt, State
+from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Message
 from kernel_service.ports.turns import Turn
@@ -33,12 +33,12 @@ async def say(store: Store, text: str, user: str = "test:ann") -> Accepted:
     return await store.accept(Message(user, f"m{next(_numbers)}", {"text": text}), now=NOW, max_pending=1000)
 
 
-async def awaiting(store: Store, user: str = "test:ann", code: str = CODE) -> Attempt:
+async def awaiting(store: Store, user: str = "test:ann", code: str = CODE) -> ConnectAttempt:
     """Whoever this is has been shown a code."""
     person_id = (await say(store, "hello", user)).person_id
     connection = await connect(store, person_id, ConnectionStatus.UNCONFIRMED)
     shown = replace(attempt(connection), code=code, code_digest=digest(code))
-    assert await store.advance(shown, was=State.RETURNED)
+    assert await store.advance(shown, was=ConnectAttemptState.RETURNED)
     return shown
 
 
@@ -87,7 +87,7 @@ async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: St
 
 async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: Store) -> None:
     ended = await awaiting(store)
-    await store.advance(replace(ended, state=State.LAPSED), was=State.RETURNED)
+    await store.advance(replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED)
     assert (await say(store, "my code is XNDW-HVXB")).command is Command.CODE
 
 
@@ -104,7 +104,7 @@ async def test_a_live_code_of_somebody_else_is_a_command(store: Store) -> None:
 
 async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary_word(store: Store) -> None:
     ended = await awaiting(store)
-    await store.advance(replace(ended, state=State.LAPSED), was=State.RETURNED)
+    await store.advance(replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED)
     assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.NONE
 
 

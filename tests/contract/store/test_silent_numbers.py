@@ -10,7 +10,7 @@ from sqlalchemy import text
 from kernel_service.errors import AlreadyExists, Conflict
 from kernel_service.ports.messages import Alias, Message, ReplyMode
 from kernel_service.ports.people import LinkOutcome
-from kernel_service.ports.silence import Silence
+from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.storage.opening.open_store import open_store
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import ADDRESS, NOW, answer, connect, history, person, recipients, strong, weak, write
@@ -102,7 +102,7 @@ async def test_a_number_once_given_as_strong_counts_as_weak_from_the_first_time_
 
 @pytest.mark.parametrize("days", [0.5, 7, 365])
 async def test_how_long_is_a_setting(database_url: str, days: float) -> None:
-    store = await open_store(database_url, keys("test"), silence=Silence(days))
+    store = await open_store(database_url, keys("test"), silence=WeakIdExpiry(days))
     anna = await person(store, PHONE)
     assert (await write(store, PHONE, now=NOW + 0.9 * days * DAY)).person_id == anna
     assert (await write(store, PHONE, now=NOW + 2 * days * DAY)).person_id != anna

@@ -15,7 +15,7 @@ from kernel_service.composio.client import Composio
 from kernel_service.connections.accounts import Connections
 from kernel_service.connections.attempt_closer import AttemptCloser
 from kernel_service.connections.confirmation import CodeConfirmation
-from kernel_service.connections.consent import Consent, Step
+from kernel_service.connections.consent import Consent, PageKind
 from kernel_service.connections.links import ConnectLinks
 from kernel_service.connections.tokens import Nonces
 from kernel_service.ports.tools import Person
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from emulators.app import Emulators
-    from kernel_service.connections.consent import Seen
+    from kernel_service.connections.consent import PageView
     from kernel_service.ports.connections import Connection
     from kernel_service.ports.resuming import Confirmed
     from kernel_service.ports.tools import Tool
@@ -81,18 +81,20 @@ class World:
         """New objects on the same store."""
         self.connections = Connections(self.composio, self.store, toolkits)
         parts = self.composio, self.connections, self.store
-        self.endings = AttemptCloser(self.store, self.connections, self.looked.append, self.clock)
-        self.offers = ConnectLinks(*parts, self.endings, door_url=DOOR, nonces=NONCES, clock=self.clock)
+        self.attempt_closer = AttemptCloser(self.store, self.connections, self.looked.append, self.clock)
+        self.connect_links = ConnectLinks(
+            *parts, self.attempt_closer, connect_url=DOOR, nonces=NONCES, clock=self.clock
+        )
         self.consent = Consent(
             *parts,
-            self.endings,
-            door_url=DOOR,
+            self.attempt_closer,
+            connect_url=DOOR,
             nonces=NONCES,
             clock=self.clock,
             verifier=self.verifier,
             sleep=self._sleep,
         )
-        self.proof = CodeConfirmation(*parts, self.endings, self.clock, sleep=self._sleep)
+        self.confirmation = CodeConfirmation(*parts, self.attempt_closer, self.clock, sleep=self._sleep)
 
     def set_verifier(self, *, vendor: bool = True, ours: bool = True) -> None:
         """Turn it on at the vendor, and in our settings."""
@@ -101,7 +103,7 @@ class World:
         self.restart()
 
     def toolbox(self, *own: Tool, most_direct: int = 30) -> KernelToolbox:
-        return KernelToolbox(self.composio, self.connections, self.offers, own, most_direct=most_direct)
+        return KernelToolbox(self.composio, self.connections, self.connect_links, own, most_direct=most_direct)
 
     # --- people and their accounts
 
@@ -124,24 +126,24 @@ class World:
     async def confirm(self, person_id: str, code: str, seq: int = 1, *, at: float | None = None) -> Confirmed:
         """The person sends the code in their chat, now or at another time."""
         sent = self.clock() if at is None else at
-        return await self.proof.confirm(Person(person_id, "test", "desk"), code, seq, at=sent)
+        return await self.confirmation.confirm(Person(person_id, "test", "desk"), code, seq, at=sent)
 
     async def code(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
         """As far as the code, in that browser."""
         back = self.vendor.approve(await self.start(person_id, toolkit, browser, name))
         seen = await self.come_back(back, browser)
-        assert seen.step is Step.CODE
+        assert seen.kind is PageKind.CODE
         assert seen.attempt is not None
         return seen.attempt.code
 
     async def start(self, person_id: str, toolkit: str = "asana", browser: str = "browser", name: str = "") -> str:
         """As far as the vendor's link."""
-        offer = await self.offers.link(Person(person_id, "test", "desk"), toolkit, name)
+        offer = await self.connect_links.link(Person(person_id, "test", "desk"), toolkit, name)
         seen = await self.consent.start(nonce_of(offer.link.url), browser)
-        assert seen.step is Step.GO
+        assert seen.kind is PageKind.REDIRECT
         return seen.url
 
-    async def come_back(self, url: str, browser: str = "browser") -> Seen:
+    async def come_back(self, url: str, browser: str = "browser") -> PageView:
         """The browser, at the address that the vendor sent it to."""
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query))

@@ -48,7 +48,7 @@ async def test_what_composio_ended_is_noted(world: World) -> None:
     world.vendor.expire(connection.account_id)
     assert not await world.connections.still_connected("p_alice", "asana")
     assert not await world.connections.active("p_alice", "asana")
-    await world.endings.sweep()
+    await world.attempt_closer.sweep()
     assert not world.vendor.accounts_of("p_alice"), "what it was granted goes, too"
 
 
@@ -68,7 +68,7 @@ async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
     assert await asyncio.gather(*(world.connections.expire(connection) for _ in range(2))) == [True, False]
     assert await world.connections.in_use(connection.account_id, "p_alice") is None
     assert not await world.connections.active("p_alice", "asana")
-    await world.endings.sweep()
+    await world.attempt_closer.sweep()
     assert not world.vendor.accounts_of("p_alice"), "what it was granted goes, too"
 
 
@@ -93,14 +93,14 @@ async def test_disconnect_bars_first_and_removes_later(world: World) -> None:
         await world.connections.disconnect("p_alice", toolkit="asana")
     assert not await world.connections.active("p_alice", "asana")
     assert world.vendor.accounts_of("p_alice")
-    await world.endings.sweep()
+    await world.attempt_closer.sweep()
     assert not world.vendor.accounts_of("p_alice")
 
 
 async def test_disconnect_while_the_browser_goes_on_to_the_vendor(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offer = await world.offers.link(Person("p_alice", "test", "desk"), "asana")
+    offer = await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")
     looked = world.store.connections
 
     async def look_then_start(person_id: str) -> list[Connection]:

@@ -11,9 +11,9 @@ from emulators.faults import matching
 from kernel_service.connections import sweep_cursor
 from kernel_service.connections.attempt_closer import MOST_UNANSWERED
 from kernel_service.connections.consent import CODE_SECONDS
-from kernel_service.connections.sweep_cursor import PUT_OFF_SECONDS
+from kernel_service.connections.sweep_cursor import DEFER_SECONDS
 from kernel_service.errors import VendorUnavailable
-from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.storage.schema import schema
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def tried(world: World, account_id: str) -> int:
 async def test_an_account_that_the_vendor_does_not_remove_holds_up_no_other(world: World, status: int) -> None:
     first, *_ = await barred(world, 3)
     world.vendor.fail(status, FOR_EVER, match=matching(path=first))
-    await world.endings.sweep()
+    await world.attempt_closer.sweep()
     assert at_vendor(world) == {first}
 
 
@@ -78,10 +78,10 @@ async def test_an_account_that_the_vendor_refuses_to_remove_is_asked_for_again_l
     world.vendor.fail(400, match=matching(path=account))
     before = tried(world, account)
     for _ in range(3):
-        await world.endings.sweep()
+        await world.attempt_closer.sweep()
     assert tried(world, account) == before + 1
-    world.clock.now += PUT_OFF_SECONDS
-    await world.endings.sweep()
+    world.clock.now += DEFER_SECONDS
+    await world.attempt_closer.sweep()
     assert not at_vendor(world)
 
 
@@ -90,24 +90,24 @@ async def test_a_vendor_who_is_away_is_not_asked_for_each(world: World, status: 
     await barred(world, 4)
     world.vendor.fail(status, FOR_EVER, match=ACCOUNTS)
     before = world.requests("/connected_accounts")
-    await world.endings.sweep()
+    await world.attempt_closer.sweep()
     assert world.requests("/connected_accounts") == before + asked
 
 
 async def test_more_than_a_sweep_looks_at_that_the_vendor_does_not_remove(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernel_service.connections.attempt_closer.AT_ONCE", 2)
-    monkeypatch.setattr(sweep_cursor, "AT_ONCE", 2)
+    monkeypatch.setattr("kernel_service.connections.attempt_closer.PAGE_SIZE", 2)
+    monkeypatch.setattr(sweep_cursor, "PAGE_SIZE", 2)
     *refused, _ = await barred(world, 4)
     for account in refused:
         world.vendor.fail(500, FOR_EVER, match=matching(path=account))
     for _ in range(2):
-        await world.endings.sweep()
+        await world.attempt_closer.sweep()
     assert at_vendor(world) == set(refused)
     world.vendor.clear()
     for _ in range(3):
-        await world.endings.sweep()
+        await world.attempt_closer.sweep()
     assert not at_vendor(world), "they come again"
 
 
@@ -117,20 +117,20 @@ async def test_an_attempt_that_cannot_be_opened_holds_up_no_other(
     first, *_ = await lapsing(world, 3)
     await damage(world, first)
     for _ in range(3):
-        await world.endings.sweep()
-    assert world.endings.outcomes[State.LAPSED] == 2
+        await world.attempt_closer.sweep()
+    assert world.attempt_closer.outcomes[ConnectAttemptState.LAPSED] == 2
     assert len(at_vendor(world)) == 1
     logged = [record.getMessage() for record in caplog.records if "cannot be opened" in record.getMessage()]
     assert logged == [f"attempt cannot be opened connection={first} reason=SEALED_VALUE_DAMAGED"]
 
 
 async def test_more_than_a_sweep_looks_at_that_cannot_be_opened(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kernel_service.connections.attempt_closer.AT_ONCE", 2)
-    monkeypatch.setattr(sweep_cursor, "AT_ONCE", 2)
+    monkeypatch.setattr("kernel_service.connections.attempt_closer.PAGE_SIZE", 2)
+    monkeypatch.setattr(sweep_cursor, "PAGE_SIZE", 2)
     *damaged, _ = await lapsing(world, 4)
     for connection_id in damaged:
         await damage(world, connection_id)
     for _ in range(2):
-        await world.endings.sweep()
-    assert world.endings.outcomes[State.LAPSED] == 1
+        await world.attempt_closer.sweep()
+    assert world.attempt_closer.outcomes[ConnectAttemptState.LAPSED] == 1
     assert len(at_vendor(world)) == 3

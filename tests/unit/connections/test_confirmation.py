@@ -12,7 +12,7 @@ from kernel_service import texts
 from kernel_service.connections.consent import CODE_SECONDS
 from kernel_service.connections.settled_status import LOOKS
 from kernel_service.errors import VendorUnavailable
-from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connect_attempts import ConnectAttemptState
 from tests.unit.composio.fakes import admitted, killed_after
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
         assert not await either.connections.active(person, "asana")
         assert not either.vendor.accounts_of(person), "removed at the vendor, too"
     assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
-    assert either.endings.outcomes[State.WRONG_PERSON] == 1
+    assert either.attempt_closer.outcomes[ConnectAttemptState.WRONG_PERSON] == 1
     assert await either.connections.list("p_alice") == [], "it never was a connection"
 
 
@@ -112,7 +112,7 @@ async def test_a_code_of_what_is_connected_no_longer(either: World, end: str) ->
 async def test_a_code_that_never_comes(either: World) -> None:
     await either.code("p_alice")
     either.clock.now += CODE_SECONDS
-    await asyncio.gather(*(either.endings.sweep() for _ in range(3)))
+    await asyncio.gather(*(either.attempt_closer.sweep() for _ in range(3)))
     assert not either.vendor.accounts_of("p_alice")
     [(person_id, told)] = either.told
     assert person_id == "p_alice"

@@ -10,23 +10,23 @@ import pytest
 
 from emulators.faults import matching
 from kernel_service.composio.client import LINK_SECONDS as CONSENT_SECONDS
-from kernel_service.connections.consent import CODE_SECONDS, Step
-from kernel_service.connections.links import LEAST_LIFE, LINK_SECONDS
+from kernel_service.connections.consent import CODE_SECONDS, PageKind
+from kernel_service.connections.links import LINK_SECONDS, MIN_REMAINING_SECONDS
 from kernel_service.errors import NotAllowed, NotFound
-from kernel_service.ports.connect_attempts import State
+from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.tools import Person
 from tests.unit.composio.fakes import DOOR, nonce_of
 
 if TYPE_CHECKING:
-    from kernel_service.ports.connect_attempts import Attempt
+    from kernel_service.ports.connect_attempts import ConnectAttempt
     from tests.unit.composio.fakes import World
 
 ALICE, BOB = Person("p_alice", "test", "desk"), Person("p_bob", "test", "desk")
 
 
 async def test_a_link_leads_to_our_door_and_makes_no_account_yet(world: World) -> None:
-    link = (await world.offers.link(ALICE, " Asana")).link
+    link = (await world.connect_links.link(ALICE, " Asana")).link
     assert link.title == "Connect Asana"
     assert link.expires_at == world.clock.now + LINK_SECONDS
     assert link.url.startswith(f"{DOOR}/connect/")
@@ -36,13 +36,13 @@ async def test_a_link_leads_to_our_door_and_makes_no_account_yet(world: World) -
 
 
 async def test_at_most_one_live_link(world: World) -> None:
-    many = await asyncio.gather(*(world.offers.link(ALICE, "asana") for _ in range(20)))
+    many = await asyncio.gather(*(world.connect_links.link(ALICE, "asana") for _ in range(20)))
     assert len(set(many)) == 1
-    world.clock.now += LINK_SECONDS - LEAST_LIFE
+    world.clock.now += LINK_SECONDS - MIN_REMAINING_SECONDS
     world.restart()
-    assert await world.offers.link(ALICE, "asana") == many[0]
+    assert await world.connect_links.link(ALICE, "asana") == many[0]
     world.clock.now += 1
-    later = await world.offers.link(ALICE, "asana")
+    later = await world.connect_links.link(ALICE, "asana")
     assert later.link.url != many[0].link.url
     assert [attempt.connection.link for attempt in await world.store.live_attempts("p_alice")] == [later.link.url]
 
@@ -50,21 +50,21 @@ async def test_at_most_one_live_link(world: World) -> None:
 STATES = ["open", "claimed", "started", "returned", "completing"]
 
 
-async def brought(world: World, state: str, name: str = "") -> Attempt:
+async def brought(world: World, state: str, name: str = "") -> ConnectAttempt:
     """Alice's attempt, as far as that."""
     if state == "claimed":
         world.vendor.fail(0, match=matching(path="/link"))
-        await world.consent.start(nonce_of((await world.offers.link(ALICE, "asana", name)).link.url), "browser")
+        await world.consent.start(nonce_of((await world.connect_links.link(ALICE, "asana", name)).link.url), "browser")
     elif state == "started":
         await world.start("p_alice", name=name)
     elif state in {"returned", "completing"}:
         await world.code("p_alice", name=name)
     else:
-        await world.offers.link(ALICE, "asana", name)
+        await world.connect_links.link(ALICE, "asana", name)
     attempt = (await world.store.live_attempts("p_alice"))[-1]
     if state == "completing":
-        attempt = replace(attempt, state=State.COMPLETING)
-        await world.store.advance(attempt, was=State.RETURNED)
+        attempt = replace(attempt, state=ConnectAttemptState.COMPLETING)
+        await world.store.advance(attempt, was=ConnectAttemptState.RETURNED)
     assert attempt.state == state
     return attempt
 
@@ -74,7 +74,7 @@ async def test_another_wish_ends_nothing_that_is_under_way(world: World, state: 
     attempt = await brought(world, state)
     world.clock.now += 1
     world.restart()
-    offer = await world.offers.link(ALICE, "asana")
+    offer = await world.connect_links.link(ALICE, "asana")
     assert (offer.link.url, offer.state) == (attempt.connection.link, state)
     assert await world.store.live_attempts("p_alice") == [attempt]
 
@@ -93,12 +93,12 @@ async def test_a_link_says_how_long_it_leads_on_from_where_the_person_is(
     world: World, state: str, seconds: float
 ) -> None:
     attempt, began = await brought(world, state), world.clock.now
-    assert (await world.offers.link(ALICE, "asana")).link.expires_at == began + seconds
-    world.clock.now += seconds - LEAST_LIFE
-    assert (await world.offers.link(ALICE, "asana")).link.url == attempt.connection.link
+    assert (await world.connect_links.link(ALICE, "asana")).link.expires_at == began + seconds
+    world.clock.now += seconds - MIN_REMAINING_SECONDS
+    assert (await world.connect_links.link(ALICE, "asana")).link.url == attempt.connection.link
     world.clock.now += 1
-    offer = await world.offers.link(ALICE, "asana")
-    assert (offer.state, offer.link.expires_at) == (State.OPEN, world.clock.now + LINK_SECONDS)
+    offer = await world.connect_links.link(ALICE, "asana")
+    assert (offer.state, offer.link.expires_at) == (ConnectAttemptState.OPEN, world.clock.now + LINK_SECONDS)
     assert offer.link.url != attempt.connection.link
 
 
@@ -106,9 +106,9 @@ async def test_a_link_says_how_long_it_leads_on_from_where_the_person_is(
 async def test_a_new_link_ends_what_is_under_way(world: World, state: str) -> None:
     """Somebody who asks for a new one has lost their page, or their browser."""
     before = await brought(world, state)
-    offer = await world.offers.link(ALICE, "asana", again=())
+    offer = await world.connect_links.link(ALICE, "asana", reusable=())
     (attempt,) = await world.store.live_attempts("p_alice")
-    assert (attempt.state, attempt.connection.link) == (State.OPEN, offer.link.url)
+    assert (attempt.state, attempt.connection.link) == (ConnectAttemptState.OPEN, offer.link.url)
     assert offer.link.url != before.connection.link
     assert not world.vendor.accounts_of("p_alice"), "what was begun is removed at the vendor"
     assert not world.told
@@ -118,46 +118,46 @@ async def test_a_link_that_was_not_kept_is_not_given_out(world: World) -> None:
     """An earlier release forgot it with the consent."""
     attempt = await brought(world, "returned")
     forgetful = replace(attempt, connection=replace(attempt.connection, link=""))
-    await world.store.advance(forgetful, was=State.RETURNED)
-    assert (await world.offers.link(ALICE, "asana")).state is State.OPEN
+    await world.store.advance(forgetful, was=ConnectAttemptState.RETURNED)
+    assert (await world.connect_links.link(ALICE, "asana")).state is ConnectAttemptState.OPEN
 
 
 @pytest.mark.parametrize("state", STATES[1:])
 async def test_an_account_of_another_name_is_connected_beside_the_first(world: World, state: str) -> None:
     first = await brought(world, state, "work")
     world.clock.now += 1
-    other = await world.offers.link(ALICE, "asana", "private")
+    other = await world.connect_links.link(ALICE, "asana", "private")
     assert [attempt.connection.name for attempt in await world.store.live_attempts("p_alice")] == ["work", "private"]
-    assert (await world.offers.link(ALICE, "asana", "work")).link.url == first.connection.link
+    assert (await world.connect_links.link(ALICE, "asana", "work")).link.url == first.connection.link
     left = [attempt.connection.name for attempt in await world.store.live_attempts("p_alice")]
     assert left == ["work"], "at most one link that nobody has followed yet"
-    assert (await world.consent.look(nonce_of(other.link.url), "browser")).step is Step.OVER
+    assert (await world.consent.look(nonce_of(other.link.url), "browser")).kind is PageKind.ENDED
 
 
 async def test_an_account_of_another_name_has_its_time_to_the_end(world: World) -> None:
     await brought(world, "returned", "work")
     world.clock.now += CODE_SECONDS - 1
-    await world.offers.link(ALICE, "asana", "private")
+    await world.connect_links.link(ALICE, "asana", "private")
     assert len(await world.store.live_attempts("p_alice")) == 2
 
 
 async def test_each_person_and_toolkit_has_a_link_of_its_own(world: World) -> None:
     people = [(person, toolkit) for person in (ALICE, BOB) for toolkit in ("asana", "gmail")]
-    offers = await asyncio.gather(*(world.offers.link(*each) for each in people))
-    assert len({offer.link.url for offer in offers}) == 4
+    connect_links = await asyncio.gather(*(world.connect_links.link(*each) for each in people))
+    assert len({offer.link.url for offer in connect_links}) == 4
     assert len(await world.store.live_attempts("p_alice")) == 2
 
 
 @pytest.mark.parametrize("toolkit", ["nope", "", "../x", "a,b", "hackernews"])
 async def test_toolkits_that_cannot_be_connected(world: World, toolkit: str) -> None:
     with pytest.raises(NotFound) as caught:
-        await world.offers.link(ALICE, toolkit)
+        await world.connect_links.link(ALICE, toolkit)
     assert caught.value.reason == "TOOLKIT_UNKNOWN"
 
 
 async def test_only_allowed_toolkits(world: World) -> None:
     world.restart("asana")
     with pytest.raises(NotAllowed, match="asana") as caught:
-        await world.offers.link(ALICE, "gmail")
+        await world.connect_links.link(ALICE, "gmail")
     assert caught.value.reason == "TOOLKIT_NOT_ALLOWED"
-    assert await world.offers.link(ALICE, "asana")
+    assert await world.connect_links.link(ALICE, "asana")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from kernel_service.connections.vendor_events import Events
+from kernel_service.connections.vendor_events import ComposioEvents
 from tests.unit.composio.fakes import killed_after
 
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ def expired(account_id: str, person_id: str) -> bytes:
     return orjson.dumps({"id": "msg_1", "type": "composio.connected_account.expired", "data": data})
 
 
-def events(world: World, secret: str = SECRET) -> Events:
+def events(world: World, secret: str = SECRET) -> ComposioEvents:
     async def route(_: str) -> tuple[str, str]:
         return "test", "desk"
 
-    return Events(secret, world.connections, route, world.looked.append, world.clock)
+    return ComposioEvents(secret, world.connections, route, world.looked.append, world.clock)
 
 
 async def test_an_ended_account_is_told_once(world: World) -> None:
     connection = await world.connect("p_alice")
     body = expired(connection.account_id, "p_alice")
     for _ in range(3):
-        assert await events(world).take(signed(body, world.clock.now), body)
+        assert await events(world).handle(signed(body, world.clock.now), body)
     [(person_id, told)] = world.told
     assert person_id == "p_alice"
     assert "Your Asana is no longer connected" in told
@@ -53,8 +53,8 @@ async def test_an_ended_account_is_told_though_the_process_died_when_it_had_note
     connection = await world.connect("p_alice")
     body = expired(connection.account_id, "p_alice")
     with killed_after(world.store, "bar_connection"):
-        await events(world).take(signed(body, world.clock.now), body)
-    assert await events(world).take(signed(body, world.clock.now), body), "it is delivered again"
+        await events(world).handle(signed(body, world.clock.now), body)
+    assert await events(world).handle(signed(body, world.clock.now), body), "it is delivered again"
     assert [person_id for person_id, _ in world.told] == ["p_alice"]
 
 
@@ -72,14 +72,14 @@ async def test_an_ended_account_is_told_though_the_process_died_when_it_had_note
 async def test_what_is_not_composios_is_not_believed(world: World, headers: dict[str, str], body: bytes | None) -> None:
     connection = await world.connect("p_alice")
     true = expired(connection.account_id, "p_alice")
-    assert not await events(world).take(signed(true, world.clock.now) | headers, true if body is None else body)
+    assert not await events(world).handle(signed(true, world.clock.now) | headers, true if body is None else body)
     assert await world.connections.active("p_alice", "asana") == [connection]
 
 
 async def test_an_old_event_or_one_without_a_secret(world: World) -> None:
     body = b"{}"
-    assert not await events(world).take(signed(body, world.clock.now - 301), body)
-    assert not await events(world, "").take(signed(body, world.clock.now, ""), body)
+    assert not await events(world).handle(signed(body, world.clock.now - 301), body)
+    assert not await events(world, "").handle(signed(body, world.clock.now, ""), body)
 
 
 @pytest.mark.parametrize(
@@ -87,5 +87,5 @@ async def test_an_old_event_or_one_without_a_secret(world: World) -> None:
 )
 async def test_other_events_are_taken_and_left_alone(world: World, event: Any) -> None:
     body = orjson.dumps(event)
-    assert await events(world).take(signed(body, world.clock.now), body)
+    assert await events(world).handle(signed(body, world.clock.now), body)
     assert not world.told

@@ -10,15 +10,15 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 
-def inspected(opening: ReadAs, mime_type: str, data: bytes, *, piece: int = 100_000) -> Inspection:
-    inspection = Inspection(opening, mime_type)
+def inspected(read_as: ReadAs, mime_type: str, data: bytes, *, piece: int = 100_000) -> Inspection:
+    inspection = Inspection(read_as, mime_type)
     for start in range(0, len(data), piece):
         inspection.see(data[start : start + piece])
     return inspection
 
 
 @pytest.mark.parametrize(
-    ("opening", "mime_type", "data", "problem"),
+    ("read_as", "mime_type", "data", "problem"),
     [
         (ReadAs.SEE, "image/png", png(), FileProblem.NONE),
         (ReadAs.SEE, "image/png", b"GIF89a", FileProblem.NONE),
@@ -33,9 +33,9 @@ def inspected(opening: ReadAs, mime_type: str, data: bytes, *, piece: int = 100_
         (ReadAs.HEAR, "audio/ogg", b"", FileProblem.UNREADABLE),
     ],
 )
-def test_what_the_bytes_tell(opening: ReadAs, mime_type: str, data: bytes, problem: FileProblem) -> None:
-    assert inspected(opening, mime_type, data).problem is problem
-    assert inspected(opening, mime_type, data, piece=3).problem is problem
+def test_what_the_bytes_tell(read_as: ReadAs, mime_type: str, data: bytes, problem: FileProblem) -> None:
+    assert inspected(read_as, mime_type, data).problem is problem
+    assert inspected(read_as, mime_type, data, piece=3).problem is problem
 
 
 def test_a_picture_is_known_by_its_bytes() -> None:
@@ -43,7 +43,7 @@ def test_a_picture_is_known_by_its_bytes() -> None:
 
 
 @pytest.mark.parametrize(
-    ("opening", "data", "mime_type"),
+    ("read_as", "data", "mime_type"),
     [
         (ReadAs.SEE, png(), "image/png"),
         (ReadAs.SEE, b"\xff\xd8\xff\xe0jpeg", "image/jpeg"),
@@ -61,14 +61,14 @@ def test_a_picture_is_known_by_its_bytes() -> None:
 )
 @pytest.mark.parametrize("said", ["", "application/octet-stream", "text/plain", "audio/ogg", "image/png"])
 def test_without_a_type_or_with_a_wrong_one_the_bytes_tell(
-    opening: ReadAs, data: bytes, mime_type: str, said: str
+    read_as: ReadAs, data: bytes, mime_type: str, said: str
 ) -> None:
-    inspection = inspected(opening, said, data, piece=2)
+    inspection = inspected(read_as, said, data, piece=2)
     assert (inspection.mime_type, inspection.problem) == (mime_type, FileProblem.NONE)
 
 
 @pytest.mark.parametrize(
-    ("opening", "data"),
+    ("read_as", "data"),
     [
         (ReadAs.SEE, b"OggS\0\2"),
         (ReadAs.SEE, b"\0\0\0\x18ftypheic"),
@@ -80,8 +80,8 @@ def test_without_a_type_or_with_a_wrong_one_the_bytes_tell(
         (ReadAs.HEAR, b"words"),
     ],
 )
-def test_what_the_bytes_do_not_tell_is_not_opened(opening: ReadAs, data: bytes) -> None:
-    assert inspected(opening, "application/octet-stream", data).problem is FileProblem.WRONG_TYPE
+def test_what_the_bytes_do_not_tell_is_not_opened(read_as: ReadAs, data: bytes) -> None:
+    assert inspected(read_as, "application/octet-stream", data).problem is FileProblem.WRONG_TYPE
 
 
 @pytest.mark.parametrize("piece", [1, 7, 100_000])

@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from kernel_service.media.read_as import named, opening_of, true_type
+from kernel_service.media.read_as import named, read_as_of, true_type
 from kernel_service.ports.media import ReadAs
 
 DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 
 
 @pytest.mark.parametrize(
-    ("kind", "mime_type", "filename", "opening"),
+    ("kind", "mime_type", "filename", "read_as"),
     [
         ("image", "image/jpeg", "", ReadAs.SEE),
         ("image", "image/heic", "", None),
@@ -44,8 +44,8 @@ DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
         ("document", "", "unnamed", None),
     ],
 )
-def test_how_a_file_is_opened(kind: str, mime_type: str, filename: str, opening: ReadAs | None) -> None:
-    assert opening_of(kind, mime_type, filename) is opening
+def test_how_a_file_is_opened(kind: str, mime_type: str, filename: str, read_as: ReadAs | None) -> None:
+    assert read_as_of(kind, mime_type, filename) is read_as
 
 
 @pytest.mark.parametrize(

@@ -43,13 +43,13 @@ def model(client: OpenAIClient) -> OpenAIResponses:
 
 
 def a_file(
-    data: bytes, opening: ReadAs = ReadAs.SEE, mime_type: str = "image/png", name: str = "file", *, chunk: int = 1000
+    data: bytes, read_as: ReadAs = ReadAs.SEE, mime_type: str = "image/png", name: str = "file", *, chunk: int = 1000
 ) -> ModelFile:
     async def chunks() -> AsyncIterator[bytes]:
         for start in range(0, len(data), chunk):
             yield data[start : start + chunk]
 
-    return ModelFile(opening, mime_type, name, len(data), chunks)
+    return ModelFile(read_as, mime_type, name, len(data), chunks)
 
 
 def asking(model: OpenAIResponses, files: dict[str, ModelFile | str], *contents: dict[str, Any]) -> ModelRequest:

@@ -66,7 +66,7 @@ class Browser:
 
 async def test_a_planted_cookie_does_not_make_the_victims_browser_the_attackers(world: World, pages: Pages) -> None:
     """The attacker sets out, plants the cookie that they were given, and has the victim consent."""
-    offer = await world.offers.link(Person("p_bob", "test", "desk"), "asana")
+    offer = await world.connect_links.link(Person("p_bob", "test", "desk"), "asana")
     attacker = Browser(pages)
     assert await attacker.ask("GET", offer.link.url) == 200
     assert await attacker.ask("POST", offer.link.url) == 303
@@ -81,7 +81,7 @@ async def test_a_planted_cookie_does_not_make_the_victims_browser_the_attackers(
 
 
 async def test_a_planted_cookie_does_not_claim_the_victims_link_for_the_attacker(world: World, pages: Pages) -> None:
-    offer = await world.offers.link(Person("p_alice", "test", "desk"), "asana")
+    offer = await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")
     secret = new_nonce()
     victim = Browser(pages, f"{BARE}={secret}")
     await victim.ask("GET", offer.link.url)
@@ -95,7 +95,7 @@ async def test_a_planted_cookie_does_not_claim_the_victims_link_for_the_attacker
 
 
 async def test_what_a_browser_is_given(pages: Pages, world: World) -> None:
-    offer = await world.offers.link(Person("p_alice", "test", "desk"), "asana")
+    offer = await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")
     async with pages.get(urlsplit(offer.link.url).path) as answer:
         [given] = answer.headers.getall("Set-Cookie")
     name, _, attributes = given.partition("=")

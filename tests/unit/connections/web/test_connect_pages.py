@@ -22,7 +22,7 @@ from kernel_service.connections.web.throttle import (
     MOST_OF_PAGE,
     MOST_STRAYS,
     MOST_STRAYS_OF_ADDRESS,
-    Misses,
+    NotFoundLimiter,
 )
 from kernel_service.ports.tools import Person
 from kernel_service.storage.schema import schema
@@ -133,8 +133,8 @@ async def test_in_a_flood_of_made_up_links_ours_still_open(
 ) -> None:
     """Those beyond their share are refused by their first line, with the page and the headers of any other."""
     door, url = site
-    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
-    door._misses = Misses(lambda: 0.0)
+    link = (await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
+    door._not_found = NotFoundLimiter(lambda: 0.0)
     looked = []
     attempt_by = world.store.attempt_by
 
@@ -165,20 +165,20 @@ async def test_whatever_is_no_page_of_ours_counts_as_a_made_up_link(
     site: tuple[ConnectPages, str], target: str
 ) -> None:
     door, _ = site
-    door._misses = Misses(lambda: 0.0)
+    door._not_found = NotFoundLimiter(lambda: 0.0)
     line = f"GET {target} HTTP/1.1\r".encode()
-    assert door._refuses(line) is None
+    assert door._refusal(line) is None
     for _ in range(BURST):
-        door._misses.count()
-    assert (door._refuses(line) or b"").startswith(b"HTTP/1.1 429 ")
+        door._not_found.count()
+    assert (door._refusal(line) or b"").startswith(b"HTTP/1.1 429 ")
 
 
 async def test_a_link_of_an_earlier_release_opens_while_there_is_no_flood(
     world: World, site: tuple[ConnectPages, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, url = site
-    monkeypatch.setattr(world.offers.nonces, "new", new_nonce)
-    link = (await world.offers.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
+    monkeypatch.setattr(world.connect_links.nonces, "new", new_nonce)
+    link = (await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
     async with aiohttp.ClientSession() as session, session.get(link) as opened:
         assert opened.status == HTTPStatus.OK
 

@@ -7,15 +7,15 @@ from html import escape
 import pytest
 
 from kernel_service.connections.web import pages
-from kernel_service.ports.connect_attempts import Attempt, State
+from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptState
 from kernel_service.ports.connections import Connection, ConnectionStatus
 
 NAMED = "<i>'\"&"
 
 
-def attempt(toolkit_name: str = "Asana") -> Attempt:
+def attempt(toolkit_name: str = "Asana") -> ConnectAttempt:
     connection = Connection("cn_1", "p_1", "asana", toolkit_name, "", ConnectionStatus.PENDING, "https://link", 0.0)
-    return Attempt(connection, "chat", "", State.OPEN, 1.0, b"digest", code="BCDF-GHJK")
+    return ConnectAttempt(connection, "chat", "", ConnectAttemptState.OPEN, 1.0, b"digest", code="BCDF-GHJK")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""A browser without a window: follows a connect link through the door and the vendor's consent, to the code."""
+"""A browser without a window: follows a connect link through our pages and the vendor's consent, to the code."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _CODE = re.compile(r'<p class="code">([A-Z]{4}-[A-Z]{4})</p>')
 
 
 @asynccontextmanager
-async def a_browser(address: str = "") -> AsyncIterator[Browser]:
-    """`address` is where it is, as a proxy before the door would say; empty: no proxy says it."""
+async def a_browser(address: str = "") -> AsyncIterator[ConnectBrowser]:
+    """`address` is where it is, as a proxy before the pages would say; empty: no proxy says it."""
     headers = {"X-Forwarded-For": address} if address else {}
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), headers=headers) as session:
-        yield Browser(session)
+        yield ConnectBrowser(session)
 
 
-class Browser:
+class ConnectBrowser:
     """Keeps its cookies. `page` is what it shows, `status` its HTTP status, `url` its address."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
@@ -62,7 +62,7 @@ class Browser:
         assert "/link/lk_" in self.url, self.page
 
     async def approve(self) -> str:
-        """At the vendor's page; the code that the door then shows."""
+        """At the vendor's page; the code that the pages then show."""
         await self.submit(decision="approve")
         return self.code
 

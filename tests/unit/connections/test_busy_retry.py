@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from kernel_service.connections.patience import PATIENCE_SECONDS, patiently
+from kernel_service.connections.busy_retry import MAX_BUSY_SECONDS, retry_while_busy
 from kernel_service.errors import Busy
 
 
@@ -24,12 +24,12 @@ class Vendor:
 
 async def test_a_refused_caller_returns_at_the_stated_time() -> None:
     vendor = Vendor(3.0, 0.5)
-    assert await patiently(vendor.do, vendor.sleep) == "done"
+    assert await retry_while_busy(vendor.do, vendor.sleep) == "done"
     assert vendor.slept == [3.0, 0.5]
 
 
 async def test_nobody_is_kept_waiting_for_too_long() -> None:
-    vendor = Vendor(PATIENCE_SECONDS - 1, 2.0)
+    vendor = Vendor(MAX_BUSY_SECONDS - 1, 2.0)
     with pytest.raises(Busy):
-        await patiently(vendor.do, vendor.sleep)
-    assert vendor.slept == [PATIENCE_SECONDS - 1]
+        await retry_while_busy(vendor.do, vendor.sleep)
+    assert vendor.slept == [MAX_BUSY_SECONDS - 1]

@@ -16,7 +16,7 @@ _NOTED_PARTS: Final = 30
 
 
 @dataclass(frozen=True, slots=True)
-class Silence:
+class WeakIdExpiry:
     """`days`: after so many without a message a weak id finds nobody."""
 
     days: float = DEFAULT_DAYS

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class RetentionPolicy:
     """0 keeps for good, or as much as there is. `history_bytes` are of each person, sealed.
 
     People of whom nothing came for `inactive_days` are forgotten: whole, where nothing hangs on them, else what they

@@ -1,4 +1,4 @@
-"""A browser waits where others are before it at a vendor: it shows that it loads, and nobody has to click again."""
+"""A browser's request waits out a busy vendor: the page loads meanwhile, and nobody has to click again."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE_SECONDS: Final = 25.0
-"""Proxies and browsers wait longer than that."""
+MAX_BUSY_SECONDS: Final = 25.0
+"""Shorter than the timeouts of proxies and browsers."""
 
 
-async def patiently(do: Callable[[], Awaitable[T]], sleep: Callable[[float], Awaitable[None]]) -> T:
-    """Its result; Busy if that would take too long."""
-    left = PATIENCE_SECONDS
+async def retry_while_busy(do: Callable[[], Awaitable[T]], sleep: Callable[[float], Awaitable[None]]) -> T:
+    """The result of `do`, called again after each Busy. Busy: the waits would exceed MAX_BUSY_SECONDS in all."""
+    left = MAX_BUSY_SECONDS
     while True:
         try:
             return await do()

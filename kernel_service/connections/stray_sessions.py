@@ -1,9 +1,9 @@
-"""The verifier's sessions that came with a browser which nobody had sent for them: no browser may use one afterwards.
+"""Verifier sessions that came with a browser which was not sent to the vendor: each is rejected from then on.
 
-Each is remembered, whoever asks and however many do: one that was forgotten could be somebody's consent, which the
-person who sent them the link picks up. So nothing that a stranger can use up decides: those within the door's limits
-are rows, all are in a filter of fixed size as well. What the filter alone knows is lost with the process, which leaves
-a row at its end that says so: attempts from before a restart are then not trusted any more.
+Every one is remembered, whoever brings it and however many come. A forgotten one could be a victim's consent, which an
+attacker who sent them the link picks up later. So no limit that a stranger can use up decides what is remembered:
+sessions within the rate limits are rows, and all are in a filter of fixed size as well. What only the filter knows is
+lost with the process, which leaves a row at its end that says so. Attempts from before a restart are then not trusted.
 """
 
 from __future__ import annotations
@@ -16,20 +16,22 @@ from kernel_service.connections.tokens import digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.ports.connect_attempts import AttemptStore
+    from kernel_service.ports.connect_attempts import ConnectAttemptStore
 
-CONSENT_GRACE: Final = 300.0
+CONSENT_GRACE_SECONDS: Final = 300.0
 """Seconds after the vendor's link ends during which a consent begun in time may still come back."""
-STARTED_SECONDS: Final = LINK_SECONDS + CONSENT_GRACE
+STARTED_SECONDS: Final = LINK_SECONDS + CONSENT_GRACE_SECONDS
 """How long an attempt may be at the vendor. No session is of use for longer."""
 
 _BITS: Final = 2**25
 _PROBES: Final = 4
 
 
-class DigestFilter:
-    """A Bloom filter: never forgets a digest within `seconds`; holds a foreign one by mistake once in 100,000 times
-    after 500 a second for as long. 4 MB for each of two generations, touched only as it fills.
+class RotatingBloomFilter:
+    """A Bloom filter in two generations: it never forgets a digest within `seconds`.
+
+    After 500 digests a second for that time, it holds one in 100,000 others by mistake. 4 MB for each generation,
+    touched only as it fills.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -42,7 +44,7 @@ class DigestFilter:
         for probe in _probes(digest):
             self._new[probe >> 3] |= 1 << (probe & 7)
 
-    def holds(self, digest: bytes, now: float) -> bool:
+    def is_rejected(self, digest: bytes, now: float) -> bool:
         self._age(now)
         return any(all(bits[probe >> 3] >> (probe & 7) & 1 for probe in _probes(digest)) for bits in self._both())
 
@@ -50,7 +52,7 @@ class DigestFilter:
         return self._new, self._old
 
     def _age(self, now: float) -> None:
-        """What is in the old generation has been there for a whole period."""
+        """The old generation holds the period before the current one."""
         passed = int(now // self._seconds) - self._generation
         if passed <= 0:
             return
@@ -63,35 +65,35 @@ def _probes(digest: bytes) -> list[int]:
     return [int.from_bytes(digest[at : at + 4]) % _BITS for at in range(0, 4 * _PROBES, 4)]
 
 
-class Strays:
-    def __init__(self, store: AttemptStore, clock: Callable[[], float]) -> None:
+class StraySessions:
+    def __init__(self, store: ConnectAttemptStore, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
         self._since = clock()
-        self._filter = DigestFilter(STARTED_SECONDS)
+        self._filter = RotatingBloomFilter(STARTED_SECONDS)
         self._overflowed: float | None = None
         self._forgotten: bool | None = None
 
-    async def holds(self, session_uri: str) -> bool:
-        burnt = digest(session_uri)
-        return self._filter.holds(burnt, self._clock()) or await self._store.stray_session(burnt)
+    async def is_rejected(self, session_uri: str) -> bool:
+        rejected = digest(session_uri)
+        return self._filter.is_rejected(rejected, self._clock()) or await self._store.stray_session(rejected)
 
-    async def burn(self, session_uri: str, *, as_row: bool) -> None:
-        """`as_row`: there is room for one more."""
-        burnt, now = digest(session_uri), self._clock()
-        self._filter.add(burnt, now)
+    async def reject(self, session_uri: str, *, as_row: bool) -> None:
+        """`as_row`: the database has room for one more."""
+        rejected, now = digest(session_uri), self._clock()
+        self._filter.add(rejected, now)
         if as_row:
-            await self._store.note_stray_session(burnt, now=now)
+            await self._store.note_stray_session(rejected, now=now)
         else:
             self._overflowed = now
 
     async def close(self) -> None:
-        """Leave word for the next process."""
+        """Tell the next process if the filter knew more than the database does."""
         if self._overflowed is not None:
             await self._store.note_stray_session(_mark(_period(self._overflowed)), now=self._clock())
 
     async def may_have_forgotten(self, started: float) -> bool:
-        """Whether a session of an attempt that was sent to the vendor then may be one that a former process burnt."""
+        """Whether an attempt of the time `started` may bring a session that only a former process had rejected."""
         if started >= self._since:
             return False
         if self._forgotten is None:
