@@ -130,7 +130,9 @@ async def serve(
         )
         runner = TurnRunner(turns, debounce=settings.kernel_debounce_seconds)
         owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
-        kernels = KernelMap(store, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock)
+        kernels = KernelMap(
+            store.kernels, store.context, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock
+        )
         people = People(store, kernels, clock)
         transfers = MediaTransfers(store, clock, kernels.wake, uploads=settings.kernel_channel_uploads)
         inbox = Inbox(

@@ -46,7 +46,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
 
     async def GetKernel(self, request: admin_pb2.GetKernelRequest, context: Context) -> admin_pb2.GetKernelResponse:
         person_id = await self._person(request.person)
-        epoch = await self._store.kernel_epoch(person_id)
+        epoch = await self._store.kernels.epoch(person_id)
         kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
         session = await self._store.session_of(person_id)
         kernel.tool_session_id = session[0] if session else ""
@@ -109,7 +109,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     # --- why was this message not answered? ---------------------------------------------------------------------
 
     async def ListTurns(self, request: admin_pb2.ListTurnsRequest, context: Context) -> admin_pb2.ListTurnsResponse:
-        turns, pending, next_page = await self._store.turns(
+        turns, pending, next_page = await self._store.turn_summaries(
             await self._person(request.person),
             limit=converters.page_size(request.page_size),
             before=request.page_token,
@@ -160,7 +160,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def GetUsage(self, request: admin_pb2.GetUsageRequest, context: Context) -> admin_pb2.GetUsageResponse:
         first, last = usage.days(request, self._clock())
         person_id = await self._person(request.person) if request.HasField("person") else None
-        spent = await self._store.usage(person_id, first=first, last=last)
+        spent = await self._store.spending.by_day(person_id, first=first, last=last)
         return admin_pb2.GetUsageResponse(days=[usage.daily(each) for each in spent])
 
     # --- keys ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from kernel_service.kernels.history import CONTEXT_TOKENS, History
 if TYPE_CHECKING:
     import asyncio
 
-    from kernel_service.ports.turns import Activation
+    from kernel_service.ports.kernels import Activation
 
 
 class EvictionReason(StrEnum):

@@ -20,7 +20,8 @@ from kernel_service.uncancelled import Uncancelled
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.ports.turns import JournalStore
+    from kernel_service.ports.context import ContextStore
+    from kernel_service.ports.kernels import KernelStore
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +43,8 @@ class KernelMap:
 
     def __init__(
         self,
-        store: JournalStore,
+        store: KernelStore,
+        context: ContextStore,
         turns: Turns,
         *,
         owner: str,
@@ -52,6 +54,7 @@ class KernelMap:
     ) -> None:
         """`retry_seconds`: how long a person waits after the store was away or a turn broke."""
         self._store = store
+        self._context = context
         self._turns = turns
         self._owner = owner
         self._clock = clock
@@ -214,7 +217,7 @@ class KernelMap:
         await self._uncancelled.run(self._reset_context(person_id))
 
     async def _reset_context(self, asked_for: str) -> None:
-        person_id = await self._store.reset_context(asked_for)
+        person_id = await self._context.reset(asked_for)
         log.info("context reset person=%s", person_id)
         if (kernel := self._kernels.get(person_id)) is not None:
             kernel.outdated = True

@@ -136,11 +136,7 @@ class OperatorStore(Protocol):
         """
         ...
 
-    async def usage(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
-        """Of the days from `first` to `last` (since 1970-01-01, UTC) on which something was spent, oldest first."""
-        ...
-
-    async def turns(
+    async def turn_summaries(
         self, person_id: str, *, limit: int, before: str
     ) -> tuple[list[TurnSummary], list[tuple[int, float]], str]:
         """Newest first; the waiting messages (number, accepted_at); the token of the next page or ''."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kernel_service import texts
 from kernel_service.ports.commands import Tap, TapKind
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.messages import ReplyFile
     from kernel_service.ports.model import FunctionCall
+    from kernel_service.ports.turns import Turn
 from typing import TYPE_CHECKING
 
 ASKED: Final = (
@@ -142,3 +143,23 @@ class StandingPermission:
     @property
     def title(self) -> str:
         return texts.in_words(self.tool)
+
+
+class ApprovalStore(Protocol):
+    """What people decide on what they are asked, and what they need not be asked for again."""
+
+    async def decide(self, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
+        """Let the button that was tapped at `at` (epoch seconds) count, once and for this turn alone."""
+        ...
+
+    async def stands(self, person_id: str, tool: str, account: str) -> bool:
+        """Whether the person need not be asked for this tool with this account, which is connected."""
+        ...
+
+    async def permissions(self, person_id: str) -> list[StandingPermission]:
+        """What the person need not be asked for again, the oldest first."""
+        ...
+
+    async def ask_again(self, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
+        """Take back the permissions that these words mean (see approvals.standing.meant). Those that still stand."""
+        ...

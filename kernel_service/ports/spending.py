@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from kernel_service.ports.admin import DayUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +35,24 @@ class Estimate:
 
 class BudgetSpentError(Exception):
     """The person has had their tokens of the day, or all people together theirs."""
+
+
+class SpendingStore(Protocol):
+    """What people have spent, by day. Times are epoch seconds; days are of UTC, counted from 1970-01-01."""
+
+    async def reserve(
+        self, person_id: str, estimate: Estimate, budgets: Budgets, *, anyway: bool = False, now: float
+    ) -> str:
+        """Count a request to the model before it is made; the id of the reservation, until a write settles it.
+
+        BudgetSpentError; Busy while requests of others may spend what is left. `anyway`: neither of them.
+        """
+        ...
+
+    async def spent_today(self, person_id: str | None, *, now: float) -> int:
+        """Tokens of the UTC day, of one person or of all (None), with what is reserved for requests under way."""
+        ...
+
+    async def by_day(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
+        """Of the days from `first` to `last` (since 1970-01-01, UTC) on which something was spent, oldest first."""
+        ...

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.ports.admin import OperatorStore
 from kernel_service.ports.inbox import InboxStore
-from kernel_service.ports.turns import JournalStore
 
 if TYPE_CHECKING:
+    from kernel_service.ports.kernels import KernelStore
     from kernel_service.ports.messages import Alias
+    from kernel_service.ports.spending import SpendingStore
 
 
-class Store(InboxStore, JournalStore, OperatorStore, Protocol):
+class Store(InboxStore, OperatorStore, Protocol):
     """The one durable store. What fills it also fills people.people.PeopleStore and tools.connections.ConnectionStore.
 
     Who is asked for by the id of somebody who was merged into another is answered as that other.
@@ -23,9 +24,10 @@ class Store(InboxStore, JournalStore, OperatorStore, Protocol):
         """The person's session id at Composio and its configuration; None before their first."""
         ...
 
-    async def kernel_epoch(self, person_id: str) -> int:
-        """The epoch as stored, 0 before the first activation. NotFound PERSON_NOT_FOUND."""
-        ...
+    @property
+    def kernels(self) -> KernelStore: ...
+    @property
+    def spending(self) -> SpendingStore: ...
 
     async def forget_old(self, *, now: float) -> int:
         """Delete what has been kept long enough, in small steps; how many rows."""

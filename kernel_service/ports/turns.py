@@ -10,16 +10,18 @@ from dataclasses import dataclass, field
 from enum import Enum, StrEnum, auto
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from kernel_service.ports.commands import Command, Tap
+from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import ReplyMode, Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
-    from kernel_service.ports.approvals import Decision, Question, StandingPermission
+    from kernel_service.ports.approvals import ApprovalStore, Question
+    from kernel_service.ports.context import ContextStore
     from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.quotes import QuoteStore
     from kernel_service.ports.resuming import ParkedRequest
-    from kernel_service.ports.spending import Budgets, Estimate
+    from kernel_service.ports.spending import SpendingStore
 
 
 SEALED: Final = "sealed:"
@@ -42,19 +44,6 @@ class HistoryItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Activation:
-    """What a kernel starts from. `epoch` is one more than ever before for this person.
-
-    `context_tokens` bounds what the model is shown of the history; 0: no less than anybody's.
-    """
-
-    person_id: str
-    epoch: int
-    history: list[HistoryItem]
-    context_tokens: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class TurnMessage:
     """A message that a turn answers. `sent_at` is its channel's time as far as that is believed."""
 
@@ -67,15 +56,6 @@ class TurnMessage:
     reply_mode: ReplyMode = ReplyMode.INLINE
     command: Command = Command.NONE
     sent_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Quoted:
-    """What was said earlier, as the content of a Message, and when. `ours`: by the assistant, else by the person."""
-
-    content: dict[str, Any]
-    ours: bool
-    at: float
 
 
 class TurnStatus(StrEnum):
@@ -166,21 +146,8 @@ NextTurn = Turn | float | Quarantined | None
 """The turn to run, when to ask again (epoch seconds), that it needs a room of its own, or that nothing waits."""
 
 
-class JournalStore(Protocol):
-    async def activate(self, person_id: str, *, owner: str) -> Activation:
-        """Take the person's lease (epoch + 1) and read their history.
-
-        NotFound PERSON_NOT_FOUND; LeaseLost if they were merged into another.
-        """
-        ...
-
-    async def release(self, person_id: str, epoch: int) -> None:
-        """Give the lease back; nothing if it is not ours any more."""
-        ...
-
-    async def release_all(self, leases: Mapping[str, int]) -> None:
-        """As `release`, for person → epoch, in one transaction."""
-        ...
+class TurnStore(Protocol):
+    """Turns as they are opened, journaled step by step, put off and ended."""
 
     async def next_turn(
         self, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
@@ -200,36 +167,11 @@ class JournalStore(Protocol):
         """
         ...
 
-    async def shrink_context(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
-        """Have the model be shown only the last `keep` items of those that are stored, from now on and for good.
-
-        The others stay in the history, and `Activation.history` leaves them out. It never shows again what it did not.
-        `tokens` bounds what is shown from now on (`Activation.context_tokens`); 0 leaves the bound as it is.
-        """
-        ...
-
-    async def reset_context(self, person_id: str) -> str:
-        """Have the model be shown nothing of what is stored, except what the open turn has journaled itself.
-
-        An open turn that was put off may run at once. No item is read, so a damaged one is no obstacle. Not fenced:
-        the owner has to read the history again. The person, or the one into whom they were merged. NotFound
-        PERSON_NOT_FOUND; Conflict SEALED_VALUE_DAMAGED or SEALING_KEY_UNKNOWN, if nothing of the person's opens.
-        """
-        ...
-
-    async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
-        """Give what this origin has said so far a foreign origin: the vendor opens its reasoning no more."""
-        ...
-
     async def check_interrupts(self, turn: Turn) -> None:
         """Interrupted by Newcomers or Stopped, if something has come that ends this attempt.
 
         LeaseLost if it was ended: the person was merged with another.
         """
-        ...
-
-    async def quoted(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
-        """What the person said, or was told, under this id in this chat; None: not known, or not any more."""
         ...
 
     async def append(
@@ -253,6 +195,10 @@ class JournalStore(Protocol):
         """
         ...
 
+    async def add_usage(self, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float) -> None:
+        """Add what an attempt has spent that no other write tells, to the turn and to the person's day."""
+        ...
+
     async def hold(
         self,
         turn: Turn,
@@ -274,7 +220,7 @@ class JournalStore(Protocol):
         """The turn was opened ALONE; from now on others run beside it, and a crash does not tell whose fault it was."""
         ...
 
-    async def requeue_turn(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
+    async def requeue(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
         """End the attempt, not the turn, at no cost: anybody may go on with it, at `until` at the earliest."""
         ...
 
@@ -323,22 +269,6 @@ class JournalStore(Protocol):
         """
         ...
 
-    async def decide(self, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
-        """Let the button that was tapped at `at` (epoch seconds) count, once and for this turn alone."""
-        ...
-
-    async def stands(self, person_id: str, tool: str, account: str) -> bool:
-        """Whether the person need not be asked for this tool with this account, which is connected."""
-        ...
-
-    async def permissions(self, person_id: str) -> list[StandingPermission]:
-        """What the person need not be asked for again, the oldest first."""
-        ...
-
-    async def ask_again(self, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
-        """Take back the permissions that these words mean (see approvals.standing.meant). Those that still stand."""
-        ...
-
     async def give_up(
         self,
         turn: Turn,
@@ -352,19 +282,17 @@ class JournalStore(Protocol):
         """End the turn as FAILED, its messages as dead letters. How many items it superseded: all that it had."""
         ...
 
-    async def reserve(
-        self, person_id: str, estimate: Estimate, budgets: Budgets, *, anyway: bool = False, now: float
-    ) -> str:
-        """Count a request to the model before it is made; the id of the reservation, until a write settles it.
 
-        BudgetSpentError; Busy while requests of others may spend what is left. `anyway`: neither of them.
-        """
-        ...
+class TurnStores(Protocol):
+    """The ports that a turn writes through."""
 
-    async def count(self, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float) -> None:
-        """Add what an attempt has spent that no other write tells, to the turn and to the person's day."""
-        ...
-
-    async def spent_today(self, person_id: str | None, *, now: float) -> int:
-        """Tokens of the UTC day, of one person or of all (None), with what is reserved for requests under way."""
-        ...
+    @property
+    def turns(self) -> TurnStore: ...
+    @property
+    def context(self) -> ContextStore: ...
+    @property
+    def quotes(self) -> QuoteStore: ...
+    @property
+    def approvals(self) -> ApprovalStore: ...
+    @property
+    def spending(self) -> SpendingStore: ...

@@ -6,47 +6,37 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from kernel_service.ports.messages import Notice, Usage
-from kernel_service.ports.turns import Room
 from kernel_service.storage.admin import dead_letters, retention, turn_views
-from kernel_service.storage.approvals import approvals, standing_permissions
+from kernel_service.storage.approvals.sql_approvals import SqlApprovals
 from kernel_service.storage.connections import connect_attempts, connections, resumed_requests
 from kernel_service.storage.engine import clock_floor
-from kernel_service.storage.inbox import inbox, quotes
+from kernel_service.storage.inbox import inbox
+from kernel_service.storage.inbox.sql_quotes import SqlQuotes
+from kernel_service.storage.kernels.sql_kernels import SqlKernels
 from kernel_service.storage.keys import clear_ids, rotation
 from kernel_service.storage.media import made_files, media, room
 from kernel_service.storage.merging import linking, merging
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.outbox.sql_outbox import SqlOutbox
-from kernel_service.storage.people import chats, leases, people, time_zones
-from kernel_service.storage.turns import close, context, journal, turns, waiting
-from kernel_service.storage.usage import reservations, spending
+from kernel_service.storage.people import chats, people, time_zones
+from kernel_service.storage.turns.sql_context import SqlContext
+from kernel_service.storage.turns.sql_turns import SqlTurns
+from kernel_service.storage.usage.sql_spending import SqlSpending
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Sequence
 
-    from kernel_service.ports.admin import DayUsage, DeadLetter, KeyUse, ReplyView, Rotated, TurnSummary
-    from kernel_service.ports.approvals import Decision, Question, StandingPermission
-    from kernel_service.ports.commands import Tap
+    from kernel_service.ports.admin import DeadLetter, KeyUse, ReplyView, Rotated, TurnSummary
     from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptKey, ConnectAttemptState
     from kernel_service.ports.connections import Connection, ConnectionStatus
     from kernel_service.ports.inbox import Accepted
     from kernel_service.ports.media import FileProblem, MediaAck, MediaQuota, MediaWanted, Settled, StoredFile, Upload
-    from kernel_service.ports.messages import Alias, Answer, Message, Reply, StoredReply
+    from kernel_service.ports.messages import Alias, Answer, Message, Notice, Usage
     from kernel_service.ports.people import Linked
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.retention import RetentionPolicy
-    from kernel_service.ports.spending import Budgets, Estimate
     from kernel_service.ports.turns import (
-        Activation,
-        CallRecord,
-        HistoryItem,
-        NextTurn,
-        Quoted,
-        ToolUse,
-        Turn,
         TurnMessage,
-        TurnStatus,
     )
     from kernel_service.ports.weak_ids import WeakIdExpiry
     from kernel_service.storage.engine.engine import Engine
@@ -68,6 +58,12 @@ class Store:
         self._engine = engine
         self._media_quota = media_quota
         self.outbox = SqlOutbox(engine)
+        self.kernels = SqlKernels(engine)
+        self.turns = SqlTurns(engine)
+        self.context = SqlContext(engine)
+        self.quotes = SqlQuotes(engine)
+        self.approvals = SqlApprovals(engine)
+        self.spending = SqlSpending(engine)
 
     # --- the inbox
 
@@ -128,197 +124,7 @@ class Store:
 
     # --- the journal
 
-    async def activate(self, person_id: str, *, owner: str) -> Activation:
-        return await self._engine.write(lambda tx: journal.activate(tx, person_id, owner=owner), person_id)
-
-    async def release(self, person_id: str, epoch: int) -> None:
-        await self._engine.write(lambda tx: leases.release(tx, person_id, epoch), person_id)
-
-    async def release_all(self, held: Mapping[str, int]) -> None:
-        await self._engine.write(lambda tx: leases.release_all(tx, held))
-
-    async def kernel_epoch(self, person_id: str) -> int:
-        return await self._engine.read(lambda tx: leases.kernel_epoch(tx, person_id))
-
-    async def next_turn(
-        self, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
-    ) -> NextTurn:
-        return await self._engine.write(
-            lambda tx: turns.next_turn(tx, person_id, epoch, now=now, debounce=debounce, room=room), person_id
-        )
-
-    async def shrink_context(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
-        await self._engine.write(lambda tx: context.shrink(tx, person_id, epoch, keep=keep, tokens=tokens), person_id)
-
-    async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
-        await self._engine.write(lambda tx: context.disown(tx, person_id, epoch, origin), person_id)
-
-    async def reset_context(self, person_id: str) -> str:
-        return await self._engine.write(lambda tx: context.reset(tx, person_id), person_id)
-
-    async def check_interrupts(self, turn: Turn) -> None:
-        await self._engine.read(lambda tx: waiting.check_interrupts(tx, turn))
-
-    async def quoted(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
-        return await self._engine.read(lambda tx: quotes.quoted(tx, person_id, channel, address, message_id))
-
-    async def append(
-        self,
-        turn: Turn,
-        epoch: int,
-        items: Sequence[HistoryItem],
-        *,
-        usage: Usage,
-        finished: str = "",
-        started: CallRecord | None = None,
-        used: ToolUse | None = None,
-        settles: Sequence[str] = (),
-        now: float,
-    ) -> None:
-        await self._engine.write(
-            lambda tx: journal.append(
-                tx,
-                turn,
-                epoch,
-                items,
-                usage=usage,
-                finished=finished,
-                started=started,
-                used=used,
-                settles=settles,
-                now=now,
-            ),
-            turn.person_id,
-        )
-
-    async def reserve(
-        self, person_id: str, estimate: Estimate, budgets: Budgets, *, anyway: bool = False, now: float
-    ) -> str:
-        # All who look at the common budget do so in one writer, so that the others never wait for its lock.
-        return await self._engine.write(
-            lambda tx: reservations.reserve(tx, person_id, estimate, budgets, anyway=anyway, now=now),
-            "budget" if budgets.all_people else person_id,
-        )
-
-    async def count(self, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float) -> None:
-        await self._engine.write(
-            lambda tx: journal.count(tx, turn, epoch, usage=usage, settles=settles, now=now), turn.person_id
-        )
-
-    async def hold(
-        self,
-        turn: Turn,
-        epoch: int,
-        *,
-        until: float,
-        problem: str,
-        notice: Reply | None,
-        busy: bool = False,
-        now: float,
-    ) -> None:
-        await self._engine.write(
-            lambda tx: close.hold(tx, turn, epoch, until=until, problem=problem, notice=notice, busy=busy, now=now),
-            turn.person_id,
-        )
-
-    async def end_isolation(self, turn: Turn, epoch: int) -> None:
-        await self._engine.write(lambda tx: close.end_isolation(tx, turn, epoch), turn.person_id)
-
-    async def requeue_turn(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
-        await self._engine.write(lambda tx: close.requeue_turn(tx, turn, epoch, until=until), turn.person_id)
-
-    async def fail(
-        self,
-        turn: Turn,
-        epoch: int,
-        *,
-        until: float,
-        problem: str,
-        usage: Usage | None = None,
-        settles: Sequence[str] = (),
-        now: float,
-    ) -> None:
-        spent = usage or Usage()
-        await self._engine.write(
-            lambda tx: close.fail(tx, turn, epoch, until=until, problem=problem, usage=spent, settles=settles, now=now),
-            turn.person_id,
-        )
-
-    async def split(self, turn: Turn, epoch: int, *, problem: str, now: float) -> int:
-        return await self._engine.write(
-            lambda tx: close.split(tx, turn, epoch, problem=problem, now=now), turn.person_id
-        )
-
-    async def give_up(
-        self,
-        turn: Turn,
-        epoch: int,
-        items: Sequence[HistoryItem],
-        replies: Sequence[Reply],
-        *,
-        problem: str,
-        now: float,
-    ) -> int:
-        return await self._engine.write(
-            lambda tx: close.give_up(tx, turn, epoch, items, replies, problem=problem, now=now), turn.person_id
-        )
-
-    async def end(
-        self,
-        turn: Turn,
-        epoch: int,
-        items: Sequence[HistoryItem],
-        replies: Sequence[Reply],
-        *,
-        status: TurnStatus,
-        problem: str = "",
-        usage: Usage,
-        settles: Sequence[str] = (),
-        fixed: bool = False,
-        parked: Sequence[ParkedRequest] = (),
-        questions: Sequence[Question] = (),
-        now: float,
-    ) -> list[StoredReply]:
-        return await self._engine.write(
-            lambda tx: close.end(
-                tx,
-                turn,
-                epoch,
-                items,
-                replies,
-                status=status,
-                problem=problem,
-                usage=usage,
-                settles=settles,
-                fixed=fixed,
-                parked=parked,
-                questions=questions,
-                now=now,
-            ),
-            turn.person_id,
-        )
-
-    async def decide(self, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
-        return await self._engine.write(lambda tx: approvals.decide(tx, turn, epoch, tap, at=at), turn.person_id)
-
-    async def stands(self, person_id: str, tool: str, account: str) -> bool:
-        return await self._engine.read(lambda tx: standing_permissions.stands(tx, person_id, tool, account))
-
-    async def permissions(self, person_id: str) -> list[StandingPermission]:
-        return await self._engine.read(lambda tx: standing_permissions.of_person(tx, person_id))
-
-    async def ask_again(self, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
-        return await self._engine.write(
-            lambda tx: standing_permissions.ask_again(tx, turn, epoch, said), turn.person_id
-        )
-
-    async def spent_today(self, person_id: str | None, *, now: float) -> int:
-        return await self._engine.read(lambda tx: spending.spent_today(tx, person_id, now=now))
-
-    async def usage(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
-        return await self._engine.read(lambda tx: spending.by_day(tx, person_id, first=first, last=last))
-
-    async def turns(
+    async def turn_summaries(
         self, person_id: str, *, limit: int, before: str
     ) -> tuple[list[TurnSummary], list[tuple[int, float]], str]:
         return await self._engine.read(lambda tx: turn_views.turns(tx, person_id, limit=limit, before=before))

@@ -29,7 +29,7 @@ class TurnRunner:
 
     def __init__(self, dependencies: TurnDependencies, *, debounce: float) -> None:
         self._dependencies = dependencies
-        self._store = dependencies.store
+        self._turns = dependencies.store.turns
         self._clock = dependencies.clock
         self._most_crashes_alone = dependencies.limits.crashes_alone
         self._debounce = debounce
@@ -42,7 +42,7 @@ class TurnRunner:
         return await self._run_quarantined(kernel, due) if isinstance(due, Quarantined) else due
 
     async def _run(self, kernel: Kernel, room: Room, isolation: Isolation | None = None) -> float | Quarantined | None:
-        due = await self._store.next_turn(
+        due = await self._turns.next_turn(
             kernel.person_id, kernel.epoch, now=self._clock(), debounce=self._debounce, room=room
         )
         if not isinstance(due, Turn):
@@ -81,7 +81,7 @@ class TurnRunner:
         await isolation.time_is_up()
         while True:
             try:
-                await self._store.end_isolation(turn, kernel.epoch)
+                await self._turns.end_isolation(turn, kernel.epoch)
             except StoreUnavailable:
                 await asyncio.sleep(STORE_RETRY_SECONDS)
             except LeaseLost:

@@ -34,20 +34,22 @@ class Point:
 
 
 _STORE: Final = "kernel_service.storage.store:Store"
+_TURNS: Final = "kernel_service.storage.turns.sql_turns:SqlTurns"
+_APPROVALS: Final = "kernel_service.storage.approvals.sql_approvals:SqlApprovals"
 _OUTBOX: Final = "kernel_service.storage.outbox.sql_outbox:SqlOutbox"
 
 KERNEL: Final[Mapping[str, Point]] = {
     "message accepted": Point("after", f"{_STORE}.accept"),
-    "turn not begun": Point("before", f"{_STORE}.next_turn"),
-    "turn begun": Point("after", f"{_STORE}.next_turn", lambda _, turn: hasattr(turn, "messages")),
-    "model output stored": Point("after", f"{_STORE}.append", lambda named, _: named["usage"].model_calls > 0),
+    "turn not begun": Point("before", f"{_TURNS}.next_turn"),
+    "turn begun": Point("after", f"{_TURNS}.next_turn", lambda _, turn: hasattr(turn, "messages")),
+    "model output stored": Point("after", f"{_TURNS}.append", lambda named, _: named["usage"].model_calls > 0),
     "tool not called": Point("before", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "tool called": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
-    "tool result stored": Point("after", f"{_STORE}.append", lambda named, _: bool(named.get("finished"))),
-    "turn not ended": Point("before", f"{_STORE}.end"),
+    "tool result stored": Point("after", f"{_TURNS}.append", lambda named, _: bool(named.get("finished"))),
+    "turn not ended": Point("before", f"{_TURNS}.end"),
     # In the transaction, whose statements are all made and not committed.
-    "end not committed": Point("after", "kernel_service.storage.turns.close:end"),
-    "turn ended": Point("after", f"{_STORE}.end"),
+    "end not committed": Point("after", "kernel_service.storage.turns.closing:tell"),
+    "turn ended": Point("after", f"{_TURNS}.end"),
     "reply leased": Point("after", f"{_OUTBOX}.lease", lambda _, leases: bool(leases)),
     "part settled": Point("after", f"{_OUTBOX}.settle"),
 }
@@ -58,7 +60,7 @@ CONNECTING: Final[Mapping[str, Point]] = {
     "link not stored": Point("before", f"{_STORE}.add_attempt"),
     "link stored": Point("after", f"{_STORE}.add_attempt"),
     "what waits not committed": Point("after", "kernel_service.storage.connections.parked_requests:park"),
-    "what waits stored": Point("after", f"{_STORE}.end"),
+    "what waits stored": Point("after", f"{_TURNS}.end"),
     "browser claimed": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "open"),
     "vendor's link made": Point("after", "kernel_service.composio.client:Composio.link"),
     "vendor's link stored": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "claimed"),
@@ -74,7 +76,7 @@ CONNECTING: Final[Mapping[str, Point]] = {
 }
 """From the request that needs a connection to the answer that tells that it is done."""
 
-APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_STORE}.decide")}
+APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_APPROVALS}.decide")}
 """Beside those of any turn."""
 
 GATEWAY: Final[Mapping[str, Point]] = {

@@ -26,7 +26,7 @@ SPENT = "That's all I can do for you today."
 
 async def spent_by_all(world: World) -> int:
     store = world.kernel.store
-    return await store.spent_today(None, now=time.time())
+    return await store.spending.spent_today(None, now=time.time())
 
 
 async def test_a_crowd_at_once_passes_a_common_budget_by_one_request_at_most(

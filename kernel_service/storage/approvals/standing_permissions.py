@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 
-from kernel_service.approvals.standing import meant
 from kernel_service.ports.approvals import StandingPermission
 from kernel_service.ports.connections import ConnectionStatus
-from kernel_service.storage.people import leases
 from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.schema import connection, standing_permission
 
@@ -18,25 +16,23 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Delete
 
-    from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.keys.resealing import Merging
 
 _mine = standing_permission.c.person_id == bindparam("person")
-_this = and_(_mine, standing_permission.c.tool == bindparam("of"), standing_permission.c.account == bindparam("used"))
+THIS = and_(_mine, standing_permission.c.tool == bindparam("of"), standing_permission.c.account == bindparam("used"))
 # Another person's connection never counts, and one that was disconnected does not come back.
 _connected = exists().where(
     connection.c.id == standing_permission.c.account,
     connection.c.person_id == standing_permission.c.person_id,
     connection.c.status == ConnectionStatus.ACTIVE.value,
 )
-_counts = or_(standing_permission.c.account == "", _connected)
+COUNTS = or_(standing_permission.c.account == "", _connected)
 _ADD = insert(standing_permission)
-_TAKE_BACK = delete(standing_permission).where(_this)
-_STANDS = select(exists().where(_this, _counts))
+_TAKE_BACK = delete(standing_permission).where(THIS)
 _OF_PERSON = (
     select(standing_permission.c.tool, standing_permission.c.account)
-    .where(standing_permission.c.person_id == SURVIVOR, _counts)
+    .where(standing_permission.c.person_id == SURVIVOR, COUNTS)
     .order_by(standing_permission.c.created_at, standing_permission.c.tool, standing_permission.c.account)
 )
 _other = standing_permission.alias("other")
@@ -61,10 +57,6 @@ def give(tx: Tx, person_id: str, tool: str, account: str, now: float) -> None:
     tx.execute(_ADD, {"person_id": person_id, "tool": tool, "account": account, "created_at": now})
 
 
-def stands(tx: Tx, person_id: str, tool: str, account: str) -> bool:
-    return bool(tx.execute(_STANDS, {"person": person_id, "of": tool, "used": account}).scalar_one())
-
-
 def of_person(tx: Tx, person_id: str) -> list[StandingPermission]:
     """The oldest first."""
     return [StandingPermission(row.tool, row.account) for row in tx.execute(_OF_PERSON, {"person": person_id})]
@@ -73,17 +65,6 @@ def of_person(tx: Tx, person_id: str) -> list[StandingPermission]:
 def take_back(tx: Tx, person_id: str, permissions: Sequence[StandingPermission]) -> None:
     for each in permissions:
         tx.execute(_TAKE_BACK, {"person": person_id, "of": each.tool, "used": each.account})
-
-
-def ask_again(tx: Tx, record: Turn, epoch: int, said: str) -> list[StandingPermission]:
-    """Take back what the words behind "ask me again" mean, and what buttons before them gave since. What still stands.
-
-    A number meant what it stood at when the message was accepted.
-    """
-    leases.fence(tx, record.person_id, epoch)
-    if not any(char.isdigit() for char in said):
-        take_back(tx, record.person_id, meant(of_person(tx, record.person_id), said))
-    return of_person(tx, record.person_id)
 
 
 def move(tx: Tx, people: Merging) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Integer, and_, bindparam, case, literal, or_, select, upd
 from kernel_service.storage.keys.resealing import PAGE, Theirs, resealed
 from kernel_service.storage.schema.schema import item, kernel
 from kernel_service.storage.turns.context import next_seq
-from kernel_service.storage.turns.journal import item_place
+from kernel_service.storage.turns.items import item_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

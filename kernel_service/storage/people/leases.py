@@ -10,8 +10,6 @@ from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.storage.schema.schema import kernel, person, usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import Row
 
     from kernel_service.storage.engine.engine import Tx
@@ -33,9 +31,6 @@ _TAKE = (
     .where(kernel.c.person_id == bindparam("person"), ~_MERGED)
     .values(epoch=kernel.c.epoch + 1, owner=bindparam("by"))
     .returning(kernel.c.epoch)
-)
-_GIVE_BACK = (
-    update(kernel).where(kernel.c.person_id == bindparam("person"), kernel.c.epoch == bindparam("of")).values(owner="")
 )
 
 
@@ -71,21 +66,12 @@ def take_away(tx: Tx, person_id: str) -> None:
     tx.execute(_TAKE, {"person": person_id, "by": ""})
 
 
-def release(tx: Tx, person_id: str, epoch: int) -> None:
-    tx.execute(_GIVE_BACK, {"person": person_id, "of": epoch})
-
-
-def release_all(tx: Tx, held: Mapping[str, int]) -> None:
-    """Person → epoch; in one order, so that two who do it never wait for each other."""
-    if held:
-        tx.execute(_GIVE_BACK, [{"person": person_id, "of": epoch} for person_id, epoch in sorted(held.items())])
-
-
-def kernel_epoch(tx: Tx, person_id: str) -> int:
+def stored_epoch(tx: Tx, person_id: str) -> int:
+    """As it is stored. NotFound PERSON_NOT_FOUND."""
     return _found(person_id, tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none())
 
 
-def _found(person_id: str, epoch: int | None) -> int:
-    if epoch is None:
+def _found(person_id: str, found: int | None) -> int:
+    if found is None:
         raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
-    return epoch
+    return found

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, bindparam, select
 
-from kernel_service.errors import LeaseLost
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Newcomers, Stopped
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
@@ -51,8 +50,6 @@ _FIRST = (
     .order_by(*SENT_ORDER)
     .limit(1)
 )
-
-_ATTEMPTED = select(turn.c.attempt_owner).where(turn.c.id == bindparam("of"), turn.c.person_id == bindparam("person"))
 
 
 def waiting(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
@@ -107,13 +104,6 @@ def way(row: Row[Any]) -> Way:
 def way_of(turn: Turn) -> Way:
     last = turn.messages[-1]
     return last.channel, last.address, last.reply_mode.value
-
-
-def check_interrupts(tx: Tx, record: Turn) -> None:
-    """As interrupt(), between the writes of an attempt. LeaseLost if it was put down, its person being merged."""
-    if not tx.execute(_ATTEMPTED, {"of": record.id, "person": record.person_id}).scalar_one_or_none():
-        raise LeaseLost
-    interrupt(tx, record)
 
 
 def interrupt(tx: Tx, turn: Turn) -> None:

@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, delete, func, select, text
 
 from kernel_service.clock import DAY_SECONDS
-from kernel_service.ports.admin import DayUsage, ToolUsage
 from kernel_service.ports.messages import Usage
 from kernel_service.storage.schema.schema import token_reservation, tool_usage, usage, usage_of_all
 
@@ -32,8 +30,8 @@ A multiple of the writers, who divide people by the same number.
 """
 _OF_EACH: Final = (usage, tool_usage)
 _SPENT: Final = list(asdict(Usage()))
-_SHOWN: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
-_COUNTS: Final = _SHOWN | {usage: [*_SPENT, "replies", "fixed_replies"]}
+SHOWN: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
+_COUNTS: Final = SHOWN | {usage: [*_SPENT, "replies", "fixed_replies"]}
 """The columns that are added up; the others say whose, of which day, and of what."""
 
 
@@ -115,27 +113,6 @@ def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
     if person_id is None:
         return int(tx.execute(_TOKENS, {"day": day_of(now)}).scalar_one())
     return int(tx.execute(_TOKENS_OF, {"day": day_of(now), "person": person_id}).scalar_one())
-
-
-def by_day(tx: Tx, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
-    days = {"first": first, "last": last, "person": person_id}
-    tools: defaultdict[int, list[ToolUsage]] = defaultdict(list)
-    for row in tx.execute(_sums(tool_usage, person_id), days):
-        tools[row.day].append(ToolUsage(row.tool, int(row.calls), int(row.failures), row.seconds))
-    kept = usage_of_all if person_id is None else usage
-    sums = tx.execute(_sums(kept, person_id), days).all()
-    spent = {row.day: Usage(*map(int, row[1:])) for row in sums if any(row[1:])}  # else there were replies alone
-    return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
-
-
-def _sums(table: Table, person_id: str | None) -> Select[Any]:
-    """By day (and tool), of one person or of all."""
-    by = [column for column in table.primary_key.columns if column.name not in {"person_id", "share"}]
-    counts = [func.sum(table.c[name]).label(name) for name in _SHOWN[table]]
-    asked = select(*by, *counts).where(table.c.day.between(bindparam("first"), bindparam("last")))
-    if person_id is not None:
-        asked = asked.where(table.c.person_id == bindparam("person"))
-    return asked.group_by(*by).order_by(*by)
 
 
 def day_of(now: float) -> int:

@@ -58,9 +58,9 @@ class _Assembly:
         last, limits, clock = turn.messages[-1], process.limits, process.clock
         self._person = Person(turn.person_id, last.channel, last.address)
         self._reports = TurnReports(turn, process.progress, process.counters, process.ended, process.replies_ready)
-        self._interrupts = InterruptWatcher(kernel, lambda: process.store.check_interrupts(turn))
+        self._interrupts = InterruptWatcher(kernel, lambda: process.store.turns.check_interrupts(turn))
         self._transcript = Transcript(kernel.history.items(), process.model, kernel.context_tokens)
-        self._spending = Spending(process.store, turn.person_id, limits, clock)
+        self._spending = Spending(process.store.spending, turn.person_id, limits, clock)
         self._journal = TurnJournal(process.store, process.media, kernel, turn, self._transcript, self._spending, clock)
         self._files = TurnFiles(process.media, process.transcription, self._spending, clock)
         self._cap = ReplyCap(limits.daily_replies_per_person, turn, clock)
@@ -71,7 +71,7 @@ class _Assembly:
             self._transcript, self._journal, self._files, self._tools, limits.output_tokens, process.counters.recoveries
         )
         self._health = ModelHealth(turn, process.model, self._spending, probe_after=limits.holds)
-        self._inputs = TurnInputs(turn, self._transcript, self._files, process.store, self._interrupts, clock)
+        self._inputs = TurnInputs(turn, self._transcript, self._files, process.store.quotes, self._interrupts, clock)
         self._answers = Answers(turn, self._transcript, self._files, limits, clock)
         self._closer = TurnCloser(turn, self._journal, self._cap, self._reports)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.progress import Progress
     from kernel_service.ports.resuming import Codes
     from kernel_service.ports.tools import Toolbox
-    from kernel_service.ports.turns import JournalStore, Turn
+    from kernel_service.ports.turns import Turn, TurnStores
     from kernel_service.turns.calls.refused_tools import RefusedTools
     from kernel_service.turns.files.transcription import Transcription
     from kernel_service.turns.limits import Limits
@@ -30,7 +30,7 @@ class TurnDependencies:
     `replies_ready` of each channel that has something to deliver.
     """
 
-    store: JournalStore
+    store: TurnStores
     media: MediaStore
     model: Model
     transcription: Transcription

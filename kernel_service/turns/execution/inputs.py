@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kernel_service.ports.approvals import Approval
+    from kernel_service.ports.quotes import QuoteStore
     from kernel_service.ports.resuming import Confirmed
-    from kernel_service.ports.turns import JournalStore, Turn, TurnMessage
+    from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.execution.subject import Subject
     from kernel_service.turns.files.turn_files import TurnFiles
@@ -29,14 +30,14 @@ class TurnInputs:
         turn: Turn,
         transcript: Transcript,
         files: TurnFiles,
-        store: JournalStore,
+        quotes: QuoteStore,
         interrupts: InterruptWatcher,
         clock: Callable[[], float],
     ) -> None:
         self._turn = turn
         self._transcript = transcript
         self._files = files
-        self._store = store
+        self._quotes = quotes
         self._interrupts = interrupts
         self._clock = clock
 
@@ -73,7 +74,7 @@ class TurnInputs:
 
     async def _content(self, message: TurnMessage) -> dict[str, Any]:
         words, zone = self._files.in_words(message), self._turn.time_zone
-        return self._timed(await with_quote(self._store, self._turn.person_id, message, words, zone), message)
+        return self._timed(await with_quote(self._quotes, self._turn.person_id, message, words, zone), message)
 
     def _timed(self, content: dict[str, Any], message: TurnMessage | None = None) -> dict[str, Any]:
         message = message or self._turn.messages[0]

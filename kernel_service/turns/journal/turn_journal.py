@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.media import MediaStore
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.tools import ToolFile
-    from kernel_service.ports.turns import JournalStore, ToolUse, Turn, TurnMessage
+    from kernel_service.ports.turns import ToolUse, Turn, TurnMessage, TurnStores
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.spending.spending import Spending
 
@@ -52,7 +52,7 @@ class TurnJournal:
 
     def __init__(  # noqa: PLR0917 - where it writes, what, and when
         self,
-        store: JournalStore,
+        store: TurnStores,
         media: MediaStore,
         kernel: Kernel,
         record: Turn,
@@ -79,7 +79,9 @@ class TurnJournal:
         record, epoch = self._record, self._kernel.epoch
         with self._spending.paid() as bill:
             await self._persist(
-                lambda: self._store.count(record, epoch, usage=bill.usage, settles=bill.settles, now=self._clock())
+                lambda: self._store.turns.add_usage(
+                    record, epoch, usage=bill.usage, settles=bill.settles, now=self._clock()
+                )
             )
 
     async def keep_file(self, file: ToolFile) -> ReplyFile:
@@ -108,19 +110,19 @@ class TurnJournal:
         if tap is None or message.content.get("forwarded"):
             return Decision(Verdict.FORWARDED)
         return await self._persist(
-            lambda: self._store.decide(self._record, self._kernel.epoch, tap, at=message.accepted_at)
+            lambda: self._store.approvals.decide(self._record, self._kernel.epoch, tap, at=message.accepted_at)
         )
 
     async def stands(self, tool: str, account: str) -> bool:
         """Whether the person need not be asked for this."""
-        return await self._persist(lambda: self._store.stands(self._record.person_id, tool, account))
+        return await self._persist(lambda: self._store.approvals.stands(self._record.person_id, tool, account))
 
     async def permissions(self, message: TurnMessage) -> list[StandingPermission]:
         """What stands once the person has asked for it, or taken some of it back."""
         if message.command is Command.PERMISSIONS:
-            return await self._persist(lambda: self._store.permissions(self._record.person_id))
+            return await self._persist(lambda: self._store.approvals.permissions(self._record.person_id))
         said = asked_again_for(message.content)
-        return await self._persist(lambda: self._store.ask_again(self._record, self._kernel.epoch, said))
+        return await self._persist(lambda: self._store.approvals.ask_again(self._record, self._kernel.epoch, said))
 
     async def end(
         self,
@@ -136,7 +138,7 @@ class TurnJournal:
         self._answer_open_calls()
         with self._spending.paid() as bill:
             await self._persist(
-                lambda: self._store.end(
+                lambda: self._store.turns.end(
                     self._record, self._kernel.epoch, self._transcript.unstored, replies,
                     status=status, problem=problem, usage=bill.usage, settles=bill.settles,
                     fixed=fixed, parked=parked, questions=questions, now=self._clock(),
@@ -152,7 +154,7 @@ class TurnJournal:
         self._transcript.unstored = []
         self._transcript.confess(told)
         await self.count()
-        superseded = await self._store.give_up(
+        superseded = await self._store.turns.give_up(
             self._record, self._kernel.epoch, self._transcript.unstored, [Reply(told)],
             problem=problem, now=self._clock(),
         )  # fmt: skip
@@ -163,7 +165,7 @@ class TurnJournal:
         """From now on the model is shown no more than the transcript holds, and no more than its limit."""
         kept, limit = len(self._transcript.stored), self._transcript.limit
         await self._persist(
-            lambda: self._store.shrink_context(self._record.person_id, self._kernel.epoch, keep=kept, tokens=limit)
+            lambda: self._store.context.shrink(self._record.person_id, self._kernel.epoch, keep=kept, tokens=limit)
         )
         self._kernel.context_tokens = limit
         self._transcript.keep_smaller()
@@ -171,13 +173,13 @@ class TurnJournal:
     async def disown(self, origin: str) -> None:
         """What this origin has said so far is as foreign as another's, from now on."""
         person_id, epoch = self._record.person_id, self._kernel.epoch
-        await self._persist(lambda: self._store.disown_reasoning(person_id, epoch, origin))
+        await self._persist(lambda: self._store.context.disown_reasoning(person_id, epoch, origin))
 
     async def split(self, problem: str) -> None:
         """Each of the turn's messages is to run alone."""
         self._transcript.unstored = []
         await self.count()
-        superseded = await self._store.split(self._record, self._kernel.epoch, problem=problem, now=self._clock())
+        superseded = await self._store.turns.split(self._record, self._kernel.epoch, problem=problem, now=self._clock())
         self._transcript.drop_stored(superseded)
 
     async def hold(self, away: VendorUnavailable, *, may_tell: bool) -> tuple[float, Reply | None]:
@@ -186,7 +188,7 @@ class TurnJournal:
         wait = away.retry_after if isinstance(away, Busy) else hold_seconds(self._record.holds, away.retry_after)
         notice, now = self._notice(wait, busy=busy) if may_tell else None, self._clock()
         await self.count()
-        await self._store.hold(
+        await self._store.turns.hold(
             self._record, self._kernel.epoch, until=now + wait, problem=away.problem, notice=notice, busy=busy, now=now
         )
         return wait, notice
@@ -201,7 +203,7 @@ class TurnJournal:
         now = self._clock()
         until = now + hold_seconds(self._record.failures, None)
         with self._spending.paid() as bill:
-            await self._store.fail(
+            await self._store.turns.fail(
                 self._record, self._kernel.epoch, until=until, problem=problem,
                 usage=bill.usage, settles=bill.settles, now=now,
             )  # fmt: skip
@@ -209,7 +211,7 @@ class TurnJournal:
     async def requeue(self, until: float | None = None) -> None:
         """Leave the turn where it is, at no cost."""
         await self.count()
-        await self._store.requeue_turn(self._record, self._kernel.epoch, until=until)
+        await self._store.turns.requeue(self._record, self._kernel.epoch, until=until)
 
     def _answer_open_calls(self) -> None:
         """Vendors refuse a history with a call that has no output."""
@@ -221,7 +223,7 @@ class TurnJournal:
     ) -> None:
         with self._spending.paid() as bill:
             await self._persist(
-                lambda: self._store.append(
+                lambda: self._store.turns.append(
                     self._record, self._kernel.epoch, self._transcript.unstored,
                     usage=usage + bill.usage, settles=bill.settles, finished=finished, started=started, used=used,
                     now=self._clock(),

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from kernel_service.ports.model import ModelFile
-    from kernel_service.ports.spending import Estimate
-    from kernel_service.ports.turns import JournalStore
+    from kernel_service.ports.spending import Estimate, SpendingStore
     from kernel_service.turns.limits import Limits
 
 
@@ -47,7 +46,7 @@ class Cost:
 
 
 class Spending:
-    def __init__(self, store: JournalStore, person_id: str, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, store: SpendingStore, person_id: str, limits: Limits, clock: Callable[[], float]) -> None:
         self._store = store
         self._person_id = person_id
         self._limits = limits

@@ -54,7 +54,7 @@ async def _answer(store: Store, name: str, person_id: str, number: int) -> None:
     await store.keep_transcript(media_id_of(turn.messages[0].content), "what was heard", Usage(), now=NOW)
     asked = Approval(f"ap_{name}{number}", "c1", "tool", {"to": "somebody"}, NOW + 60)
     parked = ParkedRequest("asana", f"what waits {number}")
-    await store.end(
+    await store.turns.end(
         turn, owner.epoch, [HELLO, ASKS, FOUND], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(),
         parked=[parked], questions=[Question((asked,), "")], now=NOW,
     )  # fmt: skip

@@ -25,7 +25,7 @@ class Owner:
         self.store, self.person_id, self.epoch = store, person_id, epoch
 
     async def ask(self, now: float = NOW, debounce: float = 0, *, room: Room = Room.WARD) -> NextTurn:
-        return await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, room=room)
+        return await self.store.turns.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, room=room)
 
     async def open(self, now: float = NOW) -> Turn:
         turn = await self.ask(now)
@@ -33,12 +33,12 @@ class Owner:
         return turn
 
     async def append(self, turn: Turn, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
-        await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
+        await self.store.turns.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
 
     async def end(
         self, turn: Turn, *items: HistoryItem, status: TurnStatus = TurnStatus.COMPLETED, now: float = NOW
     ) -> None:
-        await self.store.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
+        await self.store.turns.end(turn, self.epoch, items, [Reply("done")], status=status, usage=Usage(), now=now)
 
 
 async def say(store: Store, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
@@ -48,8 +48,8 @@ async def say(store: Store, message_id: str, user_id: str = "test:ann", **more: 
 
 
 async def own(store: Store, person_id: str, owner: str = "one") -> Owner:
-    return Owner(store, person_id, (await store.activate(person_id, owner=owner)).epoch)
+    return Owner(store, person_id, (await store.kernels.activate(person_id, owner=owner)).epoch)
 
 
 async def history(store: Store, person_id: str) -> list[HistoryItem]:
-    return (await store.activate(person_id, owner="reader")).history
+    return (await store.kernels.activate(person_id, owner="reader")).history

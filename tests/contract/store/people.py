@@ -96,7 +96,7 @@ def attempt(connection: Connection) -> ConnectAttempt:
 
 async def history(store: Store, person_id: str) -> list[Any]:
     """What was said, by both, oldest first."""
-    return [item.data["said"] for item in (await store.activate(person_id, owner="reader")).history]
+    return [item.data["said"] for item in (await store.kernels.activate(person_id, owner="reader")).history]
 
 
 async def recipients(store: Store, *, now: float = NOW) -> list[tuple[str, str]]:
@@ -113,15 +113,15 @@ class Owner:
 
     @classmethod
     async def of(cls, store: Store, person_id: str) -> Owner:
-        return cls(store, person_id, (await store.activate(person_id, owner="one")).epoch)
+        return cls(store, person_id, (await store.kernels.activate(person_id, owner="one")).epoch)
 
     async def open(self, now: float = NOW) -> Turn:
-        turn = await self.store.next_turn(self.person_id, self.epoch, now=now, debounce=0)
+        turn = await self.store.turns.next_turn(self.person_id, self.epoch, now=now, debounce=0)
         assert isinstance(turn, Turn)
         return turn
 
     async def append(self, turn: Turn, *items: HistoryItem, usage: Usage | None = None, **more: Any) -> None:
-        await self.store.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
+        await self.store.turns.append(turn, self.epoch, items, usage=usage or Usage(), now=NOW, **more)
 
     async def end(
         self,
@@ -131,4 +131,4 @@ class Owner:
         **waits: Any,
     ) -> None:
         told, status = [Reply(text) for text in replies], TurnStatus.COMPLETED
-        await self.store.end(turn, self.epoch, items, told, status=status, usage=Usage(), now=NOW, **waits)
+        await self.store.turns.end(turn, self.epoch, items, told, status=status, usage=Usage(), now=NOW, **waits)

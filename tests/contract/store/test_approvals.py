@@ -41,7 +41,7 @@ async def end(owner: Owner, turn: Turn, *asked: Approval, now: float = NOW) -> N
 
 
 async def put(owner: Owner, turn: Turn, *questions: Question, now: float = NOW) -> None:
-    await owner.store.end(
+    await owner.store.turns.end(
         turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=questions, now=now
     )
 
@@ -62,7 +62,7 @@ async def tapping(store: Store, owner: Owner, tap: Tap, name: str = "t1", user: 
 async def tapped(store: Store, owner: Owner, tap: Tap, name: str = "t1", at: float = NOW + 1) -> Decision:
     """As a whole turn."""
     turn = await tapping(store, owner, tap, name)
-    decision = await store.decide(turn, owner.epoch, tap, at=at)
+    decision = await store.approvals.decide(turn, owner.epoch, tap, at=at)
     await owner.end(turn)
     return decision
 
@@ -94,7 +94,7 @@ async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(s
     owner = await ask(store, approval())
     turn = await tapping(store, owner, NO)
     for at in (NOW + 1, NOW + 1e6):
-        assert (await store.decide(turn, owner.epoch, NO, at=at)).verdict is Verdict.REFUSED
+        assert (await store.approvals.decide(turn, owner.epoch, NO, at=at)).verdict is Verdict.REFUSED
     await owner.end(turn)
     for name, tap in (("t2", YES), ("t3", NO)):
         assert await tapped(store, owner, tap, name) == Decision(Verdict.USED)
@@ -104,7 +104,7 @@ async def test_of_two_turns_at_once_one_decides(store: Store) -> None:
     owner = await ask(store, approval())
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
-    decided = await asyncio.gather(*(store.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
+    decided = await asyncio.gather(*(store.approvals.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
     assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
 
 
@@ -121,7 +121,7 @@ async def test_nobody_else_approves(store: Store) -> None:
     await bob.end(await bob.open())
     turn = await tapping(store, bob, YES, user="test:bob")
     for tap in (YES, Tap("ap_9", TapKind.YES)):
-        assert await store.decide(turn, bob.epoch, tap, at=NOW) == Decision(Verdict.UNKNOWN)
+        assert await store.approvals.decide(turn, bob.epoch, tap, at=NOW) == Decision(Verdict.UNKNOWN)
 
 
 async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
@@ -129,8 +129,8 @@ async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
     turn = await tapping(store, owner, YES)
     later = await own(store, owner.person_id, "two")
     with pytest.raises(LeaseLost):
-        await store.decide(turn, owner.epoch, YES, at=NOW)
-    assert (await store.decide(turn, later.epoch, YES, at=NOW)).verdict is Verdict.APPROVED
+        await store.approvals.decide(turn, owner.epoch, YES, at=NOW)
+    assert (await store.approvals.decide(turn, later.epoch, YES, at=NOW)).verdict is Verdict.APPROVED
 
 
 async def test_stop_takes_back_what_is_open(store: Store) -> None:
@@ -189,7 +189,7 @@ async def test_a_question_goes_with_its_person_when_people_are_merged(store: Sto
     ann = await own(store, ann.person_id)
     await ann.end(await ann.open())
     turn = await tapping(store, ann, YES, user="test:newer")
-    assert await store.decide(turn, ann.epoch, YES, at=NOW) == Decision(Verdict.APPROVED, (approval(),))
+    assert await store.approvals.decide(turn, ann.epoch, YES, at=NOW) == Decision(Verdict.APPROVED, (approval(),))
 
 
 async def test_questions_have_their_time(store: Store) -> None:
@@ -262,7 +262,7 @@ async def test_of_two_turns_at_once_one_decides_on_all(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
-    decided = await asyncio.gather(*(store.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
+    decided = await asyncio.gather(*(store.approvals.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
     assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
 
 

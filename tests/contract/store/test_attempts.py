@@ -18,7 +18,7 @@ SORRY = HistoryItem("output", {"type": "message", "content": "sorry"}, origin="o
 
 
 async def give_up(owner: Owner, turn: Turn, *items: HistoryItem) -> int:
-    return await owner.store.give_up(turn, owner.epoch, items, [Reply("sorry")], problem="poison", now=NOW)
+    return await owner.store.turns.give_up(turn, owner.epoch, items, [Reply("sorry")], problem="poison", now=NOW)
 
 
 async def test_a_failure_costs_an_attempt_and_waits(store: Store) -> None:
@@ -26,7 +26,7 @@ async def test_a_failure_costs_an_attempt_and_waits(store: Store) -> None:
     for failures in range(3):
         turn = await owner.open(NOW + failures)
         assert (turn.failures, turn.crash_count) == (failures, 0)
-        await store.fail(turn, owner.epoch, until=NOW + failures + 1, problem="turn_broke", now=NOW)
+        await store.turns.fail(turn, owner.epoch, until=NOW + failures + 1, problem="turn_broke", now=NOW)
         assert await owner.ask(NOW + failures) == NOW + failures + 1
 
 
@@ -38,7 +38,7 @@ async def test_only_a_process_that_is_gone_has_crashed(store: Store) -> None:
     two = await own(store, person, "two")
     turn = await two.open()
     assert turn.crash_count == 1
-    await store.requeue_turn(turn, two.epoch)  # it ended in order
+    await store.turns.requeue(turn, two.epoch)  # it ended in order
     assert (await (await own(store, person, "three")).open()).crash_count == 1
 
 
@@ -81,12 +81,12 @@ async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: Store) -
     two = await own(store, person, "two")
     turn = await two.ask(room=Room.ALONE)
     assert isinstance(turn, Turn)
-    await store.end_isolation(turn, two.epoch)
+    await store.turns.end_isolation(turn, two.epoch)
     three = await own(store, person, "three")
     again = await three.open()
     assert (again.crash_count, again.crashes_alone) == (2, 0)
     with pytest.raises(LeaseLost):
-        await store.end_isolation(turn, two.epoch)
+        await store.turns.end_isolation(turn, two.epoch)
 
 
 async def test_progress_forgives_crashes_alone(store: Store) -> None:
@@ -113,7 +113,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: Store) -> None:
 async def test_a_turn_put_back_waits_until_its_time(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
-    await store.requeue_turn(turn, owner.epoch, until=NOW + 75)
+    await store.turns.requeue(turn, owner.epoch, until=NOW + 75)
     assert await owner.ask(NOW) == NOW + 75
     assert await store.due_people(now=NOW, limit=9) == []
     assert (await owner.open(NOW + 75)).holds == 0
@@ -125,7 +125,7 @@ async def test_a_split_turn_leaves_each_message_a_turn_of_its_own(store: Store) 
     owner = await own(store, person)
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS)
-    assert await store.split(turn, owner.epoch, problem="failed_too_often", now=NOW) == 2
+    assert await store.turns.split(turn, owner.epoch, problem="failed_too_often", now=NOW) == 2
     assert await history(store, person) == []
     owner = await own(store, person)
     alone = []
@@ -188,7 +188,7 @@ async def test_dead_letters_are_listed_newest_first_in_pages(store: Store) -> No
     for number in range(5):
         owner = await own(store, await say(store, f"m{number}", f"test:p{number}"))
         turn = await owner.open()
-        await store.give_up(turn, owner.epoch, [], [], problem="x", now=NOW + number)
+        await store.turns.give_up(turn, owner.epoch, [], [], problem="x", now=NOW + number)
         ids.insert(0, owner.person_id)
     listed, token = [], ""
     while True:
@@ -204,12 +204,12 @@ async def test_a_former_owner_ends_no_attempt(store: Store) -> None:
     turn = await old.open()
     await own(store, old.person_id)
     for ending in (
-        store.requeue_turn(turn, old.epoch),
-        store.fail(turn, old.epoch, until=NOW, problem="x", now=NOW),
-        store.split(turn, old.epoch, problem="x", now=NOW),
+        store.turns.requeue(turn, old.epoch),
+        store.turns.fail(turn, old.epoch, until=NOW, problem="x", now=NOW),
+        store.turns.split(turn, old.epoch, problem="x", now=NOW),
         give_up(old, turn),
     ):
         with pytest.raises(LeaseLost):
             await ending
-    summaries, _, _ = await store.turns(old.person_id, limit=9, before="")
+    summaries, _, _ = await store.turn_summaries(old.person_id, limit=9, before="")
     assert [one.status for one in summaries] == [TurnStatus.RUNNING]

@@ -58,7 +58,7 @@ async def answered(store: Store, name: str, mode: ReplyMode = ReplyMode.OUTBOX, 
 async def given_up(store: Store, name: str) -> Accepted:
     accepted = await accept(store, said(name))
     owner, turn = await _opened(store, accepted)
-    await store.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="poison", now=NOW)
+    await store.turns.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="poison", now=NOW)
     return accepted
 
 
@@ -112,8 +112,8 @@ async def test_what_an_earlier_release_kept_is_found_before_and_after(
         assert (again.duplicate, again.seq) == (True, first.seq)
         with pytest.raises(AlreadyExists):
             await accept(store, said("m1", text="other words"))
-        ours = await store.quoted(first.person_id, CHANNEL, ADDRESS, wamid("w1"))
-        theirs = await store.quoted(first.person_id, CHANNEL, ADDRESS, wamid("m3"))
+        ours = await store.quotes.find(first.person_id, CHANNEL, ADDRESS, wamid("w1"))
+        theirs = await store.quotes.find(first.person_id, CHANNEL, ADDRESS, wamid("m3"))
         assert ours is not None
         assert theirs is not None
         assert (ours.content, theirs.content) == ({"text": "done"}, {"text": "m3"})

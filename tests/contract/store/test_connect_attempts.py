@@ -33,7 +33,7 @@ async def park(store: Store, *parked: ParkedRequest, now: float = NOW) -> str:
     accepted = await write(store, ANNA, now=now)
     owner = await Owner.of(store, accepted.person_id)
     turn = await owner.open(now)
-    await store.end(
+    await store.turns.end(
         turn, owner.epoch, [], [Reply("connect it")], status=TurnStatus.COMPLETED, usage=Usage(), parked=parked, now=now
     )
     return accepted.person_id
@@ -139,7 +139,7 @@ async def test_what_awaits_a_code_waits_for_one_that_came_in_time(
     await write(store, ANNA, text=text, now=late - seconds_left)
     owner = await Owner.of(store, anna)
     turn = await owner.open(late)
-    await store.hold(turn, owner.epoch, until=late + 60, problem="tools_unavailable", notice=None, now=late)
+    await store.turns.hold(turn, owner.epoch, until=late + 60, problem="tools_unavailable", notice=None, now=late)
     expected = always | ({back.connection.id} if lapses else set())
     assert set(await store.lapsing_attempts(now=late, limit=9)) == expected
     assert (await store.lapsing_attempt(back.connection.id, now=late) is not None) == lapses

@@ -66,7 +66,7 @@ async def test_a_session_of_another_configuration_takes_its_place(store: Store) 
 async def test_a_session_outlives_an_activation(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await store.keep_session(anna.person_id, "s1", "c")
-    await store.activate(anna.person_id, owner="one")
+    await store.kernels.activate(anna.person_id, owner="one")
     assert await store.session_of(anna.person_id) == ("s1", "c")
 
 

@@ -65,7 +65,7 @@ async def opened(store: Store, text: str) -> tuple[Owner, Turn]:
 
 async def test_a_reset_hides_what_is_stored_and_keeps_it(store: Store) -> None:
     ann = await talk(store, "a", "b")
-    assert await store.reset_context(ann) == ann
+    assert await store.context.reset(ann) == ann
     assert await shown(store, ann) == []
     assert await stored(store, ann) == 4
     await talk(store, "c")
@@ -75,18 +75,18 @@ async def test_a_reset_hides_what_is_stored_and_keeps_it(store: Store) -> None:
 async def test_a_reset_twice_and_of_somebody_without_a_history_is_no_harm(store: Store) -> None:
     ann = await say(store, "a")
     for _ in range(2):
-        await store.reset_context(ann)
+        await store.context.reset(ann)
     await own(store, ann)
     await talk(store, "b")
     for _ in range(2):
-        await store.reset_context(ann)
+        await store.context.reset(ann)
     assert await shown(store, ann) == []
 
 
 async def test_a_reset_survives_a_restart(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann = await talk(store, "a")
-    await store.reset_context(ann)
+    await store.context.reset(ann)
     await store.close()
     store = await open_store(database_url, keys("test"))
     assert await shown(store, ann) == []
@@ -95,7 +95,7 @@ async def test_a_reset_survives_a_restart(database_url: str) -> None:
 
 async def test_nobodys_context_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
-        await store.reset_context("p_nobody")
+        await store.context.reset("p_nobody")
 
 
 async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
@@ -105,7 +105,7 @@ async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
     await store.close()
     store = await open_store(database_url, keys("test"))
     with pytest.raises(Conflict, match=r"restore `person\.data_key` from a backup"):
-        await store.reset_context(ann)
+        await store.context.reset(ann)
     await store.close()
 
 
@@ -113,7 +113,7 @@ async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store
     await talk(store, "a")
     owner, turn = await opened(store, "b")
     await owner.append(turn, said("c1"), started=CallRecord("c1", "tool", NOW))
-    await store.reset_context(owner.person_id)
+    await store.context.reset(owner.person_id)
     assert await shown(store, owner.person_id) == ["b", "c1"]
     again = await (await own(store, owner.person_id)).open()
     assert (again.id, [intent.call_id for intent in again.intents]) == (turn.id, ["c1"])
@@ -121,11 +121,11 @@ async def test_a_reset_shows_the_turn_that_is_under_way_its_own_items_only(store
 
 async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: Store) -> None:
     owner, turn = await opened(store, "a")
-    await store.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke", now=NOW)
+    await store.turns.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke", now=NOW)
     turn = await owner.open(NOW + 600)
-    await store.hold(turn, owner.epoch, until=NOW + 900, problem="x", notice=Reply("wait"), now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW + 900, problem="x", notice=Reply("wait"), now=NOW)
     assert await store.due_people(now=NOW, limit=9) == []
-    await store.reset_context(owner.person_id)
+    await store.context.reset(owner.person_id)
     assert await store.due_people(now=NOW, limit=9) == [owner.person_id]
     again = await owner.open(NOW)
     assert (again.id, again.failures) == (turn.id, 0)
@@ -134,7 +134,7 @@ async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: Store) ->
 async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store._engine.write(lambda tx: tx.execute(update(schema.item).values(data=b"damaged")))
-    await store.reset_context(ann)
+    await store.context.reset(ann)
     assert await shown(store, ann) == []
     await talk(store, "c")
     assert await shown(store, ann) == ["c", "c!"]
@@ -142,7 +142,7 @@ async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) 
 
 async def test_new_items_are_shown_although_later_ones_than_the_start_were_deleted(store: Store) -> None:
     ann = await talk(store, "a", "b")
-    await store.reset_context(ann)
+    await store.context.reset(ann)
     await store._engine.write(lambda tx: tx.execute(delete(schema.item)))
     await talk(store, "c")
     assert await shown(store, ann) == ["c", "c!"]
@@ -184,12 +184,12 @@ async def test_a_new_chat_that_was_cut_is_done_once_it_is_gone_on_with(store: St
 
 async def test_whoever_starts_afresh_has_as_much_room_as_anybody(store: Store) -> None:
     ann = await talk(store, "a")
-    await store.shrink_context(ann, (await own(store, ann)).epoch, keep=2, tokens=1_000)
-    assert (await store.activate(ann, owner="reader")).context_tokens == 1_000
+    await store.context.shrink(ann, (await own(store, ann)).epoch, keep=2, tokens=1_000)
+    assert (await store.kernels.activate(ann, owner="reader")).context_tokens == 1_000
     await new_chat(store)
     owner = await own(store, ann)
     await owner.end(await owner.open())
-    assert (await store.activate(ann, owner="reader")).context_tokens == 0
+    assert (await store.kernels.activate(ann, owner="reader")).context_tokens == 0
 
 
 async def test_a_former_owner_begins_no_new_chat(store: Store) -> None:
@@ -241,7 +241,7 @@ async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: Sto
 async def test_the_last_items_are_kept_for_good(store: Store, keep: int, left: list[str]) -> None:
     ann = await talk(store, "a", "b", "c")
     owner = await own(store, ann)
-    await store.shrink_context(ann, owner.epoch, keep=keep)
+    await store.context.shrink(ann, owner.epoch, keep=keep)
     assert await shown(store, ann) == left
     await talk(store, "d")
     assert await shown(store, ann) == [*left, "d", "d!"]
@@ -251,16 +251,16 @@ async def test_the_last_items_are_kept_for_good(store: Store, keep: int, left: l
 async def test_superseded_items_are_not_counted(store: Store) -> None:
     await talk(store, "a", "b")
     owner, turn = await opened(store, "c")
-    await store.give_up(turn, owner.epoch, [said("sorry")], [], problem="x", now=NOW)
-    await store.shrink_context(owner.person_id, owner.epoch, keep=3)
+    await store.turns.give_up(turn, owner.epoch, [said("sorry")], [], problem="x", now=NOW)
+    await store.context.shrink(owner.person_id, owner.epoch, keep=3)
     assert await shown(store, owner.person_id) == ["b", "b!", "sorry"]
 
 
 async def test_what_was_hidden_is_never_shown_again(store: Store) -> None:
     ann = await talk(store, "a", "b")
-    await store.reset_context(ann)
+    await store.context.reset(ann)
     await talk(store, "c")
-    await store.shrink_context(ann, (await own(store, ann)).epoch, keep=5)
+    await store.context.shrink(ann, (await own(store, ann)).epoch, keep=5)
     assert await shown(store, ann) == ["c", "c!"]
 
 
@@ -269,7 +269,7 @@ async def test_a_former_owner_shrinks_nothing(store: Store) -> None:
     old = await own(store, ann)
     await own(store, ann)
     with pytest.raises(LeaseLost):
-        await store.shrink_context(ann, old.epoch, keep=0)
+        await store.context.shrink(ann, old.epoch, keep=0)
     assert await shown(store, ann) == ["a", "a!"]
 
 
@@ -279,7 +279,7 @@ async def test_a_former_owner_shrinks_nothing(store: Store) -> None:
 async def test_neither_shows_again_what_was_reset_before_they_were_one(store: Store) -> None:
     ann, bob = await two(store)
     for one in (ann, bob):
-        await store.reset_context(one)
+        await store.context.reset(one)
     await talk(store, "c")
     await talk(store, "d", user_id="test:bob", now=NOW + 1)
     await store.merge(ann, bob, now=NOW)
@@ -289,7 +289,7 @@ async def test_neither_shows_again_what_was_reset_before_they_were_one(store: St
 
 async def test_the_others_history_is_shown_if_only_one_was_reset(store: Store) -> None:
     ann, bob = await two(store)
-    await store.reset_context(ann)
+    await store.context.reset(ann)
     await store.merge(ann, bob, now=NOW)
     assert await shown(store, ann) == ["b", "b!"]
 
@@ -297,5 +297,5 @@ async def test_the_others_history_is_shown_if_only_one_was_reset(store: Store) -
 async def test_a_reset_by_the_id_of_somebody_merged_is_of_the_one_who_stays(store: Store) -> None:
     ann, bob = await two(store)
     await store.merge(ann, bob, now=NOW)
-    assert await store.reset_context(bob) == ann
+    assert await store.context.reset(bob) == ann
     assert await shown(store, ann) == []

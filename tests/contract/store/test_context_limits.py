@@ -35,16 +35,16 @@ async def test_a_limit_is_kept_and_a_reset_lifts_it(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann = await talked(store)
     owner = await own(store, ann)
-    assert (await store.activate(ann, owner="one")).context_tokens == 0
+    assert (await store.kernels.activate(ann, owner="one")).context_tokens == 0
     owner = await own(store, ann)
-    await store.shrink_context(ann, owner.epoch, keep=3, tokens=5000)
-    await store.shrink_context(ann, owner.epoch, keep=2)
+    await store.context.shrink(ann, owner.epoch, keep=3, tokens=5000)
+    await store.context.shrink(ann, owner.epoch, keep=2)
     await store.close()
     store = await open_store(database_url, keys("test"))
-    activation = await store.activate(ann, owner="two")
+    activation = await store.kernels.activate(ann, owner="two")
     assert (activation.context_tokens, len(activation.history)) == (5000, 2)
-    await store.reset_context(ann)
-    assert (await store.activate(ann, owner="two")).context_tokens == 0
+    await store.context.reset(ann)
+    assert (await store.kernels.activate(ann, owner="two")).context_tokens == 0
     await store.close()
 
 
@@ -53,7 +53,7 @@ async def test_reasoning_is_disowned_by_its_origin_for_good(database_url: str) -
     ann = await talked(store)
     owner = await own(store, ann)
     for _ in range(2):
-        await store.disown_reasoning(ann, owner.epoch, OWN)
+        await store.context.disown_reasoning(ann, owner.epoch, OWN)
     await owner.end(await _next(store, ann, owner.epoch), HistoryItem("output", {"n": 4}, OWN))
     await store.close()
     store = await open_store(database_url, keys("test"))
@@ -63,12 +63,12 @@ async def test_reasoning_is_disowned_by_its_origin_for_good(database_url: str) -
 
 async def _next(store: Store, person_id: str, epoch: int):  # type: ignore[no-untyped-def]  # noqa: ANN202
     await say(store, "b")
-    return await store.next_turn(person_id, epoch, now=NOW, debounce=0)
+    return await store.turns.next_turn(person_id, epoch, now=NOW, debounce=0)
 
 
 async def test_one_persons_reasoning_is_not_anothers(store: Store) -> None:
     ann, bob = await talked(store), await talked(store, "test:bob")
-    await store.disown_reasoning(ann, (await own(store, ann)).epoch, OWN)
+    await store.context.disown_reasoning(ann, (await own(store, ann)).epoch, OWN)
     assert [item.origin for item in await history(store, bob)] == ["", OWN, OTHER]
 
 
@@ -77,16 +77,16 @@ async def test_who_has_lost_the_person_changes_nothing(store: Store) -> None:
     old = await own(store, ann)
     await own(store, ann, "another")
     with pytest.raises(LeaseLost):
-        await store.disown_reasoning(ann, old.epoch, OWN)
+        await store.context.disown_reasoning(ann, old.epoch, OWN)
     with pytest.raises(LeaseLost):
-        await store.shrink_context(ann, old.epoch, keep=1, tokens=1000)
-    activation = await store.activate(ann, owner="reader")
+        await store.context.shrink(ann, old.epoch, keep=1, tokens=1000)
+    activation = await store.kernels.activate(ann, owner="reader")
     assert (activation.context_tokens, [item.origin for item in activation.history]) == (0, ["", OWN, OTHER])
 
 
 async def test_merged_people_stay_foreign_to_each_other(store: Store) -> None:
     ann, bob = await talked(store), await talked(store, "test:bob", NOW + 1)
-    await store.disown_reasoning(bob, (await own(store, bob)).epoch, OWN)
+    await store.context.disown_reasoning(bob, (await own(store, bob)).epoch, OWN)
     await store.merge(ann, bob, now=NOW)
     origins = [item.origin for item in await history(store, ann)]
     assert origins == ["", OWN, OTHER, "", f"merged:{SEALED}{OWN}", f"merged:{OTHER}"]
@@ -97,7 +97,7 @@ async def test_a_failed_attempt_is_paid_for(store: Store) -> None:
     owner = await own(store, ann)
     turn = await owner.open()
     spent = Usage(input_tokens=7, model_calls=1)
-    await store.fail(turn, owner.epoch, until=NOW, problem="x", usage=spent, now=NOW)
+    await store.turns.fail(turn, owner.epoch, until=NOW, problem="x", usage=spent, now=NOW)
     again = await owner.open(NOW + 1)
     assert (again.failures, again.usage, again.started_at) == (1, spent, NOW)
-    assert await store.spent_today(ann, now=NOW) == 7
+    assert await store.spending.spent_today(ann, now=NOW) == 7

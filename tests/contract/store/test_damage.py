@@ -12,7 +12,7 @@ from kernel_service.ports.commands import Tap, TapKind
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.turns import CallRecord, HistoryItem, TurnStatus
 from kernel_service.storage.schema import schema
-from kernel_service.storage.turns.journal import item_place
+from kernel_service.storage.turns.items import item_place
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 from tests.contract.store.people import connect
 
@@ -107,7 +107,7 @@ async def test_a_damaged_message_is_asked_for_again(store: Store) -> None:
     turn = await owner.open()
     assert [one.content for one in turn.messages] == [{"unsupported": {"kind": "unavailable"}}]
     await owner.end(turn)
-    assert await store.quoted(owner.person_id, "test", "", "m1") is None
+    assert await store.quotes.find(owner.person_id, "test", "", "m1") is None
     await say(store, "m2")
     assert [one.content for one in (await owner.open()).messages] == [{"text": "m2"}]
 
@@ -115,14 +115,14 @@ async def test_a_damaged_message_is_asked_for_again(store: Store) -> None:
 async def test_a_button_of_a_damaged_question_does_nothing(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     asked = Approval("ap_1", "c1", "tool", {"a": 1}, NOW + 60)
-    await store.end(
+    await store.turns.end(
         await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(),
         questions=[Question((asked,), "")],
         now=NOW,
     )  # fmt: skip
     await damage(store, schema.approval.c.arguments)
     await say(store, "m2")
-    decision = await store.decide(await owner.open(), owner.epoch, Tap("ap_1", TapKind.YES), at=NOW)
+    decision = await store.approvals.decide(await owner.open(), owner.epoch, Tap("ap_1", TapKind.YES), at=NOW)
     assert decision.verdict is Verdict.UNKNOWN
 
 

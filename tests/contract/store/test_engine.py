@@ -47,18 +47,18 @@ async def say(store: Store, user_id: str, words: str, message_id: str = "m1", *a
 async def test_what_was_answered_is_there_after_a_restart(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     person = await say(store, "test:ann", "hello")
-    epoch = (await store.activate(person, owner="one")).epoch
-    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    epoch = (await store.kernels.activate(person, owner="one")).epoch
+    turn = await store.turns.next_turn(person, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
     item = HistoryItem("input", {"text": "hello"})
-    await store.append(turn, epoch, [item], usage=Usage(), now=NOW)
+    await store.turns.append(turn, epoch, [item], usage=Usage(), now=NOW)
     await store.close()
 
     store = await open_store(database_url, keys("test"))
     assert await say(store, "test:ann", "hello") == person
-    activation = await store.activate(person, owner="two")
+    activation = await store.kernels.activate(person, owner="two")
     assert (activation.epoch, activation.history) == (epoch + 1, [item])
-    resumed = await store.next_turn(person, epoch + 1, now=NOW, debounce=0)
+    resumed = await store.turns.next_turn(person, epoch + 1, now=NOW, debounce=0)
     assert isinstance(resumed, Turn)
     assert (resumed.id, resumed.messages) == (turn.id, turn.messages)
     await store.close()
@@ -121,12 +121,12 @@ async def test_nobody_is_answered_after_the_end(store: Store) -> None:
 async def test_what_people_say_is_not_on_disk(store: Store, database_url: str, engine: str) -> None:
     canaries = [f"canary-{n}-zebra" for n in range(7)]
     person = await say(store, f"test:{canaries[0]}", canaries[1], "m1", Alias(f"test:{canaries[2]}", strong=False))
-    epoch = (await store.activate(person, owner="one")).epoch
-    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    epoch = (await store.kernels.activate(person, owner="one")).epoch
+    turn = await store.turns.next_turn(person, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
     items = [HistoryItem("output", {"text": canaries[3]})]
     reply = Reply(canaries[4], link=Link(canaries[5], canaries[6]))
-    await store.append(turn, epoch, items, usage=Usage(), started=CallRecord("c1", "tool", NOW), now=NOW)
+    await store.turns.append(turn, epoch, items, usage=Usage(), started=CallRecord("c1", "tool", NOW), now=NOW)
     await store.outbox.notify(person, reply, channel="test", address="desk", now=NOW)
     dump = await (sqlite_dump(database_url) if engine == "sqlite" else postgres_dump(database_url))
     assert person.encode() in dump

@@ -43,10 +43,10 @@ async def talk(store: Store, name: str, text: str, *, now: float, size: int = 0)
     owner = await own(store, person)
     turn = await owner.open(now)
     items = [HistoryItem("input", {"says": text, "much": "x" * size}), *(HistoryItem("output", {"n": n}) for n in "ab")]
-    await store.append(turn, owner.epoch, items, usage=Usage(), now=now)
+    await store.turns.append(turn, owner.epoch, items, usage=Usage(), now=now)
     usage = Usage(input_tokens=1, model_calls=1)
     answer = [HistoryItem("output", {"answers": text})]
-    await store.end(turn, owner.epoch, answer, [Reply("yes")], status=TurnStatus.COMPLETED, usage=usage, now=now)
+    await store.turns.end(turn, owner.epoch, answer, [Reply("yes")], status=TurnStatus.COMPLETED, usage=usage, now=now)
     return person
 
 
@@ -101,7 +101,7 @@ async def test_an_open_turn_keeps_the_history_as_it_is(database_url: str) -> Non
         turn = await owner.open(NOW + 5 * DAY)
         await store.forget_old(now=NOW + 5 * DAY)
         assert await said(store, ann) == ["one"]
-        await store.end(
+        await store.turns.end(
             turn, (await own(store, ann)).epoch, [], [Reply("x")],
             status=TurnStatus.COMPLETED, usage=Usage(), now=NOW + 5 * DAY,
         )  # fmt: skip

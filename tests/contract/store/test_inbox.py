@@ -144,7 +144,7 @@ async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept
         await accept(store, both)
     assert refused.value.reason == "IDENTITY_CONFLICT"
     for own in (ann, bob):
-        _, waiting, _ = await store.turns(own.person_id, limit=10, before="")
+        _, waiting, _ = await store.turn_summaries(own.person_id, limit=10, before="")
         assert waiting == [(own.seq, NOW)]
 
 
@@ -162,12 +162,12 @@ async def test_a_message_shows_what_became_of_it(store: Store) -> None:
     first, last = [await accept(store, said("test:ann", name)) for name in ("m1", "m2")]
     person = first.person_id
     assert (await store.answer_of(person, last.seq)).status is MessageStatus.ACCEPTED
-    epoch = (await store.activate(person, owner="one")).epoch
-    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    epoch = (await store.kernels.activate(person, owner="one")).epoch
+    turn = await store.turns.next_turn(person, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
     assert (await store.answer_of(person, last.seq)).turn_id == turn.id
     spent = Usage(input_tokens=5, output_tokens=2)
-    told = await store.end(
+    told = await store.turns.end(
         turn, epoch, [], [Reply("one"), Reply("two")], status=TurnStatus.COMPLETED, usage=spent, now=NOW
     )
     answer = await store.answer_of(person, last.seq)
@@ -189,10 +189,10 @@ async def test_nobody_is_told_of_another_persons_message(store: Store) -> None:
 
 async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: Store) -> None:
     accepted = await accept(store, said("test:ann", "m1", reply_mode=ReplyMode.OUTBOX, address="desk"))
-    epoch = (await store.activate(accepted.person_id, owner="one")).epoch
-    turn = await store.next_turn(accepted.person_id, epoch, now=NOW, debounce=0)
+    epoch = (await store.kernels.activate(accepted.person_id, owner="one")).epoch
+    turn = await store.turns.next_turn(accepted.person_id, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
-    await store.end(turn, epoch, [], [Reply("one")], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
+    await store.turns.end(turn, epoch, [], [Reply("one")], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
     assert (await store.answer_of(accepted.person_id, accepted.seq)).replies == ()
     leases = await store.outbox.lease("test", ["desk"], limit=10, seconds=30, now=NOW)
     assert [(one.reply.reply.text, one.user_id, one.address) for one in leases] == [("one", "test:ann", "desk")]

@@ -27,7 +27,7 @@ async def test_what_comes_before_the_first_side_effect_joins(store: Store) -> No
     await owner.append(first, FOUND)
     await say(store, "m2")
     with pytest.raises(Newcomers):
-        await store.check_interrupts(first)
+        await store.turns.check_interrupts(first)
     joined = await owner.open()
     assert (joined.id, names(joined), joined.joins, joined.begun) == (first.id, ["m1", "m2"], 1, False)
     # What was asked for one message alone is no part of the history any more.
@@ -64,7 +64,7 @@ async def test_an_intent_sees_who_came_just_before_it_and_shuts_the_door(store: 
     await say(store, "m3")
     turn = await owner.open()
     assert (names(turn), turn.closed, turn.begun) == (["m1", "m2"], True, True)
-    await store.check_interrupts(turn)
+    await store.turns.check_interrupts(turn)
     await owner.end(turn, FOUND)
     assert names(await owner.open()) == ["m3"]
 
@@ -84,7 +84,7 @@ async def test_a_turn_is_joined_three_times_at_most(store: Store) -> None:
         assert turn.joins == number - 1
         await say(store, f"m{number}")
     assert len((await owner.open()).messages) == 4
-    await store.check_interrupts(turn)
+    await store.turns.check_interrupts(turn)
     await owner.end(turn)
     assert names(await owner.open()) == ["m4"]
 
@@ -109,7 +109,7 @@ async def test_whose_answer_goes_another_way_does_not_join_nor_let_anybody_pass(
     turn = await owner.open()
     await say(store, "m2", **other)
     await say(store, "m3")
-    await store.check_interrupts(turn)
+    await store.turns.check_interrupts(turn)
     await owner.end(turn)
     order = []
     while isinstance(due := await owner.ask(), Turn):
@@ -131,7 +131,7 @@ async def test_a_turn_that_was_cut_is_joined_by_what_came_meanwhile(store: Store
 async def test_a_held_turn_is_joined_when_its_time_has_come(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
-    await store.hold(turn, owner.epoch, until=NOW + 30, problem="model_busy", notice=None, now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW + 30, problem="model_busy", notice=None, now=NOW)
     await say(store, "m2", now=NOW + 1)
     assert await owner.ask(NOW + 2) == NOW + 30
     joined = await owner.open(NOW + 30)
@@ -146,7 +146,7 @@ async def test_what_begins_anew_anyhow_is_joined_any_number_of_times(store: Stor
         turn = await owner.open()
         assert (len(turn.messages), turn.joins) == (number + 1, 0)
         await say(store, f"m{number + 1}")
-    await store.hold(turn, owner.epoch, until=NOW, problem="model_busy", notice=None, now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW, problem="model_busy", notice=None, now=NOW)
     assert (len((await owner.open()).messages), turn.joins) == (7, 0)
 
 

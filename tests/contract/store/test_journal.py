@@ -19,30 +19,30 @@ if TYPE_CHECKING:
 
 async def test_epochs_only_grow(store: Store) -> None:
     person = await say(store, "m1")
-    assert await store.kernel_epoch(person) == 0
-    first = await store.activate(person, owner="one")
-    await store.release(person, first.epoch)
-    second = await store.activate(person, owner="two")
-    assert (first.epoch, second.epoch, await store.kernel_epoch(person)) == (1, 2, 2)
+    assert await store.kernels.epoch(person) == 0
+    first = await store.kernels.activate(person, owner="one")
+    await store.kernels.release(person, first.epoch)
+    second = await store.kernels.activate(person, owner="two")
+    assert (first.epoch, second.epoch, await store.kernels.epoch(person)) == (1, 2, 2)
 
 
 async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_others_took(store: Store) -> None:
     people = [await say(store, f"m{number}", user_id=f"test:{number}") for number in range(3)]
-    held = {person: (await store.activate(person, owner="one")).epoch for person in people}
-    await store.activate(people[1], owner="two")
-    await store.release_all(held)
+    held = {person: (await store.kernels.activate(person, owner="one")).epoch for person in people}
+    await store.kernels.activate(people[1], owner="two")
+    await store.kernels.release_all(held)
     owners = await store._engine.read(
         lambda tx: dict(map(tuple, tx.execute(select(kernel.c.person_id, kernel.c.owner)).all()))
     )
     assert owners == {people[0]: "", people[1]: "two", people[2]: ""}
-    await store.release_all({})
+    await store.kernels.release_all({})
 
 
 async def test_nobodys_kernel_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
-        await store.activate("p_nobody", owner="one")
+        await store.kernels.activate("p_nobody", owner="one")
     with pytest.raises(NotFound):
-        await store.kernel_epoch("p_nobody")
+        await store.kernels.epoch("p_nobody")
 
 
 async def test_a_former_owner_writes_nothing(store: Store) -> None:
@@ -54,12 +54,12 @@ async def test_a_former_owner_writes_nothing(store: Store) -> None:
     with pytest.raises(LeaseLost):
         await old.append(turn, HELLO)
     with pytest.raises(LeaseLost):
-        await store.hold(turn, old.epoch, until=NOW + 5, problem="x", notice=Reply("wait"), now=NOW)
+        await store.turns.hold(turn, old.epoch, until=NOW + 5, problem="x", notice=Reply("wait"), now=NOW)
     with pytest.raises(LeaseLost):
         await old.end(turn, HELLO)
-    await store.release(old.person_id, old.epoch)
+    await store.kernels.release(old.person_id, old.epoch)
     assert (await new.open()).id == turn.id
-    assert (await store.activate(old.person_id, owner="three")).history == []
+    assert (await store.kernels.activate(old.person_id, owner="three")).history == []
     assert await store.outbox.lease("test", [], limit=9, seconds=9, now=NOW) == []
 
 
@@ -102,7 +102,7 @@ async def test_a_crash_loses_nothing(store: Store) -> None:
     await dead.append(turn, HELLO, ASKS, usage=Usage(input_tokens=7, model_calls=1))
     await dead.append(turn, started=started)
 
-    activation = await store.activate(dead.person_id, owner="two")
+    activation = await store.kernels.activate(dead.person_id, owner="two")
     assert activation.history == [HELLO, ASKS]
     resumed = await Owner(store, dead.person_id, activation.epoch).open()
     expected = Turn(
@@ -120,14 +120,14 @@ async def test_a_finished_call_is_no_intent_any_more(store: Store) -> None:
         await owner.append(turn, started=CallRecord(call_id, "tool", NOW))
     await owner.append(turn, FOUND, finished="c1")
     assert [intent.call_id for intent in (await owner.open()).intents] == ["c2"]
-    assert (await store.activate(owner.person_id, owner="two")).history == [HELLO, ASKS, FOUND]
+    assert (await store.kernels.activate(owner.person_id, owner="two")).history == [HELLO, ASKS, FOUND]
 
 
 async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: Store) -> None:
     person = await say(store, "m1")
     owner = await own(store, person)
     turn = await owner.open()
-    await store.hold(turn, owner.epoch, until=NOW + 30, problem="model_unavailable", notice=None, now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW + 30, problem="model_unavailable", notice=None, now=NOW)
     seq = turn.messages[0].seq
     assert (await store.answer_of(person, seq)).status is MessageStatus.HELD
     assert await owner.ask(NOW + 29) == NOW + 30
@@ -141,7 +141,7 @@ async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: Store)
 async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
-    await store.hold(turn, owner.epoch, until=NOW + 30, problem="x", notice=Reply("still trying"), now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW + 30, problem="x", notice=Reply("still trying"), now=NOW)
     leases = await store.outbox.lease("test", [], limit=9, seconds=9, now=NOW)
     assert [(one.reply.reply.text, one.reply.answers_message_id) for one in leases] == [("still trying", "m1")]
     turn = await owner.open(NOW + 30)
@@ -166,7 +166,7 @@ async def test_an_end_is_whole(store: Store, status: TurnStatus, member: Message
     await owner.end(turn, FOUND, status=status, now=NOW + 2)
     assert (await store.answer_of(person, turn.messages[0].seq)).status is member
     assert await store.due_people(now=NOW, limit=10) == []
-    summaries, waiting, token = await store.turns(person, limit=10, before="")
+    summaries, waiting, token = await store.turn_summaries(person, limit=10, before="")
     assert [(one.id, one.status, one.messages, one.ended_at) for one in summaries] == [
         (turn.id, status, [turn.messages[0].seq], NOW + 2)
     ]
@@ -175,7 +175,7 @@ async def test_an_end_is_whole(store: Store, status: TurnStatus, member: Message
         await owner.end(turn)
     with pytest.raises(LeaseLost):
         await owner.append(turn, FOUND)
-    assert (await store.activate(person, owner="two")).history == [HELLO, ASKS, FOUND]
+    assert (await store.kernels.activate(person, owner="two")).history == [HELLO, ASKS, FOUND]
 
 
 async def test_history_is_in_order_over_turns_and_apart_between_people(store: Store) -> None:
@@ -190,7 +190,7 @@ async def test_history_is_in_order_over_turns_and_apart_between_people(store: St
             await owner.end(turn, items[1])
             expected.setdefault(person, []).extend(items)
     for person, items in expected.items():
-        assert (await store.activate(person, owner="two")).history == items
+        assert (await store.kernels.activate(person, owner="two")).history == items
 
 
 async def test_the_longest_waiting_are_due_first(store: Store) -> None:
@@ -207,11 +207,11 @@ async def test_tokens_are_counted_by_person_and_utc_day(store: Store) -> None:
         owner = await own(store, await say(store, "m1", f"test:{name}"))
         turn = await owner.open()
         usage = Usage(input_tokens=tokens, cached_input_tokens=3, output_tokens=1)
-        await store.append(turn, owner.epoch, [], usage=usage, now=midnight - 1)
-        await store.end(turn, owner.epoch, [], [], status=TurnStatus.COMPLETED, usage=usage, now=midnight - 1)
-    assert await store.spent_today(owner.person_id, now=midnight - 0.5) == 12
-    assert await store.spent_today(None, now=midnight - 0.5) == 34
-    assert await store.spent_today(None, now=midnight) == 0
+        await store.turns.append(turn, owner.epoch, [], usage=usage, now=midnight - 1)
+        await store.turns.end(turn, owner.epoch, [], [], status=TurnStatus.COMPLETED, usage=usage, now=midnight - 1)
+    assert await store.spending.spent_today(owner.person_id, now=midnight - 0.5) == 12
+    assert await store.spending.spent_today(None, now=midnight - 0.5) == 34
+    assert await store.spending.spent_today(None, now=midnight) == 0
 
 
 async def test_turns_are_listed_newest_first_in_pages(store: Store) -> None:
@@ -224,7 +224,7 @@ async def test_turns_are_listed_newest_first_in_pages(store: Store) -> None:
     await say(store, "m5", now=NOW + 9)
     listed, token = [], ""
     while True:
-        page, waiting, token = await store.turns(owner.person_id, limit=2, before=token)
+        page, waiting, token = await store.turn_summaries(owner.person_id, limit=2, before=token)
         assert [at for _, at in waiting] == [NOW + 9]
         listed += [one.id for one in page]
         if not token:
@@ -237,7 +237,7 @@ async def test_a_turn_that_waits_for_its_turn_counts_no_hold_and_remembers_that_
     for until, notice in ((NOW + 5, None), (NOW + 30, Reply("busy")), (NOW + 60, None)):
         turn = await owner.open(until - 5)
         assert (turn.holds, turn.told_busy) == (0, until > NOW + 30)
-        await store.hold(
+        await store.turns.hold(
             turn, owner.epoch, until=until - 1, problem="model_busy", notice=notice, busy=True, now=until - 5
         )
     assert (await owner.open(NOW + 90)).told_busy

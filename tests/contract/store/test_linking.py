@@ -73,7 +73,7 @@ async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: 
     telling = [link(store, OLD, NEW) for _ in range(20)]
     await asyncio.gather(*(deed for pair in zip(writing, telling, strict=True) for deed in pair))
     assert await store.bearer_of(NEW.user_id) == anna
-    _, waiting, _ = await store.turns(anna, limit=10, before="")
+    _, waiting, _ = await store.turn_summaries(anna, limit=10, before="")
     assert len(waiting) == 20
 
 

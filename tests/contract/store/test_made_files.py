@@ -41,7 +41,7 @@ async def make(store: Store, turn: Turn) -> ReplyFile:
 async def end(owner: Owner, turn: Turn, *files: ReplyFile) -> None:
     replies = [Reply("Here.", media=files)]
     status = TurnStatus.COMPLETED
-    await owner.store.end(turn, owner.epoch, [], replies, status=status, usage=Usage(), now=NOW)
+    await owner.store.turns.end(turn, owner.epoch, [], replies, status=status, usage=Usage(), now=NOW)
 
 
 async def counted(store: Store, now: float) -> tuple[int, int]:

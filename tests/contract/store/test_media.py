@@ -174,12 +174,12 @@ async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: Stor
     owner = await own(store, person)
     turn = await owner.open()
     await send(store, WANTED)
-    await store.check_interrupts(turn)
+    await store.turns.check_interrupts(turn)
     assert [each.message_id for each in (await owner.open()).messages] == ["m0"]
     (wanted,) = await lease(store)
     await bring(store, wanted, png())
     with pytest.raises(Newcomers):
-        await store.check_interrupts(turn)
+        await store.turns.check_interrupts(turn)
     assert [each.message_id for each in (await owner.open()).messages] == ["m0", "m1"]
 
 
@@ -290,7 +290,7 @@ async def test_a_transcript_is_kept_and_counted(store: Store) -> None:
     assert (await store.files([media_id]))[media_id].transcript is None
     await store.keep_transcript(media_id, "Call Eve", Usage(input_tokens=5), now=NOW)
     assert (await store.files([media_id]))[media_id].transcript == "Call Eve"
-    assert await store.spent_today(person, now=NOW) == 5
+    assert await store.spending.spent_today(person, now=NOW) == 5
 
 
 async def test_files_go_with_their_turn(store: Store) -> None:
@@ -309,7 +309,7 @@ async def test_a_split_turn_keeps_its_files(store: Store) -> None:
     await send(store, with_bytes(png(9)), "m2")
     owner = await own(store, person)
     turn = await owner.open()
-    await store.split(turn, owner.epoch, problem="x", now=NOW)
+    await store.turns.split(turn, owner.epoch, problem="x", now=NOW)
     await sweep(store)
     assert await counted(store) == (2, 2)
 
@@ -328,7 +328,7 @@ async def test_files_outlive_the_merging_of_their_person(store: Store) -> None:
         await store.keep_transcript(media_id, "heard", Usage(input_tokens=1), now=NOW)
     assert b"OggS" in [await store.chunk(media_id, 0) for media_id in found]
     assert {file.transcript for file in (await store.files(found)).values()} == {"heard"}
-    assert await store.spent_today(older, now=NOW) == len(found)
+    assert await store.spending.spent_today(older, now=NOW) == len(found)
 
 
 async def test_the_chunks_of_a_failed_file_are_swept_while_its_message_waits_on(store: Store) -> None:

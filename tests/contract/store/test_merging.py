@@ -167,7 +167,7 @@ async def test_merging_moves_all_rows_to_the_older_person_and_its_key(store: Sto
     )
     assert [each.remaining for each in await store.resumed_by(anna, 1)] == ["what waits"]
     assert [intent.call_id for intent in turn.intents] == ["c1"]
-    assert await store.spent_today(anna, now=NOW) == 5
+    assert await store.spending.spent_today(anna, now=NOW) == 5
 
 
 async def test_the_newer_history_follows_the_older_ones_and_its_reasoning_is_foreign(store: Store) -> None:
@@ -175,7 +175,7 @@ async def test_the_newer_history_follows_the_older_ones_and_its_reasoning_is_for
     await answer(store, (await write(store, OTHER, text="mine", now=NOW + 1)).person_id, "yours", now=NOW + 1)
     await answer(store, (await write(store, ANNA, text="hers", now=NOW + 2)).person_id, "to her", now=NOW + 2)
     await merge(store, anna, other)
-    items = (await store.activate(anna, owner="one")).history
+    items = (await store.kernels.activate(anna, owner="one")).history
     assert [item.data["said"] for item in items] == ["hello", "", "hers", "to her", "hello", "", "mine", "yours"]
     assert [item.origin for item in items if item.kind == "output"] == ["test:model"] * 2 + ["merged:test:model"] * 2
 
@@ -196,8 +196,8 @@ async def test_usage_is_added_up_by_day(store: Store) -> None:
         owner = await Owner.of(store, (await write(store, user, now=NOW + 1)).person_id)
         await owner.append(await owner.open(NOW + 1), PLAIN, usage=Usage(input_tokens=tokens))
     await merge(store, anna, other)
-    assert await store.spent_today(anna, now=NOW) == 7
-    assert await store.spent_today(None, now=NOW) == 7
+    assert await store.spending.spent_today(anna, now=NOW) == 7
+    assert await store.spending.spent_today(None, now=NOW) == 7
 
 
 # --- leases ---------------------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ async def test_what_ran_for_either_writes_no_more(store: Store) -> None:
     await merge(store, anna, other)
     for owner, turn in zip(owners, turns, strict=True):
         with pytest.raises(LeaseLost):
-            await store.check_interrupts(turn)
+            await store.turns.check_interrupts(turn)
         with pytest.raises(LeaseLost):
             await owner.append(turn, PLAIN)
         with pytest.raises(LeaseLost):
@@ -224,7 +224,7 @@ async def test_nobody_owns_a_person_who_was_merged(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
     with pytest.raises(LeaseLost):
-        await store.activate(other, owner="one")
+        await store.kernels.activate(other, owner="one")
     assert await store.due_people(now=LATER, limit=10) == []
 
 
@@ -323,7 +323,7 @@ async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
     message = Message(user.user_id, "tapped", {"choice": {"id": TAP.choice_id}}, address=ADDRESS)
     await store.accept(message, now=NOW + 1, max_pending=9)
     tapped = await owner.open(NOW + 1)
-    assert (await store.decide(tapped, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(tapped, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
     return owner, tapped
 
 
@@ -356,7 +356,7 @@ async def test_a_button_of_which_nothing_has_come_yet_is_decided_after_the_turn_
     assert (after.begun, after.closed) == (False, True)
     assert "c2" not in await history(store, anna)
     owner = await Owner.of(store, anna)
-    assert (await store.decide(after, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(after, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
 
 
 @pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
@@ -372,7 +372,7 @@ async def test_a_button_whose_call_was_begun_stays_decided_in_the_turn_that_goes
     again = await owner.open(LATER)
     assert {one.command for one in again.messages} == {Command.NONE, Command.APPROVAL}
     assert {intent.call_id for intent in again.intents} == {"c1", "c2"}
-    assert (await store.decide(again, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(again, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
 
 
 async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on(store: Store) -> None:
@@ -395,7 +395,7 @@ async def test_a_held_turn_does_not_hold_up_what_ran(store: Store) -> None:
         turn = await owner.open(NOW + 1)
         await owner.append(turn, asks(user.user_id))
         if user is ANNA:
-            await store.hold(turn, owner.epoch, until=NOW + 1e6, problem="away", notice=None, now=NOW)
+            await store.turns.hold(turn, owner.epoch, until=NOW + 1e6, problem="away", notice=None, now=NOW)
     await merge(store, anna, other)
     turn = await reopened(store, anna)
     assert len(turn.messages) == 2
@@ -519,11 +519,11 @@ async def test_of_two_phones_the_one_that_asked_is_answered(store: Store) -> Non
 async def test_merging_again_is_no_harm(store: Store) -> None:
     anna, other = await two(store)
     await merge(store, anna, other)
-    epoch = await store.kernel_epoch(anna)
+    epoch = await store.kernels.epoch(anna)
     for pair in ((anna, other), (other, anna), (other, other), (anna, anna)):
         again = await store.merge(*pair, now=LATER)
         assert (again.person_id, again.merged_id) == (anna, "")
-    assert await store.kernel_epoch(anna) == epoch
+    assert await store.kernels.epoch(anna) == epoch
 
 
 async def test_nobody_is_not_merged(store: Store) -> None:
@@ -560,7 +560,7 @@ async def test_messages_and_notices_that_come_while_people_are_merged(store: Sto
     await asyncio.gather(*coming, *notices, merge_soon(), *connecting)
     left = await store._engine.read(rows_of(other))
     assert set(left.values()) == {0}
-    _, waiting, _ = await store.turns(anna, limit=10, before="")
+    _, waiting, _ = await store.turn_summaries(anna, limit=10, before="")
     assert len(waiting) == 40
 
 

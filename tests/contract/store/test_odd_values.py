@@ -51,13 +51,13 @@ async def test_a_turn_is_kept(store: Store, value: Any, text: str, arguments: di
     owner = await own(store, await say(store, "m1", user, reply_mode=ReplyMode.INLINE))
     turn = await owner.open()
     items = [HistoryItem("input", {"said": text}), HistoryItem("output", {"is": value, text: arguments}, text)]
-    await store.append(
+    await store.turns.append(
         turn, owner.epoch, items, usage=Usage(), now=NOW,
         finished=text, started=CallRecord(text, text, NOW), used=ToolUse(text, failed=False, seconds=0.0),
     )  # fmt: skip
     reply = Reply(text, Link(text, text, None), (ReplyChoice(text, text, text),), text)
     approval = Approval(f"ap{secrets.token_hex(8)}", text, text, arguments, NOW + 9, text, text)
-    await store.end(
+    await store.turns.end(
         turn, owner.epoch, items, [reply], status=TurnStatus.COMPLETED, problem=text, usage=Usage(),
         parked=[ParkedRequest(text, text)], questions=[Question((approval,), text)], now=NOW,
     )  # fmt: skip

@@ -131,7 +131,7 @@ async def test_people_are_who_the_contract_says(store: Store, script: list[tuple
             survivor = model.merged[survivor]
         heard[survivor] += messages
     for person, messages in heard.items():
-        _, waiting, _ = await store.turns(people[person], limit=100, before="")
+        _, waiting, _ = await store.turn_summaries(people[person], limit=100, before="")
         assert len(waiting) == messages
 
 

@@ -195,20 +195,20 @@ async def _answered(store: Store, owner: Owner) -> None:
         await say(store, "m1", ANN, address="desk", reply_mode=ReplyMode.OUTBOX, aliases=aliases)
     await say(store, "m1", "test:newcomer", address="desk", aliases=(Alias("test:newcomer"), weak("+2")))
     turn = await owner.open()
-    await store.check_interrupts(turn)
-    assert await store.quoted(owner.person_id, CHANNEL, "desk", "m1")
-    await store.quoted(owner.person_id, CHANNEL, "desk", "wamid.1")
+    await store.turns.check_interrupts(turn)
+    assert await store.quotes.find(owner.person_id, CHANNEL, "desk", "m1")
+    await store.quotes.find(owner.person_id, CHANNEL, "desk", "wamid.1")
     await owner.append(turn, HELLO, usage=SPENT)
     await owner.append(turn, ASKS, usage=SPENT, started=CallRecord("c1", "t", NOW))
     await owner.append(turn, FOUND, finished="c1", used=ToolUse("t", failed=False, seconds=1.0))
-    assert await store.spent_today(owner.person_id, now=NOW) >= 4
-    await store.spent_today(None, now=NOW)
+    assert await store.spending.spent_today(owner.person_id, now=NOW) >= 4
+    await store.spending.spent_today(None, now=NOW)
     budgets = Budgets(all_people=10**12, per_person=10**12)
-    reservation = await store.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW)
-    await store.count(turn, owner.epoch, usage=SPENT, settles=(reservation,), now=NOW)
-    await store.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW - 86_400)  # nobody settles it
+    reservation = await store.spending.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW)
+    await store.turns.add_usage(turn, owner.epoch, usage=SPENT, settles=(reservation,), now=NOW)
+    await store.spending.reserve(owner.person_id, Estimate(1, 1, 2), budgets, now=NOW - 86_400)  # nobody settles it
     approval = Approval("ap_ann", "c1", "SEND", {"to": ["bob"]}, NOW + 60)
-    await store.end(
+    await store.turns.end(
         turn,
         owner.epoch,
         [HELLO],
@@ -223,7 +223,7 @@ async def _answered(store: Store, owner: Owner) -> None:
     tap = Tap("ap_ann", TapKind.YES)
     await store.accept(Message(ANN, "tap", {"choice": {"id": tap.choice_id}}, address="desk"), now=NOW, max_pending=9)
     turn = await owner.open()
-    await store.decide(turn, owner.epoch, tap, at=NOW)
+    await store.approvals.decide(turn, owner.epoch, tap, at=NOW)
     await owner.end(turn)
 
 
@@ -232,16 +232,16 @@ async def _joined_and_split(store: Store, owner: Owner) -> None:
     turn = await owner.open()
     await owner.append(turn, HELLO)
     await say(store, "j2", ANN, address="desk")
-    await store.requeue_turn(turn, owner.epoch, until=None)
+    await store.turns.requeue(turn, owner.epoch, until=None)
     turn = await owner.open()
     assert len(turn.messages) == 2
-    await store.hold(turn, owner.epoch, until=NOW, problem="model", notice=Reply("wait"), now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW, problem="model", notice=Reply("wait"), now=NOW)
     turn = await owner.open()
-    await store.fail(turn, owner.epoch, until=NOW, problem="model", now=NOW)
+    await store.turns.fail(turn, owner.epoch, until=NOW, problem="model", now=NOW)
     turn = await owner.open()
-    await store.split(turn, owner.epoch, problem="model", now=NOW)
+    await store.turns.split(turn, owner.epoch, problem="model", now=NOW)
     turn = await owner.open()
-    await store.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="model", now=NOW)
+    await store.turns.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="model", now=NOW)
     letters, _ = await store.dead_letters(owner.person_id, limit=10, before="")
     await store.requeue(letters[0].id, now=NOW)
     await store.accept(Message(ANN, "stop", {"text": "stop"}, address="desk"), now=NOW, max_pending=9)
@@ -307,7 +307,7 @@ async def _files(store: Store) -> None:
     owner = await own(store, await say(store, "f2", ANN))
     turn = await owner.open(NOW + 100)
     file = await make(store, turn)
-    await store.end(
+    await store.turns.end(
         turn, owner.epoch, [], [Reply("Here.", media=(file,))], status=TurnStatus.COMPLETED, usage=SPENT, now=NOW
     )
     await store.made_chunks(CHANNEL, file.id)
@@ -343,12 +343,12 @@ async def _looked_at(store: Store, person_id: str) -> None:
     await store.surviving(person_id)
     await store.last_route(person_id)
     await store.aliases_of(person_id)
-    await store.kernel_epoch(person_id)
+    await store.kernels.epoch(person_id)
     await store.kept_apart_from(person_id)
     await store.kept_apart_pairs()
-    await store.turns(person_id, limit=50, before="")
+    await store.turn_summaries(person_id, limit=50, before="")
     await store.replies(person_id, limit=50, before="")
     await store.dead_letters(None, limit=50, before="")
     day = int(NOW // 86_400)
-    await store.usage(person_id, first=day - 30, last=day)
-    await store.usage(None, first=day - 30, last=day)
+    await store.spending.by_day(person_id, first=day - 30, last=day)
+    await store.spending.by_day(None, first=day - 30, last=day)

@@ -51,13 +51,13 @@ async def say(store: Store, message_id: str) -> str:
 @pytest.mark.parametrize("moment", ["before", "after"])
 async def test_a_lost_commit_counts_once(store: Store, line: tuple[Line, str], moment: str) -> None:
     person = await say(store, "m1")
-    epoch = (await store.activate(person, owner="one")).epoch
-    turn = await store.next_turn(person, epoch, now=NOW, debounce=0)
+    epoch = (await store.kernels.activate(person, owner="one")).epoch
+    turn = await store.turns.next_turn(person, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
     line[0].cut = moment
-    await store.append(turn, epoch, [], usage=Usage(input_tokens=7), now=NOW)
+    await store.turns.append(turn, epoch, [], usage=Usage(input_tokens=7), now=NOW)
     assert (line[0].cuts, line[0].cut) == (1, "")
-    assert await store.spent_today(person, now=NOW) == 7
+    assert await store.spending.spent_today(person, now=NOW) == 7
 
 
 async def test_away_is_told_and_passes(store: Store, line: tuple[Line, str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,7 +72,7 @@ async def test_away_is_told_and_passes(store: Store, line: tuple[Line, str], mon
     line[0].down = False
     monkeypatch.undo()
     person = await say(store, "m3")
-    _, waiting, _ = await store.turns(person, limit=1, before="")
+    _, waiting, _ = await store.turn_summaries(person, limit=1, before="")
     assert len(waiting) == 2
 
 

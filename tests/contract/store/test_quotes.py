@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kernel_service.ports.turns import Quoted
+from kernel_service.ports.quotes import Quoted
 from tests.contract.store.outbox import ADDRESS, CHANNEL, Chat, ack, pull
 from tests.contract.store.people import NOW, person, strong
 
@@ -16,18 +16,18 @@ HELLO = Quoted({"text": "hello"}, ours=False, at=NOW)
 
 async def test_the_persons_own_message_is_quoted(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m1") == HELLO
-    assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "m2") is None
+    assert await store.quotes.find(anna.person_id, CHANNEL, ADDRESS, "m1") == HELLO
+    assert await store.quotes.find(anna.person_id, CHANNEL, ADDRESS, "m2") is None
 
 
 async def test_a_reply_is_quoted_by_any_of_its_parts(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     await anna.tell("Shall I?")
     [lease] = await pull(store)
-    assert await store.quoted(anna.person_id, CHANNEL, ADDRESS, "w1") is None
+    assert await store.quotes.find(anna.person_id, CHANNEL, ADDRESS, "w1") is None
     for part in (1, 2):
         await ack(store, lease, part=part, parts=2, channel_message_id=f"w{part}")
-        told = await store.quoted(anna.person_id, CHANNEL, ADDRESS, f"w{part}")
+        told = await store.quotes.find(anna.person_id, CHANNEL, ADDRESS, f"w{part}")
         assert told == Quoted({"text": "Shall I?"}, ours=True, at=NOW)
 
 
@@ -37,11 +37,11 @@ async def test_nobody_else_s_words_and_no_other_chat_s(store: Store) -> None:
     [lease] = await pull(store)
     await ack(store, lease, channel_message_id="w1")
     await anna.write()
-    assert await store.quoted(bruno.person_id, CHANNEL, ADDRESS, "w1") is None
-    assert await store.quoted(bruno.person_id, CHANNEL, ADDRESS, "m2") is None
+    assert await store.quotes.find(bruno.person_id, CHANNEL, ADDRESS, "w1") is None
+    assert await store.quotes.find(bruno.person_id, CHANNEL, ADDRESS, "m2") is None
     for message_id in ("w1", "m1"):
-        assert await store.quoted(anna.person_id, "other", ADDRESS, message_id) is None
-        assert await store.quoted(anna.person_id, CHANNEL, "counter", message_id) is None
+        assert await store.quotes.find(anna.person_id, "other", ADDRESS, message_id) is None
+        assert await store.quotes.find(anna.person_id, CHANNEL, "counter", message_id) is None
 
 
 async def test_what_was_said_to_somebody_who_was_merged(store: Store) -> None:
@@ -51,7 +51,9 @@ async def test_what_was_said_to_somebody_who_was_merged(store: Store) -> None:
     [lease] = [lease for lease in await pull(store, now=NOW + 1) if lease.user_id == "test:bruno"]
     await ack(store, lease, channel_message_id="w1", now=NOW + 1)
     await store.merge(stays, other.person_id, now=NOW + 2)
-    assert await store.quoted(stays, CHANNEL, ADDRESS, "w1") == Quoted({"text": "for Bruno"}, ours=True, at=NOW + 1)
-    mine = await store.quoted(stays, CHANNEL, ADDRESS, "m1")
+    assert await store.quotes.find(stays, CHANNEL, ADDRESS, "w1") == Quoted(
+        {"text": "for Bruno"}, ours=True, at=NOW + 1
+    )
+    mine = await store.quotes.find(stays, CHANNEL, ADDRESS, "m1")
     assert mine is not None
     assert mine.content == HELLO.content

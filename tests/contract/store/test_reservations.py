@@ -32,7 +32,7 @@ async def people(store: Store, many: int) -> list[str]:
 async def tried(store: Store, person: str, budgets: Budgets, now: float = NOW) -> str:
     """The reservation, or the name of what kept it from being made."""
     try:
-        return await store.reserve(person, ESTIMATE, budgets, now=now)
+        return await store.spending.reserve(person, ESTIMATE, budgets, now=now)
     except (Busy, BudgetSpentError) as refused:
         return type(refused).__name__
 
@@ -41,7 +41,7 @@ async def settle(store: Store, person: str, reservation: str, tokens: int, now: 
     owner = await own(store, person)
     turn = await owner.open(now)
     usage = Usage(input_tokens=tokens, model_calls=1)
-    await store.end(
+    await store.turns.end(
         turn, owner.epoch, [], [Reply("done")],
         status=TurnStatus.COMPLETED, usage=usage, settles=(reservation,), now=now,
     )  # fmt: skip
@@ -54,7 +54,7 @@ async def test_a_hundred_at_once_reserve_no_more_than_the_budget(store: Store) -
     reserved = [one for one in outcomes if one not in {"Busy", "BudgetSpentError"}]
     assert len(reserved) == 10
     assert outcomes.count("Busy") == 90, "they wait, since what is under way may cost less"
-    assert await store.spent_today(None, now=NOW) == 700 * 10
+    assert await store.spending.spent_today(None, now=NOW) == 700 * 10
 
 
 class _NoLock:
@@ -93,7 +93,7 @@ async def test_what_is_settled_lower_makes_room_and_what_is_spent_ends_the_day(s
     assert await tried(store, carl, budgets) == "Busy"
     await settle(store, bob, second, 600)
     assert await tried(store, carl, budgets) == "BudgetSpentError"
-    assert await store.spent_today(None, now=NOW) == 1_100
+    assert await store.spending.spent_today(None, now=NOW) == 1_100
     assert (await tried(store, carl, budgets, now=NOW + DAY)).startswith("tr_"), "tomorrow is another day"
 
 
@@ -104,7 +104,7 @@ async def test_a_person_s_budget_is_passed_by_one_request_at_most(store: Store) 
         assert (await tried(store, ann, budgets)).startswith("tr_"), count
     assert await tried(store, ann, budgets) == "BudgetSpentError"
     assert (await tried(store, bob, budgets)).startswith("tr_")
-    assert await store.reserve(ann, ESTIMATE, budgets, anyway=True, now=NOW)
+    assert await store.spending.reserve(ann, ESTIMATE, budgets, anyway=True, now=NOW)
 
 
 @pytest.mark.parametrize("budgets", [Budgets(per_person=700), Budgets(all_people=700)])
@@ -116,15 +116,15 @@ async def test_what_a_killed_process_had_reserved_stays_counted(database_url: st
     await store.close()
     store = await open_store(database_url, keys("test"))
     try:
-        assert await store.spent_today(ann, now=NOW) == 700
+        assert await store.spending.spent_today(ann, now=NOW) == 700
         assert await tried(store, ann, budgets) == "BudgetSpentError"
         later = NOW + UNDER_WAY_SECONDS + LOST_SECONDS + 1
         await store.forget_old(now=later)
-        assert await store.spent_today(ann, now=later) == 700
-        [day] = await store.usage(ann, first=int(NOW // DAY), last=int(NOW // DAY))
+        assert await store.spending.spent_today(ann, now=later) == 700
+        [day] = await store.spending.by_day(ann, first=int(NOW // DAY), last=int(NOW // DAY))
         assert day.usage == Usage(input_tokens=600, output_tokens=100, model_calls=1)
         await store.forget_old(now=later)
-        assert await store.spent_today(None, now=later) == 700
+        assert await store.spending.spent_today(None, now=later) == 700
     finally:
         await store.close()
 
@@ -134,7 +134,7 @@ async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: Store
     for person in (ann, bob):
         await tried(store, person, Budgets(per_person=10_000))
     stays = (await store.merge(ann, bob, now=NOW)).person_id
-    assert await store.spent_today(stays, now=NOW) == 1_400
+    assert await store.spending.spent_today(stays, now=NOW) == 1_400
 
 
 async def test_what_an_attempt_spent_is_counted_for_turn_and_day(store: Store) -> None:
@@ -143,8 +143,8 @@ async def test_what_an_attempt_spent_is_counted_for_turn_and_day(store: Store) -
     owner = await own(store, ann)
     turn = await owner.open()
     usage = Usage(input_tokens=7, model_calls=1)
-    await store.count(turn, owner.epoch, usage=usage, settles=(reservation,), now=NOW)
-    assert await store.spent_today(ann, now=NOW) == 7
-    await store.requeue_turn(turn, owner.epoch)
+    await store.turns.add_usage(turn, owner.epoch, usage=usage, settles=(reservation,), now=NOW)
+    assert await store.spending.spent_today(ann, now=NOW) == 7
+    await store.turns.requeue(turn, owner.epoch)
     again = await owner.open()
     assert (again.usage, again.begun) == (usage, False)

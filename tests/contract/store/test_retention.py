@@ -36,7 +36,7 @@ async def answer(store: Store, name: str, *, now: float = NOW, user: str = "test
     person = await say(store, name, user, now=now, reply_mode=ReplyMode.OUTBOX)
     owner = await own(store, person)
     turn = await owner.open(now)
-    await store.end(
+    await store.turns.end(
         turn, owner.epoch, [HELLO], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(model_calls=1), now=now
     )
     for lease in await store.outbox.lease("test", [], limit=9, seconds=60, now=now):
@@ -92,7 +92,7 @@ async def test_usage_and_dead_letters_have_their_time(store: Store) -> None:
     person = await answer(store, "m1")
     await say(store, "m2")
     owner = await own(store, person)
-    await store.give_up(await owner.open(), owner.epoch, [], [], problem="x", now=NOW)
+    await store.turns.give_up(await owner.open(), owner.epoch, [], [], problem="x", now=NOW)
     await store.forget_old(now=NOW + (retention.USAGE_DAYS + 2) * DAY)
     assert await rows(store, "usage", "dead_letter", "message") == {"usage": 0, "dead_letter": 0, "message": 0}
 

@@ -79,7 +79,7 @@ async def test_a_late_one_that_joins_is_heard_in_its_place(store: Store) -> None
     await owner.append(turn, HELLO, ASKS)
     await say(store, "one", sent_at=NOW - 9)
     with pytest.raises(Newcomers):
-        await store.check_interrupts(turn)
+        await store.turns.check_interrupts(turn)
     joined = await owner.open()
     assert names(joined) == ["one", "two"]
     resumed = await (await own(store, person, "two")).open()
@@ -93,7 +93,7 @@ async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: Sto
     await owner.append(turn, started=CallRecord("c1", "create_task", NOW))
     turn = await owner.open()
     await say(store, "one", sent_at=NOW - 9)
-    await store.check_interrupts(turn)
+    await store.turns.check_interrupts(turn)
     await owner.end(turn)
     assert await told(owner) == [["one"]]
 
@@ -126,7 +126,7 @@ async def test_messages_that_run_alone_after_a_split_keep_the_order(store: Store
         person = await say(store, name, sent_at=NOW - 9 + (number + 2) % 3)
     owner = await own(store, person)
     turn = await owner.open()
-    await store.split(turn, owner.epoch, problem="x", now=NOW)
+    await store.turns.split(turn, owner.epoch, problem="x", now=NOW)
     assert await told(owner) == [["one"], ["two"], ["three"]]
 
 
@@ -216,7 +216,7 @@ async def test_a_late_stop_lets_a_turn_go_on_that_was_sent_after_it(store: Store
     owner = await own(store, after.person_id)
     turn = await owner.open()
     await stop(store, NOW - 7)
-    await store.check_interrupts(turn)
+    await store.turns.check_interrupts(turn)
     await owner.end(turn)
     assert await status(store, after) is MessageStatus.COMPLETED
     assert await told(owner) == [["s"]]
@@ -231,7 +231,7 @@ async def test_a_late_stop_ends_a_turn_of_before_and_leaves_to_the_next_what_was
     await owner.append(turn, HELLO, ASKS)
     await stop(store, NOW - 7)
     for refused in (
-        store.check_interrupts(turn),
+        store.turns.check_interrupts(turn),
         owner.append(turn, started=CallRecord("c1", "send", NOW)),
         owner.end(turn),
     ):
@@ -263,7 +263,7 @@ async def test_nothing_hides_a_stop(store: Store) -> None:
     code = Message("test:ann", "code", {"text": "BCDF-GHJK"}, sent_at=NOW - 7.5)
     assert (await store.accept(code, now=NOW, max_pending=9)).command is Command.CODE
     with pytest.raises(Stopped):
-        await store.check_interrupts(turn)
+        await store.turns.check_interrupts(turn)
 
 
 async def test_a_wrong_clock_stops_nothing_that_is_sent_later(store: Store) -> None:

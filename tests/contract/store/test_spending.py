@@ -28,9 +28,9 @@ async def spend(store: Store, user: str, *uses: ToolUse, tokens: int = 10, days:
     owner = await own(store, person)
     turn = await owner.open(now)
     for used in uses:
-        await store.append(turn, owner.epoch, [], usage=Usage(tool_calls=1), used=used, now=now)
+        await store.turns.append(turn, owner.epoch, [], usage=Usage(tool_calls=1), used=used, now=now)
     spent = Usage(input_tokens=tokens, output_tokens=1, model_calls=1)
-    await store.end(turn, owner.epoch, [], [Reply("done")], status=TurnStatus.COMPLETED, usage=spent, now=now)
+    await store.turns.end(turn, owner.epoch, [], [Reply("done")], status=TurnStatus.COMPLETED, usage=spent, now=now)
     return person
 
 
@@ -42,16 +42,20 @@ async def test_a_person_s_days(store: Store) -> None:
     spent = [Usage(input_tokens=10, output_tokens=1, model_calls=1, tool_calls=calls) for calls in (4, 1, 0)]
     first = DayUsage(TODAY, spent[0], [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 3, 1, 2.5)])
     second = DayUsage(TODAY + 1, spent[1], [ToolUsage("LOOK", 1, 0, 0.25)])
-    assert await store.usage(ann, first=TODAY, last=TODAY) == [first]
-    assert await store.usage(ann, first=TODAY, last=TODAY + 2) == [first, second]
-    assert await store.usage(ann, first=0, last=TODAY + 9) == [first, second, DayUsage(TODAY + 3, spent[2], [])]
-    assert await store.usage(ann, first=TODAY + 4, last=TODAY + 9) == []
+    assert await store.spending.by_day(ann, first=TODAY, last=TODAY) == [first]
+    assert await store.spending.by_day(ann, first=TODAY, last=TODAY + 2) == [first, second]
+    assert await store.spending.by_day(ann, first=0, last=TODAY + 9) == [
+        first,
+        second,
+        DayUsage(TODAY + 3, spent[2], []),
+    ]
+    assert await store.spending.by_day(ann, first=TODAY + 4, last=TODAY + 9) == []
 
 
 async def test_everybody_together(store: Store) -> None:
     await spend(store, "test:ann", SENT)
     await spend(store, "test:bob", NOT_SENT, LOOKED, tokens=1000)
-    [day] = await store.usage(None, first=TODAY, last=TODAY)
+    [day] = await store.spending.by_day(None, first=TODAY, last=TODAY)
     assert day.usage == Usage(input_tokens=1010, output_tokens=2, model_calls=2, tool_calls=3)
     assert day.tools == [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 2, 1, 2.0)]
 
@@ -62,12 +66,12 @@ async def test_of_people_who_are_one_the_one_has_spent_it_all(store: Store) -> N
     await spend(store, "test:bob", LOOKED, days=1)
     merged = await store.merge(ann, bob, now=NOW + 5 * 86_400)
     stays, gone = merged.person_id, merged.merged_id
-    today, tomorrow = await store.usage(stays, first=TODAY, last=TODAY + 1)
+    today, tomorrow = await store.spending.by_day(stays, first=TODAY, last=TODAY + 1)
     assert today.usage == Usage(input_tokens=20, output_tokens=2, model_calls=2, tool_calls=4)
     assert today.tools == [ToolUsage("LOOK", 1, 0, 0.25), ToolUsage("SEND", 3, 1, 2.5)]
     assert tomorrow.tools == [ToolUsage("LOOK", 1, 0, 0.25)]
-    assert await store.usage(gone, first=TODAY, last=TODAY + 1) == []
-    assert len(await store.usage(None, first=TODAY, last=TODAY + 1)) == 2
+    assert await store.spending.by_day(gone, first=TODAY, last=TODAY + 1) == []
+    assert len(await store.spending.by_day(None, first=TODAY, last=TODAY + 1)) == 2
 
 
 async def test_a_step_that_was_not_kept_has_spent_nothing(store: Store) -> None:
@@ -78,7 +82,7 @@ async def test_a_step_that_was_not_kept_has_spent_nothing(store: Store) -> None:
     await owner.end(turn)
     with pytest.raises(LeaseLost):
         await owner.append(turn, usage=Usage(tool_calls=1), used=SENT)
-    assert await store.usage(person, first=TODAY, last=TODAY) == []
+    assert await store.spending.by_day(person, first=TODAY, last=TODAY) == []
 
 
 async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: Store) -> None:
@@ -87,22 +91,22 @@ async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: Store) ->
     turn = await owner.open()
     assert (turn.replied, turn.replied_fixed) == (0, 0)
     completed, nothing = TurnStatus.COMPLETED, Usage()
-    await store.end(turn, owner.epoch, [], [Reply("stop")], fixed=True, status=completed, usage=nothing, now=NOW)
+    await store.turns.end(turn, owner.epoch, [], [Reply("stop")], fixed=True, status=completed, usage=nothing, now=NOW)
     await say(store, "m2")
     turn = await owner.open()
     assert (turn.replied, turn.replied_fixed) == (1, 1)
-    await store.hold(turn, owner.epoch, until=NOW, problem="x", notice=Reply("wait"), now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW, problem="x", notice=Reply("wait"), now=NOW)
     turn = await owner.open()
-    await store.end(turn, owner.epoch, [], [Reply("one"), Reply("two")], status=completed, usage=nothing, now=NOW)
+    await store.turns.end(turn, owner.epoch, [], [Reply("one"), Reply("two")], status=completed, usage=nothing, now=NOW)
     await say(store, "m3")
     turn = await owner.open()
     assert (turn.replied, turn.replied_fixed) == (4, 2)
-    assert await store.spent_today(person, now=NOW) == 0
+    assert await store.spending.spent_today(person, now=NOW) == 0
     await owner.end(turn)
     await say(store, "m4", now=NOW + 86_400)
     turn = await owner.open(NOW + 86_400)
     assert (turn.replied, turn.replied_fixed) == (0, 0), "another day"
-    assert await store.usage(person, first=TODAY, last=TODAY) == []
+    assert await store.spending.by_day(person, first=TODAY, last=TODAY) == []
 
 
 async def test_of_people_who_are_one_the_one_was_told_it_all(store: Store) -> None:

@@ -43,7 +43,7 @@ async def asked(
 ) -> None:
     approval = Approval(name, "c1", CARDS.tool, {"heading": "x"}, NOW + 60, account=account)
     question = Question((approval,), "", may_stand=may_stand)
-    await store.end(
+    await store.turns.end(
         await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=[question],
         now=NOW,
     )  # fmt: skip
@@ -53,8 +53,10 @@ async def tapped(store: Store, owner: Owner, kind: TapKind, name: str = "ap_1", 
     tap = Tap(name, kind)
     await store.accept(Message(user, f"t{name}", {"choice": {"id": tap.choice_id}}), now=NOW, max_pending=9)
     turn = await owner.open()
-    decision = await store.decide(turn, owner.epoch, tap, at=NOW + 1)
-    assert decision == await store.decide(turn, owner.epoch, tap, at=NOW + 1), "a turn that was cut decides the same"
+    decision = await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1)
+    assert decision == await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1), (
+        "a turn that was cut decides the same"
+    )
     await owner.end(turn)
     return decision.verdict
 
@@ -70,10 +72,10 @@ async def given(store: Store, user: str = "test:ann", account: str = "cn_1") -> 
 
 async def test_a_button_gives_it_for_one_tool_and_one_account(store: Store) -> None:
     owner = await given(store)
-    assert await store.permissions(owner.person_id) == [CARDS]
-    assert await store.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert await store.approvals.permissions(owner.person_id) == [CARDS]
+    assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
     for tool, account in ((CARDS.tool, "cn_2"), (CARDS.tool, ""), ("SMALLTOOL_CREATE_LIST", "cn_1")):
-        assert not await store.stands(owner.person_id, tool, account)
+        assert not await store.approvals.stands(owner.person_id, tool, account)
 
 
 @pytest.mark.parametrize("kind", [TapKind.YES, TapKind.NO])
@@ -82,7 +84,7 @@ async def test_no_other_button_gives_it(store: Store, kind: TapKind) -> None:
     await connected(store, owner.person_id)
     await asked(store, owner)
     await tapped(store, owner, kind)
-    assert await store.permissions(owner.person_id) == []
+    assert await store.approvals.permissions(owner.person_id) == []
 
 
 async def test_a_button_that_was_not_offered_gives_nothing(store: Store) -> None:
@@ -90,7 +92,7 @@ async def test_a_button_that_was_not_offered_gives_nothing(store: Store) -> None
     await connected(store, owner.person_id)
     await asked(store, owner, may_stand=False)
     assert await tapped(store, owner, TapKind.ALWAYS) is Verdict.UNKNOWN
-    assert await store.permissions(owner.person_id) == []
+    assert await store.approvals.permissions(owner.person_id) == []
 
 
 async def test_nobody_elses_account_counts(store: Store) -> None:
@@ -99,8 +101,8 @@ async def test_nobody_elses_account_counts(store: Store) -> None:
     await connected(store, bob)
     await asked(store, owner)
     await tapped(store, owner, TapKind.ALWAYS)
-    assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
-    assert await store.permissions(bob) == []
+    assert not await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert await store.approvals.permissions(bob) == []
 
 
 @pytest.mark.parametrize("ended", ["disconnected", "expired"])
@@ -108,17 +110,17 @@ async def test_it_ends_with_its_account(store: Store, ended: str) -> None:
     owner = await given(store)
     await given(store, account="")
     await status(store, "cn_1", ended)
-    assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
-    assert await store.permissions(owner.person_id) == [StandingPermission(CARDS.tool, "")]
+    assert not await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert await store.approvals.permissions(owner.person_id) == [StandingPermission(CARDS.tool, "")]
     await store.forget_old(now=NOW)
     await status(store, "cn_1", "active")
-    assert not await store.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert not await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
 
 
 async def test_it_is_kept_while_its_account_is(store: Store) -> None:
     owner = await given(store)
     await store.forget_old(now=NOW + 400 * 86_400)
-    assert await store.stands(owner.person_id, CARDS.tool, "cn_1")
+    assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_n
     owner = await given(store)
     accepted = await store.accept(Message("test:ann", "back", {"text": said}), now=NOW, max_pending=9)
     assert accepted.command is command
-    assert await store.stands(owner.person_id, CARDS.tool, "cn_1") is (command is Command.NONE)
+    assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1") is (command is Command.NONE)
 
 
 async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_nothing(store: Store) -> None:
@@ -140,7 +142,7 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
     owner = await given(store, account="")
     await say(store, "back", content={"text": "ask me again 1"})
     turn = await owner.open()
-    assert await store.ask_again(turn, owner.epoch, "1") == [CARDS]
+    assert await store.approvals.ask_again(turn, owner.epoch, "1") == [CARDS]
     await owner.end(turn)
     await say(store, "m9")
     await asked(store, owner, "ap_late")
@@ -148,9 +150,9 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
     await store.accept(Message("test:ann", "late", {"choice": {"id": tap.choice_id}}), now=NOW, max_pending=9)
     await say(store, "all", content={"text": "ask me again"})
     turn = await owner.open()
-    assert (await store.decide(turn, owner.epoch, tap, at=NOW)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(turn, owner.epoch, tap, at=NOW)).verdict is Verdict.APPROVED
     await owner.end(turn)
-    assert await store.ask_again(await owner.open(), owner.epoch, "") == []
+    assert await store.approvals.ask_again(await owner.open(), owner.epoch, "") == []
 
 
 async def test_the_phrase_is_a_message_while_nothing_stands(store: Store) -> None:
@@ -165,8 +167,8 @@ async def test_who_has_lost_the_person_takes_nothing_back(store: Store) -> None:
     turn = await owner.open()
     await own(store, owner.person_id, "two")
     with pytest.raises(LeaseLost):
-        await store.ask_again(turn, owner.epoch, "")
-    assert await store.permissions(owner.person_id) == [CARDS]
+        await store.approvals.ask_again(turn, owner.epoch, "")
+    assert await store.approvals.permissions(owner.person_id) == [CARDS]
 
 
 async def test_it_goes_with_its_person_when_people_are_merged(store: Store) -> None:
@@ -176,9 +178,9 @@ async def test_it_goes_with_its_person_when_people_are_merged(store: Store) -> N
     newer = await given(store, "test:newer")
     await asked_for_none(store, newer, "test:newer", "ap_new")
     await store.merge(ann.person_id, newer.person_id, now=NOW)
-    assert set(await store.permissions(ann.person_id)) == {CARDS, StandingPermission(CARDS.tool, "")}
-    assert await store.permissions(newer.person_id) == await store.permissions(ann.person_id)
-    assert await store.stands(ann.person_id, CARDS.tool, "cn_1")
+    assert set(await store.approvals.permissions(ann.person_id)) == {CARDS, StandingPermission(CARDS.tool, "")}
+    assert await store.approvals.permissions(newer.person_id) == await store.approvals.permissions(ann.person_id)
+    assert await store.approvals.stands(ann.person_id, CARDS.tool, "cn_1")
 
     def count(tx: Tx) -> int:
         return int(tx.execute(select(func.count()).select_from(schema.standing_permission)).scalar_one())
@@ -195,5 +197,5 @@ async def asked_for_none(store: Store, owner: Owner, user: str = "test:ann", nam
 
 async def test_a_reset_and_a_new_chat_leave_it(store: Store) -> None:
     owner = await given(store)
-    await store.reset_context(owner.person_id)
-    assert await store.permissions(owner.person_id) == [CARDS]
+    await store.context.reset(owner.person_id)
+    assert await store.approvals.permissions(owner.person_id) == [CARDS]

@@ -48,7 +48,7 @@ async def test_what_runs_is_interrupted_at_its_next_step(store: Store) -> None:
     await owner.append(turn, HELLO, ASKS)
     assert (await stop(store)).taken_back == ()
     with pytest.raises(Stopped):
-        await store.check_interrupts(turn)
+        await store.turns.check_interrupts(turn)
     with pytest.raises(Stopped):
         await owner.append(turn, started=CallRecord("c1", "send_mail", NOW))
     with pytest.raises(Stopped):
@@ -60,7 +60,7 @@ async def test_what_runs_is_interrupted_at_its_next_step(store: Store) -> None:
 async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     turn = await owner.open()
-    await store.hold(turn, owner.epoch, until=NOW + 3600, problem="model_busy", notice=None, now=NOW)
+    await store.turns.hold(turn, owner.epoch, until=NOW + 3600, problem="model_busy", notice=None, now=NOW)
     await stop(store)
     again = await (await own(store, owner.person_id, "two")).open()
     assert (again.id, again.stopped, len(again.messages)) == (turn.id, True, 1)

@@ -9,7 +9,8 @@ from kernel_service.errors import Conflict, LeaseLost, NotFound, StoreUnavailabl
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.kernels.kernel_map import KernelMap
-from kernel_service.ports.turns import Activation, HistoryItem
+from kernel_service.ports.kernels import Activation
+from kernel_service.ports.turns import HistoryItem
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +41,7 @@ class Store:
             await self.activating.wait()
         return Activation(person_id, self.epochs[person_id], history)
 
-    async def reset_context(self, person_id: str) -> str:
+    async def reset(self, person_id: str) -> str:
         self.resets += 1
         return person_id
 
@@ -105,7 +106,7 @@ class Clock:
 def parts() -> tuple[KernelMap, Store, Turns, Clock]:
     store, turns, clock = Store(), Turns(), Clock()
     made: Any = store
-    return KernelMap(made, turns, owner="k_1", max_turns=4, clock=clock, retry_seconds=0), store, turns, clock
+    return KernelMap(made, made, turns, owner="k_1", max_turns=4, clock=clock, retry_seconds=0), store, turns, clock
 
 
 async def settled(kernels: KernelMap) -> None:

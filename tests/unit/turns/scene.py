@@ -194,7 +194,7 @@ class Scene:
         self.person_id, self.seq = accepted.person_id, accepted.seq
 
     async def activated(self) -> Kernel:
-        return Kernel(await self.store.activate(self.person_id, owner="k"), self.clock())
+        return Kernel(await self.store.kernels.activate(self.person_id, owner="k"), self.clock())
 
     def runner(self, **changes: Any) -> TurnRunner:
         turns = TurnDependencies(
@@ -225,4 +225,4 @@ class Scene:
         return [stored.reply for stored in answer.replies]
 
     async def history(self) -> list[HistoryItem]:
-        return (await self.store.activate(self.person_id, owner="reader")).history
+        return (await self.store.kernels.activate(self.person_id, owner="reader")).history

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def statuses(scene: Scene) -> list[TurnStatus]:
-    return sorted(turn.status for turn in (await scene.store.turns(scene.person_id, limit=9, before=""))[0])
+    return sorted(turn.status for turn in (await scene.store.turn_summaries(scene.person_id, limit=9, before=""))[0])
 
 
 async def asked(scene: Scene) -> tuple[Kernel, asyncio.Task[float | None]]:
@@ -72,7 +72,7 @@ async def test_an_answer_that_crossed_with_a_message_is_not_given(scene: Scene) 
     await turn
     await scene.run(kernel)
     assert await scene.told() == ["to both"]
-    assert await scene.store.spent_today(scene.person_id, now=scene.clock()) == 30
+    assert await scene.store.spending.spent_today(scene.person_id, now=scene.clock()) == 30
     assert "to one" not in str([item.data for item in await scene.history()])
 
 
@@ -150,8 +150,8 @@ async def test_a_turn_cut_by_a_drain_is_no_failure(scene: Scene) -> None:
     turn.cancel()
     with pytest.raises(asyncio.CancelledError):
         await turn
-    activation = await scene.store.activate(scene.person_id, owner="next")
-    again: Any = await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
+    activation = await scene.store.kernels.activate(scene.person_id, owner="next")
+    again: Any = await scene.store.turns.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
     assert (again.failures, again.crash_count) == (0, 0)
 
 
@@ -162,14 +162,14 @@ async def test_what_was_done_while_the_store_is_away_is_not_done_again(
     await scene.hear()
     kernel = await scene.activated()
     scene.model.says = [calls("act"), says("done")]
-    append, away = scene.store.append, iter([False, False, True, True, True])
+    append, away = scene.store.turns.append, iter([False, False, True, True, True])
 
     async def flaky(*arguments: Any, **more: Any) -> None:
         if next(away, False):
             raise StoreUnavailable
         await append(*arguments, **more)
 
-    monkeypatch.setattr(scene.store, "append", flaky)
+    monkeypatch.setattr(scene.store.turns, "append", flaky)
     await scene.run(kernel)
     assert scene.act.calls == 1
     assert scene.model.shown[1][-1]["output"] == "act done"
@@ -185,7 +185,7 @@ async def test_who_watches_sees_what_happens(scene: Scene) -> None:
         scene.model.says = [calls("look"), says("done")]
         await scene.run()
         seen = [events.get_nowait() for _ in range(events.qsize())]
-    turn = (await scene.store.turns(scene.person_id, limit=1, before=""))[0][0]
+    turn = (await scene.store.turn_summaries(scene.person_id, limit=1, before=""))[0][0]
     assert seen == [
         Merged(turn.id),
         ToolStarted("c_look", "look"),

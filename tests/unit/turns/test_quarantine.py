@@ -33,14 +33,14 @@ _owners = count(1)
 async def crash(scene: Scene, *rooms: Room) -> None:
     """A process crashes in the person's turn, once in each of these rooms."""
     for room in rooms:
-        activation = await scene.store.activate(scene.person_id, owner=f"dead {next(_owners)}")
-        await scene.store.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0, room=room)
+        activation = await scene.store.kernels.activate(scene.person_id, owner=f"dead {next(_owners)}")
+        await scene.store.turns.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0, room=room)
 
 
 async def someone(scene: Scene, name: str, *rooms: Room) -> Kernel:
     await scene.hear(text=name, user=f"chat:{name}")
     await crash(scene, *rooms)
-    return Kernel(await scene.store.activate(scene.person_id, owner="k"), scene.clock())
+    return Kernel(await scene.store.kernels.activate(scene.person_id, owner="k"), scene.clock())
 
 
 async def until(seen: Callable[[], bool]) -> None:
@@ -74,7 +74,7 @@ async def test_a_message_that_crashes_its_process_alone_three_times_is_given_up(
     await crash(scene, *OFTEN, *[Room.ALONE] * scene.limits.crashes_alone)
     await scene.run()
     assert await scene.told() == [texts.FAILED]
-    turns, _, _ = await scene.store.turns(scene.person_id, limit=10, before="")
+    turns, _, _ = await scene.store.turn_summaries(scene.person_id, limit=10, before="")
     assert [(turn.status, turn.problem) for turn in turns] == [(TurnStatus.FAILED, "crashed_too_often")]
     assert scene.model.shown == []
 
@@ -171,8 +171,8 @@ async def test_others_that_do_not_end_are_not_waited_for_for_ever_and_the_crash_
     running = [asyncio.create_task(runner.run_next(kernel)) for kernel in (other, ill)]
     await until(lambda: len(scene.model.shown) == 3)
     # It died just now, as the next process sees it.
-    activation = await scene.store.activate(ill.person_id, owner="next")
-    found = await scene.store.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
+    activation = await scene.store.kernels.activate(ill.person_id, owner="next")
+    found = await scene.store.turns.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
     assert found == Quarantined(ISOLATED_FROM + 1, 0)
     gate.set()
     await asyncio.gather(*running, return_exceptions=True)
@@ -189,8 +189,8 @@ async def test_an_isolated_turn_keeps_others_waiting_for_its_time_alone(scene: S
     running.append(asyncio.create_task(runner.run_next(other)))
     await until(lambda: len(scene.model.shown) == 3)
     assert asked(scene)[1:] == ["ill", "other"]  # though the first one has not ended
-    activation = await scene.store.activate(ill.person_id, owner="next")
-    found = await scene.store.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
+    activation = await scene.store.kernels.activate(ill.person_id, owner="next")
+    found = await scene.store.turns.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
     assert found == Quarantined(ISOLATED_FROM + 1, 0)
     gate.set()
     await asyncio.gather(*running, return_exceptions=True)

@@ -129,7 +129,7 @@ async def waiting(url: str) -> list[str]:
     store = await open_store(url, KEYS)
     person = await store.bearer_of("test:ann")
     assert person is not None
-    _, messages, _ = await store.turns(person, limit=1, before="")
+    _, messages, _ = await store.turn_summaries(person, limit=1, before="")
     await store.close()
     return [str(seq) for seq, _ in messages]
 

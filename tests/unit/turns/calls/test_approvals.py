@@ -67,7 +67,7 @@ async def tap(scene: Scene, button: Tap, number: int = 2) -> None:
 
 
 async def opened(scene: Scene, kernel: Kernel) -> Turn:
-    turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    turn = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
     assert isinstance(turn, Turn)
     return turn
 
@@ -119,7 +119,7 @@ async def test_the_model_is_told_of_a_refusal_when_the_person_writes_next(scene:
 async def test_an_approved_turn_that_was_cut_before_the_call_makes_it(scene: Scene) -> None:
     await tap(scene, button := await asked(scene))
     kernel = await scene.activated()
-    await scene.store.decide(await opened(scene, kernel), kernel.epoch, button, at=scene.clock())
+    await scene.store.approvals.decide(await opened(scene, kernel), kernel.epoch, button, at=scene.clock())
     scene.model.says = [says("It is sent")]
     await scene.run()
     assert (scene.act.calls, await scene.told()) == (1, ["It is sent"])
@@ -129,11 +129,11 @@ async def test_a_call_that_was_cut_is_in_doubt_and_not_made_again(scene: Scene) 
     await tap(scene, button := await asked(scene))
     kernel = await scene.activated()
     turn = await opened(scene, kernel)
-    [approval] = (await scene.store.decide(turn, kernel.epoch, button, at=scene.clock())).approvals
+    [approval] = (await scene.store.approvals.decide(turn, kernel.epoch, button, at=scene.clock())).approvals
     call = scene.model.call_item(approval.approved_call_id, approval.tool, approval.arguments)
     items = [HistoryItem("input", scene.model.user_item({})), HistoryItem("output", call, scene.model.origin)]
     intent = CallRecord(approval.approved_call_id, approval.tool, scene.clock())
-    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), started=intent, now=scene.clock())
+    await scene.store.turns.append(turn, kernel.epoch, items, usage=Usage(), started=intent, now=scene.clock())
     scene.clock.now += scene.act.timeout
     scene.model.says = [says("I look first")]
     await scene.run()
@@ -463,7 +463,7 @@ async def test_a_question_that_an_earlier_release_journaled_is_put(scene: Scene)
         HistoryItem("result", scene.model.result_item("c1", ASKED)),
         HistoryItem("approval", {**approval, "title": "Act", "account": "", "titles": {}}),
     ]
-    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), now=scene.clock())
+    await scene.store.turns.append(turn, kernel.epoch, items, usage=Usage(), now=scene.clock())
     scene.model.says = [says("I ask you")]
     await scene.run()
     [reply] = await replies(scene)

@@ -85,7 +85,7 @@ async def test_what_cannot_be_sent_is_told_to_the_model(scene: Scene, files: Any
 async def test_no_room_is_told_to_the_model(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
-    turn: Any = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    turn: Any = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
     await scene.store.keep_made(scene.person_id, turn.messages[0], PERSON_BYTES, now=scene.clock())
     scene.look.result = ToolResult("ok", files=(CHART,))
     scene.model.says = [calls("look"), says("Well.")]

@@ -30,14 +30,14 @@ async def test_model_and_tools_until_there_is_an_answer(scene: Scene) -> None:
 async def cut(scene: Scene, *, started: bool, name: str) -> None:
     """Leave the turn as a process leaves it that died after the model's call was stored."""
     kernel = await scene.activated()
-    turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    turn = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
     assert isinstance(turn, Turn)
     items = [
         HistoryItem("input", scene.model.user_item({"text": "do it"}), "own"),
         HistoryItem("output", calls(name).items[0], "test:1"),
     ]
     intent = CallRecord(f"c_{name}", name, scene.clock()) if started else None
-    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), started=intent, now=scene.clock())
+    await scene.store.turns.append(turn, kernel.epoch, items, usage=Usage(), started=intent, now=scene.clock())
 
 
 async def test_a_call_that_may_have_been_made_is_not_repeated(scene: Scene) -> None:
@@ -70,7 +70,7 @@ async def test_what_was_to_follow_a_call_of_unknown_outcome_waits_for_a_look(sce
 async def test_that_look_is_waited_for_after_another_cut_too(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
-    turn = await scene.store.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
+    turn = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
     assert isinstance(turn, Turn)
     said = [{"type": "function_call", "call_id": f"c{number}", "name": "act"} for number in range(2)]
     items = [
@@ -78,7 +78,7 @@ async def test_that_look_is_waited_for_after_another_cut_too(scene: Scene) -> No
         *(HistoryItem("output", item, "test:1") for item in said),
         HistoryItem("result", scene.model.result_item("c0", OUTCOME_UNKNOWN)),
     ]
-    await scene.store.append(turn, kernel.epoch, items, usage=Usage(), now=scene.clock())
+    await scene.store.turns.append(turn, kernel.epoch, items, usage=Usage(), now=scene.clock())
     scene.model.says = [says("I look first")]
     await scene.run()
     assert scene.act.calls == 0

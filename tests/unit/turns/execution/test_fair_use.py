@@ -126,7 +126,7 @@ async def test_each_call_counts_with_its_tool(scene: Scene) -> None:
     scene.model.says = [calls("look", "act"), calls("there_is_none"), says("done")]
     await scene.run()
     today = int(scene.clock() // DAY)
-    [day] = await scene.store.usage(scene.person_id, first=today, last=today)
+    [day] = await scene.store.spending.by_day(scene.person_id, first=today, last=today)
     assert [(tool.tool, tool.calls, tool.failures) for tool in day.tools] == [("act", 1, 1), ("look", 1, 0)]
     assert all(0 <= tool.seconds < 5 for tool in day.tools)
     assert day.usage.tool_calls == 3

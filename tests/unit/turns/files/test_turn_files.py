@@ -60,7 +60,7 @@ async def test_a_recording_is_heard_once_however_often_the_turn_is_tried(scene: 
     await scene.run()
     assert scene.model.heard == [VOICE]
     assert await scene.told() == ["calling"]
-    assert await scene.store.spent_today(scene.person_id, now=scene.clock()) == 7 + 15
+    assert await scene.store.spending.spent_today(scene.person_id, now=scene.clock()) == 7 + 15
 
 
 async def test_a_transcriber_that_is_away_holds_the_turn(scene: Scene) -> None:

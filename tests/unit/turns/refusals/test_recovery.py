@@ -303,7 +303,7 @@ async def test_nonsense_is_given_up_after_a_bounded_number_of_tries(scene: Scene
     scene.model.says = [UnusableAnswerError(Usage(input_tokens=3, model_calls=1)) for _ in range(scene.limits.attempts)]
     assert await talk(scene, "go", 1) == [texts.FAILED]
     assert len(scene.model.shown) == scene.limits.attempts
-    spent = await scene.store.spent_today(scene.person_id, now=scene.clock())
+    spent = await scene.store.spending.spent_today(scene.person_id, now=scene.clock())
     assert spent == 3 * scene.limits.attempts, "each try is billed"
     scene.model.says = [says("fine")]
     assert await talk(scene, "and now?", 2) == ["fine"]

@@ -28,7 +28,7 @@ NO_BUDGET = Limits()
 
 
 async def spent(scene: Scene) -> int:
-    return await scene.store.spent_today(scene.person_id, now=scene.clock())
+    return await scene.store.spending.spent_today(scene.person_id, now=scene.clock())
 
 
 async def asking(scene: Scene, number: int) -> tuple[Kernel, asyncio.Task[Any]]:

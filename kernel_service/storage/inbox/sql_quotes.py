@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 
 from kernel_service.errors import Conflict
-from kernel_service.ports.turns import Quoted
+from kernel_service.ports.quotes import Quoted
+from kernel_service.storage.engine.units import SqlPort, reads
 from kernel_service.storage.keys import damage, message_ids
 from kernel_service.storage.outbox.replies import opened
 from kernel_service.storage.schema.schema import message, reply, reply_part
@@ -29,18 +30,22 @@ _SENT_AS = select(reply_part.c.reply_id).where(message_ids.is_named(reply_part.c
 _TOLD = select(reply).where(reply.c.id == bindparam("reply"))
 
 
-def quoted(tx: Tx, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
-    named = message_ids.named(tx, message_id)
-    for row in tx.execute(_HIS, {"person": person_id, **named}).all():
-        if (row.channel, row.address) == (channel, address):
-            content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
-            return Quoted(content, ours=False, at=row.accepted_at) if content else None
-    for reply_id in tx.execute(_SENT_AS, named).scalars().all():
-        told = tx.execute(_TOLD, {"reply": reply_id}).one()
-        if (told.person_id, told.channel, told.address) == (person_id, channel, address):
-            text = _text_of(tx, told)
-            return Quoted({"text": text}, ours=True, at=told.created_at) if text else None
-    return None
+class SqlQuotes(SqlPort):
+    """Fills `QuoteStore`."""
+
+    @reads
+    def find(self, tx: Tx, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
+        named = message_ids.named(tx, message_id)
+        for row in tx.execute(_HIS, {"person": person_id, **named}).all():
+            if (row.channel, row.address) == (channel, address):
+                content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
+                return Quoted(content, ours=False, at=row.accepted_at) if content else None
+        for reply_id in tx.execute(_SENT_AS, named).scalars().all():
+            told = tx.execute(_TOLD, {"reply": reply_id}).one()
+            if (told.person_id, told.channel, told.address) == (person_id, channel, address):
+                text = _text_of(tx, told)
+                return Quoted({"text": text}, ours=True, at=told.created_at) if text else None
+        return None
 
 
 def _text_of(tx: Tx, told: Row[Any]) -> str:

@@ -13,13 +13,10 @@ from kernel_service.ports.turns import CallRecord, Quarantined, Room, Turn, Turn
 from kernel_service.storage.inbox.inbox import USAGE
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
-from kernel_service.storage.people import time_zones
-from kernel_service.storage.people.leases import fence_of_day
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.schema import TURN_OPEN, item, message, tool_call, turn
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.turns import waiting
-from kernel_service.storage.usage.spending import day_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,16 +96,7 @@ _SUPERSEDE = (
 )
 
 
-def next_turn(tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: Room) -> NextTurn:
-    lease = fence_of_day(tx, person_id, epoch, day_of(now))
-    due = _due(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
-    if isinstance(due, Turn):
-        due.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
-        due.replied, due.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
-    return due
-
-
-def _due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: Room) -> NextTurn:
+def due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: Room) -> NextTurn:
     row = tx.execute(_OPEN, {"person": person_id}).one_or_none()
     if row is None:
         return _begin(tx, person_id, owner, now, debounce)

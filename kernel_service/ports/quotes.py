@@ -1,0 +1,21 @@
+"""What a message quotes, and the store's port to find it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Quoted:
+    """What was said earlier, as the content of a Message, and when. `ours`: by the assistant, else by the person."""
+
+    content: dict[str, Any]
+    ours: bool
+    at: float
+
+
+class QuoteStore(Protocol):
+    async def find(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
+        """What the person said, or was told, under this id in this chat; None: not known, or not any more."""
+        ...

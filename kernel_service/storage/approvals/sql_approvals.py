@@ -1,0 +1,127 @@
+"""What people decide on what they are asked, and what they need not be asked for again."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, exists, select, update
+
+from kernel_service.approvals.standing import meant
+from kernel_service.ports.approvals import Approval, Decision, StandingPermission, Verdict
+from kernel_service.ports.commands import TapKind
+from kernel_service.storage.approvals import standing_permissions
+from kernel_service.storage.approvals.approvals import digest
+from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.keys import damage
+from kernel_service.storage.people import leases
+from kernel_service.storage.schema.schema import approval
+from kernel_service.storage.sealing.ciphers import place
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+
+    from kernel_service.ports.commands import Tap
+    from kernel_service.ports.turns import Turn
+    from kernel_service.storage.engine.engine import Tx
+
+log = logging.getLogger(__name__)
+
+_mine = approval.c.person_id == bindparam("person")
+_ASKED = select(approval).where(approval.c.question_id == bindparam("of"), _mine).with_for_update()
+_DECIDE = (
+    update(approval)
+    .where(approval.c.question_id == bindparam("of"), _mine)
+    .values(decided_in=bindparam("turn"), approved=bindparam("is_approved"))
+)
+_STANDS = select(exists().where(standing_permissions.THIS, standing_permissions.COUNTS))
+
+
+class SqlApprovals(SqlPort):
+    """Fills `ApprovalStore`."""
+
+    @writes(in_order_of="turn.person_id")
+    def decide(self, tx: Tx, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
+        leases.fence(tx, turn.person_id, epoch)
+        of_person = {"of": tap.question_id, "person": turn.person_id}
+        rows = tx.execute(_ASKED, of_person).all()
+        against = (verdict for row in rows if (verdict := _against(row, turn, at)) is not None)
+        if (verdict := next(against, None)) is not None:
+            return Decision(verdict)
+        calls = sorted(((kept, row) for row in rows if (kept := _opened(tx, row))), key=lambda call: call[0].number)
+        if not _is_whole([kept for kept, _ in calls], tap):
+            return Decision(Verdict.UNKNOWN)
+        tx.execute(_DECIDE, of_person | {"turn": turn.id, "is_approved": tap.approved})
+        approvals = tuple(_approval(kept, row) for kept, row in calls)
+        if tap.kind is TapKind.ALWAYS:
+            for each in approvals:
+                standing_permissions.give(tx, turn.person_id, each.tool, each.account, at)
+        verdict = Verdict.APPROVED if tap.approved else Verdict.REFUSED
+        return Decision(verdict, approvals, stands=tap.kind is TapKind.ALWAYS)
+
+    @reads
+    def stands(self, tx: Tx, person_id: str, tool: str, account: str) -> bool:
+        return bool(tx.execute(_STANDS, {"person": person_id, "of": tool, "used": account}).scalar_one())
+
+    @reads
+    def permissions(self, tx: Tx, person_id: str) -> list[StandingPermission]:
+        return standing_permissions.of_person(tx, person_id)
+
+    @writes(in_order_of="turn.person_id")
+    def ask_again(self, tx: Tx, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
+        leases.fence(tx, turn.person_id, epoch)
+        if not any(char.isdigit() for char in said):
+            standing_permissions.take_back(
+                tx, turn.person_id, meant(standing_permissions.of_person(tx, turn.person_id), said)
+            )
+        return standing_permissions.of_person(tx, turn.person_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """What is sealed of a call that is asked for. `number`: among the `of` calls of its question, from 0."""
+
+    arguments: dict[str, Any]
+    account: str = ""
+    number: int = 0
+    of: int = 1
+    may_stand: bool = False
+
+    @classmethod
+    def read(cls, kept: list[Any] | dict[str, Any]) -> _Kept:
+        """Earlier releases kept the arguments alone, then the account with them."""
+        return cls(*kept) if isinstance(kept, list) else cls(kept)
+
+
+def _against(row: Row[Any], record: Turn, at: float) -> Verdict | None:
+    """Why a button does nothing. A turn that was cut decides as it did before."""
+    if row.decided_in is not None:
+        return None if row.decided_in == record.id else Verdict.USED
+    if row.withdrawn_at is not None:
+        return Verdict.WITHDRAWN
+    return Verdict.LAPSED if at >= row.expires_at else None
+
+
+def _is_whole(calls: Sequence[_Kept], tap: Tap) -> bool:
+    """Whether these are the calls that were shown, all of them, with that button."""
+    if tap.kind is TapKind.ALWAYS and not all(kept.may_stand for kept in calls):
+        return False
+    numbers = [(number, len(calls)) for number in range(len(calls))]
+    return bool(calls) and [(kept.number, kept.of) for kept in calls] == numbers
+
+
+def _approval(kept: _Kept, row: Row[Any]) -> Approval:
+    return Approval(row.id, row.call_id, row.tool, kept.arguments, row.expires_at, account=kept.account)
+
+
+def _opened(tx: Tx, row: Row[Any]) -> _Kept | None:
+    """None: it is not what the person was asked."""
+    value = damage.value_of(tx, row.person_id, row.arguments, place(approval.c.arguments, row.id))
+    kept = None if value is None else _Kept.read(value)
+    if kept is None or digest(tx, row.tool, kept.arguments) != row.digest:
+        log.error("approval damaged approval=%s person=%s", row.id, row.person_id)
+        return None
+    return kept

@@ -1,0 +1,96 @@
+"""How an attempt ends (put off, put back, failed), and how a turn does: answered, stopped, split or given up.
+
+Each is one transaction, fenced: items, usage, replies, and what becomes of the messages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, insert, true
+
+from kernel_service.ports.messages import ReplyMode, Usage
+from kernel_service.storage.outbox.replies import add_reply
+from kernel_service.storage.schema.ids import new_id
+from kernel_service.storage.schema.schema import dead_letter, tool_call
+from kernel_service.storage.turns.items import OPEN_TURN, SPENT, of_open_turn
+from kernel_service.storage.usage.paying import pay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.turns import Turn, TurnStatus
+    from kernel_service.storage.engine.engine import Tx
+
+_END = OPEN_TURN.values(
+    status=bindparam("to"),
+    ended_at=bindparam("at"),
+    problem=bindparam("because"),
+    begun=true(),
+    attempt_owner="",
+    not_before=None,
+    **SPENT,
+)
+_FINISH_ALL = delete(tool_call).where(
+    tool_call.c.person_id == bindparam("person"), tool_call.c.turn_id == bindparam("turn")
+)
+_BURY = insert(dead_letter)
+
+
+# --- the attempt ----------------------------------------------------------------------------------------------------
+
+
+# --- the turn -------------------------------------------------------------------------------------------------------
+
+
+def close(
+    tx: Tx,
+    record: Turn,
+    status: TurnStatus,
+    *,
+    problem: str,
+    usage: Usage | None = None,
+    settles: Sequence[str] = (),
+    now: float,
+    **told: int,
+) -> None:
+    usage = usage or Usage()
+    ended = {"of": record.id, "to": status.value, "at": now, "because": problem, **asdict(usage)}
+    of_open_turn(tx, _END, ended)
+    pay(tx, record.person_id, usage, settles, now, **told)
+    tx.execute(_FINISH_ALL, {"person": record.person_id, "turn": record.id})
+
+
+def bury(tx: Tx, record: Turn, problem: str, now: float) -> None:
+    rows = [
+        {
+            "id": new_id("dl", now),
+            "person_id": record.person_id,
+            "message_seq": member.seq,
+            "message_id": "",
+            "problem": problem,
+            "dead_at": now,
+        }
+        for member in record.messages
+    ]
+    tx.execute(_BURY, rows)
+
+
+def tell(tx: Tx, record: Turn, replies: Sequence[Reply], mode: ReplyMode, now: float) -> list[StoredReply]:
+    last = record.messages[-1]
+    return [
+        add_reply(
+            tx,
+            record.person_id,
+            reply,
+            turn_id=record.id,
+            answers=last,
+            channel=last.channel,
+            address=last.address,
+            mode=mode,
+            now=now,
+        )
+        for reply in replies
+    ]

@@ -1,0 +1,58 @@
+"""The items of the history: added by the turn that is open. How attempts and turns end is in closing.py."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, insert, update
+
+from kernel_service.errors import LeaseLost
+from kernel_service.ports.messages import Usage
+from kernel_service.storage.schema.schema import TURN_OPEN, item, turn
+from kernel_service.storage.sealing.ciphers import place
+from kernel_service.storage.turns.context import next_seq
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.turns import HistoryItem, Turn
+    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.sealing.ciphers import Place
+
+
+ITEM_VERSION: Final = 1
+
+_APPEND = insert(item)
+SPENT: Final = {name: turn.c[name] + bindparam(name) for name in asdict(Usage())}
+OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
+
+
+def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> None:
+    """A turn that has ended is not touched again: who still works on it has lost it."""
+    if not tx.execute(statement, values).rowcount:
+        raise LeaseLost
+
+
+def add_items(tx: Tx, record: Turn, items: Sequence[HistoryItem], now: float) -> None:
+    if not items:
+        return
+    cipher = tx.cipher_of(record.person_id)
+    rows = [
+        {
+            "person_id": record.person_id,
+            "seq": seq,
+            "turn_id": record.id,
+            "kind": one.kind,
+            "origin": one.origin,
+            "version": ITEM_VERSION,
+            "data": cipher.seal_json(one.data, item_place(record.person_id, seq)),
+            "created_at": now,
+        }
+        for seq, one in enumerate(items, start=next_seq(tx, record.person_id))
+    ]
+    tx.execute(_APPEND, rows)
+
+
+def item_place(person_id: str, seq: int) -> Place:
+    return place(item.c.data, person_id, seq)

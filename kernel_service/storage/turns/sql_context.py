@@ -1,0 +1,82 @@
+"""What the model is shown of the history: how much of it, and whose reasoning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Integer, bindparam, func, literal, select, update
+
+from kernel_service.errors import Conflict
+from kernel_service.ports.turns import SEALED
+from kernel_service.storage.engine.units import SqlPort, writes
+from kernel_service.storage.people import leases
+from kernel_service.storage.people.people import surviving
+from kernel_service.storage.schema.schema import TURN_OPEN, item, turn
+from kernel_service.storage.turns import context
+from kernel_service.storage.turns.context import CONTEXT_START
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine.engine import Tx
+
+_mine = item.c.person_id == bindparam("person")
+_KEPT = (
+    select(item.c.seq)
+    .where(_mine, item.c.seq >= CONTEXT_START, ~item.c.superseded)
+    .order_by(item.c.seq.desc())
+    .limit(1)
+    .offset(bindparam("skipped", type_=Integer))
+)
+_open_turn = select(turn.c.id).where(turn.c.person_id == bindparam("person"), TURN_OPEN).scalar_subquery()
+_FIRST_OF_OPEN = select(func.min(item.c.seq)).where(_mine, item.c.turn_id == _open_turn, ~item.c.superseded)
+_DISOWN = (
+    update(item)
+    .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin == bindparam("of"))
+    .values(origin=literal(SEALED) + item.c.origin)
+)
+# It may have been put off because of what is left behind now.
+_TRY_AGAIN = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(not_before=None, attempts=0)
+
+
+class SqlContext(SqlPort):
+    """Fills `ContextStore`."""
+
+    @writes(in_order_of="person_id")
+    def shrink(self, tx: Tx, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
+        leases.fence(tx, person_id, epoch)
+        if tokens:
+            context.limit(tx, person_id, tokens)
+        if not keep:
+            context.start_at(tx, person_id, context.next_seq(tx, person_id))
+            return
+        first = tx.execute(_KEPT, {"person": person_id, "skipped": keep - 1}).scalar_one_or_none()
+        if first is not None:
+            context.start_at(tx, person_id, first)
+
+    @writes(in_order_of="person_id")
+    def reset(self, tx: Tx, person_id: str) -> str:
+        person_id = surviving(tx, person_id, stays=True)
+        _check_key(tx, person_id)
+        first = tx.execute(_FIRST_OF_OPEN, {"person": person_id}).scalar_one_or_none()
+        context.start_afresh(tx, person_id, first)
+        tx.execute(_TRY_AGAIN, {"person": person_id})
+        return person_id
+
+    @writes(in_order_of="person_id")
+    def disown_reasoning(self, tx: Tx, person_id: str, epoch: int, origin: str) -> None:
+        leases.fence(tx, person_id, epoch)
+        tx.execute(_DISOWN, {"person": person_id, "of": origin})
+
+
+def _check_key(tx: Tx, person_id: str) -> None:
+    """A reset that cannot help says so. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+    try:
+        tx.cipher_of(person_id)
+    except Conflict as error:
+        if error.reason != "SEALED_VALUE_DAMAGED":
+            raise
+        raise Conflict(
+            error.reason,
+            "the person's own key does not open, and no reset mends that; restore `person.data_key` from a backup, or "
+            "put the key that wrapped it into KERNEL_ENCRYPTION_KEYS",
+            person_id=person_id,
+        ) from None

@@ -1,0 +1,254 @@
+"""Turns: opened, journaled step by step, put off, and ended. Each operation is one transaction, fenced by the epoch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Final
+
+from sqlalchemy import Boolean, Integer, bindparam, delete, false, insert, or_, select, true, update
+
+from kernel_service.errors import LeaseLost
+from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
+from kernel_service.ports.turns import (
+    CallRecord,
+    HistoryItem,
+    Room,
+    Turn,
+    TurnStatus,
+)
+from kernel_service.storage.approvals import approvals
+from kernel_service.storage.connections import parked_requests
+from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.people import leases, time_zones
+from kernel_service.storage.schema.schema import message, tool_call, turn
+from kernel_service.storage.turns import closing, context, opening, waiting
+from kernel_service.storage.turns.items import OPEN_TURN, SPENT, add_items, of_open_turn
+from kernel_service.storage.turns.opening import supersede
+from kernel_service.storage.usage import spending
+from kernel_service.storage.usage.paying import pay
+from kernel_service.storage.usage.spending import add_to_day, day_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.resuming import ParkedRequest
+    from kernel_service.ports.turns import NextTurn, ToolUse
+    from kernel_service.storage.engine.engine import Tx
+
+_ATTEMPTED = select(turn.c.attempt_owner).where(turn.c.id == bindparam("of"), turn.c.person_id == bindparam("person"))
+_START = insert(tool_call)
+_CLOSE = update(turn).where(turn.c.id == bindparam("of")).values(closed=true())
+_FINISH = delete(tool_call).where(
+    tool_call.c.person_id == bindparam("person"), tool_call.c.call_id == bindparam("call")
+)
+_SPENT_ALONE = OPEN_TURN.values(**SPENT)
+_PROGRESS = OPEN_TURN.values(begun=true(), attempts=0, crash_count=0, crashes_alone=0, **SPENT)
+_HOLD = OPEN_TURN.values(
+    status=TurnStatus.HELD.value,
+    not_before=bindparam("until"),
+    problem=bindparam("because"),
+    holds=turn.c.holds + bindparam("more", type_=Integer),
+    told_busy=or_(turn.c.told_busy, bindparam("told", type_=Boolean)),
+    attempt_owner="",
+)
+_REQUEUE = OPEN_TURN.values(not_before=bindparam("until"), attempt_owner="")
+_END_ISOLATION = OPEN_TURN.values(attempt_alone=false())
+_FAIL = OPEN_TURN.values(
+    not_before=bindparam("until"),
+    problem=bindparam("because"),
+    attempts=turn.c.attempts + 1,
+    attempt_owner="",
+    **SPENT,
+)
+_MEMBERS = update(message).where(message.c.turn_id == bindparam("of")).values(status=bindparam("to"))
+# A late "stop" leaves to the next turn what was sent after it.
+_LAST_MEMBER = (
+    update(message)
+    .where(message.c.seq == bindparam("last"), message.c.turn_id == bindparam("of"))
+    .values(status=bindparam("to"))
+)
+_PART = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"))
+    .values(turn_id=None, alone=True, status=MessageStatus.ACCEPTED.value)
+)
+_MEMBERS_OF_STATUS: Final = {TurnStatus.STOPPED: MessageStatus.STOPPED}
+"""What becomes of a turn's last message; answered, if it is not said here: an excuse is an answer too."""
+
+
+class SqlTurns(SqlPort):
+    """Fills `TurnStore`."""
+
+    @writes(in_order_of="person_id")
+    def next_turn(
+        self, tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
+    ) -> NextTurn:
+        lease = leases.fence_of_day(tx, person_id, epoch, day_of(now))
+        due = opening.due(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)
+        if isinstance(due, Turn):
+            due.time_zone = time_zones.opened(tx, person_id, lease.time_zone)
+            due.replied, due.replied_fixed = lease.replies or 0, lease.fixed_replies or 0
+        return due
+
+    @reads
+    def check_interrupts(self, tx: Tx, turn: Turn) -> None:
+        if not tx.execute(_ATTEMPTED, {"of": turn.id, "person": turn.person_id}).scalar_one_or_none():
+            raise LeaseLost
+        waiting.interrupt(tx, turn)
+
+    @writes(in_order_of="turn.person_id")
+    def append(
+        self,
+        tx: Tx,
+        turn: Turn,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        *,
+        usage: Usage,
+        finished: str = "",
+        started: CallRecord | None = None,
+        used: ToolUse | None = None,
+        settles: Sequence[str] = (),
+        now: float,
+    ) -> None:
+        leases.fence(tx, turn.person_id, epoch)
+        if started is not None:
+            _intend(tx, turn, started)
+        if finished:
+            tx.execute(_FINISH, {"person": turn.person_id, "call": finished})
+        add_items(tx, turn, items, now)
+        of_open_turn(tx, _PROGRESS, {"of": turn.id, **asdict(usage)})
+        pay(tx, turn.person_id, usage, settles, now)
+        if used is not None:
+            spending.add_use(tx, turn.person_id, used, now)
+
+    @writes(in_order_of="turn.person_id")
+    def add_usage(
+        self, tx: Tx, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float
+    ) -> None:
+        leases.fence(tx, turn.person_id, epoch)
+        of_open_turn(tx, _SPENT_ALONE, {"of": turn.id, **asdict(usage)})
+        pay(tx, turn.person_id, usage, settles, now)
+
+    @writes(in_order_of="turn.person_id")
+    def hold(
+        self,
+        tx: Tx,
+        turn: Turn,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        notice: Reply | None,
+        busy: bool = False,
+        now: float,
+    ) -> None:
+        leases.fence(tx, turn.person_id, epoch)
+        noted = {"more": 0 if busy else 1, "told": busy and notice is not None}
+        of_open_turn(tx, _HOLD, {"of": turn.id, "until": until, "because": problem, **noted})
+        tx.execute(_MEMBERS, {"of": turn.id, "to": MessageStatus.HELD.value})
+        if notice is not None:
+            add_to_day(tx, turn.person_id, Usage(), now, replies=1, fixed_replies=1)
+            closing.tell(tx, turn, [notice], ReplyMode.OUTBOX, now)
+
+    @writes(in_order_of="turn.person_id")
+    def end_isolation(self, tx: Tx, turn: Turn, epoch: int) -> None:
+        leases.fence(tx, turn.person_id, epoch)
+        of_open_turn(tx, _END_ISOLATION, {"of": turn.id})
+
+    @writes(in_order_of="turn.person_id")
+    def requeue(self, tx: Tx, turn: Turn, epoch: int, *, until: float | None = None) -> None:
+        leases.fence(tx, turn.person_id, epoch)
+        of_open_turn(tx, _REQUEUE, {"of": turn.id, "until": until})
+
+    @writes(in_order_of="turn.person_id")
+    def fail(
+        self,
+        tx: Tx,
+        turn: Turn,
+        epoch: int,
+        *,
+        until: float,
+        problem: str,
+        usage: Usage | None = None,
+        settles: Sequence[str] = (),
+        now: float,
+    ) -> None:
+        usage = usage or Usage()
+        leases.fence(tx, turn.person_id, epoch)
+        of_open_turn(tx, _FAIL, {"of": turn.id, "until": until, "because": problem, **asdict(usage)})
+        pay(tx, turn.person_id, usage, settles, now)
+
+    @writes(in_order_of="turn.person_id")
+    def split(self, tx: Tx, turn: Turn, epoch: int, *, problem: str, now: float) -> int:
+        leases.fence(tx, turn.person_id, epoch)
+        superseded = supersede(tx, turn)
+        closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now)
+        tx.execute(_PART, {"of": turn.id})
+        return superseded
+
+    @writes(in_order_of="turn.person_id")
+    def end(
+        self,
+        tx: Tx,
+        turn: Turn,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        status: TurnStatus,
+        problem: str = "",
+        usage: Usage,
+        settles: Sequence[str] = (),
+        fixed: bool = False,
+        parked: Sequence[ParkedRequest] = (),
+        questions: Sequence[Question] = (),
+        now: float,
+    ) -> list[StoredReply]:
+        leases.fence(tx, turn.person_id, epoch)
+        if status is TurnStatus.COMPLETED and not turn.is_new_chat:
+            waiting.interrupt(tx, turn)
+        add_items(tx, turn, items, now)
+        parked_requests.park(tx, turn, parked, now)
+        approvals.keep(tx, turn, questions, now)
+        if turn.is_new_chat:
+            context.start_afresh(tx, turn.person_id)
+        told = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
+        closing.close(tx, turn, status, problem=problem, usage=usage, settles=settles, now=now, **told)
+        if len(turn.messages) > 1:
+            tx.execute(_MEMBERS, {"of": turn.id, "to": MessageStatus.MERGED.value})
+        last = turn.messages[-1]
+        became = _MEMBERS_OF_STATUS.get(status, MessageStatus.COMPLETED)
+        tx.execute(_LAST_MEMBER, {"of": turn.id, "last": last.seq, "to": became.value})
+        return closing.tell(tx, turn, replies, last.reply_mode, now)
+
+    @writes(in_order_of="turn.person_id")
+    def give_up(
+        self,
+        tx: Tx,
+        turn: Turn,
+        epoch: int,
+        items: Sequence[HistoryItem],
+        replies: Sequence[Reply],
+        *,
+        problem: str,
+        now: float,
+    ) -> int:
+        leases.fence(tx, turn.person_id, epoch)
+        superseded = supersede(tx, turn)
+        add_items(tx, turn, items, now)
+        closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
+        tx.execute(_MEMBERS, {"of": turn.id, "to": MessageStatus.DEAD_LETTERED.value})
+        closing.bury(tx, turn, problem, now)
+        closing.tell(tx, turn, replies, turn.messages[-1].reply_mode, now)
+        return superseded
+
+
+def _intend(tx: Tx, record: Turn, started: CallRecord) -> None:
+    """The point of no return: whoever writes from here on waits for the next turn."""
+    waiting.interrupt(tx, record)
+    if not record.closed:
+        tx.execute(_CLOSE, {"of": record.id})
+    tx.execute(_START, {"person_id": record.person_id, "turn_id": record.id, **asdict(started)})
