@@ -1,28 +1,50 @@
-"""The errors that a caller is told of, and their one table to gRPC status.
+"""The errors that a caller is told of, each with its gRPC status.
 
 KernelError
-├── CallerError          the call is wrong; nothing was stored
-├── NotAllowed           the caller may not
-├── NotFound             no such thing
-├── Conflict             it contradicts what is known
-└── Unavailable          try again
+├── CallerError            INVALID_ARGUMENT     the call is wrong; nothing was stored
+├── Unauthenticated        UNAUTHENTICATED      the token is missing or unknown
+├── NotAllowed             PERMISSION_DENIED    the caller may not
+├── NotFound               NOT_FOUND            no such thing
+├── AlreadyExists          ALREADY_EXISTS       the id was used for something else
+├── Conflict               FAILED_PRECONDITION  it contradicts what is known
+├── Exhausted              RESOURCE_EXHAUSTED   there is no room now
+├── Aborted                ABORTED              somebody else was first; call again
+│   └── LeaseLost
+├── Stalled                DEADLINE_EXCEEDED    the caller stopped in the middle
+├── Unreadable                                  something stored does not open
+│   ├── SealedValueDamaged DATA_LOSS
+│   └── SealingKeyUnknown  INTERNAL
+└── Unavailable            UNAVAILABLE          try again
+    ├── StoreUnavailable
+    └── VendorUnavailable
+        └── Busy
 """
 
 from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class KernelError(Exception):
     """Carries the reason (an ErrorReason without its prefix), a sentence for the caller, and ids for machines.
 
-    The sentence never holds what a person said, nor a token, phone number or link.
+    The sentence never holds what a person said, nor a token, phone number or link. `field` is the path of the request's
+    field that is at fault (`aliases[1].user_id`); empty: none is.
     """
 
     status = "INTERNAL"
     retry_after: float | None = None
     """In how many seconds a call may do; None: not known."""
 
-    def __init__(self, reason: str, sentence: str, *, retry_after: float | None = None, **metadata: str) -> None:
+    def __init__(
+        self, reason: str, sentence: str, *, field: str = "", retry_after: float | None = None, **metadata: str
+    ) -> None:
         super().__init__(sentence)
+        self.field = field
         self.reason = reason
         self.sentence = sentence
         self.metadata = metadata
@@ -32,6 +54,16 @@ class KernelError(Exception):
 
 class CallerError(KernelError):
     status = "INVALID_ARGUMENT"
+
+
+@contextmanager
+def within(path: str) -> Iterator[None]:
+    """The fields that a CallerError names inside are those of the message at this path."""
+    try:
+        yield
+    except CallerError as error:
+        error.field = f"{path}.{error.field}"
+        raise
 
 
 class Unauthenticated(KernelError):
@@ -73,6 +105,28 @@ class Stalled(KernelError):
 
     def __init__(self, sentence: str) -> None:
         super().__init__("CALL_STALLED", f"{sentence}; call again")
+
+
+class Unreadable(KernelError):
+    """Something stored does not open. It stays as it is: an operator can still mend it."""
+
+
+class SealedValueDamaged(Unreadable):
+    """It was changed, moved or cut behind the service's back."""
+
+    status = "DATA_LOSS"
+
+    def __init__(self, sentence: str, *, person_id: str = "") -> None:
+        super().__init__("SEALED_VALUE_DAMAGED", sentence)
+        self.metadata = {"person_id": person_id} if person_id else {}
+
+
+class SealingKeyUnknown(Unreadable):
+    """It is sealed with a master key that this process does not hold."""
+
+    def __init__(self, sentence: str, *, key_id: str = "") -> None:
+        super().__init__("SEALING_KEY_UNKNOWN", sentence)
+        self.metadata = {"key_id": key_id} if key_id else {}
 
 
 class LeaseLost(Aborted):

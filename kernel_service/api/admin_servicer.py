@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from kernel.v1 import admin_pb2, admin_pb2_grpc, outbox_pb2
 
 from kernel_service.api import connections, converters, usage
-from kernel_service.errors import CallerError, NotFound
+from kernel_service.errors import CallerError, NotFound, within
 from kernel_service.kernels.kernel import EvictionReason
 from kernel_service.people.identity import check_user_id
 
@@ -103,7 +103,8 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def MergePersons(
         self, request: admin_pb2.MergePersonsRequest, context: Context
     ) -> admin_pb2.MergePersonsResponse:
-        first, second = await self._person(request.first), await self._person(request.second)
+        first = await self._person(request.first, "first")
+        second = await self._person(request.second, "second")
         return admin_pb2.MergePersonsResponse(person_id=await self._people.merge(first, second))
 
     # --- why was this message not answered? ---------------------------------------------------------------------
@@ -178,13 +179,14 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
                     keys=done.keys, values=done.values, persons=done.people, unreadable=done.unreadable
                 )
 
-    async def _person(self, person: admin_pb2.PersonRef) -> str:
+    async def _person(self, person: admin_pb2.PersonRef, field: str = "person") -> str:
         ref = person.WhichOneof("ref")
         if ref is None:
-            raise CallerError("FIELD_REQUIRED", "name the `person` by person_id or user_id", field="person")
+            raise CallerError("FIELD_REQUIRED", f"name the `{field}` by person_id or user_id", field=field)
         if ref == "person_id":
             return await self._people.surviving(person.person_id)
-        check_user_id(person.user_id, person.user_id.partition(":")[0])
+        with within(field):
+            check_user_id(person.user_id, person.user_id.partition(":")[0])
         person_id = await self._store.bearer_of(person.user_id)
         if person_id is None:
             raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")

@@ -9,12 +9,12 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
-from kernel_service.errors import CallerError
+from kernel_service.errors import CallerError, within
 from kernel_service.ports.messages import Alias, Message, MessageStatus, ReplyMode
 from kernel_service.zones import zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from kernel_service.ports.messages import Answer, Link, ReplyChoice, ReplyFile, StoredReply, Usage
     from kernel_service.ports.people import LinkOutcome
@@ -23,6 +23,7 @@ MAX_CHANNEL_SHOWN = 40
 
 log = logging.getLogger(__name__)
 
+_STRENGTHS = {identity_pb2.ALIAS_STRENGTH_STRONG: True, identity_pb2.ALIAS_STRENGTH_WEAK: False}
 _STATUSES = {status: messages_pb2.MessageStatus.Value(f"MESSAGE_STATUS_{status.name}") for status in MessageStatus}
 
 
@@ -52,7 +53,7 @@ def message(request: messages_pb2.HandleMessageRequest) -> Message:
         user_id=request.user_id,
         message_id=plain(required(request.message_id, "message_id"), "message_id"),
         content=content(request.payload),
-        aliases=tuple(alias(each) for each in request.aliases),
+        aliases=tuple(_aliases(request.aliases)),
         address=plain(request.address, "address"),
         reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
         sent_at=sent_at,
@@ -91,9 +92,17 @@ def _chat_link(link: str) -> str:
     return plain(link, "chat_link")
 
 
+def _aliases(given: Iterable[identity_pb2.Alias]) -> Iterator[Alias]:
+    for place, each in enumerate(given):
+        with within(f"aliases[{place}]"):
+            yield alias(each)
+
+
 def alias(given: identity_pb2.Alias) -> Alias:
-    strong = given.strength != identity_pb2.ALIAS_STRENGTH_WEAK
-    return Alias(given.user_id, strong=strong, scope=plain(given.scope, "scope"))
+    """CallerError: it does not say how well it names one person. To guess would bind it for good."""
+    if given.strength not in _STRENGTHS:
+        raise CallerError("FIELD_REQUIRED", "`strength` must be STRONG or WEAK", field="strength")
+    return Alias(given.user_id, strong=_STRENGTHS[given.strength], scope=plain(given.scope, "scope"))
 
 
 def content(payload: messages_pb2.Payload) -> dict[str, Any]:

@@ -6,11 +6,16 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from kernel.v1 import admin_pb2, kernel_pb2
 
 if TYPE_CHECKING:
     import grpc
 
-SERVING_NAMES = ("", "kernel.v1.KernelService", "kernel.v1.KernelAdminService")
+SERVICES = (
+    *kernel_pb2.DESCRIPTOR.services_by_name.values(),
+    *admin_pb2.DESCRIPTOR.services_by_name.values(),
+)
+SERVING_NAMES = ("", *(service.full_name for service in SERVICES))
 
 
 class Health(health.aio.HealthServicer):  # type: ignore[misc]  # grpc_health is untyped

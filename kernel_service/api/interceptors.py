@@ -232,8 +232,8 @@ def rich_status(error: KernelError) -> status_pb2.Status:
 
 def _details(error: KernelError) -> Iterator[Message]:
     yield error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
-    if field := error.metadata.get("field"):
-        violation = error_details_pb2.BadRequest.FieldViolation(field=field, description=error.sentence)
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(field=error.field, description=error.sentence)
         yield error_details_pb2.BadRequest(field_violations=[violation])
     if error.retry_after is not None:
         delay = error_details_pb2.RetryInfo()

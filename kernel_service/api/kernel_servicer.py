@@ -10,7 +10,7 @@ from kernel.v1 import connections_pb2, identity_pb2, kernel_pb2_grpc, media_pb2,
 from kernel_service.api import connections, converters, events, media, outbox
 from kernel_service.api.interceptors import caller
 from kernel_service.api.slices import Slices
-from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, Stalled
+from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, Stalled, within
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.media import MediaWanted
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
+    from kernel_service.ports.messages import Alias
     from kernel_service.ports.store import Store
 
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -67,9 +68,10 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def StreamMessage(
         self, request: messages_pb2.StreamMessageRequest, context: Context
     ) -> AsyncIterator[messages_pb2.StreamMessageResponse]:
-        check_user_id(request.message.user_id, caller.get())
-        async for event in self._inbox.stream(converters.message(request.message)):
-            yield events.event(event)
+        with within("message"):
+            check_user_id(request.message.user_id, caller.get())
+            async for event in self._inbox.stream(converters.message(request.message)):
+                yield events.event(event)
 
     async def PullOutbox(
         self, request: outbox_pb2.PullOutboxRequest, context: Context
@@ -155,9 +157,8 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         for field in ("previous", "current"):
             if not request.HasField(field):
                 raise CallerError("FIELD_REQUIRED", f"`{field}` is required", field=field)
-        for each in (request.previous, request.current):
-            check_user_id(each.user_id, caller.get())
-        outcome = await self._people.link(converters.alias(request.previous), converters.alias(request.current))
+        previous, current = _alias(request.previous, "previous"), _alias(request.current, "current")
+        outcome = await self._people.link(previous, current)
         return identity_pb2.LinkIdentityResponse(outcome=converters.link_outcome(outcome))
 
     # --- connections --------------------------------------------------------------------------------------------
@@ -202,6 +203,12 @@ def _own_channel(channel: str) -> str:
     if converters.required(channel, "channel") != caller.get():
         raise NotAllowed("CHANNEL_MISMATCH", "`channel` is not the token's own")
     return channel
+
+
+def _alias(given: identity_pb2.Alias, field: str) -> Alias:
+    with within(field):
+        check_user_id(given.user_id, caller.get())
+        return converters.alias(given)
 
 
 def _instance(instance_id: str) -> str:

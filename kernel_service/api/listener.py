@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 import grpc
 from grpc_reflection.v1alpha import reflection
-from kernel.v1 import admin_pb2_grpc, kernel_pb2_grpc
+from kernel.v1 import (
+    admin_pb2_grpc,
+    errors_pb2,  # noqa: F401 - no rpc names it, and reflection tells of what is loaded
+    kernel_pb2_grpc,
+)
 
 from kernel_service.api.health import SERVING_NAMES, Health
 from kernel_service.api.interceptors import AuthInterceptor

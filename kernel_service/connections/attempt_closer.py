@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service import texts
 from kernel_service.connections.accounts import Removal
 from kernel_service.connections.sweep_cursor import PAGE_SIZE, SweepCursor
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.connect_attempts import AWAITING_CODE, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Notice, Reply
@@ -92,7 +92,7 @@ class AttemptCloser:
                 attempt = await self._store.lapsing_attempt(connection_id, now=now)
                 if attempt is not None:
                     await self._end(attempt, ConnectAttemptState.LAPSED)
-            except Conflict as sealed:
+            except Unreadable as sealed:
                 log.warning("attempt cannot be opened connection=%s reason=%s", connection_id, sealed.reason)
                 self._lapsing.defer(connection_id)
 

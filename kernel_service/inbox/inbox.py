@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.errors import NotAllowed, Unavailable
+from kernel_service.errors import NotAllowed, Unavailable, within
 from kernel_service.media.incoming import brings_locked_file
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.commands import Command
@@ -133,8 +133,10 @@ class Inbox:
     def _check(self, message: Message) -> None:
         if self._closed:
             raise Unavailable("DRAINING", "this service is ending; the next one answers")
-        for user_id in (message.user_id, *(alias.user_id for alias in message.aliases)):
-            check_user_id(user_id, message.channel)
+        check_user_id(message.user_id, message.channel)
+        for place, alias in enumerate(message.aliases):
+            with within(f"aliases[{place}]"):
+                check_user_id(alias.user_id, message.channel)
         if not self._allowed(message.user_id):
             raise NotAllowed("USER_NOT_ALLOWED", "this user is not on the operator's allow-list")
 

@@ -11,7 +11,7 @@ import logging
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Protocol
 
-from kernel_service.errors import Conflict, KernelError, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.errors import Aborted, KernelError, LeaseLost, NotFound, StoreUnavailable
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.ports.interruptions import HandedBack
 from kernel_service.rate_limits.current_tenant import as_tenant
@@ -198,12 +198,12 @@ class KernelMap:
     # --- letting go ---------------------------------------------------------------------------------------------
 
     async def evict(self, person_id: str, reason: EvictionReason) -> None:
-        """Take an idle kernel out of memory. NotFound KERNEL_NOT_RESIDENT, Conflict KERNEL_BUSY."""
+        """Take an idle kernel out of memory. NotFound KERNEL_NOT_RESIDENT, Aborted KERNEL_BUSY."""
         kernel = self._kernels.get(person_id)
         if kernel is None:
             raise NotFound("KERNEL_NOT_RESIDENT", "this person's kernel is not in memory")
         if self.busy(person_id):
-            raise Conflict("KERNEL_BUSY", "this person's kernel is in a turn; try again when it has ended")
+            raise Aborted("KERNEL_BUSY", "this person's kernel is in a turn; try again when it has ended")
         self._forget(person_id, reason)
         # The epoch makes this safe against a message that activates the person again meanwhile.
         await self._store.release(person_id, kernel.epoch)

@@ -129,7 +129,9 @@ class MediaTransfers:
         if read_as_of("document", mime_type, upload.filename) is upload.read_as:
             return mime_type
         await self._fail(upload, FileProblem.WRONG_TYPE)
-        raise CallerError("FIELD_INVALID", "a file of this type is not the one that was announced", field="mime_type")
+        raise CallerError(
+            "FIELD_INVALID", "a file of this type is not the one that was announced", field="header.mime_type"
+        )
 
     async def _receive(
         self, upload: Upload, header: UploadHeader, inspection: Inspection, pieces: AsyncIterator[bytes]
@@ -147,17 +149,17 @@ class MediaTransfers:
                 raise
             count += 1
         if header.size and header.size != inspection.size:
-            raise CallerError("FIELD_INVALID", "`size_bytes` is not that of the bytes", field="size_bytes")
+            raise CallerError("FIELD_INVALID", "`size_bytes` is not that of the bytes", field="header.size_bytes")
         for given in (header.sha256, upload.sha256):
             if given and given != inspection.sha256:
-                raise CallerError("FIELD_INVALID", "`sha256` is not that of the bytes", field="sha256")
+                raise CallerError("FIELD_INVALID", "`sha256` is not that of the bytes", field="header.sha256")
         return count
 
     async def _check_size(self, upload: Upload, size: int) -> None:
         most = MOST_BYTES[upload.read_as]
         if size > most:
             await self._fail(upload, FileProblem.TOO_LARGE)
-            raise CallerError("PAYLOAD_TOO_LARGE", f"a file like this may have {most} bytes at most")
+            raise CallerError("PAYLOAD_TOO_LARGE", f"a file like this may have {most} bytes at most", field="chunk")
 
     async def _end(self, upload: Upload, inspection: Inspection, count: int) -> None:
         problem = inspection.problem

@@ -41,6 +41,7 @@ def check_user_id(user_id: str, channel: str) -> None:
         raise CallerError(
             "USER_ID_RESERVED",
             "an empty id, `default` and `default_user` are nobody's: send the person's own",
+            field="user_id",
         )
     if not CHANNEL.fullmatch(prefix) or not colon:
         raise _invalid("must be `<channel>:<id>`, the channel of a-z, 0-9, `_` and `-`")
@@ -55,7 +56,7 @@ def check_user_id(user_id: str, channel: str) -> None:
 
 
 def _invalid(rule: str) -> CallerError:
-    return CallerError("USER_ID_INVALID", f"the user id {rule}")
+    return CallerError("USER_ID_INVALID", f"the user id {rule}", field="user_id")
 
 
 def given_ids(user_id: str, aliases: Iterable[Alias]) -> list[Alias]:

@@ -145,7 +145,7 @@ class ConnectAttemptStore(Protocol):
         ...
 
     async def lapsing_attempt(self, connection_id: str, *, now: float) -> ConnectAttempt | None:
-        """One of those, if it still is. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+        """One of those, if it still is. Unreadable."""
         ...
 
     async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:

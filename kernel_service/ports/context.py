@@ -19,7 +19,7 @@ class ContextStore(Protocol):
 
         An open turn that was put off may run at once. No item is read, so a damaged one is no obstacle. Not fenced:
         the owner has to read the history again. The person, or the one into whom they were merged. NotFound
-        PERSON_NOT_FOUND; Conflict SEALED_VALUE_DAMAGED or SEALING_KEY_UNKNOWN, if nothing of the person's opens.
+        PERSON_NOT_FOUND; Unreadable, if nothing of the person's opens.
         """
         ...
 

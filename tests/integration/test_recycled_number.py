@@ -86,8 +86,8 @@ async def test_a_bare_number_finds_nobody_who_has_a_strong_id_in_any_call(world:
     strong = identity_pb2.Alias(user_id="telegram:ann", strength=identity_pb2.ALIAS_STRENGTH_STRONG)
     connection_id = await connect_asana(world, strong, WEAK)
     await assert_that_nobody_is_found(world, connection_id)
-    thief = identity_pb2.Alias(user_id="telegram:thief")
-    for strength in identity_pb2.AliasStrength.values():
+    thief = identity_pb2.Alias(user_id="telegram:thief", strength=identity_pb2.ALIAS_STRENGTH_STRONG)
+    for strength in (identity_pb2.ALIAS_STRENGTH_STRONG, identity_pb2.ALIAS_STRENGTH_WEAK):
         previous = identity_pb2.Alias(user_id=NUMBER, strength=strength)
         request = identity_pb2.LinkIdentityRequest(previous=previous, current=thief)
         answer = await world.stub.LinkIdentity(request, metadata=TOKEN)

@@ -188,7 +188,7 @@ class World:
                 ended = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED}
                 if error.code() in {grpc.StatusCode.NOT_FOUND, *ended}:
                     return
-                if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                if error.code() is not grpc.StatusCode.ABORTED:
                     raise
             else:
                 return

@@ -65,7 +65,8 @@ class KernelClient:
             answer = await _answer(self._stub.LinkIdentity(request, timeout=timeout, metadata=self._bearer))
         except KernelCallError as refusal:
             # A service that lacks the call says so without a reason; to ask again for days would not help.
-            raise KernelCallError("NOT_IMPLEMENTED") if refusal.reason == "UNIMPLEMENTED" else refusal from None
+            refusal.final |= refusal.reason == grpc.StatusCode.UNIMPLEMENTED.name
+            raise
         return _LINKED.get(answer.outcome, LinkResult.UNKNOWN)
 
     async def report(self, statuses: Sequence[say.Status], timeout: float) -> None:

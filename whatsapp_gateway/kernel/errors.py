@@ -1,44 +1,27 @@
 """What a refusal of the kernel service means: bring it again, or set it aside."""
 
-from typing import Final
-
 import grpc
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
-
-# As errors.proto marks them; whatever is not named here is tried again, an unknown reason too.
-FINAL_REASONS: Final = frozenset(
-    {
-        "CHANNEL_MISMATCH",
-        "USER_NOT_ALLOWED",
-        "USER_ID_INVALID",
-        "USER_ID_RESERVED",
-        "FIELD_REQUIRED",
-        "FIELD_INVALID",
-        "PAYLOAD_TOO_LARGE",
-        "MESSAGE_ID_REUSED",
-        "IDENTITY_CONFLICT",
-        "PERSON_NOT_FOUND",
-        "KERNEL_NOT_RESIDENT",
-        "TOOLKIT_NOT_ALLOWED",
-        "TOOLKIT_UNKNOWN",
-        "CONNECTION_NOT_FOUND",
-        "REPLY_NOT_FOUND",
-        "SCHEDULE_NOT_FOUND",
-        "MEDIA_NOT_FOUND",
-        "DEAD_LETTER_NOT_FOUND",
-        "NOT_IMPLEMENTED",
-    }
-)
+from kernel.v1 import errors_pb2
 
 
 class KernelCallError(Exception):
-    """The kernel service did not take it; reason is an ErrorReason, else the name of the gRPC status."""
+    """The kernel service did not take it; reason is an ErrorReason, else the name of the gRPC status.
+
+    final: to call again would not help.
+    """
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.final = reason in FINAL_REASONS
+        self.final = not _is_retryable(reason)
+
+
+def _is_retryable(reason: str) -> bool:
+    """As the contract's descriptor says."""
+    value = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name.get(f"ERROR_REASON_{reason}")
+    return value is None or bool(value.GetOptions().Extensions[errors_pb2.retryable])
 
 
 def refusal_of(error: grpc.aio.AioRpcError) -> KernelCallError:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, select
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import TurnMessage
 from kernel_service.storage.keys import damage
@@ -53,7 +53,7 @@ def _opened(tx: Tx, row: Row[Any]) -> ParkedRequest | None:
             words = cipher.open_text(row.words, where)
             return ParkedRequest("", words) if words else None
         words = cipher.open_json(row.words, where)
-    except Conflict:
+    except Unreadable:
         log.error("parked request damaged request=%s person=%s", row.id, row.person_id)  # noqa: TRY400
         return None
     return ParkedRequest("", words["remaining"], tuple(TurnMessage(**each) for each in words["messages"]), row.tainted)

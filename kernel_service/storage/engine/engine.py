@@ -45,7 +45,7 @@ def wrap_data_key(master_keys: MasterKeys, person_id: str, key: bytes, *, bound:
 
 
 def unwrap_data_key(master_keys: MasterKeys, person_id: str, stored: DataKey) -> bytes:
-    """Conflict SEALING_KEY_UNKNOWN, SEALED_VALUE_DAMAGED."""
+    """Unreadable."""
     return master_keys.unwrap(stored.wrapped, _context(person_id, bound=stored.bound))
 
 
@@ -103,7 +103,7 @@ class Tx:
         return self.connection.execute(statement, values)
 
     def cipher_of(self, person_id: str) -> PersonCipher:
-        """NotFound PERSON_NOT_FOUND, Conflict SEALING_KEY_UNKNOWN."""
+        """NotFound PERSON_NOT_FOUND, SealingKeyUnknown."""
         return self.keyring.cipher(person_id, lambda: self._stored_key(person_id))
 
     def _stored_key(self, person_id: str) -> DataKey:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.quotes import Quoted
 from kernel_service.storage.engine.units import SqlPort, reads
 from kernel_service.storage.keys import damage, message_ids
@@ -51,5 +51,5 @@ class SqlQuotes(SqlPort):
 def _text_of(tx: Tx, told: Row[Any]) -> str:
     try:
         return opened(tx, told).reply.text
-    except Conflict:
+    except Unreadable:
         return ""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, func, select, tuple_, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.admin import Rotated
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.keys.resealing import place_of, sealed_columns
@@ -80,7 +80,7 @@ def _step(tx: Tx, owner: Row[Any], position: Position) -> tuple[Position, int, R
         return Position(owner.id), 0, _bind_key(tx, owner)
     try:
         tx.cipher_of(owner.id)
-    except Conflict:
+    except Unreadable:
         return Position(owner.id), 0, Rotated(unreadable=1)
     table = _TABLES[position.table]
     limit = _limit(table)
@@ -120,7 +120,7 @@ def _reseal(tx: Tx, person_id: str, column: Column[Any], rows: Sequence[Row[Any]
         value = getattr(row, column.name)
         try:
             bound = cipher.rebound(value, place_of(column, row)) if value else None
-        except Conflict:
+        except Unreadable:
             unreadable += 1
         else:
             named = {f"of_{key.name}": getattr(row, key.name) for key in keys}

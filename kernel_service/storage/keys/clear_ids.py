@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import BigInteger, Integer, bindparam, delete, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.storage.engine.engine import DataKey
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.schema.schema import backfill, dead_letter, message, person, reply, reply_part
@@ -140,7 +140,7 @@ def _sealed(tx: Tx, row: Row[Any], key: DataKey) -> dict[str, Any]:
     digest = message_ids.digest_of(tx, row.message_id)
     try:
         cipher = tx.keyring.cipher(row.person_id, lambda: key)
-    except Conflict:
+    except Unreadable:
         sealed = _UNSEALED
     else:
         sealed = cipher.seal_text(row.message_id, place(message.c.sealed_id, row.seq))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import and_, bindparam, exists, not_, or_, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.storage.schema.schema import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ _GIVE_UP = _open_among.where(_has_acted).values(attempts=GIVE_UP, problem=PROBLE
 
 
 def value_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Any:
-    """What was sealed as JSON; None: it is damaged. NotFound PERSON_NOT_FOUND, Conflict SEALING_KEY_UNKNOWN."""
+    """What was sealed as JSON; None: it is damaged. NotFound PERSON_NOT_FOUND, SealingKeyUnknown."""
     cipher = tx.cipher_of(person_id)
     try:
         return cipher.open_json(sealed, where)
-    except Conflict:
+    except Unreadable:
         return None
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.storage.schema.schema import message
 from kernel_service.storage.sealing.ciphers import place
 
@@ -46,11 +46,11 @@ def named(tx: Tx, message_id: str) -> dict[str, str]:
 
 
 def opened(tx: Tx, row: Row[Any]) -> str:
-    """The id of a row of `message`; empty: it cannot be read any more. Conflict SEALING_KEY_UNKNOWN."""
+    """The id of a row of `message`; empty: it cannot be read any more. SealingKeyUnknown."""
     if row.sealed_id is None:
         return str(row.message_id)
     cipher = tx.cipher_of(row.person_id)
     try:
         return cipher.open_text(row.sealed_id, place(message.c.sealed_id, row.seq))
-    except Conflict:
+    except Unreadable:
         return ""

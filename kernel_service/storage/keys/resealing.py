@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import Integer, bindparam, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.storage.schema.schema import (
     Sealed,
     alias,
@@ -88,10 +88,10 @@ def _moved(tx: Tx, people: Merging, column: Column[Any], row: Row[Any]) -> bytes
 
 
 def resealed(tx: Tx, value: bytes, was: Theirs, becomes: Theirs) -> bytes:
-    """A value that does not open is left as it is, and goes on not to open. Conflict SEALING_KEY_UNKNOWN."""
+    """A value that does not open is left as it is, and goes on not to open. SealingKeyUnknown."""
     cipher = tx.cipher_of(was.person_id)
     try:
         plain = cipher.open(value, was.place)
-    except Conflict:
+    except Unreadable:
         return value
     return tx.cipher_of(becomes.person_id).seal(plain, becomes.place)

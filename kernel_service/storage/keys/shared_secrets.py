@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, insert, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import SealedValueDamaged, Unreadable
 from kernel_service.storage.schema.schema import identity_link, row_key, secret
 from kernel_service.storage.sealing import earlier_seals
 from kernel_service.storage.sealing.ciphers import KEY_BYTES, WrappedKey, place
@@ -32,17 +32,15 @@ _REWRAP_AWAITING: Final = (
 
 
 def digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:
-    """Made at the first start. Conflict SEALING_KEY_UNKNOWN, SEALED_VALUE_DAMAGED."""
+    """Made at the first start. Unreadable."""
     row = connection.execute(_DIGEST_KEY).one_or_none()
     if row is None:
         return _new_digest_key(connection, master_keys)
     stored = WrappedKey(row.key_id, row.wrapped)
     try:
         return master_keys.unwrap(stored, _digests().context())
-    except Conflict as error:
-        if error.reason != "SEALED_VALUE_DAMAGED":
-            raise
-    key = master_keys.unwrap(stored, earlier_seals.secret(_DIGESTS))
+    except SealedValueDamaged:
+        key = master_keys.unwrap(stored, earlier_seals.secret(_DIGESTS))
     _bind(connection, master_keys, key)
     return key
 
@@ -81,7 +79,7 @@ def _rewrap_awaiting(connection: Connection, master_keys: MasterKeys, row: Row[A
     """False: it does not open."""
     try:
         plain = master_keys.unwrap(WrappedKey(row.awaiting_key_id, row.awaiting), context)
-    except Conflict:
+    except Unreadable:
         return False
     wrapped = master_keys.wrap(plain, awaiting_place(row._asdict()).context())
     named = {f"of_{key.name}": getattr(row, key.name) for key in row_key(identity_link)}

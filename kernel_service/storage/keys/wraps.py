@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, bindparam, func, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import SealingKeyUnknown, Unreadable
 from kernel_service.ports.admin import KeyUse
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.keys import shared_secrets
@@ -63,14 +63,13 @@ def used(connection: Connection, master_keys: MasterKeys) -> list[KeyUse]:
 
 
 def check(connection: Connection, master_keys: MasterKeys) -> None:
-    """Conflict SEALING_KEY_UNKNOWN, if a key is needed that is not configured. People are counted only then."""
+    """SealingKeyUnknown, if a key is needed that is not configured. People are counted only then."""
     needed = {*_ids_of_people(connection), *_counts(connection, _SECRETS), *_counts(connection, _AWAITING)}
     if needed.issubset(master_keys.ids):
         return
     missing = next(use for use in used(connection, master_keys) if not use.configured)
     own = missing.secrets + missing.awaiting
-    raise Conflict(
-        "SEALING_KEY_UNKNOWN",
+    raise SealingKeyUnknown(
         f"KERNEL_ENCRYPTION_KEYS lacks the key '{missing.key_id}', which {missing.rows:,} rows need"
         f" ({missing.people:,} of people, {own:,} of the service itself): put it back behind the current one, run"
         " `kernelctl rotate`, and remove it once `kernelctl keys` says that it may be removed",
@@ -114,7 +113,7 @@ def rewrap_people(tx: Tx, after: str) -> tuple[str, int, int]:
 def _rewrapped(master_keys: MasterKeys, row: Any) -> dict[str, Any] | None:
     try:
         key = unwrap_data_key(master_keys, row.id, DataKey(WrappedKey(row.key_id, row.data_key), row.bound))
-    except Conflict:
+    except Unreadable:
         return None
     kept = wrap_data_key(master_keys, row.id, key, bound=row.bound)
     return {"of": row.id, "was": row.data_key, "wrapped": kept["data_key"], "by": kept["key_id"]}

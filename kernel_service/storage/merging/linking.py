@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, insert, not_, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.people.identity import key
 from kernel_service.people.linking import claim, comes_too_early, is_strong, settled, told_again
 from kernel_service.ports.messages import Alias
@@ -100,7 +100,7 @@ def _opened(tx: Tx, row: Row[Any]) -> Alias | None:
     sealed = WrappedKey(row.awaiting_key_id, row.awaiting)
     try:
         user_id = tx.keyring.master_keys.unwrap(sealed, awaiting_place(row._asdict()).context())
-    except Conflict:
+    except Unreadable:
         log.error("alert: an id that awaited its person is damaged, left out")  # noqa: TRY400 - its text says no more
         return None
     return Alias(user_id.decode(), scope=row.current_scope)

@@ -34,7 +34,7 @@ class SchemaTooNewError(RuntimeError):
 def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
     """Migrate and open the digest key, in the connection's transaction (on SQLite begun IMMEDIATE).
 
-    SchemaTooNewError, Conflict SEALING_KEY_UNKNOWN.
+    SchemaTooNewError, SealingKeyUnknown.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

@@ -38,7 +38,7 @@ async def open_store(
     `silence` a weak id finds nobody. `pool` connections go to PostgreSQL, and one more for the lock of the active
     process: over `direct_url`, where that is not the same.
 
-    DatabaseInUseError, DatabaseUnfitError, SchemaTooNewError, Conflict SEALING_KEY_UNKNOWN, ValueError for another URL.
+    DatabaseInUseError, DatabaseUnfitError, SchemaTooNewError, SealingKeyUnknown, ValueError for another URL.
     """
     check(url)
     quota = MediaQuota(media_bytes, media_bytes_per_person)

@@ -191,7 +191,7 @@ def _part_view(number: int, part: Row[Any] | None) -> PartView:
 def opened(tx: Tx, row: Row[Any], *, answers: str = "") -> StoredReply:
     """What a row of `reply` holds, which answers the message with that id.
 
-    Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN.
+    Unreadable.
     """
     body = tx.cipher_of(row.person_id).open_json(row.body, place(reply.c.body, row.id))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.messages import Notice
 from kernel_service.ports.outbox import AckResult, Lease
 from kernel_service.storage.engine.units import SqlPort, writes
@@ -210,8 +210,8 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
     try:
         user_id, answers = _recipient(tx, row)
         told = replies.opened(tx, row, answers=answers)
-    except Conflict as conflict:
-        user_id, problem = "", conflict.reason.lower()
+    except Unreadable as unreadable:
+        user_id, problem = "", unreadable.reason.lower()
     else:
         problem = replies.NO_RECIPIENT
     if not user_id:

@@ -163,7 +163,7 @@ def aliases_of(tx: Tx, person_id: str) -> list[Alias]:
 
 
 def alias_value(tx: Tx, row: Row[Any]) -> str:
-    """The id that a row of `alias` keeps. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+    """The id that a row of `alias` keeps. Unreadable."""
     named = place(alias.c.value, row.channel, row.scope, row.digest)
     return tx.cipher_of(row.person_id).open_text(row.value, named)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.storage.keys.resealing import Theirs, resealed
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.schema import kernel
@@ -36,7 +36,7 @@ def opened(tx: Tx, person_id: str, sealed: bytes | None) -> str:
     cipher = tx.cipher_of(person_id)
     try:
         return cipher.open_text(sealed, _place(person_id))
-    except Conflict:
+    except Unreadable:
         return ""
 
 

@@ -17,7 +17,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import SealedValueDamaged, SealingKeyUnknown, Unreadable
 from kernel_service.storable import storable_text, to_json
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ class Cipher:
         return nonce + self._aead.encrypt(nonce, plain, context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        """Conflict SEALED_VALUE_DAMAGED if it was changed, moved or sealed with another key."""
+        """SealedValueDamaged if it was changed, moved or sealed with another key."""
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
         except (InvalidTag, ValueError):  # changed, or cut short
@@ -92,20 +92,20 @@ class PersonCipher:
         return self._cipher.seal(plain, place.context())
 
     def open(self, sealed: bytes, place: Place) -> bytes:
-        """Conflict SEALED_VALUE_DAMAGED if it was changed, moved or sealed with another key."""
+        """SealedValueDamaged if it was changed, moved or sealed with another key."""
         try:
             return self._cipher.open(sealed, place.context())
-        except Conflict:
+        except Unreadable:
             earlier = self._earlier(place) if self._earlier else None
             if earlier is None:
                 raise
             return self._cipher.open(sealed, earlier)
 
     def rebound(self, sealed: bytes, place: Place) -> bytes | None:
-        """The value sealed for its place; None: it is. Conflict SEALED_VALUE_DAMAGED."""
+        """The value sealed for its place; None: it is. SealedValueDamaged."""
         try:
             self._cipher.open(sealed, place.context())
-        except Conflict:
+        except Unreadable:
             return self.seal(self.open(sealed, place), place)
         return None
 
@@ -114,7 +114,7 @@ class PersonCipher:
         return self.seal(to_json(value), place)
 
     def open_json(self, sealed: bytes, place: Place) -> Any:
-        """Conflict SEALED_VALUE_DAMAGED, if it is no JSON either."""
+        """SealedValueDamaged, if it is no JSON either."""
         try:
             return orjson.loads(self.open(sealed, place))
         except orjson.JSONDecodeError:
@@ -124,16 +124,15 @@ class PersonCipher:
         return self.seal(storable_text(text).encode(), place)
 
     def open_text(self, sealed: bytes, place: Place) -> str:
-        """Conflict SEALED_VALUE_DAMAGED, if it is no text either."""
+        """SealedValueDamaged, if it is no text either."""
         try:
             return self.open(sealed, place).decode()
         except UnicodeDecodeError:
             raise _damaged() from None
 
 
-def _damaged() -> Conflict:
-    return Conflict(
-        "SEALED_VALUE_DAMAGED",
+def _damaged() -> SealedValueDamaged:
+    return SealedValueDamaged(
         "a stored value does not open with its key; is the one in KERNEL_ENCRYPTION_KEYS another?",
     )
 
@@ -168,11 +167,10 @@ class MasterKeys:
         return WrappedKey(self.current, self._ciphers[self.current].seal(key, context))
 
     def unwrap(self, stored: WrappedKey, context: bytes) -> bytes:
-        """Conflict SEALING_KEY_UNKNOWN if the key that wrapped it is not among ours."""
+        """SealingKeyUnknown if the key that wrapped it is not among ours."""
         cipher = self._ciphers.get(stored.key_id)
         if cipher is None:
-            raise Conflict(
-                "SEALING_KEY_UNKNOWN",
+            raise SealingKeyUnknown(
                 f"stored data needs the encryption key '{stored.key_id}'; add it to KERNEL_ENCRYPTION_KEYS",
                 key_id=stored.key_id,
             )

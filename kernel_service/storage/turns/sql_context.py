@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Integer, bindparam, func, literal, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.turns import SEALED
 from kernel_service.storage.engine.units import SqlPort, writes
 from kernel_service.storage.people import leases
@@ -68,13 +68,13 @@ class SqlContext(SqlPort):
 
 
 def _check_key(tx: Tx, person_id: str) -> None:
-    """A reset that cannot help says so. Conflict SEALED_VALUE_DAMAGED, SEALING_KEY_UNKNOWN."""
+    """A reset that cannot help says so. Unreadable."""
     try:
         tx.cipher_of(person_id)
-    except Conflict as error:
+    except Unreadable as error:
         if error.reason != "SEALED_VALUE_DAMAGED":
             raise
-        raise Conflict(
+        raise Unreadable(
             error.reason,
             "the person's own key does not open, and no reset mends that; restore `person.data_key` from a backup, or "
             "put the key that wrapped it into KERNEL_ENCRYPTION_KEYS",

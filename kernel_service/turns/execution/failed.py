@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kernel_service.errors import LeaseLost, StoreUnavailable
+from kernel_service.errors import LeaseLost, SealingKeyUnknown, StoreUnavailable
 from kernel_service.ports.model import UnusableAnswerError
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class FailedTurn:
 
     async def fail(self, error: Exception) -> None:
         """Raises the error again if it passes by itself or an operator must act: the turn is not at fault."""
-        if isinstance(error, StoreUnavailable | LeaseLost) or getattr(error, "reason", "") == "SEALING_KEY_UNKNOWN":
+        if isinstance(error, StoreUnavailable | LeaseLost | SealingKeyUnknown):
             raise error
         turn = self._turn
         if isinstance(error, UnusableAnswerError):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from kernel_service.errors import Conflict, LeaseLost, NotFound
+from kernel_service.errors import LeaseLost, NotFound, Unreadable
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Message, Reply
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
@@ -104,7 +104,7 @@ async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
     await store._engine.write(lambda tx: tx.execute(update(schema.person).values(data_key=b"damaged" * 9)))
     await store.close()
     store = await open_store(database_url, keys("test"))
-    with pytest.raises(Conflict, match=r"restore `person\.data_key` from a backup"):
+    with pytest.raises(Unreadable, match=r"restore `person\.data_key` from a backup"):
         await store.context.reset(ann)
     await store.close()
 

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 from sqlalchemy import func, insert, select
 
-from kernel_service.errors import Conflict, NotFound, StoreUnavailable
+from kernel_service.errors import NotFound, StoreUnavailable, Unreadable
 from kernel_service.ports.messages import Alias, Link, Message, Reply, Usage
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.storage.opening.open_store import open_store
@@ -71,7 +71,7 @@ async def test_a_master_key_can_be_replaced_but_not_forgotten(database_url: str)
     store = await open_store(database_url, keys("new", "old"))
     assert await store.aliases_of(ann) == [Alias("test:ann")]
     await store.close()
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Unreadable) as refused:
         await open_store(database_url, keys("new"))
     assert refused.value.reason == "SEALING_KEY_UNKNOWN"
     assert refused.value.metadata == {"key_id": "old"}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import LargeBinary, select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.people import LinkOutcome
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.schema import schema
@@ -54,7 +54,7 @@ async def test_what_is_kept_opens_in_its_place_alone(store: Store) -> None:
 def _opens(tx: Tx, person_id: str, sealed: bytes, where: object) -> bool:
     try:
         tx.cipher_of(person_id).open(sealed, where)  # type: ignore[arg-type]
-    except Conflict:
+    except Unreadable:
         return False
     return True
 
@@ -82,7 +82,7 @@ async def test_a_row_that_says_it_is_not_bound_has_no_key(store: Store) -> None:
         tx.keyring.forget()
 
     await store._engine.write(unbind)
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Unreadable) as refused:
         await store._engine.read(lambda tx: tx.cipher_of(ann))
     assert refused.value.reason == "SEALED_VALUE_DAMAGED"
 
@@ -98,7 +98,7 @@ async def test_a_persons_key_opens_for_nobody_else(store: Store) -> None:
 
     await store._engine.write(swap)
     for person_id in (ann, bob):
-        with pytest.raises(Conflict):
+        with pytest.raises(Unreadable):
             await store.aliases_of(person_id)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.ports.admin import KeyUse, Rotated
 from kernel_service.storage.keys import binding, wraps
 from kernel_service.storage.opening.open_store import open_store
@@ -96,7 +96,7 @@ async def test_a_key_that_is_needed_is_asked_for_at_start_by_its_id(database_url
         await anext(rotating)
     await store.close()
     with pytest.raises(
-        Conflict, match=r"lacks the key 'test', which 2 rows need \(2 of people, 0 .* `kernelctl rotate`"
+        Unreadable, match=r"lacks the key 'test', which 2 rows need \(2 of people, 0 .* `kernelctl rotate`"
     ) as refused:
         await open_store(database_url, keys("new"))
     assert (refused.value.reason, refused.value.metadata) == ("SEALING_KEY_UNKNOWN", {"key_id": "test"})

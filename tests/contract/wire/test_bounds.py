@@ -99,7 +99,7 @@ def test_a_text_is_refused_by_its_name_or_cut(way: Path) -> None:
         return
     with pytest.raises(CallerError) as refused:
         bounds.check(request)
-    assert refused.value.metadata["field"].replace("[0]", "") == name_of(way).partition(".")[2]
+    assert refused.value.field.replace("[0]", "") == name_of(way).partition(".")[2]
     assert str(bound.bytes) in refused.value.sentence
     assert "é" not in refused.value.sentence
 
@@ -117,7 +117,7 @@ def test_a_list_is_refused_by_its_name_or_cut(way: Path) -> None:
         return
     with pytest.raises(CallerError) as refused:
         bounds.check(request)
-    assert refused.value.metadata["field"] == name_of(way).partition(".")[2]
+    assert refused.value.field == name_of(way).partition(".")[2]
 
 
 def most(descriptor: Descriptor) -> int:

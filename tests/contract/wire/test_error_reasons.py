@@ -7,50 +7,75 @@ from pathlib import Path
 
 import grpc
 import pytest
+from kernel.v1 import errors_pb2
 
 from kernel_service import errors
 from tests.contract.wire.protos import error_reasons
-from whatsapp_gateway.kernel.errors import FINAL_REASONS
 
 SOURCES = Path(errors.__file__).parent
 REASONS = error_reasons()
-SHAPE = re.compile(r"(?P<status>[A-Z_]+) \[(?P<mark>retry|final)\]: ")
+STATUS = re.compile(r"(?P<status>[A-Z_]+): ")
+NEVER_RETRYABLE = {
+    "INVALID_ARGUMENT",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "FAILED_PRECONDITION",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+}
+ALWAYS_RETRYABLE = {"UNAVAILABLE", "ABORTED", "RESOURCE_EXHAUSTED", "DEADLINE_EXCEEDED"}
+
+
+def status_of(reason: str) -> str:
+    match = STATUS.match(REASONS.get(reason, ""))
+    return match["status"] if match else ""
 
 
 @pytest.mark.parametrize("reason", REASONS)
-def test_each_reason_begins_with_its_status_and_whether_a_channel_tries_again(reason: str) -> None:
-    match = SHAPE.match(REASONS[reason])
-    assert match, REASONS[reason]
-    assert match["status"] in grpc.StatusCode.__members__
+def test_each_comment_begins_with_the_status(reason: str) -> None:
+    assert status_of(reason) in grpc.StatusCode.__members__, REASONS[reason]
 
 
-def test_the_gateway_sets_aside_what_is_marked_final_and_nothing_else() -> None:
-    assert {reason for reason, comment in REASONS.items() if "[final]:" in comment} == FINAL_REASONS
+@pytest.mark.parametrize("reason", REASONS)
+def test_each_reason_says_by_its_option_alone_whether_to_retry(reason: str) -> None:
+    options = errors_pb2.ErrorReason.DESCRIPTOR.values_by_name[f"ERROR_REASON_{reason}"].GetOptions()
+    assert options.HasExtension(errors_pb2.retryable)
+    assert not re.search(r"\bretr(y|ie)|\bfinal\b|call again", REASONS[reason], re.IGNORECASE)
+    if status_of(reason) in NEVER_RETRYABLE:
+        assert not options.Extensions[errors_pb2.retryable]
+    if status_of(reason) in ALWAYS_RETRYABLE:
+        assert options.Extensions[errors_pb2.retryable]
 
 
-def test_each_reason_is_raised_with_its_status() -> None:
-    raised = {(reason, status) for path in SOURCES.rglob("*.py") for reason, status in raised_in(path)}
-    assert len(raised) > 10
-    assert {(reason, status) for reason, status in raised if not stated(reason, status)} == set()
+def test_each_reason_is_raised_and_with_its_status() -> None:
+    raised = {one for path in SOURCES.rglob("*.py") for one in raised_in(path)}
+    assert {(reason, status) for reason, status in raised if status_of(reason) != status} == set()
+    assert {reason for reason, _ in raised} == set(REASONS)
 
 
-def errors_that_take_a_reason(error: type[errors.KernelError]) -> Iterator[type[errors.KernelError]]:
-    if error.__init__ is errors.KernelError.__init__:
-        yield error
+def errors_under(error: type[errors.KernelError]) -> Iterator[type[errors.KernelError]]:
+    yield error
     for each in error.__subclasses__():
-        yield from errors_that_take_a_reason(each)
+        yield from errors_under(each)
 
 
-TAKES_REASON = {error.__name__: error for error in errors_that_take_a_reason(errors.KernelError)}
-
-
-def stated(reason: str, status: str) -> bool:
-    return REASONS.get(reason, "").startswith(f"{status} [")
+ERRORS = {error.__name__: error for error in errors_under(errors.KernelError)}
 
 
 def raised_in(path: Path) -> Iterator[tuple[str, str]]:
-    """Reason and status of each error that a file makes with a reason as it stands."""
+    """Reason and status of each error that a file makes with a reason as it stands, or defines with one."""
     for node in ast.walk(ast.parse(path.read_text())):
         match node:
-            case ast.Call(ast.Name(name), [ast.Constant(str() as reason), *_]) if name in TAKES_REASON:
-                yield reason, TAKES_REASON[name].status
+            case ast.Call(ast.Name(name), [ast.Constant(str() as reason), *_]) if name in ERRORS:
+                if ERRORS[name].__init__ is errors.KernelError.__init__:
+                    yield reason, ERRORS[name].status
+            case ast.ClassDef(name) if name in ERRORS:
+                yield from ((reason, ERRORS[name].status) for reason in fixed_reasons(node))
+
+
+def fixed_reasons(definition: ast.ClassDef) -> Iterator[str]:
+    for node in ast.walk(definition):
+        match node:
+            case ast.Call(ast.Attribute(_, "__init__"), [ast.Constant(str() as reason), *_]) if reason.isupper():
+                yield reason

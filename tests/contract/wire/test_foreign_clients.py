@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -77,3 +78,18 @@ async def test_nodes_client_is_answered(world: World, node_client: Path) -> None
     answer = json.loads(out)
     assert answer["status"] == "MESSAGE_STATUS_COMPLETED"
     assert answer["replies"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    ("token", "body", "meaning"),
+    [
+        ("not-one-of-the-tokens", request("m1"), {"reason": "TOKEN_INVALID", "retryable": True}),
+        (TELEGRAM_TOKEN, request(""), {"reason": "FIELD_REQUIRED", "retryable": False}),
+    ],
+)
+async def test_nodes_client_reads_from_the_descriptor_whether_to_retry(
+    world: World, node_client: Path, token: str, body: str, meaning: dict[str, Any]
+) -> None:
+    code, out = await run("node", "client.js", f"127.0.0.1:{world.kernel.port}", token, body, cwd=node_client)
+    assert code == 1
+    assert json.loads(out) == meaning

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kernel_service.errors import Conflict, LeaseLost, NotFound, StoreUnavailable
+from kernel_service.errors import Aborted, LeaseLost, NotFound, SealingKeyUnknown, StoreUnavailable
 from kernel_service.kernels.evictor import Evictor
 from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.kernels.kernel_map import KernelMap
@@ -167,7 +167,7 @@ async def test_a_busy_kernel_is_not_evicted(parts: Any) -> None:
     turns.gate = asyncio.Event()
     kernels.wake("p_1")
     await turns.started.wait()
-    with pytest.raises(Conflict, match="in a turn"):
+    with pytest.raises(Aborted, match="in a turn"):
         await kernels.evict("p_1", EvictionReason.OPERATOR)
     turns.gate.set()
     await settled(kernels)
@@ -200,7 +200,7 @@ async def test_a_broken_turn_starts_over_from_the_journal(parts: Any, error: Exc
 
 async def test_what_only_an_operator_can_mend_is_left_to_the_sweeper(parts: Any) -> None:
     kernels, store, turns, _ = parts
-    turns.error = Conflict("SEALING_KEY_UNKNOWN", "no such key")
+    turns.error = SealingKeyUnknown("no such key")
     kernels.wake("p_1")
     await settled(kernels)
     assert turns.ran == []

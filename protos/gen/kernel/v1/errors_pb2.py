@@ -22,9 +22,10 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import descriptor_pb2 as google_dot_protobuf_dot_descriptor__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kernel/v1/errors.proto\x12\tkernel.v1*\xb4\t\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x01\x12\x1e\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x02\x12!\n\x1d\x45RROR_REASON_CHANNEL_MISMATCH\x10\x03\x12\x1f\n\x1b\x45RROR_REASON_ADMIN_REQUIRED\x10\x04\x12!\n\x1d\x45RROR_REASON_USER_NOT_ALLOWED\x10\x05\x12 \n\x1c\x45RROR_REASON_USER_ID_INVALID\x10\x06\x12!\n\x1d\x45RROR_REASON_USER_ID_RESERVED\x10\x07\x12\x1f\n\x1b\x45RROR_REASON_FIELD_REQUIRED\x10\x08\x12\x1e\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\t\x12\"\n\x1e\x45RROR_REASON_PAYLOAD_TOO_LARGE\x10\n\x12\"\n\x1e\x45RROR_REASON_MESSAGE_ID_REUSED\x10\x0b\x12!\n\x1d\x45RROR_REASON_TOO_MANY_PENDING\x10\x0c\x12\"\n\x1e\x45RROR_REASON_IDENTITY_CONFLICT\x10\r\x12!\n\x1d\x45RROR_REASON_PERSON_NOT_FOUND\x10\x0e\x12$\n ERROR_REASON_KERNEL_NOT_RESIDENT\x10\x0f\x12\x1c\n\x18\x45RROR_REASON_KERNEL_BUSY\x10\x10\x12$\n ERROR_REASON_TOOLKIT_NOT_ALLOWED\x10\x11\x12 \n\x1c\x45RROR_REASON_TOOLKIT_UNKNOWN\x10\x12\x12%\n!ERROR_REASON_CONNECTION_NOT_FOUND\x10\x13\x12 \n\x1c\x45RROR_REASON_REPLY_NOT_FOUND\x10\x14\x12#\n\x1f\x45RROR_REASON_SCHEDULE_NOT_FOUND\x10\x15\x12 \n\x1c\x45RROR_REASON_MEDIA_NOT_FOUND\x10\x16\x12&\n\"ERROR_REASON_DEAD_LETTER_NOT_FOUND\x10\x17\x12\x19\n\x15\x45RROR_REASON_DRAINING\x10\x18\x12\"\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x19\x12#\n\x1f\x45RROR_REASON_VENDOR_UNAVAILABLE\x10\x1a\x12$\n ERROR_REASON_SEALING_KEY_UNKNOWN\x10\x1b\x12\x1b\n\x17\x45RROR_REASON_LEASE_LOST\x10\x1c\x12 \n\x1c\x45RROR_REASON_NOT_IMPLEMENTED\x10\x1d\x12\x19\n\x15\x45RROR_REASON_INTERNAL\x10\x1e\x12%\n!ERROR_REASON_SEALED_VALUE_DAMAGED\x10\x1f\x12\x1b\n\x17\x45RROR_REASON_MEDIA_FULL\x10 \x12\x1d\n\x19\x45RROR_REASON_CHANNEL_BUSY\x10!\x12\x1d\n\x19\x45RROR_REASON_CALL_STALLED\x10\"BP\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16kernel/v1/errors.proto\x12\tkernel.v1\x1a google/protobuf/descriptor.proto*\x85\n\n\x0b\x45rrorReason\x12\x1c\n\x18\x45RROR_REASON_UNSPECIFIED\x10\x00\x12$\n\x1a\x45RROR_REASON_TOKEN_MISSING\x10\x01\x1a\x04\xa0\xe1\x18\x01\x12$\n\x1a\x45RROR_REASON_TOKEN_INVALID\x10\x02\x1a\x04\xa0\xe1\x18\x01\x12\'\n\x1d\x45RROR_REASON_CHANNEL_MISMATCH\x10\x03\x1a\x04\xa0\xe1\x18\x00\x12%\n\x1b\x45RROR_REASON_ADMIN_REQUIRED\x10\x04\x1a\x04\xa0\xe1\x18\x00\x12\'\n\x1d\x45RROR_REASON_USER_NOT_ALLOWED\x10\x05\x1a\x04\xa0\xe1\x18\x00\x12*\n ERROR_REASON_TOOLKIT_NOT_ALLOWED\x10\x06\x1a\x04\xa0\xe1\x18\x00\x12%\n\x1b\x45RROR_REASON_FIELD_REQUIRED\x10\x07\x1a\x04\xa0\xe1\x18\x00\x12$\n\x1a\x45RROR_REASON_FIELD_INVALID\x10\x08\x1a\x04\xa0\xe1\x18\x00\x12&\n\x1c\x45RROR_REASON_USER_ID_INVALID\x10\t\x1a\x04\xa0\xe1\x18\x00\x12\'\n\x1d\x45RROR_REASON_USER_ID_RESERVED\x10\n\x1a\x04\xa0\xe1\x18\x00\x12(\n\x1e\x45RROR_REASON_PAYLOAD_TOO_LARGE\x10\x0b\x1a\x04\xa0\xe1\x18\x00\x12\'\n\x1d\x45RROR_REASON_PERSON_NOT_FOUND\x10\x0c\x1a\x04\xa0\xe1\x18\x00\x12*\n ERROR_REASON_KERNEL_NOT_RESIDENT\x10\r\x1a\x04\xa0\xe1\x18\x00\x12&\n\x1c\x45RROR_REASON_TOOLKIT_UNKNOWN\x10\x0e\x1a\x04\xa0\xe1\x18\x00\x12+\n!ERROR_REASON_CONNECTION_NOT_FOUND\x10\x0f\x1a\x04\xa0\xe1\x18\x00\x12&\n\x1c\x45RROR_REASON_MEDIA_NOT_FOUND\x10\x10\x1a\x04\xa0\xe1\x18\x00\x12,\n\"ERROR_REASON_DEAD_LETTER_NOT_FOUND\x10\x11\x1a\x04\xa0\xe1\x18\x00\x12(\n\x1e\x45RROR_REASON_MESSAGE_ID_REUSED\x10\x12\x1a\x04\xa0\xe1\x18\x00\x12(\n\x1e\x45RROR_REASON_IDENTITY_CONFLICT\x10\x13\x1a\x04\xa0\xe1\x18\x00\x12\'\n\x1d\x45RROR_REASON_TOO_MANY_PENDING\x10\x14\x1a\x04\xa0\xe1\x18\x01\x12!\n\x17\x45RROR_REASON_MEDIA_FULL\x10\x15\x1a\x04\xa0\xe1\x18\x01\x12#\n\x19\x45RROR_REASON_CHANNEL_BUSY\x10\x16\x1a\x04\xa0\xe1\x18\x01\x12\"\n\x18\x45RROR_REASON_KERNEL_BUSY\x10\x17\x1a\x04\xa0\xe1\x18\x01\x12!\n\x17\x45RROR_REASON_LEASE_LOST\x10\x18\x1a\x04\xa0\xe1\x18\x01\x12#\n\x19\x45RROR_REASON_CALL_STALLED\x10\x19\x1a\x04\xa0\xe1\x18\x01\x12\x1f\n\x15\x45RROR_REASON_DRAINING\x10\x1a\x1a\x04\xa0\xe1\x18\x01\x12(\n\x1e\x45RROR_REASON_STORE_UNAVAILABLE\x10\x1b\x1a\x04\xa0\xe1\x18\x01\x12)\n\x1f\x45RROR_REASON_VENDOR_UNAVAILABLE\x10\x1c\x1a\x04\xa0\xe1\x18\x01\x12\x1f\n\x15\x45RROR_REASON_INTERNAL\x10\x1d\x1a\x04\xa0\xe1\x18\x01\x12*\n ERROR_REASON_SEALING_KEY_UNKNOWN\x10\x1e\x1a\x04\xa0\xe1\x18\x01\x12+\n!ERROR_REASON_SEALED_VALUE_DAMAGED\x10\x1f\x1a\x04\xa0\xe1\x18\x01:6\n\tretryable\x12!.google.protobuf.EnumValueOptions\x18\x94\x8c\x03 \x01(\x08\x42P\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,6 +33,68 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'kernel.v1.errors_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\rcom.kernel.v1P\001Z\022kernel/v1;kernelv1\242\002\003KXX\252\002\tKernel.V1\312\002\tKernel\\V1\352\002\nKernel::V1'
-  _globals['_ERRORREASON']._serialized_start=38
-  _globals['_ERRORREASON']._serialized_end=1242
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_MISSING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_MISSING"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOKEN_INVALID"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CHANNEL_MISMATCH"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CHANNEL_MISMATCH"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ADMIN_REQUIRED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_ADMIN_REQUIRED"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_NOT_ALLOWED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_NOT_ALLOWED"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOOLKIT_NOT_ALLOWED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOOLKIT_NOT_ALLOWED"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_FIELD_REQUIRED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_FIELD_REQUIRED"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_FIELD_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_FIELD_INVALID"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_ID_INVALID"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_ID_INVALID"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_ID_RESERVED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_USER_ID_RESERVED"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PAYLOAD_TOO_LARGE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PAYLOAD_TOO_LARGE"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PERSON_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_PERSON_NOT_FOUND"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_KERNEL_NOT_RESIDENT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_KERNEL_NOT_RESIDENT"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOOLKIT_UNKNOWN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOOLKIT_UNKNOWN"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CONNECTION_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CONNECTION_NOT_FOUND"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MEDIA_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MEDIA_NOT_FOUND"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DEAD_LETTER_NOT_FOUND"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DEAD_LETTER_NOT_FOUND"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MESSAGE_ID_REUSED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MESSAGE_ID_REUSED"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IDENTITY_CONFLICT"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_IDENTITY_CONFLICT"]._serialized_options = b'\240\341\030\000'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOO_MANY_PENDING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_TOO_MANY_PENDING"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MEDIA_FULL"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_MEDIA_FULL"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CHANNEL_BUSY"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CHANNEL_BUSY"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_KERNEL_BUSY"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_KERNEL_BUSY"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_LEASE_LOST"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_LEASE_LOST"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CALL_STALLED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_CALL_STALLED"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DRAINING"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_DRAINING"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_STORE_UNAVAILABLE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_STORE_UNAVAILABLE"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VENDOR_UNAVAILABLE"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_VENDOR_UNAVAILABLE"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_INTERNAL"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SEALING_KEY_UNKNOWN"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SEALING_KEY_UNKNOWN"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SEALED_VALUE_DAMAGED"]._loaded_options = None
+  _globals['_ERRORREASON'].values_by_name["ERROR_REASON_SEALED_VALUE_DAMAGED"]._serialized_options = b'\240\341\030\001'
+  _globals['_ERRORREASON']._serialized_start=72
+  _globals['_ERRORREASON']._serialized_end=1357
 # @@protoc_insertion_point(module_scope)

@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import descriptor_pb2 as _descriptor_pb2
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf.internal import extension_dict as _extension_dict
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -25,176 +27,163 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 1
-    """UNAUTHENTICATED [retry]: the call bears no `authorization: Bearer …`."""
+    """UNAUTHENTICATED: the call bears no `authorization: Bearer …`."""
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 2
-    """UNAUTHENTICATED [retry]: the token is not one of this service's."""
+    """UNAUTHENTICATED: the token is not one of this service's."""
     ERROR_REASON_CHANNEL_MISMATCH: _ErrorReason.ValueType  # 3
-    """PERMISSION_DENIED [final]: the channel's token was used for a user, message or reply of another channel."""
+    """PERMISSION_DENIED: the channel's token was used for a user, message or reply of another channel."""
     ERROR_REASON_ADMIN_REQUIRED: _ErrorReason.ValueType  # 4
-    """PERMISSION_DENIED [retry]: the call needs the admin token."""
+    """PERMISSION_DENIED: the call needs the admin token."""
     ERROR_REASON_USER_NOT_ALLOWED: _ErrorReason.ValueType  # 5
-    """PERMISSION_DENIED [final]: the person is not on the operator's allow-list."""
-    ERROR_REASON_USER_ID_INVALID: _ErrorReason.ValueType  # 6
-    """INVALID_ARGUMENT [final]: a user id that is not `<channel>:<id>`, is over 200 bytes, or holds a comma, white
-    space at an end or a control character.
+    """PERMISSION_DENIED: the person is not on the operator's allow-list."""
+    ERROR_REASON_TOOLKIT_NOT_ALLOWED: _ErrorReason.ValueType  # 6
+    """PERMISSION_DENIED: the toolkit is not among those the operator allows."""
+    ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 7
+    """INVALID_ARGUMENT: a required field is missing. The google.rpc.BadRequest names it by its path."""
+    ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 8
+    """INVALID_ARGUMENT: a field's value is out of its range or of the wrong form. The google.rpc.BadRequest names it."""
+    ERROR_REASON_USER_ID_INVALID: _ErrorReason.ValueType  # 9
+    """INVALID_ARGUMENT: a user id that is not `<channel>:<id>`, is over 200 bytes, or holds a comma, white space at an end
+    or a control character.
     """
-    ERROR_REASON_USER_ID_RESERVED: _ErrorReason.ValueType  # 7
-    """INVALID_ARGUMENT [final]: a user id that would be shared by everybody: empty, `default`, `default_user`."""
-    ERROR_REASON_FIELD_REQUIRED: _ErrorReason.ValueType  # 8
-    """INVALID_ARGUMENT [final]: a required field is missing; the metadata's `field` names it."""
-    ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 9
-    """INVALID_ARGUMENT [final]: a field's value is out of its range or of the wrong form; the metadata's `field` names
-    it.
+    ERROR_REASON_USER_ID_RESERVED: _ErrorReason.ValueType  # 10
+    """INVALID_ARGUMENT: a user id that would be shared by everybody: empty, `default`, `default_user`."""
+    ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 11
+    """INVALID_ARGUMENT: the payload is larger than the service accepts."""
+    ERROR_REASON_PERSON_NOT_FOUND: _ErrorReason.ValueType  # 12
+    """NOT_FOUND: no such person here."""
+    ERROR_REASON_KERNEL_NOT_RESIDENT: _ErrorReason.ValueType  # 13
+    """NOT_FOUND: no kernel of that person is resident."""
+    ERROR_REASON_TOOLKIT_UNKNOWN: _ErrorReason.ValueType  # 14
+    """NOT_FOUND: the tool vendor has no such toolkit."""
+    ERROR_REASON_CONNECTION_NOT_FOUND: _ErrorReason.ValueType  # 15
+    """NOT_FOUND: the person has no such connection."""
+    ERROR_REASON_MEDIA_NOT_FOUND: _ErrorReason.ValueType  # 16
+    """NOT_FOUND: no such media, or its bytes are no longer kept."""
+    ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 17
+    """NOT_FOUND: no such dead letter."""
+    ERROR_REASON_MESSAGE_ID_REUSED: _ErrorReason.ValueType  # 18
+    """ALREADY_EXISTS: the message id was used before, with another payload, or by somebody else who had the same user id."""
+    ERROR_REASON_IDENTITY_CONFLICT: _ErrorReason.ValueType  # 19
+    """FAILED_PRECONDITION: the ids of one message belong to different people. An operator is told."""
+    ERROR_REASON_TOO_MANY_PENDING: _ErrorReason.ValueType  # 20
+    """RESOURCE_EXHAUSTED: too many of this person's messages wait already."""
+    ERROR_REASON_MEDIA_FULL: _ErrorReason.ValueType  # 21
+    """RESOURCE_EXHAUSTED: as many bytes of people's files are kept as may be; they go with the turns that read them."""
+    ERROR_REASON_CHANNEL_BUSY: _ErrorReason.ValueType  # 22
+    """RESOURCE_EXHAUSTED: the channel has as many calls, streams or bytes of requests open as it may have at a time. Other
+    channels are not concerned.
     """
-    ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 10
-    """INVALID_ARGUMENT [final]: the payload is larger than the service accepts."""
-    ERROR_REASON_MESSAGE_ID_REUSED: _ErrorReason.ValueType  # 11
-    """ALREADY_EXISTS [final]: the message id was used before, with another payload, or by somebody else who had the same
-    user id.
+    ERROR_REASON_KERNEL_BUSY: _ErrorReason.ValueType  # 23
+    """ABORTED: the kernel is in a turn; nothing was evicted."""
+    ERROR_REASON_LEASE_LOST: _ErrorReason.ValueType  # 24
+    """ABORTED: another replica took the person over."""
+    ERROR_REASON_CALL_STALLED: _ErrorReason.ValueType  # 25
+    """DEADLINE_EXCEEDED: the caller has stopped in the middle: nothing came of a request or of an upload, or nothing of a
+    stream was read. Nothing was kept.
     """
-    ERROR_REASON_TOO_MANY_PENDING: _ErrorReason.ValueType  # 12
-    """RESOURCE_EXHAUSTED [retry]: too many of this person's messages wait already."""
-    ERROR_REASON_IDENTITY_CONFLICT: _ErrorReason.ValueType  # 13
-    """FAILED_PRECONDITION [final]: the ids of one message belong to different people; set aside, an operator is told."""
-    ERROR_REASON_PERSON_NOT_FOUND: _ErrorReason.ValueType  # 14
-    """NOT_FOUND [final]: no such person here."""
-    ERROR_REASON_KERNEL_NOT_RESIDENT: _ErrorReason.ValueType  # 15
-    """NOT_FOUND [final]: no kernel of that person is resident."""
-    ERROR_REASON_KERNEL_BUSY: _ErrorReason.ValueType  # 16
-    """FAILED_PRECONDITION [retry]: the kernel is in a turn; nothing was evicted."""
-    ERROR_REASON_TOOLKIT_NOT_ALLOWED: _ErrorReason.ValueType  # 17
-    """PERMISSION_DENIED [final]: the toolkit is not among those the operator allows."""
-    ERROR_REASON_TOOLKIT_UNKNOWN: _ErrorReason.ValueType  # 18
-    """NOT_FOUND [final]: the tool vendor has no such toolkit."""
-    ERROR_REASON_CONNECTION_NOT_FOUND: _ErrorReason.ValueType  # 19
-    """NOT_FOUND [final]: the person has no such connection."""
-    ERROR_REASON_REPLY_NOT_FOUND: _ErrorReason.ValueType  # 20
-    """NOT_FOUND [final]: no such reply, part or media request."""
-    ERROR_REASON_SCHEDULE_NOT_FOUND: _ErrorReason.ValueType  # 21
-    """NOT_FOUND [final]: no such schedule."""
-    ERROR_REASON_MEDIA_NOT_FOUND: _ErrorReason.ValueType  # 22
-    """NOT_FOUND [final]: no such media, or its bytes are no longer kept."""
-    ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 23
-    """NOT_FOUND [final]: no such dead letter."""
-    ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 24
-    """UNAVAILABLE [retry]: the service is ending; another replica, or the next one, answers."""
-    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 25
-    """UNAVAILABLE [retry]: the database does not answer; nothing was accepted."""
-    ERROR_REASON_VENDOR_UNAVAILABLE: _ErrorReason.ValueType  # 26
-    """UNAVAILABLE [retry]: the model's or the tools' vendor does not answer."""
-    ERROR_REASON_SEALING_KEY_UNKNOWN: _ErrorReason.ValueType  # 27
-    """FAILED_PRECONDITION [retry]: the person's data is sealed with a master key that this process does not hold."""
-    ERROR_REASON_LEASE_LOST: _ErrorReason.ValueType  # 28
-    """ABORTED [retry]: another replica took the person over."""
-    ERROR_REASON_NOT_IMPLEMENTED: _ErrorReason.ValueType  # 29
-    """UNIMPLEMENTED [final]: the rpc is part of the contract and this release does not serve it yet."""
-    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 30
-    """INTERNAL [retry]: a fault of this service; the metadata's `error_id` is in its log."""
+    ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 26
+    """UNAVAILABLE: the service is ending; another replica, or the next one, answers."""
+    ERROR_REASON_STORE_UNAVAILABLE: _ErrorReason.ValueType  # 27
+    """UNAVAILABLE: the database does not answer; nothing was accepted."""
+    ERROR_REASON_VENDOR_UNAVAILABLE: _ErrorReason.ValueType  # 28
+    """UNAVAILABLE: the model's or the tools' vendor does not answer."""
+    ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 29
+    """INTERNAL: a fault of this service; the metadata's `error_id` is in its log."""
+    ERROR_REASON_SEALING_KEY_UNKNOWN: _ErrorReason.ValueType  # 30
+    """INTERNAL: the person's data is sealed with a master key that this process does not hold; the metadata's `key_id`
+    names it. An operator adds it to KERNEL_ENCRYPTION_KEYS.
+    """
     ERROR_REASON_SEALED_VALUE_DAMAGED: _ErrorReason.ValueType  # 31
-    """FAILED_PRECONDITION [retry]: something stored does not open with its key: it was changed behind the service's
-    back. An operator restores the database.
-    """
-    ERROR_REASON_MEDIA_FULL: _ErrorReason.ValueType  # 32
-    """RESOURCE_EXHAUSTED [retry]: as many bytes of people's files are kept as may be; they go with the turns that read
-    them.
-    """
-    ERROR_REASON_CHANNEL_BUSY: _ErrorReason.ValueType  # 33
-    """RESOURCE_EXHAUSTED [retry]: the channel has as many calls, streams or bytes of requests open as it may have at a
-    time; the RetryInfo says when to call again. Other channels are not concerned.
-    """
-    ERROR_REASON_CALL_STALLED: _ErrorReason.ValueType  # 34
-    """DEADLINE_EXCEEDED [retry]: the caller has stopped in the middle: nothing came of a request or of an upload, or
-    nothing of a stream was read. Nothing was kept.
+    """DATA_LOSS: something stored does not open with its key: it was changed behind the service's back. An operator
+    restores the database; until then the channel keeps what it carries.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the `reason` of the google.rpc.ErrorInfo that every error of this package carries, without its
-    `ERROR_REASON_` prefix; the domain is `kernel.v1`. A channel retries what is marked [retry] (a webhook answers
-    503, its sender delivers again) and drops what is marked [final] (counted, set aside, the webhook answers 200).
+    `ERROR_REASON_` prefix; the domain is `kernel.v1`. A comment begins with the gRPC status.
     """
 
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 1
-"""UNAUTHENTICATED [retry]: the call bears no `authorization: Bearer …`."""
+"""UNAUTHENTICATED: the call bears no `authorization: Bearer …`."""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 2
-"""UNAUTHENTICATED [retry]: the token is not one of this service's."""
+"""UNAUTHENTICATED: the token is not one of this service's."""
 ERROR_REASON_CHANNEL_MISMATCH: ErrorReason.ValueType  # 3
-"""PERMISSION_DENIED [final]: the channel's token was used for a user, message or reply of another channel."""
+"""PERMISSION_DENIED: the channel's token was used for a user, message or reply of another channel."""
 ERROR_REASON_ADMIN_REQUIRED: ErrorReason.ValueType  # 4
-"""PERMISSION_DENIED [retry]: the call needs the admin token."""
+"""PERMISSION_DENIED: the call needs the admin token."""
 ERROR_REASON_USER_NOT_ALLOWED: ErrorReason.ValueType  # 5
-"""PERMISSION_DENIED [final]: the person is not on the operator's allow-list."""
-ERROR_REASON_USER_ID_INVALID: ErrorReason.ValueType  # 6
-"""INVALID_ARGUMENT [final]: a user id that is not `<channel>:<id>`, is over 200 bytes, or holds a comma, white
-space at an end or a control character.
+"""PERMISSION_DENIED: the person is not on the operator's allow-list."""
+ERROR_REASON_TOOLKIT_NOT_ALLOWED: ErrorReason.ValueType  # 6
+"""PERMISSION_DENIED: the toolkit is not among those the operator allows."""
+ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 7
+"""INVALID_ARGUMENT: a required field is missing. The google.rpc.BadRequest names it by its path."""
+ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 8
+"""INVALID_ARGUMENT: a field's value is out of its range or of the wrong form. The google.rpc.BadRequest names it."""
+ERROR_REASON_USER_ID_INVALID: ErrorReason.ValueType  # 9
+"""INVALID_ARGUMENT: a user id that is not `<channel>:<id>`, is over 200 bytes, or holds a comma, white space at an end
+or a control character.
 """
-ERROR_REASON_USER_ID_RESERVED: ErrorReason.ValueType  # 7
-"""INVALID_ARGUMENT [final]: a user id that would be shared by everybody: empty, `default`, `default_user`."""
-ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 8
-"""INVALID_ARGUMENT [final]: a required field is missing; the metadata's `field` names it."""
-ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 9
-"""INVALID_ARGUMENT [final]: a field's value is out of its range or of the wrong form; the metadata's `field` names
-it.
+ERROR_REASON_USER_ID_RESERVED: ErrorReason.ValueType  # 10
+"""INVALID_ARGUMENT: a user id that would be shared by everybody: empty, `default`, `default_user`."""
+ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 11
+"""INVALID_ARGUMENT: the payload is larger than the service accepts."""
+ERROR_REASON_PERSON_NOT_FOUND: ErrorReason.ValueType  # 12
+"""NOT_FOUND: no such person here."""
+ERROR_REASON_KERNEL_NOT_RESIDENT: ErrorReason.ValueType  # 13
+"""NOT_FOUND: no kernel of that person is resident."""
+ERROR_REASON_TOOLKIT_UNKNOWN: ErrorReason.ValueType  # 14
+"""NOT_FOUND: the tool vendor has no such toolkit."""
+ERROR_REASON_CONNECTION_NOT_FOUND: ErrorReason.ValueType  # 15
+"""NOT_FOUND: the person has no such connection."""
+ERROR_REASON_MEDIA_NOT_FOUND: ErrorReason.ValueType  # 16
+"""NOT_FOUND: no such media, or its bytes are no longer kept."""
+ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 17
+"""NOT_FOUND: no such dead letter."""
+ERROR_REASON_MESSAGE_ID_REUSED: ErrorReason.ValueType  # 18
+"""ALREADY_EXISTS: the message id was used before, with another payload, or by somebody else who had the same user id."""
+ERROR_REASON_IDENTITY_CONFLICT: ErrorReason.ValueType  # 19
+"""FAILED_PRECONDITION: the ids of one message belong to different people. An operator is told."""
+ERROR_REASON_TOO_MANY_PENDING: ErrorReason.ValueType  # 20
+"""RESOURCE_EXHAUSTED: too many of this person's messages wait already."""
+ERROR_REASON_MEDIA_FULL: ErrorReason.ValueType  # 21
+"""RESOURCE_EXHAUSTED: as many bytes of people's files are kept as may be; they go with the turns that read them."""
+ERROR_REASON_CHANNEL_BUSY: ErrorReason.ValueType  # 22
+"""RESOURCE_EXHAUSTED: the channel has as many calls, streams or bytes of requests open as it may have at a time. Other
+channels are not concerned.
 """
-ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 10
-"""INVALID_ARGUMENT [final]: the payload is larger than the service accepts."""
-ERROR_REASON_MESSAGE_ID_REUSED: ErrorReason.ValueType  # 11
-"""ALREADY_EXISTS [final]: the message id was used before, with another payload, or by somebody else who had the same
-user id.
+ERROR_REASON_KERNEL_BUSY: ErrorReason.ValueType  # 23
+"""ABORTED: the kernel is in a turn; nothing was evicted."""
+ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 24
+"""ABORTED: another replica took the person over."""
+ERROR_REASON_CALL_STALLED: ErrorReason.ValueType  # 25
+"""DEADLINE_EXCEEDED: the caller has stopped in the middle: nothing came of a request or of an upload, or nothing of a
+stream was read. Nothing was kept.
 """
-ERROR_REASON_TOO_MANY_PENDING: ErrorReason.ValueType  # 12
-"""RESOURCE_EXHAUSTED [retry]: too many of this person's messages wait already."""
-ERROR_REASON_IDENTITY_CONFLICT: ErrorReason.ValueType  # 13
-"""FAILED_PRECONDITION [final]: the ids of one message belong to different people; set aside, an operator is told."""
-ERROR_REASON_PERSON_NOT_FOUND: ErrorReason.ValueType  # 14
-"""NOT_FOUND [final]: no such person here."""
-ERROR_REASON_KERNEL_NOT_RESIDENT: ErrorReason.ValueType  # 15
-"""NOT_FOUND [final]: no kernel of that person is resident."""
-ERROR_REASON_KERNEL_BUSY: ErrorReason.ValueType  # 16
-"""FAILED_PRECONDITION [retry]: the kernel is in a turn; nothing was evicted."""
-ERROR_REASON_TOOLKIT_NOT_ALLOWED: ErrorReason.ValueType  # 17
-"""PERMISSION_DENIED [final]: the toolkit is not among those the operator allows."""
-ERROR_REASON_TOOLKIT_UNKNOWN: ErrorReason.ValueType  # 18
-"""NOT_FOUND [final]: the tool vendor has no such toolkit."""
-ERROR_REASON_CONNECTION_NOT_FOUND: ErrorReason.ValueType  # 19
-"""NOT_FOUND [final]: the person has no such connection."""
-ERROR_REASON_REPLY_NOT_FOUND: ErrorReason.ValueType  # 20
-"""NOT_FOUND [final]: no such reply, part or media request."""
-ERROR_REASON_SCHEDULE_NOT_FOUND: ErrorReason.ValueType  # 21
-"""NOT_FOUND [final]: no such schedule."""
-ERROR_REASON_MEDIA_NOT_FOUND: ErrorReason.ValueType  # 22
-"""NOT_FOUND [final]: no such media, or its bytes are no longer kept."""
-ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 23
-"""NOT_FOUND [final]: no such dead letter."""
-ERROR_REASON_DRAINING: ErrorReason.ValueType  # 24
-"""UNAVAILABLE [retry]: the service is ending; another replica, or the next one, answers."""
-ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 25
-"""UNAVAILABLE [retry]: the database does not answer; nothing was accepted."""
-ERROR_REASON_VENDOR_UNAVAILABLE: ErrorReason.ValueType  # 26
-"""UNAVAILABLE [retry]: the model's or the tools' vendor does not answer."""
-ERROR_REASON_SEALING_KEY_UNKNOWN: ErrorReason.ValueType  # 27
-"""FAILED_PRECONDITION [retry]: the person's data is sealed with a master key that this process does not hold."""
-ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 28
-"""ABORTED [retry]: another replica took the person over."""
-ERROR_REASON_NOT_IMPLEMENTED: ErrorReason.ValueType  # 29
-"""UNIMPLEMENTED [final]: the rpc is part of the contract and this release does not serve it yet."""
-ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 30
-"""INTERNAL [retry]: a fault of this service; the metadata's `error_id` is in its log."""
+ERROR_REASON_DRAINING: ErrorReason.ValueType  # 26
+"""UNAVAILABLE: the service is ending; another replica, or the next one, answers."""
+ERROR_REASON_STORE_UNAVAILABLE: ErrorReason.ValueType  # 27
+"""UNAVAILABLE: the database does not answer; nothing was accepted."""
+ERROR_REASON_VENDOR_UNAVAILABLE: ErrorReason.ValueType  # 28
+"""UNAVAILABLE: the model's or the tools' vendor does not answer."""
+ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 29
+"""INTERNAL: a fault of this service; the metadata's `error_id` is in its log."""
+ERROR_REASON_SEALING_KEY_UNKNOWN: ErrorReason.ValueType  # 30
+"""INTERNAL: the person's data is sealed with a master key that this process does not hold; the metadata's `key_id`
+names it. An operator adds it to KERNEL_ENCRYPTION_KEYS.
+"""
 ERROR_REASON_SEALED_VALUE_DAMAGED: ErrorReason.ValueType  # 31
-"""FAILED_PRECONDITION [retry]: something stored does not open with its key: it was changed behind the service's
-back. An operator restores the database.
-"""
-ERROR_REASON_MEDIA_FULL: ErrorReason.ValueType  # 32
-"""RESOURCE_EXHAUSTED [retry]: as many bytes of people's files are kept as may be; they go with the turns that read
-them.
-"""
-ERROR_REASON_CHANNEL_BUSY: ErrorReason.ValueType  # 33
-"""RESOURCE_EXHAUSTED [retry]: the channel has as many calls, streams or bytes of requests open as it may have at a
-time; the RetryInfo says when to call again. Other channels are not concerned.
-"""
-ERROR_REASON_CALL_STALLED: ErrorReason.ValueType  # 34
-"""DEADLINE_EXCEEDED [retry]: the caller has stopped in the middle: nothing came of a request or of an upload, or
-nothing of a stream was read. Nothing was kept.
+"""DATA_LOSS: something stored does not open with its key: it was changed behind the service's back. An operator
+restores the database; until then the channel keeps what it carries.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
+
+RETRYABLE_FIELD_NUMBER: _builtins.int
+retryable: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.bool]
+"""Whether the same call may succeed later. A channel keeps what it carried and calls again (a webhook answers 503, its
+sender delivers again), not before the delay of a google.rpc.RetryInfo. What is not retryable it sets aside and
+counts (the webhook answers 200). Every value of ErrorReason but the zero bears this option. A reason that a client
+does not know, and a status without a reason, are retryable.
+"""

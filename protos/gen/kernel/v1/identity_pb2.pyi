@@ -24,7 +24,7 @@ class _AliasStrength:
 class _AliasStrengthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AliasStrength.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ALIAS_STRENGTH_UNSPECIFIED: _AliasStrength.ValueType  # 0
-    """As STRONG."""
+    """Refused: an id is bound for good."""
     ALIAS_STRENGTH_STRONG: _AliasStrength.ValueType  # 1
     """The network gives the id to one person for good (WhatsApp: a business-scoped user id)."""
     ALIAS_STRENGTH_WEAK: _AliasStrength.ValueType  # 2
@@ -36,7 +36,7 @@ class AliasStrength(_AliasStrength, metaclass=_AliasStrengthEnumTypeWrapper):
     """AliasStrength says how well an id names one person."""
 
 ALIAS_STRENGTH_UNSPECIFIED: AliasStrength.ValueType  # 0
-"""As STRONG."""
+"""Refused: an id is bound for good."""
 ALIAS_STRENGTH_STRONG: AliasStrength.ValueType  # 1
 """The network gives the id to one person for good (WhatsApp: a business-scoped user id)."""
 ALIAS_STRENGTH_WEAK: AliasStrength.ValueType  # 2
@@ -99,7 +99,7 @@ class Alias(_message.Message):
     user_id: _builtins.str
     """The id, `<channel>:<id>`, of the caller's own channel; the rules of HandleMessageRequest.user_id."""
     strength: Global___AliasStrength.ValueType
-    """How well it names one person."""
+    """Required. How well it names one person."""
     scope: _builtins.str
     """The namespace in which it is unique (WhatsApp: the business portfolio); empty: the channel. At most 100 bytes."""
     def __init__(

@@ -29,7 +29,7 @@ class _ReplyMode:
 class _ReplyModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyMode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REPLY_MODE_UNSPECIFIED: _ReplyMode.ValueType  # 0
-    """As INLINE."""
+    """As INLINE: a caller that says nothing waits for its answer and loses none."""
     REPLY_MODE_INLINE: _ReplyMode.ValueType  # 1
     """The call waits for the turn and returns its replies; the caller delivers them, they are never pulled, and a repeat
     of the message id returns them again.
@@ -41,7 +41,7 @@ class ReplyMode(_ReplyMode, metaclass=_ReplyModeEnumTypeWrapper):
     """ReplyMode says who delivers the turn's replies."""
 
 REPLY_MODE_UNSPECIFIED: ReplyMode.ValueType  # 0
-"""As INLINE."""
+"""As INLINE: a caller that says nothing waits for its answer and loses none."""
 REPLY_MODE_INLINE: ReplyMode.ValueType  # 1
 """The call waits for the turn and returns its replies; the caller delivers them, they are never pulled, and a repeat
 of the message id returns them again.

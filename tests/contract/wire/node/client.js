@@ -1,9 +1,12 @@
-// node client.js <address> <token> <request as JSON>: HandleMessage by the server's reflection; prints the response.
+// node client.js <address> <token> <request as JSON>: HandleMessage by the server's reflection. Prints the response, or
+// exits with 1 and prints what the error means.
 const grpc = require("@grpc/grpc-js");
 const { GrpcReflection } = require("grpc-js-reflection-client");
+const { meaningOf } = require("./errors");
+
+const credentials = grpc.credentials.createInsecure();
 
 async function main(address, token, request) {
-  const credentials = grpc.credentials.createInsecure();
   const descriptor = await new GrpcReflection(address, credentials).getDescriptorBySymbol("kernel.v1.KernelService");
   const { kernel } = descriptor.getPackageObject({ enums: String, longs: String });
   const client = new kernel.v1.KernelService(address, credentials);
@@ -19,10 +22,11 @@ async function main(address, token, request) {
   client.close();
 }
 
-main(...process.argv.slice(2)).then(
+const given = process.argv.slice(2);
+main(...given).then(
   () => process.exit(0),
-  (error) => {
-    console.error(error.code, error.details ?? error.message);
+  async (error) => {
+    console.error(JSON.stringify(await meaningOf(error, given[0], credentials)));
     process.exit(1);
   }
 );

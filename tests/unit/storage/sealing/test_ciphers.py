@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from kernel_service.errors import Conflict
+from kernel_service.errors import Unreadable
 from kernel_service.storage.schema import schema
 from kernel_service.storage.sealing import earlier_seals
 from kernel_service.storage.sealing.ciphers import Cipher, Digests, KeysError, MasterKeys, PersonCipher, Place, place
@@ -30,9 +30,9 @@ def test_a_value_opens_in_its_own_place_alone(elsewhere: Place) -> None:
     sealed = cipher.seal(b"secret words", HERE)
     assert cipher.open(sealed, HERE) == b"secret words"
     assert b"secret" not in sealed
-    with pytest.raises(Conflict):
+    with pytest.raises(Unreadable):
         cipher.open(sealed, elsewhere)
-    with pytest.raises(Conflict):
+    with pytest.raises(Unreadable):
         PersonCipher(b"x" * 32).open(sealed, HERE)
 
 
@@ -40,7 +40,7 @@ def test_a_value_that_was_changed_or_cut_does_not_open() -> None:
     cipher = PersonCipher(b"k" * 32)
     sealed = cipher.seal(b"secret words", HERE)
     for changed in (sealed[:-1] + bytes([sealed[-1] ^ 1]), *(sealed[:length] for length in range(len(sealed)))):
-        with pytest.raises(Conflict):
+        with pytest.raises(Unreadable):
             cipher.open(changed, HERE)
 
 
@@ -71,11 +71,11 @@ def test_the_earlier_form_opens_only_where_it_is_awaited() -> None:
     key, earlier = b"k" * 32, earlier_seals.of_person("p_1")
     sealed = Cipher(key).seal(b"words", b"item:p_1")
     assert PersonCipher(key, earlier).open(sealed, HERE) == b"words"
-    with pytest.raises(Conflict):
+    with pytest.raises(Unreadable):
         PersonCipher(key).open(sealed, HERE)
-    with pytest.raises(Conflict):
+    with pytest.raises(Unreadable):
         PersonCipher(key, earlier).open(sealed, place(schema.message.c.payload, 1))
-    with pytest.raises(Conflict):
+    with pytest.raises(Unreadable):
         PersonCipher(key, earlier).open(Cipher(key).seal(b"words", b""), place(schema.item.c.kind, "p_1", 1))
 
 
@@ -84,7 +84,7 @@ def test_the_first_key_wraps_and_all_unwrap() -> None:
     both = MasterKeys.parse(f" new:{TWO}, old:{ONE} ")
     assert both.unwrap(old, b"p_1") == b"data key"
     assert both.wrap(b"data key", b"p_1").key_id == "new"
-    with pytest.raises(Conflict) as refused:
+    with pytest.raises(Unreadable) as refused:
         MasterKeys.parse(f"new:{TWO}").unwrap(old, b"p_1")
     assert refused.value.reason == "SEALING_KEY_UNKNOWN"
 

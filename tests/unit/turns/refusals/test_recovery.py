@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from kernel_service import texts
-from kernel_service.errors import Busy, Conflict, VendorUnavailable
+from kernel_service.errors import Busy, SealedValueDamaged, VendorUnavailable
 from kernel_service.kernels.history import CONTEXT_TOKENS
 from kernel_service.ports.messages import Link, Usage
 from kernel_service.ports.model import (
@@ -471,7 +471,7 @@ async def test_tools_that_are_away_are_waited_for_a_while(scene: Scene, monkeypa
     assert scene.clock.now - began < 300
 
 
-@pytest.mark.parametrize("error", [RuntimeError("new"), Conflict("SEALED_VALUE_DAMAGED", "broken"), KeyError("x")])
+@pytest.mark.parametrize("error", [RuntimeError("new"), SealedValueDamaged("broken"), KeyError("x")])
 async def test_whatever_breaks_is_given_up_and_the_next_message_is_served(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
