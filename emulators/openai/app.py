@@ -16,10 +16,10 @@ from emulators.openai.errors import of_status, refused
 from emulators.openai.files import SeenFile, seen_files, without_files
 from emulators.openai.responses import REASONING_TOKENS, Maker, tokens
 from emulators.openai.seal import Sealer
-from emulators.openai.stream import encoded, events
+from emulators.openai.stream import Pace, Stall, encoded, error_event, events
 from emulators.openai.tool_checks import refusal_of
 from emulators.openai.transcriptions import FORM, read_form, transcript
-from emulators.openai.turns import Cut, Output, Script, ToolCall, Turn, from_json
+from emulators.openai.turns import Cut, ErrorEvent, Output, Script, ToolCall, Turn, from_json
 from emulators.openai.wire import (
     AllowedTools,
     ChosenFunction,
@@ -63,6 +63,7 @@ class OpenAI(Vendor):
         self._effects = effects
         self._script = Script()
         self._obeys = False
+        self._pace = Pace()
 
     def script(self, turns: Iterable[str | Output | Turn], match: Match = every) -> None:
         """Write the model's next turns; calls that match none are answered by the rule-based model."""
@@ -80,12 +81,23 @@ class OpenAI(Vendor):
         """How many tokens each answer takes before its first word."""
         self._maker.reasoning_tokens = tokens
 
+    def pace(self, seconds: float) -> None:
+        """How long a stream takes for each piece of 16 characters."""
+        self._pace.seconds = seconds
+
+    def stall(self, after: str) -> Stall:
+        """Have streams pause once they have told the text `after`."""
+        stall = Stall(after)
+        self._pace.stalls.append(stall)
+        return stall
+
     def clear(self) -> None:
         """Forget what was scripted, all faults and all holds."""
         self.context_window = self._context_window
         self.reason(REASONING_TOKENS)
         self.obey(obeys=False)
         self._script.clear()
+        self._pace.clear()
         super().clear()
 
     def mount(self, app: web.Application) -> None:
@@ -98,6 +110,7 @@ class OpenAI(Vendor):
         control.add("change_organisation", lambda body: self.change_organisation(str(body["name"])))
         control.add("obey", lambda body: self.obey(obeys=bool(body.get("obeys", True))))
         control.add("reason", lambda body: self.reason(int(body["tokens"])))
+        control.add("pace", lambda body: self.pace(float(body["seconds"])))
         control.add("context_window", lambda body: setattr(self, "context_window", int(body["tokens"])))
         control.mount(app, "openai")
 
@@ -151,10 +164,24 @@ class OpenAI(Vendor):
         response["input_transformations"] = transformations or None
         self._compact_within(request, response, conversation, input_tokens)
         self._record(request, call, conversation, response, list(files.values()))
-        cut = any(isinstance(output, Cut) for output in turn)
         if request.stream:
-            return await _streamed(http, response, cut=cut)
-        return drop(http) if cut else self.respond(response)
+            return await self._streamed(http, response, turn)
+        return drop(http) if _cut(turn) else self.respond(response)
+
+    async def _streamed(self, http: web.Request, response: dict[str, Any], turn: Turn) -> web.StreamResponse:
+        stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
+        await stream.prepare(http)
+        told = list(events(response))
+        if any(isinstance(output, ErrorEvent) for output in turn):
+            told[-1] = error_event(response) | {"sequence_number": len(told) - 1}
+        cut = _cut(turn)
+        async for event in self._pace.paced(iter(told[: len(told) // 2] if cut else told)):
+            await stream.write(encoded(event))
+        if cut and not cut.quietly:
+            drop(http)
+        else:
+            await stream.write_eof()
+        return stream
 
     async def _compact(self, _: web.Request, call: Call) -> web.Response:
         request, items = checks.compact_request(call.body)
@@ -274,14 +301,5 @@ async def _unknown(_: web.Request, call: Call) -> web.StreamResponse:
     raise refused(f"Invalid URL ({call.method} /v1{call.path})", status=404)
 
 
-async def _streamed(http: web.Request, response: dict[str, Any], *, cut: bool) -> web.StreamResponse:
-    stream = web.StreamResponse(headers={"Content-Type": "text/event-stream; charset=utf-8"})
-    await stream.prepare(http)
-    told = list(events(response))
-    for event in told[: len(told) // 2] if cut else told:
-        await stream.write(encoded(event))
-    if cut:
-        drop(http)
-    else:
-        await stream.write_eof()
-    return stream
+def _cut(turn: Turn) -> Cut | None:
+    return next((output for output in turn if isinstance(output, Cut)), None)

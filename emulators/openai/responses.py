@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from emulators.openai.seal import Sealer
-from emulators.openai.turns import Cut, Failed, Incomplete, Nothing, Output, Refused, Text, ToolCall, Turn
+from emulators.openai.turns import Cut, ErrorEvent, Failed, Incomplete, Nothing, Output, Refused, Text, ToolCall, Turn
 from emulators.openai.wire import CreateRequest, InputMessage, Item
 
 REASONING_TOKENS = 8
@@ -38,11 +38,11 @@ class Maker:
         """The finished Response, its status completed, incomplete or failed."""
         turn, cut_short = self._within(turn, request.max_output_tokens)
         person = request.safety_identifier or ""
-        failed = next((output for output in turn if isinstance(output, Failed)), None)
+        failed = next((output for output in turn if isinstance(output, Failed | ErrorEvent)), None)
         ended = next((output for output in turn if isinstance(output, Incomplete)), None)
         reason = ended.reason if ended else "max_output_tokens" if cut_short else None
         told = [output for output in turn if not isinstance(output, Nothing)]
-        output = [] if failed else [self._reasoning(request, person), *map(self._item, told)]
+        output = [] if isinstance(failed, Failed) else [self._reasoning(request, person), *map(self._item, told)]
         if any(isinstance(each, Nothing) and not each.reasoning for each in turn):
             output = output[1:]
         if reason and told:
@@ -143,7 +143,7 @@ def _with_parts(message: dict[str, Any]) -> dict[str, Any]:
 def _part(output: Output) -> dict[str, Any]:
     if isinstance(output, Refused):
         return {"type": "refusal", "refusal": output.text}
-    text = output.text if isinstance(output, Text | Incomplete | Cut) else ""
+    text = output.text if isinstance(output, Text | Incomplete | Cut | ErrorEvent) else ""
     return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
 

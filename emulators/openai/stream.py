@@ -3,7 +3,9 @@
 Source: openai 3.54, types/responses/response_*_event.py.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -24,6 +26,54 @@ def events(response: dict[str, Any]) -> Iterator[Event]:
     ]
     for event in told:
         yield {**event, "sequence_number": next(number)}
+
+
+def error_event(response: dict[str, Any]) -> Event:
+    """What ends a stream when the vendor fails in the middle of it."""
+    error = response["error"]
+    return {"type": "error", "code": error["code"], "message": error["message"], "param": None, "sequence_number": 0}
+
+
+@dataclass(slots=True)
+class Stall:
+    """Streams pause once they have told the text `after`. `reached` is set by the first; release() lets all go on."""
+
+    after: str
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def release(self) -> None:
+        self.released.set()
+
+
+@dataclass(slots=True)
+class Pace:
+    """How the events of a stream follow each other: `seconds` between the pieces of a text, and stalls."""
+
+    seconds: float = 0.0
+    stalls: list[Stall] = field(default_factory=list)
+
+    def clear(self) -> None:
+        self.seconds = 0.0
+        for stall in self.stalls:
+            stall.release()
+        self.stalls.clear()
+
+    async def paced(self, events: Iterator[Event]) -> AsyncIterator[Event]:
+        text = ""
+        for event in events:
+            yield event
+            if event["type"] == "response.output_text.delta":
+                text += event["delta"]
+                await self._pause(text)
+
+    async def _pause(self, text: str) -> None:
+        if self.seconds:
+            await asyncio.sleep(self.seconds)
+        for stall in self.stalls:
+            if stall.after in text and not stall.released.is_set():
+                stall.reached.set()
+                await stall.released.wait()
 
 
 def encoded(event: Event) -> bytes:

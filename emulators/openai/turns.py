@@ -45,9 +45,22 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection breaks: in mid-stream after the text's first half, or instead of a plain response."""
+    """The connection breaks: in mid-stream after the text's first half, or instead of a plain response.
+
+    `quietly`: the stream ends there as if it were complete.
+    """
 
     text: str = ""
+    quietly: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorEvent:
+    """The stream ends with an `error` event after the text; a plain response has status failed."""
+
+    text: str = ""
+    message: str = "The server had an error while processing your request. Sorry about that!"
+    code: str = "server_error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +70,7 @@ class Nothing:
     reasoning: bool = True
 
 
-Output = Text | ToolCall | Refused | Incomplete | Failed | Cut | Nothing
+Output = Text | ToolCall | Refused | Incomplete | Failed | Cut | Nothing | ErrorEvent
 Turn = list[Output]
 
 
@@ -106,7 +119,7 @@ def from_json(value: Any) -> Turn:
         name, text = next(iter(value.items()))
         if name in _NAMED:
             return [_NAMED[name](text)]
-    raise ValueError("a turn is a text or has one of text, call, refusal, incomplete, failed, cut, nothing")
+    raise ValueError("a turn is a text or has one of text, call, refusal, incomplete, failed, cut, error_event, nothing")
 
 
 _NAMED: dict[str, Callable[[Any], Output]] = {
@@ -115,5 +128,6 @@ _NAMED: dict[str, Callable[[Any], Output]] = {
     "incomplete": Incomplete,
     "failed": Failed,
     "cut": Cut,
+    "error_event": ErrorEvent,
     "nothing": lambda reasoning: Nothing(reasoning=bool(reasoning)),
 }
