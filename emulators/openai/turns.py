@@ -119,7 +119,9 @@ def from_json(value: Any) -> Turn:
         name, text = next(iter(value.items()))
         if name in _NAMED:
             return [_NAMED[name](text)]
-    raise ValueError("a turn is a text or has one of text, call, refusal, incomplete, failed, cut, error_event, nothing")
+    raise ValueError(
+        "a turn is a text or has one of text, call, refusal, incomplete, failed, cut, error_event, nothing"
+    )
 
 
 _NAMED: dict[str, Callable[[Any], Output]] = {

@@ -31,15 +31,12 @@ _MOST_TOKENS: Final = 10**12
 Item = dict[str, Any]
 
 
-def read_answer(raw: bytes, taken: Collection[str] = ()) -> ModelAnswer:
-    """The answer in a response's body. `taken` are the ids of calls and items that the history has already.
+def read_answer(raw: bytes | Item, taken: Collection[str] = ()) -> ModelAnswer:
+    """The answer in a response, given as JSON or as its value. `taken`: ids of calls and items of the history.
 
     UnusableAnswerError, and what a failure that is told with HTTP 200 means: VendorUnavailable or ModelRejectedError.
     """
-    try:
-        response = from_json(raw)
-    except ValueError:
-        raise UnusableAnswerError(Usage(model_calls=1)) from None
+    response = _value(raw) if isinstance(raw, bytes) else raw
     if not isinstance(response, dict):
         raise UnusableAnswerError(Usage(model_calls=1))
     if failure := read_failure(response):
@@ -48,6 +45,13 @@ def read_answer(raw: bytes, taken: Collection[str] = ()) -> ModelAnswer:
     if response.get("status") in _UNFINISHED or not isinstance(response.get("output"), list):
         raise UnusableAnswerError(usage)
     return _answer(response, usage, set(taken))
+
+
+def _value(raw: bytes) -> object:
+    try:
+        return from_json(raw)
+    except ValueError:
+        raise UnusableAnswerError(Usage(model_calls=1)) from None
 
 
 def _answer(response: Item, usage: Usage, taken: set[str]) -> ModelAnswer:

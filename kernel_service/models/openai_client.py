@@ -15,10 +15,11 @@ import httpx2
 import openai
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.models.openai_refusals import Refusal, meaning_of, retry_after
+from kernel_service.models.openai_refusals import Refusal, meaning_of, read_failure, retry_after
 from kernel_service.models.openai_transcriptions import read_transcript, transcription_refusal
 from kernel_service.models.outages import Outages
-from kernel_service.ports.model import ModelRejectedError
+from kernel_service.ports.messages import Usage
+from kernel_service.ports.model import ModelRejectedError, UnusableAnswerError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _GAVE_UP_WAITING: Final = (408, 499, 504, 522, 524)
 """Statuses of a proxy, or of the vendor's own front, behind which the request may have been worked on."""
+REST_SECONDS: Final = 1.0
+"""For what follows the last event of a stream; a connection is of use again once its response was read to the end."""
 
 
 class OpenAIClient:
@@ -60,13 +63,35 @@ class OpenAIClient:
 
         VendorUnavailable, ModelRejectedError, and whatever keeps the body's files from being read.
         """
-        headers = {"Content-Type": "application/json", "Content-Length": str(body.length)}
         try:
             async with self._allowed(self._refusal):
                 response = await self._client.post(
-                    path, content=body.chunks(), cast_to=httpx2.Response, options={"headers": headers}
+                    path, content=body.chunks(), cast_to=httpx2.Response, options={"headers": _headers(body)}
                 )
                 return await response.aread()
+        except VendorUnavailable as away:
+            raise body.fault or away from None
+
+    async def stream(self, path: str, body: Body, take: Callable[[object], bool]) -> bytes | None:
+        """JSON out, events to `take` as they come, until it returns True. Bytes: the server answered in one piece.
+
+        As post(), and UnusableAnswerError: an event is no JSON.
+        """
+        try:
+            async with self._allowed(self._refusal):
+                stream = await self._client.post(
+                    path,
+                    content=body.chunks(),
+                    cast_to=object,
+                    options={"headers": _headers(body)},
+                    stream=True,
+                    stream_cls=openai.AsyncStream[object],
+                )
+                async with stream:
+                    if not stream.response.headers.get("content-type", "").startswith("text/event-stream"):
+                        return await stream.response.aread()
+                    await _hand_over(stream, take)
+                    return None
         except VendorUnavailable as away:
             raise body.fault or away from None
 
@@ -113,6 +138,36 @@ class OpenAIClient:
 
     async def close(self) -> None:
         await self._client.close()
+
+
+def _headers(body: Body) -> dict[str, str]:
+    return {"Content-Type": "application/json", "Content-Length": str(body.length)}
+
+
+async def _hand_over(stream: openai.AsyncStream[object], take: Callable[[object], bool]) -> None:
+    """All events; a stream that ends before the last one broke, however it ended."""
+    ended = False
+    try:
+        async with asyncio.timeout(None) as rest:
+            async for event in stream:
+                if not ended and take(event):
+                    ended = True
+                    rest.reschedule(asyncio.get_running_loop().time() + REST_SECONDS)
+    except Exception as broken:  # noqa: BLE001 - the response stands, whatever its connection comes to
+        if not ended:
+            raise _meaning_of_broken(broken) from None
+    if not ended:
+        raise httpx2.RemoteProtocolError("the stream ended before its last event")
+
+
+def _meaning_of_broken(error: Exception) -> Exception:
+    if isinstance(error, openai.APIConnectionError | httpx2.TransportError | TimeoutError):
+        return error
+    if isinstance(error, openai.APIError) and (failure := read_failure({"error": error.body})):
+        return meaning_of(failure)
+    if isinstance(error, ValueError | RecursionError):
+        return UnusableAnswerError(Usage(model_calls=1))
+    return error
 
 
 def _never_sent(error: BaseException) -> bool:

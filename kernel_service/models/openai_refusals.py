@@ -184,8 +184,9 @@ def _rejected(refusal: Refusal, code: str) -> ModelRejectedError:
 
 # --- parameters that a server does not take ---------------------------------------------------------------------------
 
-OPTIONAL: Final = ("reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens")
-"""What a request can do without. `store` is not among them: left out, the vendor would keep what people say."""
+OPTIONAL: Final = ("reasoning", "include", "prompt_cache_key", "safety_identifier", "max_output_tokens", "stream")
+"""What a request can do without. `stream` is refused where only verified organisations may have a model stream.
+`store` is not among them: left out, the vendor would keep what people say."""
 
 _NOT_TAKEN: Final = re.compile(
     r"un(?:known|supported|recogni[sz]ed|expected)|not (?:supported|permitted|allowed|recogni[sz]ed)|"

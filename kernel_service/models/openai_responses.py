@@ -14,14 +14,16 @@ from kernel_service.media.incoming import file_of
 from kernel_service.models.body import Places
 from kernel_service.models.openai_answers import call_of, read_answer
 from kernel_service.models.openai_refusals import unsupported
+from kernel_service.models.openai_stream import StreamedResponse
 from kernel_service.models.person_said import in_words
 from kernel_service.ports.media import ReadAs
 from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswerError
 from kernel_service.token_counts import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+    from kernel_service.models.body import Body
     from kernel_service.models.openai_client import OpenAIClient
     from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest
 
@@ -45,9 +47,9 @@ class OpenAIResponses(Model):
     def origin(self) -> str:
         return f"openai:{self._model}"
 
-    async def answer(self, request: ModelRequest) -> ModelAnswer:
+    async def answer(self, request: ModelRequest, said: Callable[[str], None] | None = None) -> ModelAnswer:
         taken = {name for item in request.items for name in (item.get("call_id"), item.get("id")) if name}
-        raw = await self._asked(request)
+        raw = await self._asked(request, said)
         try:
             answer = read_answer(raw, taken)
         except UnusableAnswerError as nonsense:
@@ -56,14 +58,18 @@ class OpenAIResponses(Model):
         self._client.queue.record_cost(answer.usage.tokens)
         return answer
 
-    async def _asked(self, request: ModelRequest) -> bytes:
+    async def _asked(self, request: ModelRequest, said: Callable[[str], None] | None) -> bytes | dict[str, Any]:
         """Without what the vendor does not take, from the first refusal on: it is the same for everybody."""
         while True:
             places = Places()
             body = self._body(request, places)
+            if said is not None:
+                body["stream"] = True
             for name in self._refused:
                 body.pop(name, None)
             try:
+                if said is not None and "stream" in body:
+                    return await self._streamed(places.json(body), said)
                 return await self._client.post("/responses", places.json(body))
             except ModelRejectedError as rejected:
                 name = unsupported(rejected)
@@ -71,6 +77,11 @@ class OpenAIResponses(Model):
                     raise
                 log.warning("model takes no %s: it is left out until this process ends", name)
                 self._refused.add(name)
+
+    async def _streamed(self, body: Body, said: Callable[[str], None]) -> bytes | dict[str, Any]:
+        streamed = StreamedResponse(said)
+        whole = await self._client.stream("/responses", body, streamed.take)
+        return streamed.response if whole is None else whole
 
     def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
         texts = (in_words(content), content.get("time"))

@@ -139,8 +139,11 @@ class Model(Protocol):
         """Vendor and model, as `openai:gpt-6-luna`: whose opaque reasoning may be shown to whom."""
         ...
 
-    async def answer(self, request: ModelRequest) -> ModelAnswer:
+    async def answer(self, request: ModelRequest, said: Callable[[str], None] | None = None) -> ModelAnswer:
         """Ask once, or again without a parameter that the vendor does not know. What can be mended in the answer is.
+
+        `said` is told the text of the answer piece by piece as it comes, if the vendor streams it; None: nobody
+        watches. What it was told may differ from the answer's text, and an error may follow it.
 
         VendorUnavailable: ask again later. ModelRejectedError: ask differently. UnusableAnswerError: a few times.
         """

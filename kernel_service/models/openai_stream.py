@@ -1,0 +1,59 @@
+"""A response that comes as events: its text while it comes, the whole of it at the end.
+
+Source: openai 3.54, `types/responses/response_*_event.py`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from kernel_service.storable import storable, storable_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
+
+
+class StreamedResponse:
+    """Takes the events of one response in order; `said` is told its text piece by piece."""
+
+    def __init__(self, said: Callable[[str], None]) -> None:
+        self._said = said
+        self._place: tuple[object, object] | None = None
+        self._items: list[Any] = []
+        self._response: dict[str, Any] = {}
+
+    def take(self, event: object) -> bool:
+        """Whether this is the last event. What is not understood is passed over."""
+        if not isinstance(event, dict):
+            return False
+        kind = event.get("type")
+        if kind == "response.output_text.delta":
+            self._say(event)
+        elif kind == "response.output_item.done":
+            self._items.append(event.get("item"))
+        elif kind == "error":
+            self._response = {"error": event}
+        elif kind in _LAST and isinstance(event.get("response"), dict):
+            self._response = event["response"]
+        return bool(self._response)
+
+    @property
+    def response(self) -> dict[str, Any]:
+        """The whole, once the last event was taken. Some servers tell the items in events of their own alone."""
+        whole = self._response
+        if not whole.get("output") and not whole.get("error"):
+            whole = whole | {"output": self._items}
+        mended: dict[str, Any] = storable(whole)
+        return mended
+
+    def _say(self, event: dict[str, Any]) -> None:
+        """The parts of a text stand apart, as they do in ModelAnswer.text."""
+        delta = event.get("delta")
+        if not isinstance(delta, str) or not delta:
+            return
+        place = event.get("output_index"), event.get("content_index")
+        apart = "" if self._place in (None, place) else "\n\n"
+        self._place = place
+        self._said(apart + storable_text(delta))
