@@ -9,10 +9,22 @@ from kernel.v1 import messages_pb2
 from kernel_service.api import converters
 from kernel_service.inbox.inbox import Durable
 from kernel_service.ports.messages import Answer
-from kernel_service.ports.progress import ApprovalNeeded, ConnectNeeded, Event, Merged, ToolFinished, ToolStarted
+from kernel_service.ports.progress import (
+    ApprovalNeeded,
+    ConnectNeeded,
+    Event,
+    Merged,
+    TextDelta,
+    TextEvent,
+    TextReset,
+    ToolFinished,
+    ToolStarted,
+)
 
 
-def event(told: Durable | Event | Answer) -> messages_pb2.StreamMessageResponse:  # noqa: PLR0911 - one for each kind
+def event(  # noqa: PLR0911 - one for each kind
+    told: Durable | Event | TextEvent | Answer,
+) -> messages_pb2.StreamMessageResponse:
     respond = messages_pb2.StreamMessageResponse
     match told:
         case Durable(duplicate):
@@ -23,6 +35,10 @@ def event(told: Durable | Event | Answer) -> messages_pb2.StreamMessageResponse:
             return respond(tool_started=messages_pb2.ToolStarted(call_id=call_id, tool=tool))
         case ToolFinished(call_id, succeeded):
             return respond(tool_finished=messages_pb2.ToolFinished(call_id=call_id, succeeded=succeeded))
+        case TextDelta(text):
+            return respond(text_delta=messages_pb2.TextDelta(text=text))
+        case TextReset():
+            return respond(text_reset=messages_pb2.TextReset())
         case ConnectNeeded(toolkit, link):
             return respond(connect_needed=messages_pb2.ConnectNeeded(toolkit=toolkit, link=converters.link(link)))
         case ApprovalNeeded(calls, choices, expires_at):

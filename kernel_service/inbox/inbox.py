@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.ports.inbox import Accepted, InboxStore
     from kernel_service.ports.messages import Message
-    from kernel_service.ports.progress import Event, Progress
+    from kernel_service.ports.progress import Event, Progress, TextEvent
 
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
 
@@ -75,15 +75,15 @@ class Inbox:
             return Answer(accepted.turn_id, accepted.status, accepted.duplicate)
         return await self._wait(accepted)
 
-    async def stream(self, message: Message) -> AsyncIterator[Durable | Event | Answer]:
+    async def stream(self, message: Message) -> AsyncIterator[Durable | Event | TextEvent | Answer]:
         """Accept likewise, and tell what happens; see StreamMessage in the contract."""
         accepted = await self._accept(message)
         yield Durable(accepted.duplicate)
-        with self._progress.watching(accepted.seq) as events:
+        with self._progress.watching(accepted.seq) as watcher:
             ended = asyncio.ensure_future(self._wait(accepted))
-            ended.add_done_callback(lambda _: events.put_nowait(None))
+            ended.add_done_callback(lambda _: watcher.end())
             try:
-                while (event := await events.get()) is not None:
+                async for event in watcher.events():
                     yield event
                 answer = ended.result()
             finally:

@@ -21,11 +21,11 @@ from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswer
 from kernel_service.token_counts import cut
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from kernel_service.models.body import Body
     from kernel_service.models.openai_client import OpenAIClient
-    from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest
+    from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest, TextListener
 
 log = logging.getLogger(__name__)
 
@@ -47,9 +47,9 @@ class OpenAIResponses(Model):
     def origin(self) -> str:
         return f"openai:{self._model}"
 
-    async def answer(self, request: ModelRequest, said: Callable[[str], None] | None = None) -> ModelAnswer:
+    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         taken = {name for item in request.items for name in (item.get("call_id"), item.get("id")) if name}
-        raw = await self._asked(request, said)
+        raw = await self._asked(request, listener)
         try:
             answer = read_answer(raw, taken)
         except UnusableAnswerError as nonsense:
@@ -58,18 +58,18 @@ class OpenAIResponses(Model):
         self._client.queue.record_cost(answer.usage.tokens)
         return answer
 
-    async def _asked(self, request: ModelRequest, said: Callable[[str], None] | None) -> bytes | dict[str, Any]:
+    async def _asked(self, request: ModelRequest, listener: TextListener | None) -> bytes | dict[str, Any]:
         """Without what the vendor does not take, from the first refusal on: it is the same for everybody."""
         while True:
             places = Places()
             body = self._body(request, places)
-            if said is not None:
+            if listener is not None:
                 body["stream"] = True
             for name in self._refused:
                 body.pop(name, None)
             try:
-                if said is not None and "stream" in body:
-                    return await self._streamed(places.json(body), said)
+                if listener is not None and "stream" in body:
+                    return await self._streamed(places.json(body), listener)
                 return await self._client.post("/responses", places.json(body))
             except ModelRejectedError as rejected:
                 name = unsupported(rejected)
@@ -78,8 +78,8 @@ class OpenAIResponses(Model):
                 log.warning("model takes no %s: it is left out until this process ends", name)
                 self._refused.add(name)
 
-    async def _streamed(self, body: Body, said: Callable[[str], None]) -> bytes | dict[str, Any]:
-        streamed = StreamedResponse(said)
+    async def _streamed(self, body: Body, listener: TextListener) -> bytes | dict[str, Any]:
+        streamed = StreamedResponse(listener)
         whole = await self._client.stream("/responses", body, streamed.take)
         return streamed.response if whole is None else whole
 

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any, Final
 from kernel_service.storable import storable, storable_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from kernel_service.ports.model import TextListener
 
 _LAST: Final = frozenset({"response.completed", "response.incomplete", "response.failed"})
 
 
 class StreamedResponse:
-    """Takes the events of one response in order; `said` is told its text piece by piece."""
+    """Takes the events of one response in order; `listener` is told its text."""
 
-    def __init__(self, said: Callable[[str], None]) -> None:
-        self._said = said
+    def __init__(self, listener: TextListener) -> None:
+        self._listener = listener
         self._place: tuple[object, object] | None = None
         self._items: list[Any] = []
         self._response: dict[str, Any] = {}
@@ -56,4 +56,4 @@ class StreamedResponse:
         place = event.get("output_index"), event.get("content_index")
         apart = "" if self._place in (None, place) else "\n\n"
         self._place = place
-        self._said(apart + storable_text(delta))
+        self._listener(apart + storable_text(delta))

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from kernel_service.ports.media import ReadAs
     from kernel_service.ports.messages import Usage
 
+    TextListener = Callable[[str], None]
+    """Is told a text piece by piece, in order; it never raises."""
+
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
@@ -139,11 +142,11 @@ class Model(Protocol):
         """Vendor and model, as `openai:gpt-6-luna`: whose opaque reasoning may be shown to whom."""
         ...
 
-    async def answer(self, request: ModelRequest, said: Callable[[str], None] | None = None) -> ModelAnswer:
+    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         """Ask once, or again without a parameter that the vendor does not know. What can be mended in the answer is.
 
-        `said` is told the text of the answer piece by piece as it comes, if the vendor streams it; None: nobody
-        watches. What it was told may differ from the answer's text, and an error may follow it.
+        `listener` is told the text of the answer as it comes, if the vendor streams it; None: nobody watches. What it
+        was told may differ from the answer's text, and an error may follow it.
 
         VendorUnavailable: ask again later. ModelRejectedError: ask differently. UnusableAnswerError: a few times.
         """

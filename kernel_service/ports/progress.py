@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
 
     from kernel_service.ports.messages import Link, ReplyChoice
     from kernel_service.ports.turns import Turn
@@ -51,29 +51,133 @@ class ApprovalNeeded:
     expires_at: float
 
 
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """More of the answer's text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextReset:
+    """The text told so far is no part of the answer."""
+
+
 Event = Merged | ToolStarted | ToolFinished | ConnectNeeded | ApprovalNeeded
+TextEvent = TextDelta | TextReset
+
+
+class LiveText:
+    """A text that grows, or starts over. One for all who watch: each reads on from where they are.
+
+    `starts` changes when the text begins, and when it is taken back.
+    """
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.pieces: list[str] = []
+
+    @property
+    def shown(self) -> str:
+        return "".join(self.pieces)
+
+    def add(self, text: str) -> None:
+        self.starts += not self.pieces
+        self.pieces.append(text)
+
+    def start_over(self) -> bool:
+        """Whether there was anything to take back."""
+        if not self.pieces:
+            return False
+        self.starts += 1
+        self.pieces = []
+        return True
+
+
+_News = tuple[LiveText, int]
+"""A text, and its `starts` then."""
+
+
+class Watcher:
+    """Receives the events of one message, and reads them at its own pace.
+
+    Text does not queue up: a slow reader gets all of it that came meanwhile in one delta. `end` lets the reading end.
+    """
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[Event | _News | None] = asyncio.Queue()
+        self._newest: _News | None = None
+        self._read: _News | None = None
+        self._place = 0
+
+    def tell(self, event: Event) -> None:
+        self._newest = None
+        self._queue.put_nowait(event)
+
+    def show(self, text: LiveText) -> None:
+        """The text has grown, or started over."""
+        news = text, text.starts
+        if news != self._newest:
+            self._newest = news
+            self._queue.put_nowait(news)
+
+    def end(self) -> None:
+        self._queue.put_nowait(None)
+
+    async def events(self) -> AsyncIterator[Event | TextEvent]:
+        while (event := await self._queue.get()) is not None:
+            if isinstance(event, tuple):
+                for change in self._changes(event):
+                    yield change
+            else:
+                yield event
+
+    def _changes(self, news: _News) -> list[TextEvent]:
+        """What is new to the reader. A text that has started over since has news of its own in the queue."""
+        changes: list[TextEvent] = []
+        if news == self._newest:
+            self._newest = None
+        if news != self._read:
+            if self._place:
+                changes.append(TextReset())
+            self._read, self._place = news, 0
+        text, starts = news
+        if starts == text.starts:
+            if more := "".join(text.pieces[self._place :]):
+                changes.append(TextDelta(more))
+            self._place = len(text.pieces)
+        return changes
 
 
 class Progress:
     """By the message's number in the inbox; several may watch one (a repeated call)."""
 
     def __init__(self) -> None:
-        self._queues: defaultdict[int, list[asyncio.Queue[Event | None]]] = defaultdict(list)
+        self._watchers: defaultdict[int, list[Watcher]] = defaultdict(list)
 
     @contextmanager
-    def watching(self, seq: int) -> Iterator[asyncio.Queue[Event | None]]:
-        """The events of the message's turns from here on. None is never put here: it is free to mark the end."""
-        queue: asyncio.Queue[Event | None] = asyncio.Queue()
-        self._queues[seq].append(queue)
+    def watching(self, seq: int) -> Iterator[Watcher]:
+        """The events of the message's turns from here on, and the whole of the text that is being said."""
+        watcher = Watcher()
+        self._watchers[seq].append(watcher)
         try:
-            yield queue
+            yield watcher
         finally:
-            self._queues[seq].remove(queue)
-            if not self._queues[seq]:
-                del self._queues[seq]
+            self._watchers[seq].remove(watcher)
+            if not self._watchers[seq]:
+                del self._watchers[seq]
 
     def tell(self, turn: Turn, event: Event) -> None:
-        if self._queues:
+        if self._watchers:
             for message in turn.messages:
-                for queue in self._queues.get(message.seq, ()):
-                    queue.put_nowait(event)
+                for watcher in self._watchers.get(message.seq, ()):
+                    watcher.tell(event)
+
+    def is_watched(self, turn: Turn) -> bool:
+        """Whether somebody watches the message that the turn's replies answer."""
+        return turn.messages[-1].seq in self._watchers
+
+    def show(self, turn: Turn, text: LiveText) -> None:
+        """To those who watch the message that the turn's replies answer, and to no others: it is shown once."""
+        for watcher in self._watchers.get(turn.messages[-1].seq, ()):
+            watcher.show(text)

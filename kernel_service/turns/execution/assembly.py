@@ -33,6 +33,7 @@ from kernel_service.turns.interrupt_watcher import InterruptWatcher
 from kernel_service.turns.journal.turn_journal import TurnJournal
 from kernel_service.turns.refusals.model_health import ModelHealth
 from kernel_service.turns.refusals.recovery import Recovery
+from kernel_service.turns.replies.live_answer import LiveAnswer
 from kernel_service.turns.replies.reply_cap import ReplyCap
 from kernel_service.turns.spending.spending import Spending
 
@@ -73,7 +74,8 @@ class _Assembly:
         self._health = ModelHealth(turn, process.model, self._spending, probe_after=limits.holds)
         self._inputs = TurnInputs(turn, self._transcript, self._files, process.store.quotes, self._interrupts, clock)
         self._answers = Answers(turn, self._transcript, self._files, limits, clock)
-        self._closer = TurnCloser(turn, self._journal, self._cap, self._reports)
+        self._live = LiveAnswer(process.progress, turn, self._transcript, limits.output_chars)
+        self._closer = TurnCloser(turn, self._journal, self._cap, self._live, self._reports)
 
     def execution(self) -> TurnExecution:
         turn, journal, reports = self._turn, self._journal, self._reports
@@ -82,10 +84,13 @@ class _Assembly:
         return TurnExecution(
             opening=self._opening(),
             start=TurnStart(turn, self._kernel.history, transcript, self._inputs, self._tools, calls, journal, reports),
-            loop=ModelLoop(self._model_step(), calls, transcript, journal, process.limits, process.clock),
+            loop=ModelLoop(
+                self._model_step(), calls, transcript, journal, self._live, process.limits, process.clock
+            ),
             answers=self._answers,
             closer=self._closer,
             interrupts=self._interrupts,
+            live_answer=self._live,
             interrupted=InterruptedTurn(journal, transcript, reports),
             held=HeldTurn(turn, journal, self._health, self._cap, self._closer, reports, process.limits, process.clock),
             failed=FailedTurn(turn, journal, reports),
@@ -131,6 +136,7 @@ class _Assembly:
             self._interrupts,
             self._recovery,
             self._health,
+            self._live,
             last_attempt=turn.failures >= process.limits.attempts - 1,
         )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.endings import Ending, Finished
     from kernel_service.turns.execution.reports import TurnReports
     from kernel_service.turns.journal.turn_journal import TurnJournal
+    from kernel_service.turns.replies.live_answer import LiveAnswer
     from kernel_service.turns.replies.reply_cap import ReplyCap
 
 log = logging.getLogger(__name__)
@@ -25,10 +26,11 @@ log = logging.getLogger(__name__)
 class TurnCloser:
     """Of one turn."""
 
-    def __init__(self, turn: Turn, journal: TurnJournal, cap: ReplyCap, reports: TurnReports) -> None:
+    def __init__(self, turn: Turn, journal: TurnJournal, cap: ReplyCap, live: LiveAnswer, reports: TurnReports) -> None:
         self._turn = turn
         self._journal = journal
         self._cap = cap
+        self._live = live
         self._reports = reports
 
     async def close(self, ending: Ending) -> None:
@@ -39,10 +41,12 @@ class TurnCloser:
 
     async def _finish(self, ending: Finished) -> None:
         replies = _prefaced(with_questions(list(ending.replies), ending.questions), ending.preface)
+        replies = self._cap.kept(replies, fixed=ending.fixed)
         await self._journal.end(
-            self._cap.kept(replies, fixed=ending.fixed), ending.status,
+            replies, ending.status,
             problem=ending.problem, fixed=ending.fixed, parked=ending.parked, questions=ending.questions,
         )  # fmt: skip
+        self._live.finish(replies[0].text if replies else "")
         for question in ending.questions:
             self._reports.happened(_approval_needed(question))
         self._reports.ended(ending.status)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.opening import TurnOpening
     from kernel_service.turns.execution.start import TurnStart
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
+    from kernel_service.turns.replies.live_answer import LiveAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ class TurnExecution:
     answers: Answers
     closer: TurnCloser
     interrupts: InterruptWatcher
+    live_answer: LiveAnswer
     interrupted: InterruptedTurn
     held: HeldTurn
     failed: FailedTurn
@@ -50,7 +52,7 @@ class TurnExecution:
         """Once. HandedBack, CancelledError: this kernel goes no further."""
         with self.history_written_back:
             try:
-                with self.interrupts:
+                with self.interrupts, self.live_answer:
                     await self.closer.close(await self._ending())
             except Newcomers:
                 await self.interrupted.join()

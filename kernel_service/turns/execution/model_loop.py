@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.subject import Subject
     from kernel_service.turns.journal.turn_journal import TurnJournal
     from kernel_service.turns.limits import Limits
+    from kernel_service.turns.replies.live_answer import LiveAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class ModelLoop:
         calls: ToolCalls,
         transcript: Transcript,
         journal: TurnJournal,
+        live: LiveAnswer,
         limits: Limits,
         clock: Callable[[], float],
     ) -> None:
@@ -43,12 +45,14 @@ class ModelLoop:
         self._calls = calls
         self._transcript = transcript
         self._journal = journal
+        self._live = live
         self._most_steps = limits.steps
         self._clock = clock
         self._deadline = clock() + limits.seconds
 
     async def run(self, subject: Subject) -> ModelAnswer | BrokenOff:
         """The first answer that calls no tool."""
+        self._live.preface = subject.preface
         for number in range(self._most_steps):
             if self._clock() > self._deadline:
                 return BrokenOff(texts.TOO_LONG, "too_long")
@@ -58,6 +62,7 @@ class ModelLoop:
                 self._transcript.note(answer)
             if not answer.calls:
                 return answer
+            self._live.void()
             await self._journal.step()
             await self._calls.make_all(answer.calls)
         return BrokenOff(texts.TOO_MANY_STEPS, "too_many_steps")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.refusals.model_health import ModelHealth
     from kernel_service.turns.refusals.recovery import Recovery
+    from kernel_service.turns.replies.live_answer import LiveAnswer
     from kernel_service.turns.spending.spending import Spending
 
 
@@ -28,6 +29,7 @@ class ModelStep:
         interrupts: InterruptWatcher,
         recovery: Recovery,
         health: ModelHealth,
+        live: LiveAnswer,
         *,
         last_attempt: bool,
     ) -> None:
@@ -37,6 +39,7 @@ class ModelStep:
         self._interrupts = interrupts
         self._recovery = recovery
         self._health = health
+        self._live = live
         self._last_attempt = last_attempt
 
     async def answer(self, *, anyway: bool) -> ModelAnswer:
@@ -54,8 +57,9 @@ class ModelStep:
                 return answer
 
     async def _ask(self, request: ModelRequest, *, anyway: bool) -> ModelAnswer:
+        listener = self._live.listener()
         async with self._spending.request(lambda: estimates.of_request(request), anyway=anyway) as cost:
-            answer = await self._interrupts.wait_for(self._model.answer(request))
+            answer = await self._interrupts.wait_for(self._model.answer(request, listener))
             cost.told = answer.usage
         return answer
 

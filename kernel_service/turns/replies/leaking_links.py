@@ -55,6 +55,11 @@ def without_images(text: str) -> str:
     return _IMAGE.sub("", text)
 
 
+def holds_link(text: str) -> bool:
+    """Whether there is a link in the text, wherever it leads."""
+    return next(_links_in(text), None) is not None
+
+
 def carrying_hosts(text: str, items: Iterable[HistoryItem]) -> list[str]:
     """The hosts of links in an answer that may carry what the model saw, each once. `items`: what it was shown."""
     found = list(dict.fromkeys(_links_in(text)))

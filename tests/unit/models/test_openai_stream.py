@@ -16,8 +16,8 @@ from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_stream import StreamedResponse
 from kernel_service.ports.model import FILTERED, ModelRejectedError, UnusableAnswerError
 from serving.listening import Address, http_served
-from tests.gates import open_gate
 from tests.unit.models.test_openai_responses import asking, emulators, model
+from tests.unlimited_queue import unlimited_queue
 
 if TYPE_CHECKING:
     from emulators.app import Emulators
@@ -110,7 +110,7 @@ async def test_a_stream_that_breaks_off_is_an_absent_vendor(
 
 
 async def test_a_stream_that_stalls_ends_with_the_requests_time(emulators: Emulators) -> None:
-    client = OpenAIClient("sk-emulated", emulators.openai.base_url, gate=open_gate("model"), timeout=0.3)
+    client = OpenAIClient("sk-emulated", emulators.openai.base_url, queue=unlimited_queue("model"), timeout=0.3)
     emulators.openai.script([STORY])
     emulators.openai.stall("Once upon")
     listener = Listener()
@@ -176,7 +176,7 @@ async def answered(body: str, content_type: str = "text/event-stream", *, stays_
     app = web.Application()
     app.router.add_post("/v1/responses", create)
     async with http_served(app, "TEST_LISTEN", Address("127.0.0.1", 0)) as port:
-        client = OpenAIClient("k", f"http://127.0.0.1:{port}/v1", gate=open_gate("model"), timeout=10)
+        client = OpenAIClient("k", f"http://127.0.0.1:{port}/v1", queue=unlimited_queue("model"), timeout=10)
         responses = OpenAIResponses(client, "m")
         listener = Listener()
         try:

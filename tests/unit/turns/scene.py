@@ -21,7 +21,7 @@ from kernel_service.turns.runner import TurnRunner
 if TYPE_CHECKING:
     from kernel_service.ports.hints import Hints
     from kernel_service.ports.messages import Reply
-    from kernel_service.ports.model import ModelFile, ModelRequest
+    from kernel_service.ports.model import ModelFile, ModelRequest, TextListener
     from kernel_service.ports.resuming import Confirmed
     from kernel_service.ports.tools import Person, Tool
     from kernel_service.ports.turns import HistoryItem
@@ -47,21 +47,31 @@ class Model:
         self.hears: list[str | tuple[str, Usage] | Exception] = []
         self.heard: list[bytes] = []
         self.files: list[dict[str, ModelFile | str]] = []
+        self.thinks: list[str] = []
+        """Pieces of text that it tells whoever watches, before the gate."""
         self.asked = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.hear_gate: asyncio.Event | None = None
 
-    async def answer(self, request: ModelRequest) -> ModelAnswer:
+    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         self.shown.append(list(request.items))
         self.offered.append([tool.name for tool in request.tools])
         self.files.append(dict(request.files))
+        if listener is not None:
+            self.tell(listener, self.thinks)
         self.asked.set()
         if self.gate is not None:
             await self.gate.wait()
         said = self.says.pop(0)
         if isinstance(said, Exception):
             raise said
+        if listener is not None:
+            self.tell(listener, [said.text[at : at + 5] for at in range(0, len(said.text), 5)])
         return said
+
+    def tell(self, listener: TextListener, pieces: list[str]) -> None:
+        for piece in pieces:
+            listener(piece)
 
     async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
         self.heard.append(b"".join([chunk async for chunk in recording.chunks()]))

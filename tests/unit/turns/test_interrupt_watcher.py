@@ -180,11 +180,12 @@ async def test_who_watches_sees_what_happens(scene: Scene) -> None:
     await scene.hear(number=1)
     link = Link("https://connect.example/lk", "Connect Asana")
     scene.look.result = ToolResult("a button", link=link)
-    with scene.progress.watching(scene.seq) as events:
+    with scene.progress.watching(scene.seq) as watcher:
         await scene.hear(number=2)
         scene.model.says = [calls("look"), says("done")]
         await scene.run()
-        seen = [events.get_nowait() for _ in range(events.qsize())]
+        watcher.end()
+        seen = [event async for event in watcher.events()]
     turn = (await scene.store.turn_summaries(scene.person_id, limit=1, before=""))[0][0]
     assert seen == [
         Merged(turn.id),

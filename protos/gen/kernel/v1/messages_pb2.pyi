@@ -799,6 +799,7 @@ class StreamMessageResponse(_message.Message):
     CONNECT_NEEDED_FIELD_NUMBER: _builtins.int
     APPROVAL_NEEDED_FIELD_NUMBER: _builtins.int
     COMPLETED_FIELD_NUMBER: _builtins.int
+    TEXT_RESET_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def accepted(self) -> Global___MessageAccepted:
         """The message is durable."""
@@ -817,7 +818,7 @@ class StreamMessageResponse(_message.Message):
 
     @_builtins.property
     def text_delta(self) -> Global___TextDelta:
-        """More of the answer's text; replaced by `completed`."""
+        """More of the answer's text, while the model says it."""
 
     @_builtins.property
     def connect_needed(self) -> Global___ConnectNeeded:
@@ -831,6 +832,10 @@ class StreamMessageResponse(_message.Message):
     def completed(self) -> Global___HandleMessageResponse:
         """The end, as HandleMessage would have answered."""
 
+    @_builtins.property
+    def text_reset(self) -> Global___TextReset:
+        """The text told so far is void."""
+
     def __init__(
         self,
         *,
@@ -842,12 +847,13 @@ class StreamMessageResponse(_message.Message):
         connect_needed: Global___ConnectNeeded | None = ...,
         approval_needed: Global___ApprovalNeeded | None = ...,
         completed: Global___HandleMessageResponse | None = ...,
+        text_reset: Global___TextReset | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "approval_needed", b"approval_needed", "completed", b"completed", "connect_needed", b"connect_needed", "event", b"event", "merged", b"merged", "text_delta", b"text_delta", "tool_finished", b"tool_finished", "tool_started", b"tool_started"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "approval_needed", b"approval_needed", "completed", b"completed", "connect_needed", b"connect_needed", "event", b"event", "merged", b"merged", "text_delta", b"text_delta", "text_reset", b"text_reset", "tool_finished", b"tool_finished", "tool_started", b"tool_started"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "approval_needed", b"approval_needed", "completed", b"completed", "connect_needed", b"connect_needed", "event", b"event", "merged", b"merged", "text_delta", b"text_delta", "tool_finished", b"tool_finished", "tool_started", b"tool_started"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accepted", b"accepted", "approval_needed", b"approval_needed", "completed", b"completed", "connect_needed", b"connect_needed", "event", b"event", "merged", b"merged", "text_delta", b"text_delta", "text_reset", b"text_reset", "tool_finished", b"tool_finished", "tool_started", b"tool_started"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "merged", "tool_started", "tool_finished", "text_delta", "connect_needed", "approval_needed", "completed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["accepted", "merged", "tool_started", "tool_finished", "text_delta", "connect_needed", "approval_needed", "completed", "text_reset"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -951,13 +957,17 @@ Global___ToolFinished: _TypeAlias = ToolFinished  # noqa: Y015
 
 @_typing.final
 class TextDelta(_message.Message):
-    """TextDelta is more of the answer."""
+    """TextDelta is more of the answer's text. The deltas since the last `text_reset`, or since the beginning, make up the
+    text of the first reply once `completed` comes; or there are none, because the text is in the reply alone. A caller who
+    reads slowly gets fewer and longer deltas. They go to whoever streams the message that the replies answer: of several
+    messages that are answered together, the last.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
     TEXT_FIELD_NUMBER: _builtins.int
     text: _builtins.str
-    """The added text."""
+    """The added text; not empty."""
     def __init__(
         self,
         *,
@@ -970,6 +980,25 @@ class TextDelta(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TextDelta: _TypeAlias = TextDelta  # noqa: Y015
+
+@_typing.final
+class TextReset(_message.Message):
+    """TextReset says that the text told so far is no part of the answer, and is to be taken off the screen: the model went
+    on to call a tool, another attempt begins, more messages have joined, or a sentence of the service takes its place.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TextReset: _TypeAlias = TextReset  # noqa: Y015
 
 @_typing.final
 class ConnectNeeded(_message.Message):

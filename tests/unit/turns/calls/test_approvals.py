@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.ports.messages import Reply, ReplyFile
-    from kernel_service.ports.model import ModelRequest
+    from kernel_service.ports.model import ModelRequest, TextListener
 
 ARGUMENTS = {"to": "bob", "text": "hello"}
 
@@ -185,7 +185,7 @@ async def test_no_call_of_the_model_goes_by_an_approval_that_it_saw(scene: Scene
     await tap(scene, await asked(scene))
     kept = scene.model.answer
 
-    async def answer(request: ModelRequest) -> ModelAnswer:
+    async def answer(request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         if scene.model.says:
             return await kept(request)
         call_id = next(item["call_id"] for item in reversed(request.items) if item.get("name") == "act")

@@ -27,7 +27,7 @@ from kernel_service.turns.limits import Limits
 from tests.unit.turns.scene import Model, Scene, Toolbox, calls, says
 
 if TYPE_CHECKING:
-    from kernel_service.ports.model import ModelRequest
+    from kernel_service.ports.model import ModelRequest, TextListener
 
 REFUSED = ModelRejectedError("invalid_prompt")
 TOO_LONG = ModelRejectedError(CONTEXT_TOO_LONG)
@@ -45,7 +45,7 @@ class Strict(Model):
         self.requests: list[ModelRequest] = []
         self.hates = ""
 
-    async def answer(self, request: ModelRequest) -> ModelAnswer:
+    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         self.requests.append(request)
         if sum(map(item_tokens, request.items)) > self.window:
             raise TOO_LONG
@@ -357,7 +357,7 @@ async def held(scene: Scene, away: VendorUnavailable, times: int) -> int:
 
 async def test_a_vendor_who_answers_others_but_not_this_turn_ends_it(scene: Scene) -> None:
     class Poisoned(Model):
-        async def answer(self, request: ModelRequest) -> ModelAnswer:
+        async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
             self.shown.append(list(request.items))
             if "poison" in str(request.items):
                 raise VendorUnavailable("model_unavailable")
@@ -375,7 +375,7 @@ class Allergic(Model):
         super().__init__()
         self.failure = failure
 
-    async def answer(self, request: ModelRequest) -> ModelAnswer:
+    async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
         self.shown.append(list(request.items))
         if "allergen" not in str(request.items):
             return says("ok")

@@ -1,0 +1,117 @@
+"""The text of a turn's answer for those who watch, while the model says it.
+
+What is shown at the end of the turn is the text of its first reply, or nothing. Whatever else the answer comes to (a
+tool call after some words, another attempt, a sentence that takes its place) makes what was shown void.
+
+Of a tainted turn whole lines are shown, up to the first that holds a link: a channel may load an image, or a person
+follow a link, before the complete answer is checked (see leaking_links). No link spans two lines.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.ports.model import visible
+from kernel_service.ports.progress import LiveText
+from kernel_service.turns.replies.leaking_links import holds_link
+
+if TYPE_CHECKING:
+    from typing import Self
+
+    from kernel_service.ports.model import TextListener
+    from kernel_service.ports.progress import Progress
+    from kernel_service.ports.turns import Turn
+    from kernel_service.turns.context.transcript import Transcript
+
+MOST_WITHHELD: Final = 4096
+"""Characters that wait for the end of their line, or for a word after them; after more nothing is shown any further."""
+
+
+class LiveAnswer:
+    """Of one attempt at a turn. As a context: what is not final when it is left is void.
+
+    `preface` stands before the model's text. `most_chars`: of it, see Limits.
+    """
+
+    def __init__(self, progress: Progress, turn: Turn, transcript: Transcript, most_chars: int) -> None:
+        self._progress = progress
+        self._turn = turn
+        self._transcript = transcript
+        self._most_chars = most_chars
+        self.preface = ""
+        self._text = LiveText()
+        self._final = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._final:
+            self.void()
+
+    def listener(self) -> TextListener | None:
+        """What is told the text of the next answer as it comes; None: nobody watches."""
+        self.void()
+        if not self._progress.is_watched(self._turn):
+            return None
+        opening = f"{self.preface}\n\n" if self.preface else ""
+        return _Showing(self._show, opening, self._most_chars, by_line=self._transcript.tainted).hear
+
+    def void(self) -> None:
+        """What was shown is no part of the reply."""
+        if self._text.start_over():
+            self._progress.show(self._turn, self._text)
+
+    def finish(self, text: str) -> None:
+        """The turn has ended: this is the text of its first reply."""
+        self._final = True
+        shown = self._text.shown
+        if not shown:
+            return
+        if text.startswith(shown):
+            self._show(text[len(shown) :])
+        else:
+            self.void()
+
+    def _show(self, text: str) -> None:
+        self._text.add(text)
+        self._progress.show(self._turn, self._text)
+
+
+class _Showing:
+    """Of one answer: how much of its text may be shown already, so that the reply's text begins with it."""
+
+    def __init__(self, show: TextListener, opening: str, most_chars: int, *, by_line: bool) -> None:
+        self._show = show
+        self._opening = opening
+        self._left = most_chars
+        self._by_line = by_line
+        self._withheld = ""
+        self._visible = False
+        self._begun = False
+        self._ended = False
+
+    def hear(self, piece: str) -> None:
+        if self._ended:
+            return
+        self._withheld += piece
+        self._visible = self._visible or visible(piece)
+        if self._visible and (ready := self._ready()):
+            self._withheld = self._withheld[len(ready) :]
+            self._pass_on(ready)
+        self._ended = self._ended or self._left <= 0 or len(self._withheld) > MOST_WITHHELD
+
+    def _ready(self) -> str:
+        """All but the white space at the end, with which the reply may not go on."""
+        if not self._by_line:
+            return self._withheld.rstrip()
+        lines = self._withheld[: self._withheld.rfind("\n") + 1]
+        self._ended = holds_link(lines)
+        return "" if self._ended else lines.rstrip()
+
+    def _pass_on(self, ready: str) -> None:
+        """As far as the reply's text goes, from its first letter on."""
+        ready = (ready if self._begun else ready.lstrip())[: self._left]
+        self._left -= len(ready)
+        self._show(ready.rstrip() if self._begun else self._opening + ready.rstrip())
+        self._begun = True
