@@ -84,9 +84,7 @@ class _Assembly:
         return TurnExecution(
             opening=self._opening(),
             start=TurnStart(turn, self._kernel.history, transcript, self._inputs, self._tools, calls, journal, reports),
-            loop=ModelLoop(
-                self._model_step(), calls, transcript, journal, self._live, process.limits, process.clock
-            ),
+            loop=ModelLoop(self._model_step(), calls, transcript, journal, self._live, process.limits, process.clock),
             answers=self._answers,
             closer=self._closer,
             interrupts=self._interrupts,

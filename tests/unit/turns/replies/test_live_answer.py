@@ -147,7 +147,7 @@ async def test_a_newcomer_takes_the_text_along_to_the_last_message(scene: Scene)
         await scene.model.asked.wait()
         await scene.hear(number=2)
         with scene.progress.watching(scene.seq) as second:
-            kernel.tell()
+            kernel.wake_turn()
             await running
             scene.model.thinks, scene.model.gate = [], None
             scene.model.says = [says("To both.")]
@@ -166,7 +166,7 @@ async def test_a_stop_takes_the_text_back(scene: Scene) -> None:
         events = watcher.events()
         assert await anext(events) == TextDelta("A very long")
         await scene.hear("stop", number=2)
-        kernel.tell()
+        kernel.wake_turn()
         await running
         assert await anext(events) == TextReset()
 
