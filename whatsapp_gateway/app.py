@@ -27,12 +27,12 @@ from whatsapp_gateway.inbound.webhook import LARGEST_BODY, PATH, Webhook
 from whatsapp_gateway.kernel.channel import open_channel
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.outbound.acks import Acks
-from whatsapp_gateway.outbound.file_sending import FileSending
-from whatsapp_gateway.outbound.media_transfers import Media
+from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.outbound.file_sender import FileSender
+from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
+from whatsapp_gateway.outbound.outbox_puller import OutboxPuller
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
-from whatsapp_gateway.outbound.replies import Replies
-from whatsapp_gateway.outbound.sending import Sending
+from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.templates import WindowTemplates
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
@@ -53,30 +53,39 @@ async def build_app(
     connector = aiohttp.TCPConnector(limit=0, resolver=PublicResolver(settings.whatsapp_api_base_url))
     session = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
     pacing = Pacing(settings.whatsapp_messages_per_second)
-    halts, slow_downs = NumberCircuitBreaker(metrics, now), PartBackoff()
+    circuit_breaker, part_backoff = NumberCircuitBreaker(metrics, now), PartBackoff()
     graph = GraphApi(
         session,
         settings.whatsapp_api_base_url,
         settings.whatsapp_api_version,
         settings.whatsapp_access_token.get_secret_value(),
         pacing=pacing,
-        halts=halts,
+        circuit_breaker=circuit_breaker,
         proxies=proxies,
     )
-    proxies.tell(URL(settings.whatsapp_api_base_url))
+    proxies.log_proxy_of(URL(settings.whatsapp_api_base_url))
     typing = TypingIndicator(graph, metrics)
     templates = WindowTemplates(graph, metrics, settings.template, time.monotonic)
     numbers = settings.whatsapp_phone_number_id
     webhook = Webhook(
-        Intake(kernel, typing, pacing, templates, metrics, halts=halts, slow_downs=slow_downs, seconds=accept_seconds),
+        Intake(
+            kernel,
+            typing,
+            pacing,
+            templates,
+            metrics,
+            circuit_breaker=circuit_breaker,
+            part_backoff=part_backoff,
+            seconds=accept_seconds,
+        ),
         metrics,
         numbers=frozenset(numbers),
         app_secrets=[secret.get_secret_value() for secret in settings.whatsapp_app_secret],
         verify_token=settings.whatsapp_verify_token.get_secret_value(),
     )
-    acks = Acks(kernel, metrics, now)
-    files = FileSending(graph, kernel, metrics)
-    sending = Sending(graph, files, acks, metrics, now=now, slow_downs=slow_downs, templates=templates)
+    acks = AckQueue(kernel, metrics, now)
+    files = FileSender(graph, kernel, metrics)
+    sending = ReplySender(graph, files, acks, metrics, now=now, part_backoff=part_backoff, templates=templates)
     graph_media = GraphMedia(
         session,
         settings.whatsapp_api_base_url,
@@ -84,8 +93,8 @@ async def build_app(
         settings.whatsapp_access_token.get_secret_value(),
         proxies,
     )
-    media = Media(graph_media, kernel, metrics)
-    replies = Replies(
+    media = MediaFetcher(graph_media, kernel, metrics)
+    replies = OutboxPuller(
         kernel, sending, acks, typing, metrics, media=media, numbers=numbers, instance_id=_instance_id(), now=now
     )
 

@@ -24,7 +24,7 @@ def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times
         "kernel_service.tools.toolbox:TOOL_SECONDS": call,
         "kernel_service.turns.quarantine:PROBATION_SECONDS": 0.5,
         "kernel_service.turns.calls.available_tools:LONGEST_CALL_SECONDS": call,
-        "whatsapp_gateway.outbound.sending:MARGIN": 0.5,
+        "whatsapp_gateway.outbound.reply_sender:MARGIN": 0.5,
     }
 
 

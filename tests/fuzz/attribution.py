@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from whatsapp_gateway.model.messages import Message
+from whatsapp_gateway.model.updates import Message
 
 
 def is_vouched_for(message: Message, body: Any) -> bool:

@@ -19,7 +19,7 @@ from tests.fuzz.trial import NUMBER, Trial, features, sign
 from whatsapp_gateway.inbound import senders, updates, webhook
 from whatsapp_gateway.inbound.signature import is_signed
 from whatsapp_gateway.inbound.updates import read_updates
-from whatsapp_gateway.model.messages import Message
+from whatsapp_gateway.model.updates import Message
 
 BODIES = 3000
 

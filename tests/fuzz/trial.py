@@ -18,7 +18,7 @@ from whatsapp_gateway.inbound.webhook import Webhook
 from whatsapp_gateway.kernel.client import KernelClient, _receipt
 from whatsapp_gateway.kernel.messages import alias, message_request
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model import messages as say
+from whatsapp_gateway.model import updates as say
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.templates import WindowTemplates
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
@@ -74,8 +74,8 @@ class Trial:
             Pacing(0),
             templates,
             metrics,
-            halts=NumberCircuitBreaker(metrics, time.monotonic),
-            slow_downs=PartBackoff(),
+            circuit_breaker=NumberCircuitBreaker(metrics, time.monotonic),
+            part_backoff=PartBackoff(),
             seconds=8,
         )
         self._webhook = Webhook(intake, metrics, numbers={NUMBER}, app_secrets=[SECRET], verify_token="v")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import kernel_service
 import whatsapp_gateway
-from whatsapp_gateway.model.messages import Alias, Malformed, Message, Sender, Status, Text
+from whatsapp_gateway.model.updates import Alias, Malformed, Message, Sender, Status, Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The Graph API as the gateway uses it; the only code that speaks it."""
+"""The client of the Graph API: messages, uploads and typing. Only this room speaks it."""
 
 import io
 from collections.abc import Mapping
@@ -10,38 +10,38 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from whatsapp_gateway.graph.errors import TOO_FAST, Remedy, remedy_for
+from whatsapp_gateway.graph.errors import RATE_LIMIT_CODES, Remedy, remedy_for
 from whatsapp_gateway.graph.file_kinds import shown_name, upload_type
 from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
 from whatsapp_gateway.graph.pacing import Pacing
 from whatsapp_gateway.graph.proxies import DIRECT, Proxies
-from whatsapp_gateway.model.deliveries import File
+from whatsapp_gateway.model.outbox import File
 
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 10
 SEND_SECONDS: Final = 15
 _GATEWAY_FAULTS: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
-_OF_THE_MESSAGE: Final = frozenset(Remedy) - {Remedy.RETRY, Remedy.HALT}
-"""Whoever is refused so was looked at: the number may send."""
+_OF_THE_MESSAGE: Final = frozenset(Remedy) - {Remedy.RETRY, Remedy.OPEN_CIRCUIT}
+"""Errors of the message itself: WhatsApp has accepted the number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """WhatsApp took the message under this id."""
+    """WhatsApp accepted the message under this id."""
 
     wamid: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
-    """WhatsApp took the file under this id."""
+    """WhatsApp accepted the file under this id."""
 
     media_id: str
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The message was not sent, or the file not taken. wait: for so many seconds at least; 0: as the remedy has it."""
+    """The message was not sent, or the file not accepted. wait: retry after so many seconds; 0: as the remedy says."""
 
     code: str
     remedy: Remedy
@@ -50,13 +50,13 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """Whether the message was sent is not known: there is no idempotency key to ask with."""
+    """Whether the message was sent is unknown: the Graph API has no idempotency key."""
 
     code: str
 
 
 class GraphApi:
-    """Calls for any of our numbers over one session, which stays the caller's."""
+    """Calls for any of our numbers over one session, which the caller owns."""
 
     def __init__(
         self,
@@ -66,23 +66,23 @@ class GraphApi:
         token: str,
         *,
         pacing: Pacing,
-        halts: NumberCircuitBreaker,
+        circuit_breaker: NumberCircuitBreaker,
         proxies: Proxies = DIRECT,
     ) -> None:
         self._session = session
         self._proxy = proxies.of(URL(base_url))
         self._pacing = pacing
-        self._halts = halts
+        self._circuit_breaker = circuit_breaker
         self._root = f"{base_url}/{version}"
         self._bearer = {"Authorization": f"Bearer {token}"}
 
     async def send(self, number: str, body: Mapping[str, Any], timeout: float) -> Sent | Refused | Ambiguous:
-        """Send one message from a number in its turn, within so many seconds. Never raises."""
-        remaining = await self._pacing.turn(number, timeout)
+        """Send one message from a number in its turn, within `timeout` seconds. Never raises."""
+        remaining = await self._pacing.wait_turn(number, timeout)
         if remaining is None:
             return Refused("paced", Remedy.RETRY)
-        if left := self._halts.admit(number):
-            return _halted(left)
+        if left := self._circuit_breaker.admit(number):
+            return _circuit_open(left)
         try:
             status, answer = await self._post_message(number, body, remaining)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError):
@@ -91,16 +91,16 @@ class GraphApi:
             return Ambiguous("timeout")
         except (aiohttp.ClientError, OSError):
             return Ambiguous("connection_lost")
-        if _number_in_error(answer, "code") in TOO_FAST:
-            self._pacing.rest(number)
+        if _number_in_error(answer, "code") in RATE_LIMIT_CODES:
+            self._pacing.pause(number)
         result = _result(status, answer)
-        self._heed(number, result)
+        self._record(number, result)
         return result
 
     async def upload(self, number: str, file: File, data: bytes, timeout: float) -> Uploaded | Refused:
-        """Put a file at WhatsApp, to be sent from a number, within so many seconds. Never raises."""
-        if left := self._halts.left(number):
-            return _halted(left)
+        """Upload a file, to be sent from a number, within `timeout` seconds. Never raises."""
+        if left := self._circuit_breaker.seconds_open(number):
+            return _circuit_open(left)
         form = aiohttp.FormData({"messaging_product": "whatsapp", "type": upload_type(file)})
         form.add_field("file", io.BytesIO(data), filename=shown_name(file), content_type=upload_type(file))
         try:
@@ -109,7 +109,7 @@ class GraphApi:
             return Refused("unreachable", Remedy.RETRY)
         result = _upload_result(status, answer)
         if isinstance(result, Refused):
-            self._halts.refused(number, result.code, result.remedy)
+            self._circuit_breaker.record_refusal(number, result.code, result.remedy)
         return result
 
     async def show_typing(self, number: str, message_id: str) -> bool:
@@ -121,12 +121,12 @@ class GraphApi:
             return False
         return status == HTTPStatus.OK
 
-    def _heed(self, number: str, result: Sent | Refused | Ambiguous) -> None:
-        """What WhatsApp says of one message may say something of the number."""
+    def _record(self, number: str, result: Sent | Refused | Ambiguous) -> None:
+        """The result of one message may concern its number."""
         if isinstance(result, Refused):
-            self._halts.refused(number, result.code, result.remedy)
+            self._circuit_breaker.record_refusal(number, result.code, result.remedy)
         if isinstance(result, Sent) or (isinstance(result, Refused) and result.remedy in _OF_THE_MESSAGE):
-            self._halts.passed(number)
+            self._circuit_breaker.record_success(number)
 
     async def _post_message(self, number: str, body: Mapping[str, Any], timeout: float) -> tuple[int, Any]:
         data = orjson.dumps({"messaging_product": "whatsapp"} | dict(body))
@@ -156,7 +156,7 @@ def _result(status: int, answer: Any) -> Sent | Refused | Ambiguous:
     if status < HTTPStatus.MULTIPLE_CHOICES:
         wamid = _wamid(answer)
         return Sent(wamid) if wamid else Ambiguous("answer_unreadable")
-    # A proxy in between speaks for itself: the Graph API may have done the work.
+    # The error is a proxy's: the Graph API may have accepted the message.
     if _number_in_error(answer, "code") is None and status in _GATEWAY_FAULTS:
         return Ambiguous(f"http_{status}")
     return _refused(status, answer)
@@ -173,8 +173,8 @@ def _upload_result(status: int, answer: Any) -> Uploaded | Refused:
     return _refused(status, answer)
 
 
-def _halted(left: float) -> Refused:
-    return Refused("halted", Remedy.RETRY, left)
+def _circuit_open(left: float) -> Refused:
+    return Refused("circuit_open", Remedy.RETRY, left)
 
 
 def _refused(status: int, answer: Any) -> Refused:

@@ -6,7 +6,7 @@ Types and sizes: developers.facebook.com/documentation/business-messaging/whatsa
 import mimetypes
 from typing import Final
 
-from whatsapp_gateway.model.deliveries import File
+from whatsapp_gateway.model.outbox import File
 
 _MIB: Final = 1024 * 1024
 MOST_BYTES: Final = {"image": 5 * _MIB, "audio": 16 * _MIB, "video": 16 * _MIB, "document": 100 * _MIB}

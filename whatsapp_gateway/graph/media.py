@@ -1,4 +1,4 @@
-"""Files at WhatsApp: where one is, and its bytes. Only hosts of WhatsApp's own are asked (media_hosts.py).
+"""Downloads of files from WhatsApp: the URL of a file, and its bytes. Only WhatsApp's own hosts are asked.
 
 Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
@@ -23,29 +23,29 @@ _MOST_HOPS: Final = 3
 _CONNECT_SECONDS: Final = 5
 _SILENT_SECONDS: Final = 15
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-_PASSING: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
+_TRANSIENT: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 _NO_SUCH_OBJECT: Final = 100
 _ACCESS_CODES: Final = frozenset({0, 10, 190})
 
 
 class MediaError(Exception):
-    """The file cannot be had. `code` is for operators; `passing`: it may be had later."""
+    """The file cannot be downloaded. `code` is for operators; `retryable`: it may be downloaded later."""
 
-    def __init__(self, code: str, *, passing: bool = False, alert: bool = False) -> None:
+    def __init__(self, code: str, *, retryable: bool = False, alert: bool = False) -> None:
         super().__init__(code)
         self.code = code
-        self.passing = passing
+        self.retryable = retryable
         self.alert = alert
-        """An operator must look at it: our token is refused."""
+        """An operator must act: our token is refused."""
 
 
-class AddressLapsedError(Exception):
-    """The address does not lead to the file any more: its id may."""
+class DownloadUrlExpiredError(Exception):
+    """The URL no longer leads to the file; a new one may be had by the file's id."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where a file is for some minutes. size 0, sha256 empty: not told."""
+class MediaDownload:
+    """The URL of a file, good for some minutes. size 0, sha256 empty: not known."""
 
     url: str
     mime_type: str
@@ -54,7 +54,7 @@ class Place:
 
 
 class GraphMedia:
-    """One session for all, which stays the caller's."""
+    """Downloads over one session, which the caller owns."""
 
     def __init__(
         self, session: aiohttp.ClientSession, base_url: str, version: str, token: str, proxies: Proxies = DIRECT
@@ -65,7 +65,7 @@ class GraphMedia:
         self._hosts = MediaHosts(base_url)
         self._bearer = {"Authorization": f"Bearer {token}"}
 
-    async def find(self, media_id: str) -> Place:
+    async def find(self, media_id: str) -> MediaDownload:
         """MediaError."""
         if not is_media_id(media_id):
             raise MediaError("reference_refused")
@@ -73,13 +73,13 @@ class GraphMedia:
             async with self._get(URL(f"{self._root}/{media_id}")) as response:
                 status, answer = response.status, _json(await response.read())
         except (aiohttp.ClientError, OSError):
-            raise MediaError("unreachable", passing=True) from None
+            raise MediaError("unreachable", retryable=True) from None
         if status != HTTPStatus.OK:
             raise _refusal(status, answer)
         if not isinstance(answer, dict) or not isinstance(answer.get("url"), str):
-            raise MediaError("answer_unreadable", passing=True)
+            raise MediaError("answer_unreadable", retryable=True)
         mime_type, size = answer.get("mime_type"), answer.get("file_size")
-        return Place(
+        return MediaDownload(
             answer["url"],
             mime_type if isinstance(mime_type, str) else "",
             size if isinstance(size, int) and size > 0 else 0,
@@ -92,17 +92,17 @@ class GraphMedia:
         try:
             async with self._follow(_url(url)) as response:
                 if response.status in {401, 403, 404, 410}:
-                    raise AddressLapsedError
+                    raise DownloadUrlExpiredError
                 if response.status != HTTPStatus.OK:
-                    passing = response.status in _PASSING or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
-                    raise MediaError(f"http_{response.status}", passing=passing)
+                    retryable = response.status in _TRANSIENT or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR
+                    raise MediaError(f"http_{response.status}", retryable=retryable)
                 yield response.content.iter_chunked(PIECE_BYTES)
         except (aiohttp.ClientError, OSError):
-            raise MediaError("unreachable", passing=True) from None
+            raise MediaError("unreachable", retryable=True) from None
 
     @asynccontextmanager
     async def _follow(self, url: URL) -> AsyncIterator[aiohttp.ClientResponse]:
-        """The first answer that does not lead elsewhere; each hop is looked at anew."""
+        """The first answer that is no redirect; each hop is checked."""
         for _ in range(_MOST_HOPS):
             if not self._hosts.may_lead_to(url):
                 raise MediaError("address_refused")
@@ -128,7 +128,7 @@ def _url(text: str) -> URL:
     try:
         return URL(text)
     except ValueError:
-        raise MediaError("address_unreadable", passing=True) from None
+        raise MediaError("address_unreadable", retryable=True) from None
 
 
 def _json(raw: bytes) -> Any:
@@ -144,4 +144,4 @@ def _refusal(status: int, answer: Any) -> MediaError:
     if code == _NO_SUCH_OBJECT or (code is None and status == HTTPStatus.NOT_FOUND):
         return MediaError("expired")
     told = f"http_{status}" if code is None else str(code)
-    return MediaError(told, passing=True, alert=code in _ACCESS_CODES or status == HTTPStatus.UNAUTHORIZED)
+    return MediaError(told, retryable=True, alert=code in _ACCESS_CODES or status == HTTPStatus.UNAUTHORIZED)

@@ -1,26 +1,26 @@
-"""Numbers that WhatsApp refuses to send for: nothing leaves them for a while, then one message tries for all."""
+"""A circuit breaker per number: open after WhatsApp refused the number, half-open for one trial message."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from whatsapp_gateway.graph.errors import Remedy
-from whatsapp_gateway.graph.outcomes import HALT_SECONDS
+from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
 from whatsapp_gateway.metrics import Metrics
 
 TRIAL_SECONDS: Final = 15.0
-"""How long the others wait for what becomes of the one that tries. WhatsApp mostly takes a message first and refuses
-it by a status: that comes meanwhile."""
-_NEEDS_OPERATOR: Final = frozenset({Remedy.HALT, Remedy.HALT_PERSON})
+"""How long other messages wait for the result of the trial. WhatsApp mostly accepts a message first, and refuses it by
+a status that comes meanwhile."""
+_NEEDS_OPERATOR: Final = frozenset({Remedy.OPEN_CIRCUIT, Remedy.HOLD_PERSON})
 
 
 @dataclass(slots=True)
-class _Halt:
-    """until: when the next may leave. tried: one was let out since; passed: and WhatsApp did not refuse the number."""
+class _OpenCircuit:
+    """until: when the next message may be sent. half_open: a trial was sent; trial_passed: it was not refused."""
 
     until: float
-    tried: bool = False
-    passed: bool = False
+    half_open: bool = False
+    trial_passed: bool = False
 
 
 class NumberCircuitBreaker:
@@ -29,36 +29,39 @@ class NumberCircuitBreaker:
     def __init__(self, metrics: Metrics, now: Callable[[], float]) -> None:
         self._metrics = metrics
         self._now = now
-        self._halts: dict[str, _Halt] = {}
+        self._circuits: dict[str, _OpenCircuit] = {}
 
-    def left(self, number: str) -> float:
-        """Seconds for which nothing may leave this number; 0: it may."""
-        halt = self._halts.get(number)
-        return max(halt.until - self._now(), 0.0) if halt else 0.0
+    def seconds_open(self, number: str) -> float:
+        """Seconds for which this number may send nothing; 0: it may send."""
+        circuit = self._circuits.get(number)
+        return max(circuit.until - self._now(), 0.0) if circuit else 0.0
 
     def admit(self, number: str) -> float:
-        """As left. Whoever is let out first after a halt tries for all: the others wait for what becomes of it."""
-        left, halt = self.left(number), self._halts.get(number)
-        if halt is None or left:
+        """As seconds_open(). The first message after an open period is the trial: others wait for its result."""
+        left, circuit = self.seconds_open(number), self._circuits.get(number)
+        if circuit is None or left:
             return left
-        if halt.passed:
-            del self._halts[number]
+        if circuit.trial_passed:
+            del self._circuits[number]
         else:
-            halt.until, halt.tried = self._now() + TRIAL_SECONDS, True
+            circuit.until, circuit.half_open = self._now() + TRIAL_SECONDS, True
         return 0.0
 
-    def refused(self, number: str, code: str, remedy: Remedy) -> None:
-        """WhatsApp refused something that this number sent."""
+    def record_refusal(self, number: str, code: str, remedy: Remedy) -> None:
+        """WhatsApp refused a message or file of this number."""
         if remedy not in _NEEDS_OPERATOR:
             return
-        self._metrics.halts.labels(code).inc()
-        if remedy is Remedy.HALT_PERSON or number not in self._halts:
+        self._metrics.operator_errors.labels(code).inc()
+        if remedy is Remedy.HOLD_PERSON or number not in self._circuits:
             self._metrics.alert("account", f"WhatsApp refuses to send for number {number}: error {code}")
-        if remedy is Remedy.HALT:
-            self._halts[number] = _Halt(self._now() + HALT_SECONDS)
+        if remedy is Remedy.OPEN_CIRCUIT:
+            self._circuits[number] = _OpenCircuit(self._now() + CIRCUIT_OPEN_SECONDS)
 
-    def passed(self, number: str) -> None:
-        """WhatsApp took something of this number, or refused that alone. What left before the halt proves nothing."""
-        halt = self._halts.get(number)
-        if halt is not None and halt.tried:
-            halt.passed = True
+    def record_success(self, number: str) -> None:
+        """WhatsApp accepted a message of this number, or refused it for itself alone.
+
+        A message from before the circuit opened proves nothing.
+        """
+        circuit = self._circuits.get(number)
+        if circuit is not None and circuit.half_open:
+            circuit.trial_passed = True

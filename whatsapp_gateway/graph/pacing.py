@@ -1,4 +1,4 @@
-"""How fast each of our numbers may send: a token bucket, since WhatsApp refuses what goes beyond.
+"""The send rate of each of our numbers: a token bucket, since WhatsApp refuses messages beyond its limit.
 
 Throughput: developers.facebook.com/documentation/business-messaging/whatsapp/throughput
 """
@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 BURST_SECONDS: Final = 1.0
-"""What a number did not use may be made up for within this long."""
-REST_SECONDS: Final = 1.0
-"""How long a number rests after WhatsApp said that it was too fast."""
+"""How much unused rate a number may use later."""
+PAUSE_SECONDS: Final = 1.0
+"""How long a number pauses after WhatsApp said that it was too fast."""
 
 
 @dataclass(slots=True)
@@ -25,7 +25,7 @@ class Pacing:
     """per_second messages for each number, those that come in included, as WhatsApp counts; 0: no limit.
 
     People who wait are served in turn. Each person has one message under way at a time, so that a long answer to
-    one takes every second place at most as soon as anybody else waits.
+    one takes every second slot at most as soon as anybody else waits.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class Pacing:
         self._sleep = sleep
         self._buckets: dict[str, _Bucket] = {}
 
-    async def turn(self, number: str, timeout: float) -> float | None:
-        """Wait for the number's next place. Seconds that are left of the timeout; None: it is not enough."""
+    async def wait_turn(self, number: str, timeout: float) -> float | None:
+        """Wait for the number's next slot. The seconds that are left of the timeout; None: it is too short."""
         if not self._cost:
             return timeout
         now, bucket = self._now(), self._bucket(number)
         wait = max(bucket.free_at - now, 0.0)
         if wait >= timeout:
             return None
-        # The place is taken before the wait: whoever asks next stands behind.
+        # The slot is taken before the wait, so that the next caller comes after this one.
         bucket.free_at += self._cost
         if wait:
             await self._sleep(wait)
@@ -57,16 +57,16 @@ class Pacing:
         return left if left > 0 else None
 
     def received(self, number: str) -> None:
-        """A message came in, which counts and cannot wait. A flood of them delays answers by little all the same."""
+        """An incoming message counts, and cannot wait. A flood of them delays answers by PAUSE_SECONDS at most."""
         if self._cost:
             bucket = self._bucket(number)
-            bucket.free_at = max(bucket.free_at, min(bucket.free_at + self._cost, self._now() + REST_SECONDS))
+            bucket.free_at = max(bucket.free_at, min(bucket.free_at + self._cost, self._now() + PAUSE_SECONDS))
 
-    def rest(self, number: str) -> None:
+    def pause(self, number: str) -> None:
         """WhatsApp said that the number was too fast."""
         if self._cost:
             bucket = self._bucket(number)
-            bucket.free_at = max(bucket.free_at, self._now() + REST_SECONDS)
+            bucket.free_at = max(bucket.free_at, self._now() + PAUSE_SECONDS)
 
     def _bucket(self, number: str) -> _Bucket:
         """The number's bucket, never fuller than a burst."""

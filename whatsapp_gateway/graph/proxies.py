@@ -25,7 +25,7 @@ class Proxies:
         self._known: dict[URL, URL | None] = {}
 
     def of(self, url: URL) -> URL | None:
-        """None: straight."""
+        """The proxy for a URL; None: direct."""
         origin = url.origin()
         if origin not in self._known:
             if len(self._known) > _MOST_KNOWN:
@@ -33,8 +33,8 @@ class Proxies:
             self._known[origin] = self._look_up(origin)
         return self._known[origin]
 
-    def tell(self, url: URL) -> None:
-        """Log what the way to this address leads through, without user and password."""
+    def log_proxy_of(self, url: URL) -> None:
+        """Log the proxy that this address is reached through, without user and password."""
         if proxy := self.of(url):
             logger.info("%s is reached through the proxy %s:%s", url.host, proxy.host, proxy.port)
 

@@ -1,15 +1,15 @@
-"""Calls an operator for what WhatsApp tells of our account: once for each event, however often it is brought."""
+"""Alerts an operator to events of our WhatsApp account: once for each event, however often it is delivered."""
 
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final
 
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.messages import AccountEvent
+from whatsapp_gateway.model.updates import AccountEvent
 
 MOST_REMEMBERED: Final = 1024
 REMEMBERED_SECONDS: Final = 8 * 24 * 3600.0
-"""WhatsApp brings a webhook again for seven days."""
+"""WhatsApp redelivers a webhook for seven days."""
 
 
 class AccountAlerts:
@@ -18,16 +18,16 @@ class AccountAlerts:
     def __init__(self, metrics: Metrics, now: Callable[[], float]) -> None:
         self._metrics = metrics
         self._now = now
-        self._told: OrderedDict[str, float] = OrderedDict()
+        self._alerted_until: OrderedDict[str, float] = OrderedDict()
 
-    def tell(self, event: AccountEvent) -> None:
-        """An alert, unless it is one that was told already."""
+    def alert_once(self, event: AccountEvent) -> None:
+        """Alert, unless this event was alerted before."""
         now = self._now()
         self._metrics.account_events.labels(event.field).inc()
-        if self._told.get(event.key, 0.0) > now:
+        if self._alerted_until.get(event.key, 0.0) > now:
             return
-        self._told[event.key] = now + (event.once_in or REMEMBERED_SECONDS)
-        self._told.move_to_end(event.key)
-        while len(self._told) > MOST_REMEMBERED:
-            self._told.popitem(last=False)
-        self._metrics.alert(event.field, event.told)
+        self._alerted_until[event.key] = now + (event.repeat_seconds or REMEMBERED_SECONDS)
+        self._alerted_until.move_to_end(event.key)
+        while len(self._alerted_until) > MOST_REMEMBERED:
+            self._alerted_until.popitem(last=False)
+        self._metrics.alert(event.field, event.text)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import orjson
 
 from whatsapp_gateway.inbound.fields import Object, object_in, objects_in, text_in
-from whatsapp_gateway.model.messages import AccountEvent, Ignored
+from whatsapp_gateway.model.updates import AccountEvent, Ignored
 
 _LONGEST: Final = 200
 _MOST_VALUES: Final = 20

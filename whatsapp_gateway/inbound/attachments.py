@@ -8,7 +8,7 @@ from typing import Final
 from whatsapp_gateway.inbound.fields import Object, flag_in, number_in, object_in, objects_in, text_in
 from whatsapp_gateway.model.digests import read_sha256
 from whatsapp_gateway.model.media_ids import is_media_id
-from whatsapp_gateway.model.messages import Card, Cards, Media, Place
+from whatsapp_gateway.model.updates import Contact, Contacts, Location, Media
 
 MOST_NAME_BYTES: Final = 255
 _MIME: Final = re.compile(r"[\w.+-]+/[\w.+-]+(?:\s*;[\x20-\x7e]*)?", re.ASCII)
@@ -49,13 +49,13 @@ def _size(file: Object) -> int:
     return int(size) if size is not None and 0 <= size < 2**53 else 0
 
 
-def read_place(message: Object) -> Place | None:
+def read_location(message: Object) -> Location | None:
     """A place; None where its coordinates are none."""
     location = object_in(message, "location")
     latitude, longitude = _degrees(location, "latitude", 90), _degrees(location, "longitude", 180)
     if latitude is None or longitude is None:
         return None
-    return Place(latitude, longitude, text_in(location, "name"), text_in(location, "address"))
+    return Location(latitude, longitude, text_in(location, "name"), text_in(location, "address"))
 
 
 def _degrees(location: Object, key: str, most: float) -> float | None:
@@ -63,16 +63,16 @@ def _degrees(location: Object, key: str, most: float) -> float | None:
     return degrees if degrees is not None and math.isfinite(degrees) and abs(degrees) <= most else None
 
 
-def read_cards(message: Object) -> Cards | None:
+def read_contacts(message: Object) -> Contacts | None:
     """Address cards; None if there is nothing on any of them."""
-    cards = tuple(card for contact in objects_in(message, "contacts") if (card := _card(contact)) != Card())
-    return Cards(cards) if cards else None
+    cards = tuple(card for contact in objects_in(message, "contacts") if (card := _card(contact)) != Contact())
+    return Contacts(cards) if cards else None
 
 
-def _card(contact: Object) -> Card:
+def _card(contact: Object) -> Contact:
     name = object_in(contact, "name")
     parts = (text_in(name, part) for part in ("first_name", "middle_name", "last_name"))
-    return Card(
+    return Contact(
         text_in(name, "formatted_name") or " ".join(filter(None, parts)),
         _texts(contact, "phones", "phone", "wa_id"),
         _texts(contact, "emails", "email"),

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from whatsapp_gateway.inbound.fields import Object, object_in, objects_in, text_in
-from whatsapp_gateway.model.messages import Choice, Unsupported
+from whatsapp_gateway.model.updates import Choice, Unsupported
 
 
 def read_interactive(message: Object) -> Choice | Unsupported | None:

@@ -6,10 +6,10 @@ Types: developers.facebook.com/documentation/business-messaging/whatsapp/webhook
 from collections.abc import Callable
 from typing import Final
 
-from whatsapp_gateway.inbound.attachments import read_cards, read_media, read_place
+from whatsapp_gateway.inbound.attachments import read_contacts, read_location, read_media
 from whatsapp_gateway.inbound.choices import read_button, read_interactive, read_order
 from whatsapp_gateway.inbound.fields import Object, error_code_in, object_in, text_in
-from whatsapp_gateway.model.messages import Content, Edit, Reaction, Revoke, Text, Unsupported
+from whatsapp_gateway.model.updates import Content, Edit, Reaction, Revoke, Text, Unsupported
 
 _UNAVAILABLE: Final = "131060"
 """WhatsApp had the message and could not pass it on, as with the first one after an advertisement."""
@@ -69,8 +69,8 @@ _READERS: dict[str, Callable[[Object], Content | None]] = {
     "video": read_media,
     "document": read_media,
     "sticker": read_media,
-    "location": read_place,
-    "contacts": read_cards,
+    "location": read_location,
+    "contacts": read_contacts,
     "interactive": read_interactive,
     "button": read_button,
     "order": read_order,

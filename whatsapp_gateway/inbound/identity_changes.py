@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from whatsapp_gateway.inbound.fields import Object, text_in
 from whatsapp_gateway.inbound.senders import Ids, aliases_of, read_ids
-from whatsapp_gateway.model.messages import Alias, IdentityChange, Ignored, Malformed
+from whatsapp_gateway.model.updates import Alias, IdentityChange, Ignored, Malformed
 
 _CHANGES: Final = frozenset({"user_changed_user_id", "user_changed_number", "customer_changed_number"})
 

@@ -1,4 +1,4 @@
-"""Hands what a webhook told over to the kernel service, and says whether all of it was taken."""
+"""Passes the updates of a webhook to the kernel service, and tells whether all of them are durable."""
 
 import asyncio
 import hashlib
@@ -8,19 +8,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
-from whatsapp_gateway.graph.errors import TOO_FAST, Remedy
+from whatsapp_gateway.graph.errors import RATE_LIMIT_CODES, Remedy
 from whatsapp_gateway.graph.number_circuit_breaker import NumberCircuitBreaker
-from whatsapp_gateway.graph.outcomes import remedy_of_status
 from whatsapp_gateway.graph.pacing import Pacing
+from whatsapp_gateway.graph.retry_policy import remedy_of_status
 from whatsapp_gateway.inbound.account_alerts import AccountAlerts
 from whatsapp_gateway.inbound.items import InboundItem, by_person, ids_of
 from whatsapp_gateway.inbound.keyed_queue import KeyedQueue
 from whatsapp_gateway.inbound.receipts import Receipts
-from whatsapp_gateway.inbound.reuploads import Reuploads
+from whatsapp_gateway.inbound.upload_retries import UploadRetries
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.messages import (
+from whatsapp_gateway.model.updates import (
     AccountError,
     AccountEvent,
     IdentityChange,
@@ -47,9 +47,9 @@ _IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"
 
 
 class Intake:
-    """People side by side, what is of one of them in order, whichever webhooks it came by.
+    """Different people concurrently, each person's items in order across webhooks.
 
-    seconds bound the whole of a webhook.
+    seconds bounds one webhook as a whole.
     """
 
     def __init__(
@@ -60,35 +60,35 @@ class Intake:
         templates: WindowTemplates,
         metrics: Metrics,
         *,
-        halts: NumberCircuitBreaker,
-        slow_downs: PartBackoff,
+        circuit_breaker: NumberCircuitBreaker,
+        part_backoff: PartBackoff,
         seconds: float,
     ) -> None:
         self._kernel = kernel
-        self._account = AccountAlerts(metrics, _now)
+        self._account_alerts = AccountAlerts(metrics, _now)
         self._receipts = Receipts(kernel)
-        self._reuploads = Reuploads()
+        self._upload_retries = UploadRetries()
         self._typing = typing
         self._pacing = pacing
         self._templates = templates
-        self._halts = halts
-        self._slow_downs = slow_downs
+        self._circuit_breaker = circuit_breaker
+        self._part_backoff = part_backoff
         self._metrics = metrics
         self._seconds = seconds
         self._people = KeyedQueue()
         self._slots = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def take(self, updates: Iterable[Update]) -> bool:
-        """Whether everything that can be served is durable now.
+        """Whether every valid update is durable now.
 
-        If not, all of it must be brought again: what was taken is recognised then.
+        If not, the whole webhook must be delivered again; duplicates are recognised then.
         """
-        errands: list[InboundItem] = []
+        items: list[InboundItem] = []
         statuses: list[Status] = []
         for update in updates:
             match update:
                 case Message() | IdentityChange():
-                    errands.append(update)
+                    items.append(update)
                 case Status():
                     statuses.append(update)
                 case Malformed(reason, wamid):
@@ -96,53 +96,53 @@ class Intake:
                 case AccountError(code):
                     self._metrics.alert("account", f"WhatsApp reports error {code or '?'} of our account")
                 case AccountEvent():
-                    self._account.tell(update)
+                    self._account_alerts.alert_once(update)
                 case Ignored(kind):
                     self._metrics.ignored.labels(kind).inc()
         deadline = _now() + self._seconds
-        taken = await asyncio.gather(*(self._of_one(some, deadline) for some in by_person(errands)))
+        taken = await asyncio.gather(*(self._pass_on_of_person(some, deadline) for some in by_person(items)))
         reported = await self._report(statuses, deadline)
         return all(taken) and reported
 
-    async def _of_one(self, errands: Sequence[InboundItem], deadline: float) -> bool:
-        """What one webhook brings of one person, after what earlier ones brought."""
+    async def _pass_on_of_person(self, items: Sequence[InboundItem], deadline: float) -> bool:
+        """The items of one person in one webhook, after those of earlier webhooks."""
         try:
-            async with self._people.turn(ids_of(errands), deadline - _now()):
-                return await self._in_order(errands, deadline)
+            async with self._people.turn(ids_of(items), deadline - _now()):
+                return await self._pass_on_in_order(items, deadline)
         except TimeoutError:
-            self._metrics.messages.labels("retry").inc(len(errands))
+            self._metrics.messages.labels("retry").inc(len(items))
             return False
 
-    async def _in_order(self, errands: Sequence[InboundItem], deadline: float) -> bool:
-        for errand in errands:
-            # What is later must not overtake what has to be brought again.
-            if not await self._run(errand, deadline):
+    async def _pass_on_in_order(self, items: Sequence[InboundItem], deadline: float) -> bool:
+        for item in items:
+            # A later item must not overtake one that has to be delivered again.
+            if not await self._pass_on(item, deadline):
                 return False
         return True
 
-    async def _run(self, errand: InboundItem, deadline: float) -> bool:
+    async def _pass_on(self, item: InboundItem, deadline: float) -> bool:
         try:
             async with self._slots:
-                outcome = await self._hand_over(errand, deadline - _now())
+                outcome = await self._call_kernel(item, deadline - _now())
         except KernelCallError as refusal:
-            self._metrics.refusals.labels(refusal.reason).inc()
+            self._metrics.kernel_errors.labels(refusal.reason).inc()
             self._metrics.messages.labels("refused" if refusal.final else "retry").inc()
             if refusal.final:
-                self._set_aside(errand, refusal)
+                self._quarantine_item(item, refusal)
             return refusal.final
         self._metrics.messages.labels(outcome).inc()
         return True
 
-    async def _hand_over(self, errand: InboundItem, timeout: float) -> str:
+    async def _call_kernel(self, item: InboundItem, timeout: float) -> str:
         if timeout <= 0:
             raise KernelCallError("DEADLINE_EXCEEDED")
-        if isinstance(errand, IdentityChange):
-            return self._linked(await self._kernel.link(errand, timeout))
-        if await self._kernel.accept(errand, timeout):
+        if isinstance(item, IdentityChange):
+            return self._linked(await self._kernel.link(item, timeout))
+        if await self._kernel.accept(item, timeout):
             return "duplicate"
-        self._pacing.received(errand.number)
-        if not isinstance(errand.content, _AWAITS_NO_ANSWER):
-            self._typing.show(errand.number, errand.sender.user_id, errand.id)
+        self._pacing.received(item.number)
+        if not isinstance(item.content, _AWAITS_NO_ANSWER):
+            self._typing.show(item.number, item.sender.user_id, item.id)
         return "accepted"
 
     def _linked(self, result: LinkResult) -> str:
@@ -152,46 +152,46 @@ class Intake:
 
     async def _report(self, statuses: Sequence[Status], deadline: float) -> bool:
         for start in range(0, len(statuses), MOST_AT_ONCE):
-            some = [self._judged(status) for status in statuses[start : start + MOST_AT_ONCE]]
+            some = [self._classified(status) for status in statuses[start : start + MOST_AT_ONCE]]
             try:
                 await self._receipts.report(some, max(deadline - _now(), 0))
             except KernelCallError as refusal:
-                self._metrics.refusals.labels(refusal.reason).inc()
+                self._metrics.kernel_errors.labels(refusal.reason).inc()
                 self._metrics.receipts.labels("refused" if refusal.final else "retry").inc(len(some))
                 if not refusal.final:
                     return False
             else:
                 self._metrics.receipts.labels("reported").inc(len(some))
                 for status in some:
-                    self._reuploads.reported(status)
-                    self._heed(status)
+                    self._upload_retries.reported(status)
+                    self._apply_status(status)
         return True
 
-    def _judged(self, status: Status) -> Status:
-        if remedy_of_status(status.error_code) is Remedy.SLOW_DOWN:
-            return replace(status, slowed=self._slow_downs.before(status.callback_id, status.wamid))
-        return self._reuploads.judged(status)
+    def _classified(self, status: Status) -> Status:
+        if remedy_of_status(status.error_code) is Remedy.BACK_OFF:
+            return replace(status, backoff_count=self._part_backoff.count_refusal(status.callback_id, status.wamid))
+        return self._upload_retries.classified(status)
 
-    def _heed(self, status: Status) -> None:
-        """WhatsApp mostly takes a message first and says afterwards why it failed: that counts as if said at once."""
+    def _apply_status(self, status: Status) -> None:
+        """Mostly WhatsApp accepts a message first and refuses it in a status: treat that as an immediate refusal."""
         code = int(status.error_code) if _CODE.fullmatch(status.error_code) else None
         if code is None:
             return
-        if code in TOO_FAST:
-            self._pacing.rest(status.number)
+        if code in RATE_LIMIT_CODES:
+            self._pacing.pause(status.number)
         remedy = remedy_of_status(status.error_code)
-        self._halts.refused(status.number, status.error_code, remedy)
+        self._circuit_breaker.record_refusal(status.number, status.error_code, remedy)
         # A template of ours bears no callback id, and must not ask for another one.
-        if remedy is Remedy.WAIT_FOR_PERSON and status.callback_id:
+        if remedy is Remedy.WAIT_FOR_WINDOW and status.callback_id:
             self._templates.window_closed(status.number, *status.user_ids)
 
-    def _set_aside(self, errand: InboundItem, refusal: KernelCallError) -> None:
-        self._quarantine(refusal.reason.lower(), errand.id)
-        if isinstance(errand, IdentityChange):
+    def _quarantine_item(self, item: InboundItem, refusal: KernelCallError) -> None:
+        self._quarantine(refusal.reason.lower(), item.id)
+        if isinstance(item, IdentityChange):
             self._metrics.alert("not_linked", f"a person's new id was not linked to the old one: {refusal.reason}")
 
     def _quarantine(self, reason: str, wamid: str) -> None:
-        """Set aside for good: counted, and named by a digest, since a wamid holds the phone number hardly hidden."""
+        """Drop an item for good: count it, and log it by a digest, since a wamid holds the phone number."""
         self._metrics.quarantined.labels(reason).inc()
         digest = hashlib.sha256(wamid.encode()).hexdigest()[:16] if wamid else "-"
         logger.warning("quarantined %s: %s", digest, reason)

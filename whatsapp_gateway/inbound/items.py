@@ -1,45 +1,45 @@
-"""What a webhook gives to hand over, sorted by person."""
+"""The items of a webhook that go to the kernel service, grouped by person."""
 
 from collections import defaultdict
 from collections.abc import Sequence
 
-from whatsapp_gateway.model.messages import IdentityChange, Message
+from whatsapp_gateway.model.updates import IdentityChange, Message
 
 InboundItem = Message | IdentityChange
 
 
-def by_person(errands: Sequence[InboundItem]) -> list[list[InboundItem]]:
+def by_person(items: Sequence[InboundItem]) -> list[list[InboundItem]]:
     """The inbound items of each person, in order of arrival. An old and a new id belong to one person."""
     first_id: dict[str, str] = {}
-    """By an id: another one of the same person, nearer to the one that stands for them."""
+    """Maps an id to another one of the same person, in chains that end at the id that represents them."""
 
     def of_person(user_id: str) -> str:
         while user_id in first_id:
             user_id = first_id[user_id]
         return user_id
 
-    for errand in errands:
-        if isinstance(errand, IdentityChange):
-            one, other = of_person(errand.previous.user_id), of_person(errand.current.user_id)
+    for item in items:
+        if isinstance(item, IdentityChange):
+            one, other = of_person(item.previous.user_id), of_person(item.current.user_id)
             if one != other:
                 first_id[other] = one
     queues: defaultdict[str, list[InboundItem]] = defaultdict(list)
-    for errand in errands:
-        queues[of_person(_key(errand))].append(errand)
+    for item in items:
+        queues[of_person(_key(item))].append(item)
     return list(queues.values())
 
 
-def ids_of(errands: Sequence[InboundItem]) -> set[str]:
-    """All ids that they name somebody by."""
+def ids_of(items: Sequence[InboundItem]) -> set[str]:
+    """Every id by which the items name a person."""
     ids: set[str] = set()
-    for errand in errands:
-        if isinstance(errand, IdentityChange):
-            ids.update((errand.previous.user_id, errand.current.user_id))
+    for item in items:
+        if isinstance(item, IdentityChange):
+            ids.update((item.previous.user_id, item.current.user_id))
         else:
-            ids.update(alias.user_id for alias in errand.sender.aliases)
-            ids.add(errand.sender.user_id)
+            ids.update(alias.user_id for alias in item.sender.aliases)
+            ids.add(item.sender.user_id)
     return ids
 
 
-def _key(errand: InboundItem) -> str:
-    return errand.current.user_id if isinstance(errand, IdentityChange) else errand.sender.user_id
+def _key(item: InboundItem) -> str:
+    return item.current.user_id if isinstance(item, IdentityChange) else item.sender.user_id

@@ -1,4 +1,4 @@
-"""Whoever shares a key goes one after the other, in the order in which they came; all others side by side."""
+"""A lock per key: work that shares a key runs in order of arrival, all other work concurrently."""
 
 import asyncio
 from collections import deque
@@ -8,50 +8,50 @@ from dataclasses import dataclass, field
 
 
 @dataclass(eq=False, slots=True)
-class _Place:
+class _Ticket:
     keys: frozenset[str]
     turn: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
 
 class KeyedQueue:
-    """A line for each key that somebody waits for or holds, and nothing for any other.
+    """A queue of tickets for each key that is held or waited for.
 
-    A place stands in the lines of all its keys at once, and only ever waits for places that were taken before it: so
-    none waits for itself by way of others.
+    A ticket is in the queues of all its keys at once, and waits only for tickets taken before it: so there is no
+    deadlock.
     """
 
     def __init__(self) -> None:
-        self._lines: dict[str, deque[_Place]] = {}
+        self._queues: dict[str, deque[_Ticket]] = {}
 
     def __len__(self) -> int:
-        return len(self._lines)
+        return len(self._queues)
 
     @asynccontextmanager
     async def turn(self, keys: Iterable[str], timeout: float) -> AsyncIterator[None]:
-        """Inside the block nobody else has a turn with one of the keys. TimeoutError: it did not come in time.
+        """Inside the block nobody else holds one of the keys. TimeoutError: the turn did not come in time.
 
-        The place is taken when the block is entered, before anything is awaited.
+        The ticket is taken when the block is entered, before anything is awaited.
         """
-        place = _Place(frozenset(keys))
-        for key in place.keys:
-            self._lines.setdefault(key, deque()).append(place)
+        ticket = _Ticket(frozenset(keys))
+        for key in ticket.keys:
+            self._queues.setdefault(key, deque()).append(ticket)
         try:
-            self._admit(place)
+            self._admit(ticket)
             async with asyncio.timeout(timeout):
-                await place.turn
+                await ticket.turn
             yield
         finally:
-            self._leave(place)
+            self._leave(ticket)
 
-    def _leave(self, place: _Place) -> None:
-        for key in place.keys:
-            line = self._lines[key]
-            line.remove(place)
-            if not line:
-                del self._lines[key]
-        for key in place.keys & self._lines.keys():
-            self._admit(self._lines[key][0])
+    def _leave(self, ticket: _Ticket) -> None:
+        for key in ticket.keys:
+            queue = self._queues[key]
+            queue.remove(ticket)
+            if not queue:
+                del self._queues[key]
+        for key in ticket.keys & self._queues.keys():
+            self._admit(self._queues[key][0])
 
-    def _admit(self, place: _Place) -> None:
-        if not place.turn.done() and all(self._lines[key][0] is place for key in place.keys):
-            place.turn.set_result(None)
+    def _admit(self, ticket: _Ticket) -> None:
+        if not ticket.turn.done() and all(self._queues[key][0] is ticket for key in ticket.keys):
+            ticket.turn.set_result(None)

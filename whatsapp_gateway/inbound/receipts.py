@@ -7,7 +7,7 @@ from typing import Final
 
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.model.messages import Status
+from whatsapp_gateway.model.updates import Status
 
 GATHER_SECONDS: Final = 0.02
 """How long the first waits for others. Each answer brings at least two receipts, and nobody waits for them."""

@@ -1,7 +1,7 @@
 """What led a person to write, and what they passed on: beside the content, and no words of their own."""
 
 from whatsapp_gateway.inbound.fields import Object, flag_in, object_in, text_in
-from whatsapp_gateway.model.messages import Referral
+from whatsapp_gateway.model.updates import Referral
 
 
 def read_referral(message: Object) -> Referral | None:

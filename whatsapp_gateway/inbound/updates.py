@@ -14,7 +14,7 @@ from whatsapp_gateway.inbound.fields import Object, error_code_in, object_in, te
 from whatsapp_gateway.inbound.identity_changes import read_identity_change
 from whatsapp_gateway.inbound.referrals import is_forwarded, read_referral
 from whatsapp_gateway.inbound.senders import Ids, read_contacts, read_recipient, read_sender
-from whatsapp_gateway.model.messages import AccountError, Ignored, Malformed, Message, Sender, Status, Update
+from whatsapp_gateway.model.updates import AccountError, Ignored, Malformed, Message, Sender, Status, Update
 
 logger = logging.getLogger(__name__)
 

@@ -11,25 +11,25 @@ import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
-from whatsapp_gateway.graph.media import Place
-from whatsapp_gateway.graph.outcomes import outcome_of, remedy_of_status, wait_for
+from whatsapp_gateway.graph.media import MediaDownload
+from whatsapp_gateway.graph.retry_policy import outcome_of, remedy_of_status, retry_delay
 from whatsapp_gateway.kernel.channel import SERVICE
 from whatsapp_gateway.kernel.errors import KernelCallError, refusal_of
 from whatsapp_gateway.kernel.messages import alias, message_request
-from whatsapp_gateway.model import messages as say
-from whatsapp_gateway.model.deliveries import (
+from whatsapp_gateway.model import updates as say
+from whatsapp_gateway.model.outbox import (
     Ack,
     AckResult,
     Delivery,
+    DeliveryOutcome,
     File,
     Link,
     MediaWanted,
     OfferedChoice,
-    Outcome,
     Reply,
     Typing,
 )
-from whatsapp_gateway.model.messages import LinkResult
+from whatsapp_gateway.model.updates import LinkResult
 
 CHANNEL: Final = "whatsapp"
 MOST_AT_ONCE: Final = 1000
@@ -107,7 +107,7 @@ class KernelClient:
         request = outbox_pb2.ReleaseLeasesRequest(instance_id=instance_id, in_hand=in_hand)
         await _answer(self._stub.ReleaseLeases(request, timeout=timeout, metadata=self._bearer))
 
-    async def upload(self, wanted: MediaWanted, place: Place, pieces: AsyncIterator[bytes]) -> None:
+    async def upload(self, wanted: MediaWanted, place: MediaDownload, pieces: AsyncIterator[bytes]) -> None:
         """Pass a file's bytes on as they come. What the pieces raise is raised here, and nothing is kept then."""
         call = self._stub.UploadMedia(metadata=self._bearer)
         header = media_pb2.UploadMediaHeader(
@@ -142,7 +142,7 @@ class KernelClient:
             raise refusal_of(error) from None
 
     async def fail_media(
-        self, wanted: MediaWanted, outcome: Outcome, error_code: str, retry_after: float, timeout: float
+        self, wanted: MediaWanted, outcome: DeliveryOutcome, error_code: str, retry_after: float, timeout: float
     ) -> None:
         """Say that a file cannot be had now (RETRY) or ever (FAILED). retry_after 0: as the service sees fit."""
         settled = outbox_pb2.Acknowledgement(
@@ -198,8 +198,8 @@ def _receipt(status: say.Status) -> outbox_pb2.Receipt:
         receipt.occurred_at.seconds = status.occurred_at
     if status.state == "failed":
         remedy = remedy_of_status(status.error_code)
-        receipt.outcome = _OUTCOMES[Outcome.RETRY if status.upload_again else outcome_of(remedy)]
-        if wait := wait_for(remedy, status.slowed):
+        receipt.outcome = _OUTCOMES[DeliveryOutcome.RETRY if status.upload_again else outcome_of(remedy)]
+        if wait := retry_delay(remedy, status.backoff_count):
             receipt.retry_after.FromMilliseconds(round(wait * 1000))
     return receipt
 
@@ -259,7 +259,7 @@ def _reply(reply: messages_pb2.Reply) -> Reply:
         id=reply.id,
         text=reply.text,
         link=_link(reply) if reply.HasField("link") else None,
-        offers=tuple(OfferedChoice(choice.id, choice.title, choice.description) for choice in reply.choices),
+        choices=tuple(OfferedChoice(choice.id, choice.title, choice.description) for choice in reply.choices),
         files=tuple(_file(media) for media in reply.media),
         reaction_to=reply.reaction.message_id,
         reaction=reply.reaction.emoji,
@@ -283,11 +283,11 @@ _LINKED: Final[dict[Any, LinkResult]] = {
     identity_pb2.LINK_OUTCOME_KEPT_APART: LinkResult.KEPT_APART,
 }
 _OUTCOMES: Final = {
-    Outcome.SENT: outbox_pb2.DELIVERY_OUTCOME_SENT,
-    Outcome.RETRY: outbox_pb2.DELIVERY_OUTCOME_RETRY,
-    Outcome.FAILED: outbox_pb2.DELIVERY_OUTCOME_FAILED,
-    Outcome.WINDOW_CLOSED: outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED,
-    Outcome.UNKNOWN: outbox_pb2.DELIVERY_OUTCOME_UNKNOWN,
+    DeliveryOutcome.SENT: outbox_pb2.DELIVERY_OUTCOME_SENT,
+    DeliveryOutcome.RETRY: outbox_pb2.DELIVERY_OUTCOME_RETRY,
+    DeliveryOutcome.FAILED: outbox_pb2.DELIVERY_OUTCOME_FAILED,
+    DeliveryOutcome.WINDOW_CLOSED: outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED,
+    DeliveryOutcome.UNKNOWN: outbox_pb2.DELIVERY_OUTCOME_UNKNOWN,
 }
 _RESULTS: Final[dict[Any, AckResult]] = {
     outbox_pb2.ACK_RESULT_RECORDED: AckResult.RECORDED,

@@ -3,7 +3,7 @@
 from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
 from whatsapp_gateway.bounds import cut
-from whatsapp_gateway.model import messages as say
+from whatsapp_gateway.model import updates as say
 
 
 def message_request(message: say.Message, chat_url: str = "") -> messages_pb2.HandleMessageRequest:
@@ -40,10 +40,10 @@ def _payload(content: say.Content) -> messages_pb2.Payload:
             payload = messages_pb2.Payload(text=body)
         case say.Media():
             payload = _media(content)
-        case say.Place(latitude, longitude, name, address):
+        case say.Location(latitude, longitude, name, address):
             place = messages_pb2.Location(latitude=latitude, longitude=longitude, name=name, address=address)
             payload = messages_pb2.Payload(location=place)
-        case say.Cards(cards):
+        case say.Contacts(cards):
             payload = messages_pb2.Payload(contacts=messages_pb2.Contacts(contacts=[_card(card) for card in cards]))
         case say.Choice(choice_id, title, description, form):
             choice = messages_pb2.Choice(id=choice_id, title=title, description=description, form_json=form)
@@ -73,7 +73,7 @@ def _media(media: say.Media) -> messages_pb2.Payload:
     return payload
 
 
-def _card(card: say.Card) -> messages_pb2.Contact:
+def _card(card: say.Contact) -> messages_pb2.Contact:
     return messages_pb2.Contact(name=card.name, phones=card.phones, emails=card.emails, organization=card.organization)
 
 

@@ -14,8 +14,8 @@ from whatsapp_gateway.markup.emphasis import BOLD
 from whatsapp_gateway.markup.graphemes import is_visible
 from whatsapp_gateway.markup.inline import NestsTooDeepError, Piece, Shape, read_inline
 from whatsapp_gateway.markup.lines import FENCE, write_lines
-from whatsapp_gateway.markup.shown import HAIR
 from whatsapp_gateway.markup.tables import read_table
+from whatsapp_gateway.markup.whatsapp_markup import HAIR
 
 _RULE: Final = "———"
 _PREFIX: Final = re.compile(r"[ \t]*(?:(?:>(?=[ \t]|$)|[-+*](?=[ \t])|[0-9]{1,9}[.)](?=[ \t]))[ \t]*)*")

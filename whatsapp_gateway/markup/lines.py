@@ -9,7 +9,7 @@ from typing import Final
 
 from whatsapp_gateway.markup.boundaries import closes_before, opens_behind
 from whatsapp_gateway.markup.inline import Piece, Shape
-from whatsapp_gateway.markup.shown import CODE, HAIR, MARKS, Span, spans_in
+from whatsapp_gateway.markup.whatsapp_markup import CODE, HAIR, MARKS, Span, spans_in
 
 FENCE: Final = "```"
 _TRIES: Final = 5

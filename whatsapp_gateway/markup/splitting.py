@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from whatsapp_gateway.markup.commonmark import Block
 from whatsapp_gateway.markup.graphemes import is_visible, last_bound, reach, units
 from whatsapp_gateway.markup.lines import FENCE
-from whatsapp_gateway.markup.shown import ADDRESS, CODE, spans_in
+from whatsapp_gateway.markup.whatsapp_markup import ADDRESS, CODE, spans_in
 
 SPLIT_VERSION: Final = "3"
 """Names this rule and that of rendering.py. To be raised with any change of what they make: a reply that was

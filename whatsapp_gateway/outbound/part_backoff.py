@@ -1,4 +1,4 @@
-"""Parts that were too much for their person: each is sent later and later, whichever way WhatsApp says so."""
+"""Counts how often WhatsApp refused a part as too many messages to one person, for exponential backoff."""
 
 from collections import OrderedDict
 from typing import Final
@@ -7,13 +7,13 @@ MOST_REMEMBERED: Final = 10_000
 
 
 class PartBackoff:
-    """How often each part was refused, as far as this process remembers; parts by their callback ids."""
+    """Refusals by the part's callback id, as far as this process remembers."""
 
     def __init__(self) -> None:
         self._refused: OrderedDict[str, tuple[int, str]] = OrderedDict()
 
-    def before(self, callback_id: str, wamid: str = "") -> int:
-        """How often it was refused before this. A status, which names a wamid, counts once, however often it comes."""
+    def count_refusal(self, callback_id: str, wamid: str = "") -> int:
+        """Count one more refusal; how many came before. Repeats of a status, which has a wamid, count once."""
         if not callback_id:
             return 0
         times, told_of = self._refused.pop(callback_id, (0, ""))

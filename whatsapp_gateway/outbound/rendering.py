@@ -13,7 +13,7 @@ from whatsapp_gateway.markup import split_rule_2
 from whatsapp_gateway.markup.commonmark import as_text, to_blocks
 from whatsapp_gateway.markup.graphemes import shortened, units
 from whatsapp_gateway.markup.splitting import GAP, SPLIT_VERSION, pack, with_tail
-from whatsapp_gateway.model.deliveries import File, Link, OfferedChoice, Reply
+from whatsapp_gateway.model.outbox import File, Link, OfferedChoice, Reply
 
 TEXT: Final = 4096
 INTERACTIVE_TEXT: Final = 1024
@@ -118,37 +118,37 @@ class _Rendering:
         files = [file for file in reply.files if kind_of(file)]
         left_out = [NOT_SENT.format(name=shown_name(file)) for file in reply.files if not kind_of(file)]
         blocks += [self._rule.block(line) for line in left_out]
-        if files and not reply.link and not reply.offers and kind_of(files[0]) in CAPTIONED:
+        if files and not reply.link and not reply.choices and kind_of(files[0]) in CAPTIONED:
             captions = self._rule.pack(blocks, CAPTION)
             if len(captions) <= 1:
                 return [_file(files[0], *captions), *map(_file, files[1:])]
         return [*self._worded(reply, blocks), *map(_file, files)]
 
     def _worded(self, reply: Reply, blocks: list[Any]) -> list[Body]:
-        link, offers = reply.link, reply.offers
+        link, choices = reply.link, reply.choices
         if link and not (_WEB.fullmatch(link.url) and len(link.url) <= URL):
             blocks.append(self._rule.block(f"{link.title} ({link.url})" if link.title else link.url))
             link = None
-        if not self._can_be_tapped(offers):
-            lines = "\n".join(_line(number, offer) for number, offer in enumerate(offers, 1))
+        if not self._can_be_tapped(choices):
+            lines = "\n".join(_line(number, offer) for number, offer in enumerate(choices, 1))
             blocks.append(self._rule.block(lines))
-            offers = ()
-        if not link and not offers:
+            choices = ()
+        if not link and not choices:
             return [_text(text) for text in self._rule.pack(blocks, TEXT)]
         texts, tail = self._rule.with_tail(blocks, TEXT, INTERACTIVE_TEXT)
         bodies = [_text(text) for text in texts]
         if link:
             # With choices too, these keep the text that asks for them.
-            bodies.append(self._button_link(link, "" if offers else tail))
-        if offers:
-            bodies.append(self._choices(offers, tail))
+            bodies.append(self._button_link(link, "" if choices else tail))
+        if choices:
+            bodies.append(self._choices(choices, tail))
         return bodies
 
-    def _can_be_tapped(self, offers: Sequence[OfferedChoice]) -> bool:
+    def _can_be_tapped(self, choices: Sequence[OfferedChoice]) -> bool:
         """Whether WhatsApp takes them as buttons or rows; else they are lines of the text."""
-        ids = {offer.id for offer in offers}
-        named = all(offer.title.strip() and 1 <= len(offer.id) <= ROW_ID for offer in offers)
-        return len(offers) <= ROWS and len(ids) == len(offers) and named and all(map(self._is_said_whole, offers))
+        ids = {offer.id for offer in choices}
+        named = all(offer.title.strip() and 1 <= len(offer.id) <= ROW_ID for offer in choices)
+        return len(choices) <= ROWS and len(ids) == len(choices) and named and all(map(self._is_said_whole, choices))
 
     def _is_said_whole(self, offer: OfferedChoice) -> bool:
         """A row has room for all of it: a title that is too long becomes the description, if there is none."""
@@ -167,18 +167,18 @@ class _Rendering:
             body["interactive"]["footer"] = {"text": GOOD_FOR.format(minutes=link.minutes)}
         return body
 
-    def _choices(self, offers: Sequence[OfferedChoice], text: str) -> Body:
+    def _choices(self, choices: Sequence[OfferedChoice], text: str) -> Body:
         text = text or CHOOSE
-        if self._fit_buttons(offers):
-            replies = [{"type": "reply", "reply": {"id": offer.id, "title": offer.title}} for offer in offers]
+        if self._fit_buttons(choices):
+            replies = [{"type": "reply", "reply": {"id": offer.id, "title": offer.title}} for offer in choices]
             return _interactive("button", text, {"buttons": replies})
-        rows = [self._row(offer) for offer in offers]
+        rows = [self._row(offer) for offer in choices]
         return _interactive("list", text, {"button": CHOOSE, "sections": [{"rows": rows}]})
 
-    def _fit_buttons(self, offers: Sequence[OfferedChoice]) -> bool:
-        titles = [offer.title for offer in offers]
-        fits = all(self._rule.length(offer.title) <= BUTTON_TITLE and not offer.description for offer in offers)
-        return fits and len(offers) <= BUTTONS and len(set(titles)) == len(titles)
+    def _fit_buttons(self, choices: Sequence[OfferedChoice]) -> bool:
+        titles = [offer.title for offer in choices]
+        fits = all(self._rule.length(offer.title) <= BUTTON_TITLE and not offer.description for offer in choices)
+        return fits and len(choices) <= BUTTONS and len(set(titles)) == len(titles)
 
     def _row(self, offer: OfferedChoice) -> Body:
         title = self._rule.shortened(offer.title, ROW_TITLE)

@@ -41,7 +41,7 @@ class WindowTemplates:
         self._metrics = metrics
         self._template = template
         self._now = now
-        self._asked: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._asked_at: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def window_closed(self, number: str, *user_ids: str) -> None:
@@ -65,17 +65,19 @@ class WindowTemplates:
 
     def _asked_lately(self, pairs: Sequence[_Pair]) -> bool:
         now = self._now()
-        asked_at = max((self._asked[pair] for pair in pairs if pair in self._asked), default=now - REPEAT_SECONDS)
+        asked_at = max((self._asked_at[pair] for pair in pairs if pair in self._asked_at), default=now - REPEAT_SECONDS)
         lately = now - asked_at < REPEAT_SECONDS
         self._remember(pairs, asked_at if lately else now)
         return lately
 
     def _remember(self, pairs: Sequence[_Pair], at: float) -> None:
         for pair in pairs:
-            self._asked[pair] = at
-            self._asked.move_to_end(pair)
-        while len(self._asked) > MOST_REMEMBERED or self._now() - next(iter(self._asked.values())) >= REPEAT_SECONDS:
-            self._asked.popitem(last=False)
+            self._asked_at[pair] = at
+            self._asked_at.move_to_end(pair)
+        while (
+            len(self._asked_at) > MOST_REMEMBERED or self._now() - next(iter(self._asked_at.values())) >= REPEAT_SECONDS
+        ):
+            self._asked_at.popitem(last=False)
 
     async def _send(self, number: str, pairs: Sequence[_Pair], body: dict[str, object]) -> None:
         result = await self._graph.send(number, body, SEND_SECONDS)
@@ -85,4 +87,4 @@ class WindowTemplates:
         self._metrics.templates.labels("failed").inc()
         # They may be asked again with the next thing that waits for them.
         for pair in pairs:
-            self._asked.pop(pair, None)
+            self._asked_at.pop(pair, None)

@@ -205,11 +205,11 @@ async def test_a_fault_of_the_account_that_a_status_tells_is_an_alert_too(gatewa
     assert await gateway.post(webhook(statuses=statuses)) == 200
     assert len(kernel.receipts) == len(failures)
     assert await gateway.count('alerts_total{reason="account"}') == 1
-    assert await gateway.count('graph_halts_total{code="131042"}') == 1
-    assert await gateway.count('graph_halts_total{code="131031"}') == 1
+    assert await gateway.count('graph_operator_errors_total{code="131042"}') == 1
+    assert await gateway.count('graph_operator_errors_total{code="131031"}') == 1
 
 
-async def test_a_fault_of_the_account_that_a_status_tells_halts_its_number(
+async def test_an_account_error_in_a_status_opens_the_circuit(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     alice = emulators.whatsapp.add_phone("Alice")
@@ -218,7 +218,7 @@ async def test_a_fault_of_the_account_that_a_status_tells_halts_its_number(
     assert await gateway.post(webhook(statuses=[failed])) == 200
     kernel.lease("hi", user_id=f"whatsapp:{alice.user_id}")
     await kernel.until(lambda: kernel.acks)
-    assert (kernel.acks[0].error_code, kernel.acks[0].retry_after.seconds > 200) == ("halted", True)
+    assert (kernel.acks[0].error_code, kernel.acks[0].retry_after.seconds > 200) == ("circuit_open", True)
     assert emulators.effects.all("graph_send") == []
 
 

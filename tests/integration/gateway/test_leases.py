@@ -12,8 +12,8 @@ from kernel.v1 import messages_pb2, outbox_pb2
 
 from tests.integration.gateway.payloads import webhook
 from tests.integration.gateway.test_replies import LONG, key, sends
-from whatsapp_gateway.outbound import replies
-from whatsapp_gateway.outbound.sending import MARGIN
+from whatsapp_gateway.outbound import outbox_puller
+from whatsapp_gateway.outbound.reply_sender import MARGIN
 
 if TYPE_CHECKING:
     from emulators.app import Emulators
@@ -114,7 +114,7 @@ async def test_at_its_end_it_gives_back_once_all_is_settled(
 async def test_what_it_could_not_settle_at_its_end_it_does_not_give_back(
     alice: Phone, kernel: FakeKernel, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(replies, "DRAIN_SECONDS", 0.2)
+    monkeypatch.setattr(outbox_puller, "DRAIN_SECONDS", 0.2)
     kernel.refusals["AckOutbox"] = lambda _: (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
     kernel.lease("sent", user_id=key(alice))
     await alice.wait_for_message()
@@ -178,4 +178,4 @@ async def test_a_later_failure_is_told_with_what_follows(
     (receipt,) = kernel.receipts
     assert receipt.error_code == str(code)
     assert (receipt.outcome, receipt.retry_after.seconds) == follows
-    assert await gateway.count(f'graph_halts_total{{code="{code}"}}') == (code == 131042)
+    assert await gateway.count(f'graph_operator_errors_total{{code="{code}"}}') == (code == 131042)

@@ -14,10 +14,10 @@ from emulators.faults import matching
 from emulators.whatsapp.media import RECEIVED_SECONDS, MediaFile
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel
-from whatsapp_gateway.graph.media import GraphMedia, Place
+from whatsapp_gateway.graph.media import GraphMedia, MediaDownload
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import MediaWanted
-from whatsapp_gateway.outbound.media_transfers import Media
+from whatsapp_gateway.model.outbox import MediaWanted
+from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
 
 DATA = hashlib.shake_128(b"file").digest(200_000)
 
@@ -172,12 +172,12 @@ async def test_an_upload_that_is_cut_off_is_tried_again(
 
 async def test_a_fetch_that_takes_too_long_is_let_go() -> None:
     class Silent(GraphMedia):
-        async def find(self, media_id: str) -> Place:
+        async def find(self, media_id: str) -> MediaDownload:
             await asyncio.Event().wait()
             raise AssertionError(media_id)
 
     metrics = Metrics()
-    media = Media(Silent(None, "https://a.b", "v1.0", "t"), None, metrics, seconds=0)  # type: ignore[arg-type]
+    media = MediaFetcher(Silent(None, "https://a.b", "v1.0", "t"), None, metrics, seconds=0)  # type: ignore[arg-type]
     media.take(MediaWanted("m_1", "1", "lease-1", 10))
     async with asyncio.timeout(30):
         while not metrics.registry.get_sample_value("gateway_media_total", {"outcome": "late"}):

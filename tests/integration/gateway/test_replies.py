@@ -13,7 +13,7 @@ from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel, Running
 from tests.integration.gateway.payloads import NUMBER
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
-from whatsapp_gateway.outbound import replies, sending
+from whatsapp_gateway.outbound import outbox_puller, reply_sender
 
 LONG = "\n\n".join(f"{number} " + "word " * 700 for number in range(3))
 """Three paragraphs of 3500 characters: three parts."""
@@ -45,7 +45,7 @@ async def test_the_stream_says_what_this_gateway_serves(gateway: Gateway, kernel
         outbox_pb2.OUTBOX_ITEM_KIND_TYPING,
     ]
     assert pull.instance_id
-    assert pull.max_in_flight == replies.MOST_IN_FLIGHT
+    assert pull.max_in_flight == outbox_puller.MOST_IN_FLIGHT
 
 
 async def test_a_reply_is_sent_settled_and_its_receipts_reported(
@@ -188,7 +188,7 @@ async def test_one_person_is_slowed_down_more_and_more_until_it_works(
     assert [ack.retry_after.seconds for ack in kernel.acks] == [4, 16, 64, 64, 0, 4]
 
 
-async def test_a_number_at_fault_is_halted_for_everybody_and_one_alert(
+async def test_a_refused_number_opens_its_circuit_with_one_alert(
     alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     emulators.whatsapp.fail_next(131048)
@@ -199,14 +199,14 @@ async def test_a_number_at_fault_is_halted_for_everybody_and_one_alert(
         await other.send("hi")
         kernel.lease(LONG, user_id=key(other), id=f"rp_{number}")
     await kernel.until(lambda: len(kernel.acks) == 5)
-    assert [ack.error_code for ack in kernel.acks] == ["131048", *["halted"] * 4]
+    assert [ack.error_code for ack in kernel.acks] == ["131048", *["circuit_open"] * 4]
     assert {ack.outcome for ack in kernel.acks} == {outbox_pb2.DELIVERY_OUTCOME_RETRY}
     assert all(200 < ack.retry_after.ToMilliseconds() / 1000 <= 300 for ack in kernel.acks)
     assert sends(emulators) == []
     assert await gateway.count('alerts_total{reason="account"}') == 1
 
 
-async def test_a_country_that_is_closed_to_us_halts_nobody_else(
+async def test_a_restricted_country_opens_no_circuit(
     alice: Phone, gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     bob = emulators.whatsapp.add_phone("Bob")
@@ -227,7 +227,7 @@ async def test_an_account_at_fault_is_an_alert(
     kernel.lease("private words", user_id=key(alice))
     await kernel.until(lambda: kernel.acks)
     assert "alert: WhatsApp refuses to send" in caplog.text
-    assert await gateway.count('graph_halts_total{code="131031"}') == 1
+    assert await gateway.count('graph_operator_errors_total{code="131031"}') == 1
     assert "private words" not in caplog.text
     assert alice.user_id not in caplog.text
 
@@ -244,7 +244,7 @@ async def test_a_wrong_address_loses_no_reply(
         300,
         "http_404",
     )
-    assert await gateway.count('graph_halts_total{code="http_404"}') == 1
+    assert await gateway.count('graph_operator_errors_total{code="http_404"}') == 1
 
 
 async def test_a_connection_lost_after_the_request_is_unknown_and_not_repeated(
@@ -262,7 +262,7 @@ async def test_a_connection_lost_after_the_request_is_unknown_and_not_repeated(
 async def test_an_answer_that_does_not_come_in_time_is_unknown(
     alice: Phone, kernel: FakeKernel, emulators: Emulators, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "SEND_SECONDS", 0.3)
+    monkeypatch.setattr(reply_sender, "SEND_SECONDS", 0.3)
     hold = emulators.whatsapp.graph.after.hold()
     kernel.lease("hi", user_id=key(alice))
     await kernel.until(lambda: kernel.acks)

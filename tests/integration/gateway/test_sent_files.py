@@ -15,7 +15,7 @@ from tests.integration.files import pdf, png
 from tests.integration.gateway.conftest import Gateway
 from tests.integration.gateway.fake_kernel import FakeKernel
 from tests.integration.gateway.payloads import NUMBER
-from whatsapp_gateway.graph.outcomes import HALT_SECONDS
+from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
 
 CHART = png(shade=9, side=40)
 BILL = pdf("Rent", filler=300_000)
@@ -172,7 +172,7 @@ async def test_a_token_that_is_refused_calls_an_operator(
     emulators.whatsapp.media.faults.fail(**refusal(190), match=UPLOADS)
     tell(kernel, alice, kernel.file(CHART, "image/png"))
     assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_RETRY, "190")]
-    assert kernel.acks[0].retry_after.seconds == HALT_SECONDS
+    assert kernel.acks[0].retry_after.seconds == CIRCUIT_OPEN_SECONDS
     assert "alert:" in caplog.text
 
 

@@ -7,7 +7,7 @@ from kernel.v1 import messages_pb2
 
 from whatsapp_gateway.bounds import bound_of, cut
 from whatsapp_gateway.kernel.messages import message_request
-from whatsapp_gateway.model import messages as say
+from whatsapp_gateway.model import updates as say
 
 LONG = "é" * 40_000
 SENDER = say.Sender("whatsapp:US.1", (say.Alias("whatsapp:US.1", strong=True),))
@@ -40,8 +40,8 @@ def test_what_cannot_be_cut_is_answered_honestly(content: Any) -> None:
 @pytest.mark.parametrize(
     "content",
     [
-        say.Place(1.0, 2.0, LONG, LONG),
-        say.Cards(tuple(say.Card("é" * 500, ("1" * 100,) * 30, ("a" * 400,) * 30, "é" * 500) for _ in range(60))),
+        say.Location(1.0, 2.0, LONG, LONG),
+        say.Contacts(tuple(say.Contact("é" * 500, ("1" * 100,) * 30, ("a" * 400,) * 30, "é" * 500) for _ in range(60))),
         say.Choice("yes", LONG, LONG),
         say.Reaction("wamid.0", LONG),
         say.Unsupported("k" * 100, LONG),
@@ -54,8 +54,8 @@ def test_what_is_for_reading_is_cut(content: Any) -> None:
 
 
 def test_cards_beyond_the_bound_are_left_out_and_the_first_are_whole() -> None:
-    cards = tuple(say.Card(f"Name {number}", ("+1",)) for number in range(300))
-    contacts = asked(say.Cards(cards)).payload.contacts.contacts
+    cards = tuple(say.Contact(f"Name {number}", ("+1",)) for number in range(300))
+    contacts = asked(say.Contacts(cards)).payload.contacts.contacts
     assert [(one.name, list(one.phones)) for one in contacts] == [(f"Name {number}", ["+1"]) for number in range(50)]
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import Ack, AckResult, Delivery, Outcome, Reply, Typing
-from whatsapp_gateway.outbound.acks import Acks
-from whatsapp_gateway.outbound.media_transfers import Media
-from whatsapp_gateway.outbound.replies import Replies
-from whatsapp_gateway.outbound.sending import Sending
+from whatsapp_gateway.model.outbox import Ack, AckResult, Delivery, DeliveryOutcome, Reply, Typing
+from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
+from whatsapp_gateway.outbound.outbox_puller import OutboxPuller
+from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
 DELIVERY = Delivery(Reply("rp_1", "private words"), "whatsapp:US.1", "42", "lease", time.monotonic() + 3600)
@@ -48,16 +48,16 @@ class FaultyKernel(KernelClient):
         return [AckResult.RECORDED] * len(acks)
 
 
-class SendingTwo(Sending):
+class SendingTwo(ReplySender):
     """Settles two parts, one after the other was tried."""
 
-    def __init__(self, acks: Acks) -> None:
+    def __init__(self, acks: AckQueue) -> None:
         self._acks = acks
         self.done = asyncio.Event()
 
     async def deliver(self, delivery: Delivery) -> None:
         for part in (1, 2):
-            self._acks.put(Ack(delivery, part, 2, "1", Outcome.SENT))
+            self._acks.put(Ack(delivery, part, 2, "1", DeliveryOutcome.SENT))
             await self._acks.flush()
         self.done.set()
 
@@ -70,11 +70,11 @@ async def _forever(*items: Delivery | Typing) -> AsyncIterator[Delivery | Typing
 
 async def test_pulling_and_settling_go_on(caplog: pytest.LogCaptureFixture) -> None:
     kernel, metrics = FaultyKernel(), Metrics()
-    acks = Acks(kernel, metrics, time.monotonic)
+    acks = AckQueue(kernel, metrics, time.monotonic)
     sending = SendingTwo(acks)
     typing = TypingIndicator(None, metrics)  # type: ignore[arg-type]
-    media = Media(None, kernel, metrics)  # type: ignore[arg-type]
-    replies = Replies(
+    media = MediaFetcher(None, kernel, metrics)  # type: ignore[arg-type]
+    replies = OutboxPuller(
         kernel, sending, acks, typing, metrics, media=media, numbers=["42"], instance_id="test", now=time.monotonic
     )
     replies.start()

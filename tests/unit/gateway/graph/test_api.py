@@ -15,10 +15,10 @@ from whatsapp_gateway.graph import errors
 from whatsapp_gateway.graph.api import Ambiguous, GraphApi, Refused, Sent, Uploaded
 from whatsapp_gateway.graph.errors import Remedy
 from whatsapp_gateway.graph.number_circuit_breaker import TRIAL_SECONDS, NumberCircuitBreaker
-from whatsapp_gateway.graph.outcomes import HALT_SECONDS
 from whatsapp_gateway.graph.pacing import Pacing
+from whatsapp_gateway.graph.retry_policy import CIRCUIT_OPEN_SECONDS
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import File
+from whatsapp_gateway.model.outbox import File
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Serve = Callable[..., Awaitable[GraphApi]]
@@ -44,7 +44,7 @@ async def serve() -> AsyncIterator[Serve]:
 
 
 def graph_at(session: aiohttp.ClientSession, url: str, pacing: Pacing, now: Callable[[], float]) -> GraphApi:
-    return GraphApi(session, url, "v26.0", "token", pacing=pacing, halts=NumberCircuitBreaker(Metrics(), now))
+    return GraphApi(session, url, "v26.0", "token", pacing=pacing, circuit_breaker=NumberCircuitBreaker(Metrics(), now))
 
 
 def answering(status: int, body: Any) -> Answer:
@@ -68,13 +68,13 @@ def answering(status: int, body: Any) -> Answer:
         (502, {"error": {"code": 2}}, Refused("2", Remedy.RETRY)),
         (504, "<html>", Ambiguous("http_504")),
         (429, "", Refused("http_429", Remedy.RETRY)),
-        (401, {"error": {"code": 190}}, Refused("190", Remedy.HALT)),
+        (401, {"error": {"code": 190}}, Refused("190", Remedy.OPEN_CIRCUIT)),
         (202, "", Ambiguous("answer_unreadable")),
-        (302, "", Refused("http_302", Remedy.HALT)),
-        (400, "<html>", Refused("http_400", Remedy.HALT)),
-        (400, {"error": "odd"}, Refused("http_400", Remedy.HALT)),
+        (302, "", Refused("http_302", Remedy.OPEN_CIRCUIT)),
+        (400, "<html>", Refused("http_400", Remedy.OPEN_CIRCUIT)),
+        (400, {"error": "odd"}, Refused("http_400", Remedy.OPEN_CIRCUIT)),
         (400, {"error": {"code": 1}}, Refused("1", Remedy.RETRY)),
-        (404, "Not Found", Refused("http_404", Remedy.HALT)),
+        (404, "Not Found", Refused("http_404", Remedy.OPEN_CIRCUIT)),
         (408, "", Refused("http_408", Remedy.RETRY)),
     ],
 )
@@ -94,7 +94,7 @@ async def test_a_number_that_was_too_fast_rests(serve: Serve, code: int, rests: 
     ("tried", "sent_then"),
     [(200, 2), (131047, 2), (131053, 2), (131056, 2), (100, 2), (131000, 1), (131048, 0), (190, 0)],
 )
-async def test_a_halted_number_calls_nobody_until_one_that_tries_is_let_through(
+async def test_an_open_circuit_sends_nothing_until_a_trial_message_passes(
     serve: Serve, tried: int, sent_then: int
 ) -> None:
     now, answers = 1000.0, [131048, tried]
@@ -106,17 +106,17 @@ async def test_a_halted_number_calls_nobody_until_one_that_tries_is_let_through(
         return web.json_response({"error": {"code": code}}, status=400)
 
     graph = await serve(answer, now=lambda: now)
-    assert await graph.send("42", {}, 5) == Refused("131048", Remedy.HALT)
+    assert await graph.send("42", {}, 5) == Refused("131048", Remedy.OPEN_CIRCUIT)
     now += 100
-    halted = Refused("halted", Remedy.RETRY, HALT_SECONDS - 100)
-    assert await graph.send("42", {}, 5) == halted
-    assert await graph.upload("42", File("m_1", "text/plain"), b"hello", 5) == halted
+    circuit_open = Refused("circuit_open", Remedy.RETRY, CIRCUIT_OPEN_SECONDS - 100)
+    assert await graph.send("42", {}, 5) == circuit_open
+    assert await graph.upload("42", File("m_1", "text/plain"), b"hello", 5) == circuit_open
     assert answers == [tried]
 
-    now += HALT_SECONDS - 100
+    now += CIRCUIT_OPEN_SECONDS - 100
     tries, waits = [await graph.send("42", {}, 5) for _ in range(2)]
     assert isinstance(waits, Refused)
-    assert (tries == waits, waits.code, answers) == (False, "halted", [])
+    assert (tries == waits, waits.code, answers) == (False, "circuit_open", [])
 
     now += TRIAL_SECONDS
     answers += [200, 200]
@@ -143,7 +143,7 @@ async def test_what_is_sent(serve: Serve) -> None:
         (200, {"id": "1"}, Uploaded("1")),
         (400, {"error": {"code": 100}}, Refused("100", Remedy.GIVE_UP)),
         (413, "<html>", Refused("http_413", Remedy.GIVE_UP)),
-        (404, "<html>", Refused("http_404", Remedy.HALT)),
+        (404, "<html>", Refused("http_404", Remedy.OPEN_CIRCUIT)),
     ],
 )
 async def test_an_answer_to_a_file(serve: Serve, status: int, body: Any, expected: object) -> None:

@@ -1,12 +1,12 @@
 import pytest
 
 from whatsapp_gateway.graph.errors import Remedy, remedy_for
-from whatsapp_gateway.graph.outcomes import remedy_of_status
+from whatsapp_gateway.graph.retry_policy import remedy_of_status
 
 EXPECTED = {
     Remedy.RETRY: (1, 2, 4, 80007, 130429, 131000, 131016, 131057, 133004),
-    Remedy.SLOW_DOWN: (131056,),
-    Remedy.HALT: (
+    Remedy.BACK_OFF: (131056,),
+    Remedy.OPEN_CIRCUIT: (
         0,
         3,
         10,
@@ -25,9 +25,9 @@ EXPECTED = {
         131064,
         133010,
     ),
-    Remedy.HALT_PERSON: (130497,),
-    Remedy.WAIT_FOR_PERSON: (131047,),
-    Remedy.UPLOAD_AGAIN: (131052, 131053),
+    Remedy.HOLD_PERSON: (130497,),
+    Remedy.WAIT_FOR_WINDOW: (131047,),
+    Remedy.REUPLOAD: (131052, 131053),
     Remedy.GIVE_UP: (
         100,
         131008,
@@ -57,8 +57,8 @@ def test_a_known_code_counts_whatever_the_status(remedy: Remedy, code: int) -> N
     [
         (400, Remedy.GIVE_UP),
         (404, Remedy.GIVE_UP),
-        (401, Remedy.HALT),
-        (403, Remedy.HALT),
+        (401, Remedy.OPEN_CIRCUIT),
+        (403, Remedy.OPEN_CIRCUIT),
         (408, Remedy.RETRY),
         (429, Remedy.RETRY),
         (500, Remedy.RETRY),
@@ -72,7 +72,7 @@ def test_an_unknown_code_counts_by_the_status(status: int, remedy: Remedy) -> No
 @pytest.mark.parametrize(
     ("status", "remedy"),
     [(status, Remedy.RETRY) for status in (408, 429, 500, 502, 503)]
-    + [(status, Remedy.HALT) for status in (301, 302, 307, 400, 401, 403, 404, 405, 407, 421)],
+    + [(status, Remedy.OPEN_CIRCUIT) for status in (301, 302, 307, 400, 401, 403, 404, 405, 407, 421)],
 )
 def test_nobody_but_whatsapp_gives_up(status: int, remedy: Remedy) -> None:
     assert remedy_for(None, status) is remedy
@@ -83,5 +83,5 @@ def test_a_status_that_does_not_say_why_is_for_good() -> None:
 
 
 def test_an_unknown_number_is_the_operators_fault_and_a_wrong_parameter_the_messages() -> None:
-    assert remedy_for(100, 400, subcode=33) is Remedy.HALT
+    assert remedy_for(100, 400, subcode=33) is Remedy.OPEN_CIRCUIT
     assert remedy_for(100, 400, subcode=2494010) is Remedy.GIVE_UP

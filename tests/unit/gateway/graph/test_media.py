@@ -98,7 +98,7 @@ async def test_nothing_is_asked_of_any_other_host(url: str) -> None:
     session = Session()
     with pytest.raises(MediaError) as refused:
         await read(session, url)
-    assert not refused.value.passing
+    assert not refused.value.retryable
     assert session.asked == []
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from whatsapp_gateway.graph.pacing import BURST_SECONDS, REST_SECONDS, Pacing
+from whatsapp_gateway.graph.pacing import BURST_SECONDS, PAUSE_SECONDS, Pacing
 
 
 class Clock:
@@ -43,7 +43,7 @@ def pacing(clock: Clock, per_second: float = 10) -> Pacing:
 
 async def send(paced: Pacing, clock: Clock, sent: list[tuple[float, str]], who: str, parts: int = 1) -> None:
     for _ in range(parts):
-        assert await paced.turn("42", 1000) is not None
+        assert await paced.wait_turn("42", 1000) is not None
         sent.append((round(clock.now - 100, 3), who))
 
 
@@ -74,16 +74,16 @@ async def test_a_long_answer_to_one_does_not_hold_up_the_rest(clock: Clock) -> N
 
 async def test_numbers_do_not_share_their_rate(clock: Clock) -> None:
     paced = pacing(clock, 1)
-    assert [await paced.turn("42", 0.5) for _ in range(3)] == [0.5, 0.5, None]
-    assert await paced.turn("43", 0.5) == 0.5
+    assert [await paced.wait_turn("42", 0.5) for _ in range(3)] == [0.5, 0.5, None]
+    assert await paced.wait_turn("43", 0.5) == 0.5
 
 
 async def test_who_cannot_be_served_in_time_takes_no_place(clock: Clock) -> None:
     paced = pacing(clock, 1)
     for _ in range(2):
-        await paced.turn("42", 5)
-    assert [await paced.turn("42", 1) for _ in range(5)] == [None] * 5
-    waiting = asyncio.create_task(paced.turn("42", 1.5))
+        await paced.wait_turn("42", 5)
+    assert [await paced.wait_turn("42", 1) for _ in range(5)] == [None] * 5
+    waiting = asyncio.create_task(paced.wait_turn("42", 1.5))
     await clock.run()
     assert await waiting == 0.5
 
@@ -92,8 +92,8 @@ async def test_what_comes_in_counts(clock: Clock) -> None:
     paced = pacing(clock)
     for _ in range(int(10 * BURST_SECONDS) + 5):
         paced.received("42")
-    assert await paced.turn("42", 0.4) is None
-    waiting = asyncio.create_task(paced.turn("42", 1))
+    assert await paced.wait_turn("42", 0.4) is None
+    waiting = asyncio.create_task(paced.wait_turn("42", 1))
     await clock.run()
     assert await waiting == pytest.approx(0.5)
 
@@ -102,19 +102,19 @@ async def test_a_flood_that_comes_in_delays_answers_by_little(clock: Clock) -> N
     paced = pacing(clock)
     for _ in range(10_000):
         paced.received("42")
-    waiting = asyncio.create_task(paced.turn("42", 2))
+    waiting = asyncio.create_task(paced.wait_turn("42", 2))
     await clock.run()
-    assert await waiting == pytest.approx(2 - REST_SECONDS)
+    assert await waiting == pytest.approx(2 - PAUSE_SECONDS)
 
 
 async def test_too_fast_is_a_rest(clock: Clock) -> None:
     paced = pacing(clock)
-    paced.rest("42")
-    assert await paced.turn("42", REST_SECONDS) is None
+    paced.pause("42")
+    assert await paced.wait_turn("42", PAUSE_SECONDS) is None
 
 
 async def test_no_limit(clock: Clock) -> None:
     paced = pacing(clock, 0)
     paced.received("42")
-    paced.rest("42")
-    assert [await paced.turn("42", 1) for _ in range(1000)] == [1] * 1000
+    paced.pause("42")
+    assert [await paced.wait_turn("42", 1) for _ in range(1000)] == [1] * 1000

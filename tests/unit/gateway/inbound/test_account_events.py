@@ -13,7 +13,7 @@ from whatsapp_gateway.inbound.account_alerts import MOST_REMEMBERED, AccountAler
 from whatsapp_gateway.inbound.account_events import FIELDS
 from whatsapp_gateway.inbound.updates import read_updates
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.messages import AccountEvent, Ignored
+from whatsapp_gateway.model.updates import AccountEvent, Ignored
 
 NUMBER = "106540352242922"
 
@@ -45,9 +45,9 @@ def test_each_field_says_what_happened_and_nothing_of_people(field: str, said: l
     event = read(field, account_event(field, NUMBER))
     assert isinstance(event, AccountEvent)
     assert event.field == field
-    assert [part for part in said if part not in event.told] == []
+    assert [part for part in said if part not in event.text] == []
     secrets = [PERSON, WORDS, "Sheena", "Ann Smith", "61555822107539", "wamid", "6505551234"]
-    assert [secret for secret in secrets if secret in event.told + event.key] == []
+    assert [secret for secret in secrets if secret in event.text + event.key] == []
 
 
 def test_no_field_is_left_out_of_the_emulator() -> None:
@@ -95,7 +95,7 @@ def test_good_news_unknown_fields_and_the_numbers_of_others_call_nobody(field: s
     ],
 )
 def test_other_shapes_of_an_account_update(value: Any, said: str) -> None:
-    assert said in read("account_update", value).told
+    assert said in read("account_update", value).text
 
 
 def test_one_alert_for_each_event_however_often_it_is_brought(caplog: pytest.LogCaptureFixture) -> None:
@@ -105,11 +105,11 @@ def test_one_alert_for_each_event_however_often_it_is_brought(caplog: pytest.Log
     value = account_event("account_update", NUMBER)
     with caplog.at_level(logging.ERROR):
         for time in (1, 1, 2, 1):
-            alerts.tell(read("account_update", value, time))
+            alerts.alert_once(read("account_update", value, time))
         for _ in range(3):
-            alerts.tell(read("standby", account_event("standby", NUMBER)))
+            alerts.alert_once(read("standby", account_event("standby", NUMBER)))
         now += 3601
-        alerts.tell(read("standby", account_event("standby", NUMBER)))
+        alerts.alert_once(read("standby", account_event("standby", NUMBER)))
     told = [line for line in caplog.messages if line.startswith("alert: ")]
     assert ["account_update" in line for line in told] == [True, True, False, False]
     assert metrics.account_events.labels("standby")._value.get() == 4
@@ -118,8 +118,8 @@ def test_one_alert_for_each_event_however_often_it_is_brought(caplog: pytest.Log
 def test_what_is_remembered_is_bounded() -> None:
     alerts = AccountAlerts(Metrics(), lambda: 0.0)
     for time in range(2 * MOST_REMEMBERED):
-        alerts.tell(read("security", {"event": "PIN_CHANGED"}, time))
-    assert len(alerts._told) == MOST_REMEMBERED
+        alerts.alert_once(read("security", {"event": "PIN_CHANGED"}, time))
+    assert len(alerts._alerted_until) == MOST_REMEMBERED
 
 
 KEYS = st.sampled_from(["event", "ban_info", "waba_ban_state", "metadata", "phone_number_id", "recipient", "type"])
@@ -133,4 +133,4 @@ JSON = st.recursive(
 def test_nonsense_does_no_harm(field: str, value: Any, time: Any, account: Any) -> None:
     update = read(field, value, time, account)
     assert isinstance(update, AccountEvent | Ignored)
-    assert json.dumps(update.told if isinstance(update, AccountEvent) else "").isascii()
+    assert json.dumps(update.text if isinstance(update, AccountEvent) else "").isascii()

@@ -9,7 +9,7 @@ import pytest
 from whatsapp_gateway.inbound.intake import Intake
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.messages import Alias, IdentityChange, LinkResult, Message, Sender, Text, Update
+from whatsapp_gateway.model.updates import Alias, IdentityChange, LinkResult, Message, Sender, Text, Update
 
 
 class Kernel:
@@ -60,7 +60,14 @@ class Gateway:
         self.kernel, self.metrics = Kernel(), Metrics()
         deaf = cast("Any", Deaf())
         self.intake = Intake(
-            cast("Any", self.kernel), deaf, deaf, deaf, self.metrics, halts=deaf, slow_downs=deaf, seconds=seconds
+            cast("Any", self.kernel),
+            deaf,
+            deaf,
+            deaf,
+            self.metrics,
+            circuit_breaker=deaf,
+            part_backoff=deaf,
+            seconds=seconds,
         )
 
     def hold(self, who: str) -> asyncio.Event:

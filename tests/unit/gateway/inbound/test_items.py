@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from whatsapp_gateway.inbound.items import InboundItem, by_person
-from whatsapp_gateway.model.messages import Alias, IdentityChange, Message, Sender, Text
+from whatsapp_gateway.model.updates import Alias, IdentityChange, Message, Sender, Text
 
 
 def says(who: str) -> Message:
@@ -21,7 +21,7 @@ A, B, C, X = (says(who) for who in "abcx")
 
 
 @pytest.mark.parametrize(
-    ("errands", "expected"),
+    ("items", "expected"),
     [
         ([], []),
         ([A, X, A], [[A, A], [X]]),
@@ -33,27 +33,27 @@ A, B, C, X = (says(who) for who in "abcx")
         ([becomes("a", "b"), becomes("b", "a"), A], [[becomes("a", "b"), becomes("b", "a"), A]]),
     ],
 )  # fmt: skip
-def test_each_person_has_a_queue(errands: list[InboundItem], expected: list[list[InboundItem]]) -> None:
-    assert by_person(errands) == expected
+def test_each_person_has_a_queue(items: list[InboundItem], expected: list[list[InboundItem]]) -> None:
+    assert by_person(items) == expected
 
 
 who = st.sampled_from("abcdefgh")
 
 
 @given(st.lists(st.one_of(who.map(says), st.tuples(who, who).map(lambda pair: becomes(*pair)))))
-def test_nothing_is_lost_or_reordered_and_no_id_is_in_two_queues(errands: list[InboundItem]) -> None:
-    queues = by_person(errands)
-    assert sorted(map(id, errands)) == sorted(id(errand) for queue in queues for errand in queue)
-    places = {id(errand): place for place, errand in enumerate(errands)}
+def test_nothing_is_lost_or_reordered_and_no_id_is_in_two_queues(items: list[InboundItem]) -> None:
+    queues = by_person(items)
+    assert sorted(map(id, items)) == sorted(id(item) for queue in queues for item in queue)
+    places = {id(item): place for place, item in enumerate(items)}
     seen: set[str] = set()
     for queue in queues:
-        assert [places[id(errand)] for errand in queue] == sorted(places[id(errand)] for errand in queue)
-        ids = {one for errand in queue for one in ids_of(errand)}
+        assert [places[id(item)] for item in queue] == sorted(places[id(item)] for item in queue)
+        ids = {one for item in queue for one in ids_of(item)}
         assert not ids & seen
         seen |= ids
 
 
-def ids_of(errand: InboundItem) -> set[str]:
-    if isinstance(errand, IdentityChange):
-        return {errand.previous.user_id, errand.current.user_id}
-    return {errand.sender.user_id}
+def ids_of(item: InboundItem) -> set[str]:
+    if isinstance(item, IdentityChange):
+        return {item.previous.user_id, item.current.user_id}
+    return {item.sender.user_id}

@@ -9,21 +9,21 @@ from typing import Any
 import pytest
 
 from whatsapp_gateway.inbound.updates import read_updates
-from whatsapp_gateway.model.messages import (
+from whatsapp_gateway.model.updates import (
     AccountError,
     AccountEvent,
     Alias,
-    Card,
-    Cards,
     Choice,
+    Contact,
+    Contacts,
     Content,
     Edit,
     IdentityChange,
     Ignored,
+    Location,
     Malformed,
     Media,
     Message,
-    Place,
     Reaction,
     Referral,
     Revoke,
@@ -62,11 +62,11 @@ CONTENTS: dict[str, Content] = {
         "document", "1376223850470843", "application/pdf", SHA256, filename="bill.pdf", caption="Please sum it up"
     ),
     "sticker": Media("sticker", "3257711857723018", "image/webp", SHA256),
-    "location": Place(40.782910059774, -73.959075808525, "A museum", "1071 5th Ave, New York"),
-    "location_pin": Place(40.782910059774, -73.959075808525),
-    "contacts": Cards(
+    "location": Location(40.782910059774, -73.959075808525, "A museum", "1071 5th Ave, New York"),
+    "location_pin": Location(40.782910059774, -73.959075808525),
+    "contacts": Contacts(
         (
-            Card(
+            Contact(
                 "Barbara J. Johnson",
                 ("+1 (650) 555-9000", "+1 (650) 555-9001"),
                 ("barbara@example.org", "bj@example.org"),

@@ -9,7 +9,7 @@ import pytest
 from whatsapp_gateway.inbound.receipts import Receipts
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
-from whatsapp_gateway.model.messages import Status
+from whatsapp_gateway.model.updates import Status
 
 
 class FakeKernel:

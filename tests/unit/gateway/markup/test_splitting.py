@@ -15,7 +15,7 @@ from whatsapp_gateway.markup import split_rule_2
 from whatsapp_gateway.markup.commonmark import Block, to_blocks
 from whatsapp_gateway.markup.graphemes import shortened, units
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION, pack, with_tail
-from whatsapp_gateway.model.deliveries import Link, OfferedChoice, Reply
+from whatsapp_gateway.model.outbox import Link, OfferedChoice, Reply
 from whatsapp_gateway.outbound.rendering import RULES, render
 
 LIMIT = 4096
@@ -119,11 +119,11 @@ def test_a_title_that_is_cut_is_said_elsewhere() -> None:
     (body,) = render(Reply("rp_1", link=Link("https://a.b", "Connect your Asana account")))
     assert body["interactive"]["body"]["text"] == "Connect your Asana account"
     long = "A choice with a title of forty letters…"
-    (body,) = render(Reply("rp_1", "Which?", offers=(OfferedChoice("a", long),)))
+    (body,) = render(Reply("rp_1", "Which?", choices=(OfferedChoice("a", long),)))
     assert body["interactive"]["action"]["sections"][0]["rows"] == [
         {"id": "a", "title": "A choice with a title o…", "description": long}
     ]
-    (body,) = render(Reply("rp_1", "Which?", offers=(OfferedChoice("a", long, "and a description"),)))
+    (body,) = render(Reply("rp_1", "Which?", choices=(OfferedChoice("a", long, "and a description"),)))
     assert body["text"]["body"] == f"Which?\n\n1. {long} – and a description"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.unit.gateway.whatsapp_app import Reading, show
 from whatsapp_gateway.markup.commonmark import as_text, to_blocks
-from whatsapp_gateway.model.deliveries import OfferedChoice, Reply
+from whatsapp_gateway.model.outbox import OfferedChoice, Reply
 from whatsapp_gateway.outbound.rendering import render
 
 
@@ -99,8 +99,8 @@ def test_what_is_no_markup_is_sent_and_shown_as_it_is(text: str, reading: Readin
 
 def test_names_and_titles_are_no_markup() -> None:
     assert as_text("_a_.zip *b*\nsnake_case").text == "`_a_.zip` `*b*`\nsnake_case"
-    offers = tuple(OfferedChoice(f"{number}", f"*{number}*") for number in range(11))
-    (body,) = render(Reply("rp_1", "Which?", offers=offers))
+    choices = tuple(OfferedChoice(f"{number}", f"*{number}*") for number in range(11))
+    (body,) = render(Reply("rp_1", "Which?", choices=choices))
     assert body["text"]["body"].startswith("Which?\n\n1. `*0*`\n2. `*1*`")
 
 

@@ -7,25 +7,35 @@ from whatsapp_gateway.outbound.part_backoff import PartBackoff
 
 
 def test_both_ways_count_alike() -> None:
-    slowed = PartBackoff()
-    assert [slowed.before("rp_1/1/1"), slowed.before("rp_1/1/1", "wamid.1"), slowed.before("rp_1/1/1")] == [0, 1, 2]
-    assert slowed.before("rp_2/1/1") == 0
+    backoff = PartBackoff()
+    assert [
+        backoff.count_refusal("rp_1/1/1"),
+        backoff.count_refusal("rp_1/1/1", "wamid.1"),
+        backoff.count_refusal("rp_1/1/1"),
+    ] == [0, 1, 2]
+    assert backoff.count_refusal("rp_2/1/1") == 0
 
 
 def test_a_status_that_is_brought_again_counts_once() -> None:
-    slowed = PartBackoff()
-    assert [slowed.before("rp_1/1/1", wamid) for wamid in ("w.1", "w.1", "w.2", "w.2", "w.3")] == [0, 0, 1, 1, 2]
+    backoff = PartBackoff()
+    assert [backoff.count_refusal("rp_1/1/1", wamid) for wamid in ("w.1", "w.1", "w.2", "w.2", "w.3")] == [
+        0,
+        0,
+        1,
+        1,
+        2,
+    ]
 
 
 def test_what_bears_no_callback_id_is_nobody_s() -> None:
-    slowed = PartBackoff()
-    assert [slowed.before("", "w.1"), slowed.before("", "w.2")] == [0, 0]
+    backoff = PartBackoff()
+    assert [backoff.count_refusal("", "w.1"), backoff.count_refusal("", "w.2")] == [0, 0]
 
 
 def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(part_backoff, "MOST_REMEMBERED", 10)
-    slowed = PartBackoff()
+    backoff = PartBackoff()
     for number in range(100):
-        slowed.before(f"rp_{number}/1/1")
-    assert len(slowed._refused) == 10
-    assert slowed.before("rp_99/1/1") == 1
+        backoff.count_refusal(f"rp_{number}/1/1")
+    assert len(backoff._refused) == 10
+    assert backoff.count_refusal("rp_99/1/1") == 1

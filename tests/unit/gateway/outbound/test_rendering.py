@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from emulators.whatsapp.graph_checks import check_request
 from whatsapp_gateway.markup.commonmark import to_blocks
 from whatsapp_gateway.markup.graphemes import is_visible
-from whatsapp_gateway.model.deliveries import File, Link, OfferedChoice, Reply
+from whatsapp_gateway.model.outbox import File, Link, OfferedChoice, Reply
 from whatsapp_gateway.outbound.rendering import file_in, in_words, recipient, render
 
 LINK = Link("https://connect.example/lk_1", "Connect Asana")
@@ -180,34 +180,34 @@ def test_a_link_without_words_and_one_that_is_no_link() -> None:
 
 
 def test_up_to_three_choices_are_buttons_up_to_ten_a_list_and_more_a_text() -> None:
-    offers = [OfferedChoice(f"id{number}", f"Choice {number}") for number in range(11)]
-    (buttons,) = said(text="Which?", offers=tuple(offers[:3]))
+    choices = [OfferedChoice(f"id{number}", f"Choice {number}") for number in range(11)]
+    (buttons,) = said(text="Which?", choices=tuple(choices[:3]))
     assert [button["reply"]["id"] for button in buttons["interactive"]["action"]["buttons"]] == [
         "id0",
         "id1",
         "id2",
     ]
-    (rows,) = said(text="Which?", offers=tuple(offers[:10]))
+    (rows,) = said(text="Which?", choices=tuple(choices[:10]))
     assert len(rows["interactive"]["action"]["sections"][0]["rows"]) == 10
-    (lines,) = said(text="Which?", offers=tuple(offers))
+    (lines,) = said(text="Which?", choices=tuple(choices))
     assert lines["text"]["body"].startswith("Which?\n\n1. Choice 0\n2. Choice 1\n")
 
 
 @pytest.mark.parametrize(
-    "offers",
+    "choices",
     [
         (OfferedChoice("a", "A title of 21 letters"),),
         (OfferedChoice("a", "A", "described"),),
         (OfferedChoice("a", "Same"), OfferedChoice("b", "Same")),
     ],
 )
-def test_what_does_not_fit_buttons_is_a_list(offers: tuple[OfferedChoice, ...]) -> None:
-    (body,) = said(text="Which?", offers=offers)
+def test_what_does_not_fit_buttons_is_a_list(choices: tuple[OfferedChoice, ...]) -> None:
+    (body,) = said(text="Which?", choices=choices)
     assert body["interactive"]["type"] == "list"
 
 
 @pytest.mark.parametrize(
-    "offers",
+    "choices",
     [
         (OfferedChoice("", "A"),),
         (OfferedChoice("a", " "),),
@@ -215,15 +215,15 @@ def test_what_does_not_fit_buttons_is_a_list(offers: tuple[OfferedChoice, ...]) 
         (OfferedChoice("a", "A"), OfferedChoice("a", "B")),
     ],
 )
-def test_choices_that_whatsapp_would_refuse_are_lines(offers: tuple[OfferedChoice, ...]) -> None:
-    (body,) = said(text="Which?", offers=offers)
+def test_choices_that_whatsapp_would_refuse_are_lines(choices: tuple[OfferedChoice, ...]) -> None:
+    (body,) = said(text="Which?", choices=choices)
     assert body["text"]["body"].startswith("Which?\n\n1. ")
 
 
 def test_one_message_wherever_one_can_hold_it() -> None:
     """Each message is billed: text stands with its button, its quote and its choices."""
     assert len(said(text="x" * 1024, link=LINK, quoted_id="wamid.0")) == 1
-    assert len(said(text="x" * 1024, offers=(OfferedChoice("a", "A"),), quoted_id="wamid.0")) == 1
+    assert len(said(text="x" * 1024, choices=(OfferedChoice("a", "A"),), quoted_id="wamid.0")) == 1
     assert len(said(text="x" * 4096)) == 1
     assert len(said(text="x" * 1025, link=LINK)) == 2
     assert len(said(text="\n\n".join(["x" * 1000] * 5), link=LINK)) == 2
@@ -294,14 +294,14 @@ FILES = st.lists(
 @given(MARKDOWN, st.none() | st.builds(Link, st.just(LINK.url), st.text(max_size=30)), OFFERS, FILES)
 @settings(max_examples=300, deadline=None)
 def test_whatever_is_said_whatsapp_takes_it(
-    text: str, link: Link | None, offers: list[OfferedChoice], files: list[File]
+    text: str, link: Link | None, choices: list[OfferedChoice], files: list[File]
 ) -> None:
-    reply = Reply("rp_1", text, link, tuple(offers), tuple(files), quoted_id="wamid.0")
+    reply = Reply("rp_1", text, link, tuple(choices), tuple(files), quoted_id="wamid.0")
     bodies = render(reply)
     assert render(reply) == bodies
     for body in bodies:
         check_request({"messaging_product": "whatsapp", "recipient": "US.1"} | body)
-    assert bodies or not (is_visible(text) or link or offers or files)
+    assert bodies or not (is_visible(text) or link or choices or files)
     borne = [file for body in bodies if (file := file_in(body, files))]
     assert borne == [file for file in files if file.mime_type != "application/zip"]
     for body, file in zip(bodies[-len(borne) :], borne, strict=bool(borne)):

@@ -81,5 +81,5 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     asking = WindowTemplates(KeptGraph(), Metrics(), Template("come_back", "en_US"), Clock())
     for number in range(100):
         asking.window_closed("42", f"whatsapp:US.{number}")
-    assert len(asking._asked) == 10
+    assert len(asking._asked_at) == 10
     await asking.close()

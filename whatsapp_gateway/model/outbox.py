@@ -1,4 +1,4 @@
-"""What the kernel service asks the gateway to do, and what became of it, in the gateway's own words."""
+"""The items of the kernel service's outbox, and their acknowledgements."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class Reply:
     id: str
     text: str = field(default="", repr=False)
     link: Link | None = None
-    offers: tuple[OfferedChoice, ...] = ()
+    choices: tuple[OfferedChoice, ...] = ()
     files: tuple[File, ...] = ()
     reaction_to: str = field(default="", repr=False)
     reaction: str = ""
@@ -56,9 +56,9 @@ class Reply:
 class Delivery:
     """A leased reply: to whom, from which number, and how far it got under earlier leases.
 
-    lease_ends is in seconds of this process's own monotonic clock. holds tells whether a send may still be begun: not
-    once the stream that brought the lease has ended. parts and split_version are as they were first acknowledged; 0 and
-    empty: not yet.
+    lease_ends is in seconds of this process's own monotonic clock. is_live tells whether a send may still begin: not
+    once the stream that brought the lease has ended. parts and split_version are as first acknowledged; 0 and empty:
+    not yet.
     """
 
     reply: Reply
@@ -69,12 +69,12 @@ class Delivery:
     sent_parts: frozenset[int] = frozenset()
     parts: int = 0
     split_version: str = ""
-    holds: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
+    is_live: Callable[[], bool] = field(default=lambda: True, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Typing:
-    """A message of a person is being answered: show it."""
+    """A message of a person is being answered: show the typing indicator."""
 
     number: str
     user_id: str = field(repr=False)
@@ -92,8 +92,8 @@ class MediaWanted:
     sha256: bytes = b""
 
 
-class Outcome(Enum):
-    """What became of a part or a file; as DeliveryOutcome of the contract."""
+class DeliveryOutcome(Enum):
+    """The outcome of a part or a file; as DeliveryOutcome of the contract."""
 
     SENT = auto()
     RETRY = auto()
@@ -104,20 +104,20 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """The word on one part. retry_after is in seconds; 0: as the kernel service sees fit."""
+    """The acknowledgement of one part. retry_after is in seconds; 0: the kernel service decides."""
 
     delivery: Delivery
     part: int
     parts: int
     split_version: str
-    outcome: Outcome
+    outcome: DeliveryOutcome
     wamid: str = field(default="", repr=False)
     error_code: str = ""
     retry_after: float = 0
 
 
 class AckResult(Enum):
-    """How an acknowledgement was taken; as AckResult of the contract."""
+    """The result of an acknowledgement; as AckResult of the contract."""
 
     RECORDED = auto()
     STALE = auto()

@@ -1,4 +1,4 @@
-"""What a webhook tells, in the gateway's own words: messages, statuses, changes of identity."""
+"""The updates that a webhook brings: messages, statuses, identity changes, account events."""
 
 from dataclasses import dataclass, field
 from enum import Enum
@@ -54,8 +54,8 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A place, in degrees north and east."""
+class Location:
+    """A location, in degrees north and east."""
 
     latitude: float
     longitude: float
@@ -64,8 +64,8 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
-    """One address card."""
+class Contact:
+    """One contact card."""
 
     name: str = ""
     phones: tuple[str, ...] = field(default=(), repr=False)
@@ -74,8 +74,8 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
-class Cards:
-    cards: tuple[Card, ...]
+class Contacts:
+    contacts: tuple[Contact, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +99,13 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """What cannot be passed on; the person is told so. kind is WhatsApp's own word, at most 64 characters."""
+    """Content that cannot be passed on; the person is told so. kind is WhatsApp's word, at most 64 characters."""
 
     kind: str
     detail: str = ""
 
 
-Content = Text | Media | Place | Cards | Choice | Reaction | Edit | Revoke | Unsupported
+Content = Text | Media | Location | Contacts | Choice | Reaction | Edit | Revoke | Unsupported
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ class IdentityChange:
 
 
 class LinkResult(Enum):
-    """What the kernel service made of a change; as LinkOutcome of the contract."""
+    """The result of an identity change; as LinkOutcome of the contract."""
 
     LINKED = "linked"
     MERGED = "merged"
@@ -156,10 +156,10 @@ class LinkResult(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What became of a part that we sent: sent, delivered, read, played or failed.
+    """The state of a part that we sent: sent, delivered, read, played or failed.
 
     number is ours, user_ids are the person's, the best first; either may be empty. upload_again: it failed for its
-    file, for the first time. slowed: so often before it failed because it was too much for its person.
+    file, for the first time. backoff_count: how often before it failed as too many messages to its person.
     """
 
     wamid: str = field(repr=False)
@@ -170,12 +170,12 @@ class Status:
     number: str = ""
     user_ids: tuple[str, ...] = field(default=(), repr=False)
     upload_again: bool = False
-    slowed: int = 0
+    backoff_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """An item that cannot be served: a short reason, and its wamid if it has one."""
+    """An item that cannot be processed: a short reason, and its wamid if it has one."""
 
     reason: str
     id: str = field(default="", repr=False)
@@ -183,29 +183,29 @@ class Malformed:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An item that asks nothing of an assistant."""
+    """An item that needs no answer."""
 
     kind: str
 
 
 @dataclass(frozen=True, slots=True)
 class AccountError:
-    """WhatsApp reports that something is wrong with our app or account; a code of the Graph API, if it has one."""
+    """WhatsApp reports an error of our app or account; code is the Graph API's, or empty."""
 
     code: str
 
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """WhatsApp tells something of our account, numbers or templates: a sentence without anything of people.
+    """An event of our account, numbers or templates; text is a sentence without personal data.
 
-    key: the same for the same event. once_in: seconds in which another of this key is no news; 0: it is the same event.
+    key: the same for the same event. repeat_seconds: how long events of this key are repeats; 0: for good.
     """
 
     field: str
-    told: str
+    text: str
     key: str
-    once_in: float = 0
+    repeat_seconds: float = 0
 
 
 Update = Message | IdentityChange | Status | Malformed | Ignored | AccountError | AccountEvent

@@ -1,4 +1,4 @@
-"""Parts that are files: fetched from the kernel service, uploaded to WhatsApp, and sent by the id that this gives."""
+"""Sends parts that are files: downloaded from the kernel service, uploaded to WhatsApp, and sent by the media id."""
 
 import asyncio
 import hashlib
@@ -10,30 +10,30 @@ from whatsapp_gateway.graph.errors import Remedy
 from whatsapp_gateway.kernel.client import KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import File
+from whatsapp_gateway.model.outbox import File
 from whatsapp_gateway.outbound.rendering import Body, in_words
 
 AT_ONCE: Final = 2
-"""Each file is whole in memory while it passes: 16 MiB at most."""
-_OF_THE_FILE: Final = frozenset({Remedy.UPLOAD_AGAIN, Remedy.GIVE_UP})
+"""Each file is whole in memory meanwhile: 16 MiB at most."""
+_OF_THE_FILE: Final = frozenset({Remedy.REUPLOAD, Remedy.GIVE_UP})
 
 
-class FileSending:
-    """Nothing is kept: a part that is tried again is uploaded again."""
+class FileSender:
+    """Keeps nothing: a part that is retried is uploaded again."""
 
     def __init__(self, graph: GraphApi, kernel: KernelClient, metrics: Metrics) -> None:
         self._graph = graph
         self._kernel = kernel
         self._metrics = metrics
-        self._room = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def send(self, number: str, body: Body, file: File, left: Callable[[], float]) -> Sent | Refused | Ambiguous:
-        """Send a message that bears a file, while there are seconds left; in words if WhatsApp does not take it."""
+        """Send a message with a file while left() seconds remain; as text if WhatsApp does not accept the file."""
         for _ in range(2):
             uploaded = await self._upload(number, file, left() - SEND_SECONDS)
             if isinstance(uploaded, Uploaded):
-                result = await self._send(number, _bearing(body, uploaded.media_id), left())
-                if not (isinstance(result, Refused) and result.remedy is Remedy.UPLOAD_AGAIN):
+                result = await self._send(number, _with_media_id(body, uploaded.media_id), left())
+                if not (isinstance(result, Refused) and result.remedy is Remedy.REUPLOAD):
                     return result
             elif uploaded.remedy not in _OF_THE_FILE:
                 return uploaded
@@ -47,7 +47,7 @@ class FileSending:
 
     async def _upload(self, number: str, file: File, seconds: float) -> Uploaded | Refused:
         try:
-            async with asyncio.timeout(seconds), self._room:
+            async with asyncio.timeout(seconds), self._slots:
                 uploaded = await self._pass_on(number, file, seconds)
         except TimeoutError:
             uploaded = Refused("upload_late", Remedy.RETRY)
@@ -58,13 +58,13 @@ class FileSending:
         try:
             data = await self._kernel.download(file.ref, seconds)
         except KernelCallError as refusal:
-            self._metrics.refusals.labels(refusal.reason).inc()
+            self._metrics.kernel_errors.labels(refusal.reason).inc()
             return Refused(refusal.reason.lower(), Remedy.GIVE_UP if refusal.final else Remedy.RETRY)
         if file.sha256 and hashlib.sha256(data).digest() != file.sha256:
             return Refused("damaged", Remedy.RETRY)
         return await self._graph.upload(number, file, data, seconds)
 
 
-def _bearing(body: Body, media_id: str) -> Body:
+def _with_media_id(body: Body, media_id: str) -> Body:
     kind = body["type"]
     return body | {kind: body[kind] | {"id": media_id}}

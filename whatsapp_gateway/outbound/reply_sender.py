@@ -1,4 +1,4 @@
-"""Sends one leased reply, part by part, and says what became of each."""
+"""Sends one leased reply, part by part, and acknowledges each part."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -7,12 +7,12 @@ from typing import Final
 
 from whatsapp_gateway.graph.api import SEND_SECONDS, Ambiguous, GraphApi, Refused, Sent
 from whatsapp_gateway.graph.errors import Remedy
-from whatsapp_gateway.graph.outcomes import outcome_of, wait_for
+from whatsapp_gateway.graph.retry_policy import outcome_of, retry_delay
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import Ack, Delivery, Outcome
-from whatsapp_gateway.outbound.acks import Acks
-from whatsapp_gateway.outbound.file_sending import FileSending
+from whatsapp_gateway.model.outbox import Ack, Delivery, DeliveryOutcome
+from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.outbound.file_sender import FileSender
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.rendering import RULES, Body, file_in, recipient, render
 from whatsapp_gateway.outbound.templates import WindowTemplates
@@ -20,29 +20,29 @@ from whatsapp_gateway.outbound.templates import WindowTemplates
 logger = logging.getLogger(__name__)
 
 MARGIN: Final = 10
-"""Seconds before the end of a lease from which nothing is sent under it.
+"""In the last seconds of a lease nothing is sent under it.
 
-It was counted from when it came: a line that is slower is given up, and a process that was stopped for longer than
-`pulse` leaves unnoticed trusts no line that it had.
+A lease is counted from its arrival. A slower connection is closed, and a process that was stopped for longer than the
+stall detector tolerates trusts none of its earlier streams.
 """
 OTHER_RULE_SECONDS: Final = 60
-HAND_BACK_SECONDS: Final = 0.1
-"""When what was not begun may go by another stream."""
+RELEASE_SECONDS: Final = 0.1
+"""The retry delay of parts that were not begun: another stream may take them."""
 MOST_PARTS: Final = 100
 
 
-class Sending:
-    """now is the monotonic clock by which leases end here; templates hear of each closed window."""
+class ReplySender:
+    """now is the monotonic clock by which leases end here; templates are told of each closed window."""
 
     def __init__(
         self,
         graph: GraphApi,
-        files: FileSending,
-        acks: Acks,
+        files: FileSender,
+        acks: AckQueue,
         metrics: Metrics,
         *,
         now: Callable[[], float],
-        slow_downs: PartBackoff,
+        part_backoff: PartBackoff,
         templates: WindowTemplates | None = None,
     ) -> None:
         self._graph = graph
@@ -51,16 +51,16 @@ class Sending:
         self._metrics = metrics
         self._now = now
         self._templates = templates
-        self._slow_downs = slow_downs
+        self._part_backoff = part_backoff
 
     async def deliver(self, delivery: Delivery) -> None:
         """Send the parts that are not known to have been sent, in order, up to the first that fails.
 
-        No part is begun once its stream does not hold: the rest is handed back.
+        No part is begun once its stream is not live: the rest is released.
         """
         try:
             version, bodies = _rendered(delivery)
-        except Exception as fault:  # noqa: BLE001 - left without a word it would be leased again for ever
+        except Exception as fault:  # noqa: BLE001 - without an acknowledgement it would be leased again for ever
             logger.error("fault while rendering reply %s: %s", delivery.reply.id, type(fault).__name__)  # noqa: TRY400
             self._give_up(delivery, "fault")
             return
@@ -70,7 +70,7 @@ class Sending:
         elif not 1 <= len(bodies) <= MOST_PARTS:
             self._give_up(delivery, "too_many_parts" if bodies else "nothing_to_send")
         elif not version:
-            self._leave_to_others(delivery)
+            self._leave_to_other_release(delivery)
         else:
             await self._send_parts(delivery, [to | body for body in bodies], version)
 
@@ -78,8 +78,8 @@ class Sending:
         for part, body in enumerate(bodies, 1):
             if part in delivery.sent_parts:
                 continue
-            if not delivery.holds():
-                self._hand_back(delivery, part, len(bodies), version)
+            if not delivery.is_live():
+                self._release(delivery, part, len(bodies), version)
                 return
             if self._left(delivery) <= 0:
                 self._metrics.parts.labels("lapsed").inc()
@@ -98,39 +98,39 @@ class Sending:
         return await self._graph.send(delivery.number, body, min(SEND_SECONDS, self._left(delivery)))
 
     def _left(self, delivery: Delivery) -> float:
-        """Seconds for which there may be sent under its lease."""
-        return delivery.lease_ends - MARGIN - self._now() if delivery.holds() else 0.0
+        """Seconds in which parts may still be sent under the lease."""
+        return delivery.lease_ends - MARGIN - self._now() if delivery.is_live() else 0.0
 
     def _ack(self, delivery: Delivery, part: int, parts: int, result: Sent | Refused | Ambiguous) -> Ack:
         match result:
             case Sent(wamid):
-                return Ack(delivery, part, parts, SPLIT_VERSION, Outcome.SENT, wamid=wamid)
+                return Ack(delivery, part, parts, SPLIT_VERSION, DeliveryOutcome.SENT, wamid=wamid)
             case Ambiguous(code):
-                return Ack(delivery, part, parts, SPLIT_VERSION, Outcome.UNKNOWN, error_code=code)
+                return Ack(delivery, part, parts, SPLIT_VERSION, DeliveryOutcome.UNKNOWN, error_code=code)
             case Refused(code, remedy, wait):
                 self._metrics.graph_errors.labels(code).inc()
-                if remedy is Remedy.WAIT_FOR_PERSON and self._templates is not None:
+                if remedy is Remedy.WAIT_FOR_WINDOW and self._templates is not None:
                     self._templates.window_closed(delivery.number, delivery.user_id)
                 wait = wait or self._wait(remedy, _callback_id(delivery, part, parts))
                 outcome = outcome_of(remedy)
                 return Ack(delivery, part, parts, SPLIT_VERSION, outcome, error_code=code, retry_after=wait)
 
     def _wait(self, remedy: Remedy, callback_id: str) -> float:
-        slowed = self._slow_downs.before(callback_id) if remedy is Remedy.SLOW_DOWN else 0
-        return wait_for(remedy, slowed)
+        backoff_count = self._part_backoff.count_refusal(callback_id) if remedy is Remedy.BACK_OFF else 0
+        return retry_delay(remedy, backoff_count)
 
-    def _hand_back(self, delivery: Delivery, part: int, parts: int, version: str) -> None:
-        """This part and what follows were not sent."""
-        logger.info("reply %s is handed back from part %d on: its stream has ended", delivery.reply.id, part)
+    def _release(self, delivery: Delivery, part: int, parts: int, version: str) -> None:
+        """Give the lease back: this part and the following ones were not sent."""
+        logger.info("reply %s is released from part %d on: its stream has ended", delivery.reply.id, part)
         self._acks.put(
             Ack(
                 delivery,
                 part,
                 parts,
                 version,
-                Outcome.RETRY,
+                DeliveryOutcome.RETRY,
                 error_code="stream_ended",
-                retry_after=HAND_BACK_SECONDS,
+                retry_after=RELEASE_SECONDS,
             )
         )
 
@@ -138,10 +138,10 @@ class Sending:
         logger.error("reply %s cannot be sent: %s", delivery.reply.id, code)
         parts, version = delivery.parts or 1, delivery.split_version or SPLIT_VERSION
         part = _first_unsent(delivery)
-        self._acks.put(Ack(delivery, part, parts, version, Outcome.FAILED, error_code=code))
+        self._acks.put(Ack(delivery, part, parts, version, DeliveryOutcome.FAILED, error_code=code))
 
-    def _leave_to_others(self, delivery: Delivery) -> None:
-        """A gateway of another release began it, and splits it in another way than this one."""
+    def _leave_to_other_release(self, delivery: Delivery) -> None:
+        """A gateway of another release began the reply, and splits it by a rule that this one lacks."""
         logger.error("reply %s was split by rule %s into %d", delivery.reply.id, delivery.split_version, delivery.parts)
         self._acks.put(
             Ack(
@@ -149,7 +149,7 @@ class Sending:
                 _first_unsent(delivery),
                 delivery.parts,
                 delivery.split_version,
-                Outcome.RETRY,
+                DeliveryOutcome.RETRY,
                 error_code="split_version",
                 retry_after=OTHER_RULE_SECONDS,
             )

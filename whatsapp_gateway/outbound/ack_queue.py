@@ -1,4 +1,4 @@
-"""Acknowledgements on their way to the kernel service: tried until they are taken, since the send is done."""
+"""Acknowledgements for the kernel service, sent in batches and retried until it takes them."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import Ack, AckResult, Outcome
+from whatsapp_gateway.model.outbox import Ack, AckResult, DeliveryOutcome
 
 logger = logging.getLogger(__name__)
 
 CALL_SECONDS: Final = 5
-PATIENCE: Final = 600
-"""Seconds after the end of its lease for which it is still brought that a part was, or may have been, sent."""
-_MAY_BE_SENT: Final = frozenset({Outcome.SENT, Outcome.UNKNOWN})
+RETRY_SECONDS_AFTER_LEASE: Final = 600
+"""How long after its lease an acknowledgement is still retried that says that a part was or may have been sent."""
+_MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 
 
-class Acks:
-    """Those that are ready together go in one call. now is the monotonic clock by which leases end here."""
+class AckQueue:
+    """Acknowledgements that are ready together share one call. now is the monotonic clock by which leases end here."""
 
     def __init__(self, kernel: KernelClient, metrics: Metrics, now: Callable[[], float]) -> None:
         self._kernel = kernel
@@ -32,17 +32,17 @@ class Acks:
         self._unsettled: Counter[str] = Counter()
 
     def put(self, ack: Ack) -> None:
-        """Settle a part; returns at once."""
+        """Queue one acknowledgement; returns at once."""
         self._metrics.parts.labels(ack.outcome.name.lower()).inc()
         self._unsettled[ack.delivery.reply.id] += 1
         self._ready.put_nowait(ack)
 
     def unsettled(self) -> set[str]:
-        """The replies of which an acknowledgement is not through."""
+        """The ids of replies with an acknowledgement that the kernel service has not taken."""
         return set(self._unsettled)
 
     async def run(self) -> None:
-        """Settle what is put, for ever."""
+        """Send what is queued, for ever."""
         while True:
             batch = [await self._ready.get()]
             while len(batch) < MOST_AT_ONCE and not self._ready.empty():
@@ -56,21 +56,21 @@ class Acks:
                 self._ready.task_done()
 
     async def flush(self) -> None:
-        """Return once all that was put is settled or given up."""
+        """Return once everything queued is taken or given up."""
         await self._ready.join()
 
     async def _settle(self, batch: Sequence[Ack]) -> None:
         try:
             await self._until_taken(batch)
         except KernelCallError as refusal:
-            await self._settle_apart(batch, refusal)
+            await self._settle_one_by_one(batch, refusal)
 
     async def _until_taken(self, batch: Sequence[Ack]) -> None:
-        """Refusal: for good."""
-        passing = retry_if_exception(lambda error: isinstance(error, KernelCallError) and not error.final)
-        async for attempt in AsyncRetrying(retry=passing, wait=wait_random_exponential(multiplier=0.1, max=5)):
+        """KernelCallError: a final one."""
+        retryable = retry_if_exception(lambda error: isinstance(error, KernelCallError) and not error.final)
+        async for attempt in AsyncRetrying(retry=retryable, wait=wait_random_exponential(multiplier=0.1, max=5)):
             with attempt:
-                batch = [ack for ack in batch if self._counts(ack)]
+                batch = [ack for ack in batch if self._still_matters(ack)]
                 await self._try(batch)
 
     async def _try(self, batch: Sequence[Ack]) -> None:
@@ -79,12 +79,12 @@ class Acks:
         try:
             results = await self._kernel.ack(batch, CALL_SECONDS)
         except KernelCallError as refusal:
-            self._metrics.refusals.labels(refusal.reason).inc()
+            self._metrics.kernel_errors.labels(refusal.reason).inc()
             raise
         self._note(batch, results)
 
-    async def _settle_apart(self, batch: Sequence[Ack], refusal: KernelCallError) -> None:
-        """One that the service cannot read must not take its siblings with it."""
+    async def _settle_one_by_one(self, batch: Sequence[Ack], refusal: KernelCallError) -> None:
+        """An acknowledgement that the service cannot read must not fail the others of its batch."""
         if len(batch) > 1:
             for ack in batch:
                 await self._settle([ack])
@@ -98,9 +98,9 @@ class Acks:
             if result in {AckResult.INVALID, AckResult.UNKNOWN}:
                 logger.error("acknowledgement of reply %s: %s", ack.delivery.reply.id, result.name)
 
-    def _counts(self, ack: Ack) -> bool:
-        patience = PATIENCE if ack.outcome in _MAY_BE_SENT else 0
-        if self._now() < ack.delivery.lease_ends + patience:
+    def _still_matters(self, ack: Ack) -> bool:
+        grace = RETRY_SECONDS_AFTER_LEASE if ack.outcome in _MAY_BE_SENT else 0
+        if self._now() < ack.delivery.lease_ends + grace:
             return True
         self._metrics.acks.labels("expired").inc()
         logger.error("acknowledgement of reply %s given up", ack.delivery.reply.id)

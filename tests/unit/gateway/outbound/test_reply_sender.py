@@ -7,12 +7,12 @@ import pytest
 from whatsapp_gateway.graph.api import SEND_SECONDS, GraphApi, Sent
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import Ack, Delivery, Outcome, Reply
-from whatsapp_gateway.outbound import sending
-from whatsapp_gateway.outbound.acks import Acks
-from whatsapp_gateway.outbound.file_sending import FileSending
+from whatsapp_gateway.model.outbox import Ack, Delivery, DeliveryOutcome, Reply
+from whatsapp_gateway.outbound import reply_sender
+from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.outbound.file_sender import FileSender
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
-from whatsapp_gateway.outbound.sending import MARGIN, Sending
+from whatsapp_gateway.outbound.reply_sender import MARGIN, ReplySender
 
 BEGUN: dict[str, Any] = {"sent_parts": frozenset({1}), "parts": 3, "split_version": "7"}
 
@@ -31,7 +31,7 @@ class SlowGraph(GraphApi):
         return Sent(f"wamid.{len(self.sent)}")
 
 
-class KeptAcks(Acks):
+class KeptAcks(AckQueue):
     def __init__(self) -> None:
         self.kept: list[Ack] = []
 
@@ -46,8 +46,8 @@ async def deliver(graph: SlowGraph, lease_seconds: float, text: str = LONG, **kn
     acks = KeptAcks()
     delivery = Delivery(Reply("rp_1", text), "whatsapp:US.1", "42", "lease", graph.now + lease_seconds, **known)
     metrics = Metrics()
-    files = FileSending(graph, None, metrics)  # type: ignore[arg-type]
-    await Sending(graph, files, acks, metrics, now=lambda: graph.now, slow_downs=PartBackoff()).deliver(delivery)
+    files = FileSender(graph, None, metrics)  # type: ignore[arg-type]
+    await ReplySender(graph, files, acks, metrics, now=lambda: graph.now, part_backoff=PartBackoff()).deliver(delivery)
     return acks.kept
 
 
@@ -56,8 +56,8 @@ async def test_a_lease_that_lapses_between_parts_ends_the_sending() -> None:
     acks = await deliver(graph, lease_seconds=MARGIN + 30)
     assert [callback for callback, _ in graph.sent] == ["rp_1/1/3", "rp_1/2/3"]
     assert [(ack.part, ack.outcome, ack.wamid) for ack in acks] == [
-        (1, Outcome.SENT, "wamid.1"),
-        (2, Outcome.SENT, "wamid.2"),
+        (1, DeliveryOutcome.SENT, "wamid.1"),
+        (2, DeliveryOutcome.SENT, "wamid.2"),
     ]
 
 
@@ -71,11 +71,11 @@ async def test_a_reply_that_cannot_be_rendered_is_given_up(
     def faulty(reply: Reply, *_: str) -> Any:
         raise RecursionError(reply.text)
 
-    monkeypatch.setattr(sending, "render", faulty)
+    monkeypatch.setattr(reply_sender, "render", faulty)
     graph = SlowGraph(seconds=0)
     (ack,) = await deliver(graph, lease_seconds=60, **known)
     assert (ack.part, ack.parts, ack.split_version) == named
-    assert (ack.outcome, ack.error_code) == (Outcome.FAILED, "fault")
+    assert (ack.outcome, ack.error_code) == (DeliveryOutcome.FAILED, "fault")
     assert graph.sent == []
     assert "fault while rendering reply rp_1: RecursionError" in caplog.text
     assert "xxx" not in caplog.text
@@ -92,7 +92,7 @@ async def test_parts_that_a_status_has_named_are_gone_on_with() -> None:
     graph = SlowGraph(seconds=0)
     acks = await deliver(graph, lease_seconds=60, sent_parts=frozenset({1}), parts=3, split_version="")
     assert [callback for callback, _ in graph.sent] == ["rp_1/2/3", "rp_1/3/3"]
-    assert {ack.outcome for ack in acks} == {Outcome.SENT}
+    assert {ack.outcome for ack in acks} == {DeliveryOutcome.SENT}
 
 
 @pytest.mark.parametrize("known", [{"split_version": "2"}, {"split_version": ""}])
@@ -101,15 +101,17 @@ async def test_a_reply_that_the_release_before_began_is_finished_by_its_rule(kno
     graph = SlowGraph(seconds=0)
     acks = await deliver(graph, lease_seconds=60, text="👍" * 5000, sent_parts=frozenset({1}), parts=2, **known)
     assert [callback for callback, _ in graph.sent] == ["rp_1/2/2"]
-    assert [(ack.part, ack.parts, ack.split_version, ack.outcome) for ack in acks] == [(2, 2, "2", Outcome.SENT)]
+    assert [(ack.part, ack.parts, ack.split_version, ack.outcome) for ack in acks] == [
+        (2, 2, "2", DeliveryOutcome.SENT)
+    ]
 
 
 @pytest.mark.parametrize("sent", [0, 1, 2])
 async def test_once_its_stream_has_ended_no_part_is_begun_and_the_rest_is_handed_back(sent: int) -> None:
     graph = SlowGraph(seconds=0)
-    acks = await deliver(graph, lease_seconds=60, holds=lambda: len(graph.sent) < sent)
+    acks = await deliver(graph, lease_seconds=60, is_live=lambda: len(graph.sent) < sent)
     assert len(graph.sent) == sent
-    assert [ack.outcome for ack in acks] == [Outcome.SENT] * sent + [Outcome.RETRY]
+    assert [ack.outcome for ack in acks] == [DeliveryOutcome.SENT] * sent + [DeliveryOutcome.RETRY]
     assert (acks[-1].part, acks[-1].parts, acks[-1].error_code) == (sent + 1, 3, "stream_ended")
     assert 0 < acks[-1].retry_after < 1
 
@@ -117,5 +119,5 @@ async def test_once_its_stream_has_ended_no_part_is_begun_and_the_rest_is_handed
 async def test_what_is_handed_back_keeps_the_rule_that_it_was_begun_by() -> None:
     graph = SlowGraph(seconds=0)
     known = {"sent_parts": frozenset({1}), "parts": 2, "split_version": "2"}
-    (ack,) = await deliver(graph, lease_seconds=60, text="👍" * 5000, holds=lambda: False, **known)
-    assert (ack.part, ack.parts, ack.split_version, ack.outcome) == (2, 2, "2", Outcome.RETRY)
+    (ack,) = await deliver(graph, lease_seconds=60, text="👍" * 5000, is_live=lambda: False, **known)
+    assert (ack.part, ack.parts, ack.split_version, ack.outcome) == (2, 2, "2", DeliveryOutcome.RETRY)

@@ -1,4 +1,4 @@
-"""The out-door: pulls what people are to be told, and sees it sent, each person's in order."""
+"""Pulls replies from the kernel service's outbox and has them sent, each person's in order."""
 
 import asyncio
 import logging
@@ -12,11 +12,11 @@ from tenacity import AsyncRetrying, retry_if_exception_type, retry_if_result, wa
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
 from whatsapp_gateway.metrics import Metrics
-from whatsapp_gateway.model.deliveries import Delivery, MediaWanted, Typing
-from whatsapp_gateway.outbound.acks import Acks
-from whatsapp_gateway.outbound.line import Line
-from whatsapp_gateway.outbound.media_transfers import Media
-from whatsapp_gateway.outbound.sending import Sending
+from whatsapp_gateway.model.outbox import Delivery, MediaWanted, Typing
+from whatsapp_gateway.outbound.ack_queue import AckQueue
+from whatsapp_gateway.outbound.media_fetcher import MediaFetcher
+from whatsapp_gateway.outbound.outbox_stream import OutboxStream
+from whatsapp_gateway.outbound.reply_sender import ReplySender
 from whatsapp_gateway.outbound.stall_detector import StallDetector
 from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
@@ -25,29 +25,29 @@ logger = logging.getLogger(__name__)
 MOST_IN_FLIGHT: Final = 100
 """Replies leased at once, which bounds the sends under way; WhatsApp takes 80 messages a second."""
 DRAIN_SECONDS: Final = 20
-GIVE_BACK_SECONDS: Final = 2
-RETURN_SECONDS: Final = 30
-"""How long a kernel service that is away is waited for at a time, before it is pulled from anew."""
-_AWAY: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"})
+RELEASE_SECONDS: Final = 2
+RELEASE_RETRY_SECONDS: Final = 30
+"""How long the release of leases waits for an unavailable kernel service before each attempt to pull."""
+_UNAVAILABLE: Final = frozenset({"UNAVAILABLE", "DEADLINE_EXCEEDED", "STORE_UNAVAILABLE"})
 _FIRST_PAUSE: Final = 0.1
 _LONGEST_PAUSE: Final = 5.0
 
 
-class Replies:
+class OutboxPuller:
     """One stream, pulled again whenever it ends. now is the monotonic clock by which leases end here.
 
-    instance_id names this process and no other: what is leased under it and is not here, it gives back.
+    instance_id is unique to this process: leases under it that the process does not know are released.
     """
 
     def __init__(
         self,
         kernel: KernelClient,
-        sending: Sending,
-        acks: Acks,
+        sending: ReplySender,
+        acks: AckQueue,
         typing: TypingIndicator,
         metrics: Metrics,
         *,
-        media: Media,
+        media: MediaFetcher,
         numbers: Sequence[str],
         instance_id: str,
         now: Callable[[], float],
@@ -61,33 +61,33 @@ class Replies:
         self._numbers = numbers
         self._instance_id = instance_id
         self._now = now
-        self._pulse = StallDetector(now)
+        self._stall_detector = StallDetector(now)
         self._last_of: dict[str, asyncio.Task[None]] = {}
-        self._in_hand: dict[asyncio.Task[None], Delivery] = {}
-        self._trouble = ""
+        self._in_flight: dict[asyncio.Task[None], Delivery] = {}
+        self._last_problem = ""
 
     def start(self) -> None:
         """Begin to pull."""
-        self._beating = asyncio.create_task(self._pulse.run())
-        self._settling = asyncio.create_task(self._acks.run())
-        self._pulling = asyncio.create_task(self._pull_on())
+        self._stall_detector_task = asyncio.create_task(self._stall_detector.run())
+        self._ack_task = asyncio.create_task(self._acks.run())
+        self._pull_task = asyncio.create_task(self._pull_forever())
 
     async def stop(self) -> None:
-        """Pull no more; end and settle the calls under way, for at most DRAIN_SECONDS; give the rest back."""
-        await _cancel(self._pulling)
+        """Stop pulling; finish and acknowledge the sends under way, for DRAIN_SECONDS at most; release the rest."""
+        await _cancel(self._pull_task)
         await self._media.stop()
         try:
             async with asyncio.timeout(DRAIN_SECONDS):
-                while self._in_hand:
-                    await asyncio.wait(self._in_hand)
+                while self._in_flight:
+                    await asyncio.wait(self._in_flight)
                 await self._acks.flush()
         except TimeoutError:
-            logger.warning("stopped with replies in hand; their leases will lapse")
-        with suppress(KernelCallError):  # then its leases end with its stream
-            await self._give_back(GIVE_BACK_SECONDS)
-        await _cancel(self._beating, self._settling, *self._in_hand)
+            logger.warning("stopped with replies in flight; their leases will lapse")
+        with suppress(KernelCallError):  # then the leases end with the stream
+            await self._release_leases(RELEASE_SECONDS)
+        await _cancel(self._stall_detector_task, self._ack_task, *self._in_flight)
 
-    async def _pull_on(self) -> None:
+    async def _pull_forever(self) -> None:
         served_nothing = retry_if_exception_type(Exception) | retry_if_result(lambda served: not served)
         wait = wait_random_exponential(multiplier=_FIRST_PAUSE, max=_LONGEST_PAUSE)
         while True:
@@ -95,62 +95,62 @@ class Replies:
             await asyncio.sleep(_FIRST_PAUSE)
 
     async def _pull(self) -> bool:
-        """One stream, to its end. Whether it served: brought something, or lasted."""
+        """Read one stream to its end. Whether it brought something, or lasted."""
         began = self._now()
         served = False
-        line = Line(self._pulse, self._now)
+        stream = OutboxStream(self._stall_detector, self._now)
         try:
-            await self._give_back(RETURN_SECONDS)
+            await self._release_leases(RELEASE_RETRY_SECONDS)
             async with self._kernel.pull(self._numbers, self._instance_id, MOST_IN_FLIGHT) as items:
                 async for item in items:
-                    served, self._trouble = True, ""
-                    if not line.holds():
-                        # It may have waited in the line since before its lease lapsed, and so may what follows.
+                    served, self._last_problem = True, ""
+                    if not stream.is_live():
+                        # The item may have waited in a buffer since before its lease lapsed, and so may the next ones.
                         logger.warning("this process was stopped for a while: pulling anew")
                         break
-                    self._take(item, line)
+                    self._take(item, stream)
         except KernelCallError as refusal:
-            self._metrics.refusals.labels(refusal.reason).inc()
+            self._metrics.kernel_errors.labels(refusal.reason).inc()
             self._log_once(refusal.reason)
-        except Exception as fault:  # noqa: BLE001 - nobody would notice that nothing is pulled any more
+        except Exception as fault:  # noqa: BLE001 - or nothing would be pulled any more, unnoticed
             logger.error("fault while pulling replies: %s", type(fault).__name__)  # noqa: TRY400
         finally:
-            line.end()
+            stream.end()
         return served or self._now() - began > _LONGEST_PAUSE
 
-    def _log_once(self, trouble: str) -> None:
+    def _log_once(self, problem: str) -> None:
         """One log line per outage, not one a second."""
-        if trouble != self._trouble:
-            logger.warning("replies cannot be pulled: %s; still trying", trouble)
-        self._trouble = trouble
+        if problem != self._last_problem:
+            logger.warning("replies cannot be pulled: %s; still trying", problem)
+        self._last_problem = problem
 
-    async def _give_back(self, timeout: float) -> None:
-        """What was leased to this process and is not here was lost with a stream: it need not wait for its lease.
+    async def _release_leases(self, timeout: float) -> None:
+        """Release leases of this process that it does not know: they were lost with an earlier stream.
 
-        Refusal: the service is away. One that does not know how, or cannot, keeps the leases to their end.
+        KernelCallError: the service is unavailable. After other errors the leases lapse by themselves.
         """
-        in_hand = {delivery.reply.id for delivery in self._in_hand.values()} | self._acks.unsettled()
+        in_hand = {delivery.reply.id for delivery in self._in_flight.values()} | self._acks.unsettled()
         if len(in_hand) > MOST_AT_ONCE:
             return
         try:
             await self._kernel.give_back(self._instance_id, sorted(in_hand), timeout)
         except KernelCallError as refusal:
-            if refusal.reason in _AWAY:
+            if refusal.reason in _UNAVAILABLE:
                 raise
-            self._metrics.refusals.labels(refusal.reason).inc()
+            self._metrics.kernel_errors.labels(refusal.reason).inc()
 
-    def _take(self, item: Delivery | MediaWanted | Typing, line: Line) -> None:
+    def _take(self, item: Delivery | MediaWanted | Typing, stream: OutboxStream) -> None:
         if isinstance(item, Typing):
             self._typing.show(item.number, item.user_id, item.message_id)
             return
         if isinstance(item, MediaWanted):
             self._media.take(item)
             return
-        item = replace(item, holds=line.holds)
+        item = replace(item, is_live=stream.is_live)
         self._typing.answered(item.number, item.user_id, item.reply.answers_id)
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
         self._last_of[item.user_id] = task
-        self._in_hand[task] = item
+        self._in_flight[task] = item
         task.add_done_callback(self._done)
 
     async def _deliver_after(self, previous: asyncio.Task[None] | None, delivery: Delivery) -> None:
@@ -161,7 +161,7 @@ class Replies:
         await self._sending.deliver(delivery)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        delivery = self._in_hand.pop(task)
+        delivery = self._in_flight.pop(task)
         if self._last_of.get(delivery.user_id) is task:
             del self._last_of[delivery.user_id]
         if not task.cancelled() and (fault := task.exception()):

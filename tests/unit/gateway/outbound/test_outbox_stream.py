@@ -1,26 +1,26 @@
 from __future__ import annotations
 
 from tests.unit.gateway.outbound.test_stall_detector import Clock
-from whatsapp_gateway.outbound.line import Line
+from whatsapp_gateway.outbound.outbox_stream import OutboxStream
 from whatsapp_gateway.outbound.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 
 
 def test_a_line_holds_until_it_ends() -> None:
     clock = Clock()
-    line = Line(StallDetector(clock), clock)
+    stream = OutboxStream(StallDetector(clock), clock)
     for _ in range(99):
         clock.now += BEAT_SECONDS
-        assert line.holds()
-    line.end()
-    assert not line.holds()
+        assert stream.is_live()
+    stream.end()
+    assert not stream.is_live()
 
 
 def test_a_line_from_before_the_process_was_stopped_never_holds_again_and_a_new_one_does() -> None:
     clock = Clock()
-    pulse = StallDetector(clock)
-    before = Line(pulse, clock)
+    stall_detector = StallDetector(clock)
+    before = OutboxStream(stall_detector, clock)
     clock.now += STOPPED_SECONDS + 1
-    assert not before.holds()
-    after = Line(pulse, clock)
+    assert not before.is_live()
+    after = OutboxStream(stall_detector, clock)
     clock.now += BEAT_SECONDS
-    assert (before.holds(), after.holds()) == (False, True)
+    assert (before.is_live(), after.is_live()) == (False, True)

@@ -1,0 +1,26 @@
+"""The stream that brought a lease, and whether a send may still begin under it."""
+
+from collections.abc import Callable
+
+from whatsapp_gateway.outbound.stall_detector import StallDetector
+
+
+class OutboxStream:
+    """Live from its creation until it ends, or until this process was stopped for a while.
+
+    The kernel service ends the leases of a broken stream, and waits only for calls that began before. now is the
+    monotonic clock of the stall detector.
+    """
+
+    def __init__(self, stall_detector: StallDetector, now: Callable[[], float]) -> None:
+        self._stall_detector = stall_detector
+        self._began = now()
+        self._ended = False
+
+    def end(self) -> None:
+        """The stream has ended, on either side."""
+        self._ended = True
+
+    def is_live(self) -> bool:
+        """Whether a send may begin under a lease of this stream."""
+        return not (self._ended or self._stall_detector.stopped_since(self._began))
