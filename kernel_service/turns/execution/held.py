@@ -1,4 +1,4 @@
-"""A turn that waits for a vendor that is away or busy; it is given up when it waits in vain."""
+"""A turn that waits for a vendor that is away or busy; it is given up when it waits without success."""
 
 from __future__ import annotations
 
