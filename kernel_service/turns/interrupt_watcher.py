@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
 from kernel_service.ports.interruptions import HandedBack
@@ -16,23 +17,24 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@dataclass(slots=True)
 class InterruptWatcher:
-    """Listens for news while a turn runs. `look` raises an Interruption if they end this attempt."""
+    """Of one attempt. `check_store` raises an Interruption if what has come ends the attempt."""
 
-    def __init__(self, kernel: Kernel, look: Callable[[], Awaitable[None]]) -> None:
-        self._kernel = kernel
-        self._look = look
+    kernel: Kernel
+    check_store: Callable[[], Awaitable[None]]
+    _wakeup: asyncio.Future[None] = field(init=False)
 
     def __enter__(self) -> Self:
         self._listen()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._kernel.wakeup = None
+        self.kernel.wakeup = None
 
     async def check(self) -> None:
         """Between two steps: HandedBack if this kernel goes no further, else an Interruption by what has come."""
-        if self._kernel.leaving or self._kernel.outdated:
+        if self.kernel.leaving or self.kernel.outdated:
             raise HandedBack
         if self._wakeup.done():
             await self._check_store()
@@ -42,7 +44,7 @@ class InterruptWatcher:
         task = asyncio.ensure_future(work)
         try:
             while not task.done():
-                await asyncio.wait({task, self._wakeup}, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait((task, self._wakeup), return_when=asyncio.FIRST_COMPLETED)
                 if not task.done():
                     await self._check_store()
             return task.result()
@@ -52,9 +54,9 @@ class InterruptWatcher:
 
     async def _check_store(self) -> None:
         self._listen()
-        if self._kernel.outdated:
+        if self.kernel.outdated:
             raise HandedBack
-        await self._look()
+        await self.check_store()
 
     def _listen(self) -> None:
-        self._kernel.wakeup = self._wakeup = asyncio.get_running_loop().create_future()
+        self.kernel.wakeup = self._wakeup = asyncio.get_running_loop().create_future()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.approvals import Approval
@@ -17,39 +17,30 @@ if TYPE_CHECKING:
     from kernel_service.turns.calls.titles import Titles
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
-    from kernel_service.turns.journal.turn_journal import TurnJournal
+    from kernel_service.turns.journal.turn_approvals import TurnApprovals
 
 
+@dataclass(frozen=True, slots=True)
 class ApprovalCheck:
     """Of one turn."""
 
-    def __init__(  # noqa: PLR0917 - what decides, and what a prompt shows
-        self,
-        person: Person,
-        policy: ApprovalPolicy,
-        transcript: Transcript,
-        journal: TurnJournal,
-        prompts: ApprovalPrompts,
-        titles: Titles,
-        interrupts: InterruptWatcher,
-    ) -> None:
-        self._person = person
-        self._policy = policy
-        self._transcript = transcript
-        self._journal = journal
-        self._prompts = prompts
-        self._titles = titles
-        self._interrupts = interrupts
+    person: Person
+    policy: ApprovalPolicy
+    transcript: Transcript
+    approvals: TurnApprovals
+    prompts: ApprovalPrompts
+    titles: Titles
+    interrupts: InterruptWatcher
 
     async def defers(self, call: FunctionCall, tool: Tool) -> bool:
         """Whether the call waits for the person's approval, with the other calls of its step.
 
         UnclearCallError: nobody could tell what would be approved.
         """
-        arguments, tainted = call.arguments or {}, self._transcript.tainted
-        if not self._policy(tool, arguments, tainted=tainted):
+        arguments, tainted = call.arguments or {}, self.transcript.tainted
+        if not self.policy(tool, arguments, tainted=tainted):
             return False
-        may_stand = not tainted and self._policy.may_stand(tool, arguments)
+        may_stand = not tainted and self.policy.may_stand(tool, arguments)
         if may_stand and await self._stands(call, tool):
             return False
         await self._prompt(call, tool, may_stand=may_stand)
@@ -58,22 +49,22 @@ class ApprovalCheck:
     async def account_of(self, call: FunctionCall, tool: Tool) -> str | None:
         """None: it is not clear."""
         try:
-            return await tool.account_for(self._person, call.arguments or {})
+            return await tool.account_for(self.person, call.arguments or {})
         except UnclearCallError:
             return None
 
     async def _stands(self, call: FunctionCall, tool: Tool) -> bool:
         """Whether the person has said that they need not be asked for this tool with this account."""
         account = await self.account_of(call, tool)
-        return account is not None and await self._journal.stands(call.name, account)
+        return account is not None and await self.approvals.stands(call.name, account)
 
     async def _prompt(self, call: FunctionCall, tool: Tool, *, may_stand: bool) -> None:
-        account = await tool.account_for(self._person, call.arguments or {})
-        titles = await self._interrupts.wait_for(self._titles.of(call.name, call.arguments or {}))
+        account = await tool.account_for(self.person, call.arguments or {})
+        titles = await self.interrupts.wait_for(self.titles.of(call.name, call.arguments or {}))
         [[[kept]]] = storable([[[call.arguments]]])  # so deep it stands in the journal: what is shown is what is kept
         call = replace(call, arguments=kept)
-        self._prompts.add(Approval.of(call, tool.schema.title, account, titles), may_stand=may_stand)
+        self.prompts.add(Approval.of(call, tool.schema.title, account, titles), may_stand=may_stand)
 
     async def prompt_all(self) -> bool:
         """Prompt for the calls of one step together. False: none of them waits."""
-        return await self._prompts.put()
+        return await self.prompts.put()

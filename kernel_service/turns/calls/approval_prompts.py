@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.approvals.bundles import bundles
@@ -11,12 +12,13 @@ from kernel_service.ports.approvals import ASKED, Question
 from kernel_service.ports.tools import ToolFile, ToolResult
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from kernel_service.approvals.prompt import Shown
     from kernel_service.ports.approvals import Approval
     from kernel_service.ports.messages import ReplyFile
     from kernel_service.turns.context.transcript import Transcript
+    from kernel_service.turns.journal.produced_files import ProducedFiles
 
 MOST_QUESTIONS: Final = 5
 """Of one turn."""
@@ -30,20 +32,20 @@ TOO_MANY_QUESTIONS: Final = (
 NO_ROOM: Final = "Not done, and not asked: this is too long for a message, and there is no room for a file now. Say so."
 
 
+@dataclass(slots=True)
 class ApprovalPrompts:
     """Of one turn. What was asked already is not asked twice."""
 
-    def __init__(self, transcript: Transcript, keep_file: Callable[[ToolFile], Awaitable[ReplyFile]]) -> None:
-        self._transcript = transcript
-        self._keep_file = keep_file
-        self._waiting: list[Approval] = []
-        self._may_stand: set[str] = set()
+    transcript: Transcript
+    files: ProducedFiles
+    _waiting: list[Approval] = field(init=False, default_factory=list)
+    _may_stand: set[str] = field(init=False, default_factory=set)
 
     def add(self, approval: Approval, *, may_stand: bool = False) -> None:
         """Ask for this call with the step's others. `may_stand`: the person may have it not asked for again."""
-        before = [*self._transcript.approvals(), *self._waiting]
+        before = [*self.transcript.approvals(), *self._waiting]
         if any(approval.asks_the_same_as(each) for each in before):
-            return self._transcript.result(approval.call_id, ToolResult(ASKED, own=True))
+            return self.transcript.result(approval.call_id, ToolResult(ASKED, own=True))
         self._waiting.append(approval)
         self._may_stand |= {approval.id} if may_stand else set()
         return None
@@ -58,20 +60,20 @@ class ApprovalPrompts:
     async def _put(self, approvals: tuple[Approval, ...], shown: Shown | None) -> None:
         if shown is None:
             return self._refuse(approvals, TOO_MUCH_TO_SHOW)
-        if len(self._transcript.questions()) >= MOST_QUESTIONS:
+        if len(self.transcript.questions()) >= MOST_QUESTIONS:
             return self._refuse(approvals, TOO_MANY_QUESTIONS)
         try:
             document = await self._document(shown)
         except Exhausted:
             return self._refuse(approvals, NO_ROOM)
         may_stand = len(approvals) == 1 and approvals[0].id in self._may_stand
-        return self._transcript.ask(Question(approvals, shown.text, document, may_stand))
+        return self.transcript.ask(Question(approvals, shown.text, document, may_stand))
 
     async def _document(self, shown: Shown) -> ReplyFile | None:
         if shown.document is None:
             return None
-        return await self._keep_file(ToolFile(shown.document, "text/plain", FILENAME))
+        return await self.files.keep(ToolFile(shown.document, "text/plain", FILENAME))
 
     def _refuse(self, approvals: Sequence[Approval], sentence: str) -> None:
         for each in approvals:
-            self._transcript.result(each.call_id, ToolResult(sentence, ok=False, own=True))
+            self.transcript.result(each.call_id, ToolResult(sentence, ok=False, own=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import KernelError, VendorUnavailable
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.tools import Person, Tool, Toolbox
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.calls.refused_tools import OfferedTools
+    from kernel_service.turns.limits import Limits
 
 log = logging.getLogger(__name__)
 
@@ -24,46 +26,38 @@ LONGEST_CALL_SECONDS: Final = 75.0
 """What is assumed of a cut call whose tool is no longer offered."""
 
 
+@dataclass(slots=True)
 class AvailableTools:
-    """`unreachable`: the turn goes on without tools. It waits `wait_seconds` for them, from its start."""
+    """`unreachable`: the turn goes on without tools, for which it has waited long enough."""
 
-    def __init__(  # noqa: PLR0917 - whose tools, and for how long they are waited for
-        self,
-        turn: Turn,
-        person: Person,
-        toolbox: Toolbox,
-        offered: OfferedTools,
-        wait_seconds: float,
-        clock: Callable[[], float],
-    ) -> None:
-        self.unreachable = False
-        self._turn = turn
-        self._person = person
-        self._toolbox = toolbox
-        self._offered = offered
-        self._wait_seconds = wait_seconds
-        self._clock = clock
-        self._tools: dict[str, Tool] = {}
-        self._found: list[str] = []
-        self._withheld = False
+    turn: Turn
+    person: Person
+    toolbox: Toolbox
+    offered: OfferedTools
+    limits: Limits
+    clock: Callable[[], float]
+    unreachable: bool = field(init=False, default=False)
+    _tools: dict[str, Tool] = field(init=False, default_factory=dict)
+    _found: list[str] = field(init=False, default_factory=list)
+    _withheld: bool = field(init=False, default=False)
 
     async def fetch(self, *, approved: Sequence[Approval] = ()) -> None:
         """Get the person's tools, and those of approved calls. VendorUnavailable: wait for them."""
         self._add(await self._fetched())
-        named = [await self._toolbox.named(self._person, each.tool) for each in approved]
+        named = [await self.toolbox.named(self.person, each.tool) for each in approved]
         self._add(tool for tool in named if tool)
 
     async def _fetched(self) -> list[Tool]:
         """Without its tools the turn can still answer: their absence must not silence anybody."""
         try:
-            return await self._toolbox.tools_for(self._person)
+            return await self.toolbox.tools_for(self.person)
         except VendorUnavailable:
-            if self._clock() - self._turn.started_at < self._wait_seconds:
+            if self.clock() - self.turn.started_at < self.limits.toolless_after_seconds:
                 raise
         except KernelError:
             raise
         except Exception:
-            log.exception("tools cannot be offered person=%s", self._person.id)
+            log.exception("tools cannot be offered person=%s", self.person.id)
         self.unreachable = True
         return []
 
@@ -95,11 +89,11 @@ class AvailableTools:
     @property
     def schemas(self) -> list[ToolSchema]:
         """What the model is offered with the next request."""
-        return [] if self._withheld else self._offered.of(tool.schema for tool in self._tools.values())
+        return [] if self._withheld else self.offered.of(tool.schema for tool in self._tools.values())
 
     def leave_out(self, rejected: ModelRejectedError) -> bool:
         """Whether fewer tools are offered from now on, since the vendor refused the last request for one of them."""
-        return self._offered.leave_out(rejected)
+        return self.offered.leave_out(rejected)
 
     def withhold_all(self) -> bool:
         """Offer the model no tools. False: there are none."""

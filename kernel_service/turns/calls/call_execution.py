@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import Busy, VendorUnavailable
@@ -23,29 +24,29 @@ def own_result(sentence: str) -> ToolResult:
     return ToolResult(sentence, ok=False, own=True)
 
 
+@dataclass(frozen=True, slots=True)
 class CallExecution:
     """Of one person's turn."""
 
-    def __init__(self, person: Person, journal: TurnJournal, interrupts: InterruptWatcher) -> None:
-        self._person = person
-        self._journal = journal
-        self._interrupts = interrupts
+    person: Person
+    journal: TurnJournal
+    interrupts: InterruptWatcher
 
     async def run(self, tool: Tool, call: FunctionCall) -> ToolResult:
         """A call that only reads may be interrupted and made again. Busy: the call was not made."""
         if tool.read_only:
-            return await self._interrupts.wait_for(self._execute(tool, call))
-        await self._journal.intend(call.call_id, call.name)
+            return await self.interrupts.wait_for(self._execute(tool, call))
+        await self.journal.intend(call.call_id, call.name)
         try:
             return await self._execute(tool, call)
         except Busy:
-            await self._journal.withdraw(call.call_id)
+            await self.journal.withdraw(call.call_id)
             raise
 
     async def _execute(self, tool: Tool, call: FunctionCall) -> ToolResult:
         try:
             async with asyncio.timeout(tool.timeout):
-                return await tool.call(self._person, call.arguments or {})
+                return await tool.call(self.person, call.arguments or {})
         except TimeoutError:
             return own_result("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN)
         except Busy:
@@ -53,5 +54,5 @@ class CallExecution:
         except VendorUnavailable:
             return own_result("The service behind this tool does not answer now. Nothing was done.")
         except Exception:
-            log.exception("tool broke tool=%s person=%s", call.name, self._person.id)
+            log.exception("tool broke tool=%s person=%s", call.name, self.person.id)
             return own_result("The tool failed." if tool.read_only else OUTCOME_UNKNOWN)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 import re
 from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.storable import to_json
@@ -38,43 +39,45 @@ _LIMIT: Final = re.compile(r"maximum length (\d+)")
 _ABOUT_TOOLS: Final = re.compile(r"Invalid schema for function '|Invalid 'tools\[")
 
 
+@dataclass(slots=True)
 class RefusedTools:
-    """What all turns of the process know. A tool is known by its whole schema: one that was mended is offered again."""
+    """What all turns of the process know. A tool is known by its whole schema: one that was mended is offered again.
 
-    def __init__(self, clock: Callable[[], float], counts: Counter[str] | None = None) -> None:
-        self._clock = clock
-        self._until: dict[bytes, float] = {}
-        self._names: set[str] = set()
-        self.counts: Counter[str] = Counter() if counts is None else counts
-        """How often a tool was refused, by its name."""
+    `counts`: how often a tool was refused, by its name.
+    """
+
+    clock: Callable[[], float]
+    counts: Counter[str] = field(default_factory=Counter)
+    _until: dict[bytes, float] = field(init=False, default_factory=dict)
+    _names: set[str] = field(init=False, default_factory=set)
 
     def holds(self, schema: ToolSchema) -> bool:
         """Whether the vendor has refused it recently."""
-        return schema.name in self._names and self._until.get(_digest(schema), 0.0) > self._clock()
+        return schema.name in self._names and self._until.get(_digest(schema), 0.0) > self.clock()
 
     def add(self, schema: ToolSchema) -> None:
         if len(self._until) >= MOST_KEPT:
             self._until.clear()
             self._names.clear()
         self._names.add(schema.name)
-        self._until[_digest(schema)] = self._clock() + KEPT_SECONDS
+        self._until[_digest(schema)] = self.clock() + KEPT_SECONDS
 
     def count(self, name: str) -> None:
         self.counts[name if name in self.counts or len(self.counts) < MOST_COUNTED else "other"] += 1
 
 
+@dataclass(slots=True)
 class OfferedTools:
     """What one turn offers of its tools. Each refusal that is about tools leaves fewer of them."""
 
-    def __init__(self, refused: RefusedTools) -> None:
-        self._refused = refused
-        self._left_out: set[str] = set()
-        self._most = MOST_OFFERED
-        self._offered: list[ToolSchema] = []
+    refused: RefusedTools
+    _left_out: set[str] = field(init=False, default_factory=set)
+    _most: int = field(init=False, default=MOST_OFFERED)
+    _offered: list[ToolSchema] = field(init=False, default_factory=list)
 
     def of(self, schemas: Iterable[ToolSchema]) -> list[ToolSchema]:
         """Those that are offered with the next request."""
-        taken = (each for each in schemas if each.name not in self._left_out and not self._refused.holds(each))
+        taken = (each for each in schemas if each.name not in self._left_out and not self.refused.holds(each))
         self._offered = list(taken)[: self._most]
         return self._offered
 
@@ -98,15 +101,15 @@ class OfferedTools:
     def _leave_out(self, tool: ToolSchema, *, for_all: bool, code: str) -> None:
         self._left_out.add(tool.name)
         if for_all:
-            self._refused.add(tool)
-        self._refused.count(tool.name)
+            self.refused.add(tool)
+        self.refused.count(tool.name)
         log.error("alert: the model's vendor refuses a tool, so it is left out tool=%s code=%s", tool.name, code)
 
     def _leave_out_the_last(self, rejected: ModelRejectedError) -> None:
         """Too many, or one of them that is not named. Those of toolkits come last."""
         count, limit = len(self._offered), _LIMIT.search(rejected.message)
         self._most = min(int(limit[1]) if limit else count // 2, count - 1)
-        self._refused.count("unnamed")
+        self.refused.count("unnamed")
         log.error(
             "alert: the model's vendor refuses some of %d tools, now %d code=%s", count, self._most, rejected.code
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.errors import VendorUnavailable
@@ -36,15 +37,15 @@ _WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 _READS: Final = re.compile(r"(?:^|_)(?:GET|RETRIEVE|FETCH|READ|FIND|SHOW)(?:_|$)", re.IGNORECASE)
 
 
+@dataclass(slots=True)
 class Titles:
     """Of one turn of one person."""
 
-    def __init__(self, person: Person, transcript: Transcript, toolbox: Toolbox, asks_first: ApprovalPolicy) -> None:
-        self._person = person
-        self._transcript = transcript
-        self._toolbox = toolbox
-        self._asks_first = asks_first
-        self._seconds = LOOK_SECONDS
+    person: Person
+    transcript: Transcript
+    toolbox: Toolbox
+    asks_first: ApprovalPolicy
+    _seconds: float = field(init=False, default_factory=lambda: LOOK_SECONDS)
 
     async def of(self, tool: str, arguments: dict[str, Any]) -> dict[str, str]:
         """Titles by the id that they stand for, of those that can be found in time."""
@@ -59,7 +60,7 @@ class Titles:
         """In the newest result of the same toolkit that tells it."""
         if len(value) < LEAST_KNOWN:
             return ""
-        for of, output in self._transcript.results():
+        for of, output in self.transcript.results():
             if _toolkit(of) == _toolkit(tool) and value in output and (title := title_in(_read(output), name, value)):
                 return title
         return ""
@@ -72,7 +73,7 @@ class Titles:
         began = asyncio.get_running_loop().time()
         try:
             async with asyncio.timeout(self._seconds):
-                readers = await self._toolbox.readers(self._person, tool)
+                readers = await self.toolbox.readers(self.person, tool)
                 for name, value in missing:
                     if title := await self._read_by(readers, arguments, name, value):
                         found[value] = title
@@ -91,9 +92,9 @@ class Titles:
         if isinstance(given[name], list):
             given[name] = value
         # A question for one call makes no other one that would need a question itself.
-        if self._asks_first(reader, given, tainted=self._transcript.tainted):
+        if self.asks_first(reader, given, tainted=self.transcript.tainted):
             return ""
-        result = await reader.call(self._person, given)
+        result = await reader.call(self.person, given)
         return title_in(_read(result.output), name, value) if result.ok else ""
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.ports.messages import Usage
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.calls.call_execution import CallExecution
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
+    from kernel_service.turns.journal.produced_files import ProducedFiles
     from kernel_service.turns.journal.turn_journal import TurnJournal
 
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
@@ -49,32 +50,22 @@ class InDoubtError(Exception):
         self.until = until
 
 
+@dataclass(slots=True)
 class ToolCalls:
     """Makes the calls of one turn. `call_of` reads a call from the model's item; `tell` is told what happens."""
 
-    def __init__(  # noqa: PLR0917 - which tools, under which conditions
-        self,
-        tools: AvailableTools,
-        transcript: Transcript,
-        journal: TurnJournal,
-        interrupts: InterruptWatcher,
-        approvals: ApprovalCheck,
-        execution: CallExecution,
-        *,
-        call_of: Callable[[dict[str, Any]], FunctionCall],
-        tell: Callable[[Event], None],
-        clock: Callable[[], float],
-    ) -> None:
-        self._tools = tools
-        self._transcript = transcript
-        self._journal = journal
-        self._interrupts = interrupts
-        self._approvals = approvals
-        self._execution = execution
-        self._call_of = call_of
-        self._tell = tell
-        self._clock = clock
-        self._unsure = False
+    tools: AvailableTools
+    transcript: Transcript
+    journal: TurnJournal
+    files: ProducedFiles
+    interrupts: InterruptWatcher
+    approvals: ApprovalCheck
+    execution: CallExecution
+    _: KW_ONLY
+    call_of: Callable[[dict[str, Any]], FunctionCall]
+    tell: Callable[[Event], None]
+    clock: Callable[[], float]
+    _unsure: bool = field(init=False, default=False)
 
     async def finish_cut(self, intents: Sequence[CallRecord], approved: Sequence[Approval]) -> None:
         """What a crash left open: a call whose intent is stored may have been done, any other was not.
@@ -85,11 +76,11 @@ class ToolCalls:
         begun = {intent.call_id: intent for intent in intents}
         granted = {approval.approved_call_id: approval for approval in approved}
         # It may have been cut again after that.
-        self._unsure = OUTCOME_UNKNOWN in self._transcript.results_so_far()
-        for call in map(self._call_of, self._transcript.open_calls()):
+        self._unsure = OUTCOME_UNKNOWN in self.transcript.results_so_far()
+        for call in map(self.call_of, self.transcript.open_calls()):
             if (intent := begun.get(call.call_id)) is None:
                 await self._make(call, granted.get(call.call_id))
-            elif (until := intent.started_at + self._tools.longest_call(call.name)) > self._clock():
+            elif (until := intent.started_at + self.tools.longest_call(call.name)) > self.clock():
                 raise InDoubtError(until)
             else:
                 used = ToolUse(call.name, failed=True, seconds=0.0)
@@ -102,14 +93,14 @@ class ToolCalls:
         for call in calls[:MOST_CALLS]:
             await self._make(call)
         for call in calls[MOST_CALLS:]:
-            self._transcript.result(call.call_id, own_result(TOO_MANY_CALLS))
+            self.transcript.result(call.call_id, own_result(TOO_MANY_CALLS))
         await self._prompt_for_approvals()
 
     async def _make(self, call: FunctionCall, approval: Approval | None = None) -> None:
         """`approval`: the person's, for this very call. None is found by a call's id alone: models see those."""
-        await self._interrupts.check()
-        tool = self._tools.get(call.name)
-        if tool is None or (approval and await self._approvals.account_of(call, tool) != approval.account):
+        await self.interrupts.check()
+        tool = self.tools.get(call.name)
+        if tool is None or (approval and await self.approvals.account_of(call, tool) != approval.account):
             gone = GONE if approval else f"There is no tool named {call.name}."
             return await self._keep(call, own_result(gone))
         if call.arguments is None:
@@ -117,31 +108,31 @@ class ToolCalls:
         if self._unsure and not tool.read_only:
             return await self._keep(call, own_result(NOT_MADE))
         try:
-            if approval is None and await self._approvals.defers(call, tool):
+            if approval is None and await self.approvals.defers(call, tool):
                 return None
         except UnclearCallError as unclear:
             return await self._keep(call, own_result(unclear.sentence))
         return await self._run(call, tool)
 
     async def _run(self, call: FunctionCall, tool: Tool) -> None:
-        self._tell(ToolStarted(call.call_id, call.name))
+        self.tell(ToolStarted(call.call_id, call.name))
         began = asyncio.get_running_loop().time()
-        result = await self._execution.run(tool, call)
+        result = await self.execution.run(tool, call)
         seconds = asyncio.get_running_loop().time() - began
         await self._keep(call, result, ToolUse(call.name, failed=not result.ok, seconds=seconds))
-        self._tell(ToolFinished(call.call_id, succeeded=result.ok))
-        self._tools.add_found(result.found)
+        self.tell(ToolFinished(call.call_id, succeeded=result.ok))
+        self.tools.add_found(result.found)
 
     async def _prompt_for_approvals(self) -> None:
-        if await self._approvals.prompt_all():
-            await self._journal.step(Usage())
+        if await self.approvals.prompt_all():
+            await self.journal.step(Usage())
 
     async def _keep(self, call: FunctionCall, result: ToolResult, used: ToolUse | None = None) -> None:
         self._unsure = self._unsure or result.output == OUTCOME_UNKNOWN
-        files, told = await keep_all(result.files, self._journal.keep_file, len(self._transcript.files()))
+        files, told = await keep_all(result.files, self.files, len(self.transcript.files()))
         output = cut(storable_text(result.output), MOST_OUTPUT_TOKENS, LEFT_OUT)
         kept = replace(result, output="\n".join((output, *told)))
-        self._transcript.result(call.call_id, kept, files)
-        await self._journal.step(Usage(tool_calls=1), finished=call.call_id, used=used)
+        self.transcript.result(call.call_id, kept, files)
+        await self.journal.step(Usage(tool_calls=1), finished=call.call_id, used=used)
         if result.link is not None:
-            self._tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))
+            self.tell(ConnectNeeded(str((call.arguments or {}).get("toolkit", "")), result.link))

@@ -8,10 +8,11 @@ from kernel_service.errors import Exhausted
 from kernel_service.media.read_as import MIB
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Sequence
 
     from kernel_service.ports.messages import ReplyFile
     from kernel_service.ports.tools import ToolFile
+    from kernel_service.turns.journal.produced_files import ProducedFiles
 
 MOST_BYTES: Final = 16 * MIB
 MOST_FILES: Final = 10
@@ -23,9 +24,7 @@ TOO_MANY: Final = "[{name} cannot be sent: there are too many files already. Say
 NO_ROOM: Final = "[{name} cannot be sent now: there is no room for it. Say so.]"
 
 
-async def keep_all(
-    files: Sequence[ToolFile], keep: Callable[[ToolFile], Awaitable[ReplyFile]], before: int
-) -> tuple[list[ReplyFile], list[str]]:
+async def keep_all(files: Sequence[ToolFile], store: ProducedFiles, before: int) -> tuple[list[ReplyFile], list[str]]:
     """Those that will go with the answer, `before` of which do already, and what the model is told of each."""
     kept: list[ReplyFile] = []
     told: list[str] = []
@@ -33,7 +32,7 @@ async def keep_all(
         says = TOO_LARGE if len(file.data) > MOST_BYTES else TOO_MANY if before + len(kept) >= MOST_FILES else GOES
         if says is GOES:
             try:
-                kept.append(await keep(file))
+                kept.append(await store.keep(file))
             except Exhausted:
                 says = NO_ROOM
         told.append(says.format(name=file.filename or "the file"))

@@ -16,11 +16,8 @@ if TYPE_CHECKING:
 async def with_quote(
     quotes: QuoteStore, person_id: str, message: TurnMessage, content: dict[str, Any], zone: str
 ) -> dict[str, Any]:
-    """The content of the message, with what it quotes as `quoted` (see model.user_item) where that is known."""
-    message_id = content.get("quoted_message_id")
-    if not message_id:
-        return content
-    quoted = await quotes.find(person_id, message.channel, message.address, message_id)
+    """The content of a message that quotes another, with what it quotes as `quoted` (see model.user_item) if known."""
+    quoted = await quotes.find(person_id, message.channel, message.address, content["quoted_message_id"])
     if quoted is None:
         return content
     said = times.in_words(times.sent_at(quoted.content, quoted.at), zone)

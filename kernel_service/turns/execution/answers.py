@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.model import ModelAnswer
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.turns import Turn, TurnMessage
+    from kernel_service.turns.context.context_window import ContextWindow
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.execution.subject import Subject
     from kernel_service.turns.files.turn_files import TurnFiles
@@ -32,12 +33,13 @@ class Answers:
 
     turn: Turn
     transcript: Transcript
+    window: ContextWindow
     files: TurnFiles
     limits: Limits
     clock: Callable[[], float]
 
     def answered(self, answer: ModelAnswer, subject: Subject) -> Finished:
-        replies = answer_replies(answer, self.transcript, self.limits.output_chars)
+        replies = answer_replies(answer, self.transcript, self.window.seen, self.limits.output_chars)
         if answer.says_nothing and replies[0].text:
             self.transcript.say(replies[0].text)
         return Finished(tuple(replies), parked=self._parked(subject), questions=self._questions())
@@ -59,8 +61,10 @@ class Answers:
         return tuple(question.until(expires_at) for question in self.transcript.questions())
 
     def _parked(self, subject: Subject) -> tuple[ParkedRequest, ...]:
+        if not (parked := self.transcript.parked()):
+            return ()
         messages, tainted = tuple(self._own_messages(subject)), self.transcript.tainted
-        return tuple(replace(each, messages=messages, tainted=tainted) for each in self.transcript.parked())
+        return tuple(replace(each, messages=messages, tainted=tainted) for each in parked)
 
     def _own_messages(self, subject: Subject) -> Iterator[TurnMessage]:
         """The person's messages that asked for it; of a code's turn those that the code resumes."""

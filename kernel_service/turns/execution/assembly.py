@@ -13,6 +13,7 @@ from kernel_service.turns.calls.call_execution import CallExecution
 from kernel_service.turns.calls.refused_tools import OfferedTools
 from kernel_service.turns.calls.titles import Titles
 from kernel_service.turns.calls.tool_calls import ToolCalls
+from kernel_service.turns.context.context_window import ContextWindow
 from kernel_service.turns.context.transcript import Transcript
 from kernel_service.turns.execution.answers import Answers
 from kernel_service.turns.execution.closing import TurnCloser
@@ -30,6 +31,8 @@ from kernel_service.turns.execution.reports import TurnReports
 from kernel_service.turns.execution.start import TurnStart
 from kernel_service.turns.files.turn_files import TurnFiles
 from kernel_service.turns.interrupt_watcher import InterruptWatcher
+from kernel_service.turns.journal.produced_files import ProducedFiles
+from kernel_service.turns.journal.turn_approvals import TurnApprovals
 from kernel_service.turns.journal.turn_journal import TurnJournal
 from kernel_service.turns.refusals.model_health import ModelHealth
 from kernel_service.turns.refusals.recovery import Recovery
@@ -47,96 +50,137 @@ if TYPE_CHECKING:
 
 def turn_execution(process: TurnDependencies, kernel: Kernel, turn: Turn) -> TurnExecution:
     """Runs once."""
-    kernel.history.drop(turn.dropped)
+    if turn.dropped:
+        kernel.history.drop(turn.dropped)
     return _Assembly(process, kernel, turn).execution()
 
 
 class _Assembly:
-    """The parts of one turn that others share, in the order in which they need each other."""
+    """The parts of one turn that several others share, in the order in which they need each other."""
 
     def __init__(self, process: TurnDependencies, kernel: Kernel, turn: Turn) -> None:
         self._process, self._kernel, self._turn = process, kernel, turn
         last, limits, clock = turn.messages[-1], process.limits, process.clock
+        self._deadline = clock() + limits.seconds
         self._person = Person(turn.person_id, last.channel, last.address)
         self._reports = TurnReports(turn, process.progress, process.counters, process.ended, process.replies_ready)
         self._interrupts = InterruptWatcher(kernel, lambda: process.store.turns.check_interrupts(turn))
-        self._transcript = Transcript(kernel.history.items(), process.model, kernel.context_tokens)
+        self._transcript = Transcript(kernel.history.items(), process.model)
+        self._window = ContextWindow(self._transcript, process.model, kernel.context_tokens)
         self._spending = Spending(process.store.spending, turn.person_id, limits, clock)
-        self._journal = TurnJournal(process.store, process.media, kernel, turn, self._transcript, self._spending, clock)
+        self._journal = TurnJournal(
+            process.store.turns,
+            process.store.context,
+            kernel,
+            turn,
+            self._transcript,
+            self._window,
+            self._spending,
+            clock,
+        )
+        self._approvals = TurnApprovals(process.store.approvals, turn, kernel.epoch)
         self._files = TurnFiles(process.media, process.transcription, self._spending, clock)
-        self._cap = ReplyCap(limits.daily_replies_per_person, turn, clock)
-        offered = OfferedTools(process.refused_tools)
-        wait_seconds = limits.toolless_after_seconds
-        self._tools = AvailableTools(turn, self._person, process.toolbox, offered, wait_seconds, clock)
-        self._recovery = Recovery(
-            self._transcript, self._journal, self._files, self._tools, limits.output_tokens, process.counters.recoveries
+        self._tools = AvailableTools(
+            turn,
+            self._person,
+            process.toolbox,
+            OfferedTools(process.refused_tools),
+            limits,
+            clock,
         )
         self._health = ModelHealth(turn, process.model, self._spending, probe_after=limits.holds)
-        self._inputs = TurnInputs(turn, self._transcript, self._files, process.store.quotes, self._interrupts, clock)
-        self._answers = Answers(turn, self._transcript, self._files, limits, clock)
+        self._recovery = self._new_recovery()
+        self._cap = ReplyCap(limits.daily_replies_per_person, turn, clock)
+        self._answers = Answers(turn, self._transcript, self._window, self._files, limits, clock)
         self._live = LiveAnswer(process.progress, turn, self._transcript, limits.output_chars)
         self._closer = TurnCloser(turn, self._journal, self._cap, self._live, self._reports)
+        self._inputs = TurnInputs(turn, self._transcript, self._files, process.store.quotes, self._interrupts, clock)
 
     def execution(self) -> TurnExecution:
         turn, journal, reports = self._turn, self._journal, self._reports
-        calls = self._calls()
-        process, transcript = self._process, self._transcript
+        process, calls = self._process, self._calls()
         return TurnExecution(
             opening=self._opening(),
-            start=TurnStart(turn, self._kernel.history, transcript, self._inputs, self._tools, calls, journal, reports),
-            loop=ModelLoop(self._model_step(), calls, transcript, journal, self._live, process.limits, process.clock),
+            start=self._start(calls),
+            loop=self._loop(calls),
             answers=self._answers,
             closer=self._closer,
             interrupts=self._interrupts,
             live_answer=self._live,
-            interrupted=InterruptedTurn(journal, transcript, reports),
+            interrupted=InterruptedTurn(journal, self._transcript, reports),
             held=HeldTurn(turn, journal, self._health, self._cap, self._closer, reports, process.limits, process.clock),
             failed=FailedTurn(turn, journal, reports),
             history_written_back=self._history_written_back(),
         )
 
+    def _new_recovery(self) -> Recovery:
+        return Recovery(
+            transcript=self._transcript,
+            window=self._window,
+            journal=self._journal,
+            files=self._files,
+            tools=self._tools,
+            output_tokens=self._process.limits.output_tokens,
+            taken=self._process.counters.recoveries,
+        )
+
     def _opening(self) -> TurnOpening:
-        commands = Commands(self._turn, self._person, self._process.codes, self._journal, self._inputs)
+        commands = Commands(self._turn, self._person, self._process.codes, self._approvals, self._inputs)
         return TurnOpening(self._turn, self._process.limits, self._cap, commands, self._files, self._answers)
 
-    def _calls(self) -> ToolCalls:
-        process, transcript, journal = self._process, self._transcript, self._journal
-        approvals = ApprovalCheck(
-            self._person,
-            process.asks_first,
-            transcript,
-            journal,
-            ApprovalPrompts(transcript, journal.keep_file),
-            Titles(self._person, transcript, process.toolbox, process.asks_first),
-            self._interrupts,
+    def _start(self, calls: ToolCalls) -> TurnStart:
+        return TurnStart(
+            turn=self._turn,
+            history=self._kernel.history,
+            transcript=self._transcript,
+            window=self._window,
+            inputs=self._inputs,
+            tools=self._tools,
+            calls=calls,
+            journal=self._journal,
+            reports=self._reports,
         )
+
+    def _calls(self) -> ToolCalls:
+        process, person, transcript = self._process, self._person, self._transcript
+        files = ProducedFiles(process.media, self._turn, process.clock)
         return ToolCalls(
-            self._tools,
-            transcript,
-            journal,
-            self._interrupts,
-            approvals,
-            CallExecution(self._person, journal, self._interrupts),
+            tools=self._tools,
+            transcript=transcript,
+            journal=self._journal,
+            files=files,
+            interrupts=self._interrupts,
+            approvals=ApprovalCheck(
+                person=person,
+                policy=process.asks_first,
+                transcript=transcript,
+                approvals=self._approvals,
+                prompts=ApprovalPrompts(transcript, files),
+                titles=Titles(person, transcript, process.toolbox, process.asks_first),
+                interrupts=self._interrupts,
+            ),
+            execution=CallExecution(person, self._journal, self._interrupts),
             call_of=process.model.call_of,
             tell=self._reports.happened,
             clock=process.clock,
         )
 
-    def _model_step(self) -> ModelStep:
+    def _loop(self, calls: ToolCalls) -> ModelLoop:
         process, turn = self._process, self._turn
-        requests = ModelRequests(
-            turn.person_id, process.instructions, self._transcript, self._tools, self._files, self._recovery
-        )
-        return ModelStep(
-            process.model,
-            requests,
-            self._spending,
-            self._interrupts,
-            self._recovery,
-            self._health,
-            self._live,
+        step = ModelStep(
+            model=process.model,
+            requests=ModelRequests(
+                turn.person_id, process.instructions, self._window, self._tools, self._files, self._recovery
+            ),
+            spending=self._spending,
+            interrupts=self._interrupts,
+            recovery=self._recovery,
+            health=self._health,
+            live=self._live,
             last_attempt=turn.failures >= process.limits.attempts - 1,
         )
+        limits, clock = process.limits, process.clock
+        return ModelLoop(step, calls, self._transcript, self._journal, self._live, limits.steps, self._deadline, clock)
 
     @contextmanager
     def _history_written_back(self) -> Iterator[None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.progress import ApprovalNeeded
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class TurnCloser:
     """Of one turn."""
 
-    def __init__(self, turn: Turn, journal: TurnJournal, cap: ReplyCap, live: LiveAnswer, reports: TurnReports) -> None:
-        self._turn = turn
-        self._journal = journal
-        self._cap = cap
-        self._live = live
-        self._reports = reports
+    turn: Turn
+    journal: TurnJournal
+    cap: ReplyCap
+    live: LiveAnswer
+    reports: TurnReports
 
     async def close(self, ending: Ending) -> None:
         """COMPLETED may be interrupted by Newcomers or Stopped."""
@@ -41,24 +41,24 @@ class TurnCloser:
 
     async def _finish(self, ending: Finished) -> None:
         replies = _prefaced(with_questions(list(ending.replies), ending.questions), ending.preface)
-        replies = self._cap.kept(replies, fixed=ending.fixed)
-        await self._journal.end(
+        replies = self.cap.kept(replies, fixed=ending.fixed)
+        await self.journal.end(
             replies, ending.status,
             problem=ending.problem, fixed=ending.fixed, parked=ending.parked, questions=ending.questions,
         )  # fmt: skip
-        self._live.finish(replies[0].text if replies else "")
+        self.live.finish(replies[0].text if replies else "")
         for question in ending.questions:
-            self._reports.happened(_approval_needed(question))
-        self._reports.ended(ending.status)
+            self.reports.happened(_approval_needed(question))
+        self.reports.ended(ending.status)
 
     async def _give_up(self, ending: GivenUp) -> None:
-        turn = self._turn
+        turn = self.turn
         log.warning("turn failed problem=%s turn=%s person=%s", ending.problem, turn.id, turn.person_id)
         if len(turn.messages) > 1 and not turn.closed:
-            await self._journal.split(ending.problem)
-            return self._reports.count("split")
-        await self._journal.give_up(ending.problem, ending.text)
-        return self._reports.ended("dead")
+            await self.journal.split(ending.problem)
+            return self.reports.count("split")
+        await self.journal.give_up(ending.problem, ending.text)
+        return self.reports.ended("dead")
 
 
 def _prefaced(replies: list[Reply], preface: str) -> list[Reply]:

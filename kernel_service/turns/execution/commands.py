@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
@@ -20,52 +21,53 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.execution.endings import Ending
     from kernel_service.turns.execution.inputs import TurnInputs
-    from kernel_service.turns.journal.turn_journal import TurnJournal
+    from kernel_service.turns.journal.turn_approvals import TurnApprovals
 
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class Commands:
     """Of one turn: a command is never merged with other messages."""
 
-    def __init__(self, turn: Turn, person: Person, codes: Codes, journal: TurnJournal, inputs: TurnInputs) -> None:
-        self._turn = turn
-        self._person = person
-        self._codes = codes
-        self._journal = journal
-        self._inputs = inputs
-        self._handlers = {
-            Command.CODE: self._confirm,
-            Command.APPROVAL: self._decide,
-            Command.PERMISSIONS: self._list_permissions,
-            Command.ASK_AGAIN: self._list_permissions,
-        }
+    turn: Turn
+    person: Person
+    codes: Codes
+    approvals: TurnApprovals
+    inputs: TurnInputs
 
     async def execute(self) -> Subject | Ending | None:
         """What the model is asked now, or what the turn ends with; None: the message is no such command."""
-        message = self._turn.messages[0]
-        handler = self._handlers.get(message.command)
-        return await handler(message) if handler else None
+        message = self.turn.messages[0]
+        match message.command:
+            case Command.CODE:
+                return await self._confirm(message)
+            case Command.APPROVAL:
+                return await self._decide(message)
+            case Command.PERMISSIONS | Command.ASK_AGAIN:
+                return await self._list_permissions(message)
+            case _:
+                return None
 
     async def _confirm(self, message: TurnMessage) -> Subject | Ending:
         """A code: say what it did, and resume what waited for it."""
         # Without one: the message was accepted by an earlier release, which took a code alone.
         code = message.content.get("code") or next(iter(codes_in(text_of(message.content))), "")
-        confirmed = await self._codes.confirm(self._person, code, message.seq, at=message.accepted_at)
+        confirmed = await self.codes.confirm(self.person, code, message.seq, at=message.accepted_at)
         return Subject(confirmed, preface=confirmed.told) if confirmed.resumed else fixed_reply(confirmed.told)
 
     async def _decide(self, message: TurnMessage) -> Subject | Ending:
         """A button: make the calls that it approves, or say what it did instead."""
-        decision = await self._journal.decide(message)
-        log.info("approval decided verdict=%s turn=%s person=%s", decision.verdict, self._turn.id, self._person.id)
+        decision = await self.approvals.decide(message)
+        log.info("approval decided verdict=%s turn=%s person=%s", decision.verdict, self.turn.id, self.person.id)
         if decision.verdict is Verdict.APPROVED:
             action = texts.in_words(decision.approvals[0].tool) if decision.stands else ""
             preface = texts.PERMISSION_GIVEN.format(action=action) if decision.stands else ""
             return Subject(approved=decision.approvals, preface=preface)
         text = texts.APPROVAL_WITHOUT_EFFECT.get(decision.verdict, texts.APPROVAL_REFUSED)
-        self._inputs.refuse(decision.approvals, text)
+        self.inputs.refuse(decision.approvals, text)
         return fixed_reply(text)
 
     async def _list_permissions(self, message: TurnMessage) -> Ending:
         """What is done without asking, after the message has taken some of it back."""
-        return fixed_reply(listed(await self._journal.permissions(message)))
+        return fixed_reply(listed(await self.approvals.permissions(message)))

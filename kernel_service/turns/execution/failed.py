@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import LeaseLost, SealingKeyUnknown, StoreUnavailable
@@ -16,23 +17,23 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class FailedTurn:
     """Of one turn."""
 
-    def __init__(self, turn: Turn, journal: TurnJournal, reports: TurnReports) -> None:
-        self._turn = turn
-        self._journal = journal
-        self._reports = reports
+    turn: Turn
+    journal: TurnJournal
+    reports: TurnReports
 
     async def fail(self, error: Exception) -> None:
         """Raises the error again if it passes by itself or an operator must act: the turn is not at fault."""
         if isinstance(error, StoreUnavailable | LeaseLost | SealingKeyUnknown):
             raise error
-        turn = self._turn
+        turn = self.turn
         if isinstance(error, UnusableAnswerError):
             log.warning("model answers nonsense turn=%s person=%s", turn.id, turn.person_id)
-            await self._journal.fail("model_answers_nonsense")
+            await self.journal.fail("model_answers_nonsense")
         else:
             log.error("turn broke turn=%s person=%s", turn.id, turn.person_id, exc_info=error)
-            await self._journal.fail("turn_broke")
-        self._reports.count("broke")
+            await self.journal.fail("turn_broke")
+        self.reports.count("broke")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
@@ -24,42 +25,32 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
 class HeldTurn:
     """Of one turn."""
 
-    def __init__(  # noqa: PLR0917 - how long it waits, and who is told
-        self,
-        turn: Turn,
-        journal: TurnJournal,
-        health: ModelHealth,
-        cap: ReplyCap,
-        closer: TurnCloser,
-        reports: TurnReports,
-        limits: Limits,
-        clock: Callable[[], float],
-    ) -> None:
-        self._turn = turn
-        self._journal = journal
-        self._health = health
-        self._cap = cap
-        self._closer = closer
-        self._reports = reports
-        self._limits = limits
-        self._clock = clock
+    turn: Turn
+    journal: TurnJournal
+    health: ModelHealth
+    cap: ReplyCap
+    closer: TurnCloser
+    reports: TurnReports
+    limits: Limits
+    clock: Callable[[], float]
 
     async def hold(self, away: VendorUnavailable) -> None:
         if await self._waits_in_vain(away):
-            return await self._closer.close(GivenUp(f"{away.problem}_too_long", texts.WAITED_TOO_LONG))
-        wait, notice = await self._journal.hold(away, may_tell=self._cap.left(fixed=True) > 0)
-        log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self._turn.id, wait)
+            return await self.closer.close(GivenUp(f"{away.problem}_too_long", texts.WAITED_TOO_LONG))
+        wait, notice = await self.journal.hold(away, may_tell=self.cap.left(fixed=True) > 0)
+        log.warning("turn held problem=%s turn=%s seconds=%.1f", away.problem, self.turn.id, wait)
         if notice is not None:
-            self._reports.notice(busy=isinstance(away, Busy))
-        return self._reports.count("held")
+            self.reports.notice(busy=isinstance(away, Busy))
+        return self.reports.count("held")
 
     async def _waits_in_vain(self, away: VendorUnavailable) -> bool:
         """Whether it has waited too long, or its vendor answers every request but this turn's."""
         of_model = away.problem.startswith("model_")
-        longest = self._limits.hold_seconds if of_model else self._limits.tools_hold_seconds
-        if self._clock() - self._turn.started_at > longest:
+        longest = self.limits.hold_seconds if of_model else self.limits.tools_hold_seconds
+        if self.clock() - self.turn.started_at > longest:
             return True
-        return await self._health.fails_this_turn_alone(away)
+        return await self.health.fails_this_turn_alone(away)

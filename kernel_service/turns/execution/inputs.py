@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.ports.approvals import REFUSED, decided
@@ -22,24 +23,16 @@ if TYPE_CHECKING:
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
 
 
+@dataclass(frozen=True, slots=True)
 class TurnInputs:
     """Of one turn. Each input bears the time of the message that it is, or that brought it about."""
 
-    def __init__(  # noqa: PLR0917 - where it reads and where it writes
-        self,
-        turn: Turn,
-        transcript: Transcript,
-        files: TurnFiles,
-        quotes: QuoteStore,
-        interrupts: InterruptWatcher,
-        clock: Callable[[], float],
-    ) -> None:
-        self._turn = turn
-        self._transcript = transcript
-        self._files = files
-        self._quotes = quotes
-        self._interrupts = interrupts
-        self._clock = clock
+    turn: Turn
+    transcript: Transcript
+    files: TurnFiles
+    quotes: QuoteStore
+    interrupts: InterruptWatcher
+    clock: Callable[[], float]
 
     async def add(self, subject: Subject) -> None:
         if subject.resumed is not None:
@@ -47,35 +40,37 @@ class TurnInputs:
         elif subject.approved:
             self._add_approved(subject.approved)
         else:
-            await self._interrupts.wait_for(self._files.transcribe())
-            self._transcript.hear([await self._content(message) for message in self._turn.messages])
+            await self.interrupts.wait_for(self.files.transcribe())
+            self.transcript.hear([await self._content(message) for message in self.turn.messages])
 
     def refuse(self, approvals: tuple[Approval, ...], text: str) -> None:
         """The person has decided against these calls, and is told so."""
         if not approvals:
             return
-        self._transcript.hear([self._timed(decided(approvals, approved=False))])
+        self.transcript.hear([self._timed(decided(approvals, approved=False))])
         for each in approvals:
-            self._transcript.call(each)
-            self._transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
-        self._transcript.say(text)
+            self.transcript.call(each)
+            self.transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
+        self.transcript.say(text)
 
     def _add_approved(self, approvals: tuple[Approval, ...]) -> None:
-        self._transcript.hear([self._timed(decided(approvals, approved=True))])
+        self.transcript.hear([self._timed(decided(approvals, approved=True))])
         for each in approvals:
-            self._transcript.call(each)
+            self.transcript.call(each)
 
     async def _add_resumed(self, confirmed: Confirmed) -> None:
         """The person's own messages as theirs, and what the model had noted as the assistant's."""
         for noted in confirmed.noted:
-            self._transcript.say(noted)
+            self.transcript.say(noted)
         contents = [await self._content(message) for message in confirmed.messages]
-        self._transcript.hear([*contents, self._timed(confirmed.content)])
+        self.transcript.hear([*contents, self._timed(confirmed.content)])
 
     async def _content(self, message: TurnMessage) -> dict[str, Any]:
-        words, zone = self._files.in_words(message), self._turn.time_zone
-        return self._timed(await with_quote(self._quotes, self._turn.person_id, message, words, zone), message)
+        words, zone = self.files.in_words(message), self.turn.time_zone
+        if words.get("quoted_message_id"):
+            words = await with_quote(self.quotes, self.turn.person_id, message, words, zone)
+        return self._timed(words, message)
 
     def _timed(self, content: dict[str, Any], message: TurnMessage | None = None) -> dict[str, Any]:
-        message = message or self._turn.messages[0]
-        return content | {"time": stamp(message, self._turn.time_zone, self._clock())}
+        message = message or self.turn.messages[0]
+        return content | {"time": stamp(message, self.turn.time_zone, self.clock())}

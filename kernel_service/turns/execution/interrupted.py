@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import KernelError
@@ -14,32 +15,32 @@ if TYPE_CHECKING:
     from kernel_service.turns.journal.turn_journal import TurnJournal
 
 
+@dataclass(frozen=True, slots=True)
 class InterruptedTurn:
     """What becomes of the one turn whose attempt was interrupted."""
 
-    def __init__(self, journal: TurnJournal, transcript: Transcript, reports: TurnReports) -> None:
-        self._journal = journal
-        self._transcript = transcript
-        self._reports = reports
+    journal: TurnJournal
+    transcript: Transcript
+    reports: TurnReports
 
     async def join(self) -> None:
         """New messages belong to the turn: it is opened again, with them."""
-        await self._journal.count()
-        self._reports.count("joined")
+        await self.journal.count()
+        self.reports.count("joined")
 
     async def stop(self) -> None:
         """What is not stored yet was never heard: it stays out of the history."""
-        self._transcript.unstored = []
-        await self._journal.end([], TurnStatus.STOPPED)
-        self._reports.ended(TurnStatus.STOPPED)
+        self.transcript.unstored = []
+        await self.journal.end([], TurnStatus.STOPPED)
+        self.reports.ended(TurnStatus.STOPPED)
 
     async def requeue(self) -> None:
         """Another kernel goes on with the turn. If the store is away, that one finds it open all the same."""
         with suppress(KernelError):
-            await self._journal.requeue()
-        self._reports.count("requeued")
+            await self.journal.requeue()
+        self.reports.count("requeued")
 
     async def requeue_in_doubt(self, until: float) -> None:
         """A call of a dead process may still be under way until then."""
-        await self._journal.requeue(until)
-        self._reports.count("in_doubt")
+        await self.journal.requeue(until)
+        self.reports.count("in_doubt")

@@ -10,7 +10,7 @@ from kernel_service.turns.context.instructions import WITHOUT_TOOLS, instruction
 
 if TYPE_CHECKING:
     from kernel_service.turns.calls.available_tools import AvailableTools
-    from kernel_service.turns.context.transcript import Transcript
+    from kernel_service.turns.context.context_window import ContextWindow
     from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.refusals.recovery import Recovery
 
@@ -21,7 +21,7 @@ class ModelRequests:
 
     person_id: str
     own_instructions: str
-    transcript: Transcript
+    window: ContextWindow
     tools: AvailableTools
     files: TurnFiles
     recovery: Recovery
@@ -30,7 +30,7 @@ class ModelRequests:
         told = instructions(self.own_instructions)
         return ModelRequest(
             instructions=f"{told}\n\n{WITHOUT_TOOLS}" if self.tools.unreachable else told,
-            items=self.transcript.for_model(),
+            items=self.window.for_model(),
             tools=self.tools.schemas,
             person_key=person_key(self.person_id),
             max_output_tokens=self.recovery.output_tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service.errors import VendorUnavailable
@@ -18,56 +19,46 @@ if TYPE_CHECKING:
     from kernel_service.turns.spending.spending import Spending
 
 
+@dataclass(frozen=True, slots=True)
 class ModelStep:
     """Of one turn. `last_attempt`: a turn whose attempts fail is given up after this one."""
 
-    def __init__(  # noqa: PLR0917 - whom it asks, and what it does about a refusal
-        self,
-        model: Model,
-        requests: ModelRequests,
-        spending: Spending,
-        interrupts: InterruptWatcher,
-        recovery: Recovery,
-        health: ModelHealth,
-        live: LiveAnswer,
-        *,
-        last_attempt: bool,
-    ) -> None:
-        self._model = model
-        self._requests = requests
-        self._spending = spending
-        self._interrupts = interrupts
-        self._recovery = recovery
-        self._health = health
-        self._live = live
-        self._last_attempt = last_attempt
+    model: Model
+    requests: ModelRequests
+    spending: Spending
+    interrupts: InterruptWatcher
+    recovery: Recovery
+    health: ModelHealth
+    live: LiveAnswer
+    _: KW_ONLY
+    last_attempt: bool
 
     async def answer(self, *, anyway: bool) -> ModelAnswer:
         """`anyway`: also over the budget. ModelRejectedError, VendorUnavailable or UnusableAnswerError at last."""
         while True:
-            await self._interrupts.check()
+            await self.interrupts.check()
             try:
-                answer = await self._ask(self._requests.next(), anyway=anyway)
+                answer = await self._ask(self.requests.next(), anyway=anyway)
             except (ModelRejectedError, VendorUnavailable, UnusableAnswerError) as refusal:
                 if not await self._can_ask_differently(refusal):
                     raise
                 continue
-            await self._recovery.answered()
-            if not self._recovery.asks_again(answer):
+            await self.recovery.answered()
+            if not self.recovery.asks_again(answer):
                 return answer
 
     async def _ask(self, request: ModelRequest, *, anyway: bool) -> ModelAnswer:
-        listener = self._live.listener()
-        async with self._spending.request(lambda: estimates.of_request(request), anyway=anyway) as cost:
-            answer = await self._interrupts.wait_for(self._model.answer(request, listener))
+        listener = self.live.listener()
+        async with self.spending.request(lambda: estimates.of_request(request), anyway=anyway) as cost:
+            answer = await self.interrupts.wait_for(self.model.answer(request, listener))
             cost.told = answer.usage
         return answer
 
     async def _can_ask_differently(self, refusal: ModelRejectedError | VendorUnavailable | UnusableAnswerError) -> bool:
         if isinstance(refusal, ModelRejectedError):
-            return await self._recovery.mend(refusal)
+            return await self.recovery.mend(refusal)
         if isinstance(refusal, VendorUnavailable):
-            history_may_be_to_blame = await self._health.fails_this_turn_alone(refusal)
+            history_may_be_to_blame = await self.health.fails_this_turn_alone(refusal)
         else:
-            history_may_be_to_blame = self._last_attempt
-        return history_may_be_to_blame and self._recovery.begins_afresh()
+            history_may_be_to_blame = self.last_attempt
+        return history_may_be_to_blame and self.recovery.begins_afresh()

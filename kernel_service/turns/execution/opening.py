@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
@@ -21,38 +22,36 @@ if TYPE_CHECKING:
     from kernel_service.turns.replies.reply_cap import ReplyCap
 
 
+@dataclass(frozen=True, slots=True)
 class TurnOpening:
     """Of one turn."""
 
-    def __init__(  # noqa: PLR0917 - what may end it without the model
-        self, turn: Turn, limits: Limits, cap: ReplyCap, commands: Commands, files: TurnFiles, answers: Answers
-    ) -> None:
-        self._turn = turn
-        self._limits = limits
-        self._cap = cap
-        self._commands = commands
-        self._files = files
-        self._answers = answers
+    turn: Turn
+    limits: Limits
+    cap: ReplyCap
+    commands: Commands
+    files: TurnFiles
+    answers: Answers
 
     async def subject(self) -> Subject | Ending:
-        if self._turn.stopped:
+        if self.turn.stopped:
             raise Stopped
         if (exhausted := self._exhausted()) is not None:
             return exhausted
-        if (executed := await self._commands.execute()) is not None:
+        if (executed := await self.commands.execute()) is not None:
             return executed
-        await self._files.load(self._turn)
-        return fixed_answer(self._turn, self._files) or Subject()
+        await self.files.load(self.turn)
+        return fixed_answer(self.turn, self.files) or Subject()
 
     def _exhausted(self) -> Ending | None:
         """A limit ends the turn before anything is done in this attempt."""
-        turn, limits = self._turn, self._limits
-        if not turn.begun and self._cap.left(fixed=False) <= 0:
+        turn, limits = self.turn, self.limits
+        if not turn.begun and self.cap.left(fixed=False) <= 0:
             return Finished((), TurnStatus.FAILED, "replies_spent")
         if turn.failures >= limits.attempts:
             return GivenUp("failed_too_often")
         if turn.crashes_alone >= limits.crashes_alone:
             return GivenUp("crashed_too_often")
         if turn.usage.model_calls >= limits.model_calls:
-            return self._answers.broken_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
+            return self.answers.broken_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
@@ -24,28 +25,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
 class TurnFiles:
     """The files of one turn's messages, as they stood when it was opened."""
 
-    def __init__(
-        self,
-        store: MediaStore,
-        hearing: Transcription,
-        spending: Spending,
-        clock: Callable[[], float],
-    ) -> None:
-        self._store = store
-        self._hearing = hearing
-        self._spending = spending
-        self._clock = clock
-        self._names: dict[str, str] = {}
-        self._files: dict[str, StoredFile] = {}
+    store: MediaStore
+    transcription: Transcription
+    spending: Spending
+    clock: Callable[[], float]
+    _names: dict[str, str] = field(init=False, default_factory=dict)
+    _files: dict[str, StoredFile] = field(init=False, default_factory=dict)
 
     async def load(self, turn: Turn) -> None:
         """Read the state of the files from the store, which is not asked for a turn without any."""
         found = [(media_id, message) for message in turn.messages if (media_id := media_id_of(message.content))]
         self._names = {media_id: _filename(message) for media_id, message in found}
-        self._files = await self._store.files(list(self._names)) if self._names else {}
+        self._files = await self.store.files(list(self._names)) if self._names else {}
 
     # --- what a person is told, or the model ----------------------------------------------------------------------
 
@@ -69,15 +64,15 @@ class TurnFiles:
     async def _transcribe(self, file: StoredFile) -> None:
         try:
             recording = self._shown(file)
-            text, _ = await self._hearing.hear(file.id, recording, lambda: self._spending.transcription(recording))
+            text, _ = await self.transcription.hear(file.id, recording, lambda: self.spending.transcription(recording))
         except NotTranscribedError:
             await self._spoil(file, FileProblem.UNHEARD, "unheard")
         except ModelRejectedError as rejected:
             await self._spoil(file, FileProblem.UNREADABLE, rejected.code)
         else:
-            with self._spending.paid() as bill:
-                await self._store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self._clock())
-            self._files |= await self._store.files([file.id])
+            with self.spending.paid() as bill:
+                await self.store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self.clock())
+            self._files |= await self.store.files([file.id])
 
     def in_words(self, message: TurnMessage) -> dict[str, Any]:
         """The message's content as the model's history takes it: a recording with what is said in it."""
@@ -102,7 +97,7 @@ class TurnFiles:
 
     async def _chunks(self, file: StoredFile) -> AsyncIterator[bytes]:
         for number in range(file.chunks):
-            yield await self._store.chunk(file.id, number)
+            yield await self.store.chunk(file.id, number)
 
     # --- what turns out -------------------------------------------------------------------------------------------
 
@@ -116,8 +111,8 @@ class TurnFiles:
 
     async def _spoil(self, file: StoredFile, problem: FileProblem, code: str) -> None:
         log.warning("file cannot be opened media=%s problem=%s code=%s", file.id, problem, code)
-        await self._store.spoil(file.id, problem)
-        self._files |= await self._store.files([file.id])
+        await self.store.spoil(file.id, problem)
+        self._files |= await self.store.files([file.id])
 
 
 def _filename(message: TurnMessage) -> str:

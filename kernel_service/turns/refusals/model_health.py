@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import VendorUnavailable
@@ -22,19 +23,20 @@ _OF_ONE_REQUEST: Final = frozenset({"model_unavailable", "model_rejects_key", "m
 """What a vendor may say of one request alone. That it is busy it says of all."""
 
 
+@dataclass(slots=True)
 class ModelHealth:
     """Of one turn, that has been held `probe_after` times before the model is probed; once in an attempt."""
 
-    def __init__(self, turn: Turn, model: Model, spending: Spending, *, probe_after: int) -> None:
-        self._turn = turn
-        self._model = model
-        self._spending = spending
-        self._probe_after = probe_after
-        self._healthy: bool | None = None
+    turn: Turn
+    model: Model
+    spending: Spending
+    _: KW_ONLY
+    probe_after: int
+    _healthy: bool | None = field(init=False, default=None)
 
     async def fails_this_turn_alone(self, away: VendorUnavailable) -> bool:
         """Whether the model answers, though not this turn: then what was said before may be to blame."""
-        if away.problem not in _OF_ONE_REQUEST or self._turn.holds < self._probe_after:
+        if away.problem not in _OF_ONE_REQUEST or self.turn.holds < self.probe_after:
             return False
         if self._healthy is None:
             self._healthy = await self._probe()
@@ -42,14 +44,14 @@ class ModelHealth:
 
     async def _probe(self) -> bool:
         """Whether the model answers the least that one can ask. A refusal is an answer."""
-        items = [self._model.user_item({"text": "ping"})]
-        ping = ModelRequest("", items, [], person_key(self._turn.person_id), LEAST_OUTPUT_TOKENS)
+        items = [self.model.user_item({"text": "ping"})]
+        ping = ModelRequest("", items, [], person_key(self.turn.person_id), LEAST_OUTPUT_TOKENS)
         try:
             async with (
                 asyncio.timeout(PROBE_SECONDS),
-                self._spending.request(lambda: estimates.of_request(ping), anyway=True) as cost,
+                self.spending.request(lambda: estimates.of_request(ping), anyway=True) as cost,
             ):
-                cost.told = (await self._model.answer(ping)).usage
+                cost.told = (await self.model.answer(ping)).usage
         except (VendorUnavailable, TimeoutError):
             return False
         except (ModelRejectedError, UnusableAnswerError):

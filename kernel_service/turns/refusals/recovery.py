@@ -8,6 +8,7 @@ large it may be, and whose reasoning is foreign. If it does not answer, the hist
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.ports.model import CONTEXT_TOO_LONG, FOREIGN_REASONING
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.model import ModelAnswer, ModelRejectedError
     from kernel_service.turns.calls.available_tools import AvailableTools
+    from kernel_service.turns.context.context_window import ContextWindow
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.journal.turn_journal import TurnJournal
@@ -27,27 +29,20 @@ RAISED: Final = 2
 """How much more the model may say when it has used up its tokens with reasoning."""
 
 
+@dataclass(slots=True)
 class Recovery:
     """Of one turn. `output_tokens` is what the model may say; `taken` counts the ways that were taken."""
 
-    def __init__(  # noqa: PLR0917 - all that a request is made of
-        self,
-        transcript: Transcript,
-        journal: TurnJournal,
-        files: TurnFiles,
-        tools: AvailableTools,
-        output_tokens: int,
-        taken: Counter[str],
-    ) -> None:
-        self._transcript = transcript
-        self._journal = journal
-        self._files = files
-        self._tools = tools
-        self.output_tokens = output_tokens
-        self._taken = taken
-        self._once: set[str] = set()
-        self._smaller_on_trial = False
-        self._answer_on_trial = False
+    transcript: Transcript
+    window: ContextWindow
+    journal: TurnJournal
+    files: TurnFiles
+    tools: AvailableTools
+    output_tokens: int
+    taken: Counter[str]
+    _once: set[str] = field(init=False, default_factory=set)
+    _smaller_on_trial: bool = field(init=False, default=False)
+    _answer_on_trial: bool = field(init=False, default=False)
 
     # --- a refusal ----------------------------------------------------------------------------------------------
 
@@ -55,66 +50,66 @@ class Recovery:
         """Whether to ask again, differently. False: whatever the turn could leave out, it has."""
         if rejected.code == FOREIGN_REASONING and await self._without_reasoning():
             return self._note("without_reasoning")
-        if self._tools.leave_out(rejected):
+        if self.tools.leave_out(rejected):
             return self._note("without_tool")
         if rejected.code == CONTEXT_TOO_LONG:
             return await self._smaller(rejected)
-        if await self._files.spoil(rejected):
+        if await self.files.spoil(rejected):
             return self._note("without_files")
         return self._afresh()
 
     async def _without_reasoning(self) -> bool:
-        origin = self._transcript.disown()
+        origin = self.window.disown()
         if origin:
-            await self._journal.disown(origin)
+            await self.journal.disown(origin)
         return bool(origin)
 
     async def _smaller(self, rejected: ModelRejectedError) -> bool:
         """The history first, since it is what grows; then files; then results, messages and tools."""
-        if "smaller" in self._once and await self._files.spoil(rejected):
+        if "smaller" in self._once and await self.files.spoil(rejected):
             return self._note("without_files")
-        if self._transcript.halve():
+        if self.window.halve():
             self._smaller_on_trial = True
             self._once.add("smaller")
             return self._note("smaller")
-        if await self._files.spoil(rejected):
+        if await self.files.spoil(rejected):
             return self._note("without_files")
-        return self._first("without_tools") and self._tools.withhold_all() and self._note("without_tools")
+        return self._first("without_tools") and self.tools.withhold_all() and self._note("without_tools")
 
     def _afresh(self) -> bool:
         """Nobody knows what the vendor does not like: if it is in what was said before, the person must not suffer."""
         if self.begins_afresh():
             return True
-        self._transcript.show_older()
+        self.window.show_older()
         return False
 
     def begins_afresh(self) -> bool:
         """Whether to ask again without what was said before, on trial; once."""
-        return self._first("afresh") and self._transcript.hide_older() and self._note("afresh")
+        return self._first("afresh") and self.window.hide_older() and self._note("afresh")
 
     async def answered(self) -> None:
         """The model has answered: what was left out on trial stays out."""
         if self._answer_on_trial:
-            self._transcript.show_older()
+            self.window.show_older()
             return
-        left_behind = self._transcript.drop_hidden()
+        left_behind = self.window.drop_hidden()
         if left_behind:
             log.warning("history left behind: the model refuses it")
         if left_behind or self._smaller_on_trial:
-            await self._journal.shrink()
+            await self.journal.shrink()
         self._smaller_on_trial = False
 
     def undo(self) -> None:
         """The model has not answered, however little it was shown: the history was not to blame."""
         if self._smaller_on_trial:
-            self._transcript.undo_smaller()
+            self.window.undo_smaller()
         self._smaller_on_trial = False
 
     # --- an answer ----------------------------------------------------------------------------------------------
 
     def asks_again(self, answer: ModelAnswer) -> bool:
         """Whether an answer that says nothing, or that a filter has taken, is to be asked for once more."""
-        if self._transcript.has_something_for_the_person() or not (answer.says_nothing or answer.filtered):
+        if self.transcript.has_something_for_the_person() or not (answer.says_nothing or answer.filtered):
             return False
         if answer.cut:
             return self._with_more_tokens()
@@ -141,5 +136,5 @@ class Recovery:
         return first
 
     def _note(self, way: str) -> bool:
-        self._taken[way] += 1
+        self.taken[way] += 1
         return True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.approvals import Question
     from kernel_service.ports.messages import Link
     from kernel_service.ports.model import ModelAnswer
+    from kernel_service.ports.turns import HistoryItem
     from kernel_service.turns.context.transcript import Transcript
 
 _MOST_ABOVE: Final = 200
@@ -23,10 +24,12 @@ _MOST_ABOVE: Final = 200
 _MARKUP: Final = frozenset("`~*_<>[]#|\\&")
 
 
-def answer_replies(answer: ModelAnswer, transcript: Transcript, most_chars: int) -> list[Reply]:
+def answer_replies(
+    answer: ModelAnswer, transcript: Transcript, seen: Sequence[HistoryItem], most_chars: int
+) -> list[Reply]:
     """One reply, with the files, and the first link as its button; each further link needs a reply of its own."""
     links, files = transcript.links(), transcript.files()
-    text = _warned(_text(answer, most_chars), transcript) or _without_words(answer, transcript)
+    text = _warned(_text(answer, most_chars), transcript, seen) or _without_words(answer, transcript)
     first = Reply(text, link=links[0] if links else None, media=tuple(files))
     return [
         first,
@@ -58,9 +61,9 @@ def _is_plain(text: str) -> bool:
     return len(text) <= _MOST_ABOVE and text.isprintable() and not _MARKUP & set(text)
 
 
-def _warned(text: str, transcript: Transcript) -> str:
+def _warned(text: str, transcript: Transcript, seen: Sequence[HistoryItem]) -> str:
     """Before the answer, since it may come in several messages: where its links lead that may carry what was seen."""
-    hosts = carrying_hosts(text, transcript.seen) if transcript.tainted else []
+    hosts = carrying_hosts(text, seen) if transcript.tainted else []
     if not hosts:
         return text
     named = ", ".join(f"`{host.replace('`', '')}`" for host in hosts)

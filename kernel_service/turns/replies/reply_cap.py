@@ -28,15 +28,15 @@ class ReplyCap:
     """Of one turn. `per_day`: replies of a person; 0: no limit."""
 
     per_day: int
-    record: Turn
+    turn: Turn
     clock: Callable[[], float]
 
     def left(self, *, fixed: bool) -> float:
         """How many replies the person may still get today."""
         if not self.per_day:
             return math.inf
-        left = self.per_day - self.record.replied
-        return min(left, max(1, self.per_day // FIXED_SHARE) - self.record.replied_fixed) if fixed else left
+        left = self.per_day - self.turn.replied
+        return min(left, max(1, self.per_day // FIXED_SHARE) - self.turn.replied_fixed) if fixed else left
 
     def kept(self, replies: Sequence[Reply], *, fixed: bool) -> list[Reply]:
         """Those that the person is told. What an answer consists of is told whole, once some of it may be."""

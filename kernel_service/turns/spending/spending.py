@@ -45,15 +45,15 @@ class Cost:
     told: Usage | None = None
 
 
+@dataclass(slots=True)
 class Spending:
-    def __init__(self, store: SpendingStore, person_id: str, limits: Limits, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._person_id = person_id
-        self._limits = limits
-        self._clock = clock
-        self._owed = Usage()
-        self._settled: list[str] = []
-        self._under_way: _Request | None = None
+    store: SpendingStore
+    person_id: str
+    limits: Limits
+    clock: Callable[[], float]
+    _owed: Usage = field(init=False, default_factory=Usage)
+    _settled: list[str] = field(init=False, default_factory=list)
+    _under_way: _Request | None = field(init=False, default=None)
 
     @asynccontextmanager
     async def request(self, estimate: Callable[[], Estimate], *, anyway: bool = False) -> AsyncIterator[Cost]:
@@ -61,12 +61,10 @@ class Spending:
 
         BudgetSpentError; Busy while others' requests may spend what is left.
         """
-        if budgets := self._limits.budgets:
-            reservation = await self._store.reserve(
-                self._person_id, estimate(), budgets, anyway=anyway, now=self._clock()
-            )
+        if budgets := self.limits.budgets:
+            reservation = await self.store.reserve(self.person_id, estimate(), budgets, anyway=anyway, now=self.clock())
             self._settled.append(reservation)  # known from here on: each way out of the block settles it
-        self._under_way = request = _Request(estimate, self._clock())
+        self._under_way = request = _Request(estimate, self.clock())
         cost = Cost()
         try:
             yield cost
@@ -80,7 +78,7 @@ class Spending:
 
     def transcription(self, recording: ModelFile) -> AbstractAsyncContextManager[Cost]:
         """As `request`, of a recording that is to be written down."""
-        return self.request(lambda: estimates.of_recording(recording, self._limits.tokens_per_audio_second))
+        return self.request(lambda: estimates.of_recording(recording, self.limits.tokens_per_audio_second))
 
     @property
     def is_owed(self) -> bool:
@@ -115,7 +113,7 @@ class Spending:
         """Nobody waits any more for what is under way; what it costs nobody learns."""
         if request := self._under_way:
             self._under_way = None
-            self._owed += estimates.used_after(self._clock() - request.began, request.estimate())
+            self._owed += estimates.used_after(self.clock() - request.began, request.estimate())
 
 
 def _is_free(error: BaseException) -> bool:

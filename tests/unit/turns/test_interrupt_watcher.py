@@ -14,7 +14,7 @@ from kernel_service.ports.messages import Link, MessageStatus
 from kernel_service.ports.progress import ConnectNeeded, Merged, ToolFinished, ToolStarted
 from kernel_service.ports.tools import ToolResult
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.turns.journal import turn_journal
+from kernel_service.turns.journal import store_retries, turn_journal
 from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ async def test_a_turn_cut_by_a_drain_is_no_failure(scene: Scene) -> None:
 async def test_what_was_done_while_the_store_is_away_is_not_done_again(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(turn_journal, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(store_retries, "PAUSE_SECONDS", 0)
     await scene.hear()
     kernel = await scene.activated()
     scene.model.says = [calls("act"), says("done")]

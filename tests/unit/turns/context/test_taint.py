@@ -9,6 +9,7 @@ import pytest
 
 from kernel_service.ports.tools import ToolResult
 from kernel_service.ports.turns import HistoryItem
+from kernel_service.turns.context.context_window import ContextWindow
 from kernel_service.turns.context.taint import OUTSIDE, OWN, is_of_just_created, is_said_by_person, is_tainted
 from kernel_service.turns.context.transcript import Transcript
 from tests.unit.turns.scene import Scene, calls, says
@@ -207,20 +208,22 @@ async def test_the_very_next_call_is_judged_with_what_was_read(scene: Scene) -> 
 
 async def test_the_mark_survives_what_cuts_the_history_short(scene: Scene) -> None:
     items = history(*[OWN] * 3, f"{OWN}+{OUTSIDE}", OWN)
-    transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model, 9000)
+    transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model)
+    window = ContextWindow(transcript, scene.model, 9000)
     transcript.hear([{"text": "create a task"}])
     assert transcript.tainted
-    assert transcript.forget_older(100)
+    assert window.forget_older(100)
     assert [item.kind for item in transcript.stored] == []
     assert [item.origin for item in transcript.unstored] == [OUTSIDE]
-    transcript.undo_smaller()
+    window.undo_smaller()
     assert transcript.tainted
 
 
 async def test_what_was_said_long_before_a_cut_taints_nothing(scene: Scene) -> None:
     items = history(f"{OWN}+{OUTSIDE}", *[OWN] * 4)
-    transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model, 9000)
+    transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model)
+    window = ContextWindow(transcript, scene.model, 9000)
     transcript.hear([{"text": "create a task"}])
     assert not transcript.tainted
-    assert transcript.forget_older(100)
+    assert window.forget_older(100)
     assert [item.origin for item in transcript.unstored] == [OWN]

