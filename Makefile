@@ -12,7 +12,7 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --un
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help run test crash bench lint fmt proto lock sbom audit pin up down
+.PHONY: help run test crash bench lint fmt proto docs lock sbom audit pin up down
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,10 @@ fmt: .venv/development ## Format the code, and mend what can be mended by itself
 
 proto: .venv/development ## Generate protos/gen anew from the protos
 	$(BIN)/python protos/generate.py
+
+docs: .venv/development ## Write the generated parts of ARCHITECTURE.md and docs/layout.md
+	$(BIN)/python -m checks.import_graph
+	$(BIN)/python -m tests.integration.message_trace
 
 lock: .venv/supply ## Choose the newest allowed versions for the requirements*.txt, with the hashes of all their files
 	$(LOCK) --upgrade --output-file requirements.txt pyproject.toml

@@ -59,7 +59,9 @@ class ErrorEvent:
     """The stream ends with an `error` event after the text; a plain response has status failed."""
 
     text: str = ""
-    message: str = "The server had an error while processing your request. Sorry about that!"
+    message: str = (
+        "The server had an error while processing your request. Sorry about that!"  # language: ok - the vendor's
+    )
     code: str = "server_error"
 
 
