@@ -24,6 +24,7 @@ from sqlalchemy.pool import NullPool
 from benchmarks import databases
 from benchmarks.figures import percentile
 from kernel_service.ports.messages import Message
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.storage.engine.engine import wrap_data_key
 from kernel_service.storage.engine.postgres import connect_once
 from kernel_service.storage.engine.postgres_server import Server
@@ -138,7 +139,7 @@ async def accepting(store: Store, numbers: Iterator[int], until: Callable[[], bo
         number = next(numbers)
         for again in (False, True):
             began = time.perf_counter()
-            message = Message(f"bench:{number % 100}", f"new {number}", {"text": "hello"}, address="desk")
+            message = Message(f"bench:{number % 100}", f"new {number}", Payload(Text("hello")), address="desk")
             accepted = await store.accept(message, now=time.time(), max_pending=10**9)
             taken.append((time.perf_counter() - began) * 1000)
             if accepted.duplicate is not again:

@@ -8,7 +8,6 @@ python -m benchmarks.secure_delete
 from __future__ import annotations
 
 import asyncio
-import base64
 import os
 import tempfile
 import time
@@ -17,6 +16,7 @@ from typing import Final
 from sqlalchemy import text
 
 from kernel_service.ports.messages import Message
+from kernel_service.ports.payloads import Content, Image, Payload, Text
 from kernel_service.storage.engine import sqlite
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import KEY_BYTES, MasterKeys
@@ -26,7 +26,7 @@ MESSAGES: Final = 400
 PICTURES: Final = 15
 NOW: Final = 1e9
 KEYS: Final = MasterKeys({"k1": os.urandom(KEY_BYTES)})
-PICTURE: Final = base64.b64encode(b"\x89PNG\r\n\x1a\n" + os.urandom(1_000_000)).decode()
+PICTURE: Final = b"\x89PNG\r\n\x1a\n" + os.urandom(1_000_000)
 OTHERS: Final = tuple(pragma for pragma in sqlite.PRAGMAS if "secure_delete" not in pragma)
 
 Costs = dict[str, float]
@@ -38,16 +38,16 @@ async def once(secure_delete: str) -> Costs:
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{folder}/kernel.db", KEYS)
 
-        async def accept(message_id: str, content: dict[str, object]) -> None:
-            said = Message(f"test:{message_id}", message_id, content)
+        async def accept(message_id: str, content: Content) -> None:
+            said = Message(f"test:{message_id}", message_id, Payload(content))
             await store.accept(said, now=NOW, max_pending=1)
 
         begun = time.process_time(), time.perf_counter()
         for number in range(MESSAGES):
-            await accept(f"m{number}", {"text": "hello " * 20})
+            await accept(f"m{number}", Text("hello " * 20))
         between = time.process_time(), time.perf_counter()
         for number in range(PICTURES):
-            await accept(f"p{number}", {"image": {"mime_type": "image/png", "data": PICTURE}})
+            await accept(f"p{number}", Image("image/png", data=PICTURE))
         done = text("UPDATE message SET status = 'completed'")
         await store._engine.write(lambda tx: tx.execute(done).close())  # noqa: SLF001 - in place of so many turns
         while await store.sweep_media(now=NOW):

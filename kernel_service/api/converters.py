@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
+from kernel_service.api.payloads import payload
 from kernel_service.errors import CallerError, within
 from kernel_service.ports.messages import Alias, Message, MessageStatus, ReplyMode
 from kernel_service.zones import zone_of
@@ -48,31 +48,16 @@ def message(request: messages_pb2.HandleMessageRequest) -> Message:
     if request.reply_mode not in messages_pb2.ReplyMode.values():
         raise CallerError("FIELD_INVALID", "`reply_mode` is not one that is known", field="reply_mode")
     outbox = request.reply_mode == messages_pb2.REPLY_MODE_OUTBOX
-    sent_at = _sent_at(request.payload)
     return Message(
         user_id=request.user_id,
         message_id=plain(required(request.message_id, "message_id"), "message_id"),
-        content=content(request.payload),
+        payload=payload(request.payload),
         aliases=tuple(_aliases(request.aliases)),
         address=plain(request.address, "address"),
         reply_mode=ReplyMode.OUTBOX if outbox else ReplyMode.INLINE,
-        sent_at=sent_at,
         chat_link=_chat_link(request.chat_link),
         time_zone=_time_zone(request),
     )
-
-
-def _sent_at(payload: messages_pb2.Payload) -> float | None:
-    """Epoch seconds. CallerError FIELD_INVALID: no such time."""
-    if not payload.HasField("sent_at"):
-        return None
-    try:
-        payload.sent_at.ToJsonString()
-    except ValueError:
-        raise CallerError(
-            "FIELD_INVALID", "`payload.sent_at` must lie in the years 1 to 9999", field="payload.sent_at"
-        ) from None
-    return float(payload.sent_at.seconds + payload.sent_at.nanos / 1e9)
 
 
 def _time_zone(request: messages_pb2.HandleMessageRequest) -> str:
@@ -103,25 +88,6 @@ def alias(given: identity_pb2.Alias) -> Alias:
     if given.strength not in _STRENGTHS:
         raise CallerError("FIELD_REQUIRED", "`strength` must be STRONG or WEAK", field="strength")
     return Alias(given.user_id, strong=_STRENGTHS[given.strength], scope=plain(given.scope, "scope"))
-
-
-def content(payload: messages_pb2.Payload) -> dict[str, Any]:
-    """The payload as JSON values under its own field names; bytes are base64."""
-    kind = payload.WhichOneof("content")
-    if kind is None:
-        raise CallerError("FIELD_REQUIRED", "`payload` needs one kind of content, as `text`", field="payload")
-    if kind == "text":
-        required(payload.text, "payload.text")
-    if kind in {"image", "audio", "video", "document", "sticker"}:
-        _check_media(getattr(payload, kind), f"payload.{kind}")
-    fields: dict[str, Any] = MessageToDict(payload, preserving_proto_field_name=True)
-    return fields
-
-
-def _check_media(media: media_pb2.Media, field: str) -> None:
-    required(media.mime_type, f"{field}.mime_type")
-    if media.WhichOneof("source") is None:
-        raise CallerError("FIELD_REQUIRED", f"`{field}` needs `data` or `media_ref`", field=field)
 
 
 # --- out ----------------------------------------------------------------------------------------------------------

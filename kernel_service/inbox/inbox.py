@@ -97,7 +97,7 @@ class Inbox:
     async def _accept(self, message: Message) -> Accepted:
         self._check(message)
         await self._note_chat(message)
-        message = replace(message, locked_file=await brings_locked_file(message.content))
+        message = replace(message, locked_file=await brings_locked_file(message.payload))
         accepted = await self._store.accept(message, now=self._clock(), max_pending=self._max_pending)
         await self._note_time_zone(accepted, message)
         if accepted.wants_media:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from kernel_service.media.incoming import file_of
 from kernel_service.models.body import Places
 from kernel_service.models.openai_answers import call_of, read_answer
 from kernel_service.models.openai_refusals import unsupported
@@ -18,6 +17,7 @@ from kernel_service.models.openai_stream import StreamedResponse
 from kernel_service.models.person_said import in_words
 from kernel_service.ports.media import ReadAs
 from kernel_service.ports.model import Model, ModelRejectedError, UnusableAnswerError
+from kernel_service.ports.payloads import Payload
 from kernel_service.token_counts import cut
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from kernel_service.models.body import Body
     from kernel_service.models.openai_client import OpenAIClient
-    from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest, TextListener
+    from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelFile, ModelRequest, TextListener, UserInput
+    from kernel_service.ports.payloads import File
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +84,10 @@ class OpenAIResponses(Model):
         whole = await self._client.stream("/responses", body, streamed.take)
         return streamed.response if whole is None else whole
 
-    def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
-        texts = (in_words(content), content.get("time"))
-        parts = [{"type": "input_text", "text": text} for text in texts if text]
-        return {"type": "message", "role": "user", "content": [*parts, *_reference(content)]}
+    def user_item(self, given: UserInput) -> dict[str, Any]:
+        parts = [{"type": "input_text", "text": text} for text in (in_words(given), given.time) if text]
+        file = given.said.file if isinstance(given.said, Payload) else None
+        return {"type": "message", "role": "user", "content": [*parts, *_reference(file)]}
 
     def said_item(self, text: str) -> dict[str, Any]:
         # The vendor refuses a text of its own without annotations, and every request that has it in its history.
@@ -157,12 +158,11 @@ _REFERENCE: Final = "media"
 _GONE: Final = "[The file itself is not at hand any more.]"
 
 
-def _reference(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """The content's file, if the model is to be shown it; what was heard is there in words."""
-    _, fields = file_of(content) or ("", {})
-    if "media_id" not in fields or "transcript" in fields:
+def _reference(file: File | None) -> list[dict[str, Any]]:
+    """The file, if the model is to be shown it; what was heard is there in words."""
+    if file is None or not file.media_id or file.transcript is not None:
         return []
-    return [{"type": _REFERENCE, "media_id": fields["media_id"]}]
+    return [{"type": _REFERENCE, "media_id": file.media_id}]
 
 
 def _shown(item: dict[str, Any], files: Mapping[str, ModelFile | str], places: Places) -> dict[str, Any]:

@@ -2,127 +2,146 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.ports.approvals import Decided
+from kernel_service.ports.payloads import (
+    Audio,
+    Choice,
+    Contact,
+    Contacts,
+    Document,
+    Edit,
+    File,
+    Image,
+    Location,
+    Reaction,
+    Revoke,
+    Sticker,
+    Text,
+    Unsupported,
+    Video,
+)
+from kernel_service.ports.resuming import Resumed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from kernel_service.ports.model import Quote, UserInput
+    from kernel_service.ports.payloads import Content, Payload, Referral
 
-_MEDIA: Final = {
-    "image": "an image",
-    "audio": "a voice or sound message",
-    "video": "a video",
-    "document": "a file",
-    "sticker": "a sticker",
+_FILES: Final[dict[type[File], str]] = {
+    Image: "an image",
+    Audio: "a voice or sound message",
+    Video: "a video",
+    Document: "a file",
+    Sticker: "a sticker",
 }
 
 MOST_QUOTED: Final = 500
 """Characters."""
 
 
-def in_words(content: dict[str, Any]) -> str:
-    """The payload (`content` as in Message) as one text, its caption below."""
-    kind = next((kind for kind in content if kind in _MEDIA or kind in _KINDS), "")
-    said = _media(kind, content[kind]) if kind in _MEDIA else _KINDS.get(kind, _unknown)(content.get(kind))
-    beside = (_referral(content), _quote(content), _forwarded(content))
-    return "\n".join(part for part in (*beside, said, content.get("caption", "")) if part)
+def in_words(given: UserInput) -> str:
+    """What was sent as one text, its caption below."""
+    match given.said:
+        case Resumed():
+            return _resumed(given.said)
+        case Decided():
+            return _decided(given.said)
+        case payload:
+            return _payload(payload, _quote(payload, given.quote))
 
 
-def _referral(content: dict[str, Any]) -> str:
+def _payload(payload: Payload, quote: str = "") -> str:
+    beside = (_referral(payload.referral), quote, _forwarded(payload))
+    return _lines(*beside, _content(payload.content), payload.caption)
+
+
+def _referral(referral: Referral | None) -> str:
     """What led them to write; its words are somebody else's, and stand apart from their own."""
-    referral = content.get("referral")
     if not referral:
         return ""
-    told = ", ".join(part for part in map(referral.get, ("headline", "body", "url")) if part)
-    return f"[The person came by this {referral.get('kind') or 'link'}: {told}]"
+    told = ", ".join(part for part in (referral.headline, referral.body, referral.url) if part)
+    return f"[The person came by this {referral.kind or 'link'}: {told}]"
 
 
-def _quote(content: dict[str, Any]) -> str:
+def _quote(payload: Payload, quote: Quote | None) -> str:
     """What the message answers, in its words if they are known: so many of them as tell which it was."""
-    if not content.get("quoted_message_id"):
+    if not payload.quoted_message_id:
         return ""
-    if not (quoted := content.get("quoted")):
+    if quote is None:
         return "[This answers an earlier message of the chat.]"
-    said = in_words({name: value for name, value in quoted["content"].items() if name != "quoted_message_id"})
+    said = _payload(quote.payload)
     short = said if len(said) <= MOST_QUOTED else f"{said[:MOST_QUOTED].rstrip()} …"
-    who, when = "you" if quoted["ours"] else "the person", quoted.get("time")
-    return f"[This answers what {who} said {f'on {when}' if when else 'before'}: “{short}”]"
+    who, when = "you" if quote.ours else "the person", f"on {quote.time}" if quote.time else "before"
+    return f"[This answers what {who} said {when}: “{short}”]"
 
 
-def _forwarded(content: dict[str, Any]) -> str:
-    return "[Passed on by the person; somebody else wrote what follows.]" if content.get("forwarded") else ""
+def _forwarded(payload: Payload) -> str:
+    return "[Passed on by the person; somebody else wrote what follows.]" if payload.forwarded else ""
 
 
-def _media(kind: str, media: dict[str, Any]) -> str:
-    """A file by its name; a voice message is what the person says."""
-    if "transcript" in media:
-        return _heard(kind, media)
-    name = f" named {media['filename']}" if media.get("filename") else ""
-    return f"[The person sent {_MEDIA[kind]}{name}{'' if 'media_id' in media else ', which cannot be opened'}.]"
+def _content(content: Content) -> str:
+    match content:
+        case Text(text):
+            words = text
+        case File():
+            words = _file(content)
+        case Choice():
+            words = _lines(content.title or content.id, content.description, content.form_json)
+        case Reaction(emoji=emoji):
+            words = f"[The person {f'reacted to a message with {emoji}' if emoji else 'took a reaction back.'}]"
+        case Edit(text=text):
+            words = f"[The person changed an earlier message; it now reads:]\n{text}"
+        case Revoke():
+            words = "[The person took an earlier message back. Act as if it had not been sent.]"
+        case Location():
+            words = _location(content)
+        case Contacts(contacts):
+            words = "\n".join(["[The person sent address cards:]", *map(_card, contacts)])
+        case Unsupported():
+            words = "[The person sent something that cannot be shown here.]"
+    return words
 
 
-def _heard(kind: str, media: dict[str, Any]) -> str:
-    words = media["transcript"] or "[nothing can be heard in it]"
-    if media.get("voice"):
-        return f"(voice) {words}"
-    return f"{_media(kind, {name: value for name, value in media.items() if name != 'transcript'})}\nIt says: {words}"
-
-
-def _choice(choice: dict[str, Any]) -> str:
-    parts = [choice.get("title") or choice.get("id", ""), choice.get("description"), choice.get("form_json")]
+def _lines(*parts: str) -> str:
     return "\n".join(part for part in parts if part)
 
 
-def _reaction(reaction: dict[str, Any]) -> str:
-    emoji = reaction.get("emoji")
-    if not emoji:
-        return "[The person took a reaction back.]"
-    return f"[The person reacted to a message with {emoji}]"
+def _file(file: File) -> str:
+    """A file by its name; a voice message is what the person says."""
+    if file.transcript is not None:
+        return _heard(file, file.transcript)
+    name = f" named {file.filename}" if file.filename else ""
+    return f"[The person sent {_FILES[type(file)]}{name}{'' if file.media_id else ', which cannot be opened'}.]"
 
 
-def _location(place: dict[str, Any]) -> str:
-    where = ", ".join(part for part in (place.get("name"), place.get("address")) if part)
-    at = f"{place.get('latitude', 0)}, {place.get('longitude', 0)}"
+def _heard(file: File, transcript: str) -> str:
+    words = transcript or "[nothing can be heard in it]"
+    return f"(voice) {words}" if file.voice else f"{_file(replace(file, transcript=None))}\nIt says: {words}"
+
+
+def _location(place: Location) -> str:
+    where = ", ".join(part for part in (place.name, place.address) if part)
+    at = f"{place.latitude}, {place.longitude}"
     return f"[The person sent a place: {where + ', ' if where else ''}latitude and longitude {at}]"
 
 
-def _contacts(cards: dict[str, Any]) -> str:
-    return "\n".join(["[The person sent address cards:]", *map(_card, cards.get("contacts", []))])
+def _card(card: Contact) -> str:
+    return ", ".join(part for part in (card.name, card.organization, *card.phones, *card.emails) if part)
 
 
-def _card(card: dict[str, Any]) -> str:
-    parts = [card.get("name"), card.get("organization"), *card.get("phones", []), *card.get("emails", [])]
-    return ", ".join(part for part in parts if part)
-
-
-def _resumed(resumed: dict[str, Any]) -> str:
+def _resumed(resumed: Resumed) -> str:
     """No words of the person: what they asked for earlier may go on."""
     return (
-        f"[{resumed['toolkit']} is connected now. What waited for it stands above: the person's own messages, once "
+        f"[{resumed.toolkit} is connected now. What waited for it stands above: the person's own messages, once "
         "more, and before them what you had noted. Do now what these messages ask for.]"
     )
 
 
-def _decided(decided: dict[str, Any]) -> str:
+def _decided(decided: Decided) -> str:
     """No words of the person, but their button."""
-    tools = ", ".join(decided["tools"])
-    if decided["approved"]:
+    tools = ", ".join(decided.tools)
+    if decided.approved:
         return f"[The person approved {tools} with their button. It is done now, as they were asked:]"
     return f"[The person refused {tools} with their button. It was not done.]"
-
-
-def _unknown(_: object) -> str:
-    return "[The person sent something that cannot be shown here.]"
-
-
-_KINDS: Final[dict[str, Callable[[Any], str]]] = {
-    "text": str,
-    "choice": _choice,
-    "reaction": _reaction,
-    "edit": lambda edit: f"[The person changed an earlier message; it now reads:]\n{edit.get('text', '')}",
-    "resumed": _resumed,
-    "decided": _decided,
-    "revoke": lambda _: "[The person took an earlier message back. Act as if it had not been sent.]",
-    "location": _location,
-    "contacts": _contacts,
-    "unsupported": _unknown,
-}

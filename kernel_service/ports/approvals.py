@@ -101,9 +101,16 @@ class Question:
         return tuple(ReplyChoice(Tap(self.id, kind).choice_id, title) for kind, title in titles.items())
 
 
-def decided(approvals: tuple[Approval, ...], *, approved: bool) -> dict[str, Any]:
-    """The person's decision as the content of a message (see messages.Message)."""
-    return {"decided": {"approved": approved, "tools": [each.tool for each in approvals]}}
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What the model is told of a button that the person tapped: no words of theirs. `tools` by their names."""
+
+    approved: bool
+    tools: tuple[str, ...]
+
+    @classmethod
+    def of(cls, approvals: tuple[Approval, ...], *, approved: bool) -> Decided:
+        return cls(approved, tuple(each.tool for each in approvals))
 
 
 class Verdict(StrEnum):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kernel_service.ports.payloads import Payload
 
 
 class ReplyMode(StrEnum):
@@ -34,9 +37,8 @@ class Alias:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message as a channel hands it in. `content` is the payload as JSON values (see `payload_kind`).
+    """One message as a channel hands it in.
 
-    `sent_at`: when the person sent it, by the channel's clock, in epoch seconds; None: unsaid.
     `chat_link`: how a browser opens the chat at `address`, `{text}` standing for what is typed in; empty: unsaid.
     `time_zone`: the person's, by its IANA name, as the channel knows it; empty: unsaid.
     `locked_file`: it brings a file that opens only with a password.
@@ -44,11 +46,10 @@ class Message:
 
     user_id: str = field(repr=False)
     message_id: str = field(repr=False)
-    content: dict[str, Any]
+    payload: Payload = field(repr=False)
     aliases: tuple[Alias, ...] = ()
     address: str = ""
     reply_mode: ReplyMode = ReplyMode.INLINE
-    sent_at: float | None = None
     chat_link: str = ""
     time_zone: str = ""
     locked_file: bool = False

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
+    from kernel_service.ports.approvals import Decided
     from kernel_service.ports.media import ReadAs
     from kernel_service.ports.messages import Usage
+    from kernel_service.ports.payloads import Payload
+    from kernel_service.ports.resuming import Resumed
 
     TextListener = Callable[[str], None]
     """Is told a text piece by piece, in order; it never raises."""
@@ -38,6 +41,28 @@ class ModelFile:
     filename: str
     size: int
     chunks: Callable[[], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What a message quotes. `ours`: the assistant said it. `time`: when it was said, in words; empty: not known."""
+
+    payload: Payload = field(repr=False)
+    ours: bool
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UserInput:
+    """What the model is shown of one message, or of an event that the person brought about.
+
+    `quote` is there if the message quotes something that is known. `time` says in a sentence in brackets when it was
+    sent.
+    """
+
+    said: Payload | Resumed | Decided = field(repr=False)
+    quote: Quote | None = None
+    time: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +177,11 @@ class Model(Protocol):
         """
         ...
 
-    def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
-        """The vendor's history item for what a person sent (`content` as in Message).
+    def user_item(self, given: UserInput) -> dict[str, Any]:
+        """The vendor's history item for what a person sent.
 
-        It refers to a file by its `media_id`, and says a `transcript` in words; it never holds bytes. What the
-        person quotes is in `quoted`, if it is known: `content`, whether it is `ours`, and its `time` in words. `time`
-        says in a sentence in brackets when it was sent; it is a part of its own, so that the words stay as they are.
+        It refers to a file by its `media_id`, and says a `transcript` in words; it never holds bytes. The time is a
+        part of its own, so that the words stay as they are.
         """
         ...
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from kernel_service.ports.payloads import Payload
 
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """What was said earlier, as the content of a Message, and when. `ours`: by the assistant, else by the person."""
+    """What was said earlier, and when. `ours`: by the assistant, else by the person."""
 
-    content: dict[str, Any]
+    payload: Payload = field(repr=False)
     ours: bool
     at: float
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
+
+from kernel_service.ports.payloads import Text
 
 if TYPE_CHECKING:
     from kernel_service.ports.tools import Person
@@ -27,13 +29,18 @@ class ParkedRequest:
     @property
     def wish(self) -> str:
         """What tells it from another request. A file without words is told by its message."""
-        said = (each.content.get("text") or each.content.get("caption") for each in self.messages)
+        said = (_words(each) for each in self.messages)
         return self.remaining or "\n".join(filter(None, said)) or self.numbers
 
     @property
     def numbers(self) -> str:
         """Of its messages, with commas."""
         return ",".join(str(each.seq) for each in self.messages)
+
+
+def _words(message: TurnMessage) -> str:
+    content = message.payload.content
+    return (content.text if isinstance(content, Text) else "") or message.payload.caption
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +63,17 @@ class Confirmed:
         return sorted(once.values(), key=lambda message: (message.sent_at, message.seq))
 
     @property
-    def content(self) -> dict[str, Any]:
-        """That it goes on now, as the content of a message (see messages.Message): no words of the person."""
-        return {"resumed": {"toolkit": self.toolkit, "tainted": any(each.tainted for each in self.resumed)}}
+    def event(self) -> Resumed:
+        """That it goes on now."""
+        return Resumed(self.toolkit, tainted=any(each.tainted for each in self.resumed))
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What the model is told when parked requests go on: no words of the person. `tainted`: one of them is."""
+
+    toolkit: str
+    tainted: bool
 
 
 class Codes(Protocol):

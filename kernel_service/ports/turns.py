@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.approvals import ApprovalStore, Question
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.payloads import Payload
     from kernel_service.ports.quotes import QuoteStore
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.spending import SpendingStore
@@ -51,7 +52,7 @@ class TurnMessage:
     message_id: str = field(repr=False)
     channel: str
     address: str
-    content: dict[str, Any]
+    payload: Payload = field(repr=False)
     accepted_at: float
     reply_mode: ReplyMode = ReplyMode.INLINE
     command: Command = Command.NONE

@@ -8,6 +8,7 @@ from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.storable import storable_text
 from kernel_service.storage.schema.ids import new_id
+from kernel_service.storage.schema.payloads import to_stored
 from kernel_service.storage.schema.schema import parked_request
 from kernel_service.storage.sealing.ciphers import place
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 KEPT_SECONDS: Final = 3 * 86_400.0
 """For so long a request goes on by itself; who connects later has other things in mind."""
 
-KEPT_OF_MESSAGE: Final = ("seq", "message_id", "channel", "address", "content", "accepted_at", "sent_at")
-"""What is kept of the person's own messages, beside what the model wrote."""
+KEPT_OF_MESSAGE: Final = ("seq", "message_id", "channel", "address", "accepted_at", "sent_at")
+"""What is kept of the person's own messages, beside their payloads and what the model wrote."""
 
 _mine = parked_request.c.person_id == bindparam("person")
 _waits = parked_request.c.resumed_by.is_(None) & parked_request.c.withdrawn_at.is_(None)
@@ -71,7 +72,8 @@ def _words(one: ParkedRequest) -> dict[str, Any]:
 
 
 def _kept(heard: TurnMessage) -> dict[str, Any]:
-    return {name: getattr(heard, name) for name in KEPT_OF_MESSAGE}
+    kept = {name: getattr(heard, name) for name in KEPT_OF_MESSAGE}
+    return kept | {"content": to_stored(heard.payload)}
 
 
 def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, select
 
 from kernel_service.errors import Unreadable
+from kernel_service.ports.payloads import Edit, Revoke, Text
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import TurnMessage
 from kernel_service.storage.keys import damage
 from kernel_service.storage.people.people import SURVIVOR
+from kernel_service.storage.schema.payloads import from_stored
 from kernel_service.storage.schema.schema import message, parked_request
 from kernel_service.storage.sealing.ciphers import place
 
@@ -53,10 +55,16 @@ def _opened(tx: Tx, row: Row[Any]) -> ParkedRequest | None:
             words = cipher.open_text(row.words, where)
             return ParkedRequest("", words) if words else None
         words = cipher.open_json(row.words, where)
-    except Unreadable:
+        messages = tuple(map(_message, words["messages"]))
+    except (Unreadable, ValueError):
         log.error("parked request damaged request=%s person=%s", row.id, row.person_id)  # noqa: TRY400
         return None
-    return ParkedRequest("", words["remaining"], tuple(TurnMessage(**each) for each in words["messages"]), row.tainted)
+    return ParkedRequest("", words["remaining"], messages, row.tainted)
+
+
+def _message(kept: dict[str, Any]) -> TurnMessage:
+    payload = from_stored(kept["content"])
+    return TurnMessage(payload=payload, **{name: value for name, value in kept.items() if name != "content"})
 
 
 def _as_it_stands(tx: Tx, person_id: str, request: ParkedRequest) -> ParkedRequest | None:
@@ -66,12 +74,16 @@ def _as_it_stands(tx: Tx, person_id: str, request: ParkedRequest) -> ParkedReque
     messages = {each.message_id: each for each in request.messages}
     since = {"person": person_id, "after": min(each.seq for each in request.messages), "limit": MOST_SINCE}
     for row in tx.execute(_SINCE, since).all():
-        content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq)) or {}
-        messages.pop(content.get("revoke", {}).get("message_id"), None)
-        if changed := messages.get((edit := content.get("edit", {})).get("message_id")):
-            messages[changed.message_id] = replace(changed, content=changed.content | _text(changed, edit["text"]))
+        payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
+        match payload and payload.content:
+            case Revoke(taken_back):
+                messages.pop(taken_back, None)
+            case Edit(changed, text) if changed in messages:
+                messages[changed] = _changed(messages[changed], text)
     return replace(request, messages=tuple(messages.values())) if messages else None
 
 
-def _text(changed: TurnMessage, text: str) -> dict[str, Any]:
-    return {"text" if "text" in changed.content else "caption": text}
+def _changed(heard: TurnMessage, text: str) -> TurnMessage:
+    payload = heard.payload
+    is_text = isinstance(payload.content, Text)
+    return replace(heard, payload=replace(payload, content=Text(text)) if is_text else replace(payload, caption=text))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Integer, and_, bindparam, func, insert, not_, or_, select, true, union_all, update
 from sqlalchemy.sql import exists
 
 from kernel_service.errors import AlreadyExists, Exhausted
-from kernel_service.media.incoming import named_file, parted
+from kernel_service.media.incoming import parted
 from kernel_service.ports.commands import Command
 from kernel_service.ports.inbox import Accepted
 from kernel_service.ports.media import WAIT_SECONDS
@@ -23,6 +24,7 @@ from kernel_service.storage.media import media, room
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.schema.ids import new_id
+from kernel_service.storage.schema.payloads import to_stored
 from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
 from kernel_service.storage.schema.serials import NextMessageSeq
 from kernel_service.storage.sealing.ciphers import place
@@ -158,14 +160,14 @@ _DUE = (
 def accept(
     tx: Tx, received: Message, *, now: float, max_pending: int, quota: MediaQuota, silence: WeakIdExpiry
 ) -> Accepted:
-    payload = to_json(received.content, sort_keys=True)
+    stored = to_json(to_stored(received.payload), sort_keys=True)
     key = {
         "channel": received.channel,
         "address": received.address,
         "user_digest": tx.digests.user(received.user_id),
     }
     named = message_ids.named(tx, received.message_id)
-    digest = tx.digests.payload(payload)
+    digest = tx.digests.payload(stored)
     known = tx.execute(_KNOWN, key | named).one_or_none()
     if known is not None:
         if whose(tx, received, now, silence).person_id != known.person_id:
@@ -176,17 +178,16 @@ def accept(
     known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
     if known is not None:  # under another of their ids; with another payload it is another message
         return _duplicate(known, digest)
-    command, code = recognise(tx, person_id, received.content)
+    command, code = recognise(tx, person_id, received.payload)
     if command is not Command.STOP:  # which makes room
         _check_room(so_far[0].pending, max_pending)
     sent_at, status = _sent(received, command, so_far[0].stopped_at, now)
-    content, file = parted(received.content, locked=received.locked_file)
+    payload, file = parted(received.payload, locked=received.locked_file)
     media_id = new_id("m", now)
     if file is not None:
         room.make_room(tx, person_id, len(file.data), quota, now=now)
-        content = named_file(content, media_id)
-    if code:
-        content = content | {"code": code}
+        payload = payload.with_media_id(media_id)
+    payload = replace(payload, code=code)
     seq, cipher = so_far[0].next_seq, tx.cipher_of(person_id)
     row = key | {
         "seq": seq,
@@ -195,7 +196,7 @@ def accept(
         "sealed_id": cipher.seal_text(received.message_id, place(message.c.sealed_id, seq)),
         "payload_digest": digest,
         "reply_mode": received.reply_mode.value,
-        "payload": cipher.seal_json(content, place(message.c.payload, seq)),
+        "payload": cipher.seal_json(to_stored(payload), place(message.c.payload, seq)),
         "accepted_at": now,
         "sent_at": sent_at,
         "status": status.value,
@@ -226,8 +227,9 @@ def _check_room(pending: int, max_pending: int) -> None:
 
 def _sent(received: Message, command: Command, stopped_at: float | None, now: float) -> tuple[float, MessageStatus]:
     """When it counts as sent, and STOPPED if the person has said "stop" since, and it comes only now."""
-    sent_at = sent_order.believed(received.sent_at, now)
-    if not sent_order.is_believed(received.sent_at, now):
+    said = received.payload.sent_at
+    sent_at = sent_order.believed(said, now)
+    if not sent_order.is_believed(said, now):
         # Nothing that is there was surely sent after such a "stop".
         return now if command is Command.STOP else sent_at, MessageStatus.ACCEPTED
     taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)

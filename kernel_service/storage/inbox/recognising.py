@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, bindparam, exists, or_, select
 
 from kernel_service.approvals.standing import meant
 from kernel_service.connections.tokens import digest
 from kernel_service.inbox.codes import codes_in, is_code_alone, is_written_as_shown
-from kernel_service.inbox.commands import asked_again_for, command_of, takes_back, text_of
+from kernel_service.inbox.commands import asked_again_for, command_of, takes_back
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE
 from kernel_service.storage.approvals import standing_permissions
@@ -17,8 +17,7 @@ from kernel_service.storage.connections import connect_attempts
 from kernel_service.storage.schema.schema import MESSAGE_OPEN, connect_attempt, message
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from kernel_service.ports.payloads import Payload
     from kernel_service.storage.engine.engine import Tx
 
 _AWAITING = [state.value for state in AWAITING_CODE]
@@ -32,17 +31,17 @@ _CONCERNED = select(connect_attempt.c.code_digest, connect_attempt.c.person_id, 
 _UNDER_WAY = select(exists().where(message.c.person_id == bindparam("person"), MESSAGE_OPEN))
 
 
-def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Command, str]:
+def recognise(tx: Tx, person_id: str, payload: Payload) -> tuple[Command, str]:
     """The command, and the code that it brings.
 
     In a sentence only a code that is known counts: one of the person's own, or a live one of somebody else's, which is
     to end what it is for. Any other is an ordinary word. While the person has a code to send, what is not it counts as
     a wrong one, in a sentence too: nobody tries out more of them there than alone. "Ask me again" takes effect here.
     """
-    text = text_of(content)
+    text = payload.text
     codes = codes_in(text)
     if not codes:
-        return _phrased(tx, person_id, content), ""
+        return _phrased(tx, person_id, payload), ""
     concerned = tx.execute(_CONCERNED, {"digests": [digest(code) for code in codes], "person": person_id}).all()
     awaited = any(row.person_id == person_id and row.state in _AWAITING for row in concerned)
     own = {row.code_digest for row in concerned if row.person_id == person_id}
@@ -53,15 +52,15 @@ def recognise(tx: Tx, person_id: str, content: Mapping[str, Any]) -> tuple[Comma
     wrong = [code for code in codes if code != found and digest(code) not in own]
     if awaited and wrong:
         connect_attempts.count_wrong_codes(tx, person_id, len(wrong))
-    return (Command.CODE, found) if found else (_phrased(tx, person_id, content), "")
+    return (Command.CODE, found) if found else (_phrased(tx, person_id, payload), "")
 
 
-def _phrased(tx: Tx, person_id: str, content: Mapping[str, Any]) -> Command:
-    if takes_back(content) and tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one():
+def _phrased(tx: Tx, person_id: str, payload: Payload) -> Command:
+    if takes_back(payload) and tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one():
         return Command.STOP
-    command = command_of(content)
+    command = command_of(payload)
     if command is Command.ASK_AGAIN:
-        taken_back = meant(standing_permissions.of_person(tx, person_id), asked_again_for(content))
+        taken_back = meant(standing_permissions.of_person(tx, person_id), asked_again_for(payload))
         standing_permissions.take_back(tx, person_id, taken_back)  # at once: a turn that runs has them no more
         return command if taken_back else Command.NONE
     return command

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, select
 
 from kernel_service.errors import Unreadable
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.quotes import Quoted
 from kernel_service.storage.engine.units import SqlPort, reads
 from kernel_service.storage.keys import damage, message_ids
@@ -38,13 +39,13 @@ class SqlQuotes(SqlPort):
         named = message_ids.named(tx, message_id)
         for row in tx.execute(_HIS, {"person": person_id, **named}).all():
             if (row.channel, row.address) == (channel, address):
-                content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
-                return Quoted(content, ours=False, at=row.accepted_at) if content else None
+                payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
+                return Quoted(payload, ours=False, at=row.accepted_at) if payload else None
         for reply_id in tx.execute(_SENT_AS, named).scalars().all():
             told = tx.execute(_TOLD, {"reply": reply_id}).one()
             if (told.person_id, told.channel, told.address) == (person_id, channel, address):
                 text = _text_of(tx, told)
-                return Quoted({"text": text}, ours=True, at=told.created_at) if text else None
+                return Quoted(Payload(Text(text)), ours=True, at=told.created_at) if text else None
         return None
 
 

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import and_, bindparam, exists, not_, or_, update
 
 from kernel_service.errors import Unreadable
+from kernel_service.storage.schema.payloads import from_stored
 from kernel_service.storage.schema.schema import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kernel_service.ports.payloads import Payload
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.sealing.ciphers import Place
 
@@ -44,6 +46,15 @@ def object_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> dict[str, 
     """As value_of(); whatever is no JSON object is damaged."""
     value = value_of(tx, person_id, sealed, where)
     return value if isinstance(value, dict) else None
+
+
+def payload_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Payload | None:
+    """As value_of(); whatever is no payload is damaged."""
+    stored = object_of(tx, person_id, sealed, where)
+    try:
+        return from_stored(stored) if stored else None
+    except ValueError:
+        return None
 
 
 def leave_out(tx: Tx, person_id: str, turn_ids: Iterable[str]) -> None:

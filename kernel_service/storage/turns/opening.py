@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
+from kernel_service.ports.payloads import Payload, Unsupported
 from kernel_service.ports.turns import CallRecord, Quarantined, Room, Turn, TurnMessage, TurnStatus
 from kernel_service.storage.inbox.inbox import USAGE
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
@@ -210,7 +211,7 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
             message_ids.opened(tx, row),
             row.channel,
             row.address,
-            _content(tx, person_id, row),
+            _payload(tx, person_id, row),
             row.accepted_at,
             ReplyMode(row.reply_mode),
             Command(row.command),
@@ -220,9 +221,9 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
     ]
 
 
-def _content(tx: Tx, person_id: str, row: Row[Any]) -> dict[str, Any]:
+def _payload(tx: Tx, person_id: str, row: Row[Any]) -> Payload:
     """What was sent. A message that cannot be read any more is asked for again, like one that came incomplete."""
-    content = damage.object_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
-    if content is None:
+    payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
+    if payload is None:
         log.error("alert: message damaged seq=%d person=%s", row.seq, person_id)
-    return content or {"unsupported": {"kind": "unavailable"}}
+    return payload or Payload(Unsupported("unavailable"))

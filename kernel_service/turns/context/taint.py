@@ -9,11 +9,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.ports.approvals import Decided
+from kernel_service.ports.payloads import (
+    Audio,
+    Choice,
+    Edit,
+    Location,
+    Reaction,
+    Revoke,
+    Text,
+    Unsupported,
+)
+from kernel_service.ports.resuming import Resumed
 from kernel_service.storable import from_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from kernel_service.ports.model import UserInput
+    from kernel_service.ports.payloads import Content, Payload
     from kernel_service.ports.turns import HistoryItem
 
 OWN: Final = "own"
@@ -54,43 +68,44 @@ def mark(*, own: bool) -> str:
 
 # --- what a person sends ----------------------------------------------------------------------------------------------
 
-_SAID: Final = frozenset({"text", "choice", "reaction", "edit", "revoke", "unsupported"})
-"""Kinds of content that are nobody else's words. What is not named here, as an event to come, is from outside."""
-_BESIDE: Final = frozenset({"caption", "quoted_message_id", "quoted", "sent_at", "time", "forwarded", "referral"})
 
-
-def mark_of(content: Mapping[str, Any]) -> str:
+def mark_of(given: UserInput) -> str:
     """The mark of a message."""
-    if not is_said_by_person(content):
+    if not is_said_by_person(given):
         return OUTSIDE
-    return BUTTON if "decided" in content else OWN
+    return BUTTON if isinstance(given.said, Decided) else OWN
 
 
-def is_said_by_person(content: Mapping[str, Any]) -> bool:
-    """Whether a message (`content` as in Message, and `quoted`) holds the person's own words and nobody else's.
+def is_said_by_person(given: UserInput) -> bool:
+    """Whether a message, with what it quotes, holds the person's own words and nobody else's.
 
     A file is somebody else's, its name included; so are an address card, a place with a name, an advertisement that led
     to the message, and what was passed on. Words of ours that are quoted may repeat anybody's. A voice message is what
     the person says.
     """
-    if content.get("forwarded") or content.get("referral"):
-        return False
-    quoted = content.get("quoted")
-    if quoted and (quoted["ours"] or not is_said_by_person(quoted["content"])):
-        return False
-    return all(_is_said(kind, content[kind]) for kind in content.keys() - _BESIDE)
+    if isinstance(given.said, Decided):
+        return True
+    if isinstance(given.said, Resumed):
+        return not given.said.tainted
+    quote = given.quote
+    return _is_own_payload(given.said) and (quote is None or (not quote.ours and _is_own_payload(quote.payload)))
 
 
-def _is_said(kind: str, value: Any) -> bool:
-    if kind == "audio":
-        return bool(value.get("voice")) and not value.get("filename")
-    if kind == "resumed":
-        return not value["tainted"]
-    if kind == "location":
-        return not (value.get("name") or value.get("address"))
-    if kind == "decided":
-        return "arguments" not in value
-    return kind in _SAID
+def _is_own_payload(payload: Payload) -> bool:
+    return not payload.forwarded and not payload.referral and _is_own_content(payload.content)
+
+
+def _is_own_content(content: Content) -> bool:
+    """What is not named here, as an event to come, is from outside."""
+    match content:
+        case Audio(voice=voice, filename=filename):
+            return voice and not filename
+        case Location(name=name, address=address):
+            return not (name or address)
+        case Text() | Choice() | Reaction() | Edit() | Revoke() | Unsupported():
+            return True
+        case _:
+            return False
 
 
 # --- what a tool gives back -------------------------------------------------------------------------------------------

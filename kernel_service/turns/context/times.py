@@ -7,13 +7,12 @@ the beginning of a request in their caches.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.zones import zone_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from kernel_service.ports.payloads import Payload
     from kernel_service.ports.turns import TurnMessage
 
 LATE_SECONDS: Final = 120.0
@@ -24,11 +23,10 @@ OLDEST_SECONDS: Final = 30 * 86_400.0
 """How long before its acceptance a message may have been sent."""
 
 
-def sent_at(content: Mapping[str, Any], accepted_at: float) -> float:
+def sent_at(payload: Payload, accepted_at: float) -> float:
     """When a message was sent (epoch seconds): by its channel's time if that can be, else when it was accepted."""
-    try:
-        said = datetime.fromisoformat(str(content.get("sent_at"))).timestamp()
-    except (ValueError, OverflowError):
+    said = payload.sent_at
+    if said is None:
         return accepted_at
     return said if -OLDEST_SECONDS <= said - accepted_at <= AHEAD_SECONDS else accepted_at
 
@@ -43,6 +41,6 @@ def in_words(at: float, zone: str) -> str:
 
 def stamp(message: TurnMessage, zone: str, now: float) -> str:
     """When a message was sent, and when it is heard if that is much later."""
-    sent = sent_at(message.content, message.accepted_at)
+    sent = sent_at(message.payload, message.accepted_at)
     late = f"; you get it on {in_words(now, zone)}" if now - sent > LATE_SECONDS else ""
     return f"[Sent on {in_words(sent, zone)}{late}]"

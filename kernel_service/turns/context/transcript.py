@@ -16,7 +16,7 @@ from kernel_service.turns.context.taint import OWN, is_tainted, mark, mark_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from kernel_service.ports.model import Model, ModelAnswer
+    from kernel_service.ports.model import Model, ModelAnswer, UserInput
     from kernel_service.ports.tools import ToolResult
 
 FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
@@ -31,9 +31,9 @@ class Transcript:
     model: Model
     unstored: list[HistoryItem] = field(init=False, default_factory=list)
 
-    def hear(self, contents: Iterable[dict[str, Any]]) -> None:
+    def hear(self, inputs: Iterable[UserInput]) -> None:
         """Add what the person sent."""
-        self.unstored += [_item("input", self.model.user_item(content), mark_of(content)) for content in contents]
+        self.unstored += [_item("input", self.model.user_item(given), mark_of(given)) for given in inputs]
 
     def note(self, answer: ModelAnswer) -> None:
         """Add what the model said."""

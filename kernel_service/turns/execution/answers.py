@@ -71,4 +71,4 @@ class Answers:
         yield from subject.resumed.messages if subject.resumed else ()
         for message in self.turn.messages:
             if message.command is Command.NONE:
-                yield replace(message, content=self.files.in_words(message))
+                yield replace(message, payload=self.files.in_words(message))

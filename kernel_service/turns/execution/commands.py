@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from kernel_service import texts
 from kernel_service.approvals.standing import listed
 from kernel_service.inbox.codes import codes_in
-from kernel_service.inbox.commands import text_of
 from kernel_service.ports.approvals import Verdict
 from kernel_service.ports.commands import Command
 from kernel_service.turns.execution.endings import fixed_reply
@@ -52,7 +51,7 @@ class Commands:
     async def _confirm(self, message: TurnMessage) -> Subject | Ending:
         """A code: say what it did, and resume what waited for it."""
         # Without one: the message was accepted by an earlier release, which took a code alone.
-        code = message.content.get("code") or next(iter(codes_in(text_of(message.content))), "")
+        code = message.payload.code or next(iter(codes_in(message.payload.text)), "")
         confirmed = await self.codes.confirm(self.person, code, message.seq, at=message.accepted_at)
         return Subject(confirmed, preface=confirmed.told) if confirmed.resumed else fixed_reply(confirmed.told)
 

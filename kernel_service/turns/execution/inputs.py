@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from kernel_service.ports.approvals import REFUSED, decided
+from kernel_service.ports.approvals import REFUSED, Decided
+from kernel_service.ports.model import UserInput
 from kernel_service.ports.tools import ToolResult
-from kernel_service.turns.context.quotes import with_quote
+from kernel_service.turns.context.quotes import quote_of
 from kernel_service.turns.context.times import stamp
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.approvals import Approval
     from kernel_service.ports.quotes import QuoteStore
-    from kernel_service.ports.resuming import Confirmed
+    from kernel_service.ports.resuming import Confirmed, Resumed
     from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.execution.subject import Subject
@@ -41,20 +42,20 @@ class TurnInputs:
             self._add_approved(subject.approved)
         else:
             await self.interrupts.wait_for(self.files.transcribe())
-            self.transcript.hear([await self._content(message) for message in self.turn.messages])
+            self.transcript.hear([await self._said(message) for message in self.turn.messages])
 
     def refuse(self, approvals: tuple[Approval, ...], text: str) -> None:
         """The person has decided against these calls, and is told so."""
         if not approvals:
             return
-        self.transcript.hear([self._timed(decided(approvals, approved=False))])
+        self.transcript.hear([self._timed(Decided.of(approvals, approved=False))])
         for each in approvals:
             self.transcript.call(each)
             self.transcript.result(each.approved_call_id, ToolResult(REFUSED, ok=False, own=True))
         self.transcript.say(text)
 
     def _add_approved(self, approvals: tuple[Approval, ...]) -> None:
-        self.transcript.hear([self._timed(decided(approvals, approved=True))])
+        self.transcript.hear([self._timed(Decided.of(approvals, approved=True))])
         for each in approvals:
             self.transcript.call(each)
 
@@ -62,15 +63,17 @@ class TurnInputs:
         """The person's own messages as theirs, and what the model had noted as the assistant's."""
         for noted in confirmed.noted:
             self.transcript.say(noted)
-        contents = [await self._content(message) for message in confirmed.messages]
-        self.transcript.hear([*contents, self._timed(confirmed.content)])
+        messages = [await self._said(message) for message in confirmed.messages]
+        self.transcript.hear([*messages, self._timed(confirmed.event)])
 
-    async def _content(self, message: TurnMessage) -> dict[str, Any]:
-        words, zone = self.files.in_words(message), self.turn.time_zone
-        if words.get("quoted_message_id"):
-            words = await with_quote(self.quotes, self.turn.person_id, message, words, zone)
-        return self._timed(words, message)
+    async def _said(self, message: TurnMessage) -> UserInput:
+        quote = None
+        if message.payload.quoted_message_id:
+            quote = await quote_of(self.quotes, self.turn.person_id, message, self.turn.time_zone)
+        return UserInput(self.files.in_words(message), quote, self._time_of(message))
 
-    def _timed(self, content: dict[str, Any], message: TurnMessage | None = None) -> dict[str, Any]:
-        message = message or self.turn.messages[0]
-        return content | {"time": stamp(message, self.turn.time_zone, self.clock())}
+    def _timed(self, event: Resumed | Decided) -> UserInput:
+        return UserInput(event, time=self._time_of(self.turn.messages[0]))
+
+    def _time_of(self, message: TurnMessage) -> str:
+        return stamp(message, self.turn.time_zone, self.clock())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
-from kernel_service.media.incoming import file_of, media_id_of
 from kernel_service.media.read_as import named
 from kernel_service.ports.media import FileProblem, MediaState, ReadAs
 from kernel_service.ports.model import ModelFile, ModelRejectedError
@@ -15,9 +14,9 @@ from kernel_service.turns.files.transcription import NotTranscribedError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
-    from typing import Any
 
     from kernel_service.ports.media import MediaStore, StoredFile
+    from kernel_service.ports.payloads import Payload
     from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.files.transcription import Transcription
     from kernel_service.turns.spending.spending import Spending
@@ -38,7 +37,7 @@ class TurnFiles:
 
     async def load(self, turn: Turn) -> None:
         """Read the state of the files from the store, which is not asked for a turn without any."""
-        found = [(media_id, message) for message in turn.messages if (media_id := media_id_of(message.content))]
+        found = [(media_id, message) for message in turn.messages if (media_id := message.payload.media_id)]
         self._names = {media_id: _filename(message) for media_id, message in found}
         self._files = await self.store.files(list(self._names)) if self._names else {}
 
@@ -46,7 +45,7 @@ class TurnFiles:
 
     def problem(self, message: TurnMessage) -> FileProblem | None:
         """Why a message's file cannot be opened; None: it can, or there is none of a type that could be."""
-        media_id = media_id_of(message.content)
+        media_id = message.payload.media_id
         return (self._problem(media_id) or None) if media_id else None
 
     def _problem(self, media_id: str) -> FileProblem:
@@ -74,13 +73,12 @@ class TurnFiles:
                 await self.store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self.clock())
             self._files |= await self.store.files([file.id])
 
-    def in_words(self, message: TurnMessage) -> dict[str, Any]:
-        """The message's content as the model's history takes it: a recording with what is said in it."""
-        file = self._files.get(media_id_of(message.content))
-        if file is None or file.transcript is None:
-            return message.content
-        kind, fields = file_of(message.content) or ("", {})
-        return message.content | {kind: fields | {"transcript": file.transcript}}
+    def in_words(self, message: TurnMessage) -> Payload:
+        """What was sent as the model's history takes it: a recording with what is said in it."""
+        sent, kept = message.payload.file, self._files.get(message.payload.media_id)
+        if sent is None or kept is None or kept.transcript is None:
+            return message.payload
+        return message.payload.with_file(replace(sent, transcript=kept.transcript))
 
     def for_model(self) -> dict[str, ModelFile | str]:
         """The files by id, or why they are not there."""
@@ -116,5 +114,4 @@ class TurnFiles:
 
 
 def _filename(message: TurnMessage) -> str:
-    _, fields = file_of(message.content) or ("", {})
-    return str(fields.get("filename", ""))
+    return message.payload.file.filename if message.payload.file else ""

@@ -25,8 +25,8 @@ class TurnApprovals:
 
     async def decide(self, message: TurnMessage) -> Decision:
         """What a tapped button did; asked again by the same turn, the same."""
-        tap = tap_in(message.content)
-        if tap is None or message.content.get("forwarded"):
+        tap = tap_in(message.payload)
+        if tap is None or message.payload.forwarded:
             return Decision(Verdict.FORWARDED)
         return await until_stored(lambda: self.store.decide(self.turn, self.epoch, tap, at=message.accepted_at))
 
@@ -38,5 +38,5 @@ class TurnApprovals:
         """What stands once the person has asked for it, or taken some of it back."""
         if message.command is Command.PERMISSIONS:
             return await until_stored(lambda: self.store.permissions(self.turn.person_id))
-        said = asked_again_for(message.content)
+        said = asked_again_for(message.payload)
         return await until_stored(lambda: self.store.ask_again(self.turn, self.epoch, said))

@@ -7,7 +7,8 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import VendorUnavailable
-from kernel_service.ports.model import ModelRejectedError, ModelRequest, UnusableAnswerError
+from kernel_service.ports.model import ModelRejectedError, ModelRequest, UnusableAnswerError, UserInput
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.turns.context.instructions import person_key
 from kernel_service.turns.spending import estimates
 
@@ -44,7 +45,7 @@ class ModelHealth:
 
     async def _probe(self) -> bool:
         """Whether the model answers the least that one can ask. A refusal is an answer."""
-        items = [self.model.user_item({"text": "ping"})]
+        items = [self.model.user_item(UserInput(Payload(Text("ping"))))]
         ping = ModelRequest("", items, [], person_key(self.turn.person_id), LEAST_OUTPUT_TOKENS)
         try:
             async with (

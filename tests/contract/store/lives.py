@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from kernel_service.media.incoming import media_id_of
 from kernel_service.ports.approvals import Approval, Question
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Alias, Message, Reply, Usage
+from kernel_service.ports.payloads import Image, Payload
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.keys.resealing import place_of, sealed_columns
@@ -42,16 +41,16 @@ async def live(store: Store, name: str) -> str:
 
 
 async def _say(store: Store, name: str, number: int) -> str:
-    image = {"mime_type": "image/png", "data": base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300_000)).decode()}
+    image = Image("image/png", data=b"\x89PNG\r\n\x1a\n" + bytes(300_000))
     ids = (Alias(f"test:{name}"), Alias(f"test:{name} too"))
-    said = Message(ids[0].user_id, f"{name} {number}", {"image": image}, aliases=ids, address="desk")
+    said = Message(ids[0].user_id, f"{name} {number}", Payload(image), aliases=ids, address="desk")
     return (await store.accept(said, now=NOW, max_pending=100)).person_id
 
 
 async def _answer(store: Store, name: str, person_id: str, number: int) -> None:
     owner = await own(store, person_id)
     turn = await owner.open()
-    await store.keep_transcript(media_id_of(turn.messages[0].content), "what was heard", Usage(), now=NOW)
+    await store.keep_transcript(turn.messages[0].payload.media_id, "what was heard", Usage(), now=NOW)
     asked = Approval(f"ap_{name}{number}", "c1", "tool", {"to": "somebody"}, NOW + 60)
     parked = ParkedRequest("asana", f"what waits {number}")
     await store.turns.end(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode
 from kernel_service.ports.outbox import AckResult, Lease, Outcome, PartAck, PartReceipt
+from kernel_service.ports.payloads import Payload, Text
 
 if TYPE_CHECKING:
     from kernel_service.ports.admin import ReplyView
@@ -37,7 +38,7 @@ class Chat:
         message = Message(
             self.user_id,
             f"m{self._messages}",
-            {"text": "hello"},
+            Payload(Text("hello")),
             aliases=aliases,
             address=self.address,
             reply_mode=ReplyMode.OUTBOX,

@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.ports.messages import Message, Reply, Usage
+from kernel_service.ports.payloads import Text
 from kernel_service.ports.turns import HistoryItem, Room, Turn, TurnStatus
+from tests.payloads import sent
 
 if TYPE_CHECKING:
     from kernel_service.ports.turns import NextTurn
@@ -42,8 +44,8 @@ class Owner:
 
 
 async def say(store: Store, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
-    now = more.pop("now", NOW)
-    message = replace(Message(user_id, message_id, {"text": message_id}), **more)
+    now, sent_at = more.pop("now", NOW), more.pop("sent_at", None)
+    message = replace(Message(user_id, message_id, sent(Text(message_id), sent_at)), **more)
     return (await store.accept(message, now=now, max_pending=100)).person_id
 
 

@@ -9,6 +9,7 @@ from kernel_service.connections.tokens import digest
 from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptState
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usage
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import HistoryItem, Turn, TurnStatus
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ async def write(
 ) -> Accepted:
     """One new message under these ids, the first of them its user id."""
     message = Message(
-        ids[0].user_id, f"m{next(_numbers)}", {"text": text}, aliases=ids, address=ADDRESS, reply_mode=mode
+        ids[0].user_id, f"m{next(_numbers)}", Payload(Text(text)), aliases=ids, address=ADDRESS, reply_mode=mode
     )
     return await store.accept(message, now=now, max_pending=100)
 
@@ -52,7 +53,7 @@ async def answer(store: Store, person_id: str, text: str = "", *, now: float = N
     """All that waits for an answer is answered in one turn; `text` leaves by the outbox."""
     owner = await Owner.of(store, person_id)
     turn = await owner.open(now)
-    items = [HistoryItem("input", {"said": message.content["text"]}) for message in turn.messages]
+    items = [HistoryItem("input", {"said": message.payload.text}) for message in turn.messages]
     said = HistoryItem("output", {"said": text}, "test:model")
     await owner.end(turn, *items, said, replies=[text] if text else [], **waits)
 

@@ -16,6 +16,7 @@ from kernel_service.ports.approvals import Approval, Decision, Question, Verdict
 from kernel_service.ports.commands import Command, Tap, TapKind
 from kernel_service.ports.interruptions import Newcomers
 from kernel_service.ports.messages import Message, Usage
+from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.turns import Turn, TurnStatus
 from kernel_service.storage.admin import retention
 from kernel_service.storage.schema import schema
@@ -53,8 +54,8 @@ async def ask(store: Store, *asked: Approval, user: str = "test:ann", name: str 
 
 
 async def tapping(store: Store, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> Turn:
-    content = {"choice": {"id": tap.choice_id}}
-    accepted = await store.accept(Message(user, name, content), now=NOW, max_pending=9)
+    payload = Payload(Choice(tap.choice_id))
+    accepted = await store.accept(Message(user, name, payload), now=NOW, max_pending=9)
     assert accepted.command is Command.APPROVAL
     return await owner.open()
 
@@ -135,7 +136,7 @@ async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
 
 async def test_stop_takes_back_what_is_open(store: Store) -> None:
     owner = await ask(store, approval())
-    await say(store, "s", content={"text": "stop"})
+    await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())
     assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
 
@@ -268,7 +269,7 @@ async def test_of_two_turns_at_once_one_decides_on_all(store: Store) -> None:
 
 async def test_stop_takes_a_whole_question_back(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
-    await say(store, "s", content={"text": "stop"})
+    await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())
     assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
 

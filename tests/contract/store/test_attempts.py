@@ -8,6 +8,7 @@ import pytest
 
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.ports.messages import Message, MessageStatus, Reply
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import CallRecord, HistoryItem, Quarantined, Room, Turn, TurnStatus
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 
@@ -104,7 +105,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
-    await store.accept(Message("test:ann", "s", {"text": "stop"}), now=NOW, max_pending=9)
+    await store.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=9)
     turn = await (await own(store, person, "three")).ask(room=Room.BESIDE)
     assert isinstance(turn, Turn)
     assert turn.stopped

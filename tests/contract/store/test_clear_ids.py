@@ -14,6 +14,7 @@ import pytest
 
 from kernel_service.errors import AlreadyExists, StoreUnavailable
 from kernel_service.ports.messages import Message, Reply, ReplyMode
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.storage.engine import sqlite
 from kernel_service.storage.keys import clear_ids
 from kernel_service.storage.opening.open_store import open_store
@@ -41,7 +42,7 @@ def wamid(name: str) -> str:
 
 
 def said(name: str, mode: ReplyMode = ReplyMode.OUTBOX, text: str = "", user: str = "ann") -> Message:
-    return Message(f"{CHANNEL}:{user}", wamid(name), {"text": text or name}, address=ADDRESS, reply_mode=mode)
+    return Message(f"{CHANNEL}:{user}", wamid(name), Payload(Text(text or name)), address=ADDRESS, reply_mode=mode)
 
 
 async def accept(store: Store, message: Message) -> Accepted:
@@ -116,7 +117,7 @@ async def test_what_an_earlier_release_kept_is_found_before_and_after(
         theirs = await store.quotes.find(first.person_id, CHANNEL, ADDRESS, wamid("m3"))
         assert ours is not None
         assert theirs is not None
-        assert (ours.content, theirs.content) == ({"text": "done"}, {"text": "m3"})
+        assert (ours.payload, theirs.payload) == (Payload(Text("done")), Payload(Text("m3")))
         assert await receipt(store, "", "read", part=0, parts=0, channel_message_id=wamid("w1")) == 1
         told = await store.answer_of(inline.person_id, inline.seq)
         assert [one.answers_message_id for one in told.replies] == [wamid("m2")]
@@ -356,5 +357,5 @@ async def test_ids_are_kept_once_and_sealed(store: Store, database_url: str) -> 
 async def test_a_channel_that_sends_what_looks_like_a_digest_gains_nothing(store: Store) -> None:
     first = await accept(store, said("m1"))
     [row] = await rows(store, "message")
-    copied = await accept(store, Message(f"{CHANNEL}:ann", row.message_id, {"text": "m1"}, address=ADDRESS))
+    copied = await accept(store, Message(f"{CHANNEL}:ann", row.message_id, Payload(Text("m1")), address=ADDRESS))
     assert (copied.duplicate, copied.seq == first.seq) == (False, False)

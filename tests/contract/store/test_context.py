@@ -10,6 +10,7 @@ from sqlalchemy import delete, func, select, update
 from kernel_service.errors import LeaseLost, NotFound, Unreadable
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import Message, Reply
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
@@ -152,7 +153,7 @@ async def test_new_items_are_shown_although_later_ones_than_the_start_were_delet
 
 
 async def new_chat(store: Store, message_id: str = "n") -> str:
-    message = Message("test:ann", message_id, {"text": "New chat!"})
+    message = Message("test:ann", message_id, Payload(Text("New chat!")))
     accepted = await store.accept(message, now=NOW, max_pending=100)
     assert accepted.command is Command.NEW_CHAT
     return accepted.person_id
@@ -206,7 +207,7 @@ async def test_a_former_owner_begins_no_new_chat(store: Store) -> None:
 async def test_stop_takes_no_new_chat_back(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
-    stopped = await store.accept(Message("test:ann", "s", {"text": "stop"}), now=NOW, max_pending=100)
+    stopped = await store.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=100)
     assert stopped.taken_back == ()
     owner, commands = await own(store, ann), []
     while isinstance(turn := await owner.ask(), Turn):

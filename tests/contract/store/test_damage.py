@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from kernel_service.ports.approvals import Approval, Question, Verdict
 from kernel_service.ports.commands import Tap, TapKind
 from kernel_service.ports.messages import Usage
+from kernel_service.ports.payloads import Payload, Text, Unsupported
 from kernel_service.ports.turns import CallRecord, HistoryItem, TurnStatus
 from kernel_service.storage.schema import schema
 from kernel_service.storage.turns.items import item_place
@@ -74,7 +75,7 @@ async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: Stor
     await damage(store, schema.item.c.data, schema.item.c.seq == 2)
     again = await (await own(store, owner.person_id)).open()
     assert (again.id, again.begun, again.failures) == (turn.id, False, 0)
-    assert [one.content for one in again.messages] == [{"text": "m1"}]
+    assert [one.payload for one in again.messages] == [Payload(Text("m1"))]
 
 
 @pytest.mark.parametrize("finished", [False, True])
@@ -105,11 +106,11 @@ async def test_a_damaged_message_is_asked_for_again(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
     await damage(store, schema.message.c.payload)
     turn = await owner.open()
-    assert [one.content for one in turn.messages] == [{"unsupported": {"kind": "unavailable"}}]
+    assert [one.payload for one in turn.messages] == [Payload(Unsupported("unavailable"))]
     await owner.end(turn)
     assert await store.quotes.find(owner.person_id, "test", "", "m1") is None
     await say(store, "m2")
-    assert [one.content for one in (await owner.open()).messages] == [{"text": "m2"}]
+    assert [one.payload for one in (await owner.open()).messages] == [Payload(Text("m2"))]
 
 
 async def test_a_button_of_a_damaged_question_does_nothing(store: Store) -> None:
@@ -136,7 +137,7 @@ async def test_people_become_one_although_something_of_theirs_is_damaged(store: 
     await store.merge(ann, bob.person_id, now=NOW + 2)
     assert await history(store, ann) == [HELLO]
     turn = await (await own(store, ann)).open(NOW + 2)
-    assert [one.content for one in turn.messages] == [{"unsupported": {"kind": "unavailable"}}]
+    assert [one.payload for one in turn.messages] == [Payload(Unsupported("unavailable"))]
 
 
 async def test_an_account_is_known_although_its_name_is_damaged(store: Store) -> None:

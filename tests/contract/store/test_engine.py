@@ -12,6 +12,7 @@ from sqlalchemy import func, insert, select
 
 from kernel_service.errors import NotFound, StoreUnavailable, Unreadable
 from kernel_service.ports.messages import Alias, Link, Message, Reply, Usage
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
@@ -40,7 +41,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 
 async def say(store: Store, user_id: str, words: str, message_id: str = "m1", *aliases: Alias) -> str:
-    message = Message(user_id, message_id, {"text": words}, aliases=aliases)
+    message = Message(user_id, message_id, Payload(Text(words)), aliases=aliases)
     return (await store.accept(message, now=NOW, max_pending=1000)).person_id
 
 
@@ -107,7 +108,7 @@ async def test_a_unit_that_fails_is_undone_alone(store: Store) -> None:
 
 async def test_units_of_one_person_commit_in_order(store: Store) -> None:
     seqs = await asyncio.gather(
-        *(store.accept(Message("test:ann", f"m{n}", {"text": ""}), now=NOW, max_pending=1000) for n in range(150))
+        *(store.accept(Message("test:ann", f"m{n}", Payload(Text(""))), now=NOW, max_pending=1000) for n in range(150))
     )
     assert [one.seq for one in seqs] == sorted(one.seq for one in seqs)
 

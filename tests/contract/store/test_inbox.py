@@ -10,6 +10,7 @@ import pytest
 
 from kernel_service.errors import AlreadyExists, Conflict, Exhausted
 from kernel_service.ports.messages import Alias, Message, MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn, TurnStatus
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ NOW = 1_800_000_000.0
 
 
 def said(user_id: str, message_id: str, words: str = "hello", **more: Any) -> Message:
-    return replace(Message(user_id, message_id, {"text": words}), **more)
+    return replace(Message(user_id, message_id, Payload(Text(words))), **more)
 
 
 async def accept(store: Store, message: Message, *, now: float = NOW, cap: int = 10) -> Accepted:

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.ports.messages import MessageStatus, Reply, ReplyMode, Usage
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn, TurnStatus
 from kernel_service.storage.schema.schema import kernel
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, own, say
@@ -67,7 +68,7 @@ async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: Store
     for name in ("m1", "m2", "m3"):
         person = await say(store, name)
     turn = await (await own(store, person)).open()
-    assert [one.content for one in turn.messages] == [{"text": name} for name in ("m1", "m2", "m3")]
+    assert [one.payload for one in turn.messages] == [Payload(Text(name)) for name in ("m1", "m2", "m3")]
     assert [one.seq for one in turn.messages] == sorted(one.seq for one in turn.messages)
     assert (turn.failures, turn.crash_count, turn.begun, turn.holds, turn.intents) == (0, 0, False, 0, [])
 

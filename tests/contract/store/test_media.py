@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
 
@@ -11,12 +10,12 @@ import pytest
 from sqlalchemy import func, select
 
 from kernel_service.errors import AlreadyExists, Exhausted, NotFound
-from kernel_service.media.incoming import media_id_of
 from kernel_service.media.read_as import MIB
 from kernel_service.ports.interruptions import Newcomers
 from kernel_service.ports.media import CHUNK_BYTES, WAIT_SECONDS, FileProblem, MediaAck, MediaState, ReadAs
 from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, Outcome
+from kernel_service.ports.payloads import Audio, Document, File, Image, Payload, Sticker, Text, Video
 from kernel_service.ports.turns import Turn
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema.schema import media, media_chunk, message
@@ -31,16 +30,16 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.store import Store
 
-WANTED = {"image": {"mime_type": "image/jpeg", "media_ref": "ref-1"}, "caption": "What is it?"}
+WANTED = Payload(Image("image/jpeg", media_ref="ref-1"), caption="What is it?")
 
 
-def with_bytes(data: bytes, kind: str = "image", mime_type: str = "image/png", **more: Any) -> dict[str, Any]:
-    return {kind: {"mime_type": mime_type, "data": base64.b64encode(data).decode(), **more}}
+def with_bytes(data: bytes, kind: type[File] = Image, mime_type: str = "image/png", sha256: bytes = b"") -> Payload:
+    return Payload(kind(mime_type, data=data, sha256=sha256))
 
 
-async def send(store: Store, content: dict[str, Any], message_id: str = "m1", *, now: float = NOW) -> str:
+async def send(store: Store, payload: Payload, message_id: str = "m1", *, now: float = NOW) -> str:
     """The sender."""
-    sent = Message("test:ann", message_id, content, address="a", reply_mode=ReplyMode.OUTBOX)
+    sent = Message("test:ann", message_id, payload, address="a", reply_mode=ReplyMode.OUTBOX)
     return (await store.accept(sent, now=now, max_pending=100)).person_id
 
 
@@ -82,9 +81,9 @@ async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: Stor
     data = b"\x89PNG\r\n\x1a\n" + bytes(3 * CHUNK_BYTES)
     person = await send(store, with_bytes(data))
     turn = await (await own(store, person)).open()
-    content = turn.messages[0].content
-    assert "data" not in content["image"]
-    media_id = media_id_of(content)
+    payload = turn.messages[0].payload
+    media_id = payload.media_id
+    assert payload == Payload(Image("image/png", media_id=media_id))
     file = (await store.files([media_id]))[media_id]
     assert (file.state, file.read_as, file.size, file.chunks) == (MediaState.STORED, ReadAs.SEE, len(data), 4)
     assert b"".join([await store.chunk(media_id, number) for number in range(4)]) == data
@@ -92,7 +91,7 @@ async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: Stor
 
 async def test_what_is_stored_is_sealed(store: Store) -> None:
     await send(store, with_bytes(png() + b"SECRET"))
-    await send(store, {"document": {"mime_type": "text/plain", "media_ref": "REF", "filename": "diary.txt"}}, "m2")
+    await send(store, Payload(Document("text/plain", "diary.txt", media_ref="REF")), "m2")
 
     def everything(tx: Tx) -> str:
         return str([tx.execute(select(table)).all() for table in (media, media_chunk, message)])
@@ -110,28 +109,28 @@ async def test_a_repeat_keeps_nothing_more(store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"),
+    ("payload", "problem"),
     [
         (with_bytes(b"no picture"), FileProblem.WRONG_TYPE),
         (with_bytes(b""), FileProblem.UNREADABLE),
-        (with_bytes(png(), sha256=base64.b64encode(b"x" * 32).decode()), FileProblem.DAMAGED),
-        ({"image": {"mime_type": "image/png", "media_ref": "r", "size_bytes": str(11 * MIB)}}, FileProblem.TOO_LARGE),
+        (with_bytes(png(), sha256=b"x" * 32), FileProblem.DAMAGED),
+        (Payload(Image("image/png", media_ref="r", size_bytes=11 * MIB)), FileProblem.TOO_LARGE),
     ],
 )
 async def test_what_is_known_to_be_no_use_is_not_waited_for(
-    store: Store, content: dict[str, Any], problem: FileProblem
+    store: Store, payload: Payload, problem: FileProblem
 ) -> None:
-    turn = await (await own(store, await send(store, content))).open()
-    media_id = media_id_of(turn.messages[0].content)
+    turn = await (await own(store, await send(store, payload))).open()
+    media_id = turn.messages[0].payload.media_id
     assert (await store.files([media_id]))[media_id].problem is problem
     assert await lease(store) == []
     assert (await counted(store))[1] == 0
 
 
-@pytest.mark.parametrize("kind", ["video", "sticker", "document"])
-async def test_what_cannot_be_opened_is_not_kept_at_all(store: Store, kind: str) -> None:
+@pytest.mark.parametrize("kind", [Video, Sticker, Document])
+async def test_what_cannot_be_opened_is_not_kept_at_all(store: Store, kind: type[File]) -> None:
     turn = await (await own(store, await send(store, with_bytes(b"bytes", kind, "application/zip")))).open()
-    assert turn.messages[0].content == {kind: {"mime_type": "application/zip"}}
+    assert turn.messages[0].payload == Payload(kind("application/zip"))
     assert await counted(store) == (0, 0)
 
 
@@ -160,7 +159,7 @@ async def test_a_turn_waits_for_its_file_and_no_longer_than_the_deadline(store: 
 
 async def test_what_comes_after_a_file_waits_with_it_in_order(store: Store) -> None:
     person = await send(store, WANTED)
-    await send(store, {"text": "well?"}, "m2", now=NOW + 1)
+    await send(store, Payload(Text("well?")), "m2", now=NOW + 1)
     owner = await own(store, person)
     assert await owner.ask(NOW + 2) == NOW + WAIT_SECONDS
     (wanted,) = await lease(store)
@@ -185,7 +184,7 @@ async def test_a_file_on_its_way_does_not_hold_up_the_turn_that_runs(store: Stor
 
 async def test_stop_takes_back_what_waits_for_a_file(store: Store) -> None:
     owner = await own(store, await send(store, WANTED))
-    await send(store, {"text": "stop"}, "m2")
+    await send(store, Payload(Text("stop")), "m2")
     turn = await owner.open()
     assert [each.message_id for each in turn.messages] == ["m2"]
     assert await lease(store) == []
@@ -198,7 +197,7 @@ async def test_stop_takes_back_what_waits_for_a_file(store: Store) -> None:
 
 async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: Store) -> None:
     digest = hashlib.sha256(b"x").digest()
-    content = {"image": {"mime_type": "image/jpeg", "media_ref": "ref-1", "sha256": base64.b64encode(digest).decode()}}
+    content = Payload(Image("image/jpeg", media_ref="ref-1", sha256=digest))
     await send(store, content)
     assert await lease(store, channel="other") == []
     assert await lease(store, addresses=["b"]) == []
@@ -283,10 +282,10 @@ async def test_an_upload_begins_anew_and_again_is_no_harm(store: Store) -> None:
 
 
 async def test_a_transcript_is_kept_and_counted(store: Store) -> None:
-    content = with_bytes(b"OggS", "audio", "audio/ogg; codecs=opus")
+    content = with_bytes(b"OggS", Audio, "audio/ogg; codecs=opus")
     person = await send(store, content)
     turn = await (await own(store, person)).open()
-    media_id = media_id_of(turn.messages[0].content)
+    media_id = turn.messages[0].payload.media_id
     assert (await store.files([media_id]))[media_id].transcript is None
     await store.keep_transcript(media_id, "Call Eve", Usage(input_tokens=5), now=NOW)
     assert (await store.files([media_id]))[media_id].transcript == "Call Eve"
@@ -294,7 +293,7 @@ async def test_a_transcript_is_kept_and_counted(store: Store) -> None:
 
 
 async def test_files_go_with_their_turn(store: Store) -> None:
-    person = await send(store, with_bytes(pdf("x", filler=40 * CHUNK_BYTES), "document", "application/pdf"))
+    person = await send(store, with_bytes(pdf("x", filler=40 * CHUNK_BYTES), Document, "application/pdf"))
     owner = await own(store, person)
     turn = await owner.open()
     await sweep(store)
@@ -317,13 +316,13 @@ async def test_a_split_turn_keeps_its_files(store: Store) -> None:
 async def test_files_outlive_the_merging_of_their_person(store: Store) -> None:
     """What they were sealed with stays the key of who was merged; the turn is of who stays."""
     older = await say(store, "m0", "test:old", now=NOW - 10, address="a", reply_mode=ReplyMode.OUTBOX)
-    newer = await send(store, with_bytes(b"OggS", "audio", "audio/ogg"))
+    newer = await send(store, with_bytes(b"OggS", Audio, "audio/ogg"))
     await send(store, WANTED, "m2")
     (wanted,) = await lease(store)
     await store.merge(older, newer, now=NOW)
     assert await bring(store, wanted, png()) == older
     turn = await (await own(store, older)).open()
-    found = [media_id for each in turn.messages if (media_id := media_id_of(each.content))]
+    found = [media_id for each in turn.messages if (media_id := each.payload.media_id)]
     for media_id in found:
         await store.keep_transcript(media_id, "heard", Usage(input_tokens=1), now=NOW)
     assert b"OggS" in [await store.chunk(media_id, 0) for media_id in found]
@@ -352,6 +351,6 @@ async def test_messages_go_before_chunks(sqlite_url: str) -> None:
         order.append(what)
 
     chunks = [noted("chunk", store.add_chunk(upload, number, bytes(CHUNK_BYTES))) for number in range(20)]
-    await asyncio.gather(*chunks, noted("message", send(store, {"text": "hello"}, "m2")))
+    await asyncio.gather(*chunks, noted("message", send(store, Payload(Text("hello")), "m2")))
     assert order.index("message") <= 3
     await store.close()

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kernel_service.errors import Exhausted
-from kernel_service.media.incoming import media_id_of
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.media import CHUNK_BYTES, FileProblem, MediaState
 from kernel_service.ports.messages import Message, ReplyMode
@@ -22,6 +21,7 @@ from tests.integration.files import png
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from kernel_service.ports.payloads import Payload
     from kernel_service.storage.store import Store
 
 KB = 1024
@@ -42,16 +42,16 @@ async def greet(store: Store, name: str, *, now: float = NOW) -> str:
     return await say(store, "hello", f"test:{name}", address="a", reply_mode=ReplyMode.OUTBOX, now=now)
 
 
-async def send(store: Store, name: str, content: dict[str, Any] | None = None, *, now: float = NOW) -> str:
-    content = content or with_bytes(PICTURE)
-    sent = Message(f"test:{name}", f"m-{name}", content, address="a", reply_mode=ReplyMode.OUTBOX)
+async def send(store: Store, name: str, payload: Payload | None = None, *, now: float = NOW) -> str:
+    payload = payload or with_bytes(PICTURE)
+    sent = Message(f"test:{name}", f"m-{name}", payload, address="a", reply_mode=ReplyMode.OUTBOX)
     return (await store.accept(sent, now=now, max_pending=100)).person_id
 
 
 async def opened(store: Store, person: str) -> FileProblem:
     """What the person's turn makes of their file."""
     turn = await (await own(store, person)).open(NOW + 100)
-    media_id = media_id_of(turn.messages[-1].content)
+    media_id = turn.messages[-1].payload.media_id
     file = (await store.files([media_id]))[media_id]
     assert (file.state is MediaState.FAILED) == bool(file.problem)
     return file.problem
@@ -86,7 +86,7 @@ async def test_what_a_turn_is_at_stays(store: Store) -> None:
     await send(store, "ann", now=NOW + 10)
     assert await opened(store, strangers[2]) is FileProblem.NO_ROOM
     turn = await (await own(store, strangers[3])).open(NOW + 101)
-    media_id = media_id_of(turn.messages[0].content)
+    media_id = turn.messages[0].payload.media_id
     assert (await store.files([media_id]))[media_id].problem is FileProblem.NONE
 
 
@@ -113,7 +113,7 @@ async def test_an_upload_finds_room_too_and_a_person_without_room_is_told_why(st
         await store.add_chunk(upload, 0, bytes(min(CHUNK_BYTES, 90 * KB)))
     await store.note_full(upload)
     turn = await (await own(store, late)).open(NOW + 1000)
-    file = (await store.files([wanted.media_id]))[media_id_of(turn.messages[0].content)]
+    file = (await store.files([wanted.media_id]))[turn.messages[0].payload.media_id]
     assert (file.state, file.problem) == (MediaState.WANTED, FileProblem.NO_ROOM)
 
 

@@ -16,6 +16,7 @@ from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import AckResult, Outcome, PartAck
+from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, Turn
 from kernel_service.storage.merging import merging
@@ -160,7 +161,7 @@ async def test_merging_moves_all_rows_to_the_older_person_and_its_key(store: Sto
     assert [told for told, _ in await recipients(store)] == ["an answer"]
     assert [one.link for one in await store.connections(anna)] == ["https://connect.example.org/link/lk_1"]
     turn = await reopened(store, anna)
-    assert [message.content for message in turn.messages] == [{"text": "hello"}]
+    assert [message.payload for message in turn.messages] == [Payload(Text("hello"))]
     [under_way] = await store.live_attempts(anna)
     assert await store.confirm(
         replace(under_way, state=ConnectAttemptState.CONNECTED), was=under_way.state, seq=1, now=LATER
@@ -268,10 +269,10 @@ async def test_of_two_turns_the_one_that_has_changed_something_goes_on(store: St
     assert (await history(store, anna))[-2:] == ["do it", "c1"]
     owner = await Owner.of(store, anna)
     again = await owner.open(LATER)
-    assert (again.id, [one.content["text"] for one in again.messages]) == (turn.id, ["do it"])
+    assert (again.id, [one.payload.text for one in again.messages]) == (turn.id, ["do it"])
     await owner.end(again)
     after = await owner.open(LATER)
-    assert [one.content["text"] for one in after.messages] == ["and then"]
+    assert [one.payload.text for one in after.messages] == ["and then"]
     assert not after.begun
 
 
@@ -284,7 +285,7 @@ async def test_two_turns_that_have_changed_nothing_begin_anew_together(store: St
     await merge(store, anna, other)
     owner = await Owner.of(store, anna)
     again = await owner.open(LATER)
-    assert [one.content["text"] for one in again.messages] == [ANNA.user_id, OTHER.user_id]
+    assert [one.payload.text for one in again.messages] == [ANNA.user_id, OTHER.user_id]
     assert not again.begun
     assert await history(store, anna) == ["hello", ""] * 2
 
@@ -300,7 +301,7 @@ async def test_two_turns_that_have_changed_something_go_on_as_one(store: Store) 
     await merge(store, anna, other)
     owner = await Owner.of(store, anna)
     turn = await owner.open(LATER)
-    assert [one.content["text"] for one in turn.messages] == ["c1", "c2"]
+    assert [one.payload.text for one in turn.messages] == ["c1", "c2"]
     assert [intent.call_id for intent in turn.intents] == ["c1", "c2"]
     assert (turn.begun, turn.usage.input_tokens) == (True, 4)
     assert (await history(store, anna))[-2:] == ["c1", "c2"]
@@ -320,7 +321,7 @@ async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
     await owner.end(
         await owner.open(), PLAIN, questions=[Question((Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER),), "")]
     )
-    message = Message(user.user_id, "tapped", {"choice": {"id": TAP.choice_id}}, address=ADDRESS)
+    message = Message(user.user_id, "tapped", Payload(Choice(TAP.choice_id)), address=ADDRESS)
     await store.accept(message, now=NOW + 1, max_pending=9)
     tapped = await owner.open(NOW + 1)
     assert (await store.approvals.decide(tapped, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED

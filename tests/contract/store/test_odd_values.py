@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from kernel_service.ports.approvals import Approval, Question
 from kernel_service.ports.messages import Link, Message, Reply, ReplyChoice, ReplyMode, Usage
+from kernel_service.ports.payloads import Audio, Contact, Contacts, Document, Location, Payload, Text
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, TurnStatus
 from kernel_service.storable import storable, storable_text, to_json
@@ -26,20 +27,20 @@ ODD_OBJECTS = st.dictionaries(ODD_TEXT, JSON_VALUES, max_size=4)
 
 
 @at_random
-@given(content=ODD_OBJECTS, said=ODD_TEXT, filename=ODD_TEXT, mime_type=ODD_TEXT)
+@given(at=st.tuples(st.floats(), st.floats()), said=ODD_TEXT, filename=ODD_TEXT, mime_type=ODD_TEXT)
 async def test_a_message_is_kept(
-    store: Store, content: dict[str, Any], said: str, filename: str, mime_type: str
+    store: Store, at: tuple[float, float], said: str, filename: str, mime_type: str
 ) -> None:
-    document = {"media_ref": said, "mime_type": mime_type or "text/plain", "filename": filename + ".txt"}
-    for kind in ({"text": said}, {"document": document}, {"location": content}):
+    document = Document(mime_type or "text/plain", filename + ".txt", media_ref=said)
+    for content in (Text(said), document, Location(*at, said, filename), Contacts((Contact(said, (filename,)),))):
         user = f"test:{secrets.token_hex(8)}"
-        message = Message(user, f"m{said}", {**kind, "caption": said})
+        message = Message(user, f"m{said}", Payload(content, caption=said))
         accepted = await store.accept(message, now=NOW, max_pending=9)
         again = await store.accept(message, now=NOW, max_pending=9)
         assert (again.duplicate, again.seq) == (True, accepted.seq)
         owner = await own(store, accepted.person_id)
         turn = await owner.ask(NOW + 1000)
-        assert to_json(turn.messages[0].content["caption"]) == to_json(said)  # type: ignore[union-attr]
+        assert turn.messages[0].payload.caption == storable_text(said)  # type: ignore[union-attr]
 
 
 @at_random
@@ -79,8 +80,8 @@ async def test_depth_does_not_keep_a_turn_from_being_kept(store: Store) -> None:
 @given(text=ODD_TEXT, bad=st.sampled_from(["\0", "\ud83d"]))
 async def test_a_transcript_is_kept(store: Store, text: str, bad: str) -> None:
     user = f"test:{secrets.token_hex(8)}"
-    content = {"audio": {"mime_type": "audio/ogg", "media_ref": "r"}}
-    accepted = await store.accept(Message(user, "m1", content), now=NOW, max_pending=9)
+    payload = Payload(Audio("audio/ogg", media_ref="r"))
+    accepted = await store.accept(Message(user, "m1", payload), now=NOW, max_pending=9)
     wanted = await store.lease_media("test", [], limit=9, seconds=9, now=NOW)
     media_id = max(each.media_id for each in wanted)
     await store.keep_transcript(media_id, text + bad, Usage(), now=NOW)

@@ -17,6 +17,7 @@ from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.media import FileProblem
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode, Usage
 from kernel_service.ports.outbox import Outcome
+from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.retention import RetentionPolicy
 from kernel_service.ports.spending import Budgets, Estimate
@@ -221,7 +222,7 @@ async def _answered(store: Store, owner: Owner) -> None:
     )
     await store.answer_of(owner.person_id, turn.messages[0].seq)
     tap = Tap("ap_ann", TapKind.YES)
-    await store.accept(Message(ANN, "tap", {"choice": {"id": tap.choice_id}}, address="desk"), now=NOW, max_pending=9)
+    await store.accept(Message(ANN, "tap", Payload(Choice(tap.choice_id)), address="desk"), now=NOW, max_pending=9)
     turn = await owner.open()
     await store.approvals.decide(turn, owner.epoch, tap, at=NOW)
     await owner.end(turn)
@@ -244,7 +245,7 @@ async def _joined_and_split(store: Store, owner: Owner) -> None:
     await store.turns.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="model", now=NOW)
     letters, _ = await store.dead_letters(owner.person_id, limit=10, before="")
     await store.requeue(letters[0].id, now=NOW)
-    await store.accept(Message(ANN, "stop", {"text": "stop"}, address="desk"), now=NOW, max_pending=9)
+    await store.accept(Message(ANN, "stop", Payload(Text("stop")), address="desk"), now=NOW, max_pending=9)
     await owner.end(await owner.open(), status=TurnStatus.STOPPED)
 
 

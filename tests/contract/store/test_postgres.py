@@ -11,6 +11,7 @@ import pytest
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.messages import Message, Usage
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import Turn
 from kernel_service.storage.engine import active_lock
 from kernel_service.storage.engine import postgres as engine
@@ -44,7 +45,7 @@ async def store(line: tuple[Line, str]) -> AsyncIterator[Store]:
 
 
 async def say(store: Store, message_id: str) -> str:
-    message = Message("test:ann", message_id, {"text": "hello"})
+    message = Message("test:ann", message_id, Payload(Text("hello")))
     return (await store.accept(message, now=NOW, max_pending=100)).person_id
 
 

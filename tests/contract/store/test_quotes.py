@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.quotes import Quoted
 from tests.contract.store.outbox import ADDRESS, CHANNEL, Chat, ack, pull
 from tests.contract.store.people import NOW, person, strong
@@ -11,7 +12,7 @@ from tests.contract.store.people import NOW, person, strong
 if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
-HELLO = Quoted({"text": "hello"}, ours=False, at=NOW)
+HELLO = Quoted(Payload(Text("hello")), ours=False, at=NOW)
 
 
 async def test_the_persons_own_message_is_quoted(store: Store) -> None:
@@ -28,7 +29,7 @@ async def test_a_reply_is_quoted_by_any_of_its_parts(store: Store) -> None:
     for part in (1, 2):
         await ack(store, lease, part=part, parts=2, channel_message_id=f"w{part}")
         told = await store.quotes.find(anna.person_id, CHANNEL, ADDRESS, f"w{part}")
-        assert told == Quoted({"text": "Shall I?"}, ours=True, at=NOW)
+        assert told == Quoted(Payload(Text("Shall I?")), ours=True, at=NOW)
 
 
 async def test_nobody_else_s_words_and_no_other_chat_s(store: Store) -> None:
@@ -52,8 +53,8 @@ async def test_what_was_said_to_somebody_who_was_merged(store: Store) -> None:
     await ack(store, lease, channel_message_id="w1", now=NOW + 1)
     await store.merge(stays, other.person_id, now=NOW + 2)
     assert await store.quotes.find(stays, CHANNEL, ADDRESS, "w1") == Quoted(
-        {"text": "for Bruno"}, ours=True, at=NOW + 1
+        Payload(Text("for Bruno")), ours=True, at=NOW + 1
     )
     mine = await store.quotes.find(stays, CHANNEL, ADDRESS, "m1")
     assert mine is not None
-    assert mine.content == HELLO.content
+    assert mine.payload == HELLO.payload

@@ -15,6 +15,7 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Message
+from kernel_service.ports.payloads import Edit, Payload, Text
 from kernel_service.ports.turns import Turn
 from tests.contract.store.owner import NOW, own
 from tests.contract.store.people import attempt, connect
@@ -30,7 +31,7 @@ _numbers = count()
 
 
 async def say(store: Store, text: str, user: str = "test:ann") -> Accepted:
-    return await store.accept(Message(user, f"m{next(_numbers)}", {"text": text}), now=NOW, max_pending=1000)
+    return await store.accept(Message(user, f"m{next(_numbers)}", Payload(Text(text))), now=NOW, max_pending=1000)
 
 
 async def awaiting(store: Store, user: str = "test:ann", code: str = CODE) -> ConnectAttempt:
@@ -82,7 +83,7 @@ async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: St
     await owner.end(await owner.open())
     turn = await owner.ask()
     assert isinstance(turn, Turn)
-    assert turn.messages[0].content == {"text": text, "code": CODE}
+    assert turn.messages[0].payload == Payload(Text(text), code=CODE)
 
 
 async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: Store) -> None:
@@ -93,7 +94,7 @@ async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: St
 
 async def test_ones_own_code_is_recognised_in_a_text_that_was_changed(store: Store) -> None:
     await awaiting(store)
-    changed = Message("test:ann", "e1", {"edit": {"message_id": "m1", "text": f"it is {CODE}"}})
+    changed = Message("test:ann", "e1", Payload(Edit("m1", f"it is {CODE}")))
     assert (await store.accept(changed, now=NOW, max_pending=9)).command is Command.CODE
 
 

@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Newcomers, Stopped
 from kernel_service.ports.messages import Message, MessageStatus
+from kernel_service.ports.payloads import Text
 from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, believed
 from kernel_service.storage.turns.waiting import DEBOUNCE_LIMIT, LATE_DEBOUNCE, LATE_SECONDS
 from tests.contract.store.owner import ASKS, HELLO, NOW, Owner, own, say
+from tests.payloads import sent
 
 if TYPE_CHECKING:
     from kernel_service.ports.inbox import Accepted
@@ -36,7 +38,7 @@ async def told(owner: Owner) -> list[list[str]]:
 
 
 async def stop(store: Store, sent_at: float | None, message_id: str = "s", now: float = NOW) -> Accepted:
-    message = Message("test:ann", message_id, {"text": "stop"}, sent_at=sent_at)
+    message = Message("test:ann", message_id, sent(Text("stop"), sent_at))
     return await store.accept(message, now=now, max_pending=100)
 
 
@@ -45,7 +47,7 @@ async def status(store: Store, accepted: Accepted) -> MessageStatus:
 
 
 async def accept(store: Store, message_id: str, sent_at: float | None, now: float = NOW) -> Accepted:
-    message = Message("test:ann", message_id, {"text": message_id}, sent_at=sent_at)
+    message = Message("test:ann", message_id, sent(Text(message_id), sent_at))
     return await store.accept(message, now=now, max_pending=100)
 
 
@@ -98,7 +100,7 @@ async def test_a_late_one_comes_next_once_the_turn_is_closed_or_ended(store: Sto
     assert await told(owner) == [["one"]]
 
 
-@pytest.mark.parametrize("sent_at", [NOW + 1e9, NOW + 1, -1e12])
+@pytest.mark.parametrize("sent_at", [NOW + 1e9, NOW + 1, -6e10])
 async def test_a_wrong_clock_neither_starves_nor_overtakes_for_ever(store: Store, sent_at: float) -> None:
     """One that is ahead counts as sent when it came; one that is far behind passes nothing that waits for hours."""
     person = await say(store, "waits", now=NOW)
@@ -115,7 +117,7 @@ def test_what_is_believed_is_bounded(sent_at: float | None, accepted_at: float) 
 
 async def test_commands_run_alone_in_their_place(store: Store) -> None:
     await say(store, "after", sent_at=NOW - 1)
-    code = Message("test:ann", "code", {"text": "BCDF-GHJK"}, sent_at=NOW - 2)
+    code = Message("test:ann", "code", sent(Text("BCDF-GHJK"), NOW - 2))
     await store.accept(code, now=NOW, max_pending=9)
     person = await say(store, "before", sent_at=NOW - 3)
     assert await told(await own(store, person)) == [["before"], ["code"], ["after"]]
@@ -160,7 +162,7 @@ async def test_who_gathers_nothing_waits_for_nothing(store: Store) -> None:
 
 async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: Store) -> None:
     person = await say(store, "after", sent_at=NOW - LATE_SECONDS - 1)
-    parts = Message("test:ann", "new", {"text": "new chat"}, sent_at=NOW - LATE_SECONDS - 2)
+    parts = Message("test:ann", "new", sent(Text("new chat"), NOW - LATE_SECONDS - 2))
     await store.accept(parts, now=NOW, max_pending=9)
     owner = await own(store, person)
     assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
@@ -174,7 +176,7 @@ async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: Store) -
 
 @pytest.mark.parametrize(("text", "late"), [("new chat", 0), ("stop", LATE_SECONDS + 1)])
 async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(store: Store, text: str, late: float) -> None:
-    command = Message("test:ann", "c", {"text": text}, sent_at=NOW - late)
+    command = Message("test:ann", "c", sent(Text(text), NOW - late))
     accepted = await store.accept(command, now=NOW, max_pending=9)
     assert isinstance(await (await own(store, accepted.person_id)).ask(NOW, debounce=0.6), Turn)
 
@@ -260,7 +262,7 @@ async def test_nothing_hides_a_stop(store: Store) -> None:
     owner = await own(store, await say(store, "before", sent_at=NOW - 9))
     turn = await owner.open()
     await stop(store, NOW - 7)
-    code = Message("test:ann", "code", {"text": "BCDF-GHJK"}, sent_at=NOW - 7.5)
+    code = Message("test:ann", "code", sent(Text("BCDF-GHJK"), NOW - 7.5))
     assert (await store.accept(code, now=NOW, max_pending=9)).command is Command.CODE
     with pytest.raises(Stopped):
         await store.turns.check_interrupts(turn)
@@ -279,7 +281,7 @@ async def test_who_is_merged_has_said_stop_to_both(store: Store) -> None:
     assert (await accept(store, "late", NOW - 9)).status is MessageStatus.STOPPED
 
 
-@pytest.mark.parametrize("wrong", [0.0, -1e12, NOW - BELIEVED_SECONDS - 1])
+@pytest.mark.parametrize("wrong", [0.0, -6e10, NOW - BELIEVED_SECONDS - 1])
 async def test_a_clock_that_is_far_behind_is_stopped_and_stops_as_if_it_said_nothing(
     store: Store, wrong: float
 ) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from kernel_service.errors import AlreadyExists, Conflict
 from kernel_service.ports.messages import Alias, Message, ReplyMode
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.people import LinkOutcome
 from kernel_service.ports.weak_ids import WeakIdExpiry
 from kernel_service.storage.opening.open_store import open_store
@@ -151,7 +152,7 @@ async def test_an_id_of_two_people_in_two_scopes_finds_neither(store: Store, kin
 
 
 async def _send(store: Store, *ids: Alias, now: float = NOW, words: str = "hello") -> Accepted:
-    content = {"text": words}
+    content = Payload(Text(words))
     message = Message(ids[0].user_id, "1", content, aliases=ids, address=ADDRESS, reply_mode=ReplyMode.INLINE)
     return await store.accept(message, now=now, max_pending=100)
 

@@ -11,6 +11,7 @@ from kernel_service.errors import LeaseLost
 from kernel_service.ports.approvals import Approval, Question, StandingPermission, Verdict
 from kernel_service.ports.commands import Command, Tap, TapKind
 from kernel_service.ports.messages import Message, Usage
+from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.schema import schema
 from tests.contract.store.owner import HELLO, NOW, Owner, own, say
@@ -51,7 +52,7 @@ async def asked(
 
 async def tapped(store: Store, owner: Owner, kind: TapKind, name: str = "ap_1", user: str = "test:ann") -> Verdict:
     tap = Tap(name, kind)
-    await store.accept(Message(user, f"t{name}", {"choice": {"id": tap.choice_id}}), now=NOW, max_pending=9)
+    await store.accept(Message(user, f"t{name}", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
     turn = await owner.open()
     decision = await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1)
     assert decision == await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1), (
@@ -132,7 +133,7 @@ async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_n
     store: Store, said: str, command: Command
 ) -> None:
     owner = await given(store)
-    accepted = await store.accept(Message("test:ann", "back", {"text": said}), now=NOW, max_pending=9)
+    accepted = await store.accept(Message("test:ann", "back", Payload(Text(said))), now=NOW, max_pending=9)
     assert accepted.command is command
     assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1") is (command is Command.NONE)
 
@@ -140,15 +141,15 @@ async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_n
 async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_nothing(store: Store) -> None:
     await given(store)
     owner = await given(store, account="")
-    await say(store, "back", content={"text": "ask me again 1"})
+    await say(store, "back", payload=Payload(Text("ask me again 1")))
     turn = await owner.open()
     assert await store.approvals.ask_again(turn, owner.epoch, "1") == [CARDS]
     await owner.end(turn)
     await say(store, "m9")
     await asked(store, owner, "ap_late")
     tap = Tap("ap_late", TapKind.ALWAYS)
-    await store.accept(Message("test:ann", "late", {"choice": {"id": tap.choice_id}}), now=NOW, max_pending=9)
-    await say(store, "all", content={"text": "ask me again"})
+    await store.accept(Message("test:ann", "late", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
+    await say(store, "all", payload=Payload(Text("ask me again")))
     turn = await owner.open()
     assert (await store.approvals.decide(turn, owner.epoch, tap, at=NOW)).verdict is Verdict.APPROVED
     await owner.end(turn)
@@ -157,7 +158,7 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
 
 async def test_the_phrase_is_a_message_while_nothing_stands(store: Store) -> None:
     await say(store, "m1")
-    accepted = await store.accept(Message("test:ann", "back", {"text": "ask me again"}), now=NOW, max_pending=9)
+    accepted = await store.accept(Message("test:ann", "back", Payload(Text("ask me again"))), now=NOW, max_pending=9)
     assert accepted.command is Command.NONE
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +10,7 @@ from kernel_service.errors import Exhausted
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.messages import Message, MessageStatus
+from kernel_service.ports.payloads import Choice, Content, Payload, Text
 from kernel_service.ports.turns import CallRecord, Turn, TurnStatus
 from tests.contract.store.owner import ASKS, HELLO, NOW, own, say
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def stop(store: Store, message_id: str = "s", cap: int = 100) -> Accepted:
-    return await store.accept(Message("test:ann", message_id, {"text": "Stop!"}), now=NOW, max_pending=cap)
+    return await store.accept(Message("test:ann", message_id, Payload(Text("Stop!"))), now=NOW, max_pending=cap)
 
 
 async def test_what_waits_is_taken_back(store: Store) -> None:
@@ -73,14 +74,12 @@ async def test_a_stop_finds_room_where_a_message_does_not(store: Store) -> None:
 
 @pytest.mark.parametrize("text", ["stop the music", "", "st op", "stopp"])
 async def test_other_words_are_for_the_assistant(store: Store, text: str) -> None:
-    accepted = await store.accept(Message("test:ann", "m1", {"text": text}), now=NOW, max_pending=9)
+    accepted = await store.accept(Message("test:ann", "m1", Payload(Text(text))), now=NOW, max_pending=9)
     assert accepted.command is Command.NONE
 
 
-@pytest.mark.parametrize(
-    "content", [{"text": "BCDF-GHJK"}, {"choice": {"id": "approval:ap_1:yes", "title": "Approve"}}]
-)
-async def test_codes_and_buttons_need_room_as_any_message_does(store: Store, content: dict[str, Any]) -> None:
+@pytest.mark.parametrize("content", [Text("BCDF-GHJK"), Choice("approval:ap_1:yes", "Approve")])
+async def test_codes_and_buttons_need_room_as_any_message_does(store: Store, content: Content) -> None:
     await say(store, "m1")
     with pytest.raises(Exhausted):
-        await store.accept(Message("test:ann", "m2", content), now=NOW, max_pending=1)
+        await store.accept(Message("test:ann", "m2", Payload(content)), now=NOW, max_pending=1)

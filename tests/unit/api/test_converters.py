@@ -16,10 +16,10 @@ def request(seconds: int = 0, nanos: int = 0) -> messages_pb2.HandleMessageReque
 
 
 def test_a_message_is_as_old_as_its_channel_says() -> None:
-    assert converters.message(request(1_749_416_383, 500_000_000)).sent_at == 1_749_416_383.5
-    assert converters.message(request(0)).sent_at == 0  # 1970 is a time, too
+    assert converters.message(request(1_749_416_383, 500_000_000)).payload.sent_at == 1_749_416_383.5
+    assert converters.message(request(0)).payload.sent_at == 0  # 1970 is a time, too
     unsaid = messages_pb2.HandleMessageRequest(message_id="m1", payload=messages_pb2.Payload(text="hello"))
-    assert converters.message(unsaid).sent_at is None
+    assert converters.message(unsaid).payload.sent_at is None
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from kernel_service.inbox.commands import command_of, tap_in
 from kernel_service.ports.approvals import Approval, Question
 from kernel_service.ports.commands import Command, Tap, TapKind
 from kernel_service.ports.messages import Link, Reply
+from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.turns.replies.answer_replies import with_questions
 
 
@@ -18,25 +17,25 @@ def question(*names: str, may_stand: bool = False) -> Question:
 
 
 @pytest.mark.parametrize(
-    ("content", "command"),
+    ("payload", "command"),
     [
-        ({"choice": {"id": "approval:ap_x-Y_1:yes"}}, Command.APPROVAL),
-        ({"choice": {"id": "approval:ap_x-Y_1:always"}}, Command.APPROVAL),
-        ({"choice": {"id": "approval:ap_1:no", "title": "Refuse"}, "forwarded": True}, Command.APPROVAL),
-        ({"choice": {"id": "approval:ap_1:maybe"}}, Command.NONE),
-        ({"choice": {"id": "approval::yes"}}, Command.NONE),
-        ({"choice": {"title": "Approve"}}, Command.NONE),
-        ({"text": "approval:ap_1:yes"}, Command.NONE),
-        ({"text": "yes"}, Command.NONE),
+        (Payload(Choice("approval:ap_x-Y_1:yes")), Command.APPROVAL),
+        (Payload(Choice("approval:ap_x-Y_1:always")), Command.APPROVAL),
+        (Payload(Choice("approval:ap_1:no", "Refuse"), forwarded=True), Command.APPROVAL),
+        (Payload(Choice("approval:ap_1:maybe")), Command.NONE),
+        (Payload(Choice("approval::yes")), Command.NONE),
+        (Payload(Choice(title="Approve")), Command.NONE),
+        (Payload(Text("approval:ap_1:yes")), Command.NONE),
+        (Payload(Text("yes")), Command.NONE),
     ],
 )
-def test_only_a_button_is_a_decision(content: dict[str, Any], command: Command) -> None:
-    assert command_of(content) is command
+def test_only_a_button_is_a_decision(payload: Payload, command: Command) -> None:
+    assert command_of(payload) is command
 
 
 def test_a_button_says_what_it_was_made_for() -> None:
     choices = question("ap_1", "ap_2").choices
-    assert [tap_in({"choice": {"id": choice.id}}) for choice in choices] == [
+    assert [tap_in(Payload(Choice(choice.id))) for choice in choices] == [
         Tap("ap_1", TapKind.YES),
         Tap("ap_1", TapKind.NO),
     ]

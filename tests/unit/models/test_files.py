@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,7 +16,8 @@ from kernel_service.models.openai_responses import OpenAIResponses
 from kernel_service.models.openai_transcriptions import LONGEST_WAIT
 from kernel_service.models.openai_transcripts import OpenAITranscripts
 from kernel_service.ports.media import ReadAs
-from kernel_service.ports.model import ModelFile, ModelRejectedError, ModelRequest, TranscriptionMissingError
+from kernel_service.ports.model import ModelFile, ModelRejectedError, ModelRequest, TranscriptionMissingError, UserInput
+from kernel_service.ports.payloads import Audio, Document, File, Image, Payload, Text
 from tests.integration.files import VOICE, digest, pdf, png
 from tests.unlimited_queue import unlimited_queue
 
@@ -52,12 +53,12 @@ def a_file(
     return ModelFile(read_as, mime_type, name, len(data), chunks)
 
 
-def asking(model: OpenAIResponses, files: dict[str, ModelFile | str], *contents: dict[str, Any]) -> ModelRequest:
-    return ModelRequest("Be brief.", [model.user_item(content) for content in contents], [], "k" * 32, 500, files)
+def asking(model: OpenAIResponses, files: dict[str, ModelFile | str], *sent: Payload) -> ModelRequest:
+    return ModelRequest("Be brief.", [model.user_item(UserInput(each)) for each in sent], [], "k" * 32, 500, files)
 
 
-def sent(media_id: str, kind: str = "image", caption: str = "This?") -> dict[str, Any]:
-    return {kind: {"mime_type": "image/png", "media_id": media_id}, "caption": caption}
+def sent(media_id: str, kind: type[File] = Image, caption: str = "This?") -> Payload:
+    return Payload(kind("image/png", media_id=media_id), caption=caption)
 
 
 async def test_each_file_in_its_place(emulators: Emulators, model: OpenAIResponses) -> None:
@@ -67,8 +68,8 @@ async def test_each_file_in_its_place(emulators: Emulators, model: OpenAIRespons
         "m_2": a_file(bill, ReadAs.READ, "application/pdf", "bill.pdf", chunk=777),
         "m_3": "[Attachment unavailable.]",
     }
-    contents = [sent("m_2", "document", "One"), sent("m_1", caption="Two"), sent("m_3"), sent("m_old"), {"text": "Go"}]
-    answer = await model.answer(asking(model, files, *contents))
+    of_files = [sent("m_2", Document, "One"), sent("m_1", caption="Two"), sent("m_3"), sent("m_old")]
+    answer = await model.answer(asking(model, files, *of_files, Payload(Text("Go"))))
     for words in (digest(png(1)), digest(bill), "begins “Rent”", "[Attachment unavailable.]", "not at hand any more"):
         assert words in answer.text
     first, second = emulators.openai.requests[0].body["input"][:2]
@@ -78,12 +79,12 @@ async def test_each_file_in_its_place(emulators: Emulators, model: OpenAIRespons
 
 
 def test_the_history_holds_no_bytes_and_no_words_twice(model: OpenAIResponses) -> None:
-    assert model.user_item(sent("m_1"))["content"] == [
+    assert model.user_item(UserInput(sent("m_1")))["content"] == [
         {"type": "input_text", "text": "[The person sent an image.]\nThis?"},
         {"type": "media", "media_id": "m_1"},
     ]
-    heard = {"audio": {"media_id": "m_1", "voice": True, "transcript": "Hi"}}
-    assert model.user_item(heard)["content"] == [{"type": "input_text", "text": "(voice) Hi"}]
+    heard = Payload(Audio("audio/ogg", voice=True, media_id="m_1", transcript="Hi"))
+    assert model.user_item(UserInput(heard))["content"] == [{"type": "input_text", "text": "(voice) Hi"}]
 
 
 @pytest.mark.parametrize("size", [0, 1, 2, 3, 999, 1000, 1001, 5000])

@@ -10,7 +10,8 @@ from emulators.openai.turns import Cut, Failed, Incomplete, Refused, Text, ToolC
 from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.models.openai_client import OpenAIClient
 from kernel_service.models.openai_responses import OpenAIResponses
-from kernel_service.ports.model import ModelRejectedError, ModelRequest, ToolSchema, UnusableAnswerError
+from kernel_service.ports import payloads
+from kernel_service.ports.model import ModelRejectedError, ModelRequest, ToolSchema, UnusableAnswerError, UserInput
 from kernel_service.rate_limits.current_tenant import as_tenant
 from tests.unlimited_queue import unlimited_queue
 
@@ -36,7 +37,7 @@ async def model(emulators: Emulators) -> AsyncIterator[OpenAIResponses]:
 
 
 def asking(model: OpenAIResponses, *texts: str, items: list[dict[str, Any]] | None = None) -> ModelRequest:
-    heard = [model.user_item({"text": text}) for text in texts]
+    heard = [model.user_item(UserInput(payloads.Payload(payloads.Text(text)))) for text in texts]
     return ModelRequest("Be brief.", [*(items or []), *heard], [CLOCK], "k" * 32, 500)
 
 

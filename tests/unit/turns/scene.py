@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from kernel_service.kernels.kernel import Kernel
 from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.progress import Progress
 from kernel_service.ports.tools import ToolResult, UnclearCallError
 from kernel_service.token_counts import cut
@@ -21,7 +22,8 @@ from kernel_service.turns.runner import TurnRunner
 if TYPE_CHECKING:
     from kernel_service.ports.hints import Hints
     from kernel_service.ports.messages import Reply
-    from kernel_service.ports.model import ModelFile, ModelRequest, TextListener
+    from kernel_service.ports.model import ModelFile, ModelRequest, TextListener, UserInput
+    from kernel_service.ports.payloads import Content
     from kernel_service.ports.resuming import Confirmed
     from kernel_service.ports.tools import Person, Tool
     from kernel_service.ports.turns import HistoryItem
@@ -82,8 +84,9 @@ class Model:
             raise said
         return said if isinstance(said, tuple) else (said, Usage(input_tokens=7))
 
-    def user_item(self, content: dict[str, Any]) -> dict[str, Any]:
-        return {"type": "message", "role": "user", "content": content.get("text", "")}
+    def user_item(self, given: UserInput) -> dict[str, Any]:
+        content = given.said.content if isinstance(given.said, Payload) else None
+        return {"type": "message", "role": "user", "content": content.text if isinstance(content, Text) else ""}
 
     def said_item(self, text: str) -> dict[str, Any]:
         return {"type": "message", "role": "assistant", "content": text}
@@ -196,10 +199,10 @@ class Scene:
         self.seq = 0
 
     async def hear(self, text: str = "do it", number: int = 1, user: str = "chat:1") -> None:
-        await self.send({"text": text}, number, user)
+        await self.send(Text(text), number, user)
 
-    async def send(self, content: dict[str, Any], number: int = 1, user: str = "chat:1") -> None:
-        message = Message(user, f"m{number}", content, reply_mode=ReplyMode.INLINE)
+    async def send(self, content: Content, number: int = 1, user: str = "chat:1") -> None:
+        message = Message(user, f"m{number}", Payload(content), reply_mode=ReplyMode.INLINE)
         accepted = await self.store.accept(message, now=self.clock(), max_pending=10)
         self.person_id, self.seq = accepted.person_id, accepted.seq
 

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from kernel_service.errors import StoreUnavailable
 from kernel_service.ports.messages import Message
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.storage.engine import sqlite
 from kernel_service.storage.engine.batch import EX_IOERR
 from kernel_service.storage.engine.file_lock import DatabaseInUseError
@@ -79,7 +80,7 @@ async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
 async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "PRAGMAS", (*sqlite.PRAGMAS, "PRAGMA busy_timeout = 10"))
     store = await open_store(url_of(tmp_path), KEYS)
-    message = Message("test:ann", "m1", {"text": "hello"})
+    message = Message("test:ann", "m1", Payload(Text("hello")))
     intruder = sqlite.connect(tmp_path / "deeper" / "kernel.db")
     with (
         intruder.connect() as connection,
@@ -100,6 +101,7 @@ async def test_another_url_is_refused(url: str) -> None:
 
 DISK_FAILS = """
 import asyncio, resource, sys
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.messages import Message
 from kernel_service.storage.sealing.ciphers import MasterKeys
 from kernel_service.storage.opening.open_store import open_store
@@ -108,7 +110,7 @@ async def main():
     store = await open_store(sys.argv[1], MasterKeys.parse(sys.argv[2]))
     resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
     for number in range(100):
-        said = Message("test:ann", str(number), {"text": "x" * 50_000})
+        said = Message("test:ann", str(number), Payload(Text("x" * 50_000)))
         print((await store.accept(said, now=1, max_pending=999)).seq, flush=True)
 
 asyncio.run(main())

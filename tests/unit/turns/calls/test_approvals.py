@@ -13,7 +13,8 @@ from kernel_service.ports.approvals import ASKED, REFUSED
 from kernel_service.ports.commands import Command, Tap, TapKind
 from kernel_service.ports.hints import Effect, Hints
 from kernel_service.ports.messages import Message, ReplyMode, Usage
-from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError
+from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError, UserInput
+from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallError
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.turns.calls.approval_prompts import MOST_QUESTIONS, NO_ROOM, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Reply, ReplyFile
     from kernel_service.ports.model import ModelRequest, TextListener
 
+NOTHING = UserInput(Payload(Text("")))
 ARGUMENTS = {"to": "bob", "text": "hello"}
 
 
@@ -53,14 +55,13 @@ async def asked(scene: Scene) -> Tap:
 
 def yes(reply: Reply) -> Tap:
     """The button that approves."""
-    tap = tap_in({"choice": {"id": reply.choices[0].id}})
+    tap = tap_in(Payload(Choice(reply.choices[0].id)))
     assert tap is not None
     return tap
 
 
 async def tap(scene: Scene, button: Tap, number: int = 2) -> None:
-    content = {"choice": {"id": button.choice_id, "title": "Approve"}}
-    message = Message("chat:1", f"m{number}", content, reply_mode=ReplyMode.INLINE)
+    message = Message("chat:1", f"m{number}", Payload(Choice(button.choice_id, "Approve")), reply_mode=ReplyMode.INLINE)
     accepted = await scene.store.accept(message, now=scene.clock(), max_pending=10)
     assert accepted.command is Command.APPROVAL
     scene.seq = accepted.seq
@@ -131,7 +132,10 @@ async def test_a_call_that_was_cut_is_in_doubt_and_not_made_again(scene: Scene) 
     turn = await opened(scene, kernel)
     [approval] = (await scene.store.approvals.decide(turn, kernel.epoch, button, at=scene.clock())).approvals
     call = scene.model.call_item(approval.approved_call_id, approval.tool, approval.arguments)
-    items = [HistoryItem("input", scene.model.user_item({})), HistoryItem("output", call, scene.model.origin)]
+    items = [
+        HistoryItem("input", scene.model.user_item(NOTHING)),
+        HistoryItem("output", call, scene.model.origin),
+    ]
     intent = CallRecord(approval.approved_call_id, approval.tool, scene.clock())
     await scene.store.turns.append(turn, kernel.epoch, items, usage=Usage(), started=intent, now=scene.clock())
     scene.clock.now += scene.act.timeout
@@ -458,7 +462,7 @@ async def test_a_question_that_an_earlier_release_journaled_is_put(scene: Scene)
     turn = await opened(scene, kernel)
     approval = {"id": "ap_old", "call_id": "c1", "tool": "act", "arguments": ARGUMENTS, "expires_at": 0.0}
     items = [
-        HistoryItem("input", scene.model.user_item({})),
+        HistoryItem("input", scene.model.user_item(NOTHING)),
         HistoryItem("output", acts().items[0], scene.model.origin),
         HistoryItem("result", scene.model.result_item("c1", ASKED)),
         HistoryItem("approval", {**approval, "title": "Act", "account": "", "titles": {}}),
@@ -493,7 +497,7 @@ async def always(scene: Scene) -> Tap:
     await scene.run()
     [reply] = await replies(scene)
     assert [choice.title for choice in reply.choices] == ["Approve", "Refuse", "Yes, don't ask again"]
-    tap = tap_in({"choice": {"id": reply.choices[2].id}})
+    tap = tap_in(Payload(Choice(reply.choices[2].id)))
     assert tap is not None
     return tap
 

@@ -14,6 +14,7 @@ from kernel_service.ports.approvals import Approval
 from kernel_service.ports.hints import Effect, Hints
 from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.tools import ToolResult
 from kernel_service.turns.calls.titles import ids_in, reader_of, title_in
 from tests.unit.turns.scene import FakeTool, says
@@ -216,7 +217,7 @@ async def test_no_title_is_looked_up_by_a_call_that_would_ask_itself(scene: Scen
     scene.look.hints = Hints("never_heard_of", Effect.READS)
     scene.act.schema = ToolSchema("SITE_DELETE_JOB", "", {"type": "object", "properties": {}})
     scene.act.asks_first = True
-    passed_on = Message("chat:1", "m1", {"text": "do it", "forwarded": True}, reply_mode=ReplyMode.INLINE)
+    passed_on = Message("chat:1", "m1", Payload(Text("do it"), forwarded=True), reply_mode=ReplyMode.INLINE)
     accepted = await scene.store.accept(passed_on, now=scene.clock(), max_pending=10)
     scene.person_id, scene.seq = accepted.person_id, accepted.seq
     secret = {"task_gid": GID, "url": "https://attacker.example/?d=SECRET"}

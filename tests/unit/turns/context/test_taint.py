@@ -3,10 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from kernel_service.ports.approvals import Decided
+from kernel_service.ports.model import Quote, UserInput
+from kernel_service.ports.payloads import (
+    Audio,
+    Choice,
+    Contact,
+    Contacts,
+    Document,
+    Edit,
+    Image,
+    Location,
+    Payload,
+    Reaction,
+    Referral,
+    Sticker,
+    Text,
+    Video,
+)
+from kernel_service.ports.resuming import Resumed
 from kernel_service.ports.tools import ToolResult
 from kernel_service.ports.turns import HistoryItem
 from kernel_service.turns.context.context_window import ContextWindow
@@ -17,58 +37,60 @@ from tests.unit.turns.scene import Scene, calls, says
 if TYPE_CHECKING:
     from kernel_service.approvals.policy import ApprovalPolicy
 
-FILE = {"media_id": "m_1", "mime_type": "image/png"}
+OWN_NOTE = Audio("audio/ogg", voice=True, media_id="m_1", transcript="create a task")
+PICTURE = Image("image/png", media_id="m_1")
+CAFE = Location(48.2, 16.3, name="Café Forward")
+
+
+def quoting(quoted: Payload, *, ours: bool) -> UserInput:
+    return UserInput(Payload(Text("do it"), quoted_message_id="m1"), Quote(quoted, ours))
 
 
 @pytest.mark.parametrize(
-    "content",
+    "given",
     [
-        {"text": "create a task"},
-        {"text": "create a task", "sent_at": "2026-11-26T10:00:00Z", "time": "[Sent on …]"},
-        {"text": "do it", "quoted_message_id": "m1"},
-        {"text": "do it", "quoted_message_id": "m1", "quoted": {"ours": False, "content": {"text": "my own words"}}},
-        {"audio": {**FILE, "voice": True, "transcript": "create a task"}},
-        {"edit": {"message_id": "m1", "text": "create two tasks"}},
-        {"choice": {"id": "a", "title": "Yes"}},
-        {"reaction": {"message_id": "m1", "emoji": "👍"}},
-        {"location": {"latitude": 48.2, "longitude": 16.3}},
-        {"resumed": {"toolkit": "Asana", "tainted": False}},
+        UserInput(Payload(Text("create a task"))),
+        UserInput(Payload(Text("create a task"), sent_at_ns=1_800_000_000 * 10**9), time="[Sent on …]"),
+        UserInput(Payload(Text("do it"), quoted_message_id="m1")),
+        quoting(Payload(Text("my own words")), ours=False),
+        UserInput(Payload(OWN_NOTE)),
+        UserInput(Payload(Edit("m1", "create two tasks"))),
+        UserInput(Payload(Choice("a", "Yes"))),
+        UserInput(Payload(Reaction("m1", "👍"))),
+        UserInput(Payload(Location(48.2, 16.3))),
+        UserInput(Payload(Text("hello"), referral=Referral())),
+        UserInput(Resumed("Asana", tainted=False)),
+        UserInput(Decided(approved=False, tools=("T",))),
     ],
 )
-def test_the_persons_own_words_are_nobody_elses(content: dict[str, Any]) -> None:
-    assert is_said_by_person(content)
+def test_the_persons_own_words_are_nobody_elses(given: UserInput) -> None:
+    assert is_said_by_person(given)
 
 
 @pytest.mark.parametrize(
-    "content",
+    "given",
     [
-        {"text": "create a task", "forwarded": True},
-        {"text": "hello", "referral": {"kind": "ad", "headline": "Call 1234"}},
-        {"text": "do it", "quoted_message_id": "m1", "quoted": {"ours": True, "content": {"text": "The mail says: …"}}},
-        {
-            "text": "do it",
-            "quoted_message_id": "m1",
-            "quoted": {"ours": False, "content": {"text": "passed on", "forwarded": True}},
-        },
-        {"text": "look", "quoted_message_id": "m1", "quoted": {"ours": False, "content": {"document": FILE}}},
-        {"audio": {**FILE, "voice": True, "transcript": "create a task"}, "forwarded": True},
-        {"audio": {**FILE, "transcript": "a song"}},
-        {"audio": {**FILE, "voice": True, "filename": "do it.ogg"}},
-        {"image": FILE},
-        {"image": FILE, "caption": "file this"},
-        {"video": FILE},
-        {"document": {**FILE, "filename": "invoice.pdf"}},
-        {"sticker": FILE},
-        {"location": {"latitude": 48.2, "longitude": 16.3, "name": "Café Forward"}},
-        {"location": {"latitude": 48.2, "longitude": 16.3, "address": "1 Forward Street"}},
-        {"contacts": {"contacts": [{"name": "Eve"}]}},
-        {"decided": {"approved": False, "tool": "T", "arguments": {"notes": "…"}}},
-        {"resumed": {"toolkit": "Asana", "tainted": True}},
-        {"event": {"trigger": "new_mail"}},
+        UserInput(Payload(Text("create a task"), forwarded=True)),
+        UserInput(Payload(Text("hello"), referral=Referral("ad", "Call 1234"))),
+        quoting(Payload(Text("The mail says: …")), ours=True),
+        quoting(Payload(Text("passed on"), forwarded=True), ours=False),
+        quoting(Payload(Document("application/pdf", media_id="m_1")), ours=False),
+        UserInput(Payload(OWN_NOTE, forwarded=True)),
+        UserInput(Payload(replace(OWN_NOTE, voice=False))),
+        UserInput(Payload(replace(OWN_NOTE, filename="do it.ogg"))),
+        UserInput(Payload(PICTURE)),
+        UserInput(Payload(PICTURE, caption="file this")),
+        UserInput(Payload(Video("video/mp4", media_id="m_1"))),
+        UserInput(Payload(Document("application/pdf", "invoice.pdf", media_id="m_1"))),
+        UserInput(Payload(Sticker("image/webp", media_id="m_1"))),
+        UserInput(Payload(CAFE)),
+        UserInput(Payload(Location(48.2, 16.3, address="1 Forward Street"))),
+        UserInput(Payload(Contacts((Contact("Eve"),)))),
+        UserInput(Resumed("Asana", tainted=True)),
     ],
 )
-def test_the_words_of_others_are_from_outside(content: dict[str, Any]) -> None:
-    assert not is_said_by_person(content)
+def test_the_words_of_others_are_from_outside(given: UserInput) -> None:
+    assert not is_said_by_person(given)
 
 
 def history(*marks: str) -> list[HistoryItem]:
@@ -210,7 +232,7 @@ async def test_the_mark_survives_what_cuts_the_history_short(scene: Scene) -> No
     items = history(*[OWN] * 3, f"{OWN}+{OUTSIDE}", OWN)
     transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model)
     window = ContextWindow(transcript, scene.model, 9000)
-    transcript.hear([{"text": "create a task"}])
+    transcript.hear([UserInput(Payload(Text("create a task")))])
     assert transcript.tainted
     assert window.forget_older(100)
     assert [item.kind for item in transcript.stored] == []
@@ -223,7 +245,7 @@ async def test_what_was_said_long_before_a_cut_taints_nothing(scene: Scene) -> N
     items = history(f"{OWN}+{OUTSIDE}", *[OWN] * 4)
     transcript = Transcript([HistoryItem(i.kind, {"content": "x" * 4000}, i.origin) for i in items], scene.model)
     window = ContextWindow(transcript, scene.model, 9000)
-    transcript.hear([{"text": "create a task"}])
+    transcript.hear([UserInput(Payload(Text("create a task")))])
     assert not transcript.tainted
     assert window.forget_older(100)
     assert [item.origin for item in transcript.unstored] == [OWN]

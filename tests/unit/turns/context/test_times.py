@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from kernel_service.ports.turns import TurnMessage
+from kernel_service.storage.schema.payloads import from_stored
 from kernel_service.turns.context import times
 from kernel_service.turns.context.instructions import instructions
 from tests.unit.turns.scene import says
@@ -18,8 +19,9 @@ NOON = 1_795_953_600.0
 """2026-11-29 12:00 UTC, a Sunday."""
 
 
-def message(**content: Any) -> TurnMessage:
-    return TurnMessage(1, "m1", "test", "", {"text": "hi", **content}, NOON)
+def message(sent_at: str = "") -> TurnMessage:
+    payload = from_stored({"text": "hi", "sent_at": sent_at} if sent_at else {"text": "hi"})
+    return TurnMessage(1, "m1", "test", "", payload, NOON)
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_summer_and_winter_are_told_apart() -> None:
     ],
 )
 def test_the_channels_time_counts_if_it_can_be(sent: str, told: str) -> None:
-    assert told in times.stamp(message(sent_at=sent), "", NOON)
+    assert told in times.stamp(message(sent), "", NOON)
 
 
 def test_a_message_that_waited_says_when_it_is_heard() -> None:
@@ -73,7 +75,7 @@ def test_the_instructions_tell_no_time() -> None:
 
 async def test_what_was_sent_once_stays_as_it_is(scene: Scene) -> None:
     heard, real = [], scene.model.user_item
-    scene.model.user_item = lambda content: real(content) | {"time": content["time"]}  # type: ignore[method-assign]
+    scene.model.user_item = lambda given: real(given) | {"time": given.time}  # type: ignore[method-assign]
     for number in (1, 2, 3):
         await scene.hear("hello", number)
         await scene.store.keep_time_zone(scene.person_id, ["Europe/Vienna", "Asia/Tokyo"][number % 2])

@@ -7,7 +7,8 @@ import pytest
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.messages import Link, Usage
-from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError
+from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError, UserInput
+from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.token_counts import tokens
@@ -33,7 +34,7 @@ async def cut(scene: Scene, *, started: bool, name: str) -> None:
     turn = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
     assert isinstance(turn, Turn)
     items = [
-        HistoryItem("input", scene.model.user_item({"text": "do it"}), "own"),
+        HistoryItem("input", scene.model.user_item(UserInput(Payload(Text("do it")))), "own"),
         HistoryItem("output", calls(name).items[0], "test:1"),
     ]
     intent = CallRecord(f"c_{name}", name, scene.clock()) if started else None
@@ -74,7 +75,7 @@ async def test_that_look_is_waited_for_after_another_cut_too(scene: Scene) -> No
     assert isinstance(turn, Turn)
     said = [{"type": "function_call", "call_id": f"c{number}", "name": "act"} for number in range(2)]
     items = [
-        HistoryItem("input", scene.model.user_item({"text": "do it"})),
+        HistoryItem("input", scene.model.user_item(UserInput(Payload(Text("do it"))))),
         *(HistoryItem("output", item, "test:1") for item in said),
         HistoryItem("result", scene.model.result_item("c0", OUTCOME_UNKNOWN)),
     ]

@@ -10,6 +10,7 @@ from sqlalchemy import select, update
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.messages import Link
+from kernel_service.ports.payloads import Edit, Revoke
 from kernel_service.ports.resuming import Confirmed, ParkedRequest
 from kernel_service.ports.tools import ToolResult
 from kernel_service.storage.connections.parked_requests import resume
@@ -50,7 +51,7 @@ async def test_what_remains_is_kept_with_the_end_of_the_turn(scene: Scene) -> No
 async def test_a_model_that_says_nothing_of_it_leaves_the_persons_words(scene: Scene) -> None:
     await needs_asana(scene, remaining="", text="create the task for tomorrow's demo")
     [request] = await gone_on(scene)
-    assert (request.remaining, [each.content["text"] for each in request.messages]) == (
+    assert (request.remaining, [each.payload.text for each in request.messages]) == (
         "",
         ["create the task for tomorrow's demo"],
     )
@@ -200,17 +201,17 @@ async def test_a_message_that_was_taken_back_or_changed_meanwhile_counts_as_it_s
     await scene.hear("and delete the others", number=2)
     scene.model.says = [calls("look"), says("Please connect Asana.")]
     await scene.run()
-    await scene.send({"revoke": {"message_id": "m2"}}, number=3)
-    await scene.send({"edit": {"message_id": "m1", "text": "create two tasks"}}, number=4)
+    await scene.send(Revoke("m2"), number=3)
+    await scene.send(Edit("m1", "create two tasks"), number=4)
     scene.model.says = [says("noted")]
     await scene.run()
     [request] = await gone_on(scene, seq=99)
-    assert [each.content["text"] for each in request.messages] == ["create two tasks"]
+    assert [each.payload.text for each in request.messages] == ["create two tasks"]
 
 
 async def test_a_request_whose_every_message_was_taken_back_does_not_go_on(scene: Scene) -> None:
     await needs_asana(scene)
-    await scene.send({"revoke": {"message_id": "m1"}}, number=2)
+    await scene.send(Revoke("m1"), number=2)
     assert await gone_on(scene) == []
 
 
@@ -222,7 +223,7 @@ async def test_what_goes_on_and_needs_another_account_keeps_the_persons_words(sc
     scene.model.says = [calls("look"), says("And Gmail.")]
     await scene.run()
     [request] = await gone_on(scene, "gmail", 100)
-    assert [each.content["text"] for each in request.messages] == ["tell Bob of the task"]
+    assert [each.payload.text for each in request.messages] == ["tell Bob of the task"]
 
 
 async def test_what_an_earlier_release_parked_goes_on_as_the_assistants_words(scene: Scene) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 
 import pytest
@@ -12,13 +11,14 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.media import FileProblem
 from kernel_service.ports.messages import Message, ReplyMode
 from kernel_service.ports.model import ModelFile, ModelRejectedError
+from kernel_service.ports.payloads import Audio, File, Image, Payload, Video
 from tests.integration.files import VOICE, png
 from tests.unit.turns.scene import Scene, calls, says
 
 
-async def receive(scene: Scene, kind: str, data: bytes, mime_type: str, number: int = 1, **more: Any) -> None:
-    file = {"mime_type": mime_type, "data": base64.b64encode(data).decode(), "voice": True}
-    message = Message("chat:1", f"m{number}", {kind: file, **more}, reply_mode=ReplyMode.INLINE)
+async def receive(scene: Scene, kind: type[File], data: bytes, mime_type: str, number: int = 1, **more: Any) -> None:
+    payload = Payload(kind(mime_type, data=data, voice=True), **more)
+    message = Message("chat:1", f"m{number}", payload, reply_mode=ReplyMode.INLINE)
     accepted = await scene.store.accept(message, now=scene.clock(), max_pending=10)
     scene.person_id, scene.seq = accepted.person_id, accepted.seq
 
@@ -32,7 +32,7 @@ async def shown(scene: Scene, request: int) -> list[bytes | str]:
 
 
 async def test_a_file_is_shown_in_every_request_of_its_turn_and_in_no_later_one(scene: Scene) -> None:
-    await receive(scene, "image", png(), "image/png")
+    await receive(scene, Image, png(), "image/png")
     scene.model.says = [calls("look"), says("a dot"), says("as I said")]
     await scene.run()
     assert [await shown(scene, number) for number in (0, 1)] == [[png()], [png()]]
@@ -42,7 +42,7 @@ async def test_a_file_is_shown_in_every_request_of_its_turn_and_in_no_later_one(
 
 
 async def test_a_turn_that_was_cut_shows_its_file_again(scene: Scene) -> None:
-    await receive(scene, "image", png(), "image/png")
+    await receive(scene, Image, png(), "image/png")
     scene.model.says = [calls("look"), VendorUnavailable("model_unavailable"), says("a dot")]
     await scene.run()
     scene.clock.now += 60
@@ -52,7 +52,7 @@ async def test_a_turn_that_was_cut_shows_its_file_again(scene: Scene) -> None:
 
 
 async def test_a_recording_is_heard_once_however_often_the_turn_is_tried(scene: Scene) -> None:
-    await receive(scene, "audio", VOICE, "audio/ogg")
+    await receive(scene, Audio, VOICE, "audio/ogg")
     scene.model.hears = ["Call Eve"]
     scene.model.says = [VendorUnavailable("model_unavailable"), says("calling")]
     await scene.run()
@@ -64,7 +64,7 @@ async def test_a_recording_is_heard_once_however_often_the_turn_is_tried(scene: 
 
 
 async def test_a_transcriber_that_is_away_holds_the_turn(scene: Scene) -> None:
-    await receive(scene, "audio", VOICE, "audio/ogg")
+    await receive(scene, Audio, VOICE, "audio/ogg")
     scene.model.hears = [VendorUnavailable("model_busy"), "Call Eve"]
     scene.model.says = [says("calling")]
     await scene.run()
@@ -75,7 +75,7 @@ async def test_a_transcriber_that_is_away_holds_the_turn(scene: Scene) -> None:
 
 
 async def test_a_recording_that_cannot_be_heard_is_said(scene: Scene) -> None:
-    await receive(scene, "audio", VOICE, "audio/ogg")
+    await receive(scene, Audio, VOICE, "audio/ogg")
     scene.model.hears = [ModelRejectedError("invalid_value")]
     scene.model.says = [says("I could not hear that")]
     await scene.run()
@@ -84,7 +84,7 @@ async def test_a_recording_that_cannot_be_heard_is_said(scene: Scene) -> None:
 
 @pytest.mark.parametrize(("code", "problem"), [("invalid_file", "unreadable"), ("context_length_exceeded", "too_long")])
 async def test_a_file_that_the_model_refuses_is_left_out_and_said(scene: Scene, code: str, problem: str) -> None:
-    await receive(scene, "image", png(), "image/png", caption="This?")
+    await receive(scene, Image, png(), "image/png", caption="This?")
     scene.model.says = [ModelRejectedError(code), says("I could not see it")]
     await scene.run()
     assert await shown(scene, 1) == [texts.FOR_MODEL[problem]]
@@ -92,24 +92,22 @@ async def test_a_file_that_the_model_refuses_is_left_out_and_said(scene: Scene, 
 
 
 async def test_a_request_that_is_refused_without_its_files_too_is_given_up(scene: Scene) -> None:
-    await receive(scene, "image", png(), "image/png", caption="This?")
+    await receive(scene, Image, png(), "image/png", caption="This?")
     scene.model.says = [ModelRejectedError("invalid_prompt"), ModelRejectedError("invalid_prompt")]
     await scene.run()
     assert await scene.told() == [texts.FAILED]
 
 
 @pytest.mark.parametrize(
-    ("content", "sentence"),
+    ("file", "sentence"),
     [
-        ({"image": {"mime_type": "image/png", "media_ref": "r"}}, texts.unopened("image", "unavailable")),
-        ({"video": {"mime_type": "video/mp4", "media_ref": "r"}}, texts.unsupported("video")),
-        ({"audio": {"mime_type": "audio/amr", "media_ref": "r"}}, texts.unsupported("audio")),
+        (Image("image/png", media_ref="r"), texts.unopened("image", "unavailable")),
+        (Video("video/mp4", media_ref="r"), texts.unsupported("video")),
+        (Audio("audio/amr", media_ref="r"), texts.unsupported("audio")),
     ],
 )
-async def test_with_nothing_else_to_answer_no_model_is_asked(
-    scene: Scene, content: dict[str, Any], sentence: str
-) -> None:
-    accepted = await scene.store.accept(Message("chat:1", "m1", content), now=scene.clock(), max_pending=10)
+async def test_with_nothing_else_to_answer_no_model_is_asked(scene: Scene, file: File, sentence: str) -> None:
+    accepted = await scene.store.accept(Message("chat:1", "m1", Payload(file)), now=scene.clock(), max_pending=10)
     scene.person_id, scene.seq = accepted.person_id, accepted.seq
     scene.clock.now += 91
     await scene.run()

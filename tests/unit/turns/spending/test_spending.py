@@ -12,6 +12,7 @@ from kernel_service.errors import Busy, VendorUnavailable
 from kernel_service.ports.interruptions import HandedBack
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelAnswer, ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
+from kernel_service.ports.payloads import Audio
 from kernel_service.turns.limits import Limits
 from kernel_service.turns.spending.estimates import OUTPUT_PER_SECOND, TYPICAL_OUTPUT_TOKENS
 from tests.unit.turns.files.test_turn_files import receive
@@ -234,7 +235,7 @@ async def test_a_recording_counts_by_its_seconds(scene: Scene, hears: list[Any],
     scene.limits = AMPLE
     scene.model.hears = hears
     scene.model.says = [says("done")]
-    await receive(scene, "audio", NOTE, "audio/ogg")
+    await receive(scene, Audio, NOTE, "audio/ogg")
     await scene.run()
     asked = 15 if len(scene.model.shown) else 0
     assert await spent(scene) == counted + asked
@@ -243,7 +244,7 @@ async def test_a_recording_counts_by_its_seconds(scene: Scene, hears: list[Any],
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
 async def test_a_recording_counts_also_when_it_is_stopped(scene: Scene, limits: Limits) -> None:
     scene.limits = limits
-    await receive(scene, "audio", NOTE, "audio/ogg")
+    await receive(scene, Audio, NOTE, "audio/ogg")
     scene.model.hear_gate = asyncio.Event()
     kernel = await scene.activated()
     turn = asyncio.create_task(scene.run(kernel))
@@ -260,7 +261,7 @@ async def test_who_is_over_the_budget_is_not_written_down_either(scene: Scene) -
     scene.model.says = [says("first")]
     await scene.hear("one", number=7)
     await scene.run()
-    await receive(scene, "audio", NOTE, "audio/ogg")
+    await receive(scene, Audio, NOTE, "audio/ogg")
     await scene.run()
     assert scene.model.heard == []
     assert (await scene.told())[0].startswith(texts.budget_spent(5)[:30])
