@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Protocol
 
 from kernel_service.errors import Aborted, KernelError, LeaseLost, NotFound, StoreUnavailable
 from kernel_service.kernels.kernel import EvictionReason, Kernel
+from kernel_service.kernels.person_tasks import PersonTasks
+from kernel_service.kernels.wakeup_timers import WakeupTimers
 from kernel_service.ports.interruptions import HandedBack
-from kernel_service.rate_limits.current_tenant import as_tenant
 from kernel_service.uncancelled import Uncancelled
 
 if TYPE_CHECKING:
@@ -59,69 +60,30 @@ class KernelMap:
         self._owner = owner
         self._clock = clock
         self._retry_seconds = retry_seconds
-        self._slots = asyncio.Semaphore(max_turns)
-        self._served = 0
         self._kernels: OrderedDict[str, Kernel] = OrderedDict()  # least recently used first
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._woken: set[str] = set()
-        self._timers: dict[str, tuple[float, asyncio.TimerHandle]] = {}
+        self._tasks = PersonTasks(self._run_due, max_running=max_turns)
+        self._timers = WakeupTimers(self.wake, clock)
         self._reset: set[str] = set()
         self._uncancelled = Uncancelled()
         self._closing = False
         self.evictions: Counter[EvictionReason] = Counter()
         self.activations = 0
 
-    # --- waking -------------------------------------------------------------------------------------------------
+    # --- running turns ------------------------------------------------------------------------------------------
 
     def wake(self, person_id: str) -> None:
-        """See to it that the person's messages are looked at, now or by what runs already, and again after it."""
-        if self._closing:
-            return
-        self._woken.add(person_id)
+        """Look at the person's messages: now, in the turn that runs, and again after it."""
         if person_id in self._tasks:
             self._wake_turn(person_id)
-        else:
-            task = asyncio.create_task(self._serve(person_id), name=f"kernel {person_id}")
-            self._tasks[person_id] = task
+        self._tasks.wake(person_id)
 
     def wake_at(self, person_id: str, when: float) -> None:
         """Wake the person at `when` (epoch seconds); an earlier timer of theirs stays."""
-        if self._closing:
-            return
-        if person_id in self._timers:
-            earlier, handle = self._timers[person_id]
-            if earlier <= when:
-                return
-            handle.cancel()
-        delay = max(0.0, when - self._clock())
-        handle = asyncio.get_running_loop().call_later(delay, self._ring, person_id)
-        self._timers[person_id] = (when, handle)
+        self._timers.set(person_id, when)
 
     def _wake_turn(self, person_id: str) -> None:
         if (kernel := self._kernels.get(person_id)) is not None:
             kernel.wake_turn()
-
-    def _ring(self, person_id: str) -> None:
-        self._timers.pop(person_id, None)
-        self.wake(person_id)
-
-    # --- serving one person -------------------------------------------------------------------------------------
-
-    async def _serve(self, person_id: str) -> None:
-        try:
-            with as_tenant(person_id):
-                while person_id in self._woken and not self._closing:
-                    self._woken.discard(person_id)
-                    async with self._slots:  # in turns: whoever asks again stands behind those who wait
-                        self._served += 1
-                        try:
-                            await self._run_due(person_id)
-                        finally:
-                            self._served -= 1
-        finally:
-            del self._tasks[person_id]
-            if person_id in self._woken:  # woken between the last look and the end of this task
-                self.wake(person_id)
 
     async def _run_due(self, person_id: str) -> None:
         try:
@@ -133,29 +95,29 @@ class KernelMap:
         except LeaseLost:
             self._forget(person_id, EvictionReason.LEASE_LOST)
         except StoreUnavailable:
-            self._start_over(person_id)
+            self._retry_later(person_id)
         except KernelError as error:
             # An operator must act (an unknown key, a damaged value); until then the sweeper looks now and again.
             log.error("person put off reason=%s person=%s", error.reason, person_id)  # noqa: TRY400
             self._kernels.pop(person_id, None)
         except Exception:
             log.exception("turn broke person=%s", person_id)
-            self._start_over(person_id)
+            self._retry_later(person_id)
         else:
-            self._come_back(person_id, due)
+            self._schedule(person_id, due)
 
-    def _start_over(self, person_id: str) -> None:
+    def _retry_later(self, person_id: str) -> None:
         """Nothing is lost: the journal has all that was done, and the history in memory may be behind it."""
         self._kernels.pop(person_id, None)
         self.wake_at(person_id, self._clock() + self._retry_seconds)
 
-    def _come_back(self, person_id: str, due: float | None) -> None:
+    def _schedule(self, person_id: str, due: float | None) -> None:
         if due is None:
             return
         if due <= self._clock():
-            self._woken.add(person_id)
+            self._tasks.wake(person_id)
         else:
-            self.wake_at(person_id, due)
+            self._timers.set(person_id, due)
 
     async def _resident(self, person_id: str) -> Kernel:
         kernel = self._kernels.get(person_id)
@@ -183,7 +145,7 @@ class KernelMap:
     @property
     def waiting(self) -> int:
         """How many people wait until others' turns have ended."""
-        return len(self._tasks) - self._served
+        return self._tasks.waiting
 
     def busy(self, person_id: str) -> bool:
         return person_id in self._tasks
@@ -247,23 +209,10 @@ class KernelMap:
         self._closing = True
         for kernel in self._kernels.values():
             kernel.leaving = True
-        for _, handle in self._timers.values():
-            handle.cancel()
-        self._timers.clear()
-        await self._end_turns(ends - min(_RELEASE_SECONDS, seconds / 2), ends)
+        self._timers.close()
+        self._tasks.close()
+        await self._tasks.end(ends - min(_RELEASE_SECONDS, seconds / 2), ends)
         await self._let_all_go(ends)
-
-    async def _end_turns(self, cut_at: float, ends: float) -> None:
-        """By the loop's clock. A turn that is cut and holds on all the same has half of the time that is left."""
-        running = set(self._tasks.values())
-        if not running:
-            return
-        now = asyncio.get_running_loop().time
-        _, late = await asyncio.wait(running, timeout=cut_at - now())
-        for task in late:
-            task.cancel()
-        if late:
-            await asyncio.wait(late, timeout=(ends - now()) / 2)
 
     async def _let_all_go(self, ends: float) -> None:
         """All leases in one write, until `ends` by the loop's clock; else the next process passes their epochs."""

@@ -115,11 +115,13 @@ class OutboxStore(Protocol):
         """Leases (reply id, token) end then, if not before. None: all that are under way."""
         ...
 
-    async def sweep(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+    async def sweep(
+        self, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
+    ) -> int:
         """Lapsed leases become in doubt, and doubts that are over pending again; how many.
 
         `attended`: the channels that have been pulling for the last so many `seconds`. A doubt is over once its channel
-        has been attended for `grace` seconds of it, and for at least as long as it was not; after `patience` attended
-        seconds in any case; and never before its lease has ended. What was in doubt too often becomes failed.
+        has been attended for `grace` seconds of it, and for at least as long as it was not; after `longest_grace`
+        attended seconds in any case; and never before its lease has ended. What was in doubt too often becomes failed.
         """
         ...

@@ -17,7 +17,7 @@ def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times
         "kernel_service.outbox.outbox:LEASE_SECONDS": lease,
         "kernel_service.ports.outbox:SENDING_SECONDS": lease,
         "kernel_service.outbox.outbox:GRACE_SECONDS": grace,
-        "kernel_service.outbox.outbox:PATIENCE_SECONDS": 2 * grace,
+        "kernel_service.outbox.outbox:LONGEST_GRACE_SECONDS": 2 * grace,
         "kernel_service.outbox.outbox:POLL_SECONDS": 0.25,
         "kernel_service.sweeper:LAPSE_SECONDS": 0.25,
         "kernel_service.sweeper:ROUND_SECONDS": 0.25,

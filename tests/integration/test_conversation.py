@@ -125,9 +125,7 @@ async def test_a_turn_cut_by_a_stop_goes_on_after_it(world: World) -> None:
     hold = world.emulators.openai.hold()
     await alice.send("list my tasks")
     await hold.reached.wait()
-    world.kernel.kernels._closing = True
-    for task in list(world.kernel.kernels._tasks.values()):
-        task.cancel()
+    await world.kernel.kernels.drain(0)
     hold.release()
     await world.stop_kernel()
     await world.start_kernel()

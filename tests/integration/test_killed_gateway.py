@@ -132,14 +132,14 @@ class Scene:
         self._redelivered_at = self.clock.passed + REDELIVERY_SECONDS
         self.world.emulators.whatsapp.webhooks.url = self._nowhere
         await gateway.die()
-        await self._until(lambda: len(self._outbox._pulls) == self._alive)  # it may be leased to before
+        await self._until(lambda: len(self._outbox._streams) == self._alive)  # it may be leased to before
         self._left |= self._ids(_LEASED)
 
     async def cut(self, cable: Cable) -> None:
         """Both ends live, and lose their connection."""
-        streams = set(self._outbox._pulls)
+        streams = set(self._outbox._streams)
         cable.cut()
-        await self._until(lambda: not streams & self._outbox._pulls)
+        await self._until(lambda: not streams & self._outbox._streams)
 
     async def start(self, *, beside: bool = False) -> MortalGateway:
         """A gateway. It does not make WhatsApp try its webhooks earlier."""
@@ -176,7 +176,7 @@ class Scene:
         webhooks = self.world.emulators.whatsapp.webhooks
         if webhooks.url == self.world.webhook_url and webhooks._deliveries:
             return True
-        if len(self._outbox._pulls) < self._alive:
+        if len(self._outbox._streams) < self._alive:
             return True
         waiting = self._ids(_LEASABLE) if self._alive else set()
         return bool(waiting or self._ids(_UNSENT) - self._left or self._ids(_OPEN))

@@ -2,7 +2,7 @@
 
 Receipts reach us while the channel is attended: while a process of it pulls. A doubt ends once its channel has been
 attended for the grace, and for as long as it was away since the doubt began, because a network that could not deliver
-its receipts tries again later and later. After `patience` attended seconds it ends in any case.
+its receipts tries again later and later. After `longest_grace` attended seconds it ends in any case.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ _OVER = (
         reply.c.leased_until < _now,
         or_(
             and_(reply.c.doubt_attended >= bindparam("grace", type_=Float), reply.c.doubt_attended >= _away),
-            reply.c.doubt_attended >= bindparam("patience", type_=Float),
+            reply.c.doubt_attended >= bindparam("longest_grace", type_=Float),
         ),
     )
     .values(state="pending", token="", repeats=reply.c.repeats + 1, **_NO_DOUBT)
@@ -86,9 +86,9 @@ def attend(tx: Tx, channels: Sequence[str], seconds: float) -> None:
         tx.execute(_ATTENDED, {"attended": list(channels), "seconds": seconds})
 
 
-def end(tx: Tx, *, grace: float, patience: float, now: float) -> int:
+def end(tx: Tx, *, grace: float, longest_grace: float, now: float) -> int:
     """Doubts that are over: their replies are pending again, or failed after too many; how many."""
-    over = tx.execute(_OVER, {"now": now, "grace": grace, "patience": patience}).all()
+    over = tx.execute(_OVER, {"now": now, "grace": grace, "longest_grace": longest_grace}).all()
     for row in over:
         if row.repeats >= MOST_REPEATS:
             _give_up(tx, row, now)

@@ -199,10 +199,10 @@ class SqlOutbox(SqlPort):
 
     @writes()
     def sweep(
-        self, tx: Tx, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float
+        self, tx: Tx, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
     ) -> int:
         doubt.attend(tx, attended, seconds)
-        return doubt.end(tx, grace=grace, patience=patience, now=now) + doubt.begin_lapsed(tx, now)
+        return doubt.end(tx, grace=grace, longest_grace=longest_grace, now=now) + doubt.begin_lapsed(tx, now)
 
 
 def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:

@@ -69,10 +69,12 @@ async def pull(
 
 
 async def lapse(
-    store: Store, *, now: float, patience: float = FOREVER, grace: float = FOREVER, attended: float = 0
+    store: Store, *, now: float, longest_grace: float = FOREVER, grace: float = FOREVER, attended: float = 0
 ) -> int:
     """`attended`: for so many seconds the channel has been pulling until now. By default no doubt ends."""
-    return await store.outbox.sweep(grace=grace, patience=patience, attended=[CHANNEL], seconds=attended, now=now)
+    return await store.outbox.sweep(
+        grace=grace, longest_grace=longest_grace, attended=[CHANNEL], seconds=attended, now=now
+    )
 
 
 async def pulled_texts(store: Store, *, now: float = NOW) -> list[str]:

@@ -1,7 +1,7 @@
 """A reply of which nobody knows whether it was sent: how long a receipt is waited for. On every engine.
 
 Each test says which of four bounds it rests on: the end of the lease, the grace (attended seconds), the time for which
-the channel was away, and the patience (attended seconds, whatever else).
+the channel was away, and the longest grace (attended seconds, whatever else).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.store import Store
 
 GRACE = 15.0
-PATIENCE = 300.0
+LONGEST_GRACE = 300.0
 LAPSED = NOW + LEASE_SECONDS + 1
 
 
@@ -34,7 +34,7 @@ async def doubtful(store: Store) -> Chat:
 
 
 async def sweep(store: Store, now: float, *, attended: float) -> int:
-    return await lapse(store, now=now, attended=attended, grace=GRACE, patience=PATIENCE)
+    return await lapse(store, now=now, attended=attended, grace=GRACE, longest_grace=LONGEST_GRACE)
 
 
 async def test_a_doubt_ends_after_the_grace_in_a_channel_without_any_receipts(store: Store) -> None:
@@ -48,7 +48,7 @@ async def test_a_doubt_ends_after_the_grace_in_a_channel_without_any_receipts(st
 async def test_time_in_which_nobody_of_the_channel_pulls_is_no_evidence(store: Store) -> None:
     """The grace: another channel's attendance does not count, however long."""
     await doubtful(store)
-    sweep_outbox = partial(store.outbox.sweep, grace=GRACE, patience=PATIENCE, seconds=GRACE)
+    sweep_outbox = partial(store.outbox.sweep, grace=GRACE, longest_grace=LONGEST_GRACE, seconds=GRACE)
     for hours in range(1, 9):
         later = LAPSED + hours * 3600
         assert await sweep_outbox(attended=["other"], now=later) == 0
@@ -75,18 +75,18 @@ async def test_after_an_absence_it_is_waited_for_as_long_since_the_network_tries
 
 
 async def test_after_a_long_absence_it_is_not_waited_for_ever(store: Store) -> None:
-    """The patience."""
+    """The longest grace."""
     await doubtful(store)
     back = LAPSED + 24 * 3600
     assert await sweep(store, back, attended=0) == 0
-    assert await sweep(store, back + PATIENCE - 1, attended=PATIENCE - 1) == 0
-    assert await sweep(store, back + PATIENCE, attended=1) == 1
+    assert await sweep(store, back + LONGEST_GRACE - 1, attended=LONGEST_GRACE - 1) == 0
+    assert await sweep(store, back + LONGEST_GRACE, attended=1) == 1
 
 
 async def test_a_channel_that_comes_and_goes_all_the_time_is_not_waited_for_ever(store: Store) -> None:
-    """The patience: attendance adds up over breaks, however short each time."""
+    """The longest grace: attendance adds up over breaks, however short each time."""
     await doubtful(store)
-    rounds = int(PATIENCE / 10)
+    rounds = int(LONGEST_GRACE / 10)
     ended = [await sweep(store, LAPSED + 35 * number, attended=10) for number in range(1, rounds + 1)]
     assert ended == [0] * (rounds - 1) + [1]
 

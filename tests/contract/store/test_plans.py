@@ -263,7 +263,7 @@ async def _told(store: Store, owner: Owner) -> None:
     await store.outbox.notify(owner.person_id, Reply("news"), channel=CHANNEL, address="desk", now=NOW)
     await store.outbox.release_leases(CHANNEL, "gateway-1", [])
     await pull(store)
-    await lapse(store, now=NOW + 100, patience=0, grace=0)
+    await lapse(store, now=NOW + 100, longest_grace=0, grace=0)
 
 
 async def _connected(store: Store, owner: Owner) -> None:

@@ -52,7 +52,9 @@ class Store:
             raise StoreUnavailable
         self.cuts.append((leases if leases is None else list(leases), until))
 
-    async def sweep(self, *, grace: float, patience: float, attended: Sequence[str], seconds: float, now: float) -> int:
+    async def sweep(
+        self, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
+    ) -> int:
         self.attended.append((list(attended), seconds))
         return len(self.waiting)
 

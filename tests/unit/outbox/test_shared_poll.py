@@ -102,10 +102,10 @@ async def test_what_becomes_due_by_time_alone_is_found() -> None:
 async def test_what_is_known_of_addresses_goes_with_their_last_stream() -> None:
     streams = Streams(Store(), ("chat", [], "a"), ("chat", ["1"], "a"))
     await streams.settled()
-    assert len(streams.outbox._looks) == 2
+    assert len(streams.outbox._polls) == 2
     streams.tasks[1].cancel()
     await streams.settled()
-    assert len(streams.outbox._looks) == 1
+    assert len(streams.outbox._polls) == 1
     streams.tasks.pop()
     await streams.close()
-    assert not streams.outbox._looks
+    assert not streams.outbox._polls

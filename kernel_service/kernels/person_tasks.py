@@ -1,0 +1,77 @@
+"""One task per person (single flight): however often a person is woken, they are served by one task at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from kernel_service.rate_limits.current_tenant import as_tenant
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+class PersonTasks:
+    """At most `max_running` people are served at once; the others wait, first come first served."""
+
+    def __init__(self, serve: Callable[[str], Awaitable[None]], *, max_running: int) -> None:
+        self._serve = serve
+        self._slots = asyncio.Semaphore(max_running)
+        self._running = 0
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._woken: set[str] = set()
+        self._closed = False
+
+    def wake(self, person_id: str) -> None:
+        """Serve the person: now, or once more when the task that serves them has done so."""
+        if self._closed:
+            return
+        self._woken.add(person_id)
+        if person_id not in self._tasks:
+            self._tasks[person_id] = asyncio.create_task(self._run(person_id), name=f"kernel {person_id}")
+
+    async def _run(self, person_id: str) -> None:
+        try:
+            with as_tenant(person_id):
+                while person_id in self._woken and not self._closed:
+                    self._woken.discard(person_id)
+                    async with self._slots:  # fair: a person who is served again stands behind those who wait
+                        self._running += 1
+                        try:
+                            await self._serve(person_id)
+                        finally:
+                            self._running -= 1
+        finally:
+            del self._tasks[person_id]
+            if person_id in self._woken:  # woken between the last check and the end of this task
+                self.wake(person_id)
+
+    def __contains__(self, person_id: str) -> bool:
+        return person_id in self._tasks
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def waiting(self) -> int:
+        """How many people wait for others."""
+        return len(self._tasks) - self._running
+
+    def close(self) -> None:
+        """Start nothing more."""
+        self._closed = True
+
+    async def end(self, cut_at: float, ends: float) -> None:
+        """Wait for the tasks that run, and cancel them at `cut_at`, by the loop's clock.
+
+        A task that holds on all the same has half of the time that is left until `ends`.
+        """
+        running = set(self._tasks.values())
+        if not running:
+            return
+        now = asyncio.get_running_loop().time
+        _, late = await asyncio.wait(running, timeout=cut_at - now())
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=(ends - now()) / 2)

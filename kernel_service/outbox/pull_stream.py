@@ -1,0 +1,58 @@
+"""One stream that pulls from the outbox: its credit, and what it holds of it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from kernel_service.ports.outbox import Lease
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kernel_service.ports.media import MediaWanted
+
+
+class PullStream:
+    """`held`: replies and files to fetch that are leased to the stream, by their ids. `max_in_flight` is its credit."""
+
+    def __init__(self, channel: str, addresses: Sequence[str], max_in_flight: int, instance: str) -> None:
+        self.channel = channel
+        self.addresses = addresses
+        self.scope = channel, frozenset(addresses)
+        self.instance = instance
+        self.wakeup = asyncio.Event()
+        self.held: dict[str, Lease | MediaWanted] = {}
+        self.ended = False
+        self._max_in_flight = max_in_flight
+
+    @property
+    def replies(self) -> list[tuple[str, str]]:
+        """The replies that it holds, with their tokens."""
+        return [(item.reply.id, item.token) for item in self.held.values() if isinstance(item, Lease)]
+
+    @property
+    def files(self) -> list[MediaWanted]:
+        """The files to fetch that it holds."""
+        return [item for item in self.held.values() if not isinstance(item, Lease)]
+
+    def end(self) -> None:
+        self.ended = True
+        self.wakeup.set()
+
+    def credit(self, now: float) -> int:
+        """How many more it may hold. A lease that has expired is no longer held."""
+        self.held = {item_id: item for item_id, item in self.held.items() if _expires_at(item) > now}
+        return max(0, self._max_in_flight - len(self.held))
+
+    async def wait(self, poll_seconds: float) -> None:
+        """Until there may be something to lease: a wakeup, or the time of the next poll."""
+        try:
+            async with asyncio.timeout(poll_seconds):
+                await self.wakeup.wait()
+        except TimeoutError:
+            return
+
+
+def _expires_at(item: Lease | MediaWanted) -> float:
+    return item.expires_at if isinstance(item, Lease) else item.leased_until
