@@ -140,7 +140,7 @@ async def accepting(store: Store, numbers: Iterator[int], until: Callable[[], bo
         for again in (False, True):
             began = time.perf_counter()
             message = Message(f"bench:{number % 100}", f"new {number}", Payload(Text("hello")), address="desk")
-            accepted = await store.accept(message, now=time.time(), max_pending=10**9)
+            accepted = await store.inbox.accept(message, now=time.time(), max_pending=10**9)
             taken.append((time.perf_counter() - began) * 1000)
             if accepted.duplicate is not again:
                 raise RuntimeError("a message was taken twice, or not at all")
@@ -157,7 +157,7 @@ async def measure(name: str, url: str, rows: int) -> None:
     deadline = time.perf_counter() + 3
     before = await accepting(store, numbers, lambda: time.perf_counter() > deadline)
     memory, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.perf_counter()
-    sealing = asyncio.create_task(store.seal_clear_ids())
+    sealing = asyncio.create_task(store.keys.seal_clear_ids())
     meanwhile = await accepting(store, numbers, sealing.done)
     seen, took = await sealing, time.perf_counter() - began
     grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory) / 1024

@@ -40,7 +40,7 @@ async def once(secure_delete: str) -> Costs:
 
         async def accept(message_id: str, content: Content) -> None:
             said = Message(f"test:{message_id}", message_id, Payload(content))
-            await store.accept(said, now=NOW, max_pending=1)
+            await store.inbox.accept(said, now=NOW, max_pending=1)
 
         begun = time.process_time(), time.perf_counter()
         for number in range(MESSAGES):
@@ -49,8 +49,8 @@ async def once(secure_delete: str) -> Costs:
         for number in range(PICTURES):
             await accept(f"p{number}", Image("image/png", data=PICTURE))
         done = text("UPDATE message SET status = 'completed'")
-        await store._engine.write(lambda tx: tx.execute(done).close())  # noqa: SLF001 - in place of so many turns
-        while await store.sweep_media(now=NOW):
+        await store.engine.write(lambda tx: tx.execute(done).close())
+        while await store.media.sweep(now=NOW):
             pass
         ended = time.process_time(), time.perf_counter()
         await store.close()

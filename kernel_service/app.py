@@ -24,6 +24,7 @@ from kernel_service.connections.attempt_closer import AttemptCloser
 from kernel_service.connections.confirmation import CodeConfirmation
 from kernel_service.connections.consent import Consent
 from kernel_service.connections.links import ConnectLinks
+from kernel_service.connections.stray_sessions import StraySessions
 from kernel_service.connections.tokens import Nonces
 from kernel_service.connections.vendor_events import ComposioEvents
 from kernel_service.connections.web.connect_pages import ConnectPages
@@ -105,15 +106,14 @@ async def serve(
         queues = _queues(settings)
         composio = _composio(settings, queues.tools, clock)
         stack.push_async_callback(composio.close)
-        connections = Connections(composio, store, settings.toolkits())
-        nonces = Nonces(await store.key_for("connect links"))
+        connections = Connections(composio, store.connections, store.sessions, settings.toolkits())
+        nonces = Nonces(await store.keys.secret_for("connect links"))
         connect = _connect(settings, composio, connections, store, outbox, nonces, clock)
         openai = _openai(settings, stack, queues.model)
         model = OpenAIResponses(openai, settings.openai_model, effort=settings.openai_reasoning_effort)
         counters = TurnCounters()
         turns = TurnDependencies(
             store=store,
-            media=store,
             model=model,
             transcription=Transcription(_transcripts(settings, openai), clock),
             toolbox=KernelToolbox(composio, connections, connect.connect_links, load_tools(settings.kernel_tools)),
@@ -133,10 +133,19 @@ async def serve(
         kernels = KernelMap(
             store.kernels, store.context, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock
         )
-        people = People(store, kernels, clock)
-        transfers = MediaTransfers(store, clock, kernels.wake, uploads=settings.kernel_channel_uploads)
+        people = People(store.people, store.merging, kernels, clock)
+        transfers = MediaTransfers(
+            store.media,
+            store.files,
+            store.made_files,
+            clock,
+            kernels.wake,
+            uploads=settings.kernel_channel_uploads,
+        )
         inbox = Inbox(
-            store,
+            store.inbox,
+            store.chats,
+            store.people,
             kernels,
             waiters,
             progress,
@@ -151,7 +160,7 @@ async def serve(
         listener = Listener(
             Address.parse(settings.kernel_listen),
             Tokens(settings.tokens(), settings.kernel_admin_token.get_secret_value()),
-            KernelServicer(inbox, outbox, transfers, store, people, connections, connect.connect_links, clock),
+            KernelServicer(inbox, outbox, transfers, store.people, people, connections, connect.connect_links, clock),
             AdminServicer(kernels, store, people, connections, clock),
             room,
             refused_tokens,
@@ -174,7 +183,7 @@ async def serve(
                 Address.parse(settings.kernel_metrics_listen),
                 kernels,
                 people,
-                store,
+                store.ping,
                 turns=counters,
                 connects=connect.attempt_closer.outcomes,
                 queues=queues,
@@ -274,18 +283,21 @@ def _connect(  # noqa: PLR0917 - all that it is built from
         log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
     if not settings.composio_verifier:
         log.info("COMPOSIO_VERIFIER is not set: accounts are connected only while Composio's project has no verifier")
-    attempt_closer = AttemptCloser(store, connections, outbox.ready, clock)
+    attempt_closer = AttemptCloser(store.connect_attempts, store.connections, connections, outbox.ready, clock)
     return Connect(
         connect_links=ConnectLinks(
-            composio, connections, store, attempt_closer, connect_url=url, nonces=nonces, clock=clock
+            composio, connections, store.connect_attempts, attempt_closer, connect_url=url, nonces=nonces, clock=clock
         ),
-        confirmation=CodeConfirmation(composio, connections, store, attempt_closer, clock),
+        confirmation=CodeConfirmation(
+            composio, connections, store.connect_attempts, store.people, attempt_closer, clock
+        ),
         attempt_closer=attempt_closer,
         pages=ConnectPages(
             Consent(
                 composio,
                 connections,
-                store,
+                store.connect_attempts,
+                StraySessions(store.stray_sessions, clock),
                 attempt_closer,
                 connect_url=url,
                 nonces=nonces,
@@ -295,11 +307,12 @@ def _connect(  # noqa: PLR0917 - all that it is built from
             ComposioEvents(
                 settings.composio_webhook_secret.get_secret_value(),
                 connections,
-                store.last_route,
+                store.inbox.last_route,
                 outbox.ready,
                 clock,
             ),
-            store,
+            store.chats,
+            store.people,
             url,
             TrustedProxies(settings.connect_trusted_proxies),
         ),
@@ -349,7 +362,9 @@ def _sweeper(
         clock=clock,
     )
     return Sweeper(
-        store,
+        store.inbox,
+        store.retention,
+        store.keys,
         kernels,
         outbox,
         transfers,

@@ -16,14 +16,13 @@ from serving.public_http import public_app
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 
     from prometheus_client import Metric
 
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.models.outages import Outages
     from kernel_service.people.people import People
-    from kernel_service.ports.store import Store
     from kernel_service.rate_limits.fair_queue import FairQueue
     from kernel_service.turns.counters import TurnCounters
     from serving.listening import Address
@@ -41,7 +40,7 @@ class Metrics:
         listen: Address,
         kernels: KernelMap,
         people: People,
-        store: Store,
+        ping: Callable[[], Awaitable[None]],
         *,
         turns: TurnCounters,
         connects: Counter[str],
@@ -60,7 +59,7 @@ class Metrics:
         self._outages = outages
         self._people = people
         self._kept_apart: int | None = None
-        self._store = store
+        self._ping = ping
         self._registry = CollectorRegistry()
         self._registry.register(self)
 
@@ -112,7 +111,7 @@ class Metrics:
 
     async def _healthz(self, _: web.Request) -> web.Response:
         try:
-            await self._store.ping()
+            await self._ping()
         except StoreUnavailable:
             return web.Response(status=503, text="the database does not answer\n")
         return web.Response(text="ok\n")

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.outbox.outbox import Outbox
-    from kernel_service.ports.store import Store
+    from kernel_service.ports.inbox import InboxStore
+    from kernel_service.ports.keys import KeyStore
+    from kernel_service.ports.retention import RetentionStore
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +39,11 @@ class LapsedAttempts(Protocol):
 class Sweeper:
     """Loops of its own: for people and kernels; quicker ones for leases and files; a slow one for what is kept."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - all that it sweeps
         self,
-        store: Store,
+        inbox: InboxStore,
+        retention: RetentionStore,
+        keys: KeyStore,
         kernels: KernelMap,
         outbox: Outbox,
         transfers: MediaTransfers,
@@ -49,7 +53,9 @@ class Sweeper:
         seconds: float,
         clock: Callable[[], float],
     ) -> None:
-        self._store = store
+        self._inbox = inbox
+        self._retention = retention
+        self._keys = keys
         self._kernels = kernels
         self._outbox = outbox
         self._transfers = transfers
@@ -60,19 +66,19 @@ class Sweeper:
 
     async def sweep(self) -> None:
         """One pass: wake whoever is due, evict whoever may go."""
-        for person_id in await self._store.due_people(now=self._clock(), limit=PEOPLE_PER_SWEEP):
+        for person_id in await self._inbox.due_people(now=self._clock(), limit=PEOPLE_PER_SWEEP):
             self._kernels.wake(person_id)
         await self._evictor.sweep()
 
     async def forget(self) -> None:
         """Delete what has been kept long enough."""
-        forgotten = await self._store.forget_old(now=self._clock())
+        forgotten = await self._retention.forget_old(now=self._clock())
         if forgotten:
             log.info("rows past their retention deleted count=%d", forgotten)
 
     async def seal_clear_ids(self) -> None:
         """Seal the message ids that an earlier release kept in clear."""
-        if rows := await self._store.seal_clear_ids():
+        if rows := await self._keys.seal_clear_ids():
             log.info("message ids of an earlier release sealed rows=%d", rows)
 
     @asynccontextmanager

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from kernel_service.kernels.kernel import Kernel
     from kernel_service.kernels.kernel_map import KernelMap
     from kernel_service.people.people import People
-    from kernel_service.ports.admin import DeadLetter, KeyUse, PartView, ReplyView, TurnSummary
-    from kernel_service.ports.store import Store
+    from kernel_service.ports.admin import AdminStores, DeadLetter, PartView, ReplyView, TurnSummary
+    from kernel_service.ports.keys import KeyUse
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -31,7 +31,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     def __init__(
         self,
         kernels: KernelMap,
-        store: Store,
+        store: AdminStores,
         people: People,
         connections_: Connections,
         clock: Callable[[], float],
@@ -48,10 +48,10 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         person_id = await self._person(request.person)
         epoch = await self._store.kernels.epoch(person_id)
         kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
-        session = await self._store.session_of(person_id)
+        session = await self._store.sessions.of_person(person_id)
         kernel.tool_session_id = session[0] if session else ""
         kernel.connections.extend(connections.listed(await self._connections.list(person_id)))
-        aliases = await self._store.aliases_of(person_id)
+        aliases = await self._store.people.aliases_of(person_id)
         kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
         kernel.kept_apart_from.extend(await self._people.kept_apart_from(person_id))
         return admin_pb2.GetKernelResponse(kernel=kernel)
@@ -110,7 +110,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     # --- why was this message not answered? ---------------------------------------------------------------------
 
     async def ListTurns(self, request: admin_pb2.ListTurnsRequest, context: Context) -> admin_pb2.ListTurnsResponse:
-        turns, pending, next_page = await self._store.turn_summaries(
+        turns, pending, next_page = await self._store.admin.turns(
             await self._person(request.person),
             limit=converters.page_size(request.page_size),
             before=request.page_token,
@@ -128,7 +128,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def ListReplies(
         self, request: admin_pb2.ListRepliesRequest, context: Context
     ) -> admin_pb2.ListRepliesResponse:
-        replies, next_page = await self._store.replies(
+        replies, next_page = await self._store.admin.replies(
             await self._person(request.person),
             limit=converters.page_size(request.page_size),
             before=request.page_token,
@@ -140,7 +140,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def ListDeadLetters(
         self, request: admin_pb2.ListDeadLettersRequest, context: Context
     ) -> admin_pb2.ListDeadLettersResponse:
-        found, next_page = await self._store.dead_letters(
+        found, next_page = await self._store.admin.dead_letters(
             await self._person(request.person) if request.HasField("person") else None,
             limit=converters.page_size(request.page_size),
             before=request.page_token,
@@ -153,7 +153,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self, request: admin_pb2.RequeueDeadLetterRequest, context: Context
     ) -> admin_pb2.RequeueDeadLetterResponse:
         dead_letter_id = converters.required(request.dead_letter_id, "dead_letter_id")
-        self._kernels.wake(await self._store.requeue(dead_letter_id, now=self._clock()))
+        self._kernels.wake(await self._store.admin.requeue(dead_letter_id, now=self._clock()))
         return admin_pb2.RequeueDeadLetterResponse()
 
     # --- what was spent -----------------------------------------------------------------------------------------
@@ -167,13 +167,13 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     # --- keys ---------------------------------------------------------------------------------------------------
 
     async def ListKeys(self, request: admin_pb2.ListKeysRequest, context: Context) -> admin_pb2.ListKeysResponse:
-        keys, unbound = await self._store.key_use()
+        keys, unbound = await self._store.keys.use()
         return admin_pb2.ListKeysResponse(keys=[_key(each) for each in keys], unbound_persons=unbound)
 
     async def RotateKeys(
         self, request: admin_pb2.RotateKeysRequest, context: Context
     ) -> AsyncIterator[admin_pb2.RotateKeysResponse]:
-        async with aclosing(self._store.rotate_keys()) as rotating:
+        async with aclosing(self._store.keys.rotate()) as rotating:
             async for done in rotating:
                 yield admin_pb2.RotateKeysResponse(
                     keys=done.keys, values=done.values, persons=done.people, unreadable=done.unreadable
@@ -187,7 +187,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
             return await self._people.surviving(person.person_id)
         with within(field):
             check_user_id(person.user_id, person.user_id.partition(":")[0])
-        person_id = await self._store.bearer_of(person.user_id)
+        person_id = await self._store.people.bearer_of(person.user_id)
         if person_id is None:
             raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
         return person_id

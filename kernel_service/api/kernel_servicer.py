@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kernel_service.outbox.outbox import Outbox
     from kernel_service.people.people import People
     from kernel_service.ports.messages import Alias
-    from kernel_service.ports.store import Store
+    from kernel_service.ports.people import PeopleStore
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -41,7 +41,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         inbox: Inbox,
         outbox: Outbox,
         transfers: MediaTransfers,
-        store: Store,
+        store: PeopleStore,
         people: People,
         connections_: Connections,
         connect_links: ConnectLinks,

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
 
     from kernel_service.composio.client import Composio
-    from kernel_service.ports.connections import ConnectionStore
+    from kernel_service.ports.connections import SessionStore
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 class Sessions:
     """Sessions of all people. `toolkits` are the allowed ones, empty: all."""
 
-    def __init__(self, composio: Composio, store: ConnectionStore, toolkits: Sequence[str] = ()) -> None:
+    def __init__(self, composio: Composio, store: SessionStore, toolkits: Sequence[str] = ()) -> None:
         self._composio = composio
         self._store = store
         self._offered = tuple(toolkits)
@@ -49,14 +49,14 @@ class Sessions:
             raise VendorUnavailable("tools_unavailable") from None
 
     async def _kept_or_made(self, person_id: str) -> str:
-        kept = await self._store.session_of(person_id)
+        kept = await self._store.of_person(person_id)
         # A renewed session has a generation behind its configuration.
         if kept is not None and kept[1].partition("+")[0] == self._configuration:
             return kept[0]
         return await self._made(person_id, self._configuration)
 
     async def _renewed(self, person_id: str, gone: str) -> str:
-        kept = await self._store.session_of(person_id)
+        kept = await self._store.of_person(person_id)
         if kept is not None and kept[0] != gone:
             return kept[0]
         generation = int(kept[1].partition("+")[2] or 0) + 1 if kept is not None else 1
@@ -67,7 +67,7 @@ class Sessions:
             session_id = await self._composio.create_session(person_id, self._offered)
         except ComposioRefusedError as refused:
             session_id = await self._made_without_unknown(person_id, refused)
-        return await self._store.keep_session(person_id, session_id, configuration)
+        return await self._store.keep(person_id, session_id, configuration)
 
     async def _made_without_unknown(self, person_id: str, refused: ComposioRefusedError) -> str:
         """A toolkit that Composio has no more costs that toolkit, and not all of them."""

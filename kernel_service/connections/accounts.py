@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kernel_service.composio.sessions import Sessions
 from kernel_service.composio.wire import ComposioRefusedError, UnansweredError
 from kernel_service.errors import NotFound, VendorUnavailable
-from kernel_service.ports.connections import Connection, ConnectionStatus, ConnectionStore
+from kernel_service.ports.connections import Connection, ConnectionStatus, ConnectionStore, SessionStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,15 +39,17 @@ class Removal(Enum):
 class Connections:
     """The connections of all people. `toolkits` are the allowed ones, empty: all."""
 
-    def __init__(self, composio: Composio, store: ConnectionStore, toolkits: Sequence[str] = ()) -> None:
+    def __init__(
+        self, composio: Composio, store: ConnectionStore, sessions: SessionStore, toolkits: Sequence[str] = ()
+    ) -> None:
         self.toolkits = tuple(sorted(toolkits))
-        self.sessions = Sessions(composio, store, self.toolkits)
+        self.sessions = Sessions(composio, sessions, self.toolkits)
         self._composio = composio
         self._store = store
 
     async def list(self, person_id: str) -> Sequence[Connection]:
         """Oldest first, without those that the person removed, and what ended before it was proven theirs."""
-        known = await self._store.connections(person_id)
+        known = await self._store.of_person(person_id)
         gone = ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED
         return [each for each in known if each.status not in gone or _was_ended_by_vendor(each)]
 
@@ -57,7 +59,7 @@ class Connections:
             return []
         return [
             connection
-            for connection in await self._store.connections(person_id)
+            for connection in await self._store.of_person(person_id)
             if connection.toolkit == toolkit and connection.status is ConnectionStatus.ACTIVE
         ]
 
@@ -94,7 +96,7 @@ class Connections:
 
     async def in_use(self, account_id: str, holder: str) -> Connection | None:
         """The active connection that this account is, if the account is theirs."""
-        connection = await self._store.connection_of_account(account_id)
+        connection = await self._store.of_account(account_id)
         if connection is None or connection.holder != holder or connection.status is not ConnectionStatus.ACTIVE:
             return None
         return connection
@@ -106,7 +108,7 @@ class Connections:
     async def _expire(self, connection: Connection, *, remove: bool, notice: Notice | None = None) -> bool:
         """`remove`: the vendor keeps an account that has ended, and whatever it was granted."""
         expired = ConnectionStatus.EXPIRED
-        news = await self._store.bar_connection(connection, expired, remove=remove, notice=notice) is not None
+        news = await self._store.bar(connection, expired, remove=remove, notice=notice) is not None
         if news:
             log.info("connection ended person=%s toolkit=%s", connection.person_id, connection.toolkit)
         return news
@@ -118,7 +120,7 @@ class Connections:
 
         Again is no harm. NotFound CONNECTION_NOT_FOUND; VendorUnavailable: barred, and removed there later.
         """
-        known = await self._store.connections(person_id)
+        known = await self._store.of_person(person_id)
         chosen = [
             connection
             for connection in known
@@ -135,10 +137,10 @@ class Connections:
     async def _bar(self, connection: Connection) -> Connection:
         if connection.status is ConnectionStatus.DISCONNECTED:
             return connection
-        barred = await self._store.bar_connection(connection, ConnectionStatus.DISCONNECTED, remove=True)
+        barred = await self._store.bar(connection, ConnectionStatus.DISCONNECTED, remove=True)
         if barred is not None:
             return barred
-        known = {each.id: each for each in await self._store.connections(connection.person_id)}
+        known = {each.id: each for each in await self._store.of_person(connection.person_id)}
         return await self._bar(known[connection.id])
 
     async def remove_at_vendor(self, connection: Connection) -> Removal:
@@ -150,7 +152,7 @@ class Connections:
         except (VendorUnavailable, ComposioRefusedError) as problem:
             log.warning("account not removed at the vendor yet connection=%s problem=%s", connection.id, problem)
             return _not_removed(problem)
-        await self._store.account_removed(connection.id)
+        await self._store.mark_removed(connection.id)
         return Removal.DONE
 
 

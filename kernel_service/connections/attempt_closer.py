@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from kernel_service.connections.accounts import Connections
     from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptStore
-    from kernel_service.ports.connections import Connection
+    from kernel_service.ports.connections import Connection, ConnectionStore
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +35,13 @@ class AttemptCloser:
     def __init__(
         self,
         store: ConnectAttemptStore,
+        accounts: ConnectionStore,
         connections: Connections,
         notify: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._accounts = accounts
         self._connections = connections
         self._notify = notify
         self._clock = clock
@@ -86,10 +88,10 @@ class AttemptCloser:
 
     async def _lapse(self) -> None:
         now = self._clock()
-        due = await self._store.lapsing_attempts(now=now, after=self._lapsing.after, limit=PAGE_SIZE)
+        due = await self._store.lapsing(now=now, after=self._lapsing.after, limit=PAGE_SIZE)
         for connection_id in self._lapsing.eligible(due):
             try:
-                attempt = await self._store.lapsing_attempt(connection_id, now=now)
+                attempt = await self._store.lapsing_one(connection_id, now=now)
                 if attempt is not None:
                     await self._end(attempt, ConnectAttemptState.LAPSED)
             except Unreadable as sealed:
@@ -98,7 +100,7 @@ class AttemptCloser:
 
     async def _remove(self) -> None:
         """One refused removal holds up no other; an unavailable vendor is not asked about each account."""
-        due = await self._store.accounts_to_remove(after=self._removing.after, limit=PAGE_SIZE)
+        due = await self._accounts.to_remove(after=self._removing.after, limit=PAGE_SIZE)
         accounts, unanswered = {connection.id: connection for connection in due}, 0
         for connection_id in self._removing.eligible(list(accounts)):
             removal = await self._connections.remove_at_vendor(accounts[connection_id])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from kernel_service.connections.accounts import Connections
     from kernel_service.connections.attempt_closer import AttemptCloser
     from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptStore
+    from kernel_service.ports.people import PeopleStore
     from kernel_service.ports.tools import Person
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class CodeConfirmation(Codes):
     composio: Composio
     connections: Connections
     store: ConnectAttemptStore
+    people: PeopleStore
     attempt_closer: AttemptCloser
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -42,10 +44,10 @@ class CodeConfirmation(Codes):
     """A code sent twice completes its session once: the second request would be refused, and end the attempt."""
 
     async def confirm(self, person: Person, code: str, seq: int, *, at: float) -> Confirmed:
-        attempt = await self.store.attempt_by(ConnectAttemptKey.CODE, digest(code))
+        attempt = await self.store.find(ConnectAttemptKey.CODE, digest(code))
         if attempt is None:
             return Confirmed(await self._wrong(person))
-        if attempt.person_id not in {person.id, await self.store.surviving(person.id)}:
+        if attempt.person_id not in {person.id, await self.people.surviving(person.id)}:
             return Confirmed(await self._of_another_person(attempt, person))
         if attempt.state is ConnectAttemptState.CONNECTED and attempt.connection.status is ConnectionStatus.ACTIVE:
             return await self._connected(attempt, seq)
@@ -124,7 +126,7 @@ class CodeConfirmation(Codes):
         """Two links followed in one browser may come back crosswise: the vendor's answer names the account."""
         if account_id == attempt.connection.account_id:
             return attempt
-        for other in await self.store.live_attempts(attempt.person_id):
+        for other in await self.store.live(attempt.person_id):
             if other.connection.account_id == account_id:
                 await self.attempt_closer.end(attempt, ConnectAttemptState.REMOVED)
                 return other

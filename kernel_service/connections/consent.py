@@ -79,6 +79,7 @@ class Consent:
     composio: Composio
     connections: Connections
     store: ConnectAttemptStore
+    stray_sessions: StraySessions
     attempt_closer: AttemptCloser
     connect_url: str
     nonces: Nonces
@@ -86,17 +87,13 @@ class Consent:
     verifier: bool = False
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     flights: SingleFlight = field(default_factory=SingleFlight)
-    stray_sessions: StraySessions = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.stray_sessions = StraySessions(self.store, self.clock)
 
     async def close(self) -> None:
         await self.stray_sessions.close()
 
     async def look(self, nonce: str, browser: str) -> PageView:
         """Opening the link changes nothing, since chat programs open links to make previews."""
-        attempt = await self.store.attempt_by(ConnectAttemptKey.DOOR, digest(nonce))
+        attempt = await self.store.find(ConnectAttemptKey.DOOR, digest(nonce))
         if attempt is None:
             return PageView(PageKind.UNKNOWN)
         if self._has_ended(attempt):
@@ -133,7 +130,7 @@ class Consent:
         return await self.start(nonce, browser)
 
     async def _ask_vendor(self, link_nonce: str) -> None:
-        attempt = await self.store.attempt_by(ConnectAttemptKey.DOOR, digest(link_nonce))
+        attempt = await self.store.find(ConnectAttemptKey.DOOR, digest(link_nonce))
         if attempt is None or attempt.state is not ConnectAttemptState.CLAIMED:  # another tab's flight has just landed
             return
         nonce = self.nonces.new()
@@ -160,7 +157,7 @@ class Consent:
         Its address is known to the vendor, and to the browser that the vendor sent there. If that is not the browser
         that claimed the link, somebody else has given their consent, and the attempt ends however far it has come.
         """
-        attempt = await self.store.attempt_by(ConnectAttemptKey.RETURN, digest(nonce))
+        attempt = await self.store.find(ConnectAttemptKey.RETURN, digest(nonce))
         if attempt is None or account_id not in {"", attempt.connection.account_id}:
             log.warning("callback that belongs to no attempt")
             return PageView(PageKind.UNKNOWN)
@@ -209,7 +206,7 @@ class Consent:
         """
         if not self.verifier or not session_uri:
             return PageView(PageKind.UNKNOWN)
-        attempts = await self.store.attempts_in_browser(digest(browser)) if browser else []
+        attempts = await self.store.in_browser(digest(browser)) if browser else []
         if attempts and await self.stray_sessions.is_rejected(session_uri):
             return PageView(PageKind.UNKNOWN)
         for attempt in attempts:
@@ -242,7 +239,7 @@ class Consent:
         if await self.store.advance(back, was=ConnectAttemptState.STARTED):
             log.info("consent given person=%s toolkit=%s", attempt.person_id, attempt.toolkit)
             return PageView(PageKind.CODE, back)
-        now = await self.store.attempt_by(ConnectAttemptKey.DOOR, attempt.door_digest)
+        now = await self.store.find(ConnectAttemptKey.DOOR, attempt.door_digest)
         return self._current_view(now or attempt)
 
     def _current_view(self, attempt: ConnectAttempt) -> PageView:

@@ -96,7 +96,7 @@ class ConnectLinks:
         one unfollowed link per toolkit.
         """
         found = None
-        for attempt in await self.store.live_attempts(person.id):
+        for attempt in await self.store.live(person.id):
             if attempt.toolkit != slug:
                 continue
             is_reusable, same_account = attempt.state in reusable, attempt.connection.name == name
@@ -130,7 +130,7 @@ class ConnectLinks:
             now + LINK_SECONDS,
             door_digest=digest(nonce),
         )
-        await self.store.add_attempt(attempt, now=now)
+        await self.store.add(attempt, now=now)
         log.info("link offered person=%s toolkit=%s", person.id, toolkit.slug)
         return attempt
 

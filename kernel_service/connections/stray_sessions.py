@@ -16,7 +16,7 @@ from kernel_service.connections.tokens import digest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.ports.connect_attempts import ConnectAttemptStore
+    from kernel_service.ports.connect_attempts import StraySessionStore
 
 CONSENT_GRACE_SECONDS: Final = 300.0
 """Seconds after the vendor's link ends during which a consent begun in time may still come back."""
@@ -66,7 +66,7 @@ def _probes(digest: bytes) -> list[int]:
 
 
 class StraySessions:
-    def __init__(self, store: ConnectAttemptStore, clock: Callable[[], float]) -> None:
+    def __init__(self, store: StraySessionStore, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
         self._since = clock()
@@ -76,21 +76,21 @@ class StraySessions:
 
     async def is_rejected(self, session_uri: str) -> bool:
         rejected = digest(session_uri)
-        return self._filter.is_rejected(rejected, self._clock()) or await self._store.stray_session(rejected)
+        return self._filter.is_rejected(rejected, self._clock()) or await self._store.is_known(rejected)
 
     async def reject(self, session_uri: str, *, as_row: bool) -> None:
         """`as_row`: the database has room for one more."""
         rejected, now = digest(session_uri), self._clock()
         self._filter.add(rejected, now)
         if as_row:
-            await self._store.note_stray_session(rejected, now=now)
+            await self._store.note(rejected, now=now)
         else:
             self._overflowed = now
 
     async def close(self) -> None:
         """Tell the next process if the filter knew more than the database does."""
         if self._overflowed is not None:
-            await self._store.note_stray_session(_mark(_period(self._overflowed)), now=self._clock())
+            await self._store.note(_mark(_period(self._overflowed)), now=self._clock())
 
     async def may_have_forgotten(self, started: float) -> bool:
         """Whether an attempt of the time `started` may bring a session that only a former process had rejected."""
@@ -102,7 +102,7 @@ class StraySessions:
 
     async def _left_by_a_former_process(self) -> bool:
         period = _period(self._since)
-        marks = [await self._store.stray_session(_mark(each)) for each in (period, period - 1)]
+        marks = [await self._store.is_known(_mark(each)) for each in (period, period - 1)]
         return any(marks)
 
 

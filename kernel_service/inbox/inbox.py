@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from kernel_service.inbox.waiters import Waiters
     from kernel_service.kernels.kernel_map import KernelMap
+    from kernel_service.ports.chats import ChatStore
     from kernel_service.ports.inbox import Accepted, InboxStore
     from kernel_service.ports.messages import Message
+    from kernel_service.ports.people import PeopleStore
     from kernel_service.ports.progress import Event, Progress, TextEvent
 
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
@@ -42,9 +44,11 @@ class Inbox:
     `media_wanted` is told of each channel that is to fetch a file.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what messages go to
         self,
         store: InboxStore,
+        chats: ChatStore,
+        people: PeopleStore,
         kernels: KernelMap,
         waiters: Waiters,
         progress: Progress,
@@ -56,6 +60,8 @@ class Inbox:
         media_wanted: Callable[[str], None],
     ) -> None:
         self._store = store
+        self._chats = chats
+        self._people = people
         self._kernels = kernels
         self._allowed = allowed
         self._debounce = debounce
@@ -112,7 +118,7 @@ class Inbox:
         """How to open the chat: said with every message, and stored when it is news."""
         chat = message.channel, message.address
         if message.chat_link and self._chat_links.get(chat) != message.chat_link:
-            await self._store.keep_chat_link(*chat, message.chat_link)
+            await self._chats.keep_link(*chat, message.chat_link)
             if len(self._chat_links) >= MOST_CHAT_LINKS:  # a channel may have an address for each person
                 self._chat_links.clear()
             self._chat_links[chat] = message.chat_link
@@ -122,7 +128,7 @@ class Inbox:
         person_id, zone = accepted.person_id, message.time_zone
         if not zone or accepted.duplicate or self._time_zones.get(person_id) == zone:
             return
-        await self._store.keep_time_zone(person_id, zone)
+        await self._people.keep_time_zone(person_id, zone)
         if len(self._time_zones) >= MOST_TIME_ZONES:
             self._time_zones.clear()
         self._time_zones[person_id] = zone

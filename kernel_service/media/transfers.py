@@ -18,7 +18,7 @@ from kernel_service.uncancelled import Uncancelled
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from kernel_service.ports.media import MediaAck, MediaStore, MediaWanted, Upload
+    from kernel_service.ports.media import FileStore, MadeFileStore, MediaAck, MediaStore, MediaWanted, Upload
     from kernel_service.ports.outbox import AckResult
 
 log = logging.getLogger(__name__)
@@ -51,12 +51,16 @@ class MediaTransfers:
     def __init__(
         self,
         store: MediaStore,
+        files: FileStore,
+        made_files: MadeFileStore,
         clock: Callable[[], float],
         wake: Callable[[str], None],
         *,
         uploads: int = UPLOADS_AT_ONCE,
     ) -> None:
         self._store = store
+        self._files = files
+        self._made_files = made_files
         self._clock = clock
         self._wake = wake
         self._uploads: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(uploads))
@@ -75,7 +79,7 @@ class MediaTransfers:
         if self._look_at.get(channel, 0.0) > now:
             return []
         self._look_at[channel] = now + LOOK_SECONDS
-        leased = await self._store.lease_media(channel, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
+        leased = await self._store.lease(channel, addresses, limit=limit, seconds=LEASE_SECONDS, now=now)
         if leased:
             self._look_at[channel] = 0.0
         return leased
@@ -83,12 +87,12 @@ class MediaTransfers:
     async def hand_back(self, wanted: Sequence[MediaWanted]) -> None:
         """No channel has seen these."""
         if wanted:
-            await self._store.unlease_media([(each.media_id, each.token) for each in wanted])
+            await self._store.release([(each.media_id, each.token) for each in wanted])
             self._look_at.clear()
 
     async def settle(self, channel: str, acks: Sequence[MediaAck]) -> list[AckResult]:
         """What a channel could not bring."""
-        settled = await self._store.settle_media(channel, acks, now=self._clock())
+        settled = await self._store.settle(channel, acks, now=self._clock())
         self.wanted(channel)  # what is to be tried again may be due already
         for ack, each in zip(acks, settled, strict=True):
             if each.person_id:
@@ -171,7 +175,7 @@ class MediaTransfers:
     async def _is_locked(self, upload: Upload, count: int) -> bool:
         """The one time that a file is whole in memory, and one at a time."""
         async with self._inspecting:
-            whole = b"".join([await self._store.chunk(upload.media_id, number) for number in range(count)])
+            whole = b"".join([await self._files.chunk(upload.media_id, number) for number in range(count)])
             return await asyncio.to_thread(needs_password, whole)
 
     async def _fail(self, upload: Upload, problem: FileProblem) -> None:
@@ -188,8 +192,8 @@ class MediaTransfers:
 
     async def hand_out(self, channel: str, media_id: str) -> AsyncIterator[bytes]:
         """The chunks of a file that went with a reply of this channel. NotFound MEDIA_NOT_FOUND."""
-        for number in range(await self._store.made_chunks(channel, media_id)):
-            yield await self._store.chunk(media_id, number)
+        for number in range(await self._made_files.chunks(channel, media_id)):
+            yield await self._files.chunk(media_id, number)
 
     # --- what is kept -------------------------------------------------------------------------------------------
 
@@ -197,7 +201,7 @@ class MediaTransfers:
         """Delete, step by step, what no open message and no reply needs."""
         more = True
         while more:
-            more = bool(await self._store.sweep_media(now=self._clock()))
+            more = bool(await self._store.sweep(now=self._clock()))
 
 
 async def _chunks(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

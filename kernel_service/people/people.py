@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from kernel_service.ports.messages import Alias
-    from kernel_service.ports.people import Linked
+    from kernel_service.ports.people import Linked, MergingStore
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +28,9 @@ class Kernels(Protocol):
 class People:
     """`links` counts what became of what channels said of changed ids."""
 
-    def __init__(self, store: PeopleStore, kernels: Kernels, clock: Callable[[], float]) -> None:
+    def __init__(self, store: PeopleStore, merging: MergingStore, kernels: Kernels, clock: Callable[[], float]) -> None:
         self._store = store
+        self._merging = merging
         self._kernels = kernels
         self._clock = clock
         self._uncancelled = Uncancelled()
@@ -37,7 +38,7 @@ class People:
 
     async def link(self, previous: Alias, current: Alias) -> LinkOutcome:
         """A channel says that an id of its own became another; see LinkIdentity in the contract."""
-        linking = self._make_known(self._store.link(previous, current, now=self._clock()))
+        linking = self._make_known(self._merging.link(previous, current, now=self._clock()))
         linked = await self._uncancelled.run(linking)
         for one in (linked, *linked.then):
             self._count(one)
@@ -52,7 +53,7 @@ class People:
 
     async def merge(self, one_id: str, other_id: str) -> str:
         """An operator says that two people are one. The one who stays. NotFound PERSON_NOT_FOUND."""
-        merging = self._make_known(self._store.merge(one_id, other_id, now=self._clock()))
+        merging = self._make_known(self._merging.merge(one_id, other_id, now=self._clock()))
         return (await self._uncancelled.run(merging)).person_id
 
     async def surviving(self, person_id: str) -> str:
@@ -60,10 +61,10 @@ class People:
         return await self._store.surviving(person_id)
 
     async def kept_apart_from(self, person_id: str) -> list[str]:
-        return await self._store.kept_apart_from(person_id)
+        return await self._merging.kept_apart_from(person_id)
 
     async def kept_apart_pairs(self) -> int:
-        return await self._store.kept_apart_pairs()
+        return await self._merging.kept_apart_pairs()
 
     async def _make_known(self, work: Coroutine[Any, Any, Linked]) -> Linked:
         """What is committed is made known to the kernels."""

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
-
+    from kernel_service.ports.connections import SessionStore
+    from kernel_service.ports.kernels import KernelStore
+    from kernel_service.ports.keys import KeyStore
     from kernel_service.ports.messages import Usage
+    from kernel_service.ports.people import PeopleStore
+    from kernel_service.ports.spending import SpendingStore
     from kernel_service.ports.turns import TurnStatus
 
 
@@ -84,62 +87,17 @@ class ReplyView:
     error_code: str
 
 
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """A master key by its id, and what it seals: people's data keys, the service's secrets, ids that await a person."""
+class AdminStore(Protocol):
+    """A person's turns and replies, and what was given up. Page tokens are opaque."""
 
-    key_id: str
-    current: bool
-    configured: bool
-    people: int
-    secrets: int
-    awaiting: int
-
-    @property
-    def rows(self) -> int:
-        return self.people + self.secrets + self.awaiting
-
-    @property
-    def removable(self) -> bool:
-        """The service starts without it, and everything is read."""
-        return self.configured and not (self.current or self.rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Rotated:
-    """What a rotation has done so far: keys sealed with the current master key, values sealed for their places, people
-    whose values all are; and keys and values that do not open, which stay as they are.
-    """
-
-    keys: int = 0
-    values: int = 0
-    people: int = 0
-    unreadable: int = 0
-
-    def __add__(self, more: Rotated) -> Rotated:
-        return Rotated(
-            self.keys + more.keys,
-            self.values + more.values,
-            self.people + more.people,
-            self.unreadable + more.unreadable,
-        )
-
-
-class OperatorStore(Protocol):
-    async def key_use(self) -> tuple[list[KeyUse], int]:
-        """The master keys, and the people some of whose values are not sealed for their places yet."""
-        ...
-
-    def rotate_keys(self) -> AsyncGenerator[Rotated]:
-        """Seal with the current master key what others have sealed, and for its place what is not. After each
-        transaction: what was done so far. It may be cut anywhere, run again, and run twice at once.
-        """
-        ...
-
-    async def turn_summaries(
+    async def turns(
         self, person_id: str, *, limit: int, before: str
     ) -> tuple[list[TurnSummary], list[tuple[int, float]], str]:
         """Newest first; the waiting messages (number, accepted_at); the token of the next page or ''."""
+        ...
+
+    async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
+        """Newest first. CallerError FIELD_INVALID: `before` is not a token of an earlier page."""
         ...
 
     async def dead_letters(self, person_id: str | None, *, limit: int, before: str) -> tuple[list[DeadLetter], str]:
@@ -150,4 +108,19 @@ class OperatorStore(Protocol):
         """Let the message run again, alone; the person to wake. Idempotent. NotFound DEAD_LETTER_NOT_FOUND."""
         ...
 
-    async def replies(self, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]: ...
+
+class AdminStores(Protocol):
+    """The ports that operators look through."""
+
+    @property
+    def admin(self) -> AdminStore: ...
+    @property
+    def kernels(self) -> KernelStore: ...
+    @property
+    def people(self) -> PeopleStore: ...
+    @property
+    def sessions(self) -> SessionStore: ...
+    @property
+    def spending(self) -> SpendingStore: ...
+    @property
+    def keys(self) -> KeyStore: ...

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.connections import Connection
-    from kernel_service.ports.messages import Alias, Notice
+    from kernel_service.ports.messages import Notice
     from kernel_service.ports.resuming import ParkedRequest
 
 
@@ -99,25 +99,15 @@ class ConnectAttempt:
 class ConnectAttemptStore(Protocol):
     """Each method is one transaction; the attempt's connection is kept with it."""
 
-    async def add_attempt(self, attempt: ConnectAttempt, *, now: float) -> None: ...
+    async def add(self, attempt: ConnectAttempt, *, now: float) -> None: ...
 
-    async def attempt_by(self, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None: ...
+    async def find(self, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None: ...
 
-    async def attempts_in_browser(self, browser_digest: bytes) -> list[ConnectAttempt]:
+    async def in_browser(self, browser_digest: bytes) -> list[ConnectAttempt]:
         """Those that were sent to the vendor and are not back, newest first."""
         ...
 
-    async def stray_session(self, session_digest: bytes) -> bool:
-        """Whether a verifier's session came, within the last day, with a browser that nobody had sent on."""
-        ...
-
-    async def note_stray_session(self, session_digest: bytes, *, now: float) -> None: ...
-
-    async def surviving(self, person_id: str) -> str:
-        """Who the person is, if they were merged into another."""
-        ...
-
-    async def live_attempts(self, person_id: str) -> list[ConnectAttempt]:
+    async def live(self, person_id: str) -> list[ConnectAttempt]:
         """Oldest first."""
         ...
 
@@ -137,30 +127,23 @@ class ConnectAttemptStore(Protocol):
         """Count it on each attempt of the person that awaits its code; these attempts."""
         ...
 
-    async def lapsing_attempts(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
+    async def lapsing(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
         """Live ones past their deadlines: the ids of their connections, in order, from behind `after` on.
 
         Those that await a code do not lapse while a code that came in time waits in the person's inbox.
         """
         ...
 
-    async def lapsing_attempt(self, connection_id: str, *, now: float) -> ConnectAttempt | None:
+    async def lapsing_one(self, connection_id: str, *, now: float) -> ConnectAttempt | None:
         """One of those, if it still is. Unreadable."""
         ...
 
-    async def accounts_to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
-        """Barred connections whose accounts the vendor is still to remove, in the order of their ids, behind `after`.
 
-        Nothing sealed is opened, so that a missing key leaves no account there: they have no name here.
-        """
+class StraySessionStore(Protocol):
+    """A verifier's sessions that came with a browser that nobody had sent on."""
+
+    async def is_known(self, session_digest: bytes) -> bool:
+        """Whether a verifier's session came, within the last day, with a browser that nobody had sent on."""
         ...
 
-    async def account_removed(self, connection_id: str) -> None: ...
-
-    async def chat_link(self, channel: str, address: str) -> str:
-        """How a browser opens the chat: a URL with `{text}` in it; empty: not known."""
-        ...
-
-    async def ids_in(self, person_id: str, channel: str) -> list[Alias]:
-        """By which ids the channel knows them now: strong ones first, the newest last."""
-        ...
+    async def note(self, session_digest: bytes, *, now: float) -> None: ...

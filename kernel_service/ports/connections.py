@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kernel_service.ports.messages import Notice
 
 
@@ -47,27 +49,31 @@ class Connection:
         return self.made_for or self.person_id
 
 
-class ConnectionStore(Protocol):
-    """What is kept of sessions and connections. Each method is one transaction."""
+class SessionStore(Protocol):
+    """Each person's session at the tools' vendor."""
 
-    async def session_of(self, person_id: str) -> tuple[str, str] | None:
+    async def of_person(self, person_id: str) -> tuple[str, str] | None:
         """The person's session id and its configuration."""
         ...
 
-    async def keep_session(self, person_id: str, session_id: str, configuration: str) -> str:
+    async def keep(self, person_id: str, session_id: str, configuration: str) -> str:
         """Keep it in place of one with another configuration; returns the session that is kept now.
 
         The first writer of a configuration wins: if one with the same configuration is there, that one stays.
         """
         ...
 
-    async def connections(self, person_id: str) -> list[Connection]:
+
+class ConnectionStore(Protocol):
+    """People's connections to accounts. Each method is one transaction."""
+
+    async def of_person(self, person_id: str) -> list[Connection]:
         """All of the person (or of the one into whom they were merged), oldest first."""
         ...
 
-    async def connection_of_account(self, account_id: str) -> Connection | None: ...
+    async def of_account(self, account_id: str) -> Connection | None: ...
 
-    async def bar_connection(
+    async def bar(
         self, connection: Connection, to: ConnectionStatus, *, remove: bool, notice: Notice | None = None
     ) -> Connection | None:
         """Bar it (expired, disconnected), if its status is still the given one's; as it is now. None: it was not.
@@ -77,6 +83,13 @@ class ConnectionStore(Protocol):
         """
         ...
 
-    async def account_removed(self, connection_id: str) -> None:
+    async def to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
+        """Barred connections whose accounts the vendor is still to remove, in the order of their ids, behind `after`.
+
+        Nothing sealed is opened, so that a missing key leaves no account there: they have no name here.
+        """
+        ...
+
+    async def mark_removed(self, connection_id: str) -> None:
         """The vendor has removed it."""
         ...

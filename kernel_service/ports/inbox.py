@@ -30,7 +30,7 @@ class Accepted:
 
 
 class InboxStore(Protocol):
-    async def accept(self, message: Message, *, now: float, max_pending: int) -> Accepted:
+    async def accept(self, received: Message, *, now: float, max_pending: int) -> Accepted:
         """Resolve the person (people.identity), deduplicate and keep the message.
 
         A file's bytes are kept apart from it, or are wanted of the channel (see media.store).
@@ -42,27 +42,8 @@ class InboxStore(Protocol):
         """What HandleMessage says of that message now; `duplicate` is False, replies only if INLINE and ended."""
         ...
 
-    async def person_of(self, user_id: str, *, now: float) -> str | None:
-        """The person whom this id finds if a channel gives it by itself, as a message that bears no other would.
-
-        Conflict IDENTITY_CONFLICT: different people's in different scopes.
-        """
-        ...
-
-    async def bearer_of(self, user_id: str) -> str | None:
-        """Who bore this id last, even if it finds nobody any more. For operators."""
-        ...
-
-    async def keep_time_zone(self, person_id: str, name: str) -> None:
-        """The person's time zone from now on, by its IANA name."""
-        ...
-
     async def last_route(self, person_id: str) -> tuple[str, str] | None:
         """The channel and address of the person's newest message."""
-        ...
-
-    async def keep_chat_link(self, channel: str, address: str, link: str) -> None:
-        """How a browser opens the chat there, from now on."""
         ...
 
     async def due_people(self, *, now: float, limit: int) -> list[str]:

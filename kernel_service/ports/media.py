@@ -1,7 +1,7 @@
 """The store's port for files. Bytes are written and read in chunks; each method is one transaction.
 
 A file that a person sent is wanted of its channel, stored, or failed. It lives as long as its message is open; one that
-a tool made lives until its reply is settled, too. `sweep_media` deletes it afterwards. Times are epoch seconds.
+a tool made lives until its reply is settled, too. `MediaStore.sweep` deletes it afterwards. Times are epoch seconds.
 StoreUnavailable: nothing was kept.
 """
 
@@ -128,17 +128,19 @@ class Upload:
 
 
 class MediaStore(Protocol):
-    async def lease_media(
+    """Files that people sent, on their way from their channel."""
+
+    async def lease(
         self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
     ) -> list[MediaWanted]:
         """Lease files that are wanted and in time; empty addresses: all of the channel."""
         ...
 
-    async def unlease_media(self, leases: Sequence[tuple[str, str]]) -> None:
+    async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         """Take leases (id, token) back that never reached a channel."""
         ...
 
-    async def settle_media(self, channel: str, acks: Sequence[MediaAck], *, now: float) -> list[Settled]: ...
+    async def settle(self, channel: str, acks: Sequence[MediaAck], *, now: float) -> list[Settled]: ...
 
     async def begin_upload(self, channel: str, media_id: str, token: str, *, now: float) -> Upload:
         """Begin anew what was begun before. NotFound MEDIA_NOT_FOUND, also if another has the lease."""
@@ -160,7 +162,15 @@ class MediaStore(Protocol):
         """All chunks are there, or it failed for good; who has a message that waits no more. NotFound as above."""
         ...
 
-    async def files(self, media_ids: Sequence[str]) -> dict[str, StoredFile]:
+    async def sweep(self, *, now: float) -> int:
+        """Delete some of what no open message and no reply needs; how much, 0 when there is no more."""
+        ...
+
+
+class FileStore(Protocol):
+    """Files that are kept, as a turn opens them."""
+
+    async def find(self, media_ids: Sequence[str]) -> dict[str, StoredFile]:
         """Those that are still kept."""
         ...
 
@@ -178,21 +188,21 @@ class MediaStore(Protocol):
         """It turned out that it cannot be opened."""
         ...
 
-    async def keep_made(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
+
+class MadeFileStore(Protocol):
+    """Files that tools made."""
+
+    async def keep(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
         """Begin to keep a file of so many bytes that a tool made in answer to the message; its id.
 
         Exhausted MEDIA_FULL.
         """
         ...
 
-    async def add_made_chunk(self, media_id: str, number: int, data: bytes) -> None:
+    async def add_chunk(self, media_id: str, number: int, data: bytes) -> None:
         """Keep the next of its chunks, each of CHUNK_BYTES but the last. NotFound MEDIA_NOT_FOUND."""
         ...
 
-    async def made_chunks(self, channel: str, media_id: str) -> int:
+    async def chunks(self, channel: str, media_id: str) -> int:
         """How many chunks a file has that went with a reply of this channel. NotFound MEDIA_NOT_FOUND."""
-        ...
-
-    async def sweep_media(self, *, now: float) -> int:
-        """Delete some of what no open message and no reply needs; how much, 0 when there is no more."""
         ...

@@ -33,7 +33,38 @@ class Linked:
 
 
 class PeopleStore(Protocol):
-    """What is kept of people. Each method is one transaction; times are epoch seconds."""
+    """People, and the ids that channels know them by. Each method is one transaction; times are epoch seconds."""
+
+    async def person_of(self, user_id: str, *, now: float) -> str | None:
+        """The person whom this id finds if a channel gives it by itself, as a message that bears no other would.
+
+        Conflict IDENTITY_CONFLICT: different people's in different scopes.
+        """
+        ...
+
+    async def bearer_of(self, user_id: str) -> str | None:
+        """Who bore this id last, even if it finds nobody any more. For operators."""
+        ...
+
+    async def aliases_of(self, person_id: str) -> list[Alias]:
+        """Strong ones first, then in the order in which they came."""
+        ...
+
+    async def ids_in(self, person_id: str, channel: str) -> list[Alias]:
+        """By which ids the channel knows them now: strong ones first, the newest last."""
+        ...
+
+    async def surviving(self, person_id: str) -> str:
+        """The person, or the one into whom they were merged. NotFound PERSON_NOT_FOUND."""
+        ...
+
+    async def keep_time_zone(self, person_id: str, name: str) -> None:
+        """The person's time zone from now on, by its IANA name."""
+        ...
+
+
+class MergingStore(Protocol):
+    """Ids that changed, and people who turn out to be one. As in PeopleStore."""
 
     async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
         """Note that the previous id became the current one, both of one channel (people.linking). Idempotent.
@@ -45,10 +76,6 @@ class PeopleStore(Protocol):
 
     async def merge(self, one_id: str, other_id: str, *, now: float) -> Linked:
         """Merge the newer of two people into the older, connections too. NotFound PERSON_NOT_FOUND."""
-        ...
-
-    async def surviving(self, person_id: str) -> str:
-        """The person, or the one into whom they were merged. NotFound PERSON_NOT_FOUND."""
         ...
 
     async def kept_apart_from(self, person_id: str) -> list[str]:

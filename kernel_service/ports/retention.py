@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,9 @@ class RetentionPolicy:
 
     def __bool__(self) -> bool:
         return bool(self.history_days or self.history_bytes or self.inactive_days)
+
+
+class RetentionStore(Protocol):
+    async def forget_old(self, *, now: float) -> int:
+        """Delete what has been kept long enough, in small steps; how many rows."""
+        ...

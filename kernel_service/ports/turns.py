@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.approvals import ApprovalStore, Question
     from kernel_service.ports.context import ContextStore
+    from kernel_service.ports.media import FileStore, MadeFileStore
     from kernel_service.ports.messages import Reply, StoredReply
     from kernel_service.ports.payloads import Payload
     from kernel_service.ports.quotes import QuoteStore
@@ -297,3 +298,7 @@ class TurnStores(Protocol):
     def approvals(self) -> ApprovalStore: ...
     @property
     def spending(self) -> SpendingStore: ...
+    @property
+    def files(self) -> FileStore: ...
+    @property
+    def made_files(self) -> MadeFileStore: ...

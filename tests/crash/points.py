@@ -33,13 +33,13 @@ class Point:
     counts: Callable[[Named, Any], bool] = _always
 
 
-_STORE: Final = "kernel_service.storage.store:Store"
+_INBOX: Final = "kernel_service.storage.inbox.sql_inbox:SqlInbox"
 _TURNS: Final = "kernel_service.storage.turns.sql_turns:SqlTurns"
 _APPROVALS: Final = "kernel_service.storage.approvals.sql_approvals:SqlApprovals"
 _OUTBOX: Final = "kernel_service.storage.outbox.sql_outbox:SqlOutbox"
 
 KERNEL: Final[Mapping[str, Point]] = {
-    "message accepted": Point("after", f"{_STORE}.accept"),
+    "message accepted": Point("after", f"{_INBOX}.accept"),
     "turn not begun": Point("before", f"{_TURNS}.next_turn"),
     "turn begun": Point("after", f"{_TURNS}.next_turn", lambda _, turn: hasattr(turn, "messages")),
     "model output stored": Point("after", f"{_TURNS}.append", lambda named, _: named["usage"].model_calls > 0),
@@ -54,23 +54,23 @@ KERNEL: Final[Mapping[str, Point]] = {
     "part settled": Point("after", f"{_OUTBOX}.settle"),
 }
 
-_ATTEMPTS: Final = "kernel_service.storage.connections.connect_attempts"
+_ATTEMPTS: Final = "kernel_service.storage.connections.sql_connect_attempts:SqlConnectAttempts"
 
 CONNECTING: Final[Mapping[str, Point]] = {
-    "link not stored": Point("before", f"{_STORE}.add_attempt"),
-    "link stored": Point("after", f"{_STORE}.add_attempt"),
+    "link not stored": Point("before", f"{_ATTEMPTS}.add"),
+    "link stored": Point("after", f"{_ATTEMPTS}.add"),
     "what waits not committed": Point("after", "kernel_service.storage.connections.parked_requests:park"),
     "what waits stored": Point("after", f"{_TURNS}.end"),
-    "browser claimed": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "open"),
+    "browser claimed": Point("after", f"{_ATTEMPTS}.advance", lambda named, _: named["was"] == "open"),
     "vendor's link made": Point("after", "kernel_service.composio.client:Composio.link"),
-    "vendor's link stored": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "claimed"),
-    "code not stored": Point("before", f"{_STORE}.advance", lambda named, _: named["was"] == "started"),
-    "code stored": Point("after", f"{_STORE}.advance", lambda named, _: named["was"] == "started"),
+    "vendor's link stored": Point("after", f"{_ATTEMPTS}.advance", lambda named, _: named["was"] == "claimed"),
+    "code not stored": Point("before", f"{_ATTEMPTS}.advance", lambda named, _: named["was"] == "started"),
+    "code stored": Point("after", f"{_ATTEMPTS}.advance", lambda named, _: named["was"] == "started"),
     "vendor not told": Point("before", "kernel_service.composio.client:Composio.complete_auth"),
     "vendor told": Point("after", "kernel_service.composio.client:Composio.complete_auth"),
-    "proof not stored": Point("before", f"{_STORE}.confirm"),
-    "proof not committed": Point("after", f"{_ATTEMPTS}:confirm"),
-    "proof stored": Point("after", f"{_STORE}.confirm"),
+    "proof not stored": Point("before", f"{_ATTEMPTS}.confirm"),
+    "proof not committed": Point("after", "kernel_service.storage.connections.parked_requests:resume"),
+    "proof stored": Point("after", f"{_ATTEMPTS}.confirm"),
     "not gone on": Point("before", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "gone on": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
 }

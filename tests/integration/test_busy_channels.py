@@ -187,7 +187,7 @@ async def kept_bytes(world: World) -> tuple[int, int]:
         sizes = tx.execute(select(media.c.size).where(media.c.state == "wanted")).scalars()
         return sum(sizes), len(tx.execute(select(media_chunk.c.number)).all())
 
-    return await world.kernel.store._engine.read(count)
+    return await world.kernel.store.engine.read(count)
 
 
 async def test_stalled_uploads_end_and_leave_no_bytes_and_other_channels_bring_theirs_meanwhile(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ async def nothing_connected(world: World, *phones: Phone) -> None:
     """Nothing of anybody's can be used, here or at the vendor."""
     for phone in phones:
         person = await world.person_of(phone)
-        assert await world.kernel.store.resumed_by(person, 0) == []
-        assert [one for one in await world.kernel.store.connections(person) if one.status == "active"] == []
+        assert await world.kernel.store.connect_attempts.resumed_by(person, 0) == []
+        assert [one for one in await world.kernel.store.connections.of_person(person) if one.status == "active"] == []
         assert not world.emulators.composio.accounts_of(person)
     assert world.emulators.effects.all("tool_execution") == []
 

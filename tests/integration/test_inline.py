@@ -104,7 +104,7 @@ async def test_a_caller_who_gives_up_loses_nothing(world: World) -> None:
 )
 async def test_user_ids_that_would_be_shared_or_broken(world: World, user_id: str, reason: str) -> None:
     assert await refused(world.tell(user_id, "hello", "m1")) == (grpc.StatusCode.INVALID_ARGUMENT, reason)
-    assert await world.kernel.store.due_people(now=1e12, limit=10) == []
+    assert await world.kernel.store.inbox.due_people(now=1e12, limit=10) == []
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_tokens(world: World, metadata: Any, code: grpc.StatusCode, reason
         user_id="telegram:42", message_id="m1", payload=messages_pb2.Payload(text="hello")
     )
     assert await refused(world.stub.HandleMessage(request, metadata=metadata)) == (code, reason)
-    assert await world.kernel.store.bearer_of("telegram:42") is None
+    assert await world.kernel.store.people.bearer_of("telegram:42") is None
 
 
 @pytest.mark.parametrize(

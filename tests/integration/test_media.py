@@ -39,7 +39,7 @@ async def kept(world: World) -> int:
     def count(tx: Tx) -> int:
         return sum(len(tx.execute(select(table)).all()) for table in (media, media_chunk))
 
-    return await world.kernel.store._engine.read(count)
+    return await world.kernel.store.engine.read(count)
 
 
 async def test_a_photo_with_a_question(world: World) -> None:
@@ -247,5 +247,5 @@ async def test_a_channel_that_never_brings_a_file(world: World) -> None:
 
 async def until_accepted(world: World, user_id: str) -> None:
     async with asyncio.timeout(30):
-        while await world.kernel.store.bearer_of(user_id) is None:
+        while await world.kernel.store.people.bearer_of(user_id) is None:
             await asyncio.sleep(0.01)

@@ -115,7 +115,7 @@ async def kernel(tmp_path: Path) -> Kernel:
     store = await open_store(made.url, keys)
     people = [f"p_{number:05}" for number in range(PEOPLE)]
     rows = [{"id": who, "created_at": 1.0, **wrap_data_key(keys, who, who.encode().ljust(32))} for who in people]
-    await store._engine.write(lambda tx: tx.execute(insert(schema.person), rows))
+    await store.engine.write(lambda tx: tx.execute(insert(schema.person), rows))
     await store.close()
     return made
 

@@ -73,13 +73,13 @@ async def test_the_beginning_of_a_request_stays_byte_for_byte(world: World) -> N
 async def test_a_zone_is_stored_when_it_is_news(world: World) -> None:
     kept: list[str] = []
     store: Any = world.kernel.store
-    keep = store.keep_time_zone
+    keep = store.people.keep_time_zone
 
     async def noted(person_id: str, name: str) -> None:
         kept.append(name)
         await keep(person_id, name)
 
-    store.keep_time_zone = noted
+    store.people.keep_time_zone = noted
     for zone in ("Europe/Vienna", "Europe/Vienna", "", "Asia/Tokyo", "Nowhere", "Asia/Tokyo", "Europe/Vienna"):
         await ask(world, "hello", zone)
     assert kept == ["Europe/Vienna", "Asia/Tokyo", "Europe/Vienna"]

@@ -103,7 +103,7 @@ async def test_whoever_is_not_on_the_list_is_not_served_nor_stored(tmp_path: Pat
     async with whole_world(tmp_path, kernel_allowed_users="telegram:*") as world:
         alice = world.phone("Alice")
         await alice.send("hello")  # taken, so that it is not delivered for a week
-        assert await world.kernel.store.bearer_of(f"whatsapp:{alice.user_id}") is None
+        assert await world.kernel.store.people.bearer_of(f"whatsapp:{alice.user_id}") is None
         assert "hello" in (await world.tell("telegram:42", "hello", "m1")).replies[0].text
 
 

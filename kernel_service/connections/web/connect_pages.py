@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from kernel_service.connections.consent import Consent
     from kernel_service.connections.vendor_events import ComposioEvents
     from kernel_service.connections.web.proxies import TrustedProxies
-    from kernel_service.ports.connect_attempts import ConnectAttempt, ConnectAttemptStore
+    from kernel_service.ports.chats import ChatStore
+    from kernel_service.ports.connect_attempts import ConnectAttempt
+    from kernel_service.ports.people import PeopleStore
     from serving.listening import Address
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -66,17 +68,19 @@ _POLICY: Final = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-a
 class ConnectPages:
     """`public_url` is the pages' address as browsers see it, without a path."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what the pages are made of
         self,
         consent: Consent,
         events: ComposioEvents,
-        store: ConnectAttemptStore,
+        chats: ChatStore,
+        people: PeopleStore,
         public_url: str,
         proxies: TrustedProxies,
     ) -> None:
         self._consent = consent
         self._events = events
-        self._store = store
+        self._chats = chats
+        self._people = people
         self._proxies = proxies
         self._throttle = RequestThrottle()
         self._not_found = NotFoundLimiter()
@@ -193,12 +197,12 @@ class ConnectPages:
         if seen.attempt is not None and seen.kind is PageKind.CONFIRM:
             return pages.ask(seen.attempt, await self._chat(seen.attempt), user_agent)
         if seen.attempt is not None and seen.kind is PageKind.CODE:
-            link = await self._store.chat_link(seen.attempt.channel, seen.attempt.address)
+            link = await self._chats.link(seen.attempt.channel, seen.attempt.address)
             return pages.code(seen.attempt, await self._chat(seen.attempt), link)
         return pages.plain(seen.kind)
 
     async def _chat(self, attempt: ConnectAttempt) -> str:
-        who = masked(await self._store.ids_in(attempt.person_id, attempt.channel))
+        who = masked(await self._people.ids_in(attempt.person_id, attempt.channel))
         return f"the {channel_name(attempt.channel)} chat of {who}".removesuffix(" of ")
 
     @web.middleware

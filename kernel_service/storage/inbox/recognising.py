@@ -13,7 +13,7 @@ from kernel_service.inbox.commands import asked_again_for, command_of, takes_bac
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE
 from kernel_service.storage.approvals import standing_permissions
-from kernel_service.storage.connections import connect_attempts
+from kernel_service.storage.connections import wrong_codes
 from kernel_service.storage.schema.schema import MESSAGE_OPEN, connect_attempt, message
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def recognise(tx: Tx, person_id: str, payload: Payload) -> tuple[Command, str]:
     found = known[0] if known else codes[0] if alone else ""
     wrong = [code for code in codes if code != found and digest(code) not in own]
     if awaited and wrong:
-        connect_attempts.count_wrong_codes(tx, person_id, len(wrong))
+        wrong_codes.count(tx, person_id, len(wrong))
     return (Command.CODE, found) if found else (_phrased(tx, person_id, payload), "")
 
 

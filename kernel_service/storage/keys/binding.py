@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, func, select, tuple_, update
 
 from kernel_service.errors import Unreadable
-from kernel_service.ports.admin import Rotated
+from kernel_service.ports.keys import Rotated
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.keys.resealing import place_of, sealed_columns
 from kernel_service.storage.schema.schema import PERSON_UNBOUND, media_chunk, metadata, person

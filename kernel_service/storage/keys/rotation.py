@@ -10,14 +10,14 @@ import time
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.ports.admin import Rotated
+from kernel_service.ports.keys import Rotated
 from kernel_service.storage.keys import binding, wraps
 from kernel_service.storage.keys.binding import Position
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from kernel_service.ports.admin import KeyUse
+    from kernel_service.ports.keys import KeyUse
     from kernel_service.storage.engine.engine import Engine, T, Tx
 
 STRICT_AFTER_SECONDS: Final = 60.0

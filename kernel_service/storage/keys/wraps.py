@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, func, select, update
 
 from kernel_service.errors import SealingKeyUnknown, Unreadable
-from kernel_service.ports.admin import KeyUse
+from kernel_service.ports.keys import KeyUse
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.keys import shared_secrets
 from kernel_service.storage.schema.schema import identity_link, person, secret

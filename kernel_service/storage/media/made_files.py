@@ -2,72 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import bindparam, update
 
-from kernel_service.ports.media import CHUNK_BYTES, MediaState
-from kernel_service.storage.media.media import KEEP, keep_chunk, not_found
-from kernel_service.storage.media.room import make_room
-from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.schema import media
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import ReplyFile
-    from kernel_service.ports.turns import TurnMessage
     from kernel_service.storage.engine.engine import Tx
 
-_MADE: Final = ""
-"""The `opening` of a file that nobody here opens."""
 
-_WHOSE = select(media.c.person_id).where(media.c.id == bindparam("of"), media.c.opening == _MADE)
 _GOES_WITH = update(media).where(media.c.id.in_(bindparam("files", expanding=True))).values(reply_id=bindparam("of"))
-_SENT_IN = select(media.c.chunks).where(
-    media.c.id == bindparam("of"), media.c.channel == bindparam("of_channel"), media.c.reply_id != ""
-)
-
-
-def keep(tx: Tx, person_id: str, message: TurnMessage, size: int, *, now: float, quota: MediaQuota) -> str:
-    """What it is called and is of, the reply says; of the file itself nothing more is needed here."""
-    make_room(tx, person_id, size, quota, now=now)
-    row = {
-        "id": new_id("m", now),
-        "person_id": person_id,
-        "message_seq": message.seq,
-        "channel": message.channel,
-        "address": message.address,
-        "state": MediaState.STORED.value,
-        "opening": _MADE,
-        "mime_type": "",
-        "asked": b"",
-        "created_at": now,
-        "deadline": now,
-        "problem": "",
-        "size": size,
-        "chunks": -(-size // CHUNK_BYTES),
-    }
-    tx.execute(KEEP, row)
-    return str(row["id"])
-
-
-def add_chunk(tx: Tx, media_id: str, number: int, data: bytes) -> None:
-    person_id = tx.execute(_WHOSE, {"of": media_id}).scalar_one_or_none()
-    if person_id is None:
-        raise not_found()
-    keep_chunk(tx, person_id, media_id, number, data)
 
 
 def attach(tx: Tx, reply_id: str, files: Sequence[ReplyFile]) -> None:
     """They go with this reply, and stay until it is settled."""
     if files:
         tx.execute(_GOES_WITH, {"files": [file.id for file in files], "of": reply_id})
-
-
-def chunks(tx: Tx, channel: str, media_id: str) -> int:
-    count = tx.execute(_SENT_IN, {"of": media_id, "of_channel": channel}).scalar_one_or_none()
-    if count is None:
-        raise not_found()
-    return int(count)

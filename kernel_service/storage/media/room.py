@@ -41,11 +41,6 @@ _EVICT = (
     .values(state=MediaState.FAILED.value, problem=FileProblem.NO_ROOM.value, size=0, chunks=0, upload="")
 )
 _WAIT_NO_MORE = update(message).where(message.c.seq.in_(bindparam("of", expanding=True))).values(waits_until=None)
-_NOTE_FULL = (
-    update(media)
-    .where(media.c.id == bindparam("of"), media.c.state == MediaState.WANTED.value)
-    .values(problem=FileProblem.NO_ROOM.value)
-)
 
 
 def make_room(tx: Tx, person_id: str, more: int, quota: MediaQuota, *, now: float) -> None:
@@ -73,11 +68,6 @@ def _evict(tx: Tx, missing: int, *, since: float, after: float) -> None:
         raise _full()
     tx.execute(_EVICT, {"evicted": [row.id for row in evicted]})
     tx.execute(_WAIT_NO_MORE, {"of": [row.message_seq for row in evicted]})
-
-
-def note_full(tx: Tx, media_id: str) -> None:
-    """If it stays so until the file is waited for no more, the person is told why."""
-    tx.execute(_NOTE_FULL, {"of": media_id})
 
 
 def _full() -> Exhausted:

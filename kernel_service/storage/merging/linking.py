@@ -54,17 +54,7 @@ _REPLACED = update(alias).where(*_one).values(replaced_at=bindparam("at"))
 _IN_PLACE = update(alias).where(*_one).values(linked_at=bindparam("at"), replaced_at=None)
 
 
-def link(tx: Tx, previous: Alias, current: Alias, *, now: float, silence: WeakIdExpiry) -> Linked:
-    """Whoever has the new id now has those too that it became, as was told too early."""
-    changes, done = [(previous, current)], []
-    for before, after in changes:
-        done.append(_follow(tx, before, after, now, silence))
-        if done[-1].outcome is not LinkOutcome.UNKNOWN:
-            changes += [(after, newer) for newer in _take_awaiting(tx, after)]
-    return replace(done[0], then=tuple(done[1:]))
-
-
-def _follow(tx: Tx, previous: Alias, current: Alias, now: float, silence: WeakIdExpiry) -> Linked:
+def follow(tx: Tx, previous: Alias, current: Alias, now: float, silence: WeakIdExpiry) -> Linked:
     change = _change(tx, previous, current)
     told = tx.execute(_TOLD, change).scalar_one_or_none()
     if told is not None:
@@ -84,7 +74,7 @@ def _follow(tx: Tx, previous: Alias, current: Alias, now: float, silence: WeakId
     return done
 
 
-def _take_awaiting(tx: Tx, previous: Alias) -> list[Alias]:
+def take_awaiting(tx: Tx, previous: Alias) -> list[Alias]:
     """What an id became, as was told when nobody was known by it; oldest first."""
     rows = tx.execute(_TAKE_AWAITING, _change(tx, previous, previous)).all()
     return [one for row in sorted(rows, key=lambda row: row.told_at) if (one := _opened(tx, row))]

@@ -13,8 +13,16 @@ from sqlalchemy import bindparam, null, or_, select, update
 
 from kernel_service.ports.messages import MessageStatus
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.storage.inbox.inbox import USAGE
-from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, approval, item, message, tool_call, turn
+from kernel_service.storage.schema.schema import (
+    MESSAGE_OPEN,
+    TURN_OPEN,
+    TURN_USAGE,
+    approval,
+    item,
+    message,
+    tool_call,
+    turn,
+)
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Row
@@ -61,7 +69,7 @@ _ADD = (
         closed=bindparam("is_closed"),
         stopped=bindparam("was_stopped"),
         joins=turn.c.joins + bindparam("more_joins"),
-        **{column.name: column + bindparam(f"more_{column.name}") for column in USAGE},
+        **{column.name: column + bindparam(f"more_{column.name}") for column in TURN_USAGE},
     )
 )
 _GO_ON = update(turn).where(_of).values(status=TurnStatus.RUNNING.value, not_before=None)
@@ -117,4 +125,4 @@ def _join(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any]) -> None:
         "was_stopped": goes_on.stopped or other.stopped,
         "more_joins": other.joins,
     }
-    tx.execute(_ADD, together | {f"more_{column.name}": getattr(other, column.name) for column in USAGE})
+    tx.execute(_ADD, together | {f"more_{column.name}": getattr(other, column.name) for column in TURN_USAGE})

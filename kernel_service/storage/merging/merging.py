@@ -66,55 +66,36 @@ _KEEP_APART = insert(kept_apart)
 _PAIR = select(kept_apart.c.since).where(
     kept_apart.c.first_id == bindparam("first"), kept_apart.c.second_id == bindparam("second")
 )
-_PAIRS_OF = select(kept_apart).where(
+PAIRS_OF = select(kept_apart).where(
     or_(kept_apart.c.first_id == bindparam("person"), kept_apart.c.second_id == bindparam("person"))
 )
-_PAIRS = select(func.count()).select_from(kept_apart)
 _DROP_PAIR = delete(kept_apart).where(
     kept_apart.c.first_id == bindparam("first"), kept_apart.c.second_id == bindparam("second")
 )
 
 
-def merge(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
-    """An operator says that they are one, connections or not. Again is no harm. NotFound PERSON_NOT_FOUND."""
-    people = _standings(tx, (one_id, other_id))
-    if len(people) == 1:
-        return Linked(LinkOutcome.MERGED, people[0].person_id, news=False)
-    return _unite(tx, *older_first(*people), now)
-
-
 def meet(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
     """A channel says that they are one: MERGED, or KEPT_APART."""
-    people = _standings(tx, (one_id, other_id))
+    people = standings(tx, (one_id, other_id))
     if len(people) == 1:
         return Linked(LinkOutcome.LINKED, people[0].person_id)
     older, newer = older_first(*people)
     if one_person(older, newer):
-        return _unite(tx, older, newer, now)
+        return unite(tx, older, newer, now)
     news = _keep_apart(tx, older.person_id, newer.person_id, now)
     return Linked(LinkOutcome.KEPT_APART, older.person_id, other_id=newer.person_id, news=news)
 
 
-def kept_apart_from(tx: Tx, person_id: str) -> list[str]:
-    """People who may be the same as this one, as an operator has to decide."""
-    rows = tx.execute(_PAIRS_OF, {"person": person_id})
-    return sorted(row.second_id if row.first_id == person_id else row.first_id for row in rows)
-
-
-def kept_apart_pairs(tx: Tx) -> int:
-    return int(tx.execute(_PAIRS).scalar_one())
-
-
-def _standings(tx: Tx, ids: Iterable[str]) -> list[Standing]:
+def standings(tx: Tx, ids: Iterable[str]) -> list[Standing]:
     """Those people, or who they are by now; nothing else merges them before the transaction ends."""
     wanted = sorted({surviving(tx, person_id) for person_id in ids})
     rows = tx.execute(_PEOPLE, {"people": wanted}).all()
     if any(row.merged_into is not None for row in rows):
-        return _standings(tx, wanted)
+        return standings(tx, wanted)
     return [Standing(row.id, row.created_at, row.connected) for row in rows]
 
 
-def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
+def unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
     people = Merging(gone=newer.person_id, stays=older.person_id)
     for person_id in sorted((people.gone, people.stays)):
         leases.take_away(tx, person_id)
@@ -135,7 +116,7 @@ def _unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
 
 def _settle_pairs(tx: Tx, people: Merging) -> None:
     """Whoever was kept apart from the one is now from the other."""
-    for row in tx.execute(_PAIRS_OF, {"person": people.gone}).all():
+    for row in tx.execute(PAIRS_OF, {"person": people.gone}).all():
         tx.execute(_DROP_PAIR, {"first": row.first_id, "second": row.second_id})
         [other] = {row.first_id, row.second_id} - {people.gone}
         if other != people.stays:

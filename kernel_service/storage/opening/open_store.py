@@ -46,8 +46,8 @@ async def open_store(
     if is_sqlite(url):
         from kernel_service.storage.opening.sqlite import open_sqlite  # noqa: PLC0415
 
-        return Store(await open_sqlite(url, master_keys, end_process), quota, silence, keeping)
+        return Store.on(await open_sqlite(url, master_keys, end_process), quota, silence, keeping)
     from kernel_service.storage.opening.postgres import open_postgres  # noqa: PLC0415
 
     engine = await open_postgres(url, master_keys, end_process, direct_url=direct_url, pool=pool)
-    return Store(engine, quota, silence, keeping)
+    return Store.on(engine, quota, silence, keeping)

@@ -9,10 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import Integer, bindparam, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
-from kernel_service.errors import CallerError
-from kernel_service.ports.admin import PartView, ReplyView
 from kernel_service.ports.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.media import made_files
@@ -22,7 +20,6 @@ from kernel_service.storage.schema.schema import (
     REPLY_UNSETTLED,
     message,
     reply,
-    reply_part,
 )
 from kernel_service.storage.sealing.ciphers import place
 
@@ -60,19 +57,11 @@ _RELEASE_UNADDRESSED = (
     )
     .values(state="pending", error_code="")
 )
-_NEWEST = (
-    select(reply)
-    .where(reply.c.person_id == bindparam("person"), reply.c.seq < bindparam("before"))
-    .order_by(reply.c.seq.desc())
-    .limit(bindparam("limit", type_=Integer))
-)
 _NAMED_IN_TURN = (
     select(message.c.seq)
     .where(message.c.turn_id == bindparam("turn"), message_ids.is_named(message.c.message_id))
     .limit(1)
 )
-_PARTS_OF = select(reply_part).where(reply_part.c.reply_id.in_(bindparam("replies", expanding=True)))
-_PAST_ALL = 2**63 - 1
 
 
 def add_reply(
@@ -149,43 +138,6 @@ def release_held(tx: Tx, person_id: str, channel: str) -> None:
 def release_unaddressed(tx: Tx, person_id: str) -> None:
     """The person has an id again: replies that were held without one may go."""
     tx.execute(_RELEASE_UNADDRESSED, {"person": person_id})
-
-
-def replies(tx: Tx, person_id: str, *, limit: int, before: str) -> tuple[list[ReplyView], str]:
-    """Newest first. CallerError FIELD_INVALID: `before` is not a token of an earlier page."""
-    page = {"person": person_id, "before": _seq_before(before), "limit": limit + 1}
-    rows = tx.execute(_NEWEST, page).all()
-    shown = rows[:limit]
-    parts = {(part.reply_id, part.part): part for part in tx.execute(_PARTS_OF, {"replies": [row.id for row in shown]})}
-    return [_view(row, parts) for row in shown], str(shown[-1].seq) if len(rows) > limit else ""
-
-
-def _seq_before(token: str) -> int:
-    seq = int(token or _PAST_ALL) if token.isascii() and (token.isdecimal() or not token) else -1
-    if not 0 <= seq <= _PAST_ALL:
-        raise CallerError("FIELD_INVALID", "page_token is none that this service gave", field="page_token")
-    return seq
-
-
-def _view(row: Row[Any], parts: dict[tuple[str, int], Row[Any]]) -> ReplyView:
-    return ReplyView(
-        row.id,
-        row.turn_id,
-        row.answers_seq,
-        row.channel,
-        row.state,
-        [_part_view(number, parts.get((row.id, number))) for number in range(1, row.parts + 1)],
-        row.created_at,
-        row.settled_at,
-        row.attempts,
-        row.error_code,
-    )
-
-
-def _part_view(number: int, part: Row[Any] | None) -> PartView:
-    if part is None:
-        return PartView(number, sent=False, receipt="", error_code="")
-    return PartView(number, part.sent_at is not None, part.receipt, part.error_code)
 
 
 def opened(tx: Tx, row: Row[Any], *, answers: str = "") -> StoredReply:

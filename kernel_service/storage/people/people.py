@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import String, and_, bindparam, exists, func, insert, not_, or_, select, update
 
 from kernel_service.errors import NotFound
-from kernel_service.people.identity import FoundAlias, given_ids, named_alone, resolve
+from kernel_service.people.identity import FoundAlias, given_ids, resolve
 from kernel_service.ports.messages import Alias
 from kernel_service.storage.engine.engine import wrap_data_key
 from kernel_service.storage.schema.ids import new_id
@@ -36,31 +36,20 @@ _HAS_STRONG = exists().where(
     ),
 )
 # A number that was exchanged for another may be anybody's: it finds its former owner no more.
-_GIVEN_UP = and_(not_(alias.c.strong), alias.c.replaced_at.is_not(None))
+GIVEN_UP: Final = and_(not_(alias.c.strong), alias.c.replaced_at.is_not(None))
 # Whom an id names stays so until the transaction ends: what is kept for a person is not left behind by a merging.
-_FOUND = (
+FOUND: Final = (
     select(
         alias.c.scope,
         alias.c.digest,
         alias.c.strong,
         alias.c.person_id,
-        or_(_HAS_STRONG, _GIVEN_UP).label("has_strong"),
+        or_(_HAS_STRONG, GIVEN_UP).label("has_strong"),
         alias.c.created_at,
         alias.c.heard_at,
     )
     .where(alias.c.channel == bindparam("channel"), alias.c.digest.in_(bindparam("digests", expanding=True)))
     .with_for_update(read=True, of=alias)
-)
-_BEARER = (
-    select(alias.c.person_id)
-    .where(alias.c.channel == bindparam("channel"), alias.c.digest == bindparam("digest"), not_(_GIVEN_UP))
-    .order_by(alias.c.strong.desc(), alias.c.created_at.desc())
-    .limit(1)
-)
-_OF_PERSON = (
-    select(alias)
-    .where(alias.c.person_id == bindparam("person"))
-    .order_by(alias.c.strong.desc(), alias.c.created_at, alias.c.digest)
 )
 _NEW_PERSON = insert(person)
 _NEW_KERNEL = insert(kernel)
@@ -114,11 +103,12 @@ def whose(tx: Tx, message: Message, now: float, silence: WeakIdExpiry) -> Resolu
 def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, silence: WeakIdExpiry) -> list[FoundAlias]:
     """Those of the given ids that name somebody, as they are kept."""
     asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
-    rows = tx.execute(_FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
-    return [_found(row, asked[row.scope, row.digest], now, silence) for row in rows if (row.scope, row.digest) in asked]
+    rows = tx.execute(FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
+    return [found(row, asked[row.scope, row.digest], now, silence) for row in rows if (row.scope, row.digest) in asked]
 
 
-def _found(row: Row[Any], user_id: str, now: float, silence: WeakIdExpiry) -> FoundAlias:
+def found(row: Row[Any], user_id: str, now: float, silence: WeakIdExpiry) -> FoundAlias:
+    """What a row of `FOUND` says of the id."""
     # A strong id that is given as weak for the first time has not been silent for all we know.
     first_time = row.strong and row.heard_at is None
     heard_at = now if first_time else row.created_at if row.heard_at is None else row.heard_at
@@ -140,26 +130,6 @@ def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
     if found is None:
         raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
     return str(found)
-
-
-def person_of(tx: Tx, user_id: str, now: float, silence: WeakIdExpiry) -> str | None:
-    """Whom an id names that a channel gives by itself, in whatever scope. Conflict IDENTITY_CONFLICT."""
-    channel = user_id.partition(":")[0]
-    rows = tx.execute(_FOUND, {"channel": channel, "digests": [tx.digests.user(user_id)]})
-    return named_alone(_found(row, user_id, now, silence) for row in rows)
-
-
-def bearer_of(tx: Tx, user_id: str) -> str | None:
-    """Who bore an id last, also one that finds them no more: for operators, who look at people, and not for people."""
-    channel = user_id.partition(":")[0]
-    named = {"channel": channel, "digest": tx.digests.user(user_id)}
-    return tx.execute(_BEARER, named).scalar_one_or_none()
-
-
-def aliases_of(tx: Tx, person_id: str) -> list[Alias]:
-    """Strong ones first, then in the order in which they came."""
-    rows = tx.execute(_OF_PERSON, {"person": person_id})
-    return [Alias(alias_value(tx, row), row.strong, row.scope) for row in rows]
 
 
 def alias_value(tx: Tx, row: Row[Any]) -> str:

@@ -8,7 +8,6 @@ from sqlalchemy import bindparam, select, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.storage.keys.resealing import Theirs, resealed
-from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.schema import kernel
 from kernel_service.storage.sealing.ciphers import place
 
@@ -22,9 +21,7 @@ _KEEP = update(kernel).where(kernel.c.person_id == bindparam("person")).values(t
 _GIVE = _KEEP.where(kernel.c.time_zone.is_(None))
 
 
-def keep(tx: Tx, asked_for: str, name: str) -> None:
-    """Of the person, or of the one into whom they were merged."""
-    person_id = surviving(tx, asked_for, stays=True)
+def keep(tx: Tx, person_id: str, name: str) -> None:
     sealed = tx.cipher_of(person_id).seal_text(name, _place(person_id))
     tx.execute(_KEEP, {"person": person_id, "sealed": sealed})
 

@@ -615,3 +615,14 @@ schema_version = Table(
 def row_key(table: Table) -> tuple[Column[Any], ...]:
     """What names a row from its first statement on, for good; in the order of sealing.place()."""
     return tuple(table.c[name] for name in table.info.get("row_key", ())) or tuple(table.primary_key.columns)
+
+
+TURN_USAGE = (
+    turn.c.input_tokens,
+    turn.c.cached_input_tokens,
+    turn.c.output_tokens,
+    turn.c.reasoning_tokens,
+    turn.c.model_calls,
+    turn.c.tool_calls,
+)
+"""What a turn has spent, in the order of `messages.Usage`."""

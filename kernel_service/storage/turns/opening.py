@@ -11,11 +11,10 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Unsupported
 from kernel_service.ports.turns import CallRecord, Quarantined, Room, Turn, TurnMessage, TurnStatus
-from kernel_service.storage.inbox.inbox import USAGE
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import TURN_OPEN, item, message, tool_call, turn
+from kernel_service.storage.schema.schema import TURN_OPEN, TURN_USAGE, item, message, tool_call, turn
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.turns import waiting
 
@@ -49,7 +48,7 @@ _OPEN = select(
     turn.c.stopped,
     turn.c.told_busy,
     turn.c.started_at,
-    *USAGE,
+    *TURN_USAGE,
 ).where(turn.c.person_id == bindparam("person"), TURN_OPEN)
 _AGAIN = (
     update(turn)
@@ -135,7 +134,7 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> Turn:
         stopped=row.stopped,
         told_busy=row.told_busy,
         started_at=row.started_at,
-        usage=Usage(*row[-len(USAGE) :]),
+        usage=Usage(*row[-len(TURN_USAGE) :]),
         intents=[CallRecord(row.call_id, row.tool, row.started_at) for row in intents],
     )
 

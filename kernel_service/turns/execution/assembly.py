@@ -79,7 +79,7 @@ class _Assembly:
             clock,
         )
         self._approvals = TurnApprovals(process.store.approvals, turn, kernel.epoch)
-        self._files = TurnFiles(process.media, process.transcription, self._spending, clock)
+        self._files = TurnFiles(process.store.files, process.transcription, self._spending, clock)
         self._tools = AvailableTools(
             turn,
             self._person,
@@ -143,7 +143,7 @@ class _Assembly:
 
     def _calls(self) -> ToolCalls:
         process, person, transcript = self._process, self._person, self._transcript
-        files = ProducedFiles(process.media, self._turn, process.clock)
+        files = ProducedFiles(process.store.made_files, self._turn, process.clock)
         return ToolCalls(
             tools=self._tools,
             transcript=transcript,

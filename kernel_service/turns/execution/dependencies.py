@@ -11,7 +11,6 @@ from kernel_service.turns.counters import TurnCounters
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kernel_service.ports.media import MediaStore
     from kernel_service.ports.model import Model
     from kernel_service.ports.progress import Progress
     from kernel_service.ports.resuming import Codes
@@ -31,7 +30,6 @@ class TurnDependencies:
     """
 
     store: TurnStores
-    media: MediaStore
     model: Model
     transcription: Transcription
     toolbox: Toolbox

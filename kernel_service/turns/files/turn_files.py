@@ -15,7 +15,7 @@ from kernel_service.turns.files.transcription import NotTranscribedError
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from kernel_service.ports.media import MediaStore, StoredFile
+    from kernel_service.ports.media import FileStore, StoredFile
     from kernel_service.ports.payloads import Payload
     from kernel_service.ports.turns import Turn, TurnMessage
     from kernel_service.turns.files.transcription import Transcription
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class TurnFiles:
     """The files of one turn's messages, as they stood when it was opened."""
 
-    store: MediaStore
+    store: FileStore
     transcription: Transcription
     spending: Spending
     clock: Callable[[], float]
@@ -39,7 +39,7 @@ class TurnFiles:
         """Read the state of the files from the store, which is not asked for a turn without any."""
         found = [(media_id, message) for message in turn.messages if (media_id := message.payload.media_id)]
         self._names = {media_id: _filename(message) for media_id, message in found}
-        self._files = await self.store.files(list(self._names)) if self._names else {}
+        self._files = await self.store.find(list(self._names)) if self._names else {}
 
     # --- what a person is told, or the model ----------------------------------------------------------------------
 
@@ -71,7 +71,7 @@ class TurnFiles:
         else:
             with self.spending.paid() as bill:
                 await self.store.keep_transcript(file.id, text, bill.usage, settles=bill.settles, now=self.clock())
-            self._files |= await self.store.files([file.id])
+            self._files |= await self.store.find([file.id])
 
     def in_words(self, message: TurnMessage) -> Payload:
         """What was sent as the model's history takes it: a recording with what is said in it."""
@@ -110,7 +110,7 @@ class TurnFiles:
     async def _spoil(self, file: StoredFile, problem: FileProblem, code: str) -> None:
         log.warning("file cannot be opened media=%s problem=%s code=%s", file.id, problem, code)
         await self.store.spoil(file.id, problem)
-        self._files |= await self.store.files([file.id])
+        self._files |= await self.store.find([file.id])
 
 
 def _filename(message: TurnMessage) -> str:

@@ -32,7 +32,7 @@ SEALED = [column for table in schema.metadata.sorted_tables for column in sealed
 async def live(store: Store, name: str) -> str:
     """The person, whose second message is still to be answered."""
     person_id = await _say(store, name, 1)
-    await store.keep_time_zone(person_id, "Europe/Vienna")
+    await store.people.keep_time_zone(person_id, "Europe/Vienna")
     for number in (1, 2):
         await connect(store, person_id, ConnectionStatus.PENDING)
         await _answer(store, name, person_id, number)
@@ -44,13 +44,13 @@ async def _say(store: Store, name: str, number: int) -> str:
     image = Image("image/png", data=b"\x89PNG\r\n\x1a\n" + bytes(300_000))
     ids = (Alias(f"test:{name}"), Alias(f"test:{name} too"))
     said = Message(ids[0].user_id, f"{name} {number}", Payload(image), aliases=ids, address="desk")
-    return (await store.accept(said, now=NOW, max_pending=100)).person_id
+    return (await store.inbox.accept(said, now=NOW, max_pending=100)).person_id
 
 
 async def _answer(store: Store, name: str, person_id: str, number: int) -> None:
     owner = await own(store, person_id)
     turn = await owner.open()
-    await store.keep_transcript(turn.messages[0].payload.media_id, "what was heard", Usage(), now=NOW)
+    await store.files.keep_transcript(turn.messages[0].payload.media_id, "what was heard", Usage(), now=NOW)
     asked = Approval(f"ap_{name}{number}", "c1", "tool", {"to": "somebody"}, NOW + 60)
     parked = ParkedRequest("asana", f"what waits {number}")
     await store.turns.end(

@@ -36,7 +36,7 @@ class Cost:
 def metered(store: Store) -> Iterator[list[Cost]]:
     """The costs of the statements that run inside. Nothing else may run meanwhile."""
     costs: list[Cost] = []
-    database: Any = store._engine._database  # type: ignore[attr-defined]
+    database: Any = store.engine._database  # type: ignore[attr-defined]
     meter = _sqlite(costs) if database.dialect.name == "sqlite" else _postgresql(costs)
     target = getattr(database, "sync_engine", database)
     event.listen(target, "before_cursor_execute", meter)

@@ -43,7 +43,7 @@ class Chat:
             address=self.address,
             reply_mode=ReplyMode.OUTBOX,
         )
-        self.person_id = (await self.store.accept(message, now=now, max_pending=100)).person_id
+        self.person_id = (await self.store.inbox.accept(message, now=now, max_pending=100)).person_id
         return self
 
     async def tell(self, text: str, *, now: float = NOW) -> str:
@@ -53,7 +53,7 @@ class Chat:
         )
 
     async def view(self, reply_id: str) -> ReplyView:
-        views, _ = await self.store.replies(self.person_id, limit=100, before="")
+        views, _ = await self.store.admin.replies(self.person_id, limit=100, before="")
         return next(view for view in views if view.id == reply_id)
 
 

@@ -46,7 +46,7 @@ class Owner:
 async def say(store: Store, message_id: str, user_id: str = "test:ann", **more: Any) -> str:
     now, sent_at = more.pop("now", NOW), more.pop("sent_at", None)
     message = replace(Message(user_id, message_id, sent(Text(message_id), sent_at)), **more)
-    return (await store.accept(message, now=now, max_pending=100)).person_id
+    return (await store.inbox.accept(message, now=now, max_pending=100)).person_id
 
 
 async def own(store: Store, person_id: str, owner: str = "one") -> Owner:

@@ -39,7 +39,7 @@ async def write(
     message = Message(
         ids[0].user_id, f"m{next(_numbers)}", Payload(Text(text)), aliases=ids, address=ADDRESS, reply_mode=mode
     )
-    return await store.accept(message, now=now, max_pending=100)
+    return await store.inbox.accept(message, now=now, max_pending=100)
 
 
 async def person(store: Store, *ids: Alias, now: float = NOW) -> str:
@@ -72,7 +72,7 @@ async def connect(store: Store, person_id: str, status: ConnectionStatus = Conne
         created_at=NOW + number,
         confirmed_at=None if pending else NOW,
     )
-    await store.add_attempt(attempt(made), now=made.created_at)
+    await store.connect_attempts.add(attempt(made), now=made.created_at)
     return made
 
 

@@ -13,8 +13,8 @@ from tests.contract.store.conftest import keys
 async def main(url: str) -> None:
     store = await open_store(url, keys("test"))
     clear_ids.STEP = 1  # type: ignore[misc]
-    while await store._engine.read(clear_ids._left):
-        await store._engine.write_apart(clear_ids._step)
+    while await store.engine.read(clear_ids._left):
+        await store.engine.write_apart(clear_ids._step)
         sys.stdout.write("sealed\n")
         sys.stdout.flush()
 

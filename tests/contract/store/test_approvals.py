@@ -55,7 +55,7 @@ async def ask(store: Store, *asked: Approval, user: str = "test:ann", name: str 
 
 async def tapping(store: Store, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> Turn:
     payload = Payload(Choice(tap.choice_id))
-    accepted = await store.accept(Message(user, name, payload), now=NOW, max_pending=9)
+    accepted = await store.inbox.accept(Message(user, name, payload), now=NOW, max_pending=9)
     assert accepted.command is Command.APPROVAL
     return await owner.open()
 
@@ -87,7 +87,7 @@ async def test_a_question_of_before_accounts_were_kept_is_for_none(store: Store)
         sealed = tx.cipher_of(owner.person_id).seal(plain, place(schema.approval.c.arguments, "ap_1"))
         tx.execute(update(schema.approval).values(arguments=sealed))
 
-    await store._engine.write(as_before)
+    await store.engine.write(as_before)
     assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (approval(),))
 
 
@@ -168,7 +168,7 @@ async def test_what_is_not_what_was_asked_is_not_approved(store: Store, changed:
     def change(tx: Tx) -> None:
         tx.execute(update(schema.approval).values(changed))
 
-    await store._engine.write(change)
+    await store.engine.write(change)
     assert await tapped(store, owner, YES) == Decision(Verdict.UNKNOWN)
 
 
@@ -178,7 +178,7 @@ async def test_arguments_are_sealed(store: Store) -> None:
     def rows(tx: Tx) -> list[bytes]:
         return list(tx.execute(select(schema.approval.c.arguments)).scalars())
 
-    [sealed] = await store._engine.read(rows)
+    [sealed] = await store.engine.read(rows)
     assert SECRET.encode() not in sealed
 
 
@@ -186,7 +186,7 @@ async def test_a_question_goes_with_its_person_when_people_are_merged(store: Sto
     ann = await own(store, await say(store, "m0", now=NOW - 9))
     await ann.end(await ann.open())
     await ask(store, approval(), user="test:newer")
-    await store.merge(ann.person_id, (await say(store, "n2", "test:newer")), now=NOW)
+    await store.merging.merge(ann.person_id, (await say(store, "n2", "test:newer")), now=NOW)
     ann = await own(store, ann.person_id)
     await ann.end(await ann.open())
     turn = await tapping(store, ann, YES, user="test:newer")
@@ -200,8 +200,8 @@ async def test_questions_have_their_time(store: Store) -> None:
         return int(tx.execute(select(func.count()).select_from(schema.approval)).scalar_one())
 
     for days, left in ((retention.KEEP_DAYS - 1, 1), (retention.KEEP_DAYS + 1, 0)):
-        await store.forget_old(now=NOW + days * DAY)
-        assert await store._engine.read(count) == left
+        await store.retention.forget_old(now=NOW + days * DAY)
+        assert await store.engine.read(count) == left
 
 
 # --- several calls --------------------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing
         names = [f"{name}_{number}" for name in ("ap_1", "ap_2", "ap_3")]
         owner = await ask_all(store, bundle(*names), name=f"m{number}")
         gone = change.where(schema.approval.c.id == f"{lost}_{number}")
-        await store._engine.write(partial(_execute, statement=gone))
+        await store.engine.write(partial(_execute, statement=gone))
         decision = await tapped(store, owner, Tap(names[0], TapKind.YES), f"t{number}")
         assert decision == Decision(Verdict.UNKNOWN)
 

@@ -105,7 +105,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
-    await store.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=9)
+    await store.inbox.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=9)
     turn = await (await own(store, person, "three")).ask(room=Room.BESIDE)
     assert isinstance(turn, Turn)
     assert turn.stopped
@@ -116,7 +116,7 @@ async def test_a_turn_put_back_waits_until_its_time(store: Store) -> None:
     turn = await owner.open()
     await store.turns.requeue(turn, owner.epoch, until=NOW + 75)
     assert await owner.ask(NOW) == NOW + 75
-    assert await store.due_people(now=NOW, limit=9) == []
+    assert await store.inbox.due_people(now=NOW, limit=9) == []
     assert (await owner.open(NOW + 75)).holds == 0
 
 
@@ -144,9 +144,9 @@ async def test_a_message_given_up_is_a_dead_letter_and_leaves_the_history_whole(
     await owner.append(turn, started=CallRecord("c1", "tool", NOW))
     await owner.append(turn, FOUND, finished="c1")
     assert await give_up(owner, turn, SORRY) == 3
-    answer = await store.answer_of(person, turn.messages[0].seq)
+    answer = await store.inbox.answer_of(person, turn.messages[0].seq)
     assert (answer.status, [one.reply.text for one in answer.replies]) == (MessageStatus.DEAD_LETTERED, ["sorry"])
-    letters, token = await store.dead_letters(person, limit=9, before="")
+    letters, token = await store.admin.dead_letters(person, limit=9, before="")
     assert [(one.person_id, one.seq, one.problem, one.dead_at) for one in letters] == [
         (person, turn.messages[0].seq, "poison", NOW)
     ]
@@ -161,9 +161,9 @@ async def test_of_messages_given_up_together_each_is_a_letter_and_the_person_is_
     owner = await own(store, person)
     turn = await owner.open()
     await give_up(owner, turn)
-    letters, _ = await store.dead_letters(None, limit=9, before="")
+    letters, _ = await store.admin.dead_letters(None, limit=9, before="")
     assert {one.seq for one in letters} == {one.seq for one in turn.messages}
-    told = [len((await store.answer_of(person, one.seq)).replies) for one in turn.messages]
+    told = [len((await store.inbox.answer_of(person, one.seq)).replies) for one in turn.messages]
     assert told == [0, 1]
 
 
@@ -171,17 +171,17 @@ async def test_a_requeued_letter_runs_again_alone_and_once(store: Store) -> None
     person = await say(store, "m1")
     owner = await own(store, person)
     await give_up(owner, await owner.open())
-    letter = (await store.dead_letters(None, limit=9, before=""))[0][0]
+    letter = (await store.admin.dead_letters(None, limit=9, before=""))[0][0]
     await say(store, "m2")
-    assert [await store.requeue(letter.id, now=NOW) for _ in range(2)] == [person] * 2
-    assert await store.dead_letters(None, limit=9, before="") == ([], "")
+    assert [await store.admin.requeue(letter.id, now=NOW) for _ in range(2)] == [person] * 2
+    assert await store.admin.dead_letters(None, limit=9, before="") == ([], "")
     again = await owner.open()
     assert [one.message_id for one in again.messages] == ["m1"]
     await owner.end(again)
-    await store.requeue(letter.id, now=NOW)  # it was answered: a late repeat changes nothing
+    await store.admin.requeue(letter.id, now=NOW)  # it was answered: a late repeat changes nothing
     assert [one.message_id for one in (await owner.open()).messages] == ["m2"]
     with pytest.raises(NotFound):
-        await store.requeue("dl_nothing", now=NOW)
+        await store.admin.requeue("dl_nothing", now=NOW)
 
 
 async def test_dead_letters_are_listed_newest_first_in_pages(store: Store) -> None:
@@ -193,7 +193,7 @@ async def test_dead_letters_are_listed_newest_first_in_pages(store: Store) -> No
         ids.insert(0, owner.person_id)
     listed, token = [], ""
     while True:
-        page, token = await store.dead_letters(None, limit=2, before=token)
+        page, token = await store.admin.dead_letters(None, limit=2, before=token)
         listed += [one.person_id for one in page]
         if not token:
             break
@@ -212,5 +212,5 @@ async def test_a_former_owner_ends_no_attempt(store: Store) -> None:
     ):
         with pytest.raises(LeaseLost):
             await ending
-    summaries, _, _ = await store.turn_summaries(old.person_id, limit=9, before="")
+    summaries, _, _ = await store.admin.turns(old.person_id, limit=9, before="")
     assert [one.status for one in summaries] == [TurnStatus.RUNNING]

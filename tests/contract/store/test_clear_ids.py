@@ -46,7 +46,7 @@ def said(name: str, mode: ReplyMode = ReplyMode.OUTBOX, text: str = "", user: st
 
 
 async def accept(store: Store, message: Message) -> Accepted:
-    return await store.accept(message, now=NOW, max_pending=100)
+    return await store.inbox.accept(message, now=NOW, max_pending=100)
 
 
 async def answered(store: Store, name: str, mode: ReplyMode = ReplyMode.OUTBOX, user: str = "ann") -> Accepted:
@@ -75,7 +75,7 @@ async def reopened(store: Store, url: str, *key_ids: str) -> Store:
 
 async def aged(store: Store, url: str, *sent: str) -> Store:
     """The store of this release, on what an earlier one left."""
-    await store._engine.write(lambda tx: age(tx, map(wamid, sent)))
+    await store.engine.write(lambda tx: age(tx, map(wamid, sent)))
     assert in_clear(await dump(url))
     return await reopened(store, url)
 
@@ -92,7 +92,7 @@ async def rows(store: Store, table: str) -> list[Row[Any]]:
     def read(tx: Tx) -> list[Row[Any]]:
         return list(tx.execute(schema.metadata.tables[table].select()).all())
 
-    return await store._engine.read(read)
+    return await store.engine.read(read)
 
 
 @pytest.mark.parametrize("sealed", [False, True])
@@ -108,7 +108,7 @@ async def test_what_an_earlier_release_kept_is_found_before_and_after(
     store = await aged(store, database_url, "w1")
     try:
         if sealed:
-            assert await store.seal_clear_ids() > 0
+            assert await store.keys.seal_clear_ids() > 0
         again = await accept(store, said("m1"))
         assert (again.duplicate, again.seq) == (True, first.seq)
         with pytest.raises(AlreadyExists):
@@ -119,10 +119,10 @@ async def test_what_an_earlier_release_kept_is_found_before_and_after(
         assert theirs is not None
         assert (ours.payload, theirs.payload) == (Payload(Text("done")), Payload(Text("m3")))
         assert await receipt(store, "", "read", part=0, parts=0, channel_message_id=wamid("w1")) == 1
-        told = await store.answer_of(inline.person_id, inline.seq)
+        told = await store.inbox.answer_of(inline.person_id, inline.seq)
         assert [one.answers_message_id for one in told.replies] == [wamid("m2")]
         assert [one.reply.answers_message_id for one in await pull(store, now=LATER)] == [wamid("m3")]
-        [letter], _ = await store.dead_letters(dead.person_id, limit=9, before="")
+        [letter], _ = await store.admin.dead_letters(dead.person_id, limit=9, before="")
         assert letter.seq == dead.seq
         assert (await accept(store, said("m5"))).duplicate is False
     finally:
@@ -136,7 +136,7 @@ async def test_nothing_is_left_in_clear(store: Store, database_url: str) -> None
             await ack(store, lease, channel_message_id=wamid(f"sent {name}"))
     await given_up(store, "m4")
     store = await aged(store, database_url, *(f"sent m{n}" for n in (1, 2, 3)))
-    await store.seal_clear_ids()
+    await store.keys.seal_clear_ids()
     await store.close()
     assert not in_clear(await dump(database_url))
 
@@ -150,13 +150,13 @@ async def test_nothing_is_left_in_the_file_where_rows_were(sqlite_url: str) -> N
         age(tx)
         tx.execute(schema.message.delete().where(schema.message.c.seq % 2 == 0))
 
-    await store._engine.write(forget)
+    await store.engine.write(forget)
     store = await reopened(store, sqlite_url)
     try:
         assert in_clear(await dump(sqlite_url))
-        await store.seal_clear_ids()
+        await store.keys.seal_clear_ids()
         assert not in_clear(await dump(sqlite_url))  # nor in the log beside it
-        assert await store.seal_clear_ids() == 0
+        assert await store.keys.seal_clear_ids() == 0
     finally:
         await store.close()
 
@@ -166,17 +166,17 @@ async def test_a_file_that_cannot_be_written_anew_is_tried_again(
 ) -> None:
     store = await open_store(sqlite_url, keys("test"))
     await accept(store, said("m1"))
-    await store._engine.write(age)
+    await store.engine.write(age)
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode, full.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
     with monkeypatch.context() as patched:
         patched.setattr(sqlite, "_vacuum", Mock(side_effect=full))
         with pytest.raises(StoreUnavailable):
-            await store.seal_clear_ids()
+            await store.keys.seal_clear_ids()
     try:
         assert (await accept(store, said("m1"))).duplicate
         assert [row.name for row in await rows(store, "backfill")] == ["vacuum"]
-        await store.seal_clear_ids()
+        await store.keys.seal_clear_ids()
         assert await rows(store, "backfill") == []
     finally:
         await store.close()
@@ -192,7 +192,7 @@ async def test_nothing_is_left_in_what_the_planner_keeps(postgres_url: str) -> N
     try:
         await command(postgres_url, "ANALYZE")
         assert in_clear(await _statistics(postgres_url))
-        await store.seal_clear_ids()
+        await store.keys.seal_clear_ids()
         assert not in_clear(await _statistics(postgres_url))
     finally:
         await store.close()
@@ -215,7 +215,7 @@ async def test_the_operator_is_told_what_else_to_do(
     store = await aged(store, database_url)
     try:
         for _ in range(2):
-            await store.seal_clear_ids()
+            await store.keys.seal_clear_ids()
         [told] = [record.getMessage() for record in caplog.records if "VACUUM" in record.getMessage()]
         assert "quiet hour" in told
     finally:
@@ -227,10 +227,10 @@ async def test_a_dead_letter_outlives_its_message_and_is_cleared_too(store: Stor
     dead = await given_up(store, "m2")
     store = await aged(store, database_url)
     try:
-        await store._engine.write(
+        await store.engine.write(
             lambda tx: tx.execute(schema.message.delete().where(schema.message.c.seq == dead.seq)).close()
         )
-        await store.seal_clear_ids()
+        await store.keys.seal_clear_ids()
         assert [(row.message_seq, row.message_id) for row in await rows(store, "dead_letter")] == [(dead.seq, "")]
     finally:
         await store.close()
@@ -244,10 +244,10 @@ async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: S
     try:
         reply_id = lease.reply.id
         assert await receipt(store, reply_id, "failed", channel_message_id=wamid("another"), error_code="1") == 1
-        [view], _ = await store.replies(accepted.person_id, limit=9, before="")
+        [view], _ = await store.admin.replies(accepted.person_id, limit=9, before="")
         assert view.parts[0].receipt == ""  # it was another message's
         await receipt(store, reply_id, "delivered", channel_message_id=wamid("w1"))
-        await store.seal_clear_ids()  # it is digested already, and stays so
+        await store.keys.seal_clear_ids()  # it is digested already, and stays so
         assert await receipt(store, "", "read", part=0, parts=0, channel_message_id=wamid("w1")) == 1
     finally:
         await store.close()
@@ -255,7 +255,7 @@ async def test_a_receipt_that_comes_before_its_row_is_digested_is_taken(store: S
 
 async def test_what_is_killed_with_9_is_gone_on_from(store: Store, database_url: str) -> None:
     accepted = [await answered(store, f"m{number}") for number in range(30)]
-    await store._engine.write(age)
+    await store.engine.write(age)
     await store.close()
     sealing = [sys.executable, "-m", "tests.contract.store.sealing_process", database_url]
     process = await asyncio.create_subprocess_exec(*sealing, stdout=asyncio.subprocess.PIPE)
@@ -271,7 +271,7 @@ async def test_what_is_killed_with_9_is_gone_on_from(store: Store, database_url:
         for number, first in enumerate(accepted):
             again = await accept(store, said(f"m{number}"))
             assert (again.duplicate, again.seq) == (True, first.seq)
-        await store.seal_clear_ids()
+        await store.keys.seal_clear_ids()
         assert not any(in_clear(row.message_id.encode()) for row in await rows(store, "message"))
         assert (await accept(store, said("m0"))).duplicate
     finally:
@@ -286,13 +286,13 @@ async def test_each_step_is_gone_on_from(store: Store, database_url: str, monkey
     looked_at = 0
     try:
         for number in range(7):  # each time some are in clear, and some are not
-            looked_at += await store._engine.write_apart(clear_ids._step)
+            looked_at += await store.engine.write_apart(clear_ids._step)
             assert (await accept(store, said(f"m{number}"))).duplicate
             assert not (await accept(store, said(f"new {number}"))).duplicate
             assert (await accept(store, said(f"new {number}"))).duplicate
             if number == 1:
                 store = await reopened(store, database_url)  # as far as it was committed
-        looked_at += await store.seal_clear_ids()
+        looked_at += await store.keys.seal_clear_ids()
         # Each once: the messages and the replies that were there, and the messages that came meanwhile.
         assert looked_at == 7 + 7 + 7
         assert await rows(store, "backfill") == []
@@ -306,11 +306,11 @@ async def test_who_is_merged_meanwhile_keeps_what_they_wrote(store: Store, datab
     store = await aged(store, database_url)
     try:
         new = await accept(store, said("m3", user="bob"))
-        await store.merge(ann.person_id, bob.person_id, now=NOW)
-        await store.seal_clear_ids()
+        await store.merging.merge(ann.person_id, bob.person_id, now=NOW)
+        await store.keys.seal_clear_ids()
         assert (await accept(store, said("m2", user="bob"))).seq == bob.seq
         assert (await accept(store, said("m3", user="bob"))).seq == new.seq
-        turn = await (await own(store, await store.surviving(ann.person_id))).open()
+        turn = await (await own(store, await store.people.surviving(ann.person_id))).open()
         assert [one.message_id for one in turn.messages] == [wamid("m3")]
         leases = await pull(store)
         assert leases[0].reply.answers_message_id in {wamid("m1"), wamid("m2")}
@@ -325,10 +325,10 @@ async def test_a_person_whose_key_is_damaged_holds_up_nobody(store: Store, datab
     def damage(tx: Tx) -> None:
         tx.execute(schema.person.update().where(schema.person.c.id == ann.person_id).values(data_key=bytes(60)))
 
-    await store._engine.write(damage)
+    await store.engine.write(damage)
     store = await aged(store, database_url)
     try:
-        await store.seal_clear_ids()
+        await store.keys.seal_clear_ids()
         assert not any(in_clear(row.message_id.encode()) for row in await rows(store, "message"))
         for name, first in (("ann", ann), ("bob", bob)):
             again = await accept(store, said("m1" if first is ann else "m2", user=name))
@@ -339,8 +339,8 @@ async def test_a_person_whose_key_is_damaged_holds_up_nobody(store: Store, datab
 
 async def test_a_new_database_has_nothing_to_seal(store: Store) -> None:
     await accept(store, said("m1"))
-    assert await store.seal_clear_ids() == 0
-    assert not await store._engine.read(lambda tx: tx.digests.some_in_clear)
+    assert await store.keys.seal_clear_ids() == 0
+    assert not await store.engine.read(lambda tx: tx.digests.some_in_clear)
 
 
 async def test_ids_are_kept_once_and_sealed(store: Store, database_url: str) -> None:

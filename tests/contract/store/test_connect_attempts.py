@@ -40,13 +40,13 @@ async def park(store: Store, *parked: ParkedRequest, now: float = NOW) -> str:
 
 
 async def remaining(store: Store, person_id: str, seq: int) -> list[str]:
-    return [each.remaining for each in await store.resumed_by(person_id, seq)]
+    return [each.remaining for each in await store.connect_attempts.resumed_by(person_id, seq)]
 
 
 async def confirmed(store: Store, person_id: str, seq: int = SEQ, now: float = NOW) -> bool:
     """The account of Asana is connected."""
     back = await made(store, person_id, ConnectionStatus.UNCONFIRMED)
-    return await store.confirm(
+    return await store.connect_attempts.confirm(
         replace(back, state=ConnectAttemptState.CONNECTED), was=ConnectAttemptState.RETURNED, seq=seq, now=now
     )
 
@@ -60,8 +60,8 @@ async def test_an_attempt_is_found_by_each_of_its_secrets(store: Store) -> None:
     await made(store, other, ConnectionStatus.UNCONFIRMED)
     for key in ConnectAttemptKey:
         found = getattr(back, key.value)
-        assert await store.attempt_by(key, found) == back
-        assert await store.attempt_by(key, digest("another")) is None
+        assert await store.connect_attempts.find(key, found) == back
+        assert await store.connect_attempts.find(key, digest("another")) is None
 
 
 async def test_of_many_at_once_one_takes_the_step(store: Store) -> None:
@@ -70,20 +70,22 @@ async def test_of_many_at_once_one_takes_the_step(store: Store) -> None:
     steps = [
         replace(started, state=ConnectAttemptState.RETURNED, code_digest=digest(str(number))) for number in range(8)
     ]
-    taken = await asyncio.gather(*(store.advance(step, was=ConnectAttemptState.STARTED) for step in steps))
+    taken = await asyncio.gather(
+        *(store.connect_attempts.advance(step, was=ConnectAttemptState.STARTED) for step in steps)
+    )
     assert sorted(taken) == [False] * 7 + [True]
-    assert await store.attempt_by(ConnectAttemptKey.DOOR, started.door_digest) == steps[taken.index(True)]
+    assert await store.connect_attempts.find(ConnectAttemptKey.DOOR, started.door_digest) == steps[taken.index(True)]
 
 
 async def test_the_connection_goes_with_the_step(store: Store) -> None:
     anna = await person(store, ANNA)
     started = await made(store, anna, ConnectionStatus.PENDING)
     barred = replace(started.connection, status=ConnectionStatus.EXPIRED, link="", remove_due=True)
-    assert await store.advance(
+    assert await store.connect_attempts.advance(
         replace(started, state=ConnectAttemptState.DENIED, connection=barred), was=ConnectAttemptState.STARTED
     )
-    assert await store.connections(anna) == [barred]
-    assert await store.live_attempts(anna) == []
+    assert await store.connections.of_person(anna) == [barred]
+    assert await store.connect_attempts.live(anna) == []
 
 
 async def test_what_its_person_is_told_goes_with_the_step(store: Store) -> None:
@@ -94,7 +96,7 @@ async def test_what_its_person_is_told_goes_with_the_step(store: Store) -> None:
         Notice(Reply("access was refused"), "test", ADDRESS, NOW),
     )
     for _ in range(2):
-        await store.advance(denied, was=ConnectAttemptState.STARTED, notice=notice)
+        await store.connect_attempts.advance(denied, was=ConnectAttemptState.STARTED, notice=notice)
     assert await recipients(store) == [("access was refused", ANNA.user_id)]
 
 
@@ -105,10 +107,10 @@ async def test_those_of_a_browser_newest_first_and_only_under_way(store: Store) 
     for one, state in zip(
         mine, (ConnectAttemptState.STARTED, ConnectAttemptState.DENIED, ConnectAttemptState.RETURNED), strict=True
     ):
-        await store.advance(replace(one, state=state), was=ConnectAttemptState.STARTED)
-    found = await store.attempts_in_browser(digest("browser"))
+        await store.connect_attempts.advance(replace(one, state=state), was=ConnectAttemptState.STARTED)
+    found = await store.connect_attempts.in_browser(digest("browser"))
     assert [one.connection.id for one in found] == [mine[2].connection.id, mine[0].connection.id]
-    assert await store.attempts_in_browser(digest("elsewhere")) == []
+    assert await store.connect_attempts.in_browser(digest("elsewhere")) == []
 
 
 async def test_what_lapses(store: Store) -> None:
@@ -116,11 +118,11 @@ async def test_what_lapses(store: Store) -> None:
     started = await made(store, anna, ConnectionStatus.PENDING)
     active = await made(store, anna, ConnectionStatus.ACTIVE)
     early, late, lapsing = started.deadline - 1, started.deadline, started.connection.id
-    assert await store.lapsing_attempts(now=early, limit=9) == []
-    assert await store.lapsing_attempt(lapsing, now=early) is None
-    assert await store.lapsing_attempts(now=late, limit=9) == [lapsing]
-    assert await store.lapsing_attempt(lapsing, now=late) == started
-    assert await store.lapsing_attempt(active.connection.id, now=late) is None
+    assert await store.connect_attempts.lapsing(now=early, limit=9) == []
+    assert await store.connect_attempts.lapsing_one(lapsing, now=early) is None
+    assert await store.connect_attempts.lapsing(now=late, limit=9) == [lapsing]
+    assert await store.connect_attempts.lapsing_one(lapsing, now=late) == started
+    assert await store.connect_attempts.lapsing_one(active.connection.id, now=late) is None
 
 
 @pytest.mark.parametrize(
@@ -141,11 +143,11 @@ async def test_what_awaits_a_code_waits_for_one_that_came_in_time(
     turn = await owner.open(late)
     await store.turns.hold(turn, owner.epoch, until=late + 60, problem="tools_unavailable", notice=None, now=late)
     expected = always | ({back.connection.id} if lapses else set())
-    assert set(await store.lapsing_attempts(now=late, limit=9)) == expected
-    assert (await store.lapsing_attempt(back.connection.id, now=late) is not None) == lapses
+    assert set(await store.connect_attempts.lapsing(now=late, limit=9)) == expected
+    assert (await store.connect_attempts.lapsing_one(back.connection.id, now=late) is not None) == lapses
     turn = await owner.open(late + 60)
     await owner.end(turn)
-    assert set(await store.lapsing_attempts(now=late + 60, limit=9)) == always | {back.connection.id}
+    assert set(await store.connect_attempts.lapsing(now=late + 60, limit=9)) == always | {back.connection.id}
 
 
 async def test_what_lapses_page_by_page(store: Store) -> None:
@@ -153,8 +155,8 @@ async def test_what_lapses_page_by_page(store: Store) -> None:
     made_here = [await made(store, anna, ConnectionStatus.PENDING) for _ in range(3)]
     first, second, third = sorted(one.connection.id for one in made_here)
     late = made_here[0].deadline
-    assert await store.lapsing_attempts(now=late, limit=2) == [first, second]
-    assert await store.lapsing_attempts(now=late, after=second, limit=2) == [third]
+    assert await store.connect_attempts.lapsing(now=late, limit=2) == [first, second]
+    assert await store.connect_attempts.lapsing(now=late, after=second, limit=2) == [third]
 
 
 async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: Store) -> None:
@@ -163,7 +165,7 @@ async def test_wrong_codes_are_counted_where_a_code_is_awaited(store: Store) -> 
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
     await made(store, other, ConnectionStatus.UNCONFIRMED)
     for count in (1, 2):
-        assert await store.count_wrong_code(anna) == [replace(back, wrong_codes=count)]
+        assert await store.connect_attempts.count_wrong_code(anna) == [replace(back, wrong_codes=count)]
 
 
 # --- what waits -------------------------------------------------------------------------------------------------
@@ -193,7 +195,7 @@ async def test_the_same_for_two_toolkits_waits_for_both(store: Store, toolkits: 
     assert await remaining(store, anna, SEQ) == []
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
     gmail = replace(back, state=ConnectAttemptState.CONNECTED, connection=replace(back.connection, toolkit="gmail"))
-    assert await store.confirm(gmail, was=ConnectAttemptState.RETURNED, seq=SEQ + 1, now=NOW)
+    assert await store.connect_attempts.confirm(gmail, was=ConnectAttemptState.RETURNED, seq=SEQ + 1, now=NOW)
     assert await remaining(store, anna, SEQ + 1) == ["tell Bob of the task"]
 
 
@@ -202,7 +204,10 @@ async def test_a_step_not_taken_resumes_nothing(store: Store) -> None:
     back = await made(store, anna, ConnectionStatus.UNCONFIRMED)
     both = [replace(back, state=ConnectAttemptState.CONNECTED)] * 2
     taken = await asyncio.gather(
-        *(store.confirm(one, was=ConnectAttemptState.RETURNED, seq=SEQ + n, now=NOW) for n, one in enumerate(both))
+        *(
+            store.connect_attempts.confirm(one, was=ConnectAttemptState.RETURNED, seq=SEQ + n, now=NOW)
+            for n, one in enumerate(both)
+        )
     )
     assert sorted(taken) == [False, True]
     resumed = [await remaining(store, anna, SEQ + n) for n in range(2)]

@@ -38,41 +38,41 @@ def asana(person_id: str, number: int = 1) -> Connection:
 
 async def test_a_person_starts_without_a_session(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    assert await store.session_of(anna.person_id) is None
-    assert await store.session_of("p_nobody") is None
+    assert await store.sessions.of_person(anna.person_id) is None
+    assert await store.sessions.of_person("p_nobody") is None
 
 
 async def test_a_session_is_kept_for_its_person_alone(store: Store) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
-    assert await store.keep_session(anna.person_id, "s1", "c") == "s1"
-    assert await store.session_of(anna.person_id) == ("s1", "c")
-    assert await store.session_of(bruno.person_id) is None
+    assert await store.sessions.keep(anna.person_id, "s1", "c") == "s1"
+    assert await store.sessions.of_person(anna.person_id) == ("s1", "c")
+    assert await store.sessions.of_person(bruno.person_id) is None
 
 
 async def test_the_first_session_of_a_configuration_stays(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    kept = await asyncio.gather(*(store.keep_session(anna.person_id, f"s{number}", "c") for number in range(8)))
+    kept = await asyncio.gather(*(store.sessions.keep(anna.person_id, f"s{number}", "c") for number in range(8)))
     assert len(set(kept)) == 1
-    assert await store.session_of(anna.person_id) == (kept[0], "c")
+    assert await store.sessions.of_person(anna.person_id) == (kept[0], "c")
 
 
 async def test_a_session_of_another_configuration_takes_its_place(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    await store.keep_session(anna.person_id, "s1", "old")
-    assert await store.keep_session(anna.person_id, "s2", "new") == "s2"
-    assert await store.session_of(anna.person_id) == ("s2", "new")
+    await store.sessions.keep(anna.person_id, "s1", "old")
+    assert await store.sessions.keep(anna.person_id, "s2", "new") == "s2"
+    assert await store.sessions.of_person(anna.person_id) == ("s2", "new")
 
 
 async def test_a_session_outlives_an_activation(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    await store.keep_session(anna.person_id, "s1", "c")
+    await store.sessions.keep(anna.person_id, "s1", "c")
     await store.kernels.activate(anna.person_id, owner="one")
-    assert await store.session_of(anna.person_id) == ("s1", "c")
+    assert await store.sessions.of_person(anna.person_id) == ("s1", "c")
 
 
 async def test_nobodys_session_is_not_kept(store: Store) -> None:
     with pytest.raises(NotFound) as nobody:
-        await store.keep_session("p_nobody", "s1", "c")
+        await store.sessions.keep("p_nobody", "s1", "c")
     assert nobody.value.reason == "PERSON_NOT_FOUND"
 
 
@@ -80,36 +80,36 @@ async def test_connections_are_the_persons_own_oldest_first(store: Store) -> Non
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
     newer, older, his = asana(anna.person_id, 2), asana(anna.person_id, 1), asana(bruno.person_id, 3)
     for one in (newer, older, his):
-        await store.add_attempt(attempt(one), now=NOW)
-    assert await store.connections(anna.person_id) == [older, newer]
-    assert await store.connections(bruno.person_id) == [his]
-    assert await store.connections("p_nobody") == []
-    assert await store.connection_of_account("ca_3") == his
-    assert await store.connection_of_account("ca_9") is None
+        await store.connect_attempts.add(attempt(one), now=NOW)
+    assert await store.connections.of_person(anna.person_id) == [older, newer]
+    assert await store.connections.of_person(bruno.person_id) == [his]
+    assert await store.connections.of_person("p_nobody") == []
+    assert await store.connections.of_account("ca_3") == his
+    assert await store.connections.of_account("ca_9") is None
 
 
 @pytest.mark.parametrize(("connection_id", "account_id"), [("cn_1", "ca_2"), ("cn_2", "ca_1")])
 async def test_a_connection_never_passes_to_another_person(store: Store, connection_id: str, account_id: str) -> None:
     anna, bruno = await Chat(store, "test:anna").write(), await Chat(store, "test:bruno").write()
-    await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
+    await store.connect_attempts.add(attempt(asana(anna.person_id)), now=NOW)
     stolen = replace(asana(bruno.person_id), id=connection_id, account_id=account_id)
     with pytest.raises(IntegrityError):
-        await store.add_attempt(attempt(stolen), now=NOW)
-    assert await store.connections(anna.person_id) == [asana(anna.person_id)]
-    assert await store.connections(bruno.person_id) == []
+        await store.connect_attempts.add(attempt(stolen), now=NOW)
+    assert await store.connections.of_person(anna.person_id) == [asana(anna.person_id)]
+    assert await store.connections.of_person(bruno.person_id) == []
 
 
 async def test_a_connection_is_barred_once_and_its_attempt_with_it(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
-    await store.add_attempt(attempt(asana(anna.person_id)), now=NOW)
+    await store.connect_attempts.add(attempt(asana(anna.person_id)), now=NOW)
     barred = replace(asana(anna.person_id), status=ConnectionStatus.DISCONNECTED, link="", remove_due=True)
-    again = [await store.bar_connection(asana(anna.person_id), barred.status, remove=True) for _ in range(2)]
+    again = [await store.connections.bar(asana(anna.person_id), barred.status, remove=True) for _ in range(2)]
     assert again == [barred, None]
-    assert await store.connections(anna.person_id) == [barred]
-    assert await store.live_attempts(anna.person_id) == []
-    assert list(await store.accounts_to_remove(limit=9)) == [barred]
-    await store.account_removed(barred.id)
-    assert list(await store.accounts_to_remove(limit=9)) == []
+    assert await store.connections.of_person(anna.person_id) == [barred]
+    assert await store.connect_attempts.live(anna.person_id) == []
+    assert list(await store.connections.to_remove(limit=9)) == [barred]
+    await store.connections.mark_removed(barred.id)
+    assert list(await store.connections.to_remove(limit=9)) == []
 
 
 async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: Store) -> None:
@@ -117,13 +117,13 @@ async def test_the_account_is_the_one_that_it_has_when_it_is_barred(store: Store
     anna = await Chat(store, "test:anna").write()
     looked_at = replace(asana(anna.person_id), account_id="", name="work")
     claimed = replace(attempt(looked_at), state=ConnectAttemptState.CLAIMED)
-    await store.add_attempt(claimed, now=NOW)
+    await store.connect_attempts.add(claimed, now=NOW)
     started = replace(claimed, state=ConnectAttemptState.STARTED, connection=replace(looked_at, account_id="ca_1"))
-    assert await store.advance(started, was=ConnectAttemptState.CLAIMED)
-    barred = await store.bar_connection(looked_at, ConnectionStatus.DISCONNECTED, remove=True)
+    assert await store.connect_attempts.advance(started, was=ConnectAttemptState.CLAIMED)
+    barred = await store.connections.bar(looked_at, ConnectionStatus.DISCONNECTED, remove=True)
     assert barred is not None
     assert (barred.account_id, barred.remove_due, barred.name) == ("ca_1", True, "work")
-    assert await store.connections(anna.person_id) == [barred]
+    assert await store.connections.of_person(anna.person_id) == [barred]
 
 
 @pytest.mark.parametrize(("account_id", "remove"), [("", True), ("ca_1", False)])
@@ -132,24 +132,24 @@ async def test_nothing_is_to_be_removed_where_there_is_no_account(
 ) -> None:
     anna = await Chat(store, "test:anna").write()
     connection = replace(asana(anna.person_id), account_id=account_id)
-    await store.add_attempt(attempt(connection), now=NOW)
-    assert await store.bar_connection(connection, ConnectionStatus.EXPIRED, remove=remove)
-    assert list(await store.accounts_to_remove(limit=9)) == []
+    await store.connect_attempts.add(attempt(connection), now=NOW)
+    assert await store.connections.bar(connection, ConnectionStatus.EXPIRED, remove=remove)
+    assert list(await store.connections.to_remove(limit=9)) == []
 
 
 async def test_an_account_is_removed_page_by_page_and_without_its_persons_key(store: Store) -> None:
     anna = await Chat(store, "test:anna").write()
     for number in (1, 2, 3):
         due = replace(asana(anna.person_id, number), status=ConnectionStatus.DISCONNECTED, remove_due=True, name="work")
-        await store.add_attempt(attempt(due), now=NOW)
-    await store._engine.write(lambda tx: tx.execute(update(schema.connection).values(private=b"damaged")))
-    assert [one.account_id for one in await store.accounts_to_remove(limit=2)] == ["ca_1", "ca_2"]
-    assert [one.account_id for one in await store.accounts_to_remove(after="cn_2", limit=2)] == ["ca_3"]
+        await store.connect_attempts.add(attempt(due), now=NOW)
+    await store.engine.write(lambda tx: tx.execute(update(schema.connection).values(private=b"damaged")))
+    assert [one.account_id for one in await store.connections.to_remove(limit=2)] == ["ca_1", "ca_2"]
+    assert [one.account_id for one in await store.connections.to_remove(after="cn_2", limit=2)] == ["ca_3"]
 
 
 async def test_how_a_chat_is_opened_is_what_its_channel_said_last(store: Store) -> None:
     for link in ("https://one.example/{text}", "https://two.example/{text}"):
-        await store.keep_chat_link("test", "desk", link)
-    await store.keep_chat_link("other", "desk", "https://three.example/{text}")
-    assert await store.chat_link("test", "desk") == "https://two.example/{text}"
-    assert await store.chat_link("test", "elsewhere") == ""
+        await store.chats.keep_link("test", "desk", link)
+    await store.chats.keep_link("other", "desk", "https://three.example/{text}")
+    assert await store.chats.link("test", "desk") == "https://two.example/{text}"
+    assert await store.chats.link("test", "elsewhere") == ""

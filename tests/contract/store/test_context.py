@@ -50,7 +50,7 @@ async def shown(store: Store, person_id: str) -> list[Any]:
 
 async def stored(store: Store, person_id: str) -> int:
     count = select(func.count()).select_from(schema.item).where(schema.item.c.person_id == person_id)
-    return int(await store._engine.read(lambda tx: tx.execute(count).scalar_one()))
+    return int(await store.engine.read(lambda tx: tx.execute(count).scalar_one()))
 
 
 async def opened(store: Store, text: str) -> tuple[Owner, Turn]:
@@ -102,7 +102,7 @@ async def test_nobodys_context_is_not_found(store: Store) -> None:
 async def test_a_reset_that_cannot_help_says_so(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann = await talk(store, "a")
-    await store._engine.write(lambda tx: tx.execute(update(schema.person).values(data_key=b"damaged" * 9)))
+    await store.engine.write(lambda tx: tx.execute(update(schema.person).values(data_key=b"damaged" * 9)))
     await store.close()
     store = await open_store(database_url, keys("test"))
     with pytest.raises(Unreadable, match=r"restore `person\.data_key` from a backup"):
@@ -125,16 +125,16 @@ async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: Store) ->
     await store.turns.fail(turn, owner.epoch, until=NOW + 600, problem="turn_broke", now=NOW)
     turn = await owner.open(NOW + 600)
     await store.turns.hold(turn, owner.epoch, until=NOW + 900, problem="x", notice=Reply("wait"), now=NOW)
-    assert await store.due_people(now=NOW, limit=9) == []
+    assert await store.inbox.due_people(now=NOW, limit=9) == []
     await store.context.reset(owner.person_id)
-    assert await store.due_people(now=NOW, limit=9) == [owner.person_id]
+    assert await store.inbox.due_people(now=NOW, limit=9) == [owner.person_id]
     again = await owner.open(NOW)
     assert (again.id, again.failures) == (turn.id, 0)
 
 
 async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) -> None:
     ann = await talk(store, "a", "b")
-    await store._engine.write(lambda tx: tx.execute(update(schema.item).values(data=b"damaged")))
+    await store.engine.write(lambda tx: tx.execute(update(schema.item).values(data=b"damaged")))
     await store.context.reset(ann)
     assert await shown(store, ann) == []
     await talk(store, "c")
@@ -144,7 +144,7 @@ async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) 
 async def test_new_items_are_shown_although_later_ones_than_the_start_were_deleted(store: Store) -> None:
     ann = await talk(store, "a", "b")
     await store.context.reset(ann)
-    await store._engine.write(lambda tx: tx.execute(delete(schema.item)))
+    await store.engine.write(lambda tx: tx.execute(delete(schema.item)))
     await talk(store, "c")
     assert await shown(store, ann) == ["c", "c!"]
 
@@ -154,7 +154,7 @@ async def test_new_items_are_shown_although_later_ones_than_the_start_were_delet
 
 async def new_chat(store: Store, message_id: str = "n") -> str:
     message = Message("test:ann", message_id, Payload(Text("New chat!")))
-    accepted = await store.accept(message, now=NOW, max_pending=100)
+    accepted = await store.inbox.accept(message, now=NOW, max_pending=100)
     assert accepted.command is Command.NEW_CHAT
     return accepted.person_id
 
@@ -207,7 +207,7 @@ async def test_a_former_owner_begins_no_new_chat(store: Store) -> None:
 async def test_stop_takes_no_new_chat_back(store: Store) -> None:
     ann = await talk(store, "a")
     await new_chat(store)
-    stopped = await store.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=100)
+    stopped = await store.inbox.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=100)
     assert stopped.taken_back == ()
     owner, commands = await own(store, ann), []
     while isinstance(turn := await owner.ask(), Turn):
@@ -220,7 +220,7 @@ async def test_stop_takes_no_new_chat_back(store: Store) -> None:
 async def test_a_new_chat_in_two_is_still_one_where_people_become_one(store: Store) -> None:
     ann, bob = await two(store)
     await new_chat(store)
-    await store.merge(ann, bob, now=NOW)
+    await store.merging.merge(ann, bob, now=NOW)
     owner = await own(store, ann)
     await owner.end(await owner.open())
     assert await shown(store, ann) == [], "it came last, after all that either has said"
@@ -283,7 +283,7 @@ async def test_neither_shows_again_what_was_reset_before_they_were_one(store: St
         await store.context.reset(one)
     await talk(store, "c")
     await talk(store, "d", user_id="test:bob", now=NOW + 1)
-    await store.merge(ann, bob, now=NOW)
+    await store.merging.merge(ann, bob, now=NOW)
     assert await shown(store, ann) == ["c", "c!", "d", "d!"]
     assert await stored(store, ann) == 8
 
@@ -291,12 +291,12 @@ async def test_neither_shows_again_what_was_reset_before_they_were_one(store: St
 async def test_the_others_history_is_shown_if_only_one_was_reset(store: Store) -> None:
     ann, bob = await two(store)
     await store.context.reset(ann)
-    await store.merge(ann, bob, now=NOW)
+    await store.merging.merge(ann, bob, now=NOW)
     assert await shown(store, ann) == ["b", "b!"]
 
 
 async def test_a_reset_by_the_id_of_somebody_merged_is_of_the_one_who_stays(store: Store) -> None:
     ann, bob = await two(store)
-    await store.merge(ann, bob, now=NOW)
+    await store.merging.merge(ann, bob, now=NOW)
     assert await store.context.reset(bob) == ann
     assert await shown(store, ann) == []

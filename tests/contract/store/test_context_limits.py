@@ -87,7 +87,7 @@ async def test_who_has_lost_the_person_changes_nothing(store: Store) -> None:
 async def test_merged_people_stay_foreign_to_each_other(store: Store) -> None:
     ann, bob = await talked(store), await talked(store, "test:bob", NOW + 1)
     await store.context.disown_reasoning(bob, (await own(store, bob)).epoch, OWN)
-    await store.merge(ann, bob, now=NOW)
+    await store.merging.merge(ann, bob, now=NOW)
     origins = [item.origin for item in await history(store, ann)]
     assert origins == ["", OWN, OTHER, "", f"merged:{SEALED}{OWN}", f"merged:{OTHER}"]
 

@@ -26,7 +26,7 @@ ODD_PLAINTEXTS = [b"", b"{", b"null", b"[]", b'"text"', b"\xff\xfe"]
 
 async def damage(store: Store, column: Any, where: Any = None, *, to: bytes = b"damaged") -> None:
     statement = update(column.table).values({column.name: to})
-    await store._engine.write(lambda tx: tx.execute(statement if where is None else statement.where(where)))
+    await store.engine.write(lambda tx: tx.execute(statement if where is None else statement.where(where)))
 
 
 async def turn_of(store: Store, *items: HistoryItem) -> str:
@@ -36,7 +36,7 @@ async def turn_of(store: Store, *items: HistoryItem) -> str:
 
 
 async def everything(store: Store) -> list[Any]:
-    return await store._engine.read(lambda tx: list(tx.execute(select(schema.item.c.seq)).scalars()))
+    return await store.engine.read(lambda tx: list(tx.execute(select(schema.item.c.seq)).scalars()))
 
 
 @pytest.mark.parametrize("seq", [1, 2, 3, 4])
@@ -64,7 +64,7 @@ async def test_an_item_that_opens_and_is_no_object_is_damaged(store: Store, plai
         sealed = tx.cipher_of(ann).seal(plain, item_place(ann, 1))
         tx.execute(update(schema.item).values(data=sealed))
 
-    await store._engine.write(odd)
+    await store.engine.write(odd)
     assert await history(store, ann) == []
 
 
@@ -134,7 +134,7 @@ async def test_people_become_one_although_something_of_theirs_is_damaged(store: 
     await say(store, "b2", "test:bob", now=NOW + 1)
     await damage(store, schema.item.c.data, schema.item.c.person_id == bob.person_id)
     await damage(store, schema.message.c.payload, schema.message.c.person_id == bob.person_id)
-    await store.merge(ann, bob.person_id, now=NOW + 2)
+    await store.merging.merge(ann, bob.person_id, now=NOW + 2)
     assert await history(store, ann) == [HELLO]
     turn = await (await own(store, ann)).open(NOW + 2)
     assert [one.payload for one in turn.messages] == [Payload(Unsupported("unavailable"))]
@@ -144,5 +144,5 @@ async def test_an_account_is_known_although_its_name_is_damaged(store: Store) ->
     ann = await turn_of(store, HELLO)
     made = await connect(store, ann)
     await damage(store, schema.connection.c.private)
-    [known] = await store.connections(ann)
+    [known] = await store.connections.of_person(ann)
     assert (known.account_id, known.status, known.name) == (made.account_id, made.status, "")

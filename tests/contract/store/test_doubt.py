@@ -94,7 +94,7 @@ async def test_a_channel_that_comes_and_goes_all_the_time_is_not_waited_for_ever
 async def test_a_receipt_settles_it_before_the_grace_is_over(store: Store) -> None:
     """None of the bounds: a receipt that names the reply comes first."""
     anna = await doubtful(store)
-    [view] = (await store.replies(anna.person_id, limit=9, before=""))[0]
+    [view] = (await store.admin.replies(anna.person_id, limit=9, before=""))[0]
     await receipt(store, view.id, "sent", now=LAPSED + GRACE)
     assert await sweep(store, LAPSED + GRACE, attended=GRACE) == 0
     assert (await anna.view(view.id)).state == "sent"
@@ -142,7 +142,7 @@ async def test_what_was_sent_of_it_is_not_sent_again(store: Store) -> None:
 async def test_later_replies_of_the_person_wait_until_it_is_settled_and_others_do_not(store: Store) -> None:
     """None of the bounds: no time lets a reply overtake the one in doubt."""
     anna = await doubtful(store)
-    [view] = (await store.replies(anna.person_id, limit=9, before=""))[0]
+    [view] = (await store.admin.replies(anna.person_id, limit=9, before=""))[0]
     await anna.tell("next")
     await (await Chat(store, "test:bruno").write()).tell("of another")
     assert await pulled_texts(store, now=LAPSED + 3600) == ["of another"]

@@ -42,7 +42,7 @@ def engine(request: pytest.FixtureRequest) -> str:
 
 async def say(store: Store, user_id: str, words: str, message_id: str = "m1", *aliases: Alias) -> str:
     message = Message(user_id, message_id, Payload(Text(words)), aliases=aliases)
-    return (await store.accept(message, now=NOW, max_pending=1000)).person_id
+    return (await store.inbox.accept(message, now=NOW, max_pending=1000)).person_id
 
 
 async def test_what_was_answered_is_there_after_a_restart(database_url: str) -> None:
@@ -70,7 +70,7 @@ async def test_a_master_key_can_be_replaced_but_not_forgotten(database_url: str)
     ann = await say(store, "test:ann", "hello")
     await store.close()
     store = await open_store(database_url, keys("new", "old"))
-    assert await store.aliases_of(ann) == [Alias("test:ann")]
+    assert await store.people.aliases_of(ann) == [Alias("test:ann")]
     await store.close()
     with pytest.raises(Unreadable) as refused:
         await open_store(database_url, keys("new"))
@@ -97,9 +97,9 @@ async def test_a_unit_that_fails_is_undone_alone(store: Store) -> None:
     names = [f"p{number}" for number in range(40)]
     names[7:7] = ["bad", "p1"]
     results = await asyncio.gather(
-        *(store._engine.write(mark(name), "one writer") for name in names), return_exceptions=True
+        *(store.engine.write(mark(name), "one writer") for name in names), return_exceptions=True
     )
-    assert await store._engine.read(count) == 40
+    assert await store.engine.read(count) == 40
     assert isinstance(results[7], NotFound)
     # The second `p1` breaks a unique key.
     assert isinstance(results[8], Exception)
@@ -108,7 +108,10 @@ async def test_a_unit_that_fails_is_undone_alone(store: Store) -> None:
 
 async def test_units_of_one_person_commit_in_order(store: Store) -> None:
     seqs = await asyncio.gather(
-        *(store.accept(Message("test:ann", f"m{n}", Payload(Text(""))), now=NOW, max_pending=1000) for n in range(150))
+        *(
+            store.inbox.accept(Message("test:ann", f"m{n}", Payload(Text(""))), now=NOW, max_pending=1000)
+            for n in range(150)
+        )
     )
     assert [one.seq for one in seqs] == sorted(one.seq for one in seqs)
 

@@ -63,18 +63,18 @@ async def rows(store: Store, person: str) -> dict[str, int]:
                 found[table.name] = tx.execute(query).scalar_one()
         return {name: many for name, many in found.items() if many}
 
-    return await store._engine.read(count)
+    return await store.engine.read(count)
 
 
 async def settled(store: Store, *, now: float) -> None:
     """What was told was sent; what a month keeps is gone a month later."""
-    await store._engine.write(lambda tx: tx.execute(schema.reply.update().values(state="sent", settled_at=now)))
+    await store.engine.write(lambda tx: tx.execute(schema.reply.update().values(state="sent", settled_at=now)))
 
 
 async def test_by_default_everything_is_kept(database_url: str) -> None:
     async with keeping(database_url) as store:
         ann = await talk(store, "ann", "one", now=NOW)
-        await store.forget_old(now=NOW + 10_000 * DAY)
+        await store.retention.forget_old(now=NOW + 10_000 * DAY)
         assert await said(store, ann) == ["one"]
 
 
@@ -82,12 +82,12 @@ async def test_a_history_is_cut_by_days_and_before_a_turn(database_url: str) -> 
     async with keeping(database_url, history_days=10) as store:
         for day in range(5):
             ann = await talk(store, "ann", f"day{day}", now=NOW + day * 4 * DAY)
-        await store.forget_old(now=NOW + 16 * DAY)
+        await store.retention.forget_old(now=NOW + 16 * DAY)
         assert await said(store, ann) == ["day2", "day3", "day4"]
         assert (await history(store, ann))[0].kind == "input"
         await talk(store, "ann", "next", now=NOW + 16 * DAY)
         assert await said(store, ann) == ["day2", "day3", "day4", "next"]
-        await store.forget_old(now=NOW + 200 * DAY)
+        await store.retention.forget_old(now=NOW + 200 * DAY)
         assert await said(store, ann) == []
         await talk(store, "ann", "after", now=NOW + 200 * DAY)
         assert await said(store, ann) == ["after"], "what comes next is not hidden with it"
@@ -99,13 +99,13 @@ async def test_an_open_turn_keeps_the_history_as_it_is(database_url: str) -> Non
         await say(store, "two", "test:ann", now=NOW + 5 * DAY)
         owner = await own(store, ann)
         turn = await owner.open(NOW + 5 * DAY)
-        await store.forget_old(now=NOW + 5 * DAY)
+        await store.retention.forget_old(now=NOW + 5 * DAY)
         assert await said(store, ann) == ["one"]
         await store.turns.end(
             turn, (await own(store, ann)).epoch, [], [Reply("x")],
             status=TurnStatus.COMPLETED, usage=Usage(), now=NOW + 5 * DAY,
         )  # fmt: skip
-        await store.forget_old(now=NOW + 5 * DAY)
+        await store.retention.forget_old(now=NOW + 5 * DAY)
         assert await said(store, ann) == []
 
 
@@ -114,7 +114,7 @@ async def test_a_history_is_cut_by_its_bytes_oldest_first(database_url: str) -> 
         for number in range(5):
             ann = await talk(store, "ann", f"n{number}", now=NOW + number, size=5_000)
             bob = await talk(store, "bob", f"n{number}", now=NOW + number)
-        await store.forget_old(now=NOW + 10)
+        await store.retention.forget_old(now=NOW + 10)
         assert await said(store, ann) == ["n3", "n4"]
         assert len(await said(store, bob)) == 5
 
@@ -123,13 +123,13 @@ async def test_who_never_came_back_is_forgotten_whole(database_url: str) -> None
     async with keeping(database_url, inactive_days=60) as store:
         ann, bob = await talk(store, "ann", "one", now=NOW), await talk(store, "bob", "one", now=NOW + 50 * DAY)
         await settled(store, now=NOW)
-        await store.forget_old(now=NOW + 59 * DAY)
+        await store.retention.forget_old(now=NOW + 59 * DAY)
         assert await said(store, ann) == ["one"]
-        await store.forget_old(now=LATER)
-        await store.forget_old(now=LATER)
+        await store.retention.forget_old(now=LATER)
+        await store.retention.forget_old(now=LATER)
         assert await rows(store, ann) == {}
         assert await said(store, bob) == ["one"]
-        assert await store.person_of("test:ann", now=LATER) is None
+        assert await store.people.person_of("test:ann", now=LATER) is None
         assert await say(store, "again", "test:ann", now=LATER) != ann
 
 
@@ -141,19 +141,19 @@ async def test_of_whom_something_hangs_on_only_the_words_go(database_url: str, w
         if what == "account":
             await connect(store, ann, ConnectionStatus.ACTIVE)
         elif what == "reply":
-            await store._engine.write(lambda tx: tx.execute(schema.reply.update().values(state="in_doubt")))
+            await store.engine.write(lambda tx: tx.execute(schema.reply.update().values(state="in_doubt")))
         elif what == "message":
             await say(store, "two", "test:ann", now=NOW)
         else:
             bob = await talk(store, "bob", "two", now=NOW + 1)
             await settled(store, now=NOW)
-            assert (await store.merge(ann, bob, now=NOW)).person_id == ann
+            assert (await store.merging.merge(ann, bob, now=NOW)).person_id == ann
         for _ in range(2):
-            await store.forget_old(now=LATER)
+            await store.retention.forget_old(now=LATER)
         assert await said(store, ann) == (["one"] if what == "message" else [])
-        assert await store.person_of("test:ann", now=LATER) == ann
+        assert await store.people.person_of("test:ann", now=LATER) == ann
         if what == "account":
-            assert [each.status for each in await store.connections(ann)] == [ConnectionStatus.ACTIVE]
+            assert [each.status for each in await store.connections.of_person(ann)] == [ConnectionStatus.ACTIVE]
 
 
 async def test_a_long_history_goes_in_bounded_steps_and_a_long_turn_at_once(database_url: str) -> None:
@@ -168,6 +168,6 @@ async def test_a_long_history_goes_in_bounded_steps_and_a_long_turn_at_once(data
         await owner.end(await owner.open())
         left = [len(await said(store, ann))]
         for _ in range(3):
-            await store.forget_old(now=NOW + 20 * DAY)
+            await store.retention.forget_old(now=NOW + 20 * DAY)
             left.append(len(await said(store, ann)))
         assert left == [1600, 900, 450, 0]

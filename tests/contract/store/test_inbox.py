@@ -25,7 +25,7 @@ def said(user_id: str, message_id: str, words: str = "hello", **more: Any) -> Me
 
 
 async def accept(store: Store, message: Message, *, now: float = NOW, cap: int = 10) -> Accepted:
-    return await store.accept(message, now=now, max_pending=cap)
+    return await store.inbox.accept(message, now=now, max_pending=cap)
 
 
 async def test_a_message_is_kept_once(store: Store) -> None:
@@ -74,14 +74,14 @@ async def test_a_message_that_comes_again_under_more_ids_is_kept_once(store: Sto
     for _ in range(2):
         again = await accept(store, said("test:ann", "m1", aliases=(ANN, PHONE)), cap=1)
         assert again == replace(first, duplicate=True)
-    assert await store.bearer_of("test:ann") == first.person_id
+    assert await store.people.bearer_of("test:ann") == first.person_id
 
 
 async def test_a_message_that_comes_again_under_the_id_that_took_the_place_of_the_first_is_kept_once(
     store: Store,
 ) -> None:
     first = await accept(store, said("test:ann", "m1"))
-    await store.link(ANN, Alias("test:ann-2"), now=NOW)
+    await store.merging.link(ANN, Alias("test:ann-2"), now=NOW)
     assert await accept(store, said("test:ann-2", "m1")) == replace(first, duplicate=True)
 
 
@@ -99,7 +99,7 @@ async def test_a_message_of_a_number_s_former_owner_is_no_repeat_to_the_next_one
     first = await accept(store, said("test:+1", "m1", aliases=(PHONE,)))
     await accept(store, said("test:ann", "m2", aliases=(ANN, PHONE)))
     bobs = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), PHONE)))
-    assert await store.bearer_of("test:+1") == bobs.person_id != first.person_id
+    assert await store.people.bearer_of("test:+1") == bobs.person_id != first.person_id
     assert not bobs.duplicate
 
 
@@ -108,15 +108,15 @@ async def test_a_stop_that_comes_again_under_more_ids_takes_nothing_back(store: 
     later = await accept(store, said("test:+1", "m2", aliases=(PHONE,)))
     again = await accept(store, said("test:ann", "m1", "stop", aliases=(ANN, PHONE)))
     assert (again.duplicate, again.taken_back) == (True, ())
-    assert (await store.answer_of(later.person_id, later.seq)).status is MessageStatus.ACCEPTED
+    assert (await store.inbox.answer_of(later.person_id, later.seq)).status is MessageStatus.ACCEPTED
 
 
 async def test_the_same_bare_id_in_two_channels_is_two_people(store: Store) -> None:
     one, two = await accept(store, said("whatsapp:42", "m1")), await accept(store, said("telegram:42", "m1"))
     assert one.person_id != two.person_id
-    assert await store.bearer_of("whatsapp:42") == one.person_id
-    assert await store.bearer_of("telegram:42") == two.person_id
-    assert await store.bearer_of("signal:42") is None
+    assert await store.people.bearer_of("whatsapp:42") == one.person_id
+    assert await store.people.bearer_of("telegram:42") == two.person_id
+    assert await store.people.bearer_of("signal:42") is None
 
 
 async def test_an_alias_leads_to_its_person(store: Store) -> None:
@@ -125,7 +125,7 @@ async def test_an_alias_leads_to_its_person(store: Store) -> None:
     renamed = said("test:ann-2", "m2", aliases=(Alias("test:ann-2"), Alias("test:ann")))
     later = await accept(store, renamed, now=NOW + 1)
     assert later.person_id == ann.person_id
-    assert await store.aliases_of(ann.person_id) == [Alias("test:ann"), Alias("test:ann-2"), phone]
+    assert await store.people.aliases_of(ann.person_id) == [Alias("test:ann"), Alias("test:ann-2"), phone]
 
 
 async def test_a_weak_id_passes_on_to_who_bears_it_now(store: Store) -> None:
@@ -133,9 +133,9 @@ async def test_a_weak_id_passes_on_to_who_bears_it_now(store: Store) -> None:
     ann = await accept(store, said("test:ann", "m1", aliases=(Alias("test:ann"), phone)))
     bob = await accept(store, said("test:bob", "m1", aliases=(Alias("test:bob"), phone)), now=NOW + 1)
     assert ann.person_id != bob.person_id
-    assert await store.aliases_of(bob.person_id) == [Alias("test:bob"), phone]
-    assert await store.aliases_of(ann.person_id) == [Alias("test:ann")]
-    assert await store.bearer_of("test:+1") == bob.person_id
+    assert await store.people.aliases_of(bob.person_id) == [Alias("test:bob"), phone]
+    assert await store.people.aliases_of(ann.person_id) == [Alias("test:ann")]
+    assert await store.people.bearer_of("test:+1") == bob.person_id
 
 
 async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept(store: Store) -> None:
@@ -145,7 +145,7 @@ async def test_strong_ids_of_different_people_are_a_conflict_and_nothing_is_kept
         await accept(store, both)
     assert refused.value.reason == "IDENTITY_CONFLICT"
     for own in (ann, bob):
-        _, waiting, _ = await store.turn_summaries(own.person_id, limit=10, before="")
+        _, waiting, _ = await store.admin.turns(own.person_id, limit=10, before="")
         assert waiting == [(own.seq, NOW)]
 
 
@@ -162,21 +162,21 @@ async def test_the_cap_counts_what_waits_and_lets_duplicates_through(store: Stor
 async def test_a_message_shows_what_became_of_it(store: Store) -> None:
     first, last = [await accept(store, said("test:ann", name)) for name in ("m1", "m2")]
     person = first.person_id
-    assert (await store.answer_of(person, last.seq)).status is MessageStatus.ACCEPTED
+    assert (await store.inbox.answer_of(person, last.seq)).status is MessageStatus.ACCEPTED
     epoch = (await store.kernels.activate(person, owner="one")).epoch
     turn = await store.turns.next_turn(person, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
-    assert (await store.answer_of(person, last.seq)).turn_id == turn.id
+    assert (await store.inbox.answer_of(person, last.seq)).turn_id == turn.id
     spent = Usage(input_tokens=5, output_tokens=2)
     told = await store.turns.end(
         turn, epoch, [], [Reply("one"), Reply("two")], status=TurnStatus.COMPLETED, usage=spent, now=NOW
     )
-    answer = await store.answer_of(person, last.seq)
+    answer = await store.inbox.answer_of(person, last.seq)
     assert (answer.status, answer.usage, answer.duplicate) == (MessageStatus.COMPLETED, spent, False)
     assert list(answer.replies) == told
     assert [one.reply.text for one in told] == ["one", "two"]
     assert {(one.answers_message_id, one.turn_id) for one in told} == {("m2", turn.id)}
-    merged = await store.answer_of(person, first.seq)
+    merged = await store.inbox.answer_of(person, first.seq)
     assert (merged.status, merged.replies, merged.turn_id) == (MessageStatus.MERGED, (), turn.id)
     again = await accept(store, said("test:ann", "m2"))
     assert (again.duplicate, again.status, again.turn_id) == (True, MessageStatus.COMPLETED, turn.id)
@@ -185,7 +185,7 @@ async def test_a_message_shows_what_became_of_it(store: Store) -> None:
 async def test_nobody_is_told_of_another_persons_message(store: Store) -> None:
     ann, bob = await accept(store, said("test:ann", "m1")), await accept(store, said("test:bob", "m1"))
     with pytest.raises(LookupError):
-        await store.answer_of(bob.person_id, ann.seq)
+        await store.inbox.answer_of(bob.person_id, ann.seq)
 
 
 async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: Store) -> None:
@@ -194,7 +194,7 @@ async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: Store) -
     turn = await store.turns.next_turn(accepted.person_id, epoch, now=NOW, debounce=0)
     assert isinstance(turn, Turn)
     await store.turns.end(turn, epoch, [], [Reply("one")], status=TurnStatus.COMPLETED, usage=Usage(), now=NOW)
-    assert (await store.answer_of(accepted.person_id, accepted.seq)).replies == ()
+    assert (await store.inbox.answer_of(accepted.person_id, accepted.seq)).replies == ()
     leases = await store.outbox.lease("test", ["desk"], limit=10, seconds=30, now=NOW)
     assert [(one.reply.reply.text, one.user_id, one.address) for one in leases] == [("one", "test:ann", "desk")]
 
@@ -202,5 +202,5 @@ async def test_replies_for_the_outbox_are_not_told_to_the_caller(store: Store) -
 async def test_the_last_route_is_that_of_the_newest_message(store: Store) -> None:
     first = await accept(store, said("test:ann", "m1", address="desk 1"))
     await accept(store, said("test:ann", "m2", address="desk 2"))
-    assert await store.last_route(first.person_id) == ("test", "desk 2")
-    assert await store.last_route("p_nobody") is None
+    assert await store.inbox.last_route(first.person_id) == ("test", "desk 2")
+    assert await store.inbox.last_route("p_nobody") is None

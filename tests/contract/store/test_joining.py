@@ -45,7 +45,7 @@ async def test_an_end_sees_who_came_just_before_it(store: Store) -> None:
     owner = await own(store, person)
     joined = await owner.open()
     await owner.end(joined, HELLO)
-    statuses = [(await store.answer_of(person, one.seq)).status for one in joined.messages]
+    statuses = [(await store.inbox.answer_of(person, one.seq)).status for one in joined.messages]
     assert statuses == [MessageStatus.MERGED, MessageStatus.COMPLETED]
 
 

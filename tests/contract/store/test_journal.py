@@ -32,7 +32,7 @@ async def test_all_leases_of_a_process_are_given_back_at_once_but_those_that_oth
     held = {person: (await store.kernels.activate(person, owner="one")).epoch for person in people}
     await store.kernels.activate(people[1], owner="two")
     await store.kernels.release_all(held)
-    owners = await store._engine.read(
+    owners = await store.engine.read(
         lambda tx: dict(map(tuple, tx.execute(select(kernel.c.person_id, kernel.c.owner)).all()))
     )
     assert owners == {people[0]: "", people[1]: "two", people[2]: ""}
@@ -130,13 +130,13 @@ async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: Store)
     turn = await owner.open()
     await store.turns.hold(turn, owner.epoch, until=NOW + 30, problem="model_unavailable", notice=None, now=NOW)
     seq = turn.messages[0].seq
-    assert (await store.answer_of(person, seq)).status is MessageStatus.HELD
+    assert (await store.inbox.answer_of(person, seq)).status is MessageStatus.HELD
     assert await owner.ask(NOW + 29) == NOW + 30
-    assert await store.due_people(now=NOW + 29, limit=10) == []
-    assert await store.due_people(now=NOW + 30, limit=10) == [person]
+    assert await store.inbox.due_people(now=NOW + 29, limit=10) == []
+    assert await store.inbox.due_people(now=NOW + 30, limit=10) == [person]
     again = await owner.open(NOW + 30)
     assert (again.id, again.failures, again.crash_count, again.holds) == (turn.id, 0, 0, 1)
-    assert (await store.answer_of(person, seq)).status is MessageStatus.ACCEPTED
+    assert (await store.inbox.answer_of(person, seq)).status is MessageStatus.ACCEPTED
 
 
 async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: Store) -> None:
@@ -147,7 +147,7 @@ async def test_the_notice_of_a_hold_leaves_by_the_outbox(store: Store) -> None:
     assert [(one.reply.reply.text, one.reply.answers_message_id) for one in leases] == [("still trying", "m1")]
     turn = await owner.open(NOW + 30)
     await owner.end(turn)
-    answer = await store.answer_of(owner.person_id, turn.messages[0].seq)
+    answer = await store.inbox.answer_of(owner.person_id, turn.messages[0].seq)
     assert [one.reply.text for one in answer.replies] == ["done"]
 
 
@@ -165,9 +165,9 @@ async def test_an_end_is_whole(store: Store, status: TurnStatus, member: Message
     turn = await owner.open()
     await owner.append(turn, HELLO, ASKS, started=CallRecord("c1", "tool", NOW))
     await owner.end(turn, FOUND, status=status, now=NOW + 2)
-    assert (await store.answer_of(person, turn.messages[0].seq)).status is member
-    assert await store.due_people(now=NOW, limit=10) == []
-    summaries, waiting, token = await store.turn_summaries(person, limit=10, before="")
+    assert (await store.inbox.answer_of(person, turn.messages[0].seq)).status is member
+    assert await store.inbox.due_people(now=NOW, limit=10) == []
+    summaries, waiting, token = await store.admin.turns(person, limit=10, before="")
     assert [(one.id, one.status, one.messages, one.ended_at) for one in summaries] == [
         (turn.id, status, [turn.messages[0].seq], NOW + 2)
     ]
@@ -198,8 +198,8 @@ async def test_the_longest_waiting_are_due_first(store: Store) -> None:
     waiting = await say(store, "m1", "test:late", now=NOW + 2)
     running = await say(store, "m1", "test:early", now=NOW + 1)
     await (await own(store, running)).open(NOW + 1)
-    assert await store.due_people(now=NOW + 3, limit=10) == [running, waiting]
-    assert await store.due_people(now=NOW + 3, limit=1) == [running]
+    assert await store.inbox.due_people(now=NOW + 3, limit=10) == [running, waiting]
+    assert await store.inbox.due_people(now=NOW + 3, limit=1) == [running]
 
 
 async def test_tokens_are_counted_by_person_and_utc_day(store: Store) -> None:
@@ -225,7 +225,7 @@ async def test_turns_are_listed_newest_first_in_pages(store: Store) -> None:
     await say(store, "m5", now=NOW + 9)
     listed, token = [], ""
     while True:
-        page, waiting, token = await store.turn_summaries(owner.person_id, limit=2, before=token)
+        page, waiting, token = await store.admin.turns(owner.person_id, limit=2, before=token)
         assert [at for _, at in waiting] == [NOW + 9]
         listed += [one.id for one in page]
         if not token:

@@ -24,7 +24,7 @@ DAY = 86_400.0
 
 
 async def link(store: Store, previous: Alias, current: Alias, *, now: float = LATER) -> LinkOutcome:
-    return (await store.link(previous, current, now=now)).outcome
+    return (await store.merging.link(previous, current, now=now)).outcome
 
 
 async def notice(store: Store, person_id: str, text: str) -> None:
@@ -39,7 +39,7 @@ async def test_told_before_the_first_message_under_the_new_id(store: Store) -> N
     account = await connect(store, anna)
     assert await link(store, OLD, NEW) is LINKED
     assert (await write(store, NEW, SECOND_PHONE, now=LATER)).person_id == anna
-    assert await store.connections(anna) == [account]
+    assert await store.connections.of_person(anna) == [account]
     assert await history(store, anna) == ["hello", ""]
 
 
@@ -49,10 +49,10 @@ async def test_told_after_the_first_message_under_the_new_id(store: Store) -> No
     other = await write(store, NEW, SECOND_PHONE, text="it is me", now=NOW + 1)
     assert other.person_id != anna
     assert await link(store, OLD, NEW) is MERGED
-    assert await store.bearer_of(NEW.user_id) == anna
-    assert await store.surviving(other.person_id) == anna
+    assert await store.people.bearer_of(NEW.user_id) == anna
+    assert await store.people.surviving(other.person_id) == anna
     assert (await write(store, NEW, SECOND_PHONE, text="still me", now=LATER)).person_id == anna
-    assert await store.connections(anna) == [account]
+    assert await store.connections.of_person(anna) == [account]
     await answer(store, anna, "both answered", now=LATER)
     assert await history(store, anna) == ["hello", "", "it is me", "still me", "both answered"]
     assert await recipients(store, now=LATER) == [("both answered", NEW.user_id)]
@@ -61,10 +61,10 @@ async def test_told_after_the_first_message_under_the_new_id(store: Store) -> No
 async def test_told_twice_and_more(store: Store) -> None:
     anna = await person(store, OLD)
     await write(store, NEW, now=NOW + 1)
-    told = [await store.link(OLD, NEW, now=LATER + n) for n in range(3)]
+    told = [await store.merging.link(OLD, NEW, now=LATER + n) for n in range(3)]
     assert [one.outcome for one in told] == [MERGED, LINKED, LINKED]
     assert [one.news for one in told] == [True, False, False]
-    assert await store.bearer_of(OLD.user_id) == await store.bearer_of(NEW.user_id) == anna
+    assert await store.people.bearer_of(OLD.user_id) == await store.people.bearer_of(NEW.user_id) == anna
 
 
 async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: Store) -> None:
@@ -72,17 +72,17 @@ async def test_told_by_twenty_at_once_while_messages_come_under_both_ids(store: 
     writing = [write(store, one, now=LATER) for one in (OLD, NEW) * 10]
     telling = [link(store, OLD, NEW) for _ in range(20)]
     await asyncio.gather(*(deed for pair in zip(writing, telling, strict=True) for deed in pair))
-    assert await store.bearer_of(NEW.user_id) == anna
-    _, waiting, _ = await store.turn_summaries(anna, limit=10, before="")
+    assert await store.people.bearer_of(NEW.user_id) == anna
+    _, waiting, _ = await store.admin.turns(anna, limit=10, before="")
     assert len(waiting) == 20
 
 
 async def test_a_change_of_an_id_that_nobody_knows_changes_nothing_yet(store: Store) -> None:
     assert await link(store, OLD, NEW) is UNKNOWN
-    assert await store.bearer_of(NEW.user_id) is None
+    assert await store.people.bearer_of(NEW.user_id) is None
     stranger = await person(store, NEW)
     assert await link(store, OLD, NEW) is UNKNOWN
-    assert await store.bearer_of(NEW.user_id) == stranger
+    assert await store.people.bearer_of(NEW.user_id) == stranger
 
 
 async def test_an_id_that_becomes_itself_is_linked_already(store: Store) -> None:
@@ -106,7 +106,7 @@ async def test_a_chain_of_changes_ends_at_the_same_person(store: Store) -> None:
     await notice(store, anna, "news")
     assert [await link(store, OLD, NEW), await link(store, NEW, third)] == [LINKED, LINKED]
     assert await recipients(store) == [("news", third.user_id)]
-    assert {await store.bearer_of(one.user_id) for one in (OLD, NEW, third)} == {anna}
+    assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, third)} == {anna}
 
 
 async def test_there_and_back_again(store: Store) -> None:
@@ -120,7 +120,7 @@ async def test_an_older_person_of_the_new_id_is_the_one_who_stays(store: Store) 
     first = await person(store, NEW)
     second = await person(store, OLD, now=NOW + 1)
     assert await link(store, OLD, NEW) is MERGED
-    assert await store.surviving(second) == first
+    assert await store.people.surviving(second) == first
 
 
 # --- told before the change that made the previous id --------------------------------------------------------------
@@ -141,9 +141,9 @@ async def test_a_chain_told_in_any_order_ends_at_the_same_person(
         for _ in range(times):
             await link(store, previous, current)
     assert (await write(store, FOURTH, SECOND_PHONE, now=LATER)).person_id == anna
-    assert await store.connections(anna) == [account]
+    assert await store.connections.of_person(anna) == [account]
     assert await recipients(store) == [("news", FOURTH.user_id)]
-    assert {await store.bearer_of(one.user_id) for one in (OLD, NEW, THIRD, FOURTH)} == {anna}
+    assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, THIRD, FOURTH)} == {anna}
     assert [await link(store, previous, current) for previous, current in order] == [LINKED] * 3
 
 
@@ -152,11 +152,11 @@ async def test_told_too_early_and_after_the_first_message_under_the_last_id(stor
     account = await connect(store, anna)
     assert await link(store, NEW, THIRD) is UNKNOWN
     other = await person(store, THIRD, SECOND_PHONE, now=NOW + 1)
-    linked = await store.link(OLD, NEW, now=LATER)
+    linked = await store.merging.link(OLD, NEW, now=LATER)
     assert (linked.outcome, [(one.outcome, one.merged_id) for one in linked.then]) == (LINKED, [(MERGED, other)])
-    assert await store.bearer_of(THIRD.user_id) == anna
-    assert await store.connections(anna) == [account]
-    assert (await store.link(OLD, NEW, now=LATER)).then == ()
+    assert await store.people.bearer_of(THIRD.user_id) == anna
+    assert await store.connections.of_person(anna) == [account]
+    assert (await store.merging.link(OLD, NEW, now=LATER)).then == ()
 
 
 async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: Store) -> None:
@@ -165,9 +165,9 @@ async def test_told_too_early_of_somebody_with_connections_is_kept_apart(store: 
     other = await person(store, THIRD, now=NOW + 1)
     for one in (anna, other):
         await connect(store, one)
-    [then] = (await store.link(OLD, NEW, now=LATER)).then
+    [then] = (await store.merging.link(OLD, NEW, now=LATER)).then
     assert (then.outcome, then.person_id, then.other_id, then.news) == (KEPT_APART, anna, other, True)
-    assert (await store.bearer_of(NEW.user_id), await store.bearer_of(THIRD.user_id)) == (anna, other)
+    assert (await store.people.bearer_of(NEW.user_id), await store.people.bearer_of(THIRD.user_id)) == (anna, other)
     assert await link(store, NEW, THIRD) is KEPT_APART
 
 
@@ -175,7 +175,7 @@ async def test_told_too_early_and_again_once_the_previous_id_has_written(store: 
     assert await link(store, NEW, THIRD) is UNKNOWN
     anna = await person(store, NEW)
     assert [await link(store, NEW, THIRD) for _ in range(2)] == [LINKED] * 2
-    assert await store.bearer_of(THIRD.user_id) == anna
+    assert await store.people.bearer_of(THIRD.user_id) == anna
 
 
 async def test_circles_that_were_told_too_early_come_to_an_end(store: Store) -> None:
@@ -183,7 +183,7 @@ async def test_circles_that_were_told_too_early_come_to_an_end(store: Store) -> 
     for previous, current in [(NEW, THIRD), (THIRD, NEW), (NEW, NEW), (THIRD, OLD)]:
         assert await link(store, previous, current) is UNKNOWN
     assert await link(store, OLD, NEW) is LINKED
-    assert {await store.bearer_of(one.user_id) for one in (OLD, NEW, THIRD)} == {anna}
+    assert {await store.people.bearer_of(one.user_id) for one in (OLD, NEW, THIRD)} == {anna}
 
 
 async def test_told_side_by_side(store: Store) -> None:
@@ -191,15 +191,15 @@ async def test_told_side_by_side(store: Store) -> None:
         ids = [strong(f"US.{run}.{number}") for number in range(4)]
         anna = await person(store, ids[0])
         await asyncio.gather(*(link(store, ids[n], ids[n + 1]) for n in (2, 1, 0)))
-        assert await store.bearer_of(ids[3].user_id) == anna
+        assert await store.people.bearer_of(ids[3].user_id) == anna
 
 
 async def test_what_was_told_too_early_is_forgotten_like_the_rest(store: Store) -> None:
     await link(store, NEW, THIRD)
-    await store.forget_old(now=LATER + 60 * DAY)
+    await store.retention.forget_old(now=LATER + 60 * DAY)
     anna = await person(store, OLD)
     await link(store, OLD, NEW)
-    assert (await store.bearer_of(NEW.user_id), await store.bearer_of(THIRD.user_id)) == (anna, None)
+    assert (await store.people.bearer_of(NEW.user_id), await store.people.bearer_of(THIRD.user_id)) == (anna, None)
 
 
 async def test_no_number_has_part_in_what_is_made_up_for(store: Store) -> None:
@@ -209,8 +209,8 @@ async def test_no_number_has_part_in_what_is_made_up_for(store: Store) -> None:
     stranger = await person(store, strong("US.9"), SECOND_PHONE)
     await notice(store, anna, "news for anna")
     assert await link(store, OLD, NEW) is LINKED
-    assert await store.bearer_of(SECOND_PHONE.user_id) == stranger
-    assert await store.bearer_of(PHONE.user_id) is await store.bearer_of(THIRD.user_id) is None
+    assert await store.people.bearer_of(SECOND_PHONE.user_id) == stranger
+    assert await store.people.bearer_of(PHONE.user_id) is await store.people.bearer_of(THIRD.user_id) is None
     assert await recipients(store) == [("news for anna", NEW.user_id)]
 
 
@@ -264,7 +264,7 @@ async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_ow
     await notice(store, anna, "news for anna")
     stranger = (await write(store, strong("US.9"), PHONE, now=LATER)).person_id
     assert stranger != anna
-    assert await store.connections(stranger) == []
+    assert await store.connections.of_person(stranger) == []
     assert await history(store, stranger) == []
     assert await recipients(store) == [("news for anna", NEW.user_id)]
 
@@ -272,11 +272,11 @@ async def test_a_stranger_with_the_recycled_number_gets_nothing_of_its_former_ow
 async def test_a_number_that_was_exchanged_finds_its_former_owner_no_more(store: Store) -> None:
     anna = await person(store, PHONE)
     assert await link(store, PHONE, SECOND_PHONE) is LINKED
-    assert await store.bearer_of(PHONE.user_id) is None
+    assert await store.people.bearer_of(PHONE.user_id) is None
     assert (await write(store, SECOND_PHONE, now=LATER)).person_id == anna
     stranger = (await write(store, PHONE, now=LATER)).person_id
     assert stranger != anna
-    assert await store.bearer_of(PHONE.user_id) == stranger
+    assert await store.people.bearer_of(PHONE.user_id) == stranger
 
 
 async def test_the_notice_delivered_again_after_the_number_passed_on_does_not_merge_the_stranger(
@@ -286,8 +286,8 @@ async def test_the_notice_delivered_again_after_the_number_passed_on_does_not_me
     await link(store, PHONE, SECOND_PHONE)
     stranger = await person(store, PHONE, now=LATER)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 7 * DAY) is LINKED
-    assert await store.surviving(stranger) == stranger
-    assert await store.bearer_of(SECOND_PHONE.user_id) == anna
+    assert await store.people.surviving(stranger) == stranger
+    assert await store.people.bearer_of(SECOND_PHONE.user_id) == anna
 
 
 async def test_what_is_forgotten_is_another_change_in_the_same_words(store: Store) -> None:
@@ -296,15 +296,15 @@ async def test_what_is_forgotten_is_another_change_in_the_same_words(store: Stor
     stranger = await person(store, PHONE, now=LATER)
     third = weak("+3")
     await link(store, SECOND_PHONE, third)
-    await store.forget_old(now=LATER + 7 * DAY)
+    await store.retention.forget_old(now=LATER + 7 * DAY)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 7 * DAY) is LINKED
-    assert await store.bearer_of(SECOND_PHONE.user_id) is None
+    assert await store.people.bearer_of(SECOND_PHONE.user_id) is None
     for day in (25, 50):  # the stranger is not silent for so long that the number would pass on
         assert (await write(store, PHONE, now=LATER + day * DAY)).person_id == stranger
-    await store.forget_old(now=LATER + 60 * DAY)
+    await store.retention.forget_old(now=LATER + 60 * DAY)
     assert await link(store, PHONE, SECOND_PHONE, now=LATER + 60 * DAY) is LINKED
-    assert await store.bearer_of(SECOND_PHONE.user_id) == stranger
-    assert await store.bearer_of(third.user_id) == anna
+    assert await store.people.bearer_of(SECOND_PHONE.user_id) == stranger
+    assert await store.people.bearer_of(third.user_id) == anna
 
 
 async def test_a_number_alone_never_tells_of_a_person_who_has_a_strong_id(store: Store) -> None:
@@ -336,14 +336,14 @@ async def test_a_person_known_by_number_alone_gets_a_strong_id(store: Store) -> 
 async def test_a_number_passes_to_whom_it_is_told_of(store: Store) -> None:
     anna, bruno = await person(store, SECOND_PHONE), await person(store, NEW, PHONE)
     assert await link(store, SECOND_PHONE, PHONE) is LINKED
-    assert await store.bearer_of(PHONE.user_id) == anna
-    assert await store.aliases_of(bruno) == [NEW]
+    assert await store.people.bearer_of(PHONE.user_id) == anna
+    assert await store.people.aliases_of(bruno) == [NEW]
 
 
 async def test_of_two_people_known_by_number_alone_the_newer_is_merged(store: Store) -> None:
     anna, newer = await person(store, PHONE), await person(store, SECOND_PHONE, now=NOW + 1)
     assert await link(store, PHONE, SECOND_PHONE) is MERGED
-    assert await store.surviving(newer) == anna
+    assert await store.people.surviving(newer) == anna
 
 
 async def test_two_known_by_number_alone_who_both_have_connections_are_kept_apart_and_the_number_is_given_up(
@@ -357,7 +357,7 @@ async def test_two_known_by_number_alone_who_both_have_connections_are_kept_apar
     stranger = await person(store, PHONE, now=LATER)
     assert stranger not in (anna, other)
     assert await recipients(store) == []
-    await store.merge(anna, other, now=LATER)
+    await store.merging.merge(anna, other, now=LATER)
     assert await recipients(store) == [("news for anna", SECOND_PHONE.user_id)]
 
 
@@ -376,16 +376,16 @@ async def test_two_people_with_connections_are_kept_apart(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     hers, his = await connect(store, anna), await connect(store, other, ConnectionStatus.UNCONFIRMED)
     await notice(store, anna, "news")
-    told = [await store.link(OLD, NEW, now=LATER) for _ in range(2)]
+    told = [await store.merging.link(OLD, NEW, now=LATER) for _ in range(2)]
     assert [(one.outcome, one.person_id, one.other_id, one.news) for one in told] == [
         (KEPT_APART, anna, other, True),
         (KEPT_APART, anna, other, False),
     ]
-    assert await store.connections(anna) == [hers]
-    assert await store.connections(other) == [his]
+    assert await store.connections.of_person(anna) == [hers]
+    assert await store.connections.of_person(other) == [his]
     assert await recipients(store) == [("news", OLD.user_id)]
-    assert (await store.kept_apart_from(anna), await store.kept_apart_from(other)) == ([other], [anna])
-    assert await store.kept_apart_pairs() == 1
+    assert (await store.merging.kept_apart_from(anna), await store.merging.kept_apart_from(other)) == ([other], [anna])
+    assert await store.merging.kept_apart_pairs() == 1
 
 
 async def test_an_operator_merges_those_who_were_kept_apart(store: Store) -> None:
@@ -393,10 +393,10 @@ async def test_an_operator_merges_those_who_were_kept_apart(store: Store) -> Non
     for one in (anna, other):
         await connect(store, one)
     await link(store, OLD, NEW)
-    assert (await store.merge(other, anna, now=LATER)).person_id == anna
-    assert await store.kept_apart_pairs() == 0
+    assert (await store.merging.merge(other, anna, now=LATER)).person_id == anna
+    assert await store.merging.kept_apart_pairs() == 0
     assert await link(store, OLD, NEW) is LINKED
-    assert len(await store.connections(anna)) == 2
+    assert len(await store.connections.of_person(anna)) == 2
 
 
 @pytest.mark.parametrize("status", [ConnectionStatus.PENDING, ConnectionStatus.EXPIRED, ConnectionStatus.DISCONNECTED])
@@ -405,12 +405,12 @@ async def test_what_gives_no_access_keeps_nobody_apart(store: Store, status: Con
     await connect(store, anna)
     await connect(store, other, status)
     assert await link(store, OLD, NEW) is MERGED
-    assert {one.holder for one in await store.connections(anna)} == {anna, other}
+    assert {one.holder for one in await store.connections.of_person(anna)} == {anna, other}
 
 
 async def test_the_newer_ones_connections_come_along_if_the_older_has_none(store: Store) -> None:
     anna, other = await person(store, OLD), await person(store, NEW, now=NOW + 1)
     account = await connect(store, other)
     assert await link(store, OLD, NEW) is MERGED
-    [kept] = await store.connections(anna)
+    [kept] = await store.connections.of_person(anna)
     assert (kept.id, kept.person_id, kept.holder) == (account.id, anna, other)

@@ -32,9 +32,9 @@ async def asked(store: Store, mode: ReplyMode = ReplyMode.OUTBOX) -> tuple[Owner
 
 
 async def make(store: Store, turn: Turn) -> ReplyFile:
-    media_id = await store.keep_made(turn.person_id, turn.messages[-1], SIZE, now=NOW)
+    media_id = await store.made_files.keep(turn.person_id, turn.messages[-1], SIZE, now=NOW)
     for number, chunk in enumerate(CHUNKS):
-        await store.add_made_chunk(media_id, number, chunk)
+        await store.made_files.add_chunk(media_id, number, chunk)
     return ReplyFile(media_id, "text/plain", "notes.txt", SIZE, "ab" * 32)
 
 
@@ -46,7 +46,7 @@ async def end(owner: Owner, turn: Turn, *files: ReplyFile) -> None:
 
 async def counted(store: Store, now: float) -> tuple[int, int]:
     """Rows and chunks that are left by the sweep of that time."""
-    while await store.sweep_media(now=now):
+    while await store.media.sweep(now=now):
         pass
 
     def count(tx: Tx) -> tuple[int, int]:
@@ -55,22 +55,22 @@ async def counted(store: Store, now: float) -> tuple[int, int]:
         )
         return rows, chunks
 
-    return await store._engine.read(count)
+    return await store.engine.read(count)
 
 
 async def test_it_goes_with_its_reply_and_is_handed_out_to_its_channel(store: Store) -> None:
     owner, turn = await asked(store)
     file = await make(store, turn)
     with pytest.raises(NotFound):
-        await store.made_chunks("test", file.id)
+        await store.made_files.chunks("test", file.id)
     await end(owner, turn, file)
     [lease] = await pull(store)
     assert lease.reply.reply.media == (file,)
     with pytest.raises(NotFound):
-        await store.made_chunks("other", file.id)
-    count = await store.made_chunks("test", file.id)
-    assert tuple([await store.chunk(file.id, number) for number in range(count)]) == CHUNKS
-    assert await store.lease_media("test", [], limit=10, seconds=30, now=NOW) == []
+        await store.made_files.chunks("other", file.id)
+    count = await store.made_files.chunks("test", file.id)
+    assert tuple([await store.files.chunk(file.id, number) for number in range(count)]) == CHUNKS
+    assert await store.media.lease("test", [], limit=10, seconds=30, now=NOW) == []
 
 
 async def test_it_stays_until_the_reply_is_settled_and_a_while_longer(store: Store) -> None:
@@ -100,7 +100,7 @@ async def test_a_caller_who_waits_has_a_while_to_fetch_it(store: Store) -> None:
     file = await make(store, turn)
     await end(owner, turn, file)
     assert await counted(store, NOW) == (1, 2)
-    assert await store.made_chunks("test", file.id) == 2
+    assert await store.made_files.chunks("test", file.id) == 2
     assert await counted(store, LATER) == (0, 0)
 
 
@@ -111,6 +111,6 @@ async def test_it_is_sealed_and_counts_into_what_a_person_may_have(store: Store)
     def everything(tx: Tx) -> str:
         return str([tx.execute(select(table)).all() for table in (media, media_chunk)])
 
-    assert "SECRET" not in await store._engine.read(everything)
+    assert "SECRET" not in await store.engine.read(everything)
     with pytest.raises(Exhausted):
-        await store.keep_made(turn.person_id, turn.messages[-1], PERSON_BYTES - SIZE + 1, now=NOW)
+        await store.made_files.keep(turn.person_id, turn.messages[-1], PERSON_BYTES - SIZE + 1, now=NOW)

@@ -40,23 +40,23 @@ def with_bytes(data: bytes, kind: type[File] = Image, mime_type: str = "image/pn
 async def send(store: Store, payload: Payload, message_id: str = "m1", *, now: float = NOW) -> str:
     """The sender."""
     sent = Message("test:ann", message_id, payload, address="a", reply_mode=ReplyMode.OUTBOX)
-    return (await store.accept(sent, now=now, max_pending=100)).person_id
+    return (await store.inbox.accept(sent, now=now, max_pending=100)).person_id
 
 
 async def lease(store: Store, *, now: float = NOW, **more: Any) -> list[MediaWanted]:
     given: dict[str, Any] = {"channel": "test", "addresses": [], "limit": 10, "seconds": 30, **more}
-    return await store.lease_media(given.pop("channel"), given.pop("addresses"), now=now, **given)
+    return await store.media.lease(given.pop("channel"), given.pop("addresses"), now=now, **given)
 
 
 async def bring(store: Store, wanted: MediaWanted, *chunks: bytes, problem: FileProblem = FileProblem.NONE) -> str:
-    upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    upload = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     for number, chunk in enumerate(chunks):
-        await store.add_chunk(upload, number, chunk)
-    return await store.end_upload(upload, chunks=len(chunks), mime_type="image/png", problem=problem)
+        await store.media.add_chunk(upload, number, chunk)
+    return await store.media.end_upload(upload, chunks=len(chunks), mime_type="image/png", problem=problem)
 
 
 async def ack(store: Store, wanted: MediaWanted, outcome: Outcome, *, now: float = NOW, **more: Any) -> AckResult:
-    (settled,) = await store.settle_media("test", [MediaAck(wanted.media_id, wanted.token, outcome, **more)], now=now)
+    (settled,) = await store.media.settle("test", [MediaAck(wanted.media_id, wanted.token, outcome, **more)], now=now)
     return settled.result
 
 
@@ -66,11 +66,11 @@ async def counted(store: Store) -> tuple[int, int]:
     def count(tx: Tx) -> tuple[int, int]:
         return tuple(tx.execute(select(func.count()).select_from(table)).scalar_one() for table in (media, media_chunk))
 
-    return await store._engine.read(count)
+    return await store.engine.read(count)
 
 
 async def sweep(store: Store) -> None:
-    while await store.sweep_media(now=NOW):
+    while await store.media.sweep(now=NOW):
         pass
 
 
@@ -84,9 +84,9 @@ async def test_bytes_that_come_along_are_kept_apart_from_the_message(store: Stor
     payload = turn.messages[0].payload
     media_id = payload.media_id
     assert payload == Payload(Image("image/png", media_id=media_id))
-    file = (await store.files([media_id]))[media_id]
+    file = (await store.files.find([media_id]))[media_id]
     assert (file.state, file.read_as, file.size, file.chunks) == (MediaState.STORED, ReadAs.SEE, len(data), 4)
-    assert b"".join([await store.chunk(media_id, number) for number in range(4)]) == data
+    assert b"".join([await store.files.chunk(media_id, number) for number in range(4)]) == data
 
 
 async def test_what_is_stored_is_sealed(store: Store) -> None:
@@ -96,7 +96,7 @@ async def test_what_is_stored_is_sealed(store: Store) -> None:
     def everything(tx: Tx) -> str:
         return str([tx.execute(select(table)).all() for table in (media, media_chunk, message)])
 
-    stored = await store._engine.read(everything)
+    stored = await store.engine.read(everything)
     assert not [word for word in ("SECRET", "REF", "diary") if word in stored]
 
 
@@ -122,7 +122,7 @@ async def test_what_is_known_to_be_no_use_is_not_waited_for(
 ) -> None:
     turn = await (await own(store, await send(store, payload))).open()
     media_id = turn.messages[0].payload.media_id
-    assert (await store.files([media_id]))[media_id].problem is problem
+    assert (await store.files.find([media_id]))[media_id].problem is problem
     assert await lease(store) == []
     assert (await counted(store))[1] == 0
 
@@ -210,23 +210,23 @@ async def test_a_lease_says_what_to_fetch_and_is_nobody_elses(store: Store) -> N
 async def test_a_lease_that_lapses_is_made_anew_and_the_old_one_counts_no_more(store: Store) -> None:
     await send(store, WANTED)
     (first,) = await lease(store)
-    upload = await store.begin_upload("test", first.media_id, first.token, now=NOW)
+    upload = await store.media.begin_upload("test", first.media_id, first.token, now=NOW)
     (second,) = await lease(store, now=NOW + 30)
     assert await ack(store, first, Outcome.FAILED) is AckResult.STALE
     with pytest.raises(NotFound):
-        await store.begin_upload("test", first.media_id, first.token, now=NOW)
+        await store.media.begin_upload("test", first.media_id, first.token, now=NOW)
     await bring(store, second, b"new")
     with pytest.raises(NotFound):
-        await store.add_chunk(upload, 0, b"old")
+        await store.media.add_chunk(upload, 0, b"old")
     with pytest.raises(NotFound):
-        await store.end_upload(upload, chunks=1, mime_type="image/png", problem=FileProblem.NONE)
-    assert await store.chunk(second.media_id, 0) == b"new"
+        await store.media.end_upload(upload, chunks=1, mime_type="image/png", problem=FileProblem.NONE)
+    assert await store.files.chunk(second.media_id, 0) == b"new"
 
 
 async def test_what_no_channel_has_seen_is_leased_again_at_once(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
-    await store.unlease_media([(wanted.media_id, wanted.token)])
+    await store.media.release([(wanted.media_id, wanted.token)])
     assert len(await lease(store)) == 1
 
 
@@ -249,7 +249,7 @@ async def test_a_failure_lets_the_message_go(store: Store) -> None:
     assert await ack(store, wanted, Outcome.FAILED, error_code="expired") is AckResult.RECORDED
     assert await ack(store, wanted, Outcome.FAILED, error_code="other") is AckResult.RECORDED
     await (await own(store, person)).open()
-    assert (await store.files([wanted.media_id]))[wanted.media_id].problem is FileProblem.EXPIRED
+    assert (await store.files.find([wanted.media_id]))[wanted.media_id].problem is FileProblem.EXPIRED
     with pytest.raises(NotFound):
         await bring(store, wanted, b"late")
 
@@ -257,12 +257,12 @@ async def test_a_failure_lets_the_message_go(store: Store) -> None:
 async def test_strangers_settle_nothing(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
-    (settled,) = await store.settle_media("other", [MediaAck(wanted.media_id, wanted.token, Outcome.FAILED)], now=NOW)
+    (settled,) = await store.media.settle("other", [MediaAck(wanted.media_id, wanted.token, Outcome.FAILED)], now=NOW)
     assert settled.result is AckResult.UNKNOWN
     with pytest.raises(NotFound):
-        await store.begin_upload("other", wanted.media_id, wanted.token, now=NOW)
+        await store.media.begin_upload("other", wanted.media_id, wanted.token, now=NOW)
     with pytest.raises(NotFound):
-        await store.begin_upload("test", wanted.media_id, "guessed", now=NOW)
+        await store.media.begin_upload("test", wanted.media_id, "guessed", now=NOW)
 
 
 # --- the bytes --------------------------------------------------------------------------------------------------------
@@ -271,12 +271,12 @@ async def test_strangers_settle_nothing(store: Store) -> None:
 async def test_an_upload_begins_anew_and_again_is_no_harm(store: Store) -> None:
     await send(store, WANTED)
     (wanted,) = await lease(store)
-    broken = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
-    await store.add_chunk(broken, 0, b"half")
+    broken = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    await store.media.add_chunk(broken, 0, b"half")
     await bring(store, wanted, b"one", b"two")
-    again = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    again = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     assert again.stored == 6
-    file = (await store.files([wanted.media_id]))[wanted.media_id]
+    file = (await store.files.find([wanted.media_id]))[wanted.media_id]
     assert (file.size, file.chunks, file.mime_type) == (6, 2, "image/png")
     assert await counted(store) == (1, 2)
 
@@ -286,9 +286,9 @@ async def test_a_transcript_is_kept_and_counted(store: Store) -> None:
     person = await send(store, content)
     turn = await (await own(store, person)).open()
     media_id = turn.messages[0].payload.media_id
-    assert (await store.files([media_id]))[media_id].transcript is None
-    await store.keep_transcript(media_id, "Call Eve", Usage(input_tokens=5), now=NOW)
-    assert (await store.files([media_id]))[media_id].transcript == "Call Eve"
+    assert (await store.files.find([media_id]))[media_id].transcript is None
+    await store.files.keep_transcript(media_id, "Call Eve", Usage(input_tokens=5), now=NOW)
+    assert (await store.files.find([media_id]))[media_id].transcript == "Call Eve"
     assert await store.spending.spent_today(person, now=NOW) == 5
 
 
@@ -319,14 +319,14 @@ async def test_files_outlive_the_merging_of_their_person(store: Store) -> None:
     newer = await send(store, with_bytes(b"OggS", Audio, "audio/ogg"))
     await send(store, WANTED, "m2")
     (wanted,) = await lease(store)
-    await store.merge(older, newer, now=NOW)
+    await store.merging.merge(older, newer, now=NOW)
     assert await bring(store, wanted, png()) == older
     turn = await (await own(store, older)).open()
     found = [media_id for each in turn.messages if (media_id := each.payload.media_id)]
     for media_id in found:
-        await store.keep_transcript(media_id, "heard", Usage(input_tokens=1), now=NOW)
-    assert b"OggS" in [await store.chunk(media_id, 0) for media_id in found]
-    assert {file.transcript for file in (await store.files(found)).values()} == {"heard"}
+        await store.files.keep_transcript(media_id, "heard", Usage(input_tokens=1), now=NOW)
+    assert b"OggS" in [await store.files.chunk(media_id, 0) for media_id in found]
+    assert {file.transcript for file in (await store.files.find(found)).values()} == {"heard"}
     assert await store.spending.spent_today(older, now=NOW) == len(found)
 
 
@@ -343,14 +343,14 @@ async def test_messages_go_before_chunks(sqlite_url: str) -> None:
     store = await open_store(sqlite_url, keys("test"))
     await send(store, WANTED)
     (wanted,) = await lease(store)
-    upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    upload = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     order: list[str] = []
 
     async def noted(what: str, work: Coroutine[Any, Any, Any]) -> None:
         await work
         order.append(what)
 
-    chunks = [noted("chunk", store.add_chunk(upload, number, bytes(CHUNK_BYTES))) for number in range(20)]
+    chunks = [noted("chunk", store.media.add_chunk(upload, number, bytes(CHUNK_BYTES))) for number in range(20)]
     await asyncio.gather(*chunks, noted("message", send(store, Payload(Text("hello")), "m2")))
     assert order.index("message") <= 3
     await store.close()

@@ -45,14 +45,14 @@ async def greet(store: Store, name: str, *, now: float = NOW) -> str:
 async def send(store: Store, name: str, payload: Payload | None = None, *, now: float = NOW) -> str:
     payload = payload or with_bytes(PICTURE)
     sent = Message(f"test:{name}", f"m-{name}", payload, address="a", reply_mode=ReplyMode.OUTBOX)
-    return (await store.accept(sent, now=now, max_pending=100)).person_id
+    return (await store.inbox.accept(sent, now=now, max_pending=100)).person_id
 
 
 async def opened(store: Store, person: str) -> FileProblem:
     """What the person's turn makes of their file."""
     turn = await (await own(store, person)).open(NOW + 100)
     media_id = turn.messages[-1].payload.media_id
-    file = (await store.files([media_id]))[media_id]
+    file = (await store.files.find([media_id]))[media_id]
     assert (file.state is MediaState.FAILED) == bool(file.problem)
     return file.problem
 
@@ -87,14 +87,14 @@ async def test_what_a_turn_is_at_stays(store: Store) -> None:
     assert await opened(store, strangers[2]) is FileProblem.NO_ROOM
     turn = await (await own(store, strangers[3])).open(NOW + 101)
     media_id = turn.messages[0].payload.media_id
-    assert (await store.files([media_id]))[media_id].problem is FileProblem.NONE
+    assert (await store.files.find([media_id]))[media_id].problem is FileProblem.NONE
 
 
 async def test_nobody_takes_more_than_their_share(store: Store) -> None:
     await greet(store, "ann", now=LONG_AGO)
     for number in range(2):
         sent = Message("test:ann", f"m{number}", with_bytes(PICTURE), address="a", reply_mode=ReplyMode.OUTBOX)
-        await store.accept(sent, now=NOW, max_pending=100)
+        await store.inbox.accept(sent, now=NOW, max_pending=100)
     with pytest.raises(Exhausted):
         await send(store, "ann")
 
@@ -108,12 +108,12 @@ async def test_an_upload_finds_room_too_and_a_person_without_room_is_told_why(st
     assert await opened(store, strangers[3]) is FileProblem.NO_ROOM
     late = await send(store, "late", WANTED, now=NOW + 5)
     [wanted] = await lease(store)
-    upload = await store.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
+    upload = await store.media.begin_upload("test", wanted.media_id, wanted.token, now=NOW)
     with pytest.raises(Exhausted):
-        await store.add_chunk(upload, 0, bytes(min(CHUNK_BYTES, 90 * KB)))
-    await store.note_full(upload)
+        await store.media.add_chunk(upload, 0, bytes(min(CHUNK_BYTES, 90 * KB)))
+    await store.media.note_full(upload)
     turn = await (await own(store, late)).open(NOW + 1000)
-    file = (await store.files([wanted.media_id]))[turn.messages[0].payload.media_id]
+    file = (await store.files.find([wanted.media_id]))[turn.messages[0].payload.media_id]
     assert (file.state, file.problem) == (MediaState.WANTED, FileProblem.NO_ROOM)
 
 

@@ -19,7 +19,7 @@ from kernel_service.ports.outbox import AckResult, Outcome, PartAck
 from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, Turn
-from kernel_service.storage.merging import merging
+from kernel_service.storage.merging.sql_merging import SqlMerging
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
 from tests.contract.store.conftest import keys
@@ -63,7 +63,7 @@ async def two(store: Store) -> tuple[str, str]:
 
 
 async def merge(store: Store, anna: str, other: str) -> None:
-    merged = await store.merge(other, anna, now=LATER)
+    merged = await store.merging.merge(other, anna, now=LATER)
     assert (merged.person_id, merged.merged_id) == (anna, other)
 
 
@@ -139,34 +139,34 @@ async def fill(store: Store, anna: str, other: str) -> None:
         for first, second in (("p_0", other), sorted((anna, other))):
             tx.execute(insert(schema.kept_apart), {"first_id": first, "second_id": second, "since": NOW})
 
-    await store._engine.write(the_rest)
+    await store.engine.write(the_rest)
     assert pending.link
 
 
 async def test_merging_moves_all_rows_to_the_older_person_and_its_key(store: Store) -> None:
     anna, other = await two(store)
     await fill(store, anna, other)
-    before, hers = await store._engine.read(rows_of(other)), await store._engine.read(rows_of(anna))
+    before, hers = await store.engine.read(rows_of(other)), await store.engine.read(rows_of(anna))
     empty = {name for name, count in before.items() if not count}
     assert empty == {"kept_apart.first_id"} - ({"kept_apart.first_id"} if other < anna else set())
     await merge(store, anna, other)
-    after, left = await store._engine.read(rows_of(anna)), await store._engine.read(rows_of(other))
+    after, left = await store.engine.read(rows_of(anna)), await store.engine.read(rows_of(other))
     assert set(left.values()) == {0}
     moved = {name: before[name] + hers[name] for name in before if not name.startswith("kept_apart")}
     for table in ("usage", "tool_usage"):
         moved[f"{table}.person_id"] -= 0 if hers[f"{table}.person_id"] == 0 else 1
     assert {name: after[name] for name in moved} == moved
-    assert await store.kept_apart_from(anna) == ["p_0"]
-    assert set(await store.aliases_of(anna)) == {ANNA, OTHER, weak("+1"), weak("+2")}
+    assert await store.merging.kept_apart_from(anna) == ["p_0"]
+    assert set(await store.people.aliases_of(anna)) == {ANNA, OTHER, weak("+1"), weak("+2")}
     assert [told for told, _ in await recipients(store)] == ["an answer"]
-    assert [one.link for one in await store.connections(anna)] == ["https://connect.example.org/link/lk_1"]
+    assert [one.link for one in await store.connections.of_person(anna)] == ["https://connect.example.org/link/lk_1"]
     turn = await reopened(store, anna)
     assert [message.payload for message in turn.messages] == [Payload(Text("hello"))]
-    [under_way] = await store.live_attempts(anna)
-    assert await store.confirm(
+    [under_way] = await store.connect_attempts.live(anna)
+    assert await store.connect_attempts.confirm(
         replace(under_way, state=ConnectAttemptState.CONNECTED), was=under_way.state, seq=1, now=LATER
     )
-    assert [each.remaining for each in await store.resumed_by(anna, 1)] == ["what waits"]
+    assert [each.remaining for each in await store.connect_attempts.resumed_by(anna, 1)] == ["what waits"]
     assert [intent.call_id for intent in turn.intents] == ["c1"]
     assert await store.spending.spent_today(anna, now=NOW) == 5
 
@@ -226,7 +226,7 @@ async def test_nobody_owns_a_person_who_was_merged(store: Store) -> None:
     await merge(store, anna, other)
     with pytest.raises(LeaseLost):
         await store.kernels.activate(other, owner="one")
-    assert await store.due_people(now=LATER, limit=10) == []
+    assert await store.inbox.due_people(now=LATER, limit=10) == []
 
 
 # --- open turns -----------------------------------------------------------------------------------------------------
@@ -239,7 +239,7 @@ async def test_a_turn_of_the_newer_one_goes_on_from_its_journal(store: Store) ->
     turn = await owner.open(NOW + 1)
     await owner.append(turn, HistoryItem("input", {"said": "do it"}), asks("c1"), started=CallRecord("c1", "SEND", NOW))
     await merge(store, anna, other)
-    assert await store.due_people(now=LATER, limit=10) == [anna]
+    assert await store.inbox.due_people(now=LATER, limit=10) == [anna]
     again = await reopened(store, anna)
     assert (again.id, again.begun, [one.seq for one in again.messages]) == (turn.id, True, [message.seq])
     assert [intent.call_id for intent in again.intents] == ["c1"]
@@ -307,9 +307,9 @@ async def test_two_turns_that_have_changed_something_go_on_as_one(store: Store) 
     assert (await history(store, anna))[-2:] == ["c1", "c2"]
     owner = await Owner.of(store, anna)
     await owner.end(await owner.open(LATER))
-    answers = [await store.answer_of(one.person_id, one.seq) for one in messages]
+    answers = [await store.inbox.answer_of(one.person_id, one.seq) for one in messages]
     assert [one.status for one in answers] == [MessageStatus.MERGED, MessageStatus.COMPLETED]
-    assert await store.due_people(now=LATER, limit=10) == []
+    assert await store.inbox.due_people(now=LATER, limit=10) == []
 
 
 TAP = Tap("ap_1", TapKind.YES)
@@ -322,7 +322,7 @@ async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
         await owner.open(), PLAIN, questions=[Question((Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER),), "")]
     )
     message = Message(user.user_id, "tapped", Payload(Choice(TAP.choice_id)), address=ADDRESS)
-    await store.accept(message, now=NOW + 1, max_pending=9)
+    await store.inbox.accept(message, now=NOW + 1, max_pending=9)
     tapped = await owner.open(NOW + 1)
     assert (await store.approvals.decide(tapped, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
     return owner, tapped
@@ -400,7 +400,7 @@ async def test_a_held_turn_does_not_hold_up_what_ran(store: Store) -> None:
     await merge(store, anna, other)
     turn = await reopened(store, anna)
     assert len(turn.messages) == 2
-    answers = [await store.answer_of(anna, message.seq) for message in turn.messages]
+    answers = [await store.inbox.answer_of(anna, message.seq) for message in turn.messages]
     assert {one.status for one in answers} == {MessageStatus.ACCEPTED}
 
 
@@ -412,13 +412,13 @@ async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: S
     def stop(tx: Tx) -> None:
         tx.execute(update(schema.turn).where(schema.turn.c.person_id == other).values(stopped=True))
 
-    await store._engine.write(stop)
+    await store.engine.write(stop)
     await merge(store, anna, other)
 
     def open_turns(tx: Tx) -> list[Any]:
         return list(tx.execute(select(schema.turn.c.stopped).where(schema.TURN_OPEN)).scalars())
 
-    assert await store._engine.read(open_turns) == [True]
+    assert await store.engine.read(open_turns) == [True]
 
 
 async def test_a_turn_that_was_cut_counts_as_no_death(store: Store) -> None:
@@ -432,9 +432,9 @@ async def test_a_turn_that_was_cut_counts_as_no_death(store: Store) -> None:
     def owners(tx: Tx) -> list[Any]:
         return list(tx.execute(select(schema.turn.c.attempt_owner).where(schema.TURN_OPEN)).scalars())
 
-    await store._engine.write(begin)
+    await store.engine.write(begin)
     await merge(store, anna, other)
-    assert await store._engine.read(owners) == [""]
+    assert await store.engine.read(owners) == [""]
 
 
 # --- who still knows the old id -------------------------------------------------------------------------------------
@@ -445,10 +445,10 @@ async def test_an_inline_caller_is_answered_under_the_id_of_the_request(store: S
     message = await write(store, OTHER, now=NOW + 1, mode=ReplyMode.INLINE)
     assert message.person_id == other
     await merge(store, anna, other)
-    assert (await store.answer_of(other, message.seq)).status is MessageStatus.ACCEPTED
+    assert (await store.inbox.answer_of(other, message.seq)).status is MessageStatus.ACCEPTED
     owner = await Owner.of(store, anna)
     await owner.end(await owner.open(LATER), replies=["here"])
-    told = await store.answer_of(other, message.seq)
+    told = await store.inbox.answer_of(other, message.seq)
     assert [reply.reply.text for reply in told.replies] == ["here"]
 
 
@@ -457,7 +457,7 @@ async def test_a_repeated_message_is_still_known(store: Store) -> None:
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
     turn = await owner.open(NOW + 1)
     await merge(store, anna, other)
-    again = await store.answer_of(anna, turn.messages[0].seq)
+    again = await store.inbox.answer_of(anna, turn.messages[0].seq)
     assert again.status is MessageStatus.ACCEPTED
 
 
@@ -467,18 +467,18 @@ async def test_who_worked_for_the_one_who_went_works_for_the_one_who_stays(store
     await merge(store, anna, other)
     await store.outbox.notify(other, Reply("connected"), channel="test", address=ADDRESS, now=LATER)
     assert [told for told, _ in await recipients(store)] == ["connected"]
-    assert await store.last_route(other) == ("test", ADDRESS)
-    assert await store.advance(
+    assert await store.inbox.last_route(other) == ("test", ADDRESS)
+    assert await store.connect_attempts.advance(
         replace(attempt(pending), state=ConnectAttemptState.RETURNED), was=ConnectAttemptState.STARTED
     )
     late = await connect(store, other)
-    kept = await store.connections(other)
-    assert kept == await store.connections(anna)
+    kept = await store.connections.of_person(other)
+    assert kept == await store.connections.of_person(anna)
     assert [(one.id, one.person_id, one.holder) for one in kept] == [
         (pending.id, anna, other),
         (late.id, anna, other),
     ]
-    assert await store.surviving(other) == anna
+    assert await store.people.surviving(other) == anna
 
 
 async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_under_way(store: Store) -> None:
@@ -489,18 +489,21 @@ async def test_what_waited_goes_on_for_the_one_who_stays_also_if_the_proof_was_u
     await answer(store, anna, now=NOW + 1, parked=[ParkedRequest("asana", "what she left")])
     back = attempt(await connect(store, other, ConnectionStatus.UNCONFIRMED))
     await merge(store, anna, other)
-    assert await store.confirm(
+    assert await store.connect_attempts.confirm(
         replace(back, state=ConnectAttemptState.CONNECTED), was=ConnectAttemptState.RETURNED, seq=7, now=LATER
     )
     for asked in (anna, other):
-        assert {each.remaining for each in await store.resumed_by(asked, 7)} == {"what waits", "what she left"}
+        assert {each.remaining for each in await store.connect_attempts.resumed_by(asked, 7)} == {
+            "what waits",
+            "what she left",
+        }
 
 
 async def test_the_session_of_a_merged_person_is_kept_for_its_accounts(store: Store) -> None:
     anna, other = await two(store)
-    await store.keep_session(other, "s2", "c")
+    await store.sessions.keep(other, "s2", "c")
     await merge(store, anna, other)
-    assert (await store.session_of(anna), await store.session_of(other)) == (None, ("s2", "c"))
+    assert (await store.sessions.of_person(anna), await store.sessions.of_person(other)) == (None, ("s2", "c"))
 
 
 async def test_of_two_phones_the_one_that_asked_is_answered(store: Store) -> None:
@@ -522,7 +525,7 @@ async def test_merging_again_is_no_harm(store: Store) -> None:
     await merge(store, anna, other)
     epoch = await store.kernels.epoch(anna)
     for pair in ((anna, other), (other, anna), (other, other), (anna, anna)):
-        again = await store.merge(*pair, now=LATER)
+        again = await store.merging.merge(*pair, now=LATER)
         assert (again.person_id, again.merged_id) == (anna, "")
     assert await store.kernels.epoch(anna) == epoch
 
@@ -531,7 +534,7 @@ async def test_nobody_is_not_merged(store: Store) -> None:
     anna = await person(store, ANNA)
     for pair in ((anna, "p_nobody"), ("p_nobody", anna)):
         with pytest.raises(NotFound) as nobody:
-            await store.merge(*pair, now=LATER)
+            await store.merging.merge(*pair, now=LATER)
         assert nobody.value.reason == "PERSON_NOT_FOUND"
 
 
@@ -540,10 +543,10 @@ async def test_three_become_one_in_either_order(store: Store) -> None:
     third = await person(store, strong("third"), now=NOW + 2)
     await merge(store, other, third)
     await merge(store, anna, other)
-    assert {await store.surviving(one) for one in (anna, other, third)} == {anna}
+    assert {await store.people.surviving(one) for one in (anna, other, third)} == {anna}
     assert await history(store, anna) == ["hello", ""] * 3
     account = await connect(store, third)
-    assert [(one.person_id, one.holder) for one in await store.connections(third)] == [(anna, third)]
+    assert [(one.person_id, one.holder) for one in await store.connections.of_person(third)] == [(anna, third)]
     assert account.person_id == third
 
 
@@ -553,28 +556,30 @@ async def test_messages_and_notices_that_come_while_people_are_merged(store: Sto
 
     async def merge_soon() -> None:
         await asyncio.sleep(0)
-        await store.merge(anna, other, now=LATER)
+        await store.merging.merge(anna, other, now=LATER)
 
     coming = [write(store, user, now=LATER) for user in (OTHER, ANNA) * 20]
     notices = [store.outbox.notify(other, Reply("news"), channel="test", address=ADDRESS, now=LATER) for _ in range(20)]
     connecting = [connect(store, other) for _ in range(5)]
     await asyncio.gather(*coming, *notices, merge_soon(), *connecting)
-    left = await store._engine.read(rows_of(other))
+    left = await store.engine.read(rows_of(other))
     assert set(left.values()) == {0}
-    _, waiting, _ = await store.turn_summaries(anna, limit=10, before="")
+    _, waiting, _ = await store.admin.turns(anna, limit=10, before="")
     assert len(waiting) == 40
 
 
 async def ended(store: Store, other: str) -> None:
-    [under_way] = await store.live_attempts(other)
+    [under_way] = await store.connect_attempts.live(other)
     notice = Notice(Reply("x"), "test", ADDRESS, LATER)
-    await store.advance(replace(under_way, state=ConnectAttemptState.LAPSED), was=under_way.state, notice=notice)
+    await store.connect_attempts.advance(
+        replace(under_way, state=ConnectAttemptState.LAPSED), was=under_way.state, notice=notice
+    )
 
 
 async def barred(store: Store, other: str) -> None:
-    [connection] = await store.connections(other)
+    [connection] = await store.connections.of_person(other)
     notice = Notice(Reply("x"), "test", ADDRESS, LATER)
-    await store.bar_connection(connection, ConnectionStatus.EXPIRED, remove=True, notice=notice)
+    await store.connections.bar(connection, ConnectionStatus.EXPIRED, remove=True, notice=notice)
 
 
 LATECOMERS: dict[str, Callable[[Store, str], Awaitable[Any]]] = {
@@ -591,9 +596,10 @@ async def test_what_comes_while_a_merging_is_not_committed_yet_waits_for_it(post
     store = await open_store(postgres_url, keys("test"))
     anna, other = await two(store)
     await connect(store, other, ConnectionStatus.PENDING)
-    engine: Any = store._engine
+    engine: Any = store.engine
+    merge: Any = SqlMerging.merge.__wrapped__  # type: ignore[attr-defined]
     async with engine._database.begin() as connection:
-        await connection.run_sync(lambda sync: merging.merge(engine._tx(sync), anna, other, now=LATER))
+        await connection.run_sync(lambda sync: merge(store.merging, engine._tx(sync), anna, other, now=LATER))
         coming = asyncio.ensure_future(LATECOMERS[what](store, other))
         while not coming.done() and not await connection.scalar(text(WAITING)):
             await asyncio.sleep(0)
@@ -605,8 +611,8 @@ async def test_what_comes_while_a_merging_is_not_committed_yet_waits_for_it(post
 async def test_merging_both_ways_at_once(store: Store) -> None:
     people = [await person(store, strong(f"n{n}"), now=NOW + n) for n in range(5)]
     pairs = [(one, two_) for one in people for two_ in people if one != two_]
-    await asyncio.gather(*(store.merge(*pair, now=LATER) for pair in pairs))
-    assert {await store.surviving(one) for one in people} == {people[0]}
+    await asyncio.gather(*(store.merging.merge(*pair, now=LATER) for pair in pairs))
+    assert {await store.people.surviving(one) for one in people} == {people[0]}
     assert await history(store, people[0]) == ["hello", ""] * 5
 
     def strays(tx: Tx) -> int:
@@ -614,4 +620,4 @@ async def test_merging_both_ways_at_once(store: Store) -> None:
         columns = [column.in_(gone) for column in columns_of_people() if column.table is schema.message]
         return int(tx.execute(select(func.count()).select_from(schema.message).where(or_(*columns))).scalar_one())
 
-    assert await store._engine.read(strays) == 0
+    assert await store.engine.read(strays) == 0

@@ -162,7 +162,7 @@ async def test_a_newer_schema_is_worked_on_only_if_it_allows(
         tx.execute(insert(schema.schema_version), row)
 
     store = await open_store(database_url, keys("test"))
-    await store._engine.write(migrate_further)
+    await store.engine.write(migrate_further)
     await store.close()
     if refused:
         with pytest.raises(SchemaTooNewError, match="upgrade"):

@@ -35,8 +35,8 @@ async def test_a_message_is_kept(
     for content in (Text(said), document, Location(*at, said, filename), Contacts((Contact(said, (filename,)),))):
         user = f"test:{secrets.token_hex(8)}"
         message = Message(user, f"m{said}", Payload(content, caption=said))
-        accepted = await store.accept(message, now=NOW, max_pending=9)
-        again = await store.accept(message, now=NOW, max_pending=9)
+        accepted = await store.inbox.accept(message, now=NOW, max_pending=9)
+        again = await store.inbox.accept(message, now=NOW, max_pending=9)
         assert (again.duplicate, again.seq) == (True, accepted.seq)
         owner = await own(store, accepted.person_id)
         turn = await owner.ask(NOW + 1000)
@@ -65,7 +65,7 @@ async def test_a_turn_is_kept(store: Store, value: Any, text: str, arguments: di
     kept = await history(store, owner.person_id)
     assert [to_json(item.data) for item in kept] == [to_json(storable(item.data)) for item in (*items, *items)]
     (message,) = turn.messages
-    answer = await store.answer_of(owner.person_id, message.seq)
+    answer = await store.inbox.answer_of(owner.person_id, message.seq)
     assert answer.replies[0].reply.text == storable_text(text)
 
 
@@ -81,9 +81,9 @@ async def test_depth_does_not_keep_a_turn_from_being_kept(store: Store) -> None:
 async def test_a_transcript_is_kept(store: Store, text: str, bad: str) -> None:
     user = f"test:{secrets.token_hex(8)}"
     payload = Payload(Audio("audio/ogg", media_ref="r"))
-    accepted = await store.accept(Message(user, "m1", payload), now=NOW, max_pending=9)
-    wanted = await store.lease_media("test", [], limit=9, seconds=9, now=NOW)
+    accepted = await store.inbox.accept(Message(user, "m1", payload), now=NOW, max_pending=9)
+    wanted = await store.media.lease("test", [], limit=9, seconds=9, now=NOW)
     media_id = max(each.media_id for each in wanted)
-    await store.keep_transcript(media_id, text + bad, Usage(), now=NOW)
-    assert (await store.files([media_id]))[media_id].transcript == storable_text(text + bad)
+    await store.files.keep_transcript(media_id, text + bad, Usage(), now=NOW)
+    assert (await store.files.find([media_id]))[media_id].transcript == storable_text(text + bad)
     assert accepted.wants_media

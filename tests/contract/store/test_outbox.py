@@ -251,7 +251,7 @@ async def test_replies_are_listed_newest_first_page_by_page(store: Store) -> Non
     await bruno.tell("his")
     shown, token = [], ""
     for size in (2, 2, 1):
-        page, token = await store.replies(anna.person_id, limit=2, before=token)
+        page, token = await store.admin.replies(anna.person_id, limit=2, before=token)
         assert len(page) == size
         shown += [view.id for view in page]
     assert (shown, token) == (ids[::-1], "")
@@ -261,7 +261,7 @@ async def test_a_page_token_of_somebody_elses_making_is_refused(store: Store) ->
     anna = await Chat(store, "test:anna").write()
     for token in ("nonsense", "-1", "9" * 30):
         with pytest.raises(CallerError) as refused:
-            await store.replies(anna.person_id, limit=2, before=token)
+            await store.admin.replies(anna.person_id, limit=2, before=token)
         assert refused.value.reason == "FIELD_INVALID"
 
 

@@ -107,7 +107,7 @@ async def test_every_reply_arrives_at_its_person_in_order(store: Store, seed: in
         await network.step()
     wanted = [(text, part) for text, parts in PARTS.items() for part in range(1, parts + 1)]
     for chat in chats:
-        views, _ = await store.replies(chat.person_id, limit=100, before="")
+        views, _ = await store.admin.replies(chat.person_id, limit=100, before="")
         assert {view.state for view in views} == {"sent"}
         assert list(dict.fromkeys(network.arrived[chat.user_id])) == wanted  # doubts repeat, and never overtake
     undoubted = RELIABLE - network.doubted

@@ -112,18 +112,18 @@ async def test_people_are_who_the_contract_says(store: Store, script: list[tuple
             assert people.setdefault(person, person_id) == person_id
             said[person] += 1
         elif deed == "link":
-            outcome = (await store.link(ids[one], ids[other], now=now)).outcome
+            outcome = (await store.merging.link(ids[one], ids[other], now=now)).outcome
             assert outcome is model.link(one, other)
         elif person is not None and deed == "connect":
             await connect(store, people[person])
             model.connected.add(person)
         elif person is not None and (second := model.person_of(other)) is not None:
-            merged = await store.merge(people[person], people[second], now=now)
+            merged = await store.merging.merge(people[person], people[second], now=now)
             model.merge(person, second)
             assert merged.person_id == people[min(person, second)]
     for name, alias in ids.items():
         expected = model.person_of(name)
-        assert await store.bearer_of(alias.user_id) == (None if expected is None else people[expected])
+        assert await store.people.bearer_of(alias.user_id) == (None if expected is None else people[expected])
     heard: defaultdict[int, int] = defaultdict(int)
     for person, messages in said.items():
         survivor = person
@@ -131,7 +131,7 @@ async def test_people_are_who_the_contract_says(store: Store, script: list[tuple
             survivor = model.merged[survivor]
         heard[survivor] += messages
     for person, messages in heard.items():
-        _, waiting, _ = await store.turn_summaries(people[person], limit=100, before="")
+        _, waiting, _ = await store.admin.turns(people[person], limit=100, before="")
         assert len(waiting) == messages
 
 
@@ -219,7 +219,7 @@ class Network:
 
     async def tell(self, notice: Notice) -> None:
         notice.told += 1
-        await self.store.link(notice.previous, notice.current, now=self.now)
+        await self.store.merging.link(notice.previous, notice.current, now=self.now)
 
     async def look(self) -> None:
         """What is told to whom now: each reply to an id that is its human's own."""
@@ -236,7 +236,7 @@ class Network:
         found: defaultdict[str, set[str]] = defaultdict(set)
         for name, people in self.people.items():
             for person_id in people:
-                found[await self.store.surviving(person_id)].add(name)
+                found[await self.store.people.surviving(person_id)].add(name)
         assert all(len(names) == 1 for names in found.values())
 
     async def tell_all(self) -> None:
@@ -266,6 +266,6 @@ async def test_nobody_becomes_somebody_else(store: Store, script: list[tuple[str
     await network.tell_all()
     await network.look()
     await network.check()
-    whole = {await store.surviving(person_id) for person_id in network.people["a"]}
-    if not await store.kept_apart_pairs():
+    whole = {await store.people.surviving(person_id) for person_id in network.people["a"]}
+    if not await store.merging.kept_apart_pairs():
         assert len(whole) <= 1  # all changes were told, by ids that are theirs for good

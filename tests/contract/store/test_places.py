@@ -48,7 +48,7 @@ async def test_what_is_kept_opens_in_its_place_alone(store: Store) -> None:
             if any(_opens(tx, person_id, one.sealed, other.place) for person_id in (ann, bob))
         ]
 
-    assert await store._engine.read(moved) == []
+    assert await store.engine.read(moved) == []
 
 
 def _opens(tx: Tx, person_id: str, sealed: bytes, where: object) -> bool:
@@ -70,7 +70,7 @@ async def test_values_of_before_do_not_open_for_a_person_whose_values_are_bound(
             if _opens(tx, ann, cipher.seal(b"words", earlier(value.place) or b""), value.place)
         ]
 
-    assert await store._engine.read(sealed_as_before) == []
+    assert await store.engine.read(sealed_as_before) == []
 
 
 async def test_a_row_that_says_it_is_not_bound_has_no_key(store: Store) -> None:
@@ -81,9 +81,9 @@ async def test_a_row_that_says_it_is_not_bound_has_no_key(store: Store) -> None:
         tx.execute(update(schema.person).values(bound=False))
         tx.keyring.forget()
 
-    await store._engine.write(unbind)
+    await store.engine.write(unbind)
     with pytest.raises(Unreadable) as refused:
-        await store._engine.read(lambda tx: tx.cipher_of(ann))
+        await store.engine.read(lambda tx: tx.cipher_of(ann))
     assert refused.value.reason == "SEALED_VALUE_DAMAGED"
 
 
@@ -96,10 +96,10 @@ async def test_a_persons_key_opens_for_nobody_else(store: Store) -> None:
             tx.execute(update(schema.person).where(schema.person.c.id == one).values(data_key=rows[other].data_key))
             tx.keyring.forget()
 
-    await store._engine.write(swap)
+    await store.engine.write(swap)
     for person_id in (ann, bob):
         with pytest.raises(Unreadable):
-            await store.aliases_of(person_id)
+            await store.people.aliases_of(person_id)
 
 
 async def test_ids_that_await_a_person_and_changed_places_are_left_out(
@@ -107,7 +107,7 @@ async def test_ids_that_await_a_person_and_changed_places_are_left_out(
 ) -> None:
     link = schema.identity_link
     for name in ("ann", "bob"):
-        await store.link(strong(f"{name} early"), strong(f"{name} late"), now=1.0)
+        await store.merging.link(strong(f"{name} early"), strong(f"{name} late"), now=1.0)
 
     def swap(tx: Tx) -> None:
         rows = tx.execute(select(link)).all()
@@ -115,11 +115,11 @@ async def test_ids_that_await_a_person_and_changed_places_are_left_out(
             mine = link.c.previous_digest == row.previous_digest
             tx.execute(update(link).where(mine).values(awaiting=other.awaiting))
 
-    await store._engine.write(swap)
+    await store.engine.write(swap)
     ann = await say(store, "m1", "test:ann")
-    linked = await store.link(strong("ann"), strong("ann early"), now=2.0)
+    linked = await store.merging.link(strong("ann"), strong("ann early"), now=2.0)
     assert (linked.outcome, linked.then) == (LinkOutcome.LINKED, ())
-    assert {one.user_id for one in await store.aliases_of(ann)} == {"test:ann", "test:ann early"}
+    assert {one.user_id for one in await store.people.aliases_of(ann)} == {"test:ann", "test:ann early"}
     assert "an id that awaited its person is damaged" in caplog.text
 
 
@@ -132,15 +132,19 @@ async def test_items_that_changed_places_are_left_out(store: Store) -> None:
         for row, other in zip(rows, reversed(rows), strict=True):
             tx.execute(update(schema.item).where(schema.item.c.seq == row.seq).values(data=other.data))
 
-    await store._engine.write(swap)
+    await store.engine.write(swap)
     assert await history(store, ann) == before[3:]
 
 
 async def test_values_of_before_are_read_until_they_are_bound(store: Store) -> None:
     ann = await live(store, "ann")
-    before = await history(store, ann), await store.aliases_of(ann), await store.connections(ann)
-    await store._engine.write(lambda tx: unbind(tx, ann))
-    assert (await history(store, ann), await store.aliases_of(ann), await store.connections(ann)) == before
+    before = await history(store, ann), await store.people.aliases_of(ann), await store.connections.of_person(ann)
+    await store.engine.write(lambda tx: unbind(tx, ann))
+    assert (
+        await history(store, ann),
+        await store.people.aliases_of(ann),
+        await store.connections.of_person(ann),
+    ) == before
 
 
 def unbind(tx: Tx, person_id: str) -> None:

@@ -186,7 +186,7 @@ async def long_past(store: Store) -> str:
     turn = await owner.open()
     await owner.append(turn, *[HELLO] * 5000)
     await owner.end(turn)
-    await store._engine.write(lambda tx: crowd.lengthen(tx.connection, person_id, now=NOW))
+    await store.engine.write(lambda tx: crowd.lengthen(tx.connection, person_id, now=NOW))
     return person_id
 
 
@@ -220,9 +220,11 @@ async def _answered(store: Store, owner: Owner) -> None:
         questions=[Question((approval,), "")],
         now=NOW,
     )
-    await store.answer_of(owner.person_id, turn.messages[0].seq)
+    await store.inbox.answer_of(owner.person_id, turn.messages[0].seq)
     tap = Tap("ap_ann", TapKind.YES)
-    await store.accept(Message(ANN, "tap", Payload(Choice(tap.choice_id)), address="desk"), now=NOW, max_pending=9)
+    await store.inbox.accept(
+        Message(ANN, "tap", Payload(Choice(tap.choice_id)), address="desk"), now=NOW, max_pending=9
+    )
     turn = await owner.open()
     await store.approvals.decide(turn, owner.epoch, tap, at=NOW)
     await owner.end(turn)
@@ -243,9 +245,9 @@ async def _joined_and_split(store: Store, owner: Owner) -> None:
     await store.turns.split(turn, owner.epoch, problem="model", now=NOW)
     turn = await owner.open()
     await store.turns.give_up(turn, owner.epoch, [HELLO], [Reply("sorry")], problem="model", now=NOW)
-    letters, _ = await store.dead_letters(owner.person_id, limit=10, before="")
-    await store.requeue(letters[0].id, now=NOW)
-    await store.accept(Message(ANN, "stop", Payload(Text("stop")), address="desk"), now=NOW, max_pending=9)
+    letters, _ = await store.admin.dead_letters(owner.person_id, limit=10, before="")
+    await store.admin.requeue(letters[0].id, now=NOW)
+    await store.inbox.accept(Message(ANN, "stop", Payload(Text("stop")), address="desk"), now=NOW, max_pending=9)
     await owner.end(await owner.open(), status=TurnStatus.STOPPED)
 
 
@@ -267,8 +269,8 @@ async def _told(store: Store, owner: Owner) -> None:
 
 
 async def _connected(store: Store, owner: Owner) -> None:
-    await store.keep_session(owner.person_id, "s_1", "c")
-    await store.session_of(owner.person_id)
+    await store.sessions.keep(owner.person_id, "s_1", "c")
+    await store.sessions.of_person(owner.person_id)
     made = await connect(store, owner.person_id, ConnectionStatus.PENDING)
     tried = attempt(made)
     for key, value in (
@@ -277,79 +279,79 @@ async def _connected(store: Store, owner: Owner) -> None:
         (ConnectAttemptKey.CODE, tried.code_digest),
     ):
         assert value is not None
-        await store.attempt_by(key, value)
-    await store.attempts_in_browser(digest("browser"))
-    await store.stray_session(digest("session"))
-    await store.note_stray_session(digest("session"), now=NOW)
-    await store.live_attempts(owner.person_id)
-    await store.count_wrong_code(owner.person_id)
-    await store.lapsing_attempts(now=NOW + 1e6, limit=10)
-    await store.lapsing_attempt(made.id, now=NOW + 1e6)
-    await store.advance(tried, was=ConnectAttemptState.STARTED)
-    await store.confirm(tried, was=ConnectAttemptState.STARTED, seq=1, now=NOW)
-    await store.resumed_by(owner.person_id, 1)
-    await store.connections(owner.person_id)
-    await store.connection_of_account(made.account_id)
-    await store.bar_connection(made, ConnectionStatus.EXPIRED, remove=True)
-    await store.accounts_to_remove(limit=10)
-    await store.account_removed(made.id)
-    await store.keep_chat_link(CHANNEL, "desk", "https://chat.example.org")
-    await store.chat_link(CHANNEL, "desk")
+        await store.connect_attempts.find(key, value)
+    await store.connect_attempts.in_browser(digest("browser"))
+    await store.stray_sessions.is_known(digest("session"))
+    await store.stray_sessions.note(digest("session"), now=NOW)
+    await store.connect_attempts.live(owner.person_id)
+    await store.connect_attempts.count_wrong_code(owner.person_id)
+    await store.connect_attempts.lapsing(now=NOW + 1e6, limit=10)
+    await store.connect_attempts.lapsing_one(made.id, now=NOW + 1e6)
+    await store.connect_attempts.advance(tried, was=ConnectAttemptState.STARTED)
+    await store.connect_attempts.confirm(tried, was=ConnectAttemptState.STARTED, seq=1, now=NOW)
+    await store.connect_attempts.resumed_by(owner.person_id, 1)
+    await store.connections.of_person(owner.person_id)
+    await store.connections.of_account(made.account_id)
+    await store.connections.bar(made, ConnectionStatus.EXPIRED, remove=True)
+    await store.connections.to_remove(limit=10)
+    await store.connections.mark_removed(made.id)
+    await store.chats.keep_link(CHANNEL, "desk", "https://chat.example.org")
+    await store.chats.link(CHANNEL, "desk")
 
 
 async def _files(store: Store) -> None:
     await send(store, WANTED, "f1")
     [wanted] = await lease_media(store)
     await bring(store, wanted, b"data")
-    await store.files([wanted.media_id])
-    await store.chunk(wanted.media_id, 0)
-    await store.keep_transcript(wanted.media_id, "hello", SPENT, now=NOW)
-    await store.spoil(wanted.media_id, FileProblem.UNREADABLE)
+    await store.files.find([wanted.media_id])
+    await store.files.chunk(wanted.media_id, 0)
+    await store.files.keep_transcript(wanted.media_id, "hello", SPENT, now=NOW)
+    await store.files.spoil(wanted.media_id, FileProblem.UNREADABLE)
     owner = await own(store, await say(store, "f2", ANN))
     turn = await owner.open(NOW + 100)
     file = await make(store, turn)
     await store.turns.end(
         turn, owner.epoch, [], [Reply("Here.", media=(file,))], status=TurnStatus.COMPLETED, usage=SPENT, now=NOW
     )
-    await store.made_chunks(CHANNEL, file.id)
+    await store.made_files.chunks(CHANNEL, file.id)
 
 
 async def _linked(store: Store) -> None:
     await link(store, strong("ann"), strong("anna"))
     await write(store, strong("bob"), weak("+3"), now=NOW + 1)
     await link(store, strong("anna"), strong("bob"))
-    await store.link(strong("nobody"), strong("somebody"), now=NOW)
+    await store.merging.link(strong("nobody"), strong("somebody"), now=NOW)
     for one, other in (("eve", "fay"), ("gus", "hal")):  # both are being answered, and only Gus and Hal irrevocably
         people = [(await write(store, strong(name), now=NOW + 2)).person_id for name in (one, other)]
         for person_id in people:
             owner = await own(store, person_id)
             turn = await owner.open(NOW + 2)
             await owner.append(turn, HELLO, started=CallRecord(turn.id, "t", NOW) if one == "gus" else None)
-        await store.merge(*people, now=NOW + 3)
+        await store.merging.merge(*people, now=NOW + 3)
 
 
 async def _swept(store: Store) -> None:
     await store.newest_time()
-    await store.due_people(now=NOW, limit=100)
-    while await store.sweep_media(now=NOW + 1000):
+    await store.inbox.due_people(now=NOW, limit=100)
+    while await store.media.sweep(now=NOW + 1000):
         pass
-    await store.forget_old(now=NOW)
+    await store.retention.forget_old(now=NOW)
     keeping = RetentionPolicy(history_days=1, history_bytes=10**12, inactive_days=1)
-    await store._engine.write(forgetting._step(keeping, "", NOW))
+    await store.engine.write(forgetting._step(keeping, "", NOW))
 
 
 async def _looked_at(store: Store, person_id: str) -> None:
-    await store.person_of(ANN, now=NOW)
-    await store.bearer_of(ANN)
-    await store.surviving(person_id)
-    await store.last_route(person_id)
-    await store.aliases_of(person_id)
+    await store.people.person_of(ANN, now=NOW)
+    await store.people.bearer_of(ANN)
+    await store.people.surviving(person_id)
+    await store.inbox.last_route(person_id)
+    await store.people.aliases_of(person_id)
     await store.kernels.epoch(person_id)
-    await store.kept_apart_from(person_id)
-    await store.kept_apart_pairs()
-    await store.turn_summaries(person_id, limit=50, before="")
-    await store.replies(person_id, limit=50, before="")
-    await store.dead_letters(None, limit=50, before="")
+    await store.merging.kept_apart_from(person_id)
+    await store.merging.kept_apart_pairs()
+    await store.admin.turns(person_id, limit=50, before="")
+    await store.admin.replies(person_id, limit=50, before="")
+    await store.admin.dead_letters(None, limit=50, before="")
     day = int(NOW // 86_400)
     await store.spending.by_day(person_id, first=day - 30, last=day)
     await store.spending.by_day(None, first=day - 30, last=day)

@@ -46,7 +46,7 @@ async def store(line: tuple[Line, str]) -> AsyncIterator[Store]:
 
 async def say(store: Store, message_id: str) -> str:
     message = Message("test:ann", message_id, Payload(Text("hello")))
-    return (await store.accept(message, now=NOW, max_pending=100)).person_id
+    return (await store.inbox.accept(message, now=NOW, max_pending=100)).person_id
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -73,7 +73,7 @@ async def test_away_is_told_and_passes(store: Store, line: tuple[Line, str], mon
     line[0].down = False
     monkeypatch.undo()
     person = await say(store, "m3")
-    _, waiting, _ = await store.turn_summaries(person, limit=1, before="")
+    _, waiting, _ = await store.admin.turns(person, limit=1, before="")
     assert len(waiting) == 2
 
 

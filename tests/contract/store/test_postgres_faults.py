@@ -79,7 +79,7 @@ async def test_a_server_that_turns_read_only_takes_writes_again_by_itself(
     await command(postgres("postgres"), f"ALTER DATABASE {name} RESET default_transaction_read_only")
     monkeypatch.undo()
     await say(store, "m3")
-    _, waiting, _ = await store.turn_summaries(person_id, limit=1, before="")
+    _, waiting, _ = await store.admin.turns(person_id, limit=1, before="")
     assert len(waiting) == 2
     await store.close()
 

@@ -50,7 +50,7 @@ async def connections(store: Store) -> dict[str, bool]:
         sql = "SELECT application_name, ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE usename = 'ann'"
         return list(tx.connection.exec_driver_sql(sql))
 
-    return dict(map(tuple, await store._engine.read(ask)))  # type: ignore[arg-type]
+    return dict(map(tuple, await store.engine.read(ask)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

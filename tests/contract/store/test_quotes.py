@@ -51,7 +51,7 @@ async def test_what_was_said_to_somebody_who_was_merged(store: Store) -> None:
     await other.tell("for Bruno", now=NOW + 1)
     [lease] = [lease for lease in await pull(store, now=NOW + 1) if lease.user_id == "test:bruno"]
     await ack(store, lease, channel_message_id="w1", now=NOW + 1)
-    await store.merge(stays, other.person_id, now=NOW + 2)
+    await store.merging.merge(stays, other.person_id, now=NOW + 2)
     assert await store.quotes.find(stays, CHANNEL, ADDRESS, "w1") == Quoted(
         Payload(Text("for Bruno")), ours=True, at=NOW + 1
     )

@@ -31,7 +31,7 @@ _numbers = count()
 
 
 async def say(store: Store, text: str, user: str = "test:ann") -> Accepted:
-    return await store.accept(Message(user, f"m{next(_numbers)}", Payload(Text(text))), now=NOW, max_pending=1000)
+    return await store.inbox.accept(Message(user, f"m{next(_numbers)}", Payload(Text(text))), now=NOW, max_pending=1000)
 
 
 async def awaiting(store: Store, user: str = "test:ann", code: str = CODE) -> ConnectAttempt:
@@ -39,12 +39,12 @@ async def awaiting(store: Store, user: str = "test:ann", code: str = CODE) -> Co
     person_id = (await say(store, "hello", user)).person_id
     connection = await connect(store, person_id, ConnectionStatus.UNCONFIRMED)
     shown = replace(attempt(connection), code=code, code_digest=digest(code))
-    assert await store.advance(shown, was=ConnectAttemptState.RETURNED)
+    assert await store.connect_attempts.advance(shown, was=ConnectAttemptState.RETURNED)
     return shown
 
 
 async def wrong_codes(store: Store, person_id: str) -> list[int]:
-    return [each.wrong_codes for each in await store.live_attempts(person_id)]
+    return [each.wrong_codes for each in await store.connect_attempts.live(person_id)]
 
 
 @contextmanager
@@ -88,14 +88,16 @@ async def test_ones_own_code_is_a_command_and_is_kept_with_its_message(store: St
 
 async def test_ones_own_code_is_recognised_when_it_is_used_or_too_late(store: Store) -> None:
     ended = await awaiting(store)
-    await store.advance(replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED)
+    await store.connect_attempts.advance(
+        replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED
+    )
     assert (await say(store, "my code is XNDW-HVXB")).command is Command.CODE
 
 
 async def test_ones_own_code_is_recognised_in_a_text_that_was_changed(store: Store) -> None:
     await awaiting(store)
     changed = Message("test:ann", "e1", Payload(Edit("m1", f"it is {CODE}")))
-    assert (await store.accept(changed, now=NOW, max_pending=9)).command is Command.CODE
+    assert (await store.inbox.accept(changed, now=NOW, max_pending=9)).command is Command.CODE
 
 
 async def test_a_live_code_of_somebody_else_is_a_command(store: Store) -> None:
@@ -105,7 +107,9 @@ async def test_a_live_code_of_somebody_else_is_a_command(store: Store) -> None:
 
 async def test_a_code_of_somebody_else_that_is_of_no_use_any_more_is_an_ordinary_word(store: Store) -> None:
     ended = await awaiting(store)
-    await store.advance(replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED)
+    await store.connect_attempts.advance(
+        replace(ended, state=ConnectAttemptState.LAPSED), was=ConnectAttemptState.RETURNED
+    )
     assert (await say(store, "look at this: xndw hvxb", "test:bob")).command is Command.NONE
 
 

@@ -119,11 +119,11 @@ async def test_what_a_killed_process_had_reserved_stays_counted(database_url: st
         assert await store.spending.spent_today(ann, now=NOW) == 700
         assert await tried(store, ann, budgets) == "BudgetSpentError"
         later = NOW + UNDER_WAY_SECONDS + LOST_SECONDS + 1
-        await store.forget_old(now=later)
+        await store.retention.forget_old(now=later)
         assert await store.spending.spent_today(ann, now=later) == 700
         [day] = await store.spending.by_day(ann, first=int(NOW // DAY), last=int(NOW // DAY))
         assert day.usage == Usage(input_tokens=600, output_tokens=100, model_calls=1)
-        await store.forget_old(now=later)
+        await store.retention.forget_old(now=later)
         assert await store.spending.spent_today(None, now=later) == 700
     finally:
         await store.close()
@@ -133,7 +133,7 @@ async def test_of_people_who_become_one_the_one_has_reserved_it_all(store: Store
     ann, bob = await people(store, 2)
     for person in (ann, bob):
         await tried(store, person, Budgets(per_person=10_000))
-    stays = (await store.merge(ann, bob, now=NOW)).person_id
+    stays = (await store.merging.merge(ann, bob, now=NOW)).person_id
     assert await store.spending.spent_today(stays, now=NOW) == 1_400
 
 

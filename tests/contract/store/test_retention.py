@@ -28,7 +28,7 @@ async def rows(store: Store, *names: str) -> dict[str, int]:
         tables = [schema.metadata.tables[name] for name in names]
         return {table.name: tx.execute(select(func.count()).select_from(table)).scalar_one() for table in tables}
 
-    return await store._engine.read(count)
+    return await store.engine.read(count)
 
 
 async def answer(store: Store, name: str, *, now: float = NOW, user: str = "test:ann") -> str:
@@ -48,9 +48,9 @@ async def answer(store: Store, name: str, *, now: float = NOW, user: str = "test
 async def test_what_has_ended_goes_after_its_time(store: Store) -> None:
     person = await answer(store, "old")
     await answer(store, "young", now=LATER - DAY)
-    await store.forget_old(now=NOW + DAY)
+    await store.retention.forget_old(now=NOW + DAY)
     assert (await rows(store, "message"))["message"] == 2
-    await store.forget_old(now=LATER)
+    await store.retention.forget_old(now=LATER)
     assert await rows(store, "message", "turn", "reply", "reply_part") == {
         "message": 1,
         "turn": 1,
@@ -64,7 +64,7 @@ async def test_what_has_ended_goes_after_its_time(store: Store) -> None:
 
 async def test_a_message_stays_known_for_as_long_as_it_may_be_delivered_again(store: Store) -> None:
     await answer(store, "m1")
-    await store.forget_old(now=NOW + 8 * DAY)
+    await store.retention.forget_old(now=NOW + 8 * DAY)
     await say(store, "m1", now=NOW + 8 * DAY, reply_mode=ReplyMode.OUTBOX)
     assert (await rows(store, "message"))["message"] == 1
 
@@ -73,7 +73,7 @@ async def test_what_is_still_to_be_done_is_never_too_old(store: Store) -> None:
     owner = await own(store, await say(store, "running"))
     await owner.open()
     await say(store, "waiting", "test:bob")
-    await store.forget_old(now=LATER)
+    await store.retention.forget_old(now=LATER)
     assert await rows(store, "message", "turn") == {"message": 2, "turn": 1}
 
 
@@ -84,7 +84,7 @@ async def test_what_was_superseded_goes_with_its_turn(store: Store) -> None:
     turn = await owner.open()
     await owner.end(turn, HELLO)
     assert (await rows(store, "item"))["item"] == 3
-    await store.forget_old(now=LATER)
+    await store.retention.forget_old(now=LATER)
     assert (await rows(store, "item"))["item"] == 1
 
 
@@ -93,7 +93,7 @@ async def test_usage_and_dead_letters_have_their_time(store: Store) -> None:
     await say(store, "m2")
     owner = await own(store, person)
     await store.turns.give_up(await owner.open(), owner.epoch, [], [], problem="x", now=NOW)
-    await store.forget_old(now=NOW + (retention.USAGE_DAYS + 2) * DAY)
+    await store.retention.forget_old(now=NOW + (retention.USAGE_DAYS + 2) * DAY)
     assert await rows(store, "usage", "dead_letter", "message") == {"usage": 0, "dead_letter": 0, "message": 0}
 
 
@@ -102,7 +102,7 @@ async def test_small_steps_reach_everything(store: Store, monkeypatch: pytest.Mo
     for number in range(10):
         await answer(store, f"m{number}", user=f"test:p{number}")
     await say(store, "open", "test:p3")
-    await store.forget_old(now=LATER)
+    await store.retention.forget_old(now=LATER)
     assert await rows(store, "message", "turn", "reply") == {"message": 1, "turn": 0, "reply": 0}
 
 
@@ -111,7 +111,7 @@ async def test_what_was_spent_is_kept_for_its_own_time(store: Store) -> None:
     owner = await own(store, person)
     turn = await owner.open(NOW)
     await owner.append(turn, usage=Usage(tool_calls=1), used=ToolUse("SEND", failed=False, seconds=1.0))
-    await store.forget_old(now=NOW + retention.USAGE_DAYS * DAY)
+    await store.retention.forget_old(now=NOW + retention.USAGE_DAYS * DAY)
     assert await rows(store, "usage", "tool_usage") == {"usage": 1, "tool_usage": 1}
-    await store.forget_old(now=NOW + (retention.USAGE_DAYS + 1) * DAY)
+    await store.retention.forget_old(now=NOW + (retention.USAGE_DAYS + 1) * DAY)
     assert await rows(store, "usage", "tool_usage") == {"usage": 0, "tool_usage": 0}

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select, update
 
 from kernel_service.errors import Unreadable
-from kernel_service.ports.admin import KeyUse, Rotated
+from kernel_service.ports.keys import KeyUse, Rotated
 from kernel_service.storage.keys import binding, wraps
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 async def rotate(store: Store) -> Rotated:
     done = Rotated()
-    async for done in store.rotate_keys():  # noqa: B007 - the last one tells all
+    async for done in store.keys.rotate():  # noqa: B007 - the last one tells all
         pass
     return done
 
@@ -36,12 +36,16 @@ async def as_before(store: Store, *names: str) -> list[str]:
     """People whose values an earlier release has sealed."""
     people = [await live(store, name) for name in names]
     for person_id in people:
-        await store._engine.write(lambda tx, who=person_id: unbind(tx, who))  # type: ignore[misc]
+        await store.engine.write(lambda tx, who=person_id: unbind(tx, who))  # type: ignore[misc]
     return people
 
 
 async def seen(store: Store, person_id: str) -> list[Any]:
-    return [await history(store, person_id), await store.aliases_of(person_id), await store.connections(person_id)]
+    return [
+        await history(store, person_id),
+        await store.people.aliases_of(person_id),
+        await store.connections.of_person(person_id),
+    ]
 
 
 async def strictly(store: Store) -> None:
@@ -54,18 +58,18 @@ async def strictly(store: Store) -> None:
         for value in values(tx):
             assert tx.cipher_of(value.person_id).rebound(value.sealed, value.place) is None
 
-    await store._engine.read(check)
+    await store.engine.read(check)
 
 
 async def test_an_old_key_is_taken_out_after_a_rotation(database_url: str) -> None:
     store = await open_store(database_url, keys("test"))
     ann, bob = await as_before(store, "ann", "bob")
-    await store.link(strong("early"), strong("late"), now=1.0)
+    await store.merging.link(strong("early"), strong("late"), now=1.0)
     before = [await seen(store, who) for who in (ann, bob)]
     await store.close()
 
     store = await open_store(database_url, keys("new", "test"))
-    uses, unbound = await store.key_use()
+    uses, unbound = await store.keys.use()
     assert [(use.key_id, use.current, use.people, use.secrets, use.awaiting, use.removable) for use in uses] == [
         ("new", True, 0, 0, 0, False),
         ("test", False, 2, 1, 1, False),
@@ -74,7 +78,7 @@ async def test_an_old_key_is_taken_out_after_a_rotation(database_url: str) -> No
     cat = await say(store, "hello", "test:cat")
     done = await rotate(store)
     assert (done.people, done.unreadable, done.keys >= 3) == (2, 0, True)
-    uses, unbound = await store.key_use()
+    uses, unbound = await store.keys.use()
     assert ([use.removable for use in uses], uses[0].people, unbound) == ([False, True], 3, 0)
     assert await rotate(store) == Rotated(), "again is no harm"
     await store.close()
@@ -92,7 +96,7 @@ async def test_a_key_that_is_needed_is_asked_for_at_start_by_its_id(database_url
         await say(store, "hello", f"test:{name}")
     await store.close()
     store = await open_store(database_url, keys("new", "test"))
-    async with aclosing(store.rotate_keys()) as rotating:  # the digest key alone
+    async with aclosing(store.keys.rotate()) as rotating:  # the digest key alone
         await anext(rotating)
     await store.close()
     with pytest.raises(
@@ -113,7 +117,7 @@ async def test_a_rotation_that_is_cut_anywhere_goes_on(database_url: str, monkey
     steps = 1
     while True:  # each time it comes a few transactions further, and everything is read
         store = await open_store(database_url, keys("new", "test"))
-        async with aclosing(store.rotate_keys()) as rotating:
+        async with aclosing(store.keys.rotate()) as rotating:
             ended = [None async for _ in _first(rotating, steps)] != [None] * steps
         assert [await seen(store, who) for who in people] == before
         if ended:
@@ -121,7 +125,7 @@ async def test_a_rotation_that_is_cut_anywhere_goes_on(database_url: str, monkey
         await store.close()
         steps *= 3
     await strictly(store)
-    assert [use.removable for use in (await store.key_use())[0]] == [False, True]
+    assert [use.removable for use in (await store.keys.use())[0]] == [False, True]
     await store.close()
 
 
@@ -157,7 +161,7 @@ async def test_people_who_are_merged_while_keys_are_rotated_lose_nothing(
     store = await open_store(database_url, keys("test"))
     ann, bob = await as_before(store, "ann", "bob")
     expected = len(await history(store, ann)) + len(await history(store, bob))
-    _, merged = await asyncio.gather(rotate(store), store.merge(ann, bob, now=1.0))
+    _, merged = await asyncio.gather(rotate(store), store.merging.merge(ann, bob, now=1.0))
     assert len(await history(store, merged.person_id or "")) == expected
     await strictly(store)
     await store.close()
@@ -173,12 +177,12 @@ async def test_what_does_not_open_is_told_and_left_alone(database_url: str) -> N
         tx.execute(update(person).where(person.c.id == bob).values(data_key=b"damaged"))
         tx.keyring.forget()
 
-    await store._engine.write(damage)
+    await store.engine.write(damage)
     await store.close()
     store = await open_store(database_url, keys("new", "test"))
     done = await rotate(store)
     assert (done.people, done.unreadable) == (2, 3), "an item; a key, for which it was tried twice"
-    uses, unbound = await store.key_use()
+    uses, unbound = await store.keys.use()
     assert uses[1] == KeyUse("test", current=False, configured=True, people=1, secrets=0, awaiting=0)
     assert (uses[1].removable, unbound) == (False, 1)
     assert await history(store, cat)

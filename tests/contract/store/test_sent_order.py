@@ -39,16 +39,16 @@ async def told(owner: Owner) -> list[list[str]]:
 
 async def stop(store: Store, sent_at: float | None, message_id: str = "s", now: float = NOW) -> Accepted:
     message = Message("test:ann", message_id, sent(Text("stop"), sent_at))
-    return await store.accept(message, now=now, max_pending=100)
+    return await store.inbox.accept(message, now=now, max_pending=100)
 
 
 async def status(store: Store, accepted: Accepted) -> MessageStatus:
-    return (await store.answer_of(accepted.person_id, accepted.seq)).status
+    return (await store.inbox.answer_of(accepted.person_id, accepted.seq)).status
 
 
 async def accept(store: Store, message_id: str, sent_at: float | None, now: float = NOW) -> Accepted:
     message = Message("test:ann", message_id, sent(Text(message_id), sent_at))
-    return await store.accept(message, now=now, max_pending=100)
+    return await store.inbox.accept(message, now=now, max_pending=100)
 
 
 async def test_what_waits_is_heard_as_it_was_sent_whatever_order_it_came_in(store: Store) -> None:
@@ -118,7 +118,7 @@ def test_what_is_believed_is_bounded(sent_at: float | None, accepted_at: float) 
 async def test_commands_run_alone_in_their_place(store: Store) -> None:
     await say(store, "after", sent_at=NOW - 1)
     code = Message("test:ann", "code", sent(Text("BCDF-GHJK"), NOW - 2))
-    await store.accept(code, now=NOW, max_pending=9)
+    await store.inbox.accept(code, now=NOW, max_pending=9)
     person = await say(store, "before", sent_at=NOW - 3)
     assert await told(await own(store, person)) == [["before"], ["code"], ["after"]]
 
@@ -137,7 +137,7 @@ async def test_those_of_two_people_who_are_merged_are_one_order(store: Store) ->
     ann = await say(store, "four", "test:ann", sent_at=NOW - 6)
     await say(store, "three", "test:bob", sent_at=NOW - 7)
     bob = await say(store, "one", "test:bob", sent_at=NOW - 9)
-    merged = await store.merge(ann, bob, now=NOW)
+    merged = await store.merging.merge(ann, bob, now=NOW)
     assert await told(await own(store, merged.person_id)) == [["one", "two", "three", "four"]]
 
 
@@ -163,7 +163,7 @@ async def test_who_gathers_nothing_waits_for_nothing(store: Store) -> None:
 async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: Store) -> None:
     person = await say(store, "after", sent_at=NOW - LATE_SECONDS - 1)
     parts = Message("test:ann", "new", sent(Text("new chat"), NOW - LATE_SECONDS - 2))
-    await store.accept(parts, now=NOW, max_pending=9)
+    await store.inbox.accept(parts, now=NOW, max_pending=9)
     owner = await own(store, person)
     assert await owner.ask(NOW, debounce=0.6) == NOW + LATE_DEBOUNCE * 0.6
     await say(store, "before", sent_at=NOW - LATE_SECONDS - 3, now=NOW + 1)
@@ -177,7 +177,7 @@ async def test_a_late_new_chat_waits_for_what_was_sent_before_it(store: Store) -
 @pytest.mark.parametrize(("text", "late"), [("new chat", 0), ("stop", LATE_SECONDS + 1)])
 async def test_a_new_chat_that_is_not_late_and_any_stop_wait_for_nothing(store: Store, text: str, late: float) -> None:
     command = Message("test:ann", "c", sent(Text(text), NOW - late))
-    accepted = await store.accept(command, now=NOW, max_pending=9)
+    accepted = await store.inbox.accept(command, now=NOW, max_pending=9)
     assert isinstance(await (await own(store, accepted.person_id)).ask(NOW, debounce=0.6), Turn)
 
 
@@ -263,7 +263,7 @@ async def test_nothing_hides_a_stop(store: Store) -> None:
     turn = await owner.open()
     await stop(store, NOW - 7)
     code = Message("test:ann", "code", sent(Text("BCDF-GHJK"), NOW - 7.5))
-    assert (await store.accept(code, now=NOW, max_pending=9)).command is Command.CODE
+    assert (await store.inbox.accept(code, now=NOW, max_pending=9)).command is Command.CODE
     with pytest.raises(Stopped):
         await store.turns.check_interrupts(turn)
 
@@ -277,7 +277,7 @@ async def test_a_wrong_clock_stops_nothing_that_is_sent_later(store: Store) -> N
 async def test_who_is_merged_has_said_stop_to_both(store: Store) -> None:
     ann = (await stop(store, NOW - 5)).person_id
     bob = await say(store, "hello", "test:bob", now=NOW - 100)
-    assert (await store.merge(ann, bob, now=NOW)).person_id == bob
+    assert (await store.merging.merge(ann, bob, now=NOW)).person_id == bob
     assert (await accept(store, "late", NOW - 9)).status is MessageStatus.STOPPED
 
 

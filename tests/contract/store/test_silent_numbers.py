@@ -36,10 +36,10 @@ async def test_who_writes_from_a_number_after_a_long_silence_is_somebody_new(
     await connect(store, anna)
     stranger = (await write(store, *ids, now=NOW + FCC)).person_id
     assert stranger != anna
-    assert await store.connections(stranger) == []
+    assert await store.connections.of_person(stranger) == []
     assert await history(store, stranger) == []
-    assert {one.user_id for one in await store.aliases_of(stranger)} == {one.user_id for one in ids}
-    assert await store.aliases_of(anna) == []
+    assert {one.user_id for one in await store.people.aliases_of(stranger)} == {one.user_id for one in ids}
+    assert await store.people.aliases_of(anna) == []
 
 
 @pytest.mark.parametrize("ids", [(PHONE,), (BSUID, PHONE)])
@@ -47,7 +47,7 @@ async def test_a_short_silence_changes_nothing(store: Store, ids: tuple[Alias, .
     anna = await person(store, PHONE)
     account = await connect(store, anna)
     assert (await write(store, *ids, now=NOW + SHORT)).person_id == anna
-    assert await store.connections(anna) == [account]
+    assert await store.connections.of_person(anna) == [account]
 
 
 async def test_silence_counts_from_the_last_message(store: Store) -> None:
@@ -62,14 +62,14 @@ async def test_a_flood_of_messages_notes_once_a_day_that_the_number_is_in_use(st
     noted = set()
     for hour in range(25, 49):
         await write(store, PHONE, now=NOW + hour * 3600)
-        noted.add(await store._engine.read(_heard_at))
+        noted.add(await store.engine.read(_heard_at))
     assert noted == {NOW + 25 * 3600}
 
 
 async def test_a_strong_id_finds_its_person_after_any_silence_and_gets_its_number_back(store: Store) -> None:
     anna = await person(store, BSUID, PHONE)
     assert (await write(store, BSUID, PHONE, now=NOW + 400 * DAY)).person_id == anna
-    assert await store.aliases_of(anna) == [BSUID, PHONE]
+    assert await store.people.aliases_of(anna) == [BSUID, PHONE]
 
 
 async def test_what_is_meant_for_the_former_owner_never_goes_to_the_next(store: Store) -> None:
@@ -81,14 +81,14 @@ async def test_what_is_meant_for_the_former_owner_never_goes_to_the_next(store: 
 
 async def test_a_notice_about_a_number_that_was_silent_tells_nothing_of_its_former_owner(store: Store) -> None:
     anna = await person(store, PHONE)
-    assert (await store.link(PHONE, SECOND_PHONE, now=NOW + FCC)).outcome is LinkOutcome.UNKNOWN
-    assert (await store.link(PHONE, BSUID, now=NOW + FCC)).outcome is LinkOutcome.UNKNOWN
+    assert (await store.merging.link(PHONE, SECOND_PHONE, now=NOW + FCC)).outcome is LinkOutcome.UNKNOWN
+    assert (await store.merging.link(PHONE, BSUID, now=NOW + FCC)).outcome is LinkOutcome.UNKNOWN
     assert (await write(store, BSUID, SECOND_PHONE, now=NOW + FCC)).person_id != anna
 
 
 async def test_a_number_that_a_notice_gave_is_silent_from_then_on(store: Store) -> None:
     anna = await person(store, PHONE)
-    assert (await store.link(PHONE, SECOND_PHONE, now=NOW + SHORT)).outcome is LinkOutcome.LINKED
+    assert (await store.merging.link(PHONE, SECOND_PHONE, now=NOW + SHORT)).outcome is LinkOutcome.LINKED
     assert (await write(store, SECOND_PHONE, now=NOW + 2 * SHORT)).person_id == anna
     assert (await write(store, SECOND_PHONE, now=NOW + 2 * SHORT + FCC)).person_id != anna
 
@@ -115,28 +115,28 @@ async def test_how_long_is_a_setting(database_url: str, days: float) -> None:
 
 async def test_a_bare_number_finds_nobody_who_has_a_strong_id(store: Store) -> None:
     anna = await person(store, BSUID, PHONE)
-    assert await store.person_of(PHONE.user_id, now=NOW) is None
-    assert await store.person_of(BSUID.user_id, now=NOW + 400 * DAY) == anna
-    assert await store.bearer_of(PHONE.user_id) == anna
+    assert await store.people.person_of(PHONE.user_id, now=NOW) is None
+    assert await store.people.person_of(BSUID.user_id, now=NOW + 400 * DAY) == anna
+    assert await store.people.bearer_of(PHONE.user_id) == anna
 
 
 async def test_a_bare_number_finds_whom_it_would_find_in_a_message(store: Store) -> None:
     anna = await person(store, PHONE)
-    assert await store.person_of(PHONE.user_id, now=NOW + SHORT) == anna
-    assert await store.person_of(PHONE.user_id, now=NOW + FCC) is None
-    assert await store.person_of(SECOND_PHONE.user_id, now=NOW) is None
+    assert await store.people.person_of(PHONE.user_id, now=NOW + SHORT) == anna
+    assert await store.people.person_of(PHONE.user_id, now=NOW + FCC) is None
+    assert await store.people.person_of(SECOND_PHONE.user_id, now=NOW) is None
 
 
 async def test_a_number_that_was_exchanged_finds_nobody(store: Store) -> None:
     await person(store, PHONE)
-    await store.link(PHONE, SECOND_PHONE, now=NOW)
-    assert await store.person_of(PHONE.user_id, now=NOW) is None
+    await store.merging.link(PHONE, SECOND_PHONE, now=NOW)
+    assert await store.people.person_of(PHONE.user_id, now=NOW) is None
 
 
 async def test_a_strong_id_of_one_scope_goes_before_a_weak_one_of_another(store: Store) -> None:
     await person(store, weak("5", "one"))
     anna = await person(store, strong("5", "two"))
-    assert await store.person_of("test:5", now=NOW) == anna
+    assert await store.people.person_of("test:5", now=NOW) == anna
 
 
 @pytest.mark.parametrize("kind", [strong, weak])
@@ -144,7 +144,7 @@ async def test_an_id_of_two_people_in_two_scopes_finds_neither(store: Store, kin
     for scope in ("one", "two"):
         await person(store, kind("5", scope))
     with pytest.raises(Conflict) as conflict:
-        await store.person_of("test:5", now=NOW)
+        await store.people.person_of("test:5", now=NOW)
     assert conflict.value.reason == "IDENTITY_CONFLICT"
 
 
@@ -154,7 +154,7 @@ async def test_an_id_of_two_people_in_two_scopes_finds_neither(store: Store, kin
 async def _send(store: Store, *ids: Alias, now: float = NOW, words: str = "hello") -> Accepted:
     content = Payload(Text(words))
     message = Message(ids[0].user_id, "1", content, aliases=ids, address=ADDRESS, reply_mode=ReplyMode.INLINE)
-    return await store.accept(message, now=now, max_pending=100)
+    return await store.inbox.accept(message, now=now, max_pending=100)
 
 
 @pytest.mark.parametrize("words", ["hello", "other words"])
@@ -163,7 +163,9 @@ async def test_a_message_id_that_the_former_owner_used_answers_nothing_of_theirs
     with pytest.raises(AlreadyExists) as reused:
         await _send(store, PHONE, now=NOW + FCC, words=words)
     assert reused.value.reason == "MESSAGE_ID_REUSED"
-    assert [one.user_id for one in await store.aliases_of(anna.person_id)] == [PHONE.user_id]  # it changed nothing
+    assert [one.user_id for one in await store.people.aliases_of(anna.person_id)] == [
+        PHONE.user_id
+    ]  # it changed nothing
 
 
 async def test_a_message_id_is_no_repeat_once_its_number_is_somebody_else_s(store: Store) -> None:
@@ -171,7 +173,7 @@ async def test_a_message_id_is_no_repeat_once_its_number_is_somebody_else_s(stor
     stranger = (await write(store, PHONE, now=NOW + FCC)).person_id
     with pytest.raises(AlreadyExists):
         await _send(store, PHONE, now=NOW + FCC)
-    assert await store.person_of(PHONE.user_id, now=NOW + FCC) == stranger
+    assert await store.people.person_of(PHONE.user_id, now=NOW + FCC) == stranger
 
 
 async def test_a_repeat_of_the_same_person_is_one_and_moves_no_number_back(store: Store) -> None:
@@ -179,12 +181,12 @@ async def test_a_repeat_of_the_same_person_is_one_and_moves_no_number_back(store
     bob = (await write(store, strong("US.2"), PHONE, now=NOW + 1)).person_id
     again = await _send(store, BSUID, PHONE, now=NOW + 2)
     assert (again.duplicate, again.seq) == (True, first.seq)
-    assert PHONE in await store.aliases_of(bob)
+    assert PHONE in await store.people.aliases_of(bob)
 
 
 async def test_a_merged_person_s_message_is_a_repeat_of_who_stays(store: Store) -> None:
     first, other = await _send(store, PHONE), await person(store, SECOND_PHONE, now=NOW - 1)
-    await store.merge(first.person_id, other, now=NOW)
+    await store.merging.merge(first.person_id, other, now=NOW)
     again = await _send(store, PHONE, now=NOW + 1)
     assert (again.duplicate, again.person_id) == (True, other)
 

@@ -64,7 +64,7 @@ async def test_of_people_who_are_one_the_one_has_spent_it_all(store: Store) -> N
     ann = await spend(store, "test:ann", SENT)
     bob = await spend(store, "test:bob", SENT, NOT_SENT, LOOKED)
     await spend(store, "test:bob", LOOKED, days=1)
-    merged = await store.merge(ann, bob, now=NOW + 5 * 86_400)
+    merged = await store.merging.merge(ann, bob, now=NOW + 5 * 86_400)
     stays, gone = merged.person_id, merged.merged_id
     today, tomorrow = await store.spending.by_day(stays, first=TODAY, last=TODAY + 1)
     assert today.usage == Usage(input_tokens=20, output_tokens=2, model_calls=2, tool_calls=4)
@@ -111,7 +111,7 @@ async def test_the_replies_of_a_day_are_told_with_the_next_turn(store: Store) ->
 
 async def test_of_people_who_are_one_the_one_was_told_it_all(store: Store) -> None:
     ann, bob = await spend(store, "test:ann"), await spend(store, "test:bob")
-    stays = (await store.merge(ann, bob, now=NOW)).person_id
+    stays = (await store.merging.merge(ann, bob, now=NOW)).person_id
     await say(store, "next", "test:ann")
     turn = await (await own(store, stays)).open()
     assert turn.replied == 2

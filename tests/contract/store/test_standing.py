@@ -29,14 +29,14 @@ async def connected(store: Store, person_id: str, name: str = "cn_1") -> None:
     def add(tx: Tx) -> None:
         tx.execute(insert(schema.connection), row)
 
-    await store._engine.write(add)
+    await store.engine.write(add)
 
 
 async def status(store: Store, name: str, to: str) -> None:
     def change(tx: Tx) -> None:
         tx.execute(update(schema.connection).where(schema.connection.c.id == name).values(status=to))
 
-    await store._engine.write(change)
+    await store.engine.write(change)
 
 
 async def asked(
@@ -52,7 +52,7 @@ async def asked(
 
 async def tapped(store: Store, owner: Owner, kind: TapKind, name: str = "ap_1", user: str = "test:ann") -> Verdict:
     tap = Tap(name, kind)
-    await store.accept(Message(user, f"t{name}", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
+    await store.inbox.accept(Message(user, f"t{name}", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
     turn = await owner.open()
     decision = await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1)
     assert decision == await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1), (
@@ -113,14 +113,14 @@ async def test_it_ends_with_its_account(store: Store, ended: str) -> None:
     await status(store, "cn_1", ended)
     assert not await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
     assert await store.approvals.permissions(owner.person_id) == [StandingPermission(CARDS.tool, "")]
-    await store.forget_old(now=NOW)
+    await store.retention.forget_old(now=NOW)
     await status(store, "cn_1", "active")
     assert not await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
 
 
 async def test_it_is_kept_while_its_account_is(store: Store) -> None:
     owner = await given(store)
-    await store.forget_old(now=NOW + 400 * 86_400)
+    await store.retention.forget_old(now=NOW + 400 * 86_400)
     assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
 
 
@@ -133,7 +133,7 @@ async def test_the_phrase_takes_back_what_it_means_and_is_a_message_if_that_is_n
     store: Store, said: str, command: Command
 ) -> None:
     owner = await given(store)
-    accepted = await store.accept(Message("test:ann", "back", Payload(Text(said))), now=NOW, max_pending=9)
+    accepted = await store.inbox.accept(Message("test:ann", "back", Payload(Text(said))), now=NOW, max_pending=9)
     assert accepted.command is command
     assert await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1") is (command is Command.NONE)
 
@@ -148,7 +148,7 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
     await say(store, "m9")
     await asked(store, owner, "ap_late")
     tap = Tap("ap_late", TapKind.ALWAYS)
-    await store.accept(Message("test:ann", "late", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
+    await store.inbox.accept(Message("test:ann", "late", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
     await say(store, "all", payload=Payload(Text("ask me again")))
     turn = await owner.open()
     assert (await store.approvals.decide(turn, owner.epoch, tap, at=NOW)).verdict is Verdict.APPROVED
@@ -158,7 +158,9 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
 
 async def test_the_phrase_is_a_message_while_nothing_stands(store: Store) -> None:
     await say(store, "m1")
-    accepted = await store.accept(Message("test:ann", "back", Payload(Text("ask me again"))), now=NOW, max_pending=9)
+    accepted = await store.inbox.accept(
+        Message("test:ann", "back", Payload(Text("ask me again"))), now=NOW, max_pending=9
+    )
     assert accepted.command is Command.NONE
 
 
@@ -178,7 +180,7 @@ async def test_it_goes_with_its_person_when_people_are_merged(store: Store) -> N
     await asked_for_none(store, ann)
     newer = await given(store, "test:newer")
     await asked_for_none(store, newer, "test:newer", "ap_new")
-    await store.merge(ann.person_id, newer.person_id, now=NOW)
+    await store.merging.merge(ann.person_id, newer.person_id, now=NOW)
     assert set(await store.approvals.permissions(ann.person_id)) == {CARDS, StandingPermission(CARDS.tool, "")}
     assert await store.approvals.permissions(newer.person_id) == await store.approvals.permissions(ann.person_id)
     assert await store.approvals.stands(ann.person_id, CARDS.tool, "cn_1")
@@ -186,7 +188,7 @@ async def test_it_goes_with_its_person_when_people_are_merged(store: Store) -> N
     def count(tx: Tx) -> int:
         return int(tx.execute(select(func.count()).select_from(schema.standing_permission)).scalar_one())
 
-    assert await store._engine.read(count) == 2
+    assert await store.engine.read(count) == 2
 
 
 async def asked_for_none(store: Store, owner: Owner, user: str = "test:ann", name: str = "ap_ann") -> None:

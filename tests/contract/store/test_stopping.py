@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 async def stop(store: Store, message_id: str = "s", cap: int = 100) -> Accepted:
-    return await store.accept(Message("test:ann", message_id, Payload(Text("Stop!"))), now=NOW, max_pending=cap)
+    return await store.inbox.accept(Message("test:ann", message_id, Payload(Text("Stop!"))), now=NOW, max_pending=cap)
 
 
 async def test_what_waits_is_taken_back(store: Store) -> None:
@@ -29,7 +29,9 @@ async def test_what_waits_is_taken_back(store: Store) -> None:
     stopped = await stop(store)
     await say(store, "m3")
     assert stopped.command is Command.STOP
-    assert [(await store.answer_of(person, seq)).status for seq in stopped.taken_back] == [MessageStatus.STOPPED] * 2
+    assert [(await store.inbox.answer_of(person, seq)).status for seq in stopped.taken_back] == [
+        MessageStatus.STOPPED
+    ] * 2
     owner, order = await own(store, person), []
     while isinstance(turn := await owner.ask(debounce=99), Turn):  # a stop waits for no burst
         order.append([one.command for one in turn.messages])
@@ -55,7 +57,7 @@ async def test_what_runs_is_interrupted_at_its_next_step(store: Store) -> None:
     with pytest.raises(Stopped):
         await owner.end(turn)
     await owner.end(turn, status=TurnStatus.STOPPED)
-    assert (await store.answer_of(owner.person_id, turn.messages[0].seq)).status is MessageStatus.STOPPED
+    assert (await store.inbox.answer_of(owner.person_id, turn.messages[0].seq)).status is MessageStatus.STOPPED
 
 
 async def test_a_turn_that_was_cut_or_held_is_stopped_when_it_is_opened_again(store: Store) -> None:
@@ -74,7 +76,7 @@ async def test_a_stop_finds_room_where_a_message_does_not(store: Store) -> None:
 
 @pytest.mark.parametrize("text", ["stop the music", "", "st op", "stopp"])
 async def test_other_words_are_for_the_assistant(store: Store, text: str) -> None:
-    accepted = await store.accept(Message("test:ann", "m1", Payload(Text(text))), now=NOW, max_pending=9)
+    accepted = await store.inbox.accept(Message("test:ann", "m1", Payload(Text(text))), now=NOW, max_pending=9)
     assert accepted.command is Command.NONE
 
 
@@ -82,4 +84,4 @@ async def test_other_words_are_for_the_assistant(store: Store, text: str) -> Non
 async def test_codes_and_buttons_need_room_as_any_message_does(store: Store, content: Content) -> None:
     await say(store, "m1")
     with pytest.raises(Exhausted):
-        await store.accept(Message("test:ann", "m2", Payload(content)), now=NOW, max_pending=1)
+        await store.inbox.accept(Message("test:ann", "m2", Payload(content)), now=NOW, max_pending=1)

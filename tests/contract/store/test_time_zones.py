@@ -26,37 +26,37 @@ async def two(store: Store) -> tuple[str, str]:
 async def test_it_is_told_with_new_turns_and_with_open_ones(store: Store) -> None:
     ann = await say(store, "m1")
     assert not await zone(store, ann)
-    await store.keep_time_zone(ann, VIENNA)
+    await store.people.keep_time_zone(ann, VIENNA)
     assert await zone(store, ann) == VIENNA
-    await store.keep_time_zone(ann, TOKYO)
+    await store.people.keep_time_zone(ann, TOKYO)
     assert await zone(store, ann) == TOKYO
 
 
 async def test_it_is_sealed(store: Store) -> None:
-    await store.keep_time_zone(await say(store, "m1"), VIENNA)
-    stored = await store._engine.read(lambda tx: tx.execute(select(schema.kernel.c.time_zone)).scalar_one())
+    await store.people.keep_time_zone(await say(store, "m1"), VIENNA)
+    stored = await store.engine.read(lambda tx: tx.execute(select(schema.kernel.c.time_zone)).scalar_one())
     assert b"Vienna" not in stored
 
 
 async def test_one_that_is_damaged_is_not_known(store: Store) -> None:
     ann = await say(store, "m1")
-    await store.keep_time_zone(ann, VIENNA)
-    await store._engine.write(lambda tx: tx.execute(update(schema.kernel).values(time_zone=b"damaged")))
+    await store.people.keep_time_zone(ann, VIENNA)
+    await store.engine.write(lambda tx: tx.execute(update(schema.kernel).values(time_zone=b"damaged")))
     assert not await zone(store, ann)
 
 
 async def test_the_one_who_stays_takes_the_others_if_they_have_none(store: Store) -> None:
     ann, bob = await two(store)
-    await store.keep_time_zone(bob, TOKYO)
-    await store.merge(ann, bob, now=NOW + 2)
+    await store.people.keep_time_zone(bob, TOKYO)
+    await store.merging.merge(ann, bob, now=NOW + 2)
     assert await zone(store, ann) == TOKYO
-    await store.keep_time_zone(bob, VIENNA)
+    await store.people.keep_time_zone(bob, VIENNA)
     assert await zone(store, ann) == VIENNA, "it is the same person"
 
 
 async def test_the_one_who_stays_keeps_their_own(store: Store) -> None:
     ann, bob = await two(store)
-    await store.keep_time_zone(ann, VIENNA)
-    await store.keep_time_zone(bob, TOKYO)
-    await store.merge(ann, bob, now=NOW + 2)
+    await store.people.keep_time_zone(ann, VIENNA)
+    await store.people.keep_time_zone(bob, TOKYO)
+    await store.merging.merge(ann, bob, now=NOW + 2)
     assert await zone(store, ann) == VIENNA

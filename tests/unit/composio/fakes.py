@@ -17,6 +17,7 @@ from kernel_service.connections.attempt_closer import AttemptCloser
 from kernel_service.connections.confirmation import CodeConfirmation
 from kernel_service.connections.consent import Consent, PageKind
 from kernel_service.connections.links import ConnectLinks
+from kernel_service.connections.stray_sessions import StraySessions
 from kernel_service.connections.tokens import Nonces
 from kernel_service.ports.tools import Person
 from kernel_service.storage.engine.engine import wrap_data_key
@@ -79,14 +80,17 @@ class World:
 
     def restart(self, *toolkits: str) -> None:
         """New objects on the same store."""
-        self.connections = Connections(self.composio, self.store, toolkits)
-        parts = self.composio, self.connections, self.store
-        self.attempt_closer = AttemptCloser(self.store, self.connections, self.looked.append, self.clock)
+        self.connections = Connections(self.composio, self.store.connections, self.store.sessions, toolkits)
+        parts = self.composio, self.connections, self.store.connect_attempts
+        self.attempt_closer = AttemptCloser(
+            self.store.connect_attempts, self.store.connections, self.connections, self.looked.append, self.clock
+        )
         self.connect_links = ConnectLinks(
             *parts, self.attempt_closer, connect_url=DOOR, nonces=NONCES, clock=self.clock
         )
         self.consent = Consent(
             *parts,
+            StraySessions(self.store.stray_sessions, self.clock),
             self.attempt_closer,
             connect_url=DOOR,
             nonces=NONCES,
@@ -94,7 +98,9 @@ class World:
             verifier=self.verifier,
             sleep=self._sleep,
         )
-        self.confirmation = CodeConfirmation(*parts, self.attempt_closer, self.clock, sleep=self._sleep)
+        self.confirmation = CodeConfirmation(
+            *parts, self.store.people, self.attempt_closer, self.clock, sleep=self._sleep
+        )
 
     def set_verifier(self, *, vendor: bool = True, ours: bool = True) -> None:
         """Turn it on at the vendor, and in our settings."""
@@ -115,7 +121,7 @@ class World:
             tx.execute(insert(schema.person), {"id": person_id, "created_at": self.clock(), **key})
             tx.execute(insert(schema.kernel), {"person_id": person_id})
 
-        await self.store._engine.write(add)
+        await self.store.engine.write(add)
 
     async def connect(self, person_id: str, toolkit: str = "asana", name: str = "") -> Connection:
         """All the way: link, consent, code."""
@@ -168,7 +174,7 @@ class World:
     def told(self) -> list[tuple[str, str]]:
         """What is in the outbox, oldest first, by whom it is for."""
         rows = select(schema.reply).order_by(schema.reply.c.seq)
-        engine: Any = self.store._engine
+        engine: Any = self.store.engine
         found: list[tuple[str, str]] = engine._read(
             lambda tx: [(row.person_id, replies.opened(tx, row).reply.text) for row in tx.execute(rows).all()]
         )
@@ -180,16 +186,16 @@ class Died(BaseException):
 
 
 @contextmanager
-def killed_after(store: Store, name: str) -> Iterator[None]:
-    """The block's process is killed when this method of the store has committed."""
-    method = getattr(store, name)
+def killed_after(port: object, name: str) -> Iterator[None]:
+    """The block's process is killed when this method of a port of the store has committed."""
+    method = getattr(port, name)
 
     async def last(*arguments: Any, **named: Any) -> None:
         await method(*arguments, **named)
         raise Died
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, name, last)
+        patch.setattr(port, name, last)
         with pytest.raises(Died):
             yield
 

@@ -40,7 +40,7 @@ async def test_other_settings_make_another_session(world: World) -> None:
 
 
 async def test_a_forgotten_session_is_made_anew(world: World) -> None:
-    await world.store.keep_session("p_alice", "trs_forgotten000", "x")
+    await world.store.sessions.keep("p_alice", "trs_forgotten000", "x")
     sessions = world.connections.sessions
     old = await sessions.of("p_alice")
     for generation in (1, 2):
@@ -51,7 +51,7 @@ async def test_a_forgotten_session_is_made_anew(world: World) -> None:
         assert len(links) == 3
         new = await sessions.of("p_alice")
         assert new != old
-        kept = await world.store.session_of("p_alice")
+        kept = await world.store.sessions.of_person("p_alice")
         assert kept is not None
         assert kept[1].endswith(f"+{generation}")
         old = new
@@ -63,7 +63,7 @@ async def test_the_session_that_another_process_kept_first_counts(world: World) 
     mine = asyncio.create_task(world.connections.sessions.of("p_alice"))
     await hold.reached.wait()
     configuration = world.connections.sessions._configuration
-    await world.store.keep_session("p_alice", "trs_theirs000000", configuration)
+    await world.store.sessions.keep("p_alice", "trs_theirs000000", configuration)
     hold.release()
     assert await mine == "trs_theirs000000"
 

@@ -57,7 +57,7 @@ async def test_what_composio_knows_no_longer_is_not_removed_there(world: World) 
     await world.composio.delete_account(connection.account_id)
     assert not await world.connections.still_connected("p_alice", "asana")
     assert not await world.connections.active("p_alice", "asana")
-    assert not await world.store.accounts_to_remove(limit=9)
+    assert not await world.store.connections.to_remove(limit=9)
 
 
 async def test_what_composio_says_it_ended_is_ended_once(world: World) -> None:
@@ -101,7 +101,7 @@ async def test_disconnect_while_the_browser_goes_on_to_the_vendor(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     offer = await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")
-    looked = world.store.connections
+    looked = world.store.connections.of_person
 
     async def look_then_start(person_id: str) -> list[Connection]:
         found = await looked(person_id)
@@ -109,7 +109,7 @@ async def test_disconnect_while_the_browser_goes_on_to_the_vendor(
         await world.consent.start(nonce_of(offer.link.url), "browser")
         return found
 
-    monkeypatch.setattr(world.store, "connections", look_then_start)
+    monkeypatch.setattr(world.store.connections, "of_person", look_then_start)
     [removed] = await world.connections.disconnect("p_alice", toolkit="asana")
     assert removed.account_id
     assert world.count("account_deleted", "p_alice") == 1

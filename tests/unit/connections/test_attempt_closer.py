@@ -30,7 +30,7 @@ async def barred(world: World, count: int) -> list[str]:
         world.vendor.fail(503, match=ACCOUNTS)
         with pytest.raises(VendorUnavailable):
             await world.connections.disconnect(person_id, toolkit="asana")
-    return [connection.account_id for connection in await world.store.accounts_to_remove(limit=9)]
+    return [connection.account_id for connection in await world.store.connections.to_remove(limit=9)]
 
 
 async def lapsing(world: World, count: int) -> list[str]:
@@ -38,7 +38,7 @@ async def lapsing(world: World, count: int) -> list[str]:
     for person_id in await crowd(world, count):
         await world.code(person_id)
     world.clock.now += CODE_SECONDS
-    return list(await world.store.lapsing_attempts(now=world.clock.now, limit=9))
+    return list(await world.store.connect_attempts.lapsing(now=world.clock.now, limit=9))
 
 
 async def crowd(world: World, count: int) -> list[str]:
@@ -54,7 +54,7 @@ async def damage(world: World, connection_id: str) -> None:
         .where(schema.connect_attempt.c.connection_id == connection_id)
         .values(secrets=b"damaged")
     )
-    await world.store._engine.write(lambda tx: tx.execute(damaged))
+    await world.store.engine.write(lambda tx: tx.execute(damaged))
 
 
 def at_vendor(world: World) -> set[str]:

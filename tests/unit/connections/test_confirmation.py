@@ -61,7 +61,7 @@ async def test_a_link_passed_on_connects_nothing(either: World) -> None:
 
 async def test_a_person_whose_link_was_used_by_another_is_told_after_a_crash(either: World) -> None:
     code = await either.code("p_alice")
-    with killed_after(either.store, "advance"):
+    with killed_after(either.store.connect_attempts, "advance"):
         await either.confirm("p_bob", code)
     either.restart()
     assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER, "Bob's turn continues"
@@ -78,8 +78,8 @@ async def test_a_code_that_was_used_already_says_nothing_to_others(either: World
 
 async def test_a_person_merged_while_a_code_waits_is_the_same_person(either: World) -> None:
     code = await either.code("p_alice")
-    await either.store.merge("p_bob", "p_alice", now=either.clock())
-    stays = await either.store.surviving("p_bob")
+    await either.store.merging.merge("p_bob", "p_alice", now=either.clock())
+    stays = await either.store.people.surviving("p_bob")
     gone = "p_bob" if stays == "p_alice" else "p_alice"
     assert (await either.confirm(gone, code)).told == "Asana is connected."
 
@@ -132,7 +132,7 @@ async def test_five_wrong_codes_end_it(either: World) -> None:
 async def test_a_right_code_after_too_many_wrong_ones_in_sentences_ends_it(either: World) -> None:
     code = await either.code("p_alice")
     for _ in range(5):
-        await either.store.count_wrong_code("p_alice")
+        await either.store.connect_attempts.count_wrong_code("p_alice")
     assert (await either.confirm("p_alice", code)).told == texts.TOO_MANY_WRONG_CODES
     assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
 

@@ -31,7 +31,7 @@ async def offered(world: World, toolkit: str = "asana") -> str:
 
 
 async def attempt_of(world: World) -> ConnectAttempt:
-    (attempt,) = await world.store.live_attempts("p_alice")
+    (attempt,) = await world.store.connect_attempts.live("p_alice")
     return attempt
 
 
@@ -137,7 +137,7 @@ async def test_a_page_may_be_opened_again(world: World) -> None:
 
 async def nothing_is_left(world: World, outcome: ConnectAttemptState) -> None:
     assert world.attempt_closer.outcomes[outcome] == 1
-    assert not await world.store.live_attempts("p_alice")
+    assert not await world.store.connect_attempts.live("p_alice")
     assert not world.vendor.accounts_of("p_alice")
     assert not await world.connections.active("p_alice", "asana")
 
@@ -250,7 +250,7 @@ async def test_without_a_verifier_nobody_comes_by_one(world: World) -> None:
     assert (await world.consent.verified("ses_forged", "browser", admitted)).kind is PageKind.UNKNOWN
     attempt = await attempt_of(world)
     assert (attempt.state, attempt.code) == (ConnectAttemptState.STARTED, "")
-    assert not await world.store.stray_session(digest("ses_forged")), "nothing is kept of it"
+    assert not await world.store.stray_sessions.is_known(digest("ses_forged")), "nothing is kept of it"
 
 
 async def test_a_verifier_that_the_vendor_does_not_have_connects_nothing(world: World) -> None:

@@ -44,7 +44,9 @@ async def test_at_most_one_live_link(world: World) -> None:
     world.clock.now += 1
     later = await world.connect_links.link(ALICE, "asana")
     assert later.link.url != many[0].link.url
-    assert [attempt.connection.link for attempt in await world.store.live_attempts("p_alice")] == [later.link.url]
+    assert [attempt.connection.link for attempt in await world.store.connect_attempts.live("p_alice")] == [
+        later.link.url
+    ]
 
 
 STATES = ["open", "claimed", "started", "returned", "completing"]
@@ -61,10 +63,10 @@ async def brought(world: World, state: str, name: str = "") -> ConnectAttempt:
         await world.code("p_alice", name=name)
     else:
         await world.connect_links.link(ALICE, "asana", name)
-    attempt = (await world.store.live_attempts("p_alice"))[-1]
+    attempt = (await world.store.connect_attempts.live("p_alice"))[-1]
     if state == "completing":
         attempt = replace(attempt, state=ConnectAttemptState.COMPLETING)
-        await world.store.advance(attempt, was=ConnectAttemptState.RETURNED)
+        await world.store.connect_attempts.advance(attempt, was=ConnectAttemptState.RETURNED)
     assert attempt.state == state
     return attempt
 
@@ -76,7 +78,7 @@ async def test_another_wish_ends_nothing_that_is_under_way(world: World, state: 
     world.restart()
     offer = await world.connect_links.link(ALICE, "asana")
     assert (offer.link.url, offer.state) == (attempt.connection.link, state)
-    assert await world.store.live_attempts("p_alice") == [attempt]
+    assert await world.store.connect_attempts.live("p_alice") == [attempt]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,7 @@ async def test_a_new_link_ends_what_is_under_way(world: World, state: str) -> No
     """Somebody who asks for a new one has lost their page, or their browser."""
     before = await brought(world, state)
     offer = await world.connect_links.link(ALICE, "asana", reusable=())
-    (attempt,) = await world.store.live_attempts("p_alice")
+    (attempt,) = await world.store.connect_attempts.live("p_alice")
     assert (attempt.state, attempt.connection.link) == (ConnectAttemptState.OPEN, offer.link.url)
     assert offer.link.url != before.connection.link
     assert not world.vendor.accounts_of("p_alice"), "what was begun is removed at the vendor"
@@ -118,7 +120,7 @@ async def test_a_link_that_was_not_kept_is_not_given_out(world: World) -> None:
     """An earlier release forgot it with the consent."""
     attempt = await brought(world, "returned")
     forgetful = replace(attempt, connection=replace(attempt.connection, link=""))
-    await world.store.advance(forgetful, was=ConnectAttemptState.RETURNED)
+    await world.store.connect_attempts.advance(forgetful, was=ConnectAttemptState.RETURNED)
     assert (await world.connect_links.link(ALICE, "asana")).state is ConnectAttemptState.OPEN
 
 
@@ -127,9 +129,12 @@ async def test_an_account_of_another_name_is_connected_beside_the_first(world: W
     first = await brought(world, state, "work")
     world.clock.now += 1
     other = await world.connect_links.link(ALICE, "asana", "private")
-    assert [attempt.connection.name for attempt in await world.store.live_attempts("p_alice")] == ["work", "private"]
+    assert [attempt.connection.name for attempt in await world.store.connect_attempts.live("p_alice")] == [
+        "work",
+        "private",
+    ]
     assert (await world.connect_links.link(ALICE, "asana", "work")).link.url == first.connection.link
-    left = [attempt.connection.name for attempt in await world.store.live_attempts("p_alice")]
+    left = [attempt.connection.name for attempt in await world.store.connect_attempts.live("p_alice")]
     assert left == ["work"], "at most one link that nobody has followed yet"
     assert (await world.consent.look(nonce_of(other.link.url), "browser")).kind is PageKind.ENDED
 
@@ -138,14 +143,14 @@ async def test_an_account_of_another_name_has_its_time_to_the_end(world: World) 
     await brought(world, "returned", "work")
     world.clock.now += CODE_SECONDS - 1
     await world.connect_links.link(ALICE, "asana", "private")
-    assert len(await world.store.live_attempts("p_alice")) == 2
+    assert len(await world.store.connect_attempts.live("p_alice")) == 2
 
 
 async def test_each_person_and_toolkit_has_a_link_of_its_own(world: World) -> None:
     people = [(person, toolkit) for person in (ALICE, BOB) for toolkit in ("asana", "gmail")]
     connect_links = await asyncio.gather(*(world.connect_links.link(*each) for each in people))
     assert len({offer.link.url for offer in connect_links}) == 4
-    assert len(await world.store.live_attempts("p_alice")) == 2
+    assert len(await world.store.connect_attempts.live("p_alice")) == 2
 
 
 @pytest.mark.parametrize("toolkit", ["nope", "", "../x", "a,b", "hackernews"])

@@ -50,7 +50,7 @@ async def test_after_a_flood_and_a_restart_no_attempt_of_before_is_trusted(world
     assert (await world.consent.verified(session_of(back), "victim", refused)).kind is PageKind.RATE_LIMITED
     await restarted(world)
     assert (await world.come_back(back, "attacker")).kind is PageKind.ENDED
-    assert not await world.store.live_attempts("p_alice")
+    assert not await world.store.connect_attempts.live("p_alice")
     assert world.attempt_closer.outcomes[ConnectAttemptState.REMOVED] == 1
     again = world.vendor.approve(await world.start("p_alice"))
     assert (await world.come_back(again)).kind is PageKind.CODE, "who begins anew is not concerned"

@@ -52,7 +52,7 @@ async def test_an_ended_account_is_told_once(world: World) -> None:
 async def test_an_ended_account_is_told_though_the_process_died_when_it_had_noted_it(world: World) -> None:
     connection = await world.connect("p_alice")
     body = expired(connection.account_id, "p_alice")
-    with killed_after(world.store, "bar_connection"):
+    with killed_after(world.store.connections, "bar"):
         await events(world).handle(signed(body, world.clock.now), body)
     assert await events(world).handle(signed(body, world.clock.now), body), "it is delivered again"
     assert [person_id for person_id, _ in world.told] == ["p_alice"]

@@ -48,7 +48,7 @@ class Kernels:
 def parts() -> tuple[People, Store, Kernels]:
     store, kernels = Store(), Kernels()
     made: Any = store
-    return People(made, kernels, lambda: 1.0), store, kernels
+    return People(made, made, kernels, lambda: 1.0), store, kernels
 
 
 async def test_the_kernels_know_of_a_merging(parts: Any) -> None:

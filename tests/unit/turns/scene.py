@@ -203,7 +203,7 @@ class Scene:
 
     async def send(self, content: Content, number: int = 1, user: str = "chat:1") -> None:
         message = Message(user, f"m{number}", Payload(content), reply_mode=ReplyMode.INLINE)
-        accepted = await self.store.accept(message, now=self.clock(), max_pending=10)
+        accepted = await self.store.inbox.accept(message, now=self.clock(), max_pending=10)
         self.person_id, self.seq = accepted.person_id, accepted.seq
 
     async def activated(self) -> Kernel:
@@ -212,7 +212,6 @@ class Scene:
     def runner(self, **changes: Any) -> TurnRunner:
         turns = TurnDependencies(
             store=self.store,
-            media=self.store,
             model=self.model,
             transcription=self.transcription,
             toolbox=Toolbox(self.look, self.act),
@@ -234,7 +233,7 @@ class Scene:
         return [reply.text for reply in await self.replies()]
 
     async def replies(self) -> list[Reply]:
-        answer = await self.store.answer_of(self.person_id, self.seq)
+        answer = await self.store.inbox.answer_of(self.person_id, self.seq)
         return [stored.reply for stored in answer.replies]
 
     async def history(self) -> list[HistoryItem]:

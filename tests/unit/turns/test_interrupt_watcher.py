@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 async def statuses(scene: Scene) -> list[TurnStatus]:
-    return sorted(turn.status for turn in (await scene.store.turn_summaries(scene.person_id, limit=9, before=""))[0])
+    return sorted(turn.status for turn in (await scene.store.admin.turns(scene.person_id, limit=9, before=""))[0])
 
 
 async def asked(scene: Scene) -> tuple[Kernel, asyncio.Task[float | None]]:
@@ -107,7 +107,7 @@ async def test_stop_is_obeyed_while_the_model_thinks(scene: Scene) -> None:
     kernel.wake_turn()
     await turn
     await scene.run(kernel)
-    assert (await scene.store.answer_of(scene.person_id, story)).status is MessageStatus.STOPPED
+    assert (await scene.store.inbox.answer_of(scene.person_id, story)).status is MessageStatus.STOPPED
     assert await scene.told() == [texts.STOPPED]
     assert await statuses(scene) == [TurnStatus.COMPLETED, TurnStatus.STOPPED]
     assert await scene.history() == []
@@ -186,7 +186,7 @@ async def test_who_watches_sees_what_happens(scene: Scene) -> None:
         await scene.run()
         watcher.end()
         seen = [event async for event in watcher.events()]
-    turn = (await scene.store.turn_summaries(scene.person_id, limit=1, before=""))[0][0]
+    turn = (await scene.store.admin.turns(scene.person_id, limit=1, before=""))[0][0]
     assert seen == [
         Merged(turn.id),
         ToolStarted("c_look", "look"),

@@ -33,7 +33,7 @@ PREFIXED, BARE = "__Host-connect_browser", "connect_browser"
 async def pages(world: World, request: pytest.FixtureRequest) -> AsyncIterator[Pages]:
     """As an https proxy before them asks."""
     world.set_verifier(vendor=request.param, ours=request.param)
-    door = ConnectPages(world.consent, events(world), world.store, DOOR, TrustedProxies())
+    door = ConnectPages(world.consent, events(world), world.store.chats, world.store.people, DOOR, TrustedProxies())
     async with TestClient(TestServer(door._app())) as client:
         yield client
 

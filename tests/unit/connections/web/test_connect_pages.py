@@ -89,13 +89,15 @@ class Front:
 
     async def rows(self) -> int:
         counted = select(func.count()).select_from(schema.stray_session)
-        return await self._world.store._engine.read(lambda tx: tx.execute(counted).scalar_one())
+        return await self._world.store.engine.read(lambda tx: tx.execute(counted).scalar_one())
 
 
 @pytest.fixture
 async def front(world: World) -> AsyncIterator[Front]:
     world.set_verifier()
-    pages = ConnectPages(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
+    pages = ConnectPages(
+        world.consent, events(world), world.store.chats, world.store.people, DOOR, TrustedProxies("127.0.0.1")
+    )
     async with TestClient(TestServer(pages._app())) as client:
         yield Front(world, client, pages)
 
@@ -123,7 +125,9 @@ async def test_no_page_is_remembered_by_more_than_a_digest(front: Front) -> None
 @pytest.fixture
 async def site(world: World) -> AsyncIterator[tuple[ConnectPages, str]]:
     """The door as it is served, and where."""
-    door = ConnectPages(world.consent, events(world), world.store, DOOR, TrustedProxies("127.0.0.1"))
+    door = ConnectPages(
+        world.consent, events(world), world.store.chats, world.store.people, DOOR, TrustedProxies("127.0.0.1")
+    )
     async with door.serving(Address("127.0.0.1", 0)) as port:
         yield door, f"http://127.0.0.1:{port}"
 
@@ -136,13 +140,13 @@ async def test_in_a_flood_of_made_up_links_ours_still_open(
     link = (await world.connect_links.link(Person("p_alice", "test", "desk"), "asana")).link.url.replace(DOOR, url)
     door._not_found = NotFoundLimiter(lambda: 0.0)
     looked = []
-    attempt_by = world.store.attempt_by
+    attempt_by = world.store.connect_attempts.find
 
     async def counting(*asked: Any) -> Any:
         looked.append(asked)
         return await attempt_by(*asked)
 
-    monkeypatch.setattr(world.store, "attempt_by", counting)
+    monkeypatch.setattr(world.store.connect_attempts, "find", counting)
     async with aiohttp.ClientSession() as session:
         for number in range(BURST + 20):
             path = "/connect/return" if number % 2 else "/connect"
@@ -299,7 +303,7 @@ async def test_a_session_is_burnt_however_many_strays_there_are(world: World, fr
     assert await front.stray(SOMEBODY, session_uri) == HTTPStatus.TOO_MANY_REQUESTS
     for who in (FLOODER, SOMEBODY, "203.0.113.9"):
         assert await front.stray(who, session_uri, cookie="attacker") in {404, 429}
-    assert not (await world.store.live_attempts("p_alice"))[0].code
+    assert not (await world.store.connect_attempts.live("p_alice"))[0].code
     assert await front.rows() == 0
 
 

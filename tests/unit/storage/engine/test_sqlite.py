@@ -60,7 +60,7 @@ async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
         names = ("journal_mode", "synchronous", "foreign_keys")
         return [tx.execute(text(f"PRAGMA {name}")).scalar_one() for name in names]
 
-    assert await store._engine.read(pragmas) == ["wal", 2, 1]
+    assert await store.engine.read(pragmas) == ["wal", 2, 1]
     await store.close()
 
 
@@ -71,8 +71,8 @@ async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
         def come_and_go(tx: Tx, link: str = marked) -> None:
             tx.execute(text("INSERT INTO chat VALUES ('test', 'a', :link)"), {"link": link})
 
-        await store._engine.write(come_and_go)
-        await store._engine.write(lambda tx: tx.execute(text("DELETE FROM chat")))
+        await store.engine.write(come_and_go)
+        await store.engine.write(lambda tx: tx.execute(text("DELETE FROM chat")))
     await store.close()  # what the journal holds is in the file now
     assert b"marked-" not in (tmp_path / "deeper" / "kernel.db").read_bytes()
 
@@ -87,9 +87,9 @@ async def test_a_locked_database_is_unavailable_and_recovers(tmp_path: Path, mon
         connection.execution_options(immediate=True).begin(),
         pytest.raises(StoreUnavailable),
     ):
-        await store.accept(message, now=1, max_pending=9)
+        await store.inbox.accept(message, now=1, max_pending=9)
     intruder.dispose()
-    assert not (await store.accept(message, now=1, max_pending=9)).duplicate
+    assert not (await store.inbox.accept(message, now=1, max_pending=9)).duplicate
     await store.close()
 
 
@@ -111,7 +111,7 @@ async def main():
     resource.setrlimit(resource.RLIMIT_FSIZE, (600_000, 600_000))
     for number in range(100):
         said = Message("test:ann", str(number), Payload(Text("x" * 50_000)))
-        print((await store.accept(said, now=1, max_pending=999)).seq, flush=True)
+        print((await store.inbox.accept(said, now=1, max_pending=999)).seq, flush=True)
 
 asyncio.run(main())
 """
@@ -129,9 +129,9 @@ def test_a_failing_disk_ends_the_process_and_what_was_answered_is_kept(tmp_path:
 
 async def waiting(url: str) -> list[str]:
     store = await open_store(url, KEYS)
-    person = await store.bearer_of("test:ann")
+    person = await store.people.bearer_of("test:ann")
     assert person is not None
-    _, messages, _ = await store.turn_summaries(person, limit=1, before="")
+    _, messages, _ = await store.admin.turns(person, limit=1, before="")
     await store.close()
     return [str(seq) for seq, _ in messages]
 
@@ -163,7 +163,7 @@ async def test_only_what_leaves_it_unknown_what_is_kept_ends_the_process(
         raise OperationalError("a statement", None, failure)
 
     with pytest.raises(StoreUnavailable):
-        await store._engine.write(fail)
+        await store.engine.write(fail)
     assert [("SQLITE_ITS_NAME" in reason) for reason in reasons] == [True] * ends
     await store.ping()
     await store.close()

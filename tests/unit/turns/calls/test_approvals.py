@@ -39,7 +39,7 @@ def acts(call_id: str = "c1") -> ModelAnswer:
 
 
 async def replies(scene: Scene) -> list[Reply]:
-    answer = await scene.store.answer_of(scene.person_id, scene.seq)
+    answer = await scene.store.inbox.answer_of(scene.person_id, scene.seq)
     return [stored.reply for stored in answer.replies]
 
 
@@ -62,7 +62,7 @@ def yes(reply: Reply) -> Tap:
 
 async def tap(scene: Scene, button: Tap, number: int = 2) -> None:
     message = Message("chat:1", f"m{number}", Payload(Choice(button.choice_id, "Approve")), reply_mode=ReplyMode.INLINE)
-    accepted = await scene.store.accept(message, now=scene.clock(), max_pending=10)
+    accepted = await scene.store.inbox.accept(message, now=scene.clock(), max_pending=10)
     assert accepted.command is Command.APPROVAL
     scene.seq = accepted.seq
 
@@ -159,8 +159,8 @@ async def test_a_message_that_was_given_up_and_is_requeued_does_nothing_twice(sc
     await tap(scene, await asked(scene))
     scene.model.says = [ModelRejectedError("invalid_prompt") for _ in range(2)]  # nor without what was said before
     await scene.run()
-    [letter], _ = await scene.store.dead_letters(scene.person_id, limit=9, before="")
-    await scene.store.requeue(letter.id, now=scene.clock())
+    [letter], _ = await scene.store.admin.dead_letters(scene.person_id, limit=9, before="")
+    await scene.store.admin.requeue(letter.id, now=scene.clock())
     await scene.run()
     assert scene.act.calls == 1
     assert (await scene.told())[-1] == texts.APPROVAL_WITHOUT_EFFECT["used"]
@@ -395,8 +395,8 @@ async def test_what_is_too_long_comes_whole_in_a_document_before_the_question(sc
 
 
 async def document(scene: Scene, file: ReplyFile) -> AsyncIterator[bytes]:
-    for number in range(await scene.store.made_chunks("chat", file.id)):
-        yield await scene.store.chunk(file.id, number)
+    for number in range(await scene.store.made_files.chunks("chat", file.id)):
+        yield await scene.store.files.chunk(file.id, number)
 
 
 async def test_what_needs_a_file_for_which_there_is_no_room_is_not_asked(
@@ -405,7 +405,7 @@ async def test_what_needs_a_file_for_which_there_is_no_room_is_not_asked(
     async def full(*_: Any, **__: Any) -> str:
         raise Exhausted("MEDIA_FULL", "no room")
 
-    monkeypatch.setattr(scene.store, "keep_made", full)
+    monkeypatch.setattr(scene.store.made_files, "keep", full)
     [reply] = await asked_for(scene, acts_on("ann", "bob", text="so it goes. " * 300))
     assert not reply.choices
     assert [item["output"] for item in scene.model.shown[-1][-2:]] == [NO_ROOM, NO_ROOM]

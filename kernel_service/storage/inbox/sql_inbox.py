@@ -17,6 +17,7 @@ from kernel_service.ports.messages import Answer, MessageStatus, ReplyMode, Usag
 from kernel_service.storable import to_json
 from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
+from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.inbox import sent_order
 from kernel_service.storage.inbox.recognising import recognise
 from kernel_service.storage.keys import message_ids
@@ -25,7 +26,7 @@ from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.payloads import to_stored
-from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, alias, kernel, message, turn
+from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, TURN_USAGE, alias, kernel, message, turn
 from kernel_service.storage.schema.serials import NextMessageSeq
 from kernel_service.storage.sealing.ciphers import place
 
@@ -35,20 +36,11 @@ if TYPE_CHECKING:
     from kernel_service.ports.media import MediaQuota
     from kernel_service.ports.messages import Message
     from kernel_service.ports.weak_ids import WeakIdExpiry
-    from kernel_service.storage.engine.engine import Tx
+    from kernel_service.storage.engine.engine import Engine, Tx
 
-USAGE = (
-    turn.c.input_tokens,
-    turn.c.cached_input_tokens,
-    turn.c.output_tokens,
-    turn.c.reasoning_tokens,
-    turn.c.model_calls,
-    turn.c.tool_calls,
-)
 _NEVER_LATE = (Command.STOP, Command.NEW_CHAT)
 """Taken back by no "stop" that was sent after them and came before."""
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
-
 _KNOWN = select(
     message.c.seq, message.c.person_id, message.c.payload_digest, message.c.status, message.c.turn_id
 ).where(
@@ -96,7 +88,7 @@ _ANSWER = (
         message.c.message_id,
         message.c.sealed_id,
         message.c.turn_id,
-        *USAGE,
+        *TURN_USAGE,
     )
     .select_from(message.outerjoin(turn, turn.c.id == message.c.turn_id))
     .where(message.c.seq == bindparam("seq"), message.c.person_id == SURVIVOR)
@@ -157,67 +149,98 @@ _DUE = (
 )
 
 
-def accept(
-    tx: Tx, received: Message, *, now: float, max_pending: int, quota: MediaQuota, silence: WeakIdExpiry
-) -> Accepted:
-    stored = to_json(to_stored(received.payload), sort_keys=True)
-    key = {
-        "channel": received.channel,
-        "address": received.address,
-        "user_digest": tx.digests.user(received.user_id),
-    }
-    named = message_ids.named(tx, received.message_id)
-    digest = tx.digests.payload(stored)
-    known = tx.execute(_KNOWN, key | named).one_or_none()
-    if known is not None:
-        if whose(tx, received, now, silence).person_id != known.person_id:
-            raise _reused("this message id came before from somebody else who had the same user id")
-        return _duplicate(known, digest)
-    person_id = person_of_message(tx, received, now, silence)
-    so_far = tx.execute(_SO_FAR, key | named | {"person": person_id}).all()
-    known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
-    if known is not None:  # under another of their ids; with another payload it is another message
-        return _duplicate(known, digest)
-    command, code = recognise(tx, person_id, received.payload)
-    if command is not Command.STOP:  # which makes room
-        _check_room(so_far[0].pending, max_pending)
-    sent_at, status = _sent(received, command, so_far[0].stopped_at, now)
-    payload, file = parted(received.payload, locked=received.locked_file)
-    media_id = new_id("m", now)
-    if file is not None:
-        room.make_room(tx, person_id, len(file.data), quota, now=now)
-        payload = payload.with_media_id(media_id)
-    payload = replace(payload, code=code)
-    seq, cipher = so_far[0].next_seq, tx.cipher_of(person_id)
-    row = key | {
-        "seq": seq,
-        "person_id": person_id,
-        "message_id": named["id_digest"],
-        "sealed_id": cipher.seal_text(received.message_id, place(message.c.sealed_id, seq)),
-        "payload_digest": digest,
-        "reply_mode": received.reply_mode.value,
-        "payload": cipher.seal_json(to_stored(payload), place(message.c.payload, seq)),
-        "accepted_at": now,
-        "sent_at": sent_at,
-        "status": status.value,
-        "command": command.value,
-        "alone": command is not Command.NONE,
-        "waits_until": now + WAIT_SECONDS if file is not None and file.wanted else None,
-    }
-    tx.execute(_KEEP, row)
-    if file is not None:
-        media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
-    taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
-    replies.release_held(tx, person_id, received.channel)
-    return Accepted(
-        person_id,
-        seq,
-        duplicate=False,
-        status=status,
-        command=command,
-        taken_back=taken_back,
-        wants_media=file is not None and file.wanted,
-    )
+class SqlInbox(SqlPort):
+    """Fills `InboxStore`. `quota` bounds the files that are kept; an id that `weak_ids` lets expire finds nobody."""
+
+    def __init__(self, engine: Engine, quota: MediaQuota, weak_ids: WeakIdExpiry) -> None:
+        super().__init__(engine)
+        self._quota = quota
+        self._weak_ids = weak_ids
+
+    # The person is not known yet; what one id sends stays in order all the same.
+    @writes(in_order_of="received.user_id")
+    def accept(self, tx: Tx, received: Message, *, now: float, max_pending: int) -> Accepted:
+        stored = to_json(to_stored(received.payload), sort_keys=True)
+        key = {
+            "channel": received.channel,
+            "address": received.address,
+            "user_digest": tx.digests.user(received.user_id),
+        }
+        named = message_ids.named(tx, received.message_id)
+        digest = tx.digests.payload(stored)
+        known = tx.execute(_KNOWN, key | named).one_or_none()
+        if known is not None:
+            if whose(tx, received, now, self._weak_ids).person_id != known.person_id:
+                raise _reused("this message id came before from somebody else who had the same user id")
+            return _duplicate(known, digest)
+        person_id = person_of_message(tx, received, now, self._weak_ids)
+        so_far = tx.execute(_SO_FAR, key | named | {"person": person_id}).all()
+        known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
+        if known is not None:  # under another of their ids; with another payload it is another message
+            return _duplicate(known, digest)
+        command, code = recognise(tx, person_id, received.payload)
+        if command is not Command.STOP:  # which makes room
+            _check_room(so_far[0].pending, max_pending)
+        sent_at, status = _sent(received, command, so_far[0].stopped_at, now)
+        payload, file = parted(received.payload, locked=received.locked_file)
+        media_id = new_id("m", now)
+        if file is not None:
+            room.make_room(tx, person_id, len(file.data), self._quota, now=now)
+            payload = payload.with_media_id(media_id)
+        payload = replace(payload, code=code)
+        seq, cipher = so_far[0].next_seq, tx.cipher_of(person_id)
+        row = key | {
+            "seq": seq,
+            "person_id": person_id,
+            "message_id": named["id_digest"],
+            "sealed_id": cipher.seal_text(received.message_id, place(message.c.sealed_id, seq)),
+            "payload_digest": digest,
+            "reply_mode": received.reply_mode.value,
+            "payload": cipher.seal_json(to_stored(payload), place(message.c.payload, seq)),
+            "accepted_at": now,
+            "sent_at": sent_at,
+            "status": status.value,
+            "command": command.value,
+            "alone": command is not Command.NONE,
+            "waits_until": now + WAIT_SECONDS if file is not None and file.wanted else None,
+        }
+        tx.execute(_KEEP, row)
+        if file is not None:
+            media.keep(tx, person_id, seq, received, file, media_id=media_id, now=now)
+        taken_back = _stop(tx, person_id, seq, sent_at, now) if command is Command.STOP else ()
+        replies.release_held(tx, person_id, received.channel)
+        return Accepted(
+            person_id,
+            seq,
+            duplicate=False,
+            status=status,
+            command=command,
+            taken_back=taken_back,
+            wants_media=file is not None and file.wanted,
+        )
+
+    @reads
+    def answer_of(self, tx: Tx, person_id: str, seq: int) -> Answer:
+        row = tx.execute(_ANSWER, {"person": person_id, "seq": seq}).one_or_none()
+        if row is None:
+            raise LookupError("no such message of this person")
+        status, mode, turn_id = MessageStatus(row.status), ReplyMode(row.reply_mode), row.turn_id
+        if turn_id is None:
+            return Answer("", status, duplicate=False)
+        told = mode is ReplyMode.INLINE and status in _ENDED
+        told_inline = replies.inline_replies(tx, row) if told else []
+        return Answer(
+            turn_id, status, duplicate=False, replies=tuple(told_inline), usage=Usage(*row[-len(TURN_USAGE) :])
+        )
+
+    @reads
+    def last_route(self, tx: Tx, person_id: str) -> tuple[str, str] | None:
+        row = tx.execute(_LAST_ROUTE, {"person": person_id}).one_or_none()
+        return None if row is None else (row.channel, row.address)
+
+    @reads
+    def due_people(self, tx: Tx, *, now: float, limit: int) -> list[str]:
+        return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())
 
 
 def _check_room(pending: int, max_pending: int) -> None:
@@ -260,25 +283,3 @@ def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
 
 def _reused(how: str) -> AlreadyExists:
     return AlreadyExists("MESSAGE_ID_REUSED", f"{how}; give each message its own")
-
-
-def answer_of(tx: Tx, person_id: str, seq: int) -> Answer:
-    """LookupError if it is no message of this person."""
-    row = tx.execute(_ANSWER, {"person": person_id, "seq": seq}).one_or_none()
-    if row is None:
-        raise LookupError("no such message of this person")
-    status, mode, turn_id = MessageStatus(row.status), ReplyMode(row.reply_mode), row.turn_id
-    if turn_id is None:
-        return Answer("", status, duplicate=False)
-    told = mode is ReplyMode.INLINE and status in _ENDED
-    told_inline = replies.inline_replies(tx, row) if told else []
-    return Answer(turn_id, status, duplicate=False, replies=tuple(told_inline), usage=Usage(*row[-len(USAGE) :]))
-
-
-def last_route(tx: Tx, person_id: str) -> tuple[str, str] | None:
-    row = tx.execute(_LAST_ROUTE, {"person": person_id}).one_or_none()
-    return None if row is None else (row.channel, row.address)
-
-
-def due_people(tx: Tx, *, now: float, limit: int) -> list[str]:
-    return list(tx.execute(_DUE, {"now": now, "limit": limit}).scalars())

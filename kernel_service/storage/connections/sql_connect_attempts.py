@@ -9,7 +9,9 @@ from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, select, u
 
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, ConnectAttempt, ConnectAttemptKey, ConnectAttemptState
-from kernel_service.storage.connections import connections, parked_requests
+from kernel_service.storage.connections import connections, parked_requests, resumed_requests, wrong_codes
+from kernel_service.storage.connections.wrong_codes import AWAITS_CODE
+from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
 from kernel_service.storage.schema.schema import (
@@ -18,19 +20,18 @@ from kernel_service.storage.schema.schema import (
     connect_attempt,
     connection,
     message,
-    stray_session,
 )
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
-    from sqlalchemy import ColumnElement, Row
+    from sqlalchemy import Row
 
     from kernel_service.ports.messages import Notice
+    from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.storage.engine.engine import Tx
 
 _SECRETS: Final = ("consent_url", "session_uri", "code")
 _UNDER_WAY: Final = (ConnectAttemptState.STARTED, *AWAITING_CODE)
-
 _found = select(connect_attempt).order_by(connect_attempt.c.created_at, connect_attempt.c.connection_id)
 _BY: Final = {key: _found.where(connect_attempt.c[key.value] == bindparam("digest")) for key in ConnectAttemptKey}
 _IN_BROWSER = (
@@ -42,14 +43,13 @@ _IN_BROWSER = (
     .order_by(connect_attempt.c.created_at.desc(), connect_attempt.c.connection_id)
 )
 _LIVE = _found.where(connect_attempt.c.person_id == SURVIVOR, ATTEMPT_LIVE)
-_AWAITS_CODE: ColumnElement[bool] = connect_attempt.c.state.in_([state.value for state in AWAITING_CODE])
 _code_came = exists().where(
     message.c.person_id == connect_attempt.c.person_id,
     message.c.command == Command.CODE.value,
     message.c.accepted_at < connect_attempt.c.deadline,
     MESSAGE_OPEN,
 )
-_lapses = and_(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"), not_(and_(_AWAITS_CODE, _code_came)))
+_lapses = and_(ATTEMPT_LIVE, connect_attempt.c.deadline <= bindparam("now"), not_(and_(AWAITS_CODE, _code_came)))
 _LAPSING = (
     select(connect_attempt.c.connection_id)
     .where(_lapses, connect_attempt.c.connection_id > bindparam("after"))
@@ -81,60 +81,82 @@ _ADVANCE = (
         }
     )
 )
-_COUNT_WRONG = (
-    update(connect_attempt)
-    .where(connect_attempt.c.person_id == bindparam("person"), _AWAITS_CODE)
-    .values(wrong_codes=connect_attempt.c.wrong_codes + bindparam("more", type_=Integer))
-)
-_STRAY = select(stray_session.c.seen_at).where(stray_session.c.digest == bindparam("of_digest"))
-_ADD_STRAY = insert(stray_session)
-_AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), _AWAITS_CODE)
+_AWAITING = _found.where(connect_attempt.c.person_id == bindparam("person"), AWAITS_CODE)
 
 
-def add(tx: Tx, attempt: ConnectAttempt, *, now: float) -> None:
-    """Of the person, or of the one into whom they were merged meanwhile."""
-    person_id = surviving(tx, attempt.person_id, stays=True)
-    if person_id != attempt.person_id:
-        # The vendor keeps it for whom it was begun.
-        made_for = attempt.connection.holder
-        attempt = replace(attempt, connection=replace(attempt.connection, person_id=person_id, made_for=made_for))
-    connections.add(tx, attempt.connection)
-    row = {
-        "connection_id": attempt.connection.id,
-        "person_id": person_id,
-        "channel": attempt.channel,
-        "address": attempt.address,
-        "door_digest": attempt.door_digest,
-        "created_at": now,
-        **_progress(tx, attempt, person_id),
-    }
-    tx.execute(_ADD, row)
+class SqlConnectAttempts(SqlPort):
+    """Fills `ConnectAttemptStore`."""
+
+    @writes(in_order_of="attempt.person_id")
+    def add(self, tx: Tx, attempt: ConnectAttempt, *, now: float) -> None:
+        person_id = surviving(tx, attempt.person_id, stays=True)
+        if person_id != attempt.person_id:
+            # The vendor keeps it for whom it was begun.
+            made_for = attempt.connection.holder
+            attempt = replace(attempt, connection=replace(attempt.connection, person_id=person_id, made_for=made_for))
+        connections.add(tx, attempt.connection)
+        row = {
+            "connection_id": attempt.connection.id,
+            "person_id": person_id,
+            "channel": attempt.channel,
+            "address": attempt.address,
+            "door_digest": attempt.door_digest,
+            "created_at": now,
+            **_progress(tx, attempt, person_id),
+        }
+        tx.execute(_ADD, row)
+
+    @reads
+    def find(self, tx: Tx, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None:
+        row = tx.execute(_BY[key], {"digest": digest}).one_or_none()
+        return None if row is None else _opened(tx, row)
+
+    @reads
+    def in_browser(self, tx: Tx, browser_digest: bytes) -> list[ConnectAttempt]:
+        return [_opened(tx, row) for row in tx.execute(_IN_BROWSER, {"digest": browser_digest}).all()]
+
+    @reads
+    def live(self, tx: Tx, person_id: str) -> list[ConnectAttempt]:
+        return [_opened(tx, row) for row in tx.execute(_LIVE, {"person": person_id}).all()]
+
+    @reads
+    def lapsing(self, tx: Tx, *, now: float, after: str = "", limit: int) -> list[str]:
+        return list(tx.execute(_LAPSING, {"now": now, "after": after, "limit": limit}).scalars())
+
+    @reads
+    def lapsing_one(self, tx: Tx, connection_id: str, *, now: float) -> ConnectAttempt | None:
+        row = tx.execute(_LAPSING_ONE, {"of": connection_id, "now": now}).one_or_none()
+        return None if row is None else _opened(tx, row)
+
+    @writes(in_order_of="attempt.person_id")
+    def advance(
+        self, tx: Tx, attempt: ConnectAttempt, *, was: ConnectAttemptState, notice: Notice | None = None
+    ) -> bool:
+        person_id = _advance(tx, attempt, was)
+        if person_id is not None and notice is not None:
+            replies.notify(tx, person_id, notice)
+        return person_id is not None
+
+    @writes(in_order_of="attempt.person_id")
+    def confirm(self, tx: Tx, attempt: ConnectAttempt, *, was: ConnectAttemptState, seq: int, now: float) -> bool:
+        person_id = _advance(tx, attempt, was)
+        if person_id is None:
+            return False
+        parked_requests.resume(tx, person_id, attempt.toolkit, seq, now)
+        return True
+
+    @writes(in_order_of="person_id")
+    def count_wrong_code(self, tx: Tx, person_id: str) -> list[ConnectAttempt]:
+        wrong_codes.count(tx, person_id, 1)
+        return [_opened(tx, row) for row in tx.execute(_AWAITING, {"person": person_id}).all()]
+
+    @reads
+    def resumed_by(self, tx: Tx, person_id: str, seq: int) -> list[ParkedRequest]:
+        return resumed_requests.resumed_by(tx, person_id, seq)
 
 
-def by(tx: Tx, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None:
-    row = tx.execute(_BY[key], {"digest": digest}).one_or_none()
-    return None if row is None else _opened(tx, row)
-
-
-def in_browser(tx: Tx, browser_digest: bytes) -> list[ConnectAttempt]:
-    return [_opened(tx, row) for row in tx.execute(_IN_BROWSER, {"digest": browser_digest}).all()]
-
-
-def live(tx: Tx, person_id: str) -> list[ConnectAttempt]:
-    return [_opened(tx, row) for row in tx.execute(_LIVE, {"person": person_id}).all()]
-
-
-def lapsing(tx: Tx, *, now: float, after: str, limit: int) -> list[str]:
-    return list(tx.execute(_LAPSING, {"now": now, "after": after, "limit": limit}).scalars())
-
-
-def lapsing_one(tx: Tx, connection_id: str, *, now: float) -> ConnectAttempt | None:
-    row = tx.execute(_LAPSING_ONE, {"of": connection_id, "now": now}).one_or_none()
-    return None if row is None else _opened(tx, row)
-
-
-def advance(tx: Tx, attempt: ConnectAttempt, *, was: ConnectAttemptState, notice: Notice | None = None) -> str | None:
-    """Whose it is by now, a merging may have decided; none does before the transaction ends. None: it is not so."""
+def _advance(tx: Tx, attempt: ConnectAttempt, was: ConnectAttemptState) -> str | None:
+    """Whose it is by now: a merging may have decided, and none does before the transaction ends. None: it is not so."""
     surviving(tx, attempt.person_id, stays=True)
     person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
     if person_id is None:
@@ -142,36 +164,7 @@ def advance(tx: Tx, attempt: ConnectAttempt, *, was: ConnectAttemptState, notice
     progress = {f"new_{name}": value for name, value in _progress(tx, attempt, person_id).items()}
     tx.execute(_ADVANCE, progress | {"of": attempt.connection.id})
     connections.change(tx, attempt.connection, person_id)
-    if notice is not None:
-        replies.notify(tx, person_id, notice)
     return str(person_id)
-
-
-def confirm(tx: Tx, attempt: ConnectAttempt, *, was: ConnectAttemptState, seq: int, now: float) -> bool:
-    person_id = advance(tx, attempt, was=was)
-    if person_id is None:
-        return False
-    parked_requests.resume(tx, person_id, attempt.toolkit, seq, now)
-    return True
-
-
-def count_wrong_codes(tx: Tx, person_id: str, count: int) -> None:
-    """On each attempt of the person that awaits its code."""
-    tx.execute(_COUNT_WRONG, {"person": person_id, "more": count})
-
-
-def count_wrong_code(tx: Tx, person_id: str) -> list[ConnectAttempt]:
-    count_wrong_codes(tx, person_id, 1)
-    return [_opened(tx, row) for row in tx.execute(_AWAITING, {"person": person_id}).all()]
-
-
-def stray(tx: Tx, session_digest: bytes) -> bool:
-    return tx.execute(_STRAY, {"of_digest": session_digest}).scalar_one_or_none() is not None
-
-
-def note_stray(tx: Tx, session_digest: bytes, *, now: float) -> None:
-    if not stray(tx, session_digest):
-        tx.execute(_ADD_STRAY, {"digest": session_digest, "seen_at": now})
 
 
 def _progress(tx: Tx, attempt: ConnectAttempt, person_id: str) -> dict[str, Any]:

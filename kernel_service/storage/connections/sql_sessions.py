@@ -1,0 +1,46 @@
+"""Each person's session at the tools' vendor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, or_, select, update
+
+from kernel_service.errors import NotFound
+from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.schema.schema import kernel
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine.engine import Tx
+
+_SESSION = select(kernel.c.session_id, kernel.c.configuration).where(kernel.c.person_id == bindparam("person"))
+# The row is locked and looked at again before it is written: of two writers the second finds the first one's.
+_KEEP_SESSION = (
+    update(kernel)
+    .where(
+        kernel.c.person_id == bindparam("person"),
+        or_(kernel.c.session_id == "", kernel.c.configuration != bindparam("configured")),
+    )
+    .values(session_id=bindparam("session"), configuration=bindparam("configured"))
+)
+
+
+class SqlSessions(SqlPort):
+    """Fills `SessionStore`."""
+
+    @reads
+    def of_person(self, tx: Tx, person_id: str) -> tuple[str, str] | None:
+        return _session_of(tx, person_id)
+
+    @writes(in_order_of="person_id")
+    def keep(self, tx: Tx, person_id: str, session_id: str, configuration: str) -> str:
+        tx.execute(_KEEP_SESSION, {"person": person_id, "session": session_id, "configured": configuration})
+        kept = _session_of(tx, person_id)
+        if kept is None:
+            raise NotFound("PERSON_NOT_FOUND", "no such person", person_id=person_id)
+        return kept[0]
+
+
+def _session_of(tx: Tx, person_id: str) -> tuple[str, str] | None:
+    row = tx.execute(_SESSION, {"person": person_id}).one_or_none()
+    return (row.session_id, row.configuration) if row and row.session_id else None

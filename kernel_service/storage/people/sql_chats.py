@@ -1,0 +1,32 @@
+"""How a browser opens the chat of an address, as its channel said last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, insert, select, update
+
+from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.schema.schema import chat
+
+if TYPE_CHECKING:
+    from kernel_service.storage.engine.engine import Tx
+
+_of = (chat.c.channel == bindparam("of_channel"), chat.c.address == bindparam("of_address"))
+_LINK = select(chat.c.link).where(*_of)
+_CHANGE = update(chat).where(*_of).values(link=bindparam("to"))
+_ADD = insert(chat)
+
+
+class SqlChats(SqlPort):
+    """Fills `ChatStore`."""
+
+    @reads
+    def link(self, tx: Tx, channel: str, address: str) -> str:
+        """Empty: not known."""
+        return tx.execute(_LINK, {"of_channel": channel, "of_address": address}).scalar_one_or_none() or ""
+
+    @writes(in_order_of="address")
+    def keep_link(self, tx: Tx, channel: str, address: str, link: str) -> None:
+        if not tx.execute(_CHANGE, {"of_channel": channel, "of_address": address, "to": link}).rowcount:
+            tx.execute(_ADD, {"channel": channel, "address": address, "link": link})

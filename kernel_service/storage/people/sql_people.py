@@ -1,0 +1,71 @@
+"""People, and the ids that channels know them by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, not_, select
+
+from kernel_service.people.identity import named_alone
+from kernel_service.ports.messages import Alias
+from kernel_service.storage.engine.units import SqlPort, reads, writes
+from kernel_service.storage.people import time_zones
+from kernel_service.storage.people.people import FOUND, GIVEN_UP, alias_value, found, surviving
+from kernel_service.storage.schema.schema import alias
+
+if TYPE_CHECKING:
+    from kernel_service.ports.weak_ids import WeakIdExpiry
+    from kernel_service.storage.engine.engine import Engine, Tx
+
+_BEARER = (
+    select(alias.c.person_id)
+    .where(alias.c.channel == bindparam("channel"), alias.c.digest == bindparam("digest"), not_(GIVEN_UP))
+    .order_by(alias.c.strong.desc(), alias.c.created_at.desc())
+    .limit(1)
+)
+_OF_PERSON = (
+    select(alias)
+    .where(alias.c.person_id == bindparam("person"))
+    .order_by(alias.c.strong.desc(), alias.c.created_at, alias.c.digest)
+)
+
+
+class SqlPeople(SqlPort):
+    """Fills `PeopleStore`. An id that `weak_ids` lets expire finds nobody."""
+
+    def __init__(self, engine: Engine, weak_ids: WeakIdExpiry) -> None:
+        super().__init__(engine)
+        self._weak_ids = weak_ids
+
+    @reads
+    def person_of(self, tx: Tx, user_id: str, *, now: float) -> str | None:
+        channel = user_id.partition(":")[0]
+        rows = tx.execute(FOUND, {"channel": channel, "digests": [tx.digests.user(user_id)]})
+        return named_alone(found(row, user_id, now, self._weak_ids) for row in rows)
+
+    @reads
+    def bearer_of(self, tx: Tx, user_id: str) -> str | None:
+        channel = user_id.partition(":")[0]
+        named = {"channel": channel, "digest": tx.digests.user(user_id)}
+        return tx.execute(_BEARER, named).scalar_one_or_none()
+
+    @reads
+    def aliases_of(self, tx: Tx, person_id: str) -> list[Alias]:
+        return _aliases(tx, person_id)
+
+    @reads
+    def ids_in(self, tx: Tx, person_id: str, channel: str) -> list[Alias]:
+        return [one for one in _aliases(tx, person_id) if one.user_id.startswith(f"{channel}:")]
+
+    @reads
+    def surviving(self, tx: Tx, person_id: str) -> str:
+        return surviving(tx, person_id)
+
+    @writes(in_order_of="person_id")
+    def keep_time_zone(self, tx: Tx, person_id: str, name: str) -> None:
+        time_zones.keep(tx, surviving(tx, person_id, stays=True), name)
+
+
+def _aliases(tx: Tx, person_id: str) -> list[Alias]:
+    rows = tx.execute(_OF_PERSON, {"person": person_id})
+    return [Alias(alias_value(tx, row), row.strong, row.scope) for row in rows]
