@@ -1,4 +1,4 @@
-"""The errors that a caller is told of, each with its gRPC status.
+"""The errors that a caller is told of, each with its gRPC status. A test compares this tree with the classes.
 
 KernelError
 ├── CallerError            INVALID_ARGUMENT     the call is wrong; nothing was stored
@@ -17,7 +17,8 @@ KernelError
 └── Unavailable            UNAVAILABLE          try again
     ├── StoreUnavailable
     └── VendorUnavailable
-        └── Busy
+        ├── Busy
+        └── UnansweredError (composio/wire.py)
 """
 
 from __future__ import annotations
@@ -130,7 +131,7 @@ class SealingKeyUnknown(Unreadable):
 
 
 class LeaseLost(Aborted):
-    """Another owner took the person over: the kernel leaves, the message is the other's."""
+    """Another owner took the person over: this kernel stops, and the message belongs to the other owner."""
 
     def __init__(self) -> None:
         super().__init__("LEASE_LOST", "another process took this person over; call again")
@@ -144,7 +145,7 @@ class StoreUnavailable(Unavailable):
 
 
 class VendorUnavailable(Unavailable):
-    """The model's or the tools' vendor is away, slow or refuses us. `retry_after` is in seconds.
+    """The model's or the tools' vendor is down, slow or refuses us. `retry_after` is in seconds.
 
     `problem` is a short code for operators (`model_unavailable`, `tools_unavailable`, `model_rejects_key`).
     `unanswered`: the request was sent and no answer came, so the vendor may bill it all the same.
@@ -158,7 +159,7 @@ class VendorUnavailable(Unavailable):
 
 
 class Busy(VendorUnavailable):
-    """Not asked, since others are before: come again in `retry_after` seconds, the person's place is kept till then."""
+    """The vendor was not asked, since others come first: try again in `retry_after` seconds, with the place kept."""
 
     retry_after: float
 

@@ -63,7 +63,7 @@ class LineLimit:
 
 
 def _kind(record: logging.LogRecord) -> str:
-    """A message as `Error handling request: RuntimeError at door.py:91`; there are as many as places in the code."""
+    """A message as `Error handling request: RuntimeError at app.py:91`: one kind for each place in the code."""
     words = _WORDS.match(str(record.msg))
     told = words[0].removesuffix(" from") if words else "error"
     error = record.exc_info[1] if record.exc_info else None

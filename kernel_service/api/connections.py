@@ -26,6 +26,4 @@ def connection(given: Connection) -> connections_pb2.Connection:
 
 
 def listed(found: Iterable[Connection]) -> list[connections_pb2.Connection]:
-    """Oldest first, without what is disconnected."""
-    kept = [each for each in found if each.status != "disconnected"]
-    return [connection(each) for each in sorted(kept, key=lambda each: each.created_at)]
+    return [connection(each) for each in found]

@@ -1,7 +1,7 @@
 """Composio's wire: JSON over one shared client, and what each failure means. No session, link or argument is logged.
 
 Source: composio-client 2.0.0rc19, `_base_client` and `_exceptions`. Its typed methods are left aside: they would
-check hundreds of tool schemas on the event loop, and their import takes seconds (composio_package.py).
+check hundreds of tool schemas on the event loop, and their import takes seconds (package.py).
 """
 
 from __future__ import annotations

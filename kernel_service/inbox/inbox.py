@@ -137,9 +137,9 @@ class Inbox:
         return self._debounce if accepted.command is Command.NONE else 0.0
 
     def _check(self, message: Message) -> None:
+        """Whether the message may be accepted; the API has checked its `user_id` for the caller's channel."""
         if self._closed:
             raise Unavailable("DRAINING", "this service is ending; the next one answers")
-        check_user_id(message.user_id, message.channel)
         for place, alias in enumerate(message.aliases):
             with within(f"aliases[{place}]"):
                 check_user_id(alias.user_id, message.channel)

@@ -26,7 +26,7 @@ GRACE_SECONDS = 15.0
 """How long a reply in doubt waits for a receipt before it is sent again, while a process of the channel pulls.
 
 After the death of a channel's process its replies are answered within 45 seconds: 5 until a vanished host is noticed
-(`rpc/listener.py`), 20 in which it may still be sending (SENDING_SECONDS), these 15, two sweeps, and the send.
+(`api/listener.py`), 20 in which it may still be sending (SENDING_SECONDS), these 15, two sweeps, and the send.
 """
 LONGEST_GRACE_SECONDS = 300.0
 """The longest that it waits, of the same time, where the channel was away for long."""

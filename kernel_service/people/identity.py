@@ -1,7 +1,7 @@
 """Who a message comes from: which ids are refused, and to whom the ids of one message belong.
 
-A strong id is a person's for good; a weak one (a phone number) may pass to somebody else. So it finds only a person who
-has no strong id, and only while it was not silent for long (silence.py); it follows whoever bears it now. An id that is
+A strong id is a person's for good; a weak one (a phone number) may pass to somebody else. So a weak id finds only a
+person who has no strong id, and only until it expires (ports/weak_ids.py); it follows its current bearer. An id that is
 given or kept as weak is weak.
 
 So a message that bears a weak id alone, of somebody who has a strong one, starts a new person who takes the weak id

@@ -33,7 +33,7 @@ class InboxStore(Protocol):
     async def accept(self, received: Message, *, now: float, max_pending: int) -> Accepted:
         """Resolve the person (people.identity), deduplicate and keep the message.
 
-        A file's bytes are kept apart from it, or are wanted of the channel (see media.store).
+        A file's bytes are kept apart from it, or are wanted of the channel (storage/media/media.py).
         AlreadyExists MESSAGE_ID_REUSED, Exhausted TOO_MANY_PENDING or MEDIA_FULL, Conflict IDENTITY_CONFLICT.
         """
         ...

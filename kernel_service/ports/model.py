@@ -202,7 +202,7 @@ class Model(Protocol):
         ...
 
     def shortened(self, item: dict[str, Any], most: int, note: str) -> dict[str, Any]:
-        """A result or a person's message with `most` tokens of text in it, `note` in place of the rest (tokens.cut)."""
+        """A result or message with `most` tokens of text in it, and `note` in place of the rest (token_counts.cut)."""
         ...
 
 

@@ -41,7 +41,7 @@ class Text(TypeDecorator[str]):
 
 
 class Sealed(LargeBinary):
-    """Sealed with the data key of the row's person, for the value's place (sealing.place)."""
+    """Sealed with the data key of the row's person, for the value's place (ciphers.place)."""
 
 
 class Wrapped(LargeBinary):
@@ -613,7 +613,7 @@ schema_version = Table(
 
 
 def row_key(table: Table) -> tuple[Column[Any], ...]:
-    """What names a row from its first statement on, for good; in the order of sealing.place()."""
+    """What names a row from its first statement on, for good; in the order of ciphers.place()."""
     return tuple(table.c[name] for name in table.info.get("row_key", ())) or tuple(table.primary_key.columns)
 
 

@@ -88,7 +88,7 @@ async def test_the_address_goes_to_the_person_and_never_to_the_model(world: Worl
 async def test_what_waits_for_the_link(
     world: World, arguments: dict[str, object], parked: ParkedRequest | None
 ) -> None:
-    """Nothing, if the model says so; if it says nothing, the person's own words do (see turns.turn)."""
+    """Nothing, if the model says so; if it says nothing, the person's own words do."""
     connect = named(await world.toolbox().tools_for(ALICE), "connect")
     assert (await connect.call(ALICE, {"toolkit": "asana", **arguments})).parked == parked
 
