@@ -65,10 +65,14 @@ def _defined(tree: ast.Module) -> Iterator[str]:
 
 
 def texts(path: str) -> Iterator[tuple[int, str]]:
-    """Lines of prose with their numbers: of a document all, of code its comments and what stands alone as a string."""
+    """Numbered lines of prose: of a document without its generated parts, of code its comments and docstrings."""
     written = (ROOT / path).read_text(encoding="utf-8")
     if not path.endswith(".py"):
-        yield from enumerate(written.splitlines(), 1)
+        generated = False
+        for number, line in enumerate(written.splitlines(), 1):
+            generated = line.endswith(": begin -->") or (generated and not line.endswith(": end -->"))
+            if not generated:
+                yield number, line
         return
     for token in tokenize.generate_tokens(io.StringIO(written).readline):
         if token.type == tokenize.COMMENT:
