@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.inbox.phrases import Phrase, phrase_in, words_behind
-from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.payloads import Choice
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def command_of(payload: Payload) -> Command:
     A button, whoever sends it; or a phrase of the person's own. ASK_AGAIN is one only if something stands that its
     words mean.
     """
-    if tap_in(payload):
+    if button_in(payload):
         return Command.APPROVAL
     phrase = _phrase_of(payload)
     return _PHRASES.get(phrase, Command.NONE) if phrase else Command.NONE
@@ -48,7 +48,7 @@ def asked_again_for(payload: Payload) -> str:
     return words_behind(Phrase.ASK_AGAIN, payload.text)
 
 
-def tap_in(payload: Payload) -> Tap | None:
+def button_in(payload: Payload) -> ApprovalButton | None:
     """The tapped button that a message is; None: it is none. Words are never one."""
     match = _TAP.fullmatch(payload.content.id) if isinstance(payload.content, Choice) else None
-    return Tap(match[1], TapKind(match[2])) if match else None
+    return ApprovalButton(match[1], ApprovalButtonKind(match[2])) if match else None

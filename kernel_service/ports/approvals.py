@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from kernel_service import texts
-from kernel_service.ports.commands import Tap, TapKind
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind
 from kernel_service.ports.messages import ReplyChoice
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class ApprovalPrompt:
     """What one pair of buttons is about: the calls of one step of the model, or one of them, in order.
 
     `text` shows them, with all arguments or with the `document` that goes before it. `may_stand`: the person may have
@@ -86,7 +86,7 @@ class Question:
     def expires_at(self) -> float:
         return self.approvals[0].expires_at
 
-    def until(self, expires_at: float) -> Question:
+    def until(self, expires_at: float) -> ApprovalPrompt:
         return replace(self, approvals=tuple(replace(each, expires_at=expires_at) for each in self.approvals))
 
     @property
@@ -94,11 +94,11 @@ class Question:
         """At most the three buttons that WhatsApp shows, of at most 20 characters."""
         several = len(self.approvals) > 1
         titles = {
-            TapKind.YES: texts.APPROVE_ALL if several else texts.APPROVE,
-            TapKind.NO: texts.REFUSE_ALL if several else texts.REFUSE,
-            **({TapKind.ALWAYS: texts.APPROVE_ALWAYS} if self.may_stand and not several else {}),
+            ApprovalButtonKind.YES: texts.APPROVE_ALL if several else texts.APPROVE,
+            ApprovalButtonKind.NO: texts.REFUSE_ALL if several else texts.REFUSE,
+            **({ApprovalButtonKind.ALWAYS: texts.APPROVE_ALWAYS} if self.may_stand and not several else {}),
         }
-        return tuple(ReplyChoice(Tap(self.id, kind).choice_id, title) for kind, title in titles.items())
+        return tuple(ReplyChoice(ApprovalButton(self.id, kind).choice_id, title) for kind, title in titles.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Decided:
         return cls(approved, tuple(each.tool for each in approvals))
 
 
-class Verdict(StrEnum):
+class DecisionOutcome(StrEnum):
     """What a tapped button did. Nothing but APPROVED has a call made."""
 
     APPROVED = "approved"
@@ -129,13 +129,13 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """`approvals`, the calls of the question in order, are there if the verdict is APPROVED or REFUSED.
+class ApprovalDecision:
+    """`approvals`, the calls of the question in order, are there if the outcome is APPROVED or REFUSED.
 
     `stands`: the person need not be asked for the like again.
     """
 
-    verdict: Verdict
+    outcome: DecisionOutcome
     approvals: tuple[Approval, ...] = ()
     stands: bool = False
 
@@ -155,7 +155,7 @@ class StandingPermission:
 class ApprovalStore(Protocol):
     """What people decide on what they are asked, and what they need not be asked for again."""
 
-    async def decide(self, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
+    async def decide(self, turn: Turn, epoch: int, button: ApprovalButton, *, at: float) -> ApprovalDecision:
         """Let the button that was tapped at `at` (epoch seconds) count, once and for this turn alone."""
         ...
 

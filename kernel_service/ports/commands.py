@@ -19,7 +19,7 @@ class Command(StrEnum):
     ASK_AGAIN = "ask_again"
 
 
-class TapKind(StrEnum):
+class ApprovalButtonKind(StrEnum):
     """Which of a question's buttons was tapped."""
 
     YES = "yes"
@@ -29,16 +29,16 @@ class TapKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Tap:
+class ApprovalButton:
     """A tapped button of the question with this id, whether something may be done."""
 
-    question_id: str
-    kind: TapKind
+    prompt_id: str
+    kind: ApprovalButtonKind
 
     @property
     def approved(self) -> bool:
-        return self.kind is not TapKind.NO
+        return self.kind is not ApprovalButtonKind.NO
 
     @property
     def choice_id(self) -> str:
-        return f"approval:{self.question_id}:{self.kind}"
+        return f"approval:{self.prompt_id}:{self.kind}"

@@ -16,7 +16,7 @@ from kernel_service.ports.messages import ReplyMode, Usage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.ports.approvals import ApprovalStore, Question
+    from kernel_service.ports.approvals import ApprovalPrompt, ApprovalStore
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.media import FileStore, MadeFileStore
     from kernel_service.ports.messages import Reply, StoredReply
@@ -257,7 +257,7 @@ class TurnStore(Protocol):
         settles: Sequence[str] = (),
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
-        questions: Sequence[Question] = (),
+        questions: Sequence[ApprovalPrompt] = (),
         now: float,
     ) -> list[StoredReply]:
         """End the turn in one transaction: last items, usage, replies, members; what waits is kept with it.

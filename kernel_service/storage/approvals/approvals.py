@@ -16,7 +16,7 @@ from kernel_service.storage.sealing.ciphers import place
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
 
@@ -30,7 +30,7 @@ _asking_the_same = select(approval.c.question_id).where(
 _REPLACE = _WITHDRAW.where(approval.c.question_id.in_(_asking_the_same))
 
 
-def keep(tx: Tx, record: Turn, questions: Sequence[Question], now: float) -> None:
+def keep(tx: Tx, record: Turn, questions: Sequence[ApprovalPrompt], now: float) -> None:
     """A call that is asked for anew is asked for once: the buttons of earlier questions with it do nothing any more."""
     for question in questions:
         digests = [digest(tx, one.tool, one.arguments) for one in question.approvals]

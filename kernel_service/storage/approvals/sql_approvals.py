@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, exists, select, update
 
 from kernel_service.approvals.standing import meant
-from kernel_service.ports.approvals import Approval, Decision, StandingPermission, Verdict
-from kernel_service.ports.commands import TapKind
+from kernel_service.ports.approvals import Approval, ApprovalDecision, DecisionOutcome, StandingPermission
+from kernel_service.ports.commands import ApprovalButtonKind
 from kernel_service.storage.approvals import standing_permissions
 from kernel_service.storage.approvals.approvals import digest
 from kernel_service.storage.engine.units import SqlPort, reads, writes
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Row
 
-    from kernel_service.ports.commands import Tap
+    from kernel_service.ports.commands import ApprovalButton
     from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
 
@@ -44,23 +44,23 @@ class SqlApprovals(SqlPort):
     """Fills `ApprovalStore`."""
 
     @writes(in_order_of="turn.person_id")
-    def decide(self, tx: Tx, turn: Turn, epoch: int, tap: Tap, *, at: float) -> Decision:
+    def decide(self, tx: Tx, turn: Turn, epoch: int, button: ApprovalButton, *, at: float) -> ApprovalDecision:
         leases.fence(tx, turn.person_id, epoch)
-        of_person = {"of": tap.question_id, "person": turn.person_id}
+        of_person = {"of": button.prompt_id, "person": turn.person_id}
         rows = tx.execute(_ASKED, of_person).all()
-        against = (verdict for row in rows if (verdict := _against(row, turn, at)) is not None)
-        if (verdict := next(against, None)) is not None:
-            return Decision(verdict)
+        against = (outcome for row in rows if (outcome := _against(row, turn, at)) is not None)
+        if (outcome := next(against, None)) is not None:
+            return ApprovalDecision(outcome)
         calls = sorted(((kept, row) for row in rows if (kept := _opened(tx, row))), key=lambda call: call[0].number)
-        if not _is_whole([kept for kept, _ in calls], tap):
-            return Decision(Verdict.UNKNOWN)
-        tx.execute(_DECIDE, of_person | {"turn": turn.id, "is_approved": tap.approved})
+        if not _is_whole([kept for kept, _ in calls], button):
+            return ApprovalDecision(DecisionOutcome.UNKNOWN)
+        tx.execute(_DECIDE, of_person | {"turn": turn.id, "is_approved": button.approved})
         approvals = tuple(_approval(kept, row) for kept, row in calls)
-        if tap.kind is TapKind.ALWAYS:
+        if button.kind is ApprovalButtonKind.ALWAYS:
             for each in approvals:
                 standing_permissions.give(tx, turn.person_id, each.tool, each.account, at)
-        verdict = Verdict.APPROVED if tap.approved else Verdict.REFUSED
-        return Decision(verdict, approvals, stands=tap.kind is TapKind.ALWAYS)
+        outcome = DecisionOutcome.APPROVED if button.approved else DecisionOutcome.REFUSED
+        return ApprovalDecision(outcome, approvals, stands=button.kind is ApprovalButtonKind.ALWAYS)
 
     @reads
     def stands(self, tx: Tx, person_id: str, tool: str, account: str) -> bool:
@@ -96,18 +96,18 @@ class _Kept:
         return cls(*kept) if isinstance(kept, list) else cls(kept)
 
 
-def _against(row: Row[Any], record: Turn, at: float) -> Verdict | None:
+def _against(row: Row[Any], record: Turn, at: float) -> DecisionOutcome | None:
     """Why a button does nothing. A turn that was cut decides as it did before."""
     if row.decided_in is not None:
-        return None if row.decided_in == record.id else Verdict.USED
+        return None if row.decided_in == record.id else DecisionOutcome.USED
     if row.withdrawn_at is not None:
-        return Verdict.WITHDRAWN
-    return Verdict.LAPSED if at >= row.expires_at else None
+        return DecisionOutcome.WITHDRAWN
+    return DecisionOutcome.LAPSED if at >= row.expires_at else None
 
 
-def _is_whole(calls: Sequence[_Kept], tap: Tap) -> bool:
+def _is_whole(calls: Sequence[_Kept], button: ApprovalButton) -> bool:
     """Whether these are the calls that were shown, all of them, with that button."""
-    if tap.kind is TapKind.ALWAYS and not all(kept.may_stand for kept in calls):
+    if button.kind is ApprovalButtonKind.ALWAYS and not all(kept.may_stand for kept in calls):
         return False
     numbers = [(number, len(calls)) for number in range(len(calls))]
     return bool(calls) and [(kept.number, kept.of) for kept in calls] == numbers

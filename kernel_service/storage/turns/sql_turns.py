@@ -31,7 +31,7 @@ from kernel_service.storage.usage.spending import add_to_day, day_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.messages import Reply, StoredReply
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.turns import NextTurn, ToolUse
@@ -204,7 +204,7 @@ class SqlTurns(SqlPort):
         settles: Sequence[str] = (),
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
-        questions: Sequence[Question] = (),
+        questions: Sequence[ApprovalPrompt] = (),
         now: float,
     ) -> list[StoredReply]:
         leases.fence(tx, turn.person_id, epoch)

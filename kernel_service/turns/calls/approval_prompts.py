@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kernel_service.approvals.bundles import bundles
 from kernel_service.approvals.prompt import FILENAME
 from kernel_service.errors import Exhausted
-from kernel_service.ports.approvals import ASKED, Question
+from kernel_service.ports.approvals import ASKED, ApprovalPrompt
 from kernel_service.ports.tools import ToolFile, ToolResult
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class ApprovalPrompts:
         except Exhausted:
             return self._refuse(approvals, NO_ROOM)
         may_stand = len(approvals) == 1 and approvals[0].id in self._may_stand
-        return self.transcript.ask(Question(approvals, shown.text, document, may_stand))
+        return self.transcript.ask(ApprovalPrompt(approvals, shown.text, document, may_stand))
 
     async def _document(self, shown: Shown) -> ReplyFile | None:
         if shown.document is None:

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from kernel_service.approvals.prompt import shown
-from kernel_service.ports.approvals import ASKED, Approval, Question
+from kernel_service.ports.approvals import ASKED, Approval, ApprovalPrompt
 from kernel_service.ports.messages import Link, ReplyFile
 from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import HistoryItem
@@ -48,7 +48,7 @@ class Transcript:
             self.unstored.append(_item("link", data))
         self.unstored += [_item("file", asdict(file)) for file in files]
 
-    def ask(self, question: Question) -> None:
+    def ask(self, question: ApprovalPrompt) -> None:
         """Have the person asked; the model is told so instead of results."""
         results = (self.model.result_item(each.call_id, ASKED) for each in question.approvals)
         self.unstored += [*(_item("result", result, OWN) for result in results), _item("approval", asdict(question))]
@@ -145,7 +145,7 @@ class Transcript:
         parked = [data["parked"] for data in self._since_input("link") if "parked" in data]
         return list(dict.fromkeys(ParkedRequest(each["toolkit"], each["remaining"]) for each in parked))
 
-    def questions(self) -> list[Question]:
+    def questions(self) -> list[ApprovalPrompt]:
         """What the person is to be asked since they wrote last."""
         return [question for data in self._since_input("approval") if (question := _question(data))]
 
@@ -162,15 +162,15 @@ def _item(kind: str, data: dict[str, Any], origin: str = "") -> HistoryItem:
     return HistoryItem(kind, storable(data), origin)
 
 
-def _question(data: dict[str, Any]) -> Question | None:
+def _question(data: dict[str, Any]) -> ApprovalPrompt | None:
     """None: an earlier release put it, which asked for one call at a time, and no message shows that."""
     if "approvals" not in data:
         earlier = Approval(**data)
         whole = shown([earlier])
-        return Question((earlier,), whole.text) if whole and whole.document is None else None
+        return ApprovalPrompt((earlier,), whole.text) if whole and whole.document is None else None
     approvals = tuple(Approval(**each) for each in data["approvals"])
     document = ReplyFile(**data["document"]) if data["document"] else None
-    return Question(approvals, data["text"], document, data["may_stand"])
+    return ApprovalPrompt(approvals, data["text"], document, data["may_stand"])
 
 
 def _parked(parked: ParkedRequest | None) -> dict[str, Any]:

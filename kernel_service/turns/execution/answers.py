@@ -16,7 +16,7 @@ from kernel_service.turns.replies.answer_replies import answer_replies
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.model import ModelAnswer
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.turns import Turn, TurnMessage
@@ -56,7 +56,7 @@ class Answers:
         self.transcript.unstored = []
         return fixed_reply(text)
 
-    def _questions(self) -> tuple[Question, ...]:
+    def _questions(self) -> tuple[ApprovalPrompt, ...]:
         expires_at = self.clock() + self.limits.approval_seconds
         return tuple(question.until(expires_at) for question in self.transcript.questions())
 

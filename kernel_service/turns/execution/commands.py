@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from kernel_service import texts
 from kernel_service.approvals.standing import listed
 from kernel_service.inbox.codes import codes_in
-from kernel_service.ports.approvals import Verdict
+from kernel_service.ports.approvals import DecisionOutcome
 from kernel_service.ports.commands import Command
 from kernel_service.turns.execution.endings import fixed_reply
 from kernel_service.turns.execution.subject import Subject
@@ -58,12 +58,12 @@ class Commands:
     async def _decide(self, message: TurnMessage) -> Subject | Ending:
         """A button: make the calls that it approves, or say what it did instead."""
         decision = await self.approvals.decide(message)
-        log.info("approval decided verdict=%s turn=%s person=%s", decision.verdict, self.turn.id, self.person.id)
-        if decision.verdict is Verdict.APPROVED:
+        log.info("approval decided outcome=%s turn=%s person=%s", decision.outcome, self.turn.id, self.person.id)
+        if decision.outcome is DecisionOutcome.APPROVED:
             action = texts.in_words(decision.approvals[0].tool) if decision.stands else ""
             preface = texts.PERMISSION_GIVEN.format(action=action) if decision.stands else ""
             return Subject(approved=decision.approvals, preface=preface)
-        text = texts.APPROVAL_WITHOUT_EFFECT.get(decision.verdict, texts.APPROVAL_REFUSED)
+        text = texts.APPROVAL_WITHOUT_EFFECT.get(decision.outcome, texts.APPROVAL_REFUSED)
         self.inputs.refuse(decision.approvals, text)
         return fixed_reply(text)
 

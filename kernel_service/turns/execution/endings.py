@@ -10,7 +10,7 @@ from kernel_service.ports.messages import Reply
 from kernel_service.ports.turns import TurnStatus
 
 if TYPE_CHECKING:
-    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.resuming import ParkedRequest
 
 
@@ -23,7 +23,7 @@ class Finished:
     problem: str = ""
     fixed: bool = False
     parked: tuple[ParkedRequest, ...] = ()
-    questions: tuple[Question, ...] = ()
+    questions: tuple[ApprovalPrompt, ...] = ()
     preface: str = ""
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kernel_service.inbox.commands import asked_again_for, tap_in
-from kernel_service.ports.approvals import Decision, Verdict
+from kernel_service.inbox.commands import asked_again_for, button_in
+from kernel_service.ports.approvals import ApprovalDecision, DecisionOutcome
 from kernel_service.ports.commands import Command
 from kernel_service.turns.journal.store_retries import until_stored
 
@@ -23,12 +23,12 @@ class TurnApprovals:
     turn: Turn
     epoch: int
 
-    async def decide(self, message: TurnMessage) -> Decision:
+    async def decide(self, message: TurnMessage) -> ApprovalDecision:
         """What a tapped button did; asked again by the same turn, the same."""
-        tap = tap_in(message.payload)
-        if tap is None or message.payload.forwarded:
-            return Decision(Verdict.FORWARDED)
-        return await until_stored(lambda: self.store.decide(self.turn, self.epoch, tap, at=message.accepted_at))
+        button = button_in(message.payload)
+        if button is None or message.payload.forwarded:
+            return ApprovalDecision(DecisionOutcome.FORWARDED)
+        return await until_stored(lambda: self.store.decide(self.turn, self.epoch, button, at=message.accepted_at))
 
     async def stands(self, tool: str, account: str) -> bool:
         """Whether the person need not be asked for this."""

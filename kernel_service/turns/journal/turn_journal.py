@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from kernel_service.errors import VendorUnavailable
     from kernel_service.kernels.kernel import Kernel
-    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.context import ContextStore
     from kernel_service.ports.resuming import ParkedRequest
     from kernel_service.ports.turns import ToolUse, Turn, TurnStore
@@ -81,7 +81,7 @@ class TurnJournal:
         problem: str = "",
         fixed: bool = False,
         parked: Sequence[ParkedRequest] = (),
-        questions: Sequence[Question] = (),
+        questions: Sequence[ApprovalPrompt] = (),
     ) -> None:
         """The last items, the replies, what waits, the members' end. COMPLETED is interrupted by what came before."""
         self._answer_open_calls()

@@ -13,7 +13,7 @@ from kernel_service.turns.replies.leaking_links import carrying_hosts, without_i
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kernel_service.ports.approvals import Question
+    from kernel_service.ports.approvals import ApprovalPrompt
     from kernel_service.ports.messages import Link
     from kernel_service.ports.model import ModelAnswer
     from kernel_service.ports.turns import HistoryItem
@@ -37,7 +37,7 @@ def answer_replies(
     ]
 
 
-def with_questions(replies: list[Reply], questions: Sequence[Question]) -> list[Reply]:
+def with_questions(replies: list[Reply], questions: Sequence[ApprovalPrompt]) -> list[Reply]:
     """Each question has buttons of its own, and its document before it.
 
     What the model says stands above the first one if it can neither look like a part of it nor push it out of sight.
@@ -51,7 +51,7 @@ def with_questions(replies: list[Reply], questions: Sequence[Question]) -> list[
     return [*before, *([last] if last.text or last.link or last.media else []), *asked]
 
 
-def _asked(question: Question) -> list[Reply]:
+def _asked(question: ApprovalPrompt) -> list[Reply]:
     asked = Reply(question.text, choices=question.choices)
     return [Reply(texts.APPROVAL_FILE, media=(question.document,)), asked] if question.document else [asked]
 

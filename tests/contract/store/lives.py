@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import select
 
-from kernel_service.ports.approvals import Approval, Question
+from kernel_service.ports.approvals import Approval, ApprovalPrompt
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Alias, Message, Reply, Usage
 from kernel_service.ports.payloads import Image, Payload
@@ -55,7 +55,7 @@ async def _answer(store: Store, name: str, person_id: str, number: int) -> None:
     parked = ParkedRequest("asana", f"what waits {number}")
     await store.turns.end(
         turn, owner.epoch, [HELLO, ASKS, FOUND], [Reply("done")], status=TurnStatus.COMPLETED, usage=Usage(),
-        parked=[parked], questions=[Question((asked,), "")], now=NOW,
+        parked=[parked], questions=[ApprovalPrompt((asked,), "")], now=NOW,
     )  # fmt: skip
 
 

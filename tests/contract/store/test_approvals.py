@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from kernel_service.errors import LeaseLost
-from kernel_service.ports.approvals import Approval, Decision, Question, Verdict
-from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.approvals import Approval, ApprovalDecision, ApprovalPrompt, DecisionOutcome
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.interruptions import Newcomers
 from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Choice, Payload, Text
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DAY = 86_400.0
 SECRET = "the secret plan"
-YES, NO = Tap("ap_1", TapKind.YES), Tap("ap_1", TapKind.NO)
+YES, NO = ApprovalButton("ap_1", ApprovalButtonKind.YES), ApprovalButton("ap_1", ApprovalButtonKind.NO)
 
 
 def approval(name: str = "ap_1", **arguments: Any) -> Approval:
@@ -38,10 +38,10 @@ def approval(name: str = "ap_1", **arguments: Any) -> Approval:
 
 async def end(owner: Owner, turn: Turn, *asked: Approval, now: float = NOW) -> None:
     """Each is asked for by a question of its own."""
-    await put(owner, turn, *(Question((one,), "") for one in asked), now=now)
+    await put(owner, turn, *(ApprovalPrompt((one,), "") for one in asked), now=now)
 
 
-async def put(owner: Owner, turn: Turn, *questions: Question, now: float = NOW) -> None:
+async def put(owner: Owner, turn: Turn, *questions: ApprovalPrompt, now: float = NOW) -> None:
     await owner.store.turns.end(
         turn, owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=questions, now=now
     )
@@ -53,30 +53,32 @@ async def ask(store: Store, *asked: Approval, user: str = "test:ann", name: str 
     return owner
 
 
-async def tapping(store: Store, owner: Owner, tap: Tap, name: str = "t1", user: str = "test:ann") -> Turn:
-    payload = Payload(Choice(tap.choice_id))
+async def tapping(store: Store, owner: Owner, button: ApprovalButton, name: str = "t1", user: str = "test:ann") -> Turn:
+    payload = Payload(Choice(button.choice_id))
     accepted = await store.inbox.accept(Message(user, name, payload), now=NOW, max_pending=9)
     assert accepted.command is Command.APPROVAL
     return await owner.open()
 
 
-async def tapped(store: Store, owner: Owner, tap: Tap, name: str = "t1", at: float = NOW + 1) -> Decision:
+async def tapped(
+    store: Store, owner: Owner, button: ApprovalButton, name: str = "t1", at: float = NOW + 1
+) -> ApprovalDecision:
     """As a whole turn."""
-    turn = await tapping(store, owner, tap, name)
-    decision = await store.approvals.decide(turn, owner.epoch, tap, at=at)
+    turn = await tapping(store, owner, button, name)
+    decision = await store.approvals.decide(turn, owner.epoch, button, at=at)
     await owner.end(turn)
     return decision
 
 
 async def test_the_button_that_approves_gives_back_exactly_what_was_asked(store: Store) -> None:
     owner = await ask(store, approval())
-    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (approval(),))
+    assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (approval(),))
 
 
 async def test_the_account_that_it_is_for_is_kept_with_it(store: Store) -> None:
     asked = replace(approval(), account="cn_1")
     owner = await ask(store, asked)
-    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (asked,))
+    assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (asked,))
 
 
 async def test_a_question_of_before_accounts_were_kept_is_for_none(store: Store) -> None:
@@ -88,17 +90,17 @@ async def test_a_question_of_before_accounts_were_kept_is_for_none(store: Store)
         tx.execute(update(schema.approval).values(arguments=sealed))
 
     await store.engine.write(as_before)
-    assert await tapped(store, owner, YES) == Decision(Verdict.APPROVED, (approval(),))
+    assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.APPROVED, (approval(),))
 
 
 async def test_one_button_counts_once_and_the_same_turn_decides_the_same_again(store: Store) -> None:
     owner = await ask(store, approval())
     turn = await tapping(store, owner, NO)
     for at in (NOW + 1, NOW + 1e6):
-        assert (await store.approvals.decide(turn, owner.epoch, NO, at=at)).verdict is Verdict.REFUSED
+        assert (await store.approvals.decide(turn, owner.epoch, NO, at=at)).outcome is DecisionOutcome.REFUSED
     await owner.end(turn)
-    for name, tap in (("t2", YES), ("t3", NO)):
-        assert await tapped(store, owner, tap, name) == Decision(Verdict.USED)
+    for name, button in (("t2", YES), ("t3", NO)):
+        assert await tapped(store, owner, button, name) == ApprovalDecision(DecisionOutcome.USED)
 
 
 async def test_of_two_turns_at_once_one_decides(store: Store) -> None:
@@ -106,14 +108,14 @@ async def test_of_two_turns_at_once_one_decides(store: Store) -> None:
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
     decided = await asyncio.gather(*(store.approvals.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
-    assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
+    assert sorted(decision.outcome for decision in decided) == [DecisionOutcome.APPROVED, *[DecisionOutcome.USED] * 9]
 
 
 async def test_a_tap_counts_by_when_it_came(store: Store) -> None:
     owner = await ask(store, approval(), approval("ap_2", x=1))
-    assert (await tapped(store, owner, YES, at=NOW + 59)).verdict is Verdict.APPROVED
-    late = await tapped(store, owner, Tap("ap_2", TapKind.YES), "t2", at=NOW + 60)
-    assert late == Decision(Verdict.LAPSED)
+    assert (await tapped(store, owner, YES, at=NOW + 59)).outcome is DecisionOutcome.APPROVED
+    late = await tapped(store, owner, ApprovalButton("ap_2", ApprovalButtonKind.YES), "t2", at=NOW + 60)
+    assert late == ApprovalDecision(DecisionOutcome.LAPSED)
 
 
 async def test_nobody_else_approves(store: Store) -> None:
@@ -121,8 +123,10 @@ async def test_nobody_else_approves(store: Store) -> None:
     bob = await own(store, await say(store, "b1", "test:bob"))
     await bob.end(await bob.open())
     turn = await tapping(store, bob, YES, user="test:bob")
-    for tap in (YES, Tap("ap_9", TapKind.YES)):
-        assert await store.approvals.decide(turn, bob.epoch, tap, at=NOW) == Decision(Verdict.UNKNOWN)
+    for button in (YES, ApprovalButton("ap_9", ApprovalButtonKind.YES)):
+        assert await store.approvals.decide(turn, bob.epoch, button, at=NOW) == ApprovalDecision(
+            DecisionOutcome.UNKNOWN
+        )
 
 
 async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
@@ -131,24 +135,24 @@ async def test_who_has_lost_the_person_decides_nothing(store: Store) -> None:
     later = await own(store, owner.person_id, "two")
     with pytest.raises(LeaseLost):
         await store.approvals.decide(turn, owner.epoch, YES, at=NOW)
-    assert (await store.approvals.decide(turn, later.epoch, YES, at=NOW)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(turn, later.epoch, YES, at=NOW)).outcome is DecisionOutcome.APPROVED
 
 
 async def test_stop_takes_back_what_is_open(store: Store) -> None:
     owner = await ask(store, approval())
     await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())
-    assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
+    assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.WITHDRAWN)
 
 
 async def test_the_same_call_asked_anew_has_one_question(store: Store) -> None:
     owner = await ask(store, approval(a=1, b=2), approval("ap_2", a=2))
     await ask(store, approval("ap_3", b=2, a=1), name="m2")
     owner = await own(store, owner.person_id)
-    assert (await tapped(store, owner, YES)).verdict is Verdict.WITHDRAWN
+    assert (await tapped(store, owner, YES)).outcome is DecisionOutcome.WITHDRAWN
     for number, name in enumerate(("ap_2", "ap_3"), 2):
-        tap = Tap(name, TapKind.YES)
-        assert (await tapped(store, owner, tap, f"t{number}")).verdict is Verdict.APPROVED
+        button = ApprovalButton(name, ApprovalButtonKind.YES)
+        assert (await tapped(store, owner, button, f"t{number}")).outcome is DecisionOutcome.APPROVED
 
 
 async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: Store) -> None:
@@ -158,7 +162,7 @@ async def test_a_turn_that_is_joined_instead_of_ended_asks_nothing(store: Store)
     with pytest.raises(Newcomers):
         await end(owner, turn, approval())
     await end(owner, await owner.open())
-    assert await tapped(store, owner, YES) == Decision(Verdict.UNKNOWN)
+    assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.UNKNOWN)
 
 
 @pytest.mark.parametrize("changed", [{"tool": "DELETE"}, {"digest": b"x"}])
@@ -169,7 +173,7 @@ async def test_what_is_not_what_was_asked_is_not_approved(store: Store, changed:
         tx.execute(update(schema.approval).values(changed))
 
     await store.engine.write(change)
-    assert await tapped(store, owner, YES) == Decision(Verdict.UNKNOWN)
+    assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.UNKNOWN)
 
 
 async def test_arguments_are_sealed(store: Store) -> None:
@@ -190,7 +194,9 @@ async def test_a_question_goes_with_its_person_when_people_are_merged(store: Sto
     ann = await own(store, ann.person_id)
     await ann.end(await ann.open())
     turn = await tapping(store, ann, YES, user="test:newer")
-    assert await store.approvals.decide(turn, ann.epoch, YES, at=NOW) == Decision(Verdict.APPROVED, (approval(),))
+    assert await store.approvals.decide(turn, ann.epoch, YES, at=NOW) == ApprovalDecision(
+        DecisionOutcome.APPROVED, (approval(),)
+    )
 
 
 async def test_questions_have_their_time(store: Store) -> None:
@@ -207,11 +213,11 @@ async def test_questions_have_their_time(store: Store) -> None:
 # --- several calls --------------------------------------------------------------------------------------------------
 
 
-def bundle(*names: str, may_stand: bool = False) -> Question:
-    return Question(tuple(approval(name, to=name) for name in names), "", may_stand=may_stand)
+def bundle(*names: str, may_stand: bool = False) -> ApprovalPrompt:
+    return ApprovalPrompt(tuple(approval(name, to=name) for name in names), "", may_stand=may_stand)
 
 
-async def ask_all(store: Store, *questions: Question, name: str = "m1") -> Owner:
+async def ask_all(store: Store, *questions: ApprovalPrompt, name: str = "m1") -> Owner:
     owner = await own(store, await say(store, name))
     await put(owner, await owner.open(), *questions)
     return owner
@@ -221,26 +227,28 @@ async def test_one_button_decides_on_all_calls_of_its_question_in_order(store: S
     names = [f"ap_{number}" for number in range(12, 0, -1)]
     question = bundle(*names)
     owner = await ask_all(store, question)
-    yes = Tap(question.id, TapKind.YES)
-    assert await tapped(store, owner, yes) == Decision(Verdict.APPROVED, question.approvals)
-    assert await tapped(store, owner, yes, "t2") == Decision(Verdict.USED)
+    yes = ApprovalButton(question.id, ApprovalButtonKind.YES)
+    assert await tapped(store, owner, yes) == ApprovalDecision(DecisionOutcome.APPROVED, question.approvals)
+    assert await tapped(store, owner, yes, "t2") == ApprovalDecision(DecisionOutcome.USED)
 
 
 async def test_a_call_of_a_question_has_no_button_of_its_own(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
-    assert await tapped(store, owner, Tap("ap_2", TapKind.YES)) == Decision(Verdict.UNKNOWN)
-    assert (await tapped(store, owner, YES, "t2")).verdict is Verdict.APPROVED
+    assert await tapped(store, owner, ApprovalButton("ap_2", ApprovalButtonKind.YES)) == ApprovalDecision(
+        DecisionOutcome.UNKNOWN
+    )
+    assert (await tapped(store, owner, YES, "t2")).outcome is DecisionOutcome.APPROVED
 
 
 async def test_a_call_asked_anew_takes_its_whole_question_back(store: Store) -> None:
     """The button of the earlier one would do it twice, or less than it showed."""
     owner = await ask_all(store, bundle("ap_1", "ap_2"), bundle("ap_3"))
-    again = Question((replace(approval("ap_4"), arguments={"to": "ap_2"}),), "")
+    again = ApprovalPrompt((replace(approval("ap_4"), arguments={"to": "ap_2"}),), "")
     await ask_all(store, again, name="m2")
     owner = await own(store, owner.person_id)
-    verdicts = {"ap_1": Verdict.WITHDRAWN, "ap_3": Verdict.APPROVED, "ap_4": Verdict.APPROVED}
-    for name, verdict in verdicts.items():
-        assert (await tapped(store, owner, Tap(name, TapKind.YES), f"t{name}")).verdict is verdict
+    outcomes = {"ap_1": DecisionOutcome.WITHDRAWN, "ap_3": DecisionOutcome.APPROVED, "ap_4": DecisionOutcome.APPROVED}
+    for name, outcome in outcomes.items():
+        assert (await tapped(store, owner, ApprovalButton(name, ApprovalButtonKind.YES), f"t{name}")).outcome is outcome
 
 
 def _execute(tx: Tx, statement: Any) -> None:
@@ -255,8 +263,8 @@ async def test_a_question_of_which_a_call_is_missing_or_damaged_approves_nothing
         owner = await ask_all(store, bundle(*names), name=f"m{number}")
         gone = change.where(schema.approval.c.id == f"{lost}_{number}")
         await store.engine.write(partial(_execute, statement=gone))
-        decision = await tapped(store, owner, Tap(names[0], TapKind.YES), f"t{number}")
-        assert decision == Decision(Verdict.UNKNOWN)
+        decision = await tapped(store, owner, ApprovalButton(names[0], ApprovalButtonKind.YES), f"t{number}")
+        assert decision == ApprovalDecision(DecisionOutcome.UNKNOWN)
 
 
 async def test_of_two_turns_at_once_one_decides_on_all(store: Store) -> None:
@@ -264,17 +272,19 @@ async def test_of_two_turns_at_once_one_decides_on_all(store: Store) -> None:
     one = await tapping(store, owner, YES)
     turns = [Turn(f"t_{number}", one.person_id, one.messages, begun=False) for number in range(10)]
     decided = await asyncio.gather(*(store.approvals.decide(turn, owner.epoch, YES, at=NOW) for turn in turns))
-    assert sorted(decision.verdict for decision in decided) == [Verdict.APPROVED, *[Verdict.USED] * 9]
+    assert sorted(decision.outcome for decision in decided) == [DecisionOutcome.APPROVED, *[DecisionOutcome.USED] * 9]
 
 
 async def test_stop_takes_a_whole_question_back(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1", "ap_2"))
     await say(store, "s", payload=Payload(Text("stop")))
     await owner.end(await owner.open())
-    assert await tapped(store, owner, YES) == Decision(Verdict.WITHDRAWN)
+    assert await tapped(store, owner, YES) == ApprovalDecision(DecisionOutcome.WITHDRAWN)
 
 
 async def test_a_button_that_was_not_shown_does_nothing(store: Store) -> None:
     owner = await ask_all(store, bundle("ap_1"))
-    assert await tapped(store, owner, Tap("ap_1", TapKind.ALWAYS)) == Decision(Verdict.UNKNOWN)
-    assert (await tapped(store, owner, YES, "t2")).verdict is Verdict.APPROVED
+    assert await tapped(store, owner, ApprovalButton("ap_1", ApprovalButtonKind.ALWAYS)) == ApprovalDecision(
+        DecisionOutcome.UNKNOWN
+    )
+    assert (await tapped(store, owner, YES, "t2")).outcome is DecisionOutcome.APPROVED

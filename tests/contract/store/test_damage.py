@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import select, update
 
-from kernel_service.ports.approvals import Approval, Question, Verdict
-from kernel_service.ports.commands import Tap, TapKind
+from kernel_service.ports.approvals import Approval, ApprovalPrompt, DecisionOutcome
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.payloads import Payload, Text, Unsupported
 from kernel_service.ports.turns import CallRecord, HistoryItem, TurnStatus
@@ -118,13 +118,15 @@ async def test_a_button_of_a_damaged_question_does_nothing(store: Store) -> None
     asked = Approval("ap_1", "c1", "tool", {"a": 1}, NOW + 60)
     await store.turns.end(
         await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(),
-        questions=[Question((asked,), "")],
+        questions=[ApprovalPrompt((asked,), "")],
         now=NOW,
     )  # fmt: skip
     await damage(store, schema.approval.c.arguments)
     await say(store, "m2")
-    decision = await store.approvals.decide(await owner.open(), owner.epoch, Tap("ap_1", TapKind.YES), at=NOW)
-    assert decision.verdict is Verdict.UNKNOWN
+    decision = await store.approvals.decide(
+        await owner.open(), owner.epoch, ApprovalButton("ap_1", ApprovalButtonKind.YES), at=NOW
+    )
+    assert decision.outcome is DecisionOutcome.UNKNOWN
 
 
 async def test_people_become_one_although_something_of_theirs_is_damaged(store: Store) -> None:

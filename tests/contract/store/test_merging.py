@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import func, insert, or_, select, text, update
 
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.ports.approvals import Approval, Question, Verdict
-from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.approvals import Approval, ApprovalPrompt, DecisionOutcome
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.messages import Message, MessageStatus, Notice, Reply, ReplyMode, Usage
@@ -101,7 +101,7 @@ async def fill(store: Store, anna: str, other: str) -> None:
     accepted = await write(store, OTHER, now=NOW + 1)
     waits: dict[str, Any] = {
         "parked": [ParkedRequest("asana", "what waits")],
-        "questions": [Question((Approval("ap_1", "c0", "SEND", {}, LATER),), "")],
+        "questions": [ApprovalPrompt((Approval("ap_1", "c0", "SEND", {}, LATER),), "")],
     }
     await answer(store, accepted.person_id, "an answer", now=NOW + 1, **waits)
     owner = await Owner.of(store, (await write(store, OTHER, now=NOW + 1)).person_id)
@@ -312,19 +312,21 @@ async def test_two_turns_that_have_changed_something_go_on_as_one(store: Store) 
     assert await store.inbox.due_people(now=LATER, limit=10) == []
 
 
-TAP = Tap("ap_1", TapKind.YES)
+BUTTON = ApprovalButton("ap_1", ApprovalButtonKind.YES)
 
 
 async def with_tap(store: Store, user: Alias) -> tuple[Owner, Turn]:
     """A turn that the button of an approval opened, and that has decided it."""
     owner = await Owner.of(store, (await write(store, user)).person_id)
     await owner.end(
-        await owner.open(), PLAIN, questions=[Question((Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER),), "")]
+        await owner.open(),
+        PLAIN,
+        questions=[ApprovalPrompt((Approval("ap_1", "c0", "SEND", {"to": "bob"}, LATER),), "")],
     )
-    message = Message(user.user_id, "tapped", Payload(Choice(TAP.choice_id)), address=ADDRESS)
+    message = Message(user.user_id, "tapped", Payload(Choice(BUTTON.choice_id)), address=ADDRESS)
     await store.inbox.accept(message, now=NOW + 1, max_pending=9)
     tapped = await owner.open(NOW + 1)
-    assert (await store.approvals.decide(tapped, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(tapped, owner.epoch, BUTTON, at=NOW + 1)).outcome is DecisionOutcome.APPROVED
     return owner, tapped
 
 
@@ -357,7 +359,7 @@ async def test_a_button_of_which_nothing_has_come_yet_is_decided_after_the_turn_
     assert (after.begun, after.closed) == (False, True)
     assert "c2" not in await history(store, anna)
     owner = await Owner.of(store, anna)
-    assert (await store.approvals.decide(after, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(after, owner.epoch, BUTTON, at=NOW + 1)).outcome is DecisionOutcome.APPROVED
 
 
 @pytest.mark.parametrize(("taps", "does"), [(ANNA, OTHER), (OTHER, ANNA)])
@@ -373,7 +375,7 @@ async def test_a_button_whose_call_was_begun_stays_decided_in_the_turn_that_goes
     again = await owner.open(LATER)
     assert {one.command for one in again.messages} == {Command.NONE, Command.APPROVAL}
     assert {intent.call_id for intent in again.intents} == {"c1", "c2"}
-    assert (await store.approvals.decide(again, owner.epoch, TAP, at=NOW + 1)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(again, owner.epoch, BUTTON, at=NOW + 1)).outcome is DecisionOutcome.APPROVED
 
 
 async def test_a_code_that_was_not_looked_at_yet_waits_for_the_turn_that_goes_on(store: Store) -> None:

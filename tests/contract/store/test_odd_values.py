@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from kernel_service.ports.approvals import Approval, Question
+from kernel_service.ports.approvals import Approval, ApprovalPrompt
 from kernel_service.ports.messages import Link, Message, Reply, ReplyChoice, ReplyMode, Usage
 from kernel_service.ports.payloads import Audio, Contact, Contacts, Document, Location, Payload, Text
 from kernel_service.ports.resuming import ParkedRequest
@@ -60,7 +60,7 @@ async def test_a_turn_is_kept(store: Store, value: Any, text: str, arguments: di
     approval = Approval(f"ap{secrets.token_hex(8)}", text, text, arguments, NOW + 9, text, text)
     await store.turns.end(
         turn, owner.epoch, items, [reply], status=TurnStatus.COMPLETED, problem=text, usage=Usage(),
-        parked=[ParkedRequest(text, text)], questions=[Question((approval,), text)], now=NOW,
+        parked=[ParkedRequest(text, text)], questions=[ApprovalPrompt((approval,), text)], now=NOW,
     )  # fmt: skip
     kept = await history(store, owner.person_id)
     assert [to_json(item.data) for item in kept] == [to_json(storable(item.data)) for item in (*items, *items)]

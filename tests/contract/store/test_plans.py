@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from kernel_service.connections.tokens import digest
-from kernel_service.ports.approvals import Approval, Question
-from kernel_service.ports.commands import Tap, TapKind
+from kernel_service.ports.approvals import Approval, ApprovalPrompt
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind
 from kernel_service.ports.connect_attempts import ConnectAttemptKey, ConnectAttemptState
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.media import FileProblem
@@ -217,16 +217,16 @@ async def _answered(store: Store, owner: Owner) -> None:
         status=TurnStatus.COMPLETED,
         usage=SPENT,
         parked=[ParkedRequest("asana", "create the task")],
-        questions=[Question((approval,), "")],
+        questions=[ApprovalPrompt((approval,), "")],
         now=NOW,
     )
     await store.inbox.answer_of(owner.person_id, turn.messages[0].seq)
-    tap = Tap("ap_ann", TapKind.YES)
+    button = ApprovalButton("ap_ann", ApprovalButtonKind.YES)
     await store.inbox.accept(
-        Message(ANN, "tap", Payload(Choice(tap.choice_id)), address="desk"), now=NOW, max_pending=9
+        Message(ANN, "button", Payload(Choice(button.choice_id)), address="desk"), now=NOW, max_pending=9
     )
     turn = await owner.open()
-    await store.approvals.decide(turn, owner.epoch, tap, at=NOW)
+    await store.approvals.decide(turn, owner.epoch, button, at=NOW)
     await owner.end(turn)
 
 

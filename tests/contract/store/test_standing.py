@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import func, insert, select, update
 
 from kernel_service.errors import LeaseLost
-from kernel_service.ports.approvals import Approval, Question, StandingPermission, Verdict
-from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.ports.approvals import Approval, ApprovalPrompt, DecisionOutcome, StandingPermission
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.turns import TurnStatus
@@ -43,23 +43,25 @@ async def asked(
     store: Store, owner: Owner, name: str = "ap_1", *, may_stand: bool = True, account: str = "cn_1"
 ) -> None:
     approval = Approval(name, "c1", CARDS.tool, {"heading": "x"}, NOW + 60, account=account)
-    question = Question((approval,), "", may_stand=may_stand)
+    question = ApprovalPrompt((approval,), "", may_stand=may_stand)
     await store.turns.end(
         await owner.open(), owner.epoch, [HELLO], [], status=TurnStatus.COMPLETED, usage=Usage(), questions=[question],
         now=NOW,
     )  # fmt: skip
 
 
-async def tapped(store: Store, owner: Owner, kind: TapKind, name: str = "ap_1", user: str = "test:ann") -> Verdict:
-    tap = Tap(name, kind)
-    await store.inbox.accept(Message(user, f"t{name}", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
+async def tapped(
+    store: Store, owner: Owner, kind: ApprovalButtonKind, name: str = "ap_1", user: str = "test:ann"
+) -> DecisionOutcome:
+    button = ApprovalButton(name, kind)
+    await store.inbox.accept(Message(user, f"t{name}", Payload(Choice(button.choice_id))), now=NOW, max_pending=9)
     turn = await owner.open()
-    decision = await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1)
-    assert decision == await store.approvals.decide(turn, owner.epoch, tap, at=NOW + 1), (
+    decision = await store.approvals.decide(turn, owner.epoch, button, at=NOW + 1)
+    assert decision == await store.approvals.decide(turn, owner.epoch, button, at=NOW + 1), (
         "a turn that was cut decides the same"
     )
     await owner.end(turn)
-    return decision.verdict
+    return decision.outcome
 
 
 async def given(store: Store, user: str = "test:ann", account: str = "cn_1") -> Owner:
@@ -67,7 +69,10 @@ async def given(store: Store, user: str = "test:ann", account: str = "cn_1") -> 
     if account:
         await connected(store, owner.person_id, account)
     await asked(store, owner, f"ap_{account or 'none'}", account=account)
-    assert await tapped(store, owner, TapKind.ALWAYS, f"ap_{account or 'none'}", user) is Verdict.APPROVED
+    assert (
+        await tapped(store, owner, ApprovalButtonKind.ALWAYS, f"ap_{account or 'none'}", user)
+        is DecisionOutcome.APPROVED
+    )
     return owner
 
 
@@ -79,8 +84,8 @@ async def test_a_button_gives_it_for_one_tool_and_one_account(store: Store) -> N
         assert not await store.approvals.stands(owner.person_id, tool, account)
 
 
-@pytest.mark.parametrize("kind", [TapKind.YES, TapKind.NO])
-async def test_no_other_button_gives_it(store: Store, kind: TapKind) -> None:
+@pytest.mark.parametrize("kind", [ApprovalButtonKind.YES, ApprovalButtonKind.NO])
+async def test_no_other_button_gives_it(store: Store, kind: ApprovalButtonKind) -> None:
     owner = await own(store, await say(store, "m1"))
     await connected(store, owner.person_id)
     await asked(store, owner)
@@ -92,7 +97,7 @@ async def test_a_button_that_was_not_offered_gives_nothing(store: Store) -> None
     owner = await own(store, await say(store, "m1"))
     await connected(store, owner.person_id)
     await asked(store, owner, may_stand=False)
-    assert await tapped(store, owner, TapKind.ALWAYS) is Verdict.UNKNOWN
+    assert await tapped(store, owner, ApprovalButtonKind.ALWAYS) is DecisionOutcome.UNKNOWN
     assert await store.approvals.permissions(owner.person_id) == []
 
 
@@ -101,7 +106,7 @@ async def test_nobody_elses_account_counts(store: Store) -> None:
     bob = await say(store, "b1", "test:bob")
     await connected(store, bob)
     await asked(store, owner)
-    await tapped(store, owner, TapKind.ALWAYS)
+    await tapped(store, owner, ApprovalButtonKind.ALWAYS)
     assert not await store.approvals.stands(owner.person_id, CARDS.tool, "cn_1")
     assert await store.approvals.permissions(bob) == []
 
@@ -147,11 +152,11 @@ async def test_a_number_takes_back_one_and_a_button_before_the_phrase_gives_noth
     await owner.end(turn)
     await say(store, "m9")
     await asked(store, owner, "ap_late")
-    tap = Tap("ap_late", TapKind.ALWAYS)
-    await store.inbox.accept(Message("test:ann", "late", Payload(Choice(tap.choice_id))), now=NOW, max_pending=9)
+    button = ApprovalButton("ap_late", ApprovalButtonKind.ALWAYS)
+    await store.inbox.accept(Message("test:ann", "late", Payload(Choice(button.choice_id))), now=NOW, max_pending=9)
     await say(store, "all", payload=Payload(Text("ask me again")))
     turn = await owner.open()
-    assert (await store.approvals.decide(turn, owner.epoch, tap, at=NOW)).verdict is Verdict.APPROVED
+    assert (await store.approvals.decide(turn, owner.epoch, button, at=NOW)).outcome is DecisionOutcome.APPROVED
     await owner.end(turn)
     assert await store.approvals.ask_again(await owner.open(), owner.epoch, "") == []
 
@@ -195,7 +200,7 @@ async def asked_for_none(store: Store, owner: Owner, user: str = "test:ann", nam
     """A tool without an account."""
     await say(store, f"m {name}", user)
     await asked(store, owner, name, account="")
-    await tapped(store, owner, TapKind.ALWAYS, name, user)
+    await tapped(store, owner, ApprovalButtonKind.ALWAYS, name, user)
 
 
 async def test_a_reset_and_a_new_chat_leave_it(store: Store) -> None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from kernel_service.inbox.commands import command_of, tap_in
-from kernel_service.ports.approvals import Approval, Question
-from kernel_service.ports.commands import Command, Tap, TapKind
+from kernel_service.inbox.commands import button_in, command_of
+from kernel_service.ports.approvals import Approval, ApprovalPrompt
+from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Command
 from kernel_service.ports.messages import Link, Reply
 from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.turns.replies.answer_replies import with_questions
 
 
-def question(*names: str, may_stand: bool = False) -> Question:
-    return Question(tuple(Approval(name, "c", "act", {}) for name in names), "Please confirm:", may_stand=may_stand)
+def question(*names: str, may_stand: bool = False) -> ApprovalPrompt:
+    return ApprovalPrompt(
+        tuple(Approval(name, "c", "act", {}) for name in names), "Please confirm:", may_stand=may_stand
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,9 +37,9 @@ def test_only_a_button_is_a_decision(payload: Payload, command: Command) -> None
 
 def test_a_button_says_what_it_was_made_for() -> None:
     choices = question("ap_1", "ap_2").choices
-    assert [tap_in(Payload(Choice(choice.id))) for choice in choices] == [
-        Tap("ap_1", TapKind.YES),
-        Tap("ap_1", TapKind.NO),
+    assert [button_in(Payload(Choice(choice.id))) for choice in choices] == [
+        ApprovalButton("ap_1", ApprovalButtonKind.YES),
+        ApprovalButton("ap_1", ApprovalButtonKind.NO),
     ]
 
 
@@ -50,7 +52,7 @@ def test_a_button_says_what_it_was_made_for() -> None:
         (question("ap_1", "ap_2", may_stand=True), ["Yes to all of these", "No"]),
     ],
 )
-def test_the_buttons_fit_a_phone(asked: Question, titles: list[str]) -> None:
+def test_the_buttons_fit_a_phone(asked: ApprovalPrompt, titles: list[str]) -> None:
     assert [choice.title for choice in asked.choices] == titles
     assert len(titles) <= 3
     assert all(len(title) <= 20 for title in titles)
