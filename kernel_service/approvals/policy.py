@@ -14,6 +14,7 @@ from kernel_service.approvals.arguments import CannotJudgeError, arguments_in
 from kernel_service.approvals.leaves import Rank, leaves_of
 from kernel_service.approvals.toolkits import ACCOUNTS, WORKSPACES
 from kernel_service.approvals.words import among, words_of_tool
+from kernel_service.ports.approvals import Reason
 from kernel_service.ports.hints import Effect
 from kernel_service.ports.tools import WHICH_ACCOUNT
 
@@ -51,27 +52,37 @@ class ApprovalPolicy:
         name = tool.schema.name
         if any(fnmatchcase(name, pattern) for pattern in self._exempt):
             return False
-        if tool.asks_first or any(fnmatchcase(name, pattern) for pattern in self._named):
+        if tool.asks_first or self._is_named(tool):
             return True
         if tool.read_only:
             return self._asks_to_read(tool, arguments, tainted=tainted)
         return self._asks_to_write(tool, arguments, tainted=tainted)
 
+    def reason(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> Reason:
+        """Why the person is asked before a call, if they are: of several reasons what they should heed most."""
+        if tainted:
+            return Reason.OUTSIDE
+        if self._is_named(tool) or self._mode in (Approve.WRITES, Approve.ALL):
+            return Reason.OPERATOR
+        return Reason.EFFECT if reaches_others(tool, arguments) else Reason.UNKNOWN
+
     def may_stand(self, tool: Tool, arguments: Mapping[str, Any]) -> bool:
         """Whether a standing permission may cover this call: never what destroys, reaches others, shares or pays, nor
         what names another party or says that it must ask, nor what the operator wants to be asked for.
         """
-        name = tool.schema.name
-        if self._mode in (Approve.WRITES, Approve.ALL) or any(fnmatchcase(name, pattern) for pattern in self._named):
+        if self._mode in (Approve.WRITES, Approve.ALL) or self._is_named(tool):
             return False
         own = {each: value for each, value in arguments.items() if each != WHICH_ACCOUNT}
         if tool.asks_first or tool.read_only or reaches_others(tool, own, at_all=True):
             return False
         # Elsewhere than in a workspace what is made may be seen by everybody: a video, a status, an order.
         hints = tool.hints
-        if hints and hints.toolkit not in WORKSPACES and not _writes_plainly(name, hints, own):
+        if hints and hints.toolkit not in WORKSPACES and not _writes_plainly(tool.schema.name, hints, own):
             return False
         return all(leaf.rank >= Rank.SHORT for leaf in leaves_of(own))
+
+    def _is_named(self, tool: Tool) -> bool:
+        return any(fnmatchcase(tool.schema.name, pattern) for pattern in self._named)
 
     def _asks_to_read(self, tool: Tool, arguments: Mapping[str, Any], *, tainted: bool) -> bool:
         if tool.asks_first is False:

@@ -63,7 +63,7 @@ def shown(approvals: Sequence[Approval]) -> Shown | None:
     document = _document(calls)
     if len(document) > MOST_DOCUMENT:
         return None
-    note = texts.APPROVAL_DOCUMENT.format(filename=FILENAME, kilobytes=-(-len(document) // 1000))
+    note = texts.approvals.in_file(FILENAME, -(-len(document) // 1000))
     whole = [_Detail(room) for room in _ROOMS] if is_small else []
     # Of several calls each argument is shown, or they are asked for apart.
     details = whole if len(calls) > 1 else [*whole, *(_Detail(_ROOMS[-1], most) for most in _FEWER)]
@@ -90,9 +90,15 @@ class _Call:
 def _composed(calls: Sequence[_Call], detail: _Detail, note: str = "") -> str:
     only = len(calls) == 1
     shown_calls = [_shown(call, "" if only else f"{number}. ", detail) for number, call in enumerate(calls, 1)]
-    asked = f"{texts.APPROVAL_QUESTION}{' ' if only else GAP}{GAP.join(shown_calls)}"
-    text = GAP.join(filter(None, (note, asked, _titles(calls) if detail.others is None else "")))
-    return text if units(text) <= FOLDED_FROM else f"{texts.APPROVAL_IS_LONG}{GAP}{text}"
+    asked = f"{texts.approvals.QUESTION}{' ' if only else GAP}{GAP.join(shown_calls)}"
+    text = GAP.join(filter(None, (note, asked, _why(calls), _titles(calls) if detail.others is None else "")))
+    return text if units(text) <= FOLDED_FROM else f"{texts.approvals.LONG}{GAP}{text}"
+
+
+def _why(calls: Sequence[_Call]) -> str:
+    """Each reason once."""
+    reasons = dict.fromkeys(call.approval.reason for call in calls if call.approval.reason)
+    return "\n".join(texts.approvals.WHY[reason] for reason in reasons)
 
 
 def _shown(call: _Call, number: str, detail: _Detail) -> str:
@@ -105,12 +111,12 @@ def _shown(call: _Call, number: str, detail: _Detail) -> str:
 
 def _unnamed(call: _Call) -> list[str]:
     is_told = reaches_unnamed(call.approval.tool, call.leaves, call.approval.titles)
-    return [texts.APPROVAL_UNNAMED] if is_told else []
+    return [texts.approvals.UNNAMED] if is_told else []
 
 
 def _named(approval: Approval) -> str:
     """What the tool is called; others may have chosen it."""
-    return _in_one_line((approval.title or texts.in_words(approval.tool)).translate(_MARKUP)) or "?"
+    return _in_one_line((approval.title or texts.approvals.in_words(approval.tool)).translate(_MARKUP)) or "?"
 
 
 def _lines(leaves: Sequence[Leaf], detail: _Detail) -> list[str]:
@@ -118,7 +124,7 @@ def _lines(leaves: Sequence[Leaf], detail: _Detail) -> list[str]:
     kept = [leaf for leaf in leaves if leaf.essential or detail.others is None or next(others) < detail.others]
     lines = list(chain.from_iterable(_argument(leaf, detail.room) for leaf in kept))
     left_out = len(leaves) - len(kept)
-    return [*lines, texts.APPROVAL_OTHERS.format(count=left_out)] if left_out else lines
+    return [*lines, texts.approvals.others_in_file(left_out)] if left_out else lines
 
 
 def _argument(leaf: Leaf, room: int | None) -> list[str]:
@@ -141,7 +147,7 @@ def _cut(leaf: Leaf, room: int) -> list[str]:
     between = [visible(each) for each in leaf.names if each[:_MOST_PATH] not in f"{begins}\n{ends}"]
     among = ", ".join(_cut_in_line(each, _MOST_PATH) for each in between[:_MOST_NAMED])
     more = f" (+{len(between) - _MOST_NAMED})" if len(between) > _MOST_NAMED else ""
-    left_out = texts.APPROVAL_CUT.format(count=len(line) - len(begins) - len(ends))
+    left_out = texts.approvals.cut(len(line) - len(begins) - len(ends))
     return [f"| {begins}", f"{left_out}, with {among}{more}" if among else left_out, f"| {ends}"]
 
 
@@ -161,20 +167,20 @@ def _cut_in_line(text: str, most: int) -> str:
 def _decoded(leaf: Leaf) -> list[str]:
     """Addresses that it holds for whoever decodes it."""
     seen = "\n".join(leaf.lines)
-    decoded = ", ".join(each for each in map(visible, leaf.names) if each not in seen)
-    return [texts.APPROVAL_DECODED.format(names=decoded)] if decoded else []
+    decoded = [each for each in map(visible, leaf.names) if each not in seen]
+    return [texts.approvals.decoded(decoded)] if decoded else []
 
 
 def _in_plain_letters(leaf: Leaf) -> list[str]:
     """Addresses with letters that may look like others."""
     odd = [each for each in leaf.names if not each.isascii()] if leaf.rank is Rank.PARTY else []
-    return [texts.APPROVAL_LETTERS.format(letters=each.encode("unicode_escape").decode()) for each in odd]
+    return [texts.approvals.odd_letters(each.encode("unicode_escape").decode()) for each in odd]
 
 
 def _titles(calls: Sequence[_Call]) -> str:
     """In a block of its own: no argument gets into it."""
     told = _titles_in_lines(calls)
-    return f"{texts.APPROVAL_TITLES}\n```\n{told}\n```" if told else ""
+    return f"{texts.approvals.TITLES}\n```\n{told}\n```" if told else ""
 
 
 def _titles_in_lines(calls: Sequence[_Call]) -> str:
@@ -199,4 +205,4 @@ def _document(calls: Sequence[_Call]) -> bytes:
         for number, call in enumerate(calls, 1)
     ]
     titles = _titles_in_lines(calls)
-    return GAP.join((texts.APPROVAL_QUESTION, *told, *([texts.APPROVAL_TITLES, titles] if titles else []))).encode()
+    return GAP.join((texts.approvals.QUESTION, *told, *([texts.approvals.TITLES, titles] if titles else []))).encode()

@@ -46,9 +46,8 @@ _ALL: Final = frozenset({"", "everything", "anything", "all", "each", "every"})
 def listed(permissions: Sequence[StandingPermission]) -> str:
     """What the person is told of them."""
     if not permissions:
-        return texts.NO_PERMISSIONS
-    lines = "\n".join(f"{number}. {each.title}" for number, each in enumerate(permissions, 1))
-    return texts.PERMISSIONS.format(lines=lines)
+        return texts.approvals.NO_PERMISSIONS
+    return texts.approvals.permissions(each.title for each in permissions)
 
 
 def meant(permissions: Sequence[StandingPermission], said: str) -> list[StandingPermission]:

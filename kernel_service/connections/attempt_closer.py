@@ -114,11 +114,11 @@ class AttemptCloser:
 def _sentence(attempt: ConnectAttempt, outcome: ConnectAttemptState) -> str:
     toolkit = attempt.toolkit_name
     if outcome is ConnectAttemptState.WRONG_PERSON:
-        return texts.CODE_USED_ELSEWHERE.format(toolkit=toolkit)
+        return texts.connecting.code_used_elsewhere(toolkit)
     if outcome is ConnectAttemptState.WRONG_BROWSER:
-        return texts.LINK_ASTRAY.format(toolkit=toolkit)
+        return texts.connecting.link_in_two_browsers(toolkit)
     if outcome is ConnectAttemptState.DENIED:
-        return texts.CONSENT_DENIED.format(toolkit=toolkit)
+        return texts.connecting.consent_denied(toolkit)
     if outcome is ConnectAttemptState.LAPSED and attempt.state in AWAITING_CODE:
-        return texts.CODE_NEVER_CAME.format(toolkit=toolkit)
+        return texts.connecting.code_never_came(toolkit)
     return ""

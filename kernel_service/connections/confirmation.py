@@ -55,15 +55,15 @@ class CodeConfirmation(Codes):
             await self.attempt_closer.end(attempt, ConnectAttemptState.LAPSED)
         elif attempt.state in AWAITING_CODE and attempt.wrong_codes >= MOST_WRONG_CODES:
             await self.attempt_closer.end(attempt, ConnectAttemptState.WRONG_CODES)
-            return Confirmed(texts.TOO_MANY_WRONG_CODES)
+            return Confirmed(texts.connecting.TOO_MANY_WRONG_CODES)
         elif attempt.state in AWAITING_CODE:
             return await self._right(person, code, seq, attempt, at=at)
-        return Confirmed(texts.CODE_TOO_LATE.format(toolkit=attempt.toolkit_name))
+        return Confirmed(texts.connecting.code_too_late(attempt.toolkit_name))
 
     # --- the right code ------------------------------------------------------------------------------------------
 
     async def _right(self, person: Person, code: str, seq: int, attempt: ConnectAttempt, *, at: float) -> Confirmed:
-        failed = Confirmed(texts.CONNECT_FAILED.format(toolkit=attempt.toolkit_name))
+        failed = Confirmed(texts.connecting.connect_failed(attempt.toolkit_name))
         if await self._unverified(attempt):
             ended = await self.attempt_closer.end(attempt, ConnectAttemptState.REMOVED)
             return failed if ended else await self.confirm(person, code, seq, at=at)
@@ -87,9 +87,8 @@ class CodeConfirmation(Codes):
 
     async def _connected(self, attempt: ConnectAttempt, seq: int) -> Confirmed:
         resumed = await self.store.resumed_by(attempt.person_id, seq)
-        toolkit = attempt.toolkit_name
-        told = texts.CONNECTED.format(toolkit=f"{toolkit} ({name})" if (name := attempt.connection.name) else toolkit)
-        return Confirmed(told, toolkit, tuple(resumed))
+        told = texts.connecting.connected(attempt.toolkit_name, attempt.connection.name)
+        return Confirmed(told, attempt.toolkit_name, tuple(resumed))
 
     async def _unverified(self, attempt: ConnectAttempt) -> bool:
         """Whether the account is active before its session is completed: then no session proves whose account it is."""
@@ -143,7 +142,7 @@ class CodeConfirmation(Codes):
             if attempt.wrong_codes >= MOST_WRONG_CODES
             and await self.attempt_closer.end(attempt, ConnectAttemptState.WRONG_CODES)
         ]
-        return texts.TOO_MANY_WRONG_CODES if ended else texts.CODE_UNKNOWN
+        return texts.connecting.TOO_MANY_WRONG_CODES if ended else texts.connecting.CODE_UNKNOWN
 
     async def _of_another_person(self, attempt: ConnectAttempt, person: Person) -> str:
         """The link or the code was passed on. Either way the person whom the link was for must not get this account."""
@@ -152,4 +151,4 @@ class CodeConfirmation(Codes):
             await self.attempt_closer.end(attempt, ConnectAttemptState.WRONG_PERSON)
         elif attempt.state is not ConnectAttemptState.WRONG_PERSON:
             return await self._wrong(person)  # the code is no longer of use to anybody
-        return texts.CODE_OF_ANOTHER
+        return texts.connecting.CODE_OF_ANOTHER

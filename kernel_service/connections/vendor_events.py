@@ -75,7 +75,7 @@ class ComposioEvents:
 
     async def _notice(self, connection: Connection) -> Notice | None:
         route = await self._route(connection.person_id)
-        lost = Reply(texts.CONNECTION_LOST.format(toolkit=connection.toolkit_name))
+        lost = Reply(texts.connecting.connection_lost(connection.toolkit_name))
         return None if route is None else Notice(lost, *route, at=self._clock())
 
     def may_be_signed(self, headers: Mapping[str, str]) -> bool:

@@ -29,6 +29,19 @@ REFUSED: Final = "Not done: the person refused this."
 """What the model is told of a call whose question was answered so."""
 
 
+class Reason(StrEnum):
+    """Why a call waits for the person: what they are told beside the question (texts.approvals.WHY)."""
+
+    OUTSIDE = "outside"
+    """Content from outside is among what the model sees."""
+    OPERATOR = "operator"
+    """By the operator's settings."""
+    EFFECT = "effect"
+    """It may destroy, reach others, widen access or pay, as far as hints, names and values tell."""
+    UNKNOWN = "unknown"
+    """It is no plain write, or its developer says that it asks."""
+
+
 @dataclass(frozen=True, slots=True)
 class Approval:
     """A call that is made if the person approves it. `id` cannot be guessed.
@@ -36,7 +49,7 @@ class Approval:
     `call_id` is that of the call which asked, `title` what the person is told that the tool is called.
     `expires_at` (epoch seconds) is given when the question is put. `account` is the id of the connection that the call
     is approved for; empty: it needs none. `titles` are what ids among the arguments stand for, as they were looked up:
-    shown, and no part of what is approved.
+    shown, and no part of what is approved. `reason`: a Reason; empty: an earlier release asked.
     """
 
     id: str
@@ -47,12 +60,19 @@ class Approval:
     title: str = ""
     account: str = ""
     titles: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
 
     @classmethod
-    def of(cls, call: FunctionCall, title: str, account: str, titles: Mapping[str, str]) -> Approval:
-        unguessable = f"ap_{secrets.token_urlsafe(16)}"
+    def of(cls, call: FunctionCall, title: str, account: str, titles: Mapping[str, str], reason: Reason) -> Approval:
         return cls(
-            unguessable, call.call_id, call.name, call.arguments or {}, title=title, account=account, titles=titles
+            f"ap_{secrets.token_urlsafe(16)}",
+            call.call_id,
+            call.name,
+            call.arguments or {},
+            title=title,
+            account=account,
+            titles=titles,
+            reason=reason.value,
         )
 
     @property
@@ -94,9 +114,9 @@ class ApprovalPrompt:
         """At most the three buttons that WhatsApp shows, of at most 20 characters."""
         several = len(self.approvals) > 1
         titles = {
-            ApprovalButtonKind.YES: texts.APPROVE_ALL if several else texts.APPROVE,
-            ApprovalButtonKind.NO: texts.REFUSE_ALL if several else texts.REFUSE,
-            **({ApprovalButtonKind.ALWAYS: texts.APPROVE_ALWAYS} if self.may_stand and not several else {}),
+            ApprovalButtonKind.YES: texts.approvals.APPROVE_ALL if several else texts.approvals.APPROVE,
+            ApprovalButtonKind.NO: texts.approvals.REFUSE_ALL if several else texts.approvals.REFUSE,
+            **({ApprovalButtonKind.ALWAYS: texts.approvals.ALWAYS_APPROVE} if self.may_stand and not several else {}),
         }
         return tuple(ReplyChoice(ApprovalButton(self.id, kind).choice_id, title) for kind, title in titles.items())
 
@@ -149,7 +169,7 @@ class StandingPermission:
 
     @property
     def title(self) -> str:
-        return texts.in_words(self.tool)
+        return texts.approvals.in_words(self.tool)
 
 
 class ApprovalStore(Protocol):

@@ -108,7 +108,8 @@ def _lost(found: Evidence, answers: Answers, verdict: Verdict) -> None:
             verdict.faults += _incomplete(found, message, answers[message.token][0])
         elif message.taken:
             silence[_last_call(found, message)].append(message)
-    apologies = [reply for reply in found.replies.values() if _text(reply) == texts.FAILED and not reply.missing]
+    failed = texts.answers.FAILED
+    apologies = [reply for reply in found.replies.values() if _text(reply) == failed and not reply.missing]
     for together in silence.values():
         apology = _apology(together[0], apologies)
         if apology is not None:

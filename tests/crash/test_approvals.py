@@ -53,9 +53,7 @@ async def test_of_several_approved_calls_none_is_repeated_and_none_forgotten(
     for (point, nth), (count, in_doubt) in _BUNDLES.items():
         with subtests.test(f"{point} {nth}"):
             question = await _asks_for_both(system, person, f"{point} {nth}")
-            told, deletions = await _tapped_and_killed(
-                system, person, question, "Yes to all of these", Doom(point, nth=nth)
-            )
+            told, deletions = await _tapped_and_killed(system, person, question, "Approve all", Doom(point, nth=nth))
             assert [deletion.detail["arguments"]["task_gid"] for deletion in deletions] == question.gids[:count]
             assert any("outcome is unknown" in said for said in told) == in_doubt
 

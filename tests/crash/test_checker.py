@@ -46,7 +46,7 @@ class Log:
         return self.note("model_call", key, model, load_of=list(people), text=about)
 
     def sends(self, key: str, *tokens: str, phone: str = "", status: bool = True) -> Log:
-        text = f"Answer to {', '.join(tokens)}." if tokens else texts.FAILED
+        text = f"Answer to {', '.join(tokens)}." if tokens else texts.answers.FAILED
         self.note("graph_send", key, phone or _phone(tokens[0]), text=text)
         return self.note("status_taken", key, status="sent") if status else self
 
@@ -97,7 +97,7 @@ def test_an_apology_is_no_answer_however_often_processes_were_killed(kills: int)
         log.note("killed", "kernel_service")
     log.sends("d/1/1", phone="US.p2")
     assert log.found() == [(Kind.GIVEN_UP, "p2m2")]
-    assert dict(judge(log.effects.all()).silent) == {texts.FAILED: 1}
+    assert dict(judge(log.effects.all()).silent) == {texts.answers.FAILED: 1}
 
 
 def test_an_apology_to_another_person_says_nothing() -> None:

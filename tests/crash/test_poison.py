@@ -45,7 +45,7 @@ async def _armed(system: System) -> None:
 
 def _told(system: System, person: Person) -> bool:
     return any(
-        effect.detail["text"] == texts.FAILED
+        effect.detail["text"] == texts.answers.FAILED
         for effect in system.log
         if effect.kind == "graph_send" and effect.person == person.phone
     )

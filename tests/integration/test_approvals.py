@@ -75,7 +75,7 @@ async def test_what_is_approved_is_done_exactly_so_once(world: World) -> None:
     assert deletions(world) == []
     assert await tapped(alice, question, "Approve") == "Done."
     assert await tasks(world, alice) == others
-    assert await tapped(alice, question, "Approve") == "You have answered that already, so nothing more was done."
+    assert await tapped(alice, question, "Approve") == "You have already answered this, so I did nothing more."
     [deletion] = deletions(world)
     assert deletion.detail["arguments"] == {"task_gid": doomed.gid}
     assert all("approval:" not in str(call.body) for call in world.emulators.openai.requests)
@@ -139,7 +139,7 @@ async def test_a_refusal_is_told_to_the_model_and_final(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     assert await tapped(alice, question, "Refuse") == "All right, I didn't do it."
-    assert await tapped(alice, question, "Approve") == "You have answered that already, so nothing more was done."
+    assert await tapped(alice, question, "Approve") == "You have already answered this, so I did nothing more."
     await world.ask(alice, "hello")
     assert "[The person refused ASANA_DELETE_TASK with their button." in str(world.emulators.openai.requests[-1].body)
     assert deletions(world) == []
@@ -157,10 +157,10 @@ async def test_words_and_other_talk_approve_nothing_and_the_question_stays(world
 async def test_another_persons_button_and_one_passed_on_approve_nothing(world: World) -> None:
     alice, bob = await connected(world, "Alice"), await connected(world, "Bob")
     question = await asked(world, alice)
-    assert await tapped(bob, question, "Approve") == "I don't know that question, so nothing was done."
+    assert await tapped(bob, question, "Approve") == "I don't know this approval, so I did nothing."
     await alice.send_as("interactive", _button(question), **PASSED_ON)
     told = await alice.wait_for_message(timeout=20)
-    assert told.text == "A button that was passed on approves nothing, so nothing was done."
+    assert told.text == "A forwarded button approves nothing, so I did nothing."
     assert deletions(world) == []
     assert await tapped(alice, question, "Approve") == "Done."
 
@@ -176,7 +176,7 @@ async def test_both_buttons_at_once(world: World) -> None:
     question = await asked(world, alice)
     await asyncio.gather(*(alice.tap(question, title) for title in ("Approve", "Refuse") * 3))
     told = [(await alice.wait_for_message(timeout=20)).text for _ in range(6)]
-    assert told.count("You have answered that already, so nothing more was done.") == 5
+    assert told.count("You have already answered this, so I did nothing more.") == 5
     assert before - len(await tasks(world, alice)) == len(deletions(world)) == told.count("Done.")
 
 
@@ -184,7 +184,7 @@ async def test_a_question_lapses(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     world.wall = lambda: time.time() + 1800
-    assert (await tapped(alice, question, "Approve")).startswith("That question is too old, so nothing was done.")
+    assert (await tapped(alice, question, "Approve")).startswith("This approval is too old, so I did nothing.")
     assert deletions(world) == []
 
 
@@ -192,14 +192,14 @@ async def test_stop_takes_the_question_back(world: World) -> None:
     alice = await connected(world, "Alice")
     question = await asked(world, alice)
     await world.ask(alice, "stop")
-    assert (await tapped(alice, question, "Approve")).startswith("This question is no longer valid")
+    assert (await tapped(alice, question, "Approve")).startswith("This approval is no longer valid")
     assert deletions(world) == []
 
 
 async def test_the_same_asked_anew_has_one_question(world: World) -> None:
     alice = await connected(world, "Alice")
     first, second = await asked(world, alice), await asked(world, alice)
-    assert (await tapped(alice, first, "Approve")).startswith("This question is no longer valid")
+    assert (await tapped(alice, first, "Approve")).startswith("This approval is no longer valid")
     assert await tapped(alice, second, "Approve") == "Done."
     assert len(deletions(world)) == 1
 
@@ -211,11 +211,11 @@ async def test_the_calls_of_one_step_are_one_question(world: World) -> None:
     world.emulators.openai.script([both, "Both of them?", "Done."])
     question = await world.ask(alice, "clean up")
     assert question.text.index(f"task_gid: {second}") < question.text.index(f"task_gid: {first}")
-    assert [choice.title for choice in question.choices] == ["Yes to all of these", "No"]
-    assert await tapped(alice, question, "Yes to all of these") == "Done."
+    assert [choice.title for choice in question.choices] == ["Approve all", "Refuse all"]
+    assert await tapped(alice, question, "Approve all") == "Done."
     assert [task.gid for task in await tasks(world, alice)] == others
     assert [deletion.detail["arguments"]["task_gid"] for deletion in deletions(world)] == [second, first]
-    assert await tapped(alice, question, "No") == "You have answered that already, so nothing more was done."
+    assert await tapped(alice, question, "Refuse all") == "You have already answered this, so I did nothing more."
 
 
 async def test_steps_of_one_turn_have_buttons_of_their_own(world: World) -> None:

@@ -21,7 +21,7 @@ __all__ = ["database", "postgres", "postgres_url"]
 
 LONG = "word " * 12_000
 """20,000 tokens."""
-SPENT = "That's all I can do for you today."
+SPENT = "Today's limit is reached"
 
 
 async def spent_by_all(world: World) -> int:

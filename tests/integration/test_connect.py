@@ -199,10 +199,10 @@ async def test_a_link_passed_on_gives_the_attacker_nothing(either: World, said: 
     async with a_browser() as browser:
         code = await browser.follow(link)
         assert code, "the victim has consented"
-    assert (await either.ask(victim, said.format(code.lower()))).text == texts.CODE_OF_ANOTHER
-    assert (await mallory.wait_for_message(timeout=20)).text.startswith("Your link for Asana was followed")
+    assert (await either.ask(victim, said.format(code.lower()))).text == texts.connecting.CODE_OF_ANOTHER
+    assert (await mallory.wait_for_message(timeout=20)).text.startswith("Your link for Asana was used by somebody else")
     await nothing_connected(either, mallory, victim)
-    assert "no longer good" in (await either.ask(mallory, code)).text
+    assert "no longer valid" in (await either.ask(mallory, code)).text
     assert 'kernel_connect_attempts_total{outcome="wrong_person"} 1.0' in await either.metrics()
 
 
@@ -371,7 +371,7 @@ async def test_a_person_who_lost_the_page_gets_a_new_link_on_request(either: Wor
         assert browser.status == 409, "the same link, which another browser goes on with"
         new = await offered(either, alice, "a new link, please")
         assert new != link
-        assert "no longer good" in (await either.ask(alice, code)).text
+        assert "no longer valid" in (await either.ask(alice, code)).text
         assert DEMO in (await either.ask(alice, await browser.follow(new))).text
     assert await tasks_named_demo(either, alice) == 1
     assert len(either.emulators.composio.accounts_of(await either.person_of(alice))) == 1
@@ -401,9 +401,9 @@ async def test_a_code_that_never_comes_leaves_nothing(either: World) -> None:
         code = await browser.follow(await offered(either, alice))
     either.wall = lambda: time.time() + CODE_SECONDS + 1
     await either.kernel.attempt_closer.sweep()
-    assert "its code was not sent" in (await alice.wait_for_message(timeout=20)).text
+    assert "I did not get its code" in (await alice.wait_for_message(timeout=20)).text
     await nothing_connected(either, alice)
-    assert "no longer good" in (await either.ask(alice, code)).text
+    assert "no longer valid" in (await either.ask(alice, code)).text
 
 
 async def test_a_connection_that_the_vendor_ended_is_told(either: World) -> None:

@@ -80,7 +80,7 @@ async def test_stop_is_obeyed(world: World) -> None:
     await hold.reached.wait()
     stopped = await world.ask(alice, "Stop.")
     hold.release()
-    assert stopped.text == texts.STOPPED
+    assert stopped.text == texts.answers.STOPPED
     assert "hello" in (await world.ask(alice, "hello")).text
     assert len(alice.received) == 2
     assert "story" not in str(world.emulators.openai.requests[-1].body)
@@ -95,7 +95,7 @@ async def test_what_was_done_before_stop_is_known_and_what_follows_is_not_done(w
     await hold.reached.wait()
     await alice.send("stop")
     hold.release()
-    assert (await alice.wait_for_message(timeout=20)).text == texts.STOPPED
+    assert (await alice.wait_for_message(timeout=20)).text == texts.answers.STOPPED
     assert [task.name for task in world.emulators.composio.tasks_of(person)].count("Call the bank") == 1
 
 
@@ -116,7 +116,7 @@ async def test_who_watches_a_message_is_told_how_it_goes(world: World) -> None:
 async def test_an_operator_lets_a_dead_letter_run_again(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.openai.fail(400, times=1)
-    assert (await world.ask(alice, "the poison")).text == texts.FAILED
+    assert (await world.ask(alice, "the poison")).text == texts.answers.FAILED
     letters = json.loads((await ctl(world, "dead")).stdout)["dead_letters"]
     assert [letter["message_id"] for letter in letters] == ["1"]
     assert not any(secret in str(letters) for secret in ("poison", alice.messages[0].id, alice.wa_id))

@@ -68,13 +68,13 @@ HEARD = {
     "edit_text": "[The person changed an earlier message; it now reads:]\nOn Saturday, I mean",
 }
 TOLD = {
-    "sticker": texts.unsupported("sticker"),
-    "interactive_with_errors": texts.unsupported("interactive"),
-    "unsupported": texts.unsupported("poll_creation"),
-    "unsupported_without_type": texts.unsupported("unsupported"),
-    "unsupported_edit": texts.unsupported("edit"),
-    "unsupported_unavailable": texts.unsupported("unavailable"),
-    "request_welcome": texts.unsupported("request_welcome"),
+    "sticker": texts.attachments.unsupported("sticker"),
+    "interactive_with_errors": texts.attachments.unsupported("interactive"),
+    "unsupported": texts.attachments.unsupported("poll_creation"),
+    "unsupported_without_type": texts.attachments.unsupported("unsupported"),
+    "unsupported_edit": texts.attachments.unsupported("edit"),
+    "unsupported_unavailable": texts.attachments.unsupported("unavailable"),
+    "request_welcome": texts.attachments.unsupported("request_welcome"),
 }
 
 
@@ -110,13 +110,13 @@ async def test_what_nobody_can_read_is_said_honestly(world: World, name: str) ->
 async def test_what_came_broken_is_said_too(world: World, kind: str) -> None:
     alice = world.phone("Alice")
     await alice.send_as(kind, {"odd": True})
-    assert (await alice.wait_for_message(timeout=20)).text == texts.unsupported(kind)
+    assert (await alice.wait_for_message(timeout=20)).text == texts.attachments.unsupported(kind)
 
 
 async def test_a_text_that_is_too_long_is_said_and_not_lost(world: World) -> None:
     alice = world.phone("Alice")
     await alice.send("x" * 70_000)
-    assert (await alice.wait_for_message(timeout=20)).text == texts.unsupported("text_too_long")
+    assert (await alice.wait_for_message(timeout=20)).text == texts.attachments.unsupported("text_too_long")
 
 
 LONG = "N" * 20_000

@@ -178,5 +178,5 @@ async def test_a_video_is_answered_honestly_without_the_model(world: World) -> N
         payload=messages_pb2.Payload(video=media_pb2.Media(mime_type="video/mp4", media_ref="x")),
     )
     response = await world.stub.HandleMessage(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)
-    assert response.replies[0].text == texts.unsupported("video")
+    assert response.replies[0].text == texts.attachments.unsupported("video")
     assert world.emulators.openai.requests == []

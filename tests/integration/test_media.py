@@ -14,9 +14,9 @@ from kernel.v1 import media_pb2, messages_pb2
 from sqlalchemy import select
 
 from emulators.faults import matching
-from kernel_service import texts
 from kernel_service.ports.media import WAIT_SECONDS
 from kernel_service.storage.schema.schema import media, media_chunk
+from kernel_service.texts.attachments import FOR_MODEL, unopened, unsupported
 from tests.integration.files import JPEG, VOICE, digest, pdf, png, shown
 from tests.integration.world import TELEGRAM_TOKEN, World, bearer
 
@@ -92,12 +92,15 @@ async def test_a_pdf_is_read(world: World) -> None:
 @pytest.mark.parametrize(
     ("file", "sentence"),
     [
-        (("video", b"film", "video/mp4"), texts.unsupported("video")),
-        (("sticker", b"RIFF....WEBP", "image/webp"), texts.unsupported("sticker")),
-        (("document", b"PK", "application/zip"), texts.unsupported("document")),
-        (("document", pdf("x", password="secret"), "application/pdf"), texts.unopened("document", "locked")),
-        (("document", b"MZ no pdf", "application/pdf"), texts.unopened("document", "wrong_type")),
-        (("image", b"no picture", "image/png"), texts.unopened("image", "wrong_type")),
+        (("video", b"film", "video/mp4"), unsupported("video")),
+        (("sticker", b"RIFF....WEBP", "image/webp"), unsupported("sticker")),
+        (("document", b"PK", "application/zip"), unsupported("document")),
+        (
+            ("document", pdf("x", password="secret"), "application/pdf"),
+            unopened("document", "locked"),
+        ),
+        (("document", b"MZ no pdf", "application/pdf"), unopened("document", "wrong_type")),
+        (("image", b"no picture", "image/png"), unopened("image", "wrong_type")),
     ],
 )
 async def test_what_cannot_be_opened_is_said(world: World, file: tuple[str, bytes, str], sentence: str) -> None:
@@ -120,22 +123,22 @@ async def test_what_the_model_cannot_open_is_told_with_the_question_answered(wor
     refusal = '{"error": {"message": "broken", "type": "invalid_request_error", "param": null, "code": "invalid_file"}}'
     world.emulators.openai.fail(400, body=refusal)
     answer = await send(world, alice, "image", JPEG + b"!", "image/jpeg", caption="And this?")
-    assert texts.FOR_MODEL["unreadable"] in answer.text
+    assert FOR_MODEL["unreadable"] in answer.text
     assert "And this?" in answer.text
 
 
 async def test_a_recording_that_cannot_be_heard(world: World) -> None:
     answer = await send(world, world.phone("Alice"), "audio", b"broken", "audio/ogg", voice=True)
-    assert texts.FOR_MODEL["unreadable"] in answer.text
+    assert FOR_MODEL["unreadable"] in answer.text
 
 
 async def test_a_file_that_is_gone_at_whatsapp(world: World) -> None:
     alice = world.phone("Alice")
     world.emulators.whatsapp.media.faults.fail(404, times=9, match=matching(path="/media/"))
     answer = await send(world, alice, "image", png(), "image/png")
-    assert answer.text == texts.unopened("image", "expired")
+    assert answer.text == unopened("image", "expired")
     answer = await send(world, alice, "image", png(), "image/png", caption="This?")
-    assert texts.FOR_MODEL["expired"] in answer.text
+    assert FOR_MODEL["expired"] in answer.text
 
 
 @pytest.mark.parametrize("way", ["leads_to", "moved_to"])
@@ -152,7 +155,7 @@ async def test_whatever_address_a_file_is_said_to_have_the_token_goes_nowhere_el
         answer = await send(world, alice, "image", png(), "image/png")
         setattr(world.emulators.whatsapp.media, way, "")
     assert asked == []
-    assert answer.text == texts.unopened("image", "unavailable")
+    assert answer.text == unopened("image", "unavailable")
     answer = await send(world, alice, "image", png(), "image/png")
     assert digest(png()) in answer.text
 
@@ -241,7 +244,7 @@ async def test_a_channel_that_never_brings_a_file(world: World) -> None:
     world.wall = lambda: time.time() + WAIT_SECONDS + 1
     await world.kernel.sweeper.sweep()
     answer = await waiting
-    assert texts.FOR_MODEL["unavailable"] in answer.replies[0].text
+    assert FOR_MODEL["unavailable"] in answer.replies[0].text
     assert "Look" in answer.replies[0].text
 
 

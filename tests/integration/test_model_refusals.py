@@ -72,10 +72,10 @@ ROWS = [
     Row("too-long", error(400, "This model's maximum context length is 8192 tokens.", 400)),
     Row("too-long", error(413)),
     Row("too-long", error(429, "Request too large for m on tokens per min (TPM): Limit 1, Requested 2.", "rate_limit")),
-    Row("too-long", lambda openai: setattr(openai, "context_window", 1), texts.TOO_MUCH_AT_ONCE, asks=3),
+    Row("too-long", lambda openai: setattr(openai, "context_window", 1), texts.answers.TOO_MUCH_AT_ONCE, asks=3),
     Row("parameter", error(400, "Unrecognized request argument supplied: prompt_cache_key")),
     Row("parameter", error(422, "Extra inputs are not permitted", param="safety_identifier")),
-    Row("poison", error(400, "flagged", "invalid_prompt", times=2), texts.FAILED),
+    Row("poison", error(400, "flagged", "invalid_prompt", times=2), texts.answers.FAILED),
     Row("poison", error(400, "flagged", "content_filter")),
     Row("poison", error(403, "Your input was flagged", 403)),
     Row("poison", error(418)),
@@ -89,7 +89,7 @@ ROWS = [
     Row("busy", error(429)),
     *(Row("away", error(status)) for status in (0, 404, 408, 409, 500, 501, 503, 529)),
     Row("away", says(Failed(), Text(ANSWERED))),
-    Row("failed", says(Failed(code="invalid_prompt"), Failed(code="invalid_prompt")), texts.FAILED),
+    Row("failed", says(Failed(code="invalid_prompt"), Failed(code="invalid_prompt")), texts.answers.FAILED),
     Row("failed", answers('{"error": {"code": 402, "message": "Insufficient credits"}}')),
     Row("mended", answers(HALF), "half", asks=1),
     Row("mended", output(message("plain"), {"type": "web_search_call"}, usage="?", status=None), "plain", asks=1),
@@ -99,14 +99,14 @@ ROWS = [
     Row("nonsense", answers('{"status": "completed", "output": [{"type": "mess')),
     Row("nonsense", answers('{"status": "completed", "output": {}}')),
     Row("empty", says(Nothing(reasoning=False))),
-    Row("empty", says(Nothing(), Nothing()), texts.NO_ANSWER),
+    Row("empty", says(Nothing(), Nothing()), texts.answers.NO_ANSWER),
     Row("empty", output(message([{"type": "output_text", "text": "\u200b \n", "annotations": []}]))),
     Row("thought", reason(30_000)),
-    Row("thought", reason(60_000), texts.NO_ANSWER_IN_TIME),
+    Row("thought", reason(60_000), texts.answers.NO_ANSWER_IN_TIME),
     Row("cut", says([Text("Once"), Incomplete(" upon")]), "Once", asks=1),
-    Row("declined", says(Refused("I will not.")), texts.REFUSED, asks=1),
+    Row("declined", says(Refused("I will not.")), texts.answers.REFUSED, asks=1),
     Row("declined", says(Incomplete("", "content_filter")), "hello", asks=2),
-    Row("declined", says(*[Incomplete("", "content_filter")] * 2), texts.REFUSED, asks=2),
+    Row("declined", says(*[Incomplete("", "content_filter")] * 2), texts.answers.REFUSED, asks=2),
 ]
 
 
@@ -142,7 +142,7 @@ async def test_a_file_that_the_model_refuses_is_told(world: World) -> None:
     alice, openai = world.phone("Alice"), world.emulators.openai
     error(400, "The image data does not represent a valid image.", "invalid_image_format")(openai)
     await alice.send_file("image", png(1), "image/png", caption="what is this?")
-    assert "no sense could be made of it" in (await alice.wait_for_message(timeout=60)).text
+    assert "it could not be read" in (await alice.wait_for_message(timeout=60)).text
 
 
 async def test_a_key_of_another_organisation_costs_one_refusal_and_no_memory(world: World) -> None:
@@ -190,7 +190,7 @@ async def test_large_results_within_a_turn_are_cut_and_the_turn_keeps_its_work(w
     openai.requests.clear()
     answer = await world.ask(alice, "do it")
     assert answer.text
-    assert not answer.text.startswith((texts.FAILED, texts.TOO_MUCH_AT_ONCE))
+    assert not answer.text.startswith((texts.answers.FAILED, texts.answers.TOO_MUCH_AT_ONCE))
     executed = [call for call in world.emulators.composio.requests if call.path.endswith("/execute")]
     assert len(executed) == 3, "no call is made twice"
 

@@ -71,7 +71,7 @@ async def story(world: World) -> Phone:
     await tapped(alice, await asked(world, alice), "Approve")
     await alice.carry(alice.messages[-2])  # the tap, once more
     error(400, "flagged", "invalid_prompt", times=9)(world.emulators.openai)
-    assert (await world.ask(alice, "poison")).text == texts.FAILED
+    assert (await world.ask(alice, "poison")).text == texts.answers.FAILED
     world.emulators.openai.clear()
     statuses = world.emulators.whatsapp.statuses
     statuses.withhold()

@@ -127,5 +127,5 @@ async def test_a_new_chat_parts_what_was_sent_before_it_from_what_was_sent_after
     for message in reversed(written(phone, ["before", "new chat", "after"], ago=12)):
         await phone.carry(message)
     answers = [(await phone.wait_for_message(timeout=30)).text for _ in range(3)]
-    assert answers[1] == texts.NEW_CHAT
+    assert answers[1] == texts.answers.NEW_CHAT
     assert heard(gathering) == [["before"], ["after"]]

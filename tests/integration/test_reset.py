@@ -45,7 +45,7 @@ async def test_a_new_chat_starts_afresh_and_keeps_the_connections(world: World, 
     await connect(world, alice)
     await world.ask(alice, "my name is Alice")
     asked = len(world.emulators.openai.requests)
-    assert (await world.ask(alice, text)).text == texts.NEW_CHAT
+    assert (await world.ask(alice, text)).text == texts.answers.NEW_CHAT
     assert len(world.emulators.openai.requests) == asked, "the model is not shown it"
     assert (await world.ask(alice, "what is my name")).text == "You have not told me your name."
     assert "Alice" not in str(world.emulators.openai.requests[-1].body)
@@ -80,7 +80,7 @@ async def test_a_new_chat_waits_for_what_was_said_before_it(world: World) -> Non
     hold.release()
     told = [(await alice.wait_for_message(timeout=20)).text for _ in range(3)]
     assert told[0].startswith("Nice to meet you, Alice.")
-    assert told[1:] == [texts.NEW_CHAT, "You have not told me your name."]
+    assert told[1:] == [texts.answers.NEW_CHAT, "You have not told me your name."]
 
 
 async def test_what_waits_for_a_connection_outlives_a_new_chat(world: World) -> None:
@@ -106,7 +106,7 @@ async def test_a_button_from_before_still_does_what_it_was_shown_with(
         await reset(world, alice)
     else:
         await world.ask(alice, "new chat")
-    assert await tapped(alice, question, title) == ("Done." if title == "Approve" else texts.APPROVAL_REFUSED)
+    assert await tapped(alice, question, title) == ("Done." if title == "Approve" else texts.approvals.REFUSED)
     assert sum(task.name.startswith("Prepare demo") for task in await tasks(world, alice)) == left
     assert "not told me" in (await world.ask(alice, "what is my name")).text
 
@@ -194,5 +194,5 @@ async def test_a_message_that_is_damaged_is_asked_for_again(tmp_path: Path) -> N
         while not run(tmp_path, "SELECT count(*) FROM message WHERE turn_id IS NULL")[0][0]:
             pass
         run(tmp_path, "UPDATE message SET payload = x'00'")
-        assert (await alice.wait_for_message(timeout=20)).text == texts.unsupported("unavailable")
+        assert (await alice.wait_for_message(timeout=20)).text == texts.attachments.unsupported("unavailable")
         assert "and now" in (await world.ask(alice, "and now")).text

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.integration.world import World
 
 SLUG = "SMALLTOOL_CREATE_CARD"
-DONE, NO, ALWAYS = "Approve", "Refuse", "Yes, don't ask again"
+DONE, NO, ALWAYS = "Approve", "Refuse", "Always approve"
 
 
 def kept(_: Workplace, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -57,7 +57,7 @@ async def test_a_person_is_not_asked_again_until_they_want_to_be(world: World) -
     assert titles(await card(world, alice)) == []
     assert len(made(world, SLUG)) == 2
     assert "1. Smalltool create card" in (await world.ask(alice, "What may you do without asking?")).text
-    assert "You have not told me to do anything without asking." in (await world.ask(alice, "ask me again")).text
+    assert "You have not allowed me to do anything without asking." in (await world.ask(alice, "ask me again")).text
     assert titles(await card(world, alice)) == [DONE, NO, ALWAYS]
     assert len(made(world, SLUG)) == 2
 
@@ -86,5 +86,5 @@ async def test_a_button_that_was_not_shown_gives_nothing(world: World, forged: s
     choice = question.choices[0].id.removesuffix("yes") + forged
     await alice.send_as("interactive", {"type": "button_reply", "button_reply": {"id": choice, "title": ALWAYS}})
     told = await alice.wait_for_message(timeout=20)
-    assert told.text == "I don't know that question, so nothing was done."
+    assert told.text == "I don't know this approval, so I did nothing."
     assert made(world, SLUG) == []

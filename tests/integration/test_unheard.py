@@ -103,4 +103,4 @@ async def test_the_note_is_unheard_after_a_restart_too(world: World) -> None:
 
 
 def test_the_sentences_say_what_to_do() -> None:
-    assert "write" in texts.unopened("audio", "unheard")
+    assert "write" in texts.attachments.unopened("audio", "unheard")

@@ -158,14 +158,14 @@ async def test_too_large_is_not_waited_for(channel: Channel, *, known: bool) -> 
     data = png() + bytes(wanted.max_bytes)
     size = len(data) if known else 0
     assert await refused(channel.upload(wanted, data, size_bytes=size)) == "PAYLOAD_TOO_LARGE"
-    assert texts.FOR_MODEL["too_large"] in await channel.answer()
+    assert texts.attachments.FOR_MODEL["too_large"] in await channel.answer()
 
 
 async def test_another_type_than_was_announced(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
     assert await refused(channel.upload(wanted, mime_type="application/zip")) == "FIELD_INVALID"
-    assert texts.FOR_MODEL["wrong_type"] in await channel.answer()
+    assert texts.attachments.FOR_MODEL["wrong_type"] in await channel.answer()
 
 
 async def test_strangers_bring_nothing(channel: Channel) -> None:
@@ -188,7 +188,7 @@ async def test_a_file_that_cannot_be_had(channel: Channel) -> None:
         == outbox_pb2.ACK_RESULT_UNKNOWN
     )
     assert await channel.ack(wanted, outbox_pb2.DELIVERY_OUTCOME_FAILED) == outbox_pb2.ACK_RESULT_RECORDED
-    assert texts.FOR_MODEL["too_large"] in await channel.answer()
+    assert texts.attachments.FOR_MODEL["too_large"] in await channel.answer()
 
 
 async def test_files_count_in_the_credit(world: World) -> None:

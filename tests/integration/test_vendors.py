@@ -94,7 +94,7 @@ async def test_a_spent_budget_is_told_without_the_model(tmp_path: Path) -> None:
         alice, bob = world.phone("Alice"), world.phone("Bob")
         await world.ask(alice, "hello")
         refused = await world.ask(alice, "hello again")
-        assert refused.text.startswith("That's all I can do for you today. I can go on in about ")
+        assert refused.text.startswith("Today's limit is reached, so I can't do that now. Please ask again in about ")
         assert len(world.emulators.openai.requests) == 1
         assert "hello" in (await world.ask(bob, "hello")).text
 

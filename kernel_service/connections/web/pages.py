@@ -19,20 +19,20 @@ _PAGE: Final = Template(Path(__file__).with_name("page").joinpath("page.html").r
 STYLE: Final = Path(__file__).with_name("page").joinpath("style.css").read_text(encoding="utf-8")
 
 _ASK: Final = Template("""\
-<p>This connects your $toolkit to <span class="chat">$chat</span>, and to no other.</p>
+<p>This connects your $toolkit account to <span class="chat">$chat</span>, and to no other chat.</p>
 <p class="quiet">Is that your own chat, and did you ask for this there just now? If somebody sent you this link, close
-this page: they could use your $toolkit.</p>
+this page: they could use your $toolkit account.</p>
 $inside<form method="post"><button class="go">Continue to $toolkit</button></form>""")
 _CODE: Final = Template("""\
 <p>One step is left. Send this code in <span class="chat">$chat</span>:</p>
 <p class="code">$code</p>
 $open
-<p class="quiet">It is for that chat alone, and good for ten minutes. Never read it out or send it to anybody else:
-whoever sends it in that chat gets your $toolkit.</p>""")
+<p class="quiet">The code works only in that chat, for ten minutes. Never read it out or send it to anybody else:
+whoever sends it in that chat can use your $toolkit account.</p>""")
 _INSIDE_AN_APP: Final = """\
-<p class="quiet">This page seems to be open inside an app. Some services refuse to sign you in there, and a connection
-is finished in the browser in which it was begun. Before you continue, open this page in your browser: the app's menu
-has that, or copy the link from your chat.</p>
+<p class="quiet">This page seems to be open inside an app. Some services do not let you sign in there, and you have to
+finish in the browser in which you start. Before you continue, open this page in your browser: use the menu of the app,
+or copy the link from your chat.</p>
 """
 _OPEN: Final = Template('<a class="go" rel="noreferrer" href="$url">Open the chat with the code</a>')
 _APPS: Final = ("FBAN/", "FBAV/", "FB_IAB/", "Instagram ", "WhatsApp/")
@@ -43,25 +43,25 @@ _TITLES: Final = {
     PageKind.WRONG_BROWSER: "Nothing was connected",
     PageKind.DENIED: "Not connected",
     PageKind.CONNECTED: "Connected",
-    PageKind.ENDED: "This link is no longer good",
+    PageKind.ENDED: "This link is no longer valid",
     PageKind.UNKNOWN: "Nothing to connect here",
     PageKind.VENDOR_UNAVAILABLE: "Please try again",
     PageKind.RATE_LIMITED: "Too many requests",
 }
 _TEXTS: Final = {
-    PageKind.OTHER_BROWSER: "It was opened in another browser. Go on there, or ask for a new link in your chat.",
-    PageKind.WRONG_BROWSER: "This was begun in another browser, so nothing is connected, and the access that you "
-    "granted is removed. If somebody sent you a link, they may have wanted your account: follow only links from your "
-    "own chat. If it was you who began, go back to your chat: it says how to get a new link. Copy that link and open "
-    "it here.",
+    PageKind.OTHER_BROWSER: "It was opened in another browser. Continue there, or ask for a new link in your chat.",
+    PageKind.WRONG_BROWSER: "This was started in another browser, so nothing is connected, and the access that you "
+    "granted is removed. If somebody sent you a link, they may have wanted your account: only open links from your "
+    "own chat. If you started it yourself, go back to your chat: it says how to get a new link. Copy that link and "
+    "open it here.",
     PageKind.DENIED: "Access was not granted, so nothing was connected. You can go back to your chat now.",
     PageKind.CONNECTED: "This account is connected. You can go back to your chat now.",
-    PageKind.ENDED: "It was used already or has lapsed. Ask for a new one in your chat.",
-    PageKind.UNKNOWN: "This address leads nowhere, or it was opened in another browser than the one that you began in. "
+    PageKind.ENDED: "It was already used, or it has expired. Ask for a new one in your chat.",
+    PageKind.UNKNOWN: "This address is not valid, or you started in another browser. "
     "Open the link from your chat again, and stay in the same browser.",
-    PageKind.VENDOR_UNAVAILABLE: "The service behind this does not answer just now. Wait a moment, then open this page "
-    "again.",
-    PageKind.RATE_LIMITED: "Wait a minute, then open this page again.",
+    PageKind.VENDOR_UNAVAILABLE: "A service that this page needs does not respond right now. Wait a moment, then open "
+    "this page again.",
+    PageKind.RATE_LIMITED: "Please wait a minute, then open this page again.",
 }
 _STATUS: Final = {
     PageKind.WRONG_BROWSER: HTTPStatus.FORBIDDEN,
@@ -97,7 +97,7 @@ def is_inside_an_app(user_agent: str) -> bool:
 def code(attempt: ConnectAttempt, chat: str, chat_link: str) -> str:
     """`chat_link` opens the chat with a text typed in, where `{text}` stands; empty: the person finds it alone."""
     toolkit = escape(attempt.toolkit_name)
-    url = chat_link.replace("{text}", quote(texts.CODE_MESSAGE.format(code=attempt.code), safe=""))
+    url = chat_link.replace("{text}", quote(texts.connecting.code_message(attempt.code), safe=""))
     open_chat = _OPEN.substitute(url=escape(url)) if chat_link else ""
     body = _CODE.substitute(toolkit=toolkit, chat=escape(chat), code=escape(attempt.code), open=open_chat)
     return _page(f"Almost there: {toolkit}", body)

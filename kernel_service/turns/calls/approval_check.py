@@ -60,10 +60,11 @@ class ApprovalCheck:
 
     async def _prompt(self, call: FunctionCall, tool: Tool, *, may_stand: bool) -> None:
         account = await tool.account_for(self.person, call.arguments or {})
+        reason = self.policy.reason(tool, call.arguments or {}, tainted=self.transcript.tainted)
         titles = await self.interrupts.wait_for(self.titles.of(call.name, call.arguments or {}))
         [[[kept]]] = storable([[[call.arguments]]])  # so deep it stands in the journal: what is shown is what is kept
         call = replace(call, arguments=kept)
-        self.prompts.add(Approval.of(call, tool.schema.title, account, titles), may_stand=may_stand)
+        self.prompts.add(Approval.of(call, tool.schema.title, account, titles, reason), may_stand=may_stand)
 
     async def prompt_all(self) -> bool:
         """Prompt for the calls of one step together. False: none of them waits."""

@@ -50,7 +50,7 @@ class Answers:
 
     def over_budget(self) -> Finished:
         """Before its first step a turn leaves no trace in the history; the person may ask again tomorrow."""
-        text = texts.budget_spent(seconds_of_day_left(self.clock()))
+        text = texts.limits.budget_spent(seconds_of_day_left(self.clock()))
         if self.turn.begun:
             return self.broken_off(text, "budget_spent")
         self.transcript.unstored = []

@@ -60,10 +60,10 @@ class Commands:
         decision = await self.approvals.decide(message)
         log.info("approval decided outcome=%s turn=%s person=%s", decision.outcome, self.turn.id, self.person.id)
         if decision.outcome is DecisionOutcome.APPROVED:
-            action = texts.in_words(decision.approvals[0].tool) if decision.stands else ""
-            preface = texts.PERMISSION_GIVEN.format(action=action) if decision.stands else ""
+            action = texts.approvals.in_words(decision.approvals[0].tool) if decision.stands else ""
+            preface = texts.approvals.permission_given(action) if decision.stands else ""
             return Subject(approved=decision.approvals, preface=preface)
-        text = texts.APPROVAL_WITHOUT_EFFECT.get(decision.outcome, texts.APPROVAL_REFUSED)
+        text = texts.approvals.WITHOUT_EFFECT.get(decision.outcome, texts.approvals.REFUSED)
         self.inputs.refuse(decision.approvals, text)
         return fixed_reply(text)
 

@@ -32,7 +32,7 @@ class GivenUp:
     """A turn of several messages is split, so that each gets an attempt of its own; one alone is a dead letter."""
 
     problem: str
-    text: str = texts.FAILED
+    text: str = texts.answers.FAILED
 
 
 Ending = Finished | GivenUp

@@ -78,7 +78,7 @@ class TurnExecution:
             finished = self.answers.over_budget()
         except ModelRejectedError as rejected:
             too_long = rejected.code == CONTEXT_TOO_LONG
-            return GivenUp(rejected.code, texts.TOO_MUCH_AT_ONCE if too_long else texts.FAILED)
+            return GivenUp(rejected.code, texts.answers.TOO_MUCH_AT_ONCE if too_long else texts.answers.FAILED)
         return replace(finished, preface=subject.preface)
 
     async def _converse(self, subject: Subject) -> Finished:

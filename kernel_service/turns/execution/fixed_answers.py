@@ -24,9 +24,9 @@ SPOKEN: Final = (Text, Choice, Edit, Location, Contacts)
 def fixed_answer(turn: Turn, files: TurnFiles) -> Finished | None:
     """None: ask the model."""
     if turn.messages[0].command is Command.STOP:
-        return fixed_reply(texts.STOPPED)
+        return fixed_reply(texts.answers.STOPPED)
     if turn.messages[0].command is Command.NEW_CHAT:
-        return fixed_reply(texts.NEW_CHAT)
+        return fixed_reply(texts.answers.NEW_CHAT)
     if turn.begun or any(_for_model(message, files) for message in turn.messages):
         return None
     asking = (message for message in turn.messages if not isinstance(message.payload.content, SILENT))
@@ -44,5 +44,7 @@ def _for_model(message: TurnMessage, files: TurnFiles) -> bool:
 def _excuse(message: TurnMessage, files: TurnFiles) -> str:
     content = message.payload.content
     if problem := files.problem(message):
-        return texts.unopened(content.KIND, problem)
-    return texts.unsupported(content.kind or content.KIND if isinstance(content, Unsupported) else content.KIND)
+        return texts.attachments.unopened(content.KIND, problem)
+    return texts.attachments.unsupported(
+        content.kind or content.KIND if isinstance(content, Unsupported) else content.KIND
+    )

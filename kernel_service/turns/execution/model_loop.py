@@ -45,7 +45,7 @@ class ModelLoop:
         self.live.preface = subject.preface
         for number in range(self.most_steps):
             if self.clock() > self.deadline:
-                return BrokenOff(texts.TOO_LONG, "too_long")
+                return BrokenOff(texts.answers.TOO_LONG, "too_long")
             # The person must learn what an approved call has done, whatever it costs.
             answer = await self.step.answer(anyway=number == 0 and bool(subject.approved))
             if not answer.says_nothing:
@@ -55,4 +55,4 @@ class ModelLoop:
             self.live.void()
             await self.journal.step()
             await self.calls.make_all(answer.calls)
-        return BrokenOff(texts.TOO_MANY_STEPS, "too_many_steps")
+        return BrokenOff(texts.answers.TOO_MANY_STEPS, "too_many_steps")

@@ -53,5 +53,5 @@ class TurnOpening:
         if turn.crashes_alone >= limits.crashes_alone:
             return GivenUp("crashed_too_often")
         if turn.usage.model_calls >= limits.model_calls:
-            return self.answers.broken_off(texts.TOO_MANY_STEPS, "too_many_model_calls")
+            return self.answers.broken_off(texts.answers.TOO_MANY_STEPS, "too_many_model_calls")
         return None

@@ -85,7 +85,7 @@ class TurnFiles:
         return {
             media_id: self._shown(self._files[media_id])
             if (problem := self._problem(media_id)) is FileProblem.NONE
-            else texts.FOR_MODEL[problem]
+            else texts.attachments.FOR_MODEL[problem]
             for media_id in self._names
         }
 

@@ -142,8 +142,8 @@ class TurnJournal:
 
     def _notice(self, wait: float, *, busy: bool) -> Reply | None:
         if busy:
-            return Reply(texts.busy(wait)) if wait > NOTICE_AFTER_SECONDS and not self.turn.told_busy else None
-        return Reply(texts.STILL_TRYING) if self.turn.holds == NOTICE_AFTER_HOLDS else None
+            return Reply(texts.limits.busy(wait)) if wait > NOTICE_AFTER_SECONDS and not self.turn.told_busy else None
+        return Reply(texts.answers.STILL_TRYING) if self.turn.holds == NOTICE_AFTER_HOLDS else None
 
     async def fail(self, problem: str) -> None:
         """The attempt broke: the next one comes later and later."""

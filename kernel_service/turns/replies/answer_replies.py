@@ -33,7 +33,7 @@ def answer_replies(
     first = Reply(text, link=links[0] if links else None, media=tuple(files))
     return [
         first,
-        *(Reply(texts.CONNECT_ALSO.format(toolkit=_subject(link)), link=link) for link in links[1:]),
+        *(Reply(texts.connecting.connect_also(_subject(link)), link=link) for link in links[1:]),
     ]
 
 
@@ -53,7 +53,7 @@ def with_questions(replies: list[Reply], questions: Sequence[ApprovalPrompt]) ->
 
 def _asked(question: ApprovalPrompt) -> list[Reply]:
     asked = Reply(question.text, choices=question.choices)
-    return [Reply(texts.APPROVAL_FILE, media=(question.document,)), asked] if question.document else [asked]
+    return [Reply(texts.approvals.FILE, media=(question.document,)), asked] if question.document else [asked]
 
 
 def _is_plain(text: str) -> bool:
@@ -66,28 +66,28 @@ def _warned(text: str, transcript: Transcript, seen: Sequence[HistoryItem]) -> s
     hosts = carrying_hosts(text, seen) if transcript.tainted else []
     if not hosts:
         return text
-    named = ", ".join(f"`{host.replace('`', '')}`" for host in hosts)
-    return f"{texts.LINK_WARNING.format(hosts=named)}\n\n{without_images(text)}"
+    named = [f"`{host.replace('`', '')}`" for host in hosts]
+    return f"{texts.answers.link_warning(named)}\n\n{without_images(text)}"
 
 
 def _text(answer: ModelAnswer, most_chars: int) -> str:
     text = answer.text.strip() if visible(answer.text) else ""
     if text and (answer.cut or len(text) > most_chars):
-        return f"{text[:most_chars].rstrip()}\n\n{texts.CUT}"
-    return text or (texts.REFUSED if answer.refusal else "")
+        return f"{text[:most_chars].rstrip()}\n\n{texts.answers.CUT}"
+    return text or (texts.answers.REFUSED if answer.refusal else "")
 
 
 def _without_words(answer: ModelAnswer, transcript: Transcript) -> str:
     """What is true where the model says nothing. A question needs nothing before it."""
     if transcript.links():
-        return texts.ONLY_A_BUTTON
+        return texts.answers.ONLY_A_BUTTON
     if transcript.files():
-        return texts.ONLY_A_FILE
+        return texts.answers.ONLY_A_FILE
     if transcript.approvals():
         return ""
     if made := transcript.calls_made():
-        return texts.no_words_after([texts.in_words(name) for name in made])
-    return texts.NO_ANSWER_IN_TIME if answer.cut else texts.NO_ANSWER
+        return texts.answers.no_words_after([texts.approvals.in_words(name) for name in made])
+    return texts.answers.NO_ANSWER_IN_TIME if answer.cut else texts.answers.NO_ANSWER
 
 
 def _subject(link: Link) -> str:

@@ -47,9 +47,9 @@ def test_a_button_says_what_it_was_made_for() -> None:
     ("asked", "titles"),
     [
         (question("ap_1"), ["Approve", "Refuse"]),
-        (question("ap_1", "ap_2"), ["Yes to all of these", "No"]),
-        (question("ap_1", may_stand=True), ["Approve", "Refuse", "Yes, don't ask again"]),
-        (question("ap_1", "ap_2", may_stand=True), ["Yes to all of these", "No"]),
+        (question("ap_1", "ap_2"), ["Approve all", "Refuse all"]),
+        (question("ap_1", may_stand=True), ["Approve", "Refuse", "Always approve"]),
+        (question("ap_1", "ap_2", may_stand=True), ["Approve all", "Refuse all"]),
     ],
 )
 def test_the_buttons_fit_a_phone(asked: ApprovalPrompt, titles: list[str]) -> None:

@@ -13,6 +13,7 @@ import pytest
 from emulators.composio.tools import CREATES, DESTROYS, READS, UPDATES
 from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.composio.client import _tool
+from kernel_service.ports.approvals import Reason
 from kernel_service.ports.tools import Person  # noqa: TC001 - a tool reads its own hints
 from kernel_service.tools.connecting import Disconnect
 from kernel_service.tools.developer_tools import DeveloperTool, tool
@@ -545,3 +546,32 @@ def test_a_developers_reading_tool_asks_in_a_tainted_turn_if_it_reaches_the_web(
 ) -> None:
     assert asks(developers(name, read_only=True), arguments, tainted=True) is expected
     assert asks(developers(name, read_only=True, asks_first=False), arguments, tainted=True) is RUNS
+
+
+MAILING: Final = connected("gmail", "GMAIL_SEND_EMAIL", CREATES)
+TASK: Final = connected("asana", "ASANA_CREATE_TASK", CREATES)
+STATUS: Final = connected("mastodon", "MASTODON_CREATE_SKETCH", CREATES)
+SCRAPING: Final = connected("firecrawl", "FIRECRAWL_SCRAPE", READS)
+
+
+@pytest.mark.parametrize(
+    ("policy", "each", "arguments", "tainted", "reason"),
+    [
+        (ApprovalPolicy(), MAILING, {"to": MAIL}, False, Reason.EFFECT),
+        (ApprovalPolicy(), TASK, {"name": "x", "assignee": MAIL}, False, Reason.EFFECT),
+        (ApprovalPolicy(), STATUS, {"heading": "x"}, False, Reason.UNKNOWN),
+        (ApprovalPolicy(), MAILING, {"to": MAIL}, True, Reason.OUTSIDE),
+        (ApprovalPolicy(), TASK, {"name": "x"}, True, Reason.OUTSIDE),
+        (ApprovalPolicy(), SCRAPING, {"url": "https://example.org"}, True, Reason.OUTSIDE),
+        (ApprovalPolicy(["ASANA_*"]), TASK, {"name": "x"}, False, Reason.OPERATOR),
+        (ApprovalPolicy(mode=Approve.WRITES), TASK, {"name": "x"}, False, Reason.OPERATOR),
+        (ApprovalPolicy(mode=Approve.ALL), SCRAPING, {"url": "x"}, False, Reason.OPERATOR),
+        (ApprovalPolicy(mode=Approve.DESTRUCTIVE), MAILING, {"to": MAIL}, False, Reason.EFFECT),
+        (ApprovalPolicy(), Disconnect(cast("Any", None)), {"toolkit": "asana"}, False, Reason.EFFECT),
+    ],
+)
+def test_a_question_has_a_reason(
+    policy: ApprovalPolicy, each: Tool, arguments: dict[str, Any], tainted: bool, reason: Reason
+) -> None:
+    assert policy(each, arguments, tainted=tainted)
+    assert policy.reason(each, arguments, tainted=tainted) is reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from base64 import b64encode, urlsafe_b64encode
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -124,7 +125,7 @@ def test_the_recipient_is_never_out_of_sight(arguments: dict[str, Any]) -> None:
     ],
 )
 def test_a_recipient_in_a_packed_message_is_unpacked(packed: str) -> None:
-    assert f"left out here, with {STRANGER}" in of({"raw": packed}).text
+    assert f"left out, with {STRANGER}" in of({"raw": packed}).text
 
 
 @pytest.mark.parametrize(
@@ -146,9 +147,9 @@ def test_what_matters_comes_before_what_is_short_and_that_before_what_is_long(na
 def test_a_long_value_is_shown_by_its_beginning_and_end_and_whole_in_the_document() -> None:
     told = of({"body": (body := f"First. {LONG} Last.")})
     assert f"body ({len(body)} characters):\n| First. Dear Bob" in told.text
-    assert "characters are left out here\n|" in told.text
+    assert "characters left out\n|" in told.text
     assert told.text.endswith("Last.\n```")
-    assert told.text.startswith("(All of it is in the file above: please-confirm.txt, 9 kB.)")
+    assert told.text.startswith("(All details are in the file above: please-confirm.txt, 9 kB.)")
     assert told.document
     assert LONG.strip() in told.document.decode()
 
@@ -187,7 +188,7 @@ def test_no_text_takes_long_to_show(text: str) -> None:
 def test_what_is_long_says_so_first() -> None:
     told = of({f"field{number}": "x" * 60 for number in range(11)})
     assert told.document is None
-    assert told.text.startswith("(This is long. Please read it to its end before you answer.)")
+    assert told.text.startswith("(This is long. Please read all of it before you answer.)")
 
 
 def test_several_calls_are_numbered_and_each_has_its_own_arguments() -> None:
@@ -230,3 +231,12 @@ def test_every_value_is_in_the_question_or_in_its_document_and_none_forges_a_lin
         _, shown_lines, _ = told.text.split("```")
         for line in shown_lines.strip("\n").split("\n"):
             assert line.startswith(("| ", "… ")) or any(line.startswith(f"{path}:") for path in paths)
+
+
+def test_it_says_why_it_asks_each_reason_once() -> None:
+    told = of({"n": "x"}, reason="outside", titles={"x": "y"}).text
+    assert "\n```\n\nI ask because I have read content from others" in told
+    calls = [replace(asked({"n": str(n)}), reason=reason) for n, reason in enumerate(("outside", "effect", "outside"))]
+    together = shown(calls)
+    assert together is not None
+    assert together.text.count("I ask because") == 2

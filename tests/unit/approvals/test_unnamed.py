@@ -44,7 +44,7 @@ def asked(tool: str, arguments: dict[str, Any], titles: dict[str, str] | None = 
     ],
 )
 def test_who_is_not_named_is_said_not_to_be_shown(tool: str, arguments: dict[str, Any]) -> None:
-    assert texts.APPROVAL_UNNAMED in asked(tool, arguments)
+    assert texts.approvals.UNNAMED in asked(tool, arguments)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +67,15 @@ def test_who_is_not_named_is_said_not_to_be_shown(tool: str, arguments: dict[str
     ],
 )
 def test_who_is_named_is_shown_without_a_word(tool: str, arguments: dict[str, Any]) -> None:
-    assert texts.APPROVAL_UNNAMED not in asked(tool, arguments)
+    assert texts.approvals.UNNAMED not in asked(tool, arguments)
 
 
 def test_a_title_that_was_looked_up_names_somebody() -> None:
-    assert texts.APPROVAL_UNNAMED not in asked("SLACK_SEND_MESSAGE", {"channel_id": "C012345"}, {"C012345": "Family"})
+    assert texts.approvals.UNNAMED not in asked("SLACK_SEND_MESSAGE", {"channel_id": "C012345"}, {"C012345": "Family"})
 
 
 def test_each_call_of_several_says_it_for_itself() -> None:
     drafts = [Approval(f"ap_{number}", "c", "MAIL_SEND_DRAFT", {"id": number}) for number in (7, 8)]
     question = shown([*drafts, Approval("ap_9", "c", "MAIL_SEND", {"to": "bob@example.org"})])
     assert question is not None
-    assert question.text.count(texts.APPROVAL_UNNAMED) == 2
+    assert question.text.count(texts.approvals.UNNAMED) == 2

@@ -128,6 +128,6 @@ async def test_nobody_disconnects_anothers(world: World) -> None:
 async def test_disconnect_ends_what_was_being_connected(world: World) -> None:
     code = await world.code("p_alice")
     await world.connections.disconnect("p_alice", toolkit="asana")
-    assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
     assert not await world.connections.active("p_alice", "asana")
     assert not world.vendor.accounts_of("p_alice")

@@ -47,14 +47,14 @@ async def test_a_code_that_comes_twice_is_the_same(either: World) -> None:
 async def test_a_link_passed_on_connects_nothing(either: World) -> None:
     """Bob has Alice's link, consents, and sends the code from Bob's chat."""
     code = await either.code("p_alice")
-    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER
+    assert (await either.confirm("p_bob", code)).told == texts.connecting.CODE_OF_ANOTHER
     [(person_id, told)] = either.told
     assert person_id == "p_alice"
-    assert "followed by somebody else" in told
+    assert "was used by somebody else" in told
     for person in ("p_alice", "p_bob"):
         assert not await either.connections.active(person, "asana")
         assert not either.vendor.accounts_of(person), "removed at the vendor, too"
-    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
     assert either.attempt_closer.outcomes[ConnectAttemptState.WRONG_PERSON] == 1
     assert await either.connections.list("p_alice") == [], "it never was a connection"
 
@@ -64,14 +64,14 @@ async def test_a_person_whose_link_was_used_by_another_is_told_after_a_crash(eit
     with killed_after(either.store.connect_attempts, "advance"):
         await either.confirm("p_bob", code)
     either.restart()
-    assert (await either.confirm("p_bob", code)).told == texts.CODE_OF_ANOTHER, "Bob's turn continues"
+    assert (await either.confirm("p_bob", code)).told == texts.connecting.CODE_OF_ANOTHER, "Bob's turn continues"
     assert [person_id for person_id, _ in either.told] == ["p_alice"]
 
 
 async def test_a_code_that_was_used_already_says_nothing_to_others(either: World) -> None:
     code = await either.code("p_alice")
     await either.confirm("p_alice", code)
-    assert (await either.confirm("p_bob", code)).told == texts.CODE_UNKNOWN
+    assert (await either.confirm("p_bob", code)).told == texts.connecting.CODE_UNKNOWN
     assert len(await either.connections.active("p_alice", "asana")) == 1
     assert not either.told
 
@@ -87,7 +87,7 @@ async def test_a_person_merged_while_a_code_waits_is_the_same_person(either: Wor
 async def test_a_code_that_comes_too_late(either: World) -> None:
     code = await either.code("p_alice")
     either.clock.now += CODE_SECONDS
-    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
     assert not either.vendor.accounts_of("p_alice")
 
 
@@ -106,7 +106,7 @@ async def test_a_code_of_what_is_connected_no_longer(either: World, end: str) ->
         await either.connections.disconnect("p_alice", connection_id=connection.id)
     else:
         await either.connections.expire(connection)
-    assert (await either.confirm("p_alice", code)).told == texts.CODE_TOO_LATE.format(toolkit="Asana")
+    assert (await either.confirm("p_alice", code)).told == texts.connecting.code_too_late("Asana")
 
 
 async def test_a_code_that_never_comes(either: World) -> None:
@@ -116,25 +116,25 @@ async def test_a_code_that_never_comes(either: World) -> None:
     assert not either.vendor.accounts_of("p_alice")
     [(person_id, told)] = either.told
     assert person_id == "p_alice"
-    assert "its code was not sent to me in time" in told
+    assert "I did not get its code in time" in told
 
 
 async def test_five_wrong_codes_end_it(either: World) -> None:
     code = await either.code("p_alice")
     for _ in range(4):
-        assert (await either.confirm("p_alice", NO_CODE)).told == texts.CODE_UNKNOWN
-    assert (await either.confirm("p_alice", NO_CODE)).told == texts.TOO_MANY_WRONG_CODES
+        assert (await either.confirm("p_alice", NO_CODE)).told == texts.connecting.CODE_UNKNOWN
+    assert (await either.confirm("p_alice", NO_CODE)).told == texts.connecting.TOO_MANY_WRONG_CODES
     assert not either.vendor.accounts_of("p_alice")
-    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
-    assert (await either.confirm("p_alice", NO_CODE)).told == texts.CODE_UNKNOWN
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
+    assert (await either.confirm("p_alice", NO_CODE)).told == texts.connecting.CODE_UNKNOWN
 
 
 async def test_a_right_code_after_too_many_wrong_ones_in_sentences_ends_it(either: World) -> None:
     code = await either.code("p_alice")
     for _ in range(5):
         await either.store.connect_attempts.count_wrong_code("p_alice")
-    assert (await either.confirm("p_alice", code)).told == texts.TOO_MANY_WRONG_CODES
-    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert (await either.confirm("p_alice", code)).told == texts.connecting.TOO_MANY_WRONG_CODES
+    assert (await either.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
 
 
 async def test_wrong_codes_of_others_harm_nobody(either: World) -> None:
@@ -197,7 +197,7 @@ async def test_a_completion_repeated_after_a_crash_fails_for_an_account_that_sta
     world.vendor.after.fail(0, match=COMPLETE)
     with pytest.raises(VendorUnavailable):
         await world.confirm("p_alice", code)
-    assert (await world.confirm("p_alice", code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert (await world.confirm("p_alice", code)).told == texts.connecting.connect_failed("Asana")
     assert not world.vendor.accounts_of("p_alice")
 
 
@@ -216,9 +216,9 @@ async def test_any_no_of_the_vendor_is_final(
         return next(statuses, "ACTIVE")
 
     monkeypatch.setattr(world.connections, "status_of", status_of)
-    assert (await world.confirm("p_alice", code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert (await world.confirm("p_alice", code)).told == texts.connecting.connect_failed("Asana")
     assert not await world.connections.active("p_alice", "asana")
-    assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer good")
+    assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
 
 
 async def test_a_vendor_who_is_asked_too_often_has_said_nothing(world: World) -> None:
@@ -237,7 +237,7 @@ async def test_a_session_of_another_person_is_refused_by_the_vendor(world: World
     back = world.vendor.approve(await world.start("p_bob", browser="bobs"))
     seen = await world.come_back(back, "alices")
     assert seen.attempt is not None
-    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.connecting.connect_failed("Asana")
     assert not await world.connections.active("p_alice", "asana")
     assert all(account.status == "INITIATED" for account in world.vendor.accounts_of("p_bob"))
 
@@ -249,7 +249,7 @@ async def test_a_forged_session_where_the_vendor_has_no_verifier(world: World) -
     seen = await world.consent.verified("ses_forged", "browser", admitted)
     assert seen.attempt is not None
     world.vendor.approve(link)
-    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.CONNECT_FAILED.format(toolkit="Asana")
+    assert (await world.confirm("p_alice", seen.attempt.code)).told == texts.connecting.connect_failed("Asana")
     assert not await world.connections.active("p_alice", "asana")
     assert not world.vendor.accounts_of("p_alice")
 

@@ -151,7 +151,7 @@ async def test_who_comes_back_in_another_browser_ends_it(world: World, victim: s
     assert (await world.come_back(back, "attacker")).kind is PageKind.ENDED
     [(person_id, told)] = world.told
     assert person_id == "p_alice"
-    assert "begun in one browser and finished in another" in told
+    assert "opened in one browser and finished in another" in told
 
 
 async def test_who_looks_before_consent_was_given_has_used_the_callback_up(world: World) -> None:

@@ -44,7 +44,7 @@ async def test_an_ended_account_is_told_once(world: World) -> None:
         assert await events(world).handle(signed(body, world.clock.now), body)
     [(person_id, told)] = world.told
     assert person_id == "p_alice"
-    assert "Your Asana is no longer connected" in told
+    assert "Your Asana account is no longer connected" in told
     assert world.looked == ["test"]
     assert not await world.connections.active("p_alice", "asana")
 

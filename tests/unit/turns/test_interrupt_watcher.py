@@ -108,7 +108,7 @@ async def test_stop_is_obeyed_while_the_model_thinks(scene: Scene) -> None:
     await turn
     await scene.run(kernel)
     assert (await scene.store.inbox.answer_of(scene.person_id, story)).status is MessageStatus.STOPPED
-    assert await scene.told() == [texts.STOPPED]
+    assert await scene.told() == [texts.answers.STOPPED]
     assert await statuses(scene) == [TurnStatus.COMPLETED, TurnStatus.STOPPED]
     assert await scene.history() == []
 

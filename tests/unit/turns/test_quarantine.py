@@ -73,7 +73,7 @@ async def test_a_message_that_crashes_its_process_alone_three_times_is_given_up(
     await scene.hear()
     await crash(scene, *OFTEN, *[Room.ALONE] * scene.limits.crashes_alone)
     await scene.run()
-    assert await scene.told() == [texts.FAILED]
+    assert await scene.told() == [texts.answers.FAILED]
     turns, _, _ = await scene.store.admin.turns(scene.person_id, limit=10, before="")
     assert [(turn.status, turn.problem) for turn in turns] == [(TurnStatus.FAILED, "crashed_too_often")]
     assert scene.model.shown == []

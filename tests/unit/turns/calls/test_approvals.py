@@ -77,7 +77,8 @@ async def test_nothing_is_done_and_the_person_is_asked(scene: Scene) -> None:
     await asked(scene)
     assert scene.act.calls == 0
     [reply] = await replies(scene)
-    assert reply.text == "I ask you\n\nPlease confirm: **Act**\n\n```\nto: bob\ntext: hello\n```"
+    why = "I ask because this may delete, share, pay or reach others."
+    assert reply.text == f"I ask you\n\nPlease confirm: **Act**\n\n```\nto: bob\ntext: hello\n```\n\n{why}"
     assert [choice.title for choice in reply.choices] == ["Approve", "Refuse"]
     assert scene.model.shown[1][-1]["output"] == ASKED
     assert "approval" not in {item.get("type") for item in scene.model.shown[1]}
@@ -110,9 +111,9 @@ async def test_the_model_is_told_of_a_refusal_when_the_person_writes_next(scene:
     button = await asked(scene)
     await tap(scene, ApprovalButton(button.prompt_id, ApprovalButtonKind.NO))
     await scene.run()
-    assert await scene.told() == [texts.APPROVAL_REFUSED]
+    assert await scene.told() == [texts.approvals.REFUSED]
     heard, call, result, said = (await scene.history())[-4:]
-    assert (heard.kind, said.data["content"]) == ("input", texts.APPROVAL_REFUSED)
+    assert (heard.kind, said.data["content"]) == ("input", texts.approvals.REFUSED)
     assert (call.data["name"], call.data["arguments"], result.data["output"]) == ("act", ARGUMENTS, REFUSED)
     assert scene.act.calls == 0
 
@@ -163,7 +164,7 @@ async def test_a_message_that_was_given_up_and_is_requeued_does_nothing_twice(sc
     await scene.store.admin.requeue(letter.id, now=scene.clock())
     await scene.run()
     assert scene.act.calls == 1
-    assert (await scene.told())[-1] == texts.APPROVAL_WITHOUT_EFFECT["used"]
+    assert (await scene.told())[-1] == texts.approvals.WITHOUT_EFFECT["used"]
 
 
 async def test_stop_comes_before_the_call(scene: Scene) -> None:
@@ -172,7 +173,7 @@ async def test_stop_comes_before_the_call(scene: Scene) -> None:
     await scene.run()
     await scene.run()
     assert scene.act.calls == 0
-    assert await scene.told() == [texts.STOPPED]
+    assert await scene.told() == [texts.answers.STOPPED]
 
 
 async def test_an_approval_is_for_one_call(scene: Scene) -> None:
@@ -261,7 +262,7 @@ async def test_a_question_that_newcomers_overtook_approves_nothing(scene: Scene)
     assert not (await replies(scene))[0].choices
     await tap(scene, ApprovalButton(str(item.data["approvals"][0]["id"]), ApprovalButtonKind.YES), number=3)
     await scene.run()
-    assert await scene.told() == [texts.APPROVAL_WITHOUT_EFFECT["unknown"]]
+    assert await scene.told() == [texts.approvals.WITHOUT_EFFECT["unknown"]]
 
 
 async def test_the_question_survives_a_cut_and_the_end_of_patience(scene: Scene) -> None:
@@ -273,7 +274,7 @@ async def test_the_question_survives_a_cut_and_the_end_of_patience(scene: Scene)
     scene.limits = Limits(seconds=-1)
     await scene.run()
     [reply] = await replies(scene)
-    assert reply.text.startswith(texts.TOO_LONG)
+    assert reply.text.startswith(texts.answers.TOO_LONG)
     await tap(scene, yes(reply))
     scene.limits = Limits()
     scene.model.says = [says("It is sent")]
@@ -325,7 +326,7 @@ async def asked_for(scene: Scene, *steps: ModelAnswer, said: str = "I ask you") 
 
 async def test_the_calls_of_one_step_are_one_question_and_are_made_in_order(scene: Scene) -> None:
     [reply] = await asked_for(scene, acts_on("ann", "bob", "carol"))
-    assert [choice.title for choice in reply.choices] == ["Yes to all of these", "No"]
+    assert [choice.title for choice in reply.choices] == ["Approve all", "Refuse all"]
     for number, who in enumerate(("ann", "bob", "carol"), 1):
         assert f"**{number}. Act**\n\n```\nto: {who}\n```" in reply.text
     await tap(scene, yes(reply))
@@ -349,7 +350,7 @@ async def test_no_single_call_of_a_bundle_can_be_approved(scene: Scene) -> None:
     [item] = [item for item in await scene.history() if item.kind == "approval"]
     await tap(scene, ApprovalButton(item.data["approvals"][1]["id"], ApprovalButtonKind.YES))
     await scene.run()
-    assert await scene.told() == [texts.APPROVAL_WITHOUT_EFFECT["unknown"]]
+    assert await scene.told() == [texts.approvals.WITHOUT_EFFECT["unknown"]]
     assert scene.act.calls == 0
 
 
@@ -496,7 +497,7 @@ async def always(scene: Scene) -> ApprovalButton:
     scene.model.says = [files(), says("I ask you")]
     await scene.run()
     [reply] = await replies(scene)
-    assert [choice.title for choice in reply.choices] == ["Approve", "Refuse", "Yes, don't ask again"]
+    assert [choice.title for choice in reply.choices] == ["Approve", "Refuse", "Always approve"]
     button = button_in(Payload(Choice(reply.choices[2].id)))
     assert button is not None
     return button
@@ -514,13 +515,13 @@ async def test_what_the_person_need_not_be_asked_for_again_is_done_until_they_ta
     scene.model.says = [says("Filed")]
     await scene.run()
     [told] = await scene.told()
-    assert told == 'From now on I do this without asking: Act. Write "ask me again" to take that back.\n\nFiled'
+    assert told == 'From now on I do this without asking: Act. Write "ask me again" to undo that.\n\nFiled'
     [reply] = await goes_on(scene, "and another", files("c2"), says("Filed, too"), number=3)
     assert (scene.act.calls, reply.choices) == (2, ())
     [reply] = await goes_on(scene, "what may you do without asking?", number=4)
     assert "1. Act" in reply.text
     [reply] = await goes_on(scene, "ask me again", number=5)
-    assert reply.text == texts.NO_PERMISSIONS
+    assert reply.text == texts.approvals.NO_PERMISSIONS
     [reply] = await goes_on(scene, "and another", files("c3"), says("Shall I?"), number=6)
     assert (scene.act.calls, len(reply.choices)) == (2, 3)
 

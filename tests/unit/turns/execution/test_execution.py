@@ -126,7 +126,7 @@ async def test_a_vendor_that_is_away_holds_the_turn_and_burns_nothing(scene: Sce
     await scene.run(kernel)
     assert await scene.told() == ["at last"]
     lease = await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock())
-    assert [each.reply.reply.text for each in lease] == [texts.STILL_TRYING]
+    assert [each.reply.reply.text for each in lease] == [texts.answers.STILL_TRYING]
 
 
 async def test_what_the_model_refuses_for_good_is_told_and_leaves_no_trace(scene: Scene) -> None:
@@ -134,7 +134,7 @@ async def test_what_the_model_refuses_for_good_is_told_and_leaves_no_trace(scene
     scene.model.says = [ModelRejectedError("invalid_prompt")]
     kernel = await scene.activated()
     await scene.run(kernel)
-    assert await scene.told() == [texts.FAILED]
+    assert await scene.told() == [texts.answers.FAILED]
     assert await scene.history() == []
 
 
@@ -143,7 +143,7 @@ async def test_a_turn_that_fails_after_it_did_something_says_so_and_leaves_nothi
     scene.model.says = [calls("look", "act"), ModelRejectedError("invalid_prompt")]
     kernel = await scene.activated()
     await scene.run(kernel)
-    assert await scene.told() == [texts.FAILED]
+    assert await scene.told() == [texts.answers.FAILED]
     kept = await scene.history()
     assert [item.data["role"] for item in kept] == ["assistant"]
     assert "look, act" in kept[0].data["content"]
@@ -161,7 +161,7 @@ async def test_what_fails_together_is_tried_alone(scene: Scene) -> None:
         await scene.run(kernel)
     answer = await scene.store.inbox.answer_of(scene.person_id, first)
     assert [stored.reply.text for stored in answer.replies] == ["fine!"]
-    assert await scene.told() == [texts.FAILED]
+    assert await scene.told() == [texts.answers.FAILED]
     letters, _ = await scene.store.admin.dead_letters(scene.person_id, limit=9, before="")
     assert [letter.seq for letter in letters] == [scene.seq]
 
@@ -174,14 +174,14 @@ async def test_a_turn_that_never_ends_is_ended(scene: Scene) -> None:
         answer.items[0]["call_id"] = f"c{number}"
         answer.calls[0] = FunctionCall(f"c{number}", "look", {})
     await scene.run()
-    assert await scene.told() == [texts.TOO_MANY_STEPS]
+    assert await scene.told() == [texts.answers.TOO_MANY_STEPS]
 
 
 async def test_a_turn_that_takes_too_long_is_ended(scene: Scene) -> None:
     await scene.hear()
     scene.limits = Limits(seconds=-1)
     await scene.run()
-    assert await scene.told() == [texts.TOO_LONG]
+    assert await scene.told() == [texts.answers.TOO_LONG]
 
 
 @pytest.mark.parametrize(
@@ -205,15 +205,15 @@ async def test_answers_that_are_empty_cut_or_refused(scene: Scene) -> None:
     await scene.hear()
     scene.model.says = [ModelAnswer([], "", Usage(), refusal="no")]
     await scene.run()
-    assert await scene.told() == [texts.REFUSED]
+    assert await scene.told() == [texts.answers.REFUSED]
     await scene.hear(number=2)
     scene.model.says = [ModelAnswer([], "half an", Usage(), cut=True)]
     await scene.run()
-    assert await scene.told() == [f"half an\n\n{texts.CUT}"]
+    assert await scene.told() == [f"half an\n\n{texts.answers.CUT}"]
     await scene.hear(number=3)
     scene.model.says = [ModelAnswer([], " ", Usage()), ModelAnswer([], " ", Usage())]
     await scene.run()
-    assert await scene.told() == [texts.NO_ANSWER]
+    assert await scene.told() == [texts.answers.NO_ANSWER]
 
 
 async def test_another_model_s_reasoning_is_not_shown(scene: Scene) -> None:
@@ -245,7 +245,7 @@ async def test_a_message_that_breaks_its_turn_again_and_again_is_given_up(scene:
         assert due > scene.clock()  # later and later, and never in a hot loop
         scene.clock.now = due
     await scene.run(kernel)
-    assert await scene.told() == [texts.FAILED]
+    assert await scene.told() == [texts.answers.FAILED]
     await scene.hear(number=2)
     scene.model.says = [says("and on")]
     await scene.run(kernel)

@@ -44,7 +44,7 @@ async def test_who_waits_long_is_told_once_and_comes_back_when_it_was_said(scene
     scene.model.says = [says("at last")]
     await scene.run(kernel)
     assert await scene.told() == ["at last"]
-    assert await notices(scene) == ["I'm busy just now; it will take about 20 seconds."]
+    assert await notices(scene) == [texts.limits.busy(20)]
 
 
 async def test_who_waits_a_moment_is_told_nothing_however_often(scene: Scene) -> None:
@@ -81,7 +81,7 @@ async def test_a_call_that_was_not_let_through_is_made_later_and_once(scene: Sce
     [(11, "15 seconds"), (20, "20 seconds"), (91, "2 minutes"), (3600, "60 minutes"), (7000, "2 hours")],
 )
 def test_a_time_is_told_in_round_numbers(seconds: float, told: str) -> None:
-    assert texts.busy(seconds).endswith(f"about {told}.")
+    assert texts.limits.busy(seconds).endswith(f"about {told}.")
 
 
 # --- budgets --------------------------------------------------------------------------------------------------------
@@ -96,11 +96,11 @@ async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, 
     await scene.run()
     assert len(scene.model.shown) == 2  # 15 tokens each
     assert scene.act.calls == 1
-    assert await scene.told() == ["That's all I can do for you today. I can go on in about 3 hours."]
+    assert await scene.told() == [texts.limits.budget_spent(3 * 3600)]
     scene.model.says = [says("on the next day")]
     await scene.hear("again", number=2)
     await scene.run()
-    assert await scene.told() == ["That's all I can do for you today. I can go on in about 3 hours."]
+    assert await scene.told() == [texts.limits.budget_spent(3 * 3600)]
     scene.clock.now += 3 * 3600
     await scene.hear("and again", number=3)
     await scene.run()

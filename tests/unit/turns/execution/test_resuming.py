@@ -62,7 +62,7 @@ async def test_a_turn_that_does_not_end_well_leaves_nothing(scene: Scene) -> Non
     await scene.hear()
     scene.model.says = [calls("look")] * 4
     await scene.run()
-    assert await scene.told() == [texts.TOO_MANY_STEPS]
+    assert await scene.told() == [texts.answers.TOO_MANY_STEPS]
     assert await resumed(scene) == []
 
 

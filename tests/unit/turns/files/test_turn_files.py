@@ -79,7 +79,7 @@ async def test_a_recording_that_cannot_be_heard_is_said(scene: Scene) -> None:
     scene.model.hears = [ModelRejectedError("invalid_value")]
     scene.model.says = [says("I could not hear that")]
     await scene.run()
-    assert await shown(scene, 0) == [texts.FOR_MODEL["unreadable"]]
+    assert await shown(scene, 0) == [texts.attachments.FOR_MODEL["unreadable"]]
 
 
 @pytest.mark.parametrize(("code", "problem"), [("invalid_file", "unreadable"), ("context_length_exceeded", "too_long")])
@@ -87,7 +87,7 @@ async def test_a_file_that_the_model_refuses_is_left_out_and_said(scene: Scene, 
     await receive(scene, Image, png(), "image/png", caption="This?")
     scene.model.says = [ModelRejectedError(code), says("I could not see it")]
     await scene.run()
-    assert await shown(scene, 1) == [texts.FOR_MODEL[problem]]
+    assert await shown(scene, 1) == [texts.attachments.FOR_MODEL[problem]]
     assert await scene.told() == ["I could not see it"]
 
 
@@ -95,15 +95,15 @@ async def test_a_request_that_is_refused_without_its_files_too_is_given_up(scene
     await receive(scene, Image, png(), "image/png", caption="This?")
     scene.model.says = [ModelRejectedError("invalid_prompt"), ModelRejectedError("invalid_prompt")]
     await scene.run()
-    assert await scene.told() == [texts.FAILED]
+    assert await scene.told() == [texts.answers.FAILED]
 
 
 @pytest.mark.parametrize(
     ("file", "sentence"),
     [
-        (Image("image/png", media_ref="r"), texts.unopened("image", "unavailable")),
-        (Video("video/mp4", media_ref="r"), texts.unsupported("video")),
-        (Audio("audio/amr", media_ref="r"), texts.unsupported("audio")),
+        (Image("image/png", media_ref="r"), texts.attachments.unopened("image", "unavailable")),
+        (Video("video/mp4", media_ref="r"), texts.attachments.unsupported("video")),
+        (Audio("audio/amr", media_ref="r"), texts.attachments.unsupported("audio")),
     ],
 )
 async def test_with_nothing_else_to_answer_no_model_is_asked(scene: Scene, file: File, sentence: str) -> None:
@@ -117,5 +117,5 @@ async def test_with_nothing_else_to_answer_no_model_is_asked(scene: Scene, file:
 
 def test_every_problem_has_its_words() -> None:
     for problem in set(FileProblem) - {FileProblem.NONE}:
-        assert texts.FOR_MODEL[problem]
-        assert "{" not in texts.unopened("audio", problem)
+        assert texts.attachments.FOR_MODEL[problem]
+        assert "{" not in texts.attachments.unopened("audio", problem)

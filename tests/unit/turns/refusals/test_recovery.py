@@ -115,7 +115,7 @@ async def test_a_reasoning_refusal_that_goes_on_ends(scene: Scene) -> None:
     scene.model.says = [thinking("one", "a")]
     await talk(scene, "1", 1)
     scene.model.says = [FOREIGN, FOREIGN, FOREIGN]
-    assert await talk(scene, "2", 2) == [texts.FAILED]
+    assert await talk(scene, "2", 2) == [texts.answers.FAILED]
     assert len(scene.model.shown) == 4, "with reasoning, without, and without what was said before"
     scene.model.says = [says("fine")]
     assert await talk(scene, "3", 3) == ["fine"]
@@ -130,7 +130,7 @@ async def test_a_message_that_is_itself_too_long_costs_no_memory(scene: Scene) -
         await talk(scene, f"remember {number}", number)
     shown = len(model.requests[-1].items)
     model.says = [TOO_LONG] * 40
-    assert await talk(scene, "endless", 6) == [texts.TOO_MUCH_AT_ONCE]
+    assert await talk(scene, "endless", 6) == [texts.answers.TOO_MUCH_AT_ONCE]
     model.says = []
     assert await talk(scene, "hello", 7) == ["ok"]
     assert len(model.requests[-1].items) > shown, "everything from before, and what was said now"
@@ -206,7 +206,7 @@ async def test_a_message_that_is_too_long_alone_is_read_in_part(scene: Scene) ->
 
 async def test_a_model_that_reads_nothing_ends_in_a_sentence_and_the_next_message_is_served(scene: Scene) -> None:
     model = strict(scene, 0)
-    assert await talk(scene, "hello", 1) == [texts.TOO_MUCH_AT_ONCE]
+    assert await talk(scene, "hello", 1) == [texts.answers.TOO_MUCH_AT_ONCE]
     assert [bool(request.tools) for request in model.requests] == [True, False]
     model.window = 10**9
     assert await talk(scene, "hello?", 2) == ["ok"]
@@ -217,7 +217,7 @@ async def test_a_history_that_never_fits_ends_too(scene: Scene) -> None:
     for number in range(6):
         await talk(scene, "word " * 3000, number)
     model.window, model.requests = 0, []
-    assert await talk(scene, "hello", 7) == [texts.TOO_MUCH_AT_ONCE]
+    assert await talk(scene, "hello", 7) == [texts.answers.TOO_MUCH_AT_ONCE]
     assert len(model.requests) < 8
     sizes = model.sizes()
     assert sizes == sorted(sizes, reverse=True)
@@ -254,7 +254,7 @@ async def test_a_message_that_the_vendor_refuses_costs_no_history(scene: Scene) 
     model = strict(scene)
     await talk(scene, "my name is Ada", 1)
     model.hates = "poison"
-    assert await talk(scene, "poison", 2) == [texts.FAILED]
+    assert await talk(scene, "poison", 2) == [texts.answers.FAILED]
     assert await talk(scene, "who am I", 3) == ["ok"]
     assert "Ada" in str(model.requests[-1].items)
 
@@ -269,22 +269,22 @@ async def test_an_answer_that_says_nothing_is_asked_for_once_more(scene: Scene, 
     assert await talk(scene, "go", 1) == ["here"]
     assert (await scene.store.inbox.answer_of(scene.person_id, scene.seq)).usage.output_tokens == 8, "both are paid for"
     scene.model.says = [empty, empty]
-    assert await talk(scene, "go", 2) == [texts.NO_ANSWER]
+    assert await talk(scene, "go", 2) == [texts.answers.NO_ANSWER]
     scene.model.says = [says("fine")]
     await talk(scene, "go", 3)
-    assert scene.model.shown[-1][-2]["content"] == texts.NO_ANSWER, "the model knows what the person was told"
+    assert scene.model.shown[-1][-2]["content"] == texts.answers.NO_ANSWER, "the model knows what the person was told"
 
 
 async def test_no_words_after_a_tool_say_what_was_used(scene: Scene) -> None:
     scene.model.says = [calls("act"), NOTHING, NOTHING]
-    assert await talk(scene, "go", 1) == [texts.no_words_after(["Act"])]
+    assert await talk(scene, "go", 1) == [texts.answers.no_words_after(["Act"])]
     assert scene.act.calls == 1
 
 
 async def test_a_button_needs_no_words(scene: Scene) -> None:
     scene.look.result = ToolResult("a button", link=Link("https://x", "Connect Asana", None))
     scene.model.says = [calls("look"), NOTHING]
-    assert await talk(scene, "go", 1) == [texts.ONLY_A_BUTTON]
+    assert await talk(scene, "go", 1) == [texts.answers.ONLY_A_BUTTON]
 
 
 async def test_reasoning_that_used_up_all_tokens_gets_more_once(scene: Scene) -> None:
@@ -293,7 +293,7 @@ async def test_reasoning_that_used_up_all_tokens_gets_more_once(scene: Scene) ->
     assert await talk(scene, "think", 1) == ["at last"]
     assert [request.max_output_tokens for request in model.requests] == [25_000, 50_000]
     model.says = [THOUGHT_ONLY, THOUGHT_ONLY]
-    assert await talk(scene, "think", 2) == [texts.NO_ANSWER_IN_TIME]
+    assert await talk(scene, "think", 2) == [texts.answers.NO_ANSWER_IN_TIME]
 
 
 # --- answers that are none --------------------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ async def test_reasoning_that_used_up_all_tokens_gets_more_once(scene: Scene) ->
 
 async def test_nonsense_is_given_up_after_a_bounded_number_of_tries(scene: Scene) -> None:
     scene.model.says = [UnusableAnswerError(Usage(input_tokens=3, model_calls=1)) for _ in range(scene.limits.attempts)]
-    assert await talk(scene, "go", 1) == [texts.FAILED]
+    assert await talk(scene, "go", 1) == [texts.answers.FAILED]
     assert len(scene.model.shown) == scene.limits.attempts
     spent = await scene.store.spending.spent_today(scene.person_id, now=scene.clock())
     assert spent == 3 * scene.limits.attempts, "each try is billed"
@@ -320,7 +320,7 @@ async def test_a_turn_that_makes_progress_for_ever_between_breaks_ends(scene: Sc
         answers += [ModelAnswer(answer.items, "", Usage(model_calls=1), answer.calls)]
         answers += [UnusableAnswerError(Usage(model_calls=1))]
     scene.model.says = answers
-    assert await talk(scene, "go", 1) == [texts.TOO_MANY_STEPS]
+    assert await talk(scene, "go", 1) == [texts.answers.TOO_MANY_STEPS]
     scene.model.says = [says("fine")]
     assert await talk(scene, "and now?", 2) == ["fine"]
 
@@ -364,7 +364,7 @@ async def test_a_vendor_who_answers_others_but_not_this_turn_ends_it(scene: Scen
             return says("ok")
 
     scene.model = Poisoned()
-    assert await talk(scene, "poison", 1) == [texts.WAITED_TOO_LONG]
+    assert await talk(scene, "poison", 1) == [texts.answers.WAITED_TOO_LONG]
     assert await talk(scene, "hello", 2) == ["ok"]
 
 
@@ -420,7 +420,7 @@ async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene)
     scene.limits, began = Limits(hold_seconds=900), scene.clock.now
     assert await held(scene, VendorUnavailable("model_unavailable"), 300) > scene.limits.holds
     assert began + 900 < scene.clock.now < began + 1000
-    assert await scene.told() == [texts.WAITED_TOO_LONG]
+    assert await scene.told() == [texts.answers.WAITED_TOO_LONG]
 
 
 @pytest.mark.parametrize("away", [VendorUnavailable("model_unpaid"), VendorUnavailable("model_rejects_key"),
@@ -428,7 +428,7 @@ async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene)
 async def test_no_hold_is_for_ever(scene: Scene, away: VendorUnavailable) -> None:
     scene.limits = Limits(hold_seconds=600)
     await held(scene, away, 300)
-    assert await scene.told() == [texts.WAITED_TOO_LONG]
+    assert await scene.told() == [texts.answers.WAITED_TOO_LONG]
 
 
 # --- what breaks before the model is asked ----------------------------------------------------------------------------
@@ -482,5 +482,5 @@ async def test_whatever_breaks_is_given_up_and_the_next_message_is_served(
 
     with monkeypatch.context() as patched:
         patched.setattr("kernel_service.turns.execution.inputs.stamp", breaks)
-        assert await talk(scene, "hello", 1) == [texts.FAILED]
+        assert await talk(scene, "hello", 1) == [texts.answers.FAILED]
     assert await talk(scene, "and now?", 2) == ["ok"]

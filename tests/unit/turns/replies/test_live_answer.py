@@ -134,7 +134,7 @@ async def test_an_answer_asked_for_again_shows_once(scene: Scene) -> None:
 async def test_text_that_nobody_can_see_is_not_shown(scene: Scene, text: str) -> None:
     await scene.hear()
     assert await watch(scene, says(text), says(text)) == []
-    assert (await scene.told())[0] == texts.NO_ANSWER
+    assert (await scene.told())[0] == texts.answers.NO_ANSWER
 
 
 async def test_a_newcomer_takes_the_text_along_to_the_last_message(scene: Scene) -> None:

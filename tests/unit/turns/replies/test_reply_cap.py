@@ -8,16 +8,20 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
+from kernel_service.ports.payloads import Choice
 from kernel_service.ports.resuming import Confirmed, ParkedRequest
 from kernel_service.turns.limits import Limits
-from tests.unit.turns.scene import says
+from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:
     from tests.unit.turns.scene import Scene
 
 DAY = 86_400
-LAST = "This was my last message for today. I can go on in about 3 hours."
-LAST_FIXED = "I won't answer more messages like this one for about 3 hours."
+LAST = "This is my last message for today. Please write again in about 3 hours."
+LAST_QUESTION = (
+    "This is my last message for today, but its buttons still work. Otherwise please write again in about 3 hours."
+)
+LAST_FIXED = "I won't answer messages like this one again for about 3 hours."
 
 
 @pytest.fixture(autouse=True)
@@ -29,10 +33,20 @@ class Talk:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.number = 0
+        self.question = ""
 
     async def say(self, text: str, user: str = "chat:1") -> list[str]:
         self.number += 1
         await self.scene.hear(text, number=self.number, user=user)
+        await self.scene.run()
+        return await self.scene.told()
+
+    async def tap(self) -> list[str]:
+        """The first button of the last question."""
+        asked = [reply.choices[0].id for reply in await self.scene.replies() if reply.choices]
+        self.question = asked[-1] if asked else self.question
+        self.number += 1
+        await self.scene.send(Choice(self.question, "Approve"), number=self.number)
         await self.scene.run()
         return await self.scene.told()
 
@@ -44,8 +58,8 @@ class Talk:
 async def test_five_hundred_stops_do_not_give_five_hundred_replies(scene: Scene) -> None:
     scene.limits, talk = Limits(daily_replies_per_person=50), Talk(scene)
     told = [await talk.say("stop") for _ in range(100)]
-    assert told[:9] == [[texts.STOPPED]] * 9
-    assert told[9][0].startswith(f"{texts.STOPPED}\n\n{LAST_FIXED}")
+    assert told[:9] == [[texts.answers.STOPPED]] * 9
+    assert told[9][0].startswith(f"{texts.answers.STOPPED}\n\n{LAST_FIXED}")
     assert told[10:] == [[]] * 90
 
 
@@ -72,7 +86,7 @@ async def test_the_last_answer_says_when_it_goes_on_and_then_there_is_silence(sc
 
 async def test_without_a_cap_nobody_is_silenced(scene: Scene) -> None:
     talk = Talk(scene)
-    assert [await talk.say("stop") for _ in range(20)] == [[texts.STOPPED]] * 20
+    assert [await talk.say("stop") for _ in range(20)] == [[texts.answers.STOPPED]] * 20
 
 
 async def test_a_restart_does_not_begin_the_day_anew(scene: Scene) -> None:
@@ -84,7 +98,7 @@ async def test_a_restart_does_not_begin_the_day_anew(scene: Scene) -> None:
 
 async def test_wrong_codes_are_capped_and_a_right_one_goes_on(scene: Scene) -> None:
     scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
-    scene.codes.says = {"BCDF-GHJK": Confirmed(texts.CODE_UNKNOWN)}
+    scene.codes.says = {"BCDF-GHJK": Confirmed(texts.connecting.CODE_UNKNOWN)}
     told = [await talk.say("BCDF-GHJK") for _ in range(20)]
     assert len([one for one in told if one]) == 2
     scene.codes.says = {"BCDF-GHJK": Confirmed("Asana is connected.", "Asana", (ParkedRequest("asana", "go on"),))}
@@ -110,3 +124,35 @@ async def test_notices_count_and_are_not_told_beyond_the_cap(scene: Scene) -> No
         await scene.run(kernel)
         scene.clock.now += 100
     assert await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock()) == []
+
+
+async def test_what_the_last_reply_asks_is_still_answered(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=1), Talk(scene)
+    scene.act.asks_first = True
+    scene.model.says = [calls("act"), says("I ask you")]
+    [question] = await talk.say("act")
+    assert question.endswith(f"\n\n{LAST_QUESTION}")
+    scene.model.says = [says("It is done")]
+    assert await talk.tap() == [f"It is done\n\n{LAST}"]
+    assert scene.act.calls == 1
+    assert await talk.ask() == []
+    assert await talk.tap() == [], "a button that has been answered is no way around the cap"
+
+
+async def test_buttons_are_no_way_around_the_cap(scene: Scene) -> None:
+    """Not where each answer is another question."""
+    scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
+    scene.act.asks_first = True
+    told = []
+    for number in range(20):
+        scene.model.says = [calls("act"), says(f"question {number}")]
+        told += await (talk.tap() if number else talk.say("act"))
+    assert len(told) == 12
+
+
+async def test_the_code_of_a_link_in_the_last_reply_is_still_answered(scene: Scene) -> None:
+    scene.limits, talk = Limits(daily_replies_per_person=1), Talk(scene)
+    assert await talk.ask() == [f"an answer\n\n{LAST}"]
+    scene.codes.says = {"BCDF-GHJK": Confirmed("Asana is connected.", "Asana")}
+    assert await talk.say("BCDF-GHJK") == [f"Asana is connected.\n\n{LAST}"]
+    assert await talk.say("BCDF-GHJK") == []

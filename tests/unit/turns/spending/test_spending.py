@@ -66,7 +66,7 @@ async def test_who_stops_again_and_again_meets_their_budget(scene: Scene) -> Non
     await scene.hear(LONG, number=99)
     await scene.run()
     assert len(scene.model.shown) == 3
-    assert (await scene.told())[0].startswith("That's all I can do for you today.")
+    assert (await scene.told())[0].startswith("Today's limit is reached")
 
 
 async def test_a_request_that_ran_for_long_may_have_written_much(scene: Scene) -> None:
@@ -210,7 +210,7 @@ async def test_a_message_that_the_budget_refuses_leaves_no_trace(scene: Scene) -
     await scene.run()
     await scene.hear("two", number=2)
     await scene.run()
-    assert (await scene.told())[0].startswith("That's all I can do for you today.")
+    assert (await scene.told())[0].startswith("Today's limit is reached")
     assert "two" not in str([item.data for item in await scene.history()])
 
 
@@ -264,4 +264,4 @@ async def test_who_is_over_the_budget_is_not_written_down_either(scene: Scene) -
     await receive(scene, Audio, NOTE, "audio/ogg")
     await scene.run()
     assert scene.model.heard == []
-    assert (await scene.told())[0].startswith(texts.budget_spent(5)[:30])
+    assert (await scene.told())[0].startswith(texts.limits.budget_spent(5)[:30])
