@@ -18,7 +18,7 @@ from sqlalchemy import select
 
 from emulators.faults import matching
 from kernel_service.api import interceptors
-from kernel_service.storage.schema.schema import media, media_chunk
+from kernel_service.storage.schema.media import media, media_chunk
 from tests.integration.files import digest, pdf, png
 from tests.integration.world import TELEGRAM_TOKEN, WHATSAPP_TOKEN, World, bearer, whole_world
 

@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from emulators.faults import matching
 from kernel_service.ports.media import WAIT_SECONDS
-from kernel_service.storage.schema.schema import media, media_chunk
+from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.texts.attachments import FOR_MODEL, unopened, unsupported
 from tests.integration.files import JPEG, VOICE, digest, pdf, png, shown
 from tests.integration.world import TELEGRAM_TOKEN, World, bearer

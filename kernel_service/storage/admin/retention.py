@@ -15,23 +15,19 @@ from sqlalchemy import Integer, bindparam, delete, select
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.storage.approvals import standing_permissions
 from kernel_service.storage.people import forgetting
-from kernel_service.storage.schema.schema import (
+from kernel_service.storage.schema.approvals import approval
+from kernel_service.storage.schema.connections import (
     CONNECTION_ENDED,
-    ITEM_SUPERSEDED,
-    approval,
-    commit_mark,
     connect_attempt,
     connection,
-    dead_letter,
-    identity_link,
-    item,
-    message,
     parked_request,
-    reply,
-    reply_part,
     stray_session,
-    turn,
 )
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import reply, reply_part
+from kernel_service.storage.schema.people import identity_link
+from kernel_service.storage.schema.service import commit_mark
+from kernel_service.storage.schema.turns import ITEM_SUPERSEDED, dead_letter, item, turn
 from kernel_service.storage.usage import reservations, spending
 
 if TYPE_CHECKING:

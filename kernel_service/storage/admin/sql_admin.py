@@ -16,15 +16,9 @@ from kernel_service.ports.messages import (
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
-from kernel_service.storage.schema.schema import (
-    MESSAGE_OPEN,
-    TURN_USAGE,
-    dead_letter,
-    message,
-    reply,
-    reply_part,
-    turn,
-)
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.outbox import reply, reply_part
+from kernel_service.storage.schema.turns import TURN_USAGE, dead_letter, turn
 
 if TYPE_CHECKING:
     from sqlalchemy import Row, Select

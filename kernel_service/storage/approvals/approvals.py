@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.storable import to_json
-from kernel_service.storage.schema.schema import approval
+from kernel_service.storage.schema.approvals import approval
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from kernel_service.storage.approvals.approvals import digest
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import damage
 from kernel_service.storage.people import leases
-from kernel_service.storage.schema.schema import approval
+from kernel_service.storage.schema.approvals import approval
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

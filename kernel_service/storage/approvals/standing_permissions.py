@@ -9,7 +9,8 @@ from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, upd
 from kernel_service.ports.approvals import StandingPermission
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.storage.people.people import SURVIVOR
-from kernel_service.storage.schema.schema import connection, standing_permission
+from kernel_service.storage.schema.approvals import standing_permission
+from kernel_service.storage.schema.connections import connection
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, insert, update
 
 from kernel_service.ports.connections import Connection, ConnectionStatus
 from kernel_service.storage.keys import damage
-from kernel_service.storage.schema.schema import connection
+from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

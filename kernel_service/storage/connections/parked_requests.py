@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.storable import storable_text
+from kernel_service.storage.schema.connections import parked_request
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.payloads import to_stored
-from kernel_service.storage.schema.schema import parked_request
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

@@ -14,8 +14,9 @@ from kernel_service.ports.resuming import ParkedRequest
 from kernel_service.ports.turns import TurnMessage
 from kernel_service.storage.keys import damage
 from kernel_service.storage.people.people import SURVIVOR
+from kernel_service.storage.schema.connections import parked_request
+from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.payloads import from_stored
-from kernel_service.storage.schema.schema import message, parked_request
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

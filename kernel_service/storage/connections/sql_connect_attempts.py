@@ -14,13 +14,8 @@ from kernel_service.storage.connections.wrong_codes import AWAITS_CODE
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
-from kernel_service.storage.schema.schema import (
-    ATTEMPT_LIVE,
-    MESSAGE_OPEN,
-    connect_attempt,
-    connection,
-    message,
-)
+from kernel_service.storage.schema.connections import ATTEMPT_LIVE, connect_attempt, connection
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

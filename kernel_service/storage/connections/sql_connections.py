@@ -11,7 +11,7 @@ from kernel_service.storage.connections import connections
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
-from kernel_service.storage.schema.schema import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection
+from kernel_service.storage.schema.connections import ATTEMPT_LIVE, REMOVE_DUE, connect_attempt, connection
 
 if TYPE_CHECKING:
     from kernel_service.ports.connections import Connection, ConnectionStatus

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, or_, select, update
 
 from kernel_service.errors import NotFound
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.schema.schema import kernel
+from kernel_service.storage.schema.kernels import kernel
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx

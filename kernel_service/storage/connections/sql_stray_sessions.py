@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select
 
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.schema.schema import (
-    stray_session,
-)
+from kernel_service.storage.schema.connections import stray_session
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Integer, bindparam, update
 
 from kernel_service.ports.connect_attempts import AWAITING_CODE
-from kernel_service.storage.schema.schema import (
-    connect_attempt,
-)
+from kernel_service.storage.schema.connections import connect_attempt
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement

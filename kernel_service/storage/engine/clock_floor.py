@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
-from kernel_service.storage.schema.schema import message, reply
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import reply
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from sqlalchemy import bindparam, select
 
 from kernel_service.errors import NotFound
-from kernel_service.storage.schema import schema
+from kernel_service.storage.schema.people import person
 from kernel_service.storage.sealing import earlier_seals
 from kernel_service.storage.sealing.ciphers import PersonCipher, WrappedKey, place
 
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_KEY_OF = select(schema.person.c.key_id, schema.person.c.data_key, schema.person.c.bound).where(
-    schema.person.c.id == bindparam("person")
-)
+_KEY_OF = select(person.c.key_id, person.c.data_key, person.c.bound).where(person.c.id == bindparam("person"))
 
 
 class DataKey(NamedTuple):
@@ -50,7 +48,7 @@ def unwrap_data_key(master_keys: MasterKeys, person_id: str, stored: DataKey) ->
 
 
 def _context(person_id: str, *, bound: bool) -> bytes:
-    return place(schema.person.c.data_key, person_id).context() if bound else earlier_seals.data_key(person_id)
+    return place(person.c.data_key, person_id).context() if bound else earlier_seals.data_key(person_id)
 
 
 class Keyring:

@@ -14,7 +14,8 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE
 from kernel_service.storage.approvals import standing_permissions
 from kernel_service.storage.connections import wrong_codes
-from kernel_service.storage.schema.schema import MESSAGE_OPEN, connect_attempt, message
+from kernel_service.storage.schema.connections import connect_attempt
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 
 if TYPE_CHECKING:
     from kernel_service.ports.payloads import Payload

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kernel_service.storage.schema.schema import message
+from kernel_service.storage.schema.inbox import message
 
 SENT_ORDER: Final = (message.c.sent_at, message.c.seq)
 

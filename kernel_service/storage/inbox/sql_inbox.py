@@ -25,9 +25,12 @@ from kernel_service.storage.media import media, room
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, person_of_message, whose
 from kernel_service.storage.schema.ids import new_id
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.schema.payloads import to_stored
-from kernel_service.storage.schema.schema import MESSAGE_OPEN, TURN_OPEN, TURN_USAGE, alias, kernel, message, turn
+from kernel_service.storage.schema.people import alias
 from kernel_service.storage.schema.serials import NextMessageSeq
+from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, turn
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

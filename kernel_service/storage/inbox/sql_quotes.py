@@ -12,7 +12,8 @@ from kernel_service.ports.quotes import Quoted
 from kernel_service.storage.engine.units import SqlPort, reads
 from kernel_service.storage.keys import damage, message_ids
 from kernel_service.storage.outbox.replies import opened
-from kernel_service.storage.schema.schema import message, reply, reply_part
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import reply, reply_part
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from kernel_service.ports.turns import HistoryItem
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import damage
 from kernel_service.storage.people import leases
-from kernel_service.storage.schema.schema import item, kernel
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.turns import item
 from kernel_service.storage.turns.context import CONTEXT_START, tokens_of
 from kernel_service.storage.turns.items import item_place
 

@@ -16,7 +16,9 @@ from kernel_service.errors import Unreadable
 from kernel_service.ports.keys import Rotated
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.keys.resealing import place_of, sealed_columns
-from kernel_service.storage.schema.schema import PERSON_UNBOUND, media_chunk, metadata, person
+from kernel_service.storage.schema.media import media_chunk
+from kernel_service.storage.schema.people import PERSON_UNBOUND, person
+from kernel_service.storage.schema.schema import metadata
 from kernel_service.storage.sealing.ciphers import WrappedKey
 
 if TYPE_CHECKING:

@@ -14,7 +14,11 @@ from sqlalchemy import BigInteger, Integer, bindparam, delete, select, update
 from kernel_service.errors import Unreadable
 from kernel_service.storage.engine.engine import DataKey
 from kernel_service.storage.keys import message_ids
-from kernel_service.storage.schema.schema import backfill, dead_letter, message, person, reply, reply_part
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import reply, reply_part
+from kernel_service.storage.schema.people import person
+from kernel_service.storage.schema.service import backfill
+from kernel_service.storage.schema.turns import dead_letter
 from kernel_service.storage.sealing.ciphers import WrappedKey, place
 
 if TYPE_CHECKING:

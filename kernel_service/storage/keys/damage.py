@@ -8,7 +8,7 @@ from sqlalchemy import and_, bindparam, exists, not_, or_, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.storage.schema.payloads import from_stored
-from kernel_service.storage.schema.schema import TURN_OPEN, item, tool_call, turn
+from kernel_service.storage.schema.turns import TURN_OPEN, item, tool_call, turn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

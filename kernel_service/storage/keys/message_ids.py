@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam
 
 from kernel_service.errors import Unreadable
-from kernel_service.storage.schema.schema import message
+from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

@@ -8,17 +8,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from sqlalchemy import Integer, bindparam, select, update
 
 from kernel_service.errors import Unreadable
-from kernel_service.storage.schema.schema import (
-    Sealed,
-    alias,
-    approval,
-    connect_attempt,
-    connection,
-    message,
-    parked_request,
-    reply,
-    row_key,
-)
+from kernel_service.storage.schema.approvals import approval
+from kernel_service.storage.schema.columns import Sealed, row_key
+from kernel_service.storage.schema.connections import connect_attempt, connection, parked_request
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import reply
+from kernel_service.storage.schema.people import alias
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.errors import SealedValueDamaged, Unreadable
-from kernel_service.storage.schema.schema import identity_link, row_key, secret
+from kernel_service.storage.schema.columns import row_key
+from kernel_service.storage.schema.people import identity_link
+from kernel_service.storage.schema.service import secret
 from kernel_service.storage.sealing import earlier_seals
 from kernel_service.storage.sealing.ciphers import KEY_BYTES, WrappedKey, place
 

@@ -10,7 +10,8 @@ from kernel_service.errors import SealingKeyUnknown, Unreadable
 from kernel_service.ports.keys import KeyUse
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.keys import shared_secrets
-from kernel_service.storage.schema.schema import identity_link, person, secret
+from kernel_service.storage.schema.people import identity_link, person
+from kernel_service.storage.schema.service import secret
 from kernel_service.storage.sealing.ciphers import WrappedKey
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, update
 
-from kernel_service.storage.schema.schema import media
+from kernel_service.storage.schema.media import media
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,8 @@ from kernel_service.ports.media import (
     FileProblem,
     MediaState,
 )
-from kernel_service.storage.schema.schema import media, media_chunk, message
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

@@ -13,7 +13,10 @@ from sqlalchemy import Integer, bindparam, exists, func, not_, select, update
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.errors import Exhausted
 from kernel_service.ports.media import FileProblem, MediaState
-from kernel_service.storage.schema.schema import connection, media, message, person
+from kernel_service.storage.schema.connections import connection
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.media import media
+from kernel_service.storage.schema.people import person
 
 if TYPE_CHECKING:
     from kernel_service.ports.media import MediaQuota

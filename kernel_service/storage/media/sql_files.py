@@ -14,7 +14,8 @@ from kernel_service.ports.media import (
 )
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.media.media import mark_failed, not_found
-from kernel_service.storage.schema.schema import media, media_chunk, message
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.usage.paying import pay
 

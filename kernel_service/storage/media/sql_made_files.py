@@ -11,7 +11,7 @@ from kernel_service.storage.engine.units import SqlPort, reads, writes, writes_a
 from kernel_service.storage.media.media import KEEP, keep_chunk, not_found
 from kernel_service.storage.media.room import make_room
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import media
+from kernel_service.storage.schema.media import media
 
 if TYPE_CHECKING:
     from kernel_service.ports.media import MediaQuota

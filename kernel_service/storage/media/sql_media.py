@@ -23,7 +23,9 @@ from kernel_service.storage.engine.units import SqlPort, writes, writes_apart
 from kernel_service.storage.media.media import fail, keep_chunk, let_go, not_found, problem_of
 from kernel_service.storage.media.room import make_room
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import MESSAGE_OPEN, media, media_chunk, message, reply
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.media import media, media_chunk
+from kernel_service.storage.schema.outbox import reply
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

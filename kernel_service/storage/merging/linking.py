@@ -17,7 +17,7 @@ from kernel_service.storage.keys.shared_secrets import awaiting_place
 from kernel_service.storage.merging import merging
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import attach, find, move
-from kernel_service.storage.schema.schema import alias, identity_link
+from kernel_service.storage.schema.people import alias, identity_link
 from kernel_service.storage.sealing.ciphers import WrappedKey
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, and_, bindparam, case, literal, or_, select, update
 
 from kernel_service.storage.keys.resealing import PAGE, Theirs, resealed
-from kernel_service.storage.schema.schema import item, kernel
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.turns import item
 from kernel_service.storage.turns.context import next_seq
 from kernel_service.storage.turns.items import item_place
 

@@ -13,16 +13,9 @@ from sqlalchemy import bindparam, null, or_, select, update
 
 from kernel_service.ports.messages import MessageStatus
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.storage.schema.schema import (
-    MESSAGE_OPEN,
-    TURN_OPEN,
-    TURN_USAGE,
-    approval,
-    item,
-    message,
-    tool_call,
-    turn,
-)
+from kernel_service.storage.schema.approvals import approval
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, item, tool_call, turn
 
 if TYPE_CHECKING:
     from sqlalchemy import BindParameter, Row

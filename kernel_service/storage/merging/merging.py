@@ -20,7 +20,10 @@ from kernel_service.storage.merging import merged_history, merged_turns
 from kernel_service.storage.outbox import replies
 from kernel_service.storage.people import leases, time_zones
 from kernel_service.storage.people.people import surviving
-from kernel_service.storage.schema.schema import connection, dead_letter, kept_apart, kernel, person, tool_call, turn
+from kernel_service.storage.schema.connections import connection
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.people import kept_apart, person
+from kernel_service.storage.schema.turns import dead_letter, tool_call, turn
 from kernel_service.storage.usage import reservations, spending
 
 if TYPE_CHECKING:

@@ -13,9 +13,7 @@ from kernel_service.people.linking import (
 from kernel_service.ports.people import Linked, LinkOutcome
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.merging import linking, merging
-from kernel_service.storage.schema.schema import (
-    kept_apart,
-)
+from kernel_service.storage.schema.people import kept_apart
 
 if TYPE_CHECKING:
     from kernel_service.ports.messages import Alias

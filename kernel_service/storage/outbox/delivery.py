@@ -16,7 +16,7 @@ from kernel_service.ports import outbox
 from kernel_service.ports.outbox import AckResult, Outcome
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import doubt
-from kernel_service.storage.schema.schema import reply, reply_part
+from kernel_service.storage.schema.outbox import reply, reply_part
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

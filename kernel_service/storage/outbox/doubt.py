@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, and_, bindparam, or_, update
 
-from kernel_service.storage.schema.schema import REPLY_ON_ITS_WAY, reply
+from kernel_service.storage.schema.outbox import REPLY_ON_ITS_WAY, reply
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

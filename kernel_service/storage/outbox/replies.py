@@ -16,11 +16,8 @@ from kernel_service.storage.keys import message_ids
 from kernel_service.storage.media import made_files
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import (
-    REPLY_UNSETTLED,
-    message,
-    reply,
-)
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, reply
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

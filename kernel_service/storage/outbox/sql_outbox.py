@@ -29,15 +29,9 @@ from kernel_service.storage.engine.units import SqlPort, writes
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import delivery, doubt, replies
 from kernel_service.storage.people.people import alias_value
-from kernel_service.storage.schema.schema import (
-    EARLIER_UNSETTLED,
-    REPLY_ON_ITS_WAY,
-    REPLY_PENDING,
-    alias,
-    message,
-    reply,
-    reply_part,
-)
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import EARLIER_UNSETTLED, REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
+from kernel_service.storage.schema.people import alias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import Integer, bindparam, delete, exists, func, or_, select, update
 
 from kernel_service.clock import DAY_SECONDS
-from kernel_service.storage.schema import schema
-from kernel_service.storage.schema.schema import TURN_OPEN, alias, item, kernel, person, tool_usage, turn, usage
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.people import alias, person
+from kernel_service.storage.schema.schema import metadata
+from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
+from kernel_service.storage.schema.usage import tool_usage, usage
 from kernel_service.storage.usage.spending import day_of
 
 if TYPE_CHECKING:
@@ -36,7 +40,7 @@ _THEIRS: Final = (item, tool_usage, usage, alias, kernel)
 
 def _referring() -> Iterator[Any]:
     """Each column of another table that names a person."""
-    for table in schema.metadata.sorted_tables:
+    for table in metadata.sorted_tables:
         if table not in _THEIRS:
             yield from (key.parent for key in table.foreign_keys if key.column is person.c.id)
 
@@ -80,7 +84,7 @@ _NEEDED = select(
         exists().where(person.c.merged_into == bindparam("person")),
     )
 )
-_WROTE = select(exists().where(schema.message.c.person_id == bindparam("person")))
+_WROTE = select(exists().where(message.c.person_id == bindparam("person")))
 _FORGET = [delete(table).where(table.c.person_id == bindparam("person")) for table in _THEIRS]
 _FORGET_PERSON = delete(person).where(person.c.id == bindparam("person"))
 

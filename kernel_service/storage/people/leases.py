@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam, exists, select, update
 
 from kernel_service.errors import LeaseLost, NotFound
-from kernel_service.storage.schema.schema import kernel, person, usage
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.people import person
+from kernel_service.storage.schema.usage import usage
 
 if TYPE_CHECKING:
     from sqlalchemy import Row

@@ -12,7 +12,8 @@ from kernel_service.people.identity import FoundAlias, given_ids, resolve
 from kernel_service.ports.messages import Alias
 from kernel_service.storage.engine.engine import wrap_data_key
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import alias, kernel, person
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.people import alias, person
 from kernel_service.storage.sealing.ciphers import KEY_BYTES, place
 
 if TYPE_CHECKING:

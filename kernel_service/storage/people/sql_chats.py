@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.storage.engine.units import SqlPort, reads, writes
-from kernel_service.storage.schema.schema import chat
+from kernel_service.storage.schema.people import chat
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx

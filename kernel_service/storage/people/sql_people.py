@@ -11,7 +11,7 @@ from kernel_service.ports.messages import Alias
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.people import time_zones
 from kernel_service.storage.people.people import FOUND, GIVEN_UP, alias_value, found, surviving
-from kernel_service.storage.schema.schema import alias
+from kernel_service.storage.schema.people import alias
 
 if TYPE_CHECKING:
     from kernel_service.ports.weak_ids import WeakIdExpiry

@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, select, update
 
 from kernel_service.errors import Unreadable
 from kernel_service.storage.keys.resealing import Theirs, resealed
-from kernel_service.storage.schema.schema import kernel
+from kernel_service.storage.schema.kernels import kernel
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:

@@ -46,7 +46,7 @@ class Place(NamedTuple):
 
 
 def place(column: Column[Any], *row: str | int | bytes) -> Place:
-    """The value of `column` in the row with this key: as `schema.row_key` orders it."""
+    """The value of `column` in the row with this key: as `columns.row_key` orders it."""
     return Place(column.table.name, column.name, row)
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, insert, true
 from kernel_service.ports.messages import ReplyMode, Usage
 from kernel_service.storage.outbox.replies import add_reply
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import dead_letter, tool_call
+from kernel_service.storage.schema.turns import dead_letter, tool_call
 from kernel_service.storage.turns.items import OPEN_TURN, SPENT, of_open_turn
 from kernel_service.storage.usage.paying import pay
 

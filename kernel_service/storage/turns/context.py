@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, update
 
-from kernel_service.storage.schema.schema import item, kernel
+from kernel_service.storage.schema.kernels import kernel
+from kernel_service.storage.schema.turns import item
 
 if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, insert, update
 
 from kernel_service.errors import LeaseLost
 from kernel_service.ports.messages import Usage
-from kernel_service.storage.schema.schema import TURN_OPEN, item, turn
+from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.turns.context import next_seq
 

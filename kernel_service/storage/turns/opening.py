@@ -14,7 +14,8 @@ from kernel_service.ports.turns import CallRecord, Quarantined, Room, Turn, Turn
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import TURN_OPEN, TURN_USAGE, item, message, tool_call, turn
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, item, tool_call, turn
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.turns import waiting
 

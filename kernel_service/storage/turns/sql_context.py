@@ -11,7 +11,7 @@ from kernel_service.ports.turns import SEALED
 from kernel_service.storage.engine.units import SqlPort, writes
 from kernel_service.storage.people import leases
 from kernel_service.storage.people.people import surviving
-from kernel_service.storage.schema.schema import TURN_OPEN, item, turn
+from kernel_service.storage.schema.turns import TURN_OPEN, item, turn
 from kernel_service.storage.turns import context
 from kernel_service.storage.turns.context import CONTEXT_START
 

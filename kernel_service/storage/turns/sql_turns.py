@@ -20,7 +20,8 @@ from kernel_service.storage.approvals import approvals
 from kernel_service.storage.connections import parked_requests
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.people import leases, time_zones
-from kernel_service.storage.schema.schema import message, tool_call, turn
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.turns import tool_call, turn
 from kernel_service.storage.turns import closing, context, opening, waiting
 from kernel_service.storage.turns.items import OPEN_TURN, SPENT, add_items, of_open_turn
 from kernel_service.storage.turns.opening import supersede

@@ -10,7 +10,8 @@ from sqlalchemy import Integer, bindparam, select
 from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Newcomers, Stopped
 from kernel_service.storage.inbox.sent_order import BELIEVED_SECONDS, SENT_ORDER
-from kernel_service.storage.schema.schema import MESSAGE_OPEN, message, turn
+from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.turns import turn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from sqlalchemy import Integer, bindparam, delete, select, update
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.messages import Usage
-from kernel_service.storage.schema.schema import token_reservation
+from kernel_service.storage.schema.usage import token_reservation
 from kernel_service.storage.usage.spending import add_to_day
 
 if TYPE_CHECKING:

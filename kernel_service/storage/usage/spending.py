@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, select, text
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.ports.messages import Usage
-from kernel_service.storage.schema.schema import token_reservation, tool_usage, usage, usage_of_all
+from kernel_service.storage.schema.usage import token_reservation, tool_usage, usage, usage_of_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,7 +14,7 @@ from kernel_service.ports.messages import Usage
 from kernel_service.ports.spending import BudgetSpentError
 from kernel_service.storage.engine.units import SqlPort, reads
 from kernel_service.storage.schema.ids import new_id
-from kernel_service.storage.schema.schema import token_reservation, tool_usage, usage, usage_of_all
+from kernel_service.storage.schema.usage import token_reservation, tool_usage, usage, usage_of_all
 from kernel_service.storage.usage.reservations import UNDER_WAY_SECONDS
 from kernel_service.storage.usage.spending import SHOWN, day_of, spent_today
 

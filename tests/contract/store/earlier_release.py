@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, select, text, update
 
 from kernel_service.storage.keys import message_ids
-from kernel_service.storage.schema.schema import message, reply_part
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.outbox import reply_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.ports.messages import MessageStatus, Reply, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Text
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn, TurnStatus
-from kernel_service.storage.schema.schema import kernel
+from kernel_service.storage.schema.kernels import kernel
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:

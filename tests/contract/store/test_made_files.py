@@ -12,7 +12,7 @@ from kernel_service.ports.media import CHUNK_BYTES, PERSON_BYTES, SETTLED_SECOND
 from kernel_service.ports.messages import Reply, ReplyFile, ReplyMode, Usage
 from kernel_service.ports.outbox import Outcome
 from kernel_service.ports.turns import TurnStatus
-from kernel_service.storage.schema.schema import media, media_chunk
+from kernel_service.storage.schema.media import media, media_chunk
 from tests.contract.store.outbox import ack, pull
 from tests.contract.store.owner import NOW, Owner, own, say
 

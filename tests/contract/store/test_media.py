@@ -18,7 +18,8 @@ from kernel_service.ports.outbox import AckResult, Outcome
 from kernel_service.ports.payloads import Audio, Document, File, Image, Payload, Sticker, Text, Video
 from kernel_service.ports.turns import Turn
 from kernel_service.storage.opening.open_store import open_store
-from kernel_service.storage.schema.schema import media, media_chunk, message
+from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.media import media, media_chunk
 from tests.contract.store.conftest import keys
 from tests.contract.store.owner import NOW, own, say
 from tests.integration.files import pdf, png

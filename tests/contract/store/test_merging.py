@@ -22,6 +22,7 @@ from kernel_service.ports.turns import CallRecord, HistoryItem, ToolUse, Turn
 from kernel_service.storage.merging.sql_merging import SqlMerging
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.schema import schema
+from kernel_service.storage.schema.turns import TURN_OPEN
 from tests.contract.store.conftest import keys
 from tests.contract.store.people import (
     ADDRESS,
@@ -418,7 +419,7 @@ async def test_what_the_person_has_taken_back_is_not_answered_after_all(store: S
     await merge(store, anna, other)
 
     def open_turns(tx: Tx) -> list[Any]:
-        return list(tx.execute(select(schema.turn.c.stopped).where(schema.TURN_OPEN)).scalars())
+        return list(tx.execute(select(schema.turn.c.stopped).where(TURN_OPEN)).scalars())
 
     assert await store.engine.read(open_turns) == [True]
 
@@ -432,7 +433,7 @@ async def test_a_turn_that_was_cut_counts_as_no_death(store: Store) -> None:
         tx.execute(update(schema.turn).values(attempt_owner="k_1"))
 
     def owners(tx: Tx) -> list[Any]:
-        return list(tx.execute(select(schema.turn.c.attempt_owner).where(schema.TURN_OPEN)).scalars())
+        return list(tx.execute(select(schema.turn.c.attempt_owner).where(TURN_OPEN)).scalars())
 
     await store.engine.write(begin)
     await merge(store, anna, other)

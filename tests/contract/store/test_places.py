@@ -12,6 +12,7 @@ from kernel_service.errors import Unreadable
 from kernel_service.ports.people import LinkOutcome
 from kernel_service.storage.engine.engine import DataKey, unwrap_data_key, wrap_data_key
 from kernel_service.storage.schema import schema
+from kernel_service.storage.schema.columns import Digest, Sealed, Wrapped, row_key
 from kernel_service.storage.sealing import earlier_seals
 from kernel_service.storage.sealing.ciphers import Cipher, WrappedKey
 from tests.contract.store.lives import SEALED, live, values
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def test_each_binary_column_is_sealed_wrapped_or_a_digest() -> None:
-    kinds = (schema.Sealed, schema.Wrapped, schema.Digest)
+    kinds = (Sealed, Wrapped, Digest)
     binary = [
         column
         for table in schema.metadata.tables.values()
@@ -155,7 +156,7 @@ def unbind(tx: Tx, person_id: str) -> None:
         context, table = earlier(value.place), value.column.table
         if value.person_id == person_id and context is not None:
             plain = tx.cipher_of(person_id).open(value.sealed, value.place)
-            of_row = [key == part for key, part in zip(schema.row_key(table), value.place.row, strict=True)]
+            of_row = [key == part for key, part in zip(row_key(table), value.place.row, strict=True)]
             tx.execute(update(table).where(*of_row).values({value.column.name: cipher.seal(plain, context)}))
     wrapped = wrap_data_key(tx.keyring.master_keys, person_id, key, bound=False)
     tx.execute(update(schema.person).where(schema.person.c.id == person_id).values(wrapped))

@@ -14,7 +14,7 @@ from kernel_service.ports.payloads import Edit, Revoke
 from kernel_service.ports.resuming import Confirmed, ParkedRequest
 from kernel_service.ports.tools import ToolResult
 from kernel_service.storage.connections.parked_requests import resume
-from kernel_service.storage.schema.schema import parked_request
+from kernel_service.storage.schema.connections import parked_request
 from kernel_service.storage.sealing.ciphers import place
 from tests.unit.turns.scene import Scene, calls, says
 

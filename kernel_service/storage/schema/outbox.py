@@ -1,0 +1,92 @@
+"""Replies, and the parts in which channels send them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    text,
+)
+
+from kernel_service.storage.schema.columns import (
+    Sealed,
+    Serial,
+    Text,
+    empty,
+    metadata,
+    partial_index,
+    person_id,
+    zero,
+)
+
+# `seq` is the key and `id` the unique name: SQLite counts only its primary key by itself.
+reply = Table(
+    "reply",
+    metadata,
+    Column("seq", Serial, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    person_id(),
+    empty("turn_id"),
+    # The message that it answers, by its number. In a row of an earlier release, until it has that: its id.
+    Column("answers_seq", BigInteger),
+    empty("answers_message_id"),
+    Column("channel", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("body", Sealed, nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("settled_at", Float),
+    empty("token"),
+    Column("leased_until", Float),
+    Column("doubtful_since", Float),
+    # For how many seconds of the doubt the channel has been attended.
+    Column("doubt_attended", Float, nullable=False, server_default=text("0")),
+    Column("not_before", Float),
+    zero("attempts"),
+    # How often it was put back although the network may have, or had, taken it.
+    zero("repeats"),
+    zero("parts"),
+    empty("split_version"),
+    empty("error_code"),
+    Index("ix_reply_person_id_seq", "person_id", "seq"),
+    Index("ix_reply_turn_id", "turn_id"),
+    sqlite_autoincrement=True,
+    info={"row_key": ("id",)},
+)
+
+# What is looked for all the time, out of all replies ever made: what is still to be settled of a person's, what a
+# channel may lease, and what the sweep for lapsed leases reads.
+REPLY_UNSETTLED = text("reply.state IN ('pending', 'leased', 'in_doubt', 'held')")
+
+EARLIER_UNSETTLED = text("earlier.state IN ('pending', 'leased', 'in_doubt', 'held')")
+
+partial_index(
+    "ix_reply_unsettled", reply.c.person_id, reply.c.seq, where="state IN ('pending', 'leased', 'in_doubt', 'held')"
+)
+
+REPLY_PENDING = text("reply.state = 'pending'")
+
+partial_index("ix_reply_pending", reply.c.channel, reply.c.seq, where="state = 'pending'")
+
+REPLY_ON_ITS_WAY = text("reply.state IN ('leased', 'in_doubt')")
+
+partial_index("ix_reply_on_its_way", reply.c.state, reply.c.leased_until, where="state IN ('leased', 'in_doubt')")
+
+reply_part = Table(
+    "reply_part",
+    metadata,
+    Column("reply_id", Text, ForeignKey("reply.id"), primary_key=True),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("sent_at", Float),
+    # Its digest. In a row of an earlier release, until it is digested: the id.
+    empty("channel_message_id"),
+    empty("receipt"),
+    empty("error_code"),
+    Index("ix_reply_part_channel_message_id", "channel_message_id"),
+)

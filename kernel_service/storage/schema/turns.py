@@ -1,0 +1,113 @@
+"""Turns, their tool calls under way, the history, and what was given up."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    Index,
+    Integer,
+    Table,
+    text,
+)
+
+from kernel_service.storage.schema.columns import (
+    Sealed,
+    Text,
+    empty,
+    metadata,
+    no,
+    partial_index,
+    person_id,
+    usage_counts,
+    zero,
+)
+
+turn = Table(
+    "turn",
+    metadata,
+    Column("id", Text, primary_key=True),
+    person_id(),
+    Column("status", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+    Column("ended_at", Float),
+    Column("not_before", Float),
+    # Since the last progress: attempts that failed, processes that crashed in one, and those of them in which no other
+    # turn ran.
+    zero("attempts"),
+    zero("crash_count"),
+    zero("crashes_alone"),
+    # The process that has begun an attempt and not ended it, and whether no other turn runs in it.
+    empty("attempt_owner"),
+    no("attempt_alone"),
+    zero("holds"),
+    no("begun"),
+    # How often messages joined it; from the first side effect on it is closed to them.
+    zero("joins"),
+    no("closed"),
+    # The person has taken it back.
+    no("stopped"),
+    # The person has been told that we are busy.
+    no("told_busy"),
+    empty("problem"),
+    *usage_counts(),
+    Index("ix_turn_person_id_id", "person_id", "id"),
+)
+
+TURN_OPEN = text("turn.status IN ('running', 'held')")
+
+partial_index("ix_turn_open", turn.c.person_id, where="status IN ('running', 'held')")
+
+tool_call = Table(
+    "tool_call",
+    metadata,
+    person_id(primary_key=True),
+    Column("call_id", Text, primary_key=True),
+    Column("turn_id", Text, nullable=False),
+    Column("tool", Text, nullable=False),
+    Column("started_at", Float, nullable=False),
+)
+
+item = Table(
+    "item",
+    metadata,
+    person_id(primary_key=True),
+    Column("seq", BigInteger, primary_key=True, autoincrement=False),
+    Column("turn_id", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("data", Sealed, nullable=False),
+    Column("created_at", Float, nullable=False),
+    # Belongs to an attempt that was begun anew: kept, and no part of the history any more.
+    no("superseded"),
+)
+
+ITEM_SUPERSEDED = text("item.superseded")
+
+partial_index("ix_item_superseded", item.c.turn_id, where="superseded")
+
+# Messages that were given up; the message itself is kept as long.
+dead_letter = Table(
+    "dead_letter",
+    metadata,
+    Column("id", Text, primary_key=True),
+    person_id(index=True),
+    Column("message_seq", BigInteger, nullable=False, index=True),
+    # Empty, but in a row of an earlier release that is not cleared yet.
+    Column("message_id", Text, nullable=False),
+    Column("problem", Text, nullable=False),
+    Column("dead_at", Float, nullable=False),
+    Column("requeued_at", Float),
+)
+
+TURN_USAGE = (
+    turn.c.input_tokens,
+    turn.c.cached_input_tokens,
+    turn.c.output_tokens,
+    turn.c.reasoning_tokens,
+    turn.c.model_calls,
+    turn.c.tool_calls,
+)
+"""What a turn has spent, in the order of `messages.Usage`."""
