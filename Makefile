@@ -12,16 +12,19 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --un
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation
 
 .DEFAULT_GOAL := help
-.PHONY: help run test crash bench lint fmt proto docs lock sbom audit pin up down
+.PHONY: help run test test-fast crash bench lint fmt hooks proto docs lock sbom audit pin up down
 
 help: ## Show what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-6s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/runtime ## Set up and run both services on SQLite; emulators stand in for vendors without a key in .env
 	@$(BIN)/python -m deploy.run
 
 test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k outbox"
 	$(BIN)/python -m pytest -n 2 $(ARGS)
+
+test-fast: .venv/development ## Run what takes a moment: unit tests without services, in under 20 s of CPU
+	$(BIN)/python -m pytest -m "not slow" tests/unit $(ARGS)
 
 crash: .venv/development ## Kill, freeze and restart the services 240 times under 10,000 messages, both databases (over an hour)
 	$(BIN)/python -m tests.crash --database sqlite $(ARGS)
@@ -42,6 +45,9 @@ lint: .venv/development ## Check style, language, types, import arrows and the p
 fmt: .venv/development ## Format the code, and mend what can be mended by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+hooks: .venv/development ## Check each commit before it is made, with pre-commit
+	$(BIN)/pre-commit install
 
 proto: .venv/development ## Generate protos/gen anew from the protos
 	$(BIN)/python protos/generate.py

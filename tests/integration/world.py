@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import os
 import time
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -18,6 +16,7 @@ from emulators.config import Config
 from kernel_service.app import KernelServer, serve
 from kernel_service.config import Settings as KernelSettings
 from tests.integration.mortal import MortalGateway
+from tests.migrated_sqlite import KEYS, copy_migrated
 from tests.ports import free_port
 from whatsapp_gateway.app import ACCEPT_SECONDS, build_app
 from whatsapp_gateway.config import Settings as GatewaySettings
@@ -60,7 +59,7 @@ class World:
             "kernel_database_url": f"sqlite:///{folder}/kernel.db",
             "kernel_channel_tokens": f"whatsapp={WHATSAPP_TOKEN},telegram={TELEGRAM_TOKEN}",
             "kernel_admin_token": ADMIN_TOKEN,
-            "kernel_encryption_keys": f"k1:{base64.b64encode(os.urandom(32)).decode()}",
+            "kernel_encryption_keys": KEYS,
             "kernel_debounce_seconds": 0,
             "openai_api_key": emulators.config.openai_api_key,
             "openai_base_url": f"{emulators.url}/openai/v1",
@@ -210,6 +209,8 @@ async def whole_world(folder: Path, **settings: Any) -> AsyncIterator[World]:
     async with Emulators.start(config) as emulators:
         emulators.whatsapp.webhooks.backoff = lambda _: 0.05
         world = World(emulators, kernel_port, folder, settings)
+        if not (folder / "kernel.db").exists() and "kernel_encryption_keys" not in settings:
+            await copy_migrated(folder / "kernel.db")
         try:
             await world.start_kernel()
             await world.start_gateway()

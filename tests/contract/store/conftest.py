@@ -7,17 +7,19 @@ import base64
 import tempfile
 import uuid
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import asyncpg
 import pytest
 
+from kernel_service.storage.engine.database_url import is_sqlite
 from kernel_service.storage.opening.open_store import open_store
 from kernel_service.storage.sealing.ciphers import MasterKeys
+from tests.migrated_sqlite import copy_migrated
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
-    from pathlib import Path
 
     from kernel_service.storage.store import Store
 
@@ -25,7 +27,12 @@ TEMPLATE = "kernel_template"
 
 
 def keys(*ids: str) -> MasterKeys:
-    return MasterKeys.parse(",".join(f"{name}:{base64.b64encode(name.encode().ljust(32)).decode()}" for name in ids))
+    return MasterKeys.parse(key_setting(*ids))
+
+
+def key_setting(*ids: str) -> str:
+    """A value of KERNEL_ENCRYPTION_KEYS."""
+    return ",".join(f"{name}:{base64.b64encode(name.encode().ljust(32)).decode()}" for name in ids)
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +103,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
+    if is_sqlite(database_url):
+        await copy_migrated(Path(database_url.removeprefix("sqlite:///")), key_setting("test"))
     opened = await open_store(database_url, keys("test"))
     yield opened
     await opened.close()

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import base64
-import os
 from typing import TYPE_CHECKING
 
 import pytest
 
 from emulators.app import Emulators
-from kernel_service.storage.opening.open_store import open_store
-from kernel_service.storage.sealing.ciphers import MasterKeys
+from tests.migrated_sqlite import open_migrated
 from tests.unit.composio.fakes import Clock, World
 
 if TYPE_CHECKING:
@@ -19,8 +16,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
     clock = Clock()
-    keys = MasterKeys.parse(f"k1:{base64.b64encode(os.urandom(32)).decode()}")
-    store = await open_store(f"sqlite:///{tmp_path}/kernel.db", keys)
+    store = await open_migrated(tmp_path)
     async with Emulators.start(clock=clock) as emulators:
         world = World(emulators, clock, store)
         for person_id in ("p_alice", "p_bob"):
