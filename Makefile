@@ -11,6 +11,9 @@ LOCK := UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/uv pip compile --quiet --un
 # What has no wheel is built by what the locks name, too: a build of its own would fetch whatever is newest.
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation
 
+# Unit tests on emulated vendors, sockets, processes or a database.
+WITH_SERVICES := composio connections models serving storage tools turns
+
 .DEFAULT_GOAL := help
 .PHONY: help run test test-fast crash bench lint fmt hooks proto docs lock sbom audit pin up down
 
@@ -24,7 +27,7 @@ test: .venv/development ## Run every test; ARGS go to pytest, as in ARGS="-k out
 	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 test-fast: .venv/development ## Run what takes a moment: unit tests without services, in under 20 s of CPU
-	$(BIN)/python -m pytest -m "not slow" tests/unit $(ARGS)
+	$(BIN)/python -m pytest -m "not slow" $(WITH_SERVICES:%=--ignore tests/unit/%) tests/unit $(ARGS)
 
 crash: .venv/development ## Kill, freeze and restart the services 240 times under 10,000 messages, both databases (over an hour)
 	$(BIN)/python -m tests.crash --database sqlite $(ARGS)

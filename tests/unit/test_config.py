@@ -279,6 +279,7 @@ def test_a_key_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, with_
     assert refused() == ["KERNEL_TLS_KEY names a file that is not there"]
 
 
+@pytest.mark.slow
 def test_all_that_is_wrong_is_named_at_once_with_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COMPOSIO_API_KEY")
     for setting, value, _ in WEAK:

@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.slow
+
 LOADED = "import sys; from kernel_service.loading import load_server; load_server(); print(*sys.modules)"
 SETTINGS = {
     "KERNEL_CHANNEL_TOKENS": "whatsapp=0123456789abcdef",

@@ -7,6 +7,8 @@ import importlib
 import pkgutil
 from typing import TYPE_CHECKING
 
+import pytest
+
 import kernel_service
 import whatsapp_gateway
 from whatsapp_gateway.model.updates import Alias, Malformed, Message, Sender, Status, Text
@@ -30,6 +32,7 @@ def dataclasses_of_ours() -> Iterator[type]:
                     yield value
 
 
+@pytest.mark.slow
 def test_no_repr_tells_a_number() -> None:
     told = {
         f"{one.__module__}.{one.__qualname__}.{field.name}"

@@ -176,6 +176,7 @@ def test_several_calls_are_asked_for_apart_rather_than_without_an_argument_or_a_
         assert all(f"{gid}: “" in told.text for one in approvals for gid in one.titles)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text", ["\u200b", "\u202e\u200b", "z\u0301", "a@", "@", "a.", "1 ", "%40", " ", "\n", "`", "x"]
 )

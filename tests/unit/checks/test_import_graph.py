@@ -19,6 +19,7 @@ def of(arrows: dict[str, set[str]]) -> Rooms:
     return Rooms("sample", arrows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", [package for package in ALL_PACKAGES if package != TYPES_OF_EACH_OTHER])
 def test_no_arrow_leads_up_and_there_is_no_circle(package: str) -> None:
     rooms = Rooms.read(package)
@@ -28,6 +29,7 @@ def test_no_arrow_leads_up_and_there_is_no_circle(package: str) -> None:
     assert all(floor[room] < floor[imported] for room in rooms.arrows for imported in rooms.arrows[room])
 
 
+@pytest.mark.slow
 def test_the_document_shows_the_graph() -> None:
     assert written() == section(), "run `make docs`"
     assert {"kernel_service", "whatsapp_gateway"} <= set(PACKAGES)

@@ -83,6 +83,7 @@ def test_secrets_do_not_show(environment: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in repr(Settings())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(NEEDED))
 def test_a_missing_setting_is_named_and_the_process_ends(name: str) -> None:
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -90,6 +90,7 @@ async def test_more_than_one_stream_can_take_is_taken_by_the_others() -> None:
     await streams.close()
 
 
+@pytest.mark.slow
 async def test_what_becomes_due_by_time_alone_is_found() -> None:
     store = Store()
     streams = Streams(store, *(("chat", [], "gateway") for _ in range(3)))

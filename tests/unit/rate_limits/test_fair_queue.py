@@ -81,6 +81,7 @@ async def test_without_a_limit_nobody_waits() -> None:
     assert len(crowd.queue) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("per_minute", [1, 7, 60, 2000])
 async def test_no_minute_has_more_than_its_number_and_the_rate_is_used(per_minute: int) -> None:
     crowd = Crowd(per_minute)

@@ -167,6 +167,7 @@ def work(act: Callable[[], Any]) -> int:
     return count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", UNITS)
 def test_twice_the_text_is_twice_the_work(unit: str) -> None:
     def of(count: int) -> int:
@@ -176,6 +177,7 @@ def test_twice_the_text_is_twice_the_work(unit: str) -> None:
     assert twice < 2.5 * once + 1000, (once, twice)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["🇦🇹", "🇦", "👩‍👩‍👧", "\u0301", "각", "ᄒ", "नि"])
 def test_four_times_the_text_is_no_more_than_four_times_the_work_of_the_processor(unit: str) -> None:
     """Of the pattern for whole characters, too, which runs no Python."""
