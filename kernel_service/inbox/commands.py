@@ -10,6 +10,8 @@ from kernel_service.ports.commands import ApprovalButton, ApprovalButtonKind, Co
 from kernel_service.ports.payloads import Choice
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kernel_service.ports.payloads import Payload
 
 
@@ -22,25 +24,18 @@ _PHRASES: Final = {
 }
 
 
-def command_of(payload: Payload) -> Command:
-    """The command that a message is, but for codes: whether a text brings one, what is stored tells.
+def command_of(payload: Payload, *, under_way: Callable[[], bool]) -> Command:
+    """The command that a message is, except a code: whether a text brings one, the store tells.
 
-    A button, whoever sends it; or a phrase of the person's own. ASK_AGAIN is one only if something stands that its
-    words mean.
+    A button, whoever sends it; or a phrase of the person's own. "Cancel it" is STOP if something is `under_way`, and
+    else for the assistant. ASK_AGAIN is a command only if something stands that its words mean.
     """
     if button_in(payload):
         return Command.APPROVAL
-    phrase = _phrase_of(payload)
+    phrase = None if payload.forwarded else phrase_in(payload.text)
+    if phrase is Phrase.TAKE_BACK:
+        return Command.STOP if under_way() else Command.NONE
     return _PHRASES.get(phrase, Command.NONE) if phrase else Command.NONE
-
-
-def takes_back(payload: Payload) -> bool:
-    """Whether a message is Command.STOP while something is under way, and else for the assistant: "cancel it"."""
-    return _phrase_of(payload) is Phrase.TAKE_BACK
-
-
-def _phrase_of(payload: Payload) -> Phrase | None:
-    return None if payload.forwarded else phrase_in(payload.text)
 
 
 def asked_again_for(payload: Payload) -> str:

@@ -111,7 +111,8 @@ class Inbox:
         # A repeat too: its first call may have been given up just when the message became durable.
         if accepted.status is MessageStatus.ACCEPTED:
             self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
-        self._waiters.taken_back(accepted.taken_back)
+        if accepted.taken_back:
+            self._waiters.taken_back(accepted.taken_back)
         return accepted
 
     async def _note_chat(self, message: Message) -> None:

@@ -73,9 +73,8 @@ class KernelMap:
 
     def wake(self, person_id: str) -> None:
         """Look at the person's messages: now, in the turn that runs, and again after it."""
-        if person_id in self._tasks:
+        if self._tasks.wake(person_id):
             self._wake_turn(person_id)
-        self._tasks.wake(person_id)
 
     def wake_at(self, person_id: str, when: float) -> None:
         """Wake the person at `when` (epoch seconds); an earlier timer of theirs stays."""

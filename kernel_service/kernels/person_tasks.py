@@ -22,13 +22,15 @@ class PersonTasks:
         self._woken: set[str] = set()
         self._closed = False
 
-    def wake(self, person_id: str) -> None:
-        """Serve the person: now, or once more when the task that serves them has done so."""
+    def wake(self, person_id: str) -> bool:
+        """Serve the person: now, or once more when the task that serves them has done so. Whether one runs already."""
         if self._closed:
-            return
+            return False
         self._woken.add(person_id)
-        if person_id not in self._tasks:
+        runs = person_id in self._tasks
+        if not runs:
             self._tasks[person_id] = asyncio.create_task(self._run(person_id), name=f"kernel {person_id}")
+        return runs
 
     async def _run(self, person_id: str) -> None:
         try:

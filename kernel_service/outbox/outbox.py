@@ -94,19 +94,20 @@ class Outbox:
         try:
             while not (self._closed or stream.ended):
                 stream.wakeup.clear()
-                unsent = await self._lease(stream)
+                credit = stream.credit(self._clock())
+                unsent = await self._lease(stream, min(credit, BATCH))
+                credit -= len(unsent)
                 while unsent and not stream.ended:
                     lease = unsent.pop(0)
                     yield lease, lease.expires_at - self._clock()
-                for wanted in await self._lease_files(stream, transfers):
+                for wanted in await self._lease_files(stream, transfers, min(credit, BATCH)):
                     yield wanted, wanted.leased_until - self._clock()
                 await stream.wait(POLL_SECONDS)
         finally:
             self._streams.discard(stream)
             await self._end(stream, unsent, transfers)
 
-    async def _lease(self, stream: PullStream) -> list[Lease]:
-        room = min(stream.credit(self._clock()), BATCH)
+    async def _lease(self, stream: PullStream, room: int) -> list[Lease]:
         if not room:
             return []
         poll = self._polls[stream.scope]
@@ -135,9 +136,8 @@ class Outbox:
             await self._release(stream.channel, await leasing)
             raise
 
-    async def _lease_files(self, stream: PullStream, transfers: MediaTransfers | None) -> list[MediaWanted]:
+    async def _lease_files(self, stream: PullStream, transfers: MediaTransfers | None, room: int) -> list[MediaWanted]:
         """Files to fetch, within what is left of the credit."""
-        room = min(stream.credit(self._clock()), BATCH)
         if transfers is None or not room or stream.ended:
             return []
         files = await transfers.lease(stream.channel, stream.addresses, room)

@@ -9,7 +9,7 @@ from sqlalchemy import and_, bindparam, exists, or_, select
 from kernel_service.approvals.standing import meant
 from kernel_service.connections.tokens import digest
 from kernel_service.inbox.codes import codes_in, is_code_alone, is_written_as_shown
-from kernel_service.inbox.commands import asked_again_for, command_of, takes_back
+from kernel_service.inbox.commands import asked_again_for, command_of
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, LIVE
 from kernel_service.storage.approvals import standing_permissions
@@ -57,9 +57,7 @@ def recognise(tx: Tx, person_id: str, payload: Payload) -> tuple[Command, str]:
 
 
 def _phrased(tx: Tx, person_id: str, payload: Payload) -> Command:
-    if takes_back(payload) and tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one():
-        return Command.STOP
-    command = command_of(payload)
+    command = command_of(payload, under_way=lambda: bool(tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one()))
     if command is Command.ASK_AGAIN:
         taken_back = meant(standing_permissions.of_person(tx, person_id), asked_again_for(payload))
         standing_permissions.take_back(tx, person_id, taken_back)  # at once: a turn that runs has them no more

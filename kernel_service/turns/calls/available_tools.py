@@ -89,7 +89,7 @@ class AvailableTools:
     @property
     def schemas(self) -> list[ToolSchema]:
         """What the model is offered with the next request."""
-        return [] if self._withheld else self.offered.of(tool.schema for tool in self._tools.values())
+        return [] if self._withheld else self.offered.of([tool.schema for tool in self._tools.values()])
 
     def leave_out(self, rejected: ModelRejectedError) -> bool:
         """Whether fewer tools are offered from now on, since the vendor refused the last request for one of them."""

@@ -45,14 +45,14 @@ class Titles:
     transcript: Transcript
     toolbox: Toolbox
     asks_first: ApprovalPolicy
-    _seconds: float = field(init=False, default_factory=lambda: LOOK_SECONDS)
+    _seconds_spent: float = field(init=False, default=0.0)
 
     async def of(self, tool: str, arguments: dict[str, Any]) -> dict[str, str]:
         """Titles by the id that they stand for, of those that can be found in time."""
         ids = list(ids_in(arguments))[:MOST_IDS]
         found = {value: title for name, value in ids if (title := self._seen(tool, name, value))}
         missing = [(name, value) for name, value in ids if value not in found]
-        if missing and self._seconds > 0:
+        if missing and self._seconds_spent < LOOK_SECONDS:
             found |= await self._looked_up(tool, arguments, missing)
         return found
 
@@ -72,7 +72,7 @@ class Titles:
         found: dict[str, str] = {}
         began = asyncio.get_running_loop().time()
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(LOOK_SECONDS - self._seconds_spent):
                 readers = await self.toolbox.readers(self.person, tool)
                 for name, value in missing:
                     if title := await self._read_by(readers, arguments, name, value):
@@ -81,7 +81,7 @@ class Titles:
             log.info("titles not looked up tool=%s", tool)
         except Exception:
             log.exception("titles cannot be looked up tool=%s", tool)
-        self._seconds -= asyncio.get_running_loop().time() - began
+        self._seconds_spent += asyncio.get_running_loop().time() - began
         return found
 
     async def _read_by(self, readers: Iterable[Tool], arguments: dict[str, Any], name: str, value: str) -> str:

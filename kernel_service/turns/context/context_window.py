@@ -37,10 +37,8 @@ class ContextWindow:
     limit: int
     _hidden: int = field(init=False, default=0)
     _forgotten: list[HistoryItem] = field(init=False, default_factory=list)
-    _limit_before: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._limit_before = self.limit
+    _limit_before: int = field(init=False, default=0)
+    """Before the first halving that is not kept yet; 0: there is none."""
 
     @property
     def seen(self) -> list[HistoryItem]:
@@ -93,6 +91,7 @@ class ContextWindow:
         half = min(self.limit, self.tokens()) // 2
         if not self.forget_older(half) and half < LEAST_TOKENS:
             return False
+        self._limit_before = self._limit_before or self.limit
         self.limit = min(self.limit, max(half + half // 3, LEAST_LIMIT))
         while self.tokens() > half and self.limit > LEAST_TOKENS:
             self.limit = max(LEAST_TOKENS, self.limit * 2 // 3)
@@ -121,12 +120,13 @@ class ContextWindow:
     def keep_smaller(self) -> None:
         """What was forgotten is forgotten, and the limit stays."""
         self._forgotten = []
-        self._limit_before = self.limit
+        self._limit_before = 0
 
     def undo_smaller(self) -> None:
         """Show again what was forgotten since the last time that it was kept so: it was not to blame."""
         self.transcript.stored = self._forgotten + self.transcript.stored
-        self.limit = self._limit_before
+        self.limit = self._limit_before or self.limit
+        self._limit_before = 0
         self._forgotten = []
 
     def hide_older(self) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kernel_service import texts
+from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.turns.execution.endings import Finished, GivenUp
@@ -38,7 +39,7 @@ class TurnOpening:
             raise Stopped
         if (exhausted := self._exhausted()) is not None:
             return exhausted
-        if (executed := await self.commands.execute()) is not None:
+        if self.turn.messages[0].command is not Command.NONE and (executed := await self.commands.execute()):
             return executed
         await self.files.load(self.turn)
         return fixed_answer(self.turn, self.files) or Subject()

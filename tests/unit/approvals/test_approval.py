@@ -32,7 +32,7 @@ def question(*names: str, may_stand: bool = False) -> ApprovalPrompt:
     ],
 )
 def test_only_a_button_is_a_decision(payload: Payload, command: Command) -> None:
-    assert command_of(payload) is command
+    assert command_of(payload, under_way=lambda: True) is command
 
 
 def test_a_button_says_what_it_was_made_for() -> None:

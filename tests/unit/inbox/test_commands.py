@@ -7,7 +7,7 @@ import time
 import pytest
 
 from kernel_service.inbox.codes import MOST_CODES, codes_in, is_code_alone, is_written_as_shown
-from kernel_service.inbox.commands import command_of, takes_back
+from kernel_service.inbox.commands import command_of
 from kernel_service.inbox.phrases import LONGEST
 from kernel_service.ports.commands import Command
 from kernel_service.ports.payloads import Edit, Image, Payload, Text, Unsupported
@@ -57,43 +57,42 @@ MESSAGES = [
 
 @pytest.mark.parametrize("text", STOPS)
 def test_stop_is_understood(text: str) -> None:
-    assert command_of(Payload(Text(text))) is Command.STOP
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.STOP
 
 
 @pytest.mark.parametrize("text", PERMISSIONS)
 def test_who_asks_what_is_permitted_is_understood(text: str) -> None:
-    assert command_of(Payload(Text(text))) is Command.PERMISSIONS
-    assert command_of(Payload(Text(text), forwarded=True)) is Command.NONE
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.PERMISSIONS
+    assert command_of(Payload(Text(text), forwarded=True), under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize("text", ASKING_AGAIN)
 def test_who_wants_to_be_asked_again_is_understood(text: str) -> None:
-    assert command_of(Payload(Text(text))) is Command.ASK_AGAIN
-    assert command_of(Payload(Text(text), forwarded=True)) is Command.NONE
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.ASK_AGAIN
+    assert command_of(Payload(Text(text), forwarded=True), under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize("text", TAKING_BACK)
 def test_taking_back_is_a_message_unless_something_is_under_way(text: str) -> None:
-    assert takes_back(Payload(Text(text)))
-    assert command_of(Payload(Text(text))) is Command.NONE
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.STOP
+    assert command_of(Payload(Text(text)), under_way=lambda: False) is Command.NONE
 
 
 @pytest.mark.parametrize("text", NEW_CHATS)
 def test_a_new_chat_is_understood(text: str) -> None:
-    assert command_of(Payload(Text(text))) is Command.NEW_CHAT
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.NEW_CHAT
 
 
 @pytest.mark.parametrize("text", [*MESSAGES, "stop " * LONGEST])
 def test_what_merely_contains_such_words_is_a_message(text: str) -> None:
-    assert command_of(Payload(Text(text))) is Command.NONE
-    assert not takes_back(Payload(Text(text)))
+    assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize(
     "payload", [Payload(Text("new chat"), forwarded=True), Payload(Image(), caption="stop"), Payload(Unsupported())]
 )
 def test_what_is_not_in_the_persons_own_words_is_none(payload: Payload) -> None:
-    assert command_of(payload) is Command.NONE
+    assert command_of(payload, under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize(
@@ -139,8 +138,8 @@ def test_a_code_behind_an_abbreviation_is_found() -> None:
 
 
 def test_a_text_that_was_changed_is_read_as_it_is_now() -> None:
-    assert command_of(Payload(Edit("m1", "Stop!"))) is Command.STOP
-    assert command_of(Payload(Edit())) is Command.NONE
+    assert command_of(Payload(Edit("m1", "Stop!")), under_way=lambda: True) is Command.STOP
+    assert command_of(Payload(Edit()), under_way=lambda: True) is Command.NONE
 
 
 def test_a_text_that_tries_codes_out_brings_none() -> None:
@@ -179,5 +178,5 @@ def test_a_code_is_known_by_how_the_page_shows_it(text: str, *, shown: bool) -> 
 def test_a_long_text_is_read_in_linear_time(text: str) -> None:
     began = time.perf_counter()
     codes_in(text)
-    command_of(Payload(Text(text)))
+    command_of(Payload(Text(text)), under_way=lambda: True)
     assert time.perf_counter() - began < 2.0
