@@ -20,7 +20,14 @@ def generate(out: Path) -> int:
 
 
 def _compile(out: Path, kinds: Iterable[str], sources: Iterable[Path]) -> int:
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", *(f"--{kind}_out={out}" for kind in kinds)]
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{PROTOS}",
+        f"-I{PROTOS / 'third_party'}",
+        *(f"--{kind}_out={out}" for kind in kinds),
+    ]
     # The compiler finds its plugins on the path.
     environment = os.environ | {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.run([*command, *map(str, sources)], env=environment, check=False).returncode  # noqa: S603

@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-from kernel.v1 import admin_pb2, admin_pb2_grpc, outbox_pb2
+from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernel_service.api import connections, converters, usage
+from kernel_service.api.pages import Page
 from kernel_service.errors import CallerError, NotFound, within
 from kernel_service.kernels.kernel import EvictionReason
 from kernel_service.people.identity import check_user_id
@@ -50,7 +51,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         kernel = self._resident(person_id, self._kernels.get(person_id), epoch)
         session = await self._store.sessions.of_person(person_id)
         kernel.tool_session_id = session[0] if session else ""
-        kernel.connections.extend(connections.listed(await self._connections.list(person_id)))
+        kernel.connections.extend(map(connections.connection, await self._connections.list(person_id)))
         aliases = await self._store.people.aliases_of(person_id)
         kernel.channels.extend(sorted({alias.user_id.partition(":")[0] for alias in aliases}))
         kernel.kept_apart_from.extend(await self._people.kept_apart_from(person_id))
@@ -59,12 +60,12 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     async def ListKernels(
         self, request: admin_pb2.ListKernelsRequest, context: Context
     ) -> admin_pb2.ListKernelsResponse:
-        size = converters.page_size(request.page_size)
-        resident = sorted(self._kernels.resident(), key=lambda kernel: kernel.person_id)
-        page = [kernel for kernel in resident if kernel.person_id > request.page_token][: size + 1]
+        resident = self._kernels.resident()
+        page = Page(request.page_size, request.page_token, "kernels")
+        shown, next_page_token = page.of(resident, key=lambda kernel: kernel.person_id)
         return admin_pb2.ListKernelsResponse(
-            kernels=[self._resident(kernel.person_id, kernel, kernel.epoch) for kernel in page[:size]],
-            next_page_token=page[size - 1].person_id if len(page) > size else "",
+            kernels=[self._resident(kernel.person_id, kernel, kernel.epoch) for kernel in shown],
+            next_page_token=next_page_token,
             total=len(resident),
             evictions=[
                 admin_pb2.EvictionCount(reason=_eviction_reason(reason), count=count)
@@ -110,43 +111,39 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     # --- why was this message not answered? ---------------------------------------------------------------------
 
     async def ListTurns(self, request: admin_pb2.ListTurnsRequest, context: Context) -> admin_pb2.ListTurnsResponse:
-        turns, pending, next_page = await self._store.admin.turns(
-            await self._person(request.person),
-            limit=converters.page_size(request.page_size),
-            before=request.page_token,
-        )
-        waiting = [] if request.page_token else pending
+        person_id = await self._person(request.person)
+        page = Page(request.page_size, request.page_token, "turns", person_id)
+        turns, pending, last = await self._store.admin.turns(person_id, limit=page.size, before=page.after)
+        waiting = [] if page.after else pending
         return admin_pb2.ListTurnsResponse(
             turns=[_turn(each) for each in turns],
             pending=[
                 admin_pb2.PendingMessage(message_id=str(seq), accepted_at=converters.timestamp(at))
                 for seq, at in waiting
             ],
-            next_page_token=next_page,
+            next_page_token=page.next_token(last),
         )
 
     async def ListReplies(
         self, request: admin_pb2.ListRepliesRequest, context: Context
     ) -> admin_pb2.ListRepliesResponse:
-        replies, next_page = await self._store.admin.replies(
-            await self._person(request.person),
-            limit=converters.page_size(request.page_size),
-            before=request.page_token,
+        person_id = await self._person(request.person)
+        page = Page(request.page_size, request.page_token, "replies", person_id)
+        replies, last = await self._store.admin.replies(person_id, limit=page.size, before=page.after)
+        return admin_pb2.ListRepliesResponse(
+            replies=[_reply(each) for each in replies], next_page_token=page.next_token(last)
         )
-        return admin_pb2.ListRepliesResponse(replies=[_reply(each) for each in replies], next_page_token=next_page)
 
     # --- what was given up --------------------------------------------------------------------------------------
 
     async def ListDeadLetters(
         self, request: admin_pb2.ListDeadLettersRequest, context: Context
     ) -> admin_pb2.ListDeadLettersResponse:
-        found, next_page = await self._store.admin.dead_letters(
-            await self._person(request.person) if request.HasField("person") else None,
-            limit=converters.page_size(request.page_size),
-            before=request.page_token,
-        )
+        person_id = await self._person(request.person) if request.HasField("person") else None
+        page = Page(request.page_size, request.page_token, "dead_letters", person_id or "")
+        found, last = await self._store.admin.dead_letters(person_id, limit=page.size, before=page.after)
         return admin_pb2.ListDeadLettersResponse(
-            dead_letters=[_dead_letter(each) for each in found], next_page_token=next_page
+            dead_letters=[_dead_letter(each) for each in found], next_page_token=page.next_token(last)
         )
 
     async def RequeueDeadLetter(
@@ -167,8 +164,13 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
     # --- keys ---------------------------------------------------------------------------------------------------
 
     async def ListKeys(self, request: admin_pb2.ListKeysRequest, context: Context) -> admin_pb2.ListKeysResponse:
+        page = Page(request.page_size, request.page_token, "keys")
         keys, unbound = await self._store.keys.use()
-        return admin_pb2.ListKeysResponse(keys=[_key(each) for each in keys], unbound_persons=unbound)
+        places = {use.key_id: f"{place:06}" for place, use in enumerate(keys)}
+        shown, next_page_token = page.of(keys, key=lambda use: places[use.key_id])
+        return admin_pb2.ListKeysResponse(
+            keys=map(_key, shown), unbound_persons=unbound, next_page_token=next_page_token
+        )
 
     async def RotateKeys(
         self, request: admin_pb2.RotateKeysRequest, context: Context
@@ -249,5 +251,5 @@ def _reply(reply: ReplyView) -> admin_pb2.ReplyRecord:
 
 
 def _part(part: PartView) -> admin_pb2.PartState:
-    receipt = outbox_pb2.ReceiptState.Value(f"RECEIPT_STATE_{part.receipt.upper() or 'UNSPECIFIED'}")
+    receipt = admin_pb2.ReceiptState.Value(f"RECEIPT_STATE_{part.receipt.upper() or 'UNSPECIFIED'}")
     return admin_pb2.PartState(part=part.part, sent=part.sent, receipt=receipt, error_code=part.error_code)

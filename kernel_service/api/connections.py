@@ -9,8 +9,6 @@ from kernel.v1 import connections_pb2
 from kernel_service.api import converters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from kernel_service.ports.connections import Connection
 
 
@@ -25,5 +23,6 @@ def connection(given: Connection) -> connections_pb2.Connection:
     )
 
 
-def listed(found: Iterable[Connection]) -> list[connections_pb2.Connection]:
-    return [connection(each) for each in found]
+def age(given: Connection) -> str:
+    """Orders connections from the oldest on."""
+    return f"{given.created_at:020.6f} {given.id}"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from kernel.v1 import identity_pb2, media_pb2, messages_pb2
 
@@ -100,6 +102,12 @@ def timestamp(seconds: float | None) -> Timestamp | None:
     return Timestamp(seconds=int(seconds), nanos=int((seconds % 1) * 1e9))
 
 
+def duration(seconds: float) -> Duration:
+    given = Duration()
+    given.FromTimedelta(timedelta(seconds=seconds))
+    return given
+
+
 def handled(answer: Answer) -> messages_pb2.HandleMessageResponse:
     return messages_pb2.HandleMessageResponse(
         turn_id=answer.turn_id,
@@ -158,8 +166,3 @@ def usage(given: Usage) -> messages_pb2.Usage:
         model_calls=given.model_calls,
         tool_calls=given.tool_calls,
     )
-
-
-def page_size(given: int) -> int:
-    """How many rows a page has: 100 unless said, 1000 at most."""
-    return min(given or 100, 1000)

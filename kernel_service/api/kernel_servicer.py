@@ -9,8 +9,10 @@ from kernel.v1 import connections_pb2, identity_pb2, kernel_pb2_grpc, media_pb2,
 
 from kernel_service.api import connections, converters, events, media, outbox
 from kernel_service.api.interceptors import caller
+from kernel_service.api.pages import Page
 from kernel_service.api.slices import Slices
 from kernel_service.errors import CallerError, KernelError, NotAllowed, NotFound, Stalled, within
+from kernel_service.outbox.outbox import LEASE_SECONDS
 from kernel_service.people.identity import check_user_id
 from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.media import MediaWanted
@@ -141,6 +143,17 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         released = await self._outbox.release(caller.get(), instance, in_hand)
         return outbox_pb2.ReleaseLeasesResponse(released=released)
 
+    async def ExtendLeases(
+        self, request: outbox_pb2.ExtendLeasesRequest, context: Context
+    ) -> outbox_pb2.ExtendLeasesResponse:
+        outbox.check_count(len(request.leases), "leases")
+        leases = [outbox.held_lease(each) for each in request.leases]
+        held = chain(*await self._slices.each(caller.get(), leases, self._outbox.extend))
+        return outbox_pb2.ExtendLeasesResponse(
+            results=[outbox.lease_state(is_held=is_held) for is_held in held],
+            lease_for=converters.duration(LEASE_SECONDS),
+        )
+
     async def ReportReceipts(
         self, request: outbox_pb2.ReportReceiptsRequest, context: Context
     ) -> outbox_pb2.ReportReceiptsResponse:
@@ -176,8 +189,12 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     async def ListConnections(
         self, request: connections_pb2.ListConnectionsRequest, context: Context
     ) -> connections_pb2.ListConnectionsResponse:
-        found = await self._connections.list(await self._person(request.user_id))
-        return connections_pb2.ListConnectionsResponse(connections=connections.listed(found))
+        person_id = await self._person(request.user_id)
+        page = Page(request.page_size, request.page_token, "connections", person_id)
+        shown, next_page_token = page.of(await self._connections.list(person_id), key=connections.age)
+        return connections_pb2.ListConnectionsResponse(
+            connections=map(connections.connection, shown), next_page_token=next_page_token
+        )
 
     async def Disconnect(
         self, request: connections_pb2.DisconnectRequest, context: Context

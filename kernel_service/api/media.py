@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from kernel.v1 import media_pb2, outbox_pb2
 
-from kernel_service.api import bounds, converters
+from kernel_service.api import bounds, converters, outbox
 from kernel_service.errors import CallerError, Stalled
 from kernel_service.media.transfers import UploadHeader
 from kernel_service.ports.media import MediaAck
@@ -24,7 +24,7 @@ DOWNLOAD_BYTES = 64 * 1024
 SHA256_BYTES = 32
 CUT_OFF_SECONDS = 0.05
 DRAIN_SECONDS = 30.0
-_OUTCOMES = {outbox_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY, outbox_pb2.DELIVERY_OUTCOME_FAILED: Outcome.FAILED}
+_OUTCOMES = {"retry": Outcome.RETRY, "failed": Outcome.FAILED}
 
 
 def wanted(lease: MediaWanted) -> media_pb2.MediaWanted:
@@ -40,12 +40,12 @@ def wanted(lease: MediaWanted) -> media_pb2.MediaWanted:
 
 
 def ack(given: outbox_pb2.Acknowledgement) -> MediaAck | None:
-    """None for one that cannot be: UploadMedia says that a file is there, and no window holds one up."""
-    outcome = _OUTCOMES.get(given.outcome)
-    if outcome is None or not given.media_id or "\0" in given.media_id + given.lease_token:
+    """None for one that cannot be."""
+    outcome = _OUTCOMES.get(given.media.WhichOneof("result") or "")
+    media_id, failure = given.media.media_id, outbox.failure_of(given.media)
+    if outcome is None or not media_id or "\0" in media_id + given.lease_token + failure.error_code:
         return None
-    retry_after = given.retry_after.ToTimedelta().total_seconds() if given.HasField("retry_after") else None
-    return MediaAck(given.media_id, given.lease_token, outcome, retry_after, given.error_code)
+    return MediaAck(media_id, given.lease_token, outcome, failure.retry_after, failure.error_code)
 
 
 def in_pieces(chunk: bytes) -> Iterator[bytes]:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from google.protobuf.duration_pb2 import Duration
 from kernel.v1 import outbox_pb2
 
 from kernel_service.api import converters
@@ -18,21 +15,28 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.outbox import Lease
 
+    Failed = outbox_pb2.PartAcknowledgement | outbox_pb2.MediaAcknowledgement | outbox_pb2.Receipt
+
 DEFAULT_IN_FLIGHT = 64
 MOST = 1000
 MAX_PARTS = 100
 
-_OUTCOMES = {outbox_pb2.DeliveryOutcome.Value(f"DELIVERY_OUTCOME_{outcome.name}"): outcome for outcome in Outcome}
+MOST_WAIT_SECONDS = 86_400.0
+
+_OUTCOMES = {
+    "sent": Outcome.SENT,
+    "retry": Outcome.RETRY,
+    "failed": Outcome.FAILED,
+    "window_closed": Outcome.WINDOW_CLOSED,
+    "in_doubt": Outcome.UNKNOWN,
+}
 _RESULTS = {result: outbox_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for result in AckResult}
-_RECEIPT_STATES = {
-    outbox_pb2.ReceiptState.Value(f"RECEIPT_STATE_{state.upper()}"): state
-    for state in ("sent", "delivered", "read", "played", "failed")
+_STAGES = {
+    outbox_pb2.DELIVERY_STAGE_SENT: "sent",
+    outbox_pb2.DELIVERY_STAGE_DELIVERED: "delivered",
+    outbox_pb2.DELIVERY_STAGE_READ: "read",
+    outbox_pb2.DELIVERY_STAGE_PLAYED: "played",
 }
-_AFTER_FAILURE = {
-    outbox_pb2.DELIVERY_OUTCOME_RETRY: Outcome.RETRY,
-    outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED: Outcome.WINDOW_CLOSED,
-}
-_CALLBACK_ID = re.compile(r"(rp_[A-Za-z0-9]+)/([1-9]\d{0,2})/([1-9]\d{0,2})")
 
 
 def max_in_flight(given: int) -> int:
@@ -61,67 +65,98 @@ def leased(lease: Lease, seconds: float) -> outbox_pb2.ReplyDelivery:
         user_id=lease.user_id,
         address=lease.address,
         lease_token=lease.token,
-        lease_expires_at=converters.timestamp(lease.expires_at),
-        sent_parts=lease.sent_parts,
-        parts=lease.parts,
-        split_version=lease.split_version,
-        lease_for=_duration(seconds),
+        lease_for=converters.duration(seconds),
+        split=_split(lease) if lease.parts else None,
     )
+
+
+def _split(lease: Lease) -> outbox_pb2.ReplySplit:
+    return outbox_pb2.ReplySplit(parts=lease.parts, version=lease.split_version, sent_parts=lease.sent_parts)
 
 
 def part_ack(given: outbox_pb2.Acknowledgement) -> PartAck | None:
-    """None: it cannot be (an outcome, part or item that is none)."""
-    part, outcome = given.reply_part, _OUTCOMES.get(given.outcome)
-    if given.WhichOneof("item") != "reply_part" or outcome is None:
+    """None: it cannot be (a result, part or item that is none)."""
+    ack, outcome = given.part, _OUTCOMES.get(given.part.WhichOneof("result") or "")
+    if outcome is None or not _is_part(ack.part) or "\0" in ack.split_version:
         return None
-    if not 1 <= part.part <= part.parts <= MAX_PARTS or not part.reply_id:
-        return None
-    if "\0" in part.reply_id + part.split_version + given.channel_message_id + given.error_code:
+    sent, failure = ack.sent.channel_message_id, failure_of(ack)
+    if "\0" in sent + failure.error_code:
         return None
     return PartAck(
-        reply_id=part.reply_id,
-        part=part.part,
-        parts=part.parts,
-        split_version=part.split_version,
+        reply_id=ack.part.reply_id,
+        part=ack.part.part,
+        parts=ack.part.parts,
+        split_version=ack.split_version,
         token=given.lease_token,
         outcome=outcome,
-        channel_message_id=given.channel_message_id,
-        retry_after=_seconds(given.retry_after) if given.HasField("retry_after") else None,
-        error_code=given.error_code,
+        channel_message_id=sent,
+        retry_after=failure.retry_after,
+        error_code=failure.error_code,
     )
 
 
-def _duration(seconds: float) -> Duration:
-    given = Duration()
-    given.FromTimedelta(timedelta(seconds=seconds))
-    return given
+class Failure(NamedTuple):
+    retry_after: float | None = None
+    error_code: str = ""
 
 
-def _seconds(given: Duration) -> float:
-    return given.ToNanoseconds() / 1e9
+def failure_of(given: Failed) -> Failure:
+    """Nothing of it for a success."""
+    match given.WhichOneof("result"):
+        case "retry":
+            return Failure(_wait(given.retry), given.retry.error_code)
+        case "failed" | "window_closed" | "in_doubt" as kind:
+            return Failure(error_code=getattr(given, kind).error_code)
+    return Failure()
+
+
+def _wait(given: outbox_pb2.DeliveryRetry) -> float | None:
+    """Seconds; a day at most."""
+    if not given.HasField("retry_after"):
+        return None
+    return min(max(0.0, given.retry_after.seconds + given.retry_after.nanos / 1e9), MOST_WAIT_SECONDS)
+
+
+def _is_part(given: outbox_pb2.ReplyPart) -> bool:
+    return 1 <= given.part <= given.parts <= MAX_PARTS and bool(given.reply_id) and "\0" not in given.reply_id
 
 
 def ack_result(result: AckResult) -> outbox_pb2.AckResult.ValueType:
     return _RESULTS[result]
 
 
+def held_lease(given: outbox_pb2.HeldLease) -> tuple[str, str]:
+    """The reply's id and the token; what no id can be is nobody's."""
+    return given.reply_id.replace("\0", ""), given.lease_token.replace("\0", "")
+
+
+def lease_state(*, is_held: bool) -> outbox_pb2.LeaseState.ValueType:
+    return outbox_pb2.LEASE_STATE_HELD if is_held else outbox_pb2.LEASE_STATE_LOST
+
+
 def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
-    """None: it names nothing of ours."""
-    state = _RECEIPT_STATES.get(given.state)
-    found = _CALLBACK_ID.fullmatch(given.callback_id)
-    if state is None or not (found or given.channel_message_id):
+    """None: it names nothing of ours, or says nothing."""
+    state = _state(given)
+    part = given.part if _is_part(given.part) else outbox_pb2.ReplyPart()
+    failure = failure_of(given)
+    if not state or not (part.reply_id or given.channel_message_id):
         return None
-    if "\0" in given.channel_message_id + given.error_code:
+    if "\0" in given.channel_message_id + failure.error_code:
         return None
-    reply_id, part, parts = found.groups() if found else ("", "0", "0")
     return PartReceipt(
-        reply_id=reply_id,
-        part=int(part),
-        parts=int(parts),
+        reply_id=part.reply_id,
+        part=part.part,
+        parts=part.parts,
         channel_message_id=given.channel_message_id,
         state=state,
-        error_code=given.error_code,
+        error_code=failure.error_code,
         occurred_at=given.occurred_at.ToMicroseconds() / 1e6,
-        outcome=_AFTER_FAILURE.get(given.outcome, Outcome.FAILED),
-        retry_after=_seconds(given.retry_after) if given.HasField("retry_after") else None,
+        outcome=_OUTCOMES.get(given.WhichOneof("result") or "", Outcome.FAILED),
+        retry_after=failure.retry_after,
     )
+
+
+def _state(given: outbox_pb2.Receipt) -> str:
+    """Empty: it says nothing that is known here."""
+    kind = given.WhichOneof("result")
+    return _STAGES.get(given.reached, "") if kind == "reached" else "failed" if kind else ""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Final
 
+from google.type import date_pb2
 from kernel.v1 import admin_pb2
 
 from kernel_service.api import converters
 from kernel_service.errors import CallerError
 
 if TYPE_CHECKING:
-    from kernel_service.ports.admin import DayUsage
+    from kernel_service.ports.admin import DayUsage, ToolUsage
 
 MOST_DAYS: Final = 366
 _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
@@ -27,20 +28,24 @@ def days(request: admin_pb2.GetUsageRequest, now: float) -> tuple[int, int]:
     return first, last
 
 
-def _day(text: str, today: date, field: str) -> int:
+def _day(given: date_pb2.Date, today: date, field: str) -> int:
     try:
-        day = date.fromisoformat(text) if text else today
+        day = date(given.year, given.month, given.day) if given.ByteSize() else today
     except ValueError:
-        raise CallerError("FIELD_INVALID", f"`{field}` is a day, as 2026-11-30", field=field) from None
+        raise CallerError("FIELD_INVALID", f"`{field}` has a year, a month and a day", field=field) from None
     return day.toordinal() - _FIRST_DAY
 
 
 def daily(spent: DayUsage) -> admin_pb2.DailyUsage:
+    day = date.fromordinal(_FIRST_DAY + spent.day)
     return admin_pb2.DailyUsage(
-        day=date.fromordinal(_FIRST_DAY + spent.day).isoformat(),
+        day=date_pb2.Date(year=day.year, month=day.month, day=day.day),
         usage=converters.usage(spent.usage),
-        tools=[
-            admin_pb2.ToolUsage(tool=each.tool, calls=each.calls, failures=each.failures, seconds=each.seconds)
-            for each in spent.tools
-        ],
+        tools=map(_tool, spent.tools),
+    )
+
+
+def _tool(given: ToolUsage) -> admin_pb2.ToolUsage:
+    return admin_pb2.ToolUsage(
+        tool=given.tool, calls=given.calls, failures=given.failures, time=converters.duration(given.seconds)
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 import grpc
 from google.protobuf.json_format import MessageToJson
+from google.type import date_pb2
 from kernel.v1 import admin_pb2, admin_pb2_grpc
 
 from kernel_service.kernelctl import tables
@@ -21,11 +22,12 @@ from serving.loopback import keeps_to_loopback
 from serving.pem_files import check_authority
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from google.protobuf.message import Message
 
 SECONDS = 10.0
+_DAY = click.DateTime(formats=["%Y-%m-%d"])
 _OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is for the vendors
 
 
@@ -54,6 +56,15 @@ class Admin:
         except grpc.RpcError as error:
             _refused(error)
 
+    def pages(self, rpc: str, request: Any) -> Iterator[Any]:
+        """Every page of a list; a refusal as in ask()."""
+        while True:
+            page = self.ask(rpc, request)
+            yield page
+            if not page.next_page_token:
+                return
+            request.page_token = page.next_page_token
+
     def follow(self, rpc: str, request: Message) -> Iterator[Any]:
         """The answers of a call that takes as long as it takes; a refusal as in ask()."""
         try:
@@ -72,6 +83,13 @@ def _person(who: str) -> admin_pb2.PersonRef:
     if ":" not in who and not who.startswith("p_"):
         raise click.BadParameter(f"{who} is neither a person (p_…) nor an id of a channel (whatsapp:US.…)")
     return admin_pb2.PersonRef(user_id=who) if ":" in who else admin_pb2.PersonRef(person_id=who)
+
+
+def paged(command: Callable[..., None]) -> Callable[..., None]:
+    """A list whose answer may name a `next_page_token`."""
+    size = click.option("--page-size", default=100, show_default=True, help="At most 1000.")
+    token = click.option("--page-token", default="", help="The next_page_token of the page before.")
+    return size(token(command))
 
 
 @click.group()
@@ -96,8 +114,7 @@ def main(context: click.Context, address: str, token: str, tls_ca: Path | None, 
 
 
 @main.command()
-@click.option("--page-size", default=100, show_default=True)
-@click.option("--page-token", default="")
+@paged
 @click.pass_obj
 def kernels(admin: Admin, page_size: int, page_token: str) -> None:
     """List the kernels in memory, and count evictions."""
@@ -139,24 +156,27 @@ def merge(admin: Admin, who: str, other: str) -> None:
 
 @main.command()
 @click.argument("who")
+@paged
 @click.pass_obj
-def turns(admin: Admin, who: str) -> None:
+def turns(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's turns, newest first, and what waits."""
-    admin.show("ListTurns", admin_pb2.ListTurnsRequest(person=_person(who)))
+    request = admin_pb2.ListTurnsRequest(person=_person(who), page_size=page_size, page_token=page_token)
+    admin.show("ListTurns", request)
 
 
 @main.command()
 @click.argument("who")
+@paged
 @click.pass_obj
-def replies(admin: Admin, who: str) -> None:
+def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
     """List a person's replies, newest first, and what became of their parts."""
-    admin.show("ListReplies", admin_pb2.ListRepliesRequest(person=_person(who)))
+    request = admin_pb2.ListRepliesRequest(person=_person(who), page_size=page_size, page_token=page_token)
+    admin.show("ListReplies", request)
 
 
 @main.command()
 @click.argument("who", required=False)
-@click.option("--page-size", default=100, show_default=True)
-@click.option("--page-token", default="")
+@paged
 @click.pass_obj
 def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None:
     """List the messages that were given up, of one person or of all, newest first."""
@@ -177,15 +197,18 @@ def requeue(admin: Admin, dead_letter_id: str) -> None:
 
 @main.command()
 @click.argument("who", required=False)
-@click.option("--from", "from_day", metavar="DAY", default=lambda: _day(-6), help="As 2026-11-30; a week back.")
-@click.option("--to", "to_day", metavar="DAY", default=lambda: _day(0), help="Today.")
+@click.option(
+    "--from", "from_day", type=_DAY, metavar="DAY", default=lambda: _day(-6), help="As 2026-11-30; a week back."
+)
+@click.option("--to", "to_day", type=_DAY, default=lambda: _day(0), help="Today.")
 @click.pass_obj
-def usage(admin: Admin, who: str | None, from_day: str, to_day: str) -> None:
+def usage(admin: Admin, who: str | None, from_day: datetime, to_day: datetime) -> None:
     """Show what was spent by day (UTC), of one person or of all together: tokens, and the calls of each tool."""
     person = _person(who) if who else None
-    spent = admin.ask("GetUsage", admin_pb2.GetUsageRequest(person=person, from_day=from_day, to_day=to_day))
+    days = {"from_day": _date(from_day), "to_day": _date(to_day)}
+    spent = admin.ask("GetUsage", admin_pb2.GetUsageRequest(person=person, **days))
     if not spent.days:
-        return click.echo(f"Nothing was spent from {from_day} to {to_day}.")
+        return click.echo(f"Nothing was spent from {from_day:%Y-%m-%d} to {to_day:%Y-%m-%d}.")
     click.echo(tables.tokens(spent))
     if tools := tables.tools(spent):
         click.echo(f"\n{tools}")
@@ -196,10 +219,10 @@ def usage(admin: Admin, who: str | None, from_day: str, to_day: str) -> None:
 @click.pass_obj
 def keys(admin: Admin) -> None:
     """Show the master keys by their ids: which one is current, what each seals, and which may be removed."""
-    listed = admin.ask("ListKeys", admin_pb2.ListKeysRequest())
-    click.echo(tables.keys(listed))
-    if listed.unbound_persons:
-        click.echo(f"\nkernelctl rotate has yet to bind the values of {listed.unbound_persons:,} people to their rows.")
+    listed = list(admin.pages("ListKeys", admin_pb2.ListKeysRequest()))
+    click.echo(tables.keys(key for page in listed for key in page.keys))
+    if unbound := listed[-1].unbound_persons:
+        click.echo(f"\nkernelctl rotate has yet to bind the values of {unbound:,} people to their rows.")
 
 
 @main.command()
@@ -210,11 +233,15 @@ def rotate(admin: Admin) -> None:
     for done in admin.follow("RotateKeys", admin_pb2.RotateKeysRequest()):
         click.echo(f"{tables.rotated(done)} …", err=True)
     click.echo(tables.rotated(done))
-    keys_ = admin.ask("ListKeys", admin_pb2.ListKeysRequest()).keys
-    if removable := ", ".join(key.key_id for key in keys_ if key.removable):
+    listed = admin.pages("ListKeys", admin_pb2.ListKeysRequest())
+    if removable := ", ".join(key.key_id for page in listed for key in page.keys if key.removable):
         click.echo(f"May be removed from KERNEL_ENCRYPTION_KEYS now: {removable}")
     if done.unreadable:
         click.echo("What does not open stays as it is, and keeps the key that it names in use.")
+
+
+def _date(day: datetime) -> date_pb2.Date:
+    return date_pb2.Date(year=day.year, month=day.month, day=day.day)
 
 
 def _day(after_today: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kernel.v1 import admin_pb2
 
@@ -14,7 +14,7 @@ def tokens(spent: admin_pb2.GetUsageResponse) -> str:
     """A line for each day, and one for all."""
     names = ("input_tokens", "cached_input_tokens", "output_tokens", "model_calls", "tool_calls")
     counts = [[getattr(each.usage, name) for name in names] for each in spent.days]
-    rows = [[each.day, *map(_number, row)] for each, row in zip(spent.days, counts, strict=True)]
+    rows = [[_day(each), *map(_number, row)] for each, row in zip(spent.days, counts, strict=True)]
     if len(rows) > 1:
         rows.append(["together", *(_number(sum(column)) for column in zip(*counts, strict=True))])
     return _table(["day", "tokens in", "of these cached", "tokens out", "model calls", "tool calls"], rows)
@@ -23,18 +23,26 @@ def tokens(spent: admin_pb2.GetUsageResponse) -> str:
 def tools(spent: admin_pb2.GetUsageResponse) -> str:
     """A line for each day and tool; empty if none was called."""
     rows = [
-        [each.day, tool.tool, _number(tool.calls), _number(tool.failures), f"{tool.seconds / max(1, tool.calls):.2f}"]
+        [_day(each), tool.tool, _number(tool.calls), _number(tool.failures), _seconds_each(tool)]
         for each in spent.days
         for tool in each.tools
     ]
     return _table(["day", "tool", "calls", "failed", "seconds each"], rows, left=2) if rows else ""
 
 
-def keys(listed: admin_pb2.ListKeysResponse) -> str:
+def _day(spent: admin_pb2.DailyUsage) -> str:
+    return f"{spent.day.year:04}-{spent.day.month:02}-{spent.day.day:02}"
+
+
+def _seconds_each(tool: admin_pb2.ToolUsage) -> str:
+    return f"{tool.time.ToNanoseconds() / 1e9 / max(1, tool.calls):.2f}"
+
+
+def keys(listed: Iterable[admin_pb2.MasterKey]) -> str:
     """A line for each key."""
     rows = [
         [key.key_id, _state(key), _number(key.persons), _number(key.secrets), _number(key.awaiting_ids)]
-        for key in listed.keys
+        for key in listed
     ]
     return _table(["key", "state", "people", "secrets", "awaiting ids"], rows, left=2)
 

@@ -196,6 +196,17 @@ class Outbox:
         self.ready(channel)  # the person's next reply may be leased now
         return results
 
+    async def extend(self, channel: str, leases: Sequence[tuple[str, str]]) -> list[bool]:
+        """Leases (reply id, token) last LEASE_SECONDS from now; for each whether it is still good."""
+        now = self._clock()
+        until = now + LEASE_SECONDS
+        held = await self._store.extend_leases(channel, leases, until=until, now=now)
+        for (reply_id, token), is_held in zip(leases, held, strict=True):
+            if is_held:
+                for stream in self._streams:
+                    stream.extend(reply_id, token, until)
+        return held
+
     async def receive(self, channel: str, receipts: Sequence[PartReceipt]) -> int:
         recorded = await self._store.receive(channel, receipts, now=self._clock())
         self.ready(channel)  # a settled doubt lets the person's next reply go

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kernel_service.ports.outbox import Lease
@@ -35,6 +36,12 @@ class PullStream:
     def files(self) -> list[MediaWanted]:
         """The files to fetch that it holds."""
         return [item for item in self.held.values() if not isinstance(item, Lease)]
+
+    def extend(self, reply_id: str, token: str, until: float) -> None:
+        """The lease ends then, if the stream holds it."""
+        match self.held.get(reply_id):
+            case Lease(token=held) as lease if held == token:
+                self.held[reply_id] = replace(lease, expires_at=until)
 
     def end(self) -> None:
         self.ended = True

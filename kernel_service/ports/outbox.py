@@ -106,6 +106,12 @@ class OutboxStore(Protocol):
         """
         ...
 
+    async def extend_leases(
+        self, channel: str, leases: Sequence[tuple[str, str]], *, until: float, now: float
+    ) -> list[bool]:
+        """Leases (reply id, token) end then, if not later anyway; for each whether it is still good."""
+        ...
+
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
     async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
         """Keep receipts; how many named a part of this channel."""

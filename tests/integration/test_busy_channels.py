@@ -143,7 +143,7 @@ async def test_receipts_by_the_thousand_let_others_write_in_between(world: World
     alice = world.phone("Alice")
     await world.ask(alice, "hello")
     receipts = [
-        outbox_pb2.Receipt(channel_message_id=f"of nobody {each}", state=outbox_pb2.RECEIPT_STATE_READ)
+        outbox_pb2.Receipt(channel_message_id=f"of nobody {each}", reached=outbox_pb2.DELIVERY_STAGE_READ)
         for each in range(1000)
     ]
     request = outbox_pb2.ReportReceiptsRequest(receipts=receipts)

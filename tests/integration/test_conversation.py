@@ -6,7 +6,7 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-from kernel.v1 import admin_pb2, outbox_pb2
+from kernel.v1 import admin_pb2
 
 from tests.connect_browser import a_browser
 from tests.integration.world import ADMIN_TOKEN, WHATSAPP_TOKEN, bearer
@@ -147,7 +147,7 @@ async def test_operators_see_turns_and_replies_but_no_words(world: World) -> Non
     request = admin_pb2.ListRepliesRequest(person=world.ref(alice))
     while True:  # until the gateway has acknowledged and WhatsApp has told
         replies = await world.admin.ListReplies(request, metadata=bearer(ADMIN_TOKEN))
-        if [part.receipt for part in replies.replies[0].parts] == [outbox_pb2.RECEIPT_STATE_DELIVERED]:
+        if [part.receipt for part in replies.replies[0].parts] == [admin_pb2.RECEIPT_STATE_DELIVERED]:
             break
     assert [reply.state for reply in replies.replies] == [admin_pb2.REPLY_STATE_SENT]
     assert "secret" not in f"{turns}{replies}"

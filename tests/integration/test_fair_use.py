@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import pytest
+from google.type import date_pb2
 from kernel.v1 import admin_pb2, messages_pb2, outbox_pb2
 
 from kernel_service.rate_limits.fair_queue import BURST_SECONDS
@@ -183,12 +184,16 @@ async def test_an_operator_sees_what_was_spent(world: World) -> None:
     assert nothing.stdout == "Nothing was spent from 2020-01-01 to 2020-01-02.\n"
 
 
+def date(year: int, month: int, day: int) -> date_pb2.Date:
+    return date_pb2.Date(year=year, month=month, day=day)
+
+
 @pytest.mark.parametrize(
     "asked",
     [
-        admin_pb2.GetUsageRequest(from_day="yesterday"),
-        admin_pb2.GetUsageRequest(from_day="2026-11-30", to_day="2026-11-29"),
-        admin_pb2.GetUsageRequest(from_day="2020-01-01", to_day="2021-01-01"),
+        admin_pb2.GetUsageRequest(from_day=date(2026, 2, 30)),
+        admin_pb2.GetUsageRequest(from_day=date(2026, 11, 30), to_day=date(2026, 11, 29)),
+        admin_pb2.GetUsageRequest(from_day=date(2020, 1, 1), to_day=date(2021, 1, 1)),
     ],
 )
 async def test_days_that_make_no_sense_are_refused(world: World, asked: admin_pb2.GetUsageRequest) -> None:

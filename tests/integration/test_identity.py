@@ -87,10 +87,10 @@ async def pull(world: World, count: int) -> list[tuple[str, str]]:
 
 
 async def ack(world: World, leased: outbox_pb2.ReplyDelivery) -> None:
+    part = outbox_pb2.ReplyPart(reply_id=leased.reply.id, part=1, parts=1)
     sent = outbox_pb2.Acknowledgement(
-        reply_part=outbox_pb2.ReplyPart(reply_id=leased.reply.id, part=1, parts=1),
         lease_token=leased.lease_token,
-        outcome=outbox_pb2.DELIVERY_OUTCOME_SENT,
+        part=outbox_pb2.PartAcknowledgement(part=part, sent=outbox_pb2.DeliverySent()),
     )
     request = outbox_pb2.AckOutboxRequest(acknowledgements=[sent])
     await world.stub.AckOutbox(request, metadata=bearer(TELEGRAM_TOKEN), timeout=20)

@@ -69,14 +69,13 @@ class Channel:
         answer = await self._world.stub.UploadMedia(requests(), metadata=bearer(token), timeout=20)
         return int(answer.size_bytes)
 
-    async def ack(self, wanted: media_pb2.MediaWanted, outcome: Any, **more: Any) -> Any:
-        given = outbox_pb2.Acknowledgement(
-            media_id=wanted.media_id, lease_token=wanted.lease_token, outcome=outcome, error_code="too_large", **more
-        )
+    async def ack(self, wanted: media_pb2.MediaWanted, **result: Any) -> Any:
+        media = outbox_pb2.MediaAcknowledgement(media_id=wanted.media_id, **result)
+        given = outbox_pb2.Acknowledgement(lease_token=wanted.lease_token, media=media)
         request = outbox_pb2.AckOutboxRequest(acknowledgements=[given])
         answer = await self._world.stub.AckOutbox(request, metadata=bearer(TELEGRAM_TOKEN), timeout=10)
-        (result,) = answer.results
-        return result
+        (settled,) = answer.results
+        return settled
 
 
 @asynccontextmanager
@@ -181,13 +180,12 @@ async def test_strangers_bring_nothing(channel: Channel) -> None:
 async def test_a_file_that_cannot_be_had(channel: Channel) -> None:
     await channel.send("1")
     wanted = await channel.wanted()
-    assert await channel.ack(wanted, outbox_pb2.DELIVERY_OUTCOME_SENT) == outbox_pb2.ACK_RESULT_INVALID
-    assert await channel.ack(wanted, outbox_pb2.DELIVERY_OUTCOME_RETRY) == outbox_pb2.ACK_RESULT_RECORDED
-    assert (
-        await channel.ack(media_pb2.MediaWanted(media_id="m_x"), outbox_pb2.DELIVERY_OUTCOME_FAILED)
-        == outbox_pb2.ACK_RESULT_UNKNOWN
-    )
-    assert await channel.ack(wanted, outbox_pb2.DELIVERY_OUTCOME_FAILED) == outbox_pb2.ACK_RESULT_RECORDED
+    failed = outbox_pb2.DeliveryFailed(error_code="too_large")
+    assert await channel.ack(wanted) == outbox_pb2.ACK_RESULT_INVALID
+    assert await channel.ack(wanted, retry=outbox_pb2.DeliveryRetry()) == outbox_pb2.ACK_RESULT_RECORDED
+    nobody_s = media_pb2.MediaWanted(media_id="m_x")
+    assert await channel.ack(nobody_s, failed=failed) == outbox_pb2.ACK_RESULT_UNKNOWN
+    assert await channel.ack(wanted, failed=failed) == outbox_pb2.ACK_RESULT_RECORDED
     assert texts.attachments.FOR_MODEL["too_large"] in await channel.answer()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
@@ -17,6 +16,7 @@ from whatsapp_gateway.kernel.channel import SERVICE
 from whatsapp_gateway.kernel.errors import KernelCallError, refusal_of
 from whatsapp_gateway.kernel.messages import alias, message_request
 from whatsapp_gateway.model import updates as say
+from whatsapp_gateway.model.callback_ids import PartName, part_named
 from whatsapp_gateway.model.outbox import (
     Ack,
     AckResult,
@@ -145,14 +145,9 @@ class KernelClient:
         self, wanted: MediaWanted, outcome: DeliveryOutcome, error_code: str, retry_after: float, timeout: float
     ) -> None:
         """Say that a file cannot be had now (RETRY) or ever (FAILED). retry_after 0: as the service sees fit."""
-        settled = outbox_pb2.Acknowledgement(
-            media_id=wanted.media_id,
-            lease_token=wanted.lease_token,
-            outcome=_OUTCOMES[outcome],
-            error_code=error_code,
-        )
-        if retry_after:
-            settled.retry_after.FromMilliseconds(round(retry_after * 1000))
+        media = outbox_pb2.MediaAcknowledgement(media_id=wanted.media_id)
+        _set_failure(media, outcome, error_code, retry_after)
+        settled = outbox_pb2.Acknowledgement(lease_token=wanted.lease_token, media=media)
         request = outbox_pb2.AckOutboxRequest(acknowledgements=[settled])
         await _answer(self._stub.AckOutbox(request, timeout=timeout, metadata=self._bearer))
 
@@ -178,30 +173,45 @@ def _hash(user_id: str) -> str:
     return hashlib.sha256(user_id.encode()).hexdigest()[:16]
 
 
-_STATES: Final = {
-    "sent": outbox_pb2.RECEIPT_STATE_SENT,
-    "delivered": outbox_pb2.RECEIPT_STATE_DELIVERED,
-    "read": outbox_pb2.RECEIPT_STATE_READ,
-    "played": outbox_pb2.RECEIPT_STATE_PLAYED,
-    "failed": outbox_pb2.RECEIPT_STATE_FAILED,
+_STAGES: Final = {
+    "sent": outbox_pb2.DELIVERY_STAGE_SENT,
+    "delivered": outbox_pb2.DELIVERY_STAGE_DELIVERED,
+    "read": outbox_pb2.DELIVERY_STAGE_READ,
+    "played": outbox_pb2.DELIVERY_STAGE_PLAYED,
 }
 
 
 def _receipt(status: say.Status) -> outbox_pb2.Receipt:
-    receipt = outbox_pb2.Receipt(
-        callback_id=status.callback_id,
-        channel_message_id=status.wamid,
-        state=_STATES[status.state],
-        error_code=status.error_code,
-    )
+    receipt = outbox_pb2.Receipt(channel_message_id=status.wamid)
+    if (part := part_named(status.callback_id)) is not None:
+        receipt.part.CopyFrom(_part(part))
     if status.occurred_at is not None:
         receipt.occurred_at.seconds = status.occurred_at
     if status.state == "failed":
         remedy = remedy_of_status(status.error_code)
-        receipt.outcome = _OUTCOMES[DeliveryOutcome.RETRY if status.upload_again else outcome_of(remedy)]
-        if wait := retry_delay(remedy, status.backoff_count):
-            receipt.retry_after.FromMilliseconds(round(wait * 1000))
+        outcome = DeliveryOutcome.RETRY if status.upload_again else outcome_of(remedy)
+        _set_failure(receipt, outcome, status.error_code, retry_delay(remedy, status.backoff_count))
+    else:
+        receipt.reached = _STAGES[status.state]
     return receipt
+
+
+def _part(given: PartName) -> outbox_pb2.ReplyPart:
+    return outbox_pb2.ReplyPart(reply_id=given.reply_id, part=given.part, parts=given.parts)
+
+
+def _set_failure(
+    settled: outbox_pb2.PartAcknowledgement | outbox_pb2.MediaAcknowledgement | outbox_pb2.Receipt,
+    outcome: DeliveryOutcome,
+    error_code: str,
+    retry_after: float,
+) -> None:
+    """retry_after 0: as the service sees fit."""
+    failure = getattr(settled, _FAILURES[outcome])
+    failure.SetInParent()
+    failure.error_code = error_code
+    if outcome is DeliveryOutcome.RETRY and retry_after:
+        failure.retry_after.FromMilliseconds(round(retry_after * 1000))
 
 
 async def _items(
@@ -240,18 +250,11 @@ def _delivery(leased: outbox_pb2.ReplyDelivery, now: float) -> Delivery:
         user_id=leased.user_id,
         number=leased.address,
         lease_token=leased.lease_token,
-        lease_ends=now + _lasts(leased),
-        sent_parts=frozenset(leased.sent_parts),
-        parts=leased.parts,
-        split_version=leased.split_version,
+        lease_ends=now + leased.lease_for.seconds + leased.lease_for.nanos / 1e9,
+        sent_parts=frozenset(leased.split.sent_parts),
+        parts=leased.split.parts,
+        split_version=leased.split.version,
     )
-
-
-def _lasts(leased: outbox_pb2.ReplyDelivery) -> float:
-    """Seconds from now. A service that does not say so names the time by its own clock."""
-    if leased.HasField("lease_for"):
-        return leased.lease_for.seconds + leased.lease_for.nanos / 1e9
-    return leased.lease_expires_at.seconds + leased.lease_expires_at.nanos / 1e9 - time.time()
 
 
 def _reply(reply: messages_pb2.Reply) -> Reply:
@@ -282,12 +285,11 @@ _LINKED: Final[dict[Any, LinkResult]] = {
     identity_pb2.LINK_OUTCOME_MERGED: LinkResult.MERGED,
     identity_pb2.LINK_OUTCOME_KEPT_APART: LinkResult.KEPT_APART,
 }
-_OUTCOMES: Final = {
-    DeliveryOutcome.SENT: outbox_pb2.DELIVERY_OUTCOME_SENT,
-    DeliveryOutcome.RETRY: outbox_pb2.DELIVERY_OUTCOME_RETRY,
-    DeliveryOutcome.FAILED: outbox_pb2.DELIVERY_OUTCOME_FAILED,
-    DeliveryOutcome.WINDOW_CLOSED: outbox_pb2.DELIVERY_OUTCOME_WINDOW_CLOSED,
-    DeliveryOutcome.UNKNOWN: outbox_pb2.DELIVERY_OUTCOME_UNKNOWN,
+_FAILURES: Final = {
+    DeliveryOutcome.RETRY: "retry",
+    DeliveryOutcome.FAILED: "failed",
+    DeliveryOutcome.WINDOW_CLOSED: "window_closed",
+    DeliveryOutcome.UNKNOWN: "in_doubt",
 }
 _RESULTS: Final[dict[Any, AckResult]] = {
     outbox_pb2.ACK_RESULT_RECORDED: AckResult.RECORDED,
@@ -297,16 +299,12 @@ _RESULTS: Final[dict[Any, AckResult]] = {
 
 
 def _acknowledgement(ack: Ack) -> outbox_pb2.Acknowledgement:
-    part = outbox_pb2.ReplyPart(
-        reply_id=ack.delivery.reply.id, part=ack.part, parts=ack.parts, split_version=ack.split_version
+    settled = outbox_pb2.PartAcknowledgement(
+        part=_part(PartName(ack.delivery.reply.id, ack.part, ack.parts)), split_version=ack.split_version
     )
-    settled = outbox_pb2.Acknowledgement(
-        reply_part=part,
-        lease_token=ack.delivery.lease_token,
-        outcome=_OUTCOMES[ack.outcome],
-        channel_message_id=ack.wamid,
-        error_code=ack.error_code,
-    )
-    if ack.retry_after:
-        settled.retry_after.FromMilliseconds(round(ack.retry_after * 1000))
-    return settled
+    if ack.outcome is DeliveryOutcome.SENT:
+        settled.sent.SetInParent()
+        settled.sent.channel_message_id = ack.wamid
+    else:
+        _set_failure(settled, ack.outcome, ack.error_code, ack.retry_after)
+    return outbox_pb2.Acknowledgement(lease_token=ack.delivery.lease_token, part=settled)

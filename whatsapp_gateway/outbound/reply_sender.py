@@ -10,6 +10,7 @@ from whatsapp_gateway.graph.errors import Remedy
 from whatsapp_gateway.graph.retry_policy import outcome_of, retry_delay
 from whatsapp_gateway.markup.splitting import SPLIT_VERSION
 from whatsapp_gateway.metrics import Metrics
+from whatsapp_gateway.model.callback_ids import PartName
 from whatsapp_gateway.model.outbox import Ack, Delivery, DeliveryOutcome
 from whatsapp_gateway.outbound.ack_queue import AckQueue
 from whatsapp_gateway.outbound.file_sender import FileSender
@@ -157,7 +158,7 @@ class ReplySender:
 
 
 def _callback_id(delivery: Delivery, part: int, parts: int) -> str:
-    return f"{delivery.reply.id}/{part}/{parts}"
+    return str(PartName(delivery.reply.id, part, parts))
 
 
 def _rendered(delivery: Delivery) -> tuple[str, list[Body]]:

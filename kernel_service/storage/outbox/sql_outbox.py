@@ -13,6 +13,7 @@ from sqlalchemy import (
     Integer,
     and_,
     bindparam,
+    case,
     exists,
     false,
     func,
@@ -129,12 +130,20 @@ _RELEASE_OF_INSTANCE = (
     )
     .values(state="pending", token="")
 )
-_EXPIRE_ALL = (
-    update(reply)
-    .where(REPLY_ON_ITS_WAY, reply.c.leased_until > bindparam("until", type_=Float))
-    .values(leased_until=bindparam("until", type_=Float))
-)
+_until = bindparam("until", type_=Float)
+_EXPIRE_ALL = update(reply).where(REPLY_ON_ITS_WAY, reply.c.leased_until > _until).values(leased_until=_until)
 _EXPIRE = _EXPIRE_ALL.where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"))
+_EXTEND = (
+    update(reply)
+    .where(
+        reply.c.id == bindparam("of"),
+        reply.c.channel == bindparam("by"),
+        reply.c.token == bindparam("lease"),
+        reply.c.state == "leased",
+        reply.c.leased_until > bindparam("now", type_=Float),
+    )
+    .values(leased_until=case((reply.c.leased_until > _until, reply.c.leased_until), else_=_until))
+)
 
 
 class SqlOutbox(SqlPort):
@@ -175,6 +184,13 @@ class SqlOutbox(SqlPort):
     def release_leases(self, tx: Tx, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         theirs = {"of": channel, "theirs": f"{_mark_of(instance)}%", "in_hand": list(in_hand)}
         return tx.execute(_RELEASE_OF_INSTANCE, theirs).rowcount
+
+    @writes(in_order_of="channel")
+    def extend_leases(
+        self, tx: Tx, channel: str, leases: Sequence[tuple[str, str]], *, until: float, now: float
+    ) -> list[bool]:
+        given = {"by": channel, "until": until, "now": now}
+        return [tx.execute(_EXTEND, given | {"of": of, "lease": token}).rowcount == 1 for of, token in leases]
 
     @writes(in_order_of="channel")
     def settle(self, tx: Tx, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]:

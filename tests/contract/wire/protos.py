@@ -25,7 +25,14 @@ class Rpc:
 @cache
 def descriptors() -> FileDescriptorSet:
     sources = sorted(str(path) for path in PROTOS.glob("kernel/*/*.proto"))
-    command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{PROTOS}", "--include_source_info"]
+    command = [
+        sys.executable,
+        "-m",
+        "grpc_tools.protoc",
+        f"-I{PROTOS}",
+        f"-I{PROTOS}/third_party",
+        "--include_source_info",
+    ]
     out = subprocess.run([*command, "--descriptor_set_out=/dev/stdout", *sources], check=True, capture_output=True)
     return FileDescriptorSet.FromString(out.stdout)
 

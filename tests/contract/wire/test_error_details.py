@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import grpc
 import pytest
 from google.rpc import error_details_pb2
+from google.type import date_pb2
 from grpc_status import rpc_status
 from kernel.v1 import (
     admin_pb2,
@@ -109,7 +110,7 @@ REFUSED = (
         "USER_ID_RESERVED",
     ),
     Refused("RequeueDeadLetter", admin_pb2.RequeueDeadLetterRequest(), "dead_letter_id", "FIELD_REQUIRED"),
-    Refused("GetUsage", admin_pb2.GetUsageRequest(from_day="yesterday"), "from_day", "FIELD_INVALID"),
+    Refused("GetUsage", admin_pb2.GetUsageRequest(from_day=date_pb2.Date(year=2026)), "from_day", "FIELD_INVALID"),
 )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
@@ -12,6 +13,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_status import rpc_status
 from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
+
+from whatsapp_gateway.model.callback_ids import PartName
 
 TOKEN = "channel-token"
 SERVICE = "kernel.v1.KernelService"
@@ -30,9 +33,9 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
 
     def __init__(self) -> None:
         self.messages: list[messages_pb2.HandleMessageRequest] = []
-        self.receipts: list[outbox_pb2.Receipt] = []
+        self.receipts: list[Told] = []
         self.links: list[identity_pb2.LinkIdentityRequest] = []
-        self.acks: list[outbox_pb2.Acknowledgement] = []
+        self.acks: list[Told] = []
         self.ack_calls: list[outbox_pb2.AckOutboxRequest] = []
         self.uploads: list[tuple[media_pb2.UploadMediaHeader, bytes]] = []
         self.cuts_uploads = False
@@ -71,8 +74,6 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
             lease_token="lease-1",
             **fields,
         )
-        # Nobody's clock but the gateway's own counts.
-        delivery.lease_expires_at.FromMilliseconds(int((time.time() - 3600) * 1000))
         delivery.lease_for.FromMilliseconds(int(seconds * 1000))
         self.hand_out(delivery)
         return delivery
@@ -126,7 +127,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self, request: outbox_pb2.ReportReceiptsRequest, context: Any
     ) -> outbox_pb2.ReportReceiptsResponse:
         await self._enter("ReportReceipts", request, context)
-        self.receipts.extend(request.receipts)
+        self.receipts.extend(map(received, request.receipts))
         await self._leave()
         return outbox_pb2.ReportReceiptsResponse(recorded=len(request.receipts))
 
@@ -141,7 +142,7 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
     async def AckOutbox(self, request: outbox_pb2.AckOutboxRequest, context: Any) -> outbox_pb2.AckOutboxResponse:  # noqa: N802
         await self._enter("AckOutbox", request, context)
         self.ack_calls.append(request)
-        self.acks.extend(request.acknowledgements)
+        self.acks.extend(map(acknowledged, request.acknowledgements))
         await self._leave()
         return outbox_pb2.AckOutboxResponse(results=[outbox_pb2.ACK_RESULT_RECORDED] * len(request.acknowledgements))
 
@@ -206,6 +207,51 @@ class FakeKernel(kernel_pb2_grpc.KernelServiceServicer):
         self.under_way -= 1
         async with self._changed:
             self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class Told:
+    """An acknowledgement or a receipt, flat. `outcome` is its result's field or stage; `retry_after` is in seconds."""
+
+    part: PartName
+    channel_message_id: str
+    outcome: str
+    error_code: str
+    retry_after: float
+    lease_token: str = ""
+    split_version: str = ""
+    media_id: str = ""
+    occurred_at: int = 0
+
+
+def acknowledged(given: outbox_pb2.Acknowledgement) -> Told:
+    part, media = given.part, given.media
+    return Told(
+        named(part.part),
+        part.sent.channel_message_id,
+        *result_of(part if given.HasField("part") else media),
+        lease_token=given.lease_token,
+        split_version=part.split_version,
+        media_id=media.media_id,
+    )
+
+
+def received(given: outbox_pb2.Receipt) -> Told:
+    message_id, occurred_at = given.channel_message_id, given.occurred_at.seconds
+    return Told(named(given.part), message_id, *result_of(given), occurred_at=occurred_at)
+
+
+def named(part: outbox_pb2.ReplyPart) -> PartName:
+    return PartName(part.reply_id, part.part, part.parts)
+
+
+def result_of(given: Any) -> tuple[str, str, float]:
+    outcome = given.WhichOneof("result")
+    if outcome == "reached":
+        return outbox_pb2.DeliveryStage.Name(given.reached).removeprefix("DELIVERY_STAGE_").lower(), "", 0
+    result = getattr(given, outcome)
+    retry_after = result.retry_after.ToMilliseconds() / 1000 if outcome == "retry" else 0
+    return outcome, getattr(result, "error_code", ""), retry_after
 
 
 class Running:

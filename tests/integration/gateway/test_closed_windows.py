@@ -25,7 +25,7 @@ async def test_the_template_asks_the_person_to_write(
     await kernel.until(lambda: len(kernel.receipts) == 5)
     assert await gateway.count('templates_total{outcome="sent"}') == 1
     assert [message.kind for message in alice.received] == ["template"]
-    failed = [receipt.callback_id for receipt in kernel.receipts if receipt.error_code == "131047"]
+    failed = [str(receipt.part) for receipt in kernel.receipts if receipt.error_code == "131047"]
     assert sorted(failed) == ["rp_0/1/1", "rp_1/1/1", "rp_2/1/1"]
 
 

@@ -218,7 +218,7 @@ async def test_an_account_error_in_a_status_opens_the_circuit(
     assert await gateway.post(webhook(statuses=[failed])) == 200
     kernel.lease("hi", user_id=f"whatsapp:{alice.user_id}")
     await kernel.until(lambda: kernel.acks)
-    assert (kernel.acks[0].error_code, kernel.acks[0].retry_after.seconds > 200) == ("circuit_open", True)
+    assert (kernel.acks[0].error_code, kernel.acks[0].retry_after > 200) == ("circuit_open", True)
     assert emulators.effects.all("graph_send") == []
 
 

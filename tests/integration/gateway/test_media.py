@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import pytest
 from google.rpc import code_pb2
-from kernel.v1 import outbox_pb2
 
 from emulators.app import Emulators
 from emulators.faults import matching
@@ -31,7 +30,7 @@ async def acknowledged(kernel: FakeKernel) -> tuple[Any, str, float]:
     await kernel.until(lambda: kernel.acks)
     ack = kernel.acks[0]
     assert (ack.media_id, ack.lease_token) == ("m_1", "lease-1")
-    return ack.outcome, ack.error_code, ack.retry_after.ToMilliseconds() / 1000
+    return ack.outcome, ack.error_code, ack.retry_after
 
 
 async def test_a_file_is_passed_on_whole(gateway: Gateway, kernel: FakeKernel, emulators: Emulators) -> None:
@@ -56,7 +55,7 @@ async def test_the_digest_counts_in_both_writings(
     told = digest.hex() if written == "hex" else base64.b64encode(digest).decode()
     monkeypatch.setattr(MediaFile, "digest", property(lambda _: Digest(told)))
     kernel.want(keep(emulators).id)
-    assert (await acknowledged(kernel))[:2] == (outbox_pb2.DELIVERY_OUTCOME_FAILED, "damaged")
+    assert (await acknowledged(kernel))[:2] == ("failed", "damaged")
     assert kernel.uploads == []
     downloads = emulators.effects.all("media_downloaded")
     assert len(downloads) == 2, "damaged once may be the way's fault; twice it is the file's"
@@ -81,7 +80,7 @@ async def test_the_webhooks_digest_counts_where_graph_gives_none(
 ) -> None:
     monkeypatch.setattr(MediaFile, "digest", property(lambda _: Digest("")))
     kernel.want(keep(emulators).id, sha256=hashlib.sha256(b"another").digest())
-    assert (await acknowledged(kernel))[:2] == (outbox_pb2.DELIVERY_OUTCOME_FAILED, "damaged")
+    assert (await acknowledged(kernel))[:2] == ("failed", "damaged")
 
 
 async def test_a_picture_that_was_sent_as_a_document_may_be_as_large_as_one(
@@ -98,13 +97,13 @@ async def test_what_is_too_large_is_not_even_fetched(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators, mime_type: str
 ) -> None:
     kernel.want(keep(emulators, bytes(1_000_001), mime_type).id, max_bytes=1_000_000)
-    assert (await acknowledged(kernel))[:2] == (outbox_pb2.DELIVERY_OUTCOME_FAILED, "too_large")
+    assert (await acknowledged(kernel))[:2] == ("failed", "too_large")
     assert emulators.effects.all("media_downloaded") == []
 
 
 async def test_an_id_that_has_lapsed(gateway: Gateway, kernel: FakeKernel) -> None:
     kernel.want("1234567890123456")
-    assert (await acknowledged(kernel))[:2] == (outbox_pb2.DELIVERY_OUTCOME_FAILED, "expired")
+    assert (await acknowledged(kernel))[:2] == ("failed", "expired")
 
 
 async def test_an_address_that_has_lapsed_is_asked_for_once_more(
@@ -118,7 +117,7 @@ async def test_an_address_that_has_lapsed_is_asked_for_once_more(
 async def test_an_address_that_leads_nowhere(gateway: Gateway, kernel: FakeKernel, emulators: Emulators) -> None:
     emulators.whatsapp.media.faults.fail(404, times=2, match=matching(path="/attachments/"))
     kernel.want(keep(emulators).id)
-    assert (await acknowledged(kernel))[:2] == (outbox_pb2.DELIVERY_OUTCOME_FAILED, "expired")
+    assert (await acknowledged(kernel))[:2] == ("failed", "expired")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +130,7 @@ async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
 ) -> None:
     emulators.whatsapp.media.faults.fail(status, times=9, match=matching(path=path))
     kernel.want(keep(emulators).id)
-    assert await acknowledged(kernel) == (outbox_pb2.DELIVERY_OUTCOME_RETRY, code, 0)
+    assert await acknowledged(kernel) == ("retry", code, 0)
 
 
 async def test_a_token_that_is_refused_calls_an_operator(
@@ -140,17 +139,17 @@ async def test_a_token_that_is_refused_calls_an_operator(
     error = '{"error": {"message": "Invalid OAuth access token", "code": 190}}'
     emulators.whatsapp.media.faults.fail(401, body=error, match=matching(path="/media/"))
     kernel.want(keep(emulators).id)
-    assert await acknowledged(kernel) == (outbox_pb2.DELIVERY_OUTCOME_RETRY, "190", 30)
+    assert await acknowledged(kernel) == ("retry", "190", 30)
     assert "alert:" in caplog.text
 
 
 @pytest.mark.parametrize(
     ("status", "reason", "outcome", "code"),
     [
-        (code_pb2.INVALID_ARGUMENT, "PAYLOAD_TOO_LARGE", outbox_pb2.DELIVERY_OUTCOME_FAILED, "too_large"),
-        (code_pb2.NOT_FOUND, "MEDIA_NOT_FOUND", outbox_pb2.DELIVERY_OUTCOME_FAILED, "media_not_found"),
-        (code_pb2.RESOURCE_EXHAUSTED, "MEDIA_FULL", outbox_pb2.DELIVERY_OUTCOME_RETRY, "media_full"),
-        (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE", outbox_pb2.DELIVERY_OUTCOME_RETRY, "store_unavailable"),
+        (code_pb2.INVALID_ARGUMENT, "PAYLOAD_TOO_LARGE", "failed", "too_large"),
+        (code_pb2.NOT_FOUND, "MEDIA_NOT_FOUND", "failed", "media_not_found"),
+        (code_pb2.RESOURCE_EXHAUSTED, "MEDIA_FULL", "retry", "media_full"),
+        (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE", "retry", "store_unavailable"),
     ],
 )
 async def test_what_the_kernel_service_does_not_take(
@@ -166,7 +165,7 @@ async def test_an_upload_that_is_cut_off_is_tried_again(
 ) -> None:
     kernel.cuts_uploads = True
     kernel.want(keep(emulators, bytes(900_000)).id)
-    assert (await acknowledged(kernel))[0] == outbox_pb2.DELIVERY_OUTCOME_RETRY
+    assert (await acknowledged(kernel))[0] == "retry"
     assert kernel.calls.count("UploadMedia") == 1, "replayed by the library, it aborts the process at times"
 
 
@@ -213,4 +212,4 @@ async def test_a_gateway_that_ends_hands_its_files_back(
     await hold.reached.wait()
     await gateway.stop()
     hold.release()
-    assert await acknowledged(kernel) == (outbox_pb2.DELIVERY_OUTCOME_RETRY, "stopping", 0.1)
+    assert await acknowledged(kernel) == ("retry", "stopping", 0.1)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from google.rpc import code_pb2
-from kernel.v1 import media_pb2, messages_pb2, outbox_pb2
+from kernel.v1 import media_pb2, messages_pb2
 
 from emulators.app import Emulators
 from emulators.faults import matching
@@ -60,7 +60,7 @@ async def test_a_picture_bears_the_words(alice: Phone, kernel: FakeKernel, emula
         text="**Here** it is",
         quoted_message_id=alice.messages[0].id,
     )
-    assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_SENT, "")]
+    assert await acknowledged(kernel) == [("sent", "")]
     assert data_of(emulators, alice) == [("image", "*Here* it is", CHART)]
     assert alice.received[0].quotes == alice.messages[0].id
 
@@ -122,11 +122,11 @@ async def test_it_is_uploaded_again_once(
     match = UPLOADS if place == "upload" else matching(text="image")
     faults.fail(**refusal(code), match=match)
     tell(kernel, alice, kernel.file(CHART, "image/png", "chart.png"))
-    assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_SENT, "")]
+    assert await acknowledged(kernel) == [("sent", "")]
     assert data_of(emulators, alice) == [("image", "Here", CHART)]
     faults.fail(**refusal(code), times=2, match=match)
     tell(kernel, alice, kernel.file(CHART, "image/png", "chart.png"), id="rp_2")
-    assert await acknowledged(kernel, 2) == [(outbox_pb2.DELIVERY_OUTCOME_SENT, "")] * 2
+    assert await acknowledged(kernel, 2) == [("sent", "")] * 2
     assert data_of(emulators, alice)[1:] == [("text", "Here\n\n(chart.png cannot be sent on WhatsApp.)", None)]
 
 
@@ -143,7 +143,7 @@ async def test_a_status_that_says_so_has_it_uploaded_again_once(
         emulators.whatsapp.statuses.report(alice, shown, "failed", status_error(code, "Upload failed."))
         await kernel.until(lambda count=count: len(kernel.receipts) == count)  # type: ignore[misc]
     outcomes = [receipt.outcome for receipt in kernel.receipts]
-    assert outcomes == [outbox_pb2.DELIVERY_OUTCOME_RETRY, outbox_pb2.DELIVERY_OUTCOME_FAILED]
+    assert outcomes == ["retry", "failed"]
 
 
 async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
@@ -151,10 +151,10 @@ async def test_a_passing_fault_is_tried_again_by_the_kernels_clock(
 ) -> None:
     emulators.whatsapp.media.faults.fail(503, match=UPLOADS)
     tell(kernel, alice, kernel.file(CHART, "image/png"))
-    assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_RETRY, "http_503")]
+    assert await acknowledged(kernel) == [("retry", "http_503")]
     kernel.refusals["DownloadMedia"] = lambda _: (code_pb2.UNAVAILABLE, "STORE_UNAVAILABLE")
     tell(kernel, alice, kernel.file(CHART, "image/png"), id="rp_2")
-    assert (await acknowledged(kernel, 2))[1] == (outbox_pb2.DELIVERY_OUTCOME_RETRY, "store_unavailable")
+    assert (await acknowledged(kernel, 2))[1] == ("retry", "store_unavailable")
     assert alice.received == []
 
 
@@ -162,7 +162,7 @@ async def test_bytes_that_came_damaged_are_not_sent(alice: Phone, kernel: FakeKe
     file = kernel.file(CHART, "image/png")
     kernel.files[file.media_ref] = CHART[:-1]
     tell(kernel, alice, file)
-    assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_RETRY, "damaged")]
+    assert await acknowledged(kernel) == [("retry", "damaged")]
     assert emulators.effects.all("media_uploaded") == []
 
 
@@ -171,15 +171,15 @@ async def test_a_token_that_is_refused_calls_an_operator(
 ) -> None:
     emulators.whatsapp.media.faults.fail(**refusal(190), match=UPLOADS)
     tell(kernel, alice, kernel.file(CHART, "image/png"))
-    assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_RETRY, "190")]
-    assert kernel.acks[0].retry_after.seconds == CIRCUIT_OPEN_SECONDS
+    assert await acknowledged(kernel) == [("retry", "190")]
+    assert kernel.acks[0].retry_after == CIRCUIT_OPEN_SECONDS
     assert "alert:" in caplog.text
 
 
 async def test_a_file_that_is_gone_is_said(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
     kernel.refusals["DownloadMedia"] = lambda _: (code_pb2.NOT_FOUND, "MEDIA_NOT_FOUND")
     tell(kernel, alice, kernel.file(CHART, "image/png", "chart.png"))
-    assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_SENT, "")]
+    assert await acknowledged(kernel) == [("sent", "")]
     assert data_of(emulators, alice) == [("text", "Here\n\n(chart.png cannot be sent on WhatsApp.)", None)]
 
 
@@ -187,6 +187,6 @@ async def test_a_lease_that_ends_meanwhile_sends_nothing(
     alice: Phone, kernel: FakeKernel, emulators: Emulators
 ) -> None:
     tell(kernel, alice, kernel.file(CHART, "image/png"), seconds=20)
-    assert await acknowledged(kernel) == [(outbox_pb2.DELIVERY_OUTCOME_RETRY, "upload_late")]
+    assert await acknowledged(kernel) == [("retry", "upload_late")]
     assert emulators.effects.all("media_uploaded") == []
     assert alice.received == []

@@ -1,7 +1,6 @@
 """Several business numbers in one gateway: an answer leaves from the number that was written to."""
 
 from aiohttp.test_utils import TestServer
-from kernel.v1 import outbox_pb2
 
 from emulators.app import Emulators
 from emulators.config import Config
@@ -34,6 +33,6 @@ async def test_each_number_is_pulled_for_and_answers_for_itself(running_kernel: 
                 answer = await alice.wait_for_message()
                 assert (answer.text, answer.number) == (f"from {number}", number)
             await kernel.until(lambda: len(kernel.receipts) == 4)
-            assert {receipt.state for receipt in kernel.receipts} >= {outbox_pb2.RECEIPT_STATE_DELIVERED}
+            assert {receipt.outcome for receipt in kernel.receipts} >= {"delivered"}
             reads = emulators.effects.all("graph_read")
             assert {read.key for read in reads} == {message.id for message in alice.messages if message.mine}

@@ -7,7 +7,7 @@ import json
 
 import pytest
 from google.rpc import code_pb2
-from kernel.v1 import identity_pb2, messages_pb2, outbox_pb2
+from kernel.v1 import identity_pb2, messages_pb2
 
 from emulators.app import Emulators
 from tests.integration.gateway.conftest import Gateway, Start
@@ -155,9 +155,9 @@ async def test_statuses_are_reported_after_the_messages(gateway: Gateway, kernel
     statuses = [failed | {"biz_opaque_callback_data": "rp_1/1/2"}, {"id": "wamid.s", "status": "deleted"}]
     assert await gateway.post(webhook(text(ALICE, "hi", "wamid.1"), statuses=statuses)) == 200
     (receipt,) = kernel.receipts
-    assert (receipt.callback_id, receipt.channel_message_id) == ("rp_1/1/2", "wamid.r")
-    assert (receipt.state, receipt.error_code) == (outbox_pb2.RECEIPT_STATE_FAILED, "131026")
-    assert receipt.occurred_at.seconds == 1749416390
+    assert (str(receipt.part), receipt.channel_message_id) == ("rp_1/1/2", "wamid.r")
+    assert (receipt.outcome, receipt.error_code) == ("failed", "131026")
+    assert receipt.occurred_at == 1749416390
     assert kernel.calls.index("HandleMessage") < kernel.calls.index("ReportReceipts")
 
 
@@ -167,7 +167,7 @@ async def test_statuses_that_cannot_be_reported_are_asked_for_again(gateway: Gat
     assert await gateway.post(read) == 503
     kernel.refusals.clear()
     assert await gateway.post(read) == 200
-    assert [receipt.state for receipt in kernel.receipts] == [outbox_pb2.RECEIPT_STATE_READ]
+    assert [receipt.outcome for receipt in kernel.receipts] == ["read"]
 
 
 async def test_a_message_that_is_refused_holds_no_status_up(gateway: Gateway, kernel: FakeKernel) -> None:

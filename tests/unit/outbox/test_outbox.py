@@ -47,6 +47,11 @@ class Store:
         self.released.append((channel, instance, list(in_hand)))
         return 0
 
+    async def extend_leases(
+        self, channel: str, leases: Sequence[tuple[str, str]], *, until: float, now: float
+    ) -> list[bool]:
+        return [token == "batch" for _, token in leases]
+
     async def expire_leases(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
         if self.away:
             raise StoreUnavailable
@@ -120,6 +125,25 @@ async def test_each_lease_says_for_how_long_it_lasts_from_now() -> None:
     (_, second) = await anext(pull)
     assert (first, second) == (LEASE_SECONDS, LEASE_SECONDS - 20)
     await pull.aclose()  # type: ignore[attr-defined]
+
+
+async def test_an_extended_lease_keeps_its_place_in_the_credit() -> None:
+    now = [1000.0]
+    outbox = Outbox(Store(4), lambda: now[0])  # type: ignore[arg-type]
+    pull = outbox.pull("chat", [], 2, "gateway-1")
+    taken = [(await anext(pull))[0].reply.id for _ in range(2)]
+    now[0] += LEASE_SECONDS - 1
+    assert await outbox.extend("chat", [(taken[0], "batch"), (taken[1], "another's")]) == [True, False]
+    now[0] += 2  # only the first is still held: there is room for one
+    third = asyncio.ensure_future(anext(pull))
+    outbox.ready("chat")
+    assert (await third)[0].reply.id == "rp_2"
+    fourth = asyncio.ensure_future(anext(pull))
+    outbox.ready("chat")
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not fourth.done()
+    fourth.cancel()
 
 
 async def test_a_release_ends_the_streams_of_the_instance_and_no_others() -> None:

@@ -5,13 +5,14 @@ isort:skip_file
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.type import date_pb2 as _date_pb2
 from kernel.v1 import connections_pb2 as _connections_pb2
 from kernel.v1 import messages_pb2 as _messages_pb2
-from kernel.v1 import outbox_pb2 as _outbox_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -138,6 +139,42 @@ REPLY_STATE_HELD: ReplyState.ValueType  # 6
 REPLY_STATE_INLINE: ReplyState.ValueType  # 7
 """Returned to an INLINE caller, who delivers it."""
 Global___ReplyState: _TypeAlias = ReplyState  # noqa: Y015
+
+class _ReceiptState:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _ReceiptStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptState.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    RECEIPT_STATE_UNSPECIFIED: _ReceiptState.ValueType  # 0
+    """There is none yet."""
+    RECEIPT_STATE_SENT: _ReceiptState.ValueType  # 1
+    """Taken by the network."""
+    RECEIPT_STATE_DELIVERED: _ReceiptState.ValueType  # 2
+    """On the person's device."""
+    RECEIPT_STATE_READ: _ReceiptState.ValueType  # 3
+    """Seen by the person."""
+    RECEIPT_STATE_PLAYED: _ReceiptState.ValueType  # 4
+    """Heard or watched by the person."""
+    RECEIPT_STATE_FAILED: _ReceiptState.ValueType  # 5
+    """Not delivered."""
+
+class ReceiptState(_ReceiptState, metaclass=_ReceiptStateEnumTypeWrapper):
+    """ReceiptState is the last word of the network on a part."""
+
+RECEIPT_STATE_UNSPECIFIED: ReceiptState.ValueType  # 0
+"""There is none yet."""
+RECEIPT_STATE_SENT: ReceiptState.ValueType  # 1
+"""Taken by the network."""
+RECEIPT_STATE_DELIVERED: ReceiptState.ValueType  # 2
+"""On the person's device."""
+RECEIPT_STATE_READ: ReceiptState.ValueType  # 3
+"""Seen by the person."""
+RECEIPT_STATE_PLAYED: ReceiptState.ValueType  # 4
+"""Heard or watched by the person."""
+RECEIPT_STATE_FAILED: ReceiptState.ValueType  # 5
+"""Not delivered."""
+Global___ReceiptState: _TypeAlias = ReceiptState  # noqa: Y015
 
 @_typing.final
 class PersonRef(_message.Message):
@@ -639,8 +676,8 @@ class PartState(_message.Message):
     """The part, from 1."""
     sent: _builtins.bool
     """It was sent."""
-    receipt: _outbox_pb2.ReceiptState.ValueType
-    """The network's last word of it; UNSPECIFIED: none yet."""
+    receipt: Global___ReceiptState.ValueType
+    """The network's last word on it."""
     error_code: _builtins.str
     """The last error code; empty: none."""
     def __init__(
@@ -648,7 +685,7 @@ class PartState(_message.Message):
         *,
         part: _builtins.int = ...,
         sent: _builtins.bool = ...,
-        receipt: _outbox_pb2.ReceiptState.ValueType = ...,
+        receipt: Global___ReceiptState.ValueType = ...,
         error_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
@@ -792,22 +829,26 @@ class GetUsageRequest(_message.Message):
     PERSON_FIELD_NUMBER: _builtins.int
     FROM_DAY_FIELD_NUMBER: _builtins.int
     TO_DAY_FIELD_NUMBER: _builtins.int
-    from_day: _builtins.str
-    """The first day, UTC, as `2026-11-30`; empty: today."""
-    to_day: _builtins.str
-    """The last day, UTC; empty: today. At most 366 days."""
     @_builtins.property
     def person(self) -> Global___PersonRef:
         """The person; absent: everybody together."""
+
+    @_builtins.property
+    def from_day(self) -> _date_pb2.Date:
+        """The first day, UTC; absent: today."""
+
+    @_builtins.property
+    def to_day(self) -> _date_pb2.Date:
+        """The last day, UTC, at most 366 days from the first; absent: today."""
 
     def __init__(
         self,
         *,
         person: Global___PersonRef | None = ...,
-        from_day: _builtins.str = ...,
-        to_day: _builtins.str = ...,
+        from_day: _date_pb2.Date | None = ...,
+        to_day: _date_pb2.Date | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["from_day", b"from_day", "person", b"person", "to_day", b"to_day"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["from_day", b"from_day", "person", b"person", "to_day", b"to_day"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -824,26 +865,28 @@ class ToolUsage(_message.Message):
     TOOL_FIELD_NUMBER: _builtins.int
     CALLS_FIELD_NUMBER: _builtins.int
     FAILURES_FIELD_NUMBER: _builtins.int
-    SECONDS_FIELD_NUMBER: _builtins.int
+    TIME_FIELD_NUMBER: _builtins.int
     tool: _builtins.str
     """The tool, by the name that the model knows it under."""
     calls: _builtins.int
     """How often it was called."""
     failures: _builtins.int
     """How many of these calls failed."""
-    seconds: _builtins.float
-    """Seconds that the calls took in all."""
+    @_builtins.property
+    def time(self) -> _duration_pb2.Duration:
+        """How long the calls took in all."""
+
     def __init__(
         self,
         *,
         tool: _builtins.str = ...,
         calls: _builtins.int = ...,
         failures: _builtins.int = ...,
-        seconds: _builtins.float = ...,
+        time: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["time", b"time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "seconds", b"seconds", "tool", b"tool"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calls", b"calls", "failures", b"failures", "time", b"time", "tool", b"tool"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -858,8 +901,10 @@ class DailyUsage(_message.Message):
     DAY_FIELD_NUMBER: _builtins.int
     USAGE_FIELD_NUMBER: _builtins.int
     TOOLS_FIELD_NUMBER: _builtins.int
-    day: _builtins.str
-    """The day, UTC, as `2026-11-30`."""
+    @_builtins.property
+    def day(self) -> _date_pb2.Date:
+        """The day, UTC."""
+
     @_builtins.property
     def usage(self) -> _messages_pb2.Usage:
         """What was spent."""
@@ -871,11 +916,11 @@ class DailyUsage(_message.Message):
     def __init__(
         self,
         *,
-        day: _builtins.str = ...,
+        day: _date_pb2.Date | None = ...,
         usage: _messages_pb2.Usage | None = ...,
         tools: _abc.Iterable[Global___ToolUsage] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["usage", b"usage"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "usage", b"usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
     _ClearFieldArgType: _TypeAlias = _typing.Literal["day", b"day", "tools", b"tools", "usage", b"usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
@@ -1146,16 +1191,25 @@ Global___MasterKey: _TypeAlias = MasterKey  # noqa: Y015
 
 @_typing.final
 class ListKeysRequest(_message.Message):
-    """ListKeysRequest is empty."""
+    """ListKeysRequest asks for a page of keys."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """How many; 0: 100, at most 1000."""
+    page_token: _builtins.str
+    """ListKeysResponse.next_page_token of the page before; empty: the first."""
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1169,8 +1223,11 @@ class ListKeysResponse(_message.Message):
 
     KEYS_FIELD_NUMBER: _builtins.int
     UNBOUND_PERSONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     unbound_persons: _builtins.int
     """People with values that an earlier release has not sealed for their places: RotateKeys does."""
+    next_page_token: _builtins.str
+    """Empty: this was the last page."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___MasterKey]:
         """The keys, the current one first, then as they are configured, then any that is needed and not configured."""
@@ -1180,10 +1237,11 @@ class ListKeysResponse(_message.Message):
         *,
         keys: _abc.Iterable[Global___MasterKey] | None = ...,
         unbound_persons: _builtins.int = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "unbound_persons", b"unbound_persons"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "next_page_token", b"next_page_token", "unbound_persons", b"unbound_persons"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -28,7 +28,7 @@ if _version_not_supported:
 class KernelAdminServiceStub:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def __init__(self, channel):
@@ -102,7 +102,7 @@ class KernelAdminServiceStub:
 class KernelAdminServiceServicer:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def GetKernel(self, request, context):
@@ -274,7 +274,7 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
 class KernelAdminService:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @staticmethod

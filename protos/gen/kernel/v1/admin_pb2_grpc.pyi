@@ -29,7 +29,7 @@ GRPC_VERSION: str
 class KernelAdminServiceStub:
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @_typing.overload
@@ -81,7 +81,7 @@ class KernelAdminServiceStub:
 class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -129,7 +129,7 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
 class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
     Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @_abc_1.abstractmethod

@@ -27,7 +27,7 @@ from kernel.v1 import bound_pb2 as kernel_dot_v1_dot_bound__pb2
 from kernel.v1 import messages_pb2 as kernel_dot_v1_dot_messages__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bkernel/v1/connections.proto\x12\tkernel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15kernel/v1/bound.proto\x1a\x18kernel/v1/messages.proto\"\xc6\x01\n\nConnection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07toolkit\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.kernel.v1.ConnectionStatus\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63onfirmed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04name\x18\x06 \x01(\t\"g\n\x18\x43reateConnectLinkRequest\x12\x18\n\x07user_id\x18\x01 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\x12\x17\n\x07toolkit\x18\x02 \x01(\tB\x06\x9a\xe1\x18\x02\x08\x64\x12\x18\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\"K\n\x19\x43reateConnectLinkResponse\x12\x1d\n\x04link\x18\x01 \x01(\x0b\x32\x0f.kernel.v1.Link\x12\x0f\n\x07toolkit\x18\x02 \x01(\t\"2\n\x16ListConnectionsRequest\x12\x18\n\x07user_id\x18\x01 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\"E\n\x17ListConnectionsResponse\x12*\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x15.kernel.v1.Connection\"s\n\x11\x44isconnectRequest\x12\x18\n\x07user_id\x18\x01 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\x12\x1f\n\rconnection_id\x18\x02 \x01(\tB\x06\x9a\xe1\x18\x02\x08\x64H\x00\x12\x19\n\x07toolkit\x18\x03 \x01(\tB\x06\x9a\xe1\x18\x02\x08\x64H\x00\x42\x08\n\x06target\"@\n\x12\x44isconnectResponse\x12*\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x15.kernel.v1.Connection*\xd8\x01\n\x10\x43onnectionStatus\x12!\n\x1d\x43ONNECTION_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ONNECTION_STATUS_PENDING\x10\x01\x12!\n\x1d\x43ONNECTION_STATUS_UNCONFIRMED\x10\x02\x12\x1c\n\x18\x43ONNECTION_STATUS_ACTIVE\x10\x03\x12\x1d\n\x19\x43ONNECTION_STATUS_EXPIRED\x10\x04\x12\"\n\x1e\x43ONNECTION_STATUS_DISCONNECTED\x10\x05\x42P\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bkernel/v1/connections.proto\x12\tkernel.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15kernel/v1/bound.proto\x1a\x18kernel/v1/messages.proto\"\xc6\x01\n\nConnection\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07toolkit\x18\x02 \x01(\t\x12+\n\x06status\x18\x03 \x01(\x0e\x32\x1b.kernel.v1.ConnectionStatus\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x63onfirmed_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04name\x18\x06 \x01(\t\"g\n\x18\x43reateConnectLinkRequest\x12\x18\n\x07user_id\x18\x01 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\x12\x17\n\x07toolkit\x18\x02 \x01(\tB\x06\x9a\xe1\x18\x02\x08\x64\x12\x18\n\x07\x61\x64\x64ress\x18\x03 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\"K\n\x19\x43reateConnectLinkResponse\x12\x1d\n\x04link\x18\x01 \x01(\x0b\x32\x0f.kernel.v1.Link\x12\x0f\n\x07toolkit\x18\x02 \x01(\t\"b\n\x16ListConnectionsRequest\x12\x18\n\x07user_id\x18\x01 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x1b\n\npage_token\x18\x03 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xf4\x03\"^\n\x17ListConnectionsResponse\x12*\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x15.kernel.v1.Connection\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"s\n\x11\x44isconnectRequest\x12\x18\n\x07user_id\x18\x01 \x01(\tB\x07\x9a\xe1\x18\x03\x08\xc8\x01\x12\x1f\n\rconnection_id\x18\x02 \x01(\tB\x06\x9a\xe1\x18\x02\x08\x64H\x00\x12\x19\n\x07toolkit\x18\x03 \x01(\tB\x06\x9a\xe1\x18\x02\x08\x64H\x00\x42\x08\n\x06target\"@\n\x12\x44isconnectResponse\x12*\n\x0b\x63onnections\x18\x01 \x03(\x0b\x32\x15.kernel.v1.Connection*\xd8\x01\n\x10\x43onnectionStatus\x12!\n\x1d\x43ONNECTION_STATUS_UNSPECIFIED\x10\x00\x12\x1d\n\x19\x43ONNECTION_STATUS_PENDING\x10\x01\x12!\n\x1d\x43ONNECTION_STATUS_UNCONFIRMED\x10\x02\x12\x1c\n\x18\x43ONNECTION_STATUS_ACTIVE\x10\x03\x12\x1d\n\x19\x43ONNECTION_STATUS_EXPIRED\x10\x04\x12\"\n\x1e\x43ONNECTION_STATUS_DISCONNECTED\x10\x05\x42P\n\rcom.kernel.v1P\x01Z\x12kernel/v1;kernelv1\xa2\x02\x03KXX\xaa\x02\tKernel.V1\xca\x02\tKernel\\V1\xea\x02\nKernel::V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,14 +43,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATECONNECTLINKREQUEST'].fields_by_name['address']._serialized_options = b'\232\341\030\003\010\310\001'
   _globals['_LISTCONNECTIONSREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_LISTCONNECTIONSREQUEST'].fields_by_name['user_id']._serialized_options = b'\232\341\030\003\010\310\001'
+  _globals['_LISTCONNECTIONSREQUEST'].fields_by_name['page_token']._loaded_options = None
+  _globals['_LISTCONNECTIONSREQUEST'].fields_by_name['page_token']._serialized_options = b'\232\341\030\003\010\364\003'
   _globals['_DISCONNECTREQUEST'].fields_by_name['user_id']._loaded_options = None
   _globals['_DISCONNECTREQUEST'].fields_by_name['user_id']._serialized_options = b'\232\341\030\003\010\310\001'
   _globals['_DISCONNECTREQUEST'].fields_by_name['connection_id']._loaded_options = None
   _globals['_DISCONNECTREQUEST'].fields_by_name['connection_id']._serialized_options = b'\232\341\030\002\010d'
   _globals['_DISCONNECTREQUEST'].fields_by_name['toolkit']._loaded_options = None
   _globals['_DISCONNECTREQUEST'].fields_by_name['toolkit']._serialized_options = b'\232\341\030\002\010d'
-  _globals['_CONNECTIONSTATUS']._serialized_start=814
-  _globals['_CONNECTIONSTATUS']._serialized_end=1030
+  _globals['_CONNECTIONSTATUS']._serialized_start=887
+  _globals['_CONNECTIONSTATUS']._serialized_end=1103
   _globals['_CONNECTION']._serialized_start=125
   _globals['_CONNECTION']._serialized_end=323
   _globals['_CREATECONNECTLINKREQUEST']._serialized_start=325
@@ -58,11 +60,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATECONNECTLINKRESPONSE']._serialized_start=430
   _globals['_CREATECONNECTLINKRESPONSE']._serialized_end=505
   _globals['_LISTCONNECTIONSREQUEST']._serialized_start=507
-  _globals['_LISTCONNECTIONSREQUEST']._serialized_end=557
-  _globals['_LISTCONNECTIONSRESPONSE']._serialized_start=559
-  _globals['_LISTCONNECTIONSRESPONSE']._serialized_end=628
-  _globals['_DISCONNECTREQUEST']._serialized_start=630
-  _globals['_DISCONNECTREQUEST']._serialized_end=745
-  _globals['_DISCONNECTRESPONSE']._serialized_start=747
-  _globals['_DISCONNECTRESPONSE']._serialized_end=811
+  _globals['_LISTCONNECTIONSREQUEST']._serialized_end=605
+  _globals['_LISTCONNECTIONSRESPONSE']._serialized_start=607
+  _globals['_LISTCONNECTIONSRESPONSE']._serialized_end=701
+  _globals['_DISCONNECTREQUEST']._serialized_start=703
+  _globals['_DISCONNECTREQUEST']._serialized_end=818
+  _globals['_DISCONNECTRESPONSE']._serialized_start=820
+  _globals['_DISCONNECTRESPONSE']._serialized_end=884
 # @@protoc_insertion_point(module_scope)

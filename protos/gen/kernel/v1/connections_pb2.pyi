@@ -163,21 +163,29 @@ Global___CreateConnectLinkResponse: _TypeAlias = CreateConnectLinkResponse  # no
 
 @_typing.final
 class ListConnectionsRequest(_message.Message):
-    """ListConnectionsRequest asks for a person's connections."""
+    """ListConnectionsRequest asks for a page of a person's connections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Required. The person, as in HandleMessage."""
+    page_size: _builtins.int
+    """How many; 0: 100, at most 1000."""
+    page_token: _builtins.str
+    """ListConnectionsResponse.next_page_token of the page before; empty: the first."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -185,11 +193,14 @@ Global___ListConnectionsRequest: _TypeAlias = ListConnectionsRequest  # noqa: Y0
 
 @_typing.final
 class ListConnectionsResponse(_message.Message):
-    """ListConnectionsResponse holds them."""
+    """ListConnectionsResponse is a page of connections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CONNECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Empty: this was the last page."""
     @_builtins.property
     def connections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Connection]:
         """Oldest first; DISCONNECTED ones are left out."""
@@ -198,10 +209,11 @@ class ListConnectionsResponse(_message.Message):
         self,
         *,
         connections: _abc.Iterable[Global___Connection] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["connections", b"connections", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -76,6 +76,11 @@ class KernelServiceStub:
                 request_serializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesRequest.SerializeToString,
                 response_deserializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesResponse.FromString,
                 _registered_method=True)
+        self.ExtendLeases = channel.unary_unary(
+                '/kernel.v1.KernelService/ExtendLeases',
+                request_serializer=kernel_dot_v1_dot_outbox__pb2.ExtendLeasesRequest.SerializeToString,
+                response_deserializer=kernel_dot_v1_dot_outbox__pb2.ExtendLeasesResponse.FromString,
+                _registered_method=True)
         self.ReportReceipts = channel.unary_unary(
                 '/kernel.v1.KernelService/ReportReceipts',
                 request_serializer=kernel_dot_v1_dot_outbox__pb2.ReportReceiptsRequest.SerializeToString,
@@ -186,9 +191,17 @@ class KernelServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExtendLeases(self, request, context):
+        """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
+        may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ReportReceipts(self, request, context):
         """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-        and `failed` may reopen it. Idempotent on (part, state); receipts may come before the acknowledgement, in any
+        and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
         order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -238,6 +251,7 @@ class KernelServiceServicer:
 
     def ListConnections(self, request, context):
         """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
+        INVALID_ARGUMENT: FIELD_INVALID (a page token of another list, or of another person's).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,6 +292,11 @@ def add_KernelServiceServicer_to_server(servicer, server):
                     servicer.ReleaseLeases,
                     request_deserializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesRequest.FromString,
                     response_serializer=kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesResponse.SerializeToString,
+            ),
+            'ExtendLeases': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExtendLeases,
+                    request_deserializer=kernel_dot_v1_dot_outbox__pb2.ExtendLeasesRequest.FromString,
+                    response_serializer=kernel_dot_v1_dot_outbox__pb2.ExtendLeasesResponse.SerializeToString,
             ),
             'ReportReceipts': grpc.unary_unary_rpc_method_handler(
                     servicer.ReportReceipts,
@@ -463,6 +482,33 @@ class KernelService:
             '/kernel.v1.KernelService/ReleaseLeases',
             kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesRequest.SerializeToString,
             kernel_dot_v1_dot_outbox__pb2.ReleaseLeasesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExtendLeases(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/kernel.v1.KernelService/ExtendLeases',
+            kernel_dot_v1_dot_outbox__pb2.ExtendLeasesRequest.SerializeToString,
+            kernel_dot_v1_dot_outbox__pb2.ExtendLeasesResponse.FromString,
             options,
             channel_credentials,
             insecure,

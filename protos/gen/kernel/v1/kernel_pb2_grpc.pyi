@@ -87,9 +87,13 @@ class KernelServiceStub:
     at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
+    ExtendLeases: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ExtendLeasesRequest, _outbox_pb2.ExtendLeasesResponse]
+    """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
+    may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+    """
     ReportReceipts: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ReportReceiptsRequest, _outbox_pb2.ReportReceiptsResponse]
     """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-    and `failed` may reopen it. Idempotent on (part, state); receipts may come before the acknowledgement, in any
+    and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
     order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
     """
     UploadMedia: _grpc.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]
@@ -118,7 +122,9 @@ class KernelServiceStub:
     different people's in different scopes. So in ListConnections and Disconnect.
     """
     ListConnections: _grpc.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]
-    """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
+    """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
+    INVALID_ARGUMENT: FIELD_INVALID (a page token of another list, or of another person's).
+    """
     Disconnect: _grpc.UnaryUnaryMultiCallable[_connections_pb2.DisconnectRequest, _connections_pb2.DisconnectResponse]
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
     CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
@@ -179,9 +185,13 @@ class KernelServiceAsyncStub(KernelServiceStub):
     at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
+    ExtendLeases: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ExtendLeasesRequest, _outbox_pb2.ExtendLeasesResponse]  # type: ignore[assignment]
+    """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
+    may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+    """
     ReportReceipts: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ReportReceiptsRequest, _outbox_pb2.ReportReceiptsResponse]  # type: ignore[assignment]
     """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-    and `failed` may reopen it. Idempotent on (part, state); receipts may come before the acknowledgement, in any
+    and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
     order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
     """
     UploadMedia: _aio.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]  # type: ignore[assignment]
@@ -210,7 +220,9 @@ class KernelServiceAsyncStub(KernelServiceStub):
     different people's in different scopes. So in ListConnections and Disconnect.
     """
     ListConnections: _aio.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]  # type: ignore[assignment]
-    """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
+    """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
+    INVALID_ARGUMENT: FIELD_INVALID (a page token of another list, or of another person's).
+    """
     Disconnect: _aio.UnaryUnaryMultiCallable[_connections_pb2.DisconnectRequest, _connections_pb2.DisconnectResponse]  # type: ignore[assignment]
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
     CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
@@ -300,13 +312,23 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def ExtendLeases(
+        self,
+        request: _outbox_pb2.ExtendLeasesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_outbox_pb2.ExtendLeasesResponse, _abc.Awaitable[_outbox_pb2.ExtendLeasesResponse]]:
+        """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
+        may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+        """
+
+    @_abc_1.abstractmethod
     def ReportReceipts(
         self,
         request: _outbox_pb2.ReportReceiptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_outbox_pb2.ReportReceiptsResponse, _abc.Awaitable[_outbox_pb2.ReportReceiptsResponse]]:
         """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-        and `failed` may reopen it. Idempotent on (part, state); receipts may come before the acknowledgement, in any
+        and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
         order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
         """
 
@@ -365,7 +387,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _connections_pb2.ListConnectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_connections_pb2.ListConnectionsResponse, _abc.Awaitable[_connections_pb2.ListConnectionsResponse]]:
-        """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND."""
+        """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
+        INVALID_ARGUMENT: FIELD_INVALID (a page token of another list, or of another person's).
+        """
 
     @_abc_1.abstractmethod
     def Disconnect(

@@ -51,46 +51,6 @@ OUTBOX_ITEM_KIND_TYPING: OutboxItemKind.ValueType  # 3
 """Typing."""
 Global___OutboxItemKind: _TypeAlias = OutboxItemKind  # noqa: Y015
 
-class _DeliveryOutcome:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _DeliveryOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryOutcome.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    DELIVERY_OUTCOME_UNSPECIFIED: _DeliveryOutcome.ValueType  # 0
-    """Refused."""
-    DELIVERY_OUTCOME_SENT: _DeliveryOutcome.ValueType  # 1
-    """The network took it."""
-    DELIVERY_OUTCOME_RETRY: _DeliveryOutcome.ValueType  # 2
-    """Not sent, for a passing reason: lease it again after `retry_after`."""
-    DELIVERY_OUTCOME_FAILED: _DeliveryOutcome.ValueType  # 3
-    """Not sent, and never will be. The person's later replies go on."""
-    DELIVERY_OUTCOME_WINDOW_CLOSED: _DeliveryOutcome.ValueType  # 4
-    """Not sent: the network allows nothing to this person until they write again. It is held until then."""
-    DELIVERY_OUTCOME_UNKNOWN: _DeliveryOutcome.ValueType  # 5
-    """Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
-    doubt ten times is given up.
-    """
-
-class DeliveryOutcome(_DeliveryOutcome, metaclass=_DeliveryOutcomeEnumTypeWrapper):
-    """DeliveryOutcome is what became of a leased item."""
-
-DELIVERY_OUTCOME_UNSPECIFIED: DeliveryOutcome.ValueType  # 0
-"""Refused."""
-DELIVERY_OUTCOME_SENT: DeliveryOutcome.ValueType  # 1
-"""The network took it."""
-DELIVERY_OUTCOME_RETRY: DeliveryOutcome.ValueType  # 2
-"""Not sent, for a passing reason: lease it again after `retry_after`."""
-DELIVERY_OUTCOME_FAILED: DeliveryOutcome.ValueType  # 3
-"""Not sent, and never will be. The person's later replies go on."""
-DELIVERY_OUTCOME_WINDOW_CLOSED: DeliveryOutcome.ValueType  # 4
-"""Not sent: the network allows nothing to this person until they write again. It is held until then."""
-DELIVERY_OUTCOME_UNKNOWN: DeliveryOutcome.ValueType  # 5
-"""Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
-doubt ten times is given up.
-"""
-Global___DeliveryOutcome: _TypeAlias = DeliveryOutcome  # noqa: Y015
-
 class _AckResult:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
@@ -106,7 +66,7 @@ class _AckResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AckResult.V
     ACK_RESULT_UNKNOWN: _AckResult.ValueType  # 3
     """No such item in this channel."""
     ACK_RESULT_INVALID: _AckResult.ValueType  # 4
-    """Malformed: an outcome, part or parts that cannot be."""
+    """Malformed: no result, or a part or parts that cannot be."""
 
 class AckResult(_AckResult, metaclass=_AckResultEnumTypeWrapper):
     """AckResult says whether an acknowledgement counted."""
@@ -120,44 +80,64 @@ ACK_RESULT_STALE: AckResult.ValueType  # 2
 ACK_RESULT_UNKNOWN: AckResult.ValueType  # 3
 """No such item in this channel."""
 ACK_RESULT_INVALID: AckResult.ValueType  # 4
-"""Malformed: an outcome, part or parts that cannot be."""
+"""Malformed: no result, or a part or parts that cannot be."""
 Global___AckResult: _TypeAlias = AckResult  # noqa: Y015
 
-class _ReceiptState:
+class _LeaseState:
     ValueType = _typing.NewType("ValueType", _builtins.int)
     V: _TypeAlias = ValueType  # noqa: Y015
 
-class _ReceiptStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptState.ValueType], _builtins.type):
+class _LeaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeaseState.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
-    RECEIPT_STATE_UNSPECIFIED: _ReceiptState.ValueType  # 0
+    LEASE_STATE_UNSPECIFIED: _LeaseState.ValueType  # 0
+    """Never sent."""
+    LEASE_STATE_HELD: _LeaseState.ValueType  # 1
+    """The caller's, for another `lease_for`."""
+    LEASE_STATE_LOST: _LeaseState.ValueType  # 2
+    """Nobody's or another's: it has ended or was settled, or never was. The caller begins no send under it."""
+
+class LeaseState(_LeaseState, metaclass=_LeaseStateEnumTypeWrapper):
+    """LeaseState says whose a reply is."""
+
+LEASE_STATE_UNSPECIFIED: LeaseState.ValueType  # 0
+"""Never sent."""
+LEASE_STATE_HELD: LeaseState.ValueType  # 1
+"""The caller's, for another `lease_for`."""
+LEASE_STATE_LOST: LeaseState.ValueType  # 2
+"""Nobody's or another's: it has ended or was settled, or never was. The caller begins no send under it."""
+Global___LeaseState: _TypeAlias = LeaseState  # noqa: Y015
+
+class _DeliveryStage:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DeliveryStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DeliveryStage.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DELIVERY_STAGE_UNSPECIFIED: _DeliveryStage.ValueType  # 0
     """Refused."""
-    RECEIPT_STATE_SENT: _ReceiptState.ValueType  # 1
+    DELIVERY_STAGE_SENT: _DeliveryStage.ValueType  # 1
     """Taken by the network."""
-    RECEIPT_STATE_DELIVERED: _ReceiptState.ValueType  # 2
+    DELIVERY_STAGE_DELIVERED: _DeliveryStage.ValueType  # 2
     """On the person's device."""
-    RECEIPT_STATE_READ: _ReceiptState.ValueType  # 3
+    DELIVERY_STAGE_READ: _DeliveryStage.ValueType  # 3
     """Seen by the person."""
-    RECEIPT_STATE_PLAYED: _ReceiptState.ValueType  # 4
+    DELIVERY_STAGE_PLAYED: _DeliveryStage.ValueType  # 4
     """Heard or watched by the person."""
-    RECEIPT_STATE_FAILED: _ReceiptState.ValueType  # 5
-    """Not delivered; `error_code` says why, `outcome` what follows."""
 
-class ReceiptState(_ReceiptState, metaclass=_ReceiptStateEnumTypeWrapper):
-    """ReceiptState is what the network says of a part."""
+class DeliveryStage(_DeliveryStage, metaclass=_DeliveryStageEnumTypeWrapper):
+    """DeliveryStage is how far a part has come by its network's word. It never goes back."""
 
-RECEIPT_STATE_UNSPECIFIED: ReceiptState.ValueType  # 0
+DELIVERY_STAGE_UNSPECIFIED: DeliveryStage.ValueType  # 0
 """Refused."""
-RECEIPT_STATE_SENT: ReceiptState.ValueType  # 1
+DELIVERY_STAGE_SENT: DeliveryStage.ValueType  # 1
 """Taken by the network."""
-RECEIPT_STATE_DELIVERED: ReceiptState.ValueType  # 2
+DELIVERY_STAGE_DELIVERED: DeliveryStage.ValueType  # 2
 """On the person's device."""
-RECEIPT_STATE_READ: ReceiptState.ValueType  # 3
+DELIVERY_STAGE_READ: DeliveryStage.ValueType  # 3
 """Seen by the person."""
-RECEIPT_STATE_PLAYED: ReceiptState.ValueType  # 4
+DELIVERY_STAGE_PLAYED: DeliveryStage.ValueType  # 4
 """Heard or watched by the person."""
-RECEIPT_STATE_FAILED: ReceiptState.ValueType  # 5
-"""Not delivered; `error_code` says why, `outcome` what follows."""
-Global___ReceiptState: _TypeAlias = ReceiptState  # noqa: Y015
+Global___DeliveryStage: _TypeAlias = DeliveryStage  # noqa: Y015
 
 @_typing.final
 class PullOutboxRequest(_message.Message):
@@ -243,9 +223,9 @@ Global___PullOutboxResponse: _TypeAlias = PullOutboxResponse  # noqa: Y015
 
 @_typing.final
 class ReplyDelivery(_message.Message):
-    """ReplyDelivery is a leased reply. The channel splits it into parts by a rule that is the same on every instance,
-    sends them in order with the callback id `<reply>/<part>/<parts>` (from 1), and acknowledges each. A reply leased
-    again names the parts that are known to have been sent: those are not sent again.
+    """ReplyDelivery is a leased reply. The channel splits it into parts by a rule that is the same on every instance, sends
+    them in order, and acknowledges each. It has its network echo which part a message is, if it can, so that receipts
+    name it (Receipt.part).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -254,38 +234,27 @@ class ReplyDelivery(_message.Message):
     USER_ID_FIELD_NUMBER: _builtins.int
     ADDRESS_FIELD_NUMBER: _builtins.int
     LEASE_TOKEN_FIELD_NUMBER: _builtins.int
-    LEASE_EXPIRES_AT_FIELD_NUMBER: _builtins.int
-    SENT_PARTS_FIELD_NUMBER: _builtins.int
-    PARTS_FIELD_NUMBER: _builtins.int
-    SPLIT_VERSION_FIELD_NUMBER: _builtins.int
     LEASE_FOR_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """The person's id in this channel as it is now; resolved when the reply was leased."""
     address: _builtins.str
     """From where to say it: HandleMessageRequest.address of what it answers."""
     lease_token: _builtins.str
     """Goes back with the acknowledgement."""
-    parts: _builtins.int
-    """Into how many parts it was split when parts were first acknowledged; 0: not yet split."""
-    split_version: _builtins.str
-    """The version of the channel's splitting rule that made `parts`; empty: not yet split."""
     @_builtins.property
     def reply(self) -> _messages_pb2.Reply:
         """What to say."""
 
     @_builtins.property
-    def lease_expires_at(self) -> _timestamp_pb2.Timestamp:
-        """Until when the caller may send, by the service's clock; `lease_for` needs no clock in common."""
-
-    @_builtins.property
-    def sent_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """The parts that were sent, from 1."""
-
-    @_builtins.property
     def lease_for(self) -> _duration_pb2.Duration:
-        """How long the lease lasts from when it was handed out: the caller counts from the receipt on its own monotonic
-        clock, less what the way may have taken, and sends nothing once it has passed.
+        """How long the lease lasts from when it was handed out. The caller counts from the receipt on its own monotonic clock,
+        less what the way may have taken, and begins no send once it has passed. See ExtendLeases.
         """
+
+    @_builtins.property
+    def split(self) -> Global___ReplySplit:
+        """How the reply was split when a part was first acknowledged; absent: it was not yet."""
 
     def __init__(
         self,
@@ -294,19 +263,48 @@ class ReplyDelivery(_message.Message):
         user_id: _builtins.str = ...,
         address: _builtins.str = ...,
         lease_token: _builtins.str = ...,
-        lease_expires_at: _timestamp_pb2.Timestamp | None = ...,
-        sent_parts: _abc.Iterable[_builtins.int] | None = ...,
-        parts: _builtins.int = ...,
-        split_version: _builtins.str = ...,
         lease_for: _duration_pb2.Duration | None = ...,
+        split: Global___ReplySplit | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_expires_at", b"lease_expires_at", "lease_for", b"lease_for", "reply", b"reply"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_for", b"lease_for", "reply", b"reply", "split", b"split"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "lease_expires_at", b"lease_expires_at", "lease_for", b"lease_for", "lease_token", b"lease_token", "parts", b"parts", "reply", b"reply", "sent_parts", b"sent_parts", "split_version", b"split_version", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "lease_for", b"lease_for", "lease_token", b"lease_token", "reply", b"reply", "split", b"split", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplyDelivery: _TypeAlias = ReplyDelivery  # noqa: Y015
+
+@_typing.final
+class ReplySplit(_message.Message):
+    """ReplySplit is how a reply that was leased before was split, and how far it was sent."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    SENT_PARTS_FIELD_NUMBER: _builtins.int
+    parts: _builtins.int
+    """Into how many parts."""
+    version: _builtins.str
+    """PartAcknowledgement.split_version of then."""
+    @_builtins.property
+    def sent_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """The parts that were sent, from 1. They are not sent again."""
+
+    def __init__(
+        self,
+        *,
+        parts: _builtins.int = ...,
+        version: _builtins.str = ...,
+        sent_parts: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parts", b"parts", "sent_parts", b"sent_parts", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplySplit: _TypeAlias = ReplySplit  # noqa: Y015
 
 @_typing.final
 class Typing(_message.Message):
@@ -347,7 +345,7 @@ class AckOutboxRequest(_message.Message):
     ACKNOWLEDGEMENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def acknowledgements(self) -> _containers.RepeatedCompositeFieldContainer[Global___Acknowledgement]:
-        """At least one, at most 1000."""
+        """1 to 1000."""
 
     def __init__(
         self,
@@ -368,51 +366,133 @@ class Acknowledgement(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    REPLY_PART_FIELD_NUMBER: _builtins.int
-    MEDIA_ID_FIELD_NUMBER: _builtins.int
     LEASE_TOKEN_FIELD_NUMBER: _builtins.int
-    OUTCOME_FIELD_NUMBER: _builtins.int
-    CHANNEL_MESSAGE_ID_FIELD_NUMBER: _builtins.int
-    RETRY_AFTER_FIELD_NUMBER: _builtins.int
-    ERROR_CODE_FIELD_NUMBER: _builtins.int
-    media_id: _builtins.str
-    """A media request that cannot be met; SENT is refused here, UploadMedia says that."""
+    PART_FIELD_NUMBER: _builtins.int
+    MEDIA_FIELD_NUMBER: _builtins.int
     lease_token: _builtins.str
     """Required. The lease under which it was done."""
-    outcome: Global___DeliveryOutcome.ValueType
-    """Required. What became of it."""
-    channel_message_id: _builtins.str
-    """SENT: the network's id of the message, by which the person may quote it; at most 256 bytes."""
-    error_code: _builtins.str
-    """Otherwise than SENT: the network's error code, for operators; at most 64 bytes."""
     @_builtins.property
-    def reply_part(self) -> Global___ReplyPart:
+    def part(self) -> Global___PartAcknowledgement:
         """A part of a reply."""
 
     @_builtins.property
-    def retry_after(self) -> _duration_pb2.Duration:
-        """RETRY: how long to wait at least; absent: the service's own back-off."""
+    def media(self) -> Global___MediaAcknowledgement:
+        """A file that cannot be fetched; UploadMedia settles one that can."""
 
     def __init__(
         self,
         *,
-        reply_part: Global___ReplyPart | None = ...,
-        media_id: _builtins.str = ...,
         lease_token: _builtins.str = ...,
-        outcome: Global___DeliveryOutcome.ValueType = ...,
-        channel_message_id: _builtins.str = ...,
-        retry_after: _duration_pb2.Duration | None = ...,
-        error_code: _builtins.str = ...,
+        part: Global___PartAcknowledgement | None = ...,
+        media: Global___MediaAcknowledgement | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "media_id", b"media_id", "reply_part", b"reply_part", "retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "media", b"media", "part", b"part"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_message_id", b"channel_message_id", "error_code", b"error_code", "item", b"item", "lease_token", b"lease_token", "media_id", b"media_id", "outcome", b"outcome", "reply_part", b"reply_part", "retry_after", b"retry_after"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["item", b"item", "lease_token", b"lease_token", "media", b"media", "part", b"part"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["reply_part", "media_id"]  # noqa: Y015
+    _WhichOneofReturnType_item: _TypeAlias = _typing.Literal["part", "media"]  # noqa: Y015
     _WhichOneofArgType_item: _TypeAlias = _typing.Literal["item", b"item"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_item) -> _WhichOneofReturnType_item | None: ...
 
 Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
+
+@_typing.final
+class PartAcknowledgement(_message.Message):
+    """PartAcknowledgement says what became of one part of a reply."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PART_FIELD_NUMBER: _builtins.int
+    SPLIT_VERSION_FIELD_NUMBER: _builtins.int
+    SENT_FIELD_NUMBER: _builtins.int
+    RETRY_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    WINDOW_CLOSED_FIELD_NUMBER: _builtins.int
+    IN_DOUBT_FIELD_NUMBER: _builtins.int
+    split_version: _builtins.str
+    """The version of the channel's splitting rule, the same in every acknowledgement of the reply; at most 32 bytes."""
+    @_builtins.property
+    def part(self) -> Global___ReplyPart:
+        """Required. Which part."""
+
+    @_builtins.property
+    def sent(self) -> Global___DeliverySent:
+        """The network took it."""
+
+    @_builtins.property
+    def retry(self) -> Global___DeliveryRetry:
+        """Not sent, for a passing reason: the reply is leased again later."""
+
+    @_builtins.property
+    def failed(self) -> Global___DeliveryFailed:
+        """Not sent, and never will be. The person's later replies go on."""
+
+    @_builtins.property
+    def window_closed(self) -> Global___DeliveryWindowClosed:
+        """Not sent: the network allows nothing to this person until they write again. The reply is held until then."""
+
+    @_builtins.property
+    def in_doubt(self) -> Global___DeliveryInDoubt:
+        """Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
+        doubt ten times is given up.
+        """
+
+    def __init__(
+        self,
+        *,
+        part: Global___ReplyPart | None = ...,
+        split_version: _builtins.str = ...,
+        sent: Global___DeliverySent | None = ...,
+        retry: Global___DeliveryRetry | None = ...,
+        failed: Global___DeliveryFailed | None = ...,
+        window_closed: Global___DeliveryWindowClosed | None = ...,
+        in_doubt: Global___DeliveryInDoubt | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "in_doubt", b"in_doubt", "part", b"part", "result", b"result", "retry", b"retry", "sent", b"sent", "window_closed", b"window_closed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "in_doubt", b"in_doubt", "part", b"part", "result", b"result", "retry", b"retry", "sent", b"sent", "split_version", b"split_version", "window_closed", b"window_closed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["sent", "retry", "failed", "window_closed", "in_doubt"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___PartAcknowledgement: _TypeAlias = PartAcknowledgement  # noqa: Y015
+
+@_typing.final
+class MediaAcknowledgement(_message.Message):
+    """MediaAcknowledgement says why a file that a person sent cannot be fetched."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_ID_FIELD_NUMBER: _builtins.int
+    RETRY_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    media_id: _builtins.str
+    """Required. MediaWanted.media_id."""
+    @_builtins.property
+    def retry(self) -> Global___DeliveryRetry:
+        """Not now: it is leased again later."""
+
+    @_builtins.property
+    def failed(self) -> Global___DeliveryFailed:
+        """Never: the turn runs without it."""
+
+    def __init__(
+        self,
+        *,
+        media_id: _builtins.str = ...,
+        retry: Global___DeliveryRetry | None = ...,
+        failed: Global___DeliveryFailed | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "result", b"result", "retry", b"retry"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "media_id", b"media_id", "result", b"result", "retry", b"retry"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["retry", "failed"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
+
+Global___MediaAcknowledgement: _TypeAlias = MediaAcknowledgement  # noqa: Y015
 
 @_typing.final
 class ReplyPart(_message.Message):
@@ -423,30 +503,142 @@ class ReplyPart(_message.Message):
     REPLY_ID_FIELD_NUMBER: _builtins.int
     PART_FIELD_NUMBER: _builtins.int
     PARTS_FIELD_NUMBER: _builtins.int
-    SPLIT_VERSION_FIELD_NUMBER: _builtins.int
     reply_id: _builtins.str
-    """The reply."""
+    """Required. The reply."""
     part: _builtins.int
     """The part, from 1 to `parts`."""
     parts: _builtins.int
-    """Into how many parts the reply is split; at most 100, and the same in every acknowledgement."""
-    split_version: _builtins.str
-    """The version of the channel's splitting rule; at most 32 bytes."""
+    """Into how many parts the reply is split; at most 100, and the same each time."""
     def __init__(
         self,
         *,
         reply_id: _builtins.str = ...,
         part: _builtins.int = ...,
         parts: _builtins.int = ...,
-        split_version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "parts", b"parts", "reply_id", b"reply_id", "split_version", b"split_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["part", b"part", "parts", b"parts", "reply_id", b"reply_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReplyPart: _TypeAlias = ReplyPart  # noqa: Y015
+
+@_typing.final
+class DeliverySent(_message.Message):
+    """DeliverySent is a success."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CHANNEL_MESSAGE_ID_FIELD_NUMBER: _builtins.int
+    channel_message_id: _builtins.str
+    """The network's id of the message, by which the person may quote it; at most 256 bytes, empty: it has none."""
+    def __init__(
+        self,
+        *,
+        channel_message_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_message_id", b"channel_message_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverySent: _TypeAlias = DeliverySent  # noqa: Y015
+
+@_typing.final
+class DeliveryRetry(_message.Message):
+    """DeliveryRetry is a failure that passes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RETRY_AFTER_FIELD_NUMBER: _builtins.int
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    error_code: _builtins.str
+    """The network's error code, for operators; at most 64 bytes."""
+    @_builtins.property
+    def retry_after(self) -> _duration_pb2.Duration:
+        """How long to wait at least; absent: the service's own back-off."""
+
+    def __init__(
+        self,
+        *,
+        retry_after: _duration_pb2.Duration | None = ...,
+        error_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["retry_after", b"retry_after"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code", "retry_after", b"retry_after"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryRetry: _TypeAlias = DeliveryRetry  # noqa: Y015
+
+@_typing.final
+class DeliveryFailed(_message.Message):
+    """DeliveryFailed is a failure for good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    error_code: _builtins.str
+    """The network's error code, for operators; at most 64 bytes."""
+    def __init__(
+        self,
+        *,
+        error_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryFailed: _TypeAlias = DeliveryFailed  # noqa: Y015
+
+@_typing.final
+class DeliveryWindowClosed(_message.Message):
+    """DeliveryWindowClosed is a failure until the person writes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    error_code: _builtins.str
+    """The network's error code, for operators; at most 64 bytes."""
+    def __init__(
+        self,
+        *,
+        error_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryWindowClosed: _TypeAlias = DeliveryWindowClosed  # noqa: Y015
+
+@_typing.final
+class DeliveryInDoubt(_message.Message):
+    """DeliveryInDoubt is a send whose outcome is not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ERROR_CODE_FIELD_NUMBER: _builtins.int
+    error_code: _builtins.str
+    """What happened, for operators; at most 64 bytes."""
+    def __init__(
+        self,
+        *,
+        error_code: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliveryInDoubt: _TypeAlias = DeliveryInDoubt  # noqa: Y015
 
 @_typing.final
 class AckOutboxResponse(_message.Message):
@@ -525,6 +717,86 @@ class ReleaseLeasesResponse(_message.Message):
 Global___ReleaseLeasesResponse: _TypeAlias = ReleaseLeasesResponse  # noqa: Y015
 
 @_typing.final
+class ExtendLeasesRequest(_message.Message):
+    """ExtendLeasesRequest names leases that are still needed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEASES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def leases(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldLease]:
+        """1 to 1000."""
+
+    def __init__(
+        self,
+        *,
+        leases: _abc.Iterable[Global___HeldLease] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["leases", b"leases"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendLeasesRequest: _TypeAlias = ExtendLeasesRequest  # noqa: Y015
+
+@_typing.final
+class HeldLease(_message.Message):
+    """HeldLease is a reply under a lease of the caller's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REPLY_ID_FIELD_NUMBER: _builtins.int
+    LEASE_TOKEN_FIELD_NUMBER: _builtins.int
+    reply_id: _builtins.str
+    """Required. The reply."""
+    lease_token: _builtins.str
+    """Required. ReplyDelivery.lease_token."""
+    def __init__(
+        self,
+        *,
+        reply_id: _builtins.str = ...,
+        lease_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_token", b"lease_token", "reply_id", b"reply_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldLease: _TypeAlias = HeldLease  # noqa: Y015
+
+@_typing.final
+class ExtendLeasesResponse(_message.Message):
+    """ExtendLeasesResponse answers for each lease."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: _builtins.int
+    LEASE_FOR_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def results(self) -> _containers.RepeatedScalarFieldContainer[Global___LeaseState.ValueType]:
+        """One per lease, in the same order."""
+
+    @_builtins.property
+    def lease_for(self) -> _duration_pb2.Duration:
+        """How long each that is HELD lasts from now, as ReplyDelivery.lease_for."""
+
+    def __init__(
+        self,
+        *,
+        results: _abc.Iterable[Global___LeaseState.ValueType] | None = ...,
+        lease_for: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["lease_for", b"lease_for"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["lease_for", b"lease_for", "results", b"results"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExtendLeasesResponse: _TypeAlias = ExtendLeasesResponse  # noqa: Y015
+
+@_typing.final
 class ReportReceiptsRequest(_message.Message):
     """ReportReceiptsRequest passes receipts on."""
 
@@ -533,7 +805,7 @@ class ReportReceiptsRequest(_message.Message):
     RECEIPTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def receipts(self) -> _containers.RepeatedCompositeFieldContainer[Global___Receipt]:
-        """At least one, at most 1000."""
+        """1 to 1000."""
 
     def __init__(
         self,
@@ -550,53 +822,61 @@ Global___ReportReceiptsRequest: _TypeAlias = ReportReceiptsRequest  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):
-    """Receipt is what the network says of one part."""
+    """Receipt is what the network says of one part. It names `part`, `channel_message_id` or both: the part is found by the
+    first, else by the second.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    CALLBACK_ID_FIELD_NUMBER: _builtins.int
+    PART_FIELD_NUMBER: _builtins.int
     CHANNEL_MESSAGE_ID_FIELD_NUMBER: _builtins.int
-    STATE_FIELD_NUMBER: _builtins.int
-    ERROR_CODE_FIELD_NUMBER: _builtins.int
     OCCURRED_AT_FIELD_NUMBER: _builtins.int
-    OUTCOME_FIELD_NUMBER: _builtins.int
-    RETRY_AFTER_FIELD_NUMBER: _builtins.int
-    callback_id: _builtins.str
-    """The echoed callback id, `<reply>/<part>/<parts>`; empty where the network echoes none."""
+    REACHED_FIELD_NUMBER: _builtins.int
+    RETRY_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    WINDOW_CLOSED_FIELD_NUMBER: _builtins.int
     channel_message_id: _builtins.str
-    """The network's id of the message; finds the part where there is no callback id."""
-    state: Global___ReceiptState.ValueType
-    """What it says."""
-    error_code: _builtins.str
-    """FAILED: the network's error code; at most 64 bytes."""
-    outcome: Global___DeliveryOutcome.ValueType
-    """FAILED: what follows, as for a part that is refused when it is sent. RETRY: that part is sent again.
-    WINDOW_CLOSED: it is held until the person writes. FAILED, also anything else: the reply has failed.
-    """
+    """The network's id of the message."""
+    reached: Global___DeliveryStage.ValueType
+    """It has come so far."""
+    @_builtins.property
+    def part(self) -> Global___ReplyPart:
+        """The part, as the network echoed it."""
+
     @_builtins.property
     def occurred_at(self) -> _timestamp_pb2.Timestamp:
         """When, by the network's clock."""
 
     @_builtins.property
-    def retry_after(self) -> _duration_pb2.Duration:
-        """RETRY: how long to wait at least; absent: the service's own back-off."""
+    def retry(self) -> Global___DeliveryRetry:
+        """Not delivered: that part is sent again."""
+
+    @_builtins.property
+    def failed(self) -> Global___DeliveryFailed:
+        """Not delivered, and never will be: the reply has failed."""
+
+    @_builtins.property
+    def window_closed(self) -> Global___DeliveryWindowClosed:
+        """Not delivered: it is held until the person writes."""
 
     def __init__(
         self,
         *,
-        callback_id: _builtins.str = ...,
+        part: Global___ReplyPart | None = ...,
         channel_message_id: _builtins.str = ...,
-        state: Global___ReceiptState.ValueType = ...,
-        error_code: _builtins.str = ...,
         occurred_at: _timestamp_pb2.Timestamp | None = ...,
-        outcome: Global___DeliveryOutcome.ValueType = ...,
-        retry_after: _duration_pb2.Duration | None = ...,
+        reached: Global___DeliveryStage.ValueType = ...,
+        retry: Global___DeliveryRetry | None = ...,
+        failed: Global___DeliveryFailed | None = ...,
+        window_closed: Global___DeliveryWindowClosed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["occurred_at", b"occurred_at", "retry_after", b"retry_after"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["failed", b"failed", "occurred_at", b"occurred_at", "part", b"part", "reached", b"reached", "result", b"result", "retry", b"retry", "window_closed", b"window_closed"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_id", b"callback_id", "channel_message_id", b"channel_message_id", "error_code", b"error_code", "occurred_at", b"occurred_at", "outcome", b"outcome", "retry_after", b"retry_after", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["channel_message_id", b"channel_message_id", "failed", b"failed", "occurred_at", b"occurred_at", "part", b"part", "reached", b"reached", "result", b"result", "retry", b"retry", "window_closed", b"window_closed"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType_result: _TypeAlias = _typing.Literal["reached", "retry", "failed", "window_closed"]  # noqa: Y015
+    _WhichOneofArgType_result: _TypeAlias = _typing.Literal["result", b"result"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_result) -> _WhichOneofReturnType_result | None: ...
 
 Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
 
