@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
 import subprocess
-import tokenize
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,8 @@ _HISTORY = ("CHANGELOG.md", "kernel_service/storage/migrations/versions/")
 """What is said there is of its time."""
 _FILE = re.compile(r"(?<![\w/.:@<{*$-])(?:\.{0,2}/)?(?:[\w-]+/)*[\w-]+\.(?:py|proto|md|sh|html|css)\b(?![\w/*.(-])")
 _DOTTED = re.compile(r"(?<![\w/.@:-])(?:[a-z_]\w*\.)+[A-Za-z_]\w*(?![\w/@-]|\.\w)")
+_SUFFIX_IN_TEXT = re.compile(r"\.(?:py|proto|md|sh|html|css)\b")
+_COMMENT = re.compile(r"(?:^|\s)#\s.*$")
 _SUFFIX = re.compile(r"\.(?:py|proto|md|sh|html|css|toml)$")
 _FOREIGN = {
     "core/models/triggers.py": "composio",
@@ -40,22 +41,38 @@ def tracked() -> list[str]:
 
 
 @cache
-def names() -> dict[str, frozenset[str]]:
-    """By dotted module name: what it defines, and its submodules."""
-    found: dict[str, set[str]] = {}
+def endings() -> frozenset[str]:
+    """Each tracked path, and what is left of it without its first folders."""
+    return frozenset("/".join(parts[at:]) for parts in map(_parts, tracked()) for at in range(len(parts)))
+
+
+def _parts(path: str) -> list[str]:
+    return path.split("/")
+
+
+@cache
+def names() -> dict[str, set[str]]:
+    """By dotted module name, whole or without its first packages: what it defines, and its submodules."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
     for path in tracked():
         if not path.endswith(".py"):
             continue
-        module = path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-        found.setdefault(module, set()).update(_defined(ast.parse((ROOT / path).read_text(encoding="utf-8"))))
-        while module:
-            module, _, name = module.rpartition(".")
-            found.setdefault(module, set()).add(name)
-    return {module: frozenset(defined) for module, defined in found.items()}
+        parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
+        defined = set(_defined(tree(path)))
+        for start in range(len(parts)):
+            found[".".join(parts[start:])] |= defined
+            for end in range(start + 1, len(parts)):
+                found[".".join(parts[start:end])].add(parts[end])
+    return found
 
 
-def _defined(tree: ast.Module) -> Iterator[str]:
-    for node in tree.body:
+@cache
+def tree(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+def _defined(module: ast.Module) -> Iterator[str]:
+    for node in module.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Assign):
@@ -74,27 +91,37 @@ def texts(path: str) -> Iterator[tuple[int, str]]:
             if not generated:
                 yield number, line
         return
-    for token in tokenize.generate_tokens(io.StringIO(written).readline):
-        if token.type == tokenize.COMMENT:
-            yield token.start[0], token.string
-    for node in ast.walk(ast.parse(written)):
-        match node:
-            case ast.Expr(value=ast.Constant(value=str(text))):
-                yield from enumerate(text.splitlines(), node.lineno)
+    for number, line in enumerate(written.splitlines(), 1):
+        if "#" in line and (comment := _COMMENT.search(line)):
+            yield number, comment[0]
+    for node in _documented(tree(path)):
+        for statement in node.body:
+            match statement:
+                case ast.Expr(value=ast.Constant(value=str(text))):
+                    yield from enumerate(text.splitlines(), statement.lineno)
+
+
+def _documented(
+    node: ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef,
+) -> Iterator[ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef]:
+    """A module, class or function, and those inside."""
+    yield node
+    for statement in node.body:
+        if isinstance(statement, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from _documented(statement)
 
 
 def resolves_to_a_file(mention: str, path: str) -> bool:
     bare = mention.removeprefix("./")
     if bare in _FOREIGN or bare.startswith("google/protobuf/") or (ROOT / path).parent.joinpath(bare).exists():
         return True
-    return any(each == bare or each.endswith(f"/{bare}") for each in tracked())
+    return bare in endings()
 
 
 def resolves_to_a_name(mention: str) -> bool:
     """Whether it exists, or looks like no name of a module of ours."""
     module, _, name = mention.rpartition(".")
-    candidates = [each for each in names() if each == module or each.endswith(f".{module}")]
-    return not candidates or any(name in names()[each] for each in candidates)
+    return module not in names() or name in names()[module]
 
 
 def test_mentioned_files_exist() -> None:
@@ -105,6 +132,7 @@ def test_mentioned_files_exist() -> None:
         f"{path}:{line} {mention}"
         for path in documents
         for line, text in texts(path)
+        if _SUFFIX_IN_TEXT.search(text)
         for mention in _FILE.findall(text)
         if not resolves_to_a_file(mention, path)
     ]
