@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from kernel_service.api.admin_servicer import AdminServicer
 from kernel_service.api.kernel_servicer import KernelServicer
 from kernel_service.api.listener import Listener
-from kernel_service.api.room import Limits as ChannelLimits
-from kernel_service.api.room import Room
+from kernel_service.api.room import ChannelAdmission, ChannelLimits
 from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.clock import SteadyClock
 from kernel_service.composio.client import Composio
@@ -55,7 +54,7 @@ from kernel_service.turns.calls.refused_tools import RefusedTools
 from kernel_service.turns.counters import TurnCounters
 from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from kernel_service.turns.runner import TurnRunner
 from serving.listening import Address
 
@@ -155,7 +154,7 @@ async def serve(
             clock=clock,
             media_wanted=_ask_for_media(transfers, outbox),
         )
-        room = Room(ChannelLimits(settings.kernel_channel_pulls, settings.kernel_channel_calls))
+        room = ChannelAdmission(ChannelLimits(settings.kernel_channel_pulls, settings.kernel_channel_calls))
         refused_tokens = RefusedTokens(monotonic)
         listener = Listener(
             Address.parse(settings.kernel_listen),
@@ -260,7 +259,7 @@ def _transcripts(settings: Settings, openai: OpenAIClient) -> OpenAITranscripts:
 
 
 @dataclass(frozen=True, slots=True)
-class Connect:
+class ConnectParts:
     """The parts of connecting an account."""
 
     connect_links: ConnectLinks
@@ -277,14 +276,14 @@ def _connect(  # noqa: PLR0917 - all that it is built from
     outbox: Outbox,
     nonces: Nonces,
     clock: Callable[[], float],
-) -> Connect:
+) -> ConnectParts:
     url = settings.connect_url()
     if not settings.connect_public_url:
         log.warning("CONNECT_PUBLIC_URL is not set: links to connect accounts open on this machine alone, at %s", url)
     if not settings.composio_verifier:
         log.info("COMPOSIO_VERIFIER is not set: accounts are connected only while Composio's project has no verifier")
     attempt_closer = AttemptCloser(store.connect_attempts, store.connections, connections, outbox.ready, clock)
-    return Connect(
+    return ConnectParts(
         connect_links=ConnectLinks(
             composio, connections, store.connect_attempts, attempt_closer, connect_url=url, nonces=nonces, clock=clock
         ),
@@ -319,8 +318,8 @@ def _connect(  # noqa: PLR0917 - all that it is built from
     )
 
 
-def _limits(settings: Settings) -> Limits:
-    return Limits(
+def _limits(settings: Settings) -> TurnLimits:
+    return TurnLimits(
         output_tokens=settings.openai_max_output_tokens,
         daily_tokens=settings.kernel_daily_tokens,
         daily_tokens_per_person=settings.kernel_daily_tokens_per_user,

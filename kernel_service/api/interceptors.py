@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from kernel_service.api.room import Room
+    from kernel_service.api.room import ChannelAdmission
     from kernel_service.api.tokens import RefusedTokens, Tokens
 
     Handler = Any  # grpc.RpcMethodHandler: its stubs know nothing of async behaviors
@@ -56,7 +56,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
     `idle_seconds`: how long a stream of requests may bring nothing.
     """
 
-    def __init__(self, tokens: Tokens, room: Room, refused: RefusedTokens, *, idle_seconds: float) -> None:
+    def __init__(self, tokens: Tokens, room: ChannelAdmission, refused: RefusedTokens, *, idle_seconds: float) -> None:
         self._tokens = tokens
         self._refused = refused
         self._guard = Guard(room, idle_seconds)
@@ -96,7 +96,7 @@ def _metadata(details: grpc.HandlerCallDetails) -> Iterable[tuple[str, str | byt
 class Guard:
     """What stands around each handler. Requests are received as a stream of one, so that their time is limited."""
 
-    def __init__(self, room: Room, idle_seconds: float) -> None:
+    def __init__(self, room: ChannelAdmission, idle_seconds: float) -> None:
         self._room = room
         self._idle_seconds = idle_seconds
 

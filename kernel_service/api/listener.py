@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from kernel_service.api.admin_servicer import AdminServicer
     from kernel_service.api.kernel_servicer import KernelServicer
-    from kernel_service.api.room import Room
+    from kernel_service.api.room import ChannelAdmission
     from kernel_service.api.tokens import RefusedTokens, Tokens
     from serving.listening import Address
 
@@ -58,7 +58,7 @@ class Listener:
     tokens: Tokens
     kernel: KernelServicer
     admin: AdminServicer
-    room: Room
+    room: ChannelAdmission
     refused: RefusedTokens
     idle_seconds: float
     tls: tuple[bytes, bytes] | None = None

@@ -31,24 +31,24 @@ OPEN_AT_ONCE: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ChannelLimits:
     """What one channel may have at a time: streams of PullOutbox, and other calls."""
 
     pulls: int = 64
     calls: int = 2000
 
 
-class Room:
+class ChannelAdmission:
     """One per process. A holder is a channel, an operator, or the address of a caller without a token."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ChannelLimits) -> None:
         self._most = {
             "PullOutbox": limits.pulls,
             "UploadMedia": min(FILES_AT_ONCE, limits.calls),
             "DownloadMedia": min(FILES_AT_ONCE, limits.calls),
         }
         self._calls = limits.calls
-        self._held: defaultdict[str, Held] = defaultdict(Held)
+        self._held: defaultdict[str, ChannelUse] = defaultdict(ChannelUse)
         self.refused: Counter[str] = Counter()
         """Calls that found no room, by channel; empty: those without a token."""
 
@@ -92,7 +92,7 @@ class Room:
         return Exhausted("CHANNEL_BUSY", f"{why}; call again later", retry_after=RETRY_SECONDS)
 
 
-class Held:
+class ChannelUse:
     """What a holder has, for as long as a call of theirs is open."""
 
     def __init__(self) -> None:

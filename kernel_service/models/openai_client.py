@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from kernel_service.models.body import Body
-    from kernel_service.models.openai_transcriptions import Transcript
+    from kernel_service.models.openai_transcriptions import VendorTranscript
     from kernel_service.rate_limits.fair_queue import FairQueue
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ class OpenAIClient:
         except VendorUnavailable as away:
             raise body.fault or away from None
 
-    async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> Transcript:
+    async def transcribe(self, model: str, recording: tuple[str, bytes, str]) -> VendorTranscript:
         """A recording (name, bytes, type) in words.
 
         VendorUnavailable, ModelRejectedError, TranscriptionMissingError.

@@ -34,7 +34,7 @@ _CODE: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class Transcript:
+class VendorTranscript:
     """The words, and their cost in tokens or in seconds of audio, as the vendor tells it; 0: it does not."""
 
     text: str
@@ -47,7 +47,7 @@ class Transcript:
         return replace(self.usage, input_tokens=math.ceil(self.seconds * tokens_per_second))
 
 
-def read_transcript(raw: bytes) -> Transcript:
+def read_transcript(raw: bytes) -> VendorTranscript:
     """VendorUnavailable: it is no answer."""
     try:
         heard = from_json(raw)
@@ -59,12 +59,12 @@ def read_transcript(raw: bytes) -> Transcript:
     return _transcript(heard["text"].strip(), usage if isinstance(usage, dict) else {})
 
 
-def _transcript(text: str, usage: dict[str, Any]) -> Transcript:
+def _transcript(text: str, usage: dict[str, Any]) -> VendorTranscript:
     """Models that are billed by the second tell no tokens, other servers nothing."""
     tokens = Usage(
         input_tokens=_count(usage.get("input_tokens")), output_tokens=_count(usage.get("output_tokens")), model_calls=1
     )
-    return Transcript(text, tokens, _seconds(usage.get("seconds")))
+    return VendorTranscript(text, tokens, _seconds(usage.get("seconds")))
 
 
 def _seconds(value: Any) -> float:

@@ -125,7 +125,7 @@ class Turn:
         return self.messages[0].command is Command.NEW_CHAT
 
 
-class Room(Enum):
+class TurnPlacement(Enum):
     """Beside which other turns of its process a turn runs."""
 
     BESIDE = auto()
@@ -152,7 +152,7 @@ class TurnStore(Protocol):
     """Turns as they are opened, journaled step by step, put off and ended."""
 
     async def next_turn(
-        self, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
+        self, person_id: str, epoch: int, *, now: float, debounce: float, room: TurnPlacement = TurnPlacement.BESIDE
     ) -> NextTurn:
         """The open turn, or a new one of the waiting messages, or when to ask again, or None.
 

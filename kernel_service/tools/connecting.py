@@ -28,7 +28,7 @@ MOST_REMAINING: Final = 4000
 """Characters of what is to be done once a toolkit is connected."""
 
 
-class Connect(NeedsNoAccount):
+class ConnectTool(NeedsNoAccount):
     """Offers the person a link, whose address never reaches the model, and parks what waits for it."""
 
     read_only = True  # the same link is given again; a new one in place of one that nobody has seen is no harm
@@ -60,7 +60,7 @@ class Connect(NeedsNoAccount):
         return ToolResult(_what_is_left(offer), link=offer.link, parked=parked, own=True)
 
 
-class Disconnect:
+class DisconnectTool:
     """Removes the person's accounts of a toolkit, here and at the vendor."""
 
     read_only = False

@@ -13,7 +13,7 @@ from kernel_service.ports.tools import OUTCOME_UNKNOWN, NeedsNoAccount, Toolbox,
 from kernel_service.storable import to_json
 from kernel_service.tool_schemas import MOST_OFFERED_BYTES, size_of
 from kernel_service.tools.accounts import AskWhichError, choose, id_of_chosen, with_names
-from kernel_service.tools.connecting import Connect, Disconnect
+from kernel_service.tools.connecting import ConnectTool, DisconnectTool
 from kernel_service.turns.context.taint import is_of_just_created
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class KernelToolbox(Toolbox):
     def _always(self, away: Sequence[str]) -> list[Tool]:
         return [
             *self._developer_tools,
-            Connect(self._connections, self._connect_links, away),
-            Disconnect(self._connections),
+            ConnectTool(self._connections, self._connect_links, away),
+            DisconnectTool(self._connections),
         ]
 
     async def _of_toolkits(self, person: Person) -> tuple[list[ConnectedTool], list[str]]:

@@ -11,7 +11,7 @@ from kernel_service.ports.spending import Budgets
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class TurnLimits:
     """Steps are questions to the model; seconds count from the turn's (re)start; tokens are 0 for no limit.
 
     A question whether something may be done lapses after `approval_seconds`.

@@ -12,7 +12,7 @@ import asyncio
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.ports.turns import Room
+from kernel_service.ports.turns import TurnPlacement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -49,15 +49,15 @@ class Quarantine:
         self._rest_until = 0.0
         self._never_quiet_within = 0.0
 
-    def room_of(self, turn: Quarantined) -> Room:
+    def room_of(self, turn: Quarantined) -> TurnPlacement:
         # Where the others did not end in time they are not asked to wait for each turn anew.
         isolated = turn.crash_count >= ISOLATED_FROM and _seconds(turn) > self._never_quiet_within
-        return Room.ALONE if isolated else Room.WARD
+        return TurnPlacement.ALONE if isolated else TurnPlacement.WARD
 
     def free_at(self, turn: Quarantined) -> float:
         """When the turn may go to its room (epoch seconds); now or earlier: at once."""
         now = self._clock()
-        if self.room_of(turn) is Room.WARD:
+        if self.room_of(turn) is TurnPlacement.WARD:
             return now + PAUSE_SECONDS if self._in_ward >= WARD_BEDS else now
         if self._isolation is not None:
             return now + PAUSE_SECONDS
@@ -103,7 +103,7 @@ class Quarantine:
             # The others have the process for as long as they were kept waiting.
             now = self._clock()
             self._rest_until = now + (now - isolation.began_at)
-            if isolation.room is not Room.ALONE:
+            if isolation.room is not TurnPlacement.ALONE:
                 self._never_quiet_within = max(self._never_quiet_within, isolation.seconds)
 
     @contextmanager
@@ -125,7 +125,7 @@ class Isolation:
         self._quarantine = quarantine
         self.seconds = seconds
         self.began_at = began_at
-        self.room = Room.WARD
+        self.room = TurnPlacement.WARD
 
     async def wait_for_quiet(self, quiet: asyncio.Event) -> None:
         try:
@@ -134,7 +134,7 @@ class Isolation:
         except TimeoutError:
             self.end()
         else:
-            self.room = Room.ALONE
+            self.room = TurnPlacement.ALONE
 
     async def time_is_up(self) -> None:
         """Return when the turn has had its time."""

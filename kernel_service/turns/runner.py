@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from kernel_service.errors import LeaseLost, StoreUnavailable
-from kernel_service.ports.turns import Quarantined, Room, Turn
+from kernel_service.ports.turns import Quarantined, Turn, TurnPlacement
 from kernel_service.turns.execution.assembly import turn_execution
 from kernel_service.turns.quarantine import Quarantine
 
@@ -38,10 +38,12 @@ class TurnRunner:
     async def run_next(self, kernel: Kernel) -> float | None:
         """Run the turn that is due. When to come back (epoch seconds), or None when nothing waits."""
         async with self._quarantine.beside():
-            due = await self._run(kernel, Room.BESIDE)
+            due = await self._run(kernel, TurnPlacement.BESIDE)
         return await self._run_quarantined(kernel, due) if isinstance(due, Quarantined) else due
 
-    async def _run(self, kernel: Kernel, room: Room, isolation: Isolation | None = None) -> float | Quarantined | None:
+    async def _run(
+        self, kernel: Kernel, room: TurnPlacement, isolation: Isolation | None = None
+    ) -> float | Quarantined | None:
         due = await self._turns.next_turn(
             kernel.person_id, kernel.epoch, now=self._clock(), debounce=self._debounce, room=room
         )
@@ -53,12 +55,12 @@ class TurnRunner:
 
     async def _run_quarantined(self, kernel: Kernel, turn: Quarantined) -> float | None:
         if turn.crashes_alone >= self._most_crashes_alone:
-            return _time(await self._run(kernel, Room.WARD))  # it is only given up
+            return _time(await self._run(kernel, TurnPlacement.WARD))  # it is only given up
         if (free_at := self._quarantine.free_at(turn)) > self._clock():
             return free_at
-        if self._quarantine.room_of(turn) is Room.WARD:
+        if self._quarantine.room_of(turn) is TurnPlacement.WARD:
             async with self._quarantine.ward():
-                return _time(await self._run(kernel, Room.WARD))
+                return _time(await self._run(kernel, TurnPlacement.WARD))
         async with self._quarantine.isolated(turn) as isolation:
             log.warning(
                 "turn isolated crashes=%d room=%s person=%s", turn.crash_count, isolation.room, kernel.person_id
@@ -68,7 +70,7 @@ class TurnRunner:
     @asynccontextmanager
     async def _isolation_bounded(self, kernel: Kernel, turn: Turn, isolation: Isolation | None) -> AsyncIterator[None]:
         """Inside the block an isolated turn runs alone, until its time is up."""
-        if isolation is None or isolation.room is not Room.ALONE:
+        if isolation is None or isolation.room is not TurnPlacement.ALONE:
             yield
             return
         bound = asyncio.create_task(self._end_isolation_in_time(kernel, turn, isolation))

@@ -20,7 +20,7 @@ _FILE = re.compile(r"(?<![\w/.:@<{*$-])(?:\.{0,2}/)?(?:[\w-]+/)*[\w-]+\.(?:py|pr
 _DOTTED = re.compile(r"(?<![\w/.@:-])(?:[a-z_]\w*\.)+[A-Za-z_]\w*(?![\w/@-]|\.\w)")
 _SUFFIX_IN_TEXT = re.compile(r"\.(?:py|proto|md|sh|html|css)\b")
 _COMMENT = re.compile(r"(?:^|\s)#\s.*$")
-_SUFFIX = re.compile(r"\.(?:py|proto|md|sh|html|css|toml)$")
+_SUFFIX = re.compile(r"\.(?:py|proto|md|sh|html|css|toml|pem|key)$")
 _FOREIGN = {
     "core/models/triggers.py": "composio",
     "webhook_events.py": "composio",

@@ -40,7 +40,7 @@ Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class SplitRule:
     """How text becomes messages. A reply that was sent in part under one is not continued under another."""
 
     block: Callable[[str], Any]
@@ -54,8 +54,8 @@ class Rule:
 
 
 RULES: Final = {
-    SPLIT_VERSION: Rule(as_text, to_blocks, pack, with_tail, shortened, units),
-    "2": Rule(
+    SPLIT_VERSION: SplitRule(as_text, to_blocks, pack, with_tail, shortened, units),
+    "2": SplitRule(
         split_rule_2.Block,
         split_rule_2.to_blocks,
         split_rule_2.pack,
@@ -110,7 +110,7 @@ def in_words(body: Body, file: File) -> Body:
 class _Rendering:
     """One reply under one rule."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: SplitRule) -> None:
         self._rule = rule
 
     def spoken(self, reply: Reply) -> list[Body]:

@@ -46,7 +46,7 @@ STEP: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class RetentionRule:
     """A table in the order of its rows' making: `key` grows with `at` (epoch seconds). Rows go once `ended`."""
 
     table: Table
@@ -72,9 +72,9 @@ _SUPERSEDED = delete(item).where(
     item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), ITEM_SUPERSEDED
 )
 RULES: Final = (
-    Rule(message, message.c.seq, message.c.accepted_at, message.c.status.not_in(("accepted", "held")), 0),
-    Rule(turn, turn.c.id, turn.c.started_at, turn.c.ended_at.is_not(None), "", _forget_superseded),
-    Rule(
+    RetentionRule(message, message.c.seq, message.c.accepted_at, message.c.status.not_in(("accepted", "held")), 0),
+    RetentionRule(turn, turn.c.id, turn.c.started_at, turn.c.ended_at.is_not(None), "", _forget_superseded),
+    RetentionRule(
         reply,
         reply.c.seq,
         reply.c.created_at,
@@ -83,7 +83,7 @@ RULES: Final = (
         0,
         _forget_parts,
     ),
-    Rule(dead_letter, dead_letter.c.id, dead_letter.c.dead_at, dead_letter.c.id.is_not(None), ""),
+    RetentionRule(dead_letter, dead_letter.c.id, dead_letter.c.dead_at, dead_letter.c.id.is_not(None), ""),
 )
 
 
@@ -100,7 +100,7 @@ async def forget_old(engine: Engine, keeping: RetentionPolicy, *, now: float) ->
     return forgotten + await forgetting.forget_people(engine, keeping, now=now)
 
 
-def _step(rule: Rule, after: str | int, before: float) -> Callable[[Tx], tuple[str | int | None, int]]:
+def _step(rule: RetentionRule, after: str | int, before: float) -> Callable[[Tx], tuple[str | int | None, int]]:
     """Looks at the next rows; where to go on (None: the rest is younger), and how many rows went."""
     window = (
         select(rule.table, rule.at.label("made_at"), rule.ended.label("has_ended"))

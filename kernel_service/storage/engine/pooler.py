@@ -21,7 +21,7 @@ _ROUNDS: Final = 3
 _PID = "SELECT pg_backend_pid()"
 
 
-class Sessions(Enum):
+class SessionKind(Enum):
     """What a connection is: the server's own session, a pooler's for as long as it lives, or one per transaction."""
 
     DIRECT = auto()
@@ -29,21 +29,21 @@ class Sessions(Enum):
     PER_TRANSACTION = auto()
 
 
-async def look(server: Server) -> Sessions:
+async def look(server: Server) -> SessionKind:
     """One of `postgres_server.LOST`."""
     careful = replace(server, multiplexed=True)
     async with AsyncExitStack() as stack:
         first = await _connected(careful, stack)
         if await _pid(first) == first.get_server_pid():
-            return Sessions.DIRECT  # a pooler gives out numbers of its own
+            return SessionKind.DIRECT  # a pooler gives out numbers of its own
         for _ in range(_ROUNDS):
             before = await _pid(first)
             other = await _connected(careful, stack)
             # Its transaction stays open. If that is in the session that the first one had, neither has one of its own.
             await other.execute("BEGIN")
             if await other.fetchval(_PID) == before or await _pid(first) != before:
-                return Sessions.PER_TRANSACTION
-    return Sessions.KEPT
+                return SessionKind.PER_TRANSACTION
+    return SessionKind.KEPT
 
 
 async def _connected(server: Server, stack: AsyncExitStack) -> asyncpg.Connection:

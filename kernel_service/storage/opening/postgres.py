@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from kernel_service.storage.engine import pooler, postgres
 from kernel_service.storage.engine.active_lock import LOCK, ActiveLock
 from kernel_service.storage.engine.engine import Keyring
-from kernel_service.storage.engine.pooler import Sessions
+from kernel_service.storage.engine.pooler import SessionKind
 from kernel_service.storage.engine.postgres_server import LOST, ReadOnlyServerError, Server, why
 from kernel_service.storage.engine.postgres_url import parse
 from kernel_service.storage.opening.migrating import prepare
@@ -76,7 +76,7 @@ async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
 async def _looked_at(url: str, setting: str) -> Server:
     server = Server(parse(url))
     async with _told(setting):
-        return replace(server, multiplexed=await pooler.look(server) is Sessions.PER_TRANSACTION)
+        return replace(server, multiplexed=await pooler.look(server) is SessionKind.PER_TRANSACTION)
 
 
 async def _check_other_way(server: Server) -> None:

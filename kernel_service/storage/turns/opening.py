@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Unsupported
-from kernel_service.ports.turns import CallRecord, Quarantined, Room, Turn, TurnMessage, TurnStatus
+from kernel_service.ports.turns import CallRecord, Quarantined, Turn, TurnMessage, TurnPlacement, TurnStatus
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
 from kernel_service.storage.schema.ids import new_id
@@ -97,14 +97,14 @@ _SUPERSEDE = (
 )
 
 
-def due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: Room) -> NextTurn:
+def due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room: TurnPlacement) -> NextTurn:
     row = tx.execute(_OPEN, {"person": person_id}).one_or_none()
     if row is None:
         return _begin(tx, person_id, owner, now, debounce)
     if not row.stopped and row.not_before is not None and row.not_before > now:
         return float(row.not_before)
     again = _as_it_stands(tx, person_id, row, owner)
-    if again.crash_count >= QUARANTINED_FROM and room is Room.BESIDE and not again.stopped:
+    if again.crash_count >= QUARANTINED_FROM and room is TurnPlacement.BESIDE and not again.stopped:
         return Quarantined(again.crash_count, again.crashes_alone)
     # Whatever ended the attempt, it was no newcomer, and nothing of it is lost by one.
     begins_anew = not row.begun and row.attempt_owner != owner
@@ -161,11 +161,11 @@ def supersede(tx: Tx, record: Turn) -> int:
     return tx.execute(_SUPERSEDE, {"person": record.person_id, "of": record.id}).rowcount
 
 
-def _open_again(tx: Tx, record: Turn, row: Row[Any], owner: str, room: Room) -> None:
+def _open_again(tx: Tx, record: Turn, row: Row[Any], owner: str, room: TurnPlacement) -> None:
     again = {
         "of": record.id,
         "by": owner,
-        "runs_alone": room is Room.ALONE,
+        "runs_alone": room is TurnPlacement.ALONE,
         "crashed": record.crash_count,
         "crashed_alone": record.crashes_alone,
         "joined": record.joins,

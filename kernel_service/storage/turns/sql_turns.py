@@ -12,8 +12,8 @@ from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.turns import (
     CallRecord,
     HistoryItem,
-    Room,
     Turn,
+    TurnPlacement,
     TurnStatus,
 )
 from kernel_service.storage.approvals import approvals
@@ -84,7 +84,14 @@ class SqlTurns(SqlPort):
 
     @writes(in_order_of="person_id")
     def next_turn(
-        self, tx: Tx, person_id: str, epoch: int, *, now: float, debounce: float, room: Room = Room.BESIDE
+        self,
+        tx: Tx,
+        person_id: str,
+        epoch: int,
+        *,
+        now: float,
+        debounce: float,
+        room: TurnPlacement = TurnPlacement.BESIDE,
     ) -> NextTurn:
         lease = leases.fence_of_day(tx, person_id, epoch, day_of(now))
         due = opening.due(tx, person_id, str(lease.owner), now=now, debounce=debounce, room=room)

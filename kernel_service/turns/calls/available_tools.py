@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.tools import Person, Tool, Toolbox
     from kernel_service.ports.turns import Turn
     from kernel_service.turns.calls.refused_tools import OfferedTools
-    from kernel_service.turns.limits import Limits
+    from kernel_service.turns.limits import TurnLimits
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class AvailableTools:
     person: Person
     toolbox: Toolbox
     offered: OfferedTools
-    limits: Limits
+    limits: TurnLimits
     clock: Callable[[], float]
     unreachable: bool = field(init=False, default=False)
     _tools: dict[str, Tool] = field(init=False, default_factory=dict)

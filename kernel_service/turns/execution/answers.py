@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.context.transcript import Transcript
     from kernel_service.turns.execution.subject import Subject
     from kernel_service.turns.files.turn_files import TurnFiles
-    from kernel_service.turns.limits import Limits
+    from kernel_service.turns.limits import TurnLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Answers:
     transcript: Transcript
     window: ContextWindow
     files: TurnFiles
-    limits: Limits
+    limits: TurnLimits
     clock: Callable[[], float]
 
     def answered(self, answer: ModelAnswer, subject: Subject) -> Finished:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn, TurnStores
     from kernel_service.turns.calls.refused_tools import RefusedTools
     from kernel_service.turns.files.transcription import Transcription
-    from kernel_service.turns.limits import Limits
+    from kernel_service.turns.limits import TurnLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class TurnDependencies:
     toolbox: Toolbox
     refused_tools: RefusedTools
     codes: Codes
-    limits: Limits
+    limits: TurnLimits
     instructions: str
     clock: Callable[[], float]
     ended: Callable[[Turn], None]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.closing import TurnCloser
     from kernel_service.turns.execution.reports import TurnReports
     from kernel_service.turns.journal.turn_journal import TurnJournal
-    from kernel_service.turns.limits import Limits
+    from kernel_service.turns.limits import TurnLimits
     from kernel_service.turns.refusals.model_health import ModelHealth
     from kernel_service.turns.replies.reply_cap import ReplyCap
 
@@ -35,7 +35,7 @@ class HeldTurn:
     cap: ReplyCap
     closer: TurnCloser
     reports: TurnReports
-    limits: Limits
+    limits: TurnLimits
     clock: Callable[[], float]
 
     async def hold(self, away: VendorUnavailable) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.commands import Commands
     from kernel_service.turns.execution.endings import Ending
     from kernel_service.turns.files.turn_files import TurnFiles
-    from kernel_service.turns.limits import Limits
+    from kernel_service.turns.limits import TurnLimits
     from kernel_service.turns.replies.reply_cap import ReplyCap
 
 
@@ -28,7 +28,7 @@ class TurnOpening:
     """Of one turn."""
 
     turn: Turn
-    limits: Limits
+    limits: TurnLimits
     cap: ReplyCap
     commands: Commands
     files: TurnFiles

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kernel_service.ports.model import ModelFile
     from kernel_service.ports.spending import Estimate, SpendingStore
-    from kernel_service.turns.limits import Limits
+    from kernel_service.turns.limits import TurnLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Cost:
 class Spending:
     store: SpendingStore
     person_id: str
-    limits: Limits
+    limits: TurnLimits
     clock: Callable[[], float]
     _owed: Usage = field(init=False, default_factory=Usage)
     _settled: list[str] = field(init=False, default_factory=list)

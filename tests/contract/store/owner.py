@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel_service.ports.messages import Message, Reply, Usage
 from kernel_service.ports.payloads import Text
-from kernel_service.ports.turns import HistoryItem, Room, Turn, TurnStatus
+from kernel_service.ports.turns import HistoryItem, Turn, TurnPlacement, TurnStatus
 from tests.payloads import sent
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ class Owner:
     def __init__(self, store: Store, person_id: str, epoch: int) -> None:
         self.store, self.person_id, self.epoch = store, person_id, epoch
 
-    async def ask(self, now: float = NOW, debounce: float = 0, *, room: Room = Room.WARD) -> NextTurn:
+    async def ask(self, now: float = NOW, debounce: float = 0, *, room: TurnPlacement = TurnPlacement.WARD) -> NextTurn:
         return await self.store.turns.next_turn(self.person_id, self.epoch, now=now, debounce=debounce, room=room)
 
     async def open(self, now: float = NOW) -> Turn:

@@ -9,7 +9,7 @@ import pytest
 from kernel_service.errors import LeaseLost, NotFound
 from kernel_service.ports.messages import Message, MessageStatus, Reply
 from kernel_service.ports.payloads import Payload, Text
-from kernel_service.ports.turns import CallRecord, HistoryItem, Quarantined, Room, Turn, TurnStatus
+from kernel_service.ports.turns import CallRecord, HistoryItem, Quarantined, Turn, TurnPlacement, TurnStatus
 from tests.contract.store.owner import ASKS, FOUND, HELLO, NOW, Owner, history, own, say
 
 if TYPE_CHECKING:
@@ -59,15 +59,20 @@ async def test_from_two_crashes_on_a_turn_is_quarantined(store: Store) -> None:
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
     three = await own(store, person, "three")
-    assert await three.ask(room=Room.BESIDE) == Quarantined(crash_count=2, crashes_alone=0)
-    assert await three.ask(room=Room.BESIDE) == Quarantined(2, 0)  # to be asked costs nothing
+    assert await three.ask(room=TurnPlacement.BESIDE) == Quarantined(crash_count=2, crashes_alone=0)
+    assert await three.ask(room=TurnPlacement.BESIDE) == Quarantined(2, 0)  # to be asked costs nothing
     assert (await three.open()).crash_count == 2
 
 
 async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: Store) -> None:
     person = await say(store, "m1")
     found = []
-    for name, room in (("one", Room.BESIDE), ("two", Room.WARD), ("three", Room.ALONE), ("four", Room.WARD)):
+    for name, room in (
+        ("one", TurnPlacement.BESIDE),
+        ("two", TurnPlacement.WARD),
+        ("three", TurnPlacement.ALONE),
+        ("four", TurnPlacement.WARD),
+    ):
         turn = await (await own(store, person, name)).ask(room=room)
         assert isinstance(turn, Turn)
         found.append((turn.crash_count, turn.crashes_alone))
@@ -77,10 +82,10 @@ async def test_only_a_crash_in_a_turn_that_ran_alone_counts_as_one_alone(store: 
 async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: Store) -> None:
     person = await say(store, "m1")
     one = await own(store, person, "one")
-    turn = await one.ask(room=Room.BESIDE)
+    turn = await one.ask(room=TurnPlacement.BESIDE)
     assert isinstance(turn, Turn)
     two = await own(store, person, "two")
-    turn = await two.ask(room=Room.ALONE)
+    turn = await two.ask(room=TurnPlacement.ALONE)
     assert isinstance(turn, Turn)
     await store.turns.end_isolation(turn, two.epoch)
     three = await own(store, person, "three")
@@ -93,7 +98,7 @@ async def test_beside_whom_others_run_by_now_did_not_crash_alone(store: Store) -
 async def test_progress_forgives_crashes_alone(store: Store) -> None:
     person = await say(store, "m1")
     for name in ("one", "two"):
-        await (await own(store, person, name)).ask(room=Room.ALONE)
+        await (await own(store, person, name)).ask(room=TurnPlacement.ALONE)
     owner = await own(store, person, "three")
     turn = await owner.open()
     assert (turn.crash_count, turn.crashes_alone) == (2, 1)
@@ -106,7 +111,7 @@ async def test_who_says_stop_does_not_wait_for_a_room(store: Store) -> None:
     for name in ("one", "two"):
         await (await own(store, person, name)).open()
     await store.inbox.accept(Message("test:ann", "s", Payload(Text("stop"))), now=NOW, max_pending=9)
-    turn = await (await own(store, person, "three")).ask(room=Room.BESIDE)
+    turn = await (await own(store, person, "three")).ask(room=TurnPlacement.BESIDE)
     assert isinstance(turn, Turn)
     assert turn.stopped
 

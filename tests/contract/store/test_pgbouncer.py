@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.storage.engine import pooler
-from kernel_service.storage.engine.pooler import Sessions
+from kernel_service.storage.engine.pooler import SessionKind
 from kernel_service.storage.engine.postgres_server import Server
 from kernel_service.storage.engine.postgres_url import parse
 from kernel_service.storage.opening.open_store import open_store
@@ -57,18 +57,18 @@ async def work(url: str, **more: str) -> None:
 
 
 async def test_no_pooler_at_all(postgres_url: str) -> None:
-    assert await pooler.look(Server(parse(postgres_url))) is Sessions.DIRECT
+    assert await pooler.look(Server(parse(postgres_url))) is SessionKind.DIRECT
 
 
 async def test_sessions_of_ones_own(sessions: str) -> None:
-    assert await pooler.look(Server(parse(sessions))) is Sessions.KEPT
+    assert await pooler.look(Server(parse(sessions))) is SessionKind.KEPT
     await work(sessions)
 
 
 async def test_a_session_for_each_transaction_needs_another_way_for_the_lock(
     transactions: str, postgres_url: str
 ) -> None:
-    assert await pooler.look(Server(parse(transactions))) is Sessions.PER_TRANSACTION
+    assert await pooler.look(Server(parse(transactions))) is SessionKind.PER_TRANSACTION
     with pytest.raises(DatabaseUnfitError, match=r"transaction mode.*: set KERNEL_DATABASE_DIRECT_URL to the server"):
         await open_store(transactions, keys("test"))
     with pytest.raises(DatabaseUnfitError, match="KERNEL_DATABASE_DIRECT_URL leads to a pooler in transaction mode"):

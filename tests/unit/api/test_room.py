@@ -13,14 +13,14 @@ from kernel_service.api.room import (
     READ_AT_ONCE,
     RETRY_SECONDS,
     SMALL_BYTES,
-    Limits,
-    Room,
+    ChannelAdmission,
+    ChannelLimits,
     stranger,
 )
 from kernel_service.errors import Exhausted
 
 
-def fill(room: Room, holder: str, rpc: str) -> tuple[int, ExitStack]:
+def fill(room: ChannelAdmission, holder: str, rpc: str) -> tuple[int, ExitStack]:
     """Take places until there is none."""
     stack = ExitStack()
     for count in range(10_000):
@@ -43,7 +43,7 @@ def fill(room: Room, holder: str, rpc: str) -> tuple[int, ExitStack]:
     ],
 )
 def test_a_channel_is_full_by_itself_and_empties(rpc: str, most: int) -> None:
-    room = Room(Limits(pulls=7, calls=900))
+    room = ChannelAdmission(ChannelLimits(pulls=7, calls=900))
     count, places = fill(room, "chat", rpc)
     assert count == most
     with room.taken("mail", rpc):
@@ -54,7 +54,7 @@ def test_a_channel_is_full_by_itself_and_empties(rpc: str, most: int) -> None:
 
 
 def test_all_kinds_of_calls_share_the_calls_but_for_streams_and_files() -> None:
-    room = Room(Limits(pulls=7, calls=10))
+    room = ChannelAdmission(ChannelLimits(pulls=7, calls=10))
     count, places = fill(room, "chat", "HandleMessage")
     assert count == 10
     for rpc in ("AckOutbox", "LinkIdentity", "StreamMessage"):
@@ -66,7 +66,7 @@ def test_all_kinds_of_calls_share_the_calls_but_for_streams_and_files() -> None:
 
 
 def test_what_needs_no_token_has_places_of_its_own() -> None:
-    room = Room(Limits())
+    room = ChannelAdmission(ChannelLimits())
     thief, gateway = stranger("ipv4:10.0.0.7:51234"), stranger("ipv4:10.0.0.8:51234")
     count, places = fill(room, thief, "Watch")
     assert count == OPEN_AT_ONCE
@@ -80,14 +80,14 @@ def test_what_needs_no_token_has_places_of_its_own() -> None:
 
 
 def test_a_place_is_given_back_after_a_failure() -> None:
-    room = Room(Limits(calls=1))
+    room = ChannelAdmission(ChannelLimits(calls=1))
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), room.taken("chat", "HandleMessage"), room.holding("chat", BODY_BYTES):
             raise ZeroDivisionError
 
 
 def test_requests_hold_so_many_bytes_of_a_channel() -> None:
-    room = Room(Limits())
+    room = ChannelAdmission(ChannelLimits())
     with ExitStack() as held:
         large = SMALL_BYTES + 1
         for holder, size in (("chat", BODY_BYTES - large), ("chat", large), ("mail", BODY_BYTES)):
@@ -101,7 +101,7 @@ def test_requests_hold_so_many_bytes_of_a_channel() -> None:
 
 
 async def test_so_many_requests_of_a_channel_are_received_at_once() -> None:
-    room = Room(Limits())
+    room = ChannelAdmission(ChannelLimits())
     with room.taken("chat", "HandleMessage"):
         for _ in range(READ_AT_ONCE):
             await room.reading("chat").acquire()

@@ -15,7 +15,7 @@ from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.composio.client import _tool
 from kernel_service.ports.approvals import Reason
 from kernel_service.ports.tools import Person  # noqa: TC001 - a tool reads its own hints
-from kernel_service.tools.connecting import Disconnect
+from kernel_service.tools.connecting import DisconnectTool
 from kernel_service.tools.developer_tools import DeveloperTool, tool
 from kernel_service.tools.toolbox import AwayTool, ConnectedTool, SearchTools
 from tests.unit.turns.scene import FakeTool
@@ -421,7 +421,7 @@ CONNECT = FakeTool("connect", read_only=True)
     ],
 )
 def test_each_mode_asks_for_all_that_the_one_before_asks_for(mode: str, asked: list[str]) -> None:
-    disconnect = Disconnect(cast("Any", None))
+    disconnect = DisconnectTool(cast("Any", None))
     search = SearchTools(cast("Any", None), cast("Any", None), [])
     every: list[Tool] = [SENDS, disconnect, COPIES, MAKES, LISTS, CONNECT, search]
     assert [each.schema.name for each in every if asks(each, {}, mode)] == asked
@@ -436,7 +436,7 @@ def test_our_own_harmless_tools_never_ask() -> None:
 
 def test_disconnect_and_what_is_away_ask_in_every_mode() -> None:
     for mode in Approve:
-        assert asks(Disconnect(cast("Any", None)), {"toolkit": "asana"}, mode) is ASKS
+        assert asks(DisconnectTool(cast("Any", None)), {"toolkit": "asana"}, mode) is ASKS
         assert asks(AwayTool(cast("Any", None), "asana", "ASANA_LIST_TASKS"), {}, mode) is ASKS
 
 
@@ -567,7 +567,7 @@ SCRAPING: Final = connected("firecrawl", "FIRECRAWL_SCRAPE", READS)
         (ApprovalPolicy(mode=Approve.WRITES), TASK, {"name": "x"}, False, Reason.OPERATOR),
         (ApprovalPolicy(mode=Approve.ALL), SCRAPING, {"url": "x"}, False, Reason.OPERATOR),
         (ApprovalPolicy(mode=Approve.DESTRUCTIVE), MAILING, {"to": MAIL}, False, Reason.EFFECT),
-        (ApprovalPolicy(), Disconnect(cast("Any", None)), {"toolkit": "asana"}, False, Reason.EFFECT),
+        (ApprovalPolicy(), DisconnectTool(cast("Any", None)), {"toolkit": "asana"}, False, Reason.EFFECT),
     ],
 )
 def test_a_question_has_a_reason(

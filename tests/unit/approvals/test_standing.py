@@ -11,7 +11,7 @@ from kernel_service.approvals.policy import ApprovalPolicy, Approve
 from kernel_service.approvals.standing import listed, meant
 from kernel_service.composio.client import _tool
 from kernel_service.ports.approvals import StandingPermission
-from kernel_service.tools.connecting import Disconnect
+from kernel_service.tools.connecting import DisconnectTool
 from kernel_service.tools.toolbox import ConnectedTool
 from tests.unit.turns.scene import FakeTool
 
@@ -93,7 +93,7 @@ def test_what_an_operator_or_a_developer_wants_to_be_asked_for_never_stands() ->
     assert ApprovalPolicy().may_stand(own, CARD)
     own.asks_first = True
     assert not ApprovalPolicy().may_stand(own, CARD)
-    assert not ApprovalPolicy().may_stand(Disconnect(cast("Any", None)), {"toolkit": "asana"})
+    assert not ApprovalPolicy().may_stand(DisconnectTool(cast("Any", None)), {"toolkit": "asana"})
 
 
 TASKS, CARDS, NOTES = (

@@ -16,7 +16,7 @@ from kernel_service.token_counts import cut
 from kernel_service.turns.calls.refused_tools import RefusedTools
 from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from kernel_service.turns.runner import TurnRunner
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ class Scene:
         self.ended: list[str] = []
         self.progress = Progress()
         self.codes = Codes()
-        self.limits = Limits(steps=4)
+        self.limits = TurnLimits(steps=4)
         self.person_id = ""
         self.seq = 0
 

@@ -11,7 +11,7 @@ import pytest
 
 from kernel_service import texts
 from kernel_service.kernels.kernel import Kernel
-from kernel_service.ports.turns import Quarantined, Room, TurnStatus
+from kernel_service.ports.turns import Quarantined, TurnPlacement, TurnStatus
 from kernel_service.turns import quarantine as quarantine_module
 from kernel_service.turns.quarantine import (
     ISOLATED_FROM,
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
 _owners = count(1)
 
 
-async def crash(scene: Scene, *rooms: Room) -> None:
+async def crash(scene: Scene, *rooms: TurnPlacement) -> None:
     """A process crashes in the person's turn, once in each of these rooms."""
     for room in rooms:
         activation = await scene.store.kernels.activate(scene.person_id, owner=f"dead {next(_owners)}")
         await scene.store.turns.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0, room=room)
 
 
-async def someone(scene: Scene, name: str, *rooms: Room) -> Kernel:
+async def someone(scene: Scene, name: str, *rooms: TurnPlacement) -> Kernel:
     await scene.hear(text=name, user=f"chat:{name}")
     await crash(scene, *rooms)
     return Kernel(await scene.store.kernels.activate(scene.person_id, owner="k"), scene.clock())
@@ -62,8 +62,8 @@ async def lives_on(scene: Scene, runner: TurnRunner) -> None:
     scene.clock.now += PROBATION_SECONDS
 
 
-TWICE = (Room.BESIDE,) * 2
-OFTEN = (*TWICE, *[Room.WARD] * (ISOLATED_FROM - 2))
+TWICE = (TurnPlacement.BESIDE,) * 2
+OFTEN = (*TWICE, *[TurnPlacement.WARD] * (ISOLATED_FROM - 2))
 
 
 # --- given up
@@ -71,7 +71,7 @@ OFTEN = (*TWICE, *[Room.WARD] * (ISOLATED_FROM - 2))
 
 async def test_a_message_that_crashes_its_process_alone_three_times_is_given_up(scene: Scene) -> None:
     await scene.hear()
-    await crash(scene, *OFTEN, *[Room.ALONE] * scene.limits.crashes_alone)
+    await crash(scene, *OFTEN, *[TurnPlacement.ALONE] * scene.limits.crashes_alone)
     await scene.run()
     assert await scene.told() == [texts.answers.FAILED]
     turns, _, _ = await scene.store.admin.turns(scene.person_id, limit=10, before="")
@@ -80,7 +80,7 @@ async def test_a_message_that_crashes_its_process_alone_three_times_is_given_up(
 
 
 async def test_no_number_of_crashes_beside_others_gives_a_message_up(scene: Scene) -> None:
-    kernel = await someone(scene, "ann", *OFTEN, *[Room.WARD] * 50)
+    kernel = await someone(scene, "ann", *OFTEN, *[TurnPlacement.WARD] * 50)
     runner = scene.runner()
     await lives_on(scene, runner)
     scene.model.says = [says("done")]
@@ -121,7 +121,7 @@ async def test_a_turn_is_isolated_once_its_process_has_lived_without_it(scene: S
 
 
 async def test_each_crash_in_isolation_doubles_how_long_the_process_must_have_lived(scene: Scene) -> None:
-    kernel = await someone(scene, "ann", *OFTEN, Room.ALONE, Room.ALONE)
+    kernel = await someone(scene, "ann", *OFTEN, TurnPlacement.ALONE, TurnPlacement.ALONE)
     assert await scene.runner().run_next(kernel) == scene.clock() + 4 * PROBATION_SECONDS
 
 

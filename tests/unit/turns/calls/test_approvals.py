@@ -19,7 +19,7 @@ from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult, UnclearCallE
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.turns.calls.approval_prompts import MOST_QUESTIONS, NO_ROOM, TOO_MANY_QUESTIONS, TOO_MUCH_TO_SHOW
 from kernel_service.turns.calls.tool_calls import GONE, NOT_MADE
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import Scene, calls, says
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ async def test_exactly_what_was_asked_is_done_and_the_model_goes_on(scene: Scene
 
 async def test_what_an_approved_call_did_is_told_also_where_the_budget_is_spent(scene: Scene) -> None:
     button = await asked(scene)
-    scene.limits = Limits(daily_tokens_per_person=1)
+    scene.limits = TurnLimits(daily_tokens_per_person=1)
     await tap(scene, button)
     scene.model.says = [says("It is sent")]
     await scene.run()
@@ -271,12 +271,12 @@ async def test_the_question_survives_a_cut_and_the_end_of_patience(scene: Scene)
     scene.model.says = [acts(), VendorUnavailable("model_unavailable", retry_after=1)]
     await scene.run()
     scene.clock.now += 60
-    scene.limits = Limits(seconds=-1)
+    scene.limits = TurnLimits(seconds=-1)
     await scene.run()
     [reply] = await replies(scene)
     assert reply.text.startswith(texts.answers.TOO_LONG)
     await tap(scene, yes(reply))
-    scene.limits = Limits()
+    scene.limits = TurnLimits()
     scene.model.says = [says("It is sent")]
     await scene.run()
     assert scene.act.calls == 1
@@ -360,7 +360,7 @@ async def test_the_same_call_twice_is_asked_for_once(scene: Scene) -> None:
 
 
 async def test_steps_are_questions_of_their_own_up_to_a_number(scene: Scene) -> None:
-    scene.limits = Limits(steps=MOST_QUESTIONS + 2)
+    scene.limits = TurnLimits(steps=MOST_QUESTIONS + 2)
     told = await asked_for(scene, *(acts_on(f"p{number}") for number in range(MOST_QUESTIONS + 1)))
     assert [len(reply.choices) for reply in told] == [2] * MOST_QUESTIONS
     assert scene.model.shown[-1][-1]["output"] == TOO_MANY_QUESTIONS
@@ -556,7 +556,7 @@ async def test_buttons_are_no_turns_that_clear_what_was_read(scene: Scene, kind:
     await scene.hear("look")
     steps = [files(f"c{number}", heading=f"x{number}") for number in range(3)]
     scene.model.says = [calls("look"), *steps, says("May I?")]
-    scene.limits = Limits(steps=9)
+    scene.limits = TurnLimits(steps=9)
     await scene.run()
     questions = [reply for reply in await replies(scene) if reply.choices]
     assert len(questions) == 3

@@ -13,7 +13,7 @@ from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
 from kernel_service.token_counts import tokens
 from kernel_service.turns.calls.tool_calls import MOST_OUTPUT_TOKENS, NOT_MADE
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import FakeTool, Scene, calls, says
 
 
@@ -179,7 +179,7 @@ async def test_a_turn_that_never_ends_is_ended(scene: Scene) -> None:
 
 async def test_a_turn_that_takes_too_long_is_ended(scene: Scene) -> None:
     await scene.hear()
-    scene.limits = Limits(seconds=-1)
+    scene.limits = TurnLimits(seconds=-1)
     await scene.run()
     assert await scene.told() == [texts.answers.TOO_LONG]
 

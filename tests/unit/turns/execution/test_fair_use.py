@@ -9,7 +9,7 @@ import pytest
 from kernel_service import texts
 from kernel_service.errors import Busy
 from kernel_service.ports.outbox import Outcome, PartAck
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def test_a_time_is_told_in_round_numbers(seconds: float, told: str) -> None:
 # --- budgets --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("limits", [Limits(daily_tokens_per_person=30), Limits(daily_tokens=30)])
-async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, limits: Limits) -> None:
+@pytest.mark.parametrize("limits", [TurnLimits(daily_tokens_per_person=30), TurnLimits(daily_tokens=30)])
+async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     scene.clock.now += DAY - scene.clock.now % DAY - 3 * 3600  # three hours to midnight
     await scene.hear()
@@ -108,7 +108,7 @@ async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, 
 
 
 async def test_another_persons_budget_is_separate(scene: Scene) -> None:
-    scene.limits = Limits(daily_tokens_per_person=15)
+    scene.limits = TurnLimits(daily_tokens_per_person=15)
     await scene.hear()
     scene.model.says = [says("one"), says("two")]
     await scene.run()

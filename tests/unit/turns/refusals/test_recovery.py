@@ -23,7 +23,7 @@ from kernel_service.ports.tools import ToolResult
 from kernel_service.token_counts import item_tokens
 from kernel_service.turns.calls.tool_calls import MOST_CALLS
 from kernel_service.turns.context.instructions import WITHOUT_TOOLS
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import Model, Scene, Toolbox, calls, says
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ async def test_a_window_that_is_full_is_halved_and_then_left_alone(scene: Scene)
 @pytest.mark.parametrize("word", ["word ", "語", "\U00012000", "ጸሎት "])
 async def test_results_that_are_too_long_are_cut_within_the_turn(scene: Scene, word: str) -> None:
     model = strict(scene, 3000)
-    scene.limits = Limits(steps=12)
+    scene.limits = TurnLimits(steps=12)
     many = [calls("look") for _ in range(6)]
     for number, answer in enumerate(many):
         answer.items[0]["call_id"] = f"c{number}"
@@ -311,7 +311,7 @@ async def test_nonsense_is_given_up_after_a_bounded_number_of_tries(scene: Scene
 
 async def test_a_turn_that_makes_progress_for_ever_between_breaks_ends(scene: Scene) -> None:
     """Progress forgives failures: so the calls of the model are counted in all."""
-    scene.limits = Limits(model_calls=9)
+    scene.limits = TurnLimits(model_calls=9)
     answers: list[ModelAnswer | Exception] = []
     for number in range(30):
         answer = calls("look")
@@ -417,7 +417,7 @@ async def test_a_filter_that_takes_one_answer_costs_no_memory(scene: Scene) -> N
 
 async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene) -> None:
     assert scene.limits.hold_seconds == 86_400
-    scene.limits, began = Limits(hold_seconds=900), scene.clock.now
+    scene.limits, began = TurnLimits(hold_seconds=900), scene.clock.now
     assert await held(scene, VendorUnavailable("model_unavailable"), 300) > scene.limits.holds
     assert began + 900 < scene.clock.now < began + 1000
     assert await scene.told() == [texts.answers.WAITED_TOO_LONG]
@@ -426,7 +426,7 @@ async def test_a_vendor_who_is_away_is_waited_for_but_not_for_ever(scene: Scene)
 @pytest.mark.parametrize("away", [VendorUnavailable("model_unpaid"), VendorUnavailable("model_rejects_key"),
                                   Busy("model_busy", 300.0)])  # fmt: skip
 async def test_no_hold_is_for_ever(scene: Scene, away: VendorUnavailable) -> None:
-    scene.limits = Limits(hold_seconds=600)
+    scene.limits = TurnLimits(hold_seconds=600)
     await held(scene, away, 300)
     assert await scene.told() == [texts.answers.WAITED_TOO_LONG]
 

@@ -10,7 +10,7 @@ from kernel_service import texts
 from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.payloads import Choice
 from kernel_service.ports.resuming import Confirmed, ParkedRequest
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import calls, says
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Talk:
 
 
 async def test_five_hundred_stops_do_not_give_five_hundred_replies(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=50), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=50), Talk(scene)
     told = [await talk.say("stop") for _ in range(100)]
     assert told[:9] == [[texts.answers.STOPPED]] * 9
     assert told[9][0].startswith(f"{texts.answers.STOPPED}\n\n{LAST_FIXED}")
@@ -65,7 +65,7 @@ async def test_five_hundred_stops_do_not_give_five_hundred_replies(scene: Scene)
 
 async def test_who_floods_still_gets_answers_to_questions(scene: Scene) -> None:
     """Spam and wrong codes spend none of the replies that answers need."""
-    scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=10), Talk(scene)
     for _ in range(5):
         await talk.say("stop")
     assert await talk.ask() == ["an answer"]
@@ -73,7 +73,7 @@ async def test_who_floods_still_gets_answers_to_questions(scene: Scene) -> None:
 
 
 async def test_the_last_answer_says_when_it_goes_on_and_then_there_is_silence(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=3), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=3), Talk(scene)
     assert [await talk.ask() for _ in range(3)] == [["an answer"], ["an answer"], [f"an answer\n\n{LAST}"]]
     asked = len(scene.model.shown)
     for text in ("a question", "stop", "new chat"):
@@ -90,14 +90,14 @@ async def test_without_a_cap_nobody_is_silenced(scene: Scene) -> None:
 
 
 async def test_a_restart_does_not_begin_the_day_anew(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=1), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=1), Talk(scene)
     assert await talk.ask() == [f"an answer\n\n{LAST}"]
     await scene.activated()  # by another process, from what is stored
     assert await talk.ask() == []
 
 
 async def test_wrong_codes_are_capped_and_a_right_one_goes_on(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=10), Talk(scene)
     scene.codes.says = {"BCDF-GHJK": Confirmed(texts.connecting.CODE_UNKNOWN)}
     told = [await talk.say("BCDF-GHJK") for _ in range(20)]
     assert len([one for one in told if one]) == 2
@@ -108,14 +108,14 @@ async def test_wrong_codes_are_capped_and_a_right_one_goes_on(scene: Scene) -> N
 
 
 async def test_what_the_budget_refuses_is_capped_too(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=10, daily_tokens_per_person=1), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=10, daily_tokens_per_person=1), Talk(scene)
     assert await talk.ask() == ["an answer"]
     told = [await talk.ask() for _ in range(5)]
     assert [len(one) for one in told] == [1, 1, 0, 0, 0]
 
 
 async def test_notices_count_and_are_not_told_beyond_the_cap(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=5), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=5), Talk(scene)
     assert len(await talk.say("stop")) == 1  # the only fixed reply
     await scene.hear(number=50)
     kernel = await scene.activated()
@@ -127,7 +127,7 @@ async def test_notices_count_and_are_not_told_beyond_the_cap(scene: Scene) -> No
 
 
 async def test_what_the_last_reply_asks_is_still_answered(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=1), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=1), Talk(scene)
     scene.act.asks_first = True
     scene.model.says = [calls("act"), says("I ask you")]
     [question] = await talk.say("act")
@@ -141,7 +141,7 @@ async def test_what_the_last_reply_asks_is_still_answered(scene: Scene) -> None:
 
 async def test_buttons_are_no_way_around_the_cap(scene: Scene) -> None:
     """Not where each answer is another question."""
-    scene.limits, talk = Limits(daily_replies_per_person=10), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=10), Talk(scene)
     scene.act.asks_first = True
     told = []
     for number in range(20):
@@ -151,7 +151,7 @@ async def test_buttons_are_no_way_around_the_cap(scene: Scene) -> None:
 
 
 async def test_the_code_of_a_link_in_the_last_reply_is_still_answered(scene: Scene) -> None:
-    scene.limits, talk = Limits(daily_replies_per_person=1), Talk(scene)
+    scene.limits, talk = TurnLimits(daily_replies_per_person=1), Talk(scene)
     assert await talk.ask() == [f"an answer\n\n{LAST}"]
     scene.codes.says = {"BCDF-GHJK": Confirmed("Asana is connected.", "Asana")}
     assert await talk.say("BCDF-GHJK") == [f"Asana is connected.\n\n{LAST}"]

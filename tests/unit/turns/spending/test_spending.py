@@ -13,7 +13,7 @@ from kernel_service.ports.interruptions import HandedBack
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelAnswer, ModelRejectedError, TranscriptionMissingError, UnusableAnswerError
 from kernel_service.ports.payloads import Audio
-from kernel_service.turns.limits import Limits
+from kernel_service.turns.limits import TurnLimits
 from kernel_service.turns.spending.estimates import OUTPUT_PER_SECOND, TYPICAL_OUTPUT_TOKENS
 from tests.unit.turns.files.test_turn_files import receive
 from tests.unit.turns.scene import says
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 LONG = "word " * 30_000
 """50,000 tokens, as they are estimated."""
-AMPLE = Limits(daily_tokens_per_person=10**9, daily_tokens=10**9)
-NO_BUDGET = Limits()
+AMPLE = TurnLimits(daily_tokens_per_person=10**9, daily_tokens=10**9)
+NO_BUDGET = TurnLimits()
 
 
 async def spent(scene: Scene) -> int:
@@ -44,7 +44,7 @@ async def asking(scene: Scene, number: int) -> tuple[Kernel, asyncio.Task[Any]]:
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_fifteen_requests_that_were_stopped_are_fifteen_requests(scene: Scene, limits: Limits) -> None:
+async def test_fifteen_requests_that_were_stopped_are_fifteen_requests(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     for number in range(15):
         kernel, turn = await asking(scene, 2 * number)
@@ -56,7 +56,7 @@ async def test_fifteen_requests_that_were_stopped_are_fifteen_requests(scene: Sc
 
 
 async def test_who_stops_again_and_again_meets_their_budget(scene: Scene) -> None:
-    scene.limits = Limits(daily_tokens_per_person=120_000)
+    scene.limits = TurnLimits(daily_tokens_per_person=120_000)
     for number in range(3):
         kernel, turn = await asking(scene, 2 * number)
         await scene.hear("stop", number=2 * number + 1)
@@ -81,7 +81,7 @@ async def test_a_request_that_ran_for_long_may_have_written_much(scene: Scene) -
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_a_request_that_a_newcomer_cut_is_counted(scene: Scene, limits: Limits) -> None:
+async def test_a_request_that_a_newcomer_cut_is_counted(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     kernel, turn = await asking(scene, 1)
     await scene.hear("and this", number=2)
@@ -94,7 +94,7 @@ async def test_a_request_that_a_newcomer_cut_is_counted(scene: Scene, limits: Li
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_a_request_that_the_end_of_the_process_cut_is_counted(scene: Scene, limits: Limits) -> None:
+async def test_a_request_that_the_end_of_the_process_cut_is_counted(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     kernel, turn = await asking(scene, 1)
     kernel.leaving = True
@@ -130,7 +130,7 @@ async def test_a_request_of_which_nothing_is_written_any_more_is_counted(scene: 
         ModelRejectedError("invalid_value"), VendorUnavailable("model_unpaid"),
     ],
 )  # fmt: skip
-async def test_a_request_that_was_refused_costs_nothing(scene: Scene, nothing: Exception, limits: Limits) -> None:
+async def test_a_request_that_was_refused_costs_nothing(scene: Scene, nothing: Exception, limits: TurnLimits) -> None:
     scene.limits = limits
     await scene.hear(LONG)
     scene.model.says = [nothing]
@@ -139,7 +139,7 @@ async def test_a_request_that_was_refused_costs_nothing(scene: Scene, nothing: E
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_a_request_without_an_answer_is_counted_each_time(scene: Scene, limits: Limits) -> None:
+async def test_a_request_without_an_answer_is_counted_each_time(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     await scene.hear(LONG)
     for tries in range(1, 4):
@@ -186,7 +186,7 @@ async def test_each_way_of_asking_again_is_counted(scene: Scene) -> None:
 
 
 async def test_while_others_may_spend_what_is_left_the_turn_waits_for_a_moment(scene: Scene) -> None:
-    scene.limits = Limits(daily_tokens=60_000)
+    scene.limits = TurnLimits(daily_tokens=60_000)
     _, turn = await asking(scene, 1)
     gate, scene.model.gate = scene.model.gate, None
     assert gate is not None
@@ -204,7 +204,7 @@ async def test_while_others_may_spend_what_is_left_the_turn_waits_for_a_moment(s
 
 
 async def test_a_message_that_the_budget_refuses_leaves_no_trace(scene: Scene) -> None:
-    scene.limits = Limits(daily_tokens_per_person=1)
+    scene.limits = TurnLimits(daily_tokens_per_person=1)
     scene.model.says = [says("first")]
     await scene.hear("one", number=1)
     await scene.run()
@@ -242,7 +242,7 @@ async def test_a_recording_counts_by_its_seconds(scene: Scene, hears: list[Any],
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_a_recording_counts_also_when_it_is_stopped(scene: Scene, limits: Limits) -> None:
+async def test_a_recording_counts_also_when_it_is_stopped(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     await receive(scene, Audio, NOTE, "audio/ogg")
     scene.model.hear_gate = asyncio.Event()
@@ -257,7 +257,7 @@ async def test_a_recording_counts_also_when_it_is_stopped(scene: Scene, limits: 
 
 
 async def test_who_is_over_the_budget_is_not_written_down_either(scene: Scene) -> None:
-    scene.limits = Limits(daily_tokens_per_person=1)
+    scene.limits = TurnLimits(daily_tokens_per_person=1)
     scene.model.says = [says("first")]
     await scene.hear("one", number=7)
     await scene.run()
