@@ -25,7 +25,6 @@ def _compile(out: Path, kinds: Iterable[str], sources: Iterable[Path]) -> int:
         "-m",
         "grpc_tools.protoc",
         f"-I{PROTOS}",
-        f"-I{PROTOS / 'third_party'}",
         *(f"--{kind}_out={out}" for kind in kinds),
     ]
     # The compiler finds its plugins on the path.

@@ -30,7 +30,6 @@ def descriptors() -> FileDescriptorSet:
         "-m",
         "grpc_tools.protoc",
         f"-I{PROTOS}",
-        f"-I{PROTOS}/third_party",
         "--include_source_info",
     ]
     out = subprocess.run([*command, "--descriptor_set_out=/dev/stdout", *sources], check=True, capture_output=True)
