@@ -217,8 +217,8 @@ async def _store(settings: Settings, stack: AsyncExitStack) -> Store:
         pool=settings.kernel_database_pool,
         media_bytes=media_bytes,
         media_bytes_per_person=int(settings.kernel_media_mb_per_user * MIB),
-        silence=WeakIdExpiry(settings.kernel_weak_id_days),
-        keeping=RetentionPolicy(
+        weak_ids=WeakIdExpiry(settings.kernel_weak_id_days),
+        retention=RetentionPolicy(
             settings.kernel_history_days,
             int(settings.kernel_history_mb_per_user * MIB),
             settings.kernel_inactive_days,

@@ -140,7 +140,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
     ) -> outbox_pb2.ReleaseLeasesResponse:
         instance = _instance(request.instance_id)
         in_hand = [converters.plain(reply_id, "in_hand") for reply_id in request.in_hand]
-        released = await self._outbox.release(caller.get(), instance, in_hand)
+        released = await self._outbox.release_leases(caller.get(), instance, in_hand)
         return outbox_pb2.ReleaseLeasesResponse(released=released)
 
     async def ExtendLeases(

@@ -84,7 +84,7 @@ class MediaTransfers:
             self._look_at[channel] = 0.0
         return leased
 
-    async def hand_back(self, wanted: Sequence[MediaWanted]) -> None:
+    async def release(self, wanted: Sequence[MediaWanted]) -> None:
         """No channel has seen these."""
         if wanted:
             await self._store.release([(each.media_id, each.token) for each in wanted])

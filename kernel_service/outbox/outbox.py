@@ -151,7 +151,7 @@ class Outbox:
         await self._release(stream.channel, unsent)
         if transfers is not None and (files := stream.files):
             # To fetch a file twice does no harm, and to wait for a channel that is gone does.
-            await transfers.hand_back(files)
+            await transfers.release(files)
             self.ready(stream.channel)
         await self._expire_leases()
 
@@ -174,7 +174,7 @@ class Outbox:
             self._to_expire += to_expire
             raise
 
-    async def release(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
+    async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
         """What the instance holds, but for what is in its hands, may be leased at once; how many replies."""
         for stream in self._streams:
             if (stream.channel, stream.instance) == (channel, instance):

@@ -91,19 +91,19 @@ class Turn:
     """A turn as it stands: new, or cut and to be gone on with.
 
     `begun` is False for a turn whose inputs are not in the history yet. `intents` are calls without a result.
-    `failures`, `crash_count` (processes that crashed in it) and `crashes_alone` (those in which no other turn ran)
-    count since the last progress. `joins` says how often messages joined it; from `closed` on (its first side effect,
-    or what must run alone) none do. `stopped`: the person has taken it back. `told_busy`: they were told once that
-    others are before them. `dropped` items at the end of the history were superseded when it was opened. `time_zone` is
-    the person's, by its IANA name; empty: not known. `replied` and `replied_fixed`: how many replies of turns the
-    person had of the UTC day before it was opened, and how many of them no model said.
+    `attempt_count` (attempts that failed), `crash_count` (processes that crashed in it) and `crashes_alone` (those in
+    which no other turn ran) count since the last progress. `joins` says how often messages joined it; from `closed` on
+    (its first side effect, or what must run alone) none do. `stopped`: the person has taken it back. `told_busy`: they
+    were told once that others are before them. `dropped` items at the end of the history were superseded when it was
+    opened. `time_zone` is the person's, by its IANA name; empty: not known. `replied` and `replied_fixed`: how many
+    replies of turns the person had of the UTC day before it was opened, and how many of them no model said.
     """
 
     id: str
     person_id: str
     messages: list[TurnMessage]
     begun: bool
-    failures: int = 0
+    attempt_count: int = 0
     crash_count: int = 0
     crashes_alone: int = 0
     holds: int = 0

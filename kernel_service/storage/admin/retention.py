@@ -87,7 +87,7 @@ RULES: Final = (
 )
 
 
-async def forget_old(engine: Engine, keeping: RetentionPolicy, *, now: float) -> int:
+async def forget_old(engine: Engine, policy: RetentionPolicy, *, now: float) -> int:
     """Delete what has been kept long enough; how many rows that were."""
     while await engine.write(lambda tx: reservations.write_off(tx, now)) == reservations.STEP:
         pass
@@ -97,7 +97,7 @@ async def forget_old(engine: Engine, keeping: RetentionPolicy, *, now: float) ->
         while after is not None:
             after, count = await engine.write(_step(rule, after, now - KEEP_DAYS * DAY_SECONDS))
             forgotten += count
-    return forgotten + await forgetting.forget_people(engine, keeping, now=now)
+    return forgotten + await forgetting.forget_people(engine, policy, now=now)
 
 
 def _step(rule: RetentionRule, after: str | int, before: float) -> Callable[[Tx], tuple[str | int | None, int]]:

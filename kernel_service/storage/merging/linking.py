@@ -54,14 +54,14 @@ _REPLACED = update(alias).where(*_one).values(replaced_at=bindparam("at"))
 _IN_PLACE = update(alias).where(*_one).values(linked_at=bindparam("at"), replaced_at=None)
 
 
-def follow(tx: Tx, previous: Alias, current: Alias, now: float, silence: WeakIdExpiry) -> Linked:
+def follow(tx: Tx, previous: Alias, current: Alias, now: float, weak_ids: WeakIdExpiry) -> Linked:
     change = _change(tx, previous, current)
     told = tx.execute(_TOLD, change).scalar_one_or_none()
     if told is not None:
         return Linked(LinkOutcome(told), news=False)
     tx.execute(_AWAITS_NO_MORE, change)
     channel = previous.user_id.partition(":")[0]
-    found = {key(one.alias): one for one in find(tx, channel, (previous, current), now, silence)}
+    found = {key(one.alias): one for one in find(tx, channel, (previous, current), now, weak_ids)}
     before, after = found.get(key(previous)), found.get(key(current))
     done = _done(tx, current, claim(previous, current, previous_found=before, current_found=after), after, now)
     if settled(done.outcome) or not is_strong(previous, before):

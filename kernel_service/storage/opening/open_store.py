@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.sealing.ciphers import MasterKeys
 
-_SILENCE = WeakIdExpiry()
+_WEAK_IDS = WeakIdExpiry()
 _FOR_GOOD = RetentionPolicy()
 
 
@@ -29,13 +29,13 @@ async def open_store(
     pool: int = 10,
     media_bytes: int = 1024 * MIB,
     media_bytes_per_person: int = PERSON_BYTES,
-    silence: WeakIdExpiry = _SILENCE,
-    keeping: RetentionPolicy = _FOR_GOOD,
+    weak_ids: WeakIdExpiry = _WEAK_IDS,
+    retention: RetentionPolicy = _FOR_GOOD,
     end_process: Callable[[str], None] = batch.end_process,
 ) -> Store:
     """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
     At most `media_bytes` of people's files are kept at a time, of each person's `media_bytes_per_person`. After
-    `silence` a weak id finds nobody. `pool` connections go to PostgreSQL, and one more for the lock of the active
+    `weak_ids` a weak id finds nobody. `pool` connections go to PostgreSQL, and one more for the lock of the active
     process: over `direct_url`, where that is not the same.
 
     DatabaseInUseError, DatabaseUnfitError, SchemaTooNewError, SealingKeyUnknown, ValueError for another URL.
@@ -46,8 +46,8 @@ async def open_store(
     if is_sqlite(url):
         from kernel_service.storage.opening.sqlite import open_sqlite  # noqa: PLC0415
 
-        return Store.on(await open_sqlite(url, master_keys, end_process), quota, silence, keeping)
+        return Store.on(await open_sqlite(url, master_keys, end_process), quota, weak_ids, retention)
     from kernel_service.storage.opening.postgres import open_postgres  # noqa: PLC0415
 
     engine = await open_postgres(url, master_keys, end_process, direct_url=direct_url, pool=pool)
-    return Store.on(engine, quota, silence, keeping)
+    return Store.on(engine, quota, weak_ids, retention)

@@ -89,37 +89,37 @@ _FORGET = [delete(table).where(table.c.person_id == bindparam("person")) for tab
 _FORGET_PERSON = delete(person).where(person.c.id == bindparam("person"))
 
 
-async def forget_people(engine: Engine, keeping: RetentionPolicy, *, now: float) -> int:
+async def forget_people(engine: Engine, policy: RetentionPolicy, *, now: float) -> int:
     """One round over all people; how many items and people went."""
     after: str | None = ""
     forgotten = 0
-    while keeping and after is not None:
-        after, count = await engine.write(_step(keeping, after, now))
+    while policy and after is not None:
+        after, count = await engine.write(_step(policy, after, now))
         forgotten += count
     return forgotten
 
 
-def _step(keeping: RetentionPolicy, after: str, now: float) -> Callable[[Tx], tuple[str | None, int]]:
+def _step(policy: RetentionPolicy, after: str, now: float) -> Callable[[Tx], tuple[str | None, int]]:
     """Looks at the next people; where to go on (None: those were the last), and how much went."""
 
     def step(tx: Tx) -> tuple[str | None, int]:
         rows = tx.execute(_LOOK, {"after": after, "limit": PEOPLE}).all()
-        forgotten = sum(_look_at(tx, row, keeping, now) for row in rows)
+        forgotten = sum(_look_at(tx, row, policy, now) for row in rows)
         return (rows[-1].id if len(rows) == PEOPLE else None), forgotten
 
     return step
 
 
-def _look_at(tx: Tx, row: Row[Any], keeping: RetentionPolicy, now: float) -> int:
+def _look_at(tx: Tx, row: Row[Any], policy: RetentionPolicy, now: float) -> int:
     last_day = row.last_day or 0
     last_seen = max(row.created_at, last_day * DAY_SECONDS)
-    if keeping.inactive_days and last_seen < now - keeping.inactive_days * DAY_SECONDS:
+    if policy.inactive_days and last_seen < now - policy.inactive_days * DAY_SECONDS:
         return _forget(tx, row.id)
     forgotten = 0
-    if keeping.history_days and row.oldest is not None:
-        forgotten = _cut_older(tx, row.id, row.oldest, now - keeping.history_days * DAY_SECONDS)
-    if keeping.history_bytes and last_day >= day_of(now) - 1:  # else it has not grown since it was looked at
-        excess = int(tx.execute(_BYTES, {"person": row.id}).scalar_one()) - keeping.history_bytes
+    if policy.history_days and row.oldest is not None:
+        forgotten = _cut_older(tx, row.id, row.oldest, now - policy.history_days * DAY_SECONDS)
+    if policy.history_bytes and last_day >= day_of(now) - 1:  # else it has not grown since it was looked at
+        excess = int(tx.execute(_BYTES, {"person": row.id}).scalar_one()) - policy.history_bytes
         forgotten += _cut_bytes(tx, row.id, excess) if excess > 0 else 0
     return forgotten
 

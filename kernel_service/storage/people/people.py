@@ -84,9 +84,9 @@ SURVIVOR = func.coalesce(
 """In a statement: who the asked-for person is by now."""
 
 
-def person_of_message(tx: Tx, message: Message, now: float, silence: WeakIdExpiry) -> str:
+def person_of_message(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpiry) -> str:
     """The message's person, made if they are new; the ids it brings are kept. Conflict IDENTITY_CONFLICT."""
-    resolution = whose(tx, message, now, silence)
+    resolution = whose(tx, message, now, weak_ids)
     person_id = resolution.person_id or _new_person(tx, now)
     attach(tx, person_id, resolution.attach, now)
     move(tx, person_id, resolution.move, now)
@@ -95,20 +95,20 @@ def person_of_message(tx: Tx, message: Message, now: float, silence: WeakIdExpir
     return person_id
 
 
-def whose(tx: Tx, message: Message, now: float, silence: WeakIdExpiry) -> Resolution:
+def whose(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpiry) -> Resolution:
     """Whose message it is by the ids that are kept now; nothing is changed. Conflict IDENTITY_CONFLICT."""
     given = given_ids(message.user_id, message.aliases)
-    return resolve(find(tx, message.channel, given, now, silence), given)
+    return resolve(find(tx, message.channel, given, now, weak_ids), given)
 
 
-def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, silence: WeakIdExpiry) -> list[FoundAlias]:
+def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, weak_ids: WeakIdExpiry) -> list[FoundAlias]:
     """Those of the given ids that name somebody, as they are kept."""
     asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
     rows = tx.execute(FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
-    return [found(row, asked[row.scope, row.digest], now, silence) for row in rows if (row.scope, row.digest) in asked]
+    return [found(row, asked[row.scope, row.digest], now, weak_ids) for row in rows if (row.scope, row.digest) in asked]
 
 
-def found(row: Row[Any], user_id: str, now: float, silence: WeakIdExpiry) -> FoundAlias:
+def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> FoundAlias:
     """What a row of `FOUND` says of the id."""
     # A strong id that is given as weak for the first time has not been silent for all we know.
     first_time = row.strong and row.heard_at is None
@@ -117,8 +117,8 @@ def found(row: Row[Any], user_id: str, now: float, silence: WeakIdExpiry) -> Fou
         Alias(user_id, row.strong, row.scope),
         row.person_id,
         row.has_strong,
-        silent=silence.is_over(heard_at, now),
-        worth_noting=not row.has_strong and (first_time or silence.is_worth_noting(heard_at, now)),
+        silent=weak_ids.is_over(heard_at, now),
+        worth_noting=not row.has_strong and (first_time or weak_ids.is_worth_noting(heard_at, now)),
     )
 
 

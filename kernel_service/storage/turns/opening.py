@@ -126,7 +126,7 @@ def _as_it_stands(tx: Tx, person_id: str, row: Row[Any], owner: str) -> Turn:
         person_id=person_id,
         messages=_opened(tx, person_id, members),
         begun=row.begun,
-        failures=row.attempts,
+        attempt_count=row.attempts,
         crash_count=row.crash_count + crashed,
         crashes_alone=row.crashes_alone + (crashed and row.attempt_alone),
         holds=row.holds,

@@ -177,7 +177,7 @@ class _Assembly:
             recovery=self._recovery,
             health=self._health,
             live=self._live,
-            last_attempt=turn.failures >= process.limits.attempts - 1,
+            last_attempt=turn.attempt_count >= process.limits.attempts - 1,
         )
         limits, clock = process.limits, process.clock
         return ModelLoop(step, calls, self._transcript, self._journal, self._live, limits.steps, self._deadline, clock)

@@ -49,7 +49,7 @@ class TurnOpening:
         turn, limits = self.turn, self.limits
         if not turn.begun and self.cap.left(fixed=False) <= 0:
             return Finished((), TurnStatus.FAILED, "replies_spent")
-        if turn.failures >= limits.attempts:
+        if turn.attempt_count >= limits.attempts:
             return GivenUp("failed_too_often")
         if turn.crashes_alone >= limits.crashes_alone:
             return GivenUp("crashed_too_often")

@@ -148,7 +148,7 @@ class TurnJournal:
     async def fail(self, problem: str) -> None:
         """The attempt broke: the next one comes later and later."""
         now = self.clock()
-        until = now + hold_seconds(self.turn.failures, None)
+        until = now + hold_seconds(self.turn.attempt_count, None)
         with self.spending.paid() as bill:
             await self.store.fail(
                 self.turn, self.kernel.epoch, until=until, problem=problem,

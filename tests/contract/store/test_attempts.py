@@ -24,11 +24,11 @@ async def give_up(owner: Owner, turn: Turn, *items: HistoryItem) -> int:
 
 async def test_a_failure_costs_an_attempt_and_waits(store: Store) -> None:
     owner = await own(store, await say(store, "m1"))
-    for failures in range(3):
-        turn = await owner.open(NOW + failures)
-        assert (turn.failures, turn.crash_count) == (failures, 0)
-        await store.turns.fail(turn, owner.epoch, until=NOW + failures + 1, problem="turn_broke", now=NOW)
-        assert await owner.ask(NOW + failures) == NOW + failures + 1
+    for failed in range(3):
+        turn = await owner.open(NOW + failed)
+        assert (turn.attempt_count, turn.crash_count) == (failed, 0)
+        await store.turns.fail(turn, owner.epoch, until=NOW + failed + 1, problem="turn_broke", now=NOW)
+        assert await owner.ask(NOW + failed) == NOW + failed + 1
 
 
 async def test_only_a_process_that_is_gone_has_crashed(store: Store) -> None:
@@ -51,7 +51,7 @@ async def test_progress_forgives(store: Store) -> None:
     assert turn.crash_count == 2
     await owner.append(turn, HELLO)
     again = await owner.open()
-    assert (again.failures, again.crash_count) == (0, 0)
+    assert (again.attempt_count, again.crash_count) == (0, 0)
 
 
 async def test_from_two_crashes_on_a_turn_is_quarantined(store: Store) -> None:

@@ -129,7 +129,7 @@ async def test_a_reset_lets_a_turn_that_was_put_off_run_at_once(store: Store) ->
     await store.context.reset(owner.person_id)
     assert await store.inbox.due_people(now=NOW, limit=9) == [owner.person_id]
     again = await owner.open(NOW)
-    assert (again.id, again.failures) == (turn.id, 0)
+    assert (again.id, again.attempt_count) == (turn.id, 0)
 
 
 async def test_a_reset_of_a_damaged_history_needs_to_open_nothing(store: Store) -> None:

@@ -99,5 +99,5 @@ async def test_a_failed_attempt_is_paid_for(store: Store) -> None:
     spent = Usage(input_tokens=7, model_calls=1)
     await store.turns.fail(turn, owner.epoch, until=NOW, problem="x", usage=spent, now=NOW)
     again = await owner.open(NOW + 1)
-    assert (again.failures, again.usage, again.started_at) == (1, spent, NOW)
+    assert (again.attempt_count, again.usage, again.started_at) == (1, spent, NOW)
     assert await store.spending.spent_today(ann, now=NOW) == 7

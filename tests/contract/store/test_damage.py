@@ -74,7 +74,7 @@ async def test_a_turn_under_way_that_has_changed_nothing_begins_anew(store: Stor
     await owner.append(turn, HELLO, ASKS)
     await damage(store, schema.item.c.data, schema.item.c.seq == 2)
     again = await (await own(store, owner.person_id)).open()
-    assert (again.id, again.begun, again.failures) == (turn.id, False, 0)
+    assert (again.id, again.begun, again.attempt_count) == (turn.id, False, 0)
     assert [one.payload for one in again.messages] == [Payload(Text("m1"))]
 
 
@@ -88,7 +88,7 @@ async def test_a_turn_under_way_that_may_have_changed_something_is_given_up(stor
     await damage(store, schema.item.c.data, schema.item.c.seq == 1)
     again = await (await own(store, owner.person_id)).open()
     assert (again.id, again.begun) == (turn.id, True)
-    assert again.failures > 1000
+    assert again.attempt_count > 1000
 
 
 async def test_others_turns_are_not_touched(store: Store) -> None:

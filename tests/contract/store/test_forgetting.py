@@ -30,7 +30,7 @@ LATER = NOW + 100 * DAY
 
 @asynccontextmanager
 async def keeping(url: str, **how: int) -> AsyncIterator[Store]:
-    store = await open_store(url, keys("test"), keeping=RetentionPolicy(**how))
+    store = await open_store(url, keys("test"), retention=RetentionPolicy(**how))
     try:
         yield store
     finally:

@@ -70,7 +70,7 @@ async def test_waiting_messages_are_one_turn_in_order_of_acceptance(store: Store
     turn = await (await own(store, person)).open()
     assert [one.payload for one in turn.messages] == [Payload(Text(name)) for name in ("m1", "m2", "m3")]
     assert [one.seq for one in turn.messages] == sorted(one.seq for one in turn.messages)
-    assert (turn.failures, turn.crash_count, turn.begun, turn.holds, turn.intents) == (0, 0, False, 0, [])
+    assert (turn.attempt_count, turn.crash_count, turn.begun, turn.holds, turn.intents) == (0, 0, False, 0, [])
 
 
 @pytest.mark.parametrize("other", [{"address": "desk 2"}, {"reply_mode": ReplyMode.OUTBOX}])
@@ -135,7 +135,7 @@ async def test_a_held_turn_waits_for_its_time_and_costs_no_attempt(store: Store)
     assert await store.inbox.due_people(now=NOW + 29, limit=10) == []
     assert await store.inbox.due_people(now=NOW + 30, limit=10) == [person]
     again = await owner.open(NOW + 30)
-    assert (again.id, again.failures, again.crash_count, again.holds) == (turn.id, 0, 0, 1)
+    assert (again.id, again.attempt_count, again.crash_count, again.holds) == (turn.id, 0, 0, 1)
     assert (await store.inbox.answer_of(person, seq)).status is MessageStatus.ACCEPTED
 
 

@@ -103,7 +103,7 @@ async def test_a_number_once_given_as_strong_counts_as_weak_from_the_first_time_
 
 @pytest.mark.parametrize("days", [0.5, 7, 365])
 async def test_how_long_is_a_setting(database_url: str, days: float) -> None:
-    store = await open_store(database_url, keys("test"), silence=WeakIdExpiry(days))
+    store = await open_store(database_url, keys("test"), weak_ids=WeakIdExpiry(days))
     anna = await person(store, PHONE)
     assert (await write(store, PHONE, now=NOW + 0.9 * days * DAY)).person_id == anna
     assert (await write(store, PHONE, now=NOW + 2 * days * DAY)).person_id != anna

@@ -152,7 +152,7 @@ async def test_a_release_ends_the_streams_of_the_instance_and_no_others() -> Non
     theirs = [asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None)) for _ in range(2)]
     others = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-2"), None))
     await asyncio.sleep(0)
-    await outbox.release("chat", "gateway-1", ["rp_9"])
+    await outbox.release_leases("chat", "gateway-1", ["rp_9"])
     assert await asyncio.gather(*theirs) == [None, None]
     assert store.released == [("chat", "gateway-1", ["rp_9"])]
     assert not others.done()
@@ -167,7 +167,7 @@ async def test_a_stream_whose_end_is_not_known_yet_leases_nothing_after_a_releas
     await store.asked.wait()
     for _ in range(5):  # now it waits for a word
         await asyncio.sleep(0)
-    await outbox.release("chat", "gateway-1", [])
+    await outbox.release_leases("chat", "gateway-1", [])
     store.waiting = ["rp_later"]
     outbox.ready("chat")
     assert await gone is None
@@ -180,7 +180,7 @@ async def test_a_stream_that_is_leasing_when_it_is_released_hands_that_back() ->
     outbox = outbox_of(store)
     gone = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
     await store.asked.wait()
-    await outbox.release("chat", "gateway-1", [])
+    await outbox.release_leases("chat", "gateway-1", [])
     store.gate.set()
     assert await gone is None
     assert store.back == [("rp_0", "batch")]

@@ -152,7 +152,7 @@ async def test_a_turn_cut_by_a_drain_is_no_failure(scene: Scene) -> None:
         await turn
     activation = await scene.store.kernels.activate(scene.person_id, owner="next")
     again: Any = await scene.store.turns.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0)
-    assert (again.failures, again.crash_count) == (0, 0)
+    assert (again.attempt_count, again.crash_count) == (0, 0)
 
 
 async def test_what_was_done_while_the_store_is_away_is_not_done_again(
