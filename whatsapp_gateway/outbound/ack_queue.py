@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tenacity import AsyncRetrying, retry_if_exception, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
 from whatsapp_gateway.kernel.client import MOST_AT_ONCE, KernelClient
 from whatsapp_gateway.kernel.errors import KernelCallError
@@ -18,6 +18,7 @@ logger = logging.getLogger(__name__)
 CALL_SECONDS: Final = 5
 RETRY_SECONDS_AFTER_LEASE: Final = 600
 """How long after its lease an acknowledgement is still retried that says that a part was or may have been sent."""
+_BACKOFF: Final = wait_random_exponential(multiplier=0.1, max=5)
 _MAY_BE_SENT: Final = frozenset({DeliveryOutcome.SENT, DeliveryOutcome.UNKNOWN})
 
 
@@ -68,7 +69,7 @@ class AckQueue:
     async def _until_taken(self, batch: Sequence[Ack]) -> None:
         """KernelCallError: a final one."""
         retryable = retry_if_exception(lambda error: isinstance(error, KernelCallError) and not error.final)
-        async for attempt in AsyncRetrying(retry=retryable, wait=wait_random_exponential(multiplier=0.1, max=5)):
+        async for attempt in AsyncRetrying(retry=retryable, wait=pause):
             with attempt:
                 batch = [ack for ack in batch if self._still_matters(ack)]
                 await self._try(batch)
@@ -105,3 +106,10 @@ class AckQueue:
         self._metrics.acks.labels("expired").inc()
         logger.error("acknowledgement of reply %s given up", ack.delivery.reply.id)
         return False
+
+
+def pause(retry: RetryCallState) -> float:
+    """Seconds until the next try: no fewer than the service asked for."""
+    error = retry.outcome.exception() if retry.outcome else None
+    asked = error.retry_after if isinstance(error, KernelCallError) else 0.0
+    return max(_BACKOFF(retry), asked)
