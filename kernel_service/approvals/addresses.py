@@ -1,14 +1,31 @@
-"""Addresses in a text: of people (mail, telephone, @name) and of places on the web."""
+"""Addresses in a text: of people (mail, telephone, @name) and of places on the web.
+
+The one vocabulary of them: what asks for a call (policy), what a question shows first (leaves), and whether it names
+everybody (unnamed) know the same forms.
+"""
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kernel_service.approvals.words import listed
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _MAIL: Final = re.compile(r"[\w.+-]@\w|@\s{0,2}[\w-]+(?:\.[\w-]+)+")
-_MENTION: Final = re.compile(r"(?:^|[^\w@])@[^\W\d]\w")
+_MENTION: Final = re.compile(r"(?<![\w@])@[^\W\d]\w+")
+_PART: Final = r"[^\s@<>\"',;:()\[\]{}|]"
+# From the beginning of a word on, and never back: a megabyte without an address is read once.
+_WHOLE_MAIL: Final = re.compile(rf"(?<!{_PART}){_PART}++@{_PART}++")
+_WHOLE_URL: Final = re.compile(
+    r"(?:[a-z][a-z0-9+.-]{1,20}:)?//[^\s<>\"']+|\b(?:www\.|mailto:|tel:)[^\s<>\"']+|(?<![\w.@-])(?:[\w-]+\.)+[a-z]{2,}/[^\s<>\"']*",
+    re.IGNORECASE,
+)
+_SPACED_MAIL: Final = re.compile(r"@\s{1,2}[\w-]+(?:\.[\w-]+)+")
+_ENDS: Final = ".,;:!?)"
+_LONGEST_SHOWN: Final = 200
 
 # Neither a date, nor a time, nor a small fraction is a telephone number.
 _TIMES: Final = re.compile(
@@ -56,21 +73,47 @@ def names_somebody(text: str, *, is_reference: bool = False) -> bool:
     return addressed or _FORMULA.match(text) is not None or _has_telephone(text, is_reference=is_reference)
 
 
+def people_in(text: str, *, is_reference: bool = False) -> list[str]:
+    """Mail addresses, telephone numbers and @names as they are written, each once."""
+    found = [match[0].rstrip(_ENDS) for match in _WHOLE_MAIL.finditer(text)]
+    for line in text.splitlines():
+        found += [*_SPACED_MAIL.findall(line), *_MENTION.findall(line)]
+        found += _telephones(line, is_reference=is_reference)
+    return list(dict.fromkeys(found))
+
+
+def places_in(text: str) -> list[str]:
+    """Links as they are written, and other words that lead somewhere, each once."""
+    found = [match[0].rstrip(_ENDS) for match in _WHOLE_URL.finditer(text)]
+    if not _URL.search(text) and not _FORMULA.match(text):
+        return list(dict.fromkeys(found))
+    others = (word for word in text.split() if _URL.search(word) and not _WHOLE_URL.search(word))
+    found += [word.strip(_AROUND)[:_LONGEST_SHOWN] for word in others]
+    if _FORMULA.match(text):
+        found.append(text.strip()[:_LONGEST_SHOWN])
+    return list(dict.fromkeys(found))
+
+
 def leads_to_the_web(text: str) -> bool:
     """Whether there is a URL, or as much as the name of a host."""
     return _URL.search(text) is not None or any(_is_host(word) for word in re.split(r"[\s=:,;|]+", text))
 
 
 def _has_telephone(text: str, *, is_reference: bool) -> bool:
+    return any(True for _ in _telephones(text, is_reference=is_reference))
+
+
+def _telephones(text: str, *, is_reference: bool) -> Iterator[str]:
     if is_reference and _ID.fullmatch(text):
-        return False
+        return
     rest = _TIMES.sub(" | ", text)
-    for abroad, written in _DIGITS.findall(rest):
+    for match in _DIGITS.finditer(rest):
+        abroad, written = match.groups()
         digits = sum(char.isdigit() for char in written)
         is_long_id = not abroad and written.isdigit() and digits > _MOST_DIGITS
         if digits >= (_LEAST_ABROAD if abroad else _LEAST_DIGITS) and not is_long_id:
-            return True
-    return _LOCAL.search(rest) is not None
+            yield match[0].strip()
+    yield from _LOCAL.findall(rest)
 
 
 def _is_host(word: str) -> bool:

@@ -66,7 +66,7 @@ class Argument:
 
     @property
     def addresses_somebody(self) -> bool:
-        is_reference = among(self._last_word, words.REFERENCES | words.THINGS) and not self.is_prose
+        is_reference = words.is_reference(self.names[-1])
         return any(
             names_somebody(reading, is_reference=is_reference)
             or (len(reading) <= _LONGEST_TELLING and "".join(words_of(reading)) in _TELLING)

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
+from kernel_service.approvals.addresses import people_in, places_in
 from kernel_service.approvals.disguises import readings_of
 from kernel_service.approvals.visible import units, visible_lines
+from kernel_service.approvals.words import PARTIES, among, is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -21,28 +23,12 @@ if TYPE_CHECKING:
 SHORT: Final = 160
 """Characters up to which a value is no long text."""
 
-_PART: Final = r"[^\s@<>\"',;:()\[\]{}|]"
-# From the beginning of a word on, and never back: a megabyte without an address is read once.
-_ADDRESS: Final = re.compile(rf"(?<!{_PART}){_PART}++@{_PART}++")
-_URL: Final = re.compile(
-    r"(?:[a-z][a-z0-9+.-]{1,20}:)?//[^\s<>\"']+|\b(?:www\.|mailto:|tel:)[^\s<>\"']+|(?<![\w.@-])(?:[\w-]+\.)+[a-z]{2,}/[^\s<>\"']*",
-    re.IGNORECASE,
-)
-_PHONE: Final = re.compile(r"\+\d[\d ()./-]{5,18}\d")
-_ENDS: Final = ".,;:!?)"
 _WORDS: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _PLAIN_NAME: Final = re.compile(r"[A-Za-z_$][\w$-]*", re.ASCII)
 _LITERALS: Final = frozenset(("", "true", "false", "null", "{}", "[]"))
 _LATIN: Final = 0x180
 """Below it no letter looks like another one's."""
 
-_PARTIES: Final = re.compile(
-    r"to|b?cc|recipients?|attendees?|guests?|invite[es]*|participants?|members?|users?|e?mails?|phones?|mobile"
-    r"|address(?:es)?|contacts?|shar(?:e|ed|es|ing)|roles?|permissions?|access|visibility|public|audience|anyone"
-    r"|channels?|chats?|forward(?:ing)?|webhooks?|callback|assignees?|owners?|persons?|people|groups?|accounts?|iban"
-    r"|bic|domains?|scopes?"
-)
-"""Words in the name of an argument that says whom a call reaches, and who may see what."""
 _AMOUNTS: Final = re.compile(r"amount|price|total|sum|costs?|fees?|currency|quantity|budget|payments?|balance|count")
 
 
@@ -101,8 +87,9 @@ def _name(name: str) -> str:
 
 def _leaf(names: tuple[str, ...], path: str, value: Any) -> Leaf:
     text = value if isinstance(value, str) and not _could_be_another(value) else json.dumps(value, ensure_ascii=False)
-    named = named_in(text)
-    rank = _rank(names, text, named)
+    people, places = named_in(text, is_reference=is_reference(names[-1] if names else ""))
+    named = [*people, *places]
+    rank = _rank(names, text, people, places)
     return Leaf(path, len(text), visible_lines(text), named, rank, essential=rank < Rank.SHORT or bool(named))
 
 
@@ -115,26 +102,22 @@ def _could_be_another(text: str) -> bool:
     return text in _LITERALS
 
 
-def _rank(names: tuple[str, ...], text: str, named: list[str]) -> Rank:
+def _rank(names: tuple[str, ...], text: str, people: list[str], places: list[str]) -> Rank:
     words = [word.lower() for name in names for word in _WORDS.findall(name)]
-    if units(text) > SHORT and 2 * sum(map(len, _ADDRESS.findall(text))) < len(text):
+    if units(text) > SHORT and 2 * sum(map(len, people)) < len(text):
         # "recipients" says whom; "email_body" says what.
-        is_party = bool(words) and _PARTIES.fullmatch(words[-1])
-        return Rank.ADDRESS if is_party or _URL.fullmatch(text.strip()) else Rank.LONG
-    if any(map(_PARTIES.fullmatch, words)) or any(map(_is_party, (*names, *named))):
+        is_party = bool(words) and among(words[-1], PARTIES)
+        return Rank.ADDRESS if is_party or text.strip() in places else Rank.LONG
+    if any(among(word, PARTIES) for word in words) or people or any(map(people_in, names)):
         return Rank.PARTY
     if any(map(_AMOUNTS.fullmatch, words)):
         return Rank.AMOUNT
-    return Rank.ADDRESS if named else Rank.SHORT
+    return Rank.ADDRESS if places else Rank.SHORT
 
 
-def _is_party(text: str) -> bool:
-    return bool(_ADDRESS.search(text) or _PHONE.search(text))
-
-
-def named_in(text: str) -> list[str]:
-    """Addresses, links and phone numbers in a text, and in what it says to whoever decodes it, each once."""
+def named_in(text: str, *, is_reference: bool = False) -> tuple[list[str], list[str]]:
+    """People and places that a text names, also to whoever decodes it, each once. `is_reference`: see people_in()."""
     readings = (text, *readings_of(text))
-    patterns = (_ADDRESS, _URL, _PHONE)
-    found = (match[0].rstrip(_ENDS) for each in readings for pattern in patterns for match in pattern.finditer(each))
-    return list(dict.fromkeys(found))
+    people = [found for each in readings for found in people_in(each, is_reference=is_reference)]
+    places = [found for each in readings for found in places_in(each)]
+    return list(dict.fromkeys(people)), list(dict.fromkeys(places))

@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from kernel_service.approvals.words import among, listed, words_of
+from kernel_service.approvals.addresses import people_in
+from kernel_service.approvals.words import REACHED, RIGHTS, among, listed, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -20,7 +21,7 @@ _REACHING: Final = listed("""
     refund remit reply replies resend respond retweet send share submit transfer trigger tweet
     """)
 """Words of tools that reach somebody."""
-_REACHED: Final = listed("""
+_SENT: Final = listed("""
     automation call campaign comment invitation mail message newsletter scenario sms webhook workflow zap
     """)
 """Things that reach somebody, unless they are only looked at, or removed."""
@@ -31,15 +32,14 @@ _INDIRECT: Final = listed("""
     """)
 """Words of what has its own recipients, in the name of a tool or of an argument, whatever else is named."""
 _ALL: Final = listed("all replyall replytoall sendtoall toall")
-_TO: Final = listed("""
-    attendee bcc callee cc contact destination email guest invitee invitees mail member mobile number participant party
-    payee people person phone recipient sms tel telephone to
-    """)
-_OWN: Final = listed("access from mailbox me owner permission role scope sender user visibility")
+_NUMBER: Final = "number"
+"""Of a telephone, among others: it says whom a call reaches only where the tool does."""
+_OWN: Final = RIGHTS | listed("from mailbox me sender user username")
 """Words of what says who sends, or what they may do: none of those who are reached."""
 _ANYBODY: Final = listed("anyone anyonewithlink anyonewiththelink domain everybody everyone external public world")
-_ADDRESS: Final = re.compile(r"[^\s@]@[^\s@]|(?:^|\s)[@#]\w")
+_CHANNEL: Final = re.compile(r"(?:^|\s)#\w")
 _PHONE: Final = re.compile(r"\+?\d[\d ()./-]{5,18}\d")
+"""Shorter ones than people_in() takes for telephone numbers: here the argument says that it is one."""
 _IDS: Final = listed("gid id key uid uuid")
 _NAME: Final = re.compile(r"[^\W\d_][^\d_]*")
 _NOTHING: Final = frozenset(("", "false", "null", "[]", "{}"))
@@ -49,7 +49,7 @@ _NOT_SAID: Final = frozenset(("me", "self", "true", "primary", "default", *_NOTH
 def reaches_unnamed(tool: str, leaves: Sequence[Leaf], titles: Mapping[str, str]) -> bool:
     """Whether others may be reached whom neither the arguments name, nor a title that was looked up."""
     said = words_of(tool)
-    if not _has(said, _REACHING) and (not _has(said, _REACHED) or _has(said, _KEPT)):
+    if not _has(said, _REACHING) and (not _has(said, _SENT) or _has(said, _KEPT)):
         return False
     if _has(said, _INDIRECT) or any(map(_is_indirect, leaves)):
         return True
@@ -62,18 +62,22 @@ def _names_somebody(leaf: Leaf, titles: Mapping[str, str]) -> bool:
     if "".join(words_of(value)) in _ANYBODY:
         return True
     words = words_of(leaf.path)
-    if _has(words, _OWN) or not _has(words, _TO | {"channel", "chat", "room"}):
+    if _has(words, _OWN) or not _has(words, REACHED | {_NUMBER}):
         return False
-    if _ADDRESS.search(value) or value in titles:
+    if _is_address(value, is_reference=_has(words[-1:], _IDS)) or value in titles:
         return True
     is_plain = _NAME.fullmatch(value) and value not in _NOT_SAID
     return bool(is_plain or (_PHONE.fullmatch(value) and not _has(words[-1:], _IDS)))
 
 
+def _is_address(value: str, *, is_reference: bool = False) -> bool:
+    return bool(people_in(value, is_reference=is_reference) or _CHANNEL.search(value))
+
+
 def _is_indirect(leaf: Leaf) -> bool:
     """Whether it stands for recipients of its own: `list_id: 3`, but not `to_list: bob@example.org`, nor `all_day`."""
     value, words = " ".join(leaf.lines).strip(), words_of(leaf.path)
-    if value.strip('" ') in _NOTHING or _ADDRESS.search(value):
+    if value.strip('" ') in _NOTHING or _is_address(value, is_reference=True):
         return False
     return "".join(words) in _ALL or _has([word for word in words if word != "all"], _INDIRECT)
 

@@ -120,7 +120,24 @@ REACHING: Final = listed(
 """Words of what destroys, reaches others, widens access or pays. No such list is ever complete: it decides alone only
 where the operator (`KERNEL_APPROVE=destructive`) or a tool's developer trusts what it leaves out.
 """
-ADDRESSEES: Final = (REACHING | {"to"}) - {"comment", "key", "message", "request"}
+REACHED: Final = listed("""
+    assignee attendee bcc callee cc channel chat collaborator contact customer destination email follower guest invitee
+    mail member mobile participant party payee people person phone recipient reviewer room sms subscriber tel telephone
+    to watcher
+    """)
+"""Words in the name of an argument that says whom a call reaches."""
+RIGHTS: Final = listed("access owner permission role scope visibility")
+"""Those of one that says who may do what."""
+PARTIES: Final = (
+    (REACHED - {"room"})
+    | RIGHTS
+    | listed("""
+        account address addresses anyone audience bic callback domain forward forwarding group iban invite public share
+        shared sharing user username wallet webhook
+        """)
+)
+"""Those of one that says whom a call concerns: a question shows it first. The one list of them, for all who ask."""
+ADDRESSEES: Final = (REACHING | PARTIES) - {"comment", "key", "message", "request"}
 """Of arguments: in a tool's name "to" tells nothing; a message is what is said, not to whom; a key may be any id."""
 URLS: Final = listed("callback domain endpoint host hostname href link site uri url webhook webpage website")
 WEB: Final = URLS | listed(
@@ -129,3 +146,9 @@ WEB: Final = URLS | listed(
     """
 )
 """Of the names of developers' tools."""
+
+
+def is_reference(name: str) -> bool:
+    """Whether the digits of an argument of this name are an id or a time, rather than a telephone number."""
+    last = next(reversed(words_of(name)), "")
+    return among(last, REFERENCES | THINGS) and not among(last, TEXTS)
