@@ -1,4 +1,4 @@
-"""The in-door: a message is durable when `handle` returns, and an INLINE caller waits for its turn."""
+"""The inbox: a message is durable once it is accepted, and an INLINE caller waits for its turn."""
 
 from __future__ import annotations
 

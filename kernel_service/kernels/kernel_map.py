@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 
 _RELEASE_SECONDS = 1.0
-"""Of a drain's time, for giving all leases back."""
+"""Of a drain's time, for releasing all leases."""
 
 
 class Turns(Protocol):
@@ -133,10 +133,10 @@ class KernelMap:
         while True:
             self._reset.discard(person_id)
             activation = await self._store.activate(person_id, owner=self._owner)
-            if person_id not in self._reset:  # else what was read is not what is shown any more
+            if person_id not in self._reset:  # else the history that was read is outdated
                 return Kernel(activation, self._clock())
 
-    # --- looking ------------------------------------------------------------------------------------------------
+    # --- resident kernels ---------------------------------------------------------------------------------------
 
     def get(self, person_id: str) -> Kernel | None:
         return self._kernels.get(person_id)
@@ -156,7 +156,7 @@ class KernelMap:
     def __len__(self) -> int:
         return len(self._kernels)
 
-    # --- letting go ---------------------------------------------------------------------------------------------
+    # --- eviction, reset, drain ---------------------------------------------------------------------------------
 
     async def evict(self, person_id: str, reason: EvictionReason) -> None:
         """Take an idle kernel out of memory. NotFound KERNEL_NOT_RESIDENT, Aborted KERNEL_BUSY."""
@@ -211,9 +211,9 @@ class KernelMap:
         self._timers.close()
         self._tasks.close()
         await self._tasks.end(ends - min(_RELEASE_SECONDS, seconds / 2), ends)
-        await self._let_all_go(ends)
+        await self._release_all(ends)
 
-    async def _let_all_go(self, ends: float) -> None:
+    async def _release_all(self, ends: float) -> None:
         """All leases in one write, until `ends` by the loop's clock; else the next process passes their epochs."""
         leases = {kernel.person_id: kernel.epoch for kernel in self.resident()}
         for person_id in leases:
@@ -222,4 +222,4 @@ class KernelMap:
             async with asyncio.timeout_at(ends):
                 await self._store.release_all(leases)
         except (StoreUnavailable, TimeoutError):
-            log.warning("leases not given back, their epochs will be passed leases=%d", len(leases))
+            log.warning("leases not released, their epochs will be passed leases=%d", len(leases))

@@ -39,7 +39,7 @@ class WakeupTimers:
         return len(self._timers)
 
     def close(self) -> None:
-        """Cancel all timers, and set none any more."""
+        """Cancel all timers, and accept no new ones."""
         self._closed = True
         for _, handle in self._timers.values():
             handle.cancel()

@@ -162,7 +162,7 @@ class Outbox:
             self.ready(channel)
 
     async def _expire_leases(self) -> None:
-        """The leases of streams that have ended expire soon: nothing is begun under them any more.
+        """The leases of streams that have ended expire soon: nothing new is begun under them.
 
         What the store does not take now is left to a later sweep.
         """

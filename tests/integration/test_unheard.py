@@ -78,7 +78,7 @@ async def test_a_failure_that_lasts_is_not_waited_for_without_end(world: World) 
 async def test_a_vendor_that_hangs_on_a_note_holds_up_nothing_for_long(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kernel_service.turns.files.transcription.PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr("kernel_service.turns.files.transcription.LONGEST_WAIT_SECONDS", 0.5)
     monkeypatch.setattr("kernel_service.turns.files.transcription.LAST_TRY_SECONDS", 0.1)
     hold = world.emulators.openai.hold(HEARING)
     alice = world.phone("Alice")

@@ -1,4 +1,4 @@
-"""The calls of one step that wait for the person's word: asked together, as far as a message shows them."""
+"""The calls of one step that wait for the person's approval: prompted for together, as far as a message shows them."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.context.transcript import Transcript
 
 LEAST_TOKENS: Final = 500
-"""A context that is smaller says nothing any more."""
+"""A smaller context is of no use."""
 LEAST_LIMIT: Final = 4000
 """A conversation is not bound to less because it was refused once: only what is too long by itself is."""
 OF_A_RESULT: Final = 8

@@ -1,4 +1,4 @@
-"""Recordings in words, or the word that they cannot be had now: whoever speaks does not wait for it without end.
+"""Transcripts of recordings, within a bounded time: a person who sends a recording never waits without end.
 
 A server that speaks the vendor's wire in part may have no transcription at all, or one that hangs. Each recording is
 tried for two minutes in all. Once several failed, or the vendor has said that it has no such thing, none is tried for
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PATIENCE_SECONDS: Final = 120.0
+LONGEST_WAIT_SECONDS: Final = 120.0
 LAST_TRY_SECONDS: Final = 5.0
 REST_SECONDS: Final = 300.0
 PROBE_SECONDS: Final = 30.0
@@ -64,7 +64,7 @@ class Transcription:
         probes, self._rests_until = self._rests_until > 0, now + PROBE_SECONDS if self._rests_until else 0.0
         known = media_id in self._begun
         begun = self._begun.setdefault(media_id, now)
-        left = PROBE_SECONDS if probes else max(begun + PATIENCE_SECONDS - now, LAST_TRY_SECONDS)
+        left = PROBE_SECONDS if probes else max(begun + LONGEST_WAIT_SECONDS - now, LAST_TRY_SECONDS)
         try:
             async with asyncio.timeout(left), counted() as cost:
                 heard = await self._transcriber.transcribe(recording)
@@ -91,7 +91,7 @@ class Transcription:
         self._begun = {each: at for each, at in self._begun.items() if now - at < KEPT_SECONDS or each == media_id}
         several = len(self._begun) > 1  # one alone may be the recording's own fault
         since = min(self._begun.values()) if several else self._begun.get(media_id, now)
-        if now - since < PATIENCE_SECONDS:
+        if now - since < LONGEST_WAIT_SECONDS:
             return VendorUnavailable("model_hearing", away.retry_after)
         if several:
             self._rest(away.problem)

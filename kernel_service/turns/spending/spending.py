@@ -110,7 +110,7 @@ class Spending:
             self._let_go()
 
     def _let_go(self) -> None:
-        """Nobody waits any more for what is under way; what it costs nobody learns."""
+        """The request under way is abandoned; it is charged by its estimate, since nobody learns its cost."""
         if request := self._under_way:
             self._under_way = None
             self._owed += estimates.used_after(self.clock() - request.began, request.estimate())

@@ -56,42 +56,42 @@ MESSAGES = [
 
 
 @pytest.mark.parametrize("text", STOPS)
-def test_stop_is_understood(text: str) -> None:
+def test_stop_phrases_are_recognized(text: str) -> None:
     assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.STOP
 
 
 @pytest.mark.parametrize("text", PERMISSIONS)
-def test_who_asks_what_is_permitted_is_understood(text: str) -> None:
+def test_permission_queries_are_recognized(text: str) -> None:
     assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.PERMISSIONS
     assert command_of(Payload(Text(text), forwarded=True), under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize("text", ASKING_AGAIN)
-def test_who_wants_to_be_asked_again_is_understood(text: str) -> None:
+def test_ask_again_phrases_are_recognized(text: str) -> None:
     assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.ASK_AGAIN
     assert command_of(Payload(Text(text), forwarded=True), under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize("text", TAKING_BACK)
-def test_taking_back_is_a_message_unless_something_is_under_way(text: str) -> None:
+def test_cancel_it_is_stop_only_while_something_is_under_way(text: str) -> None:
     assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.STOP
     assert command_of(Payload(Text(text)), under_way=lambda: False) is Command.NONE
 
 
 @pytest.mark.parametrize("text", NEW_CHATS)
-def test_a_new_chat_is_understood(text: str) -> None:
+def test_new_chat_phrases_are_recognized(text: str) -> None:
     assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.NEW_CHAT
 
 
 @pytest.mark.parametrize("text", [*MESSAGES, "stop " * LONGEST])
-def test_what_merely_contains_such_words_is_a_message(text: str) -> None:
+def test_longer_texts_with_command_words_are_messages(text: str) -> None:
     assert command_of(Payload(Text(text)), under_way=lambda: True) is Command.NONE
 
 
 @pytest.mark.parametrize(
     "payload", [Payload(Text("new chat"), forwarded=True), Payload(Image(), caption="stop"), Payload(Unsupported())]
 )
-def test_what_is_not_in_the_persons_own_words_is_none(payload: Payload) -> None:
+def test_forwarded_and_captioned_phrases_are_no_commands(payload: Payload) -> None:
     assert command_of(payload, under_way=lambda: True) is Command.NONE
 
 
@@ -110,7 +110,7 @@ def test_what_is_not_in_the_persons_own_words_is_none(payload: Payload) -> None:
         "text=Connect+XNDW-HVXB", "X-N-D-W-H-V-X-B", "x, n, d, w, h, v, x, b", "codeXNDW-HVXB", "Kod: XNDW-HVXBdir",
     ],
 )  # fmt: skip
-def test_a_code_is_found_as_people_write_it(text: str) -> None:
+def test_codes_are_found_in_any_spelling(text: str) -> None:
     assert codes_in(text) == ["XNDW-HVXB"]
 
 
@@ -129,7 +129,7 @@ def test_a_code_is_found_as_people_write_it(text: str) -> None:
         "xndw-hvxbß",
     ],
 )
-def test_other_words_are_no_code(text: str) -> None:
+def test_ordinary_words_are_no_codes(text: str) -> None:
     assert codes_in(text) == []
 
 

@@ -115,7 +115,7 @@ async def settled(kernels: KernelMap) -> None:
         await asyncio.sleep(0)
 
 
-async def test_a_hundred_first_messages_make_one_activation(parts: Any) -> None:
+async def test_concurrent_first_messages_activate_once(parts: Any) -> None:
     kernels, store, _turns, _ = parts
     for _ in range(100):
         kernels.wake("p_1")
@@ -124,7 +124,7 @@ async def test_a_hundred_first_messages_make_one_activation(parts: Any) -> None:
     assert len(kernels) == 1
 
 
-async def test_a_message_that_arrives_in_a_turn_is_looked_at_after_it(parts: Any) -> None:
+async def test_message_during_a_turn_is_run_after_it(parts: Any) -> None:
     kernels, _, turns, _ = parts
     turns.gate = asyncio.Event()
     kernels.wake("p_1")
@@ -135,7 +135,7 @@ async def test_a_message_that_arrives_in_a_turn_is_looked_at_after_it(parts: Any
     assert turns.ran == ["p_1", "p_1"]
 
 
-async def test_a_busy_person_does_not_hold_up_another(parts: Any) -> None:
+async def test_people_run_concurrently(parts: Any) -> None:
     kernels, _, turns, _ = parts
     turns.gate = asyncio.Event()
     kernels.wake("p_1")
@@ -149,7 +149,7 @@ async def test_a_busy_person_does_not_hold_up_another(parts: Any) -> None:
     await settled(kernels)
 
 
-async def test_who_finds_no_room_waits_until_a_turn_has_ended(parts: Any) -> None:
+async def test_turns_beyond_the_limit_wait_for_a_slot(parts: Any) -> None:
     kernels, _, turns, _ = parts
     turns.gate = asyncio.Event()
     for number in range(6):
@@ -162,7 +162,7 @@ async def test_who_finds_no_room_waits_until_a_turn_has_ended(parts: Any) -> Non
     assert (len(turns.ran), kernels.waiting) == (6, 0)
 
 
-async def test_a_busy_kernel_is_not_evicted(parts: Any) -> None:
+async def test_evicting_a_busy_kernel_is_refused(parts: Any) -> None:
     kernels, store, turns, _ = parts
     turns.gate = asyncio.Event()
     kernels.wake("p_1")
@@ -178,7 +178,7 @@ async def test_a_busy_kernel_is_not_evicted(parts: Any) -> None:
         await kernels.evict("p_1", EvictionReason.OPERATOR)
 
 
-async def test_an_evicted_person_comes_back_under_a_new_epoch(parts: Any) -> None:
+async def test_reactivation_after_eviction_increments_the_epoch(parts: Any) -> None:
     kernels, store, _, _ = parts
     kernels.wake("p_1")
     await settled(kernels)
@@ -189,7 +189,7 @@ async def test_an_evicted_person_comes_back_under_a_new_epoch(parts: Any) -> Non
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable(), RuntimeError("a bug")])
-async def test_a_broken_turn_starts_over_from_the_journal(parts: Any, error: Exception) -> None:
+async def test_broken_turn_is_retried_from_the_journal(parts: Any, error: Exception) -> None:
     kernels, store, turns, _ = parts
     turns.error = error
     kernels.wake("p_1")
@@ -198,7 +198,7 @@ async def test_a_broken_turn_starts_over_from_the_journal(parts: Any, error: Exc
     assert store.epochs == {"p_1": 2}
 
 
-async def test_what_only_an_operator_can_mend_is_left_to_the_sweeper(parts: Any) -> None:
+async def test_error_for_an_operator_is_not_retried(parts: Any) -> None:
     kernels, store, turns, _ = parts
     turns.error = SealingKeyUnknown("no such key")
     kernels.wake("p_1")
@@ -211,7 +211,7 @@ async def test_what_only_an_operator_can_mend_is_left_to_the_sweeper(parts: Any)
     assert store.epochs == {"p_1": 2}
 
 
-async def test_a_store_that_is_away_is_tried_again(parts: Any) -> None:
+async def test_unavailable_store_is_retried(parts: Any) -> None:
     kernels, store, turns, _ = parts
     store.away = 3
     kernels.wake("p_1")
@@ -219,7 +219,7 @@ async def test_a_store_that_is_away_is_tried_again(parts: Any) -> None:
     assert turns.ran == ["p_1"]
 
 
-async def test_a_lost_lease_forgets_the_kernel_and_does_not_come_back(parts: Any) -> None:
+async def test_lost_lease_evicts_the_kernel_without_retry(parts: Any) -> None:
     kernels, _, turns, _ = parts
     turns.error = LeaseLost()
     kernels.wake("p_1")
@@ -229,7 +229,7 @@ async def test_a_lost_lease_forgets_the_kernel_and_does_not_come_back(parts: Any
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 1}
 
 
-async def test_a_merged_person_leaves_memory_and_the_one_who_stays_is_looked_at(parts: Any) -> None:
+async def test_merge_evicts_both_and_wakes_the_remaining_person(parts: Any) -> None:
     kernels, store, turns, _ = parts
     for person_id in ("p_old", "p_new"):
         kernels.wake(person_id)
@@ -242,7 +242,7 @@ async def test_a_merged_person_leaves_memory_and_the_one_who_stays_is_looked_at(
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 2}
 
 
-async def test_a_merging_while_turns_run_brings_the_one_who_stays_back(parts: Any) -> None:
+async def test_merge_during_turns_reactivates_the_remaining_person(parts: Any) -> None:
     kernels, store, turns, _ = parts
     gate = turns.gate = asyncio.Event()
     for person_id in ("p_old", "p_new"):
@@ -258,7 +258,7 @@ async def test_a_merging_while_turns_run_brings_the_one_who_stays_back(parts: An
     assert store.epochs == {"p_old": 2, "p_new": 1}
 
 
-async def test_a_turn_says_when_to_come_back(parts: Any) -> None:
+async def test_held_turn_sets_a_timer(parts: Any) -> None:
     kernels, _, turns, clock = parts
     turns.answers = [clock.now + 0.001, clock.now, None]
     kernels.wake("p_1")
@@ -266,7 +266,7 @@ async def test_a_turn_says_when_to_come_back(parts: Any) -> None:
     assert turns.ran == ["p_1"] * 3
 
 
-async def test_idle_kernels_go_and_used_ones_stay(parts: Any) -> None:
+async def test_sweep_evicts_idle_kernels_only(parts: Any) -> None:
     kernels, _, _, clock = parts
     evictor = Evictor(kernels, idle_seconds=60, memory_bytes=0, clock=clock)
     kernels.wake("p_old")
@@ -280,7 +280,7 @@ async def test_idle_kernels_go_and_used_ones_stay(parts: Any) -> None:
     assert kernels.evictions == {EvictionReason.IDLE: 1}
 
 
-async def test_memory_pressure_evicts_the_least_recently_used_and_no_more_than_needed(parts: Any) -> None:
+async def test_memory_pressure_evicts_least_recently_used_until_within_budget(parts: Any) -> None:
     kernels, _, _, clock = parts
     for number in range(4):
         kernels.wake(f"p_{number}")
@@ -294,7 +294,7 @@ async def test_memory_pressure_evicts_the_least_recently_used_and_no_more_than_n
     assert kernels.evictions == {EvictionReason.MEMORY: 2}
 
 
-async def test_drain_lets_a_turn_end_and_evicts_everybody(parts: Any) -> None:
+async def test_drain_lets_turns_end_and_evicts_all(parts: Any) -> None:
     kernels, store, turns, _ = parts
     turns.gate = asyncio.Event()
     kernels.wake("p_1")
@@ -309,7 +309,7 @@ async def test_drain_lets_a_turn_end_and_evicts_everybody(parts: Any) -> None:
     assert kernels.evictions == {EvictionReason.SHUTDOWN: 1}
 
 
-async def test_an_operator_who_evicts_during_a_drain_is_told_that_it_is_done(parts: Any) -> None:
+async def test_evicting_during_a_drain_reports_not_resident(parts: Any) -> None:
     kernels, store, _, _ = parts
     for person_id in ("p_1", "p_2"):
         kernels.wake(person_id)
@@ -325,7 +325,7 @@ async def test_an_operator_who_evicts_during_a_drain_is_told_that_it_is_done(par
     assert kernels.evictions == {EvictionReason.SHUTDOWN: 2}
 
 
-async def test_drain_gives_thousands_of_idle_kernels_back_in_one_write(parts: Any) -> None:
+async def test_drain_releases_all_leases_in_one_write(parts: Any) -> None:
     kernels, store, _, _ = parts
     people = [f"p_{number}" for number in range(3000)]
     for person_id in people:
@@ -336,18 +336,18 @@ async def test_drain_gives_thousands_of_idle_kernels_back_in_one_write(parts: An
     assert store.released == [(person_id, 1) for person_id in people]
 
 
-async def test_drain_ends_in_its_time_when_the_store_hangs(parts: Any, caplog: pytest.LogCaptureFixture) -> None:
+async def test_drain_keeps_its_deadline_when_the_store_hangs(parts: Any, caplog: pytest.LogCaptureFixture) -> None:
     kernels, store, _, _ = parts
     kernels.wake("p_1")
     await settled(kernels)
     store.releasing = asyncio.Event()  # for ever
     async with asyncio.timeout(10):
         await kernels.drain(seconds=0.02)
-    assert "leases not given back" in caplog.text
+    assert "leases not released" in caplog.text
     assert "p_1" not in caplog.text
 
 
-async def test_drain_ends_in_its_time_when_a_turn_does_not_let_go(parts: Any) -> None:
+async def test_drain_keeps_its_deadline_when_a_turn_ignores_cancellation(parts: Any) -> None:
     kernels, store, turns, _ = parts
     turns.gate = asyncio.Event()
     turns.holds_on = asyncio.Event()
@@ -359,7 +359,7 @@ async def test_drain_ends_in_its_time_when_a_turn_does_not_let_go(parts: Any) ->
     turns.holds_on.set()
 
 
-async def test_drain_cuts_a_turn_that_does_not_end(parts: Any) -> None:
+async def test_drain_cancels_a_late_turn(parts: Any) -> None:
     kernels, store, turns, _ = parts
     turns.gate = asyncio.Event()
     kernels.wake("p_1")
@@ -369,7 +369,7 @@ async def test_drain_cuts_a_turn_that_does_not_end(parts: Any) -> None:
     assert store.released == [("p_1", 1)]
 
 
-async def test_a_reset_of_a_resident_person_reads_the_history_again(parts: Any) -> None:
+async def test_reset_of_a_resident_person_reloads_the_history(parts: Any) -> None:
     kernels, store, _turns, _ = parts
     kernels.wake("p_1")
     await settled(kernels)
@@ -381,7 +381,7 @@ async def test_a_reset_of_a_resident_person_reads_the_history_again(parts: Any) 
     assert kernels.get("p_1").history.count == 0
 
 
-async def test_a_reset_while_the_history_is_being_read_reads_it_again(parts: Any) -> None:
+async def test_reset_during_activation_reloads_the_history(parts: Any) -> None:
     kernels, store, turns, _ = parts
     store.activating = asyncio.Event()
     kernels.wake("p_1")
@@ -393,7 +393,7 @@ async def test_a_reset_while_the_history_is_being_read_reads_it_again(parts: Any
     assert set(turns.ran) == {"p_1"}
 
 
-async def test_a_reset_whose_caller_gives_up_is_made_known_all_the_same(parts: Any) -> None:
+async def test_reset_survives_a_cancelled_caller(parts: Any) -> None:
     kernels, store, _turns, _ = parts
     kernels.wake("p_1")
     await settled(kernels)

@@ -72,7 +72,7 @@ def sent(reply_id: str, part: int = 1, parts: int = 1) -> PartAck:
     return PartAck(reply_id, part, parts, "1", "batch", Outcome.SENT)
 
 
-async def test_what_is_not_acknowledged_never_exceeds_the_credit() -> None:
+async def test_unacknowledged_leases_never_exceed_the_credit() -> None:
     outbox = outbox_of(Store(4))
     pull = outbox.pull("chat", [], 2, "gateway-1")
     (first, _), (second, _) = await anext(pull), await anext(pull)
@@ -88,7 +88,7 @@ async def test_what_is_not_acknowledged_never_exceeds_the_credit() -> None:
     await pull.aclose()  # type: ignore[attr-defined]
 
 
-async def test_a_stream_that_ends_hands_back_what_it_did_not_send() -> None:
+async def test_ending_stream_releases_unsent_leases() -> None:
     store = Store(3)
     pull = outbox_of(store).pull("chat", [], 10, "gateway-1")
     await anext(pull)
@@ -96,7 +96,7 @@ async def test_a_stream_that_ends_hands_back_what_it_did_not_send() -> None:
     assert store.back == [("rp_1", "batch"), ("rp_2", "batch")]
 
 
-async def test_a_stream_that_ends_while_it_leases_hands_all_back() -> None:
+async def test_stream_cancelled_while_leasing_releases_all_leases() -> None:
     store = Store(2)
     store.gate = asyncio.Event()
     reading = asyncio.ensure_future(anext(outbox_of(store).pull("chat", [], 10, "gateway-1")))
@@ -117,7 +117,7 @@ async def test_closing_ends_every_stream() -> None:
     assert await reading is None
 
 
-async def test_each_lease_says_for_how_long_it_lasts_from_now() -> None:
+async def test_lease_states_its_remaining_seconds() -> None:
     now = [1000.0]
     pull = Outbox(Store(2), lambda: now[0]).pull("chat", [], 2, "gateway-1")  # type: ignore[arg-type]
     (_, first) = await anext(pull)
@@ -146,7 +146,7 @@ async def test_an_extended_lease_keeps_its_place_in_the_credit() -> None:
     fourth.cancel()
 
 
-async def test_a_release_ends_the_streams_of_the_instance_and_no_others() -> None:
+async def test_release_ends_only_the_streams_of_the_instance() -> None:
     store = Store(0)
     outbox = outbox_of(store)
     theirs = [asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None)) for _ in range(2)]
@@ -160,7 +160,7 @@ async def test_a_release_ends_the_streams_of_the_instance_and_no_others() -> Non
     await others
 
 
-async def test_a_stream_whose_end_is_not_known_yet_leases_nothing_after_a_release() -> None:
+async def test_stream_leases_nothing_after_a_release() -> None:
     store = Store(0)
     outbox = outbox_of(store)
     gone = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
@@ -174,7 +174,7 @@ async def test_a_stream_whose_end_is_not_known_yet_leases_nothing_after_a_releas
     assert store.waiting == ["rp_later"]
 
 
-async def test_a_stream_that_is_leasing_when_it_is_released_hands_that_back() -> None:
+async def test_leases_made_during_a_release_are_released() -> None:
     store = Store(1)
     store.gate = asyncio.Event()
     outbox = outbox_of(store)
@@ -186,7 +186,7 @@ async def test_a_stream_that_is_leasing_when_it_is_released_hands_that_back() ->
     assert store.back == [("rp_0", "batch")]
 
 
-async def test_the_time_between_sweeps_counts_for_channels_that_are_pulled() -> None:
+async def test_sweep_counts_time_for_attended_channels_only() -> None:
     now = [1000.0]
     store = Store(0)
     outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
@@ -203,7 +203,7 @@ async def test_the_time_between_sweeps_counts_for_channels_that_are_pulled() -> 
     assert store.attended == [([], 0), (["chat"], 1), (["chat"], MOST_ATTENDED_SECONDS), ([], 0)]
 
 
-async def test_what_a_sweep_puts_back_is_pulled_at_once() -> None:
+async def test_sweep_wakes_streams_when_replies_become_pending() -> None:
     store = Store(0)
     outbox = outbox_of(store)
     reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1")))
@@ -218,7 +218,7 @@ async def test_what_a_sweep_puts_back_is_pulled_at_once() -> None:
     assert lease.reply.id == "rp_in_doubt_no_more"
 
 
-async def test_a_stream_that_ends_takes_its_leases_with_it_and_no_others() -> None:
+async def test_ending_stream_expires_only_its_own_leases() -> None:
     store = Store(3)
     outbox = outbox_of(store)
     broken, other = outbox.pull("chat", [], 2, "gateway-1"), outbox.pull("chat", [], 1, "gateway-2")
@@ -230,7 +230,7 @@ async def test_a_stream_that_ends_takes_its_leases_with_it_and_no_others() -> No
     await other.aclose()  # type: ignore[attr-defined]
 
 
-async def test_leases_of_a_stream_that_ends_while_the_store_is_away_are_cut_later() -> None:
+async def test_expiry_is_retried_after_the_store_was_unavailable() -> None:
     now = [1000.0]
     store = Store(1)
     outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
@@ -247,7 +247,7 @@ async def test_leases_of_a_stream_that_ends_while_the_store_is_away_are_cut_late
     assert store.cuts == [([("rp_0", "batch")], 1000 + SENDING_SECONDS)]
 
 
-async def test_a_new_process_ends_what_an_earlier_one_leased() -> None:
+async def test_new_process_expires_leases_of_the_previous_one() -> None:
     store = Store(0)
     await outbox_of(store).take_over()
     assert store.cuts == [(None, 1000 + SENDING_SECONDS)]

@@ -57,7 +57,7 @@ class Streams:
 
 
 @pytest.mark.parametrize("instances", [1, 50])
-async def test_a_word_costs_one_look_however_many_streams_wait(instances: int) -> None:
+async def test_one_wakeup_costs_one_poll_for_all_streams(instances: int) -> None:
     store = Store()
     streams = Streams(store, *(("chat", [], f"gateway-{number % instances}") for number in range(50)))
     await streams.settled()
@@ -70,7 +70,7 @@ async def test_a_word_costs_one_look_however_many_streams_wait(instances: int) -
     await streams.close()
 
 
-async def test_streams_of_other_addresses_and_channels_look_for_themselves() -> None:
+async def test_streams_of_other_scopes_poll_for_themselves() -> None:
     store = Store()
     streams = Streams(store, ("chat", [], "a"), ("chat", ["1"], "a"), ("chat", ["2"], "a"), ("mail", [], "a"))
     await streams.settled()
@@ -78,7 +78,7 @@ async def test_streams_of_other_addresses_and_channels_look_for_themselves() -> 
     await streams.close()
 
 
-async def test_more_than_one_stream_can_take_is_taken_by_the_others() -> None:
+async def test_replies_beyond_one_streams_credit_go_to_the_others() -> None:
     store = Store()
     streams = Streams(store, *(("chat", [], "gateway") for _ in range(3)))
     await streams.settled()
@@ -91,7 +91,7 @@ async def test_more_than_one_stream_can_take_is_taken_by_the_others() -> None:
 
 
 @pytest.mark.slow
-async def test_what_becomes_due_by_time_alone_is_found() -> None:
+async def test_reply_due_by_time_is_found_by_polling() -> None:
     store = Store()
     streams = Streams(store, *(("chat", [], "gateway") for _ in range(3)))
     await streams.settled()
@@ -100,7 +100,7 @@ async def test_what_becomes_due_by_time_alone_is_found() -> None:
     await streams.close()
 
 
-async def test_what_is_known_of_addresses_goes_with_their_last_stream() -> None:
+async def test_shared_poll_is_dropped_with_its_last_stream() -> None:
     streams = Streams(Store(), ("chat", [], "a"), ("chat", ["1"], "a"))
     await streams.settled()
     assert len(streams.outbox._polls) == 2

@@ -35,7 +35,7 @@ async def asked(scene: Scene) -> tuple[Kernel, asyncio.Task[float | None]]:
     return kernel, turn
 
 
-async def test_who_writes_while_the_model_thinks_is_heard_in_the_same_answer(scene: Scene) -> None:
+async def test_message_during_the_model_call_joins_the_turn(scene: Scene) -> None:
     await scene.hear("my name is Ann", number=1)
     kernel, turn = await asked(scene)
     await scene.hear("what is my name", number=2)
@@ -48,7 +48,7 @@ async def test_who_writes_while_the_model_thinks_is_heard_in_the_same_answer(sce
     assert await statuses(scene) == [TurnStatus.COMPLETED]
 
 
-async def test_news_that_does_not_concern_the_turn_leaves_the_model_alone(scene: Scene) -> None:
+async def test_unrelated_wakeup_does_not_interrupt_the_model_call(scene: Scene) -> None:
     await scene.hear()
     kernel, turn = await asked(scene)
     scene.model.says = [says("done")]
@@ -61,7 +61,7 @@ async def test_news_that_does_not_concern_the_turn_leaves_the_model_alone(scene:
     assert await scene.told() == ["done"]
 
 
-async def test_an_answer_that_crossed_with_a_message_is_not_given(scene: Scene) -> None:
+async def test_answer_is_discarded_when_a_message_arrived_first(scene: Scene) -> None:
     """The model had answered already; the end finds the newcomer, and what the answer cost is counted."""
     await scene.hear(number=1)
     kernel, turn = await asked(scene)
@@ -76,7 +76,7 @@ async def test_an_answer_that_crossed_with_a_message_is_not_given(scene: Scene) 
     assert "to one" not in str([item.data for item in await scene.history()])
 
 
-async def test_read_only_tools_do_not_shut_the_door_and_others_do(scene: Scene) -> None:
+async def test_first_side_effect_closes_the_turn_and_reads_do_not(scene: Scene) -> None:
     await scene.hear(number=1)
     scene.look.gate = asyncio.Event()
     scene.model.says = [calls("look")]
@@ -99,7 +99,7 @@ async def test_read_only_tools_do_not_shut_the_door_and_others_do(scene: Scene) 
     assert await scene.told() == ["and the third"]
 
 
-async def test_stop_is_obeyed_while_the_model_thinks(scene: Scene) -> None:
+async def test_stop_interrupts_the_model_call(scene: Scene) -> None:
     await scene.hear("write a long story", number=1)
     story = scene.seq
     kernel, turn = await asked(scene)
@@ -113,7 +113,7 @@ async def test_stop_is_obeyed_while_the_model_thinks(scene: Scene) -> None:
     assert await scene.history() == []
 
 
-async def test_stop_lets_what_has_begun_end_and_goes_no_further(scene: Scene) -> None:
+async def test_stop_waits_for_the_running_side_effect(scene: Scene) -> None:
     await scene.hear(number=1)
     scene.act.gate = asyncio.Event()
     scene.model.says = [calls("act", "look")]
@@ -129,7 +129,7 @@ async def test_stop_lets_what_has_begun_end_and_goes_no_further(scene: Scene) ->
     assert results == ["act done", turn_journal.NOT_DONE]
 
 
-async def test_an_ending_process_goes_no_further_than_the_next_step(scene: Scene) -> None:
+async def test_drain_ends_the_turn_at_its_next_step(scene: Scene) -> None:
     await scene.hear()
     kernel, turn = await asked(scene)
     scene.model.says = [calls("act"), says("done")]
@@ -144,7 +144,7 @@ async def test_an_ending_process_goes_no_further_than_the_next_step(scene: Scene
     assert await scene.told() == ["done"]
 
 
-async def test_a_turn_cut_by_a_drain_is_no_failure(scene: Scene) -> None:
+async def test_turn_cut_by_a_drain_counts_no_failure(scene: Scene) -> None:
     await scene.hear()
     _, turn = await asked(scene)
     turn.cancel()
@@ -155,9 +155,7 @@ async def test_a_turn_cut_by_a_drain_is_no_failure(scene: Scene) -> None:
     assert (again.attempt_count, again.crash_count) == (0, 0)
 
 
-async def test_what_was_done_while_the_store_is_away_is_not_done_again(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_side_effect_is_not_repeated_after_a_store_outage(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store_retries, "PAUSE_SECONDS", 0)
     await scene.hear()
     kernel = await scene.activated()
@@ -176,7 +174,7 @@ async def test_what_was_done_while_the_store_is_away_is_not_done_again(
     assert await scene.told() == ["done"]
 
 
-async def test_who_watches_sees_what_happens(scene: Scene) -> None:
+async def test_watchers_receive_progress_events(scene: Scene) -> None:
     await scene.hear(number=1)
     link = Link("https://connect.example/lk", "Connect Asana")
     scene.look.result = ToolResult("a button", link=link)

@@ -69,7 +69,7 @@ OFTEN = (*TWICE, *[TurnPlacement.WARD] * (ISOLATED_FROM - 2))
 # --- given up
 
 
-async def test_a_message_that_crashes_its_process_alone_three_times_is_given_up(scene: Scene) -> None:
+async def test_three_crashes_in_isolation_give_the_message_up(scene: Scene) -> None:
     await scene.hear()
     await crash(scene, *OFTEN, *[TurnPlacement.ALONE] * scene.limits.crashes_alone)
     await scene.run()
@@ -79,7 +79,7 @@ async def test_a_message_that_crashes_its_process_alone_three_times_is_given_up(
     assert scene.model.shown == []
 
 
-async def test_no_number_of_crashes_beside_others_gives_a_message_up(scene: Scene) -> None:
+async def test_crashes_beside_other_turns_never_give_a_message_up(scene: Scene) -> None:
     kernel = await someone(scene, "ann", *OFTEN, *[TurnPlacement.WARD] * 50)
     runner = scene.runner()
     await lives_on(scene, runner)
@@ -91,7 +91,7 @@ async def test_no_number_of_crashes_beside_others_gives_a_message_up(scene: Scen
 # --- the ward
 
 
-async def test_few_quarantined_turns_run_at_once_and_any_number_of_others(scene: Scene) -> None:
+async def test_quarantine_limits_only_quarantined_turns(scene: Scene) -> None:
     runner, scene.model.gate = scene.runner(), asyncio.Event()
     ill = [await someone(scene, f"ill {number}", *TWICE) for number in range(WARD_BEDS + 1)]
     well = [await someone(scene, f"well {number}") for number in range(3)]
@@ -125,7 +125,7 @@ async def test_each_crash_in_isolation_doubles_how_long_the_process_must_have_li
     assert await scene.runner().run_next(kernel) == scene.clock() + 4 * PROBATION_SECONDS
 
 
-async def test_nobody_runs_beside_an_isolated_turn(scene: Scene) -> None:
+async def test_no_turn_runs_beside_an_isolated_one(scene: Scene) -> None:
     runner, gate = scene.runner(), asyncio.Event()
     ill, also_ill = [await someone(scene, name, *OFTEN) for name in ("ill", "also ill")]
     other = await someone(scene, "other")
@@ -142,7 +142,7 @@ async def test_nobody_runs_beside_an_isolated_turn(scene: Scene) -> None:
     assert sorted(asked(scene)[1:]) == ["also ill", "ill", "other"]
 
 
-async def test_an_isolated_turn_waits_for_those_that_run(scene: Scene) -> None:
+async def test_isolated_turn_waits_for_running_turns(scene: Scene) -> None:
     runner, gate = scene.runner(), asyncio.Event()
     ill, other = await someone(scene, "ill", *OFTEN), await someone(scene, "other")
     await lives_on(scene, runner)
@@ -163,7 +163,7 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_others_that_do_not_end_are_not_waited_for_for_ever_and_the_crash_does_not_count(scene: Scene) -> None:
+async def test_isolation_times_out_and_its_crash_does_not_count(scene: Scene) -> None:
     runner, gate = scene.runner(), asyncio.Event()
     ill, other = await someone(scene, "ill", *OFTEN), await someone(scene, "other")
     await lives_on(scene, runner)
@@ -179,7 +179,7 @@ async def test_others_that_do_not_end_are_not_waited_for_for_ever_and_the_crash_
 
 
 @pytest.mark.usefixtures("hasty")
-async def test_an_isolated_turn_keeps_others_waiting_for_its_time_alone(scene: Scene) -> None:
+async def test_isolation_ends_when_its_time_is_up(scene: Scene) -> None:
     runner, gate = scene.runner(), asyncio.Event()
     ill, other = await someone(scene, "ill", *OFTEN), await someone(scene, "other")
     await lives_on(scene, runner)
@@ -196,7 +196,7 @@ async def test_an_isolated_turn_keeps_others_waiting_for_its_time_alone(scene: S
     await asyncio.gather(*running, return_exceptions=True)
 
 
-async def test_between_two_isolated_turns_the_others_have_as_long(scene: Scene) -> None:
+async def test_other_turns_get_equal_time_between_isolations(scene: Scene) -> None:
     clock = Clock()
     rooms = Quarantine(clock)
     ill = Quarantined(ISOLATED_FROM, 0)
@@ -210,7 +210,7 @@ async def test_between_two_isolated_turns_the_others_have_as_long(scene: Scene) 
     assert rooms.free_at(ill) == clock() + 7
 
 
-async def test_a_turn_that_is_cancelled_in_isolation_lets_the_others_in() -> None:
+async def test_cancelled_isolated_turn_ends_the_isolation() -> None:
     rooms, ill = Quarantine(Clock()), Quarantined(ISOLATED_FROM, 0)
 
     async def isolated() -> None:

@@ -17,7 +17,7 @@ from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import FakeTool, Scene, calls, says
 
 
-async def test_model_and_tools_until_there_is_an_answer(scene: Scene) -> None:
+async def test_model_and_tools_alternate_until_an_answer(scene: Scene) -> None:
     await scene.hear()
     scene.model.says = [calls("look", "act"), says("both done")]
     await scene.run()
@@ -41,7 +41,7 @@ async def cut(scene: Scene, *, started: bool, name: str) -> None:
     await scene.store.turns.append(turn, kernel.epoch, items, usage=Usage(), started=intent, now=scene.clock())
 
 
-async def test_a_call_that_may_have_been_made_is_not_repeated(scene: Scene) -> None:
+async def test_call_in_doubt_is_not_repeated(scene: Scene) -> None:
     await scene.hear()
     await cut(scene, started=True, name="act")
     scene.model.says = [says("I looked")]
@@ -87,7 +87,7 @@ async def test_that_look_is_waited_for_after_another_cut_too(scene: Scene) -> No
 
 
 @pytest.mark.parametrize("name", ["look", "act"])
-async def test_a_call_that_was_never_begun_is_made_once(scene: Scene, name: str) -> None:
+async def test_call_without_an_intent_is_made_once(scene: Scene, name: str) -> None:
     await scene.hear()
     await cut(scene, started=False, name=name)
     scene.model.says = [says("done")]
@@ -111,7 +111,7 @@ async def test_the_button_survives_a_cut(scene: Scene) -> None:
     assert "connect.example" not in str(scene.model.shown)
 
 
-async def test_a_vendor_that_is_away_holds_the_turn_and_burns_nothing(scene: Scene) -> None:
+async def test_unavailable_vendor_holds_the_turn_without_an_attempt(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
     for hold in range(10):
@@ -150,7 +150,7 @@ async def test_a_turn_that_fails_after_it_did_something_says_so_and_leaves_nothi
     assert kernel.history.items() == kept
 
 
-async def test_what_fails_together_is_tried_alone(scene: Scene) -> None:
+async def test_failing_merged_turn_is_split(scene: Scene) -> None:
     await scene.hear("fine", number=1)
     first = scene.seq
     await scene.hear("poison", number=2)
@@ -166,7 +166,7 @@ async def test_what_fails_together_is_tried_alone(scene: Scene) -> None:
     assert [letter.seq for letter in letters] == [scene.seq]
 
 
-async def test_a_turn_that_never_ends_is_ended(scene: Scene) -> None:
+async def test_turn_ends_at_its_step_limit(scene: Scene) -> None:
     await scene.hear()
     scene.model.says = [calls("look") for _ in range(scene.limits.steps)]
     for number, answer in enumerate(scene.model.says):
@@ -177,7 +177,7 @@ async def test_a_turn_that_never_ends_is_ended(scene: Scene) -> None:
     assert await scene.told() == [texts.answers.TOO_MANY_STEPS]
 
 
-async def test_a_turn_that_takes_too_long_is_ended(scene: Scene) -> None:
+async def test_turn_ends_at_its_time_limit(scene: Scene) -> None:
     await scene.hear()
     scene.limits = TurnLimits(seconds=-1)
     await scene.run()
@@ -192,7 +192,7 @@ async def test_a_turn_that_takes_too_long_is_ended(scene: Scene) -> None:
         (FakeTool("look", read_only=False, result=VendorUnavailable("tools_busy")), "Nothing was done."),
     ],
 )
-async def test_a_broken_tool_is_told_to_the_model_without_its_words(scene: Scene, tool: FakeTool, output: str) -> None:
+async def test_tool_exception_text_is_not_shown_to_the_model(scene: Scene, tool: FakeTool, output: str) -> None:
     await scene.hear()
     scene.look = tool
     scene.model.says = [calls("look"), says("sorry")]
@@ -216,7 +216,7 @@ async def test_answers_that_are_empty_cut_or_refused(scene: Scene) -> None:
     assert await scene.told() == [texts.answers.NO_ANSWER]
 
 
-async def test_another_model_s_reasoning_is_not_shown(scene: Scene) -> None:
+async def test_reasoning_of_another_model_is_not_shown(scene: Scene) -> None:
     await scene.hear()
     thought = {"type": "reasoning", "id": "rs_1"}
     scene.model.says = [ModelAnswer([thought, {"type": "message"}], "one", Usage())]
@@ -233,7 +233,7 @@ async def test_another_model_s_reasoning_is_not_shown(scene: Scene) -> None:
     assert thought not in scene.model.shown[2]
 
 
-async def test_a_message_that_breaks_its_turn_again_and_again_is_given_up(scene: Scene) -> None:
+async def test_repeatedly_failing_message_is_given_up(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
     for attempt in range(scene.limits.attempts):
@@ -253,7 +253,7 @@ async def test_a_message_that_breaks_its_turn_again_and_again_is_given_up(scene:
 
 
 @pytest.mark.parametrize("letter", ["x", "é", "語", "ก", "😀", "\ud83d"])
-async def test_a_long_result_is_kept_in_part_whatever_its_script(scene: Scene, letter: str) -> None:
+async def test_long_results_are_truncated_in_any_script(scene: Scene, letter: str) -> None:
     await scene.hear()
     scene.look.result = ToolResult(f"BEGINNING{letter * 400_000}END")
     scene.model.says = [calls("look"), says("It was long.")]

@@ -32,7 +32,7 @@ async def notices(scene: Scene) -> list[str]:
 # --- busy -----------------------------------------------------------------------------------------------------------
 
 
-async def test_who_waits_long_is_told_once_and_comes_back_when_it_was_said(scene: Scene) -> None:
+async def test_long_wait_is_announced_once(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
     for seconds in (3.0, 18.0, 40.0):
@@ -47,7 +47,7 @@ async def test_who_waits_long_is_told_once_and_comes_back_when_it_was_said(scene
     assert await notices(scene) == [texts.limits.busy(20)]
 
 
-async def test_who_waits_a_moment_is_told_nothing_however_often(scene: Scene) -> None:
+async def test_short_waits_are_not_announced(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
     for _ in range(10):
@@ -61,7 +61,7 @@ async def test_who_waits_a_moment_is_told_nothing_however_often(scene: Scene) ->
 
 
 @pytest.mark.parametrize("name", ["look", "act"])
-async def test_a_call_that_was_not_let_through_is_made_later_and_once(scene: Scene, name: str) -> None:
+async def test_call_refused_as_busy_is_made_later_once(scene: Scene, name: str) -> None:
     await scene.hear()
     tool = {"look": scene.look, "act": scene.act}[name]
     done, tool.result = tool.result, Busy("tools_busy", 5.0)
@@ -107,7 +107,7 @@ async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, 
     assert await scene.told() == ["on the next day"]
 
 
-async def test_another_persons_budget_is_separate(scene: Scene) -> None:
+async def test_budgets_of_people_are_separate(scene: Scene) -> None:
     scene.limits = TurnLimits(daily_tokens_per_person=15)
     await scene.hear()
     scene.model.says = [says("one"), says("two")]

@@ -66,7 +66,7 @@ async def test_a_turn_that_does_not_end_well_leaves_nothing(scene: Scene) -> Non
     assert await resumed(scene) == []
 
 
-async def test_a_code_is_answered_without_the_model(scene: Scene) -> None:
+async def test_code_is_answered_without_the_model(scene: Scene) -> None:
     scene.codes.says[CODE] = Confirmed("Asana is connected.")
     await scene.hear("connect bcdf-ghjk!")
     await scene.run()
@@ -108,7 +108,7 @@ async def test_a_resumed_turn_that_is_cut_goes_on_where_it_was(scene: Scene) -> 
     assert [item.kind for item in await scene.history()] == ["output", "input", "output", "result", "output"]
 
 
-async def test_a_vendor_who_is_away_holds_the_code(scene: Scene) -> None:
+async def test_unavailable_vendor_holds_the_code(scene: Scene) -> None:
     scene.codes.says[CODE] = VendorUnavailable("tools_unavailable")
     accepted_at = scene.clock.now
     await scene.hear(CODE)
@@ -121,7 +121,7 @@ async def test_a_vendor_who_is_away_holds_the_code(scene: Scene) -> None:
     assert {at for *_, at in scene.codes.asked} == {accepted_at}, "it is as old as it was"
 
 
-async def test_a_code_joins_no_other_message(scene: Scene) -> None:
+async def test_code_is_never_merged_with_other_messages(scene: Scene) -> None:
     scene.codes.says[CODE] = Confirmed("Asana is connected.")
     await scene.hear("hello", number=1)
     await scene.hear(CODE, number=2)

@@ -13,7 +13,7 @@ from kernel_service.ports.media import ReadAs
 from kernel_service.ports.messages import Usage
 from kernel_service.ports.model import ModelFile, ModelRejectedError, TranscriptionMissingError
 from kernel_service.turns.files.transcription import (
-    PATIENCE_SECONDS,
+    LONGEST_WAIT_SECONDS,
     PROBE_SECONDS,
     REST_SECONDS,
     NotTranscribedError,
@@ -78,20 +78,20 @@ class Line:
 async def test_what_passes_is_waited_for() -> None:
     line = Line()
     await line.waits("m1")
-    await line.waits("m1", after=PATIENCE_SECONDS - 1)
+    await line.waits("m1", after=LONGEST_WAIT_SECONDS - 1)
     assert await line.hear("m1", after=0.5) == "words"
 
 
 async def test_what_does_not_pass_is_waited_for_two_minutes() -> None:
     line = Line()
     await line.waits("m1")
-    assert await line.unheard("m1", after=PATIENCE_SECONDS) == 1
+    assert await line.unheard("m1", after=LONGEST_WAIT_SECONDS) == 1
 
 
 async def test_one_that_is_never_heard_says_nothing_of_others() -> None:
     line = Line()
     await line.waits("m1")
-    await line.unheard("m1", after=PATIENCE_SECONDS)
+    await line.unheard("m1", after=LONGEST_WAIT_SECONDS)
     assert await line.hear("m2") == "words"
     await line.waits("m3")
 
@@ -101,7 +101,7 @@ async def test_the_next_does_not_wait_again_and_those_after_it_are_not_even_trie
 ) -> None:
     line = Line()
     await line.waits("m1")
-    await line.unheard("m1", after=PATIENCE_SECONDS)
+    await line.unheard("m1", after=LONGEST_WAIT_SECONDS)
     assert await line.unheard("m2") == 1
     assert [await line.unheard(f"m{number}", after=1) for number in range(3, 9)] == [0] * 6
     assert caplog.text.count("alert: recordings cannot be heard") == 1
@@ -144,12 +144,12 @@ async def test_a_try_that_is_interrupted_counts() -> None:
     line = Line()
     for _ in range(3):
         await line.interrupted("m1")
-        line.clock.now += PATIENCE_SECONDS / 2
+        line.clock.now += LONGEST_WAIT_SECONDS / 2
     assert await line.unheard("m1") == 1
 
 
 async def test_a_vendor_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("kernel_service.turns.files.transcription.PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr("kernel_service.turns.files.transcription.LONGEST_WAIT_SECONDS", 0.02)
     monkeypatch.setattr("kernel_service.turns.files.transcription.LAST_TRY_SECONDS", 0.01)
     line = Line()
     with pytest.raises(VendorUnavailable):
@@ -161,8 +161,8 @@ async def test_a_vendor_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch) -
 async def test_a_wait_in_the_line_is_none_for_the_recording() -> None:
     line = Line()
     await line.waits("m1", Busy("model_busy", 5.0))
-    await line.waits("m1", Busy("model_busy", 5.0), after=PATIENCE_SECONDS * 2)
-    await line.waits("m1", after=PATIENCE_SECONDS * 2)
+    await line.waits("m1", Busy("model_busy", 5.0), after=LONGEST_WAIT_SECONDS * 2)
+    await line.waits("m1", after=LONGEST_WAIT_SECONDS * 2)
 
 
 async def test_one_that_cannot_be_heard_at_all_is_forgotten() -> None:
@@ -170,7 +170,7 @@ async def test_one_that_cannot_be_heard_at_all_is_forgotten() -> None:
     with pytest.raises(ModelRejectedError):
         await line.hear("m1", ModelRejectedError("invalid_value"))
     await line.waits("m2")
-    await line.waits("m2", after=PATIENCE_SECONDS - 1)
+    await line.waits("m2", after=LONGEST_WAIT_SECONDS - 1)
 
 
 async def test_what_failed_long_ago_says_nothing_of_today() -> None:
