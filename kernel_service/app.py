@@ -124,6 +124,7 @@ async def serve(
             ended=_tell_of_ended(waiters, outbox),
             replies_ready=outbox.ready,
             progress=progress,
+            typing=outbox.typing,
             asks_first=settings.approval_policy(),
             counters=counters,
         )
@@ -153,6 +154,7 @@ async def serve(
             max_pending=MAX_PENDING,
             clock=clock,
             media_wanted=_ask_for_media(transfers, outbox),
+            typing=outbox.typing,
         )
         room = ChannelAdmission(ChannelLimits(settings.kernel_channel_pulls, settings.kernel_channel_calls))
         refused_tokens = RefusedTokens(monotonic)

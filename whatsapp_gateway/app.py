@@ -70,7 +70,6 @@ async def build_app(
     webhook = Webhook(
         Intake(
             kernel,
-            typing,
             pacing,
             templates,
             metrics,

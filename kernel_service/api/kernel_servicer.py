@@ -18,6 +18,7 @@ from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.ports.media import MediaWanted
 from kernel_service.ports.outbox import AckResult
 from kernel_service.ports.tools import Person
+from kernel_service.ports.typing import TypingItem
 from kernel_service.rate_limits.current_tenant import as_tenant
 
 if TYPE_CHECKING:
@@ -84,13 +85,16 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         if not outbox.wants_replies(request.kinds):
             raise CallerError("FIELD_INVALID", "`kinds` must hold OUTBOX_ITEM_KIND_REPLY", field="kinds")
         transfers = self._transfers if outbox.wants_media(request.kinds) else None
-        async for lease, seconds in self._outbox.pull(
-            channel, list(request.addresses), credit, instance, transfers=transfers
+        interval = outbox.typing_interval(request)
+        async for item, seconds in self._outbox.pull(
+            channel, list(request.addresses), credit, instance, transfers=transfers, typing_interval=interval
         ):
-            if isinstance(lease, MediaWanted):
-                yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(lease))
+            if isinstance(item, MediaWanted):
+                yield outbox_pb2.PullOutboxResponse(media_wanted=media.wanted(item))
+            elif isinstance(item, TypingItem):
+                yield outbox_pb2.PullOutboxResponse(typing=outbox.typing(item))
             else:
-                yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(lease, seconds))
+                yield outbox_pb2.PullOutboxResponse(reply=outbox.leased(item, seconds))
 
     async def AckOutbox(self, request: outbox_pb2.AckOutboxRequest, context: Context) -> outbox_pb2.AckOutboxResponse:
         outbox.check_count(len(request.acknowledgements), "acknowledgements")

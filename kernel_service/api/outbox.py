@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.outbox import Lease
+    from kernel_service.ports.typing import TypingItem
 
     Failed = outbox_pb2.PartAcknowledgement | outbox_pb2.MediaAcknowledgement | outbox_pb2.Receipt
 
 DEFAULT_IN_FLIGHT = 64
 MOST = 1000
 MAX_PARTS = 100
+DEFAULT_TYPING_INTERVAL = 5.0
+TYPING_INTERVALS = (1.0, 60.0)
+"""The least and the most."""
 
 MOST_WAIT_SECONDS = 86_400.0
 
@@ -51,6 +55,23 @@ def wants_replies(kinds: Sequence[int]) -> bool:
 
 def wants_media(kinds: Sequence[int]) -> bool:
     return outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED in kinds
+
+
+def typing_interval(request: outbox_pb2.PullOutboxRequest) -> float | None:
+    """In seconds; None: the caller shows no typing."""
+    if outbox_pb2.OUTBOX_ITEM_KIND_TYPING not in request.kinds:
+        return None
+    if not request.HasField("typing_interval"):
+        return DEFAULT_TYPING_INTERVAL
+    given = request.typing_interval
+    seconds = given.seconds + given.nanos / 1e9
+    if not TYPING_INTERVALS[0] <= seconds <= TYPING_INTERVALS[1]:
+        raise CallerError("FIELD_INVALID", "`typing_interval` is 1 to 60 seconds", field="typing_interval")
+    return seconds
+
+
+def typing(item: TypingItem) -> outbox_pb2.Typing:
+    return outbox_pb2.Typing(user_id=item.user_id, address=item.address, message_id=item.message_id)
 
 
 def check_count(count: int, field: str) -> None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Message
     from kernel_service.ports.people import PeopleStore
     from kernel_service.ports.progress import Event, Progress, TextEvent
+    from kernel_service.ports.typing import TypingStatus
 
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
 
@@ -58,6 +59,7 @@ class Inbox:
         max_pending: int,
         clock: Callable[[], float],
         media_wanted: Callable[[str], None],
+        typing: TypingStatus,
     ) -> None:
         self._store = store
         self._chats = chats
@@ -70,6 +72,7 @@ class Inbox:
         self._waiters = waiters
         self._progress = progress
         self._media_wanted = media_wanted
+        self._typing = typing
         self._chat_links: dict[tuple[str, str], str] = {}
         self._time_zones: dict[str, str] = {}
         self._closed = False
@@ -110,6 +113,7 @@ class Inbox:
             self._media_wanted(message.channel)
         # A repeat too: its first call may have been given up just when the message became durable.
         if accepted.status is MessageStatus.ACCEPTED:
+            self._typing.accepted(accepted.seq, message)
             self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
         if accepted.taken_back:
             self._waiters.taken_back(accepted.taken_back)

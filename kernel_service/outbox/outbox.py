@@ -1,6 +1,7 @@
 """The outbox: leases replies to the streams that pull, within their credit, and settles what they acknowledge.
 
-A stream is also given the files that its channel is to fetch. Their state is kept by `media/transfers.py`.
+A stream is also given the files that its channel is to fetch, and who is being answered. `media/transfers.py` and
+`typing.py` keep the state of these.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, overload
 
 from kernel_service.outbox.pull_stream import PullStream
 from kernel_service.outbox.shared_poll import SharedPoll
+from kernel_service.outbox.typing import Typing, TypingStream
 from kernel_service.ports import outbox
 from kernel_service.ports.outbox import AckResult, Lease, Outcome
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.media.transfers import MediaTransfers
     from kernel_service.ports.media import MediaWanted
     from kernel_service.ports.outbox import OutboxStore, PartAck, PartReceipt
+    from kernel_service.ports.typing import TypingItem
 
 LEASE_SECONDS = 60.0
 GRACE_SECONDS = 15.0
@@ -43,6 +46,7 @@ class Outbox:
     def __init__(self, store: OutboxStore, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
+        self.typing = Typing(store)
         self._streams: set[PullStream] = set()
         self._wakeups: Counter[str] = Counter()
         self._polls: defaultdict[tuple[str, frozenset[str]], SharedPoll] = defaultdict(SharedPoll)
@@ -59,7 +63,7 @@ class Outbox:
         self._wakeups[channel] += 1
         for stream in self._streams:
             if stream.channel == channel:
-                stream.wakeup.set()
+                stream.poll_now()
 
     @overload
     def pull(
@@ -74,7 +78,8 @@ class Outbox:
         instance: str,
         *,
         transfers: MediaTransfers | None,
-    ) -> AsyncIterator[tuple[Lease | MediaWanted, float]]: ...
+        typing_interval: float | None,
+    ) -> AsyncIterator[tuple[Lease | MediaWanted | TypingItem, float]]: ...
     async def pull(
         self,
         channel: str,
@@ -83,26 +88,31 @@ class Outbox:
         instance: str,
         *,
         transfers: MediaTransfers | None = None,
-    ) -> AsyncIterator[tuple[Lease | MediaWanted, float]]:
+        typing_interval: float | None = None,
+    ) -> AsyncIterator[tuple[Lease | MediaWanted | TypingItem, float]]:
         """Leases as they come, with the seconds that each lasts from now; of files to fetch too, given `transfers`.
 
-        Until the process drains.
+        Until the process drains. Given `typing_interval`, in seconds, also who is being answered, as often.
         """
         stream = PullStream(channel, addresses, max_in_flight, instance)
+        typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
         self._streams.add(stream)
         unsent: list[Lease] = []
         try:
-            while not (self._closed or stream.ended):
-                stream.wakeup.clear()
-                credit = stream.credit(self._clock())
-                unsent = await self._lease(stream, min(credit, BATCH))
-                credit -= len(unsent)
-                while unsent and not stream.ended:
-                    lease = unsent.pop(0)
-                    yield lease, lease.expires_at - self._clock()
-                for wanted in await self._lease_files(stream, transfers, min(credit, BATCH)):
-                    yield wanted, wanted.leased_until - self._clock()
-                await stream.wait(POLL_SECONDS)
+            with self.typing.stream(typing):
+                while not (self._closed or stream.ended):
+                    if stream.poll_is_due():
+                        credit = stream.credit(self._clock())
+                        unsent = await self._lease(stream, min(credit, BATCH))
+                        credit -= len(unsent)
+                        while unsent and not stream.ended:
+                            lease = unsent.pop(0)
+                            yield lease, lease.expires_at - self._clock()
+                        for wanted in await self._lease_files(stream, transfers, min(credit, BATCH)):
+                            yield wanted, wanted.leased_until - self._clock()
+                    while typing and (item := typing.take()):
+                        yield item, typing.interval
+                    await stream.wait(POLL_SECONDS)
         finally:
             self._streams.discard(stream)
             await self._end(stream, unsent, transfers)
@@ -120,7 +130,7 @@ class Outbox:
                 poll.note(wakeups)
         stream.held.update({lease.reply.id: lease for lease in leases})
         if len(leases) == room:
-            stream.wakeup.set()
+            stream.poll_now()
         return leases
 
     async def _lease_from_store(self, stream: PullStream, room: int) -> list[Lease]:

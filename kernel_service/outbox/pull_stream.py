@@ -23,6 +23,8 @@ class PullStream:
         self.scope = channel, frozenset(addresses)
         self.instance = instance
         self.wakeup = asyncio.Event()
+        self._poll_due = True
+        self._polled_at = 0.0
         self.held: dict[str, Lease | MediaWanted] = {}
         self.ended = False
         self._max_in_flight = max_in_flight
@@ -43,6 +45,18 @@ class PullStream:
             case Lease(token=held) as lease if held == token:
                 self.held[reply_id] = replace(lease, expires_at=until)
 
+    def poll_now(self) -> None:
+        """Something may be leased. Other wakeups ask nothing of the store."""
+        self._poll_due = True
+        self.wakeup.set()
+
+    def poll_is_due(self) -> bool:
+        """Whether the store is to be asked now; once for each time that it is due."""
+        due, self._poll_due = self._poll_due, False
+        if due:
+            self._polled_at = asyncio.get_running_loop().time()
+        return due
+
     def end(self) -> None:
         self.ended = True
         self.wakeup.set()
@@ -53,12 +67,13 @@ class PullStream:
         return max(0, self._max_in_flight - len(self.held))
 
     async def wait(self, poll_seconds: float) -> None:
-        """Until there may be something to lease: a wakeup, or the time of the next poll."""
+        """Until there may be something to do: a wakeup, or the time of the next poll."""
         try:
-            async with asyncio.timeout(poll_seconds):
+            async with asyncio.timeout_at(self._polled_at + poll_seconds):
                 await self.wakeup.wait()
         except TimeoutError:
-            return
+            self._poll_due = True
+        self.wakeup.clear()
 
 
 def _expires_at(item: Lease | MediaWanted) -> float:

@@ -95,6 +95,10 @@ class OutboxStore(Protocol):
         """
         ...
 
+    async def user_id_of(self, person_id: str, channel: str, address: str, answered: int) -> str:
+        """The person's id in the channel now, for an answer to this message (its `seq`); empty: they have none."""
+        ...
+
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
         """Take leases (reply id, token) back that never reached a channel: pending again at once."""
         ...

@@ -21,7 +21,6 @@ from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.model import updates as say
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.templates import WindowTemplates
-from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
 NUMBER: Final = "106540352242922"
 SECRET: Final = "fuzz"
@@ -52,14 +51,6 @@ class KeptKernel(KernelClient):
             _receipt(status).SerializeToString()
 
 
-class NoTyping(TypingIndicator):
-    def __init__(self) -> None:
-        pass
-
-    def show(self, number: str, user_id: str, message_id: str) -> None:
-        pass
-
-
 class Trial:
     """Runs bodies one after another; `statuses` counts the answers."""
 
@@ -70,7 +61,6 @@ class Trial:
         templates = WindowTemplates(None, metrics, None, time.monotonic)  # type: ignore[arg-type]
         intake = Intake(
             self._kernel,
-            NoTyping(),
             Pacing(0),
             templates,
             metrics,

@@ -28,21 +28,17 @@ from whatsapp_gateway.model.updates import (
     LinkResult,
     Malformed,
     Message,
-    Reaction,
-    Revoke,
     Status,
     Update,
 )
 from whatsapp_gateway.outbound.part_backoff import PartBackoff
 from whatsapp_gateway.outbound.templates import WindowTemplates
-from whatsapp_gateway.outbound.typing_indicator import TypingIndicator
 
 logger = logging.getLogger(__name__)
 
 CALLS_AT_ONCE: Final = 256
 
 _CODE: Final = re.compile(r"[0-9]{1,9}", re.ASCII)
-_AWAITS_NO_ANSWER: Final = (Reaction, Revoke)
 _IDENTITY_REASONS: Final = frozenset({"sender_contradicted", "identity_conflict"})
 
 
@@ -55,7 +51,6 @@ class Intake:
     def __init__(
         self,
         kernel: KernelClient,
-        typing: TypingIndicator,
         pacing: Pacing,
         templates: WindowTemplates,
         metrics: Metrics,
@@ -68,7 +63,6 @@ class Intake:
         self._account_alerts = AccountAlerts(metrics, _now)
         self._receipts = Receipts(kernel)
         self._upload_retries = UploadRetries()
-        self._typing = typing
         self._pacing = pacing
         self._templates = templates
         self._circuit_breaker = circuit_breaker
@@ -141,8 +135,6 @@ class Intake:
         if await self._kernel.accept(item, timeout):
             return "duplicate"
         self._pacing.received(item.number)
-        if not isinstance(item.content, _AWAITS_NO_ANSWER):
-            self._typing.show(item.number, item.sender.user_id, item.id)
         return "accepted"
 
     def _linked(self, result: LinkResult) -> str:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kernel.v1 import identity_pb2, kernel_pb2_grpc, media_pb2, messages_pb2, outbox_pb2
 
@@ -33,6 +34,8 @@ from whatsapp_gateway.model.updates import LinkResult
 
 CHANNEL: Final = "whatsapp"
 MOST_AT_ONCE: Final = 1000
+TYPING_INTERVAL_SECONDS: Final = 20
+"""WhatsApp shows the indicator for 25 s."""
 """Acknowledgements or receipts that one call may bear."""
 
 _Metadata = tuple[tuple[str, str], ...]
@@ -89,6 +92,7 @@ class KernelClient:
                 outbox_pb2.OUTBOX_ITEM_KIND_MEDIA_WANTED,
                 outbox_pb2.OUTBOX_ITEM_KIND_TYPING,
             ],
+            typing_interval=Duration(seconds=TYPING_INTERVAL_SECONDS),
         )
         stream = self._stub.PullOutbox(request, metadata=self._bearer)
         try:

@@ -147,7 +147,6 @@ class OutboxPuller:
             self._media.take(item)
             return
         item = replace(item, is_live=stream.is_live)
-        self._typing.answered(item.number, item.user_id, item.reply.answers_id)
         task = asyncio.create_task(self._deliver_after(self._last_of.get(item.user_id), item))
         self._last_of[item.user_id] = task
         self._in_flight[task] = item
@@ -158,6 +157,7 @@ class OutboxPuller:
         # the exception.
         if previous is not None:
             await asyncio.wait([previous])
+        await self._typing.settle(delivery.number, delivery.user_id)
         await self._sending.deliver(delivery)
 
     def _done(self, task: asyncio.Task[None]) -> None:

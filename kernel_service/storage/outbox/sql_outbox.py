@@ -26,7 +26,7 @@ from sqlalchemy import (
 from kernel_service.errors import Unreadable
 from kernel_service.ports.messages import Notice
 from kernel_service.ports.outbox import AckResult, Lease
-from kernel_service.storage.engine.units import SqlPort, writes
+from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import delivery, doubt, replies
 from kernel_service.storage.people.people import alias_value
@@ -176,6 +176,11 @@ class SqlOutbox(SqlPort):
             tx.execute(_LEASE, {"seqs": list(leases), "lease": token, "until": now + seconds})
         return list(leases.values())
 
+    @reads
+    def user_id_of(self, tx: Tx, person_id: str, channel: str, address: str, answered: int) -> str:
+        found = _found_recipient(tx, person_id, channel, address, answered)
+        return alias_value(tx, found) if found is not None else ""
+
     @writes()
     def release(self, tx: Tx, leases: Sequence[tuple[str, str]]) -> None:
         tx.execute(_RELEASE, [{"of": reply_id, "lease": token} for reply_id, token in leases])
@@ -234,16 +239,15 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
 
 def _recipient(tx: Tx, row: Row[Any]) -> tuple[str, str]:
     """The person's id in the channel, and that of the message that is answered; both may be empty."""
-    wanted = {
-        "person": row.person_id,
-        "channel": row.channel,
-        "address": row.address,
-        "answered": replies.answered_seq(tx, row),
-    }
-    found = tx.execute(_RECIPIENT, wanted).one_or_none()
+    found = _found_recipient(tx, row.person_id, row.channel, row.address, replies.answered_seq(tx, row))
     if found is None:
         return "", ""
     return alias_value(tx, found), message_ids.opened(tx, found) if found.message_id else ""
+
+
+def _found_recipient(tx: Tx, person_id: str, channel: str, address: str, answered: int | None) -> Row[Any] | None:
+    wanted = {"person": person_id, "channel": channel, "address": address, "answered": answered}
+    return tx.execute(_RECIPIENT, wanted).one_or_none()
 
 
 def _mark_of(instance: str) -> str:

@@ -63,7 +63,9 @@ class _Assembly:
         last, limits, clock = turn.messages[-1], process.limits, process.clock
         self._deadline = clock() + limits.seconds
         self._person = Person(turn.person_id, last.channel, last.address)
-        self._reports = TurnReports(turn, process.progress, process.counters, process.ended, process.replies_ready)
+        self._reports = TurnReports(
+            turn, process.progress, process.typing, process.counters, process.ended, process.replies_ready
+        )
         self._interrupts = InterruptWatcher(kernel, lambda: process.store.turns.check_interrupts(turn))
         self._transcript = Transcript(kernel.history.items(), process.model)
         self._window = ContextWindow(self._transcript, process.model, kernel.context_tokens)
@@ -107,6 +109,7 @@ class _Assembly:
             closer=self._closer,
             interrupts=self._interrupts,
             live_answer=self._live,
+            reports=reports,
             interrupted=InterruptedTurn(journal, self._transcript, reports),
             held=HeldTurn(turn, journal, self._health, self._cap, self._closer, reports, process.limits, process.clock),
             failed=FailedTurn(turn, journal, reports),
@@ -126,7 +129,8 @@ class _Assembly:
 
     def _opening(self) -> TurnOpening:
         commands = Commands(self._turn, self._person, self._process.codes, self._approvals, self._inputs)
-        return TurnOpening(self._turn, self._process.limits, self._cap, commands, self._files, self._answers)
+        limits = self._process.limits
+        return TurnOpening(self._turn, limits, self._cap, commands, self._files, self._answers, self._reports)
 
     def _start(self, calls: ToolCalls) -> TurnStart:
         return TurnStart(

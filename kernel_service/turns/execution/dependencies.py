@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import Codes
     from kernel_service.ports.tools import Toolbox
     from kernel_service.ports.turns import Turn, TurnStores
+    from kernel_service.ports.typing import TypingStatus
     from kernel_service.turns.calls.refused_tools import RefusedTools
     from kernel_service.turns.files.transcription import Transcription
     from kernel_service.turns.limits import TurnLimits
@@ -41,5 +42,6 @@ class TurnDependencies:
     ended: Callable[[Turn], None]
     replies_ready: Callable[[str], None]
     progress: Progress
+    typing: TypingStatus
     asks_first: ApprovalPolicy = field(default_factory=ApprovalPolicy)
     counters: TurnCounters = field(default_factory=TurnCounters)

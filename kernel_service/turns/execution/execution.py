@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.interrupted import InterruptedTurn
     from kernel_service.turns.execution.model_loop import ModelLoop
     from kernel_service.turns.execution.opening import TurnOpening
+    from kernel_service.turns.execution.reports import TurnReports
     from kernel_service.turns.execution.start import TurnStart
     from kernel_service.turns.interrupt_watcher import InterruptWatcher
     from kernel_service.turns.replies.live_answer import LiveAnswer
@@ -43,6 +44,7 @@ class TurnExecution:
     closer: TurnCloser
     interrupts: InterruptWatcher
     live_answer: LiveAnswer
+    reports: TurnReports
     interrupted: InterruptedTurn
     held: HeldTurn
     failed: FailedTurn
@@ -52,7 +54,7 @@ class TurnExecution:
         """Once. HandedBack, CancelledError: this kernel goes no further."""
         with self.history_written_back:
             try:
-                with self.interrupts, self.live_answer:
+                with self.interrupts, self.live_answer, self.reports.working():
                     await self.closer.close(await self._ending())
             except Newcomers:
                 await self.interrupted.join()

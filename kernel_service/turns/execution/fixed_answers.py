@@ -21,6 +21,10 @@ SPOKEN: Final = (Text, Choice, Edit, Location, Contacts)
 """What the model can be asked about, as it can about a caption or a file that it can be shown."""
 
 
+def awaits_answer(turn: Turn) -> bool:
+    return not all(isinstance(message.payload.content, SILENT) for message in turn.messages)
+
+
 def fixed_answer(turn: Turn, files: TurnFiles) -> Finished | None:
     """None: ask the model."""
     if turn.messages[0].command is Command.STOP:

@@ -10,7 +10,7 @@ from kernel_service.ports.commands import Command
 from kernel_service.ports.interruptions import Stopped
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.turns.execution.endings import Finished, GivenUp
-from kernel_service.turns.execution.fixed_answers import fixed_answer
+from kernel_service.turns.execution.fixed_answers import awaits_answer, fixed_answer
 from kernel_service.turns.execution.subject import Subject
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kernel_service.turns.execution.answers import Answers
     from kernel_service.turns.execution.commands import Commands
     from kernel_service.turns.execution.endings import Ending
+    from kernel_service.turns.execution.reports import TurnReports
     from kernel_service.turns.files.turn_files import TurnFiles
     from kernel_service.turns.limits import TurnLimits
     from kernel_service.turns.replies.reply_cap import ReplyCap
@@ -33,12 +34,15 @@ class TurnOpening:
     commands: Commands
     files: TurnFiles
     answers: Answers
+    reports: TurnReports
 
     async def subject(self) -> Subject | Ending:
         if self.turn.stopped:
             raise Stopped
         if (exhausted := self._exhausted()) is not None:
             return exhausted
+        if awaits_answer(self.turn):
+            self.reports.work_begins()
         if self.turn.messages[0].command is not Command.NONE and (executed := await self.commands.execute()):
             return executed
         await self.files.load(self.turn)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from kernel_service.ports.progress import Event, Progress
     from kernel_service.ports.turns import Turn
+    from kernel_service.ports.typing import TypingStatus
     from kernel_service.turns.counters import TurnCounters
 
 
@@ -19,12 +21,25 @@ class TurnReports:
 
     turn: Turn
     progress: Progress
+    typing: TypingStatus
     counters: TurnCounters
     on_end: Callable[[Turn], None]
     on_replies: Callable[[str], None]
 
     def happened(self, event: Event) -> None:
         self.progress.tell(self.turn, event)
+
+    def work_begins(self) -> None:
+        """Somebody may expect an answer of this attempt."""
+        self.typing.begin(self.turn)
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """The work on an attempt, which ends with the block."""
+        try:
+            yield
+        finally:
+            self.typing.end(self.turn)
 
     def count(self, outcome: str) -> None:
         self.counters.outcomes[outcome] += 1

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kernel_service.errors import CallerError
-from kernel_service.ports.messages import Alias, Link, Reply, ReplyChoice
+from kernel_service.ports.messages import Alias, Link, Message, Reply, ReplyChoice, ReplyMode
 from kernel_service.ports.outbox import AckResult, Outcome
+from kernel_service.ports.payloads import Payload, Text
 from tests.contract.store.outbox import ADDRESS, CHANNEL, LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts
 
 if TYPE_CHECKING:
@@ -276,3 +277,11 @@ async def test_a_lease_that_reached_nobody_is_taken_back_at_once(store: Store) -
     await ack(store, again, Outcome.SENT, now=NOW + 2)
     await store.outbox.release([(again.reply.id, again.token)])  # too late: it was sent
     assert await pull(store, now=NOW + 3) == []
+
+
+async def test_whoever_is_answered_is_named_as_a_lease_names_them(store: Store) -> None:
+    anna = await Chat(store, "test:anna").write()
+    asked = Message("test:anna", "m1", Payload(Text("hello")), address=ADDRESS, reply_mode=ReplyMode.OUTBOX)
+    seq = (await store.inbox.accept(asked, now=NOW, max_pending=100)).seq
+    assert await store.outbox.user_id_of(anna.person_id, CHANNEL, ADDRESS, seq) == "test:anna"
+    assert await store.outbox.user_id_of(anna.person_id, "other", ADDRESS, seq) == ""

@@ -49,7 +49,6 @@ async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
     """Somebody who has written."""
     phone = emulators.whatsapp.add_phone("Alice")
     await phone.send("hello")
-    await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")
     return phone
 
 

@@ -24,7 +24,6 @@ async def alice(gateway: Gateway, emulators: Emulators) -> Phone:
     """Somebody who has written, so that they may be written to."""
     phone = emulators.whatsapp.add_phone("Alice")
     await phone.send("hello")
-    await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")
     return phone
 
 
@@ -45,6 +44,7 @@ async def test_the_stream_says_what_this_gateway_serves(gateway: Gateway, kernel
         outbox_pb2.OUTBOX_ITEM_KIND_TYPING,
     ]
     assert pull.instance_id
+    assert pull.typing_interval.ToSeconds() < 25
     assert pull.max_in_flight == outbox_puller.MOST_IN_FLIGHT
 
 
@@ -348,11 +348,28 @@ async def test_the_stream_is_pulled_again_when_it_ends_and_when_the_service_retu
     await kernel.until(lambda: len(kernel.pulls) == 3)
 
 
-async def test_typing_is_shown_while_a_turn_runs(alice: Phone, kernel: FakeKernel, emulators: Emulators) -> None:
-    (first,) = emulators.effects.all("graph_read")
-    kernel.show_typing(NUMBER, key(alice), first.key)
-    again = await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read", after=first.number)
-    assert (again.key, again.detail["typing"]) == (first.key, True)
+async def test_typing_is_shown_each_time_the_service_says_so(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    asked = alice.messages[0].id
+    seen = 0
+    for _ in range(2):
+        kernel.show_typing(NUMBER, key(alice), asked)
+        shown = await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read", after=seen)
+        assert (shown.key, shown.detail["typing"]) == (asked, True)
+        seen = shown.number
+
+
+async def test_the_answer_ends_the_typing_that_came_right_before_it(
+    alice: Phone, kernel: FakeKernel, emulators: Emulators
+) -> None:
+    hold = emulators.whatsapp.graph.before.hold()
+    kernel.show_typing(NUMBER, key(alice), alice.messages[0].id)
+    kernel.lease("Hello", user_id=key(alice))
+    await hold.reached.wait()
+    hold.release()
+    await alice.wait_for_message()
+    assert alice.typing_until == 0
 
 
 async def test_stopping_finishes_and_settles_what_is_in_hand(

@@ -28,6 +28,8 @@ async def test_each_number_is_pulled_for_and_answers_for_itself(running_kernel: 
                 (SECOND, "to the second"),
             ]
             assert list(kernel.pulls[0].addresses) == [NUMBER, SECOND]
+            for request in kernel.messages:
+                kernel.show_typing(request.address, request.user_id, request.message_id)
             for number in (SECOND, NUMBER):
                 kernel.lease(f"from {number}", user_id=f"whatsapp:{alice.user_id}", id=f"rp_{number}", address=number)
                 answer = await alice.wait_for_message()

@@ -307,19 +307,17 @@ async def test_a_foreign_number_is_set_aside(gateway: Gateway, kernel: FakeKerne
     assert await gateway.count('quarantined_total{reason="number_foreign"}') == 1
 
 
-async def test_read_and_typing_are_shown_once_and_never_waited_for(
+async def test_a_webhook_alone_marks_nothing_as_read(
     gateway: Gateway, kernel: FakeKernel, emulators: Emulators
 ) -> None:
-    hold = emulators.whatsapp.graph.before.hold()
     alice = emulators.whatsapp.add_phone("Alice")
     emulators.whatsapp.webhooks.copies = 2
-    sent = await alice.send("hello")
-    await hold.reached.wait()
-    hold.release()
+    sent = [await alice.send(text) for text in ("one", "two")]
+    assert [message.message_id for message in kernel.messages] == [message.id for message in sent]
+    kernel.show_typing(NUMBER, f"whatsapp:{alice.user_id}", sent[1].id)
     await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")
-    assert [message.message_id for message in kernel.messages] == [sent.id]
     reads = emulators.effects.all("graph_read")
-    assert [(read.key, read.detail["typing"]) for read in reads] == [(sent.id, True)]
+    assert [(read.key, read.detail["typing"]) for read in reads] == [(sent[1].id, True)]
 
 
 async def test_a_read_receipt_that_fails_is_counted_only(
@@ -327,8 +325,9 @@ async def test_a_read_receipt_that_fails_is_counted_only(
 ) -> None:
     emulators.whatsapp.graph.before.fail(status=500)
     alice = emulators.whatsapp.add_phone("Alice")
-    await alice.send("one")
-    await alice.send("two")
+    for said in ("one", "two"):
+        message = await alice.send(said)
+        kernel.show_typing(NUMBER, f"whatsapp:{alice.user_id}", message.id)
     await emulators.effects.wait_for(lambda effect: effect.kind == "graph_read")
     assert [message.payload.text for message in kernel.messages] == ["one", "two"]
     assert await gateway.count('typing_total{outcome="failed"}') == 1

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from kernel_service.kernels.kernel import Kernel
+from kernel_service.outbox.typing import Typing
 from kernel_service.ports.messages import Message, ReplyMode, Usage
 from kernel_service.ports.model import FunctionCall, ModelAnswer, ToolSchema
 from kernel_service.ports.payloads import Payload, Text
@@ -193,6 +194,7 @@ class Scene:
         self.act = FakeTool("act", read_only=False)
         self.ended: list[str] = []
         self.progress = Progress()
+        self.typing = Typing(store.outbox)
         self.codes = Codes()
         self.limits = TurnLimits(steps=4)
         self.person_id = ""
@@ -223,6 +225,7 @@ class Scene:
             ended=lambda turn: self.ended.append(turn.id),
             replies_ready=lambda channel: None,
             progress=self.progress,
+            typing=self.typing,
         )
         return TurnRunner(replace(turns, **changes), debounce=0)
 

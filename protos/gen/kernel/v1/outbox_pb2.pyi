@@ -150,6 +150,7 @@ class PullOutboxRequest(_message.Message):
     INSTANCE_ID_FIELD_NUMBER: _builtins.int
     MAX_IN_FLIGHT_FIELD_NUMBER: _builtins.int
     KINDS_FIELD_NUMBER: _builtins.int
+    TYPING_INTERVAL_FIELD_NUMBER: _builtins.int
     channel: _builtins.str
     """Required. The caller's channel, that of its token."""
     instance_id: _builtins.str
@@ -166,6 +167,12 @@ class PullOutboxRequest(_message.Message):
     def kinds(self) -> _containers.RepeatedScalarFieldContainer[Global___OutboxItemKind.ValueType]:
         """The kinds that the caller understands; empty: replies only."""
 
+    @_builtins.property
+    def typing_interval(self) -> _duration_pb2.Duration:
+        """How often typing is told again while the work on an answer lasts, somewhat less than the network shows it: 1 to 60
+        seconds. Absent: 5 seconds.
+        """
+
     def __init__(
         self,
         *,
@@ -174,10 +181,11 @@ class PullOutboxRequest(_message.Message):
         instance_id: _builtins.str = ...,
         max_in_flight: _builtins.int = ...,
         kinds: _abc.Iterable[Global___OutboxItemKind.ValueType] | None = ...,
+        typing_interval: _duration_pb2.Duration | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["typing_interval", b"typing_interval"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "channel", b"channel", "instance_id", b"instance_id", "kinds", b"kinds", "max_in_flight", b"max_in_flight"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses", "channel", b"channel", "instance_id", b"instance_id", "kinds", b"kinds", "max_in_flight", b"max_in_flight", "typing_interval", b"typing_interval"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -308,7 +316,11 @@ Global___ReplySplit: _TypeAlias = ReplySplit  # noqa: Y015
 
 @_typing.final
 class Typing(_message.Message):
-    """Typing asks the channel to show that the assistant is at work. Best effort: neither leased nor acknowledged."""
+    """Typing asks the channel to show that a person is being answered. It comes when work on a message begins, every
+    `typing_interval` for as long as it lasts, and to a stream that begins meanwhile. The reply ends it, or the absence of
+    another item where the work waits for something. Best effort: sent to one stream of the channel, neither leased nor
+    acknowledged, and dropped once it is over.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -318,9 +330,9 @@ class Typing(_message.Message):
     user_id: _builtins.str
     """The person's id in this channel."""
     address: _builtins.str
-    """From where."""
+    """From where: HandleMessageRequest.address of the message."""
     message_id: _builtins.str
-    """The message that is being answered."""
+    """The message that is being answered, the last one of several."""
     def __init__(
         self,
         *,

@@ -63,7 +63,6 @@ class Gateway:
             cast("Any", self.kernel),
             deaf,
             deaf,
-            deaf,
             self.metrics,
             circuit_breaker=deaf,
             part_backoff=deaf,

@@ -1,0 +1,149 @@
+"""Typing: tells channels who is being answered, from when the turn's work begins until it ends or waits.
+
+One stream of the channel gets each item, and again after its interval. A stream that begins gets all that is under way.
+Nothing is stored, and nothing is told that is over by the time the stream can take it. A channel of which no stream
+wants typing costs an entry in a dictionary for each turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from kernel_service.errors import KernelError
+from kernel_service.ports.typing import TypingItem, TypingStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from kernel_service.ports.messages import Message
+    from kernel_service.ports.outbox import OutboxStore
+    from kernel_service.ports.turns import Turn, TurnMessage
+
+log = logging.getLogger(__name__)
+
+MOST_USER_IDS: Final = 10_000
+"""That are remembered of messages whose turn has not ended; any other is looked up."""
+
+
+class TypingStream:
+    """What waits for one stream, by the message that is being answered. `interval`: seconds from item to item."""
+
+    def __init__(self, channel: str, addresses: Sequence[str], interval: float, wake: Callable[[], None]) -> None:
+        self.channel = channel
+        self.interval = interval
+        self._addresses = frozenset(addresses)
+        self._wake = wake
+        self._items: dict[int, TypingItem] = {}
+
+    def serves(self, message: TurnMessage) -> bool:
+        return message.channel == self.channel and (not self._addresses or message.address in self._addresses)
+
+    def put(self, seq: int, item: TypingItem) -> None:
+        self._items[seq] = item
+        self._wake()
+
+    def drop(self, seq: int) -> None:
+        self._items.pop(seq, None)
+
+    def take(self) -> TypingItem | None:
+        """The oldest item."""
+        return self._items.pop(next(iter(self._items))) if self._items else None
+
+
+class _Work:
+    """The work on one message: who shows it, and when it is told again."""
+
+    def __init__(self, message: TurnMessage, person_id: str) -> None:
+        self.message = message
+        self.person_id = person_id
+        self.stream: TypingStream | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.lookup: asyncio.Task[None] | None = None
+
+
+class Typing(TypingStatus):
+    """One per process."""
+
+    def __init__(self, store: OutboxStore) -> None:
+        self._store = store
+        self._streams: list[TypingStream] = []
+        self._works: dict[int, _Work] = {}
+        self._user_ids: dict[int, str] = {}
+
+    def accepted(self, seq: int, message: Message) -> None:
+        """Remember the sender where somebody will want it: the store has it sealed."""
+        if any(stream.channel == message.channel for stream in self._streams):
+            if len(self._user_ids) >= MOST_USER_IDS:
+                self._user_ids.clear()
+            self._user_ids[seq] = message.user_id
+
+    def begin(self, turn: Turn) -> None:
+        message = turn.messages[-1]
+        self._works[message.seq] = work = _Work(message, turn.person_id)
+        self._tell(work)
+
+    def end(self, turn: Turn) -> None:
+        for message in turn.messages:
+            self._user_ids.pop(message.seq, None)
+        work = self._works.pop(turn.messages[-1].seq, None)
+        if work is None:
+            return
+        if work.stream is not None:
+            work.stream.drop(work.message.seq)
+        if work.timer is not None:
+            work.timer.cancel()
+        if work.lookup is not None:
+            work.lookup.cancel()
+
+    @contextmanager
+    def stream(self, stream: TypingStream | None) -> Iterator[None]:
+        """Inside the block the stream gets items; None: it wants none."""
+        if stream is None:
+            yield
+            return
+        self._streams.append(stream)
+        try:
+            for work in list(self._works.values()):
+                if stream.serves(work.message):
+                    self._tell(work)
+            yield
+        finally:
+            self._streams.remove(stream)
+
+    def _tell(self, work: _Work) -> None:
+        """Now, and again after the interval of the stream that is told."""
+        if work.timer is not None:
+            work.timer.cancel()
+            work.timer = None
+        stream = next((stream for stream in self._streams if stream.serves(work.message)), None)
+        if stream is None:
+            return
+        # The next one goes to another stream of the channel, if it has several.
+        self._streams.remove(stream)
+        self._streams.append(stream)
+        work.timer = asyncio.get_running_loop().call_later(stream.interval, self._tell, work)
+        if (user_id := self._user_ids.get(work.message.seq)) is not None:
+            self._put(work, stream, user_id)
+        elif work.lookup is None or work.lookup.done():
+            work.lookup = asyncio.create_task(self._look_up(work, stream))
+
+    async def _look_up(self, work: _Work, stream: TypingStream) -> None:
+        """For a turn that this process has not accepted, or whose message came before any stream did."""
+        message = work.message
+        try:
+            user_id = await self._store.user_id_of(work.person_id, message.channel, message.address, message.seq)
+        except KernelError as error:
+            log.warning("typing is not shown: %s", error.reason)
+            return
+        if user_id:
+            self._user_ids[message.seq] = user_id
+            self._put(work, stream, user_id)
+
+    def _put(self, work: _Work, stream: TypingStream, user_id: str) -> None:
+        if work.stream is not None:
+            work.stream.drop(work.message.seq)
+        work.stream = stream
+        stream.put(work.message.seq, TypingItem(user_id, work.message.address, work.message.message_id))

@@ -1,0 +1,198 @@
+"""Typing items go to one stream that wants them while a turn works, and cost nobody else anything."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kernel_service.errors import StoreUnavailable
+from kernel_service.outbox.typing import MOST_USER_IDS, Typing, TypingStream
+from kernel_service.ports.messages import Message
+from kernel_service.ports.payloads import Payload, Text
+from kernel_service.ports.turns import Turn, TurnMessage
+from kernel_service.ports.typing import TypingItem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Store:
+    """Knows one person, if it is not away. `asked`: how often."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.away = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def user_id_of(self, person_id: str, channel: str, address: str, answered: int) -> str:
+        self.asked += 1
+        await self.gate.wait()
+        if self.away:
+            raise StoreUnavailable
+        return f"{channel}:{person_id}"
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.store = Store()
+        self.typing = Typing(self.store)  # type: ignore[arg-type]
+        self.woken = 0
+        self.streams = ExitStack()
+
+    def stream(self, channel: str = "chat", *addresses: str, interval: float = 60) -> TypingStream:
+        stream = TypingStream(channel, addresses, interval, self.wake)
+        self.streams.enter_context(self.typing.stream(stream))
+        return stream
+
+    def wake(self) -> None:
+        self.woken += 1
+
+    def accept(self, seq: int = 1, user_id: str = "chat:1") -> None:
+        self.typing.accepted(seq, Message(user_id, f"m{seq}", Payload(Text("hi"))))
+
+
+@pytest.fixture
+async def scene() -> Iterator[Scene]:  # type: ignore[misc]
+    scene = Scene()
+    yield scene
+    scene.streams.close()
+
+
+def turn(*seqs: int, channel: str = "chat", address: str = "") -> Turn:
+    messages = [TurnMessage(seq, f"m{seq}", channel, address, Payload(Text("hi")), 0.0) for seq in seqs or (1,)]
+    return Turn("t", "p", messages, begun=False)
+
+
+def taken(stream: TypingStream) -> list[TypingItem]:
+    items = []
+    while item := stream.take():
+        items.append(item)
+    return items
+
+
+async def settled() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+async def test_an_item_comes_when_work_begins(scene: Scene) -> None:
+    stream = scene.stream()
+    scene.accept()
+    assert taken(stream) == []
+    scene.typing.begin(turn())
+    assert taken(stream) == [TypingItem("chat:1", "", "m1")]
+    assert (scene.woken, scene.store.asked) == (1, 0)
+
+
+async def test_it_is_told_again_until_the_work_ends(scene: Scene) -> None:
+    stream = scene.stream(interval=0.01)
+    scene.accept()
+    scene.typing.begin(turn())
+    while scene.woken < 3:
+        await asyncio.sleep(0.005)
+    scene.typing.end(turn())
+    assert taken(stream) == []
+    woken = scene.woken
+    await asyncio.sleep(0.03)
+    assert scene.woken == woken
+
+
+async def test_what_is_over_before_the_stream_takes_it_is_not_told(scene: Scene) -> None:
+    stream = scene.stream()
+    scene.accept()
+    scene.typing.begin(turn())
+    scene.typing.end(turn())
+    assert taken(stream) == []
+
+
+async def test_of_several_messages_the_last_is_answered(scene: Scene) -> None:
+    stream = scene.stream()
+    scene.accept(1)
+    scene.accept(2)
+    scene.typing.begin(turn(1, 2))
+    assert [item.message_id for item in taken(stream)] == ["m2"]
+    scene.typing.end(turn(1, 2))
+    assert scene.typing._user_ids == {}
+
+
+async def test_a_stream_that_begins_gets_what_is_under_way(scene: Scene) -> None:
+    scene.typing.begin(turn())
+    stream = scene.stream()
+    await settled()
+    assert taken(stream) == [TypingItem("chat:p", "", "m1")]
+
+
+async def test_a_turn_of_an_earlier_process_is_looked_up_once(scene: Scene) -> None:
+    stream = scene.stream(interval=0.01)
+    scene.typing.begin(turn())
+    while scene.woken < 3:
+        await asyncio.sleep(0.005)
+    assert scene.store.asked == 1
+    assert taken(stream)
+
+
+async def test_a_look_up_that_comes_too_late_or_fails_tells_nothing(scene: Scene) -> None:
+    stream = scene.stream()
+    scene.store.gate.clear()
+    scene.typing.begin(turn())
+    await settled()
+    scene.typing.end(turn())
+    scene.store.gate.set()
+    await settled()
+    scene.store.away = True
+    scene.typing.begin(turn())
+    await settled()
+    assert taken(stream) == []
+
+
+@pytest.mark.parametrize(("channel", "addresses"), [("other", ()), ("chat", ("another",))])
+async def test_streams_of_others_get_nothing(scene: Scene, channel: str, addresses: tuple[str, ...]) -> None:
+    stream = scene.stream(channel, *addresses)
+    scene.accept()
+    scene.typing.begin(turn(address="mine"))
+    await settled()
+    assert taken(stream) == []
+
+
+async def test_where_nobody_wants_typing_nothing_is_remembered_asked_or_woken(scene: Scene) -> None:
+    scene.accept()
+    scene.typing.begin(turn())
+    await settled()
+    (work,) = scene.typing._works.values()
+    assert (work.timer, work.lookup, scene.typing._user_ids, scene.store.asked) == (None, None, {}, 0)
+    scene.typing.end(turn())
+    assert scene.typing._works == {}
+
+
+async def test_two_streams_share_the_items_and_each_is_told_once(scene: Scene) -> None:
+    streams = [scene.stream(), scene.stream()]
+    for seq in range(4):
+        scene.accept(seq)
+        scene.typing.begin(turn(seq))
+    assert [len(taken(stream)) for stream in streams] == [2, 2]
+
+
+async def test_the_other_stream_goes_on_when_one_ends(scene: Scene) -> None:
+    gone: Any = TypingStream("chat", (), 0.01, scene.wake)
+    with scene.typing.stream(gone):
+        scene.accept()
+        scene.typing.begin(turn())
+    stream = scene.stream(interval=0.01)
+    while not (items := taken(stream)):
+        await asyncio.sleep(0.005)
+    assert items[0].message_id == "m1"
+
+
+async def test_a_turn_that_never_began_ends_without_harm(scene: Scene) -> None:
+    scene.typing.end(turn())
+
+
+async def test_little_is_remembered_of_messages_that_no_turn_takes(scene: Scene) -> None:
+    scene.stream()
+    for seq in range(MOST_USER_IDS + 10):
+        scene.accept(seq)
+    assert len(scene.typing._user_ids) <= MOST_USER_IDS
