@@ -23,13 +23,13 @@ async def main(people: int, per_minute: int) -> None:
         async with whole_world(Path(folder), kernel_composio_per_minute=per_minute) as world:
             before = threading.active_count()
             crowd = await connect_at_once(world, people)
-            told_busy = [line for line in (await world.metrics()).splitlines() if line.startswith("kernel_told_busy")]
+            notices = [line for line in (await world.metrics()).splitlines() if line.startswith("kernel_busy_notices")]
     done = sum("Demo" in answer and "is connected" in answer for answer in crowd.answers)
     print(f"{people} people, all answered after {crowd.seconds:.0f} s; {done} told that it is connected and done")
     print(f"tasks made for a person: {dict(Counter(crowd.tasks))}")
     print(f"requests to Composio: {len(crowd.asked)}, at most {crowd.most_in_a_minute} in a minute of {per_minute}")
     print(f"threads: {before} before, {crowd.threads} at most")
-    print(*told_busy, sep="\n")
+    print(*notices, sep="\n")
 
 
 if __name__ == "__main__":

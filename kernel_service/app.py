@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from kernel_service.api.admin_servicer import AdminServicer
+from kernel_service.api.channel_admission import ChannelAdmission, ChannelLimits
 from kernel_service.api.kernel_servicer import KernelServicer
 from kernel_service.api.listener import Listener
-from kernel_service.api.room import ChannelAdmission, ChannelLimits
 from kernel_service.api.tokens import RefusedTokens, Tokens
 from kernel_service.clock import SteadyClock
 from kernel_service.composio.client import Composio

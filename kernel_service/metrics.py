@@ -72,8 +72,8 @@ class Metrics:
         line = "People who wait for one of KERNEL_MAX_TURNS turns"
         yield GaugeMetricFamily("kernel_turn_queue", line, self._kernels.waiting)
         yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._turns.outcomes)
-        told = "Turns whose person was told that we are busy"
-        yield CounterMetricFamily("kernel_told_busy", told, self._turns.told_busy)
+        told = "Turns whose person was told that the service is busy"
+        yield CounterMetricFamily("kernel_busy_notices", told, self._turns.busy_notices)
         told = "Tools left out since the model's vendor refuses them, by name; other: all beyond a hundred names"
         yield _counter("kernel_refused_tools", told, "tool", self._turns.refused_tools)
         told = "What refusals of the model were answered with"

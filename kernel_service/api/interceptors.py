@@ -19,7 +19,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from kernel_service.api import bounds
-from kernel_service.api.room import is_stranger, stranger
+from kernel_service.api.channel_admission import is_stranger, stranger
 from kernel_service.errors import CallerError, KernelError, Stalled
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from google.protobuf.message import Message
 
-    from kernel_service.api.room import ChannelAdmission
+    from kernel_service.api.channel_admission import ChannelAdmission
     from kernel_service.api.tokens import RefusedTokens, Tokens
 
     Handler = Any  # grpc.RpcMethodHandler: its stubs know nothing of async behaviors

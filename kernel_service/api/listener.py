@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from kernel_service.api.admin_servicer import AdminServicer
+    from kernel_service.api.channel_admission import ChannelAdmission
     from kernel_service.api.kernel_servicer import KernelServicer
-    from kernel_service.api.room import ChannelAdmission
     from kernel_service.api.tokens import RefusedTokens, Tokens
     from serving.listening import Address
 

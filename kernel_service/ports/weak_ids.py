@@ -21,10 +21,10 @@ class WeakIdExpiry:
 
     days: float = DEFAULT_DAYS
 
-    def is_over(self, heard_at: float, now: float) -> bool:
+    def has_expired(self, heard_at: float, now: float) -> bool:
         """Whether the id has been silent for too long; times are epoch seconds."""
         return now - heard_at > self.days * DAY_SECONDS
 
-    def is_worth_noting(self, heard_at: float, now: float) -> bool:
+    def should_note(self, heard_at: float, now: float) -> bool:
         """Whether a message is to be noted: once a day by default, so that few messages cost a write."""
         return now - heard_at > self.days * DAY_SECONDS / _NOTED_PARTS

@@ -11,10 +11,10 @@ class TurnCounters:
     """`outcomes`: how attempts ended: completed, failed, stopped, joined, held, in_doubt, requeued, broke, split, dead.
 
     `recoveries`: how refusals of the model were answered (see refusals/recovery.py). `refused_tools`: by the tool's
-    name. `told_busy`: turns whose person was told that the service is busy.
+    name. `busy_notices`: turns whose person was told that the service is busy.
     """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     recoveries: Counter[str] = field(default_factory=Counter)
     refused_tools: Counter[str] = field(default_factory=Counter)
-    told_busy: int = 0
+    busy_notices: int = 0

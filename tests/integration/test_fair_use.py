@@ -114,7 +114,7 @@ async def test_who_waits_long_is_told_by_the_outbox(tmp_path: Path) -> None:
         assert 15 <= int(told[1]) <= 30
         assert not inline.done()
         metrics = await world.metrics()
-        assert "kernel_told_busy_total 1.0" in metrics
+        assert "kernel_busy_notices_total 1.0" in metrics
         assert 'kernel_vendor_queue{vendor="model"} 1.0' in metrics
         assert 'kernel_vendor_wait_seconds_count{vendor="model"} 1.0' in metrics
         inline.cancel()

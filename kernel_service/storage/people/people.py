@@ -117,8 +117,8 @@ def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> Fo
         Alias(user_id, row.strong, row.scope),
         row.person_id,
         row.has_strong,
-        silent=weak_ids.is_over(heard_at, now),
-        worth_noting=not row.has_strong and (first_time or weak_ids.is_worth_noting(heard_at, now)),
+        silent=weak_ids.has_expired(heard_at, now),
+        worth_noting=not row.has_strong and (first_time or weak_ids.should_note(heard_at, now)),
     )
 
 

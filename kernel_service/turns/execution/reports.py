@@ -50,5 +50,5 @@ class TurnReports:
 
     def notice(self, *, busy: bool) -> None:
         """A reply that tells of a wait can be delivered."""
-        self.counters.told_busy += busy
+        self.counters.busy_notices += busy
         self.on_replies(self.turn.messages[-1].channel)

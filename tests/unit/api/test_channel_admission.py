@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from kernel_service.api.room import (
+from kernel_service.api.channel_admission import (
     BODY_BYTES,
     FILES_AT_ONCE,
     OPEN_AT_ONCE,
