@@ -1,4 +1,4 @@
-"""What operators ask: a person's turns and replies, what waits, and what was given up."""
+"""What operators query: a person's turns and replies, waiting messages, and dead letters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has been kept long enough is deleted."""
+"""Deletes rows past their retention."""
 
 from __future__ import annotations
 

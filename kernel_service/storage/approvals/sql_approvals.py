@@ -1,4 +1,4 @@
-"""What people decide on what they are asked, and what they need not be asked for again."""
+"""Approval decisions, and standing permissions that need no further approval."""
 
 from __future__ import annotations
 
@@ -92,12 +92,12 @@ class _Kept:
 
     @classmethod
     def read(cls, kept: list[Any] | dict[str, Any]) -> _Kept:
-        """Earlier releases kept the arguments alone, then the account with them."""
+        """Earlier releases stored the arguments alone, then the account with them."""
         return cls(*kept) if isinstance(kept, list) else cls(kept)
 
 
 def _against(row: Row[Any], record: Turn, at: float) -> DecisionOutcome | None:
-    """Why a button does nothing. A turn that was cut decides as it did before."""
+    """Why a button has no effect. A turn that resumes after a crash decides as it did before."""
     if row.decided_in is not None:
         return None if row.decided_in == record.id else DecisionOutcome.USED
     if row.withdrawn_at is not None:

@@ -1,4 +1,4 @@
-"""Attempts to connect accounts: each step is taken once, whoever else would take it at the same time."""
+"""Attempts to connect accounts. Each step is a compare-and-swap on the state, so it is taken once."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class SqlConnectAttempts(SqlPort):
     def add(self, tx: Tx, attempt: ConnectAttempt, *, now: float) -> None:
         person_id = surviving(tx, attempt.person_id, stays=True)
         if person_id != attempt.person_id:
-            # The vendor keeps it for whom it was begun.
+            # At the vendor the account stays with the person who began the attempt.
             made_for = attempt.connection.holder
             attempt = replace(attempt, connection=replace(attempt.connection, person_id=person_id, made_for=made_for))
         connections.add(tx, attempt.connection)
@@ -151,7 +151,7 @@ class SqlConnectAttempts(SqlPort):
 
 
 def _advance(tx: Tx, attempt: ConnectAttempt, was: ConnectAttemptState) -> str | None:
-    """Whose it is by now: a merging may have decided, and none does before the transaction ends. None: it is not so."""
+    """The person who owns it now, locked against merging until the transaction ends. None: the state is not `was`."""
     surviving(tx, attempt.person_id, stays=True)
     person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
     if person_id is None:

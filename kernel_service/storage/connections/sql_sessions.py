@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 _SESSION = select(kernel.c.session_id, kernel.c.configuration).where(kernel.c.person_id == bindparam("person"))
-# The row is locked and looked at again before it is written: of two writers the second finds the first one's.
+# The row is locked and checked again before the write: the second of two writers finds the first one's session.
 _KEEP_SESSION = (
     update(kernel)
     .where(

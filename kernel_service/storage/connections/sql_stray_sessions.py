@@ -1,4 +1,4 @@
-"""A verifier's sessions that came with a browser that nobody had sent on."""
+"""Verifier sessions that arrived with a browser we had not sent to the vendor."""
 
 from __future__ import annotations
 

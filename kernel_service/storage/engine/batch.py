@@ -33,7 +33,7 @@ class Work:
 
 
 class Refusable(Protocol):
-    """Whoever waits for an answer."""
+    """A caller that waits for a result."""
 
     @property
     def future(self) -> asyncio.Future[Any]: ...
@@ -84,7 +84,7 @@ def refuse(works: Iterable[Refusable], error: Callable[[], Exception]) -> None:
 
 
 def end_process(reason: str) -> None:
-    """Crash only: what is durable is not known any more; the next start reads it from the database."""
+    """Crash-only: it is no longer known what is durable, so the next start reads it from the database."""
     logger.critical("storage: %s; the process ends", reason)
     logging.shutdown()
     os._exit(EX_IOERR)

@@ -1,4 +1,4 @@
-"""The newest time that the store knows: no clock of a later process may be earlier."""
+"""The newest stored time. The clock of a later process does not start before it."""
 
 from __future__ import annotations
 

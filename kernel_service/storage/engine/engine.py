@@ -73,7 +73,7 @@ class Keyring:
         )
 
     def forget(self) -> None:
-        """Whatever is stored may have changed: it is read anew."""
+        """Read all keys again: they may have changed."""
         with self._lock:
             self._ciphers.clear()
 
@@ -122,13 +122,13 @@ class Engine(Protocol):
         ...
 
     async def write_apart(self, unit: Callable[[Tx], T]) -> T:
-        """As `write`, in a short transaction of its own that others go before: for what is large and in no hurry."""
+        """As `write`, in a short transaction of its own with low priority: for large values that are not urgent."""
         ...
 
     async def read(self, unit: Callable[[Tx], T]) -> T: ...
 
     async def vacuum(self) -> str:
-        """Have nothing left on disk of what was deleted or overwritten. What the operator is to do for it; or ''."""
+        """Remove deleted and overwritten values from disk. What the operator has left to do, or ''."""
         ...
 
     async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""A lock file beside a SQLite database: one process works on it, a second one is refused."""
+"""A lock file beside a SQLite database. It admits one process and refuses a second one."""
 
 from __future__ import annotations
 

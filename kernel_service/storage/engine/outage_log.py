@@ -1,4 +1,4 @@
-"""A fault that lasts is named when it begins and when it is over, and not each time that it is met."""
+"""Logs the beginning and the end of an outage, and not each failure in it."""
 
 from __future__ import annotations
 

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WRITERS = 4
-"""Of the pool's connections; the others are for readers, and for what goes apart."""
+"""Connections of the pool for writers. Readers and `write_apart` use the others."""
 APART = 2
-"""Transactions under way at once of what is large and in no hurry."""
+"""Concurrent transactions with low priority (`write_apart`)."""
 PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 _PAUSE_SECONDS = 0.1

@@ -57,7 +57,7 @@ def writes(
 
 
 def writes_apart(unit: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """As `writes`, in a short transaction of its own that others go before: for what is large and in no hurry."""
+    """As `writes`, in a short transaction of its own with low priority: for large values that are not urgent."""
 
     async def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._engine.write_apart(lambda tx: unit(self, tx, *args, **kwargs))

@@ -1,4 +1,4 @@
-"""The inbox: messages kept once each, and what became of them."""
+"""The inbox: each message is stored once, with its status."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Engine, Tx
 
 _NEVER_LATE = (Command.STOP, Command.NEW_CHAT)
-"""Taken back by no "stop" that was sent after them and came before."""
+"""A "stop" that was sent later but arrived earlier does not cancel these."""
 _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.DEAD_LETTERED, MessageStatus.STOPPED})
 _KNOWN = select(
     message.c.seq, message.c.person_id, message.c.payload_digest, message.c.status, message.c.turn_id
@@ -53,7 +53,7 @@ _KNOWN = select(
     message_ids.is_named(message.c.message_id),
 )
 _pending = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
-# What waits of a person's, beside each message of this name that came under one of their ids: both from small indexes.
+# The person's waiting messages, beside each message of this id under one of their ids: both come from small indexes.
 _SO_FAR = (
     select(
         select(NextMessageSeq()).scalar_subquery().label("next_seq"),
@@ -160,7 +160,7 @@ class SqlInbox(SqlPort):
         self._quota = quota
         self._weak_ids = weak_ids
 
-    # The person is not known yet; what one id sends stays in order all the same.
+    # The person is not known yet. Messages of one id still commit in the order in which they arrive.
     @writes(in_order_of="received.user_id")
     def accept(self, tx: Tx, received: Message, *, now: float, max_pending: int) -> Accepted:
         stored = to_json(to_stored(received.payload), sort_keys=True)
@@ -252,18 +252,18 @@ def _check_room(pending: int, max_pending: int) -> None:
 
 
 def _sent(received: Message, command: Command, stopped_at: float | None, now: float) -> tuple[float, MessageStatus]:
-    """When it counts as sent, and STOPPED if the person has said "stop" since, and it comes only now."""
+    """The time at which it counts as sent. STOPPED: it arrives late, and the person said "stop" after sending it."""
     said = received.payload.sent_at
     sent_at = sent_order.believed(said, now)
     if not sent_order.is_believed(said, now):
-        # Nothing that is there was surely sent after such a "stop".
+        # No waiting message is known to be sent after such a "stop".
         return now if command is Command.STOP else sent_at, MessageStatus.ACCEPTED
     taken_back = stopped_at is not None and sent_order.surely_before(sent_at, stopped_at)
     return sent_at, MessageStatus.STOPPED if taken_back and command not in _NEVER_LATE else MessageStatus.ACCEPTED
 
 
 def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:
-    """End what waits, and have the turn that runs end where it is; by seq what was taken back.
+    """Cancel the waiting messages and interrupt the running turn. The seqs of the cancelled messages.
 
     What was surely sent after the "stop", which came late then, is none of its business.
     """

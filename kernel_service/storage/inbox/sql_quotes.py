@@ -1,4 +1,4 @@
-"""What a person quotes: their own message, or what they were told, by the id that the channel's network gave it."""
+"""What a message quotes: one of the person's messages or a reply, by the id that the channel's network gave it."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.engine.engine import Tx
 
-# By the person first: SQLite would take the unique key by its channel, and read what everybody wrote.
+# By person first: SQLite would use the unique key by channel, and scan the messages of all people.
 _HIS = select(message.c.seq, message.c.payload, message.c.channel, message.c.address, message.c.accepted_at).where(
     message.c.person_id == bindparam("person"), message_ids.is_named(message.c.message_id)
 )
-# One after the other: joined, both databases would rather look through all that the person was ever told.
+# Two statements: for a join both databases scan all replies of the person.
 _SENT_AS = select(reply_part.c.reply_id).where(message_ids.is_named(reply_part.c.channel_message_id))
 _TOLD = select(reply).where(reply.c.id == bindparam("reply"))
 

@@ -1,4 +1,4 @@
-"""Whose kernel it is, and what a kernel starts from: the lease of each person and the recent end of their history."""
+"""The lease of each person's kernel, and the recent history from which a kernel starts."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PAGE: Final = 200
-"""Items read at once: the whole history of a chatty person would be read for its recent end alone."""
+"""Items per read, since only the recent end of a long history is needed."""
 
 _NEWEST = (
     select(item.c.seq, item.c.turn_id, item.c.kind, item.c.origin, item.c.data)
@@ -69,7 +69,7 @@ class SqlKernels(SqlPort):
 
     @writes()
     def release_all(self, tx: Tx, held: Mapping[str, int]) -> None:
-        # In one order, so that two who do it never wait for each other.
+        # In a fixed order, so that two transactions cannot deadlock.
         if held:
             tx.execute(_RELEASE, [{"person": person_id, "of": epoch} for person_id, epoch in sorted(held.items())])
 

@@ -1,4 +1,4 @@
-"""The keys that seal what is kept: how they are used, their rotation, and what an earlier release left in clear."""
+"""The sealing keys: their use and rotation, and sealing what an earlier release stored in clear."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that are kept, as a turn opens them."""
+"""Stored files, as turns read them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that tools made for a person: kept with the message that they answer, then with the reply that they go with."""
+"""Files that tools made: stored with the message that they answer, then with the reply that carries them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Engine, Tx
 
 _MADE: Final = ""
-"""The `opening` of a file that nobody here opens."""
+"""The `opening` of a file that no turn reads."""
 _WHOSE = select(media.c.person_id).where(media.c.id == bindparam("of"), media.c.opening == _MADE)
 _SENT_IN = select(media.c.chunks).where(
     media.c.id == bindparam("of"), media.c.channel == bindparam("of_channel"), media.c.reply_id != ""
@@ -35,7 +35,7 @@ class SqlMadeFiles(SqlPort):
 
     @writes(in_order_of="person_id")
     def keep(self, tx: Tx, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
-        """What it is called and is of, the reply says; of the file itself nothing more is needed here."""
+        # The reply holds its name and type.
         make_room(tx, person_id, size, self._quota, now=now)
         row = {
             "id": new_id("m", now),

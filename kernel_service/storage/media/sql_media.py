@@ -1,4 +1,4 @@
-"""Files that people sent, on their way: leased to their channel, uploaded in chunks, swept."""
+"""Files that people send: leased to their channel, uploaded in chunks, deleted when no longer needed."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class SqlMedia(SqlPort):
 
     @writes_apart
     def sweep(self, tx: Tx, *, now: float) -> int:
-        # Chunks a few at a time; rows once their chunks are gone.
+        # A few chunks per transaction, then the rows without chunks.
         left = tx.execute(_LEFT_CHUNKS, {"limit": SWEEP_CHUNKS, "since": now - SETTLED_SECONDS}).all()
         if left:
             tx.execute(_DROP_CHUNK, [{"of": row.media_id, "which": row.number} for row in left])

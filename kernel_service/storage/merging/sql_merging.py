@@ -1,4 +1,4 @@
-"""Ids that changed and people who turn out to be one, as channels and operators tell."""
+"""Identity changes that channels report, and merging of people who turn out to be one."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class SqlMerging(SqlPort):
                     changes += [(after, newer) for newer in linking.take_awaiting(tx, after)]
             return replace(done[0], then=tuple(done[1:]))
 
-        # One after the other: which of two came too early for the other must be certain.
+        # Serialised, so that it is certain which of two changes came too early.
         return await self._engine.write(unit, "links")
 
     @writes(in_order_of="one_id")

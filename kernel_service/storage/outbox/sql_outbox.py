@@ -66,10 +66,10 @@ _LEASABLE = (
     .with_for_update(of=reply, skip_locked=True)
 )
 _LEASABLE_AT = _LEASABLE.where(reply.c.address.in_(bindparam("addresses", expanding=True)))
-# Of several phones the one that asked is answered.
+# Of several phones, the one that asked gets the answer.
 _answered = bindparam("answered", type_=BigInteger)
 _asked = and_(message.c.channel == alias.c.channel, message.c.user_digest == alias.c.digest)
-# An id that the person wrote under at this address is one the channel can answer to; a parent id may not be.
+# The channel can send to an id under which the person wrote at this address. It may not be able to send to a parent id.
 _written = message.alias("written")
 _wrote_as = (
     exists()
@@ -80,7 +80,7 @@ _wrote_as = (
     )
     .correlate(alias)
 )
-# So is one that the channel named as theirs from now on; one that was replaced leads nowhere, or to a stranger.
+# It can also send to a linked id. A replaced id leads nowhere, or to a stranger.
 _RECIPIENT = (
     select(alias, message.c.seq, message.c.message_id, message.c.sealed_id)
     .select_from(alias.outerjoin(message, message.c.seq == _answered))
@@ -221,7 +221,7 @@ class SqlOutbox(SqlPort):
 
 
 def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
-    """The row as a lease; held if there is nobody to send it to or no key to open it."""
+    """The row as a lease. None: it has no recipient or no key that opens it, and is held."""
     try:
         user_id, answers = _recipient(tx, row)
         told = replies.opened(tx, row, answers=answers)
@@ -238,7 +238,7 @@ def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
 
 
 def _recipient(tx: Tx, row: Row[Any]) -> tuple[str, str]:
-    """The person's id in the channel, and that of the message that is answered; both may be empty."""
+    """The person's id in the channel, and the id of the answered message. Both may be empty."""
     found = _found_recipient(tx, row.person_id, row.channel, row.address, replies.answered_seq(tx, row))
     if found is None:
         return "", ""
@@ -251,5 +251,5 @@ def _found_recipient(tx: Tx, person_id: str, channel: str, address: str, answere
 
 
 def _mark_of(instance: str) -> str:
-    """What the tokens of a process of a channel begin with: they tell whose they are in the next process of ours."""
+    """The prefix of an instance's lease tokens, by which a later process of this service recognises them."""
     return hashlib.sha256(instance.encode()).hexdigest()[:16] + "."

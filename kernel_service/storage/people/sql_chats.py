@@ -1,4 +1,4 @@
-"""How a browser opens the chat of an address, as its channel said last."""
+"""How a browser opens the chat of an address, as its channel reported last."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class SqlChats(SqlPort):
 
     @reads
     def link(self, tx: Tx, channel: str, address: str) -> str:
-        """Empty: not known."""
         return tx.execute(_LINK, {"of_channel": channel, "of_address": address}).scalar_one_or_none() or ""
 
     @writes(in_order_of="address")

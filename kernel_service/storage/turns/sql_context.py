@@ -33,7 +33,7 @@ _DISOWN = (
     .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin == bindparam("of"))
     .values(origin=literal(SEALED) + item.c.origin)
 )
-# It may have been put off because of what is left behind now.
+# What is hidden now may be the reason why it was put off.
 _TRY_AGAIN = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(not_before=None, attempts=0)
 
 
@@ -68,7 +68,7 @@ class SqlContext(SqlPort):
 
 
 def _check_key(tx: Tx, person_id: str) -> None:
-    """A reset that cannot help says so. Unreadable."""
+    """Unreadable, with what to do, if the person's own key does not open: a reset does not help then."""
     try:
         tx.cipher_of(person_id)
     except Unreadable as error:

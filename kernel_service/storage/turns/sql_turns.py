@@ -64,7 +64,7 @@ _FAIL = OPEN_TURN.values(
     **SPENT,
 )
 _MEMBERS = update(message).where(message.c.turn_id == bindparam("of")).values(status=bindparam("to"))
-# A late "stop" leaves to the next turn what was sent after it.
+# A late "stop" leaves messages that were sent after it to the next turn.
 _LAST_MEMBER = (
     update(message)
     .where(message.c.seq == bindparam("last"), message.c.turn_id == bindparam("of"))
@@ -76,7 +76,7 @@ _PART = (
     .values(turn_id=None, alone=True, status=MessageStatus.ACCEPTED.value)
 )
 _MEMBERS_OF_STATUS: Final = {TurnStatus.STOPPED: MessageStatus.STOPPED}
-"""What becomes of a turn's last message; answered, if it is not said here: an excuse is an answer too."""
+"""The status of a turn's last message, by the turn's. Any other is COMPLETED: an apology is an answer, too."""
 
 
 class SqlTurns(SqlPort):
@@ -255,7 +255,7 @@ class SqlTurns(SqlPort):
 
 
 def _intend(tx: Tx, record: Turn, started: CallRecord) -> None:
-    """The point of no return: whoever writes from here on waits for the next turn."""
+    """The point of no return: later messages wait for the next turn."""
     waiting.interrupt(tx, record)
     if not record.closed:
         tx.execute(_CLOSE, {"of": record.id})

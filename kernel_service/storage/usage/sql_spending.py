@@ -1,4 +1,4 @@
-"""What people have spent, by day, and what requests under way may cost."""
+"""Usage by day, and reservations for requests under way."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 RETRY_SECONDS: Final = 1.0
 _LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, :number)")
 _SPACE: Final = 0x62756467
-"""Other locks of this database have another, or a number alone."""
+"""Distinguishes this lock from others in the database."""
 _RESERVE = insert(token_reservation)
-# A person has one request under way at a time: what they left behind is so no more.
+# A person has one request under way at a time, so earlier reservations are no longer under way.
 _LEFT_BEHIND = (
     update(token_reservation)
     .where(token_reservation.c.person_id == bindparam("person"), token_reservation.c.until > bindparam("now"))
@@ -54,7 +54,7 @@ class SqlSpending(SqlPort):
                 _check(tx, person_id, estimate, budgets, now)
             return _keep(tx, person_id, estimate, now)
 
-        # All who look at the common budget do so in one writer, so that the others never wait for its lock.
+        # One writer takes the lock of the common budget, so that the others never wait for it.
         return await self._engine.write(unit, "budget" if budgets.all_people else person_id)
 
     @reads
@@ -74,7 +74,7 @@ class SqlSpending(SqlPort):
 
 
 def _one_at_a_time(tx: Tx, day: int) -> None:
-    """Whoever looks at the common budget sees what everybody before them has reserved. SQLite writes one by one."""
+    """Serialise checks of the common budget, so that each sees all earlier reservations. SQLite has one writer."""
     if tx.connection.dialect.name == "postgresql":
         tx.execute(_LOCK, {"space": _SPACE, "number": day})
 
