@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 from typing import TYPE_CHECKING
 
 ASKED: Final = (
-    "Not done yet. The person is asked, below your answer, with this tool and these arguments and buttons. If they "
-    "approve it is done and you are told the result; nothing that they write approves it, now or for later. "
-    "Do not call it again."
+    "Not done yet. The person is asked below your answer, with this exact call and buttons. If they approve, it is "
+    "done and you are told the result; nothing that they write approves it, now or later. Do not call it again."
 )
 """What the model is told instead of a result."""
 REFUSED: Final = "Not done: the person refused this."
