@@ -19,6 +19,7 @@ from kernel_service.storage.engine import database_url, postgres_url
 from kernel_service.storage.sealing.ciphers import parse_keys
 from serving.listening import Address
 from serving.pem_files import check_pair, check_readable
+from serving.setting_problems import what_to_do
 from serving.weak_secrets import SHORTEST
 
 if TYPE_CHECKING:
@@ -262,6 +263,5 @@ def problems(error: ValidationError) -> list[str]:
     lines = []
     for each in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in each["loc"]).upper()
-        what = "is missing: set it" if each["type"] == "missing" else each["msg"].removeprefix("Value error, ")
-        lines.append(f"{name} {what}".strip())
+        lines.append(f"{name} {what_to_do(each)}".strip())
     return lines

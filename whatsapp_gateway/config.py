@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from serving.listening import Address
 from serving.pem_files import check_authority
+from serving.setting_problems import what_to_do
 from whatsapp_gateway import insecure
 from whatsapp_gateway.outbound.templates import Template
 
@@ -129,8 +130,7 @@ class Settings(BaseSettings):
 def problems(error: ValidationError) -> list[str]:
     """One line per bad setting: its name as it stands in the environment, and what to do. Never its value."""
     lines = []
-    for each in error.errors(include_input=False, include_url=False, include_context=False):
+    for each in error.errors(include_input=False, include_url=False):
         name = str(each["loc"][0]).upper() if each["loc"] else "settings"
-        what = "is missing: set it" if each["type"] == "missing" else each["msg"].removeprefix("Value error, ")
-        lines.append(f"{name} {what}")
+        lines.append(f"{name} {what_to_do(each)}")
     return lines

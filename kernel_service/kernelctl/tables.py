@@ -57,8 +57,12 @@ def _state(key: admin_pb2.MasterKey) -> str:
 
 def rotated(done: admin_pb2.RotateKeysResponse) -> str:
     """What a rotation has done, in a line."""
-    told = f"{_number(done.keys)} keys sealed with the current one, {_number(done.values)} values bound to their rows"
-    return f"{told}, {_number(done.unreadable)} do not open" if done.unreadable else told
+    told = f"{_counted(done.keys, 'key')} sealed with the current one, {_counted(done.values, 'value')} bound to a row"
+    return f"{told}, {_counted(done.unreadable, 'value')} cannot be opened" if done.unreadable else told
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{_number(number)} {thing}{'' if number == 1 else 's'}"
 
 
 def _number(value: int) -> str:

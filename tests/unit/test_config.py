@@ -53,7 +53,7 @@ def test_no_such_mode(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     with pytest.raises(ValidationError) as refused:
         Settings()
     [problem] = problems(refused.value)
-    assert problem == "KERNEL_APPROVE Input should be 'destructive', 'careful', 'writes' or 'all'"
+    assert problem == "KERNEL_APPROVE must be 'destructive', 'careful', 'writes' or 'all'"
 
 
 @pytest.mark.parametrize("channel", ["*", "@10.0.0.1", "", "WhatsApp", "a b", "whats:app", "täst"])

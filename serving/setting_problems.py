@@ -1,0 +1,31 @@
+"""What to do about a setting that pydantic refuses, in words for an operator. Never the setting's value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
+_WHOLE: Final = "must be a whole number"
+_SENTENCES: Final = {
+    "missing": "is missing: set it",
+    "enum": "must be {expected}",
+    "bool_parsing": "must be true or false",
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "float_parsing": "must be a number",
+    "finite_number": "must be a number",
+    "greater_than_equal": "must be {ge} or more",
+    "greater_than": "must be more than {gt}",
+    "string_pattern_mismatch": "must match {pattern}",
+}
+"""By pydantic's type of error; what is in braces comes from the field's own declaration."""
+
+
+def what_to_do(error: ErrorDetails) -> str:
+    """What stands behind the setting's name."""
+    if sentence := _SENTENCES.get(error["type"]):
+        return sentence.format_map(error.get("ctx", {}))
+    return error["msg"].removeprefix("Value error, ")

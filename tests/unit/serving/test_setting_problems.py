@@ -1,0 +1,29 @@
+"""What an operator reads of a setting that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from kernel_service.config import Settings, problems
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("KERNEL_APPROVE", "sometimes", "must be 'destructive', 'careful', 'writes' or 'all'"),
+        ("KERNEL_MAX_TURNS", "many", "must be a whole number"),
+        ("KERNEL_MAX_TURNS", "1.5", "must be a whole number"),
+        ("KERNEL_MAX_TURNS", "9" * 5000, "must be a whole number"),
+        ("KERNEL_MAX_TURNS", "0", "must be 1 or more"),
+        ("KERNEL_IDLE_SECONDS", "0", "must be more than 0.0"),
+        ("KERNEL_DEBOUNCE_SECONDS", "soon", "must be a number"),
+        ("KERNEL_ALLOW_INSECURE", "maybe", "must be true or false"),
+        ("OPENAI_REASONING_EFFORT", "HIGH!", "must match ^[a-z]*$"),
+    ],
+)
+def test_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ValidationError) as refused:
+        Settings()
+    assert f"{name} {told}" in problems(refused.value)
