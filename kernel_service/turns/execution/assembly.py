@@ -70,26 +70,11 @@ class _Assembly:
         self._transcript = Transcript(kernel.history.items(), process.model)
         self._window = ContextWindow(self._transcript, process.model, kernel.context_tokens)
         self._spending = Spending(process.store.spending, turn.person_id, limits, clock)
-        self._journal = TurnJournal(
-            process.store.turns,
-            process.store.context,
-            kernel,
-            turn,
-            self._transcript,
-            self._window,
-            self._spending,
-            clock,
-        )
+        self._journal = self._new_journal()
         self._approvals = TurnApprovals(process.store.approvals, turn, kernel.epoch)
         self._files = TurnFiles(process.store.files, process.transcription, self._spending, clock)
-        self._tools = AvailableTools(
-            turn,
-            self._person,
-            process.toolbox,
-            OfferedTools(process.refused_tools),
-            limits,
-            clock,
-        )
+        offered = OfferedTools(process.refused_tools)
+        self._tools = AvailableTools(turn, self._person, process.toolbox, offered, limits, clock)
         self._health = ModelHealth(turn, process.model, self._spending, probe_after=limits.holds)
         self._recovery = self._new_recovery()
         self._cap = ReplyCap(limits.daily_replies_per_person, turn, clock)
@@ -114,6 +99,18 @@ class _Assembly:
             held=HeldTurn(turn, journal, self._health, self._cap, self._closer, reports, process.limits, process.clock),
             failed=FailedTurn(turn, journal, reports),
             history_written_back=self._history_written_back(),
+        )
+
+    def _new_journal(self) -> TurnJournal:
+        return TurnJournal(
+            store=self._process.store.turns,
+            context=self._process.store.context,
+            kernel=self._kernel,
+            turn=self._turn,
+            transcript=self._transcript,
+            window=self._window,
+            spending=self._spending,
+            clock=self._process.clock,
         )
 
     def _new_recovery(self) -> Recovery:
