@@ -31,7 +31,7 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class MergeCandidate:
     """A person as a merging sees them. `connected`: the vendor holds an account that they have authorised."""
 
     person_id: str
@@ -82,12 +82,12 @@ def told_again(outcome: LinkOutcome) -> LinkOutcome:
     return LinkOutcome.LINKED if settled(outcome) else outcome
 
 
-def older_first(one: Standing, other: Standing) -> tuple[Standing, Standing]:
+def older_first(one: MergeCandidate, other: MergeCandidate) -> tuple[MergeCandidate, MergeCandidate]:
     """The one who stays, and the one who is merged into them."""
     first, second = sorted((one, other), key=lambda standing: (standing.created_at, standing.person_id))
     return first, second
 
 
-def one_person(one: Standing, other: Standing) -> bool:
+def one_person(one: MergeCandidate, other: MergeCandidate) -> bool:
     """Whether a channel's word is enough to merge them: not where it would mix two people's accounts."""
     return not (one.connected and other.connected)

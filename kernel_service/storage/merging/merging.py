@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import bindparam, delete, exists, func, insert, or_, select, update
 
-from kernel_service.people.linking import Standing, older_first, one_person
+from kernel_service.people.linking import MergeCandidate, older_first, one_person
 from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.people import Linked, LinkOutcome
 from kernel_service.storage.approvals import standing_permissions
@@ -89,16 +89,16 @@ def meet(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
     return Linked(LinkOutcome.KEPT_APART, older.person_id, other_id=newer.person_id, news=news)
 
 
-def standings(tx: Tx, ids: Iterable[str]) -> list[Standing]:
+def standings(tx: Tx, ids: Iterable[str]) -> list[MergeCandidate]:
     """Those people, or who they are by now; nothing else merges them before the transaction ends."""
     wanted = sorted({surviving(tx, person_id) for person_id in ids})
     rows = tx.execute(_PEOPLE, {"people": wanted}).all()
     if any(row.merged_into is not None for row in rows):
         return standings(tx, wanted)
-    return [Standing(row.id, row.created_at, row.connected) for row in rows]
+    return [MergeCandidate(row.id, row.created_at, row.connected) for row in rows]
 
 
-def unite(tx: Tx, older: Standing, newer: Standing, now: float) -> Linked:
+def unite(tx: Tx, older: MergeCandidate, newer: MergeCandidate, now: float) -> Linked:
     people = Merging(gone=newer.person_id, stays=older.person_id)
     for person_id in sorted((people.gone, people.stays)):
         leases.take_away(tx, person_id)

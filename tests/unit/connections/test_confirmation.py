@@ -98,7 +98,7 @@ async def test_a_code_that_came_in_time_and_had_to_wait(either: World) -> None:
 
 
 @pytest.mark.parametrize("end", ["disconnected", "expired"])
-async def test_a_code_of_what_is_connected_no_longer(either: World, end: str) -> None:
+async def test_the_code_of_an_ended_connection_is_too_late(either: World, end: str) -> None:
     code = await either.code("p_alice")
     await either.confirm("p_alice", code)
     [connection] = await either.connections.active("p_alice", "asana")
@@ -154,7 +154,7 @@ async def test_an_unconfirmed_account_stays_barred_beside_a_confirmed_one(either
 # --- the verifier's session -------------------------------------------------------------------------------------
 
 
-async def test_a_vendor_who_is_away_decides_nothing(world: World) -> None:
+async def test_an_unavailable_vendor_decides_nothing(world: World) -> None:
     world.set_verifier()
     code = await world.code("p_alice")
     world.vendor.fail(500, match=COMPLETE)
@@ -203,7 +203,7 @@ async def test_a_completion_repeated_after_a_crash_fails_for_an_account_that_sta
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 405, 409, 410, 418, 422, 451])
 @pytest.mark.parametrize("slug", ["ConnectedAccount_BadRequest", "Session_NotFound", "Auth_Forbidden", ""])
-async def test_any_no_of_the_vendor_is_final(
+async def test_every_refusal_of_the_vendor_is_final(
     world: World, monkeypatch: pytest.MonkeyPatch, status: int, slug: str
 ) -> None:
     """Also where the account turns active meanwhile: then somebody else has consented."""
@@ -221,7 +221,7 @@ async def test_any_no_of_the_vendor_is_final(
     assert (await world.confirm("p_alice", code)).told.startswith("That code for Asana is no longer valid")
 
 
-async def test_a_vendor_who_is_asked_too_often_has_said_nothing(world: World) -> None:
+async def test_a_rate_limited_request_decides_nothing(world: World) -> None:
     world.set_verifier()
     code = await world.code("p_alice")
     world.vendor.fail(429, match=COMPLETE)

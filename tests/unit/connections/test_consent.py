@@ -90,7 +90,7 @@ async def test_an_attempt_that_ends_while_the_vendor_makes_its_link_leaves_no_ac
     assert not world.vendor.accounts_of("p_alice")
 
 
-async def test_of_two_browsers_the_first_has_the_link(world: World) -> None:
+async def test_the_first_of_two_browsers_claims_the_link(world: World) -> None:
     nonce = await offered(world)
     seen = await asyncio.gather(*(world.consent.start(nonce, f"browser {number}") for number in range(5)))
     assert sorted(one.kind.name for one in seen) == ["OTHER_BROWSER"] * 4 + ["REDIRECT"]
@@ -174,7 +174,7 @@ async def test_who_sees_the_code_before_the_one_who_consented_is_back_loses_it(w
     assert (await world.come_back(back, "victim")).kind is PageKind.ENDED
 
 
-async def test_a_vendor_who_knows_of_the_consent_a_moment_later(world: World) -> None:
+async def test_a_consent_that_the_vendor_shows_later_counts(world: World) -> None:
     world.vendor.set_stale_reads(LOOKS - 1)
     back = world.vendor.approve(await world.start("p_alice"))
     assert (await world.come_back(back)).kind is PageKind.CODE

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from kernel_service.people.identity import FoundAlias
-from kernel_service.people.linking import Claim, Standing, claim, is_strong, older_first, one_person
+from kernel_service.people.linking import Claim, MergeCandidate, claim, is_strong, older_first, one_person
 from kernel_service.ports.messages import Alias
 
 OLD, NEW = Alias("test:US.1"), Alias("test:US.2")
@@ -54,15 +54,15 @@ def test_strength_is_the_least_that_was_said() -> None:
 
 
 def test_the_older_one_stays() -> None:
-    older, newer = Standing("p_2", 1.0, connected=False), Standing("p_1", 2.0, connected=True)
+    older, newer = MergeCandidate("p_2", 1.0, connected=False), MergeCandidate("p_1", 2.0, connected=True)
     assert older_first(newer, older) == older_first(older, newer) == (older, newer)
 
 
 def test_of_one_age_the_ids_decide() -> None:
-    one, other = Standing("p_1", 1.0, connected=False), Standing("p_2", 1.0, connected=False)
+    one, other = MergeCandidate("p_1", 1.0, connected=False), MergeCandidate("p_2", 1.0, connected=False)
     assert older_first(other, one) == (one, other)
 
 
 @pytest.mark.parametrize(("one", "other", "merged"), [(True, True, False), (True, False, True), (False, False, True)])
 def test_a_channels_word_never_mixes_accounts(*, one: bool, other: bool, merged: bool) -> None:
-    assert one_person(Standing("p_1", 1.0, connected=one), Standing("p_2", 2.0, connected=other)) is merged
+    assert one_person(MergeCandidate("p_1", 1.0, connected=one), MergeCandidate("p_2", 2.0, connected=other)) is merged
