@@ -1,0 +1,36 @@
+"""A part of a reply, as its channel's receipts tell of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+from kernel_service.ports.states.state_machine import StateMachine, Transition
+
+
+class PartState(StrEnum):
+    """In the order in which receipts move it: what is on a device was not refused, what was refused was taken."""
+
+    UNREPORTED = ""
+    """No receipt yet."""
+    SENT = "sent"
+    FAILED = "failed"
+    DELIVERED = "delivered"
+    READ = "read"
+    PLAYED = "played"
+
+
+S = PartState
+
+PART: Final = StateMachine(
+    S,
+    (
+        Transition("named for the first time", (), S.UNREPORTED),
+        Transition("the network takes it", (S.UNREPORTED,), S.SENT),
+        Transition("the network refuses it", (S.UNREPORTED, S.SENT), S.FAILED),
+        Transition("sent again", (S.FAILED,), S.UNREPORTED),
+        Transition("on the device", (S.UNREPORTED, S.SENT, S.FAILED), S.DELIVERED),
+        Transition("read", (S.UNREPORTED, S.SENT, S.FAILED, S.DELIVERED), S.READ),
+        Transition("played", (S.UNREPORTED, S.SENT, S.FAILED, S.DELIVERED, S.READ), S.PLAYED),
+    ),
+)

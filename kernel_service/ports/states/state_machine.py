@@ -1,0 +1,65 @@
+"""States and the transitions between them: asked by the domain, compiled into SQL, drawn as a diagram."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, TypeVar
+
+S = TypeVar("S", bound=StrEnum)
+
+
+class ForbiddenTransitionError(Exception):
+    """A transition that its table lacks: a fault in the code. Its text names states alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transition(Generic[S]):
+    """What `event` does: from any of `sources` to `target`. Without sources it creates."""
+
+    event: str
+    sources: tuple[S, ...]
+    target: S
+
+
+@dataclass(frozen=True, slots=True)
+class StateMachine(Generic[S]):
+    """Staying in a state is no transition, and always allowed."""
+
+    states: type[S]
+    transitions: tuple[Transition[S], ...]
+
+    def sources(self, target: S) -> list[str]:
+        """The stored values of the states that may become this one, for a statement's WHERE."""
+        found = {source: None for each in self.transitions if each.target is target for source in each.sources}
+        return [state.value for state in self.states if state in found]
+
+    def allows(self, source: S, target: S) -> bool:
+        return source is target or any(
+            each.target is target and source in each.sources for each in self.transitions
+        )
+
+    def check(self, source: S, target: S) -> None:
+        """ForbiddenTransitionError if this state cannot become that one."""
+        if not self.allows(source, target):
+            raise ForbiddenTransitionError(f"{self.states.__name__}: {_name(source)} cannot become {_name(target)}")
+
+    def mermaid(self) -> str:
+        """A Mermaid `stateDiagram-v2`."""
+        return "\n".join(["stateDiagram-v2", *self._arrows(), *self._ends()])
+
+    def _arrows(self) -> list[str]:
+        return [
+            f"    {source} --> {_name(each.target)}: {each.event}"
+            for each in self.transitions
+            for source in (map(_name, each.sources) if each.sources else ("[*]",))
+        ]
+
+    def _ends(self) -> list[str]:
+        left = {source for each in self.transitions for source in each.sources}
+        return [f"    {_name(state)} --> [*]" for state in self.states if state not in left]
+
+
+def _name(state: StrEnum) -> str:
+    """Not its value, which may be empty."""
+    return state.name.lower()
