@@ -241,7 +241,7 @@ def _reply(reply: ReplyView) -> admin_pb2.ReplyRecord:
         turn_id=reply.turn_id,
         answers_message_id="" if reply.answers is None else str(reply.answers),
         channel=reply.channel,
-        state=admin_pb2.ReplyState.Value(f"REPLY_STATE_{reply.state.upper()}"),
+        state=admin_pb2.ReplyState.Value(f"REPLY_STATE_{reply.state.name}"),
         parts=[_part(each) for each in reply.parts],
         created_at=converters.timestamp(reply.created_at),
         settled_at=converters.timestamp(reply.settled_at),

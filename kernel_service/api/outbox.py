@@ -9,6 +9,7 @@ from kernel.v1 import outbox_pb2
 from kernel_service.api import converters
 from kernel_service.errors import CallerError
 from kernel_service.ports.outbox import AckResult, Outcome, PartAck, PartReceipt
+from kernel_service.ports.states.part import PartState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,10 +37,10 @@ _OUTCOMES = {
 }
 _RESULTS = {result: outbox_pb2.AckResult.Value(f"ACK_RESULT_{result.name}") for result in AckResult}
 _STAGES = {
-    outbox_pb2.DELIVERY_STAGE_SENT: "sent",
-    outbox_pb2.DELIVERY_STAGE_DELIVERED: "delivered",
-    outbox_pb2.DELIVERY_STAGE_READ: "read",
-    outbox_pb2.DELIVERY_STAGE_PLAYED: "played",
+    outbox_pb2.DELIVERY_STAGE_SENT: PartState.SENT,
+    outbox_pb2.DELIVERY_STAGE_DELIVERED: PartState.DELIVERED,
+    outbox_pb2.DELIVERY_STAGE_READ: PartState.READ,
+    outbox_pb2.DELIVERY_STAGE_PLAYED: PartState.PLAYED,
 }
 
 
@@ -160,7 +161,7 @@ def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
     state = _state(given)
     part = given.part if _is_part(given.part) else outbox_pb2.ReplyPart()
     failure = failure_of(given)
-    if not state or not (part.reply_id or given.channel_message_id):
+    if state is PartState.UNREPORTED or not (part.reply_id or given.channel_message_id):
         return None
     if "\0" in given.channel_message_id + failure.error_code:
         return None
@@ -177,7 +178,12 @@ def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
     )
 
 
-def _state(given: outbox_pb2.Receipt) -> str:
-    """Empty: it says nothing that is known here."""
-    kind = given.WhichOneof("result")
-    return _STAGES.get(given.reached, "") if kind == "reached" else "failed" if kind else ""
+def _state(given: outbox_pb2.Receipt) -> PartState:
+    """UNREPORTED: it says nothing that is known here."""
+    match given.WhichOneof("result"):
+        case "reached":
+            return _STAGES.get(given.reached, PartState.UNREPORTED)
+        case None:
+            return PartState.UNREPORTED
+        case _:
+            return PartState.FAILED

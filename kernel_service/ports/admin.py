@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from kernel_service.ports.messages import Usage
     from kernel_service.ports.people import PeopleStore
     from kernel_service.ports.spending import SpendingStore
+    from kernel_service.ports.states.part import PartState
+    from kernel_service.ports.states.reply import ReplyState
     from kernel_service.ports.turns import TurnStatus
 
 
@@ -64,22 +66,19 @@ class TurnSummary:
 class PartView:
     part: int
     sent: bool
-    receipt: str
+    receipt: PartState
     error_code: str
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyView:
-    """A reply as an operator sees it; `answers` is a message's number in the inbox.
-
-    `state`: pending leased in_doubt sent failed held inline.
-    """
+    """A reply as an operator sees it; `answers` is a message's number in the inbox."""
 
     id: str
     turn_id: str
     answers: int | None
     channel: str
-    state: str
+    state: ReplyState
     parts: list[PartView]
     created_at: float
     settled_at: float | None

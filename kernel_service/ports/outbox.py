@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kernel_service.ports.messages import Reply, StoredReply
+    from kernel_service.ports.states.part import PartState
 
 
 SENDING_SECONDS = 20.0
@@ -65,7 +66,7 @@ class PartAck:
 
 @dataclass(frozen=True, slots=True)
 class PartReceipt:
-    """`state`: sent | delivered | read | played | failed. The part is found by its id, else by the channel's id.
+    """`state`: any but UNREPORTED. The part is found by its id, else by the channel's id.
 
     `outcome` says what follows `failed`: RETRY (after `retry_after`, in seconds), WINDOW_CLOSED or FAILED.
     """
@@ -74,7 +75,7 @@ class PartReceipt:
     part: int
     parts: int
     channel_message_id: str = field(repr=False)
-    state: str
+    state: PartState
     error_code: str
     occurred_at: float
     outcome: Outcome = Outcome.FAILED

@@ -10,6 +10,8 @@ from kernel_service.ports.states.state_machine import StateMachine, Transition
 OPEN: Final = (S.ACCEPTED, S.HELD)
 """It waits to be answered."""
 
+REQUEUED: Final = Transition("an operator requeues it", (S.DEAD_LETTERED,), S.ACCEPTED)
+
 MESSAGE: Final = StateMachine(
     S,
     (
@@ -21,6 +23,6 @@ MESSAGE: Final = StateMachine(
         Transition("answered together with a later one", OPEN, S.MERGED),
         Transition("the person says stop", OPEN, S.STOPPED),
         Transition("its turn is given up", OPEN, S.DEAD_LETTERED),
-        Transition("an operator requeues it", (S.DEAD_LETTERED,), S.ACCEPTED),
+        REQUEUED,
     ),
 )

@@ -35,9 +35,7 @@ class StateMachine(Generic[S]):
         return [state.value for state in self.states if state in found]
 
     def allows(self, source: S, target: S) -> bool:
-        return source is target or any(
-            each.target is target and source in each.sources for each in self.transitions
-        )
+        return source is target or any(each.target is target and source in each.sources for each in self.transitions)
 
     def check(self, source: S, target: S) -> None:
         """ForbiddenTransitionError if this state cannot become that one."""

@@ -10,9 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, delete, select
+from sqlalchemy import Integer, bindparam, delete, not_, select
 
 from kernel_service.clock import DAY_SECONDS
+from kernel_service.ports.states.message import OPEN
+from kernel_service.ports.states.reply import ON_ITS_WAY
+from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.approvals import standing_permissions
 from kernel_service.storage.people import forgetting
 from kernel_service.storage.schema.approvals import approval
@@ -27,6 +30,7 @@ from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import reply, reply_part
 from kernel_service.storage.schema.people import identity_link
 from kernel_service.storage.schema.service import commit_mark
+from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.schema.turns import ITEM_SUPERSEDED, dead_letter, item, turn
 from kernel_service.storage.usage import reservations, spending
 
@@ -63,7 +67,7 @@ def _forget_parts(tx: Tx, rows: list[Row[Any]]) -> None:
 
 def _forget_superseded(tx: Tx, rows: list[Row[Any]]) -> None:
     for row in rows:
-        if row.joins or row.status == "failed":
+        if row.joins or row.status == TurnStatus.FAILED:
             tx.execute(_SUPERSEDED, {"person": row.person_id, "of": row.id})
 
 
@@ -72,14 +76,14 @@ _SUPERSEDED = delete(item).where(
     item.c.person_id == bindparam("person"), item.c.turn_id == bindparam("of"), ITEM_SUPERSEDED
 )
 RULES: Final = (
-    RetentionRule(message, message.c.seq, message.c.accepted_at, message.c.status.not_in(("accepted", "held")), 0),
+    RetentionRule(message, message.c.seq, message.c.accepted_at, not_(is_one_of(message.c.status, OPEN)), 0),
     RetentionRule(turn, turn.c.id, turn.c.started_at, turn.c.ended_at.is_not(None), "", _forget_superseded),
     RetentionRule(
         reply,
         reply.c.seq,
         reply.c.created_at,
         # What could not be told for so long is no news any more.
-        reply.c.state.not_in(("leased", "in_doubt")),
+        not_(is_one_of(reply.c.state, ON_ITS_WAY)),
         0,
         _forget_parts,
     ),

@@ -10,14 +10,17 @@ from sqlalchemy import Integer, bindparam, select, update
 from kernel_service.errors import CallerError, NotFound
 from kernel_service.ports.admin import DeadLetter, PartView, ReplyView, TurnSummary
 from kernel_service.ports.messages import (
-    MessageStatus,
     Usage,
 )
+from kernel_service.ports.states.message import REQUEUED
+from kernel_service.ports.states.part import PartState
+from kernel_service.ports.states.reply import ReplyState
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.outbox import reply, reply_part
+from kernel_service.storage.schema.transitions import may_take
 from kernel_service.storage.schema.turns import TURN_USAGE, dead_letter, turn
 
 if TYPE_CHECKING:
@@ -71,8 +74,8 @@ _LETTER = select(dead_letter).where(dead_letter.c.id == bindparam("of")).with_fo
 _REQUEUED = update(dead_letter).where(dead_letter.c.id == bindparam("of")).values(requeued_at=bindparam("at"))
 _WAIT_AGAIN = (
     update(message)
-    .where(message.c.seq == bindparam("of"), message.c.status == MessageStatus.DEAD_LETTERED.value)
-    .values(status=MessageStatus.ACCEPTED.value, turn_id=None, alone=True)
+    .where(message.c.seq == bindparam("of"), may_take(message.c.status, REQUEUED))
+    .values(status=REQUEUED.target.value, turn_id=None, alone=True)
 )
 # After every id, in any collation.
 _PAST_ALL_LETTERS = "e"
@@ -152,7 +155,7 @@ def _view(row: Row[Any], parts: dict[tuple[str, int], Row[Any]]) -> ReplyView:
         row.turn_id,
         row.answers_seq,
         row.channel,
-        row.state,
+        ReplyState(row.state),
         [_part_view(number, parts.get((row.id, number))) for number in range(1, row.parts + 1)],
         row.created_at,
         row.settled_at,
@@ -163,5 +166,5 @@ def _view(row: Row[Any], parts: dict[tuple[str, int], Row[Any]]) -> ReplyView:
 
 def _part_view(number: int, part: Row[Any] | None) -> PartView:
     if part is None:
-        return PartView(number, sent=False, receipt="", error_code="")
-    return PartView(number, part.sent_at is not None, part.receipt, part.error_code)
+        return PartView(number, sent=False, receipt=PartState.UNREPORTED, error_code="")
+    return PartView(number, part.sent_at is not None, PartState(part.receipt), part.error_code)

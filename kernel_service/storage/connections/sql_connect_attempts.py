@@ -9,6 +9,7 @@ from sqlalchemy import Integer, and_, bindparam, exists, insert, not_, select, u
 
 from kernel_service.ports.commands import Command
 from kernel_service.ports.connect_attempts import AWAITING_CODE, ConnectAttempt, ConnectAttemptKey, ConnectAttemptState
+from kernel_service.ports.states.connect_attempt import CONNECT_ATTEMPT
 from kernel_service.storage.connections import connections, parked_requests, resumed_requests, wrong_codes
 from kernel_service.storage.connections.wrong_codes import AWAITS_CODE
 from kernel_service.storage.engine.units import SqlPort, reads, writes
@@ -16,6 +17,7 @@ from kernel_service.storage.outbox import replies
 from kernel_service.storage.people.people import SURVIVOR, surviving
 from kernel_service.storage.schema.connections import ATTEMPT_LIVE, connect_attempt, connection
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
+from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ _IN_BROWSER = (
     select(connect_attempt)
     .where(
         connect_attempt.c.browser_digest == bindparam("digest"),
-        connect_attempt.c.state.in_([state.value for state in _UNDER_WAY]),
+        is_one_of(connect_attempt.c.state, _UNDER_WAY),
     )
     .order_by(connect_attempt.c.created_at.desc(), connect_attempt.c.connection_id)
 )
@@ -152,6 +154,7 @@ class SqlConnectAttempts(SqlPort):
 
 def _advance(tx: Tx, attempt: ConnectAttempt, was: ConnectAttemptState) -> str | None:
     """The person who owns it now, locked against merging until the transaction ends. None: the state is not `was`."""
+    CONNECT_ATTEMPT.check(was, attempt.state)
     surviving(tx, attempt.person_id, stays=True)
     person_id = tx.execute(_AS_IT_WAS, {"of": attempt.connection.id, "was": was.value}).scalar_one_or_none()
     if person_id is None:

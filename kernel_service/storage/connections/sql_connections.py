@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Integer, bindparam, false, select, update
 
+from kernel_service.ports.connect_attempts import ConnectAttemptState
 from kernel_service.storage.connections import connections
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.outbox import replies
@@ -37,7 +38,7 @@ _AS_IT_WAS = (
 _END_ATTEMPT = (
     update(connect_attempt)
     .where(connect_attempt.c.connection_id == bindparam("of"), ATTEMPT_LIVE)
-    .values(state="removed")
+    .values(state=ConnectAttemptState.REMOVED.value)
 )
 
 

@@ -118,7 +118,7 @@ _STOP = (
 )
 _LEAVE_TO_THE_NEXT = (
     update(message)
-    .where(message.c.turn_id == bindparam("of"), message.c.sent_at >= bindparam("after"))
+    .where(message.c.turn_id == bindparam("of"), MESSAGE_OPEN, message.c.sent_at >= bindparam("after"))
     .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
 )
 _STOPPED_AT = (

@@ -13,8 +13,10 @@ from kernel_service.ports.media import (
     FileProblem,
     MediaState,
 )
+from kernel_service.ports.states.media import MEDIA
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.media import media, media_chunk
+from kernel_service.storage.schema.transitions import may_become
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ KEEP = insert(media)
 _KEEP_CHUNK = insert(media_chunk)
 _FAIL = (
     update(media)
-    .where(media.c.id == bindparam("of"))
+    .where(media.c.id == bindparam("of"), may_become(media.c.state, MEDIA, MediaState.FAILED))
     .values(state=MediaState.FAILED.value, problem=bindparam("because"), size=0, chunks=0, upload="")
 )
 _WAITS_NO_MORE = (

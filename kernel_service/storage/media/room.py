@@ -12,11 +12,14 @@ from sqlalchemy import Integer, bindparam, exists, func, not_, select, update
 
 from kernel_service.clock import DAY_SECONDS
 from kernel_service.errors import Exhausted
+from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.ports.media import FileProblem, MediaState
+from kernel_service.ports.states.media import MEDIA
 from kernel_service.storage.schema.connections import connection
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.media import media
 from kernel_service.storage.schema.people import person
+from kernel_service.storage.schema.transitions import may_become
 
 if TYPE_CHECKING:
     from kernel_service.ports.media import MediaQuota
@@ -27,7 +30,11 @@ STEP: Final = 64
 
 _KEPT = select(func.coalesce(func.sum(media.c.size), 0))
 _KEPT_FOR = _KEPT.where(media.c.person_id == bindparam("person"))
-_connected = exists().where(connection.c.person_id == person.c.id, connection.c.status == "active").correlate(person)
+_connected = (
+    exists()
+    .where(connection.c.person_id == person.c.id, connection.c.status == ConnectionStatus.ACTIVE.value)
+    .correlate(person)
+)
 _STRANGER = (person.c.created_at > bindparam("since"), not_(_connected))
 _SINCE = select(person.c.created_at).where(person.c.id == bindparam("person"), *_STRANGER)
 _in_a_turn = exists().where(message.c.seq == media.c.message_seq, message.c.turn_id.is_not(None)).correlate(media)
@@ -40,7 +47,7 @@ _NEWEST_OF_STRANGERS = (
 )
 _EVICT = (
     update(media)
-    .where(media.c.id.in_(bindparam("evicted", expanding=True)))
+    .where(media.c.id.in_(bindparam("evicted", expanding=True)), may_become(media.c.state, MEDIA, MediaState.FAILED))
     .values(state=MediaState.FAILED.value, problem=FileProblem.NO_ROOM.value, size=0, chunks=0, upload="")
 )
 _WAIT_NO_MORE = update(message).where(message.c.seq.in_(bindparam("of", expanding=True))).values(waits_until=None)

@@ -19,6 +19,7 @@ from kernel_service.ports.media import (
     Upload,
 )
 from kernel_service.ports.outbox import AckResult, Outcome
+from kernel_service.ports.states.media import MEDIA
 from kernel_service.storage.engine.units import SqlPort, writes, writes_apart
 from kernel_service.storage.media.media import fail, keep_chunk, let_go, not_found, problem_of
 from kernel_service.storage.media.room import make_room
@@ -26,6 +27,7 @@ from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import MESSAGE_OPEN, message
 from kernel_service.storage.schema.media import media, media_chunk
 from kernel_service.storage.schema.outbox import reply
+from kernel_service.storage.schema.transitions import may_become
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ _END = (
     .where(
         media.c.id == bindparam("of"),
         media.c.upload == bindparam("begun"),
-        media.c.state == MediaState.WANTED.value,
+        may_become(media.c.state, MEDIA, MediaState.STORED),
     )
     .values(state=MediaState.STORED.value, chunks=bindparam("count"), mime_type=bindparam("known_as"), problem="")
 )

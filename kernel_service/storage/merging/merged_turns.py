@@ -36,12 +36,12 @@ _of = turn.c.id == bindparam("of")
 _PUT_DOWN = update(turn).where(_of).values(attempt_owner="")
 _END = (
     update(turn)
-    .where(_of)
+    .where(_of, TURN_OPEN)
     .values(status=TurnStatus.FAILED.value, ended_at=bindparam("at"), not_before=None, attempt_owner="", problem=MERGED)
 )
 _GIVE_BACK = (
     update(message)
-    .where(message.c.turn_id == bindparam("of"))
+    .where(message.c.turn_id == bindparam("of"), MESSAGE_OPEN)
     .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
 )
 # By their people first: these have no index of the turn.
@@ -65,7 +65,7 @@ _ADD = (
         **{column.name: column + bindparam(f"more_{column.name}") for column in TURN_USAGE},
     )
 )
-_GO_ON = update(turn).where(_of).values(status=TurnStatus.RUNNING.value, not_before=None)
+_GO_ON = update(turn).where(_of, TURN_OPEN).values(status=TurnStatus.RUNNING.value, not_before=None)
 _UNHOLD = (
     update(message)
     .where(message.c.turn_id == bindparam("of"), MESSAGE_OPEN)

@@ -14,6 +14,8 @@ from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.ports import outbox
 from kernel_service.ports.outbox import AckResult, Outcome
+from kernel_service.ports.states.part import PART, PartState
+from kernel_service.ports.states.reply import REOPENABLE, REPLY, ReplyState
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import doubt
 from kernel_service.storage.schema.outbox import reply, reply_part
@@ -31,14 +33,15 @@ MAX_BACKOFF_SECONDS = 300.0
 MOST_WAITS = 300
 """How often it is sent again that the network fails each time and says when to try again: a day, at five minutes."""
 
-# A receipt only moves to the right: what is on a device was not refused, what was refused had been taken.
-_PROGRESS = {"": 0, "sent": 1, "failed": 2, "delivered": 3, "read": 4, "played": 5}
-# What is pending or held is sent again anyway; what has failed stays so.
-_REOPENED = frozenset({"leased", "in_doubt", "sent"})
+_PROGRESS = {state: place for place, state in enumerate(PartState)}
 
 _REPLY = (
     select(reply)
-    .where(reply.c.id == bindparam("reply"), reply.c.channel == bindparam("channel"), reply.c.state != "inline")
+    .where(
+        reply.c.id == bindparam("reply"),
+        reply.c.channel == bindparam("channel"),
+        reply.c.state != ReplyState.INLINE.value,
+    )
     .with_for_update()
 )
 _SETTLE = (
@@ -96,7 +99,7 @@ class Mark:
     part: int
     parts: int
     sent_as: str
-    said: str = ""
+    said: PartState = PartState.UNREPORTED
     resent: bool = False
     outcome: Outcome = Outcome.RETRY
     retry_after: float | None = None
@@ -111,13 +114,13 @@ def settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
         return AckResult.INVALID
     if ack.outcome is Outcome.SENT:
         _split(tx, row, ack.parts, ack.split_version)
-        resent = not ack.channel_message_id and row.state == "leased" and ack.token == row.token
+        resent = not ack.channel_message_id and row.state == ReplyState.LEASED and ack.token == row.token
         sent_as = message_ids.digest_of(tx, ack.channel_message_id)
         _mark(tx, row, Mark(ack.part, ack.parts, sent_as, resent=resent), now)
         return AckResult.RECORDED
-    if ack.token != row.token or (row.state == "leased" and row.leased_until < now):
+    if ack.token != row.token or (row.state == ReplyState.LEASED and row.leased_until < now):
         return AckResult.STALE
-    if row.state == "leased":
+    if row.state == ReplyState.LEASED:
         if ack.outcome is Outcome.UNKNOWN:  # of what was not sent a later rule may make other parts
             _split(tx, row, ack.parts, ack.split_version)
         _fail(tx, row, ack.outcome, retry_after=ack.retry_after, problem=ack.error_code, now=now)
@@ -166,18 +169,18 @@ def _mark(tx: Tx, row: Row[Any], mark: Mark, now: float) -> None:
     """Note it on the part, then say what follows for the reply."""
     if not _noted(tx, row, mark, now):
         return
-    if mark.said == "failed" and mark.outcome is Outcome.FAILED:
-        if row.state != "failed":
-            _move(tx, row, "failed", settled=now, problem=mark.problem)
+    if mark.said is PartState.FAILED and mark.outcome is Outcome.FAILED:
+        if row.state != ReplyState.FAILED:
+            _move(tx, row, ReplyState.FAILED, settled=now, problem=mark.problem)
         return
     parts = tx.execute(_PARTS, {"reply": row.id}).all()
-    failed = [part.error_code for part in parts if part.receipt == "failed"]
+    failed = [part.error_code for part in parts if part.receipt == PartState.FAILED]
     if sum(part.sent_at is not None for part in parts) == mark.parts:
-        if row.state != "sent":
-            _move(tx, row, "sent", settled=now)
-    elif failed and len(parts) == mark.parts and row.state in _REOPENED:
+        if row.state != ReplyState.SENT:
+            _move(tx, row, ReplyState.SENT, settled=now)
+    elif failed and len(parts) == mark.parts and row.state in REOPENABLE:
         # Of each part it is known what became of it, so nobody is sending: those that failed are sent again.
-        outcome = mark.outcome if mark.said == "failed" else Outcome.RETRY
+        outcome = mark.outcome if mark.said is PartState.FAILED else Outcome.RETRY
         if outcome is Outcome.RETRY and row.repeats + 1 >= _most_repeats(mark.retry_after):
             log.error("reply %s of %s is given up: it failed with %s each time", row.id, row.person_id, failed[0])
             outcome = Outcome.FAILED
@@ -188,17 +191,18 @@ def _noted(tx: Tx, row: Row[Any], mark: Mark, now: float) -> bool:
     """Whether this is news of the part, which then is kept. A part that failed does not count as sent."""
     part = _part(tx, row, mark)
     again = _sent_again(part, mark)
-    before = "" if again else part.receipt
+    before = PartState.UNREPORTED if again else PartState(part.receipt)
     ahead = _PROGRESS[mark.said] >= _PROGRESS[before]
-    if before == "failed" and (not ahead or mark.said == "failed"):
+    if before is PartState.FAILED and (not ahead or mark.said is PartState.FAILED):
         return False  # late or repeated word of the message that failed
-    if mark.said == "failed" and not again and (not ahead or _of_another(part, mark)):
+    if mark.said is PartState.FAILED and not again and (not ahead or _of_another(part, mark)):
         return False  # on the device; or it was sent twice, and the other message did not fail
     receipt = mark.said if ahead else before
+    PART.check(PartState(part.receipt), receipt)
     values = {
-        "sent": None if receipt == "failed" else part.sent_at or now,
+        "sent": None if receipt is PartState.FAILED else part.sent_at or now,
         "sent_as": mark.sent_as or part.channel_message_id,
-        "said": receipt,
+        "said": receipt.value,
         "problem": mark.problem if ahead else part.error_code,
     }
     tx.execute(_MARK, {"reply": row.id, "number": mark.part} | values)
@@ -223,7 +227,9 @@ def _sent_again(part: Row[Any], mark: Mark) -> bool:
     That the network took another one may be late word of a still earlier message, which failed as well: only the
     acknowledgement counts, or that it is on the device.
     """
-    return part.receipt == "failed" and (mark.resent or (_of_another(part, mark) and mark.said != "sent"))
+    if part.receipt != PartState.FAILED:
+        return False
+    return mark.resent or (_of_another(part, mark) and mark.said is not PartState.SENT)
 
 
 def _of_another(part: Row[Any], mark: Mark) -> bool:
@@ -248,11 +254,11 @@ def _fail(
     match outcome:
         case Outcome.RETRY:
             wait = _backoff(row.attempts) if retry_after is None else retry_after
-            _move(tx, row, "pending", later=now + wait, problem=problem, repeated=repeated)
+            _move(tx, row, ReplyState.PENDING, later=now + wait, problem=problem, repeated=repeated)
         case Outcome.FAILED:
-            _move(tx, row, "failed", settled=now, problem=problem)
+            _move(tx, row, ReplyState.FAILED, settled=now, problem=problem)
         case Outcome.WINDOW_CLOSED:
-            _move(tx, row, "held", problem=problem)
+            _move(tx, row, ReplyState.HELD, problem=problem)
         case Outcome.UNKNOWN:
             until = min(row.leased_until, now + outbox.SENDING_SECONDS)
             doubt.begin(tx, row.seq, problem=problem, until=until, now=now)
@@ -266,12 +272,13 @@ def _backoff(attempts: int) -> float:
 def _move(
     tx: Tx,
     row: Row[Any],
-    state: str,
+    state: ReplyState,
     *,
     settled: float | None = None,
     later: float | None = None,
     problem: str = "",
     repeated: int = 0,
 ) -> None:
-    values = {"to": state, "settled": settled, "later": later, "problem": problem, "repeated": row.repeats + repeated}
-    tx.execute(_SETTLE, {"of": row.seq} | values)
+    REPLY.check(ReplyState(row.state), state)
+    moved = {"of": row.seq, "to": state.value, "settled": settled, "later": later, "problem": problem}
+    tx.execute(_SETTLE, moved | {"repeated": row.repeats + repeated})

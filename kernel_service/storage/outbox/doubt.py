@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Float, and_, bindparam, or_, update
 
+from kernel_service.ports.states.reply import DOUBT_GIVEN_UP, DOUBT_OVER, LAPSED, REPLY, ReplyState
 from kernel_service.storage.schema.outbox import REPLY_ON_ITS_WAY, reply
+from kernel_service.storage.schema.transitions import may_become, may_take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from sqlalchemy import Row
 
     from kernel_service.storage.engine.engine import Tx
 
@@ -25,48 +25,57 @@ log = logging.getLogger(__name__)
 
 MOST_REPEATS = 10
 """How often a reply is put back that the network may have taken, or took and then failed."""
-EXHAUSTED = "in_doubt"
+EXHAUSTED = ReplyState.IN_DOUBT.value
 """The error code of a reply that was given up in doubt."""
 
 _now = bindparam("now", type_=Float)
-_DOUBT = {"state": "in_doubt", "doubtful_since": _now, "doubt_attended": 0.0}
+_DOUBT = {"state": LAPSED.target.value, "doubtful_since": _now, "doubt_attended": 0.0}
 _NO_DOUBT = {"doubtful_since": None, "doubt_attended": 0.0}
 
 _UNKNOWN = (
     update(reply)
-    .where(reply.c.seq == bindparam("of"))
+    .where(reply.c.seq == bindparam("of"), may_become(reply.c.state, REPLY, ReplyState.IN_DOUBT))
     .values(error_code=bindparam("problem"), leased_until=bindparam("until", type_=Float), **_DOUBT)
 )
 _LAPSED = (
     update(reply)
-    .where(REPLY_ON_ITS_WAY, reply.c.state == "leased", reply.c.leased_until < _now)
+    .where(REPLY_ON_ITS_WAY, may_take(reply.c.state, LAPSED), reply.c.leased_until < _now)
     .values(token="", **_DOUBT)
 )
 _ATTENDED = (
     update(reply)
-    .where(REPLY_ON_ITS_WAY, reply.c.state == "in_doubt", reply.c.channel.in_(bindparam("attended", expanding=True)))
+    .where(
+        REPLY_ON_ITS_WAY,
+        reply.c.state == ReplyState.IN_DOUBT.value,
+        reply.c.channel.in_(bindparam("attended", expanding=True)),
+    )
     .values(doubt_attended=reply.c.doubt_attended + bindparam("seconds", type_=Float))
 )
 _away = _now - reply.c.doubtful_since - reply.c.doubt_attended
-_OVER = (
-    update(reply)
-    .where(
-        REPLY_ON_ITS_WAY,
-        reply.c.state == "in_doubt",
-        # Until then whoever holds the lease may be sending.
-        reply.c.leased_until < _now,
-        or_(
-            and_(reply.c.doubt_attended >= bindparam("grace", type_=Float), reply.c.doubt_attended >= _away),
-            reply.c.doubt_attended >= bindparam("longest_grace", type_=Float),
-        ),
-    )
-    .values(state="pending", token="", repeats=reply.c.repeats + 1, **_NO_DOUBT)
-    .returning(reply.c.seq, reply.c.id, reply.c.person_id, reply.c.repeats)
+_over = update(reply).where(
+    REPLY_ON_ITS_WAY,
+    # Until then whoever holds the lease may be sending.
+    reply.c.leased_until < _now,
+    or_(
+        and_(reply.c.doubt_attended >= bindparam("grace", type_=Float), reply.c.doubt_attended >= _away),
+        reply.c.doubt_attended >= bindparam("longest_grace", type_=Float),
+    ),
 )
-_GIVEN_UP = (
-    update(reply)
-    .where(reply.c.seq == bindparam("of"))
-    .values(state="failed", settled_at=_now, error_code=bindparam("problem"))
+_repeats = reply.c.repeats + 1
+_SEND_AGAIN = _over.where(may_take(reply.c.state, DOUBT_OVER), _repeats < MOST_REPEATS).values(
+    state=DOUBT_OVER.target.value, token="", repeats=_repeats, **_NO_DOUBT
+)
+_GIVE_UP = (
+    _over.where(may_take(reply.c.state, DOUBT_GIVEN_UP), _repeats >= MOST_REPEATS)
+    .values(
+        state=DOUBT_GIVEN_UP.target.value,
+        token="",
+        repeats=_repeats,
+        settled_at=_now,
+        error_code=EXHAUSTED,
+        **_NO_DOUBT,
+    )
+    .returning(reply.c.id, reply.c.person_id, reply.c.repeats)
 )
 
 
@@ -88,13 +97,8 @@ def attend(tx: Tx, channels: Sequence[str], seconds: float) -> None:
 
 def end(tx: Tx, *, grace: float, longest_grace: float, now: float) -> int:
     """Doubts that are over: their replies are pending again, or failed after too many; how many."""
-    over = tx.execute(_OVER, {"now": now, "grace": grace, "longest_grace": longest_grace}).all()
-    for row in over:
-        if row.repeats >= MOST_REPEATS:
-            _give_up(tx, row, now)
-    return len(over)
-
-
-def _give_up(tx: Tx, row: Row[tuple[int, str, str, int]], now: float) -> None:
-    log.error("reply %s of %s is given up: in doubt for the %d. time", row.id, row.person_id, row.repeats)
-    tx.execute(_GIVEN_UP, {"of": row.seq, "problem": EXHAUSTED, "now": now})
+    ends = {"now": now, "grace": grace, "longest_grace": longest_grace}
+    given_up = tx.execute(_GIVE_UP, ends).all()
+    for row in given_up:
+        log.error("reply %s of %s is given up: in doubt for the %d. time", row.id, row.person_id, row.repeats)
+    return len(given_up) + tx.execute(_SEND_AGAIN, ends).rowcount

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, cast
 from sqlalchemy import bindparam, insert, select, update
 
 from kernel_service.ports.messages import Link, Reply, ReplyChoice, ReplyFile, ReplyMode, StoredReply
+from kernel_service.ports.states.reply import WRITTEN_AGAIN, ReplyState
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.media import made_files
 from kernel_service.storage.people.people import surviving
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import REPLY_UNSETTLED, reply
+from kernel_service.storage.schema.transitions import may_take
 from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
@@ -31,7 +33,11 @@ log = logging.getLogger(__name__)
 
 NO_RECIPIENT = "no_recipient"
 
-_INLINE = select(reply).where(reply.c.turn_id == bindparam("turn"), reply.c.state == "inline").order_by(reply.c.seq)
+_INLINE = (
+    select(reply)
+    .where(reply.c.turn_id == bindparam("turn"), reply.c.state == ReplyState.INLINE.value)
+    .order_by(reply.c.seq)
+)
 
 
 _RELEASE_HELD = (
@@ -40,19 +46,19 @@ _RELEASE_HELD = (
         reply.c.person_id == bindparam("person"),
         reply.c.channel == bindparam("of"),
         REPLY_UNSETTLED,
-        reply.c.state == "held",
+        may_take(reply.c.state, WRITTEN_AGAIN),
     )
-    .values(state="pending", not_before=None)
+    .values(state=WRITTEN_AGAIN.target.value, not_before=None)
 )
 _RELEASE_UNADDRESSED = (
     update(reply)
     .where(
         reply.c.person_id == bindparam("person"),
         REPLY_UNSETTLED,
-        reply.c.state == "held",
+        may_take(reply.c.state, WRITTEN_AGAIN),
         reply.c.error_code == NO_RECIPIENT,
     )
-    .values(state="pending", error_code="")
+    .values(state=WRITTEN_AGAIN.target.value, error_code="")
 )
 _NAMED_IN_TURN = (
     select(message.c.seq)
@@ -84,7 +90,7 @@ def add_reply(
         "channel": channel,
         "address": address,
         "mode": mode.value,
-        "state": "inline" if inline else "pending",
+        "state": (ReplyState.INLINE if inline else ReplyState.PENDING).value,
         "body": tx.cipher_of(person_id).seal_json(told, place(reply.c.body, stored.id)),
         "created_at": now,
         "settled_at": now if inline else None,

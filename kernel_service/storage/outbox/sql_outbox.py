@@ -26,6 +26,7 @@ from sqlalchemy import (
 from kernel_service.errors import Unreadable
 from kernel_service.ports.messages import Notice
 from kernel_service.ports.outbox import AckResult, Lease
+from kernel_service.ports.states.reply import ON_ITS_WAY, RELEASED, REPLY, ReplyState
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.keys import message_ids
 from kernel_service.storage.outbox import delivery, doubt, replies
@@ -33,6 +34,7 @@ from kernel_service.storage.people.people import alias_value
 from kernel_service.storage.schema.inbox import message
 from kernel_service.storage.schema.outbox import EARLIER_UNSETTLED, REPLY_ON_ITS_WAY, REPLY_PENDING, reply, reply_part
 from kernel_service.storage.schema.people import alias
+from kernel_service.storage.schema.transitions import is_one_of, may_become, may_take
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +53,7 @@ _WAITS_FOR_EARLIER = exists().where(
     _earlier.c.channel == reply.c.channel,
     _earlier.c.seq < reply.c.seq,
     EARLIER_UNSETTLED,
-    _earlier.c.state.in_(("pending", "leased", "in_doubt")),
+    is_one_of(_earlier.c.state, (ReplyState.PENDING, *ON_ITS_WAY)),
 )
 _LEASABLE = (
     select(reply)
@@ -106,29 +108,33 @@ _LEASE = (
     update(reply)
     .where(reply.c.seq.in_(bindparam("seqs", expanding=True)))
     .values(
-        state="leased",
+        state=ReplyState.LEASED.value,
         token=bindparam("lease"),
         leased_until=bindparam("until"),
         attempts=reply.c.attempts + 1,
         not_before=None,
     )
 )
-_HOLD = update(reply).where(reply.c.seq == bindparam("held")).values(state="held", error_code=bindparam("problem"))
+_HOLD = (
+    update(reply)
+    .where(reply.c.seq == bindparam("held"), may_become(reply.c.state, REPLY, ReplyState.HELD))
+    .values(state=ReplyState.HELD.value, error_code=bindparam("problem"))
+)
 _RELEASE = (
     update(reply)
-    .where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"), reply.c.state == "leased")
-    .values(state="pending", token="")
+    .where(reply.c.id == bindparam("of"), reply.c.token == bindparam("lease"), may_take(reply.c.state, RELEASED))
+    .values(state=RELEASED.target.value, token="")
 )
 _RELEASE_OF_INSTANCE = (
     update(reply)
     .where(
         reply.c.channel == bindparam("of"),
         REPLY_ON_ITS_WAY,
-        reply.c.state == "leased",
+        may_take(reply.c.state, RELEASED),
         reply.c.token.like(bindparam("theirs")),
         reply.c.id.not_in(bindparam("in_hand", expanding=True)),
     )
-    .values(state="pending", token="")
+    .values(state=RELEASED.target.value, token="")
 )
 _until = bindparam("until", type_=Float)
 _EXPIRE_ALL = update(reply).where(REPLY_ON_ITS_WAY, reply.c.leased_until > _until).values(leased_until=_until)
@@ -139,7 +145,7 @@ _EXTEND = (
         reply.c.id == bindparam("of"),
         reply.c.channel == bindparam("by"),
         reply.c.token == bindparam("lease"),
-        reply.c.state == "leased",
+        reply.c.state == ReplyState.LEASED.value,
         reply.c.leased_until > bindparam("now", type_=Float),
     )
     .values(leased_until=case((reply.c.leased_until > _until, reply.c.leased_until), else_=_until))

@@ -23,6 +23,9 @@ from sqlalchemy import (
 from kernel_service.storable import storable_text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from enum import StrEnum
+
     from sqlalchemy import Dialect
 
 
@@ -85,6 +88,19 @@ def partial_index(name: str, *columns: Column[Any], where: str) -> None:
     As a parameter SQLite would not know the value while it plans, nor would a plan that PostgreSQL keeps.
     """
     Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+
+
+def one_of(column: str, states: Iterable[StrEnum]) -> str:
+    """For a partial index: the states as literals."""
+    return f"{column} IN ({_literals(states)})"
+
+
+def none_of(column: str, states: Iterable[StrEnum]) -> str:
+    return f"{column} NOT IN ({_literals(states)})"
+
+
+def _literals(states: Iterable[StrEnum]) -> str:
+    return ", ".join(f"'{state.value}'" for state in states)
 
 
 def counts(*names: str) -> list[Column[int]]:

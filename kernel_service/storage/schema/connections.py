@@ -14,6 +14,8 @@ from sqlalchemy import (
     true,
 )
 
+from kernel_service.ports.connect_attempts import LIVE
+from kernel_service.ports.connections import ConnectionStatus
 from kernel_service.storage.schema.columns import (
     Digest,
     Sealed,
@@ -21,6 +23,8 @@ from kernel_service.storage.schema.columns import (
     empty,
     metadata,
     no,
+    none_of,
+    one_of,
     partial_index,
     person_id,
     zero,
@@ -50,9 +54,10 @@ REMOVE_DUE = text("connection.remove_due")
 
 partial_index("ix_connection_remove_due", connection.c.id, where="remove_due")
 
-CONNECTION_ENDED = text("connection.status NOT IN ('active', 'unconfirmed')")
+_AUTHORISED = (ConnectionStatus.ACTIVE, ConnectionStatus.UNCONFIRMED)
+CONNECTION_ENDED = text(none_of("connection.status", _AUTHORISED))
 
-partial_index("ix_connection_ended", connection.c.created_at, where="status NOT IN ('active', 'unconfirmed')")
+partial_index("ix_connection_ended", connection.c.created_at, where=none_of("status", _AUTHORISED))
 
 # How a connection comes about: what secrets it is found by, how far it is. A row goes with its connection.
 connect_attempt = Table(
@@ -76,12 +81,12 @@ connect_attempt = Table(
     Column("created_at", Float, nullable=False, index=True),
 )
 
-ATTEMPT_LIVE = text("connect_attempt.state IN ('open', 'claimed', 'started', 'returned', 'completing')")
+ATTEMPT_LIVE = text(one_of("connect_attempt.state", LIVE))
 
 partial_index(
     "ix_connect_attempt_live",
     connect_attempt.c.connection_id,
-    where="state IN ('open', 'claimed', 'started', 'returned', 'completing')",
+    where=one_of("state", LIVE),
 )
 
 # Verifiers' sessions that came with a browser that nobody had sent on: who brings one later has it from there.

@@ -11,6 +11,7 @@ from sqlalchemy import (
     text,
 )
 
+from kernel_service.ports.states.message import OPEN
 from kernel_service.storage.schema.columns import (
     Digest,
     Sealed,
@@ -19,6 +20,7 @@ from kernel_service.storage.schema.columns import (
     empty,
     metadata,
     no,
+    one_of,
     partial_index,
     person_id,
 )
@@ -55,12 +57,12 @@ message = Table(
 Index("ix_message_person_id_seq", message.c.person_id, message.c.seq)
 
 # What is still to be answered is looked for all the time; this index stays as small as that.
-MESSAGE_OPEN = text("message.status IN ('accepted', 'held')")
+MESSAGE_OPEN = text(one_of("message.status", OPEN))
 
 partial_index(
     "ix_message_open",
     message.c.person_id,
     message.c.sent_at,
     message.c.seq,
-    where="status IN ('accepted', 'held')",
+    where=one_of("status", OPEN),
 )

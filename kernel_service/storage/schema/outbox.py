@@ -13,12 +13,14 @@ from sqlalchemy import (
     text,
 )
 
+from kernel_service.ports.states.reply import ON_ITS_WAY, UNSETTLED, ReplyState
 from kernel_service.storage.schema.columns import (
     Sealed,
     Serial,
     Text,
     empty,
     metadata,
+    one_of,
     partial_index,
     person_id,
     zero,
@@ -62,21 +64,19 @@ reply = Table(
 
 # What is looked for all the time, out of all replies ever made: what is still to be settled of a person's, what a
 # channel may lease, and what the sweep for lapsed leases reads.
-REPLY_UNSETTLED = text("reply.state IN ('pending', 'leased', 'in_doubt', 'held')")
+REPLY_UNSETTLED = text(one_of("reply.state", UNSETTLED))
 
-EARLIER_UNSETTLED = text("earlier.state IN ('pending', 'leased', 'in_doubt', 'held')")
+EARLIER_UNSETTLED = text(one_of("earlier.state", UNSETTLED))
 
-partial_index(
-    "ix_reply_unsettled", reply.c.person_id, reply.c.seq, where="state IN ('pending', 'leased', 'in_doubt', 'held')"
-)
+partial_index("ix_reply_unsettled", reply.c.person_id, reply.c.seq, where=one_of("state", UNSETTLED))
 
-REPLY_PENDING = text("reply.state = 'pending'")
+REPLY_PENDING = text(f"reply.state = '{ReplyState.PENDING}'")
 
-partial_index("ix_reply_pending", reply.c.channel, reply.c.seq, where="state = 'pending'")
+partial_index("ix_reply_pending", reply.c.channel, reply.c.seq, where=f"state = '{ReplyState.PENDING}'")
 
-REPLY_ON_ITS_WAY = text("reply.state IN ('leased', 'in_doubt')")
+REPLY_ON_ITS_WAY = text(one_of("reply.state", ON_ITS_WAY))
 
-partial_index("ix_reply_on_its_way", reply.c.state, reply.c.leased_until, where="state IN ('leased', 'in_doubt')")
+partial_index("ix_reply_on_its_way", reply.c.state, reply.c.leased_until, where=one_of("state", ON_ITS_WAY))
 
 reply_part = Table(
     "reply_part",

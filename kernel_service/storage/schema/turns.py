@@ -12,12 +12,14 @@ from sqlalchemy import (
     text,
 )
 
+from kernel_service.ports.states.turn import OPEN
 from kernel_service.storage.schema.columns import (
     Sealed,
     Text,
     empty,
     metadata,
     no,
+    one_of,
     partial_index,
     person_id,
     usage_counts,
@@ -55,9 +57,9 @@ turn = Table(
     Index("ix_turn_person_id_id", "person_id", "id"),
 )
 
-TURN_OPEN = text("turn.status IN ('running', 'held')")
+TURN_OPEN = text(one_of("turn.status", OPEN))
 
-partial_index("ix_turn_open", turn.c.person_id, where="status IN ('running', 'held')")
+partial_index("ix_turn_open", turn.c.person_id, where=one_of("status", OPEN))
 
 tool_call = Table(
     "tool_call",

@@ -10,11 +10,13 @@ from sqlalchemy import bindparam, func, insert, select, update
 from kernel_service.ports.commands import Command
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
 from kernel_service.ports.payloads import Payload, Unsupported
+from kernel_service.ports.states.message import OPEN
 from kernel_service.ports.turns import CallRecord, Quarantined, Turn, TurnMessage, TurnPlacement, TurnStatus
 from kernel_service.storage.inbox.sent_order import SENT_ORDER
 from kernel_service.storage.keys import damage, message_ids
 from kernel_service.storage.schema.ids import new_id
 from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.transitions import is_one_of
 from kernel_service.storage.schema.turns import TURN_OPEN, TURN_USAGE, item, tool_call, turn
 from kernel_service.storage.sealing.ciphers import place
 from kernel_service.storage.turns import waiting
@@ -53,7 +55,7 @@ _OPEN = select(
 ).where(turn.c.person_id == bindparam("person"), TURN_OPEN)
 _AGAIN = (
     update(turn)
-    .where(turn.c.id == bindparam("of"))
+    .where(turn.c.id == bindparam("of"), TURN_OPEN)
     .values(
         status=TurnStatus.RUNNING.value,
         not_before=None,
@@ -65,7 +67,11 @@ _AGAIN = (
         begun=bindparam("has_begun"),
     )
 )
-_UNHOLD = update(message).where(message.c.turn_id == bindparam("of")).values(status=MessageStatus.ACCEPTED.value)
+_UNHOLD = (
+    update(message)
+    .where(message.c.turn_id == bindparam("of"), is_one_of(message.c.status, OPEN))
+    .values(status=MessageStatus.ACCEPTED.value)
+)
 _MEMBERS = select(message).where(message.c.turn_id == bindparam("turn")).order_by(*SENT_ORDER)
 _INTENTS = (
     select(tool_call.c.call_id, tool_call.c.tool, tool_call.c.started_at)

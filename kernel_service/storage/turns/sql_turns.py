@@ -9,6 +9,7 @@ from sqlalchemy import Boolean, Integer, bindparam, delete, false, insert, or_, 
 
 from kernel_service.errors import LeaseLost
 from kernel_service.ports.messages import MessageStatus, ReplyMode, Usage
+from kernel_service.ports.states.message import MESSAGE, OPEN
 from kernel_service.ports.turns import (
     CallRecord,
     HistoryItem,
@@ -21,6 +22,7 @@ from kernel_service.storage.connections import parked_requests
 from kernel_service.storage.engine.units import SqlPort, reads, writes
 from kernel_service.storage.people import leases, time_zones
 from kernel_service.storage.schema.inbox import message
+from kernel_service.storage.schema.transitions import is_one_of, may_become
 from kernel_service.storage.schema.turns import tool_call, turn
 from kernel_service.storage.turns import closing, context, opening, waiting
 from kernel_service.storage.turns.items import OPEN_TURN, SPENT, add_items, of_open_turn
@@ -63,17 +65,16 @@ _FAIL = OPEN_TURN.values(
     attempt_owner="",
     **SPENT,
 )
-_MEMBERS = update(message).where(message.c.turn_id == bindparam("of")).values(status=bindparam("to"))
+_members = update(message).where(message.c.turn_id == bindparam("of"))
+_BECOME: Final = {
+    status: _members.where(may_become(message.c.status, MESSAGE, status)).values(status=status.value)
+    for status in MessageStatus
+}
+_MERGE = _BECOME[MessageStatus.MERGED].where(message.c.seq != bindparam("last"))
 # A late "stop" leaves messages that were sent after it to the next turn.
-_LAST_MEMBER = (
-    update(message)
-    .where(message.c.seq == bindparam("last"), message.c.turn_id == bindparam("of"))
-    .values(status=bindparam("to"))
-)
-_PART = (
-    update(message)
-    .where(message.c.turn_id == bindparam("of"))
-    .values(turn_id=None, alone=True, status=MessageStatus.ACCEPTED.value)
+_LAST_BECOMES: Final = {status: become.where(message.c.seq == bindparam("last")) for status, become in _BECOME.items()}
+_PART = _members.where(is_one_of(message.c.status, OPEN)).values(
+    turn_id=None, alone=True, status=MessageStatus.ACCEPTED.value
 )
 _MEMBERS_OF_STATUS: Final = {TurnStatus.STOPPED: MessageStatus.STOPPED}
 """The status of a turn's last message, by the turn's. Any other is COMPLETED: an apology is an answer, too."""
@@ -156,7 +157,7 @@ class SqlTurns(SqlPort):
         leases.fence(tx, turn.person_id, epoch)
         noted = {"more": 0 if busy else 1, "told": busy and notice is not None}
         of_open_turn(tx, _HOLD, {"of": turn.id, "until": until, "because": problem, **noted})
-        tx.execute(_MEMBERS, {"of": turn.id, "to": MessageStatus.HELD.value})
+        tx.execute(_BECOME[MessageStatus.HELD], {"of": turn.id})
         if notice is not None:
             add_to_day(tx, turn.person_id, Usage(), now, replies=1, fixed_replies=1)
             closing.tell(tx, turn, [notice], ReplyMode.OUTBOX, now)
@@ -225,11 +226,11 @@ class SqlTurns(SqlPort):
             context.start_afresh(tx, turn.person_id)
         told = {"replies": len(replies), "fixed_replies": len(replies) if fixed else 0}
         closing.close(tx, turn, status, problem=problem, usage=usage, settles=settles, now=now, **told)
-        if len(turn.messages) > 1:
-            tx.execute(_MEMBERS, {"of": turn.id, "to": MessageStatus.MERGED.value})
         last = turn.messages[-1]
+        if len(turn.messages) > 1:
+            tx.execute(_MERGE, {"of": turn.id, "last": last.seq})
         became = _MEMBERS_OF_STATUS.get(status, MessageStatus.COMPLETED)
-        tx.execute(_LAST_MEMBER, {"of": turn.id, "last": last.seq, "to": became.value})
+        tx.execute(_LAST_BECOMES[became], {"of": turn.id, "last": last.seq})
         return closing.tell(tx, turn, replies, last.reply_mode, now)
 
     @writes(in_order_of="turn.person_id")
@@ -248,7 +249,7 @@ class SqlTurns(SqlPort):
         superseded = supersede(tx, turn)
         add_items(tx, turn, items, now)
         closing.close(tx, turn, TurnStatus.FAILED, problem=problem, now=now, replies=len(replies))
-        tx.execute(_MEMBERS, {"of": turn.id, "to": MessageStatus.DEAD_LETTERED.value})
+        tx.execute(_BECOME[MessageStatus.DEAD_LETTERED], {"of": turn.id})
         closing.bury(tx, turn, problem, now)
         closing.tell(tx, turn, replies, turn.messages[-1].reply_mode, now)
         return superseded

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from kernel_service.ports.messages import Alias, Message, Reply, ReplyMode
 from kernel_service.ports.outbox import AckResult, Lease, Outcome, PartAck, PartReceipt
 from kernel_service.ports.payloads import Payload, Text
+from kernel_service.ports.states.part import PartState
 
 if TYPE_CHECKING:
     from kernel_service.ports.admin import ReplyView
@@ -125,5 +126,7 @@ async def receipt(
     now: float = NOW,
     channel: str = CHANNEL,
 ) -> int:
-    one = PartReceipt(reply_id, part, parts, channel_message_id, state, error_code, now, outcome, retry_after)
+    one = PartReceipt(
+        reply_id, part, parts, channel_message_id, PartState(state), error_code, now, outcome, retry_after
+    )
     return await store.outbox.receive(channel, [one], now=now)

@@ -9,6 +9,7 @@ import pytest
 
 from kernel_service.ports.admin import PartView
 from kernel_service.ports.outbox import Outcome
+from kernel_service.ports.states.part import PartState
 from tests.contract.store.outbox import LEASE_SECONDS, NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def test_a_receipt_settles_a_doubt(store: Store) -> None:
     assert (view.state, view.settled_at, view.parts) == (
         "sent",
         NOW + 3,
-        [PartView(1, sent=True, receipt="sent", error_code="")],
+        [PartView(1, sent=True, receipt=PartState.SENT, error_code="")],
     )
     assert await pulled_texts(store) == ["next"]
     assert await lapse(store, now=NOW + 9_999, attended=9_999, grace=1) == 1  # the next one's lease, nothing else
@@ -84,7 +85,7 @@ async def test_a_part_that_failed_fails_a_reply_that_is_not_settled(store: Store
     await receipt(store, reply_id, "failed", error_code="131026", now=NOW + 2)
     view = await anna.view(reply_id)
     assert (view.state, view.error_code, view.settled_at) == ("failed", "131026", NOW + 2)
-    assert view.parts == [PartView(1, sent=False, receipt="failed", error_code="131026")]
+    assert view.parts == [PartView(1, sent=False, receipt=PartState.FAILED, error_code="131026")]
     await ack(store, lease, channel_message_id="w1")
     assert (await anna.view(reply_id)).state == "failed"
     assert await pulled_texts(store) == ["next"]
@@ -97,7 +98,7 @@ async def test_what_is_on_the_device_did_not_fail(store: Store) -> None:
     for state in ("failed", "sent", "delivered", "failed"):
         await receipt(store, reply_id, state, error_code="1" if state == "failed" else "")
     view = await anna.view(reply_id)
-    assert (view.state, view.parts) == ("sent", [PartView(1, sent=True, receipt="delivered", error_code="")])
+    assert (view.state, view.parts) == ("sent", [PartView(1, sent=True, receipt=PartState.DELIVERED, error_code="")])
 
 
 async def test_a_part_is_found_by_the_channels_own_id(store: Store) -> None:

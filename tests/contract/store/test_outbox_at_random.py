@@ -9,6 +9,7 @@ import pytest
 
 from kernel_service.ports.outbox import AckResult, Outcome
 from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, receipt
+from tests.contract.store.seen_transitions import check_transitions, watch
 
 if TYPE_CHECKING:
     from kernel_service.ports.outbox import Lease
@@ -98,6 +99,7 @@ class Network:
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_every_reply_arrives_at_its_person_in_order(store: Store, seed: int) -> None:
+    await watch(store)
     chats = [await Chat(store, f"test:{number}").write() for number in range(4)]
     for text in range(REPLIES):
         for chat in chats:
@@ -110,6 +112,8 @@ async def test_every_reply_arrives_at_its_person_in_order(store: Store, seed: in
         views, _ = await store.admin.replies(chat.person_id, limit=100, before="")
         assert {view.state for view in views} == {"sent"}
         assert list(dict.fromkeys(network.arrived[chat.user_id])) == wanted  # doubts repeat, and never overtake
+    seen = await check_transitions(store)
+    assert {("pending", "leased"), ("leased", "sent"), ("leased", "in_doubt")} <= seen["reply"]
     undoubted = RELIABLE - network.doubted
     assert undoubted
     assert [network.arrived[user_id] for user_id in undoubted] == [wanted] * len(undoubted)

@@ -8,6 +8,7 @@ import pytest
 
 from kernel_service.ports.admin import PartView
 from kernel_service.ports.outbox import Outcome
+from kernel_service.ports.states.part import PartState
 from kernel_service.storage.outbox.doubt import MOST_REPEATS
 from tests.contract.store.outbox import NOW, Chat, ack, lapse, pull, pulled_texts, receipt
 
@@ -35,8 +36,8 @@ async def test_a_failure_for_good_is_the_replys_state(store: Store) -> None:
     view = await anna.view(lease.reply.id)
     assert (view.state, view.error_code, view.settled_at) == ("failed", "131026", NOW + 2)
     assert view.parts == [
-        PartView(1, sent=False, receipt="failed", error_code="131026"),
-        PartView(2, sent=True, receipt="", error_code=""),
+        PartView(1, sent=False, receipt=PartState.FAILED, error_code="131026"),
+        PartView(2, sent=True, receipt=PartState.UNREPORTED, error_code=""),
     ]
     assert await pull(store, now=NOW + 9_999) == []
 
@@ -48,14 +49,14 @@ async def test_a_passing_failure_sends_that_part_again_and_no_other(store: Store
     )
     view = await anna.view(lease.reply.id)
     assert (view.state, view.error_code, view.settled_at) == ("pending", "131016", None)
-    assert view.parts[1] == PartView(2, sent=False, receipt="failed", error_code="131016")
+    assert view.parts[1] == PartView(2, sent=False, receipt=PartState.FAILED, error_code="131016")
     assert await pull(store, now=NOW + 5.9) == []
     [again] = await pull(store, now=NOW + 6)
     assert (again.sent_parts, again.parts) == ([1, 3], 3)
     await ack(store, again, part=2, parts=3, channel_message_id="w4", now=NOW + 7)
     view = await anna.view(lease.reply.id)
     assert (view.state, view.error_code) == ("sent", "")
-    assert view.parts[1] == PartView(2, sent=True, receipt="", error_code="")
+    assert view.parts[1] == PartView(2, sent=True, receipt=PartState.UNREPORTED, error_code="")
 
 
 async def test_without_a_time_it_backs_off(store: Store) -> None:
@@ -92,7 +93,7 @@ async def test_repeated_word_of_the_failed_message_changes_nothing_more(store: S
     await failed(NOW + 6)
     await receipt(store, lease.reply.id, "sent", channel_message_id="w1", now=NOW + 7)
     view = await anna.view(lease.reply.id)
-    assert (view.state, view.parts) == ("sent", [PartView(1, sent=True, receipt="sent", error_code="")])
+    assert (view.state, view.parts) == ("sent", [PartView(1, sent=True, receipt=PartState.SENT, error_code="")])
 
 
 async def test_late_word_that_the_failed_message_was_taken_does_not_settle_the_next(store: Store) -> None:

@@ -1,0 +1,29 @@
+"""Transitions in statements: which rows one may touch. The tables are in ports/states."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from enum import StrEnum
+
+    from sqlalchemy import ColumnElement
+
+    from kernel_service.ports.states.state_machine import StateMachine, Transition
+
+    S = TypeVar("S", bound=StrEnum)
+
+
+def is_one_of(column: ColumnElement[str], states: Iterable[StrEnum]) -> ColumnElement[bool]:
+    return column.in_([state.value for state in states])
+
+
+def may_take(column: ColumnElement[str], transition: Transition[S]) -> ColumnElement[bool]:
+    """Whether the row is in one of the transition's sources."""
+    return is_one_of(column, transition.sources)
+
+
+def may_become(column: ColumnElement[str], machine: StateMachine[S], target: S) -> ColumnElement[bool]:
+    """Whether the row is in a state that may become this one."""
+    return column.in_(machine.sources(target))
