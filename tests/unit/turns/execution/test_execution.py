@@ -9,10 +9,13 @@ from kernel_service.errors import VendorUnavailable
 from kernel_service.ports.messages import Link, Usage
 from kernel_service.ports.model import FunctionCall, ModelAnswer, ModelRejectedError, UserInput
 from kernel_service.ports.payloads import Payload, Text
+from kernel_service.ports.spending import BudgetSpentError
 from kernel_service.ports.tools import OUTCOME_UNKNOWN, ToolResult
 from kernel_service.ports.turns import CallRecord, HistoryItem, Turn
+from kernel_service.storage.usage.sql_spending import SqlSpending
 from kernel_service.token_counts import tokens
 from kernel_service.turns.calls.tool_calls import MOST_OUTPUT_TOKENS, NOT_MADE
+from kernel_service.turns.counters import TurnCounters
 from kernel_service.turns.limits import TurnLimits
 from tests.unit.turns.scene import FakeTool, Scene, calls, says
 
@@ -199,6 +202,35 @@ async def test_tool_exception_text_is_not_shown_to_the_model(scene: Scene, tool:
     await scene.run()
     assert output in scene.model.shown[1][-1]["output"]
     assert "secret" not in str(scene.model.shown)
+
+
+@pytest.mark.parametrize(
+    ("crossing", "outcomes", "told"),
+    [("and this", ["joined", "completed"], True), ("stop", ["stopped", "completed"], False)],
+)
+async def test_message_that_crosses_the_budget_reply_joins_or_stops_the_turn(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, crossing: str, outcomes: list[str], *, told: bool
+) -> None:
+    """It arrives after the turn's last check for interrupts, and before the store closes the turn."""
+    requests: list[str] = []
+
+    async def reserve(_store: object, person_id: str, *_: object, **__: object) -> str:
+        requests.append(person_id)
+        if len(requests) == 1:
+            await scene.hear(crossing, number=2)
+        raise BudgetSpentError
+
+    monkeypatch.setattr(SqlSpending, "reserve", reserve)
+    scene.limits, counters = TurnLimits(daily_tokens_per_person=1), TurnCounters()
+    await scene.hear()
+    kernel, runner = await scene.activated(), scene.runner(counters=counters)
+    while await runner.run_next(kernel) is not None:
+        pass
+    assert list(counters.outcomes.elements()) == outcomes
+    replies = await scene.told()
+    assert len(replies) == 1
+    assert replies[0].startswith("Today's limit is reached") is told
+    assert (scene.model.shown, await scene.history()) == ([], [])
 
 
 async def test_answers_that_are_empty_cut_or_refused(scene: Scene) -> None:
