@@ -1,0 +1,81 @@
+"""A terminal that shows the words of an answer as the model says them (README, "Another channel").
+
+Start it with `TERMINAL_TOKEN=… python docs/examples/terminal.py`.
+"""
+
+# ruff: noqa: T201 - a terminal prints
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+import grpc
+from kernel.v1 import kernel_pb2_grpc, messages_pb2
+
+ADDRESS = "127.0.0.1:50051"
+
+
+class Answer:
+    """The answer on the screen."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def add(self, text: str) -> None:
+        self.text += text
+        print(text, end="", flush=True)
+
+    def reset(self) -> None:
+        # A terminal cannot take back lines that have scrolled away: it says that they are void.
+        print("\n[not part of the answer]" if "\n" in self.text else "\r\x1b[K", end="", flush=True)
+        self.text = ""
+
+    def complete(self, replies: list[messages_pb2.Reply]) -> None:
+        """What stands already is the first reply's text, or nothing."""
+        shown = self.text
+        for reply in replies:
+            if reply.text != shown:
+                print(reply.text, end="")
+            shown = ""
+            print()
+            for choice in reply.choices:
+                print(f"[{choice.title}]")
+            if reply.link.url:
+                print(f"[{reply.link.title}] {reply.link.url}")
+
+
+async def show(events: Any) -> None:
+    """Print what the events of one message tell."""
+    answer = Answer()
+    async for event in events:
+        match event.WhichOneof("event"):
+            case "text_delta":
+                answer.add(event.text_delta.text)
+            case "text_reset":
+                answer.reset()
+            case "tool_started":
+                print(f"[{event.tool_started.tool} …]")
+            case "completed":
+                answer.complete(list(event.completed.replies))
+
+
+async def main() -> None:
+    metadata = (("authorization", f"Bearer {os.environ['TERMINAL_TOKEN']}"),)
+    async with grpc.aio.insecure_channel(os.environ.get("KERNEL_ADDRESS", ADDRESS)) as channel:
+        kernel = kernel_pb2_grpc.KernelServiceStub(channel)
+        number = 0
+        while text := (await asyncio.to_thread(sys.stdin.readline)).strip():
+            number += 1
+            message = messages_pb2.HandleMessageRequest(
+                user_id=f"terminal:{os.getuid()}",
+                message_id=f"{os.getpid()}-{number}",
+                payload=messages_pb2.Payload(text=text),
+                reply_mode=messages_pb2.REPLY_MODE_INLINE,
+            )
+            await show(kernel.StreamMessage(messages_pb2.StreamMessageRequest(message=message), metadata=metadata))
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

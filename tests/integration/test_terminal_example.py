@@ -1,0 +1,60 @@
+"""The example of a terminal that streams, as its own process."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from emulators.openai.turns import Text, ToolCall
+from tests.integration.world import whole_world
+
+if TYPE_CHECKING:
+    from tests.integration.world import World
+
+EXAMPLE = Path(__file__).parents[2] / "docs/examples/terminal.py"
+TOKEN = "terminal-token-of-the-tests"
+TOKENS = f"whatsapp=whatsapp-token-of-the-tests,terminal={TOKEN}"
+STORY = "Once upon a time there was a kernel that told every word as it came."
+
+
+async def terminal(world: World) -> asyncio.subprocess.Process:
+    settings = {
+        "TERMINAL_TOKEN": TOKEN,
+        "KERNEL_ADDRESS": world.kernel_address,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+    }
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        EXAMPLE,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **settings},
+    )
+
+
+async def test_words_are_printed_while_the_model_speaks(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_channel_tokens=TOKENS) as world:
+        world.emulators.openai.script([STORY])
+        stall = world.emulators.openai.stall("Once upon")
+        process = await terminal(world)
+        assert process.stdin
+        assert process.stdout
+        process.stdin.write(b"a story\n")
+        printed = await process.stdout.readexactly(len("Once upon"))
+        stall.release()
+        rest, _ = await process.communicate(b"")
+        assert (printed + rest).decode() == f"{STORY}\n"
+
+
+async def test_words_before_a_tool_are_taken_back_and_buttons_shown(tmp_path: Path) -> None:
+    async with whole_world(tmp_path, kernel_channel_tokens=TOKENS) as world:
+        call = ToolCall("connect", {"toolkit": "asana"})
+        world.emulators.openai.script([[Text("Let me look."), call], "Tap the button."])
+        process = await terminal(world)
+        printed, _ = await process.communicate(b"connect my asana\n")
+        lines = [line.rpartition("\x1b[K")[2] for line in printed.decode().split("\n")]
+        assert lines[:2] == ["[connect …]", "Tap the button."]
+        assert any(line.startswith("[Connect Asana] http") for line in lines)
