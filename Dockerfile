@@ -1,12 +1,12 @@
 # One image for both services and the emulators; the command chooses. It runs read-only and needs no privileges.
-# An organisation's mirror or certificates belong into a base image of its own: --build-arg BASE=…
+# A mirror or certificates of an organisation belong in a custom base image: --build-arg BASE=…
 ARG BASE=python:3.11-slim-bookworm
 
 FROM ${BASE} AS build
 WORKDIR /src
 ENV PIP_NO_CACHE_DIR=1
 COPY requirements.txt requirements-build.txt ./
-# All wheels are made here, by what the locks name; what makes them stays out of the image.
+# All wheels are built here, from the locks; the build tools stay out of the final image.
 RUN pip install --require-hashes -r requirements-build.txt \
     && pip wheel --no-build-isolation --require-hashes --no-deps --wheel-dir /dist -r requirements.txt
 COPY pyproject.toml README.md ./
@@ -28,5 +28,5 @@ COPY deploy/probe /usr/local/bin/probe
 ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1
 USER app
 WORKDIR /app
-# The first process kills the service when it hangs, and ends with it: the container is then started anew.
+# The first process kills the service when it hangs, and ends with it: the container is then restarted.
 CMD ["python", "-m", "serving.supervise", "kernel_service"]

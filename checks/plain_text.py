@@ -8,6 +8,7 @@ from checks.python_text import comments
 
 MARKUP = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
 STRING = re.compile(r"\"[^\"]*\"|'[^']*'|https?://\S+")
+SETTING = re.compile(r"\s*#\w+=")
 TARGET_HELP = re.compile(r"^\w+:.*?## (.*)")
 
 
@@ -43,9 +44,10 @@ def slash_comments(_path: str, _source: str, lines: list[str]) -> Iterator[Found
 
 
 def hash_comments(_path: str, _source: str, lines: list[str]) -> Iterator[Found]:
-    """Comments that have lines of their own, and the help of a Makefile's targets."""
+    """Comments on separate lines, without commented-out settings, and the help of a Makefile's targets."""
     for number, line in enumerate(lines, 1):
         helped = TARGET_HELP.match(line)
         if helped:
             yield Found("message", [(number, helped[1])])
-    yield from comments([line if line.lstrip().startswith("#") else "" for line in lines], "#", {})
+    prose = [line if line.lstrip().startswith("#") and not SETTING.match(line) else "" for line in lines]
+    yield from comments(prose, "#", {})

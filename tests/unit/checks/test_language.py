@@ -70,7 +70,7 @@ def test_strings_of_tests_are_data_unless_they_explain_an_outcome() -> None:
         ("a.js", "const his = 1; // a person and his link\n", [(1, "his")]),
         ("a.html", "<style>his</style><p class='his'>\nyou and his link</p>", [(2, "his")]),
         ("Makefile", "run: x ## Start his link\n\techo his\n", [(1, "his")]),
-        (".env.example", "# his link\nHIS=his\n", [(1, "his")]),
+        (".env.example", "# his link\nHIS=his\n#HERS=his\n", [(1, "his")]),
     ],
 )
 def test_each_kind_of_file_is_read(path: str, source: str, expected: list[tuple[int, str]]) -> None:
