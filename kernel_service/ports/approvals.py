@@ -161,14 +161,19 @@ class ApprovalDecision:
 
 @dataclass(frozen=True, slots=True)
 class StandingPermission:
-    """Of one person, for one tool with one account: the id of the connection; empty: the tool needs none."""
+    """Of one person, for one tool with one account: the id of the connection; empty: the tool needs none.
+
+    `toolkit` is what the account's toolkit is called, `name` what the person calls the account: told, no part of it.
+    """
 
     tool: str
     account: str
+    toolkit: str = field(default="", compare=False)
+    name: str = field(default="", compare=False)
 
     @property
     def title(self) -> str:
-        return texts.approvals.in_words(self.tool)
+        return texts.approvals.with_account(self.tool, texts.connecting.named(self.toolkit, self.name))
 
 
 class ApprovalStore(Protocol):

@@ -62,6 +62,11 @@ def in_words(tool: str) -> str:
     return tool.replace("_", " ").capitalize()
 
 
+def with_account(tool: str, account: str) -> str:
+    """`Asana update task, with Asana (work)`."""
+    return f"{in_words(tool)}, with {account}" if account else in_words(tool)
+
+
 # --- the decision -----------------------------------------------------------------------------------------------------
 
 REFUSED: Final = "All right, I didn't do it."

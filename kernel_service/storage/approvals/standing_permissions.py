@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, delete, exists, insert, or_, select, update
 
 from kernel_service.ports.approvals import StandingPermission
 from kernel_service.ports.connections import ConnectionStatus
+from kernel_service.storage.keys import damage
 from kernel_service.storage.people.people import SURVIVOR
 from kernel_service.storage.schema.approvals import standing_permission
 from kernel_service.storage.schema.connections import connection
+from kernel_service.storage.sealing.ciphers import place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Delete
+    from sqlalchemy import Delete, Row
 
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.keys.resealing import Merging
@@ -31,8 +33,17 @@ _connected = exists().where(
 COUNTS = or_(standing_permission.c.account == "", _connected)
 _ADD = insert(standing_permission)
 _TAKE_BACK = delete(standing_permission).where(THIS)
+_used = connection.alias("used_account")
 _OF_PERSON = (
-    select(standing_permission.c.tool, standing_permission.c.account)
+    select(
+        standing_permission.c.person_id,
+        standing_permission.c.tool,
+        standing_permission.c.account,
+        _used.c.toolkit,
+        _used.c.toolkit_name,
+        _used.c.private,
+    )
+    .outerjoin(_used, _used.c.id == standing_permission.c.account)
     .where(standing_permission.c.person_id == SURVIVOR, COUNTS)
     .order_by(standing_permission.c.created_at, standing_permission.c.tool, standing_permission.c.account)
 )
@@ -60,7 +71,16 @@ def give(tx: Tx, person_id: str, tool: str, account: str, now: float) -> None:
 
 def of_person(tx: Tx, person_id: str) -> list[StandingPermission]:
     """The oldest first."""
-    return [StandingPermission(row.tool, row.account) for row in tx.execute(_OF_PERSON, {"person": person_id})]
+    return [_permission(tx, row) for row in tx.execute(_OF_PERSON, {"person": person_id}).all()]
+
+
+def _permission(tx: Tx, row: Row[Any]) -> StandingPermission:
+    """With what its account is called, as far as that can be opened."""
+    if not row.account:
+        return StandingPermission(row.tool, row.account)
+    private = row.private and damage.value_of(tx, row.person_id, row.private, place(connection.c.private, row.account))
+    _link, name = private or ("", "")
+    return StandingPermission(row.tool, row.account, row.toolkit_name or row.toolkit.title(), name)
 
 
 def take_back(tx: Tx, person_id: str, permissions: Sequence[StandingPermission]) -> None:

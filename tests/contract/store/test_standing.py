@@ -14,6 +14,7 @@ from kernel_service.ports.messages import Message, Usage
 from kernel_service.ports.payloads import Choice, Payload, Text
 from kernel_service.ports.turns import TurnStatus
 from kernel_service.storage.schema import schema
+from kernel_service.storage.sealing.ciphers import place
 from tests.contract.store.owner import HELLO, NOW, Owner, own, say
 
 if TYPE_CHECKING:
@@ -207,3 +208,21 @@ async def test_a_reset_and_a_new_chat_leave_it(store: Store) -> None:
     owner = await given(store)
     await store.context.reset(owner.person_id)
     assert await store.approvals.permissions(owner.person_id) == [CARDS]
+
+
+async def test_what_stands_is_told_with_its_account(store: Store) -> None:
+    owner = await given(store)
+    await given(store, account="")
+
+    def name(tx: Tx) -> None:
+        sealed = tx.cipher_of(owner.person_id).seal_json(["", "work"], place(schema.connection.c.private, "cn_1"))
+        of_account = schema.connection.c.id == "cn_1"
+        tx.execute(update(schema.connection).where(of_account).values(private=sealed, toolkit_name="SmallTool"))
+
+    await store.engine.write(name)
+    stands = await store.approvals.permissions(owner.person_id)
+    assert {each.title for each in stands} == {
+        "Smalltool create card, with SmallTool (work)",
+        "Smalltool create card",
+    }
+    assert set(stands) == {CARDS, StandingPermission(CARDS.tool, "")}

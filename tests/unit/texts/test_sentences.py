@@ -24,6 +24,7 @@ PLACEHOLDERS = {
     "approvals.others_in_file": {"count": "int"},
     "approvals.permission_given": {"action": "str"},
     "approvals.permissions": {"actions": "Iterable[str]"},
+    "approvals.with_account": {"tool": "str", "account": "str"},
     "attachments.unopened": {"kind": "str", "problem": "str"},
     "attachments.unsupported": {"kind": "str"},
     "connecting.code_message": {"code": "str"},
