@@ -10,7 +10,7 @@ from composio_client import APIConnectionError, APIStatusError, AsyncComposio, B
 from emulators.app import Emulators
 from emulators.composio.consent import LinkGoneError
 from emulators.composio.workplace import owner_mark
-from tests.emulators.conftest import Clock
+from tests.clock import Clock
 
 ALICE, BOB = "person_alice", "person_bob"
 

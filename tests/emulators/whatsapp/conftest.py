@@ -8,7 +8,8 @@ import pytest
 from emulators.app import Emulators
 from emulators.config import Config
 from emulators.whatsapp.app import WhatsApp
-from tests.emulators.whatsapp.fakes import Clock, Gateway, Graph
+from tests.clock import Clock
+from tests.emulators.whatsapp.fakes import Gateway, Graph
 
 
 @pytest.fixture

@@ -18,16 +18,6 @@ SECRET = b"emulated-app-secret"
 AUTHORIZATION = "Bearer emulated-access-token"
 
 
-class Clock:
-    """Time that moves when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @dataclass
 class Post:
     raw: bytes

@@ -9,7 +9,8 @@ from emulators.app import Emulators
 from emulators.faults import matching
 from emulators.whatsapp.app import WhatsApp
 from emulators.whatsapp.graph import WINDOW
-from tests.emulators.whatsapp.fakes import Clock, Gateway, Graph
+from tests.clock import Clock
+from tests.emulators.whatsapp.fakes import Gateway, Graph
 
 
 async def test_a_send_reaches_the_person_and_is_recorded_once(

@@ -10,7 +10,8 @@ import pytest
 from emulators.app import Emulators
 from emulators.whatsapp.app import WhatsApp
 from emulators.whatsapp.media import ADDRESS_SECONDS, RECEIVED_SECONDS, UPLOADED_SECONDS
-from tests.emulators.whatsapp.fakes import AUTHORIZATION, NUMBER, Clock, Gateway, Graph
+from tests.clock import Clock
+from tests.emulators.whatsapp.fakes import AUTHORIZATION, NUMBER, Gateway, Graph
 
 PICTURE = b"\x89PNG\r\n\x1a\n and so on"
 

@@ -5,7 +5,8 @@ import asyncio
 from emulators.whatsapp.app import WhatsApp
 from emulators.whatsapp.payloads import encode, signature
 from emulators.whatsapp.webhooks import doubling
-from tests.emulators.whatsapp.fakes import Clock, Gateway
+from tests.clock import Clock
+from tests.emulators.whatsapp.fakes import Gateway
 from tests.ports import free_port
 
 

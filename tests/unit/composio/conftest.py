@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from emulators.app import Emulators
+from tests.clock import Clock
 from tests.migrated_sqlite import open_migrated
-from tests.unit.composio.fakes import Clock, World
+from tests.unit.composio.fakes import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

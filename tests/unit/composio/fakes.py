@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.tools import Tool
     from kernel_service.storage.engine.engine import Tx
     from kernel_service.storage.store import Store
+    from tests.clock import Clock
 
 KEY = "ak_emulated"
 DOOR = "https://door.example"
@@ -44,13 +45,6 @@ NONCES = Nonces(b"a key of the tests")
 
 
 @dataclass
-class Clock:
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 class World:
     """Everything below the toolbox, on the emulated Composio."""
 

@@ -11,6 +11,7 @@ from kernel_service.kernels.kernel import EvictionReason, Kernel
 from kernel_service.kernels.kernel_map import KernelMap
 from kernel_service.ports.kernels import Activation
 from kernel_service.ports.turns import HistoryItem
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,16 +96,9 @@ class Turns:
             self.running.discard(kernel.person_id)
 
 
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def parts() -> tuple[KernelMap, Store, Turns, Clock]:
-    store, turns, clock = Store(), Turns(), Clock()
+    store, turns, clock = Store(), Turns(), Clock(1000.0)
     made: Any = store
     return KernelMap(made, made, turns, owner="k_1", max_turns=4, clock=clock, retry_seconds=0), store, turns, clock
 

@@ -19,6 +19,7 @@ from kernel_service.turns.execution.dependencies import TurnDependencies
 from kernel_service.turns.files.transcription import Transcription
 from kernel_service.turns.limits import TurnLimits
 from kernel_service.turns.runner import TurnRunner
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from kernel_service.ports.hints import Hints
@@ -29,13 +30,6 @@ if TYPE_CHECKING:
     from kernel_service.ports.tools import Person, Tool
     from kernel_service.ports.turns import HistoryItem
     from kernel_service.storage.store import Store
-
-
-class Clock:
-    now = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Model:

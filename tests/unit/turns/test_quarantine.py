@@ -20,7 +20,8 @@ from kernel_service.turns.quarantine import (
     WARD_BEDS,
     Quarantine,
 )
-from tests.unit.turns.scene import Clock, Scene, says
+from tests.clock import Clock
+from tests.unit.turns.scene import Scene, says
 
 if TYPE_CHECKING:
     from collections.abc import Callable

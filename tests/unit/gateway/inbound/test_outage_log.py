@@ -2,19 +2,13 @@
 
 import pytest
 
+from tests.clock import Clock
 from whatsapp_gateway.inbound.outage_log import OutageLog
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(100.0)
 
 
 @pytest.fixture

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from tests.unit.gateway.outbound.test_stall_detector import Clock
+from tests.clock import Clock
 from whatsapp_gateway.outbound.outbox_stream import OutboxStream
 from whatsapp_gateway.outbound.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 
 
 def test_a_line_holds_until_it_ends() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     stream = OutboxStream(StallDetector(clock), clock)
     for _ in range(99):
         clock.now += BEAT_SECONDS
@@ -16,7 +16,7 @@ def test_a_line_holds_until_it_ends() -> None:
 
 
 def test_a_line_from_before_the_process_was_stopped_never_holds_again_and_a_new_one_does() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     stall_detector = StallDetector(clock)
     before = OutboxStream(stall_detector, clock)
     clock.now += STOPPED_SECONDS + 1

@@ -1,17 +1,11 @@
 from __future__ import annotations
 
+from tests.clock import Clock
 from whatsapp_gateway.outbound.stall_detector import BEAT_SECONDS, STOPPED_SECONDS, StallDetector
 
 
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def test_a_process_that_runs_was_never_stopped() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     stall_detector = StallDetector(clock)
     for _ in range(9):
         clock.now += BEAT_SECONDS
@@ -19,7 +13,7 @@ def test_a_process_that_runs_was_never_stopped() -> None:
 
 
 def test_who_asks_first_after_waking_is_told() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     stall_detector = StallDetector(clock)
     clock.now += STOPPED_SECONDS + 1
     assert stall_detector.stopped_since(100.0)
@@ -28,7 +22,7 @@ def test_who_asks_first_after_waking_is_told() -> None:
 
 
 def test_what_began_after_waking_is_not_concerned() -> None:
-    clock = Clock()
+    clock = Clock(100.0)
     stall_detector = StallDetector(clock)
     clock.now += STOPPED_SECONDS + 1
     assert stall_detector.stopped_since(100.0)

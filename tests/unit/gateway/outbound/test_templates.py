@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock import Clock
 from whatsapp_gateway.graph.api import GraphApi, Sent
 from whatsapp_gateway.metrics import Metrics
 from whatsapp_gateway.outbound import templates
@@ -19,15 +20,8 @@ class KeptGraph(GraphApi):
         return Sent("wamid.1")
 
 
-class Clock:
-    now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def test_once_a_day_per_person_and_number() -> None:
-    graph, clock = KeptGraph(), Clock()
+    graph, clock = KeptGraph(), Clock(0.0)
     asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), clock)
     for clock.now in (0, 1, REPEAT_SECONDS - 1):
         asking.window_closed("42", "whatsapp:US.1")
@@ -43,7 +37,7 @@ async def test_once_a_day_per_person_and_number() -> None:
 
 
 async def test_one_person_is_asked_once_under_any_of_their_ids() -> None:
-    graph, clock = KeptGraph(), Clock()
+    graph, clock = KeptGraph(), Clock(0.0)
     asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), clock)
     asking.window_closed("42", "whatsapp:15550001")  # refused at once, by the id that it was sent to
     clock.now = REPEAT_SECONDS - 1
@@ -59,7 +53,7 @@ async def test_one_person_is_asked_once_under_any_of_their_ids() -> None:
 
 async def test_of_several_ids_the_best_is_written_to_and_none_is_asked_after_it() -> None:
     graph = KeptGraph()
-    asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock())
+    asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock(0.0))
     asking.window_closed("42", "whatsapp:US.1", "whatsapp:15550001")
     asking.window_closed("42", "whatsapp:15550001")
     asking.window_closed("42", "whatsapp:US.1")
@@ -69,7 +63,7 @@ async def test_of_several_ids_the_best_is_written_to_and_none_is_asked_after_it(
 
 async def test_nobody_that_cannot_be_addressed() -> None:
     graph = KeptGraph()
-    asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock())
+    asking = WindowTemplates(graph, Metrics(), Template("come_back", "en_US"), Clock(0.0))
     asking.window_closed("42")
     asking.window_closed("42", "")
     await asking.close()
@@ -78,7 +72,7 @@ async def test_nobody_that_cannot_be_addressed() -> None:
 
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(templates, "MOST_REMEMBERED", 10)
-    asking = WindowTemplates(KeptGraph(), Metrics(), Template("come_back", "en_US"), Clock())
+    asking = WindowTemplates(KeptGraph(), Metrics(), Template("come_back", "en_US"), Clock(0.0))
     for number in range(100):
         asking.window_closed("42", f"whatsapp:US.{number}")
     assert len(asking._asked_at) == 10

@@ -17,7 +17,8 @@ from kernel_service.turns.calls.refused_tools import (
     OfferedTools,
     RefusedTools,
 )
-from tests.unit.turns.scene import Clock, FakeTool, calls, says
+from tests.clock import Clock
+from tests.unit.turns.scene import FakeTool, calls, says
 
 if TYPE_CHECKING:
     from tests.unit.turns.scene import Scene

@@ -19,7 +19,7 @@ from kernel_service.turns.files.transcription import (
     NotTranscribedError,
     Transcription,
 )
-from tests.unit.turns.scene import Clock
+from tests.clock import Clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
