@@ -1,13 +1,13 @@
 #!/bin/sh
-# `make up`, `make down`: the containers of docker-compose.yml, in one project, with the settings of .env. Without a vendor's
-# key there they are the demo's (deploy/demo.env). Both can be had in turn: each has a database of its own.
+# `make up`, `make down`: start and stop the containers of docker-compose.yml with the settings of .env. If .env has no
+# vendor's key, the demo runs instead (deploy/demo.env). Demo and real use have separate databases.
 set -eu
 
 REQUIRED="OPENAI_API_KEY COMPOSIO_API_KEY WHATSAPP_ACCESS_TOKEN WHATSAPP_APP_SECRET WHATSAPP_VERIFY_TOKEN
 	WHATSAPP_PHONE_NUMBER_ID KERNEL_ENCRYPTION_KEYS KERNEL_TOKEN KERNEL_ADMIN_TOKEN POSTGRES_PASSWORD"
 SECONDS_TO_START=300
 LAST_LINES=20
-# How often a service is seen failing before it counts: what is about to be replaced may be failing, too.
+# How often a service must be seen failing before it counts: a container that is about to be replaced may fail, too.
 PATIENCE=${PATIENCE:-10}
 
 if [ -z "${COMPOSE:-}" ]; then
@@ -17,7 +17,7 @@ fi
 
 said() { printf '%s\n' "$*" >&2; }
 
-# The value that Compose will use: the environment's before the file's.
+# The value that Compose uses: the environment overrides the file.
 setting() {
 	value=$(printenv "$1" || true)
 	[ -n "$value" ] || value=$(sed -n "s/^[[:space:]]*$1=//p" .env 2>/dev/null | tail -n 1 | tr -d "\"'\r")
@@ -45,13 +45,13 @@ check_settings() {
 	[ -z "$wrong" ] || { said ".env.example says what each is for."; exit 2; }
 }
 
-# Lines of "service state health"; health is empty where nothing is probed.
+# Lines of "service state health"; health is empty for a service without a probe.
 states() { compose ps --all --format '{{.Service}} {{.State}} {{.Health}}'; }
 
-# Whether some will not come up by themselves. One that ended is started anew, so that "exited" is one being replaced.
+# Whether a service fails to start. A service that ended is restarted, so "exited" means one that is being replaced.
 some_fail() { states | awk '$2 == "restarting" || $3 == "unhealthy" { ill = 1 } END { exit !ill }'; }
 
-# Whether there are any, and all are well: not every version of Compose says by its exit code that it failed.
+# Whether there are services and all are healthy: not every version of Compose reports a failure by its exit code.
 all_well() { states | awk '{ if ($2 != "running" || $3 != "healthy") ill = 1 } END { exit ill || !NR }'; }
 
 explain() {
@@ -65,25 +65,25 @@ explain() {
 	done
 }
 
-# What `cp .env.example .env` has left open: it holds every key.
+# .env holds every key, and `cp .env.example .env` leaves it readable by others.
 close_env() {
-	[ ! -f .env ] || chmod go= .env 2>/dev/null || said ".env is open to others on this machine, and is not yours: have its owner close it (chmod go= .env)"
+	[ ! -f .env ] || chmod go= .env 2>/dev/null || said ".env is open to others on this machine and belongs to another user: its owner should close it (chmod go= .env)"
 }
 
 up() {
 	close_env
 	is_demo || check_settings
-	# What the demo has and these have not.
+	# Only the demo has emulators.
 	is_demo || compose --profile demo rm --stop --force emulators >/dev/null 2>&1 || true
 	compose build
 	compose up --detach --remove-orphans --wait --wait-timeout "$SECONDS_TO_START" &
 	starting=$!
 	trap 'kill $starting 2>/dev/null || true' INT TERM
-	# Compose waits for as long as a service that ends at once is started anew.
+	# Compose itself would wait while a service that ends at once is restarted.
 	seen=0
 	while kill -0 $starting 2>/dev/null && [ $seen -lt "$PATIENCE" ]; do
 		sleep 1
-		# Between two of its starts it seems to run.
+		# A failing service seems to run between two restarts, so one good look lowers the count only a little.
 		if some_fail; then seen=$((seen + 2)); elif [ $seen -gt 0 ]; then seen=$((seen - 1)); fi
 	done
 	[ $seen -lt "$PATIENCE" ] || kill $starting 2>/dev/null || true

@@ -1,4 +1,4 @@
-"""The keys of the runs in one directory: made once, kept beside the database, read by nobody else."""
+"""The keys of local runs in one directory: created once, kept next to the database, private to the user."""
 
 import base64
 import os
@@ -11,7 +11,7 @@ from serving.private_files import close_file, close_folder, make_folder
 
 
 def local_keys(file: Path) -> dict[str, str]:
-    """Encryption key, the gateway's token and the admin token; the file is made when it is missing."""
+    """The encryption key, the gateway's token and the admin token. Creates the file if it is missing."""
     make_folder(file.parent)
     close_folder(file.parent)
     close_file(file)
@@ -23,7 +23,7 @@ def local_keys(file: Path) -> dict[str, str]:
 
 def _new_keys() -> str:
     return (
-        "# Made by `make run`. Without this file nobody can read what the database beside it holds.\n"
+        "# Created by `make run`. The database in this directory is unreadable without this file.\n"
         f"KERNEL_ENCRYPTION_KEYS=local1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n"
         f"KERNEL_TOKEN={secrets.token_urlsafe(32)}\n"
         f"KERNEL_ADMIN_TOKEN={secrets.token_urlsafe(32)}\n"

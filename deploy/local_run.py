@@ -1,4 +1,4 @@
-"""What each process of a local run is told: .env and the environment, emulated vendors, local keys."""
+"""The settings of each process of a local run: from .env, the environment, the emulated vendors and local keys."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ _THE_EMULATORS = ("EMULATORS_", "KERNEL_ADDRESS", "KERNEL_ADMIN_TOKEN", "KERNEL_
 
 @dataclass(frozen=True)
 class Service:
-    """One process, `python -m <module>`, with no settings but its own; ready when `ready_url` answers 200."""
+    """One process, `python -m <module>`, with only its own settings. It is ready when `ready_url` answers 200."""
 
     module: str
     environment: Settings
@@ -38,7 +38,7 @@ class Service:
 
 @dataclass(frozen=True)
 class LocalRun:
-    """`services` stand in the order of their start; `listens` says which setting names which address."""
+    """`services` are in the order of their start; `listens` maps settings to the addresses that they name."""
 
     services: tuple[Service, ...]
     listens: Settings
@@ -48,12 +48,12 @@ class LocalRun:
 
 
 def plan(directory: Path, environ: Mapping[str, str]) -> LocalRun:
-    """What to run for the .env of a directory; keys that are missing are made in its var/.
+    """The local run for the .env of a directory. Missing keys are created in its var/.
 
-    ValueError names every address that is none.
+    Raises ValueError, which names every invalid address.
     """
     file = _filled(dotenv_values(directory / ".env"))
-    # Vendors' settings come from .env alone: a key that a shell exports is never spent by accident.
+    # Vendors' settings come from .env alone, so that a key that a shell exports is never used by accident.
     exported = {name: value for name, value in _filled(environ).items() if name.startswith(_OURS)}
     chosen = _DEFAULTS | local_keys(directory / "var" / "keys.env") | file | exported
     if wrong := [problem for name in _LISTENS if (problem := _wrong_address(name, chosen[name]))]:
@@ -93,7 +93,7 @@ def _without_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def _reached_directly(listen: str, environ: Mapping[str, str]) -> Settings:
-    """A proxy on the way out knows nothing of what listens here."""
+    """Settings that exclude the local address from an outgoing proxy, which cannot reach it."""
     excepted = environ.get("no_proxy") or environ.get("NO_PROXY") or ""
     host = _reachable(listen).rpartition(":")[0].strip("[]")
     return {"no_proxy": f"{excepted},{host}".lstrip(",")}
@@ -114,7 +114,7 @@ def _reachable(listen: str) -> str:
 
 
 def _channel_tokens(settings: Settings) -> str:
-    """Those of other channels, if .env names any, and the gateway's own."""
+    """The tokens of other channels, if .env names any, and the gateway's token."""
     tokens = [token for token in settings.get("KERNEL_CHANNEL_TOKENS", "").split(",") if token]
     return ",".join(dict.fromkeys([*tokens, f"whatsapp={settings['KERNEL_TOKEN']}"]))
 
@@ -122,7 +122,7 @@ def _channel_tokens(settings: Settings) -> str:
 def _services(settings: Settings, stand_ins: Settings, rest: Settings) -> tuple[Service, ...]:
     kernel = {name: value for name, value in settings.items() if not name.startswith(_NOT_THE_KERNELS)}
     gateway = {name: value for name, value in settings.items() if name.startswith(_THE_GATEWAYS)}
-    # Real keys are no business of the emulators.
+    # The emulators must not get real keys.
     emulators = {name: value for name, value in settings.items() if name.startswith(_THE_EMULATORS)} | stand_ins
     urls = {name: f"http://{_reachable(settings[name])}" for name in _LISTENS}
     return (

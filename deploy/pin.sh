@@ -1,25 +1,25 @@
 #!/bin/sh
-# `make pin`: the base images of Dockerfile and docker-compose.yml by their digests of today, so that a tag that is moved
-# changes nothing. Run it again for an image's updates, and look at what it changed.
+# `make pin`: pins the base images of Dockerfile and docker-compose.yml to their current digests, so that a moved tag
+# changes nothing. Run it again to update an image, and review the change.
 set -eu
 
 said() { printf '%s\n' "$*" >&2; }
 
-# The digest of all platforms' images together.
+# The digest of the index, which covers all platforms.
 digest() {
 	docker buildx imagetools inspect --format '{{.Manifest.Digest}}' "$1" || {
-		said "The digest of $1 could not be had: it needs Docker with buildx, and the image's registry."
+		said "Cannot read the digest of $1: this needs Docker with buildx, and access to the image's registry."
 		exit 1
 	}
 }
 
-# FILE PATTERN IMAGE: behind this image, which follows the pattern, its digest is put.
+# FILE PATTERN IMAGE: appends the digest to the image that follows the pattern.
 pin() {
 	image=$(sed -n "s|^ *$2\($3[^@ ]*\).*|\1|p" "$1")
 	found=$(digest "$image")
 	case $found in
 	sha256:*) ;;
-	*) said "The digest of $image is none: $found"; exit 1 ;;
+	*) said "The registry returned an invalid digest of $image: $found"; exit 1 ;;
 	esac
 	sed "s|^\( *$2\)$3[^ ]*|\1$image@$found|" "$1" >"$1.new"
 	cat "$1.new" >"$1"

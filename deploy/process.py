@@ -1,4 +1,4 @@
-"""A child process: its lines are passed on under its name, its URL says when it is ready."""
+"""A child process. Its output is printed under its name, and its URL says when it is ready."""
 
 import asyncio
 import sys
@@ -16,7 +16,7 @@ _LONGEST_LINE = 2**20
 
 
 class Process:
-    """`ended` is done with the exit code when the process has ended, by itself or not."""
+    """`ended` resolves to the exit code once the process has ended, for any reason."""
 
     def __init__(self, service: Service, child: asyncio.subprocess.Process) -> None:
         self.name = service.module
@@ -35,7 +35,7 @@ class Process:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             limit=_LONGEST_LINE,
-            # Ctrl-C reaches this process alone, which ends the others in order.
+            # Ctrl-C reaches only the parent, which ends the children in order.
             process_group=0,
         )
         return cls(service, child)
@@ -47,12 +47,12 @@ class Process:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def end(self) -> None:
-        """Ask it to end; kill it when it does not within half a minute."""
+        """Ask it to end, and kill it if it does not end within half a minute."""
         with suppress(ProcessLookupError):
             self._child.terminate()
         _, late = await asyncio.wait([self.ended], timeout=_END_SECONDS)
         if late:
-            print(f"{self.name} does not end within {_END_SECONDS} seconds and is killed.")
+            print(f"{self.name} did not end within {_END_SECONDS} seconds and is killed.")
             self._child.kill()
             await self.ended
 

@@ -1,4 +1,4 @@
-"""`make run`: both services on SQLite, and emulators for the vendors without a key, until Ctrl-C."""
+"""`make run`: runs both services on SQLite until Ctrl-C, with emulators for the vendors that have no key."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ def main() -> int:
         print(wrong, file=sys.stderr)
         return _BAD_SETTINGS
     for vendor in run.emulated:
-        print(f"!!! {vendor.key} is not in .env: an EMULATOR stands in for {vendor.name}; {vendor.instead}.")
+        print(f"!!! {vendor.key} is not in .env: an EMULATOR replaces {vendor.name}; {vendor.instead}.")
     occupied = [problem for setting, address in run.listens.items() if (problem := _occupied(setting, address))]
     if occupied:
         print(*occupied, sep="\n", file=sys.stderr)
@@ -56,10 +56,10 @@ async def _until_signalled(run: LocalRun) -> int:
 
 
 async def serve(services: Sequence[Service], told: asyncio.Event, ready: Callable[[], None]) -> int:
-    """Run all until told to end, or until one ends by itself; `ready` is called when all are.
+    """Run all services until `told` is set, or until one exits by itself. `ready` is called once all are ready.
 
-    They end in the reverse order of their start. Returns 0 when told, otherwise the exit code of the one that
-    ended by itself, or 1.
+    They are stopped in the reverse order of their start. Returns 0 after `told`; otherwise the exit code of the service
+    that exited by itself, or 1.
     """
     async with AsyncExitStack() as running:
         processes = []

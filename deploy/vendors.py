@@ -1,4 +1,4 @@
-"""The vendors that an emulator can stand in for, and the keys under which it does."""
+"""The vendors that have an emulator, and the settings that select it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from serving.demo import DEMO_SECRETS
 
 @dataclass(frozen=True)
 class Vendor:
-    """`prefix` begins all its settings; without `key` in .env the emulator stands in, below `path`."""
+    """All its settings begin with `prefix`. Without `key` in .env the emulator replaces it, below `path`."""
 
     name: str
     prefix: str

@@ -1,4 +1,4 @@
-"""Who beats each second, and whether somebody has stopped."""
+"""Detects from heartbeats, one each second, that a process or an event loop hangs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _STALL_SECONDS: Final = 2.0
 
 
 class Beats:
-    """Judges whether something that beats each second hangs. Times are a monotonic clock's seconds."""
+    """The heartbeats of one process or event loop. Times are seconds of a monotonic clock."""
 
     def __init__(self, seconds: float, now: float) -> None:
         self.seconds = seconds
@@ -21,8 +21,10 @@ class Beats:
         self._beaten = now
 
     def missing(self, now: float) -> bool:
-        """To be asked each second: who looks so late that it did not run itself (a stopped process, a suspended
-        machine) has seen nothing meanwhile, and waits anew.
+        """Whether no heartbeat has come for longer than `seconds`. Call it each second.
+
+        A late call means that the caller itself did not run (a stopped process, a suspended machine) and could not
+        see heartbeats meanwhile. The period then starts again.
         """
         if now - self._looked > BEAT_SECONDS + _STALL_SECONDS:
             self._awake_since = now

@@ -1,4 +1,4 @@
-"""The secrets that stand in this project's own files. Everybody knows them, so they protect nothing."""
+"""The secrets that this project's own files contain. They are public, so they protect nothing."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ DEMO_SECRETS: Final = {
     "WHATSAPP_APP_SECRET": "emulated-app-secret",
     "WHATSAPP_VERIFY_TOKEN": "emulated-verify-token",
 }
-"""What the demo of docker-compose.yml (deploy/demo.env) and the emulators use, by setting."""
+"""The values of the demo in docker-compose.yml (deploy/demo.env) and of the emulators, by setting."""
 
 _EXAMPLES: Final = ("<16 characters or more>", "token-of-16-or-more")
-"""What README.md and .env.example put in a secret's place."""
+"""The placeholders for secrets in README.md and .env.example."""
 
 DEMO_KEY: Final = base64.b64decode(DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"].partition(":")[2])
 PUBLISHED: Final = frozenset({*DEMO_SECRETS.values(), *_EXAMPLES})

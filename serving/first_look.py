@@ -1,7 +1,7 @@
-"""A first look at each connection: what its first line alone refuses never reaches the application.
+"""Judges each connection by its first line. A refused connection never reaches the application.
 
-An HTTP application spends about a millisecond of the event loop on a request, whatever it answers. A flood is refused
-here for a small part of that. A connection that is let in belongs to the application for good.
+An HTTP application spends about a millisecond of the event loop on a request, whatever it answers. A refusal here costs
+a small part of that, which matters in a flood. The application owns every connection that is let in until it closes.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 FIRST_LINE_SECONDS: Final = 10.0
-"""For a whole line to come. Browsers and proxies send it at once."""
+"""The time limit for the whole first line. Browsers and proxies send it at once."""
 LINGERING_SECONDS: Final = 2.0
-"""For what still comes of a request that was refused, so that its sender sees the answer."""
+"""How long a refused connection stays open for the rest of its request, so that its sender sees the answer."""
 MOST_BYTES: Final = 8190
-"""Of a line, as aiohttp takes it. A longer one is the application's to refuse."""
+"""The longest line that aiohttp accepts. The application refuses a longer one."""
 
 
 class FirstLook(asyncio.Protocol):
-    """Of one connection. `refuses` gives the whole answer to a first line, or None to let the connection in."""
+    """Handles one connection until its first line is judged.
+
+    `refuses` returns the whole answer to a first line, or None to let the connection in.
+    """
 
     def __init__(self, refuses: Callable[[bytes], bytes | None], application: Callable[[], asyncio.Protocol]) -> None:
         self._refuses = refuses

@@ -26,14 +26,14 @@ _NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
 class CannotListenError(RuntimeError):
-    """The port is in use, or the host is not one of this machine's. Names the setting."""
+    """The port is in use, or the host is not an address of this machine. The text names the setting."""
 
     def __init__(self, setting: str, address: Address, problem: str) -> None:
         super().__init__(f"{setting}: cannot listen on {address}: {problem}; end what listens there, or name another")
 
 
 class Address(NamedTuple):
-    """Port 0 is any free one. An empty host is every interface, IPv6's and IPv4's."""
+    """Port 0 is any free port. An empty host is every interface, of IPv6 and IPv4."""
 
     host: str
     port: int
@@ -54,7 +54,7 @@ class Address(NamedTuple):
         return cls("" if host in _EVERY_INTERFACE else host, int(port))
 
     def __str__(self) -> str:
-        """As gRPC wants it, which takes [::] for every interface, IPv4's too."""
+        """The form that gRPC takes: [::] is every interface, also of IPv4."""
         host = self.host or "::"
         return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
 
@@ -65,7 +65,7 @@ class Address(NamedTuple):
 
     @property
     def url(self) -> str:
-        """Where this machine finds it."""
+        """The URL for clients on this machine."""
         host = "127.0.0.1" if self.host in {"", "0.0.0.0"} else self.host  # noqa: S104 - compared, not bound
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
@@ -82,9 +82,10 @@ async def http_served(
     shutdown_seconds: float = 60.0,
     refuses: Callable[[bytes], bytes | None] | None = None,
 ) -> AsyncIterator[int]:
-    """Until the block is left, and then for what is under way; the port. CannotListenError.
+    """Serve until the block is left, then finish the requests in progress. Yields the port.
 
-    `refuses` gives the whole answer to the first line of a connection that the application is to know nothing of.
+    `refuses` returns the whole answer to a connection's first line, or None to pass the connection to the application.
+    Raises CannotListenError.
     """
     runner = _Runner(app, access_log=None, shutdown_timeout=shutdown_seconds)
     runner.refuses = refuses
@@ -101,7 +102,7 @@ async def http_served(
 
 
 class _Runner(web.AppRunner):
-    """One whose connections may be looked at first."""
+    """A runner whose connections pass through FirstLook if `refuses` is set."""
 
     refuses: Callable[[bytes], bytes | None] | None = None
 
@@ -118,7 +119,7 @@ def _site(runner: web.AppRunner, address: Address) -> web.BaseSite:
 
 
 def _on_every_interface(port: int) -> socket.socket:
-    """One socket for both, since asyncio takes [::] for IPv6 alone."""
+    """One socket for IPv4 and IPv6, because asyncio takes [::] for IPv6 alone."""
     if not socket.has_dualstack_ipv6():
         return socket.create_server(("", port))
     try:

@@ -1,4 +1,4 @@
-"""Whether an address keeps to this machine. A name other than localhost may lead anywhere, so it does not."""
+"""Tells whether an address stays on this machine. A name other than localhost may resolve anywhere, so it does not."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _NO_AUTHORITY: Final = "///"
 
 
 def is_loopback(host: str) -> bool:
-    """A host alone, IPv6 without brackets. An empty one, as 0.0.0.0 and ::, is every interface."""
+    """`host` comes without a port, an IPv6 address without brackets. Empty, 0.0.0.0 and :: mean every interface."""
     name = host.lower().removesuffix(".")
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -26,7 +26,7 @@ def is_loopback(host: str) -> bool:
 
 
 def keeps_to_loopback(target: str) -> bool:
-    """A gRPC target (https://grpc.github.io/grpc/core/md_doc_naming.html), each of its addresses."""
+    """Whether every address of a gRPC target (https://grpc.github.io/grpc/core/md_doc_naming.html) is loopback."""
     target = target.strip()
     lower = target.lower()
     if lower.startswith(_LOCAL_SCHEMES):

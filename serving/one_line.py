@@ -1,7 +1,7 @@
-"""One line for what a request or the event loop fails with: strangers must not be able to fill the log.
+"""Logs each failure of a request or of the event loop in one line, so that strangers cannot fill the log.
 
-A traceback of aiohttp or asyncio has 1.4 kB, and its texts repeat what was sent: addresses with nonces, tokens,
-coroutines with their arguments. The line names the type of the error and where it arose, and nothing that was received.
+A traceback of aiohttp or asyncio has 1.4 kB. Its texts repeat what was sent: addresses with nonces, tokens, coroutines
+with their arguments. The line names the type of the error and where it was raised, and nothing that was received.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MOST_LINES: Final = 5
-"""Of one kind, in PERIOD_SECONDS."""
+"""Lines of one kind in PERIOD_SECONDS."""
 PERIOD_SECONDS: Final = 60.0
 
 _WORDS: Final = re.compile(r"[A-Za-z]+(?: [a-z]+)*")
@@ -25,7 +25,7 @@ _WORDS: Final = re.compile(r"[A-Za-z]+(?: [a-z]+)*")
 
 
 class OneLine(logging.Filter):
-    """Rewrites each record of a logger that it is added to; the next line that passes tells how many did not."""
+    """Rewrites each record of its logger to one line. The next line that passes says how many were dropped."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class OneLine(logging.Filter):
 
 
 class LineLimit:
-    """How many lines of one kind there were in the present period, and how many were dropped since the last."""
+    """Counts the lines of one kind in the current period, and those that were dropped since the last line."""
 
     def __init__(self) -> None:
         self._began = float("-inf")
@@ -51,7 +51,7 @@ class LineLimit:
         self._dropped = 0
 
     def admit(self, now: float) -> int | None:
-        """None: no line now; else how many were dropped before it."""
+        """None if no line may be written now; otherwise the number of lines dropped before this one."""
         if now - self._began >= PERIOD_SECONDS:
             self._began, self._lines = now, 0
         if self._lines == MOST_LINES:
@@ -63,7 +63,7 @@ class LineLimit:
 
 
 def _kind(record: logging.LogRecord) -> str:
-    """A message as `Error handling request: RuntimeError at app.py:91`: one kind for each place in the code."""
+    """The line to log, as `Error handling request: RuntimeError at app.py:91`: one kind for each place in the code."""
     words = _WORDS.match(str(record.msg))
     told = words[0].removesuffix(" from") if words else "error"
     error = record.exc_info[1] if record.exc_info else None
@@ -78,7 +78,7 @@ def _place(error: BaseException) -> str:
 
 
 def one_line(name: str) -> logging.Logger:
-    """The logger of this name, each record of which is one line."""
+    """The logger of this name, which writes one line for each record."""
     logger = logging.getLogger(name)
     if not any(isinstance(each, OneLine) for each in logger.filters):
         logger.addFilter(OneLine())

@@ -1,7 +1,7 @@
 """`python -m serving.own_certificate KEY CERTIFICATE NAME…`: makes both files (PEM) for the names, if one is missing.
 
-The certificate is its own authority: whoever calls the service takes it for the authority (KERNEL_TLS_CA). So no other
-authority's key lies about, and a new pair is made by deleting both files and starting both services anew.
+The certificate is self-signed: clients of the service take it as the authority (KERNEL_TLS_CA). So there is no
+separate authority key to protect. To make a new pair, delete both files and restart both services.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ def main(arguments: Sequence[str]) -> int:
         ensure(Path(key), Path(certificate), names)
     except OSError as error:
         sys.stderr.write(
-            f"{key} and {certificate} are not both there, and cannot be made ({error.strerror}): "
-            "name two files that are there, or folders that may be written to\n"
+            f"{key} and {certificate} do not both exist, and cannot be created ({error.strerror}): "
+            "name two files that exist, or folders that are writable\n"
         )
         return 2
     return 0
 
 
 def ensure(key_file: Path, certificate_file: Path, names: Sequence[str]) -> None:
-    """Both files, of one pair. The certificate is written last: where it is, so is its key."""
+    """Create both files if one is missing. The certificate is written last: if it exists, so does its key."""
     close_file(key_file)
     if key_file.exists() and certificate_file.exists():
         return
@@ -81,7 +81,7 @@ def _name(name: str) -> x509.GeneralName:
 
 
 def _write(file: Path, content: bytes, mode: int) -> None:
-    """Whole or not at all: neither a process that is killed nor a power cut leaves half of it."""
+    """Write atomically: a killed process or a power cut never leaves half of the file."""
     draft = file.with_name(f"{file.name}.new")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as written:

@@ -1,7 +1,7 @@
-"""PEM files are looked at when settings are read: to gRPC a pair that does not fit is a port that cannot be had, and an
-authority that is none is a service that never answers.
+"""Checks PEM files when the settings are read, because gRPC's own errors are misleading.
 
-Each check raises a ValueError whose text follows the setting's name: the reason, and what to do.
+gRPC reports a certificate that does not fit its key as a port that it cannot listen on. With an invalid authority, it
+waits for ever. Each check raises a ValueError whose text follows the setting's name: the reason, and what to do.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _NO_PASSPHRASE: Final = ""
-"""Else OpenSSL asks for it on the terminal."""
+"""Without it, OpenSSL asks for a passphrase on the terminal."""
 
 
 def check_readable(file: Path) -> None:
     if not file.is_file():
-        raise ValueError("names a file that is not there")
+        raise ValueError("names a file that does not exist")
     try:
         file.open("rb").close()
     except OSError as error:
@@ -27,7 +27,7 @@ def check_readable(file: Path) -> None:
 
 
 def check_pair(certificate: Path, key: Path) -> None:
-    """What is wrong is said of the key."""
+    """The text of the error follows the name of the key's setting."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, _NO_PASSPHRASE)
     except ssl.SSLError as error:
@@ -48,5 +48,5 @@ def check_authority(file: Path) -> None:
 
 
 def _reason(error: ssl.SSLError) -> str:
-    """OpenSSL's word for it."""
+    """OpenSSL's name of the error."""
     return error.reason or type(error).__name__

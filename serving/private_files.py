@@ -1,7 +1,7 @@
-"""Files and folders that nobody else on the machine may read: private from their first moment, whatever the umask is.
+"""Files and folders that no other user of the machine may read, from their creation and under any umask.
 
-What an earlier run or an operator left open is closed at start, where it is ours. Where it is not, as on a volume that
-belongs to another user, a warning says so and the service starts.
+A path that an earlier run or an operator left open is closed at start, if it belongs to this user. If it does not, as
+on a volume of another user, the service logs a warning and starts.
 """
 
 from __future__ import annotations
@@ -22,31 +22,31 @@ _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
 def make_folder(folder: Path) -> None:
-    """With those above it that are missing."""
+    """Create it, with any missing parents."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
     try:
         folder.mkdir(FOLDER_MODE)
     except FileExistsError:
-        if not folder.is_dir():  # else somebody was quicker
+        if not folder.is_dir():  # another process may have created it first
             raise
 
 
 def make_file(file: Path) -> None:
-    """An empty one, unless it is there."""
+    """Create an empty file unless it exists."""
     os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, FILE_MODE))
 
 
 def close_folder(folder: Path) -> None:
-    """Unless it holds more than ours: the working folder or one above it, one where everybody may make files."""
+    """Close it unless it may hold other files: the working folder, a parent of it, or a folder with the sticky bit."""
     if _holds_more(folder):
         return
     _close(folder)
 
 
 def close_file(file: Path) -> None:
-    """One that is not there is no concern."""
+    """Close it if it exists."""
     if file.exists():
         _close(file)
 
@@ -65,8 +65,8 @@ def _close(path: Path) -> None:
         log.info("%s was open to others on this machine (mode %04o); it is closed to them now", path, mode)
         return
     log.warning(
-        "%s is open to others on this machine (mode %04o) and belongs to user %d: its owner should take these rights"
-        " away (chmod go= %s)",
+        "%s is open to others on this machine (mode %04o) and belongs to user %d: its owner should remove these rights"
+        " (chmod go= %s)",
         path,
         mode,
         found.st_uid,
@@ -77,6 +77,6 @@ def _close(path: Path) -> None:
 def _changed(path: Path, mode: int) -> bool:
     try:
         path.chmod(mode)
-    except OSError:  # a volume that keeps no modes, or is read-only
+    except OSError:  # a volume without modes, or a read-only one
         return False
     return True

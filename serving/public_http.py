@@ -1,4 +1,4 @@
-"""An HTTP application on a port that strangers reach: nothing is unpacked, and no request writes a traceback."""
+"""An HTTP application on a public port: it decompresses no bodies, and no request writes a traceback."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 IDLE_SECONDS: Final = 75.0
-"""For a connection without a whole request; proxies mostly end theirs after 60."""
+"""How long a connection without a complete request stays open. Most proxies close theirs after 60."""
 LINGERING_SECONDS: Final = 2.0
-"""For what comes of a body after its answer, so that the sender sees the answer."""
+"""How long the rest of a body is read after the answer, so that the sender sees the answer."""
 
 _PLAIN: Final = {hdrs.CONTENT_ENCODING: frozenset({"", "identity"}), hdrs.TRANSFER_ENCODING: frozenset({"", "chunked"})}
 
 
 def public_app(middlewares: Iterable[Middleware] = (), *, client_max_size: int = 1024 * 1024) -> web.Application:
-    """`client_max_size` bounds bodies, bytes. What a runner is given for access logs or unpacking does not count."""
+    """`client_max_size` bounds bodies, in bytes. These arguments override those of a runner."""
     return web.Application(
         middlewares=[_refuse_packed, *middlewares],
         client_max_size=client_max_size,
@@ -40,7 +40,7 @@ def public_app(middlewares: Iterable[Middleware] = (), *, client_max_size: int =
 
 
 def is_packed(headers: Mapping[str, str]) -> bool:
-    """Whether a body would have to be unpacked: few bytes of a stranger's may be gigabytes then."""
+    """Whether the body is compressed. A few compressed bytes from a stranger may become gigabytes."""
     return any(
         encoding.strip().lower() not in plain
         for name, plain in _PLAIN.items()
@@ -50,7 +50,7 @@ def is_packed(headers: Mapping[str, str]) -> bool:
 
 @web.middleware
 async def _refuse_packed(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """415, before anything of the body is read."""
+    """Answer 415 before any of the body is read."""
     if not is_packed(request.headers):
         return await handler(request)
     refused = web.Response(status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE, text="send the body as it is, not packed\n")

@@ -1,7 +1,7 @@
 """`python -m serving.supervise MODULE`: runs `python -m MODULE`, and kills it when it hangs, even stopped (SIGSTOP).
 
-Made to be a container's first process: it passes signals on, reaps what is left behind, and ends with the code of what
-it runs, so that the container is started anew. The limit is the module's own: it comes with its beats (watchdog.py).
+It is meant as a container's first process. It passes signals on, reaps orphans, and exits with the module's exit code,
+so that the container is restarted. The module's heartbeats carry the time limit (watchdog.py).
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ class Supervisor:
         self._wakes = wakes  # kept open
         signal.set_wakeup_fd(wakes.fileno())
         signal.signal(signal.SIGCHLD, lambda *_: None)
-        # What comes meanwhile waits; the first process of a container would ignore it.
+        # Block signals until the handlers are set: the first process of a container would ignore them.
         signal.pthread_sigmask(signal.SIG_BLOCK, _PASSED_ON)
-        # A group of its own: a terminal's Ctrl-C comes here alone, and is passed on once.
+        # A separate process group: a terminal's Ctrl-C reaches only this process, which passes it on once.
         command = [sys.executable, "-m", module]
         self._pid = os.posix_spawn(sys.executable, command, environ, setpgroup=0, setsigmask=[])
         for each in _PASSED_ON:
@@ -56,7 +56,7 @@ class Supervisor:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _PASSED_ON)
 
     def run(self) -> int:
-        """The exit code, a shell's 128 + n for a signal; HUNG if it had to be killed."""
+        """Run the module to its end. Returns its exit code, 128 + n for signal n, or HUNG if it had to be killed."""
         while True:
             select.select([self._notify, self._wake], [], [], BEAT_SECONDS)
             self._read()
@@ -86,7 +86,7 @@ class Supervisor:
         self._beats.beat(now)
 
     def _reap(self) -> int | None:
-        """The module's exit code, once it has ended; any other child was left to us."""
+        """The module's exit code, once it has ended. Any other child is an orphan that this process adopted."""
         try:
             while True:
                 pid, status = os.waitpid(-1, os.WNOHANG)
@@ -99,7 +99,7 @@ class Supervisor:
             return HUNG
 
     def _kill(self, seconds: float) -> int:
-        """SIGABRT first: unless it is stopped whole, it says where it was."""
+        """Send SIGABRT first: the module then logs where its threads are, unless it is stopped (SIGSTOP)."""
         sys.stderr.write(f"supervise: {self._module} has not run for {seconds:.0f} s and is killed\n")
         sys.stderr.flush()
         for number in (signal.SIGABRT, signal.SIGKILL):

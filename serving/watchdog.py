@@ -1,8 +1,8 @@
-"""Ends a process whose event loop hangs, so that whoever started it starts it anew.
+"""Ends a process whose event loop hangs, so that its supervisor restarts it.
 
-A thread looks at the loop from within. A supervisor (`serving.supervise`, systemd) is told each second that the loop
-runs, and kills even a process that is stopped whole. The words are systemd's: `WATCHDOG=1` to NOTIFY_SOCKET, see
-sd_notify(3).
+A thread of the process watches the loop. The loop also sends a heartbeat each second to a supervisor
+(`serving.supervise`, systemd), which can kill even a stopped process (SIGSTOP). The protocol is systemd's: `WATCHDOG=1`
+to NOTIFY_SOCKET, see sd_notify(3).
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _LOG_SECONDS: Final = 2.0
 
 @asynccontextmanager
 async def watched(seconds: float, end: Callable[[float], None] | None = None) -> AsyncIterator[None]:
-    """End the process once its loop has not run for so many seconds; 0: never. Await it in the loop to be watched."""
-    faulthandler.enable(_STDERR)  # a supervisor's SIGABRT: the log then tells where each thread was
+    """End the process once its loop has not run for `seconds`; 0: never. Enter it in the loop to be watched."""
+    faulthandler.enable(_STDERR)  # on a supervisor's SIGABRT the log says where each thread is
     beats = Beats(seconds, time.monotonic())
     stop = threading.Event()
     beating = asyncio.create_task(_beat(beats), name="watchdog")
@@ -52,7 +52,7 @@ async def _beat(beats: Beats) -> None:
         while True:
             beats.beat(time.monotonic())
             if supervisor:
-                with suppress(OSError):  # it is gone, or too busy to read
+                with suppress(OSError):  # the supervisor has ended, or its socket is full
                     notify.sendto(message, supervisor.replace("@", "\0", 1))
             await asyncio.sleep(BEAT_SECONDS)
 
@@ -65,8 +65,8 @@ def _watch(beats: Beats, stop: threading.Event, end: Callable[[float], None]) ->
 
 
 def end_process(seconds: float) -> None:
-    """Say where each thread is, by file, line and function, and end. What the threads work on is not said."""
-    # A loop may hang because nobody reads what it logs.
+    """Log the file, line and function of each thread, without any values, and end the process."""
+    # A loop may hang because no process reads its log. The timer ends the process even if logging blocks.
     last = threading.Timer(_LOG_SECONDS, os._exit, [HUNG])
     last.daemon = True
     last.start()

@@ -1,4 +1,7 @@
-"""What makes a secret no secret: a phrase that follows the secret's name and never quotes it, or "" for a good one."""
+"""Finds weaknesses of secrets. Each check returns a phrase that follows the secret's name, or "" for a good secret.
+
+A phrase never quotes the secret.
+"""
 
 from __future__ import annotations
 
@@ -11,20 +14,20 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 SHORTEST: Final = 16
-"""Characters of a token."""
+"""The fewest characters of a token."""
 _FEWEST_VALUES: Final = 5
-"""Of 16 random hexadecimal digits fewer are different once in two million times."""
+"""Sixteen random hexadecimal digits have fewer distinct values once in two million times."""
 
-_PUBLISHED: Final = "stands in this project's own files, where everybody can read it"
+_PUBLISHED: Final = "is published in this project's own files"
 
 
 def published(secret: str) -> str:
-    """Whether it is one of the demo or of an example."""
+    """Whether it is a secret of the demo or of an example."""
     return _PUBLISHED if secret.strip() in PUBLISHED else ""
 
 
 def weak_token(token: str) -> str:
-    """Whether somebody may guess it, or know it already."""
+    """Whether it is published, short or easy to guess."""
     if weakness := published(token):
         return weakness
     if len(token.strip()) < SHORTEST:
@@ -33,14 +36,14 @@ def weak_token(token: str) -> str:
 
 
 def weak_key(key: bytes) -> str:
-    """The same of an encryption key's bytes."""
+    """Whether an encryption key is published or easy to guess."""
     if key == DEMO_KEY:
         return _PUBLISHED
     return "follows a simple pattern" if _is_regular(key) else ""
 
 
 def _is_regular(values: Sequence[int]) -> bool:
-    """A few values, a short part again and again, or most of it counted up or down."""
+    """Whether it has only a few distinct values, repeats a short part, or mostly counts up or down."""
     steps = [(after - before) % 256 for before, after in pairwise(values)]
     counted = 3 * max(map(steps.count, steps), default=0) > 2 * len(steps)
     periods = range(1, min(SHORTEST, len(values) // 2 + 1))

@@ -26,7 +26,7 @@ async def local_run(directory: Path, listens: dict[str, str]) -> AsyncIterator[a
         assert process.stdout
         async with asyncio.timeout(120):
             seen = await process.stdout.readuntil(b"Ready. ")
-        assert seen.count(b"EMULATOR stands in") == 3
+        assert seen.count(b"EMULATOR replaces") == 3
         yield process
     finally:
         if process.returncode is None:

@@ -157,19 +157,19 @@ ON_LOOPBACK = ["127.0.0.1:1", "127.1.2.3:1", "[::1]:1", "localhost:1", "[::ffff:
 WEAK = [
     ("KERNEL_ENCRYPTION_KEYS", f"k1:{base64.b64encode(bytes(32)).decode()}", "a simple pattern"),
     ("KERNEL_ENCRYPTION_KEYS", f"k1:{base64.b64encode(b'x' * 32).decode()}", "a simple pattern"),
-    ("KERNEL_ENCRYPTION_KEYS", DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"], "everybody"),
-    ("KERNEL_ENCRYPTION_KEYS", DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"].replace("demo:", "mine:"), "everybody"),
+    ("KERNEL_ENCRYPTION_KEYS", DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"], "is published"),
+    ("KERNEL_ENCRYPTION_KEYS", DEMO_SECRETS["KERNEL_ENCRYPTION_KEYS"].replace("demo:", "mine:"), "is published"),
     ("KERNEL_CHANNEL_TOKENS", f"whatsapp={GOOD_TOKEN},telegram={DEMO_SECRETS['KERNEL_TOKEN']}", "telegram"),
-    ("KERNEL_CHANNEL_TOKENS", "terminal=<16 characters or more>", "everybody"),
-    ("KERNEL_CHANNEL_TOKENS", "telegram=token-of-16-or-more", "everybody"),
+    ("KERNEL_CHANNEL_TOKENS", "terminal=<16 characters or more>", "is published"),
+    ("KERNEL_CHANNEL_TOKENS", "telegram=token-of-16-or-more", "is published"),
     ("KERNEL_CHANNEL_TOKENS", "telegram=aaaaaaaaaaaaaaaaaaaa", "a simple pattern"),
     ("KERNEL_ADMIN_TOKEN", "fifteen-letters", "fewer than 16"),
     ("KERNEL_ADMIN_TOKEN", "#", "fewer than 16"),
     ("KERNEL_ADMIN_TOKEN", "a-token-of-the-tests", "a channel's token"),
-    ("KERNEL_ADMIN_TOKEN", DEMO_SECRETS["KERNEL_ADMIN_TOKEN"], "everybody"),
+    ("KERNEL_ADMIN_TOKEN", DEMO_SECRETS["KERNEL_ADMIN_TOKEN"], "is published"),
     ("COMPOSIO_WEBHOOK_SECRET", "short", "fewer than 16"),
-    ("OPENAI_API_KEY", DEMO_SECRETS["OPENAI_API_KEY"], "everybody"),
-    ("COMPOSIO_API_KEY", DEMO_SECRETS["COMPOSIO_API_KEY"], "everybody"),
+    ("OPENAI_API_KEY", DEMO_SECRETS["OPENAI_API_KEY"], "is published"),
+    ("COMPOSIO_API_KEY", DEMO_SECRETS["COMPOSIO_API_KEY"], "is published"),
     ("KERNEL_DATABASE_URL", "postgresql://kernel:demo@postgres/kernel", "the demo's password"),
 ]
 
@@ -276,7 +276,7 @@ def test_files_of_two_pairs_are_named(with_tls: Path) -> None:
 
 def test_a_key_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, with_tls: Path) -> None:
     monkeypatch.setenv("KERNEL_TLS_KEY", str(with_tls / "misspelt.key"))
-    assert refused() == ["KERNEL_TLS_KEY names a file that is not there"]
+    assert refused() == ["KERNEL_TLS_KEY names a file that does not exist"]
 
 
 @pytest.mark.slow

@@ -131,5 +131,5 @@ def test_where_no_digest_is_to_be_had_nothing_changes_and_that_is_said(tmp_path:
     before = copy.images()
     done = copy.pin()
     assert done.returncode == 1
-    assert "The digest of python:" in done.stderr
+    assert "digest of python:" in done.stderr
     assert copy.images() == before

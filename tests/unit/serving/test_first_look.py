@@ -1,4 +1,4 @@
-"""Connections over real sockets: what their first line refuses never reaches the application."""
+"""Connections over real sockets: one that is refused by its first line never reaches the application."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: c
 
 
 class Site:
-    """An application whose every path but those with "bad" in them is let in. `asked` are those that it served."""
+    """An application that gets every request except those with "bad" in the path. `asked` lists the served paths."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -36,7 +36,7 @@ class Site:
         return web.Response(text=f"{request.path} {await request.text()}")
 
     async def send(self, *pieces: bytes) -> bytes:
-        """On one connection; what comes back until it ends."""
+        """Send on one connection; return everything received until it closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         for piece in pieces:
             writer.write(piece)
@@ -62,21 +62,21 @@ def get(path: str) -> bytes:
 
 
 async def go_on(writer: asyncio.StreamWriter) -> None:
-    """Until the connection is lost."""
+    """Keep sending until the connection is lost."""
     while True:
         writer.write(get("/good"))
         await writer.drain()
         await asyncio.sleep(0)
 
 
-async def test_a_refused_connection_gets_the_whole_answer_and_the_application_nothing() -> None:
+async def test_a_refused_connection_gets_the_whole_answer_and_bypasses_the_application() -> None:
     async with served() as site:
         assert await site.send(get("/bad")) == REFUSAL
         assert await site.send(get("/bad") + get("/good")) == REFUSAL
         assert site.asked == []
 
 
-async def test_what_is_let_in_is_served_with_all_that_came() -> None:
+async def test_a_connection_that_is_let_in_keeps_all_received_bytes() -> None:
     async with served() as site:
         assert (await site.send(get("/good"))).endswith(b"/good ")
         posted = b"POST /good HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 4\r\n\r\n"
@@ -85,21 +85,21 @@ async def test_what_is_let_in_is_served_with_all_that_came() -> None:
 
 
 @pytest.mark.parametrize(("path", "answer"), [("/bad", REFUSAL), ("/good", b"/good ")])
-async def test_a_line_that_comes_byte_by_byte_is_looked_at_once(path: str, answer: bytes) -> None:
+async def test_a_line_that_comes_byte_by_byte_is_judged_once(path: str, answer: bytes) -> None:
     async with served() as site:
         whole = get(path)
         assert (await site.send(*(whole[at : at + 1] for at in range(len(whole))))).endswith(answer)
         assert site.looked_at == [f"GET {path} HTTP/1.1\r".encode()]
 
 
-async def test_a_line_without_end_is_the_applications_to_refuse() -> None:
+async def test_the_application_refuses_an_overlong_line() -> None:
     async with served() as site:
         answer = await site.send(b"GET /" + b"x" * (MOST_BYTES + 100) + b" HTTP/1.1\r\n\r\n")
         assert b" 400 " in answer.partition(b"\r\n")[0]
         assert site.asked == []
 
 
-async def test_a_refused_connection_that_goes_on_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_refused_connection_that_keeps_sending_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_look, "LINGERING_SECONDS", 0.01)
     async with served() as site:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port)
@@ -111,7 +111,7 @@ async def test_a_refused_connection_that_goes_on_is_cut_off(monkeypatch: pytest.
         assert site.asked == []
 
 
-async def test_who_sends_no_line_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_connection_that_sends_no_line_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(first_look, "FIRST_LINE_SECONDS", 0.01)
     async with served() as site:
         with suppress(ConnectionResetError):
@@ -119,7 +119,7 @@ async def test_who_sends_no_line_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> 
         assert site.looked_at == []
 
 
-async def test_the_end_of_serving_waits_for_nobody_who_says_nothing() -> None:
+async def test_shutdown_does_not_wait_for_a_silent_connection() -> None:
     async with served() as site:
         _, writer = await asyncio.open_connection("127.0.0.1", site.port)
         assert await site.send(get("/bad")) == REFUSAL  # the other one is accepted by now

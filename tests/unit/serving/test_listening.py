@@ -42,7 +42,7 @@ def test_an_address(text: str, host: str, port: int, shown: str) -> None:
         *("http://host:8080", "user@host:8080", "a b:8080", "a,b:8080", "unix:/run/x"),
     ],
 )
-def test_what_is_no_address(text: str) -> None:
+def test_an_invalid_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="must be host:port"):
         Address.parse(text)
 
@@ -57,7 +57,7 @@ def test_what_is_no_address(text: str) -> None:
         ("door.internal:1", "http://door.internal:1"),
     ],
 )
-def test_where_this_machine_finds_it(text: str, url: str) -> None:
+def test_the_url_for_this_machine(text: str, url: str) -> None:
     assert Address.parse(text).url == url
 
 
@@ -71,7 +71,7 @@ async def answers(url: str) -> bool:
 
 
 async def reached(port: int) -> tuple[bool, bool]:
-    """By IPv4, by IPv6."""
+    """Whether the port answers by IPv4, and by IPv6."""
     v4, v6 = await asyncio.gather(answers(f"http://127.0.0.1:{port}/"), answers(f"http://[::1]:{port}/"))
     return v4, v6
 
@@ -90,13 +90,13 @@ needs_ipv6 = pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this ma
         ("[::1]:0", (False, True)),
     ],
 )
-async def test_who_reaches_it(text: str, expected: tuple[bool, bool]) -> None:
+async def test_an_address_is_reached_by_ipv4_and_ipv6_as_expected(text: str, expected: tuple[bool, bool]) -> None:
     async with http_served(web.Application(), "X_LISTEN", Address.parse(text)) as port:
         assert await reached(port) == expected
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:{}", "[::]:{}", "0.0.0.0:{}"])
-async def test_a_port_in_use_is_told_with_its_setting(text: str) -> None:
+async def test_the_error_of_a_port_in_use_names_the_setting(text: str) -> None:
     address = Address.parse(text.format(free_port()))
     async with http_served(web.Application(), "X_LISTEN", address):
         with pytest.raises(CannotListenError, match=r"X_LISTEN: cannot listen on .* already in use"):
@@ -104,14 +104,14 @@ async def test_a_port_in_use_is_told_with_its_setting(text: str) -> None:
                 pass
 
 
-async def test_a_host_of_another_machine_is_told_with_its_setting() -> None:
+async def test_the_error_of_a_foreign_host_names_the_setting() -> None:
     address = Address.parse(f"192.0.2.1:{free_port()}")
     with pytest.raises(CannotListenError, match=r"X_LISTEN: cannot listen on 192\.0\.2\.1"):
         async with http_served(web.Application(), "X_LISTEN", address):
             pass
 
 
-async def test_a_machine_without_ipv6_listens_on_every_interface_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_machine_without_ipv6_still_listens_on_every_interface(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: False)
     async with http_served(web.Application(), "X_LISTEN", Address.parse("[::]:0")) as port:
         assert await answers(f"http://127.0.0.1:{port}/")

@@ -1,4 +1,4 @@
-"""What keeps to this machine, and what does not."""
+"""Addresses and targets that stay on this machine, and those that do not."""
 
 import pytest
 
@@ -22,7 +22,7 @@ def test_a_host_of_this_machine(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", AWAY)
-def test_any_other_host_is_off_this_machine(host: str) -> None:
+def test_any_other_host_is_not_loopback(host: str) -> None:
     assert not is_loopback(host)
 
 
@@ -65,5 +65,5 @@ def test_a_target_on_this_machine(target: str) -> None:
         ),
     ],
 )
-def test_a_target_that_leads_away_or_cannot_be_told(target: str) -> None:
+def test_a_remote_or_unresolvable_target_is_not_loopback(target: str) -> None:
     assert not keeps_to_loopback(target)

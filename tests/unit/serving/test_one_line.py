@@ -1,4 +1,4 @@
-"""One line for each failure of a request, few of a kind, and nothing of what was received."""
+"""Each failure of a request is one line: limited per kind, and without anything that was received."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECRET = "nonce-that-nobody-may-read"
 
 
 class Log:
-    """A logger with the filter, and what passed."""
+    """A logger with the filter, and the lines that passed."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -60,7 +60,7 @@ def test_a_line_without_an_error() -> None:
     assert log.lines == ["Unclosed connection"]
 
 
-def test_few_lines_of_a_kind_in_a_minute_and_then_how_many_there_were() -> None:
+def test_lines_of_a_kind_are_limited_per_minute_and_dropped_ones_counted() -> None:
     log = Log()
     for _ in range(MOST_LINES + 7):
         log.fail()

@@ -22,7 +22,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
 
 
 async def reached(pair: tuple[Path, Path], authority: bytes, name: str) -> bool:
-    """Whether a client that trusts this authority meets the service under the name."""
+    """Whether a client that trusts this authority reaches the service under the name."""
     key, certificate = (file.read_bytes() for file in pair)
     server = grpc.aio.server()
     port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
@@ -41,7 +41,7 @@ async def reached(pair: tuple[Path, Path], authority: bytes, name: str) -> bool:
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_who_has_the_certificate_reaches_the_service_under_each_name(pair: tuple[Path, Path], name: str) -> None:
+async def test_a_client_with_the_certificate_reaches_each_name(pair: tuple[Path, Path], name: str) -> None:
     assert await reached(pair, pair[1].read_bytes(), name)
 
 
@@ -52,18 +52,18 @@ async def test_another_name_and_another_certificate_are_refused(pair: tuple[Path
     assert not await reached(pair, other[1].read_bytes(), "localhost")
 
 
-def test_the_key_is_its_owners_alone_and_a_pair_is_kept(pair: tuple[Path, Path]) -> None:
+def test_the_key_is_private_and_an_existing_pair_is_kept(pair: tuple[Path, Path]) -> None:
     assert [file.stat().st_mode & 0o777 for file in pair] == [0o600, 0o644]
     before = [file.read_bytes() for file in pair]
     pair[0].chmod(0o644)
     ensure(*pair, NAMES)
-    assert pair[0].stat().st_mode & 0o777 == 0o600, "what was opened is closed again"
+    assert pair[0].stat().st_mode & 0o777 == 0o600, "opened rights are removed again"
     assert [file.read_bytes() for file in pair] == before
     assert sorted(pair[0].parent.iterdir()) == sorted(pair)
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-def test_half_a_pair_is_made_anew_and_fits(pair: tuple[Path, Path], lost: int) -> None:
+def test_half_a_pair_is_replaced_by_a_matching_pair(pair: tuple[Path, Path], lost: int) -> None:
     pair[lost].unlink()
     (pair[0].parent / f"{pair[lost].name}.new").write_text("what a killed process left")
     ensure(*pair, NAMES)
@@ -71,7 +71,7 @@ def test_half_a_pair_is_made_anew_and_fits(pair: tuple[Path, Path], lost: int) -
 
 
 @pytest.mark.parametrize("arguments", [[], ["key"], ["key", "certificate"], ["/proc/none/key", "/proc/none/pem", "a"]])
-def test_what_cannot_be_done_is_said(arguments: list[str]) -> None:
+def test_a_failure_is_reported_on_stderr(arguments: list[str]) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "serving.own_certificate", *arguments], capture_output=True, text=True, check=False
     )

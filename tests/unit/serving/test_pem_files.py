@@ -1,4 +1,4 @@
-"""PEM files that TLS cannot use are told apart before anything listens."""
+"""PEM files that TLS cannot use are refused before anything listens."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def test_a_pair_and_its_authority_pass(pair: tuple[Path, Path]) -> None:
     check_authority(pair[0])
 
 
-def test_a_key_behind_a_passphrase_is_refused_and_nobody_is_asked_for_it(pair: tuple[Path, Path]) -> None:
+def test_a_key_with_a_passphrase_is_refused_without_a_prompt(pair: tuple[Path, Path]) -> None:
     key = serialization.load_pem_private_key(pair[1].read_bytes(), None)
     form = serialization.PrivateFormat.PKCS8
     pair[1].write_bytes(
@@ -32,18 +32,18 @@ def test_a_key_behind_a_passphrase_is_refused_and_nobody_is_asked_for_it(pair: t
         check_pair(*pair)
 
 
-def test_a_key_is_no_authority(pair: tuple[Path, Path]) -> None:
+def test_a_key_is_refused_as_authority(pair: tuple[Path, Path]) -> None:
     with pytest.raises(ValueError, match="holds no certificate"):
         check_authority(pair[1])
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_who_has_to_read_a_closed_file_is_said(pair: tuple[Path, Path]) -> None:
+def test_the_error_of_an_unreadable_file_names_the_user(pair: tuple[Path, Path]) -> None:
     pair[1].chmod(0)
     with pytest.raises(ValueError, match=f"let user {os.geteuid()} read it"):
         check_readable(pair[1])
 
 
-def test_a_folder_is_no_file(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="names a file that is not there"):
+def test_a_folder_is_refused_as_file(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="names a file that does not exist"):
         check_authority(tmp_path)

@@ -1,4 +1,4 @@
-"""Files that others on the machine cannot read: from the first moment on, and again after somebody has opened them."""
+"""Files that other users of the machine cannot read: from their creation, and again after their rights were widened."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_folders_and_files_are_made_private_whatever_the_umask(tmp_path: Path) -
     assert [mode(tmp_path / path) for path in ("a", "a/b", "a/b/c")] == [0o700, 0o700, 0o600]
 
 
-def test_what_is_there_is_kept(tmp_path: Path) -> None:
+def test_existing_content_is_kept(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("words")
     make_folder(tmp_path)
@@ -41,7 +41,7 @@ def test_what_is_there_is_kept(tmp_path: Path) -> None:
     assert file.read_text() == "words"
 
 
-def test_many_at_once_make_one_folder(tmp_path: Path) -> None:
+def test_concurrent_calls_create_one_folder(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "b" / "c"
     makers = [threading.Thread(target=make_folder, args=(folder,)) for _ in range(20)]
     for maker in makers:
@@ -51,7 +51,7 @@ def test_many_at_once_make_one_folder(tmp_path: Path) -> None:
     assert mode(folder) == 0o700
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
+def test_a_file_is_refused_as_folder(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for folder in (tmp_path / "file", tmp_path / "file" / "below"):
         with pytest.raises(FileExistsError):
@@ -59,7 +59,7 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("before", "after"), [(0o666, 0o600), (0o644, 0o600), (0o640, 0o600), (0o400, 0o400)])
-def test_what_is_open_is_closed_and_no_more_is_changed(tmp_path: Path, before: int, after: int) -> None:
+def test_open_rights_are_removed_and_other_rights_stay(tmp_path: Path, before: int, after: int) -> None:
     file = tmp_path / "file"
     file.touch(before)
     close_file(file)
@@ -67,7 +67,7 @@ def test_what_is_open_is_closed_and_no_more_is_changed(tmp_path: Path, before: i
     assert mode(file) == after
 
 
-def test_what_belongs_to_somebody_else_is_told_and_left(
+def test_a_path_of_another_user_is_reported_and_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tmp_path.chmod(0o755)
@@ -77,7 +77,7 @@ def test_what_belongs_to_somebody_else_is_told_and_left(
     assert f"chmod go= {tmp_path}" in caplog.text
 
 
-def test_a_volume_that_keeps_no_modes_is_told(
+def test_a_volume_without_modes_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def refused(*_: object) -> None:
@@ -89,7 +89,7 @@ def test_a_volume_that_keeps_no_modes_is_told(
     assert f"chmod go= {tmp_path}" in caplog.text
 
 
-def test_folders_that_hold_more_than_ours_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_that_may_hold_other_files_are_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, shared = tmp_path / "home" / "project", tmp_path / "shared"
     here.mkdir(parents=True)
     shared.mkdir()

@@ -1,4 +1,4 @@
-"""A loop that hangs ends its process, with the places of its threads and without what they work on."""
+"""A hanging loop ends its process. The log names the places of its threads, without any values."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_a_loop_that_hangs_ends_the_process() -> None:
     assert "private words" not in ended.stderr
 
 
-def test_a_loop_that_nobody_watches_is_left_alone() -> None:
+def test_an_unwatched_loop_is_left_alone() -> None:
     process = subprocess.Popen([sys.executable, "-c", SPINS.format(seconds=0)], stdout=subprocess.PIPE)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(4)
@@ -53,7 +53,7 @@ def test_a_loop_that_nobody_watches_is_left_alone() -> None:
     process.communicate()
 
 
-async def test_a_loop_that_runs_goes_on_and_the_watch_ends_with_the_block() -> None:
+async def test_a_running_loop_continues_and_the_watch_ends_with_the_block() -> None:
     ended: list[float] = []
     async with watched(1.5, ended.append):
         for _ in range(30):
@@ -61,9 +61,7 @@ async def test_a_loop_that_runs_goes_on_and_the_watch_ends_with_the_block() -> N
     assert ended == []
 
 
-async def test_a_supervisor_is_told_that_it_runs_and_for_how_long_it_may_not(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_supervisor_gets_heartbeats_and_the_time_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as supervisor:
         supervisor.bind(str(tmp_path / "notify"))
         supervisor.setblocking(False)
@@ -73,7 +71,7 @@ async def test_a_supervisor_is_told_that_it_runs_and_for_how_long_it_may_not(
     assert told == b"WATCHDOG=1\nWATCHDOG_USEC=10000000"
 
 
-async def test_a_supervisor_that_is_gone_is_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_supervisor_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "nobody"))
     async with watched(10):
         await asyncio.sleep(0)
@@ -97,7 +95,7 @@ asyncio.run(main())
 
 
 class Supervised:
-    """A module of its own under `serving.supervise`."""
+    """A module of the test, run under `serving.supervise`."""
 
     def __init__(self, folder: Path, body: str, after: str = "") -> None:
         (folder / "supervised.py").write_text(MODULE.format(body=body, after=after))
@@ -116,7 +114,7 @@ class Supervised:
         return self.process.returncode, told
 
 
-def test_a_process_that_is_stopped_whole_is_killed(tmp_path: Path) -> None:
+def test_a_stopped_process_is_killed(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, "await stop.wait()")
     os.kill(supervised.pid, signal.SIGSTOP)
     code, told = supervised.ended()
@@ -126,27 +124,27 @@ def test_a_process_that_is_stopped_whole_is_killed(tmp_path: Path) -> None:
         os.kill(supervised.pid, 0)
 
 
-def test_a_termination_is_passed_on_and_the_code_comes_back(tmp_path: Path) -> None:
+def test_sigterm_is_passed_on_and_the_exit_code_returned(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, "await stop.wait()", "sys.exit(3)")
     supervised.process.terminate()
     assert supervised.ended() == (3, "")
 
 
-def test_an_end_by_a_signal_is_told_as_a_shell_tells_it(tmp_path: Path) -> None:
+def test_death_by_signal_gives_the_exit_code_of_a_shell(tmp_path: Path) -> None:
     supervised = Supervised(tmp_path, "await stop.wait()")
     os.kill(supervised.pid, signal.SIGKILL)
     assert supervised.ended() == (128 + signal.SIGKILL, "")
 
 
-def test_one_that_holds_the_interpreter_is_killed_and_says_where_it_was(tmp_path: Path) -> None:
-    # PyDLL holds the interpreter's lock: no thread within can look.
+def test_a_process_that_holds_the_interpreter_lock_is_killed_with_a_traceback(tmp_path: Path) -> None:
+    # PyDLL holds the interpreter's lock, so no thread of the process can check anything.
     supervised = Supervised(tmp_path, "import ctypes; ctypes.PyDLL(None).sleep(600)")
     code, told = supervised.ended()
     assert code == HUNG
     assert "in main" in told
 
 
-def test_a_supervisor_without_a_module_says_how_it_is_called() -> None:
+def test_a_supervisor_without_a_module_prints_its_usage() -> None:
     told = subprocess.run([sys.executable, "-m", "serving.supervise"], check=False, capture_output=True, text=True)
     assert told.returncode == 2
     assert "python -m serving.supervise MODULE" in told.stderr

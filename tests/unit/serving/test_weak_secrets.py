@@ -1,4 +1,4 @@
-"""Secrets that everybody knows or may guess, and those that project files hold."""
+"""Secrets that are published or easy to guess, and the secrets in the project's files."""
 
 import base64
 import re
@@ -17,13 +17,13 @@ ROOT = Path(__file__).parents[3]
 NO_SECRETS = {"COMPOSE_PROFILES", "DATABASE_VOLUME", "NO_PROXY", "KERNEL_ALLOW_INSECURE", "WHATSAPP_PHONE_NUMBER_ID"}
 
 
-def test_the_demo_has_no_secret_that_is_not_known_as_such() -> None:
+def test_every_secret_of_the_demo_is_recognised_as_published() -> None:
     demo = dotenv_values(ROOT / "deploy" / "demo.env", interpolate=False)
     held = {name: value for name, value in demo.items() if name not in NO_SECRETS and "://" not in str(value)}
     assert held == DEMO_SECRETS
 
 
-def test_the_emulators_and_make_run_use_none_that_is_not_known_as_such() -> None:
+def test_every_secret_of_the_emulators_and_make_run_is_recognised_as_published() -> None:
     config = Config(_env_file=None)
     names = {name for vendor in VENDORS for name in vendor.emulated if name in DEMO_SECRETS}
     assert {name: getattr(config, name.lower()) for name in names} == {name: DEMO_SECRETS[name] for name in names}
@@ -32,7 +32,7 @@ def test_the_emulators_and_make_run_use_none_that_is_not_known_as_such() -> None
 
 
 @pytest.mark.parametrize("file", ["README.md", ".env.example"])
-def test_what_stands_in_a_tokens_place_in_an_example_is_known_as_such(file: str) -> None:
+def test_every_token_placeholder_of_an_example_is_recognised_as_published(file: str) -> None:
     examples = re.findall(r"(?:KERNEL_CHANNEL_TOKENS=|, as )[a-z]+=([^,`\s]*(?: [^,`\s]+)*)", (ROOT / file).read_text())
     assert examples
     for example in examples:
@@ -40,8 +40,8 @@ def test_what_stands_in_a_tokens_place_in_an_example_is_known_as_such(file: str)
 
 
 @pytest.mark.parametrize("secret", sorted(PUBLISHED))
-def test_what_is_published_is_named_so_with_spaces_around_it_too(secret: str) -> None:
-    assert "everybody can read it" in published(secret)
+def test_a_published_secret_is_recognised_also_with_surrounding_spaces(secret: str) -> None:
+    assert "is published" in published(secret)
     assert published(f" {secret}\n")
     assert weak_token(secret)
 
@@ -71,11 +71,11 @@ def test_a_key_that_may_be_guessed(key: bytes) -> None:
     assert weak_key(key)
 
 
-def test_bytes_of_the_environment_that_are_no_text_are_no_fault() -> None:
+def test_bytes_of_the_environment_that_are_not_utf8_are_accepted() -> None:
     assert not weak_token("d1f0c5ab\udcff9e2468f3")
 
 
-def test_what_a_generator_makes_is_good() -> None:
+def test_generated_secrets_are_accepted() -> None:
     for _ in range(500):
         assert not weak_token(secrets.token_hex(16))
         assert not weak_token(secrets.token_urlsafe(32))
