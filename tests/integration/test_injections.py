@@ -112,7 +112,7 @@ async def test_what_the_person_approves_is_done_exactly_so_and_nothing_else(worl
 
 async def test_what_is_noted_never_comes_back_as_the_persons_words(world: World) -> None:
     alice = await person_with_accounts(world, "Alice")
-    noted = next(one for one in INJECTIONS["memory"] if one.way == "what is noted for after a connection")
+    noted = next(one for one in INJECTIONS["memory"] if one.way == "a note for after a connection")
     await noted.plant(world, alice, noted.orders)
     await heard(alice, 0, [attack.shown for attack in noted.attacks], noted.way)
     last = world.emulators.openai.requests[-1].body["input"]
