@@ -1,4 +1,4 @@
-"""What the turns of this process are counted by."""
+"""Counters of the turns of this process."""
 
 from __future__ import annotations
 

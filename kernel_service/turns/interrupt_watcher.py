@@ -1,4 +1,4 @@
-"""Waits for the model or a tool, and lets go of it when the person has something new to say that counts now."""
+"""Waits for the model or a tool, and cancels the wait when a new message of the person interrupts the turn."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class InterruptWatcher:
-    """Of one attempt. `check_store` raises an Interruption if what has come ends the attempt."""
+    """Of one attempt. `check_store` raises an Interruption if a new message ends the attempt."""
 
     kernel: Kernel
     check_store: Callable[[], Awaitable[None]]
@@ -33,14 +33,14 @@ class InterruptWatcher:
         self.kernel.wakeup = None
 
     async def check(self) -> None:
-        """Between two steps: HandedBack if this kernel goes no further, else an Interruption by what has come."""
+        """Call between two steps. HandedBack: this kernel must stop. Interruption: a message ends the attempt."""
         if self.kernel.leaving or self.kernel.outdated:
             raise HandedBack
         if self._wakeup.done():
             await self._check_store()
 
     async def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
-        """The work's result; it is cancelled if what comes meanwhile ends this attempt."""
+        """Returns the result of `work`, which is cancelled if a message ends this attempt meanwhile."""
         task = asyncio.ensure_future(work)
         try:
             while not task.done():

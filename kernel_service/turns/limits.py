@@ -12,16 +12,17 @@ from kernel_service.ports.spending import Budgets
 
 @dataclass(frozen=True, slots=True)
 class TurnLimits:
-    """Steps are questions to the model; seconds count from the turn's (re)start; tokens are 0 for no limit.
+    """`steps` are requests to the model. `seconds` count from the (re)start of the turn. Tokens: 0 means no limit.
 
-    A question whether something may be done lapses after `approval_seconds`.
-    Without progress a turn is given up after so many failed `attempts`, or `crashes_alone` of its process while no
-    other turn ran in it; and in any case once it has asked the model `model_calls` times.
-    A turn waits for a model that is away `hold_seconds` since it began (WhatsApp delivers no free answer later than a
-    day), for tools `tools_hold_seconds`; after `holds` it finds out whether it is the vendor who is ill, or the turn.
+    An approval prompt expires after `approval_seconds`.
+    A turn without progress is given up after `attempts` failed attempts, or after `crashes_alone` crashes of its
+    process while no other turn ran in it. Any turn is given up after `model_calls` requests to the model.
+    A turn waits for an unavailable model for `hold_seconds` since it began, because WhatsApp delivers no free answer
+    after a day. It waits for tools for `tools_hold_seconds`. After `holds` waits it probes the model, to learn whether
+    the vendor or the turn is at fault.
     A person gets `daily_replies_per_person` a UTC day; 0: no limit (see turns/replies/reply_cap.py).
-    A second of a recording counts as `tokens_per_audio_second` where the vendor tells no tokens.
-    Where only the tools' descriptions are missing it goes on without tools after `toolless_after_seconds`.
+    A second of a recording counts as `tokens_per_audio_second` if the vendor reports no tokens.
+    If only the tools' descriptions are missing, the turn continues without tools after `toolless_after_seconds`.
     """
 
     steps: int = 24
@@ -47,20 +48,20 @@ class TurnLimits:
 
 
 def seconds_of_day_left(now: float) -> float:
-    """Until budgets begin anew, at midnight UTC."""
+    """Seconds until the budgets are reset, at midnight UTC."""
     return DAY_SECONDS - now % DAY_SECONDS
 
 
 _BACK_OFF = wait_exponential_jitter(initial=1.0, max=60.0, jitter=1.0)
-"""Doubled each time, spread so that not all come back at once."""
+"""Exponential, with jitter so that held turns do not all resume at once."""
 
 
 def hold_seconds(holds: int, retry_after: float | None) -> float:
-    """How long a turn waits that was held `holds` times before: never shorter than the vendor asked for."""
+    """How long a turn waits after `holds` earlier waits: never less than the vendor's `retry_after`."""
     state = RetryCallState(_NO_CALL, fn=None, args=(), kwargs={})
     state.attempt_number = holds + 1
     return max(retry_after or 0.0, _BACK_OFF(state))
 
 
-# The library's back-off looks at a retried call; ours is a row in the store.
+# The library computes its back-off from a retried call. Here the retry is a row in the store.
 _NO_CALL = Retrying()

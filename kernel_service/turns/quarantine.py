@@ -1,9 +1,9 @@
-"""Quarantine: turns in which processes crashed are kept from each other, and at last from all others.
+"""Quarantine: separates turns whose process crashed from each other, and finally from all other turns.
 
-A crash takes every turn down that ran, and tells nothing about which of them was at fault. So from two crashes on a
-turn is quarantined: few of its kind run at once. That is enough for nearly all unrelated turns, since whatever gets
-one step further is forgiven. One that crashed twice more is isolated: it runs while no other turn of the process does,
-after the process has shown for a while that it lives without it. Only a crash in isolation counts towards giving it up.
+A crash ends every running turn and does not show which of them caused it. After two crashes a turn is quarantined:
+only a few such turns run at once. This is enough for nearly all unrelated turns, since a turn that completes another
+step has its crash count reset. After two more crashes a turn is isolated: it runs while no other turn of the process
+does, after the process has run without it for a probation period. Only crashes in isolation lead to giving a turn up.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Quarantined
 
 ISOLATED_FROM: Final = 4
-"""So many crashes: those of a quarantined turn beside others have not told."""
+"""Crash count from which a turn is isolated: quarantine beside other turns has not shown the cause."""
 WARD_BEDS: Final = 8
-"""So many quarantined turns run at once."""
+"""The most quarantined turns that run at once."""
 PROBATION_SECONDS: Final = 3.0
-"""So long a process must have lived without an isolated turn, twice as long after each crash in isolation: whatever
-kills processes from outside is hardly ever taken for the turn's doing."""
+"""How long a process must run before it takes an isolated turn. Doubles with each crash in isolation, so that a crash
+with an external cause is rarely attributed to the turn."""
 ISOLATION_SECONDS: Final = 10.0
-"""So long the others are waited for, and then kept waiting; twice as long with each further crash, so that what crashes
-late in a turn is found, too."""
+"""How long an isolated turn waits for the other turns to end, and then delays new ones. Doubles with each further
+crash, so that a crash late in a turn is also found."""
 LONGEST_ISOLATION_SECONDS: Final = 320.0
 """Longer than any turn."""
 PAUSE_SECONDS: Final = 0.5
-"""How soon a turn asks again for a place that is taken."""
+"""How long a turn waits before it asks again for a place that is taken."""
 
 
 class Quarantine:
-    """The rooms of one process. `clock` gives epoch seconds."""
+    """Places the turns of one process. `clock` returns epoch seconds."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -50,12 +50,12 @@ class Quarantine:
         self._never_quiet_within = 0.0
 
     def room_of(self, turn: Quarantined) -> TurnPlacement:
-        # Where the others did not end in time they are not asked to wait for each turn anew.
+        # If the other turns did not end in time once, they are not delayed again for each turn.
         isolated = turn.crash_count >= ISOLATED_FROM and _seconds(turn) > self._never_quiet_within
         return TurnPlacement.ALONE if isolated else TurnPlacement.WARD
 
     def free_at(self, turn: Quarantined) -> float:
-        """When the turn may go to its room (epoch seconds); now or earlier: at once."""
+        """When the turn may start (epoch seconds); a time that has passed means at once."""
         now = self._clock()
         if self.room_of(turn) is TurnPlacement.WARD:
             return now + PAUSE_SECONDS if self._in_ward >= WARD_BEDS else now
@@ -66,7 +66,7 @@ class Quarantine:
 
     @asynccontextmanager
     async def beside(self) -> AsyncIterator[None]:
-        """Where all others run: not entered while a turn is isolated."""
+        """Runs a turn beside others. Waits while a turn is isolated."""
         while not self._open.is_set():
             await self._open.wait()
         self._since = self._since or self._clock()
@@ -75,7 +75,7 @@ class Quarantine:
 
     @asynccontextmanager
     async def ward(self) -> AsyncIterator[None]:
-        """Where quarantined turns run; ask `free_at` before."""
+        """Runs a quarantined turn. Check `free_at` first."""
         self._in_ward += 1
         try:
             async with self.beside():
@@ -85,7 +85,7 @@ class Quarantine:
 
     @asynccontextmanager
     async def isolated(self, turn: Quarantined) -> AsyncIterator[Isolation]:
-        """Nobody else begins a turn until it ends; ask `free_at` before."""
+        """No other turn starts until this block ends. Check `free_at` first."""
         isolation = self._isolation = Isolation(self, _seconds(turn), self._clock())
         self._open.clear()
         try:
@@ -96,11 +96,11 @@ class Quarantine:
             self.reopen(isolation)
 
     def reopen(self, isolation: Isolation) -> None:
-        """The others may begin turns again. Again is no harm."""
+        """Let other turns start again. Idempotent."""
         if self._isolation is isolation:
             self._isolation = None
             self._open.set()
-            # The others have the process for as long as they were kept waiting.
+            # The other turns then have the process for as long as they were delayed.
             now = self._clock()
             self._rest_until = now + (now - isolation.began_at)
             if isolation.room is not TurnPlacement.ALONE:
@@ -119,7 +119,7 @@ class Quarantine:
 
 
 class Isolation:
-    """A turn's time without others. `room` is ALONE if they had all ended in time, else it runs beside them."""
+    """A period in which one turn runs alone. `room` is ALONE if all other turns ended in time, else WARD."""
 
     def __init__(self, quarantine: Quarantine, seconds: float, began_at: float) -> None:
         self._quarantine = quarantine
@@ -137,7 +137,7 @@ class Isolation:
             self.room = TurnPlacement.ALONE
 
     async def time_is_up(self) -> None:
-        """Return when the turn has had its time."""
+        """Return when the isolation period is over."""
         await asyncio.sleep(self.seconds)
 
     def end(self) -> None:
@@ -145,7 +145,7 @@ class Isolation:
 
 
 def _seconds(turn: Quarantined) -> float:
-    """How long a turn is isolated at most."""
+    """The longest isolation of this turn, in seconds."""
     return min(ISOLATION_SECONDS * 2.0 ** (turn.crash_count - ISOLATED_FROM), LONGEST_ISOLATION_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The scheduler of turns: which turn of a person runs next, and beside which others."""
+"""The scheduler of turns: which turn of a person runs next, and beside which other turns."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STORE_RETRY_SECONDS: Final = 1.0
 
 
 class TurnRunner:
-    """Fills the kernel map's port `Turns`. `debounce`: seconds in which messages that follow each other are merged."""
+    """Implements the kernel map's port `Turns`. Messages within `debounce` seconds of each other are merged."""
 
     def __init__(self, dependencies: TurnDependencies, *, debounce: float) -> None:
         self._dependencies = dependencies
@@ -36,7 +36,7 @@ class TurnRunner:
         self._quarantine = Quarantine(dependencies.clock)
 
     async def run_next(self, kernel: Kernel) -> float | None:
-        """Run the turn that is due. When to come back (epoch seconds), or None when nothing waits."""
+        """Run the turn that is due. Returns when to call again (epoch seconds), or None if nothing waits."""
         async with self._quarantine.beside():
             due = await self._run(kernel, TurnPlacement.BESIDE)
         return await self._run_quarantined(kernel, due) if isinstance(due, Quarantined) else due
@@ -69,7 +69,7 @@ class TurnRunner:
 
     @asynccontextmanager
     async def _isolation_bounded(self, kernel: Kernel, turn: Turn, isolation: Isolation | None) -> AsyncIterator[None]:
-        """Inside the block an isolated turn runs alone, until its time is up."""
+        """Inside the block an isolated turn runs alone, until its isolation period is over."""
         if isolation is None or isolation.room is not TurnPlacement.ALONE:
             yield
             return
@@ -93,5 +93,5 @@ class TurnRunner:
 
 
 def _time(due: float | Quarantined | None) -> float | None:
-    """A turn that already has a room is not sent to another one."""
+    """A turn that already has a placement is not placed again."""
     return None if isinstance(due, Quarantined) else due

@@ -35,7 +35,7 @@ class ApprovalCheck:
     async def defers(self, call: FunctionCall, tool: Tool) -> bool:
         """Whether the call waits for the person's approval, with the other calls of its step.
 
-        UnclearCallError: nobody could tell what would be approved.
+        UnclearCallError: it is not clear what the person would approve.
         """
         arguments, tainted = call.arguments or {}, self.transcript.tainted
         if not self.policy(tool, arguments, tainted=tainted):
@@ -47,14 +47,14 @@ class ApprovalCheck:
         return True
 
     async def account_of(self, call: FunctionCall, tool: Tool) -> str | None:
-        """None: it is not clear."""
+        """The id of the account that the call uses; None: the account is not clear."""
         try:
             return await tool.account_for(self.person, call.arguments or {})
         except UnclearCallError:
             return None
 
     async def _stands(self, call: FunctionCall, tool: Tool) -> bool:
-        """Whether the person has said that they need not be asked for this tool with this account."""
+        """Whether a standing permission of the person covers this tool with this account."""
         account = await self.account_of(call, tool)
         return account is not None and await self.approvals.stands(call.name, account)
 
@@ -62,10 +62,10 @@ class ApprovalCheck:
         account = await tool.account_for(self.person, call.arguments or {})
         reason = self.policy.reason(tool, call.arguments or {}, tainted=self.transcript.tainted)
         titles = await self.interrupts.wait_for(self.titles.of(call.name, call.arguments or {}))
-        [[[kept]]] = storable([[[call.arguments]]])  # so deep it stands in the journal: what is shown is what is kept
+        [[[kept]]] = storable([[[call.arguments]]])  # the prompt shows what the journal keeps, at its depth
         call = replace(call, arguments=kept)
         self.prompts.add(Approval.of(call, tool.schema.title, account, titles, reason), may_stand=may_stand)
 
     async def prompt_all(self) -> bool:
-        """Prompt for the calls of one step together. False: none of them waits."""
+        """Prompt for the calls of one step together. Returns False if none of them waits."""
         return await self.prompts.put()

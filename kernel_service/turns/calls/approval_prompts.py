@@ -1,4 +1,4 @@
-"""The calls of one step that wait for the person's approval: prompted for together, as far as a message shows them."""
+"""Prompts for the calls of one step that wait for approval: together, as far as one message can show them."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from kernel_service.turns.journal.produced_files import ProducedFiles
 
 MOST_QUESTIONS: Final = 5
-"""Of one turn."""
+"""In one turn."""
 TOO_MUCH_TO_SHOW: Final = (
     "Not done, and not asked: the person could not be shown all of whom this reaches in one message. Make several "
     "smaller calls, or shorten the arguments."
 )
 TOO_MANY_QUESTIONS: Final = (
-    "Not done, and not asked: the person has enough to confirm already. Say so, and go on once they have answered."
+    "Not done, and not asked: the person has enough to confirm already. Say so, and continue once they have answered."
 )
 NO_ROOM: Final = "Not done, and not asked: this is too long for a message, and there is no room for a file now. Say so."
 
 
 @dataclass(slots=True)
 class ApprovalPrompts:
-    """Of one turn. What was asked already is not asked twice."""
+    """Of one turn. A call that was prompted for is not prompted for again."""
 
     transcript: Transcript
     files: ProducedFiles
@@ -42,7 +42,7 @@ class ApprovalPrompts:
     _may_stand: set[str] = field(init=False, default_factory=set)
 
     def add(self, approval: Approval, *, may_stand: bool = False) -> None:
-        """Ask for this call with the step's others. `may_stand`: the person may have it not asked for again."""
+        """Add this call to the prompt of its step. `may_stand`: the person may permit such calls permanently."""
         before = [*self.transcript.approvals(), *self._waiting]
         if any(approval.asks_the_same_as(each) for each in before):
             return self.transcript.result(approval.call_id, ToolResult(ASKED, own=True))
@@ -51,7 +51,7 @@ class ApprovalPrompts:
         return None
 
     async def put(self) -> bool:
-        """Put the questions into the transcript. False: there are none."""
+        """Add the prompts to the transcript. Returns False if there are none."""
         waiting, self._waiting = self._waiting, []
         for approvals, shown in bundles(waiting):
             await self._put(approvals, shown)

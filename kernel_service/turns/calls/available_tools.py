@@ -1,4 +1,4 @@
-"""The tools of one turn: what the person has, what a search found, and what the model is offered of them."""
+"""The tools of one turn: those of the person, those that a search found, and those that the model is offered."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LONGEST_CALL_SECONDS: Final = 75.0
-"""What is assumed of a cut call whose tool is no longer offered."""
+"""The assumed time limit of an interrupted call whose tool is no longer offered."""
 
 
 @dataclass(slots=True)
 class AvailableTools:
-    """`unreachable`: the turn goes on without tools, for which it has waited long enough."""
+    """`unreachable`: the turn has waited long enough for its tools and continues without them."""
 
     turn: Turn
     person: Person
@@ -42,13 +42,13 @@ class AvailableTools:
     _withheld: bool = field(init=False, default=False)
 
     async def fetch(self, *, approved: Sequence[Approval] = ()) -> None:
-        """Get the person's tools, and those of approved calls. VendorUnavailable: wait for them."""
+        """Get the person's tools, and those of approved calls. VendorUnavailable: the turn must wait for them."""
         self._add(await self._fetched())
         named = [await self.toolbox.named(self.person, each.tool) for each in approved]
         self._add(tool for tool in named if tool)
 
     async def _fetched(self) -> list[Tool]:
-        """Without its tools the turn can still answer: their absence must not silence anybody."""
+        """The turn can still answer without its tools, so their absence must not prevent a reply."""
         try:
             return await self.toolbox.tools_for(self.person)
         except VendorUnavailable:
@@ -65,7 +65,7 @@ class AvailableTools:
         self._tools.update({tool.schema.name: tool for tool in tools})
 
     def add_found(self, found: Iterable[Tool]) -> None:
-        """What a search has found. Where a request holds no more, the tools found last stay."""
+        """Add the tools that a search found. If they exceed the limit of a request, the newest ones stay."""
         new = [tool for tool in found if tool.schema.name not in self._tools]
         self._found += [tool.schema.name for tool in new]
         self._add(new)
@@ -80,7 +80,7 @@ class AvailableTools:
         return self._tools.get(name)
 
     def longest_call(self, name: str) -> float:
-        """For how many seconds a call of this tool may be under way."""
+        """The longest duration of a call of this tool, in seconds."""
         tool = self._tools.get(name)
         return tool.timeout if tool else LONGEST_CALL_SECONDS
 
@@ -88,14 +88,14 @@ class AvailableTools:
 
     @property
     def schemas(self) -> list[ToolSchema]:
-        """What the model is offered with the next request."""
+        """The tools that the next request offers to the model."""
         return [] if self._withheld else self.offered.of([tool.schema for tool in self._tools.values()])
 
     def leave_out(self, rejected: ModelRejectedError) -> bool:
-        """Whether fewer tools are offered from now on, since the vendor refused the last request for one of them."""
+        """Offer fewer tools after the vendor refused a request because of one. Returns whether fewer are offered."""
         return self.offered.leave_out(rejected)
 
     def withhold_all(self) -> bool:
-        """Offer the model no tools. False: there are none."""
+        """Offer the model no tools. Returns False if there are none."""
         self._withheld = True
         return bool(self._tools)

@@ -1,4 +1,4 @@
-"""One call of a tool: an intent before what changes something, a time limit, and a result whatever happens."""
+"""One call of a tool: an intent before a call with side effects, a time limit, and a result in every case."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def own_result(sentence: str) -> ToolResult:
-    """A call that gave nothing back: what became of it, in our own words."""
+    """The result of a call without output: its outcome, in our own words."""
     return ToolResult(sentence, ok=False, own=True)
 
 
@@ -33,7 +33,7 @@ class CallExecution:
     interrupts: InterruptWatcher
 
     async def run(self, tool: Tool, call: FunctionCall) -> ToolResult:
-        """A call that only reads may be interrupted and made again. Busy: the call was not made."""
+        """A read-only call may be interrupted and repeated. Busy: the call was not made."""
         if tool.read_only:
             return await self.interrupts.wait_for(self._execute(tool, call))
         await self.journal.intend(call.call_id, call.name)
@@ -50,7 +50,7 @@ class CallExecution:
         except TimeoutError:
             return own_result("The tool took too long." if tool.read_only else OUTCOME_UNKNOWN)
         except Busy:
-            raise  # nothing was done: the turn waits, and then the call is made
+            raise  # nothing was done: the turn waits and then makes the call
         except VendorUnavailable:
             return own_result("The service behind this tool does not answer now. Nothing was done.")
         except Exception:

@@ -1,4 +1,4 @@
-"""Tools that the model's vendor refuses: for one of them it refuses the whole request, as often as it is offered."""
+"""Tools that the model's vendor refuses. One such tool makes the vendor refuse every request that offers it."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_OFFERED: Final = 128
-"""Tools in one request, by OpenAI's limit."""
+"""The most tools in one request, by OpenAI's limit."""
 KEPT_SECONDS: Final = 86_400.0
-"""Afterwards a refused tool is offered again: vendors change what they take."""
+"""A refused tool is offered again after this time, since vendors change what they accept."""
 MOST_NAMED: Final = 10
-"""Tools that are left out one by one in a turn: a vendor that names ever more of them takes none."""
+"""The most tools that a turn leaves out one by one. After that it offers none."""
 MOST_KEPT: Final = 1000
 MOST_COUNTED: Final = 100
-"""Tools that are counted by name; all others are one."""
+"""The most tools that are counted by name. All others share one counter."""
 
-# A vendor behind a proxy counts within a form of its own, which comes first.
+# A vendor behind a proxy numbers the tools in its own form, which is tried first.
 _PLACES: Final = (
     re.compile(r"\bfunction_declarations\[(\d+)\]"),
     re.compile(r"\btools\[(\d+)\]"),
@@ -41,9 +41,9 @@ _ABOUT_TOOLS: Final = re.compile(r"Invalid schema for function '|Invalid 'tools\
 
 @dataclass(slots=True)
 class RefusedTools:
-    """What all turns of the process know. A tool is known by its whole schema: one that was mended is offered again.
+    """Refused tools, for all turns of the process. The key is the whole schema: a corrected tool is offered again.
 
-    `counts`: how often a tool was refused, by its name.
+    `counts`: the number of refusals by tool name.
     """
 
     clock: Callable[[], float]
@@ -68,7 +68,7 @@ class RefusedTools:
 
 @dataclass(slots=True)
 class OfferedTools:
-    """What one turn offers of its tools. Each refusal that is about tools leaves fewer of them."""
+    """The tools that one turn offers. Each refusal that concerns tools removes some of them."""
 
     refused: RefusedTools
     _left_out: set[str] = field(init=False, default_factory=set)
@@ -76,16 +76,16 @@ class OfferedTools:
     _offered: list[ToolSchema] = field(init=False, default_factory=list)
 
     def of(self, schemas: Iterable[ToolSchema]) -> list[ToolSchema]:
-        """Those that are offered with the next request."""
+        """The tools that the next request offers."""
         taken = (each for each in schemas if each.name not in self._left_out and not self.refused.holds(each))
         self._offered = list(taken)[: self._most]
         return self._offered
 
     def leave_out(self, rejected: ModelRejectedError) -> bool:
-        """Whether there is something to leave out: the vendor refused the last request for its tools.
+        """Leave out tools after the vendor refused a request for its tools. Returns False if none can be left out.
 
-        A tool that the vendor names for certain is left out of all turns; any other of this turn only, since a vendor's
-        sentence may repeat what people said.
+        A tool that the vendor names with certainty is left out of all turns. Any other tool is left out of this turn
+        only, since the vendor's sentence may repeat what people said.
         """
         if not self._offered:
             return False
@@ -106,7 +106,7 @@ class OfferedTools:
         log.error("alert: the model's vendor refuses a tool, so it is left out tool=%s code=%s", tool.name, code)
 
     def _leave_out_the_last(self, rejected: ModelRejectedError) -> None:
-        """Too many, or one of them that is not named. Those of toolkits come last."""
+        """For too many tools, or a refused tool that is not named. Tools of toolkits are last in the list."""
         count, limit = len(self._offered), _LIMIT.search(rejected.message)
         self._most = min(int(limit[1]) if limit else count // 2, count - 1)
         self.refused.count("unnamed")
@@ -116,7 +116,7 @@ class OfferedTools:
 
 
 def _named(rejected: ModelRejectedError, offered: Sequence[ToolSchema]) -> ToolSchema | None:
-    """The tool that the vendor means, by its place or by its name."""
+    """The tool that the vendor refers to, by its index or by its name."""
     for text in (rejected.param, rejected.message):
         for pattern in _PLACES:
             if (found := pattern.search(text)) and int(found[1]) < len(offered):

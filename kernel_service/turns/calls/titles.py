@@ -1,7 +1,8 @@
-"""What ids stand for: a question that names a task by sixteen digits alone tells nobody which task it is.
+"""Titles for ids in approval prompts: a task id of sixteen digits does not tell a person which task it is.
 
-A title is looked up, never given by the model: in what tools of the same toolkit have returned before, else by a tool
-of it that only reads. It stands beside the id and is marked as looked up; who made the thing chose its words.
+A title is looked up and never taken from the model. The sources are earlier results of tools of the same toolkit, then
+a call of a read-only tool of that toolkit. The prompt shows the title next to the id and marks it as looked up, because
+the creator of the object chose its words.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
-"""How long the questions of a turn are kept back for titles, in all."""
+"""How long the prompts of a turn may wait for titles, in total."""
 MOST_IDS: Final = 5
 LEAST_KNOWN: Final = 5
-"""Characters that an id must have to be known again in an earlier result: `7` is another thing everywhere."""
+"""The least length of an id that is matched in earlier results: `7` means a different thing in each of them."""
 MOST_ID: Final = 200
 
 _IDS: Final = ("id", "gid", "uid", "uuid", "key", "number", "iid")
@@ -48,7 +49,7 @@ class Titles:
     _seconds_spent: float = field(init=False, default=0.0)
 
     async def of(self, tool: str, arguments: dict[str, Any]) -> dict[str, str]:
-        """Titles by the id that they stand for, of those that can be found in time."""
+        """Titles by id, as far as they can be found in time."""
         ids = list(ids_in(arguments))[:MOST_IDS]
         found = {value: title for name, value in ids if (title := self._seen(tool, name, value))}
         missing = [(name, value) for name, value in ids if value not in found]
@@ -57,7 +58,7 @@ class Titles:
         return found
 
     def _seen(self, tool: str, name: str, value: str) -> str:
-        """In the newest result of the same toolkit that tells it."""
+        """The title from the newest result of the same toolkit that has it."""
         if len(value) < LEAST_KNOWN:
             return ""
         for of, output in self.transcript.results():
@@ -68,7 +69,7 @@ class Titles:
     async def _looked_up(
         self, tool: str, arguments: dict[str, Any], missing: Sequence[tuple[str, str]]
     ) -> dict[str, str]:
-        """A question is asked without a title rather than late, or not at all."""
+        """Titles from read-only calls. A missing title neither delays nor prevents a prompt."""
         found: dict[str, str] = {}
         began = asyncio.get_running_loop().time()
         try:
@@ -91,7 +92,7 @@ class Titles:
         given = {each: arguments[each] for each in reader.schema.parameters["properties"] if each in arguments}
         if isinstance(given[name], list):
             given[name] = value
-        # A question for one call makes no other one that would need a question itself.
+        # A prompt for one call must not make another call that needs approval itself.
         if self.asks_first(reader, given, tainted=self.transcript.tainted):
             return ""
         result = await reader.call(self.person, given)
@@ -102,7 +103,7 @@ class Titles:
 
 
 def ids_in(arguments: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """Arguments that name a thing, by their names: `task_gid`, `messageId`, `ids`."""
+    """Arguments whose names show that they are ids: `task_gid`, `messageId`, `ids`."""
     for name, value in arguments.items():
         if not _names_a_thing(name):
             continue
@@ -120,11 +121,11 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORDS.findall(name)]
 
 
-# --- where its title stands ----------------------------------------------------------------------------------------
+# --- where its title is ---------------------------------------------------------------------------------------------
 
 
 def title_in(value: Any, name: str, wanted: str) -> str:
-    """The title of the thing with this id, somewhere in a result; empty: there is none. `name` is the argument's."""
+    """The title of the object with this id in a result; empty: none. `name` is the name of the argument."""
     if isinstance(value, dict):
         if _is(value, name, wanted) and (title := _title(value)):
             return title
@@ -135,7 +136,7 @@ def title_in(value: Any, name: str, wanted: str) -> str:
 
 
 def _is(thing: dict[str, Any], name: str, wanted: str) -> bool:
-    """By its own id; what has none may be called as the argument is. Any other is the id of something else."""
+    """Compares the object's own id, or else a field named like the argument. Other fields identify other objects."""
     own = [value for key, value in thing.items() if key.lower() in _IDS]
     called = [value for key, value in thing.items() if _words(key) == _words(name)]
     return any(str(value) == wanted for value in own or called if isinstance(value, str | int))
@@ -147,7 +148,7 @@ def _title(thing: dict[str, Any]) -> str:
 
 
 def _read(output: str) -> Any:
-    """A result's value; the words below it are ours. None: it is no JSON."""
+    """The value of a result, without the words that we append. None: it is not JSON."""
     for text in (output, output.partition("\n")[0]):
         try:
             return from_json(text)
@@ -156,11 +157,11 @@ def _read(output: str) -> Any:
     return None
 
 
-# --- who can be asked ------------------------------------------------------------------------------------------------
+# --- which tool can be called ----------------------------------------------------------------------------------------
 
 
 def reader_of(readers: Iterable[Tool], arguments: dict[str, Any], name: str) -> Tool | None:
-    """The tool that gets this thing: it needs its id, and nothing that the call does not say."""
+    """The tool that gets this object: it requires the id, and no argument that the call lacks."""
     fitting = [
         tool
         for tool in readers
@@ -179,5 +180,5 @@ def _required(tool: Tool) -> list[str]:
 
 
 def _toolkit(tool: str) -> str:
-    """By the name: those of toolkits are in capitals, and begin with it; all others are the bot developer's."""
+    """By the name: toolkit tools have names in capitals that begin with it. Others are the bot developer's."""
     return tool.partition("_")[0] if tool[:1].isupper() else ""

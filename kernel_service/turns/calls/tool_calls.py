@@ -1,4 +1,4 @@
-"""The tool calls of a turn, each with its result in the journal; and what a crash left open."""
+"""The tool calls of a turn, each with its result in the journal, and the calls that a crash left open."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
 GONE: Final = "Not done: the person has no such tool any more, or not with the account that they approved it for."
 MOST_OUTPUT_TOKENS: Final = 20_000
-"""Of a tool's output, about, that is kept: 60,000 characters of English."""
+"""The most tokens of a tool's output that are kept, estimated: 60,000 characters of English."""
 LEFT_OUT: Final = "\n[… {count} characters are left out here: the output was too long. Ask for less at once. …]\n"
 MOST_CALLS: Final = 64
-"""Of one answer."""
+"""In one answer."""
 TOO_MANY_CALLS: Final = f"Not done: there were more than {MOST_CALLS} calls at once. Make fewer at a time."
 
 
@@ -68,14 +68,14 @@ class ToolCalls:
     _unsure: bool = field(init=False, default=False)
 
     async def finish_cut(self, intents: Sequence[CallRecord], approved: Sequence[Approval]) -> None:
-        """What a crash left open: a call whose intent is stored may have been done, any other was not.
+        """Resolve the calls that a crash left open. A call with a stored intent may have been done, any other was not.
 
-        InDoubtError while it may still be under way. What was to follow a call whose outcome is unknown may rest on
-        it: the model is to look first. Only calls that the person has `approved` are made without asking.
+        InDoubtError: the call may still be in progress. Later calls may depend on a call whose outcome is unknown, so
+        the model must check that outcome first. Only calls that the person has `approved` are made without a prompt.
         """
         begun = {intent.call_id: intent for intent in intents}
         granted = {approval.approved_call_id: approval for approval in approved}
-        # It may have been cut again after that.
+        # The turn may have been interrupted again after that.
         self._unsure = OUTCOME_UNKNOWN in self.transcript.results_so_far()
         for call in map(self.call_of, self.transcript.open_calls()):
             if (intent := begun.get(call.call_id)) is None:
@@ -88,7 +88,7 @@ class ToolCalls:
         await self._prompt_for_approvals()
 
     async def make_all(self, calls: Sequence[FunctionCall]) -> None:
-        """Make the calls of one answer, in order, and keep their results; what is beyond MOST_CALLS is not made."""
+        """Make the calls of one answer, in order, and keep their results. Calls beyond MOST_CALLS are not made."""
         self._unsure = False
         for call in calls[:MOST_CALLS]:
             await self._make(call)
@@ -97,7 +97,7 @@ class ToolCalls:
         await self._prompt_for_approvals()
 
     async def _make(self, call: FunctionCall, approval: Approval | None = None) -> None:
-        """`approval`: the person's, for this very call. None is found by a call's id alone: models see those."""
+        """`approval`: the person's, for exactly this call. A call id alone proves no approval: models see the ids."""
         await self.interrupts.check()
         tool = self.tools.get(call.name)
         if tool is None or (approval and await self.approvals.account_of(call, tool) != approval.account):

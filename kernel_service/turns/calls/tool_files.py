@@ -1,4 +1,4 @@
-"""The files that tools make for the person: kept before the result is journaled, sent with the turn's answer."""
+"""Files that tools make for the person: stored before the result is journaled, sent with the answer of the turn."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MOST_BYTES: Final = 16 * MIB
 MOST_FILES: Final = 10
-"""With one answer."""
+"""The most files with one answer."""
 
 GOES: Final = "[The person gets {name} with your answer.]"
 TOO_LARGE: Final = "[{name} cannot be sent: it is too large. Say so.]"
@@ -25,7 +25,7 @@ NO_ROOM: Final = "[{name} cannot be sent now: there is no room for it. Say so.]"
 
 
 async def keep_all(files: Sequence[ToolFile], store: ProducedFiles, before: int) -> tuple[list[ReplyFile], list[str]]:
-    """Those that will go with the answer, `before` of which do already, and what the model is told of each."""
+    """Store files for the answer, which has `before` files already. Returns them, and for each a note to the model."""
     kept: list[ReplyFile] = []
     told: list[str] = []
     for file in files:

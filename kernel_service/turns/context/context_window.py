@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 LEAST_TOKENS: Final = 500
 """A smaller context is of no use."""
 LEAST_LIMIT: Final = 4000
-"""A conversation is not bound to less because it was refused once: only what is too long by itself is."""
+"""The least limit that a refusal sets for a conversation. Only content that is too long by itself is cut below it."""
 OF_A_RESULT: Final = 8
-"""The part of the context that one tool's result may take."""
+"""The divisor of the context for one tool's result."""
 OF_A_MESSAGE: Final = 2
-"""The part of the context that one message may take."""
+"""The divisor of the context for one message."""
 LEFT_OUT: Final = "\n[… {count} characters are left out here: it was too long. Say so if it matters. …]\n"
 
 
 @dataclass(slots=True)
 class ContextWindow:
-    """Of one turn. `limit` bounds what the model is shown, in tokens: results and messages are cut to their part of it.
+    """Of one turn. `limit` bounds the items that the model is shown, in tokens: results and messages are cut to fit.
 
-    What is hidden is hidden on trial, and can be shown again. What is forgotten is forgotten once it is kept so.
+    Items are hidden on trial and can be shown again. Older items are forgotten once the smaller window is kept.
     """
 
     transcript: Transcript
@@ -38,15 +38,15 @@ class ContextWindow:
     _hidden: int = field(init=False, default=0)
     _forgotten: list[HistoryItem] = field(init=False, default_factory=list)
     _limit_before: int = field(init=False, default=0)
-    """Before the first halving that is not kept yet; 0: there is none."""
+    """The limit before the first halving that is not kept yet; 0: there is none."""
 
     @property
     def seen(self) -> list[HistoryItem]:
-        """What the model is shown, oldest first."""
+        """The items that the model is shown, oldest first."""
         return [item for item in self.transcript.items[self._hidden :] if item.kind not in FOR_THE_PERSON]
 
     def for_model(self) -> list[dict[str, Any]]:
-        """What the model is shown: what the vendor takes, in its part of the context."""
+        """The items in the form that the vendor accepts, each cut to its part of the context."""
         items = self.seen
         called = {item.data.get("call_id") for item in items if item.kind == "output"}
         return [
@@ -64,17 +64,17 @@ class ContextWindow:
             return self.model.shortened(item.data, self.limit // OF_A_RESULT, LEFT_OUT)
         if item.kind == "input":
             return self.model.shortened(item.data, self.limit // OF_A_MESSAGE, LEFT_OUT)
-        # The vendor looks for the reasoning that an id belongs to.
+        # The vendor looks up the reasoning that belongs to an id.
         return item.data if item.origin == self.model.origin else _without_id(item.data)
 
     def tokens(self) -> int:
-        """What the model is shown costs at most, about."""
+        """The estimated most tokens of the items that the model is shown."""
         return sum(map(item_tokens, self.for_model()))
 
-    # --- what it is no longer shown -------------------------------------------------------------------------------
+    # --- items that are left out ---------------------------------------------------------------------------------
 
     def disown(self) -> str:
-        """Take all reasoning so far for foreign. Whose it was; empty: there is none."""
+        """Treat all reasoning so far as foreign. Returns its origin; empty: there is none."""
         own = self.model.origin
         if not any(item.origin == own and "id" in item.data for item in self.transcript.items):
             return ""
@@ -83,10 +83,10 @@ class ContextWindow:
         return own
 
     def halve(self) -> bool:
-        """Show half as much as now, or less: first without what was said long ago, then with shorter results and
-        messages. False: there is nothing more to leave out.
+        """Show at most half of the current items: first without the oldest, then with shorter results and messages.
 
-        The limit becomes two thirds of what was shown: what is kept may grow by a third before it is halved again.
+        Returns False if nothing is left to leave out. The limit becomes two thirds of the size before, so that the
+        kept half may grow by a third before it is halved again.
         """
         half = min(self.limit, self.tokens()) // 2
         if not self.forget_older(half) and half < LEAST_TOKENS:
@@ -98,9 +98,9 @@ class ContextWindow:
         return True
 
     def forget_older(self, most: int) -> bool:
-        """Keep so many tokens, from a message of the person's on; never less than what this turn is about.
+        """Keep at most `most` tokens, from a message of the person onwards, and always the inputs of this turn.
 
-        False: there was nothing to forget.
+        Returns False if there was nothing to forget.
         """
         turn = self._turn_start()
         costs = [item_tokens(self._shown(item)) for item in self.transcript.items]
@@ -118,19 +118,19 @@ class ContextWindow:
         return start > 0
 
     def keep_smaller(self) -> None:
-        """What was forgotten is forgotten, and the limit stays."""
+        """Make the forgotten items and the smaller limit permanent."""
         self._forgotten = []
         self._limit_before = 0
 
     def undo_smaller(self) -> None:
-        """Show again what was forgotten since the last time that it was kept so: it was not to blame."""
+        """Show the items again that were forgotten since `keep_smaller`: they did not cause the refusal."""
         self.transcript.stored = self._forgotten + self.transcript.stored
         self.limit = self._limit_before or self.limit
         self._limit_before = 0
         self._forgotten = []
 
     def hide_older(self) -> bool:
-        """Show nothing of what was said before this turn, on trial. False: there is nothing."""
+        """Hide all items before this turn, on trial. Returns False if there are none."""
         self._hidden = self._turn_start()
         return self._hidden > 0
 
@@ -138,7 +138,7 @@ class ContextWindow:
         self._hidden = 0
 
     def drop_hidden(self) -> bool:
-        """What is hidden stays hidden. False: nothing is."""
+        """Make hidden items permanently hidden. Returns False if there are none."""
         hidden, self._hidden = self._hidden, 0
         if not hidden:
             return False
@@ -148,7 +148,7 @@ class ContextWindow:
         return True
 
     def _keep_taint(self, *, was: bool) -> None:
-        """What the model has said since may repeat what it is shown no more: then this turn's inputs bear the taint."""
+        """Move the taint to the inputs of this turn: words of the model may repeat an item that is left out now."""
         if not was or self.transcript.tainted:
             return
         for items in (self.transcript.unstored, self.transcript.stored):
@@ -157,7 +157,7 @@ class ContextWindow:
                 return
 
     def _turn_start(self) -> int:
-        """The place where what this turn is about begins, among the stored items, or behind them."""
+        """The index of the first input of this turn, among the stored items or after them."""
         last = max(
             (place for place, item in enumerate(self.transcript.items) if item.kind == "input"),
             default=len(self.transcript.stored),
@@ -167,7 +167,7 @@ class ContextWindow:
         return min(last, len(self.transcript.stored))
 
     def _begins(self, place: int) -> bool:
-        """Whether the first of the person's messages to a turn stands there."""
+        """Whether this item is the first message of the person in a turn."""
         items = self.transcript.items
         return items[place].kind == "input" and (place == 0 or items[place - 1].kind != "input")
 

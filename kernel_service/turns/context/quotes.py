@@ -1,4 +1,4 @@
-"""What a message quotes, put beside it."""
+"""The quoted content of a message."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 async def quote_of(quotes: QuoteStore, person_id: str, message: TurnMessage, zone: str) -> Quote | None:
-    """What a message that quotes another quotes; None: it is not known."""
+    """The content that this message quotes; None: it quotes nothing, or the content is unknown."""
     quoted = await quotes.find(person_id, message.channel, message.address, message.payload.quoted_message_id)
     if quoted is None:
         return None

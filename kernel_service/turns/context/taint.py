@@ -1,7 +1,7 @@
-"""Whether a turn is tainted: content from outside is among what the model sees of it, or of the three turns before it.
+"""Taint: whether the model sees content from outside in this turn or in the three turns before it.
 
-Whoever wrote such content may have written it for the model. So each input and each result of the history bears a mark
-that says whose words it holds, and what has no mark (an earlier release stored it) counts as from outside.
+An author of such content may have written it to instruct the model. So each input and each result in the history
+carries a mark that says whose words it holds. An item without a mark (from an earlier release) counts as outside.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import HistoryItem
 
 OWN: Final = "own"
-"""The person's own words, or ours."""
+"""The words of the person, or of the assistant."""
 BUTTON: Final = "button:own"
-"""A button that the person tapped: no words, and no turn that takes what was read out of sight."""
+"""A button that the person tapped. It holds no words, and it does not count as a turn in `is_tainted`."""
 OUTSIDE: Final = "outside"
-"""Words that anybody may have written."""
+"""Words that may have any author."""
 TURNS: Final = 4
 """This turn, and the three before it."""
 
 
 def is_tainted(items: Sequence[HistoryItem]) -> bool:
-    """Of a history whose last items are the turn's own. A turn begins where inputs follow something else.
+    """Whether the turn whose items end this history is tainted. A turn begins where inputs follow another kind.
 
-    One that a question's button began does not count: what is asked, and how often, the model decides.
+    A turn that an approval button began does not count, because the model decides what it prompts for and how often.
     """
     turns = 0
     for place in range(len(items) - 1, -1, -1):
@@ -58,7 +58,7 @@ def is_tainted(items: Sequence[HistoryItem]) -> bool:
 
 
 def _is_own(item: HistoryItem) -> bool:
-    """A merge of people puts its own word before the mark."""
+    """A merge of people adds a prefix to the mark."""
     return item.origin.rpartition(":")[2] == OWN
 
 
@@ -70,18 +70,18 @@ def mark(*, own: bool) -> str:
 
 
 def mark_of(given: UserInput) -> str:
-    """The mark of a message."""
+    """The mark for a message."""
     if not is_said_by_person(given):
         return OUTSIDE
     return BUTTON if isinstance(given.said, Decided) else OWN
 
 
 def is_said_by_person(given: UserInput) -> bool:
-    """Whether a message, with what it quotes, holds the person's own words and nobody else's.
+    """Whether a message and its quote hold only the person's own words.
 
-    A file is somebody else's, its name included; so are an address card, a place with a name, an advertisement that led
-    to the message, and what was passed on. Words of ours that are quoted may repeat anybody's. A voice message is what
-    the person says.
+    These count as words of others: a file and its name, an address card, a place with a name, an advertisement that led
+    to the message, and forwarded content. A quoted reply of the assistant counts too, since it may repeat such words.
+    A voice message holds the person's own words.
     """
     if isinstance(given.said, Decided):
         return True
@@ -96,7 +96,7 @@ def _is_own_payload(payload: Payload) -> bool:
 
 
 def _is_own_content(content: Content) -> bool:
-    """What is not named here, as an event to come, is from outside."""
+    """Kinds of content that are not named here, such as future ones, are from outside."""
     match content:
         case Audio(voice=voice, filename=filename):
             return voice and not filename
@@ -108,14 +108,14 @@ def _is_own_content(content: Content) -> bool:
             return False
 
 
-# --- what a tool gives back -------------------------------------------------------------------------------------------
+# --- what a tool returns ----------------------------------------------------------------------------------------------
 
 _CREATES: Final = frozenset({"CREATE", "ADD", "INSERT"})
 MOST_LABEL: Final = 40
 _LABEL: Final = re.compile(rf"[\w .,'’()&+·–-]{{0,{MOST_LABEL}}}")
-"""A name beside what was created, as that of a workspace: neither an address nor a link fits in."""
+"""A name next to the created object, such as that of a workspace. Neither an address nor a link matches."""
 MOST_LABELS: Final = 120
-"""Characters of all such names together: a row of names is a text of its own."""
+"""The most characters of all such names together, since many names could form a text."""
 _TOKEN: Final = re.compile(r"[\w.:+=/~-]{1,200}", re.ASCII)
 _TOKENS: Final = frozenset(
     {"id", "gid", "uid", "uuid", "guid", "iid", "key", "number", "etag", "sha", "hash"}
@@ -129,10 +129,10 @@ _WORDS: Final = re.compile(r"[A-Z]?[a-z0-9]+|[A-Z]+(?![a-z])")
 
 
 def is_of_just_created(tool: str, arguments: Mapping[str, Any], output: str) -> bool:
-    """Whether what a tool (by its vendor's name) gave back shows nothing but what this call has created.
+    """Whether the output of a tool (by its vendor's name) shows only the object that this call has created.
 
-    Its name says that it creates, and each text in the output is one of the call's arguments, an id, a time or a link
-    where such belongs, or one of a few short names.
+    The name of the tool must say that it creates. Each text in the output must be an argument of the call, an id, time
+    or link in a field for such a value, or one of a few short names.
     """
     if _CREATES.isdisjoint(re.split(r"[^A-Z0-9]+", tool.upper())[1:]):
         return False
@@ -150,7 +150,7 @@ def is_of_just_created(tool: str, arguments: Mapping[str, Any], output: str) -> 
 
 
 def _fits(name: str, text: str) -> bool:
-    """Whether it is an id, a time or a link, where such belongs."""
+    """Whether it is an id, a time or a link, in a field for such a value."""
     last = next((word.lower() for word in reversed(_WORDS.findall(name))), "")
     return bool(
         (last in _TOKENS and _TOKEN.fullmatch(text))
@@ -167,7 +167,7 @@ def _read(output: str) -> Any:
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str | None, str]]:
-    """Each text with the name that it stands under; a name is a text, too, and stands under None."""
+    """Each text with the name of its field. The name itself is also a text, with None as its field."""
     if isinstance(value, dict):
         for each, inner in value.items():
             yield None, each

@@ -1,7 +1,7 @@
-"""When something was said, in the words that a model is told it in.
+"""The time of a message, as a sentence for the model.
 
-The time goes with each message and never into the instructions: what was sent once stays as it is, so that vendors find
-the beginning of a request in their caches.
+The time goes with each message and not into the instructions: content that was sent once never changes, so that vendors
+find the beginning of a request in their caches.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import TurnMessage
 
 LATE_SECONDS: Final = 120.0
-"""A message that is heard later than this after it was sent says when it is heard, too."""
+"""A message that reaches the model later than this after it was sent also carries the current time."""
 AHEAD_SECONDS: Final = 60.0
-"""How far a channel's clock may be ahead of ours, and its times are still believed."""
+"""How far a channel's clock may be ahead of ours before its times are ignored."""
 OLDEST_SECONDS: Final = 30 * 86_400.0
-"""How long before its acceptance a message may have been sent."""
+"""The longest time between sending and acceptance before the channel's time is ignored."""
 
 
 def sent_at(payload: Payload, accepted_at: float) -> float:
-    """When a message was sent (epoch seconds): by its channel's time if that can be, else when it was accepted."""
+    """When a message was sent (epoch seconds): the channel's time if it is plausible, else the time of acceptance."""
     said = payload.sent_at
     if said is None:
         return accepted_at
@@ -32,7 +32,7 @@ def sent_at(payload: Payload, accepted_at: float) -> float:
 
 
 def in_words(at: float, zone: str) -> str:
-    """`Monday, 2026-11-30 at 14:05, Europe/Vienna (UTC+01:00)`; `… at 13:05 UTC` where no zone is known."""
+    """`Monday, 2026-11-30 at 14:05, Europe/Vienna (UTC+01:00)`; `… at 13:05 UTC` if the zone is unknown."""
     there = zone_of(zone)
     moment = datetime.fromtimestamp(at, there or UTC)
     told = moment.strftime("%A, %Y-%m-%d at %H:%M")
@@ -40,7 +40,7 @@ def in_words(at: float, zone: str) -> str:
 
 
 def stamp(message: TurnMessage, zone: str, now: float) -> str:
-    """When a message was sent, and when it is heard if that is much later."""
+    """When a message was sent, and the current time if that is much later."""
     sent = sent_at(message.payload, message.accepted_at)
     late = f"; you get it on {in_words(now, zone)}" if now - sent > LATE_SECONDS else ""
     return f"[Sent on {in_words(sent, zone)}{late}]"

@@ -1,4 +1,4 @@
-"""A turn's view of the history: what is stored, what is not stored yet, open calls, what goes to the person."""
+"""A turn's view of the history: stored and unstored items, open calls, and items for the person."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ FOR_THE_PERSON: Final = frozenset({"link", "file", "approval"})
 
 @dataclass(slots=True)
 class Transcript:
-    """`stored` is in the journal; `unstored` goes with the next write. What the model is shown, ContextWindow tells."""
+    """`stored` is in the journal; `unstored` goes with the next write. ContextWindow selects items for the model."""
 
     stored: list[HistoryItem]
     model: Model
     unstored: list[HistoryItem] = field(init=False, default_factory=list)
 
     def hear(self, inputs: Iterable[UserInput]) -> None:
-        """Add what the person sent."""
+        """Add the person's messages."""
         self.unstored += [_item("input", self.model.user_item(given), mark_of(given)) for given in inputs]
 
     def note(self, answer: ModelAnswer) -> None:
-        """Add what the model said."""
+        """Add an answer of the model."""
         self.unstored += [_item("output", item, self.model.origin) for item in answer.items]
 
     def result(self, call_id: str, result: ToolResult, files: Iterable[ReplyFile] = ()) -> None:
@@ -49,7 +49,7 @@ class Transcript:
         self.unstored += [_item("file", asdict(file)) for file in files]
 
     def ask(self, question: ApprovalPrompt) -> None:
-        """Have the person asked; the model is told so instead of results."""
+        """Prompt the person for approval. The model is told so instead of a result."""
         results = (self.model.result_item(each.call_id, ASKED) for each in question.approvals)
         self.unstored += [*(_item("result", result, OWN) for result in results), _item("approval", asdict(question))]
 
@@ -59,7 +59,7 @@ class Transcript:
         self.unstored.append(_item("output", item, self.model.origin))
 
     def say(self, text: str) -> None:
-        """Add words of the assistant that no model said."""
+        """Add fixed words of the assistant, which do not come from a model."""
         self.unstored.append(_item("output", self.model.said_item(text), self.model.origin))
 
     def confess(self, sentence: str) -> None:
@@ -99,7 +99,7 @@ class Transcript:
         ]
 
     def results_so_far(self) -> list[str]:
-        """What the calls of the model's last words have given back."""
+        """The results of the calls in the model's last answer."""
         results: list[str] = []
         for item in reversed(self.items):
             if item.kind in ("output", "input"):
@@ -141,16 +141,16 @@ class Transcript:
         return [ReplyFile(**data) for data in self._since_input("file")]
 
     def parked(self) -> list[ParkedRequest]:
-        """What waits for these links, each once."""
+        """The requests that wait for these links, each once."""
         parked = [data["parked"] for data in self._since_input("link") if "parked" in data]
         return list(dict.fromkeys(ParkedRequest(each["toolkit"], each["remaining"]) for each in parked))
 
     def questions(self) -> list[ApprovalPrompt]:
-        """What the person is to be asked since they wrote last."""
+        """The approval prompts since the person wrote last."""
         return [question for data in self._since_input("approval") if (question := _question(data))]
 
     def approvals(self) -> list[Approval]:
-        """The calls of these questions."""
+        """The calls of these prompts."""
         return [each for question in self.questions() for each in question.approvals]
 
     def _since_input(self, kind: str) -> list[dict[str, Any]]:
@@ -158,12 +158,12 @@ class Transcript:
 
 
 def _item(kind: str, data: dict[str, Any], origin: str = "") -> HistoryItem:
-    """Whatever a vendor, a tool or a person put into it can be kept, and shown to the model again."""
+    """Makes any content of a vendor, a tool or a person storable, so that the model can be shown it again."""
     return HistoryItem(kind, storable(data), origin)
 
 
 def _question(data: dict[str, Any]) -> ApprovalPrompt | None:
-    """None: an earlier release put it, which asked for one call at a time, and no message shows that."""
+    """None: an earlier release stored it, which prompted for one call at a time, and no message can show it."""
     if "approvals" not in data:
         earlier = Approval(**data)
         whole = shown([earlier])

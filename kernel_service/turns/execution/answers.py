@@ -1,4 +1,4 @@
-"""What a turn ends with, by what the model said or where it was broken off."""
+"""The ending of a turn, from the model's answer or from the limit that ended it."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ class Answers:
         return Finished(tuple(replies), parked=self._parked(subject), questions=self._questions())
 
     def broken_off(self, text: str, problem: str) -> Finished:
-        """Without the model's answer. What it asked the person before is asked all the same."""
+        """An ending without an answer of the model. Its earlier approval prompts are still sent."""
         return Finished((Reply(text),), TurnStatus.FAILED, problem, questions=self._questions())
 
     def over_budget(self) -> Finished:
-        """Before its first step a turn leaves no trace in the history; the person may ask again tomorrow."""
+        """A turn without a completed step leaves no trace in the history: the person may ask again tomorrow."""
         text = texts.limits.budget_spent(seconds_of_day_left(self.clock()))
         if self.turn.begun:
             return self.broken_off(text, "budget_spent")
@@ -67,7 +67,7 @@ class Answers:
         return tuple(replace(each, messages=messages, tainted=tainted) for each in parked)
 
     def _own_messages(self, subject: Subject) -> Iterator[TurnMessage]:
-        """The person's messages that asked for it; of a code's turn those that the code resumes."""
+        """The person's messages with the request; in the turn of a code, also those that the code resumes."""
         yield from subject.resumed.messages if subject.resumed else ()
         for message in self.turn.messages:
             if message.command is Command.NONE:

@@ -1,4 +1,4 @@
-"""Puts one turn together: each part gets what it needs of the process, and of the turn's other parts."""
+"""Assembles one turn: gives each part its dependencies on the process and on the other parts of the turn."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ if TYPE_CHECKING:
 
 
 def turn_execution(process: TurnDependencies, kernel: Kernel, turn: Turn) -> TurnExecution:
-    """Runs once."""
+    """The execution of one turn. It runs once."""
     if turn.dropped:
         kernel.history.drop(turn.dropped)
     return _Assembly(process, kernel, turn).execution()
 
 
 class _Assembly:
-    """The parts of one turn that several others share, in the order in which they need each other."""
+    """The shared parts of one turn, in the order of their dependencies."""
 
     def __init__(self, process: TurnDependencies, kernel: Kernel, turn: Turn) -> None:
         self._process, self._kernel, self._turn = process, kernel, turn
@@ -185,7 +185,7 @@ class _Assembly:
 
     @contextmanager
     def _history_written_back(self) -> Iterator[None]:
-        """The kernel keeps what the journal has, however the attempt ends."""
+        """The kernel keeps the journaled history, however the attempt ends."""
         try:
             yield
         finally:

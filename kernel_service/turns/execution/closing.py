@@ -1,4 +1,4 @@
-"""Ends a turn: its replies, the questions among them, what waits, and the end of its messages in one transaction."""
+"""Ends a turn: replies, approval prompts, parked requests and the end of its messages, in one transaction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TurnCloser:
     reports: TurnReports
 
     async def close(self, ending: Ending) -> None:
-        """COMPLETED may be interrupted by Newcomers or Stopped."""
+        """`Newcomers` or `Stopped`: a message interrupts an ending that is COMPLETED."""
         if isinstance(ending, GivenUp):
             return await self._give_up(ending)
         return await self._finish(ending)

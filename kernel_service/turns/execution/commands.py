@@ -36,7 +36,7 @@ class Commands:
     inputs: TurnInputs
 
     async def execute(self) -> Subject | Ending | None:
-        """What the model is asked now, or what the turn ends with; None: the message is no such command."""
+        """The subject for the model, or the ending of the turn; None: the message is no such command."""
         message = self.turn.messages[0]
         match message.command:
             case Command.CODE:
@@ -49,14 +49,14 @@ class Commands:
                 return None
 
     async def _confirm(self, message: TurnMessage) -> Subject | Ending:
-        """A code: say what it did, and resume what waited for it."""
-        # Without one: the message was accepted by an earlier release, which took a code alone.
+        """A code: say what it did, and resume the parked requests."""
+        # A message without one was accepted by an earlier release, which required a code alone.
         code = message.payload.code or next(iter(codes_in(message.payload.text)), "")
         confirmed = await self.codes.confirm(self.person, code, message.seq, at=message.accepted_at)
         return Subject(confirmed, preface=confirmed.told) if confirmed.resumed else fixed_reply(confirmed.told)
 
     async def _decide(self, message: TurnMessage) -> Subject | Ending:
-        """A button: make the calls that it approves, or say what it did instead."""
+        """A button: make the calls that it approves, or say what else it did."""
         decision = await self.approvals.decide(message)
         log.info("approval decided outcome=%s turn=%s person=%s", decision.outcome, self.turn.id, self.person.id)
         if decision.outcome is DecisionOutcome.APPROVED:
@@ -68,5 +68,5 @@ class Commands:
         return fixed_reply(text)
 
     async def _list_permissions(self, message: TurnMessage) -> Ending:
-        """What is done without asking, after the message has taken some of it back."""
+        """List the standing permissions, after the message has revoked some of them."""
         return fixed_reply(listed(await self.approvals.permissions(message)))

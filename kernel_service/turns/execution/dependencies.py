@@ -1,4 +1,4 @@
-"""What all turns of this process share."""
+"""The dependencies that all turns of this process share."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnDependencies:
-    """Read by `assembly` alone, which gives each part of a turn what that part needs.
+    """Read by `assembly` alone, which gives each part of a turn the dependencies of that part.
 
-    `instructions` are the bot developer's. `clock` gives epoch seconds. `ended` is told of each turn that has ended,
-    `replies_ready` of each channel that has something to deliver.
+    `instructions` are the bot developer's. `clock` returns epoch seconds. `ended` is called with each turn that has
+    ended, `replies_ready` with each channel that has replies to deliver.
     """
 
     store: TurnStores

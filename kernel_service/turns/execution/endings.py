@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`fixed`: no model said the replies. `parked`: what remains to be done once an account is connected."""
+    """`fixed`: the replies do not come from a model. `parked`: requests that resume once an account is connected."""
 
     replies: tuple[Reply, ...]
     status: TurnStatus = TurnStatus.COMPLETED
@@ -29,7 +29,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """A turn of several messages is split, so that each gets an attempt of its own; one alone is a dead letter."""
+    """A turn of several messages is split, so that each gets a separate attempt. One alone becomes a dead letter."""
 
     problem: str
     text: str = texts.answers.FAILED
@@ -39,5 +39,5 @@ Ending = Finished | GivenUp
 
 
 def fixed_reply(text: str) -> Finished:
-    """A sentence of ours answers the turn."""
+    """A fixed sentence answers the turn."""
     return Finished((Reply(text),), fixed=True)

@@ -1,4 +1,4 @@
-"""The life of a turn: inputs → model ⇄ tools → replies → close; and what ends an attempt otherwise."""
+"""The life of a turn: inputs → model ⇄ tools → replies → close, and the other ways in which an attempt ends."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnExecution:
-    """Runs one turn of one kernel to its end, or to where it has to wait. `assembly` puts it together."""
+    """Runs one turn of one kernel until it ends or has to wait. `assembly` builds it."""
 
     opening: TurnOpening
     start: TurnStart
@@ -51,7 +51,7 @@ class TurnExecution:
     history_written_back: AbstractContextManager[None]
 
     async def run(self) -> None:
-        """Once. HandedBack, CancelledError: this kernel goes no further."""
+        """Call once. HandedBack, CancelledError: this kernel must stop."""
         with self.history_written_back:
             try:
                 with self.interrupts, self.live_answer, self.reports.working():
@@ -67,7 +67,7 @@ class TurnExecution:
                 await self.interrupted.requeue_in_doubt(call.until)
             except VendorUnavailable as away:
                 await self.held.hold(away)
-            except Exception as error:  # noqa: BLE001 - whatever it is: it must not silence the person
+            except Exception as error:  # noqa: BLE001 - no error may leave the person without a reply
                 await self.failed.fail(error)
 
     async def _ending(self) -> Ending:

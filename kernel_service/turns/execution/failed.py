@@ -1,4 +1,4 @@
-"""An attempt that broke: it counts, so that a turn that always breaks is given up."""
+"""A failed attempt: it is counted, so that a turn that always fails is given up."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FailedTurn:
     reports: TurnReports
 
     async def fail(self, error: Exception) -> None:
-        """Raises the error again if it passes by itself or an operator must act: the turn is not at fault."""
+        """Re-raises an error that is transient or needs an operator, since the turn did not cause it."""
         if isinstance(error, StoreUnavailable | LeaseLost | SealingKeyUnknown):
             raise error
         turn = self.turn

@@ -1,4 +1,4 @@
-"""Sentences that answer a turn without the model."""
+"""Fixed sentences that answer a turn without the model."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from kernel_service.turns.files.turn_files import TurnFiles
 
 SILENT: Final = (Reaction, Revoke)
-"""Nobody expects an answer to these alone."""
+"""Content that needs no answer if it comes alone."""
 
 SPOKEN: Final = (Text, Choice, Edit, Location, Contacts)
-"""What the model can be asked about, as it can about a caption or a file that it can be shown."""
+"""Content that the model can answer, like a caption or a file that it can be shown."""
 
 
 def awaits_answer(turn: Turn) -> bool:

@@ -1,4 +1,4 @@
-"""A turn that waits for a vendor that is away or busy; it is given up when it waits without success."""
+"""A turn that waits for an unavailable or busy vendor. It is given up when it waits without success."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class HeldTurn:
         return self.reports.count("held")
 
     async def _waits_in_vain(self, away: VendorUnavailable) -> bool:
-        """Whether it has waited too long, or its vendor answers every request but this turn's."""
+        """Whether the turn has waited too long, or the vendor refuses this turn alone."""
         of_model = away.problem.startswith("model_")
         longest = self.limits.hold_seconds if of_model else self.limits.tools_hold_seconds
         if self.clock() - self.turn.started_at > longest:

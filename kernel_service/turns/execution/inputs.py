@@ -1,4 +1,4 @@
-"""Puts into the transcript what the turn is about."""
+"""Adds the inputs of the turn to the transcript."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnInputs:
-    """Of one turn. Each input bears the time of the message that it is, or that brought it about."""
+    """Of one turn. Each input carries the time of its message, or of the message that caused it."""
 
     turn: Turn
     transcript: Transcript
@@ -60,7 +60,7 @@ class TurnInputs:
             self.transcript.call(each)
 
     async def _add_resumed(self, confirmed: Confirmed) -> None:
-        """The person's own messages as theirs, and what the model had noted as the assistant's."""
+        """The person's own messages as theirs, and the model's notes as the assistant's."""
         for noted in confirmed.noted:
             self.transcript.say(noted)
         messages = [await self._said(message) for message in confirmed.messages]

@@ -1,4 +1,4 @@
-"""Attempts that something from outside ends: new messages, "stop", the end of the process, an open call."""
+"""Attempts with an external end: new messages, "stop", the end of the process, an open call."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InterruptedTurn:
-    """What becomes of the one turn whose attempt was interrupted."""
+    """Of one turn whose attempt was interrupted."""
 
     journal: TurnJournal
     transcript: Transcript
     reports: TurnReports
 
     async def join(self) -> None:
-        """New messages belong to the turn: it is opened again, with them."""
+        """New messages join the turn: it is opened again, with them."""
         await self.journal.count()
         self.reports.count("joined")
 
     async def stop(self) -> None:
-        """What is not stored yet was never heard: it stays out of the history."""
+        """End the turn as STOPPED. Items that are not stored yet stay out of the history."""
         self.transcript.unstored = []
         await self.journal.end([], TurnStatus.STOPPED)
         self.reports.ended(TurnStatus.STOPPED)
 
     async def requeue(self) -> None:
-        """Another kernel goes on with the turn. If the store is away, that one finds it open all the same."""
+        """Another kernel continues the turn. It finds the turn open even if the store is unavailable now."""
         with suppress(KernelError):
             await self.journal.requeue()
         self.reports.count("requeued")
 
     async def requeue_in_doubt(self, until: float) -> None:
-        """A call of a dead process may still be under way until then."""
+        """A call of a dead process may still be in progress until then."""
         await self.journal.requeue(until)
         self.reports.count("in_doubt")

@@ -1,4 +1,4 @@
-"""The model and its tools in alternation. Each step is durable before the next one acts on it."""
+"""Alternates between the model and its tools. Each step is durable before the next one acts on it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ModelLoop:
         for number in range(self.most_steps):
             if self.clock() > self.deadline:
                 return BrokenOff(texts.answers.TOO_LONG, "too_long")
-            # The person must learn what an approved call has done, whatever it costs.
+            # The person must learn the result of an approved call, even over the budget.
             answer = await self.step.answer(anyway=number == 0 and bool(subject.approved))
             if not answer.says_nothing:
                 self.transcript.note(answer)

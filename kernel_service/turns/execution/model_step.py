@@ -1,4 +1,4 @@
-"""One answer of the model; it is asked differently for as long as the turn knows how."""
+"""One answer of the model. After a refusal the request is changed and repeated while the turn has ways to do so."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ModelStep:
     last_attempt: bool
 
     async def answer(self, *, anyway: bool) -> ModelAnswer:
-        """`anyway`: also over the budget. ModelRejectedError, VendorUnavailable or UnusableAnswerError at last."""
+        """`anyway`: even over budget. ModelRejectedError, VendorUnavailable, UnusableAnswerError: nothing helped."""
         while True:
             await self.interrupts.check()
             try:

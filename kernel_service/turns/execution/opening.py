@@ -1,4 +1,4 @@
-"""What a turn is about; or its ending, where no model is needed or a limit is reached."""
+"""The subject of a turn, or its ending if it needs no model or a limit is reached."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class TurnOpening:
         return fixed_answer(self.turn, self.files) or Subject()
 
     def _exhausted(self) -> Ending | None:
-        """A limit ends the turn before anything is done in this attempt."""
+        """The ending of a turn that is over a limit before this attempt does anything."""
         turn, limits = self.turn, self.limits
         if not turn.begun and self.cap.left(fixed=False) <= 0:
             return Finished((), TurnStatus.FAILED, "replies_spent")

@@ -1,4 +1,4 @@
-"""Tells the rest of the process what becomes of a turn."""
+"""Reports the progress of a turn to the rest of the process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TurnReports:
-    """Of one turn, to those who watch its messages, wait for its end or deliver its replies; and to the metrics."""
+    """Of one turn: to watchers of its messages, waiters for its end, deliverers of its replies, and the metrics."""
 
     turn: Turn
     progress: Progress
@@ -30,7 +30,7 @@ class TurnReports:
         self.progress.tell(self.turn, event)
 
     def work_begins(self) -> None:
-        """Somebody may expect an answer of this attempt."""
+        """A person may expect an answer from this attempt."""
         self.typing.begin(self.turn)
 
     @contextmanager
@@ -49,6 +49,6 @@ class TurnReports:
         self.on_end(self.turn)
 
     def notice(self, *, busy: bool) -> None:
-        """A reply that tells of a wait can be delivered."""
+        """A notice that the turn waits can be delivered."""
         self.counters.busy_notices += busy
         self.on_replies(self.turn.messages[-1].channel)

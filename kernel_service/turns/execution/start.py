@@ -1,4 +1,4 @@
-"""The start of an attempt: the inputs, or the place where an earlier attempt was cut."""
+"""The start of an attempt: the inputs, or the place where an earlier attempt was interrupted."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class TurnStart:
         await self._make_room()
 
     async def _make_room(self) -> None:
-        """A full context is halved once: one that slid with each turn would miss the vendor's cache."""
+        """Halve a full context once. A context that slides with each turn would miss the vendor's cache."""
         limit = self.window.limit
         full = self.history.size > limit and self.window.tokens() > limit
         if full and self.window.forget_older(limit // 2):

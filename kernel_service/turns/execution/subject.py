@@ -1,4 +1,4 @@
-"""What the model is asked about in a turn."""
+"""The subject of a turn: the request to the model."""
 
 from __future__ import annotations
 

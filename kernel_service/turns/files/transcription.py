@@ -1,8 +1,8 @@
-"""Transcripts of recordings, within a bounded time: a person who sends a recording never waits without end.
+"""Transcripts of recordings, within a bounded time, so that no recording delays a turn indefinitely.
 
-A server that speaks the vendor's wire in part may have no transcription at all, or one that hangs. Each recording is
-tried for two minutes in all. Once several failed, or the vendor has said that it has no such thing, none is tried for
-five minutes; then one is, to find out.
+A server that implements only a part of the vendor's protocol may lack transcription, or hang. Each recording is tried
+for two minutes in total. After several failures, or once the vendor reports that it has no transcription, none is tried
+for five minutes. Then one recording is tried as a probe.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ LAST_TRY_SECONDS: Final = 5.0
 REST_SECONDS: Final = 300.0
 PROBE_SECONDS: Final = 30.0
 KEPT_SECONDS: Final = 900.0
-"""How long a recording that was never heard tells something of the next."""
+"""How long a recording without a transcript counts as a failure."""
 
 
 class NotTranscribedError(Exception):
-    """The recording cannot be heard now, and is not waited for."""
+    """The recording cannot be transcribed now, and the turn does not wait for it."""
 
 
 class Transcription:
-    """One for the whole process: what one recording finds out, the next need not."""
+    """One instance for the process, so that recordings share what is known of the vendor's failures."""
 
     def __init__(self, transcriber: Transcriber, clock: Callable[[], float]) -> None:
         self._transcriber = transcriber
         self._clock = clock
         self._rests_until = 0.0
         self._begun: dict[str, float] = {}
-        """When each recording was tried first, of those that were not heard since the last that was."""
+        """The first attempt of each recording that failed since the last success."""
 
     async def hear(
         self,
@@ -54,7 +54,7 @@ class Transcription:
         recording: ModelFile,
         counted: Callable[[], AbstractAsyncContextManager[Cost]] = lambda: nullcontext(Cost()),
     ) -> tuple[str, Usage]:
-        """The words; the request is made inside `counted` (Spending.transcription).
+        """The transcript. The request is made inside `counted` (Spending.transcription).
 
         UnheardError; VendorUnavailable: try again later; ModelRejectedError: not this recording; BudgetSpentError.
         """
@@ -89,7 +89,7 @@ class Transcription:
     def _failed(self, media_id: str, away: VendorUnavailable) -> VendorUnavailable | NotTranscribedError:
         now = self._clock()
         self._begun = {each: at for each, at in self._begun.items() if now - at < KEPT_SECONDS or each == media_id}
-        several = len(self._begun) > 1  # one alone may be the recording's own fault
+        several = len(self._begun) > 1  # the cause of a single failure may be the recording
         since = min(self._begun.values()) if several else self._begun.get(media_id, now)
         if now - since < LONGEST_WAIT_SECONDS:
             return VendorUnavailable("model_hearing", away.retry_after)

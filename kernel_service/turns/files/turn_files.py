@@ -1,4 +1,4 @@
-"""The files of a turn: which are there, what is said in them, and how the model is shown them."""
+"""The files of a turn: which exist, their transcripts, and their form for the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class TurnFiles:
-    """The files of one turn's messages, as they stood when it was opened."""
+    """The files of one turn's messages, in their state when the turn was opened."""
 
     store: FileStore
     transcription: Transcription
@@ -36,15 +36,15 @@ class TurnFiles:
     _files: dict[str, StoredFile] = field(init=False, default_factory=dict)
 
     async def load(self, turn: Turn) -> None:
-        """Read the state of the files from the store, which is not asked for a turn without any."""
+        """Read the state of the files from the store. A turn without files makes no request to it."""
         found = [(media_id, message) for message in turn.messages if (media_id := message.payload.media_id)]
         self._names = {media_id: _filename(message) for media_id, message in found}
         self._files = await self.store.find(list(self._names)) if self._names else {}
 
-    # --- what a person is told, or the model ----------------------------------------------------------------------
+    # --- for the person and for the model -------------------------------------------------------------------------
 
     def problem(self, message: TurnMessage) -> FileProblem | None:
-        """Why a message's file cannot be opened; None: it can, or there is none of a type that could be."""
+        """Why a message's file cannot be opened; None: it can, or the message has no file of a supported type."""
         media_id = message.payload.media_id
         return (self._problem(media_id) or None) if media_id else None
 
@@ -55,7 +55,7 @@ class TurnFiles:
         return file.problem
 
     async def transcribe(self) -> None:
-        """Have every recording written down, once. VendorUnavailable, for a bounded time."""
+        """Transcribe every recording, once. VendorUnavailable, for a bounded time."""
         for file in list(self._files.values()):
             if file.read_as is ReadAs.HEAR and file.state is MediaState.STORED and file.transcript is None:
                 await self._transcribe(file)
@@ -74,14 +74,14 @@ class TurnFiles:
             self._files |= await self.store.find([file.id])
 
     def in_words(self, message: TurnMessage) -> Payload:
-        """What was sent as the model's history takes it: a recording with what is said in it."""
+        """The payload for the model's history: a recording carries its transcript."""
         sent, kept = message.payload.file, self._files.get(message.payload.media_id)
         if sent is None or kept is None or kept.transcript is None:
             return message.payload
         return message.payload.with_file(replace(sent, transcript=kept.transcript))
 
     def for_model(self) -> dict[str, ModelFile | str]:
-        """The files by id, or why they are not there."""
+        """The files by id, or a sentence that says why a file is missing."""
         return {
             media_id: self._shown(self._files[media_id])
             if (problem := self._problem(media_id)) is FileProblem.NONE
@@ -97,10 +97,10 @@ class TurnFiles:
         for number in range(file.chunks):
             yield await self.store.chunk(file.id, number)
 
-    # --- what turns out -------------------------------------------------------------------------------------------
+    # --- files that the model refuses -----------------------------------------------------------------------------
 
     async def spoil(self, rejected: ModelRejectedError) -> bool:
-        """The model takes no request with these files: go on without. False: there were none, it is something else."""
+        """Continue without these files, since the model refuses the request. Returns False if there were none."""
         shown = [file for file in self._files.values() if not self._problem(file.id) and file.transcript is None]
         problem = FileProblem.TOO_LONG if rejected.code == "context_length_exceeded" else FileProblem.UNREADABLE
         for file in shown:

@@ -28,7 +28,7 @@ class ProducedFiles:
     clock: Callable[[], float]
 
     async def keep(self, file: ToolFile) -> ReplyFile:
-        """Keep a file that a tool made, until the reply that it goes with is settled. Exhausted MEDIA_FULL."""
+        """Keep a file that a tool made until its reply is settled. Exhausted MEDIA_FULL."""
         message, size = self.turn.messages[-1], len(file.data)
         media_id = await until_stored(lambda: self.store.keep(self.turn.person_id, message, size, now=self.clock()))
         for number, start in enumerate(range(0, size, CHUNK_BYTES)):

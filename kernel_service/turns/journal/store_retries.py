@@ -1,4 +1,4 @@
-"""A store that is away for a moment costs nothing of what a turn has done."""
+"""Retries store operations, so that a short outage of the store does not discard the work of a turn."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STORE_RETRIES: Final = 30
-"""How often an operation is tried again. A store that is away waits by itself for about a second each time."""
+"""The most retries of an operation. Each attempt on an unavailable store takes about a second by itself."""
 PAUSE_SECONDS: Final = 1.0
 
 
 async def until_stored(operation: Callable[[], Awaitable[T]]) -> T:
-    """The operation's result. It may be repeated, since StoreUnavailable means that nothing was kept."""
+    """Returns the result of the operation. A retry is safe, since StoreUnavailable means that nothing was kept."""
     for _ in range(STORE_RETRIES):
         try:
             return await operation()

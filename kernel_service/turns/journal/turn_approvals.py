@@ -1,4 +1,4 @@
-"""What a turn's person has approved, as the store has it."""
+"""The approvals of a turn's person, from the store."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ class TurnApprovals:
     epoch: int
 
     async def decide(self, message: TurnMessage) -> ApprovalDecision:
-        """What a tapped button did; asked again by the same turn, the same."""
+        """The decision of a tapped button. Idempotent within the turn."""
         button = button_in(message.payload)
         if button is None or message.payload.forwarded:
             return ApprovalDecision(DecisionOutcome.FORWARDED)
         return await until_stored(lambda: self.store.decide(self.turn, self.epoch, button, at=message.accepted_at))
 
     async def stands(self, tool: str, account: str) -> bool:
-        """Whether the person need not be asked for this."""
+        """Whether a standing permission covers this."""
         return await until_stored(lambda: self.store.stands(self.turn.person_id, tool, account))
 
     async def permissions(self, message: TurnMessage) -> list[StandingPermission]:
-        """What stands once the person has asked for it, or taken some of it back."""
+        """The standing permissions, after the person listed them or revoked some of them."""
         if message.command is Command.PERMISSIONS:
             return await until_stored(lambda: self.store.permissions(self.turn.person_id))
         said = asked_again_for(message.payload)

@@ -1,4 +1,4 @@
-"""What a turn writes into the store: its steps, its end, and what an attempt leaves behind otherwise."""
+"""The writes of a turn to the store: its steps, its end, and the other outcomes of an attempt."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from kernel_service.turns.spending.spending import Spending
 
 NOTICE_AFTER_HOLDS: Final = 3
-"""The person is told that we keep trying when a turn has been held this often."""
+"""The person is told that the turn keeps trying after this many holds."""
 NOTICE_AFTER_SECONDS: Final = 10.0
-"""The person is told, once in a turn, that we are busy if they have to wait longer than this."""
+"""The person is told, once in a turn, that the service is busy if the wait is longer than this."""
 NOT_DONE: Final = "Not done: the turn ended before this call."
 
 
@@ -38,7 +38,7 @@ NOT_DONE: Final = "Not done: the turn ended before this call."
 class TurnJournal:
     """Each method is one transaction; the transcript's unstored items go with it.
 
-    What was spent since the last write goes with the next one; those that have no place for it make one more.
+    The usage since the last write goes with the next one. Methods whose write has no place for it write it separately.
     """
 
     store: TurnStore
@@ -51,11 +51,11 @@ class TurnJournal:
     clock: Callable[[], float]
 
     async def step(self, usage: Usage | None = None, *, finished: str = "", used: ToolUse | None = None) -> None:
-        """What the model said, or what a tool gave back."""
+        """An answer of the model, or the result of a tool."""
         await self._append(usage or Usage(), finished=finished, used=used)
 
     async def count(self) -> None:
-        """What was spent, if anything was."""
+        """Write the usage, if there is any."""
         if not self.spending.is_owed:
             return
         turn, epoch = self.turn, self.kernel.epoch
@@ -65,12 +65,12 @@ class TurnJournal:
             )
 
     async def intend(self, call_id: str, tool: str) -> None:
-        """A call that changes something is about to be made. Interrupted by what came before it."""
+        """Note the intent before a call with side effects. A message that came before it interrupts it."""
         await self._append(Usage(), started=CallRecord(call_id, tool, self.clock()))
         self.turn.closed = True
 
     async def withdraw(self, call_id: str) -> None:
-        """The call was not made after all."""
+        """Remove the intent of a call that was not made."""
         await self._append(Usage(), finished=call_id)
 
     async def end(
@@ -83,7 +83,7 @@ class TurnJournal:
         parked: Sequence[ParkedRequest] = (),
         questions: Sequence[ApprovalPrompt] = (),
     ) -> None:
-        """The last items, the replies, what waits, the members' end. COMPLETED is interrupted by what came before."""
+        """Write the last items, replies, parked requests and the end of the messages. Messages interrupt COMPLETED."""
         self._answer_open_calls()
         with self.spending.paid() as bill:
             await until_stored(
@@ -99,7 +99,7 @@ class TurnJournal:
             self.kernel.context_tokens = CONTEXT_TOKENS
 
     async def give_up(self, problem: str, told: str) -> None:
-        """End with an apology. What the turn had journaled leaves the history, but for a word on what was done."""
+        """End with an apology. The journaled items leave the history, except for a sentence on the calls made."""
         self.transcript.unstored = []
         self.transcript.confess(told)
         await self.count()
@@ -111,26 +111,26 @@ class TurnJournal:
         self.transcript.mark_stored()
 
     async def shrink(self) -> None:
-        """From now on the model is shown no more than the transcript holds, and no more than its limit."""
+        """Limit later turns to the items that the transcript holds, and to the limit of the window."""
         kept, limit = len(self.transcript.stored), self.window.limit
         await until_stored(lambda: self.context.shrink(self.turn.person_id, self.kernel.epoch, keep=kept, tokens=limit))
         self.kernel.context_tokens = limit
         self.window.keep_smaller()
 
     async def disown(self, origin: str) -> None:
-        """What this origin has said so far is as foreign as another's, from now on."""
+        """Treat the reasoning of this origin so far as foreign."""
         person_id, epoch = self.turn.person_id, self.kernel.epoch
         await until_stored(lambda: self.context.disown_reasoning(person_id, epoch, origin))
 
     async def split(self, problem: str) -> None:
-        """Each of the turn's messages is to run alone."""
+        """Split the turn, so that each of its messages runs alone."""
         self.transcript.unstored = []
         await self.count()
         superseded = await self.store.split(self.turn, self.kernel.epoch, problem=problem, now=self.clock())
         self.transcript.drop_stored(superseded)
 
     async def hold(self, away: VendorUnavailable, *, may_tell: bool) -> tuple[float, Reply | None]:
-        """Wait for the vendor: for how many seconds, and what the person is told of it. Burns no attempt."""
+        """Wait for the vendor, without consuming an attempt. Returns the seconds, and the notice to the person."""
         busy = isinstance(away, Busy)
         wait = away.retry_after if isinstance(away, Busy) else hold_seconds(self.turn.holds, away.retry_after)
         notice, now = self._notice(wait, busy=busy) if may_tell else None, self.clock()
@@ -146,7 +146,7 @@ class TurnJournal:
         return Reply(texts.answers.STILL_TRYING) if self.turn.holds == NOTICE_AFTER_HOLDS else None
 
     async def fail(self, problem: str) -> None:
-        """The attempt broke: the next one comes later and later."""
+        """End a failed attempt. The delay before the next one grows with each failure."""
         now = self.clock()
         until = now + hold_seconds(self.turn.attempt_count, None)
         with self.spending.paid() as bill:
@@ -156,7 +156,7 @@ class TurnJournal:
             )  # fmt: skip
 
     async def requeue(self, until: float | None = None) -> None:
-        """Leave the turn where it is, at no cost."""
+        """End the attempt without counting it."""
         await self.count()
         await self.store.requeue(self.turn, self.kernel.epoch, until=until)
 

@@ -1,4 +1,4 @@
-"""Whether the model is away, or answers everything but this turn."""
+"""Whether the model is unavailable, or refuses this turn alone."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ PROBE_SECONDS: Final = 10.0
 LEAST_OUTPUT_TOKENS: Final = 16
 
 _OF_ONE_REQUEST: Final = frozenset({"model_unavailable", "model_rejects_key", "model_unpaid"})
-"""What a vendor may say of one request alone. That it is busy it says of all."""
+"""Problems that may concern a single request. A busy vendor is busy for all requests."""
 
 
 @dataclass(slots=True)
 class ModelHealth:
-    """Of one turn, that has been held `probe_after` times before the model is probed; once in an attempt."""
+    """Of one turn. The model is probed after `probe_after` holds of the turn, once in an attempt."""
 
     turn: Turn
     model: Model
@@ -36,7 +36,7 @@ class ModelHealth:
     _healthy: bool | None = field(init=False, default=None)
 
     async def fails_this_turn_alone(self, away: VendorUnavailable) -> bool:
-        """Whether the model answers, though not this turn: then what was said before may be to blame."""
+        """Whether the model answers other requests. If so, the history of this turn may be the cause."""
         if away.problem not in _OF_ONE_REQUEST or self.turn.holds < self.probe_after:
             return False
         if self._healthy is None:
@@ -44,7 +44,7 @@ class ModelHealth:
         return self._healthy
 
     async def _probe(self) -> bool:
-        """Whether the model answers the least that one can ask. A refusal is an answer."""
+        """Whether the model answers a minimal request. A refusal counts as an answer."""
         items = [self.model.user_item(UserInput(Payload(Text("ping"))))]
         ping = ModelRequest("", items, [], person_key(self.turn.person_id), LEAST_OUTPUT_TOKENS)
         try:

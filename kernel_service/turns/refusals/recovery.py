@@ -1,8 +1,8 @@
-"""What a turn answers a refusal of the model with, or an answer that says nothing: it asks differently.
+"""Recovery from a refusal of the model, or from an empty answer: the turn changes the request and repeats it.
 
-Each way is taken once in a turn, or makes what is shown strictly smaller: so a turn always ends. What a refusal has
-taught is kept with the person once the model answers, so that it is not taught again: where the context begins, how
-large it may be, and whose reasoning is foreign. If it does not answer, the history was not to blame and stays.
+Each change is made once in a turn, or makes the request strictly smaller, so a turn always ends. Once the model
+answers, the lesson of a refusal is stored with the person: the start of the context, its size, and which reasoning is
+foreign. If the model does not answer, the history was not the cause and stays.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RAISED: Final = 2
-"""How much more the model may say when it has used up its tokens with reasoning."""
+"""The factor on the output tokens after the model used them all for reasoning."""
 
 
 @dataclass(slots=True)
 class Recovery:
-    """Of one turn. `output_tokens` is what the model may say; `taken` counts the ways that were taken."""
+    """Of one turn. `output_tokens` limits an answer; `taken` counts the changes that were made."""
 
     transcript: Transcript
     window: ContextWindow
@@ -47,7 +47,7 @@ class Recovery:
     # --- a refusal ----------------------------------------------------------------------------------------------
 
     async def mend(self, rejected: ModelRejectedError) -> bool:
-        """Whether to ask again, differently. False: whatever the turn could leave out, it has."""
+        """Whether to repeat the request with a change. False: nothing is left to leave out."""
         if rejected.code == FOREIGN_REASONING and await self._without_reasoning():
             return self._note("without_reasoning")
         if self.tools.leave_out(rejected):
@@ -65,7 +65,7 @@ class Recovery:
         return bool(origin)
 
     async def _smaller(self, rejected: ModelRejectedError) -> bool:
-        """The history first, since it is what grows; then files; then results, messages and tools."""
+        """Leave out history first, since it grows; then files; then results, messages and tools."""
         if "smaller" in self._once and await self.files.spoil(rejected):
             return self._note("without_files")
         if self.window.halve():
@@ -77,18 +77,18 @@ class Recovery:
         return self._first("without_tools") and self.tools.withhold_all() and self._note("without_tools")
 
     def _afresh(self) -> bool:
-        """Nobody knows what the vendor does not like: if it is in what was said before, the person must not suffer."""
+        """For an unexplained refusal: a cause in the history must not leave the person without an answer."""
         if self.begins_afresh():
             return True
         self.window.show_older()
         return False
 
     def begins_afresh(self) -> bool:
-        """Whether to ask again without what was said before, on trial; once."""
+        """Whether to repeat the request without the history, on trial; once in a turn."""
         return self._first("afresh") and self.window.hide_older() and self._note("afresh")
 
     async def answered(self) -> None:
-        """The model has answered: what was left out on trial stays out."""
+        """The model has answered: items left out on trial stay out."""
         if self._answer_on_trial:
             self.window.show_older()
             return
@@ -100,7 +100,7 @@ class Recovery:
         self._smaller_on_trial = False
 
     def undo(self) -> None:
-        """The model has not answered, however little it was shown: the history was not to blame."""
+        """The model has not answered even the smallest request: the history was not the cause."""
         if self._smaller_on_trial:
             self.window.undo_smaller()
         self._smaller_on_trial = False
@@ -108,7 +108,7 @@ class Recovery:
     # --- an answer ----------------------------------------------------------------------------------------------
 
     def asks_again(self, answer: ModelAnswer) -> bool:
-        """Whether an answer that says nothing, or that a filter has taken, is to be asked for once more."""
+        """Whether to repeat the request after an empty or filtered answer."""
         if self.transcript.has_something_for_the_person() or not (answer.says_nothing or answer.filtered):
             return False
         if answer.cut:
@@ -124,11 +124,11 @@ class Recovery:
         return self._note("more_tokens")
 
     def _without_history(self) -> bool:
-        """For this answer alone: a filter is no proof that the fault is in what was said before."""
+        """For this answer alone: a filtered answer does not prove that the history is the cause."""
         self._answer_on_trial = self.begins_afresh()
         return self._answer_on_trial
 
-    # --- the books ----------------------------------------------------------------------------------------------
+    # --- bookkeeping --------------------------------------------------------------------------------------------
 
     def _first(self, way: str) -> bool:
         first = way not in self._once

@@ -1,4 +1,4 @@
-"""From what the model said to what the person is told."""
+"""Converts the answer of the model to replies."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from kernel_service.turns.context.transcript import Transcript
 
 _MOST_ABOVE: Final = 200
-"""Characters that the model may say above a question."""
+"""The most characters of the model's text above an approval prompt."""
 _MARKUP: Final = frozenset("`~*_<>[]#|\\&")
 
 
 def answer_replies(
     answer: ModelAnswer, transcript: Transcript, seen: Sequence[HistoryItem], most_chars: int
 ) -> list[Reply]:
-    """One reply, with the files, and the first link as its button; each further link needs a reply of its own."""
+    """One reply with the files, and the first link as its button. Each further link needs a separate reply."""
     links, files = transcript.links(), transcript.files()
     text = _warned(_text(answer, most_chars), transcript, seen) or _without_words(answer, transcript)
     first = Reply(text, link=links[0] if links else None, media=tuple(files))
@@ -38,9 +38,9 @@ def answer_replies(
 
 
 def with_questions(replies: list[Reply], questions: Sequence[ApprovalPrompt]) -> list[Reply]:
-    """Each question has buttons of its own, and its document before it.
+    """Each approval prompt has separate buttons, and its document before it.
 
-    What the model says stands above the first one if it can neither look like a part of it nor push it out of sight.
+    The model's text is placed above the first prompt if it can neither look like a part of it nor push it out of sight.
     """
     if not questions:
         return replies
@@ -62,7 +62,7 @@ def _is_plain(text: str) -> bool:
 
 
 def _warned(text: str, transcript: Transcript, seen: Sequence[HistoryItem]) -> str:
-    """Before the answer, since it may come in several messages: where its links lead that may carry what was seen."""
+    """Adds a warning about links that may leak data, before the answer, since the answer may be several messages."""
     hosts = carrying_hosts(text, seen) if transcript.tainted else []
     if not hosts:
         return text
@@ -78,7 +78,7 @@ def _text(answer: ModelAnswer, most_chars: int) -> str:
 
 
 def _without_words(answer: ModelAnswer, transcript: Transcript) -> str:
-    """What is true where the model says nothing. A question needs nothing before it."""
+    """The text of an answer without words. An approval prompt needs no text before it."""
     if transcript.links():
         return texts.answers.ONLY_A_BUTTON
     if transcript.files():

@@ -1,7 +1,7 @@
-"""Links of an answer that may carry what the model has seen to whoever runs the site: the person is warned of them.
+"""Links in an answer that may leak data that the model has seen to the operator of a site. The person is warned.
 
-An instruction in a mail can have the model write a link whose query holds other mails; one tap sends them. A link that
-was given as it is (by the person, a tool, a file's name) carries nothing that was added to it, and is shown as it is.
+An instruction in a mail can make the model write a link whose query holds other mails. One tap then sends them. A link
+that comes unchanged from the person, a tool or a file name leaks nothing that was added, and causes no warning.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import HistoryItem
 
 MOST_HOSTS: Final = 5
-"""That a warning names."""
+"""The most hosts that a warning names."""
 HIDDEN: Final = "an address that hides where it leads"
 _SCHEMES: Final = "mailto|tel|sms|smsto|whatsapp|tg|viber"
 _LINKS: Final = re.compile(
     rf"""
-      <(?P<angle>[a-z][a-z0-9+.-]{{1,30}}:[^<>\n]+)>                      # may hold spaces
+      <(?P<angle>[a-z][a-z0-9+.-]{{1,30}}:[^<>\n]+)>                      # can contain spaces
     | (?P<full>\b(?:[a-z][a-z0-9+.-]{{1,30}}://|(?:{_SCHEMES}):|(?<=\]\()[a-z][a-z0-9+.-]{{1,30}}:)[^\s<>]+)
     | (?P<bare>(?<![\w@.-])
         (?:(?:[\w-]{{1,63}}\.)+(?:xn--[\w-]{{1,59}}|[^\W\d_]{{2,24}})(?![\w@-])|(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?=[:/?\#]))
@@ -37,7 +37,7 @@ _ESCAPED: Final = re.compile(r"\\([!-/:-@\[-`{-~])")
 _EMPHASIS: Final = re.compile(r"\*\*|__|~~")
 _IMAGE: Final = re.compile(r"!(?=\[)")
 _LAST: Final = ".,;:!?'\"`*_~|)]}>/"
-"""What ends a sentence, or is markup, rather than belongs to the link before it."""
+"""Characters that end a sentence or are markup, and do not belong to the link before them."""
 _NO_DOMAINS: Final = frozenset(
     "pdf docx xlsx pptx odt txt csv tsv png jpg jpeg gif webp json yaml yml xml html htm log ics js ts css exe".split()  # noqa: SIM905
 )
@@ -46,22 +46,22 @@ _PARTS: Final = frozenset(
     {"www", "app", "web", "m", "my", "en", "mail", "docs", "drive", "calendar", "maps", "accounts", "account", "login"}
     | {"help", "support", "blog", "shop", "store", "news", "developer", "developers", "console", "status", "meet"}
 )
-"""Parts of hosts that sites have for everybody: none of them tells anything."""
+"""Host labels that are common to many sites, and therefore carry no data."""
 _KNOWN_DEPTH: Final = 5
 
 
 def without_images(text: str) -> str:
-    """With each image as a link: what a channel would load by itself sends its address."""
+    """Turns each image into a link, since a channel may load an image, and so request its address, automatically."""
     return _IMAGE.sub("", text)
 
 
 def holds_link(text: str) -> bool:
-    """Whether there is a link in the text, wherever it leads."""
+    """Whether the text contains a link."""
     return next(_links_in(text), None) is not None
 
 
 def carrying_hosts(text: str, items: Iterable[HistoryItem]) -> list[str]:
-    """The hosts of links in an answer that may carry what the model saw, each once. `items`: what it was shown."""
+    """The hosts of links in an answer that may leak data, each once. `items`: the items that the model was shown."""
     found = list(dict.fromkeys(_links_in(text)))
     if not found:
         return []
@@ -72,7 +72,7 @@ def carrying_hosts(text: str, items: Iterable[HistoryItem]) -> list[str]:
 
 
 def _carries(link: str, given_hosts: set[str]) -> bool:
-    """Whether something beside a site's own name stands in it: in the query, the path, a part of the host, a port."""
+    """Whether the link holds more than the name of a site: a query, a path, a subdomain or a port."""
     rest = link.partition(":")[2]
     if not rest.startswith("//"):
         return True
@@ -90,7 +90,7 @@ def _before_site(host: str) -> list[str]:
 
 
 def host_of(link: str) -> str:
-    """As it is looked up, so that look-alike letters show; of an address without a host what tells where it leads."""
+    """The host in its ASCII form, so that look-alike letters show; without a host, the target of the address."""
     try:
         parts = urlsplit(link)
         host = parts.hostname or (parts.path if parts.scheme in ("mailto", "tel", "sms", "smsto") else parts.scheme)
@@ -102,13 +102,13 @@ def host_of(link: str) -> str:
         return host.encode("ascii", "replace").decode()
 
 
-# --- which links stand in a text --------------------------------------------------------------------------------------
+# --- the links in a text ----------------------------------------------------------------------------------------------
 
 
 def _links_in(text: str) -> Iterator[str]:
-    """As they lead somewhere, whatever form they are written in. A bare domain counts as a link: apps make it one."""
+    """The links in canonical form. A bare domain counts as a link, since apps turn it into one."""
     plain = _plain(text)
-    # A channel may drop what emphasises a part of a link: in a heading, all is bold already.
+    # A channel may drop emphasis inside a link, for example in a heading, which is bold already.
     yield from _links_in_plain(plain)
     if (bare := _EMPHASIS.sub("", plain)) != plain:
         yield from _links_in_plain(bare)
@@ -126,7 +126,7 @@ def _links_in_plain(plain: str) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """Without what a reader does not see, and what markup takes away."""
+    """Removes invisible characters and markup escapes."""
     seen = "".join(char for char in unicodedata.normalize("NFKC", html.unescape(text)) if _is_seen(char))
     return _ESCAPED.sub(r"\1", seen.replace("。", "."))
 
@@ -136,7 +136,7 @@ def _is_seen(char: str) -> bool:
 
 
 def _canonical(link: str) -> str:
-    """With its scheme and host in small letters, and without what only ends the sentence."""
+    """With scheme and host in lower case, and without the punctuation of the sentence."""
     link = link.rstrip(_LAST)
     scheme, colon, rest = link.partition(":")
     if not rest.startswith("//"):
@@ -145,11 +145,11 @@ def _canonical(link: str) -> str:
     return f"{scheme.lower()}://{host.lower()}{rest[2 + len(host) :]}"
 
 
-# --- which were given -------------------------------------------------------------------------------------------------
+# --- the links from the person and from tools -------------------------------------------------------------------------
 
 
 def _given(items: Iterable[HistoryItem]) -> set[str]:
-    """Links of the person and of tools. What the model wrote before a tool repeated it was not given to it."""
+    """Links from the person and from tools. A link that the model wrote before a tool repeated it does not count."""
     given: set[str] = set()
     written: set[str] = set()
     for item in items:
@@ -164,7 +164,7 @@ def _given(items: Iterable[HistoryItem]) -> set[str]:
 
 
 def _texts(value: Any, depth: int = 0) -> Iterator[str]:
-    """All texts in a value, and in the JSON that texts hold."""
+    """All texts in a value, including those inside JSON in a text."""
     if isinstance(value, dict):
         for inner in value.values():
             yield from _texts(inner, depth)

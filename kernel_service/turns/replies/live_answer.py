@@ -1,9 +1,9 @@
-"""The text of a turn's answer for those who watch, while the model says it.
+"""Streams the text of a turn's answer to its watchers while the model writes it.
 
-What is shown at the end of the turn is the text of its first reply, or nothing. Whatever else the answer comes to (a
-tool call after some words, another attempt, a sentence that takes its place) makes what was shown void.
+At the end of the turn the shown text is the text of the first reply, or nothing. Any other result (a tool call after
+some words, another attempt, a fixed sentence) makes the shown text void.
 
-Of a tainted turn whole lines are shown, up to the first that holds a link: a channel may load an image, or a person
+A tainted turn shows whole lines, up to the first line with a link. Otherwise a channel might load an image, or a person
 follow a link, before the complete answer is checked (see leaking_links). No link spans two lines.
 """
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from kernel_service.turns.context.transcript import Transcript
 
 MOST_WITHHELD: Final = 4096
-"""Characters that wait for the end of their line, or for a word after them; after more nothing is shown any further."""
+"""The most characters that wait for the end of a line or for a word. Beyond that the stream stops."""
 
 
 class LiveAnswer:
-    """Of one attempt at a turn. As a context: what is not final when it is left is void.
+    """Of one attempt at a turn. As a context manager: text that is not final at the exit is void.
 
-    `preface` stands before the model's text. `most_chars`: of it, see Limits.
+    `preface` precedes the model's text, which is shown up to `most_chars` (see TurnLimits.output_chars).
     """
 
     def __init__(self, progress: Progress, turn: Turn, transcript: Transcript, most_chars: int) -> None:
@@ -50,7 +50,7 @@ class LiveAnswer:
             self.void()
 
     def listener(self) -> TextListener | None:
-        """What is told the text of the next answer as it comes; None: nobody watches."""
+        """The listener for the text of the next answer; None: the turn has no watcher."""
         self.void()
         if not self._progress.is_watched(self._turn):
             return None
@@ -58,12 +58,12 @@ class LiveAnswer:
         return _Showing(self._show, opening, self._most_chars, by_line=self._transcript.tainted).hear
 
     def void(self) -> None:
-        """What was shown is no part of the reply."""
+        """Declare that the shown text is not a part of the reply."""
         if self._text.start_over():
             self._progress.show(self._turn, self._text)
 
     def finish(self, text: str) -> None:
-        """The turn has ended: this is the text of its first reply."""
+        """The turn has ended with this text as its first reply."""
         self._final = True
         shown = self._text.shown
         if not shown:
@@ -79,7 +79,7 @@ class LiveAnswer:
 
 
 class _Showing:
-    """Of one answer: how much of its text may be shown already, so that the reply's text begins with it."""
+    """Of one answer: decides which part of its text can be shown, so that the reply's text begins with it."""
 
     def __init__(self, show: TextListener, opening: str, most_chars: int, *, by_line: bool) -> None:
         self._show = show
@@ -102,7 +102,7 @@ class _Showing:
         self._ended = self._ended or self._left <= 0 or len(self._withheld) > MOST_WITHHELD
 
     def _ready(self) -> str:
-        """All but the white space at the end, with which the reply may not go on."""
+        """The text without trailing white space, which may not be a part of the reply."""
         if not self._by_line:
             return self._withheld.rstrip()
         lines = self._withheld[: self._withheld.rfind("\n") + 1]
@@ -110,7 +110,7 @@ class _Showing:
         return "" if self._ended else lines.rstrip()
 
     def _pass_on(self, ready: str) -> None:
-        """As far as the reply's text goes, from its first letter on."""
+        """Show the text from its first letter, up to the length of a reply."""
         ready = (ready if self._begun else ready.lstrip())[: self._left]
         self._left -= len(ready)
         self._show(ready.rstrip() if self._begun else self._opening + ready.rstrip())

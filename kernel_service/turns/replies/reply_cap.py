@@ -1,9 +1,9 @@
-"""How many replies a person gets in a day: each is billed by the channel, also those that need no model.
+"""The daily cap on replies to a person: the channel bills each reply, including those without a model request.
 
-What no model says (wrong codes, stopped, budget spent, what cannot be opened) has a fifth of them, so that whoever
-floods us with such messages, or has them sent, still gets answers to questions. The last reply of either kind says
-when it goes on; then there is silence. What earlier replies asked for is still answered, out of a fifth more: a button,
-and a code. Days are of UTC, as those of the tokens.
+Fixed replies (wrong code, stopped, budget spent, unreadable file) get a fifth of the cap, so that a flood of such
+messages does not use up the answers to questions. The last reply of either kind says when replies resume; after it
+there are none. A button or a code that an earlier reply asked for is still answered, from an extra fifth. Days are UTC,
+like those of the token budgets.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ FIXED_SHARE: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class ReplyCap:
-    """Of one turn. `per_day`: replies of a person; 0: no limit."""
+    """Of one turn. `per_day`: replies to a person; 0: no limit."""
 
     per_day: int
     turn: Turn
     clock: Callable[[], float]
 
     def left(self, *, fixed: bool) -> float:
-        """How many replies the person may still get today."""
+        """The number of replies left for the person today."""
         if not self.per_day:
             return math.inf
         share = max(1, self.per_day // FIXED_SHARE)
@@ -46,7 +46,7 @@ class ReplyCap:
         return self.turn.messages[0].command in (Command.APPROVAL, Command.CODE)
 
     def kept(self, replies: Sequence[Reply], *, fixed: bool) -> list[Reply]:
-        """Those that the person is told. What an answer consists of is told whole, once some of it may be."""
+        """The replies to send. The parts of an answer are all sent if at least one reply is left."""
         left = self.left(fixed=fixed)
         if len(replies) < left:
             return list(replies)

@@ -1,4 +1,4 @@
-"""What a request to the model may cost, told before it is made, and what it has cost where the vendor does not say."""
+"""Estimates of the cost of a model request: before it is made, and if the vendor does not report its usage."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from kernel_service.ports.model import ModelFile, ModelRequest
 
 TYPICAL_OUTPUT_TOKENS: Final = 2_000
-"""What an answer takes, reasoning included, if nobody ever learns what it took."""
+"""The tokens assumed for an answer with unreported usage, including reasoning."""
 OUTPUT_PER_SECOND: Final = 100
-"""What a model writes in a second at most, about."""
+"""The estimated most tokens that a model writes in a second."""
 AUDIO_BYTES_PER_SECOND: Final = 2_000
 """Of a voice message: WhatsApp records with Opus at 16 kbit/s."""
 _BYTES_PER_TOKEN: Final = 3
 _PICTURE_TOKENS: Final = 1_600
 _DOCUMENT_TOKENS: Final = 60_000
 _MOST_BELIEVED: Final = 10_000_000
-"""No model reads or writes as much at once."""
+"""More than any model reads or writes in one request."""
 
 
 def of_request(request: ModelRequest) -> Estimate:
@@ -39,14 +39,14 @@ def of_recording(recording: ModelFile, tokens_per_second: int) -> Estimate:
 
 
 def used_after(seconds: float, estimate: Estimate) -> Usage:
-    """What a request has cost of which only that is known: it was let go of after so many seconds."""
+    """The estimated cost of a request that was abandoned after `seconds`."""
     written = estimate.output_tokens + int(max(0.0, seconds) * OUTPUT_PER_SECOND)
     written = min(written, estimate.most_output_tokens)
     return Usage(input_tokens=estimate.input_tokens, output_tokens=written, model_calls=1)
 
 
 def completed(told: Usage, estimate: Estimate, *, wrote: bool) -> Usage:
-    """The vendor's account; the estimate stands for what it leaves out, or cannot mean. `wrote`: an answer came."""
+    """The reported usage, with estimates for missing or implausible values. `wrote`: an answer came."""
     if not 0 < told.input_tokens <= _MOST_BELIEVED:
         told = replace(told, input_tokens=estimate.input_tokens, cached_input_tokens=0)
         wrote = True
@@ -56,7 +56,7 @@ def completed(told: Usage, estimate: Estimate, *, wrote: bool) -> Usage:
 
 
 def is_plausible(told: Usage) -> bool:
-    """Whether an account needs no estimate beside it."""
+    """Whether reported usage needs no estimate."""
     return 0 < told.input_tokens <= _MOST_BELIEVED and 0 < told.output_tokens <= _MOST_BELIEVED
 
 

@@ -1,7 +1,7 @@
-"""What an attempt of a turn spends: each request is reserved before it is made, and settled after.
+"""The spending of an attempt: each request is reserved before it is made, and settled afterwards.
 
-Reserving looks at the budgets in the same transaction. Settling goes with the next write of the turn. Whatever keeps
-that write away leaves the reservation counted: a kill, a lost lease, a store that does not answer.
+A reservation checks the budgets in the same transaction. The settlement goes with the next write of the turn. If that
+write fails (a kill, a lost lease, an unavailable store), the reservation stays counted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Bill:
-    """What is to be written: what was spent, and the reservations (their ids) that it stands for."""
+    """The next write: the usage, and the ids of the reservations that it settles."""
 
     usage: Usage = field(default_factory=Usage)
     settles: tuple[str, ...] = ()
@@ -40,7 +40,7 @@ class _Request:
 
 @dataclass(slots=True)
 class Cost:
-    """Of one request; whoever made it says what the vendor told."""
+    """Of one request. The caller sets the usage that the vendor reported."""
 
     told: Usage | None = None
 
@@ -57,13 +57,13 @@ class Spending:
 
     @asynccontextmanager
     async def request(self, estimate: Callable[[], Estimate], *, anyway: bool = False) -> AsyncIterator[Cost]:
-        """A request to the model is made inside the block. `anyway`: even if a budget is spent.
+        """Make a request to the model inside the block. `anyway`: even if a budget is spent.
 
-        BudgetSpentError; Busy while others' requests may spend what is left.
+        BudgetSpentError; Busy while requests of others may spend the rest of the budget.
         """
         if budgets := self.limits.budgets:
             reservation = await self.store.reserve(self.person_id, estimate(), budgets, anyway=anyway, now=self.clock())
-            self._settled.append(reservation)  # known from here on: each way out of the block settles it
+            self._settled.append(reservation)  # every exit of the block settles it
         self._under_way = request = _Request(estimate, self.clock())
         cost = Cost()
         try:
@@ -77,7 +77,7 @@ class Spending:
         self._ended(request, cost.told or Usage(model_calls=1), wrote=True)
 
     def transcription(self, recording: ModelFile) -> AbstractAsyncContextManager[Cost]:
-        """As `request`, of a recording that is to be written down."""
+        """Like `request`, for the transcription of a recording."""
         return self.request(lambda: estimates.of_recording(recording, self.limits.tokens_per_audio_second))
 
     @property
@@ -86,8 +86,8 @@ class Spending:
 
     @contextmanager
     def paid(self) -> Iterator[Bill]:
-        """What is owed is written inside the block. If nobody knows whether it was, the reservation stays counted."""
-        self._let_go()  # what was cancelled may not have noticed yet
+        """Write the bill inside the block. If the outcome of the write is unknown, the reservation stays counted."""
+        self._let_go()  # a cancelled request may not have noticed yet
         bill = Bill(self._owed, tuple(self._settled))
         self._owed, self._settled = Usage(), []
         try:
@@ -110,14 +110,14 @@ class Spending:
             self._let_go()
 
     def _let_go(self) -> None:
-        """The request under way is abandoned; it is charged by its estimate, since nobody learns its cost."""
+        """Abandon the current request. It is charged by its estimate, since its cost stays unknown."""
         if request := self._under_way:
             self._under_way = None
             self._owed += estimates.used_after(self.clock() - request.began, request.estimate())
 
 
 def _is_free(error: BaseException) -> bool:
-    """Whether a request that ended so is not billed: it was refused, or never sent."""
+    """Whether a request with this error is not billed, because it was refused or never sent."""
     if isinstance(error, VendorUnavailable):
         return not error.unanswered
     return isinstance(error, ModelRejectedError | TranscriptionMissingError)
