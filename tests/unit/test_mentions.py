@@ -30,7 +30,7 @@ _FOREIGN = {
     "descriptor.proto": "protobuf",
 }
 """Files of other projects."""
-_NOT_CODE = {"context.id", "package.module", "outbox.lease"}
+_NOT_CODE = {"context.id", "package.module", "outbox.lease", "turn.person_id", "message.payload"}
 """A column, a placeholder, an attribute of a store: they look like names in modules of ours."""
 
 
