@@ -1,4 +1,4 @@
-"""A terminal that shows the words of an answer as the model says them (README, "Another channel").
+"""A terminal that shows the words of an answer as the model produces them (README, "Another channel").
 
 Start it with `TERMINAL_TOKEN=… python docs/examples/terminal.py`.
 """
@@ -28,12 +28,12 @@ class Answer:
         print(text, end="", flush=True)
 
     def reset(self) -> None:
-        # A terminal cannot take back lines that have scrolled away: it says that they are void.
+        # A terminal cannot erase lines that have scrolled away, so it marks them as void.
         print("\n[not part of the answer]" if "\n" in self.text else "\r\x1b[K", end="", flush=True)
         self.text = ""
 
     def complete(self, replies: list[messages_pb2.Reply]) -> None:
-        """What stands already is the first reply's text, or nothing."""
+        """Print the replies; the text on the screen is that of the first reply, or empty."""
         shown = self.text
         for reply in replies:
             if reply.text != shown:
