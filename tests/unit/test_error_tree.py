@@ -7,6 +7,8 @@ import pkgutil
 import re
 from typing import NamedTuple
 
+import pytest
+
 import kernel_service
 from kernel_service import errors
 from kernel_service.errors import KernelError
@@ -43,6 +45,7 @@ def actual(kind: type[KernelError] = KernelError) -> dict[str, Entry]:
     return found
 
 
+@pytest.mark.slow
 def test_the_documented_error_tree_is_complete_and_true() -> None:
     for module in pkgutil.walk_packages(kernel_service.__path__, "kernel_service."):
         if ".migrations" not in module.name and not module.name.endswith("__main__"):

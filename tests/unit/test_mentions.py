@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -124,6 +126,7 @@ def resolves_to_a_name(mention: str) -> bool:
     return module not in names() or name in names()[module]
 
 
+@pytest.mark.slow
 def test_mentioned_files_exist() -> None:
     documents = [
         path for path in tracked() if path.endswith((".py", ".md", ".proto")) and not path.startswith(_HISTORY)
@@ -139,6 +142,7 @@ def test_mentioned_files_exist() -> None:
     assert not lost, "\n".join(lost)
 
 
+@pytest.mark.slow
 def test_mentioned_names_exist() -> None:
     code = [path for path in tracked() if path.endswith(".py") and not path.startswith(_HISTORY)]
     lost = [

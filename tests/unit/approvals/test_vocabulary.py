@@ -102,6 +102,7 @@ def test_a_party_word_is_known_to_all(word: str) -> None:
     assert is_named == (word in words.REACHED) or word in {"group", "webhook", "domain", "public", "anyone"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["@bob{}", "b{}@x.org", "10.0.0.1/{}", "x", "1", "a.", "@", "+1"])
 def test_ten_times_as_much_text_takes_ten_times_as_long(form: str) -> None:
     def seconds(times: int) -> float:
