@@ -69,7 +69,7 @@ def _connecting(call: FunctionCall, output: str) -> str:
     toolkit = toolkit_of(call).capitalize()
     if re.search(r"\balready connected\b|\bconnected already\b", output, re.IGNORECASE):
         return f"{toolkit} is already connected."
-    if re.search(r"\bconsent already\b", output, re.IGNORECASE):
+    if re.search(r"\balready given consent\b|\bconsent already\b", output, re.IGNORECASE):
         return f"Please send me the code that the page shows, to connect {toolkit}."
     if re.search(r"\bbutton\b|\blink\b|\bhttps?:", output, re.IGNORECASE):
         return f"Please connect {toolkit} with the button."

@@ -78,7 +78,7 @@ def _quote(payload: Payload, quote: Quote | None) -> str:
 
 
 def _forwarded(payload: Payload) -> str:
-    return "[Passed on by the person; somebody else wrote what follows.]" if payload.forwarded else ""
+    return "[Forwarded by the person; somebody else wrote what follows.]" if payload.forwarded else ""
 
 
 def _content(content: Content) -> str:
@@ -90,7 +90,7 @@ def _content(content: Content) -> str:
         case Choice():
             words = _lines(content.title or content.id, content.description, content.form_json)
         case Reaction(emoji=emoji):
-            words = f"[The person {f'reacted to a message with {emoji}' if emoji else 'took a reaction back.'}]"
+            words = f"[The person {f'reacted to a message with {emoji}' if emoji else 'removed a reaction.'}]"
         case Edit(text=text):
             words = f"[The person changed an earlier message; it now reads:]\n{text}"
         case Revoke():

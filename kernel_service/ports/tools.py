@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import ParkedRequest
 
 
-OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Look before you repeat it."
+OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Check before you repeat it."
 """The output of a call of which nobody knows whether it was done: nothing that changes something follows it."""
 
 WHICH_ACCOUNT: Final = "which_account"

@@ -82,8 +82,8 @@ WITHOUT_EFFECT: Final = {
 # --- standing permissions ---------------------------------------------------------------------------------------------
 
 NO_PERMISSIONS: Final = (
-    f"You have not allowed me to do anything without asking. Where you can allow it, my question has the button "
-    f"“{ALWAYS_APPROVE}”: never for what may delete, share, pay or reach others."
+    "You have not allowed me to do anything without asking. If you can allow an action, my question about it has the "
+    f"button “{ALWAYS_APPROVE}”. This is never possible for what may delete, share, pay or reach others."
 )
 
 
@@ -97,5 +97,5 @@ def permissions(actions: Iterable[str]) -> str:
     return (
         f"You allow me to do this without asking:\n\n{lines}\n\n"
         'Write "ask me again" to undo all of it, or "ask me again 1" to undo only one. '
-        "It never covers what may delete, share, pay or reach others, nor what I do after I read content from others."
+        "It never covers what may delete, share, pay or reach others. I also ask after I have read content from others."
     )

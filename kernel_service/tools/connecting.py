@@ -36,7 +36,7 @@ class ConnectTool(NeedsNoAccount):
     timeout = 60.0
 
     def __init__(self, connections: Connections, connect_links: ConnectLinks, away: Sequence[str] = ()) -> None:
-        """`away` are toolkits that the person has connected, and whose tools are not to be had at present."""
+        """`away` are toolkits that the person has connected, and whose tools are unavailable right now."""
         self._connections = connections
         self._connect_links = connect_links
         self.schema = _connect_schema(connections.toolkits, away)
@@ -73,8 +73,8 @@ class DisconnectTool:
         {
             "type": "object",
             "properties": {
-                "toolkit": {"type": "string", "description": "The toolkit's short name, as asana."},
-                WHICH_ACCOUNT: {"type": "string", "description": "Which account, where the person has several of it."},
+                "toolkit": {"type": "string", "description": "The toolkit's short name, such as asana."},
+                WHICH_ACCOUNT: {"type": "string", "description": "Which account, if the person has several."},
             },
             "required": ["toolkit"],
         },
@@ -100,7 +100,7 @@ class DisconnectTool:
         except AskWhichError as several:
             return _told(several.sentence, ok=False)
         except VendorUnavailable:
-            return _told(f"{toolkit} is disconnected here; its account is removed at the vendor a little later.")
+            return _told(f"{toolkit} is disconnected here; its account will be removed at the vendor soon.")
         return _told(f"{toolkit} is disconnected.")
 
 
@@ -112,52 +112,52 @@ def _what_is_left(offer: LinkInProgress) -> str:
     """What only the person can do now, for the model to tell them."""
     button = f"A button “{offer.link.title}” goes to the person with your answer."
     if offer.state is ConnectAttemptState.OPEN:
-        return f"{button} What remains goes on once they have used it."
+        return f"{button} What remains continues once they have used it."
     if offer.state in AWAITING_CODE:
         return (
-            "The person has given their consent already; only the code that the page showed is missing. Ask them to "
-            f"send it here. {button} It shows the page again in the browser where they gave their consent, and in no "
-            "other. What remains goes on once the code has come."
+            "The person has already given consent; only the code that the page showed is missing. Ask them to send it "
+            f"here. {button} It shows the page again, but only in the browser where they gave consent. What remains "
+            "continues once the code has come."
         )
     return (
-        "The person has begun to connect it already, and may simply go on in the browser where they began. "
-        f"{button} It leads there, too, and in no other browser. What remains goes on once they have sent the code "
+        "The person has already started to connect it and can continue in the browser where they started. "
+        f"{button} It leads there too, but only in that browser. What remains continues once they have sent the code "
         "that the page shows at the end."
     )
 
 
 _REMAINING: Final = {
     "type": "string",
-    "description": "What is still to be done with this account once it is connected, with every detail, so that it can "
-    "be done without asking again. Empty if the person only wants to connect it.",
+    "description": "What to do with this account once it is connected, with every detail, so that you need not ask "
+    "again. Empty if the person only wants to connect it.",
 }
 
 
 _FURTHER: Final = {
     "type": "string",
-    "description": "Only where the person wants a further account of a toolkit that is connected already: what they "
-    "call it, as work or private.",
+    "description": "Only if the person wants another account of a toolkit that is already connected: what they call "
+    "it, such as work or private.",
 }
 
 _NEW: Final = {
     "type": "boolean",
     "description": "True only if the person says that their link or code is lost or does not work, or asks for a new "
-    "link: what they have begun with the old one ends. Otherwise they go on where they are.",
+    "link. It ends what they started with the old one.",
 }
 
 
 def _connect_schema(toolkits: Sequence[str], away: Sequence[str]) -> ToolSchema:
-    toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, as asana or gmail."}
+    toolkit: dict[str, Any] = {"type": "string", "description": "The toolkit's short name, such as asana or gmail."}
     offered = ""
     if toolkits:
         toolkit["enum"] = list(toolkits)
         offered = f" These can be connected: {', '.join(toolkits)}."
     if away:
-        offered += f" Connected, but not to be reached at present: {', '.join(away)}. Say so where one is needed."
+        offered += f" Connected, but unavailable right now: {', '.join(away)}. Say so if one is needed."
     return ToolSchema(
         "connect",
-        "Let the person connect an account that a request needs: a button to do so is put below your answer, and what "
-        "remains to be done goes on by itself afterwards." + offered,
+        "Let the person connect an account that a request needs. Your answer gets a button for it; what remains to be "
+        "done continues by itself afterwards." + offered,
         {
             "type": "object",
             "properties": {"toolkit": toolkit, "remaining": _REMAINING, NAME: _FURTHER, NEW: _NEW},

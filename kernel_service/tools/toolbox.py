@@ -171,7 +171,7 @@ class AwayTool:
     timeout = TOOL_SECONDS
 
     def __init__(self, connections: Connections, toolkit: str, name: str) -> None:
-        self.schema = ToolSchema(name, "Not to be reached at present.", {"type": "object", "properties": {}})
+        self.schema = ToolSchema(name, "Unavailable right now.", {"type": "object", "properties": {}})
         self._connections = connections
         self._toolkit = toolkit
 
@@ -195,7 +195,7 @@ class SearchTools(NeedsNoAccount):
     timeout = 45.0
     schema = ToolSchema(
         "search_tools",
-        "Find tools of the person's connected accounts for a task. What is found can be called from then on.",
+        "Find tools of the person's connected accounts for a task. You can then call what is found.",
         {
             "type": "object",
             "properties": {"query": {"type": "string", "description": "The task, in a few English words."}},

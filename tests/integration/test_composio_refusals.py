@@ -98,7 +98,7 @@ async def test_tools_that_cannot_be_had_are_waited_for_a_moment_only(world: Worl
     await restart(world)
     assert "hello" in (await world.ask(alice, "hello")).text
     offered = {tool["name"]: tool for tool in world.emulators.openai.requests[-1].body["tools"]}
-    assert "not to be reached at present: asana" in offered["connect"]["description"]
+    assert "unavailable right now: asana" in offered["connect"]["description"]
     began = asyncio.get_running_loop().time()
     assert "hello" in (await world.ask(alice, "hello again")).text
     assert asyncio.get_running_loop().time() - began < 5, "the next one does not wait again"

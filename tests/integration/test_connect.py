@@ -235,7 +235,7 @@ async def test_a_forged_verification_gives_the_attacker_nothing(either: World) -
     if his.code:
         assert "could not be connected" in (await either.ask(mallory, his.code)).text
     else:
-        assert "begun in one browser" in (await mallory.wait_for_message()).text
+        assert "opened in one browser" in (await mallory.wait_for_message()).text
     await nothing_connected(either, mallory)
 
 

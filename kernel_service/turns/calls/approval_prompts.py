@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MOST_QUESTIONS: Final = 5
 """In one turn."""
 TOO_MUCH_TO_SHOW: Final = (
-    "Not done, and not asked: the person could not be shown all of whom this reaches in one message. Make several "
-    "smaller calls, or shorten the arguments."
+    "Not done, and not asked: one message cannot show the person everybody whom this reaches. Make several smaller "
+    "calls, or shorten the arguments."
 )
 TOO_MANY_QUESTIONS: Final = (
     "Not done, and not asked: the person has enough to confirm already. Say so, and continue once they have answered."

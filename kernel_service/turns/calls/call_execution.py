@@ -52,7 +52,7 @@ class CallExecution:
         except Busy:
             raise  # nothing was done: the turn waits and then makes the call
         except VendorUnavailable:
-            return own_result("The service behind this tool does not answer now. Nothing was done.")
+            return own_result("The service behind this tool does not respond right now. Nothing was done.")
         except Exception:
             log.exception("tool broke tool=%s person=%s", call.name, self.person.id)
             return own_result("The tool failed." if tool.read_only else OUTCOME_UNKNOWN)

@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from kernel_service.turns.journal.produced_files import ProducedFiles
     from kernel_service.turns.journal.turn_journal import TurnJournal
 
-NOT_MADE: Final = "Not done: the outcome of the call before it is unknown. Look first, and then call again."
-GONE: Final = "Not done: the person has no such tool any more, or not with the account that they approved it for."
+NOT_MADE: Final = "Not done: the outcome of the previous call is unknown. Check it first, then call again."
+GONE: Final = "Not done: the person has no such tool any more, or not with the account that they approved."
 MOST_OUTPUT_TOKENS: Final = 20_000
 """The most tokens of a tool's output that are kept, estimated: 60,000 characters of English."""
-LEFT_OUT: Final = "\n[… {count} characters are left out here: the output was too long. Ask for less at once. …]\n"
+LEFT_OUT: Final = "\n[… {count} characters left out: the output was too long. Ask for less at once. …]\n"
 MOST_CALLS: Final = 64
 """In one answer."""
 TOO_MANY_CALLS: Final = f"Not done: there were more than {MOST_CALLS} calls at once. Make fewer at a time."
@@ -101,10 +101,10 @@ class ToolCalls:
         await self.interrupts.check()
         tool = self.tools.get(call.name)
         if tool is None or (approval and await self.approvals.account_of(call, tool) != approval.account):
-            gone = GONE if approval else f"There is no tool named {call.name}."
+            gone = GONE if approval else f"Not done: there is no tool named {call.name}."
             return await self._keep(call, own_result(gone))
         if call.arguments is None:
-            return await self._keep(call, own_result("The arguments were no JSON object."))
+            return await self._keep(call, own_result("Not done: the arguments are not a JSON object."))
         if self._unsure and not tool.read_only:
             return await self._keep(call, own_result(NOT_MADE))
         try:

@@ -229,7 +229,7 @@ async def test_tools_of_one_toolkit_that_cannot_be_had_cost_that_toolkit_alone(w
     world.clock.now += 11
     assert await offered(world) == ["connect", "disconnect", "GMAIL_FETCH_EMAILS", "GMAIL_SEND_EMAIL"]
     connect = named(await world.toolbox().tools_for(ALICE), "connect")
-    assert "not to be reached at present: asana." in connect.schema.description
+    assert "unavailable right now: asana." in connect.schema.description
     before = world.requests("/tools")
     await offered(world)
     assert world.requests("/tools") == before, "not each turn finds out by itself"

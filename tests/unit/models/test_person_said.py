@@ -47,7 +47,7 @@ BILL = Document("application/pdf", "bill.pdf", media_id="m_1")
             "[The person sent a file named a.mp3.]\nIt says: La la",
         ),
         (Payload(Reaction("m", "👍")), "[The person reacted to a message with 👍]"),
-        (Payload(Reaction("m")), "[The person took a reaction back.]"),
+        (Payload(Reaction("m")), "[The person removed a reaction.]"),
         (Payload(Edit("m", "Hi Bob")), "[The person changed an earlier message; it now reads:]\nHi Bob"),
         (Payload(Revoke("m")), "[The person took an earlier message back. Act as if it had not been sent.]"),
         (
@@ -61,7 +61,7 @@ BILL = Document("application/pdf", "bill.pdf", media_id="m_1")
         (Payload(Unsupported("poll", "x")), "[The person sent something that cannot be shown here.]"),
         (
             Payload(Text("Win!"), forwarded=True),
-            "[Passed on by the person; somebody else wrote what follows.]\nWin!",
+            "[Forwarded by the person; somebody else wrote what follows.]\nWin!",
         ),
         (
             Payload(Text("More"), referral=Referral("ad", "Chat", url="https://a.b")),

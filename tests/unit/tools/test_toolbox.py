@@ -136,7 +136,7 @@ async def test_the_model_is_told_what_is_left_of_what_the_person_has_begun(world
     assert "once they have used it" in offered.output
     await world.start("p_alice")
     begun = await connect.call(ALICE, again)
-    assert "in the browser where they began" in begun.output
+    assert "in the browser where they started" in begun.output
     await world.code("p_alice", browser="browser")
     only_the_code = await connect.call(ALICE, again)
     assert "only the code" in only_the_code.output
