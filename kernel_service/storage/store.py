@@ -1,4 +1,4 @@
-"""The one durable store: a class for each port, all on one engine. `open_store` makes it."""
+"""The only durable store: a class for each port, all on one engine. `open_store` creates it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _PING = text("SELECT 1")
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """Who is asked for by the id of somebody who was merged into another is answered as that other."""
+    """The id of a merged person always refers to the person into whom they were merged."""
 
     engine: Engine
     inbox: InboxStore
@@ -82,7 +82,7 @@ class Store:
 
     @classmethod
     def on(cls, engine: Engine, quota: MediaQuota, weak_ids: WeakIdExpiry, retention: RetentionPolicy) -> Store:
-        """`quota` bounds the files that are kept; an id that `weak_ids` lets expire finds nobody."""
+        """`quota` bounds the stored files; an id that has expired under `weak_ids` matches no person."""
         return cls(
             engine=engine,
             inbox=SqlInbox(engine, quota, weak_ids),
@@ -109,11 +109,13 @@ class Store:
         )
 
     async def newest_time(self) -> float:
-        """The newest time that is kept, in epoch seconds: no clock of a later process may be earlier. 0: nothing is."""
+        """The newest stored time, in epoch seconds. The clock of a later process must not be earlier. 0: the store is
+        empty.
+        """
         return await self.engine.read(clock_floor.newest_time)
 
     async def ping(self) -> None:
-        """StoreUnavailable."""
+        """Raises `StoreUnavailable`."""
         await self.engine.read(lambda tx: tx.execute(_PING).close())
 
     async def close(self) -> None:

@@ -1,8 +1,8 @@
-"""How long everything is kept. What is older goes in small steps, so that nobody waits for it.
+"""Retention periods. Old rows are deleted in small steps, so that no writer waits long.
 
-A person (their ids, key, kernel, connections in use, history) is kept until they are forgotten. Messages, which
-keep a redelivery from being answered twice, their turns and replies are kept for KEEP_DAYS after they ended; what is
-still to be answered or sent is kept however old it is.
+A person (their ids, key, kernel, connections in use, history) is kept until they are forgotten. Messages, their turns
+and replies are kept for KEEP_DAYS after they ended; the messages prevent a second answer to a redelivery. Messages to
+answer and replies to send are kept regardless of their age.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Engine, Tx
 
 KEEP_DAYS: Final = 30
-"""WhatsApp delivers again for up to 7 days; 8 is the least that is safe."""
+"""WhatsApp redelivers for up to 7 days, so 8 is the safe minimum."""
 USAGE_DAYS: Final = 400
 IDLE_WRITER_DAYS: Final = 2
 STEP: Final = 500
@@ -51,7 +51,7 @@ STEP: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class RetentionRule:
-    """A table in the order of its rows' making: `key` grows with `at` (epoch seconds). Rows go once `ended`."""
+    """A table in insertion order: `key` grows with `at` (epoch seconds). Rows are deleted once `ended`."""
 
     table: Table
     key: Column[Any]
@@ -82,7 +82,7 @@ RULES: Final = (
         reply,
         reply.c.seq,
         reply.c.created_at,
-        # What could not be told for so long is no news any more.
+        # A notice that could not be delivered for that long is obsolete.
         not_(is_one_of(reply.c.state, ON_ITS_WAY)),
         0,
         _forget_parts,
@@ -92,7 +92,7 @@ RULES: Final = (
 
 
 async def forget_old(engine: Engine, policy: RetentionPolicy, *, now: float) -> int:
-    """Delete what has been kept long enough; how many rows that were."""
+    """Delete all rows past their retention period; return how many."""
     while await engine.write(lambda tx: reservations.write_off(tx, now)) == reservations.STEP:
         pass
     forgotten = await engine.write(lambda tx: _forget_small(tx, now))
@@ -105,7 +105,9 @@ async def forget_old(engine: Engine, policy: RetentionPolicy, *, now: float) -> 
 
 
 def _step(rule: RetentionRule, after: str | int, before: float) -> Callable[[Tx], tuple[str | int | None, int]]:
-    """Looks at the next rows; where to go on (None: the rest is younger), and how many rows went."""
+    """Returns a step over the next rows: where to continue (None: the rest is younger), and how many
+    rows it deleted.
+    """
     window = (
         select(rule.table, rule.at.label("made_at"), rule.ended.label("has_ended"))
         .where(rule.key > bindparam("after"))

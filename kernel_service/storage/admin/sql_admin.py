@@ -1,4 +1,4 @@
-"""What operators query: a person's turns and replies, waiting messages, and dead letters."""
+"""Operators' queries: a person's turns and replies, waiting messages, and dead letters."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _WAIT_AGAIN = (
     .where(message.c.seq == bindparam("of"), may_take(message.c.status, REQUEUED))
     .values(status=REQUEUED.target.value, turn_id=None, alone=True)
 )
-# After every id, in any collation.
+# Sorts after every dead letter's id, in any collation.
 _PAST_ALL_LETTERS = "e"
 
 
@@ -135,7 +135,7 @@ class SqlAdmin(SqlPort):
     def requeue(self, tx: Tx, dead_letter_id: str, *, now: float) -> str:
         row = tx.execute(_LETTER, {"of": dead_letter_id}).one_or_none()
         if row is None:
-            raise NotFound("DEAD_LETTER_NOT_FOUND", "there is no such dead letter, or it is no longer kept")
+            raise NotFound("DEAD_LETTER_NOT_FOUND", "there is no such dead letter, or its retention has ended")
         if row.requeued_at is None:
             tx.execute(_WAIT_AGAIN, {"of": row.message_seq})
             tx.execute(_REQUEUED, {"of": row.id, "at": now})
@@ -145,7 +145,7 @@ class SqlAdmin(SqlPort):
 def _seq_before(token: str) -> int:
     seq = int(token or _PAST_ALL_REPLIES) if token.isascii() and (token.isdecimal() or not token) else -1
     if not 0 <= seq <= _PAST_ALL_REPLIES:
-        raise CallerError("FIELD_INVALID", "page_token is none that this service gave", field="page_token")
+        raise CallerError("FIELD_INVALID", "page_token was not issued by this service", field="page_token")
     return seq
 
 

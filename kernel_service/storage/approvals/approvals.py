@@ -1,6 +1,6 @@
-"""What people are asked before it is done: kept with the question, decided once, by one button, in time.
+"""Requested approvals: stored with their question, decided once, by one button, before they expire.
 
-A row for each call; those that one question asks for are decided together, or not at all.
+There is one row per call. The calls of one question are decided together, or not at all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REPLACE = _WITHDRAW.where(approval.c.question_id.in_(_asking_the_same))
 
 
 def keep(tx: Tx, record: Turn, questions: Sequence[ApprovalPrompt], now: float) -> None:
-    """A call that is asked for anew is asked for once: the buttons of earlier questions with it do nothing any more."""
+    """A call that is requested again has one valid question: earlier questions with it have no effect."""
     for question in questions:
         digests = [digest(tx, one.tool, one.arguments) for one in question.approvals]
         tx.execute(_REPLACE, {"person": record.person_id, "same": digests, "at": now})
@@ -53,7 +53,7 @@ def keep(tx: Tx, record: Turn, questions: Sequence[ApprovalPrompt], now: float) 
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
-    """The person takes back whatever they were asked."""
+    """The person withdraws all open questions."""
     tx.execute(_WITHDRAW, {"person": person_id, "at": now})
 
 

@@ -82,7 +82,7 @@ class SqlApprovals(SqlPort):
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """What is sealed of a call that is asked for. `number`: among the `of` calls of its question, from 0."""
+    """The sealed part of a call that needs approval. `number`: its index among the question's `of` calls, from 0."""
 
     arguments: dict[str, Any]
     account: str = ""
@@ -92,12 +92,12 @@ class _Kept:
 
     @classmethod
     def read(cls, kept: list[Any] | dict[str, Any]) -> _Kept:
-        """Earlier releases stored the arguments alone, then the account with them."""
+        """Earlier releases stored only the arguments, then the account with them."""
         return cls(*kept) if isinstance(kept, list) else cls(kept)
 
 
 def _against(row: Row[Any], record: Turn, at: float) -> DecisionOutcome | None:
-    """Why a button has no effect. A turn that resumes after a crash decides as it did before."""
+    """The reason why a button has no effect. A turn that resumes after a crash decides as before."""
     if row.decided_in is not None:
         return None if row.decided_in == record.id else DecisionOutcome.USED
     if row.withdrawn_at is not None:
@@ -106,7 +106,7 @@ def _against(row: Row[Any], record: Turn, at: float) -> DecisionOutcome | None:
 
 
 def _is_whole(calls: Sequence[_Kept], button: ApprovalButton) -> bool:
-    """Whether these are the calls that were shown, all of them, with that button."""
+    """Whether these are exactly the calls that the question with that button showed."""
     if button.kind is ApprovalButtonKind.ALWAYS and not all(kept.may_stand for kept in calls):
         return False
     numbers = [(number, len(calls)) for number in range(len(calls))]
@@ -118,7 +118,7 @@ def _approval(kept: _Kept, row: Row[Any]) -> Approval:
 
 
 def _opened(tx: Tx, row: Row[Any]) -> _Kept | None:
-    """None: it is not what the person was asked."""
+    """None: it is not the call that the question showed."""
     value = damage.value_of(tx, row.person_id, row.arguments, place(approval.c.arguments, row.id))
     kept = None if value is None else _Kept.read(value)
     if kept is None or digest(tx, row.tool, kept.arguments) != row.digest:

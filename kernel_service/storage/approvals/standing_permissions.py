@@ -1,4 +1,4 @@
-"""What people need not be asked for again: a row for each tool and account, and nothing of what was said or done."""
+"""Standing permissions: a row for each tool and account, without any content of messages or calls."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _mine = standing_permission.c.person_id == bindparam("person")
 THIS = and_(_mine, standing_permission.c.tool == bindparam("of"), standing_permission.c.account == bindparam("used"))
-# Another person's connection never counts, and one that was disconnected does not come back.
+# Another person's connection never matches, and a disconnected one does not come back.
 _connected = exists().where(
     connection.c.id == standing_permission.c.account,
     connection.c.person_id == standing_permission.c.person_id,
@@ -64,7 +64,7 @@ _MOVE = (
 
 
 def give(tx: Tx, person_id: str, tool: str, account: str, now: float) -> None:
-    """Given again, it is still one."""
+    """Giving a permission twice stores it once."""
     take_back(tx, person_id, [StandingPermission(tool, account)])
     tx.execute(_ADD, {"person_id": person_id, "tool": tool, "account": account, "created_at": now})
 
@@ -89,12 +89,12 @@ def take_back(tx: Tx, person_id: str, permissions: Sequence[StandingPermission])
 
 
 def move(tx: Tx, people: Merging) -> None:
-    """They go with the connections."""
+    """Permissions move with their connections."""
     names = {"gone": people.gone, "stays": people.stays}
     tx.execute(_DROP_TWINS, names)
     tx.execute(_MOVE, names)
 
 
 def forgetting() -> Delete:
-    """Those of connections that have ended, or are not kept any more."""
+    """Delete the permissions of connections that have ended or were deleted."""
     return delete(standing_permission).where(standing_permission.c.account != "", ~_connected)

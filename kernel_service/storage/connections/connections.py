@@ -31,7 +31,7 @@ _ADD = insert(connection)
 
 
 def add(tx: Tx, added: Connection) -> None:
-    """A new one, of a person who is nobody else's by now."""
+    """Add a connection of a person who is not merged into another."""
     row = {
         "id": added.id,
         "person_id": added.person_id,
@@ -49,7 +49,7 @@ def add(tx: Tx, added: Connection) -> None:
 
 
 def change(tx: Tx, changed: Connection, person_id: str) -> None:
-    """Whose it is by now, a merging may have decided; its toolkit and when it was made never change."""
+    """Change a connection except its toolkit and creation time. A merge may have changed its person."""
     changes = {
         "of": changed.id,
         "account": changed.account_id or None,
@@ -71,11 +71,11 @@ def opened(tx: Tx, row: Row[Any]) -> Connection:
     if row.private is None:
         return without_name(row)
     private = damage.value_of(tx, row.person_id, row.private, place(connection.c.private, row.id))
-    return _connection(row, *(private or ()))  # the account itself can be used without its name
+    return _connection(row, *(private or ()))  # the account can be used without its name
 
 
 def without_name(row: Row[Any]) -> Connection:
-    """What a row says with nothing sealed opened."""
+    """The row's connection without its sealed values."""
     return _connection(row)
 
 
@@ -84,7 +84,7 @@ def _connection(row: Row[Any], link: str = "", name: str = "") -> Connection:
         row.id,
         row.person_id,
         row.toolkit,
-        row.toolkit_name or row.toolkit.title(),  # without it: of before it was kept
+        row.toolkit_name or row.toolkit.title(),  # a row from before this column
         row.account_id or "",
         ConnectionStatus(row.status),
         link,

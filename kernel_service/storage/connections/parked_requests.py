@@ -1,4 +1,4 @@
-"""What turns left to be done once toolkits are connected: kept once each, gone on with once."""
+"""Requests that turns left until toolkits are connected: each is stored once and resumed once."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 KEPT_SECONDS: Final = 3 * 86_400.0
-"""For so long a request goes on by itself; who connects later has other things in mind."""
+"""A request resumes automatically within this time. Afterwards the person probably has other things in mind."""
 
 KEPT_OF_MESSAGE: Final = ("seq", "message_id", "channel", "address", "accepted_at", "sent_at")
-"""What is kept of the person's own messages, beside their payloads and what the model wrote."""
+"""The stored fields of the person's own messages, besides their payloads and the model's summary."""
 
 _mine = parked_request.c.person_id == bindparam("person")
 _waits = parked_request.c.resumed_by.is_(None) & parked_request.c.withdrawn_at.is_(None)
@@ -38,7 +38,7 @@ _WITHDRAW = update(parked_request).where(_mine, _waits).values(withdrawn_at=bind
 
 
 def park(tx: Tx, record: Turn, parked: Sequence[ParkedRequest], now: float) -> None:
-    """The same words for two toolkits are one request that needs both; asked for again, it is still one."""
+    """The same words for two toolkits are one request that needs both. A repeated request is stored once."""
     for one in parked:
         digest = tx.digests.payload(storable_text(" ".join(one.wish.split()).casefold()).encode())
         rows = tx.execute(_WAITING, {"person": record.person_id, "after": now - KEPT_SECONDS})
@@ -77,7 +77,7 @@ def _kept(heard: TurnMessage) -> dict[str, Any]:
 
 
 def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:
-    """The toolkit is connected: what waits for nothing else goes on with the message `seq`."""
+    """The toolkit is connected: requests that wait for no other toolkit resume with the message `seq`."""
     for row in tx.execute(_WAITING, {"person": person_id, "after": now - KEPT_SECONDS}).all():
         needed = row.toolkits.split(",")
         if toolkit in needed:
@@ -87,5 +87,5 @@ def resume(tx: Tx, person_id: str, toolkit: str, seq: int, now: float) -> None:
 
 
 def withdraw(tx: Tx, person_id: str, now: float) -> None:
-    """The person takes back whatever waits."""
+    """The person withdraws all waiting requests."""
     tx.execute(_WITHDRAW, {"person": person_id, "at": now})

@@ -1,4 +1,4 @@
-"""What waited for a connection, as it stands when it goes on: what was taken back or changed meanwhile counts so."""
+"""Requests that waited for a connection, as they resume: with all revokes and edits of their messages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_SINCE: Final = 500
-"""Messages after those that wait, in which a change of them is looked for."""
+"""How many later messages are searched for changes."""
 
 _RESUMED = (
     select(parked_request)
@@ -43,7 +43,7 @@ _SINCE = (
 
 
 def resumed_by(tx: Tx, person_id: str, seq: int) -> list[ParkedRequest]:
-    """Oldest first; what cannot be read any more is left out, and what the person has taken back."""
+    """Oldest first, without damaged requests and those that the person withdrew."""
     rows = tx.execute(_RESUMED, {"person": person_id, "seq": seq}).all()
     requests = [request for row in rows if (request := _opened(tx, row))]
     return [one for request in requests if (one := _as_it_stands(tx, rows[0].person_id, request))]
@@ -52,7 +52,7 @@ def resumed_by(tx: Tx, person_id: str, seq: int) -> list[ParkedRequest]:
 def _opened(tx: Tx, row: Row[Any]) -> ParkedRequest | None:
     cipher, where = tx.cipher_of(row.person_id), place(parked_request.c.words, row.id)
     try:
-        if row.messages is None:  # parked by an earlier release: what the model wrote, and nothing beside it
+        if row.messages is None:  # parked by an earlier release: only the model's summary
             words = cipher.open_text(row.words, where)
             return ParkedRequest("", words) if words else None
         words = cipher.open_json(row.words, where)
@@ -69,7 +69,7 @@ def _message(kept: dict[str, Any]) -> TurnMessage:
 
 
 def _as_it_stands(tx: Tx, person_id: str, request: ParkedRequest) -> ParkedRequest | None:
-    """None: every message that it came of was taken back."""
+    """None: all its messages were revoked."""
     if not request.messages:
         return request if request.remaining else None
     messages = {each.message_id: each for each in request.messages}

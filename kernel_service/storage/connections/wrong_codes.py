@@ -24,5 +24,5 @@ _COUNT_WRONG = (
 
 
 def count(tx: Tx, person_id: str, more: int) -> None:
-    """On each attempt of the person that awaits its code."""
+    """Count them on each attempt of the person that awaits its code."""
     tx.execute(_COUNT_WRONG, {"person": person_id, "more": more})

@@ -1,7 +1,7 @@
-"""PostgreSQL's advisory lock of the one active process. A second process waits for it, as a standby.
+"""The PostgreSQL advisory lock of the one active process. A second process waits for it, as a standby.
 
-The lock lives as long as its connection. If that is lost (the server restarted, the network broke), the lock is
-taken again; if somebody else has it by then, this process ends. Epochs fence what was written in between.
+The lock lives as long as its connection. If the connection is lost (the server restarted, the network broke), the lock
+is acquired again. If another process holds it by then, this process ends. Epochs fence the writes in between.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ logger = logging.getLogger(__name__)
 LOCK = 0x6B65726E656C  # "kernel"
 _CHECK_SECONDS = 2.0
 _ANSWER_SECONDS = 3.0
-# Long enough for the server to notice that our former connection is gone.
+# Long enough for the server to notice that our former connection is closed.
 _TRIES = 10
 _PAUSE_SECONDS = 0.5
-# The server drops a holder whose machine vanished within about ten seconds; who waits may wait for long.
+# The server drops a holder whose machine vanished within about ten seconds. A standby may wait indefinitely.
 _SETTINGS = {
     "tcp_keepalives_idle": "4",
     "tcp_keepalives_interval": "2",
@@ -44,7 +44,7 @@ AND (classid::bigint << 32) + objid::bigint = $1
 
 
 class ActiveLock:
-    """Made by `take`. `end_process` is called when another process has become the active one."""
+    """Created by `take`. `end_process` is called when another process has become the active one."""
 
     def __init__(self, server: Server, end_process: Callable[[str], None]) -> None:
         self._server = server
@@ -56,7 +56,9 @@ class ActiveLock:
 
     @classmethod
     async def take(cls, server: Server, end_process: Callable[[str], None]) -> ActiveLock:
-        """Return once this process is the active one, however long that takes. One of LOST: no server at first."""
+        """Return once this process is the active one, however long that takes. Raises one of LOST if the first connect
+        fails.
+        """
         lock = cls(server, end_process)
         while not await lock._try():
             logger.warning("storage: another process is active; this one stands by")
@@ -100,7 +102,7 @@ class ActiveLock:
             return False
 
     async def _take_again(self) -> bool:
-        """False: somebody else has it. While the database is away nobody has."""
+        """False: another process holds the lock. During an outage of the database no process holds it."""
         for _ in range(_TRIES):
             try:
                 taken = await self._try()

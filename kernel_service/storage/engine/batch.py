@@ -23,7 +23,7 @@ EX_IOERR = 74
 
 @dataclass(slots=True, eq=False)
 class Work:
-    """A unit on its way. `expires` is in the loop's time: from then on it is not begun any more."""
+    """A queued unit. `expires` is in the loop's time; afterwards the unit is not started."""
 
     unit: Callable[[Tx], Any]
     future: asyncio.Future[Any]
@@ -40,9 +40,9 @@ class Refusable(Protocol):
 
 
 def run(tx: Tx, works: Iterable[Work], breaks_batch: Callable[[Exception], bool]) -> None:
-    """Run each unit in a savepoint. A unit's error stays its own, unless it broke the transaction.
+    """Run each unit in a savepoint. A unit's error affects only that unit, unless it broke the transaction.
 
-    A unit that lost a race for a unique key runs once more, and now sees who won.
+    A unit that lost a race for a unique key runs once more, and then sees the winner's row.
     """
     for work in works:
         if not _attempt(tx, work, breaks_batch):
@@ -50,8 +50,8 @@ def run(tx: Tx, works: Iterable[Work], breaks_batch: Callable[[Exception], bool]
 
 
 def _attempt(tx: Tx, work: Work, breaks_batch: Callable[[Exception], bool]) -> bool:
-    """False: it lost a race for a unique key."""
-    # One name for all: the statements stay prepared, where SQLAlchemy's own savepoints are each a new one.
+    """False: the unit lost a race for a unique key."""
+    # One name for all savepoints keeps the statements prepared. SQLAlchemy's own savepoints each have a new name.
     tx.connection.exec_driver_sql("SAVEPOINT unit")
     work.result = work.error = None
     try:
@@ -66,7 +66,7 @@ def _attempt(tx: Tx, work: Work, breaks_batch: Callable[[Exception], bool]) -> b
 
 
 def answer(works: Iterable[Work]) -> None:
-    """Tell the callers what came of their units, after COMMIT. In the loop's thread."""
+    """Give the callers their units' results, after COMMIT. In the loop's thread."""
     for work in works:
         if work.future.done():
             continue
@@ -77,14 +77,14 @@ def answer(works: Iterable[Work]) -> None:
 
 
 def refuse(works: Iterable[Refusable], error: Callable[[], Exception]) -> None:
-    """Tell the callers that nothing was kept. In the loop's thread."""
+    """Tell the callers that nothing was stored. In the loop's thread."""
     for work in works:
         if not work.future.done():
             work.future.set_exception(error())
 
 
 def end_process(reason: str) -> None:
-    """Crash-only: it is no longer known what is durable, so the next start reads it from the database."""
+    """Crash-only: the durable state is unknown, so the next start reads it from the database."""
     logger.critical("storage: %s; the process ends", reason)
     logging.shutdown()
     os._exit(EX_IOERR)

@@ -1,4 +1,4 @@
-"""Which kind of database a URL is of. Loads no driver, so that a bad one is named at once."""
+"""The kind of database that a URL names. Loads no driver, so that a bad URL is reported at once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ def is_sqlite(url: str) -> bool:
 
 
 def check(url: str) -> None:
-    """ValueError says what is wrong and what to do, and nothing of a password."""
+    """Raises `ValueError` with the problem and its fix, and without any part of a password."""
     if is_sqlite(url):
         return
     if not postgres_url.is_postgresql(url):

@@ -1,7 +1,7 @@
-"""The one way to the database: units of work, run in group-committed transactions.
+"""The only access to the database: units of work, run in group-committed transactions.
 
-A unit is a plain function `unit(tx) -> T`. It may run more than once (a lost race, a deadlock, a lost link)
-but is committed at most once, so it keeps no state outside the database.
+A unit is a plain function `unit(tx) -> T`. It may run more than once (a lost race, a deadlock, a lost connection) but
+is committed at most once, so it keeps no state outside the database.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ _KEY_OF = select(person.c.key_id, person.c.data_key, person.c.bound).where(perso
 
 
 class DataKey(NamedTuple):
-    """A person's data key as it is stored. `bound`: each of their values is sealed for its place, and so is this."""
+    """A person's data key as stored. `bound`: each of the person's values, and this key, is sealed for its place."""
 
     wrapped: WrappedKey
     bound: bool
 
 
 def wrap_data_key(master_keys: MasterKeys, person_id: str, key: bytes, *, bound: bool = True) -> dict[str, Any]:
-    """The columns of a person that hold their data key."""
+    """The columns of a person's row that hold their data key."""
     stored = master_keys.wrap(key, _context(person_id, bound=bound))
     return {"data_key": stored.wrapped, "key_id": stored.key_id, "bound": bound}
 
 
 def unwrap_data_key(master_keys: MasterKeys, person_id: str, stored: DataKey) -> bytes:
-    """Unreadable."""
+    """Raises `Unreadable`."""
     return master_keys.unwrap(stored.wrapped, _context(person_id, bound=stored.bound))
 
 
@@ -52,7 +52,7 @@ def _context(person_id: str, *, bound: bool) -> bytes:
 
 
 class Keyring:
-    """Opens data keys with the master keys and remembers the last ones used. Safe for threads."""
+    """Opens data keys with the master keys and caches the most recently used ones. Thread-safe."""
 
     def __init__(self, master_keys: MasterKeys, *, capacity: int = 10_000) -> None:
         self.master_keys = master_keys
@@ -73,7 +73,7 @@ class Keyring:
         )
 
     def forget(self) -> None:
-        """Read all keys again: they may have changed."""
+        """Clear the cache, because the stored keys may have changed."""
         with self._lock:
             self._ciphers.clear()
 
@@ -86,7 +86,7 @@ class Keyring:
 
 
 class Tx:
-    """The transaction that a unit works in: its statements, the keys of its people, the digests."""
+    """The transaction of a unit: its statements, the keys of its people, the digests."""
 
     __slots__ = ("connection", "digests", "keyring")
 
@@ -101,7 +101,7 @@ class Tx:
         return self.connection.execute(statement, values)
 
     def cipher_of(self, person_id: str) -> PersonCipher:
-        """NotFound PERSON_NOT_FOUND, SealingKeyUnknown."""
+        """Raises `NotFound` PERSON_NOT_FOUND, `SealingKeyUnknown`."""
         return self.keyring.cipher(person_id, lambda: self._stored_key(person_id))
 
     def _stored_key(self, person_id: str) -> DataKey:
@@ -112,23 +112,23 @@ class Tx:
 
 
 class Engine(Protocol):
-    """What SQLite and PostgreSQL have in common. StoreUnavailable: nothing was kept or read."""
+    """The common interface of SQLite and PostgreSQL. `StoreUnavailable`: nothing was stored or read."""
 
     async def write(self, unit: Callable[[Tx], T], person_id: str = "") -> T:
-        """Answers after COMMIT. Units of the same `person_id` (any key) commit in the order of the calls.
+        """Return after COMMIT. Units of the same `person_id` (any key) commit in the order of the calls.
 
         A unit that raises is rolled back alone, and its error is raised here.
         """
         ...
 
     async def write_apart(self, unit: Callable[[Tx], T]) -> T:
-        """As `write`, in a short transaction of its own with low priority: for large values that are not urgent."""
+        """As `write`, in a separate short transaction with low priority: for large values that are not urgent."""
         ...
 
     async def read(self, unit: Callable[[Tx], T]) -> T: ...
 
     async def vacuum(self) -> str:
-        """Remove deleted and overwritten values from disk. What the operator has left to do, or ''."""
+        """Remove deleted and overwritten values from disk. Returns what the operator still has to do, or ''."""
         ...
 
     async def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""A lock file beside a SQLite database. It admits one process and refuses a second one."""
+"""A lock file next to a SQLite database. It admits one process and refuses a second one."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ LOCK_SUFFIX: Final = ".lock"
 
 
 class DatabaseInUseError(RuntimeError):
-    """Another process holds the database. Its text says which file and what to do."""
+    """Another process holds the database. The text names the file and the remedy."""
 
 
 class FileLock:
-    """Held from construction to `release`, or to the end of the process however it ends."""
+    """Held from construction to `release`, or until the process ends in any way."""
 
     def __init__(self, database: Path) -> None:
         path = database.with_name(database.name + LOCK_SUFFIX)
@@ -28,7 +28,7 @@ class FileLock:
         except BlockingIOError:
             os.close(self._file)
             raise DatabaseInUseError(
-                f"another process works on {database}; SQLite serves one process: stop it, or use PostgreSQL"
+                f"another process uses {database}; SQLite serves one process: stop it, or use PostgreSQL"
             ) from None
 
     def release(self) -> None:

@@ -1,4 +1,4 @@
-"""Logs the beginning and the end of an outage, and not each failure in it."""
+"""Logs the beginning and the end of an outage instead of each failure in it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ logger = logging.getLogger("kernel_service.storage")
 
 
 class OutageLog:
-    """Of one thing that may fail, as `write to the database`."""
+    """For one operation that may fail, such as `write to the database`."""
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._lasts = False
 
     def met(self, why: str) -> None:
-        """It failed. `why` holds no statement and no value."""
+        """The operation failed. `why` holds no statement and no value."""
         if not self._lasts:
             self._lasts = True
-            logger.warning("storage: cannot %s (%s); it is tried again until it can", self._what, why)
+            logger.warning("storage: cannot %s (%s); retrying until it succeeds", self._what, why)
 
     def over(self) -> None:
-        """It did not fail."""
+        """The operation succeeded."""
         if self._lasts:
             self._lasts = False
             logger.warning("storage: can %s again", self._what)

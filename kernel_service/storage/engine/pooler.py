@@ -1,7 +1,6 @@
-"""Whether a pooler stands before the server, and whether it gives each transaction another session.
+"""Detects a pooler between this process and the server, and whether it gives each transaction another session.
 
-What needs a session of its own (the lock of the active process) would seem to work behind such a pooler, and hold
-nothing.
+The lock of the active process needs a dedicated session. Behind such a pooler it would seem to work, and hold nothing.
 """
 
 from __future__ import annotations
@@ -22,7 +21,9 @@ _PID = "SELECT pg_backend_pid()"
 
 
 class SessionKind(Enum):
-    """What a connection is: the server's own session, a pooler's for as long as it lives, or one per transaction."""
+    """The session behind a connection: the server's own, a pooler's for the connection's lifetime, or one per
+    transaction.
+    """
 
     DIRECT = auto()
     KEPT = auto()
@@ -30,16 +31,16 @@ class SessionKind(Enum):
 
 
 async def look(server: Server) -> SessionKind:
-    """One of `postgres_server.LOST`."""
+    """Raises one of `postgres_server.LOST`."""
     careful = replace(server, multiplexed=True)
     async with AsyncExitStack() as stack:
         first = await _connected(careful, stack)
         if await _pid(first) == first.get_server_pid():
-            return SessionKind.DIRECT  # a pooler gives out numbers of its own
+            return SessionKind.DIRECT  # the pooler issues its own process ids
         for _ in range(_ROUNDS):
             before = await _pid(first)
             other = await _connected(careful, stack)
-            # Its transaction stays open. If that is in the session that the first one had, neither has one of its own.
+            # Keeps its transaction open. If it runs in the first connection's session, both share one session.
             await other.execute("BEGIN")
             if await other.fetchval(_PID) == before or await _pid(first) != before:
                 return SessionKind.PER_TRANSACTION

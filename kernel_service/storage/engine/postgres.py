@@ -1,7 +1,7 @@
 """PostgreSQL: a few writers that each commit in groups, a pool of readers, all on asyncpg.
 
-Each batch numbers itself in `commit_mark`: when the answer to a COMMIT is lost, running the batch again finds
-out whether it is committed already, waiting for the lost transaction's row lock if it must.
+Each batch records its number in `commit_mark`. If the answer to a COMMIT is lost, the batch runs again and finds out
+whether it is committed already. If necessary it waits for the row lock of the lost transaction.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ PATIENCE_SECONDS = 2.0
 ANSWER_SECONDS = 3.0
 _PAUSE_SECONDS = 0.1
 AWAY = (SQLAlchemyError, *LOST)
-# Classes of SQLSTATE that are the statement's own fault: no result, bad data, constraint, syntax.
+# Classes of SQLSTATE for faults of the statement itself: no result, bad data, constraint, syntax.
 _UNIT_FAILED = ("02", "21", "22", "23", "42")
 
 _MARK = text(
@@ -59,7 +59,7 @@ _MARK = text(
 
 
 def connect(server: Server, *, pool: int) -> AsyncEngine:
-    """At most `pool` connections. Nothing waits much longer than three seconds; errors hide the values."""
+    """At most `pool` connections. No statement waits much longer than three seconds; errors hide the values."""
     return create_async_engine(
         "postgresql+asyncpg://",
         creator=_creator(server, settings={"lock_timeout": "2s"}, seconds=ANSWER_SECONDS),
@@ -71,16 +71,16 @@ def connect(server: Server, *, pool: int) -> AsyncEngine:
 
 
 def connect_once(server: Server) -> AsyncEngine:
-    """A connection for each use, on which a statement may take its time."""
+    """A new connection for each use, without a statement timeout."""
     unhurried = {"statement_timeout": "0", "lock_timeout": "0"}
     creator = _creator(server, settings=unhurried)
     return create_async_engine("postgresql+asyncpg://", creator=creator, poolclass=NullPool, hide_parameters=True)
 
 
 def _creator(server: Server, *, settings: dict[str, str], seconds: float | None = None) -> Callable[[], Any]:
-    """As SQLAlchemy makes one of an `async_creator`, which has no room for arguments of its adapter."""
+    """Like SQLAlchemy's own creator for an `async_creator`, which cannot pass arguments to its adapter."""
     driver: Any = PGDialect_asyncpg.import_dbapi()  # type: ignore[no-untyped-call]
-    # In another session a statement that was prepared is not known, or is somebody else's.
+    # In another session a prepared statement is unknown, or is another client's statement.
     unnamed = {"prepared_statement_cache_size": 0, "prepared_statement_name_func": str} if server.multiplexed else {}
 
     async def connected() -> asyncpg.Connection:
@@ -96,7 +96,7 @@ def _breaks_batch(error: Exception) -> bool:
 
 
 class PostgresEngine:
-    """Fills Engine."""
+    """Fills `Engine`."""
 
     def __init__(self, database: AsyncEngine, lock: ActiveLock, keyring: Keyring, digests: Digests) -> None:
         self._database = database
@@ -128,7 +128,7 @@ class PostgresEngine:
             return await self._run(self._database.begin, unit)
 
     async def read(self, unit: Callable[[Tx], T]) -> T:
-        # After the server's restart every idle connection is found dead, each by whoever takes it.
+        # After a restart of the server every idle connection is dead. Each reader notices this when it uses one.
         return await self._run(self._database.connect, unit, tries=2)
 
     async def _run(
@@ -152,11 +152,11 @@ class PostgresEngine:
 
     async def vacuum(self) -> str:
         await self.write_apart(statistics.renew)
-        # It locks whole tables. Without FULL the space is given free, and what lies in it is not overwritten.
+        # VACUUM FULL locks whole tables. Without FULL the space is freed, but its contents are not overwritten.
         return "run VACUUM FULL on the tables message, reply, reply_part and dead_letter in a quiet hour"
 
     async def close(self) -> None:
-        """Commit what was handed in, then disconnect and let a standby take over."""
+        """Commit the queued units, then disconnect and let a standby take over."""
         if self._closed:
             return
         self._closed = True
@@ -171,7 +171,7 @@ class PostgresEngine:
 
 
 class Writer:
-    """Commits its queue's units, batch after batch. Units of one person are all in one queue."""
+    """Commits its queue's units, batch after batch. All units of one person are in the same queue."""
 
     def __init__(
         self,
@@ -201,7 +201,7 @@ class Writer:
             await self._commit([work for work in works if not work.future.cancelled()])
 
     async def _commit(self, works: list[Work]) -> None:
-        """Until it is committed, or for certain not and out of time."""
+        """Retry until the batch is committed, or is certainly not committed and has expired."""
         self._batch += 1
         self._doubtful = False
         while True:
@@ -217,7 +217,7 @@ class Writer:
                 self._writing.met(why(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
             except Exception:
-                logger.exception("storage: a batch failed for good")
+                logger.exception("storage: a batch failed permanently")
                 batch.refuse(works, StoreUnavailable)
                 return
             else:
@@ -238,7 +238,7 @@ class Writer:
             mark = {"id": self._mark, "batch": self._batch, "at": time.time()}
             if not connection.execute(_MARK, mark).rowcount:
                 return
-            # It is not committed yet, and now nobody but us can: the mark's row is ours.
+            # Not committed yet, and no other transaction can commit it now: we hold the lock of the mark's row.
             self._doubtful = False
             batch.run(self._tx(connection), works, _breaks_batch)
             self._doubtful = True

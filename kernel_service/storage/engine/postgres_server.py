@@ -1,4 +1,4 @@
-"""The one way to a PostgreSQL server: whatever connects to it does so here, by the same URL and under the same TLS."""
+"""The only access to a PostgreSQL server: every connection is made here, by the same URL and with the same TLS."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.postgres_url import PostgresUrl
 
 LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, InternalClientError)
-"""What a connection may end with, and what connecting may. The last: it was given up while it was at something."""
+"""Errors of connecting, and of a connection in use. The last one: the connection was closed during an operation."""
 _PLAIN_SQLSTATES = ("08", "28", "3D", "53")
-"""Classes of SQLSTATE with which a server turns somebody away; its words say why, and hold no password."""
+"""Classes of SQLSTATE with which a server rejects a client. Its message gives the reason, and holds no password."""
 
 
 class ReadOnlyServerError(ConnectionError):
-    """A standby, or one that was set to read only: a failover is under way, or the URL leads to the wrong one."""
+    """A standby, or a server set to read-only: a failover is in progress, or the URL leads to the wrong server."""
 
     def __init__(self) -> None:
         super().__init__("the server is read-only: a standby, or one with default_transaction_read_only")
@@ -29,7 +29,7 @@ class ReadOnlyServerError(ConnectionError):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """`multiplexed`: a pooler between gives each transaction another session, so nothing is kept in one."""
+    """`multiplexed`: a pooler gives each transaction another session, so no state is kept in a session."""
 
     url: PostgresUrl
     multiplexed: bool = False
@@ -37,7 +37,7 @@ class Server:
     async def connect(
         self, purpose: str = "", *, settings: Mapping[str, str] | None = None, seconds: float | None = None
     ) -> asyncpg.Connection:
-        """`settings` are the session's; `seconds` are what a statement may take. One of LOST, or ValueError."""
+        """`settings` are the session's; `seconds` limit each statement. Raises one of LOST, or `ValueError`."""
         try:
             connection = await asyncpg.connect(
                 self.url.dsn,
@@ -45,9 +45,9 @@ class Server:
                 timeout=self.url.connect_seconds,
                 command_timeout=seconds,
                 statement_cache_size=0 if self.multiplexed else 100,
-                # A pooler takes no other, so that the rest is set afterwards.
+                # A pooler accepts no other setting at connect, so the rest is set afterwards.
                 server_settings={"application_name": f"{self.url.application_name} {purpose}".rstrip()},
-                # The look whether it is read-only takes a statement outside of a transaction.
+                # The check for a read-only server runs a statement outside of a transaction.
                 target_session_attrs="any" if self.multiplexed else None,
             )
         except TargetServerAttributeNotMatched:
@@ -65,7 +65,7 @@ class Server:
 
 
 def why(error: BaseException) -> str:
-    """What went wrong, for an operator: no statement, no value, no password."""
+    """The reason, for an operator: no statement, no value, no password."""
     adapted = getattr(error, "orig", None)
     error = getattr(adapted, "__cause__", None) or adapted or error
     if isinstance(error, asyncpg.QueryCanceledError):

@@ -1,8 +1,8 @@
-"""A PostgreSQL URL as people have it, made into the one that the driver takes.
+"""Translates a common PostgreSQL URL into the form that the driver takes.
 
-`postgres://`, `postgresql://` or either with a driver's name (`postgresql+asyncpg://`), and libpq's parameters:
-https://www.postgresql.org/docs/current/libpq-connect.html. What cannot be honoured is named. No message tells a value
-that may be part of a password.
+It accepts `postgres://`, `postgresql://` or either with a driver's name (`postgresql+asyncpg://`), and libpq's
+parameters: https://www.postgresql.org/docs/current/libpq-connect.html. Unsupported parameters are reported. No message
+contains a value that may be part of a password.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _HOST: Final = re.compile(r"(?P<host>\[[^\[\]]+\]|[^:\[\]]*)(?::(?P<port>\d*))?"
 _NAME: Final = re.compile(r"[a-z][a-z_]{0,40}")
 _FILES: Final = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
 _SYSTEM: Final = "system"
-# Read by the driver; `options` goes on to the server.
+# Read by the driver; `options` is passed to the server.
 _DRIVERS: Final = frozenset(
     {
         *("host", "port", "dbname", "database", "user", "password", "service", "options"),
@@ -32,8 +32,8 @@ _DRIVERS: Final = frozenset(
     }
 )
 _OURS: Final = frozenset({"connect_timeout", "application_name", "ssl"})
-# Hints for other clients, without effect here: a pooler is recognised by itself, KERNEL_DATABASE_POOL sizes the pool,
-# `sslmode` means what libpq says, and no server of today compresses TLS.
+# Hints for other clients, without effect here: a pooler is detected automatically, KERNEL_DATABASE_POOL sizes the pool,
+# `sslmode` has libpq's meaning, and no current server compresses TLS.
 _NEEDLESS: Final = frozenset(
     {
         *("pgbouncer", "statement_cache_size", "prepared_statement_cache_size"),
@@ -51,13 +51,13 @@ _ALLOWED: Final = {
 _SSL: Final = {"true": "require", "1": "require", "false": "disable", "0": "disable"}
 _WHY: Final = {
     "target_session_attrs": "the service writes",
-    "channel_binding": "this client cannot bind; sslmode=verify-full keeps others from between as well",
+    "channel_binding": "this client cannot bind; sslmode=verify-full prevents a man in the middle as well",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class PostgresUrl:
-    """`dsn` is for asyncpg and holds the password. `system_roots`: TLS trusts whom this machine trusts."""
+    """`dsn` is for asyncpg and holds the password. `system_roots`: TLS trusts the machine's root certificates."""
 
     dsn: str = field(repr=False)
     application_name: str = _APPLICATION
@@ -71,13 +71,13 @@ def is_postgresql(url: str) -> bool:
 
 
 def parse(url: str) -> PostgresUrl:
-    """ValueError says what is wrong and what to do."""
+    """Raises `ValueError` with the problem and its fix."""
     if not is_postgresql(url):
         raise ValueError("must begin with postgresql://")
     rest = url.strip().partition("://")[2]
     netloc, path, query = _parts(rest)
     given = _parameters(query)
-    if "host" in given:  # as libpq has it, and a socket's folder stands nowhere else
+    if "host" in given:  # as in libpq; the path of a socket's folder is allowed only here
         user, at, _ = netloc.rpartition("@")
         netloc = user + at
     if given.keys() & {"dbname", "database"}:
@@ -86,7 +86,7 @@ def parse(url: str) -> PostgresUrl:
     system_roots = given.get("sslrootcert") == _SYSTEM
     if system_roots:
         given.pop("sslrootcert")
-    if given.get("target_session_attrs", "any") == "any":  # of several servers the one that takes writes
+    if given.get("target_session_attrs", "any") == "any":  # of several servers the writable one
         given["target_session_attrs"] = "read-write"
     seconds, name = _seconds(given.pop("connect_timeout", "")), given.pop("application_name", _APPLICATION)
     dsn = f"postgresql://{_quoted(netloc)}{path}?{urlencode(given, quote_via=quote)}"
@@ -98,10 +98,10 @@ def _parts(rest: str) -> tuple[str, str, str]:
     try:
         parts = urlsplit(f"postgresql://{rest}")
     except ValueError:
-        raise ValueError("is no URL: an IPv6 address stands in [ ], other special characters are encoded") from None
+        raise ValueError("is not a URL: put an IPv6 address in [ ] and encode other special characters") from None
     user, _, hosts = parts.netloc.rpartition("@")
     if parts.fragment or ("@" in parts.path + parts.query and not user):
-        raise ValueError("cannot be read: in a user name or password / ? # and @ stand encoded, as %2F %3F %23 and %40")
+        raise ValueError("cannot be read: encode / ? # and @ in a user name or password, as %2F %3F %23 and %40")
     for each in hosts.split(","):
         match = _HOST.fullmatch(each)
         if match is None or int(match["port"] or 1) not in range(1, 65536):
@@ -113,14 +113,14 @@ def _parts(rest: str) -> tuple[str, str, str]:
 
 
 def _quoted(netloc: str) -> str:
-    """With user and password encoded whole, whatever of them was."""
+    """With user and password fully percent-encoded, even if they were partly encoded before."""
     user_and_password, at, hosts = netloc.rpartition("@")
     user, colon, password = user_and_password.partition(":")
     return quote(unquote(user), safe="") + colon + quote(unquote(password), safe="") + at + hosts
 
 
 def _parameters(query: str) -> dict[str, str]:
-    """Those that are given and have an effect."""
+    """The given parameters that have an effect."""
     given = _once(query)
     unknown = given.keys() - _DRIVERS - _OURS - _NEEDLESS - _ALLOWED.keys()
     if unknown:
@@ -139,7 +139,7 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _once(query: str) -> dict[str, str]:
-    """Each parameter with its value. Of two values neither is chosen: the weaker one may be the slip."""
+    """Each parameter with its value. Two different values are an error, because the weaker one may be the mistake."""
     given: dict[str, str] = {}
     for pair in parse_qsl(query, keep_blank_values=True):
         name, value = (part.strip() for part in pair)
@@ -152,7 +152,7 @@ def _once(query: str) -> dict[str, str]:
 
 
 def _ssl(given: dict[str, str]) -> dict[str, str]:
-    """With `ssl`, as other drivers' URLs have it, as `sslmode`; the machine's roots are for verify-full alone."""
+    """Translates `ssl`, as in other drivers' URLs, to `sslmode`. The machine's roots require verify-full."""
     ssl = given.pop("ssl", "")
     if ssl:
         mode = _SSL.get(ssl, ssl)
@@ -170,7 +170,7 @@ def _ssl(given: dict[str, str]) -> dict[str, str]:
 
 
 def _seconds(given: str) -> float:
-    """0 is no limit for libpq: here it is the default, since nobody waits for ever."""
+    """For libpq 0 means no limit. Here it means the default, so that no caller waits for ever."""
     if not given:
         return CONNECT_SECONDS
     if not given.isdecimal() or int(given) > _MOST_SECONDS:

@@ -36,17 +36,17 @@ if TYPE_CHECKING:
 
 READERS = 2
 VACUUM_BYTES = 1024 * 1024 * 1024
-"""Writing a file of this size anew takes five to ten seconds, in which whoever writes waits."""
+"""Rewriting a file of this size takes five to ten seconds, during which all writers wait."""
 PRAGMAS: tuple[str, ...] = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
     "PRAGMA busy_timeout = 4000",
     "PRAGMA foreign_keys = ON",
-    # What is deleted is overwritten, also where it was moved from.
+    # Deleted content is overwritten, also in its former place after a move.
     "PRAGMA secure_delete = ON",
 )
 _DISK_FAILED = {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-# I/O errors that say, before anything is written, that there is no room for it: otherwise SQLITE_FULL.
+# I/O errors that report missing space before anything is written. Otherwise missing space is SQLITE_FULL.
 _NO_ROOM = {sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_NOMEM}
 _UNIT_FAILED = {
     sqlite3.SQLITE_ERROR,
@@ -57,7 +57,7 @@ _UNIT_FAILED = {
 
 
 def connect(path: Path) -> Database:
-    """The database, with our pragmas and transactions that we begin; errors hide the statements' values."""
+    """The database, with our pragmas and explicit transactions; errors hide the statements' values."""
     database = create_engine(
         f"sqlite:///{path}",
         connect_args={"check_same_thread": False},
@@ -83,13 +83,13 @@ def _begin(connection: Connection) -> None:
 
 
 def _code(error: BaseException | None) -> int:
-    """The primary code; a lack of room is SQLITE_FULL, however it shows."""
+    """The primary code. Every kind of missing space is SQLITE_FULL."""
     extended: int = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     return sqlite3.SQLITE_FULL if extended in _NO_ROOM else extended & 0xFF
 
 
 def _name(error: Exception) -> str:
-    """What happened, as `SQLITE_FULL`, without a statement or its values."""
+    """The error's name, such as `SQLITE_FULL`, without a statement or its values."""
     original = getattr(error, "orig", error)
     return str(getattr(original, "sqlite_errorname", type(original).__name__))
 
@@ -100,7 +100,7 @@ def _breaks_batch(error: Exception) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Vacuum:
-    """That the file is to be written anew, between two groups."""
+    """A request to rewrite the file between two groups."""
 
     future: asyncio.Future[str]
 
@@ -112,7 +112,7 @@ def _vacuum(connection: PoolProxiedConnection) -> str:
     if pragma("page_count") * pragma("page_size") > VACUUM_BYTES:
         return "stop the service in a quiet hour and run VACUUM on the database's file"
     connection.cursor().execute("VACUUM")
-    if pragma("wal_checkpoint(TRUNCATE)"):  # somebody reads: the log beside the file still holds what was
+    if pragma("wal_checkpoint(TRUNCATE)"):  # a reader is active: the log beside the file still holds the old content
         raise sqlite3.OperationalError("the log is in use")
     return ""
 
@@ -123,7 +123,7 @@ def _answer(future: asyncio.Future[str], left_to_do: str) -> None:
 
 
 class _Signal(Enum):
-    """What reaches the writer beside units: that one waits apart, that it is to end."""
+    """Signals to the writer besides units: a low-priority unit waits, or the writer must end."""
 
     LOOK = auto()
     END = auto()
@@ -134,7 +134,7 @@ def _sorted_out(met: Work | _Signal) -> tuple[list[Work], _Signal]:
 
 
 class SqliteEngine:
-    """Fills Engine. `end_process` is called when the disk fails: what is kept is unknown then."""
+    """Fills `Engine`. `end_process` is called when the disk fails: the durable state is unknown then."""
 
     def __init__(
         self,
@@ -190,7 +190,7 @@ class SqliteEngine:
         return await self._loop.run_in_executor(self._readers, self._read, unit)
 
     async def close(self) -> None:
-        """Commit what was handed in, then let go of the file."""
+        """Commit the queued units, then release the file."""
         if self._closed:
             return
         self._closed = True
@@ -221,7 +221,7 @@ class SqliteEngine:
             works, ends = self._gather(self._works.get() if not self._apart else _Signal.LOOK)
             ending = ending or ends
             self._commit([work for work in works if not work.future.cancelled()])
-            if self._apart:  # one at a time, so that a group waits for no more than that
+            if self._apart:  # one at a time, so that a group waits for one unit at most
                 self._do_apart(self._apart.popleft())
 
     def _do_apart(self, work: Work | Vacuum) -> None:
@@ -239,7 +239,7 @@ class SqliteEngine:
             self._tell(_answer, work.future, left_to_do)
 
     def _gather(self, first: Work | _Signal) -> tuple[list[Work], bool]:
-        """The next group, which may be empty, and whether the end was met."""
+        """The next group, which may be empty, and whether the end signal was received."""
         works, signal = _sorted_out(first)
         while len(works) < BATCH and signal is not _Signal.END:
             try:
@@ -257,7 +257,7 @@ class SqliteEngine:
                 writer = connection.execution_options(immediate=True)
                 with writer.begin():
                     batch.run(self._tx(writer), works, _breaks_batch)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the callers are to be told
+        except Exception as error:  # noqa: BLE001 - the callers must be told of any error
             self._fail(works, error)
         else:
             self._writing.over()

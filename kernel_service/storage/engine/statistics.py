@@ -1,4 +1,4 @@
-"""What the database's planner goes by, made certain at start: statements have indexes that it must not overlook."""
+"""Planner statistics, set at start: the planner must not overlook the indexes that statements need."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _NOT_ANALYZED = text(
 
 
 def renew(tx: Tx) -> None:
-    """What PostgreSQL's planner goes by are values of the columns: none of those from before is left.
+    """Replace PostgreSQL's planner statistics. They contain column values, and no earlier value may remain.
 
-    Of a few rows, so that it takes no time; autovacuum soon looks at more.
+    The sample is a few rows, so this is quick. Autovacuum soon samples more.
     """
     tx.execute(text("SET LOCAL default_statistics_target = 1"))
     for columns in _OVERWRITTEN:
@@ -38,7 +38,7 @@ def renew(tx: Tx) -> None:
 
 
 def settle(connection: Connection) -> None:
-    """In the transaction that migrates."""
+    """Runs in the transaction that migrates."""
     if connection.dialect.name == "sqlite":
         _forget(connection)
     else:
@@ -46,12 +46,12 @@ def settle(connection: Connection) -> None:
 
 
 def _forget(connection: Connection) -> None:
-    """Without statistics SQLite takes the small indexes of what is open; an ANALYZE on a quiet day hides them."""
+    """Without statistics SQLite uses the small partial indexes. An ANALYZE on a quiet day would hide them."""
     for table in _SQLITE_TABLES:
         connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
 
 
 def _gather(connection: Connection) -> None:
-    """A restored PostgreSQL has none until autovacuum has come by, and walks over tables meanwhile."""
+    """A restored PostgreSQL has no statistics until autovacuum runs, and scans whole tables until then."""
     for name in connection.execute(_NOT_ANALYZED, {"names": list(metadata.tables)}).scalars().all():
         connection.execute(text(f'ANALYZE "{name}"'))

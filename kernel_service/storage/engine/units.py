@@ -39,7 +39,7 @@ def reads(unit: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P
 def writes(
     *, in_order_of: str = ""
 ) -> Callable[[Callable[Concatenate[S, Tx, P], T]], Callable[Concatenate[S, P], Coroutine[Any, Any, T]]]:
-    """Run the method in a transaction and answer after COMMIT.
+    """Run the method in a transaction and return after COMMIT.
 
     `in_order_of` names an argument, or an attribute of one (`"turn.person_id"`): calls in which it is equal commit in
     the order in which they were made. Without it there is no order.
@@ -57,7 +57,7 @@ def writes(
 
 
 def writes_apart(unit: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatenate[S, P], Coroutine[Any, Any, T]]:
-    """As `writes`, in a short transaction of its own with low priority: for large values that are not urgent."""
+    """As `writes`, in a separate short transaction with low priority: for large values that are not urgent."""
 
     async def run(self: S, /, *args: P.args, **kwargs: P.kwargs) -> T:
         return await self._engine.write_apart(lambda tx: unit(self, tx, *args, **kwargs))
@@ -66,9 +66,11 @@ def writes_apart(unit: Callable[Concatenate[S, Tx, P], T]) -> Callable[Concatena
 
 
 def _argument(unit: Callable[..., Any], path: str) -> Callable[[tuple[Any, ...], dict[str, Any]], str]:
-    """How the key is had from a call's arguments. ValueError, at import, if the method has no such argument."""
+    """A function that takes the key from a call's arguments. Raises `ValueError` at import if there is no such
+    argument.
+    """
     name, _, attribute = path.partition(".")
-    index = [*inspect.signature(unit).parameters].index(name) - 2  # behind `self` and `tx`
+    index = [*inspect.signature(unit).parameters].index(name) - 2  # skip `self` and `tx`
 
     def key_of(args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
         given = args[index] if index < len(args) else kwargs[name]

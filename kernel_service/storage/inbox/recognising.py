@@ -1,4 +1,4 @@
-"""Which command a message is, when it is accepted. Little is asked of what is stored, and for few messages."""
+"""Recognises the command of a message on acceptance, with few queries and only for few messages."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ _UNDER_WAY = select(exists().where(message.c.person_id == bindparam("person"), M
 
 
 def recognise(tx: Tx, person_id: str, payload: Payload) -> tuple[Command, str]:
-    """The command, and the code that it brings.
+    """The command, and its code.
 
-    In a sentence only a code that is known counts: one of the person's own, or a live one of somebody else's, which is
-    to end what it is for. Any other is an ordinary word. While the person has a code to send, what is not it counts as
-    a wrong one, in a sentence too: nobody tries out more of them there than alone. "Ask me again" takes effect here.
+    In a sentence only a known code counts: one of the person's own, or another person's live code, which revokes that
+    code's attempt. Any other code is an ordinary word. While the person has a code to send, every other code counts as
+    a wrong one, in a sentence too. So sentences allow no more guesses than single codes. "Ask me again" takes effect
+    here.
     """
     text = payload.text
     codes = codes_in(text)
@@ -60,6 +61,6 @@ def _phrased(tx: Tx, person_id: str, payload: Payload) -> Command:
     command = command_of(payload, under_way=lambda: bool(tx.execute(_UNDER_WAY, {"person": person_id}).scalar_one()))
     if command is Command.ASK_AGAIN:
         taken_back = meant(standing_permissions.of_person(tx, person_id), asked_again_for(payload))
-        standing_permissions.take_back(tx, person_id, taken_back)  # at once: a turn that runs has them no more
+        standing_permissions.take_back(tx, person_id, taken_back)  # at once, so that a running turn loses them too
         return command if taken_back else Command.NONE
     return command

@@ -53,7 +53,7 @@ _KNOWN = select(
     message_ids.is_named(message.c.message_id),
 )
 _pending = select(func.count()).select_from(message).where(message.c.person_id == bindparam("person"), MESSAGE_OPEN)
-# The person's waiting messages, beside each message of this id under one of their ids: both come from small indexes.
+# The person's waiting messages, and each message of this id under one of their ids: both come from small indexes.
 _SO_FAR = (
     select(
         select(NextMessageSeq()).scalar_subquery().label("next_seq"),
@@ -104,7 +104,7 @@ _TAKE_BACK = (
         message.c.turn_id.is_(None),
         message.c.seq < bindparam("before"),
         message.c.sent_at < bindparam("after"),
-        message.c.command != Command.NEW_CHAT.value,  # it asks for nothing that could be stopped
+        message.c.command != Command.NEW_CHAT.value,  # it requests nothing that could be stopped
     )
     .values(status=MessageStatus.STOPPED.value)
     .returning(message.c.seq)
@@ -153,7 +153,7 @@ _DUE = (
 
 
 class SqlInbox(SqlPort):
-    """Fills `InboxStore`. `quota` bounds the files that are kept; an id that `weak_ids` lets expire finds nobody."""
+    """Fills `InboxStore`. `quota` bounds the stored files; an id expired under `weak_ids` matches no person."""
 
     def __init__(self, engine: Engine, quota: MediaQuota, weak_ids: WeakIdExpiry) -> None:
         super().__init__(engine)
@@ -174,15 +174,15 @@ class SqlInbox(SqlPort):
         known = tx.execute(_KNOWN, key | named).one_or_none()
         if known is not None:
             if whose(tx, received, now, self._weak_ids).person_id != known.person_id:
-                raise _reused("this message id came before from somebody else who had the same user id")
+                raise _reused("this message id was used before by another person with the same user id")
             return _duplicate(known, digest)
         person_id = person_of_message(tx, received, now, self._weak_ids)
         so_far = tx.execute(_SO_FAR, key | named | {"person": person_id}).all()
         known = next((row for row in so_far if (row.person_id, row.payload_digest) == (person_id, digest)), None)
-        if known is not None:  # under another of their ids; with another payload it is another message
+        if known is not None:  # under another of their ids; a message with another payload is a different message
             return _duplicate(known, digest)
         command, code = recognise(tx, person_id, received.payload)
-        if command is not Command.STOP:  # which makes room
+        if command is not Command.STOP:  # a "stop" makes room
             _check_room(so_far[0].pending, max_pending)
         sent_at, status = _sent(received, command, so_far[0].stopped_at, now)
         payload, file = parted(received.payload, locked=received.locked_file)
@@ -248,11 +248,11 @@ class SqlInbox(SqlPort):
 
 def _check_room(pending: int, max_pending: int) -> None:
     if pending >= max_pending:
-        raise Exhausted("TOO_MANY_PENDING", "too many messages of this person wait to be answered; try again later")
+        raise Exhausted("TOO_MANY_PENDING", "too many messages of this person are waiting; try again later")
 
 
 def _sent(received: Message, command: Command, stopped_at: float | None, now: float) -> tuple[float, MessageStatus]:
-    """The time at which it counts as sent. STOPPED: it arrives late, and the person said "stop" after sending it."""
+    """The effective send time, and the status. STOPPED: it arrived late, after a "stop" that was sent later."""
     said = received.payload.sent_at
     sent_at = sent_order.believed(said, now)
     if not sent_order.is_believed(said, now):
@@ -263,13 +263,13 @@ def _sent(received: Message, command: Command, stopped_at: float | None, now: fl
 
 
 def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple[int, ...]:
-    """Cancel the waiting messages and interrupt the running turn. The seqs of the cancelled messages.
+    """Cancel the waiting messages and interrupt the running turn. Returns the seqs of the cancelled messages.
 
-    What was surely sent after the "stop", which came late then, is none of its business.
+    A late "stop" does not affect messages that were certainly sent after it.
     """
     stopped = {"person": person_id, "after": sent_at + sent_order.GRAIN_SECONDS}
     for row in tx.execute(_STOP, stopped).all():
-        if not row.closed:  # else it may be done already, and would be done once more
+        if not row.closed:  # otherwise a side effect may be done already, and would be repeated
             tx.execute(_LEAVE_TO_THE_NEXT, {"of": row.id, "after": stopped["after"]})
     tx.execute(_STOPPED_AT, {"person": person_id, "at": sent_at})
     parked_requests.withdraw(tx, person_id, now)
@@ -279,7 +279,7 @@ def _stop(tx: Tx, person_id: str, seq: int, sent_at: float, now: float) -> tuple
 
 def _duplicate(known: Row[Any], digest: bytes) -> Accepted:
     if known.payload_digest != digest:
-        raise _reused("this message id came before with another payload")
+        raise _reused("this message id was used before with another payload")
     status = MessageStatus(known.status)
     return Accepted(known.person_id, known.seq, duplicate=True, status=status, turn_id=known.turn_id or "")
 

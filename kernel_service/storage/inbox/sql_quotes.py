@@ -1,4 +1,4 @@
-"""What a message quotes: one of the person's messages or a reply, by the id that the channel's network gave it."""
+"""Finds a quoted message or reply of the person by the id that the channel's network gave it."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class SqlKernels(SqlPort):
 
 
 def _recent(tx: Tx, person_id: str) -> Iterator[tuple[Row[Any], dict[str, Any] | None]]:
-    """Newest first, as far back as a turn looks; a turn cuts it where a message begins. None: it is damaged."""
+    """Newest first, as far back as a turn looks. A turn starts its context at a message. None: a damaged item."""
     before, size = _PAST_ALL, 0
     while rows := tx.execute(_NEWEST, {"person": person_id, "before": before, "limit": PAGE}).all():
         for row in rows:

@@ -1,7 +1,7 @@
-"""Values of earlier releases, sealed for their places: a few hundred rows at a time, while everybody is served.
+"""Binds values of earlier releases to their places: a few hundred rows at a time, while the service runs.
 
-Whatever is written meanwhile is sealed for its place. So once a person's tables have been walked through, all of
-theirs is, and their data key says so: from then on nothing opens that is sealed as before.
+New writes are always bound to their place. So after one pass over a person's tables every value is bound. Their data
+key records this, and afterwards no unbound value opens.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 ROWS: Final = 100
-"""Rows that are read in one transaction, or a page more: who writes waits that long."""
+"""Rows per transaction, or up to one page more; other writers wait that long."""
 PEOPLE: Final = 4
-"""People who are begun in one transaction: each costs a statement for every table."""
+"""People per transaction: each one takes a statement for every table."""
 _CHUNKS: Final = 8
 """Chunks of files are large."""
 
 _TABLES: Final = [table for table in metadata.sorted_tables if sealed_columns(table)]
 _LEFT: Final = select(func.count()).select_from(person).where(PERSON_UNBOUND)
-# Nobody is merged meanwhile: their values move.
+# The person must not be merged meanwhile, because a merge moves values.
 _NEXT: Final = (
     select(person)
     .where(PERSON_UNBOUND, person.c.id > bindparam("since"))
@@ -50,7 +50,7 @@ _BIND: Final = update(person).where(person.c.id == bindparam("of"))
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """The next row: behind `key` in the table of this number, of this person; the people up to `after` are done."""
+    """The next row: after `key` in table number `table`, of this person. The people up to `after` are done."""
 
     after: str = ""
     person_id: str = ""
@@ -63,7 +63,7 @@ def people_left(tx: Tx) -> int:
 
 
 def bind(tx: Tx, position: Position) -> tuple[Position | None, Rotated]:
-    """One transaction's work: where to go on (None: all is done) and what was done."""
+    """Do the work of one transaction; return the next position (None: all is done) and what was done."""
     done, rows, people = Rotated(), 0, 0
     while rows < ROWS and people < PEOPLE:
         owner = tx.execute(_NEXT, {"since": position.after}).one_or_none()
@@ -77,7 +77,7 @@ def bind(tx: Tx, position: Position) -> tuple[Position | None, Rotated]:
 
 
 def _step(tx: Tx, owner: Row[Any], position: Position) -> tuple[Position, int, Rotated]:
-    """A page of the person's values, or their data key after the last. Also how many rows were read."""
+    """A page of the person's values, or their data key after the last page. Also returns how many rows were read."""
     if position.table == len(_TABLES):
         return Position(owner.id), 0, _bind_key(tx, owner)
     try:
@@ -134,7 +134,7 @@ def _reseal(tx: Tx, person_id: str, column: Column[Any], rows: Sequence[Row[Any]
 
 @cache
 def _change(column: Column[Any]) -> Update:
-    """Unless it has been written anew meanwhile, and so for its place."""
+    """Unless the value has been written again meanwhile; such a write binds it to its place."""
     of_row = [key == bindparam(f"of_{key.name}") for key in column.table.primary_key]
     return update(column.table).where(*of_row, column == bindparam("was")).values({column.name: bindparam("bound")})
 

@@ -1,7 +1,7 @@
-"""The message ids that an earlier release kept in clear, sealed step by step while the service runs.
+"""Seals the message ids that an earlier release stored in clear, step by step while the service runs.
 
-A step is a short transaction that says in `backfill` how far it came, so a process that was killed is gone on from
-there. Rows that are written meanwhile hold no id in clear. Meanwhile both forms are found, see `message_ids`.
+A step is a short transaction that records its progress in `backfill`, so a restart after a crash resumes there. New
+rows hold no id in clear. Until the end, lookups match both forms, see `message_ids`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STEP: Final = 100
-"""Rows of a step, for which others may have to wait."""
+"""Rows per step; other writers may have to wait for them."""
 _UNSEALED: Final = b""
-"""In place of an id whose person's key does not open: it cannot be kept, and is not missed."""
+"""Replaces an id whose person's key does not open. Such an id cannot be sealed, and is not needed."""
 
 _VACUUM: Final = "vacuum"
-"""After all rows: where rows were that are deleted or overwritten there may be ids, too."""
+"""The last step: freed space of deleted or overwritten rows may still contain ids."""
 
 _LEFT = select(backfill).order_by(backfill.c.name).limit(1)
 _LEFT_ROWS = _LEFT.where(backfill.c.name != _VACUUM)
@@ -44,7 +44,7 @@ _GO_ON = update(backfill).where(backfill.c.name == bindparam("of")).values(posit
 _DONE = delete(backfill).where(backfill.c.name == bindparam("of"))
 
 _after, _limit = bindparam("after", type_=BigInteger), bindparam("limit", type_=Integer)
-# Without their people's rows: PostgreSQL would leave out a message whose person is merged just then.
+# Without a join to their people: PostgreSQL would skip a message whose person is being merged.
 _MESSAGES = (
     select(message.c.seq, message.c.person_id, message.c.message_id, message.c.sealed_id)
     .where(message.c.seq > _after)
@@ -60,7 +60,7 @@ _SEAL = (
     .where(message.c.seq == bindparam("of"))
     .values(message_id=bindparam("id_digest"), sealed_id=bindparam("id_sealed"))
 )
-# Those of messages that are gone, too.
+# Also those of deleted messages.
 _CLEAR_DEAD = (
     update(dead_letter)
     .where(
@@ -93,12 +93,12 @@ _DIGEST = (
 
 
 def are_left(connection: Connection) -> bool:
-    """Whether some rows are still to be looked at."""
+    """Whether some rows still need to be checked."""
     return connection.execute(_LEFT_ROWS).first() is not None
 
 
 async def seal(engine: Engine) -> int:
-    """All of them; how many rows were looked at."""
+    """Seal all ids; return how many rows were checked."""
     seen = 0
     while left := await engine.read(_left):
         if left == _VACUUM:
@@ -110,12 +110,12 @@ async def seal(engine: Engine) -> int:
 
 async def _vacuum(engine: Engine) -> None:
     if left_to_do := await engine.vacuum():
-        log.warning("message ids of an earlier release may be left on disk where rows were: %s", left_to_do)
+        log.warning("message ids of an earlier release may remain in freed space on disk: %s", left_to_do)
     await engine.write(lambda tx: tx.execute(_DONE, {"of": _VACUUM}).close())
 
 
 def _left(tx: Tx) -> str:
-    """What is to be looked at next; empty: nothing."""
+    """The next kind of rows to check; empty: none."""
     tx.digests.some_in_clear = are_left(tx.connection)
     return str(tx.execute(_LEFT).scalar() or "")
 
@@ -152,7 +152,7 @@ def _sealed(tx: Tx, row: Row[Any], key: DataKey) -> dict[str, Any]:
 
 
 def _digest_parts_and_number(tx: Tx, after: int) -> Sequence[Row[Any]]:
-    """Replies name the message that they answer by its number; of what their parts were sent as the digest is kept."""
+    """Replies reference the message that they answer by its number. Their parts keep only the digest of the sent id."""
     rows = tx.execute(_REPLIES, {"after": after, "limit": STEP}).all()
     answering = [row for row in rows if row.answers_message_id]
     if answering:

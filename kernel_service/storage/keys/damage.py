@@ -1,4 +1,4 @@
-"""Stored values that cannot be read any more. Whoever reads them goes on without, so that nobody falls silent."""
+"""Stored values that can no longer be read. Readers continue without them, so that every person still gets answers."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import Place
 
 PROBLEM: Final = "history_damaged"
-"""The `problem` of an open turn that has lost what it had journaled."""
+"""The `problem` of an open turn that lost its journal."""
 GIVE_UP: Final = 1_000_000
-"""As many failures as are more than any limit: the next attempt gives the turn up, and tells the person."""
+"""A failure count above every limit: the next attempt gives the turn up, and tells the person."""
 
 _SUPERSEDE = (
     update(item)
@@ -34,7 +34,7 @@ _GIVE_UP = _open_among.where(_has_acted).values(attempts=GIVE_UP, problem=PROBLE
 
 
 def value_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Any:
-    """What was sealed as JSON; None: it is damaged. NotFound PERSON_NOT_FOUND, SealingKeyUnknown."""
+    """The value sealed as JSON; None: it is damaged. Raises `NotFound` PERSON_NOT_FOUND, `SealingKeyUnknown`."""
     cipher = tx.cipher_of(person_id)
     try:
         return cipher.open_json(sealed, where)
@@ -43,13 +43,13 @@ def value_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Any:
 
 
 def object_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> dict[str, Any] | None:
-    """As value_of(); whatever is no JSON object is damaged."""
+    """As `value_of`; a value that is not a JSON object is damaged."""
     value = value_of(tx, person_id, sealed, where)
     return value if isinstance(value, dict) else None
 
 
 def payload_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Payload | None:
-    """As value_of(); whatever is no payload is damaged."""
+    """As `value_of`; a value that is not a payload is damaged."""
     stored = object_of(tx, person_id, sealed, where)
     try:
         return from_stored(stored) if stored else None
@@ -58,9 +58,10 @@ def payload_of(tx: Tx, person_id: str, sealed: bytes, where: Place) -> Payload |
 
 
 def leave_out(tx: Tx, person_id: str, turn_ids: Iterable[str]) -> None:
-    """Turns with a damaged item leave the history whole: vendors refuse a call without its result, and the reverse.
+    """Remove turns with a damaged item from the history as a whole: vendors refuse a call without its result, and the
+    reverse.
 
-    One that is open begins anew. If it may have changed something, nobody knows what, and it is given up.
+    An open turn restarts. If it may have changed something, its side effects are unknown, and it is given up.
     """
     turns = list(turn_ids)
     tx.execute(_SUPERSEDE, {"person": person_id, "turns": turns})

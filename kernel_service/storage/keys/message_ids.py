@@ -1,8 +1,8 @@
 """The ids that channels give to messages. They may hold a phone number: WhatsApp's do, in base64.
 
-A message is found by the keyed digest of its id. The id itself is sealed with the person's key, beside the digest,
-since answers name it to the channel. A part that was sent is only ever found: the digest of its id is all that is kept.
-Rows of an earlier release hold ids in clear until `clear_ids` has sealed them; until then both forms are looked for.
+A message is found by the keyed digest of its id. The id itself is sealed with the person's key, next to the digest,
+since answers name it to the channel. A sent part is only looked up, so only the digest of its id is stored. Rows of an
+earlier release hold ids in clear until `clear_ids` has sealed them; until then lookups match both forms.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 MARK: Final = "hmac:"
-"""What a digest begins with where an id in clear may stand in its place."""
+"""The prefix of a digest in a column that may also hold an id in clear."""
 
 
 def digest_of(tx: Tx, message_id: str) -> str:
-    """Of no id ('') there is none."""
+    """An empty id has an empty digest."""
     return MARK + tx.digests.message_id(message_id) if message_id else ""
 
 
@@ -35,18 +35,18 @@ def in_clear(stored: str) -> bool:
 
 
 def is_named(column: ColumnElement[str]) -> ColumnElement[bool]:
-    """In a statement: the row has the id that `named` gives the values of."""
+    """In a statement: the row has the id for which `named` gives the values."""
     return column.in_((bindparam("id_digest"), bindparam("id_in_clear")))
 
 
 def named(tx: Tx, message_id: str) -> dict[str, str]:
-    """The id in the forms that rows may hold it in. None of it is in clear once no row is."""
+    """The id in all forms that rows may hold. No form is in clear once no row is."""
     digest = digest_of(tx, message_id)
     return {"id_digest": digest, "id_in_clear": message_id if tx.digests.some_in_clear else digest}
 
 
 def opened(tx: Tx, row: Row[Any]) -> str:
-    """The id of a row of `message`; empty: it cannot be read any more. SealingKeyUnknown."""
+    """The id of a row of `message`; empty: it can no longer be read. Raises `SealingKeyUnknown`."""
     if row.sealed_id is None:
         return str(row.message_id)
     cipher = tx.cipher_of(row.person_id)

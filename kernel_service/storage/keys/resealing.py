@@ -1,4 +1,4 @@
-"""What is sealed for one place, moved to another: of another person, or under another number."""
+"""Moves sealed values to another place: to another person, or to another number."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 PAGE: Final = 500
 """Rows that are in memory at once."""
 
-# Items get new numbers, too: see merged_history. Files stay with the key of the one who goes; see schema.media.
+# Items get new numbers, too: see merged_history. Files keep the key of the merged person; see schema.media.
 _MOVED: Final = (alias, message, reply, connection, connect_attempt, parked_request, approval)
 
 
 @dataclass(frozen=True, slots=True)
 class Merging:
-    """Who was merged, and who has all that was theirs."""
+    """The person who is merged, and the person who gets everything of theirs."""
 
     gone: str
     stays: str
@@ -83,7 +83,7 @@ def _moved(tx: Tx, people: Merging, column: Column[Any], row: Row[Any]) -> bytes
 
 
 def resealed(tx: Tx, value: bytes, was: Theirs, becomes: Theirs) -> bytes:
-    """A value that does not open is left as it is, and goes on not to open. SealingKeyUnknown."""
+    """A damaged value is kept unchanged, and stays damaged. Raises `SealingKeyUnknown`."""
     cipher = tx.cipher_of(was.person_id)
     try:
         plain = cipher.open(value, was.place)

@@ -1,6 +1,7 @@
-"""The rotation of keys: all is sealed with the current master key and for its place, while everybody is served.
+"""Key rotation: every value is sealed with the current master key and for its place, while the service runs.
 
-Each transaction stands for itself: cut anywhere, the next rotation finds what is left. Two at once do the same.
+Each transaction is independent. After an interruption the next rotation finds the rest. Two rotations at once do no
+harm.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Engine, T, Tx
 
 STRICT_AFTER_SECONDS: Final = 60.0
-"""Whoever has read a value as it was before may be about to open it: for so long this process opens both forms."""
+"""A reader may have an old form of a value that it has not opened yet. For this time this process opens both forms."""
 
 
 def key_use(tx: Tx) -> tuple[list[KeyUse], int]:
@@ -51,7 +52,7 @@ async def rotate(engine: Engine) -> AsyncGenerator[Rotated]:
 
 
 async def _step(engine: Engine, unit: Callable[[Tx], T]) -> T:
-    """A transaction, and as long a pause: half of the time is everybody's."""
+    """A transaction, and a pause of the same length: half of the time is left to other writers."""
     begun = time.monotonic()
     done = await engine.write_apart(unit)
     await asyncio.sleep(time.monotonic() - begun)

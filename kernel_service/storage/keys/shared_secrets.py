@@ -1,4 +1,4 @@
-"""What is nobody's own and sealed with a master key: the digest key, and ids that await their person."""
+"""Values without an owner, sealed with a master key: the digest key, and ids that await their person."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _REWRAP_AWAITING: Final = (
 
 
 def digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:
-    """Made at the first start. Unreadable."""
+    """Created at the first start. Raises `Unreadable`."""
     row = connection.execute(_DIGEST_KEY).one_or_none()
     if row is None:
         return _new_digest_key(connection, master_keys)
@@ -54,7 +54,7 @@ def _new_digest_key(connection: Connection, master_keys: MasterKeys) -> bytes:
 
 
 def rewrap(connection: Connection, master_keys: MasterKeys) -> tuple[int, int]:
-    """Whatever another key than the current one has sealed: how much it was, and how much does not open."""
+    """Reseal all values that another key than the current one has sealed; return how many, and how many do not open."""
     done = unreadable = 0
     row = connection.execute(_DIGEST_KEY).one()
     if row.key_id != master_keys.current:
@@ -70,7 +70,7 @@ def rewrap(connection: Connection, master_keys: MasterKeys) -> tuple[int, int]:
 
 
 def _bind(connection: Connection, master_keys: MasterKeys, key: bytes) -> None:
-    """All of before is sealed for its place, at once: it is little. No older form opens from here on."""
+    """Bind all earlier values to their places at once, because they are few. No older form opens afterwards."""
     for row in connection.execute(_AWAITING).all():
         earlier = earlier_seals.awaiting(row.previous_digest, row.current_digest)
         _rewrap_awaiting(connection, master_keys, row, earlier)
@@ -95,7 +95,7 @@ def _wrapped(master_keys: MasterKeys, key: bytes) -> dict[str, object]:
 
 
 def awaiting_place(link: Mapping[Any, Any]) -> Place:
-    """Of the id that a row of identity_link keeps."""
+    """The place of the id that a row of `identity_link` keeps."""
     return place(identity_link.c.awaiting, *(link[key.name] for key in row_key(identity_link)))
 
 

@@ -1,4 +1,4 @@
-"""What the master keys have sealed: which of them are needed, and all of it sealed with the current one."""
+"""Values that the master keys have sealed: which keys they need, and resealing them with the current one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.sealing.ciphers import MasterKeys
 
 PAGE: Final = 500
-"""Keys that are sealed anew in one transaction."""
+"""Keys that are resealed in one transaction."""
 
 _NEXT_ID: Final = select(func.min(person.c.key_id)).where(person.c.key_id > bindparam("after"))
 _PEOPLE: Final = select(func.count()).select_from(person).where(person.c.key_id == bindparam("of"))
@@ -37,7 +37,7 @@ _PAGE: Final = (
     .order_by(person.c.id)
     .limit(bindparam("limit", type_=Integer))
 )
-# Whoever was quicker has sealed the same key.
+# Unless a concurrent rotation has resealed the same key already.
 _REWRAP: Final = (
     update(person)
     .where(person.c.id == bindparam("of"), person.c.data_key == bindparam("was"))
@@ -46,7 +46,7 @@ _REWRAP: Final = (
 
 
 def used(connection: Connection, master_keys: MasterKeys) -> list[KeyUse]:
-    """Each key that is configured, the current one first, and then each that only stored data names."""
+    """Each configured key, the current one first, and then each key that only stored data names."""
     secrets, awaiting = _counts(connection, _SECRETS), _counts(connection, _AWAITING)
     people = {key_id: _people(connection, key_id) for key_id in _ids_of_people(connection)}
     missing = sorted({*people, *secrets, *awaiting}.difference(master_keys.ids))
@@ -64,7 +64,7 @@ def used(connection: Connection, master_keys: MasterKeys) -> list[KeyUse]:
 
 
 def check(connection: Connection, master_keys: MasterKeys) -> None:
-    """SealingKeyUnknown, if a key is needed that is not configured. People are counted only then."""
+    """Raises `SealingKeyUnknown` if a required key is not configured. People are counted only then."""
     needed = {*_ids_of_people(connection), *_counts(connection, _SECRETS), *_counts(connection, _AWAITING)}
     if needed.issubset(master_keys.ids):
         return
@@ -79,7 +79,7 @@ def check(connection: Connection, master_keys: MasterKeys) -> None:
 
 
 def _ids_of_people(connection: Connection) -> list[str]:
-    """From the index, a step for each: people are many, and keys few."""
+    """Read from the index, one step per key id: people are many, and keys are few."""
     found: list[str] = []
     while (key_id := connection.execute(_NEXT_ID, {"after": found[-1] if found else ""}).scalar()) is not None:
         found.append(key_id)
@@ -95,13 +95,13 @@ def _counts(connection: Connection, statement: Any) -> dict[str, int]:
 
 
 def rewrap_secrets(tx: Tx) -> tuple[int, int]:
-    """What is nobody's own; see rewrap_people."""
+    """Reseal the values without an owner; see `rewrap_people`."""
     return shared_secrets.rewrap(tx.connection, tx.keyring.master_keys)
 
 
 def rewrap_people(tx: Tx, after: str) -> tuple[str, int, int]:
-    """A page of data keys behind `after`: the last one's person (empty: none is left), how many were sealed with the
-    current key, and how many do not open.
+    """Reseal a page of data keys after `after`. Returns the last one's person (empty: none is left), how many were
+    sealed with the current key, and how many do not open.
     """
     master_keys = tx.keyring.master_keys
     rows = tx.execute(_PAGE, {"after": after, "current": master_keys.current, "limit": PAGE}).all()

@@ -1,4 +1,4 @@
-"""Files that tools made for a person: kept with the message that they answer, then with the reply that they go with."""
+"""Files that tools made for a person: stored with the message that they answer, then with their reply."""
 
 from __future__ import annotations
 
@@ -19,6 +19,6 @@ _GOES_WITH = update(media).where(media.c.id.in_(bindparam("files", expanding=Tru
 
 
 def attach(tx: Tx, reply_id: str, files: Sequence[ReplyFile]) -> None:
-    """They go with this reply, and stay until it is settled."""
+    """Attach the files to this reply; they are kept until it is settled."""
     if files:
         tx.execute(_GOES_WITH, {"files": [file.id for file in files], "of": reply_id})

@@ -1,4 +1,4 @@
-"""Files that people sent: kept with their message, leased to their channel, stored in sealed chunks, swept."""
+"""Files that people sent: stored with their message, leased to their channel, kept in sealed chunks, swept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _WAITS_NO_MORE = (
 
 
 def keep(tx: Tx, person_id: str, seq: int, received: Message, file: Incoming, *, media_id: str, now: float) -> None:
-    """Keep a message's file, in the transaction that keeps the message: its bytes, or that they are wanted."""
+    """Store a message's file in the transaction that stores the message: its bytes, or a request for them."""
     state = MediaState.FAILED if file.problem else MediaState.WANTED if file.wanted else MediaState.STORED
     pieces = [file.data[start : start + CHUNK_BYTES] for start in range(0, len(file.data), CHUNK_BYTES)]
     asked = {"ref": file.media_ref, "sha256": file.sha256.hex(), "filename": file.filename}
@@ -73,12 +73,12 @@ def keep_chunk(tx: Tx, person_id: str, media_id: str, number: int, data: bytes) 
 
 
 def problem_of(error_code: str) -> FileProblem:
-    """What a channel's code means to the person; one that is not known: it is just not there."""
+    """The meaning of a channel's error code for the person. An unknown code means that the file is unavailable."""
     return FileProblem(error_code) if error_code in _PROBLEMS else FileProblem.UNAVAILABLE
 
 
 def fail(tx: Tx, row: Row[Any], problem: FileProblem) -> str:
-    """Who has a message that waits no more. The chunks are left to the sweep."""
+    """The owner of a message that no longer waits, or ''. The sweep deletes the chunks."""
     mark_failed(tx, row.id, problem)
     return let_go(tx, row.message_seq)
 
@@ -88,10 +88,10 @@ def mark_failed(tx: Tx, media_id: str, problem: FileProblem) -> None:
 
 
 def let_go(tx: Tx, seq: int) -> str:
-    """The message waits no more for its file; whose it is."""
+    """The message stops waiting for its file; returns its person."""
     return str(tx.execute(_WAITS_NO_MORE, {"of": seq}).scalar_one_or_none() or "")
 
 
 def not_found() -> NotFound:
     """MEDIA_NOT_FOUND."""
-    return NotFound("MEDIA_NOT_FOUND", "no such file is wanted, or not under this lease any more")
+    return NotFound("MEDIA_NOT_FOUND", "no such file is requested, or this lease has ended")

@@ -1,7 +1,8 @@
-"""Room for people's files: each has a share, and strangers never take it from those who are known.
+"""Storage quota for people's files: each person has a share, and strangers cannot displace files of established people.
 
-A stranger is a person who came recently and has connected no account. Where there is no room it is taken from the
-newest of them, unless a turn is at the file: for those who are known, and for strangers who came before.
+A stranger is a person who came recently and has connected no account. When space runs out, the newest strangers' files
+are evicted, except files that a turn is reading. Space is made for established people, and for strangers who came
+earlier.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ _WAIT_NO_MORE = update(message).where(message.c.seq.in_(bindparam("of", expandin
 
 
 def make_room(tx: Tx, person_id: str, more: int, quota: MediaQuota, *, now: float) -> None:
-    """Room for so many bytes more of the person's. Exhausted MEDIA_FULL, of their share or of all."""
+    """Make room for `more` bytes of the person's files. Raises `Exhausted` MEDIA_FULL if a share or the total is used
+    up.
+    """
     if not more:
         return
     kept, kept_for = tx.execute(_KEPT).scalar_one(), tx.execute(_KEPT_FOR, {"person": person_id}).scalar_one()
@@ -81,4 +84,4 @@ def _evict(tx: Tx, missing: int, *, since: float, after: float) -> None:
 
 
 def _full() -> Exhausted:
-    return Exhausted("MEDIA_FULL", "too many bytes of files are kept already; try again later")
+    return Exhausted("MEDIA_FULL", "the storage quota for files is used up; try again later")

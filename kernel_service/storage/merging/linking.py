@@ -1,4 +1,4 @@
-"""An id of somebody became another: what channels say of it, kept, and done once."""
+"""Identity changes: a channel reports that an id became another one. Each report is stored and applied once."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def follow(tx: Tx, previous: Alias, current: Alias, now: float, weak_ids: WeakId
 
 
 def take_awaiting(tx: Tx, previous: Alias) -> list[Alias]:
-    """What an id became, as was told when nobody was known by it; oldest first."""
+    """The ids that an unknown id became, from reports that came before the person was known; oldest first."""
     rows = tx.execute(_TAKE_AWAITING, _change(tx, previous, previous)).all()
     return [one for row in sorted(rows, key=lambda row: row.told_at) if (one := _opened(tx, row))]
 
@@ -86,12 +86,12 @@ def _sealed(tx: Tx, current: Alias, change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _opened(tx: Tx, row: Row[Any]) -> Alias | None:
-    """None: it is damaged. It is left out, so that the change that brought it up is done all the same."""
+    """None: the row is damaged. It is skipped, so that the change that led to it still succeeds."""
     sealed = WrappedKey(row.awaiting_key_id, row.awaiting)
     try:
         user_id = tx.keyring.master_keys.unwrap(sealed, awaiting_place(row._asdict()).context())
     except Unreadable:
-        log.error("alert: an id that awaited its person is damaged, left out")  # noqa: TRY400 - its text says no more
+        log.error("alert: skipped a damaged id that awaits its person")  # noqa: TRY400 - a traceback adds nothing
         return None
     return Alias(user_id.decode(), scope=row.current_scope)
 
@@ -105,7 +105,7 @@ def _done(tx: Tx, current: Alias, claimed: Claim, found: FoundAlias | None, now:
 
 
 def _give(tx: Tx, person_id: str, current: Alias, found: FoundAlias | None, now: float) -> Linked:
-    """Nobody else has a right to the new id."""
+    """Assigns the new id to the person; no other person has a claim to it."""
     if found is None:
         attach(tx, person_id, (current,), now)
     elif found.person_id != person_id:

@@ -1,6 +1,6 @@
-"""One history of two: the one who goes comes behind the one who stays, and the turn that is open comes last.
+"""Merges two histories: the merged person's items follow the remaining person's, and the open turn's items come last.
 
-So the turn finds its own items at the end, where it left them, and the model an unbroken conversation.
+The turn then finds its own items at the end, where it left them, and the model sees a continuous conversation.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.keys.resealing import Merging
 
 FOREIGN: Final = "merged:"
-"""Before the origin of what a model said to somebody else: its reasoning is opaque to all others."""
+"""Prefix of the origin of model output from another person's history; its reasoning is opaque to everyone else."""
 
 _of_person = (
     select(item.c.seq, item.c.data)
@@ -35,7 +35,7 @@ _of_person = (
 )
 _ENDED = _of_person.where(item.c.turn_id != bindparam("open"))
 _OPEN = _of_person.where(item.c.turn_id == bindparam("open"))
-# What the one who goes is not shown any more stays out of sight: the start of the one who stays lies before it.
+# Items outside the merged person's context stay outside: the start of the remaining person's context precedes them.
 _STARTED = select(kernel.c.context_start).where(kernel.c.person_id == bindparam("of")).scalar_subquery()
 _one = and_(item.c.person_id == bindparam("of"), item.c.seq == bindparam("was"))
 _RENUMBER = update(item).where(_one).values(seq=bindparam("becomes"), data=bindparam("resealed"))
@@ -66,7 +66,7 @@ def append(tx: Tx, people: Merging, open_turn: str) -> None:
 
 
 def _pages(tx: Tx, some: Select[Any], those: dict[str, Any]) -> Iterator[Sequence[Row[Any]]]:
-    """Page after page of what is left: who takes one moves it away."""
+    """Yields page after page of the remaining rows. The caller must move each row out of the selection."""
     while rows := tx.execute(some, those | {"limit": PAGE}).all():
         yield rows
 

@@ -1,8 +1,8 @@
-"""The open turns of two people who become one: one of them goes on, and no message goes unanswered.
+"""The open turns of two people who are merged: one turn continues, and every message gets an answer.
 
-A turn that may still begin anew gives its messages back to those that wait: what it has journaled is superseded, and
-the button that it was opened by is decided anew. What changed something stands, so that two such turns go on together,
-and their messages are answered as one.
+A turn that may still restart returns its messages to the queue. Its journal is superseded, and the button that opened
+it is decided again. A turn that changed something is kept. Two such turns continue as one, and their messages are
+answered together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kernel_service.storage.keys.resealing import Merging
 
 MERGED: Final = "merged"
-"""The `problem` of a turn that ended because its messages went to another."""
+"""The `problem` of a turn that ended because its messages moved to another turn."""
 
 _people: BindParameter[list[str]] = bindparam("people", expanding=True)
 _begun_call = select(tool_call.c.call_id).where(tool_call.c.turn_id == turn.c.id).exists()
@@ -32,7 +32,7 @@ _OPEN = select(turn, or_(turn.c.tool_calls > 0, _begun_call).label("called")).wh
     turn.c.person_id.in_(_people), TURN_OPEN
 )
 _of = turn.c.id == bindparam("of")
-# It was cut by us: no process has died in it.
+# The merge ended the attempt; no process crashed in it.
 _PUT_DOWN = update(turn).where(_of).values(attempt_owner="")
 _END = (
     update(turn)
@@ -44,7 +44,7 @@ _GIVE_BACK = (
     .where(message.c.turn_id == bindparam("of"), MESSAGE_OPEN)
     .values(turn_id=None, status=MessageStatus.ACCEPTED.value)
 )
-# By their people first: these have no index of the turn.
+# Filtered by person first: these tables have no index on the turn.
 _ITEMS = update(item).where(item.c.person_id.in_(_people), item.c.turn_id == bindparam("of"))
 _SUPERSEDE = _ITEMS.values(superseded=True)
 _decided = update(approval).where(approval.c.person_id.in_(_people), approval.c.decided_in == bindparam("of"))
@@ -74,7 +74,7 @@ _UNHOLD = (
 
 
 def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
-    """The turn that goes on; empty: none is open. Its person is not changed yet."""
+    """The id of the turn that continues; empty: none is open. Its row still has its old person."""
     rows = tx.execute(_OPEN, {"people": [people.gone, people.stays]}).all()
     for row in rows:
         tx.execute(_PUT_DOWN, {"of": row.id})
@@ -87,7 +87,7 @@ def leave_one_open(tx: Tx, people: Merging, now: float) -> str:
 
 
 def _may_begin_anew(row: Row[Any]) -> bool:
-    """It has changed nothing, and what it answers was not taken back. What runs alone is closed from the start."""
+    """The turn changed nothing, and its messages were not withdrawn. A turn that runs alone is always closed."""
     return not row.stopped and not (row.closed and row.called)
 
 
@@ -100,7 +100,7 @@ def _end(tx: Tx, people: Merging, other: Row[Any], goes_on: Row[Any], now: float
     else:
         _join(tx, people, other, goes_on)
     tx.execute(_END, {"of": other.id, "at": now})
-    # What held the one up need not hold up the other.
+    # The reason for one turn's delay need not apply to the other.
     tx.execute(_GO_ON, {"of": goes_on.id})
     tx.execute(_UNHOLD, {"of": goes_on.id})
 

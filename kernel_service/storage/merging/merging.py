@@ -1,7 +1,7 @@
-"""Two people who turn out to be one: all that was the newer one's becomes the older one's, in one transaction.
+"""Merges two people who are one: everything of the newer one moves to the older one, in one transaction.
 
-Both leases are taken away first, so that no turn of either writes afterwards; the next owner of the one who stays
-goes on from their journal.
+Both leases are revoked first, so that no turn of either person writes afterwards. The next owner of the older person
+resumes from their journal.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 _AUTHORISED: Final = (ConnectionStatus.ACTIVE.value, ConnectionStatus.UNCONFIRMED.value)
 _connected = exists().where(connection.c.person_id == person.c.id, connection.c.status.in_(_AUTHORISED))
-# Rows that are being added for the person hold their key, which does not change: neither waits for the other.
+# Concurrent inserts for the person lock the person's key, which does not change, so neither waits for the other.
 _PEOPLE = (
     select(person.c.id, person.c.created_at, person.c.merged_into, _connected.label("connected"))
     .where(person.c.id.in_(bindparam("people", expanding=True)))
@@ -56,7 +56,7 @@ _RENAMED = [
 ]
 _other = kernel.alias("other")
 _stopped_at = select(_other.c.stopped_at).where(_other.c.person_id == bindparam("gone")).scalar_subquery()
-# Who has said "stop" has said it to both.
+# A "stop" of either person counts for both.
 _STOPPED = (
     update(kernel)
     .where(
@@ -78,7 +78,7 @@ _DROP_PAIR = delete(kept_apart).where(
 
 
 def meet(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
-    """A channel says that they are one: MERGED, or KEPT_APART."""
+    """A channel reports that two people are one: MERGED, or KEPT_APART."""
     people = standings(tx, (one_id, other_id))
     if len(people) == 1:
         return Linked(LinkOutcome.LINKED, people[0].person_id)
@@ -90,7 +90,7 @@ def meet(tx: Tx, one_id: str, other_id: str, *, now: float) -> Linked:
 
 
 def standings(tx: Tx, ids: Iterable[str]) -> list[MergeCandidate]:
-    """Those people, or who they are by now; nothing else merges them before the transaction ends."""
+    """Those people, or the ones into whom they were merged. No other transaction merges them until this one ends."""
     wanted = sorted({surviving(tx, person_id) for person_id in ids})
     rows = tx.execute(_PEOPLE, {"people": wanted}).all()
     if any(row.merged_into is not None for row in rows):
@@ -118,7 +118,7 @@ def unite(tx: Tx, older: MergeCandidate, newer: MergeCandidate, now: float) -> L
 
 
 def _settle_pairs(tx: Tx, people: Merging) -> None:
-    """Whoever was kept apart from the one is now from the other."""
+    """Pairs that kept the newer person apart from others now name the older person."""
     for row in tx.execute(PAIRS_OF, {"person": people.gone}).all():
         tx.execute(_DROP_PAIR, {"first": row.first_id, "second": row.second_id})
         [other] = {row.first_id, row.second_id} - {people.gone}
@@ -127,7 +127,7 @@ def _settle_pairs(tx: Tx, people: Merging) -> None:
 
 
 def _keep_apart(tx: Tx, one_id: str, other_id: str, now: float) -> bool:
-    """Whether it was not known yet."""
+    """Whether the pair is new."""
     first, second = sorted((one_id, other_id))
     if tx.execute(_PAIR, {"first": first, "second": second}).one_or_none() is not None:
         return False

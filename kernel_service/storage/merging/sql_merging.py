@@ -24,7 +24,7 @@ _PAIRS = select(func.count()).select_from(kept_apart)
 
 
 class SqlMerging(SqlPort):
-    """Fills `MergingStore`. An id that `weak_ids` lets expire finds nobody."""
+    """Fills `MergingStore`. An id that has expired under `weak_ids` matches no person."""
 
     def __init__(self, engine: Engine, weak_ids: WeakIdExpiry) -> None:
         super().__init__(engine)
@@ -39,7 +39,7 @@ class SqlMerging(SqlPort):
                     changes += [(after, newer) for newer in linking.take_awaiting(tx, after)]
             return replace(done[0], then=tuple(done[1:]))
 
-        # Serialised, so that it is certain which of two changes came too early.
+        # Serialised, so that the order of two changes is well defined.
         return await self._engine.write(unit, "links")
 
     @writes(in_order_of="one_id")

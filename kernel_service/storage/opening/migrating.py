@@ -1,4 +1,6 @@
-"""Bring a database's schema up to this program, once however many start together, and read its first secrets."""
+"""Upgrade a database's schema to this program's, once even if several processes start together, and read its first
+secrets.
+"""
 
 from __future__ import annotations
 
@@ -20,21 +22,21 @@ if TYPE_CHECKING:
 
     from kernel_service.storage.sealing.ciphers import MasterKeys
 
-# The number of the newest migration that this program brings along.
+# The number of the newest migration that this program contains.
 SCHEMA_NUMBER = 26
-# The oldest program that can work on what that migration leaves.
+# The oldest program that can use the schema of that migration.
 OLDEST_READER = 26
 _LOCK = 0x6D696772617465  # "migrate"
 
 
 class SchemaTooNewError(RuntimeError):
-    """The database was migrated by a newer program that this one cannot work beside."""
+    """A newer program, with which this one is not compatible, has migrated the database."""
 
 
 def prepare(connection: Connection, master_keys: MasterKeys) -> Digests:
     """Migrate and open the digest key, in the connection's transaction (on SQLite begun IMMEDIATE).
 
-    SchemaTooNewError, SealingKeyUnknown.
+    Raises `SchemaTooNewError`, `SealingKeyUnknown`.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -59,14 +61,13 @@ def migrate(connection: Connection) -> None:
 
 
 def create(connection: Connection) -> None:
-    """Give an empty database the newest schema at once, marked as migrated.
+    """Create the newest schema in an empty database at once, marked as migrated.
 
-    Alembic's import takes 0.2 s and 10 MB for as long as the process lives; a start that finds nothing to upgrade does
-    without it.
+    Importing Alembic takes 0.2 s, and 10 MB for the life of the process. A start without an upgrade avoids it.
     """
     for table in schema.metadata.sorted_tables:
         connection.execute(CreateTable(table))
-    # Of indexes that would do SQLite takes the newest: those of some rows alone come last.
+    # SQLite prefers the newest of the applicable indexes, so partial indexes are created last.
     for index in sorted(_indexes(), key=lambda index: (_is_partial(index), index.name)):
         connection.execute(CreateIndex(index))
     version = Table("alembic_version", MetaData(), Column("version_num", String(32), nullable=False))
@@ -87,7 +88,7 @@ def _is_partial(index: Index) -> bool:
 
 
 def upgrade(connection: Connection, to: str = "head") -> None:
-    """Run the migrations that the database lacks; from an empty one on they make what `create` makes."""
+    """Run the missing migrations. From an empty database they make the same schema as `create`."""
     from alembic import command  # noqa: PLC0415 - see `create`
     from alembic.config import Config  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Open the store of a database URL: be the only one on it, migrate it, read its keys, start its writers."""
+"""Open the store of a database URL: become its only process, migrate it, read its keys, start its writers."""
 
 from __future__ import annotations
 
@@ -33,16 +33,18 @@ async def open_store(
     retention: RetentionPolicy = _FOR_GOOD,
     end_process: Callable[[str], None] = batch.end_process,
 ) -> Store:
-    """`sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
-    At most `media_bytes` of people's files are kept at a time, of each person's `media_bytes_per_person`. After
-    `weak_ids` a weak id finds nobody. `pool` connections go to PostgreSQL, and one more for the lock of the active
-    process: over `direct_url`, where that is not the same.
+    """`url` is `sqlite:///path` or `postgresql://…`; on PostgreSQL this waits while another process is active.
 
-    DatabaseInUseError, DatabaseUnfitError, SchemaTooNewError, SealingKeyUnknown, ValueError for another URL.
+    At most `media_bytes` of people's files are kept at a time, and `media_bytes_per_person` of each person. After
+    `weak_ids` a weak id matches no person. `pool` connections go to PostgreSQL, and one more for the lock of the active
+    process, over `direct_url` if that differs from `url`.
+
+    Raises `DatabaseInUseError`, `DatabaseUnfitError`, `SchemaTooNewError`, `SealingKeyUnknown`, and `ValueError` for
+    another URL.
     """
     check(url)
     quota = MediaQuota(media_bytes, media_bytes_per_person)
-    # Each brings a driver of its own, and PostgreSQL's costs 10 MB that nobody on SQLite need carry.
+    # Each loads a separate driver, and PostgreSQL's costs 10 MB that a service on SQLite does not need.
     if is_sqlite(url):
         from kernel_service.storage.opening.sqlite import open_sqlite  # noqa: PLC0415
 

@@ -1,6 +1,6 @@
-"""Open a PostgreSQL database: be the active process on it, or wait for that; migrate it, read its keys.
+"""Open a PostgreSQL database: become its active process, or wait; migrate it, read its keys.
 
-What is wrong with a server, a pooler before it or the rights there is said here, before anything is served.
+Problems of the server, of a pooler or of permissions are reported here, before any request is served.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ _INSUFFICIENT_PRIVILEGE, _NO_SCHEMA, _READ_ONLY = "42501", "3F000", "25006"
 
 
 class DatabaseUnfitError(RuntimeError):
-    """The database cannot be reached, or not worked on as it is. Its text says why, and what to do."""
+    """The database cannot be reached, or cannot be used as it is. The text gives the reason and the fix."""
 
 
 async def open_postgres(
     url: str, master_keys: MasterKeys, end_process: Callable[[str], None], *, direct_url: str = "", pool: int
 ) -> postgres.PostgresEngine:
-    """DatabaseUnfitError, ValueError for a URL that cannot be read."""
+    """Raises `DatabaseUnfitError`, and `ValueError` for a URL that cannot be read."""
     server, direct = await _servers(url, direct_url)
     async with _told(DIRECT_URL if direct_url else URL):
         lock = await ActiveLock.take(direct, end_process)
@@ -55,7 +55,7 @@ async def open_postgres(
 
 
 async def _servers(url: str, direct_url: str) -> tuple[Server, Server]:
-    """The way for transactions, and the one for what needs a session."""
+    """The server for transactions, and the one for connections that need a session."""
     server = await _looked_at(url, URL)
     if not direct_url:
         if server.multiplexed:
@@ -80,7 +80,7 @@ async def _looked_at(url: str, setting: str) -> Server:
 
 
 async def _check_other_way(server: Server) -> None:
-    """It leads to the same database: there nobody gets the lock that is held over the direct way."""
+    """The direct URL leads to the same database: the lock that is held over it cannot be taken over the other URL."""
     async with _told(URL):
         connection = await server.connect("look", seconds=postgres.ANSWER_SECONDS)
         try:
@@ -117,7 +117,7 @@ def _unprepared(error: DBAPIError) -> str:
 
 
 async def _open_pool(database: AsyncEngine, pool: int) -> None:
-    """All connections at once, so that too few are noticed now and not when many people write."""
+    """Open all connections at once, so that a connection limit is noticed now and not under load."""
     opened = await asyncio.gather(*(database.connect() for _ in range(pool)), return_exceptions=True)
     failed = [one for one in opened if isinstance(one, BaseException)]
     for one in opened:

@@ -1,4 +1,4 @@
-"""Open a SQLite file: be the only process on it, migrate it, read its keys, start its writer."""
+"""Open a SQLite file: become its only process, migrate it, read its keys, start its writer."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def open_sqlite(url: str, master_keys: MasterKeys, end_process: Callable[[
 
 
 def _close_to_others(path: Path) -> None:
-    """SQLite makes its journals beside the file that a link leads to, with the mode of that."""
+    """SQLite creates its journals next to the target of a link, with the target's mode."""
     make_file(path)
     file = path.resolve()
     for folder in {path.parent, file.parent}:
@@ -59,5 +59,5 @@ def _prepare(database: SqliteDatabase, master_keys: MasterKeys) -> Digests:
         writer = connection.execution_options(immediate=True)
         with writer.begin():
             digests = prepare(writer, master_keys)
-    database.dispose()  # this connection would go on planning by the statistics that it found
+    database.dispose()  # this connection would still plan with the statistics that it found
     return digests

@@ -1,6 +1,6 @@
-"""What became of leased replies: a channel's acknowledgements and its network's receipts.
+"""Outcomes of leased replies: a channel's acknowledgements and its network's receipts.
 
-The first that names the parts of a reply fixes how many there are. Both settle parts; whichever comes first.
+Both settle parts, whichever comes first. The first of them that names the parts of a reply fixes their number.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 MAX_PARTS = 100
 MAX_BACKOFF_SECONDS = 300.0
 MOST_WAITS = 300
-"""How often it is sent again that the network fails each time and says when to try again: a day, at five minutes."""
+"""How often a reply is resent that the network fails each time with a retry time: a day's worth at five minutes."""
 
 _PROGRESS = {state: place for place, state in enumerate(PartState)}
 
@@ -90,10 +90,10 @@ _PARTS = select(reply_part.c.sent_at, reply_part.c.receipt, reply_part.c.error_c
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is now known of a part. `said` is its receipt's state, empty for an acknowledgement of success.
+    """New information about a part. `said` is its receipt's state, empty for an acknowledgement of success.
 
-    `resent`: it is the word of the lease that runs, and names no message by which to know it from an earlier one.
-    `outcome`, `retry_after` and `problem` say what follows if it failed.
+    `resent`: it acknowledges the current lease, and has no message id that distinguishes it from an earlier one.
+    `outcome`, `retry_after` and `problem` tell how to continue if the part failed.
     """
 
     part: int
@@ -121,7 +121,7 @@ def settle(tx: Tx, channel: str, ack: PartAck, now: float) -> AckResult:
     if ack.token != row.token or (row.state == ReplyState.LEASED and row.leased_until < now):
         return AckResult.STALE
     if row.state == ReplyState.LEASED:
-        if ack.outcome is Outcome.UNKNOWN:  # of what was not sent a later rule may make other parts
+        if ack.outcome is Outcome.UNKNOWN:  # the reply was not sent, so a later rule may split it differently
             _split(tx, row, ack.parts, ack.split_version)
         _fail(tx, row, ack.outcome, retry_after=ack.retry_after, problem=ack.error_code, now=now)
     return AckResult.RECORDED
@@ -147,7 +147,7 @@ def receive(tx: Tx, channel: str, receipt: PartReceipt, now: float) -> bool:
 
 
 def _named(tx: Tx, channel: str, receipt: PartReceipt) -> tuple[str, int, int]:
-    """The reply, part and number of parts that a receipt is about; ("", 0, 0) if it names none."""
+    """The reply, part and number of parts that a receipt is about; ("", 0, 0) if it identifies none."""
     if receipt.reply_id or not receipt.channel_message_id:
         return receipt.reply_id, receipt.part, receipt.parts
     row = tx.execute(
@@ -166,7 +166,7 @@ def _split(tx: Tx, row: Row[Any], parts: int, split_version: str) -> None:
 
 
 def _mark(tx: Tx, row: Row[Any], mark: Mark, now: float) -> None:
-    """Note it on the part, then say what follows for the reply."""
+    """Record it on the part, then decide how the reply continues."""
     if not _noted(tx, row, mark, now):
         return
     if mark.said is PartState.FAILED and mark.outcome is Outcome.FAILED:
@@ -179,7 +179,7 @@ def _mark(tx: Tx, row: Row[Any], mark: Mark, now: float) -> None:
         if row.state != ReplyState.SENT:
             _move(tx, row, ReplyState.SENT, settled=now)
     elif failed and len(parts) == mark.parts and row.state in REOPENABLE:
-        # Of each part it is known what became of it, so nobody is sending: those that failed are sent again.
+        # The outcome of every part is known, so no process is sending. The failed parts are sent again.
         outcome = mark.outcome if mark.said is PartState.FAILED else Outcome.RETRY
         if outcome is Outcome.RETRY and row.repeats + 1 >= _most_repeats(mark.retry_after):
             log.error("reply %s of %s is given up: it failed with %s each time", row.id, row.person_id, failed[0])
@@ -188,15 +188,15 @@ def _mark(tx: Tx, row: Row[Any], mark: Mark, now: float) -> None:
 
 
 def _noted(tx: Tx, row: Row[Any], mark: Mark, now: float) -> bool:
-    """Whether this is news of the part, which then is kept. A part that failed does not count as sent."""
+    """Whether the information is new; if so it is stored. A failed part does not count as sent."""
     part = _part(tx, row, mark)
     again = _sent_again(part, mark)
     before = PartState.UNREPORTED if again else PartState(part.receipt)
     ahead = _PROGRESS[mark.said] >= _PROGRESS[before]
     if before is PartState.FAILED and (not ahead or mark.said is PartState.FAILED):
-        return False  # late or repeated word of the message that failed
+        return False  # a late or repeated report of the failed message
     if mark.said is PartState.FAILED and not again and (not ahead or _of_another(part, mark)):
-        return False  # on the device; or it was sent twice, and the other message did not fail
+        return False  # already on the device; or the part was sent twice, and the other message did not fail
     receipt = mark.said if ahead else before
     PART.check(PartState(part.receipt), receipt)
     values = {
@@ -222,10 +222,10 @@ def _part(tx: Tx, row: Row[Any], mark: Mark) -> Row[Any]:
 
 
 def _sent_again(part: Row[Any], mark: Mark) -> bool:
-    """Whether this is the word of a message that took the place of one that failed.
+    """Whether this reports a message that replaced a failed one.
 
-    That the network took another one may be late word of a still earlier message, which failed as well: only the
-    acknowledgement counts, or that it is on the device.
+    An acceptance by the network may be a late report of a still earlier message, which failed too. So only the
+    acknowledgement counts, or a delivery to the device.
     """
     if part.receipt != PartState.FAILED:
         return False
@@ -250,7 +250,7 @@ def _fail(
     now: float,
     repeated: int = 0,
 ) -> None:
-    """`repeated`: 1 if the network had taken it."""
+    """`repeated`: 1 if the network had accepted the part."""
     match outcome:
         case Outcome.RETRY:
             wait = _backoff(row.attempts) if retry_after is None else retry_after
@@ -265,7 +265,7 @@ def _fail(
 
 
 def _backoff(attempts: int) -> float:
-    """Doubled each time, and spread so that what failed together does not come back together."""
+    """Doubled each time, with jitter, so that replies that failed together are not retried together."""
     return min(MAX_BACKOFF_SECONDS, 2.0 ** min(attempts, 10)) * random.uniform(0.75, 1.0)  # noqa: S311
 
 

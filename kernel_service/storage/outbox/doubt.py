@@ -1,8 +1,9 @@
-"""Replies in doubt: nobody knows whether they were sent. A receipt settles one, or its grace ends and it is sent again.
+"""Replies in doubt: it is unknown whether they were sent. A receipt settles one; otherwise its grace ends and it is
+resent.
 
-Receipts reach us while the channel is attended: while a process of it pulls. A doubt ends once its channel has been
-attended for the grace, and for as long as it was away since the doubt began, because a network that could not deliver
-its receipts tries again later and later. After `longest_grace` attended seconds it ends in any case.
+Receipts arrive only while a consumer of the channel is connected. A doubt ends after the channel has been connected for
+the grace, and for as long as it was away since the doubt began. A network that could not deliver its receipts retries
+at growing intervals. After `longest_grace` connected seconds the doubt ends in any case.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_REPEATS = 10
-"""How often a reply is put back that the network may have taken, or took and then failed."""
+"""How often a reply is resent that the network may have accepted, or accepted and then failed."""
 EXHAUSTED = ReplyState.IN_DOUBT.value
 """The error code of a reply that was given up in doubt."""
 
@@ -54,7 +55,7 @@ _ATTENDED = (
 _away = _now - reply.c.doubtful_since - reply.c.doubt_attended
 _over = update(reply).where(
     REPLY_ON_ITS_WAY,
-    # Until then whoever holds the lease may be sending.
+    # Until then the holder of the lease may be sending.
     reply.c.leased_until < _now,
     or_(
         and_(reply.c.doubt_attended >= bindparam("grace", type_=Float), reply.c.doubt_attended >= _away),
@@ -80,25 +81,25 @@ _GIVE_UP = (
 
 
 def begin(tx: Tx, seq: int, *, problem: str, until: float, now: float) -> None:
-    """A channel does not know whether it was sent; a call that it gave up may go on until then."""
+    """A channel does not know whether the reply was sent. A call that it abandoned may still run until `until`."""
     tx.execute(_UNKNOWN, {"of": seq, "problem": problem, "until": until, "now": now})
 
 
 def begin_lapsed(tx: Tx, now: float) -> int:
-    """Leases that have ended without a word; how many."""
+    """Put replies in doubt whose lease expired without an acknowledgement; return how many."""
     return tx.execute(_LAPSED, {"now": now}).rowcount
 
 
 def attend(tx: Tx, channels: Sequence[str], seconds: float) -> None:
-    """For so many seconds more a process of these channels has been pulling."""
+    """Record that consumers of these channels were connected for `seconds` more."""
     if channels:
         tx.execute(_ATTENDED, {"attended": list(channels), "seconds": seconds})
 
 
 def end(tx: Tx, *, grace: float, longest_grace: float, now: float) -> int:
-    """Doubts that are over: their replies are pending again, or failed after too many; how many."""
+    """End the doubts that are over: their replies are pending again, or failed after too many; return how many."""
     ends = {"now": now, "grace": grace, "longest_grace": longest_grace}
     given_up = tx.execute(_GIVE_UP, ends).all()
     for row in given_up:
-        log.error("reply %s of %s is given up: in doubt for the %d. time", row.id, row.person_id, row.repeats)
+        log.error("reply %s of %s is given up: %d times in doubt", row.id, row.person_id, row.repeats)
     return len(given_up) + tx.execute(_SEND_AGAIN, ends).rowcount

@@ -1,7 +1,7 @@
-"""What people are told: kept here, leased to a channel in each person's order, and shown to operators.
+"""Replies and notices: stored here, leased to a channel in each person's order, and shown to operators.
 
-A reply is pending, leased, in_doubt (nobody knows whether it was sent), sent, failed, held (nobody can be written
-to now) or inline (the caller of HandleMessage delivers it). What becomes of a lease is in delivery.py and doubt.py.
+A reply is pending, leased, in_doubt (it is unknown whether it was sent), sent, failed, held (the person cannot be
+reached now) or inline (the caller of HandleMessage delivers it). Outcomes of leases are in delivery.py and doubt.py.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def add_reply(
     mode: ReplyMode,
     now: float,
 ) -> StoredReply:
-    """Keep a reply: for the outbox, or for the caller who waits."""
+    """Store a reply: for the outbox, or for the waiting caller."""
     stored = StoredReply(new_id("rp", now), turn_id, answers.message_id if answers else "", now, told)
     inline = mode is ReplyMode.INLINE
     values = {
@@ -115,7 +115,7 @@ def notify(tx: Tx, person_id: str, notice: Notice) -> str:
 
 
 def inline_replies(tx: Tx, asked: Row[Any]) -> list[StoredReply]:
-    """What the caller who waits is told, in order: of messages that were given up together only the last is answered.
+    """The replies for the waiting caller, in order. Of messages that were given up together only the last is answered.
 
     `asked` is the row of `message`.
     """
@@ -126,7 +126,7 @@ def inline_replies(tx: Tx, asked: Row[Any]) -> list[StoredReply]:
 
 
 def answered_seq(tx: Tx, row: Row[Any]) -> int | None:
-    """The number of the message that a row of `reply` answers; None: it is a notice, or the message is gone."""
+    """The number of the message that a row of `reply` answers; None: it is a notice, or the message was deleted."""
     if row.answers_seq is not None or not row.answers_message_id:
         return cast("int | None", row.answers_seq)
     named = message_ids.named(tx, row.answers_message_id)  # a row of an earlier release
@@ -134,19 +134,19 @@ def answered_seq(tx: Tx, row: Row[Any]) -> int | None:
 
 
 def release_held(tx: Tx, person_id: str, channel: str) -> None:
-    """The person has written: what was held for them may go."""
+    """Release the held replies of a person who has written again."""
     tx.execute(_RELEASE_HELD, {"person": person_id, "of": channel})
 
 
 def release_unaddressed(tx: Tx, person_id: str) -> None:
-    """The person has an id again: replies that were held without one may go."""
+    """The person has an id again: release the replies that were held without one."""
     tx.execute(_RELEASE_UNADDRESSED, {"person": person_id})
 
 
 def opened(tx: Tx, row: Row[Any], *, answers: str = "") -> StoredReply:
-    """What a row of `reply` holds, which answers the message with that id.
+    """The content of a row of `reply`, which answers the message with that id.
 
-    Unreadable.
+    Raises `Unreadable`.
     """
     body = tx.cipher_of(row.person_id).open_json(row.body, place(reply.c.body, row.id))
     link = Link(**body.pop("link")) if body["link"] else body.pop("link")

@@ -68,7 +68,7 @@ _LEASABLE = (
     .with_for_update(of=reply, skip_locked=True)
 )
 _LEASABLE_AT = _LEASABLE.where(reply.c.address.in_(bindparam("addresses", expanding=True)))
-# Of several phones, the one that asked gets the answer.
+# If the person has several phones, the one that asked gets the answer.
 _answered = bindparam("answered", type_=BigInteger)
 _asked = and_(message.c.channel == alias.c.channel, message.c.user_digest == alias.c.digest)
 # The channel can send to an id under which the person wrote at this address. It may not be able to send to a parent id.
@@ -82,7 +82,7 @@ _wrote_as = (
     )
     .correlate(alias)
 )
-# It can also send to a linked id. A replaced id leads nowhere, or to a stranger.
+# It can also send to a linked id. A replaced id is unreachable, or now belongs to a stranger.
 _RECIPIENT = (
     select(alias, message.c.seq, message.c.message_id, message.c.sealed_id)
     .select_from(alias.outerjoin(message, message.c.seq == _answered))
@@ -227,7 +227,7 @@ class SqlOutbox(SqlPort):
 
 
 def _leased(tx: Tx, row: Row[Any], token: str, until: float) -> Lease | None:
-    """The row as a lease. None: it has no recipient or no key that opens it, and is held."""
+    """The row as a lease. None: it has no recipient, or no key that opens it, and is held."""
     try:
         user_id, answers = _recipient(tx, row)
         told = replies.opened(tx, row, answers=answers)

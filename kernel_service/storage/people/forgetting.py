@@ -1,8 +1,9 @@
-"""What people said, past its time or its room, and people who never came back.
+"""Deletes history past its retention or its size limit, and people who never came back.
 
-A history is cut before a turn, so that it stays one that vendors take, and never while a turn of the person is open.
-A person goes whole only if nothing hangs on them: no connected account, nothing to answer, send or approve. Whatever
-table comes to refer to people keeps them as well. Of everybody else who never came back goes what they said.
+A history is cut at a turn's boundary, so that vendors still accept it, and never while a turn of the person is open. A
+person is deleted only if nothing refers to them: no connected account, nothing to answer, send or approve. A table that
+is added later and refers to people protects them, too. Of other people who never came back, only the messages are
+deleted.
 """
 
 from __future__ import annotations
@@ -30,16 +31,16 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Engine, Tx
 
 PEOPLE: Final = 200
-"""People who are looked at in one transaction."""
+"""People per transaction."""
 STEP: Final = 500
-"""Items of one person that go at once; the rest goes in the next round, an hour later."""
+"""Items of one person that are deleted at once; the rest follows in the next round, an hour later."""
 
 _THEIRS: Final = (item, tool_usage, usage, alias, kernel)
-"""What goes with a person, in this order."""
+"""Tables whose rows are deleted with a person, in this order."""
 
 
 def _referring() -> Iterator[Any]:
-    """Each column of another table that names a person."""
+    """Each column of another table that references a person."""
     for table in metadata.sorted_tables:
         if table not in _THEIRS:
             yield from (key.parent for key in table.foreign_keys if key.column is person.c.id)
@@ -90,7 +91,7 @@ _FORGET_PERSON = delete(person).where(person.c.id == bindparam("person"))
 
 
 async def forget_people(engine: Engine, policy: RetentionPolicy, *, now: float) -> int:
-    """One round over all people; how many items and people went."""
+    """One round over all people; returns how many items and people were deleted."""
     after: str | None = ""
     forgotten = 0
     while policy and after is not None:
@@ -100,7 +101,7 @@ async def forget_people(engine: Engine, policy: RetentionPolicy, *, now: float) 
 
 
 def _step(policy: RetentionPolicy, after: str, now: float) -> Callable[[Tx], tuple[str | None, int]]:
-    """Looks at the next people; where to go on (None: those were the last), and how much went."""
+    """Returns a step over the next people: where to continue (None: those were the last), and how much was deleted."""
 
     def step(tx: Tx) -> tuple[str | None, int]:
         rows = tx.execute(_LOOK, {"after": after, "limit": PEOPLE}).all()
@@ -118,14 +119,14 @@ def _look_at(tx: Tx, row: Row[Any], policy: RetentionPolicy, now: float) -> int:
     forgotten = 0
     if policy.history_days and row.oldest is not None:
         forgotten = _cut_older(tx, row.id, row.oldest, now - policy.history_days * DAY_SECONDS)
-    if policy.history_bytes and last_day >= day_of(now) - 1:  # else it has not grown since it was looked at
+    if policy.history_bytes and last_day >= day_of(now) - 1:  # otherwise it has not grown since the last check
         excess = int(tx.execute(_BYTES, {"person": row.id}).scalar_one()) - policy.history_bytes
         forgotten += _cut_bytes(tx, row.id, excess) if excess > 0 else 0
     return forgotten
 
 
 def _forget(tx: Tx, person_id: str) -> int:
-    """Nobody writes to the person meanwhile: what comes waits for the lock, and then is somebody new's."""
+    """Holds the person's lock: a concurrent message waits for it, and then belongs to a new person."""
     tx.execute(_LOCK, {"person": person_id})
     if tx.execute(_WROTE, {"person": person_id}).scalar_one():
         return 0
@@ -150,7 +151,7 @@ def _cut_all(tx: Tx, person_id: str) -> int:
 
 
 def _cut_bytes(tx: Tx, person_id: str, excess: int) -> int:
-    """Turns until there is room; never the newest one."""
+    """Delete turns until there is room, but never the newest one."""
     rows = _oldest_items(tx, person_id)
     freed = list(accumulate((row.bytes for row in rows), initial=0))[:-1]
     count = sum(each < excess for each in freed)
@@ -164,7 +165,7 @@ def _oldest_items(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
 
 
 def _whole_turns(rows: Sequence[Row[Any]], count: int) -> int:
-    """So many of the first `count` as belong to turns that end among them; of the last one nobody knows."""
+    """How many of the first `count` items belong to turns that end among them. The end of the last turn is unknown."""
     cut = rows[count].turn_id if count < len(rows) else rows[-1].turn_id
     return sum(1 for _ in takewhile(lambda row: row.turn_id != cut, rows[:count]))
 

@@ -1,4 +1,4 @@
-"""Whose kernel it is: the lease row of each person, its epoch, and the fence before every write of an owner."""
+"""Ownership of kernels: the lease row of each person, its epoch, and the fence before every write of an owner."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ _TAKE = (
 
 
 def fence(tx: Tx, person_id: str, epoch: int) -> Row[Any]:
-    """The lease, with its `owner` and the person's sealed `time_zone`; it stays so until the transaction ends.
+    """The lease, with its `owner` and the person's sealed `time_zone`, locked until the transaction ends.
 
-    LeaseLost, unless the epoch is the owner's own.
+    Raises `LeaseLost` unless the epoch is the current owner's.
     """
     return _own(tx.execute(_FENCE, {"person": person_id}).one_or_none(), epoch)
 
 
 def fence_of_day(tx: Tx, person_id: str, epoch: int, day: int) -> Row[Any]:
-    """As `fence`, with the `replies` and `fixed_replies` that the person had of that day; None: none."""
+    """As `fence`, with the person's `replies` and `fixed_replies` of that day; None: none."""
     return _own(tx.execute(_FENCE_OF_DAY, {"person": person_id, "day": day}).one_or_none(), epoch)
 
 
@@ -56,7 +56,7 @@ def _own(row: Row[Any] | None, epoch: int) -> Row[Any]:
 
 
 def take(tx: Tx, person_id: str, owner: str) -> int:
-    """The new epoch. NotFound PERSON_NOT_FOUND; LeaseLost if they were merged into another, who has it all now."""
+    """The new epoch. Raises `NotFound` PERSON_NOT_FOUND, and `LeaseLost` if the person was merged into another."""
     epoch = tx.execute(_TAKE, {"person": person_id, "by": owner}).scalar_one_or_none()
     if epoch is None and tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none() is not None:
         raise LeaseLost
@@ -64,12 +64,12 @@ def take(tx: Tx, person_id: str, owner: str) -> int:
 
 
 def take_away(tx: Tx, person_id: str) -> None:
-    """Whoever owns the person writes no more."""
+    """Revoke the lease: the current owner cannot write any longer."""
     tx.execute(_TAKE, {"person": person_id, "by": ""})
 
 
 def stored_epoch(tx: Tx, person_id: str) -> int:
-    """As it is stored. NotFound PERSON_NOT_FOUND."""
+    """As it is stored. Raises `NotFound` PERSON_NOT_FOUND."""
     return _found(person_id, tx.execute(_EPOCH, {"person": person_id}).scalar_one_or_none())
 
 

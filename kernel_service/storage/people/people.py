@@ -1,4 +1,6 @@
-"""Who a message is from: aliases found by keyed digests, kept sealed; a new person gets a data key of their own."""
+"""Identifies the sender of a message: aliases are found by keyed digests and stored sealed; a new person gets a data
+key.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +38,9 @@ _HAS_STRONG = exists().where(
         _other.c.digest != alias.c.digest,
     ),
 )
-# A number that was exchanged for another may be anybody's: it finds its former owner no more.
+# A replaced number may now belong to anyone, so it no longer identifies its former owner.
 GIVEN_UP: Final = and_(not_(alias.c.strong), alias.c.replaced_at.is_not(None))
-# Whom an id names stays so until the transaction ends: what is kept for a person is not left behind by a merging.
+# The row is locked until the transaction ends, so that a merge cannot leave behind a value stored for the person.
 FOUND: Final = (
     select(
         alias.c.scope,
@@ -81,11 +83,11 @@ SURVIVOR = func.coalesce(
     select(person.c.merged_into).where(person.c.id == _asked_for).scalar_subquery(),
     _asked_for,
 )
-"""In a statement: who the asked-for person is by now."""
+"""In a statement: the person, or the one into whom they were merged."""
 
 
 def person_of_message(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpiry) -> str:
-    """The message's person, made if they are new; the ids it brings are kept. Conflict IDENTITY_CONFLICT."""
+    """The message's person, created if they are new; its ids are stored. Raises `Conflict` IDENTITY_CONFLICT."""
     resolution = whose(tx, message, now, weak_ids)
     person_id = resolution.person_id or _new_person(tx, now)
     attach(tx, person_id, resolution.attach, now)
@@ -96,21 +98,21 @@ def person_of_message(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpi
 
 
 def whose(tx: Tx, message: Message, now: float, weak_ids: WeakIdExpiry) -> Resolution:
-    """Whose message it is by the ids that are kept now; nothing is changed. Conflict IDENTITY_CONFLICT."""
+    """The message's person by the stored ids, without any change. Raises `Conflict` IDENTITY_CONFLICT."""
     given = given_ids(message.user_id, message.aliases)
     return resolve(find(tx, message.channel, given, now, weak_ids), given)
 
 
 def find(tx: Tx, channel: str, given: Iterable[Alias], now: float, weak_ids: WeakIdExpiry) -> list[FoundAlias]:
-    """Those of the given ids that name somebody, as they are kept."""
+    """The stored form of those of the given ids that identify a person."""
     asked = {(one.scope, tx.digests.user(one.user_id)): one.user_id for one in given}
     rows = tx.execute(FOUND, {"channel": channel, "digests": list({digest for _, digest in asked})})
     return [found(row, asked[row.scope, row.digest], now, weak_ids) for row in rows if (row.scope, row.digest) in asked]
 
 
 def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> FoundAlias:
-    """What a row of `FOUND` says of the id."""
-    # A strong id that is given as weak for the first time has not been silent for all we know.
+    """The alias of a row of `FOUND`."""
+    # The first time that a strong id is given as weak, its last use is unknown, so it is not treated as silent.
     first_time = row.strong and row.heard_at is None
     heard_at = now if first_time else row.created_at if row.heard_at is None else row.heard_at
     return FoundAlias(
@@ -123,9 +125,9 @@ def found(row: Row[Any], user_id: str, now: float, weak_ids: WeakIdExpiry) -> Fo
 
 
 def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
-    """Who the person is by now: the same, or the one into whom they were merged. NotFound PERSON_NOT_FOUND.
+    """The person, or the one into whom they were merged. Raises `NotFound` PERSON_NOT_FOUND.
 
-    `stays`: they are not merged before the transaction ends.
+    `stays`: lock them against a merge until the transaction ends.
     """
     found = tx.execute(_SURVIVING_STAYS if stays else _SURVIVING, {"person": person_id}).scalar_one_or_none()
     if found is None:
@@ -134,7 +136,7 @@ def surviving(tx: Tx, person_id: str, *, stays: bool = False) -> str:
 
 
 def alias_value(tx: Tx, row: Row[Any]) -> str:
-    """The id that a row of `alias` keeps. Unreadable."""
+    """The id that a row of `alias` stores. Raises `Unreadable`."""
     named = place(alias.c.value, row.channel, row.scope, row.digest)
     return tx.cipher_of(row.person_id).open_text(row.value, named)
 
@@ -148,7 +150,7 @@ def _new_person(tx: Tx, now: float) -> str:
 
 
 def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
-    """Keep ids that name nobody yet."""
+    """Store ids that identify no person yet."""
     for one in ids:
         row = {
             "channel": one.user_id.partition(":")[0],
@@ -163,7 +165,7 @@ def attach(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
 
 
 def move(tx: Tx, person_id: str, ids: Iterable[Alias], now: float) -> None:
-    """Take ids from whom they name until now."""
+    """Take ids from the people whom they identified until now."""
     for one in ids:
         row = _row(tx, one) | {
             "person_id": person_id,

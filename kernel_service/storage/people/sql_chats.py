@@ -1,4 +1,4 @@
-"""How a browser opens the chat of an address, as its channel reported last."""
+"""How a browser opens the chat of an address, by its channel's latest report."""
 
 from __future__ import annotations
 

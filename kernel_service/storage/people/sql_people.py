@@ -1,4 +1,4 @@
-"""People, and the ids that channels know them by."""
+"""People, and the ids by which channels know them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _OF_PERSON = (
 
 
 class SqlPeople(SqlPort):
-    """Fills `PeopleStore`. An id that `weak_ids` lets expire finds nobody."""
+    """Fills `PeopleStore`. An id that has expired under `weak_ids` matches no person."""
 
     def __init__(self, engine: Engine, weak_ids: WeakIdExpiry) -> None:
         super().__init__(engine)

@@ -1,4 +1,4 @@
-"""The time zone of each person, as a channel said last. It tells where they live, so it is sealed."""
+"""Each person's time zone, by a channel's latest report. It reveals where they live, so it is sealed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def keep(tx: Tx, person_id: str, name: str) -> None:
 
 
 def opened(tx: Tx, person_id: str, sealed: bytes | None) -> str:
-    """Empty: not known, or not readable any more."""
+    """Empty: unknown, or no longer readable."""
     if sealed is None:
         return ""
     cipher = tx.cipher_of(person_id)
@@ -38,7 +38,7 @@ def opened(tx: Tx, person_id: str, sealed: bytes | None) -> str:
 
 
 def move(tx: Tx, people: Merging) -> None:
-    """To the one who stays, unless theirs is known."""
+    """Moves it to the remaining person, unless theirs is known."""
     sealed = tx.execute(_OF, {"person": people.gone}).scalar_one_or_none()
     if sealed is not None:
         theirs = [Theirs(each, _place(each)) for each in (people.gone, people.stays)]

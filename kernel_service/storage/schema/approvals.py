@@ -1,4 +1,4 @@
-"""What people are asked for, and what they need not be asked for again."""
+"""Requested approvals, and the standing permissions that make further requests unnecessary."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ from kernel_service.storage.schema.columns import (
     person_id,
 )
 
-# Calls that the person is asked for, and what became of each.
+# Tool calls that need the person's approval, and the outcome of each.
 approval = Table(
     "approval",
     metadata,
-    # The first one's stands in the buttons: nobody guesses it.
+    # The buttons carry the id of the question's first call, which cannot be guessed.
     Column("id", Text, primary_key=True),
     person_id(index=True),
     Column("turn_id", Text, nullable=False),
-    # Those that one question asks for have this in common: the id of the first.
+    # Shared by all calls that one question covers: the id of the first of them.
     Column("question_id", Text, nullable=False, server_default="", index=True),
-    # The call that asked.
+    # The tool call that requested the approval.
     Column("call_id", Text, nullable=False),
     Column("tool", Text, nullable=False),
-    # And what else was shown: the account, its place, how many there are, which buttons.
+    # Also what else the question showed: the account, its position, the number of calls, the buttons.
     Column("arguments", Sealed, nullable=False),
-    # Of the tool and the arguments.
+    # Digest of the tool and its arguments.
     Column("digest", Digest, nullable=False),
     Column("created_at", Float, nullable=False, index=True),
     Column("expires_at", Float, nullable=False),
-    # The turn of the button that counted, and whether that was the one to approve.
+    # The turn of the button that decided, and whether that was the button to approve.
     Column("decided_in", Text),
     Column("approved", Boolean),
-    # Taken back ("stop"), or asked anew.
+    # Withdrawn by the person ("stop") or replaced by a new question.
     Column("withdrawn_at", Float),
 )
 
-# What the person need not be asked for again.
+# Permissions that the person gave once, so that they are not asked again.
 standing_permission = Table(
     "standing_permission",
     metadata,
     person_id(primary_key=True),
     Column("tool", Text, primary_key=True),
-    # The id of the connection; empty: the tool needs none.
+    # The id of the connection; empty if the tool needs none.
     Column("account", Text, primary_key=True),
     Column("created_at", Float, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""What all tables are made of: the types of columns, and the metadata that they share."""
+"""Shared parts of all tables: the column types and the metadata."""
 
 from __future__ import annotations
 
@@ -30,26 +30,28 @@ if TYPE_CHECKING:
 
 
 class Text(TypeDecorator[str]):
-    """A column that takes whatever text a vendor or a channel sent: PostgreSQL refuses NUL, both lone surrogates."""
+    """A column for any text that a vendor or a channel sent. PostgreSQL refuses NUL, both databases a
+    lone surrogate.
+    """
 
     impl = String
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
-        # What a vendor puts where its documents say text may be a number.
+        # Some vendors send a number where their documentation promises text.
         return None if value is None else storable_text(value if isinstance(value, str) else str(value))
 
 
 class Sealed(LargeBinary):
-    """Sealed with the data key of the row's person, for the value's place (ciphers.place)."""
+    """Sealed with the data key of the row's person, for the value's place (`ciphers.place`)."""
 
 
 class Wrapped(LargeBinary):
-    """Sealed with the master key that a column beside it names."""
+    """Sealed with the master key that an adjacent column names."""
 
 
 class Digest(LargeBinary):
-    """Found again by what it is of, which nobody reads from it."""
+    """Looked up by the digest of a value; the value cannot be read from it."""
 
 
 metadata = MetaData(
@@ -62,7 +64,7 @@ metadata = MetaData(
 )
 
 
-# SQLite counts only INTEGER PRIMARY KEY by itself.
+# SQLite numbers rows automatically only for INTEGER PRIMARY KEY.
 Serial = BigInteger().with_variant(Integer, "sqlite")
 
 
@@ -83,15 +85,15 @@ def no(name: str) -> Column[bool]:
 
 
 def partial_index(name: str, *columns: Column[Any], where: str) -> None:
-    """An index of the rows that `where` is true of. A statement finds it by that condition in the same words.
+    """A partial index of the rows that match `where`. A statement must repeat that condition literally to use it.
 
-    As a parameter SQLite would not know the value while it plans, nor would a plan that PostgreSQL keeps.
+    SQLite plans before it knows the value of a bound parameter. A plan that PostgreSQL caches does not know it either.
     """
     Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 def one_of(column: str, states: Iterable[StrEnum]) -> str:
-    """For a partial index: the states as literals."""
+    """States as literals, for a partial index."""
     return f"{column} IN ({_literals(states)})"
 
 
@@ -119,5 +121,5 @@ def usage_counts() -> list[Column[int]]:
 
 
 def row_key(table: Table) -> tuple[Column[Any], ...]:
-    """What names a row from its first statement on, for good; in the order of ciphers.place()."""
+    """The columns that identify a row from its first statement and never change, in the order of `ciphers.place()`."""
     return tuple(table.c[name] for name in table.info.get("row_key", ())) or tuple(table.primary_key.columns)

@@ -1,4 +1,4 @@
-"""Connections to accounts, how they come about, and what waits for them."""
+"""Connections to accounts, the attempts that create them, and the requests that wait for them."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ connection = Table(
     person_id(index=True),
     Column("toolkit", Text, nullable=False),
     empty("toolkit_name"),
-    # Null until somebody follows the link.
+    # Null until the person follows the link.
     Column("account_id", Text, unique=True),
-    # Whose the account is at the vendor: of somebody who was merged into the person; empty: the person's own.
+    # The vendor's user of the account: a person who was merged into this one. Empty: this person.
     empty("made_for"),
     Column("status", Text, nullable=False),
-    # Its link, and what the person calls it.
+    # Its link, and the person's name for it.
     Column("private", Sealed),
     Column("created_at", Float, nullable=False),
     Column("confirmed_at", Float),
-    # Barred, and the vendor is still to remove the account.
+    # Barred; the vendor has not yet removed the account.
     no("remove_due"),
 )
 
@@ -59,17 +59,17 @@ CONNECTION_ENDED = text(none_of("connection.status", _AUTHORISED))
 
 partial_index("ix_connection_ended", connection.c.created_at, where=none_of("status", _AUTHORISED))
 
-# How a connection comes about: what secrets it is found by, how far it is. A row goes with its connection.
+# An attempt to connect: the secrets that identify it, and its progress. A row is deleted with its connection.
 connect_attempt = Table(
     "connect_attempt",
     metadata,
     Column("connection_id", Text, ForeignKey("connection.id"), primary_key=True),
     person_id(index=True),
-    # The chat that it is for.
+    # The chat in which the person asked for it.
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("state", Text, nullable=False),
-    # When it lapses unless it gets further.
+    # When it expires unless it makes progress.
     Column("deadline", Float, nullable=False),
     Column("door_digest", Digest, nullable=False, unique=True),
     Column("return_digest", Digest, unique=True),
@@ -89,7 +89,8 @@ partial_index(
     where=one_of("state", LIVE),
 )
 
-# Verifiers' sessions that came with a browser that nobody had sent on: who brings one later has it from there.
+# Verifiers' sessions that arrived in a browser we had not sent to the vendor. A client that presents one later took it
+# from that browser.
 stray_session = Table(
     "stray_session",
     metadata,
@@ -97,27 +98,27 @@ stray_session = Table(
     Column("seen_at", Float, nullable=False, index=True),
 )
 
-# What turns left to be done once toolkits are connected.
+# Requests that a turn left to be done once their toolkits are connected.
 parked_request = Table(
     "parked_request",
     metadata,
     Column("id", Text, primary_key=True),
     person_id(),
     Column("turn_id", Text, nullable=False),
-    # Those that it still waits for, with commas.
+    # The toolkits that it still waits for, comma-separated.
     Column("toolkits", Text, nullable=False),
-    # Of its words: asked for again, it is still one.
+    # Digest of the words: the same request, made again, is stored once.
     Column("digest", Digest, nullable=False),
-    # What the model wrote, and the person's own messages.
+    # The model's summary, and the person's own messages.
     Column("words", Sealed, nullable=False),
-    # Their numbers, with commas; null: an earlier release kept the words alone, as plain text.
+    # Their numbers, comma-separated; null: an earlier release kept only the words, as plain text.
     Column("messages", Text),
-    # Whether content from outside was before the model.
+    # Whether the model had seen content from outside.
     Column("tainted", Boolean, nullable=False, server_default=true()),
     Column("created_at", Float, nullable=False, index=True),
-    # The message with which it goes on.
+    # The message that resumes it.
     Column("resumed_by", BigInteger),
-    # Taken back ("stop").
+    # Withdrawn by the person ("stop").
     Column("withdrawn_at", Float),
     Index("ix_parked_request_person_id_id", "person_id", "id"),
 )

@@ -1,4 +1,4 @@
-"""Ids that sort by the time of their making: a prefix and 26 characters of Crockford's base 32 (a ULID)."""
+"""Ids that sort by creation time: a prefix and 26 characters of Crockford's base 32 (a ULID)."""
 
 from __future__ import annotations
 

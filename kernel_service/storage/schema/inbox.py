@@ -1,4 +1,4 @@
-"""Messages as they were accepted."""
+"""Accepted messages."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ message = Table(
     Column("channel", Text, nullable=False),
     Column("address", Text, nullable=False),
     Column("user_digest", Digest, nullable=False),
-    # Its digest, and the id itself, sealed. In a row of an earlier release, until it is sealed: the id, and null.
+    # Its digest, and the id itself, sealed. A row of an earlier release holds the id and null until it is sealed.
     Column("message_id", Text, nullable=False),
     Column("sealed_id", Sealed),
     Column("payload_digest", Digest, nullable=False),
     Column("reply_mode", Text, nullable=False),
     Column("payload", Sealed, nullable=False),
     Column("accepted_at", Float, nullable=False),
-    # As far as the channel's clock is believed; what waits for a turn goes by it.
+    # The channel's time, as far as it is trusted. Messages that wait for a turn are ordered by it.
     Column("sent_at", Float, nullable=False, server_default=text("0")),
     Column("status", Text, nullable=False),
     Column("turn_id", Text, index=True),
-    # What was recognised when it was accepted ("stop"); empty: something to answer.
+    # The command that was recognised on acceptance ("stop"); empty: a message to answer.
     empty("command"),
-    # Never answered together with others.
+    # Never answered together with other messages.
     no("alone"),
-    # Until when its file is waited for; null: it has all that it will have.
+    # Until when the message waits for its file; null: it has every file that it will get.
     Column("waits_until", Float),
     UniqueConstraint("channel", "address", "user_digest", "message_id"),
     sqlite_autoincrement=True,
@@ -56,7 +56,7 @@ message = Table(
 
 Index("ix_message_person_id_seq", message.c.person_id, message.c.seq)
 
-# What is still to be answered is looked for all the time; this index stays as small as that.
+# Unanswered messages are queried constantly, so this index contains only them and stays small.
 MESSAGE_OPEN = text(one_of("message.status", OPEN))
 
 partial_index(

@@ -1,4 +1,4 @@
-"""A row for each person's kernel: its lease, and what its model is shown."""
+"""One row per person's kernel: its lease, and the context that its model sees."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ kernel = Table(
     empty("configuration"),
     empty("owner"),
     Column("epoch", BigInteger, nullable=False, server_default=text("0")),
-    # The person's, sealed; null: no channel has said it.
+    # The person's time zone, sealed; null: no channel has reported it.
     Column("time_zone", Sealed),
-    # The number of the first item that the model is shown; those before it are kept.
+    # The number of the first item that the model sees; earlier items are kept.
     Column("context_start", BigInteger, nullable=False, server_default=text("0")),
-    # When the person last said "stop": what was sent before counts as taken back, whenever it comes.
+    # When the person last said "stop". Anything sent before that counts as withdrawn, even if it arrives later.
     Column("stopped_at", Float),
-    # How much the model is shown, in tokens; 0: as much as anybody's.
+    # The context limit in tokens; 0: the default limit.
     Column("context_tokens", Integer, nullable=False, server_default=text("0")),
 )

@@ -20,13 +20,13 @@ from kernel_service.storage.schema.columns import (
     zero,
 )
 
-# Files that people sent: wanted of their channel, stored, or failed. A row lives as long as its message is open.
-# Files that tools made in answer to the message have no opening; they live until their reply is settled, too.
+# Files that people sent: requested from their channel, stored, or failed. A row lives as long as its message is open.
+# Files that tools made in answer to the message have no opening turn; they live until their reply is settled, too.
 media = Table(
     "media",
     metadata,
     Column("id", Text, primary_key=True),
-    # Whose key seals it and its chunks; whose turn reads it, the message tells.
+    # The person whose key seals the file and its chunks. The message tells whose turn reads it.
     person_id(index=True),
     Column("message_seq", BigInteger, nullable=False, index=True),
     Column("channel", Text, nullable=False),
@@ -39,10 +39,10 @@ media = Table(
     Column("created_at", Float, nullable=False),
     Column("deadline", Float, nullable=False),
     empty("token"),
-    # Nobody else fetches it before; of one that is to be tried again: when.
+    # No other process fetches it before this time; for a file to retry: the time of the retry.
     Column("leased_until", Float),
     zero("attempts"),
-    # The upload whose chunks count; an earlier one writes no more.
+    # The upload whose chunks are valid; an earlier upload cannot write any longer.
     empty("upload"),
     Column("size", BigInteger, nullable=False, server_default=text("0")),
     zero("chunks"),
@@ -51,7 +51,7 @@ media = Table(
     empty("reply_id"),
 )
 
-# Written in transactions of their own, and swept: no foreign key, so that neither waits for the other.
+# Chunks are written and swept in separate transactions. There is no foreign key, so neither waits for the other.
 media_chunk = Table(
     "media_chunk",
     metadata,

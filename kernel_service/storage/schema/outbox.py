@@ -26,7 +26,7 @@ from kernel_service.storage.schema.columns import (
     zero,
 )
 
-# `seq` is the key and `id` the unique name: SQLite counts only its primary key by itself.
+# `seq` is the primary key and `id` is unique: SQLite numbers only its primary key automatically.
 reply = Table(
     "reply",
     metadata,
@@ -34,7 +34,8 @@ reply = Table(
     Column("id", Text, nullable=False, unique=True),
     person_id(),
     empty("turn_id"),
-    # The message that it answers, by its number. In a row of an earlier release, until it has that: its id.
+    # The number of the message that it answers. A row of an earlier release holds the message's id until it is
+    # numbered.
     Column("answers_seq", BigInteger),
     empty("answers_message_id"),
     Column("channel", Text, nullable=False),
@@ -47,11 +48,11 @@ reply = Table(
     empty("token"),
     Column("leased_until", Float),
     Column("doubtful_since", Float),
-    # For how many seconds of the doubt the channel has been attended.
+    # For how many seconds of the doubt a consumer of the channel was connected.
     Column("doubt_attended", Float, nullable=False, server_default=text("0")),
     Column("not_before", Float),
     zero("attempts"),
-    # How often it was put back although the network may have, or had, taken it.
+    # How often it was requeued although the network may have taken it, or had taken it.
     zero("repeats"),
     zero("parts"),
     empty("split_version"),
@@ -62,8 +63,8 @@ reply = Table(
     info={"row_key": ("id",)},
 )
 
-# What is looked for all the time, out of all replies ever made: what is still to be settled of a person's, what a
-# channel may lease, and what the sweep for lapsed leases reads.
+# Hot queries over all replies ever made: a person's unsettled replies, those that a channel may lease, and those whose
+# lease has expired.
 REPLY_UNSETTLED = text(one_of("reply.state", UNSETTLED))
 
 EARLIER_UNSETTLED = text(one_of("earlier.state", UNSETTLED))
@@ -84,7 +85,7 @@ reply_part = Table(
     Column("reply_id", Text, ForeignKey("reply.id"), primary_key=True),
     Column("part", Integer, primary_key=True, autoincrement=False),
     Column("sent_at", Float),
-    # Its digest. In a row of an earlier release, until it is digested: the id.
+    # Its digest. A row of an earlier release holds the id until it is digested.
     empty("channel_message_id"),
     empty("receipt"),
     empty("error_code"),

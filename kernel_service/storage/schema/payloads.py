@@ -1,8 +1,8 @@
-"""The JSON form of a payload, as `message.payload` and the requests that wait hold it.
+"""The JSON form of a payload, as `message.payload` and the parked requests hold it.
 
-It is the contract's `Payload` in protobuf's JSON, under the proto's own field names: what has its default is left out,
-bytes are base64, 64-bit integers are text, times are RFC 3339. The digest by which a redelivered message is known is
-made of it, so it never changes.
+It is the contract's `Payload` in protobuf's JSON, under the proto's field names. Fields with their default value are
+omitted, bytes are base64, 64-bit integers are text, times are RFC 3339. The digest that identifies a redelivered
+message is computed from this form, so the form never changes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _FLAT: Final[dict[str, Any]] = {
         payloads.Unsupported,
     )
 }
-"""Kinds that have simple fields alone, by the names that they are kept under."""
+"""Kinds that have only simple fields, by their stored names."""
 _KINDS: Final = frozenset({Text.KIND, Contacts.KIND, *_FILES, *_FLAT})
 _BESIDE: Final = frozenset({"caption", "quoted_message_id", "sent_at", "forwarded", "referral", "code"})
 
@@ -92,7 +92,7 @@ def _flat(value: Any) -> dict[str, Any]:
 
 
 def _is_default(value: object) -> bool:
-    """As protobuf sees it: a negative zero is none."""
+    """By protobuf's rules: negative zero is not the default."""
     return not value and not (isinstance(value, float) and math.copysign(1, value) < 0)
 
 
@@ -118,7 +118,7 @@ def _time(nanoseconds: int) -> str:
 
 
 def from_stored(stored: Mapping[str, Any]) -> Payload:
-    """The payload. A kind that is not known is Unsupported. ValueError: it is no payload at all."""
+    """The payload. An unknown kind becomes `Unsupported`. Raises `ValueError` if the value is not a payload."""
     try:
         return Payload(
             _read_content(stored),
@@ -168,13 +168,13 @@ def _read_file(stored: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read_flat(kind: type[T], stored: Mapping[str, Any]) -> T:
-    """Each field as what its default is; one that is not known is left out."""
+    """Each field, converted to the type of its default; unknown fields are ignored."""
     known: Any = fields(kind)  # type: ignore[arg-type]
     return kind(**{each.name: type(each.default)(stored[each.name]) for each in known if each.name in stored})
 
 
 def _read_time(text: str) -> int | None:
-    """In nanoseconds since the epoch; None: no time."""
+    """Nanoseconds since the epoch; None: not a valid time."""
     whole, _, digits = text.removesuffix("Z").partition(".")
     try:
         moment = datetime.fromisoformat(whole).replace(tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""People, the ids that channels know them by, and how their chats are opened."""
+"""People, the ids by which channels know them, and how a browser opens their chats."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ person = Table(
     Column("created_at", Float, nullable=False),
     Column("data_key", Wrapped, nullable=False),
     Column("key_id", Text, nullable=False, index=True),
-    # Every sealed value of theirs is bound to its place, and none of before is accepted. Their data key says so too: it
-    # is wrapped for this column.
+    # Every sealed value of the person is bound to its place, and older unbound values are rejected. Their data key
+    # states this too: it is wrapped for this column.
     no("bound"),
-    # Who they turned out to be; never somebody who was merged, too.
+    # The person into whom this one was merged. That person is never merged themselves.
     Column("merged_into", Text),
 )
 
@@ -53,12 +53,12 @@ alias = Table(
     Column("strong", Boolean, nullable=False),
     Column("value", Sealed, nullable=False),
     Column("created_at", Float, nullable=False),
-    # When a channel said that it is the person's id from now on, and when that another one took its place.
+    # When a channel announced this id as the person's current id, and when another id replaced it.
     Column("linked_at", Float),
     Column("replaced_at", Float),
-    # Weak ones: when a message came from it last, to within a part of KERNEL_WEAK_ID_DAYS; null: when it was made.
+    # Weak ids: when the last message came from it, to within a fraction of KERNEL_WEAK_ID_DAYS; null: at its creation.
     Column("heard_at", Float),
-    # An id is looked for in every scope at once.
+    # An id is looked up in all scopes at once.
     Index("ix_alias_channel_digest", "channel", "digest"),
 )
 
@@ -73,12 +73,12 @@ identity_link = Table(
     Column("current_digest", Digest, primary_key=True),
     Column("outcome", Text, nullable=False),
     Column("told_at", Float, nullable=False, index=True),
-    # While nobody is known by the previous id: the current one, sealed with a master key, since it is nobody's yet.
+    # While the previous id is unknown: the current id, sealed with a master key because it has no owner yet.
     Column("awaiting_key_id", Text),
     Column("awaiting", Wrapped),
 )
 
-# People whom a channel takes for one, and who both have connections: an operator decides.
+# Pairs of people whom a channel reports as the same person, and who both have connections. An operator decides.
 kept_apart = Table(
     "kept_apart",
     metadata,
@@ -87,7 +87,7 @@ kept_apart = Table(
     Column("since", Float, nullable=False),
 )
 
-# How a browser opens the chat of an address, as its channel said last.
+# How a browser opens the chat of an address, by the channel's latest report.
 chat = Table(
     "chat",
     metadata,

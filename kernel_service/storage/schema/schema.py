@@ -1,6 +1,6 @@
 """The whole schema, for SQLite and PostgreSQL. Times are epoch seconds; binary values are sealed, or digests.
 
-Who works on all tables imports this; the others import the file of their concern.
+Code that works on all tables imports this module. Other code imports the file of its concern.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The number that the next message gets, known before it is kept: its payload is sealed for it."""
+"""The number of the next message, known before the row is inserted, because its payload is sealed for that number."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 
 class NextMessageSeq(FunctionElement[int]):
-    """Never given twice, also if the transaction is rolled back on PostgreSQL. SQLite has one writer at a time."""
+    """PostgreSQL never issues a number twice, even after a rollback. SQLite has one writer at a time."""
 
     type = BigInteger()
     inherit_cache = True

@@ -1,4 +1,4 @@
-"""What the service keeps of itself: its secrets, its writers, its migrations."""
+"""Records of the service about itself: its secrets, its writers, its migrations."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ secret = Table(
     Column("wrapped", Wrapped, nullable=False),
 )
 
-# What an earlier release has left to be rewritten while the service runs, and up to which row that is done.
+# Data of an earlier release that is rewritten while the service runs, and the last row that is done.
 backfill = Table(
     "backfill",
     metadata,
@@ -41,7 +41,7 @@ commit_mark = Table(
     Column("at", Float, nullable=False),
 )
 
-# Each migration adds its row: its number, and that of the oldest program that can work on what it leaves.
+# Each migration adds a row: its number, and the number of the oldest program that can use the resulting schema.
 schema_version = Table(
     "schema_version",
     metadata,

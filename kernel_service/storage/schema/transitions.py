@@ -1,4 +1,4 @@
-"""Transitions in statements: which rows one may touch. The tables are in ports/states."""
+"""State transitions in SQL: which rows a statement may change. The transition tables are in `ports/states`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ def is_one_of(column: ColumnElement[str], states: Iterable[StrEnum]) -> ColumnEl
 
 
 def may_take(column: ColumnElement[str], transition: Transition[S]) -> ColumnElement[bool]:
-    """Whether the row is in one of the transition's sources."""
+    """Whether the row is in one of the transition's source states."""
     return is_one_of(column, transition.sources)
 
 
 def may_become(column: ColumnElement[str], machine: StateMachine[S], target: S) -> ColumnElement[bool]:
-    """Whether the row is in a state that may become this one."""
+    """Whether the row is in a state from which it may become `target`."""
     return column.in_(machine.sources(target))

@@ -1,4 +1,4 @@
-"""Turns, their tool calls under way, the history, and what was given up."""
+"""Turns, their tool calls in progress, the history, and the dead letters."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ turn = Table(
     Column("started_at", Float, nullable=False),
     Column("ended_at", Float),
     Column("not_before", Float),
-    # Since the last progress: attempts that failed, processes that crashed in one, and those of them in which no other
-    # turn ran.
+    # Since the last progress: attempts that failed, processes that crashed during one, and how many of those ran no
+    # other turn.
     zero("attempts"),
     zero("crash_count"),
     zero("crashes_alone"),
-    # The process that has begun an attempt and not ended it, and whether no other turn runs in it.
+    # The process that has an unfinished attempt, and whether that process runs no other turn.
     empty("attempt_owner"),
     no("attempt_alone"),
     zero("holds"),
     no("begun"),
-    # How often messages joined it; from the first side effect on it is closed to them.
+    # How often messages joined it. After its first side effect no message can join.
     zero("joins"),
     no("closed"),
-    # The person has taken it back.
+    # The person withdrew it.
     no("stopped"),
-    # The person has been told that we are busy.
+    # The person was told that the service is busy.
     no("told_busy"),
     empty("problem"),
     *usage_counts(),
@@ -82,7 +82,7 @@ item = Table(
     Column("version", Integer, nullable=False),
     Column("data", Sealed, nullable=False),
     Column("created_at", Float, nullable=False),
-    # Belongs to an attempt that was begun anew: kept, and no part of the history any more.
+    # Belongs to an attempt that was restarted: kept, but no longer part of the history.
     no("superseded"),
 )
 
@@ -90,14 +90,14 @@ ITEM_SUPERSEDED = text("item.superseded")
 
 partial_index("ix_item_superseded", item.c.turn_id, where="superseded")
 
-# Messages that were given up; the message itself is kept as long.
+# Messages that were given up. The message itself is kept for the same time.
 dead_letter = Table(
     "dead_letter",
     metadata,
     Column("id", Text, primary_key=True),
     person_id(index=True),
     Column("message_seq", BigInteger, nullable=False, index=True),
-    # Empty, but in a row of an earlier release that is not cleared yet.
+    # Empty, except in a row of an earlier release that is not cleared yet.
     Column("message_id", Text, nullable=False),
     Column("problem", Text, nullable=False),
     Column("dead_at", Float, nullable=False),
@@ -112,4 +112,4 @@ TURN_USAGE = (
     turn.c.model_calls,
     turn.c.tool_calls,
 )
-"""What a turn has spent, in the order of `messages.Usage`."""
+"""The usage of a turn, in the order of `messages.Usage`."""

@@ -1,4 +1,4 @@
-"""What was spent, by day, and what requests under way may cost."""
+"""Usage by day, and the possible cost of requests in progress."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ usage = Table(
     # Days since 1970-01-01, UTC.
     Column("day", Integer, primary_key=True, autoincrement=False),
     *usage_counts(),
-    # What turns told the person, and how much of it no model said.
+    # Replies that turns sent, and how many of those had a fixed text instead of a model's.
     *counts("replies", "fixed_replies"),
     Index("ix_usage_day", "day"),
 )
 
-# What all people together have spent. Each day is in shares, so that people are counted at once without waiting.
+# Usage of all people together. Each day is split into shards, so that concurrent writes do not wait for each other.
 usage_of_all = Table(
     "usage_of_all",
     metadata,
@@ -43,7 +43,7 @@ usage_of_all = Table(
     *usage_counts(),
 )
 
-# Requests to the model that are under way, while there is a budget; settled by the write that says what they cost.
+# Model requests in progress, while there is a budget. The write that records the cost settles them.
 token_reservation = Table(
     "token_reservation",
     metadata,
@@ -51,10 +51,10 @@ token_reservation = Table(
     person_id(index=True),
     # As in `usage`.
     Column("day", Integer, nullable=False, index=True),
-    # What it counts for if nobody ever learns what it cost.
+    # The amount that is charged if the cost is never reported.
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
-    # What it may cost beyond that, and until when it may be under way.
+    # The possible cost beyond that, and until when the request may be in progress.
     Column("headroom", BigInteger, nullable=False),
     Column("until", Float, nullable=False, index=True),
 )

@@ -1,6 +1,6 @@
-"""Sealing at rest: a data key per person, wrapped by a master key that is named by its id; keyed digests.
+"""Sealing at rest: a data key per person, wrapped by a master key that is identified by its id; keyed digests.
 
-AES-256-GCM. A sealed value is its 12-byte nonce and the ciphertext; the place that it was sealed for is authenticated.
+AES-256-GCM. A sealed value is its 12-byte nonce and the ciphertext. Its place is authenticated as associated data.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ _NONCE_BYTES = 12
 
 
 class KeysError(ValueError):
-    """The setting with the master keys is wrong. Its text never quotes a key."""
+    """The setting with the master keys is wrong. The text never quotes a key."""
 
 
 class Place(NamedTuple):
-    """Where a value lies. It is sealed for its place, and opens in no other table, column or row."""
+    """The location of a value. A value is sealed for its place, and does not open in any other table, column or row."""
 
     table: str
     column: str
     row: tuple[str | int | bytes, ...]
 
     def context(self) -> bytes:
-        """As netstrings, so that no two places read the same."""
+        """As netstrings, so that the encodings of two places always differ."""
         return b"".join(map(_netstring, (self.table, self.column, *self.row)))
 
 
 def place(column: Column[Any], *row: str | int | bytes) -> Place:
-    """The value of `column` in the row with this key: as `columns.row_key` orders it."""
+    """The place of `column` in the row with this key, in the order of `columns.row_key`."""
     return Place(column.table.name, column.name, row)
 
 
 def _netstring(part: str | int | bytes) -> bytes:
-    # As a column of text keeps it.
+    # As a text column stores it.
     raw = part if isinstance(part, bytes) else storable_text(str(part)).encode()
     return b"%d:%b," % (len(raw), raw)
 
@@ -69,17 +69,17 @@ class Cipher:
         return nonce + self._aead.encrypt(nonce, plain, context)
 
     def open(self, sealed: bytes, context: bytes) -> bytes:
-        """SealedValueDamaged if it was changed, moved or sealed with another key."""
+        """Raises `SealedValueDamaged` if the value was changed, moved or sealed with another key."""
         try:
             return self._aead.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], context)
-        except (InvalidTag, ValueError):  # changed, or cut short
+        except (InvalidTag, ValueError):  # changed or truncated
             raise _damaged() from None
 
 
 class PersonCipher:
-    """Seals with a person's data key. `earlier` names what a place was called before values were bound to theirs.
+    """Seals with a person's data key. `earlier` gives the context that a place had before values were bound to places.
 
-    Without it no value of that time opens: whoever has none left accepts none any more.
+    Without `earlier`, no value of that form opens. A person whose values are all bound has no `earlier`.
     """
 
     __slots__ = ("_cipher", "_earlier")
@@ -92,7 +92,7 @@ class PersonCipher:
         return self._cipher.seal(plain, place.context())
 
     def open(self, sealed: bytes, place: Place) -> bytes:
-        """SealedValueDamaged if it was changed, moved or sealed with another key."""
+        """Raises `SealedValueDamaged` if the value was changed, moved or sealed with another key."""
         try:
             return self._cipher.open(sealed, place.context())
         except Unreadable:
@@ -102,7 +102,7 @@ class PersonCipher:
             return self._cipher.open(sealed, earlier)
 
     def rebound(self, sealed: bytes, place: Place) -> bytes | None:
-        """The value sealed for its place; None: it is. SealedValueDamaged."""
+        """The value sealed for its place; None: it is already. Raises `SealedValueDamaged`."""
         try:
             self._cipher.open(sealed, place.context())
         except Unreadable:
@@ -110,11 +110,11 @@ class PersonCipher:
         return None
 
     def seal_json(self, value: Any, place: Place) -> bytes:
-        """A value that came from people, vendors or tools, mended where it has to be (see storable)."""
+        """Seals a value from a person, a vendor or a tool, corrected where necessary (see `storable`)."""
         return self.seal(to_json(value), place)
 
     def open_json(self, sealed: bytes, place: Place) -> Any:
-        """SealedValueDamaged, if it is no JSON either."""
+        """Raises `SealedValueDamaged`, also if the value is not JSON."""
         try:
             return orjson.loads(self.open(sealed, place))
         except orjson.JSONDecodeError:
@@ -124,7 +124,7 @@ class PersonCipher:
         return self.seal(storable_text(text).encode(), place)
 
     def open_text(self, sealed: bytes, place: Place) -> str:
-        """SealedValueDamaged, if it is no text either."""
+        """Raises `SealedValueDamaged`, also if the value is not text."""
         try:
             return self.open(sealed, place).decode()
         except UnicodeDecodeError:
@@ -155,7 +155,7 @@ class MasterKeys:
 
     @classmethod
     def parse(cls, setting: str) -> MasterKeys:
-        """See parse_keys."""
+        """See `parse_keys`."""
         return cls(parse_keys(setting))
 
     @property
@@ -167,7 +167,7 @@ class MasterKeys:
         return WrappedKey(self.current, self._ciphers[self.current].seal(key, context))
 
     def unwrap(self, stored: WrappedKey, context: bytes) -> bytes:
-        """SealingKeyUnknown if the key that wrapped it is not among ours."""
+        """Raises `SealingKeyUnknown` if the key that wrapped it is not configured."""
         cipher = self._ciphers.get(stored.key_id)
         if cipher is None:
             raise SealingKeyUnknown(
@@ -178,7 +178,7 @@ class MasterKeys:
 
 
 def parse_keys(setting: str) -> dict[str, bytes]:
-    """`id:base64 of 32 bytes`, several with commas, in their order. KeysError says which entry is wrong and why."""
+    """Parse `id:base64 of 32 bytes`, comma-separated, in order. Raises `KeysError`, which names the wrong entry."""
     keys: dict[str, bytes] = {}
     for place, entry in enumerate(filter(None, map(str.strip, setting.split(","))), start=1):
         key_id, key = _parse_entry(place, entry)
@@ -204,27 +204,27 @@ def _parse_entry(place: int, entry: str) -> tuple[str, bytes]:
 
 
 class Digests:
-    """Keyed digests (HMAC-SHA256): equal values are found again; nobody without the key can guess them."""
+    """Keyed digests (HMAC-SHA256): equal values have equal digests, which cannot be guessed without the key."""
 
     __slots__ = ("_key", "some_in_clear")
 
     def __init__(self, key: bytes, *, some_in_clear: bool = False) -> None:
         self._key = key
-        # Rows of an earlier release may hold a message's id itself where its digest belongs.
+        # Rows of an earlier release may hold a message's id itself instead of its digest.
         self.some_in_clear = some_in_clear
 
     def user(self, user_id: str) -> bytes:
-        """Of a channel's id for a person, as sent: `<channel>:<id>`."""
+        """Digest of a channel's id for a person, in the form `<channel>:<id>`."""
         return hmac.digest(self._key, b"user\0" + user_id.encode(), hashlib.sha256)
 
     def payload(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, b"payload\0" + payload, hashlib.sha256)
 
     def key_for(self, purpose: str) -> bytes:
-        """A key of its own for what is told apart by a MAC and stored nowhere, the same in every process; 32 bytes."""
+        """A separate 32-byte key for MACs that are stored nowhere; it is the same in every process."""
         return hmac.digest(self._key, b"key\0" + purpose.encode(), hashlib.sha256)
 
     def message_id(self, message_id: str) -> str:
-        """Of a channel's id of a message, in 43 characters of base64."""
+        """Digest of a channel's id of a message, in 43 characters of base64."""
         digest = hmac.digest(self._key, b"message_id\0" + storable_text(message_id).encode(), hashlib.sha256)
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")

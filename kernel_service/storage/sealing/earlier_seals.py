@@ -1,4 +1,4 @@
-"""What values were sealed for before each was bound to its table, column and row. Columns made later are not here."""
+"""The contexts of values sealed before each was bound to its table, column and row. Newer columns have none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _OF_ROW: Final[dict[tuple[str, str], bytes]] = {
 
 
 def of_person(person_id: str) -> Callable[[Place], bytes | None]:
-    """By place, what this person's values were sealed for; None: none was sealed there."""
+    """The earlier context of this person's values, by place; None: no value was sealed there."""
 
     def earlier(place: Place) -> bytes | None:
         named = (place.table, place.column)
@@ -40,7 +40,7 @@ def of_person(person_id: str) -> Callable[[Place], bytes | None]:
 
 
 def data_key(person_id: str) -> bytes:
-    """What a person's data key was wrapped for."""
+    """The context for which a person's data key was wrapped."""
     return b"data_key:" + person_id.encode()
 
 

@@ -1,6 +1,6 @@
-"""How an attempt ends (put off, put back, failed), and how a turn does: answered, stopped, split or given up.
+"""The end of an attempt (put off, requeued, failed), and of a turn: answered, stopped, split or given up.
 
-Each is one transaction, fenced: items, usage, replies, and what becomes of the messages.
+Each is one transaction, fenced: items, usage, replies, and the new state of the messages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the model is shown: from where on, how much, and whose reasoning.
+"""The model's context: where it starts, its limit, and whose reasoning it contains.
 
-What it is not shown stays in the history, for the person and for operators.
+Items outside the context stay in the history, for the person and for operators.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _mine = item.c.person_id == bindparam("person")
 CONTEXT_START = select(kernel.c.context_start).where(kernel.c.person_id == bindparam("person")).scalar_subquery()
-"""In a statement: the number of the first item that the person's model is shown."""
+"""In a statement: the number of the first item in the person's context."""
 
 _LAST = select(
     select(func.coalesce(func.max(item.c.seq), 0)).where(_mine).scalar_subquery().label("last"),
@@ -33,7 +33,7 @@ _TOKENS = select(kernel.c.context_tokens).where(kernel.c.person_id == bindparam(
 
 
 def next_seq(tx: Tx, person_id: str) -> int:
-    """The number of the next item: behind all others, and behind the start, where they may have been deleted."""
+    """The next item's number: after all others, and after the context's start, whose items may be deleted."""
     row = tx.execute(_LAST, {"person": person_id}).one()
     return int(max(row.last + 1, row.start))
 
@@ -43,16 +43,16 @@ def tokens_of(tx: Tx, person_id: str) -> int:
 
 
 def limit(tx: Tx, person_id: str, tokens: int) -> None:
-    """Show the model so many tokens of the history at most; 0: as many as of anybody's."""
+    """Limit the context to that many tokens of the history; 0: the default limit."""
     tx.execute(_LIMIT, {"person": person_id, "most": tokens})
 
 
 def start_afresh(tx: Tx, person_id: str, at: int | None = None) -> None:
-    """Show nothing from before that item, by default nothing that is stored so far, and lift the limit."""
+    """Exclude all items before that one, by default every stored item, and lift the limit."""
     start_at(tx, person_id, next_seq(tx, person_id) if at is None else at)
     limit(tx, person_id, 0)
 
 
 def start_at(tx: Tx, person_id: str, at: int) -> None:
-    """Show nothing from before the item of that number; what was not shown stays so."""
+    """Exclude all items before the one of that number; excluded items stay excluded."""
     tx.execute(_BEGIN, {"person": person_id, "at": at})

@@ -1,4 +1,4 @@
-"""The items of the history: added by the turn that is open. How attempts and turns end is in closing.py."""
+"""The items of the history, added by the open turn. The ends of attempts and turns are in closing.py."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ OPEN_TURN: Final = update(turn).where(turn.c.id == bindparam("of"), TURN_OPEN)
 
 
 def of_open_turn(tx: Tx, statement: Any, values: dict[str, Any]) -> None:
-    """A turn that has ended is not touched again: who still works on it has lost it."""
+    """An ended turn is never changed: a process that still works on it has lost it."""
     if not tx.execute(statement, values).rowcount:
         raise LeaseLost
 

@@ -1,4 +1,4 @@
-"""Turns as they are opened: a new one of what waits, or the open one again, joined by what came meanwhile."""
+"""Opens turns: a new one for waiting messages, or the open one again, joined by messages that arrived meanwhile."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 QUARANTINED_FROM: Final = 2
-"""So many crashes: nobody is that unlucky often."""
+"""A turn with this many crashes is quarantined: that many are unlikely to be a coincidence."""
 
 
 _OPEN = select(
@@ -90,7 +90,7 @@ _LAST_OF_EARLIER = (
     .limit(1)
     .scalar_subquery()
 )
-# The open turn's items come last, so that a long history is not looked through for them.
+# The open turn's items come last, so the statement does not scan a long history.
 _SUPERSEDE = (
     update(item)
     .where(
@@ -112,7 +112,7 @@ def due(tx: Tx, person_id: str, owner: str, *, now: float, debounce: float, room
     again = _as_it_stands(tx, person_id, row, owner)
     if again.crash_count >= QUARANTINED_FROM and room is TurnPlacement.BESIDE and not again.stopped:
         return Quarantined(again.crash_count, again.crashes_alone)
-    # Whatever ended the attempt, it was no newcomer, and nothing of it is lost by one.
+    # The attempt was not ended by a joining message, and a restart loses nothing of it.
     begins_anew = not row.begun and row.attempt_owner != owner
     newcomers = _newcomers(tx, again, now, begins_anew=begins_anew)
     if newcomers and (ready := waiting.gathered_at(newcomers, debounce)) > now:
@@ -153,7 +153,7 @@ def _newcomers(tx: Tx, record: Turn, now: float, *, begins_anew: bool) -> list[R
 
 
 def _join(tx: Tx, record: Turn, newcomers: Sequence[Row[Any]], *, begins_anew: bool) -> None:
-    """They are heard together with what the turn answers already, as they were sent; what it had journaled is void."""
+    """The new messages are sorted among the turn's messages by send time. The turn's journal is superseded."""
     tx.execute(_JOIN, {"members": [row.seq for row in newcomers], "joined": record.id})
     record.messages += _opened(tx, record.person_id, newcomers)
     record.messages.sort(key=lambda one: (one.sent_at, one.seq))
@@ -163,7 +163,7 @@ def _join(tx: Tx, record: Turn, newcomers: Sequence[Row[Any]], *, begins_anew: b
 
 
 def supersede(tx: Tx, record: Turn) -> int:
-    """Take what the turn has journaled out of the history; how many items that were."""
+    """Remove the turn's journal from the history; return how many items that were."""
     return tx.execute(_SUPERSEDE, {"person": record.person_id, "of": record.id}).rowcount
 
 
@@ -228,7 +228,7 @@ def _opened(tx: Tx, person_id: str, rows: Sequence[Row[Any]]) -> list[TurnMessag
 
 
 def _payload(tx: Tx, person_id: str, row: Row[Any]) -> Payload:
-    """What was sent. A message that cannot be read any more is asked for again, like one that came incomplete."""
+    """The payload. A damaged message is requested again, like one that arrived incomplete."""
     payload = damage.payload_of(tx, person_id, row.payload, place(message.c.payload, row.seq))
     if payload is None:
         log.error("alert: message damaged seq=%d person=%s", row.seq, person_id)

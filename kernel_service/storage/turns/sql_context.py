@@ -1,4 +1,4 @@
-"""What the model is shown of the history: how much of it, and whose reasoning."""
+"""The model's context: how much of the history it contains, and whose reasoning."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _DISOWN = (
     .where(_mine, item.c.seq >= CONTEXT_START, item.c.origin == bindparam("of"))
     .values(origin=literal(SEALED) + item.c.origin)
 )
-# What is hidden now may be the reason why it was put off.
+# The turn may have been put off because of an item that is hidden now.
 _TRY_AGAIN = update(turn).where(turn.c.person_id == bindparam("person"), TURN_OPEN).values(not_before=None, attempts=0)
 
 
@@ -68,7 +68,7 @@ class SqlContext(SqlPort):
 
 
 def _check_key(tx: Tx, person_id: str) -> None:
-    """Unreadable, with what to do, if the person's own key does not open: a reset does not help then."""
+    """Raises `Unreadable`, with the remedy, if the person's own key does not open: a reset does not help then."""
     try:
         tx.cipher_of(person_id)
     except Unreadable as error:
@@ -76,7 +76,7 @@ def _check_key(tx: Tx, person_id: str) -> None:
             raise
         raise Unreadable(
             error.reason,
-            "the person's own key does not open, and no reset mends that; restore `person.data_key` from a backup, or "
-            "put the key that wrapped it into KERNEL_ENCRYPTION_KEYS",
+            "the person's own key does not open, and a reset cannot repair it; restore `person.data_key` from a backup "
+            "or put the key that wrapped it into KERNEL_ENCRYPTION_KEYS",
             person_id=person_id,
         ) from None

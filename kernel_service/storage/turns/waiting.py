@@ -1,4 +1,4 @@
-"""The messages that wait for a turn: which belong together, and which cut into a turn that runs."""
+"""The messages that wait for a turn: which belong together, and which interrupt a running turn."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
     from kernel_service.ports.turns import Turn
     from kernel_service.storage.engine.engine import Tx
 
-# A burst is answered as one, but not without end.
+# A burst is answered as one, but its size is bounded.
 MAX_MEMBERS = 50
 DEBOUNCE_LIMIT = 5
-# What comes this late was held up on its way, and others of its person may have been, too: they get some more time.
+# A message this late was delayed in transit. Others of its person may be delayed too, so they get more time.
 LATE_SECONDS = 5.0
 LATE_DEBOUNCE = 4
 MAX_JOINS = 3
 
 Way = tuple[str, str, str]
-"""By which way a message came and its answer goes: channel, address, reply mode."""
+"""The route of a message and its answer: channel, address, reply mode."""
 
 _WAITING = (
     select(message)
@@ -59,22 +59,22 @@ def waiting(tx: Tx, person_id: str) -> Sequence[Row[Any]]:
 
 
 def together(rows: Sequence[Row[Any]]) -> list[Row[Any]]:
-    """The first ones, as far as one answer may be for them all."""
+    """The longest prefix that one answer may cover."""
     if not rows or rows[0].alone:
         return list(rows[:1])
     return joinable(rows, way(rows[0]))
 
 
 def joinable(rows: Sequence[Row[Any]], by: Way) -> list[Row[Any]]:
-    """The first ones, as far as they came that way and may be answered with others."""
+    """The longest prefix that came by that route and may be answered together."""
     return list(takewhile(lambda row: way(row) == by and not row.alone, rows))
 
 
 def gathered_at(rows: Sequence[Row[Any]], debounce: float) -> float:
-    """When a burst counts as complete, its files too.
+    """When a burst is complete, including its files.
 
-    What must not be answered with others is complete at once, but for a late "new chat": it parts what was said before
-    it from what was said after it, and some of that may still be on its way.
+    A message that must be answered alone is complete at once, except for a late "new chat". It separates the messages
+    sent before it from those sent after it, and some of them may still be in transit.
     """
     files = max((row.waits_until or 0.0 for row in rows), default=0.0)
     if rows[0].alone and not (rows[0].command == Command.NEW_CHAT and _is_late(rows[0])):
@@ -89,12 +89,12 @@ def _pause(row: Row[Any], debounce: float) -> float:
 
 
 def _is_late(row: Row[Any]) -> bool:
-    # Where the channel's clock is not believed nobody knows.
+    # An untrusted time of the channel does not tell.
     return bool(LATE_SECONDS < row.accepted_at - row.sent_at < BELIEVED_SECONDS)
 
 
 def complete(rows: Sequence[Row[Any]], now: float) -> list[Row[Any]]:
-    """The first ones, as far as none of them waits for its file."""
+    """The longest prefix without a message that waits for its file."""
     return list(takewhile(lambda row: row.waits_until is None or row.waits_until <= now, rows))
 
 
@@ -108,13 +108,13 @@ def way_of(turn: Turn) -> Way:
 
 
 def interrupt(tx: Tx, turn: Turn) -> None:
-    """Newcomers or Stopped, if what waits first cuts into the turn."""
+    """Raises `Newcomers` or `Stopped` if the first waiting message interrupts the turn."""
     first = tx.execute(_FIRST, {"person": turn.person_id, "of": turn.id}).one_or_none()
     if first is None:
         return
     if first.stopped:  # the "stop" itself waits until this turn has ended
         raise Stopped
-    # One that waits for its file does not hold up what is under way; it joins once it has it, or comes next.
+    # A message that waits for its file does not delay the running turn. It joins once it has the file, or comes next.
     if first.waits_until is None and open_to_newcomers(turn) and not first.alone and way(first) == way_of(turn):
         raise Newcomers
 

@@ -1,4 +1,4 @@
-"""What was spent is written in place of its reservations."""
+"""Records actual usage and removes its reservations."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ if TYPE_CHECKING:
 
 
 def pay(tx: Tx, person_id: str, usage: Usage, settles: Sequence[str], now: float, **told: int) -> None:
-    """Count what was spent, in place of what was reserved for it, and what was `told` (see add_to_day)."""
+    """Count the actual usage instead of its reservations, and the replies that were `told` (see `add_to_day`)."""
     spending.add_to_day(tx, person_id, usage, now, **told)
     reservations.settle(tx, settles)

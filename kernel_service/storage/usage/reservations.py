@@ -1,7 +1,7 @@
-"""What requests to the model may cost, counted before they are made, in the transaction that looks at the budgets.
+"""The possible cost of model requests, reserved in the transaction that checks the budgets.
 
-A row counts for what its request costs as a rule; while it may be under way its headroom counts as well. The write
-that says what it cost takes the row away. One that nobody settles in time stays counted, as spent.
+A reservation counts with the typical cost of its request, and with its headroom too while the request may be in
+progress. The write of the actual cost deletes it. A reservation that is not settled in time is counted as spent.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 UNDER_WAY_SECONDS: Final = 180.0
 """Longer than any request takes, and the write that settles it."""
 LOST_SECONDS: Final = 3600.0
-"""So long after that nobody settles it any more."""
+"""After this time no write settles the reservation any longer."""
 STEP: Final = 500
 
 _SETTLE = delete(token_reservation).where(token_reservation.c.id.in_(bindparam("settled", expanding=True)))
@@ -50,7 +50,7 @@ def move(tx: Tx, gone: str, stays: str) -> None:
 
 
 def write_off(tx: Tx, now: float) -> int:
-    """Count what nobody has settled as spent; how many reservations that were, STEP at most."""
+    """Count overdue reservations as spent; return how many, STEP at most."""
     rows = tx.execute(_LOST, {"before": now - LOST_SECONDS, "limit": STEP}).all()
     for row in rows:
         cost = Usage(input_tokens=row.input_tokens, output_tokens=row.output_tokens, model_calls=1)

@@ -1,6 +1,6 @@
-"""What people have spent, by day: tokens and calls in `usage`, the calls of each tool in `tool_usage`.
+"""Usage of people by day: tokens and calls in `usage`, the calls of each tool in `tool_usage`.
 
-`usage_of_all` has the sums of all people. What requests under way may cost is in storage/usage/reservations.py.
+`usage_of_all` has the sums of all people. The possible cost of requests in progress is in `reservations.py`.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from kernel_service.storage.engine.engine import Tx
 
 SHARES: Final = 16
-"""Parts of a day's sum: people of different shares are counted in transactions at once, none waiting for another.
+"""Shards of a day's sum: transactions that count people of different shards do not wait for each other.
 
-A multiple of the writers, who divide people by the same number.
+A multiple of the number of writers, because people are assigned to writers by the same hash.
 """
 _OF_EACH: Final = (usage, tool_usage)
 _SPENT: Final = list(asdict(Usage()))
 SHOWN: Final = {usage: _SPENT, usage_of_all: _SPENT, tool_usage: ["calls", "failures", "seconds"]}
 _COUNTS: Final = SHOWN | {usage: [*_SPENT, "replies", "fixed_replies"]}
-"""The columns that are added up; the others say whose, of which day, and of what."""
+"""The columns that are added up. The others identify the person, the day and the subject."""
 
 
 def _adding(table: Table, rows: str) -> TextClause:
-    """Insert `rows`, or add them to what is there."""
+    """Insert `rows`, or add them to the existing rows."""
     keys = ", ".join(table.primary_key.columns.keys())
     added = ", ".join(f"{name} = {table.name}.{name} + excluded.{name}" for name in _COUNTS[table])
     columns = ", ".join(table.columns.keys())
@@ -53,7 +53,7 @@ def _anothers(table: Table) -> str:
 
 
 def _typed(statement: TextClause, table: Table) -> TextClause:
-    """With the columns' types for its parameters: what a tool is called may be more than a database takes."""
+    """With the columns' types for its parameters, because a tool's name may contain text that a database refuses."""
     return statement.bindparams(*(bindparam(column.name, type_=column.type) for column in table.columns))
 
 
@@ -76,7 +76,7 @@ def add_use(tx: Tx, person_id: str, used: ToolUse, now: float) -> None:
 
 
 def move(tx: Tx, gone: str, stays: str) -> None:
-    """What the one has spent counts as the other's from now on."""
+    """Move one person's usage to the other."""
     for table, statement in _MOVE.items():
         tx.execute(statement, {"gone": gone, "stays": stays})
         tx.execute(delete(table).where(table.c.person_id == gone))
@@ -88,11 +88,11 @@ def forgetting(before: float) -> Iterator[Any]:
         yield delete(table).where(table.c.day < day_of(before))
 
 
-# --- what was spent -------------------------------------------------------------------------------------------------
+# --- usage ----------------------------------------------------------------------------------------------------------
 
 
 def _tokens(*tables: Table, person: bool) -> Select[Any]:
-    """Of one day, the tables together."""
+    """Tokens of one day, summed over the tables."""
     return select(sum(_tokens_in(table, person=person) for table in tables))
 
 
@@ -109,7 +109,7 @@ _TOKENS_OF: Final = _tokens(usage, token_reservation, person=True)
 
 
 def spent_today(tx: Tx, person_id: str | None, *, now: float) -> int:
-    """With what is reserved."""
+    """Tokens, including reservations."""
     if person_id is None:
         return int(tx.execute(_TOKENS, {"day": day_of(now)}).scalar_one())
     return int(tx.execute(_TOKENS_OF, {"day": day_of(now), "person": person_id}).scalar_one())

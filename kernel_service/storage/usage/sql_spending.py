@@ -1,4 +1,4 @@
-"""Usage by day, and reservations for requests under way."""
+"""Usage by day, and reservations for requests in progress."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _LOCK: Final = text("SELECT pg_advisory_xact_lock(:space, :number)")
 _SPACE: Final = 0x62756467
 """Distinguishes this lock from others in the database."""
 _RESERVE = insert(token_reservation)
-# A person has one request under way at a time, so earlier reservations are no longer under way.
+# A person has one request in progress at a time, so earlier reservations are obsolete.
 _LEFT_BEHIND = (
     update(token_reservation)
     .where(token_reservation.c.person_id == bindparam("person"), token_reservation.c.until > bindparam("now"))
@@ -69,7 +69,8 @@ class SqlSpending(SqlPort):
             tools[row.day].append(ToolUsage(row.tool, int(row.calls), int(row.failures), row.seconds))
         kept = usage_of_all if person_id is None else usage
         sums = tx.execute(_sums(kept, person_id), days).all()
-        spent = {row.day: Usage(*map(int, row[1:])) for row in sums if any(row[1:])}  # else there were replies alone
+        # otherwise there were only replies
+        spent = {row.day: Usage(*map(int, row[1:])) for row in sums if any(row[1:])}
         return [DayUsage(day, spent.get(day, Usage()), tools[day]) for day in sorted(spent.keys() | tools.keys())]
 
 
@@ -80,9 +81,11 @@ def _one_at_a_time(tx: Tx, day: int) -> None:
 
 
 def _check(tx: Tx, person_id: str, estimate: Estimate, budgets: Budgets, now: float) -> None:
-    """A request passes if all that is under way fits with it at its dearest; of a person, or near the end, one does.
+    """Check a request against the budgets.
 
-    So a budget is passed by one request at most, and nobody is refused for what an answer almost never takes.
+    Beside other requests, a request passes if the highest possible cost of all of them fits the common budget. A
+    person's request, and a single request near the end of a budget, passes as long as anything is left. So one request
+    at most exceeds a budget, and no person is refused because of an unlikely worst case.
     """
     if budgets.per_person and spent_today(tx, person_id, now=now) >= budgets.per_person:
         raise BudgetSpentError

@@ -1,4 +1,4 @@
-"""The stored form of a payload is protobuf's JSON, byte for byte: a redelivered message is known by its digest."""
+"""The stored form of a payload is protobuf's JSON, byte for byte: a redelivered message is identified by its digest."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ REFERRALS = st.builds(messages_pb2.Referral, kind=WORDS, headline=WORDS, body=WO
 
 @st.composite
 def payloads(draw: st.DrawFn) -> messages_pb2.Payload:
-    """Of every kind, with everything that may stand beside it."""
+    """Payloads of every kind, with everything that may accompany the content."""
     kind = draw(st.sampled_from(sorted(KINDS)))
     beside = draw(
         st.fixed_dictionaries(
@@ -151,9 +151,7 @@ def test_rows_of_earlier_releases_are_read_and_written_unchanged(row: dict[str, 
         ({"text": "hi", "sent_at": "yesterday"}, Payload(Text("hi"))),
     ],
 )
-def test_what_a_later_release_has_stored_is_read_as_far_as_it_is_known(
-    row: dict[str, object], payload: Payload
-) -> None:
+def test_unknown_fields_of_a_later_release_are_ignored(row: dict[str, object], payload: Payload) -> None:
     assert from_stored(row) == payload
 
 
@@ -172,6 +170,6 @@ def test_what_a_later_release_has_stored_is_read_as_far_as_it_is_known(
         {"text": "hi", "sent_at": 7},
     ],
 )
-def test_what_is_no_payload_is_refused(row: dict[str, object]) -> None:
+def test_values_that_are_not_payloads_are_rejected(row: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="another form"):
         from_stored(row)

@@ -1,4 +1,4 @@
-"""URLs of PostgreSQL as people have them; what is wrong with one is named, and nothing of it shown."""
+"""Common forms of PostgreSQL URLs. An error names the problem and shows no part of the URL."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def read(url: str) -> dict[str, Any]:
-    """What the driver makes of it."""
+    """The driver's parameters for this URL."""
     parts = urlsplit(parse(url).dsn)
     user_and_password, _, hosts = parts.netloc.rpartition("@")
     user, _, password = user_and_password.partition(":")
@@ -76,12 +76,12 @@ BASE = {"user": "ann", "password": "pw", "hosts": "db", "database": "kernel"}
         ("postgresql://ann:pw@db/kernel?ssl=0&sslmode=disable", {"sslmode": "disable"}),
     ],
 )
-def test_as_people_have_them(url: str, expected: dict[str, str]) -> None:
+def test_common_forms_are_accepted(url: str, expected: dict[str, str]) -> None:
     check(url)
     assert read(url) == BASE | expected
 
 
-def test_what_is_not_the_drivers() -> None:
+def test_parameters_that_the_driver_does_not_take() -> None:
     url = parse("postgresql://ann:pw@db/kernel?application_name=my%20shop&connect_timeout=10")
     assert (url.application_name, url.connect_seconds) == ("my shop", 10)
     assert "pw" not in repr(url)
@@ -105,7 +105,7 @@ def test_what_is_not_the_drivers() -> None:
         ("postgresql://ann:SECRET@db:99999/kernel", "host:port"),
         ("postgresql://ann:SECRET@::1/kernel", "[ ]"),
         ("postgresql://ann:SECRET@[::1/kernel", "[ ]"),
-        ("postgresql://ann:SECRET\u2100@db/kernel", "encoded"),
+        ("postgresql://ann:SECRET\u2100@db/kernel", "encode"),
         ("postgresql://ann:SECRET@db/kernel?sslmod=require", "not supported: sslmod;"),
         ("postgresql://ann:SECRET@db/kernel?schema=a&tcp_user_timeout=2", "schema, tcp_user_timeout;"),
         ("postgresql://ann:SECRET@db/kernel?SECRET!", "(unreadable)"),
@@ -131,7 +131,7 @@ def test_what_is_not_the_drivers() -> None:
         ("postgresql://ann:SECRET@db/kernel?sslmode=require&sslrootcert=system", "sslmode=verify-full"),
     ],
 )
-def test_what_is_wrong_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, url: str, says: str) -> None:
+def test_an_error_names_the_problem_without_the_value(monkeypatch: pytest.MonkeyPatch, url: str, says: str) -> None:
     with pytest.raises(ValueError, match=re.escape(says)) as refused:
         check(url)
     assert "SECR" not in str(refused.value)
@@ -144,12 +144,12 @@ def test_what_is_wrong_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, u
     assert "SECR" not in str(invalid.value)
 
 
-def test_files_that_are_there(tmp_path: Path) -> None:
+def test_existing_files_are_accepted(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").touch()
     assert read(f"postgresql://db/kernel?sslrootcert={tmp_path}/ca.pem")["sslrootcert"] == f"{tmp_path}/ca.pem"
 
 
-def test_the_direct_url_is_one_of_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_direct_url_must_be_postgresql(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KERNEL_DATABASE_DIRECT_URL", "sqlite:///kernel.db")
     with pytest.raises(ValidationError) as invalid:
         Settings()

@@ -1,4 +1,4 @@
-"""SQLite's own: one process, each commit on disk, the end of the process when the disk fails."""
+"""SQLite's specifics: one process, each commit on disk, the process ends when the disk fails."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def url_of(folder: Path) -> str:
     return f"sqlite:///{folder / 'deeper' / 'kernel.db'}"
 
 
-async def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> None:
+async def test_a_second_process_is_refused_until_the_first_ends(tmp_path: Path) -> None:
     store = await open_store(url_of(tmp_path), KEYS)
     with pytest.raises(DatabaseInUseError, match=r"kernel\.db.*PostgreSQL"):
         await open_store(url_of(tmp_path), KEYS)
@@ -64,16 +64,16 @@ async def test_every_commit_is_synced_to_disk(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_what_is_deleted_is_overwritten(tmp_path: Path) -> None:
+async def test_deleted_values_are_overwritten(tmp_path: Path) -> None:
     store = await open_store(url_of(tmp_path), KEYS)
-    for marked in ("marked-1" * 2_000, "marked-2"):  # of pages that come free, and of a part of one
+    for marked in ("marked-1" * 2_000, "marked-2"):  # whole freed pages, and part of a page
 
         def come_and_go(tx: Tx, link: str = marked) -> None:
             tx.execute(text("INSERT INTO chat VALUES ('test', 'a', :link)"), {"link": link})
 
         await store.engine.write(come_and_go)
         await store.engine.write(lambda tx: tx.execute(text("DELETE FROM chat")))
-    await store.close()  # what the journal holds is in the file now
+    await store.close()  # closing moves the journal's content into the file
     assert b"marked-" not in (tmp_path / "deeper" / "kernel.db").read_bytes()
 
 
@@ -117,7 +117,7 @@ asyncio.run(main())
 """
 
 
-def test_a_failing_disk_ends_the_process_and_what_was_answered_is_kept(tmp_path: Path) -> None:
+def test_a_failing_disk_ends_the_process_and_keeps_acknowledged_writes(tmp_path: Path) -> None:
     command = [sys.executable, "-c", DISK_FAILS, url_of(tmp_path), SETTING]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == EX_IOERR, ended.stderr
@@ -150,9 +150,7 @@ async def waiting(url: str) -> list[str]:
         (sqlite3.SQLITE_CORRUPT, True),
     ],
 )
-async def test_only_what_leaves_it_unknown_what_is_kept_ends_the_process(
-    tmp_path: Path, problem: int, *, ends: bool
-) -> None:
+async def test_only_an_unknown_durable_state_ends_the_process(tmp_path: Path, problem: int, *, ends: bool) -> None:
     reasons: list[str] = []
     store = await open_store(url_of(tmp_path), KEYS, end_process=reasons.append)
     failure = sqlite3.OperationalError("a fault")

@@ -1,4 +1,4 @@
-"""Methods of a store as units of work: which transaction they get, in whose order, and how callers see them."""
+"""Methods of a store as units of work: their transaction, their order, and their signature for callers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TX: Any = "a transaction"
 
 @dataclass
 class Engine:
-    """Notes how each unit was handed over, and runs it `runs` times."""
+    """Records how each unit was submitted, and runs it `runs` times."""
 
     handed: list[tuple[str, str]] = field(default_factory=list)
     runs: int = 1
@@ -101,7 +101,7 @@ async def test_a_write_is_ordered_by_an_attribute_of_an_argument(balls: SqlBalls
     assert engine.handed == [("write", "ann"), ("write", "ben")]
 
 
-async def test_a_write_apart_is_one(balls: SqlBalls, engine: Engine) -> None:
+async def test_a_write_apart_runs_apart(balls: SqlBalls, engine: Engine) -> None:
     assert await balls.paint("blue") == [TX, "blue"]
     assert engine.handed == [("write_apart", "")]
 
@@ -112,7 +112,7 @@ async def test_a_unit_that_runs_again_gets_the_same_arguments(balls: SqlBalls, e
     assert engine.handed == [("write", "ann")]
 
 
-def test_an_order_of_no_argument_is_refused_at_import() -> None:
+def test_an_order_by_an_unknown_argument_is_refused_at_import() -> None:
     with pytest.raises(ValueError, match="person"):
 
         @writes(in_order_of="person")

@@ -25,7 +25,7 @@ HERE = place(schema.item.c.data, "p_1", 1)
         place(schema.item.c.kind, "p_1", 1),
     ],
 )
-def test_a_value_opens_in_its_own_place_alone(elsewhere: Place) -> None:
+def test_a_value_opens_only_in_its_own_place(elsewhere: Place) -> None:
     cipher = PersonCipher(b"k" * 32)
     sealed = cipher.seal(b"secret words", HERE)
     assert cipher.open(sealed, HERE) == b"secret words"
@@ -59,15 +59,15 @@ def test_two_seals_of_one_value_differ() -> None:
         (("a", "b"), ("a,1:b",)),
     ],
 )
-def test_no_two_rows_read_the_same(one: tuple[str, ...], other: tuple[str, ...]) -> None:
+def test_contexts_of_different_rows_differ(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     assert place(schema.alias.c.value, *one).context() != place(schema.alias.c.value, *other).context()
 
 
-def test_a_row_is_named_as_its_columns_keep_it() -> None:
+def test_a_row_key_has_the_form_that_its_columns_store() -> None:
     assert place(schema.alias.c.value, "a\0\ud800").context() == place(schema.alias.c.value, "a\ufffd\ufffd").context()
 
 
-def test_the_earlier_form_opens_only_where_it_is_awaited() -> None:
+def test_the_earlier_form_opens_only_where_it_is_expected() -> None:
     key, earlier = b"k" * 32, earlier_seals.of_person("p_1")
     sealed = Cipher(key).seal(b"words", b"item:p_1")
     assert PersonCipher(key, earlier).open(sealed, HERE) == b"words"
