@@ -1,6 +1,6 @@
-"""Stand-ins for the vendors (OpenAI, Composio, WhatsApp) that speak their real HTTP, strictly."""
+"""Emulators of the vendors (OpenAI, Composio, WhatsApp) that speak the vendors' real HTTP, strictly."""
 
 import os
 
-# Before grpc is loaded: its core writes lines of its own to the log. What it has to say is in the errors of calls.
+# Set before grpc is imported: its core would write extra lines to the log, and the errors of calls say the same.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

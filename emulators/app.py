@@ -1,4 +1,4 @@
-"""All emulators on one port: in a process of their own (`python -m emulators`) or inside a test."""
+"""All emulators on one port: in a separate process (`python -m emulators`) or inside a test."""
 
 import random
 import socket
@@ -21,7 +21,7 @@ from emulators.whatsapp.app import WhatsApp
 
 
 class Emulator(Protocol):
-    """One vendor's stand-in. mount() adds its paths, also /control/<vendor>/…; close() ends its work."""
+    """The emulator of one vendor. mount() adds its paths, also /control/<vendor>/…; close() ends its work."""
 
     def mount(self, app: web.Application) -> None: ...
 
@@ -29,7 +29,7 @@ class Emulator(Protocol):
 
 
 class Emulators:
-    """The running emulators. Tests reach into `openai`, `composio`, `whatsapp` and read `effects`."""
+    """The running emulators. Tests use `openai`, `composio` and `whatsapp`, and read `effects`."""
 
     def __init__(self, config: Config, url: str, clock: Callable[[], float], rng: random.Random) -> None:
         self.config = config
@@ -50,9 +50,9 @@ class Emulators:
         clock: Callable[[], float] = time.time,
         rng: random.Random | None = None,
     ) -> AsyncIterator["Emulators"]:
-        """Serve until the block ends. Without a config: a free port on loopback and the emulated keys."""
+        """Serve until the block ends. Without a config it uses a free port on loopback and the emulated keys."""
         config = config or Config(emulators_listen="127.0.0.1:0")
-        # The port is taken before anything is built, since links carry the address they are served under.
+        # Bind the port first: the links that the emulators create contain their address.
         listener = _listen(config)
         host = config.emulators_listen.rpartition(":")[0]
         url = config.emulators_public_url.rstrip("/") or f"http://{host}:{listener.getsockname()[1]}"
@@ -79,18 +79,18 @@ class Emulators:
         return app
 
     async def _effects(self, request: web.Request) -> web.Response:
-        """The effects numbered above `after`; with `wait`, once there are any or so many seconds have passed."""
+        """The effects numbered above `after`. With `wait`, waits up to that many seconds for the first one."""
         after, wait = request.query.get("after", "0"), request.query.get("wait", "0")
         if not after.isdecimal():
-            raise web.HTTPBadRequest(text="after: give the number of the last effect that you know")
+            raise web.HTTPBadRequest(text="after: must be the number of the last effect that you know")
         if not wait.isdecimal():
-            raise web.HTTPBadRequest(text="wait: give whole seconds")
+            raise web.HTTPBadRequest(text="wait: must be whole seconds")
         with suppress(TimeoutError):
             await self.effects.wait_for(lambda _: True, timeout=int(wait), after=int(after))
         return web.json_response([asdict(effect) for effect in self.effects.all(after=int(after))])
 
     async def _note(self, request: web.Request) -> web.Response:
-        """Put down what was done to the services ({kind, key?, …}), in its place among the effects."""
+        """Record an action of a test on the services ({kind, key?, …}) as an effect, in order."""
         require_json(request)
         try:
             effect = self.effects.record(**await request.json())
@@ -100,7 +100,7 @@ class Emulators:
 
 
 def _listen(config: Config) -> socket.socket:
-    """[::] is every interface, IPv4's too."""
+    """[::] is every interface, also of IPv4."""
     host = config.address[0]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     return socket.create_server(config.address, family=family, dualstack_ipv6=host == "::")

@@ -1,4 +1,4 @@
-"""`/control/<vendor>/…`: a vendor's switches as JSON endpoints, for tests in other processes."""
+"""`/control/<vendor>/…`: a vendor's test controls as JSON endpoints, for tests in other processes."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,9 +12,9 @@ Action = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None] | dict[str,
 
 
 class Control:
-    """fail, hold, reached, release and slow for one vendor; further actions are added by name.
+    """The actions fail, hold, reached, release and slow for one vendor. add() adds further ones by name.
 
-    With {after: true} fail, hold and slow meet a call once it is done and not yet answered.
+    With {after: true}, fail, hold and slow apply to a call that is executed but not yet answered.
     """
 
     def __init__(self, before: Faults, after: Faults) -> None:
@@ -31,7 +31,7 @@ class Control:
         app.router.add_post(f"/control/{vendor}/{{action}}", self._serve)
 
     async def _serve(self, request: web.Request) -> web.Response:
-        """A wrong name or value is answered 400 with what was wrong."""
+        """A wrong name or value is answered 400 with an explanation."""
         action = self._actions.get(request.match_info["action"])
         if action is None:
             raise web.HTTPNotFound(text=f"there are: {', '.join(sorted(self._actions))}")
@@ -55,7 +55,7 @@ class Control:
         return {"hold": len(self._holds) - 1}
 
     def _slow(self, body: dict[str, Any]) -> None:
-        """{seconds, least?, after?}: delay each call by up to so much, and by so much at least."""
+        """{seconds, least?, after?}: delay each call by at least `least` and at most `seconds`."""
         faults = self._met(body)
         faults.slowness, faults.least_slowness = float(body["seconds"]), float(body.get("least", 0))
 
@@ -75,7 +75,7 @@ class Control:
 
 
 def require_json(request: web.Request) -> None:
-    """A form on another site cannot say that it is JSON."""
+    """Refuse a request that is not JSON: a form on another site cannot set this Content-Type."""
     if request.can_read_body and request.content_type != "application/json":
         raise web.HTTPUnsupportedMediaType(text="send application/json")
 

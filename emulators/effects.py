@@ -1,4 +1,4 @@
-"""The effect log: what really happened at the vendors, in order. Tests take it as their judge."""
+"""The effect log: what really happened at the vendors, in order. Tests assert against it."""
 
 import asyncio
 import time
@@ -14,10 +14,10 @@ from serving.private_files import close_file, close_folder, make_file, make_fold
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """One thing that a vendor did for somebody.
+    """One action of a vendor.
 
-    kind is for instance model_call, tool_execution, graph_send; person is the vendor's own id of whom it
-    concerned; key names the thing (a request, a tool, a message); detail holds whatever else tells it apart.
+    `kind` is for instance model_call, tool_execution or graph_send. `person` is the vendor's id of the person
+    concerned. `key` identifies the object (a request, a tool, a message). `detail` holds any further attributes.
     """
 
     number: int
@@ -29,7 +29,7 @@ class Effect:
 
 
 class Effects:
-    """Append-only; numbers begin at 1 and go on where a log file ended."""
+    """An append-only log. Numbers begin at 1, and continue after those of an existing log file."""
 
     def __init__(self, *, clock: Callable[[], float] = time.time, file: Path | None = None) -> None:
         self._clock = clock
@@ -42,7 +42,7 @@ class Effects:
             close_folder(file.parent)
             close_file(file)
             self._effects = _read(file)
-            # Unbuffered: a record has reached the system when record() returns, whatever kills this process.
+            # Unbuffered: after record() returns, the operating system has the record, and a kill cannot lose it.
             self._file = file.open("ab", buffering=0)
 
     def record(self, kind: str, *, person: str = "", key: str = "", **detail: Any) -> Effect:
@@ -56,7 +56,7 @@ class Effects:
         return effect
 
     def all(self, kind: str | None = None, *, person: str | None = None, after: int = 0) -> list[Effect]:
-        """The effects numbered above after, oldest first."""
+        """The effects numbered above `after`, oldest first."""
         return [
             effect
             for effect in self._effects[after:]
@@ -64,9 +64,9 @@ class Effects:
         ]
 
     async def wait_for(self, wanted: Callable[[Effect], bool], timeout: float = 30, *, after: int = 0) -> Effect:
-        """The first effect numbered above after that is wanted, at once if it is there already.
+        """The first wanted effect numbered above `after`; returns at once if it exists already.
 
-        Raises TimeoutError after timeout seconds.
+        Raises TimeoutError after `timeout` seconds.
         """
         for effect in self._effects[after:]:
             if wanted(effect):
@@ -84,7 +84,7 @@ class Effects:
 
 
 def _read(file: Path) -> list[Effect]:
-    """A last line that a kill cut short never counted: it is cut away, so that numbering stays whole."""
+    """Read a log file. A last line that a kill cut short is removed, so that the numbers stay consecutive."""
     if not file.exists():
         return []
     whole, _, torn = file.read_bytes().rpartition(b"\n")

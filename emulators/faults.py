@@ -1,4 +1,4 @@
-"""Faults that a test puts into a vendor: refusals, nonsense, dropped connections, held calls."""
+"""Faults that a test injects into a vendor: refusals, invalid answers, dropped connections, held calls."""
 
 import asyncio
 import random
@@ -11,7 +11,7 @@ from aiohttp import web
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request that came in. path is below the vendor's base; person is the vendor's id of its user."""
+    """One received request. `path` is below the vendor's base; `person` is the vendor's id of its user."""
 
     method: str
     path: str
@@ -28,7 +28,7 @@ def every(_: Call) -> bool:
 
 
 def matching(*, path: str = "", person: str = "", text: str = "") -> Match:
-    """A match that JSON can express: parts of path and of the body's texts, the exact person; empty: any."""
+    """A match that JSON can express: substrings of the path and of the body's texts, the exact person; empty: any."""
 
     def match(call: Call) -> bool:
         return path in call.path and person in ("", call.person) and (not text or text in str(call.body))
@@ -38,7 +38,7 @@ def matching(*, path: str = "", person: str = "", text: str = "") -> Match:
 
 @dataclass(slots=True)
 class Fault:
-    """What to answer instead: status (0: drop the connection), a body (None: the vendor's own error)."""
+    """The answer to give instead: a status (0: drop the connection) and a body (None: the vendor's own error)."""
 
     status: int
     times: int
@@ -48,7 +48,7 @@ class Fault:
 
 
 class Hold:
-    """Keeps matching calls waiting. reached is set by the first to arrive; release() lets all go on."""
+    """Keeps matching calls waiting. The first call to arrive sets `reached`; release() lets all continue."""
 
     def __init__(self, match: Match) -> None:
         self.match = match
@@ -60,9 +60,9 @@ class Hold:
 
 
 class Faults:
-    """The faults of one vendor, first come first served. Holds are passed before failures apply.
+    """The faults of one vendor, used in the order in which they were added. Holds apply before failures.
 
-    Each call is delayed by a time drawn anew between `least_slowness` and `slowness`, in seconds.
+    Each call is delayed by a random time between `least_slowness` and `slowness`, in seconds.
     """
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class Faults:
         body: str | None = None,
         match: Match = every,
     ) -> None:
-        """Answer the next matching calls with status; 0 drops the connection instead."""
+        """Answer the next `times` matching calls with `status`; 0 drops the connection instead."""
         self._faults.append(Fault(status, times, match, retry_after, body))
 
     def hold(self, match: Match = every) -> Hold:
@@ -89,7 +89,7 @@ class Faults:
         return hold
 
     def clear(self) -> None:
-        """Forget all faults and let go what is held."""
+        """Remove all faults and release all held calls."""
         self.slowness = self.least_slowness = 0.0
         self._faults.clear()
         for hold in self._holds:
@@ -97,7 +97,7 @@ class Faults:
         self._holds.clear()
 
     async def pass_through(self, call: Call) -> Fault | None:
-        """Wait while slow and while held; then the fault that this call meets, if any."""
+        """Apply delays and holds; then return the fault for this call, if any."""
         if self.slowness:
             await asyncio.sleep(random.uniform(self.least_slowness, self.slowness))
         for hold in list(self._holds):
@@ -112,7 +112,7 @@ class Faults:
 
 
 def drop(request: web.Request) -> web.Response:
-    """Close the connection under the client's feet; the response that is returned never leaves."""
+    """Abort the connection. The returned response is never sent."""
     if request.transport is not None:
         request.transport.abort()
     return web.Response(status=500)

@@ -1,7 +1,7 @@
-"""Only those are served who mean the emulators: their hosts by name, and their pages from nowhere else.
+"""Refuses requests for other hosts, and writes from pages of other sites.
 
-A page of another site can have its own name lead to 127.0.0.1 (DNS rebinding), or send forms there. The browser then
-says whom it means, or where the form stands.
+A page of another site can resolve its own name to 127.0.0.1 (DNS rebinding), or submit forms there. The browser's
+headers then name the other host, or the origin of the form.
 """
 
 import re
@@ -26,9 +26,9 @@ _OWN_PAGES: Final = frozenset({"same-origin", "none"})
 
 
 class OwnHosts:
-    """The names under which the emulators are reached: this machine's own, where they listen, and those given.
+    """The host names of the emulators: loopback, the listen address, and the given names.
 
-    Where they listen on every interface any address will do, since no site can claim one for itself.
+    If the emulators listen on every interface, any IP address is accepted, because no site can rebind one.
     """
 
     def __init__(self, listen: str, urls: Iterable[str], names: Iterable[str]) -> None:
@@ -57,7 +57,7 @@ class OwnHosts:
 
 
 def _comes_from_own_page(request: web.Request, host: str) -> bool:
-    """A program says nothing of where it comes from; every browser does."""
+    """Whether no other site's page sent the request. Every browser sends an origin; programs send none."""
     if site := request.headers.get("Sec-Fetch-Site"):
         return site in _OWN_PAGES
     origin = request.headers.get(hdrs.ORIGIN)

@@ -1,4 +1,4 @@
-"""What vendors with a JSON API share: the key and the body checked, faults before a call, refusals after."""
+"""The common part of vendors with a JSON API: checks of key and body, faults before and after a call, refusals."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -15,7 +15,7 @@ Handler = Callable[[web.Request, Call], Awaitable[web.StreamResponse]]
 
 
 class RefusedError(Exception):
-    """A request that the vendor would not take: the HTTP status and the body in the vendor's error format."""
+    """A refused request: the HTTP status and the body in the vendor's error format."""
 
     def __init__(self, message: str, status: int, body: dict[str, Any]) -> None:
         super().__init__(message)
@@ -24,15 +24,15 @@ class RefusedError(Exception):
 
 
 class Vendor:
-    """Serves calls below `base`, keeps the last of them in `requests`, and lets tests put in faults.
+    """Serves calls below `base`, keeps the latest in `requests`, and lets tests inject faults.
 
-    A vendor says how it checks keys, whom a call concerns, and how it words its errors. `faults` are met before
-    anything is done, `after` once it is done (status 0 drops the connection unanswered).
+    A subclass defines how keys are checked, which person a call concerns, and how errors are worded. `faults` apply
+    before a call is executed, `after` once it is executed (status 0 drops the connection without an answer).
     """
 
     base: str
     base_url: str
-    """Where the vendor's clients find it."""
+    """The path of the vendor's API."""
 
     def __init__(self, make_id: Callable[[], str]) -> None:
         self.requests: list[Call] = []
@@ -45,19 +45,19 @@ class Vendor:
         raise NotImplementedError
 
     def person(self, path: str, body: Any) -> str:
-        """The vendor's id of whom a call is for, or ""."""
+        """The vendor's id of the person that a call is for, or ""."""
         raise NotImplementedError
 
     def refusal(self, status: int) -> RefusedError:
-        """What the vendor says with a status that is not the request's fault."""
+        """The vendor's error for a status that the request did not cause."""
         raise NotImplementedError
 
     def check_content_type(self, request: web.Request) -> None:
-        """Raises RefusedError unless the body says that it is what the vendor takes."""
+        """Raises RefusedError unless the vendor accepts the Content-Type."""
         raise NotImplementedError
 
     def bad_body(self) -> RefusedError:
-        """What the vendor says to a body that is no JSON object."""
+        """The vendor's error for a body that is not a JSON object."""
         raise NotImplementedError
 
     def fail(
@@ -77,7 +77,7 @@ class Vendor:
         return self.faults.hold(match)
 
     def clear(self) -> None:
-        """Forget all faults and let go what is held."""
+        """Remove all faults and release all held calls."""
         self.faults.clear()
         self.after.clear()
 
@@ -121,13 +121,13 @@ class Vendor:
         )
 
     def _keep(self, call: Call) -> None:
-        """Under load for an hour they would fill the memory."""
+        """Keep only the latest calls: under load for an hour they would fill the memory."""
         if len(self.requests) >= 2 * KEPT_REQUESTS:
             del self.requests[:-KEPT_REQUESTS]
         self.requests.append(call)
 
     async def read_body(self, request: web.Request) -> Any:
-        """The JSON object that came, and that says it is JSON. Raises RefusedError."""
+        """The JSON object in the body. Raises RefusedError unless the Content-Type and the body are JSON."""
         if not request.can_read_body:
             return {} if request.method in ("POST", "PATCH") else None
         self.check_content_type(request)

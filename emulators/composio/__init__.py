@@ -1,1 +1,1 @@
-"""Stand-in for Composio: sessions, connected accounts, consent pages and tools on made-up data."""
+"""Emulator of Composio: sessions, connected accounts, consent pages, and tools on invented data."""

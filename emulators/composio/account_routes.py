@@ -15,7 +15,7 @@ from emulators.vendor import Vendor
 
 
 class AccountRoutes:
-    """Effects: account_connected, account_deleted, and unfiltered_accounts for a list of everybody's."""
+    """Effects: account_connected, account_deleted, and unfiltered_accounts for a list of all people's accounts."""
 
     def __init__(self, vendor: Vendor, accounts: Accounts, effects: Effects) -> None:
         self._vendor = vendor
@@ -53,7 +53,7 @@ class AccountRoutes:
         return self._vendor.respond({"success": True, **job})
 
     async def _complete(self, _: web.Request, call: Call) -> web.Response:
-        """Only for the user whom the link was made for; the session_uri is good once."""
+        """Only the user for whom the link was created may complete it, and a session_uri works once."""
         asked = checks.body(CompleteAuth, call.body)
         if asked.user_id in checks.RESERVED_USER_IDS:
             self._effects.record("reserved_user_id", person=asked.user_id, key=call.path)
@@ -75,7 +75,7 @@ class AccountRoutes:
 
 
 def _wanted(account: Account, asked: AccountsQuery) -> bool:
-    """An empty filter wants everything, as at the vendor. All accounts here are private."""
+    """An empty filter matches everything, as at the vendor. All accounts of the emulator are private."""
     filters = (
         (asked.user_ids, account.user_id),
         (asked.toolkit_slugs, account.toolkit),

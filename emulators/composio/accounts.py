@@ -24,12 +24,12 @@ class Account:
     status_reason: str | None = None
     alias: str | None = None
     stale_reads: int = 0
-    """So many reads still show it as INITIATED, whatever became of it."""
+    """The number of further reads that still show it as INITIATED, whatever its status."""
 
 
 @dataclass(slots=True)
 class Link:
-    """How one account is connected: good once and for ten minutes. session_uri waits for complete_auth."""
+    """Connects one account. It works once and for ten minutes. session_uri waits for complete_auth."""
 
     token: str
     account: Account
@@ -47,10 +47,10 @@ class Accounts:
         self._links: dict[str, Link] = {}
         self._auth_configs: dict[str, str] = {}
         self.stale_reads = 0
-        """How many reads of an account lag behind when it turns ACTIVE."""
+        """The number of stale reads of an account after it turns ACTIVE."""
 
     def link(self, user_id: str, toolkit: str, alias: str | None, callback_url: str | None) -> Link:
-        """A new account that waits for its person, and the link that they open."""
+        """Create an account that waits for its person, and return the link for them to open."""
         now = self._clock()
         if alias and any(account.alias == alias for account in self.of(user_id, toolkit)):
             raise refused(
@@ -63,24 +63,24 @@ class Accounts:
         return link
 
     def opened(self, token: str) -> Link | None:
-        """The link while it can be used."""
+        """The link, if it can still be used."""
         link = self._links.get(token)
         usable = link is not None and not link.used and self._clock() < link.expires_at
         return link if usable and link is not None and link.account.id in self._accounts else None
 
     def verified(self, session_uri: str) -> Link | None:
-        """The link whose person stands at the verifier with this session_uri."""
+        """The link whose person the verifier received with this session_uri."""
         return next((link for link in self._links.values() if link.session_uri == session_uri), None)
 
     def get(self, account_id: str) -> Account:
-        """Raises RefusedError if there is none (or none any more)."""
+        """Raises RefusedError if it does not exist (any more)."""
         account = self._accounts.get(account_id)
         if account is None:
             raise account_not_found(account_id)
         return self._timed_out(account)
 
     def read(self, account_id: str) -> Account:
-        """The account as the vendor's replicas show it: a read may lag behind. Raises RefusedError, as get()."""
+        """The account as the vendor's replicas show it: a read may be stale. Raises RefusedError, as get()."""
         account = self.get(account_id)
         if not account.stale_reads:
             return account
@@ -130,7 +130,7 @@ def auth_config(account: Account) -> dict[str, Any]:
 
 
 def described(account: Account) -> dict[str, Any]:
-    """An account as GET /connected_accounts shows it; credentials are masked, as the vendor's default is."""
+    """An account as GET /connected_accounts shows it, with masked credentials (the vendor's default)."""
     return {
         "id": account.id,
         "user_id": account.user_id,

@@ -26,10 +26,10 @@ from emulators.vendor import RefusedError, Vendor
 
 
 class Composio(Vendor):
-    """Tests press the buttons of consent pages with approve() and deny(), and look at anyone's data.
+    """Tests press the buttons of consent pages with approve() and deny(), and read any person's data.
 
-    `base_url` is what a client takes; `catalogue` can be added to; `verifier_url` turns on the identity
-    verifier. Effects are named where they are recorded: in the routes, the consent page and the execution.
+    `base_url` is the URL for clients. Tests may add to `catalogue`. `verifier_url` turns on the identity verifier. The
+    routes, the consent page and the execution record effects, and document their names.
     """
 
     base = "/composio/api/v3.1"
@@ -77,18 +77,18 @@ class Composio(Vendor):
         return self._accounts.of(user_id)
 
     def workplace_of(self, user_id: str) -> Workplace:
-        """All that the person has at their accounts; tests put there what others have sent."""
+        """All data in the person's accounts. Tests add items that other people have sent."""
         return self._places.of(user_id)
 
     def tasks_of(self, user_id: str) -> list[Task]:
         return self._places.of(user_id).tasks
 
     def approve(self, link: str) -> str:
-        """Press Approve behind a link; returns where the browser goes next, or "". Raises LinkGoneError."""
+        """Press Approve on a link's page; returns the URL that the browser opens next, or "". Raises LinkGoneError."""
         return self._consent.decide(_token(link), approve=True)
 
     def deny(self, link: str) -> str:
-        """Press Deny behind a link; as approve()."""
+        """Press Deny on a link's page; otherwise as approve()."""
         return self._consent.decide(_token(link), approve=False)
 
     def expire(self, account_id: str) -> None:
@@ -102,15 +102,15 @@ class Composio(Vendor):
         self._accounts.set_status(account_id, "INACTIVE", "Connection status updated by user")
 
     def delete(self, account_id: str) -> None:
-        """Somebody removes the account in the vendor's dashboard."""
+        """Delete the account, as a user does in the vendor's dashboard."""
         self._accounts.delete(account_id)
 
     def set_stale_reads(self, reads: int) -> None:
-        """So many reads of an account lag behind whenever one turns ACTIVE from now on."""
+        """From now on, this many reads of an account are stale after it turns ACTIVE."""
         self._accounts.stale_reads = reads
 
     def set_verifier(self, url: str | None) -> None:
-        """Approved accounts wait for complete_auth, and the browser goes to url with its session_uri."""
+        """Let approved accounts wait for complete_auth, and send the browser to `url` with its session_uri."""
         self._consent.verifier_url = url
 
     def mount(self, app: web.Application) -> None:
@@ -150,7 +150,7 @@ class Composio(Vendor):
         return of_status(status)
 
     def refuse(self, refused: RefusedError) -> web.Response:
-        """The id of the request stands in the error and in x-request-id."""
+        """The error and the x-request-id header contain the id of the request."""
         request_id = self.make_id()
         error = {**refused.body["error"], "request_id": request_id}
         return self.respond({"error": error}, refused.status, request_id)
@@ -166,7 +166,7 @@ class Composio(Vendor):
         try:
             return button(body["link"])
         except LinkGoneError:
-            raise ValueError("the link was used, has expired or never was") from None
+            raise ValueError("the link was used, has expired or never existed") from None
 
 
 def _token(link: str) -> str:

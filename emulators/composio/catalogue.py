@@ -1,4 +1,4 @@
-"""Toolkits and their tools: what each is called, takes and does."""
+"""Toolkits and their tools: names, arguments and actions."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,9 +22,11 @@ class Toolkit:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """tags holds the hints (readOnlyHint, ...); properties is a JSON Schema by argument; run acts on the data
-    of the person whose account is used and raises NotDoneError where the provider would decline. shown, if given,
-    stands for the schema in every list: toolkits have some that are none.
+    """One tool of a toolkit.
+
+    `tags` holds the hints (readOnlyHint, ...). `properties` maps arguments to their JSON Schemas. `run` acts on the
+    data of the account's person, and raises NotDoneError where the provider would decline. `shown`, if given, replaces
+    the schema in every list, because real toolkits have some invalid schemas.
     """
 
     slug: str
@@ -48,7 +50,7 @@ class Tool:
 
 
 class Catalogue:
-    """What is on offer in the project; tests add to it."""
+    """The toolkits and tools of the project. Tests may add to it."""
 
     def __init__(self, toolkits: list[Toolkit], tools: list[Tool]) -> None:
         self.toolkits = {toolkit.slug: toolkit for toolkit in toolkits}
@@ -107,7 +109,7 @@ def described(
     tags: list[str],
     no_auth: bool,
 ) -> dict[str, Any]:
-    """A tool as every list of tools shows it."""
+    """A tool in the form of every list of tools."""
     return {
         "slug": slug,
         "name": name,

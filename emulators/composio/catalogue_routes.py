@@ -1,4 +1,4 @@
-"""/tools and /toolkits: what the project offers, whoever asks."""
+"""/tools and /toolkits: the project's catalogue, the same for every caller."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Reads a request's body and query in their shapes, or refuses as Composio does."""
+"""Parses a request's body and query into their models, or refuses them as Composio does."""
 
 from typing import Any, TypeVar
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 from emulators.composio.errors import of_shape
 
 Shape = TypeVar("Shape", bound=BaseModel)
-# The vendor takes these for users; a service that sends one has mixed people up.
+# The vendor accepts these as users, but a service that sends one would mix people up.
 RESERVED_USER_IDS = ("", "default", "default_user")
 
 

@@ -1,4 +1,4 @@
-"""The consent page behind a connect link: who asks, Approve or Deny, and the way back."""
+"""The consent page of a connect link: the requesting app, Approve or Deny, and the redirect back."""
 
 from collections.abc import Awaitable, Callable
 from html import escape
@@ -23,11 +23,11 @@ _FORM = """<form method="post">
 
 
 class LinkGoneError(Exception):
-    """The link was used, has expired, or never was."""
+    """The link was used, has expired, or never existed."""
 
 
 class Consent:
-    """With a verifier_url an approved account waits for complete_auth, as in projects that set a verifier."""
+    """With a verifier_url, an approved account waits for complete_auth, as in projects that set a verifier."""
 
     def __init__(self, accounts: Accounts, catalogue: Catalogue, effects: Effects, ids: Ids, public_url: str) -> None:
         self.verifier_url: str | None = None
@@ -45,7 +45,7 @@ class Consent:
         return f"{self._public_url}/composio/link/{link.token}"
 
     def decide(self, token: str, *, approve: bool) -> str:
-        """What the buttons do; returns where the person is sent next, or "". Raises LinkGoneError."""
+        """Handle a button; returns the URL to which the person is sent next, or "". Raises LinkGoneError."""
         link = self._open(token)
         link.used = True
         account = link.account

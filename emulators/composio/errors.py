@@ -1,7 +1,7 @@
 """Refusals in Composio's error format.
 
-Slugs and codes are those that Composio's servers were seen to send; where none was seen, the slug follows
-their pattern and the code is the number of its family (43xx for sessions, 6xx for connected accounts).
+Slugs and codes were observed in answers of Composio's servers. For an error that was not observed, the slug follows the
+same pattern, and the code is the number of its family (43xx for sessions, 6xx for connected accounts).
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ def refused(
 
 
 def of_status(status: int) -> RefusedError:
-    """What Composio says with a status that is not the request's fault."""
+    """Composio's error for a status that the request did not cause."""
     message, slug = {
         401: ("Invalid API key", "HTTP_Unauthorized"),
         403: ("Forbidden", "HTTP_Forbidden"),
@@ -38,7 +38,7 @@ def of_status(status: int) -> RefusedError:
 
 
 def of_shape(error: ValidationError, where: str = "payload") -> RefusedError:
-    """Where is payload or query: the part of the request that has the wrong shape."""
+    """`where` is the part of the request that has the wrong shape: payload or query."""
     problems = []
     for problem in error.errors(include_url=False):
         path = ".".join(str(part) for part in problem["loc"])

@@ -1,4 +1,4 @@
-"""Runs one tool for the person of a session, on an account of theirs."""
+"""Runs one tool for the person of a session, on one of their accounts."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ from emulators.effects import Effects
 
 
 class Execution:
-    """Each tool that ran leaves the effect tool_execution: person is the Composio user id, key the slug."""
+    """Records the effect tool_execution for each tool that ran: person is the Composio user id, key the slug."""
 
     def __init__(
         self, catalogue: Catalogue, accounts: Accounts, places: Workplaces, effects: Effects, ids: Ids
@@ -33,9 +33,9 @@ class Execution:
         self._ids = ids
 
     def run(self, session: Session, slug: str, arguments: dict[str, Any], account: str | None) -> dict[str, Any]:
-        """The answer {data, error, log_id, result_type}. Raises RefusedError if the session may not do it.
+        """The answer {data, error, log_id, result_type}. Raises RefusedError if the session does not allow the call.
 
-        Wrong arguments and what the provider declines are no refusals: result_type is then failed.
+        Wrong arguments and calls that the provider declines are not refusals: result_type is then failed.
         """
         tool = self._allowed(session, slug)
         used = self._account(session, tool, account)
@@ -70,7 +70,7 @@ class Execution:
         return tool
 
     def _account(self, session: Session, tool: Tool, named: str | None) -> Account | None:
-        """The account to use: the one named (by id or alias), else the pinned, else the newest active."""
+        """The account to use: the named one (by id or alias), else the pinned one, else the newest active one."""
         if self._catalogue.toolkits[tool.toolkit].no_auth:
             return None
         own = self._accounts.of(session.user_id, tool.toolkit)
@@ -99,7 +99,7 @@ def answer(log_id: str, *, data: dict[str, Any] | None = None, error: str | None
 
 
 def _problem(tool: Tool, arguments: dict[str, Any]) -> str | None:
-    """What is wrong with the arguments, in the words of Composio."""
+    """The error in the arguments, in Composio's wording."""
     missing = [name for name in tool.required if name not in arguments]
     if missing:
         fields = ", ".join(f"'{name}'" for name in missing)

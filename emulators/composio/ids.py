@@ -1,4 +1,4 @@
-"""Ids as Composio makes them: a prefix and twelve characters."""
+"""Ids in Composio's form: a prefix and twelve characters."""
 
 import random
 import string

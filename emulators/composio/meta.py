@@ -38,7 +38,7 @@ class ConnectionsArguments(Body):
 
 
 class MetaTools:
-    """As the vendor's, these leave it to the model what is executed and which links are made."""
+    """Like the vendor's, these tools let the model decide what is executed and which links are created."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class MetaTools:
         self._link_url = link_url
 
     def run(self, session: Session, slug: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The answer {data, error, log_id, result_type}; RefusedError for what the session has switched off."""
+        """The answer {data, error, log_id, result_type}. Raises RefusedError for a tool that the session disables."""
         if slug not in session.meta_tools():
             raise tool_not_allowed(slug)
         log_id = self._ids.new("log")
@@ -108,7 +108,7 @@ class MetaTools:
         }
 
     def _executed(self, session: Session, tool: ExecuteTool) -> dict[str, Any]:
-        """One failing tool does not stop the others."""
+        """Execute one tool. Its failure is part of the answer and does not stop the others."""
         try:
             response = self._execution.run(session, tool.tool_slug, tool.arguments, tool.account)
         except RefusedError as refused:

@@ -1,4 +1,4 @@
-"""Finds tools for a use case among those that a session allows. As at the vendor, something is always found."""
+"""Finds tools for a use case among those that a session allows. As at the vendor, there is always a result."""
 
 import re
 from collections.abc import Callable

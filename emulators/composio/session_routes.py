@@ -1,4 +1,4 @@
-"""/tool_router/session: a person's session, and what is done within it."""
+"""/tool_router/session: a person's session, and the calls within it."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ class SessionRoutes:
     def make_link(
         self, session: Session, toolkit: str, alias: str | None = None, callback_url: str | None = None
     ) -> Link:
-        """A link for the person of the session; the session's callback_url applies where none is given."""
+        """Create a link for the person of the session. Without a callback_url, the session's one applies."""
         known = self._catalogue.toolkits.get(toolkit)
         if known is None:
             raise toolkit_not_found(toolkit)
@@ -185,7 +185,7 @@ class SessionRoutes:
         return describe_meta_tool(tool) if isinstance(tool, str) else self._catalogue.describe_tool(tool)
 
     def _state(self, session: Session, toolkit: Toolkit) -> dict[str, Any]:
-        """A toolkit with the person's account there: an active one before a newer that is not."""
+        """A toolkit with the person's account there. An active account takes precedence over a newer inactive one."""
         state: dict[str, Any] = {
             "slug": toolkit.slug,
             "name": toolkit.name,

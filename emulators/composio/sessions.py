@@ -1,4 +1,4 @@
-"""Tool router sessions: whose they are, and which toolkits, tools and meta tools they allow."""
+"""Tool router sessions: their users, and the toolkits, tools and meta tools that they allow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +52,7 @@ class Session:
 
     @property
     def selects_accounts(self) -> bool:
-        """Whether a call must say which account it means once there are several."""
+        """Whether a call must name its account if there are several."""
         several = self.settings.multi_account
         return several is not None and bool(several.require_explicit_selection)
 
@@ -90,14 +90,14 @@ class Sessions:
         return session
 
     def get(self, session_id: str) -> Session:
-        """Raises RefusedError if there is none."""
+        """Raises RefusedError if it does not exist."""
         try:
             return self._sessions[session_id]
         except KeyError:
             raise session_not_found(session_id) from None
 
     def patch(self, session_id: str, asked: Settings) -> Session:
-        """Each block that is given replaces the stored one; null takes it away."""
+        """Each given block replaces the stored one; null removes it."""
         session = self.get(session_id)
         settings = session.settings.model_copy(update=_given(asked, set()))
         self._check(session.user_id, settings)
@@ -116,7 +116,7 @@ class Sessions:
         return list(self._sessions.values())
 
     def user_of(self, session_id: str) -> str:
-        """The user id of a session, or "" if there is none."""
+        """The user id of a session, or "" if the session does not exist."""
         session = self._sessions.get(session_id)
         return session.user_id if session else ""
 
@@ -145,7 +145,7 @@ class Sessions:
 
 
 def described(session: Session, url: str) -> dict[str, Any]:
-    """A session as create, use and patch show it; url is where Composio is reached."""
+    """A session as create, use and patch show it. `url` is the address of Composio."""
     return {
         "session_id": session.id,
         "config": _config(session),
@@ -157,7 +157,7 @@ def described(session: Session, url: str) -> dict[str, Any]:
 
 
 def _config(session: Session) -> dict[str, Any]:
-    """Requests say enable and disable, responses enabled and disabled."""
+    """Requests use the words enable and disable; responses use enabled and disabled."""
     settings = session.settings
     connections = settings.manage_connections or ManageConnections()
     workbench = (settings.workbench or Workbench()).model_dump(exclude_none=True)
@@ -203,7 +203,7 @@ def _past(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tagged(tool: Tool, tags: list[Any] | TagFilter | None) -> bool:
-    """Whether the tool has one of the enabled hints and none of the disabled."""
+    """Whether the tool has one of the enabled tags and none of the disabled ones."""
     rule = tags if isinstance(tags, TagFilter) else TagFilter(enable=tags)
     enabled = rule.enable is None or any(tag in tool.tags for tag in rule.enable)
     return enabled and not any(tag in tool.tags for tag in rule.disable or [])
@@ -222,7 +222,7 @@ def _toolkits_named(settings: Settings) -> Iterator[str]:
 
 
 def _tools_named(settings: Settings) -> Iterator[tuple[str, str | None]]:
-    """Each tool's slug with the toolkit that it must be of, if one is named."""
+    """Each named tool's slug, with the toolkit that it must belong to, if one is named."""
     for toolkit, rule in (settings.tools or {}).items():
         if not isinstance(rule, TaggedTools):
             slugs = rule.enable if isinstance(rule, Enable) else rule.disable

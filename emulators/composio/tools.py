@@ -85,7 +85,7 @@ COUNT = {"type": "integer", "minimum": 1, "maximum": 100}
 
 
 def catalogue() -> Catalogue:
-    """A fresh one, so that what a test adds is gone with it."""
+    """A new catalogue for each emulator, so that additions of one test do not reach another."""
     return Catalogue(
         [
             Toolkit("asana", "Asana", "Tasks and projects of a team."),
@@ -127,7 +127,7 @@ def catalogue() -> Catalogue:
                 "ASANA_DELETE_TASK",
                 "asana",
                 "Delete a task",
-                "Delete a task for good.",
+                "Delete a task permanently.",
                 DESTROYS,
                 GID,
                 ("task_gid",),

@@ -71,7 +71,7 @@ class ProxyExecute(Body):
 
 
 class Settings(Body):
-    """What creating and patching a session share. instant offers only what costs nothing: off."""
+    """The common fields of creating and patching a session. `instant` offers only `off`, which is free."""
 
     toolkits: Enable | Disable | None = None
     tools: dict[str, Enable | Disable | TaggedTools] | None = None
@@ -138,7 +138,7 @@ class CompleteAuth(Body):
 
 
 def _split(value: object) -> object:
-    """Lists travel comma-joined; an empty one says nothing, so that it filters nothing."""
+    """Lists are sent joined by commas. An empty one filters nothing."""
     return [part for part in value.split(",") if part] if isinstance(value, str) else value
 
 
@@ -146,7 +146,7 @@ List = BeforeValidator(_split)
 
 
 class QueryString(BaseModel):
-    """Query parameters come as text, so that numbers and booleans are read from it."""
+    """Query parameters arrive as text; numbers and booleans are parsed from it."""
 
     model_config = ConfigDict(extra="forbid")
 

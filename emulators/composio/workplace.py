@@ -1,4 +1,4 @@
-"""The made-up data of one person at Asana and Gmail, always the same for the same Composio user id."""
+"""The invented data of one person at Asana and Gmail: always the same for the same Composio user id."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def owner_mark(user_id: str) -> str:
-    """Eight characters that show in every name whose data it is, so that a leak is seen."""
+    """Eight characters that mark every name with its owner, so that a leak is visible."""
     return hashlib.sha256(user_id.encode()).hexdigest()[:8]
 
 
@@ -45,7 +45,7 @@ class Workplace:
         return f"owner-{self.mark}@mail.example"
 
     def new_id(self) -> str:
-        """Digits that no other thing of anyone has."""
+        """Digits that are unique among the objects of all people."""
         self.made += 1
         return str(int(hashlib.sha256(self.user_id.encode()).hexdigest()[:12], 16) * 1000 + self.made)
 
@@ -68,7 +68,7 @@ def furnished(user_id: str) -> Workplace:
 
 
 class Workplaces:
-    """By Composio user id, furnished when first looked at."""
+    """Workplaces by Composio user id, created on first use."""
 
     def __init__(self) -> None:
         self._places: dict[str, Workplace] = {}
@@ -80,7 +80,7 @@ class Workplaces:
 
 
 class NotDoneError(Exception):
-    """The provider behind a tool declines; its own words."""
+    """The provider behind a tool declines, in its own words."""
 
 
 def task_of(place: Workplace, arguments: dict[str, Any]) -> Task:

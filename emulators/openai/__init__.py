@@ -1,1 +1,1 @@
-"""Stand-in for OpenAI's Responses API."""
+"""Emulator of OpenAI's Responses API."""

@@ -1,4 +1,4 @@
-"""The OpenAI emulator: /openai/v1/responses, also compact; stateless, the model scripted or rule-based."""
+"""The OpenAI emulator: /openai/v1/responses and its compact. It is stateless; the model is scripted or rule-based."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -34,9 +34,10 @@ TRANSCRIPTIONS = "/audio/transcriptions"
 
 
 class OpenAI(Vendor):
-    """Tests write turns with script(), put in faults with fail() and hold(), and read `requests`.
+    """Tests write turns with script(), inject faults with fail() and hold(), and read `requests`.
 
-    `refused_tools` are refused whatever their schema is, by name; the value is how (see tool_checks.refusal_of).
+    `refused_tools` maps names of tools that are refused with any schema to the form of the refusal
+    (see tool_checks.refusal_of).
 
     Effects: model_call and model_compaction (person: the safety_identifier), and foreign_content when sealed
     content of one person comes back in a request of another.
@@ -66,33 +67,33 @@ class OpenAI(Vendor):
         self._pace = Pace()
 
     def script(self, turns: Iterable[str | Output | Turn], match: Match = every) -> None:
-        """Write the model's next turns; calls that match none are answered by the rule-based model."""
+        """Write the model's next turns. The rule-based model answers calls that match none."""
         self._script.write(turns, match)
 
     def change_organisation(self, name: str) -> None:
-        """From now on the key belongs to another organisation: what was sealed before cannot be opened."""
+        """Move the key to another organisation: content that was sealed before can no longer be opened."""
         self._maker.sealer = Sealer(f"{self._key} {name}")
 
     def obey(self, *, obeys: bool = True) -> None:
-        """Whether the rule-based model does whatever is written anywhere in its input (see obedient_model)."""
+        """Whether the rule-based model obeys every instruction anywhere in its input (see obedient_model)."""
         self._obeys = obeys
 
     def reason(self, tokens: int) -> None:
-        """How many tokens each answer takes before its first word."""
+        """The number of reasoning tokens that each answer uses before its first word."""
         self._maker.reasoning_tokens = tokens
 
     def pace(self, seconds: float) -> None:
-        """How long a stream takes for each piece of 16 characters."""
+        """The time that a stream takes for each piece of 16 characters."""
         self._pace.seconds = seconds
 
     def stall(self, after: str) -> Stall:
-        """Have streams pause once they have told the text `after`."""
+        """Pause streams after they have sent the text `after`."""
         stall = Stall(after)
         self._pace.stalls.append(stall)
         return stall
 
     def clear(self) -> None:
-        """Forget what was scripted, all faults and all holds."""
+        """Remove all scripted turns, faults and holds."""
         self.context_window = self._context_window
         self.reason(REASONING_TOKENS)
         self.obey(obeys=False)
@@ -137,7 +138,7 @@ class OpenAI(Vendor):
         return of_status(status)
 
     def check_content_type(self, request: web.Request) -> None:
-        """Parameters are not taken either (https://github.com/openai/openai-openapi/issues/194)."""
+        """Refuse other content types, and parameters too (https://github.com/openai/openai-openapi/issues/194)."""
         given = request.headers.get("Content-Type", "")
         if given != "application/json":
             raise refused(
@@ -193,7 +194,7 @@ class OpenAI(Vendor):
         return self.respond(compacted)
 
     async def read_body(self, request: web.Request) -> Any:
-        """A form is kept with its file's digest; the bytes go with the request."""
+        """A kept form has the digest of its file in place of the bytes, which are dropped with the request."""
         if not request.path.endswith(TRANSCRIPTIONS):
             return await super().read_body(request)
         if request.content_type != "multipart/form-data":
@@ -212,7 +213,7 @@ class OpenAI(Vendor):
                 raise refusal_of(tool.name, number, form)
 
     def _unsealed(self, items: list[Item], person: str) -> tuple[dict[str, dict[str, Any]], list[dict[str, str]]]:
-        """What the sealed items hold, and which reasoning is left out because it is another person's."""
+        """The content of the sealed items, and the removals of reasoning that belongs to other people."""
         contents = {}
         removed = []
         for item in items:
@@ -226,7 +227,7 @@ class OpenAI(Vendor):
         return contents, removed
 
     def _fitting(self, body: dict[str, Any]) -> int:
-        """The tokens of a request; refuses what the context window does not hold."""
+        """The number of tokens of a request. Refuses a request that exceeds the context window."""
         size = tokens([body.get("instructions"), body.get("tools"), without_files(body["input"])])
         if size > self.context_window:
             raise refused(
@@ -239,7 +240,7 @@ class OpenAI(Vendor):
     def _compact_within(
         self, request: CreateRequest, response: dict[str, Any], conversation: Conversation, size: int
     ) -> None:
-        """Put a compaction before the output when the request passes the threshold it names."""
+        """Put a compaction before the output if the request passes its own threshold."""
         for rule in request.context_management or []:
             if rule.compact_threshold is not None and size > rule.compact_threshold:
                 person = request.safety_identifier or ""
@@ -281,7 +282,7 @@ class OpenAI(Vendor):
 
 
 def _rule_turn(request: CreateRequest, conversation: Conversation) -> Turn:
-    """The rule-based model's turn, which heeds tool_choice."""
+    """The rule-based model's turn, which respects tool_choice."""
     offered = [tool.name for tool in request.tools or []]
     choice = request.tool_choice
     if choice == "none":

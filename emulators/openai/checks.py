@@ -1,6 +1,6 @@
-"""What OpenAI refuses beyond single fields: items that do not fit together.
+"""The checks of OpenAI beyond single fields: items must fit together.
 
-Item types of hosted tools (web search, computer use, ...) are refused too: nothing here could answer them.
+Item types of hosted tools (web search, computer use, ...) are refused too, because the emulator has no such tools.
 """
 
 import re
@@ -33,7 +33,7 @@ _PREFIXES = {"function_call": "fc", "function_call_output": "fc", "reasoning": "
 
 
 def create_request(body: Mapping[str, Any]) -> tuple[CreateRequest, list[Item]]:
-    """The request and its items, checked; raises RefusedError."""
+    """Parse and check a request and its items. Raises RefusedError."""
     request = _shaped(CreateRequest, body)
     for name in _NOT_OFFERED:
         if getattr(request, name):
@@ -118,7 +118,7 @@ def _check_ids(items: list[Item]) -> None:
 
 
 def _check_calls(items: list[Item]) -> None:
-    """Every call has exactly one output, after it."""
+    """Every call must be followed by exactly one output."""
     calls: set[str] = set()
     answered: set[str] = set()
     for item in items:
@@ -140,7 +140,7 @@ def _check_calls(items: list[Item]) -> None:
 
 
 def _check_reasoning(items: list[Item], *, stored: bool) -> None:
-    """Reasoning comes back with what it led to, and sealed, since nothing is kept here."""
+    """Reasoning must be followed by its item, and be sealed, because the emulator stores nothing."""
     for item, following in zip(items, [*items[1:], None], strict=True):
         if not isinstance(item, ReasoningItem):
             continue

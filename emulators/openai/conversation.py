@@ -1,4 +1,4 @@
-"""What the rule-based model sees of a request: who said what, and what the tools answered since."""
+"""The rule-based model's view of a request: the messages of each side, and the answers of the tools."""
 
 import re
 from collections.abc import Mapping
@@ -26,12 +26,12 @@ _TIME = re.compile(
 
 @dataclass(slots=True)
 class Conversation:
-    """said: all that the person said, oldest first; the last `new` of these are not answered yet. told: the model's own
-    words, oldest first.
+    """A conversation, oldest first.
 
-    notes: what the system told the model since the last answer. results: the calls made for the unanswered
-    messages, with their outputs; made: those of the whole conversation. time: when the newest message was sent, as the
-    system tells it.
+    `said` holds the person's messages; the last `new` of these are not answered yet. `told` holds the model's texts.
+    `notes` holds the system's texts to the model since the last answer. `results` holds the calls made for the
+    unanswered messages, with their outputs; `made` those of the whole conversation. `time` is when the newest message
+    was sent, as the system states it.
     """
 
     said: list[str] = field(default_factory=list)
@@ -50,9 +50,9 @@ class Conversation:
 def read(
     items: list[Item], unsealed: Mapping[str, dict[str, Any]], files: Mapping[int, SeenFile] | None = None
 ) -> Conversation:
-    """unsealed: by encrypted content, what it holds; a compaction holds what was said before it.
+    """`unsealed` maps encrypted content to its plain content; that of a compaction holds the earlier messages.
 
-    files: by the identity of its part, each file that is shown.
+    `files` maps the `id()` of a part to its file.
     """
     conversation = Conversation()
     calls: dict[str, FunctionCall] = {}
@@ -84,13 +84,13 @@ def read(
 
 
 def _without_time(text: str, earlier: str) -> tuple[str, str]:
-    """What was said, and when; not said: as before."""
+    """The text without its time, and the time; without a time, the earlier one."""
     found = _TIME.search(text)
     return (text[: found.start()] + text[found.end() :], found[1]) if found else (text, earlier)
 
 
 def plain_text(content: object, files: Mapping[int, SeenFile] | None = None) -> str:
-    """Text of a message's content; what is no text is told in brackets."""
+    """The text of a message's content, with other parts described in brackets."""
     if isinstance(content, str):
         return content
     parts = []

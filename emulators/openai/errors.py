@@ -54,7 +54,7 @@ _WORDS = {
         "invalid_value",
     ),
 }
-# Names that pydantic puts into a location for the branch of a union; they are no part of the JSON path.
+# Names that pydantic adds to a location for the branch of a union. They are not part of the JSON path.
 _BRANCHES = frozenset(
     {"text", "list", "option", "function", "allowed_tools", "input_text", "input_image", "input_file"}
     | {"output_text", "refusal", "json_schema", "json_object"}
@@ -70,17 +70,21 @@ def refused(
     param: str | None = None,
     code: str | None = None,
 ) -> RefusedError:
-    """A refusal; status is the HTTP status, param the JSON path at fault."""
+    """A refusal: `status` is the HTTP status, `param` the JSON path of the fault."""
     body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
     return RefusedError(message, status, body)
 
 
 def of_status(status: int) -> RefusedError:
-    """What OpenAI says with a status that is not the request's fault."""
+    """OpenAI's error for a status that the request did not cause."""
     message, kind, code = {
         401: ("Incorrect API key provided.", "invalid_request_error", "invalid_api_key"),
         400: ("The request was rejected.", "invalid_request_error", None),
-        402: ("Insufficient credits. Add more to go on.", "insufficient_credits", "insufficient_credits"),
+        402: (
+            "Insufficient credits. Add more to go on.",  # language: ok - the vendor's
+            "insufficient_credits",
+            "insufficient_credits",
+        ),
         403: ("Country, region, or territory not supported", "request_forbidden", "unsupported_country"),
         404: ("The requested resource was not found.", "invalid_request_error", None),
         408: ("Request timed out.", "timeout", None),
@@ -100,7 +104,7 @@ def of_status(status: int) -> RefusedError:
 
 
 def of_shape(error: ErrorDetails, at: tuple[str | int, ...] = ()) -> RefusedError:
-    """The first fault that pydantic found, worded as OpenAI words it. at is where the checked part stands."""
+    """The first fault that pydantic found, in OpenAI's wording. `at` is the location of the checked part."""
     param = _path((*at, *error["loc"]))
     kind, value, ctx = error["type"], error["input"], error.get("ctx", {})
     if kind in ("literal_error", "union_tag_invalid", "union_tag_not_found"):

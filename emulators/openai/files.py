@@ -1,4 +1,4 @@
-"""Files that a request shows the model: refused as OpenAI refuses them, told by what proves that they came whole.
+"""Files in a request: refused as OpenAI refuses them, and described by a digest that proves that they are complete.
 
 Source: platform.openai.com/docs/guides/images-vision, …/pdf-files.
 """
@@ -20,7 +20,7 @@ from emulators.openai.errors import refused
 from emulators.openai.wire import InputFile, InputImage, InputMessage, Item
 
 MOST_BYTES: Final = 50_000_000
-"""Of all files of a request, in base64."""
+"""The largest total size of a request's files, in base64."""
 FILE_TOKENS: Final = 1000
 _DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,(.*)", re.DOTALL)
 _IMAGES: Final[dict[str, Callable[[bytes], bool]]] = {
@@ -36,7 +36,7 @@ _LONGEST_LINE: Final = 80
 
 @dataclass(frozen=True, slots=True)
 class SeenFile:
-    """kind is `image` or `file`."""
+    """`kind` is `image` or `file`."""
 
     kind: str
     mime_type: str
@@ -48,7 +48,7 @@ class SeenFile:
         return hashlib.sha256(self.data).hexdigest()
 
     def in_words(self) -> str:
-        """What the rule-based model says that it has seen: another file has other words."""
+        """The rule-based model's description of the file. Different files have different descriptions."""
         name = f" {self.filename}" if self.filename else ""
         line = f", begins “{first}”" if (first := self.first_line()) else ""
         return f"[{self.kind}{name}: {self.mime_type}, {len(self.data)} bytes, sha256 {self.sha256[:16]}{line}]"
@@ -58,12 +58,12 @@ class SeenFile:
 
     @property
     def text(self) -> str:
-        """Of a document's first page; empty: it has none, or is an image."""
+        """The text of a document's first page; empty if it has none, or for an image."""
         return _text(self)
 
 
 def seen_files(items: Iterable[Item]) -> dict[int, SeenFile]:
-    """By the part's identity, what each part of the items shows. RefusedError."""
+    """The file of each part of the items, by the part's `id()`. Raises RefusedError."""
     files: dict[int, SeenFile] = {}
     total = 0
     for number, item in enumerate(items):
@@ -80,7 +80,7 @@ def seen_files(items: Iterable[Item]) -> dict[int, SeenFile]:
 
 
 def without_files(value: Any) -> Any:
-    """The input as its tokens are counted: a file costs as much as its words in place of its bytes."""
+    """The input for counting tokens: a description replaces the bytes of each file."""
     if isinstance(value, dict):
         return {name: without_files(each) for name, each in value.items()}
     if isinstance(value, list):

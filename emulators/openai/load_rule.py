@@ -1,9 +1,10 @@
-"""The rule of messages under load: each has a token, and the answer names it, so that a log proves what answers what.
+"""Answers load-test messages. Each message has a token, and its answer repeats it, so that a log pairs the two.
 
-`load p7m12` is message 12 of person p7. It is answered by naming it, with every other one that is unanswered;
-`load long p7m12` in a text of three messages' length. For `load task p7m12` a task of that name is made first,
-as a careful model does it: where the outcome of a call is not known, it looks before it makes the task again.
-`load need p7m12` is the same of somebody who may have to connect their account first; it is answered once that is done.
+`load p7m12` is message 12 of person p7. The answer names it, with the tokens of all other unanswered messages.
+`load long p7m12` is answered by a text that needs three messages.
+`load task p7m12` creates a task of that name first, as a careful model does it: if the outcome of a call is unknown, it
+lists the tasks before it creates the task again.
+`load need p7m12` is the same for a person who may have to connect their account first. It is answered afterwards.
 """
 
 import re
@@ -28,27 +29,27 @@ _PARAGRAPH = 1000
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """kind is task, long, need, or empty."""
+    """`kind` is task, long, need, or empty."""
 
     token: str
     kind: str = ""
 
 
 def read(text: str) -> Wish | None:
-    """The wish of a message under load; None: the message is none."""
+    """The request in a load-test message; None for any other message."""
     found = _WISH.fullmatch(text)
     return Wish(found["token"], found["kind"] or "") if found else None
 
 
 def people(conversation: Conversation) -> list[str]:
-    """Whose tokens a request shows at any place of its history: never more than one person's, if all is well."""
+    """The people whose tokens a request's history contains. More than one means that histories were mixed."""
     heard = (*conversation.said, *(output for _, output in conversation.made))
     return sorted({match[1] for text in heard for match in TOKEN.finditer(text)})
 
 
 def answer(conversation: Conversation, offered: list[str]) -> Turn | None:
-    """The next turn; None: nothing that is unanswered is a message under load."""
-    # What goes on after a connection stands in lines, below a sentence.
+    """The next turn; None if no unanswered message is a load-test message."""
+    # The requests that resume after a connection are lines below a sentence.
     lines = [line.removeprefix("- ") for text in conversation.unanswered for line in text.splitlines()]
     wishes = [wish for line in lines if (wish := read(line))]
     if not wishes:
@@ -85,7 +86,7 @@ class _Tools:
         return cls(create, listing) if create and listing else None
 
     def step(self, conversation: Conversation, name: str) -> ToolCall | None:
-        """What is to be done for a task of that name; None: it is there."""
+        """The next call for a task of that name; None if the task exists."""
         unsure = False
         for call, output in conversation.made:
             there = name in things(output)

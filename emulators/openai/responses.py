@@ -15,15 +15,15 @@ REASONING_TOKENS = 8
 
 
 def tokens(value: object) -> int:
-    """A rough count, the same each time: four bytes of JSON are one token."""
+    """A rough, deterministic count: four bytes of JSON are one token."""
     return max(1, len(orjson.dumps(value)) // 4)
 
 
 @dataclass(slots=True)
 class Maker:
-    """Makes ids and objects; clock and rng come from outside, so that a test can repeat a run.
+    """Creates ids and objects. Clock and rng are injected, so that a test can repeat a run.
 
-    `reasoning_tokens` is what each answer takes before its first word: as at the vendor, `max_output_tokens` counts it.
+    Each answer uses `reasoning_tokens` before its first word. As at the vendor, they count towards `max_output_tokens`.
     """
 
     sealer: Sealer
@@ -64,7 +64,7 @@ class Maker:
         }
 
     def _within(self, turn: Turn, limit: int | None) -> tuple[Turn, bool]:
-        """The turn cut off where its texts pass the limit of output tokens; nothing of it if reasoning takes all."""
+        """The turn cut at the limit of output tokens, and whether it was cut. Reasoning alone may exceed the limit."""
         if limit is None:
             return turn, False
         left = (limit - self.reasoning_tokens) * 4
@@ -80,7 +80,7 @@ class Maker:
         return kept, False
 
     def compaction(self, person: str, said: list[str] | None) -> dict[str, Any]:
-        """said: what the person wrote in the items that this one replaces; None if those messages stay."""
+        """`said` holds the person's messages among the replaced items; None if those messages stay."""
         return {
             "id": self.id("cmp"),
             "type": "compaction",
@@ -160,7 +160,7 @@ def usage(input_tokens: int, output: list[dict[str, Any]], reasoning_tokens: int
 
 
 def _echoed(request: CreateRequest) -> dict[str, Any]:
-    """The settings that a Response repeats, with the values that apply where none was given."""
+    """The settings that a Response repeats, with defaults for those that were not given."""
     asked = request.model_dump(exclude_none=True, by_alias=True)
     return {
         "instructions": request.instructions,

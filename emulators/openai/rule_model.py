@@ -1,4 +1,4 @@
-"""The rule-based "model": understands a few wishes, and otherwise shows which history it was given."""
+"""The rule-based "model": handles a few kinds of request, and otherwise answers with a digest of its history."""
 
 import hashlib
 import re
@@ -25,7 +25,7 @@ _WHO = re.compile(r"\bwhat(?: is|'s|’s) my name\b|\bwho am i\b", re.IGNORECASE
 
 @dataclass(frozen=True, slots=True)
 class Skill:
-    """A wish that a tool fulfils: recognised by wish, done by the first offered tool whose name matches."""
+    """A kind of request that a tool fulfils: the pattern `wish` recognises it, and the first matching tool runs."""
 
     wish: re.Pattern[str]
     tool: re.Pattern[str]
@@ -74,7 +74,7 @@ SKILLS = (
 
 
 def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
-    """The next turn, from what is unanswered and the names of the tools on offer."""
+    """The next turn, from the unanswered messages and the names of the offered tools."""
     offered = list(tools)
     under_load = load_rule.answer(conversation, offered)
     if under_load is not None:
@@ -95,12 +95,12 @@ def answer(conversation: Conversation, tools: Iterable[str]) -> Turn:
 
 
 def digest(texts: Iterable[str]) -> str:
-    """Eight characters that stand for all that a person said; other histories have others."""
+    """Eight characters that identify all that a person said. Different histories have different digests."""
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:8]
 
 
 def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list[ToolCall]:
-    """For the toolkit that is named, else for the one that was to be connected last."""
+    """A new link for the named toolkit, else for the toolkit of the latest connection request."""
     wish = _NEW_LINK.search(text)
     if wish is None or "connect" not in offered:
         return []
@@ -110,7 +110,7 @@ def _new_link(text: str, conversation: Conversation, offered: list[str]) -> list
 
 
 def _calls(text: str, offered: list[str], listed: str = "") -> list[ToolCall]:
-    """What a message asks for: a tool by name, a connection, or a skill's tool, or the way to get at it."""
+    """The calls for a message: a tool by name, a connection, a skill's tool, or the search for that tool."""
     used = _USE.search(text)
     if used and used[1] in offered:
         return [ToolCall(used[1], used[2] or "{}")]
@@ -131,7 +131,7 @@ def _calls(text: str, offered: list[str], listed: str = "") -> list[ToolCall]:
 
 
 def _by_id(call: ToolCall, offered: list[str], listed: str) -> ToolCall:
-    """A task that is called by its name is looked up first; listed: what that has shown."""
+    """Look up the id of a task that is given by name. `listed` is the output of that lookup."""
     name = call.arguments.get("task_gid", "") if isinstance(call.arguments, dict) else ""
     listing = next(filter(_LIST_TASKS.search, offered), None)
     if not name or name.isdigit() or listing is None:
@@ -148,7 +148,10 @@ def _towards(skill: Skill, wish: str, offered: list[str]) -> list[ToolCall]:
 
 
 def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
-    """What waited stands before "[Asana is connected now. …", or below it; else what was noted of it counts."""
+    """Resume after a connection.
+
+    The waiting request is before or after the line "[Asana is connected now. …". Otherwise the system's notes name it.
+    """
     told = conversation.unanswered[-1] if conversation.unanswered else ""
     match = _RESUMED.match(told)
     if match is None:
@@ -161,7 +164,7 @@ def _resumed(conversation: Conversation, offered: list[str]) -> Turn | None:
 
 
 def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
-    """Go on towards the wish once more tools are found, connect what turned out unconnected, or tell."""
+    """Continue the request with newly found tools, connect an unconnected toolkit, or report the results."""
     call, output = conversation.results[-1]
     tried = [made.name for made, _ in conversation.results]
     if call.name == "search_tools" and (calls := _found(conversation, set(offered) - set(tried))):
@@ -183,20 +186,20 @@ def _after_tools(conversation: Conversation, offered: list[str]) -> Turn:
 
 
 def _with(conversation: Conversation, offered: list[str], listed: str, listing: str) -> list[ToolCall]:
-    """The calls that the list was looked at for."""
+    """The calls that needed the list."""
     calls = [call for text in conversation.unanswered for call in _calls(text, offered, listed)]
     return [call for call in calls if call.name != listing and "task_gid" in call.arguments]
 
 
 def _found(conversation: Conversation, offered: set[str]) -> list[ToolCall]:
-    """The calls for what is unanswered, else for the last wish that there was."""
+    """The calls for the unanswered messages, else for the latest request."""
     calls = [call for text in conversation.unanswered for call in _calls(text, sorted(offered))]
     earlier = (_calls(text, sorted(offered)) for text in reversed(conversation.said))
     return calls or next(filter(None, earlier), [])
 
 
 def _reply(conversation: Conversation) -> str:
-    """Everything here comes from this history and from nowhere else."""
+    """A reply that depends on this history only."""
     said = conversation.said
     text = "\n".join(conversation.unanswered) or (said[-1] if said else "")
     if _WHO.search(text):
@@ -207,7 +210,7 @@ def _reply(conversation: Conversation) -> str:
         quoted = " ".join(f"{number}. “{words}”" for number, words in enumerate(earlier, 1))
         return f"You said: {quoted}" if quoted else "This is the first thing you have written to me."
     if _WHEN.search(text):
-        return f"You wrote on {conversation.time}." if conversation.time else "Nobody has told me the time."
+        return f"You wrote on {conversation.time}." if conversation.time else "I do not know the time."
     name = _NAME.search(text)
     greeting = f"Nice to meet you, {name[1].strip()}. " if name else ""
     return f"{greeting}You said: “{text}” (message {len(said)} of our chat, history {digest(said)})"

@@ -1,4 +1,4 @@
-"""Opaque content (`encrypted_content`) that only the emulator can have made, stateless as at the vendor."""
+"""Opaque content (`encrypted_content`) that only the emulator can create. It is stateless, as at the vendor."""
 
 import base64
 import binascii
@@ -12,7 +12,7 @@ from emulators.openai.errors import refused
 
 
 class Sealer:
-    """Marks what it seals with whose it is, so that a reasoning item that strays to another shows."""
+    """Seals content with its person's id, so that a reasoning item in another person's request is detected."""
 
     def __init__(self, key: str) -> None:
         self._key = hashlib.sha256(key.encode()).digest()

@@ -1,4 +1,4 @@
-"""A finished Response told as the events that stream=true sends, in order, numbered from 0.
+"""The events that stream=true sends for a finished Response, in order, numbered from 0.
 
 Source: openai 3.54, types/responses/response_*_event.py.
 """
@@ -29,14 +29,14 @@ def events(response: dict[str, Any]) -> Iterator[Event]:
 
 
 def error_event(response: dict[str, Any]) -> Event:
-    """What ends a stream when the vendor fails in the middle of it."""
+    """The event that ends a stream when the vendor fails in the middle of it."""
     error = response["error"]
     return {"type": "error", "code": error["code"], "message": error["message"], "param": None, "sequence_number": 0}
 
 
 @dataclass(slots=True)
 class Stall:
-    """Streams pause once they have told the text `after`. `reached` is set by the first; release() lets all go on."""
+    """Pauses streams after the text `after`. The first to get there sets `reached`; release() lets all continue."""
 
     after: str
     reached: asyncio.Event = field(default_factory=asyncio.Event)
@@ -48,7 +48,7 @@ class Stall:
 
 @dataclass(slots=True)
 class Pace:
-    """How the events of a stream follow each other: `seconds` between the pieces of a text, and stalls."""
+    """The timing of a stream's events: `seconds` between the pieces of a text, and stalls."""
 
     seconds: float = 0.0
     stalls: list[Stall] = field(default_factory=list)
@@ -98,7 +98,7 @@ def _item(index: int, item: dict[str, Any]) -> Iterator[Event]:
 
 
 def _opened(item: dict[str, Any]) -> dict[str, Any]:
-    """The item as it stands before its content has come."""
+    """The item before its content."""
     empty: dict[str, dict[str, Any]] = {
         "message": {"content": []},
         "function_call": {"arguments": ""},
@@ -111,7 +111,7 @@ def _opened(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def _part(at: dict[str, Any], part: dict[str, Any]) -> Iterator[Event]:
-    """A text goes as output_text, a refusal as refusal events; only texts carry logprobs."""
+    """Send a text as output_text events, and a refusal as refusal events. Only texts have logprobs."""
     text = part["type"] == "output_text"
     field, name = ("text", "output_text") if text else ("refusal", "refusal")
     extra: dict[str, Any] = {"logprobs": []} if text else {}

@@ -1,4 +1,4 @@
-"""How the rule-based model tells in plain words what a tool has answered."""
+"""Puts a tool's answer into words, for the rule-based model."""
 
 import re
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ def not_connected(output: str) -> bool:
 
 
 def in_words(call: FunctionCall, output: str) -> str:
-    """Links are left out: they leave as buttons, never as text of the model."""
+    """The answer in words, without links: links are sent as buttons, never as text of the model."""
     answer = _parsed(output)
     problem = _problem(answer)
     if problem:
@@ -36,7 +36,7 @@ def in_words(call: FunctionCall, output: str) -> str:
 
 
 def _shown(answer: dict[str, Any] | list[Any]) -> str:
-    """What an answer tells of; empty: neither things nor that something was done."""
+    """The objects in an answer, or that an action was done; empty: neither."""
     names = list(_names(answer))
     if isinstance(answer, dict) and (answer.get("id") or not any(answer.values())):
         return "Done."
@@ -46,7 +46,7 @@ def _shown(answer: dict[str, Any] | list[Any]) -> str:
 
 
 def task_id(output: str, name: str) -> str:
-    """The gid of the task whose name begins so; empty: the answer shows none."""
+    """The gid of the task whose name begins with `name`; empty if the answer shows none."""
     answer = _parsed(output)
     tasks = answer.get("data", []) if isinstance(answer, dict) else []
     found = [task for task in tasks if isinstance(task, dict)]
@@ -54,7 +54,7 @@ def task_id(output: str, name: str) -> str:
 
 
 def things(output: str) -> list[str]:
-    """The names of the things that an answer shows; none if the tool failed."""
+    """The names of the objects in an answer; none if the tool failed."""
     answer = _parsed(output)
     return [] if _problem(answer) else list(_names(answer))
 
@@ -84,7 +84,7 @@ def _parsed(text: str) -> Any:
 
 
 def _problem(answer: Any) -> str:
-    """What an answer gives as its error, be it a text or an object with a message."""
+    """The error in an answer, which is a text or an object with a message."""
     if not isinstance(answer, dict):
         return ""
     error = answer.get("error")
@@ -94,14 +94,14 @@ def _problem(answer: Any) -> str:
 
 
 def _is_list(answer: Any) -> bool:
-    """Whether the answer holds a list of things at some depth."""
+    """Whether the answer contains a list of objects at any depth."""
     if isinstance(answer, list):
         return True
     return isinstance(answer, dict) and any(map(_is_list, answer.values()))
 
 
 def _names(answer: Any) -> Iterator[str]:
-    """The names or subjects of the things in an answer, in their order."""
+    """The names or subjects of the objects in an answer, in their order."""
     if isinstance(answer, list):
         for part in answer:
             yield from _names(part)

@@ -1,4 +1,4 @@
-"""What OpenAI refuses of the tools in a request: names, and schemas that cannot be a function's."""
+"""The checks by which OpenAI refuses a request's tools: duplicate names, and schemas that a function cannot have."""
 
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ def _check_parameters(number: int, tool: FunctionTool) -> None:
 
 
 def problem_of(schema: dict[str, Any], *, strict: bool) -> str | None:
-    """What is wrong with a schema, in OpenAI's words; None: nothing."""
+    """The fault of a schema, in OpenAI's wording; None if it is valid."""
     if schema.get("type") != "object":
         got = "None" if "type" not in schema else "null" if schema["type"] is None else schema["type"]
         return f"schema must be a JSON Schema of 'type: \"object\"', got 'type: \"{got}\"'."
@@ -56,7 +56,7 @@ def problem_of(schema: dict[str, Any], *, strict: bool) -> str | None:
 
 
 def _unresolved(schema: dict[str, Any]) -> str | None:
-    """A reference that leads nowhere, or only to itself."""
+    """A reference without a target, or one that refers only to itself."""
     for reference in _references(schema):
         seen: set[str] = set()
         at: Any = reference
@@ -86,7 +86,7 @@ def _pointed(schema: dict[str, Any], reference: str) -> Any:
 
 
 def _without_items(schema: Any, context: tuple[str, ...]) -> str | None:
-    """An array that does not say of what."""
+    """An array without a schema of its items."""
     if not isinstance(schema, dict):
         return None
     kind = schema.get("type")
@@ -101,7 +101,7 @@ def _without_items(schema: Any, context: tuple[str, ...]) -> str | None:
 
 
 def _not_strict(schema: dict[str, Any]) -> str | None:
-    """Why a schema does not suit strict mode, which wants closed objects with every property required."""
+    """The reason why strict mode refuses a schema. It needs closed objects with every property required."""
     if schema.get("type") == "object":
         if schema.get("additionalProperties") is not False:
             return "In context=(), 'additionalProperties' is required to be supplied and to be false."
@@ -118,10 +118,10 @@ def _not_strict(schema: dict[str, Any]) -> str | None:
 
 
 def refusal_of(name: str, number: int, form: str) -> RefusedError:
-    """A schema refused for no reason that can be seen. `form`: how the server tells which tool it means.
+    """The refusal of a schema for no visible reason. `form` is the way in which the server names the tool.
 
-    OpenAI's Responses API, its Chat Completions API, servers that tell it in words alone (LiteLLM, before Gemini), and
-    one that does not tell.
+    Forms: OpenAI's Responses API, its Chat Completions API, servers that name it only in the message (LiteLLM in front
+    of Gemini), and a server that does not name it.
     """
     message = f"Invalid schema for function '{name}': In context=('properties', 'x'), this is not allowed."
     code = "invalid_function_parameters"

@@ -1,4 +1,4 @@
-"""/audio/transcriptions: the form as OpenAI checks it, and words that are derived from the bytes.
+"""/audio/transcriptions: checks the form as OpenAI does, and derives the transcript from the bytes.
 
 Source: openai 3.54, types/audio/transcription_create_params.py.
 """
@@ -18,19 +18,19 @@ MODELS: Final = ("gpt-transcribe", "gpt-4o-transcribe", "gpt-4o-mini-transcribe"
 _FIELDS: Final = frozenset({"model", "response_format", "language", "languages", "prompt", "keywords", "temperature"})
 _AS_JSON: Final = "json"
 SPOKEN: Final = b"spoken:"
-"""Behind it a recording has, in plain text, what is said in it."""
+"""After this marker a recording contains its transcript as plain text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What came as multipart/form-data: the plain fields, and the file's name and bytes (None: there was none)."""
+    """A multipart/form-data body: the plain fields, and the file's name and bytes (None: no file)."""
 
     fields: dict[str, str] = field(default_factory=dict)
     filename: str = ""
     data: bytes | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """What is kept of it among the vendor's calls."""
+        """The form as the vendor's `requests` keep it."""
         if self.data is None:
             return dict(self.fields)
         digest = hashlib.sha256(self.data).hexdigest()
@@ -54,7 +54,7 @@ async def read_form(request: web.Request) -> Form:
 
 
 def transcript(form: Form) -> dict[str, Any]:
-    """The answer. Raises RefusedError."""
+    """The answer to a checked form. Raises RefusedError."""
     data = _checked(form)
     spoken = data.partition(SPOKEN)[2].decode(errors="replace")
     text = spoken or f"A recording of {len(data)} bytes, sha256 {hashlib.sha256(data).hexdigest()[:16]}."

@@ -1,4 +1,4 @@
-"""What a model call can bring forth, and the queue of turns that a test has written for it."""
+"""The possible outputs of a model call, and the queue of turns that a test has written for it."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """arguments: an object, or a string to be sent as it stands (a model may write nonsense)."""
+    """`arguments` is an object, or a string that is sent unchanged (a model may write invalid JSON)."""
 
     name: str
     arguments: dict[str, Any] | str
@@ -45,7 +45,7 @@ class Failed:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """The connection breaks: in mid-stream after the text's first half, or instead of a plain response.
+    """The connection breaks: in a stream after the first half of the text, otherwise instead of the response.
 
     `quietly`: the stream ends there as if it were complete.
     """
@@ -67,7 +67,7 @@ class ErrorEvent:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """The model ends without a word; without reasoning `output` is empty."""
+    """The model ends without any text. Without reasoning `output` is empty."""
 
     reasoning: bool = True
 
@@ -83,7 +83,7 @@ class _Planned:
 
 
 class Script:
-    """Turns in the order written; each is used once, by the first call that it matches."""
+    """Turns in the order in which they were written. Each is used once, by the first call that it matches."""
 
     def __init__(self) -> None:
         self._planned: list[_Planned] = []

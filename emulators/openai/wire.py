@@ -223,7 +223,7 @@ Include = Literal[
 
 
 class Base(Strict):
-    """What /responses and /responses/compact share. The items of input are checked one by one elsewhere."""
+    """The common fields of /responses and /responses/compact. checks.py checks the items of `input` one by one."""
 
     model: str
     input: str | list[Any] | None = None

@@ -1,1 +1,1 @@
-"""WhatsApp's stand-in: the Graph API that a gateway sends to, and phones that write to it by webhook."""
+"""Emulator of WhatsApp: the Graph API that a gateway sends to, and phones that write to the gateway by webhook."""

@@ -1,6 +1,6 @@
-"""What Meta tells of an account by webhooks of other fields than `messages`: an example of each, as it is documented.
+"""Documented examples of Meta's webhooks about an account: one for each field other than `messages`.
 
-developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference; `messaging_handovers` by
+Source: developers.facebook.com/documentation/business-messaging/whatsapp/webhooks/reference; `messaging_handovers` from
 docs.360dialog.com/docs/mba/webhooks.
 """
 
@@ -15,11 +15,11 @@ _TEMPLATE: Final = {
 }
 PERSON: Final = "16505551234"
 WORDS: Final = "Does it come in another color?"
-"""Who writes in a chat that the Business Agent holds, and what: nobody but that agent is to make anything of it."""
+"""The text of a message in a chat that the Business Agent handles. No other consumer may process it."""
 
 
 def account_event(field: str, number: str) -> dict[str, Any]:
-    """The value of a webhook of this field, about this number of the business. LookupError: an unknown field."""
+    """The value of a webhook of this field, for this business number. Raises LookupError for an unknown field."""
     phone = display_number(number)
     metadata = {"display_phone_number": phone, "phone_number_id": number}
     examples: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""The WhatsApp emulator: Graph API, webhooks, phones and their page, put together."""
+"""The WhatsApp emulator: combines the Graph API, webhooks, phones and their page."""
 
 import asyncio
 import json
@@ -34,8 +34,8 @@ from emulators.whatsapp.webhooks import Webhooks
 class WhatsApp:
     """Phones on one side, the business's webhook and Graph calls on the other.
 
-    Tests add phones and use them; `graph`, `webhooks` and `statuses` carry the switches for faults. Effects of what
-    people write: message_posted as it sets out, message_taken once the business has answered 200 (key: the wamid).
+    Tests add phones and use them. `graph`, `webhooks` and `statuses` have the switches for faults. Effects of people's
+    messages: message_posted when one is sent, message_taken once the business has answered 200 (key: the wamid).
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class WhatsApp:
         self._page = PageRoutes(self, self._feed, self._panel)
 
     def mount(self, app: web.Application) -> None:
-        # The Graph API's own paths come last: it answers all that nobody else knows.
+        # The Graph API comes last, because it answers all other paths.
         self.media.mount(app)
         self.graph.mount(app)
         self._page.mount(app)
@@ -96,17 +96,17 @@ class WhatsApp:
         wa_id: str | None = None,
         username: str = "",
     ) -> Phone:
-        """A phone for one more person; labels and names need not be unique.
+        """Add a phone for one more person. Labels and names need not be unique.
 
-        name is the profile name (by default the label). Without bsuid and wa_id both are made up, always
-        the same for the n-th phone of a label; wa_id="" hides the number. Raises ValueError if one is taken.
+        `name` is the profile name (by default the label). Ids that are not given are derived from the label, and are
+        always the same for its n-th phone. wa_id="" hides the number. Raises ValueError if an id is in use.
         """
         phone = self.phones.add(self, label, name=name, bsuid=bsuid, wa_id=wa_id, username=username)
         self._feed.publish("phone", phone.as_json())
         return phone
 
     async def send_together(self, texts: Sequence[tuple[Phone, str]]) -> list[ChatMessage]:
-        """Texts of several people in one webhook POST; returns when the gateway has taken it."""
+        """Send texts of several people in one webhook POST; returns when the gateway has accepted it."""
         written = [(phone, phone.compose("text", {"body": text}, text)) for phone, text in texts]
         await self.carry(written)
         return [message for _, message in written]
@@ -114,10 +114,10 @@ class WhatsApp:
     async def change_number(
         self, phone: Phone, wa_id: str, bsuid: str, *, tell_previous: bool = True, tell: bool = True
     ) -> None:
-        """The person takes another phone number, and so gets another BSUID. Their former number is free again.
+        """Change the person's phone number, and so their BSUID. Their former number is free again.
 
-        Without tell no notice is sent, without tell_previous it names no BSUID before, as older ones; returns
-        when the gateway has taken it. Raises ValueError if one of the ids is another phone's.
+        Without `tell` no notice is sent. Without `tell_previous` the notice omits the former BSUID, as older notices
+        do. Returns when the gateway has accepted it. Raises ValueError if an id belongs to another phone.
         """
         before = Ids(phone.user_id, phone.wa_id)
         self.phones.rename(phone, bsuid, wa_id)
@@ -131,12 +131,12 @@ class WhatsApp:
     def tell_account(
         self, field: str, value: dict[str, Any] | None = None, *, at: int | None = None
     ) -> asyncio.Task[None]:
-        """Tell something of the account: the value, or the field's example. KeyError: a field that has none."""
+        """Send an event of the account: the value, or the field's example. Raises KeyError if it has no example."""
         told = account_event(field, self.default_number()) if value is None else value
         return self.webhooks.deliver(told, field=field, at=int(self._clock()) if at is None else at)
 
     async def verify_webhook(self) -> bool:
-        """Subscribe to the gateway's webhook as Meta does: whether it proved to know the verify token."""
+        """Subscribe to the gateway's webhook as Meta does. Returns whether the gateway knows the verify token."""
         challenge = str(secrets.randbelow(10**10))
         return await self.webhooks.verify(self._verify_token, challenge) == (200, challenge)
 
@@ -155,7 +155,7 @@ class WhatsApp:
         return message_id(phone.wa_id or phone.user_id, self.rng, inbound=True)
 
     def carry(self, written: Sequence[tuple[Phone, ChatMessage]]) -> asyncio.Task[None]:
-        """Bring messages to the gateway in one POST; two ticks for each when they are there."""
+        """Deliver messages to the gateway in one POST, and show two ticks for each once it has accepted them."""
         for phone, message in written:
             self.phones.wrote(phone, message)
             post = written[0][1].id
@@ -166,7 +166,7 @@ class WhatsApp:
         return delivery
 
     def carry_again(self, wamids: Sequence[str]) -> asyncio.Task[None]:
-        """Bring messages that were brought before once more, in one POST of their own. Raises LookupError."""
+        """Deliver earlier messages once more, in a separate POST. Raises LookupError for an unknown one."""
         written = [self._written(wamid) for wamid in wamids]
         return self.webhooks.deliver(messages_value(written[0][1].number, written))
 
@@ -188,5 +188,5 @@ class WhatsApp:
         phone = self.phones.sender(wamid)
         message = phone.find(wamid) if phone else None
         if phone is None or message is None:
-            raise LookupError(f"nobody wrote {wamid}")
+            raise LookupError(f"there is no message {wamid}")
         return phone, message

@@ -1,4 +1,4 @@
-"""One bubble of a chat, as the person's phone holds it."""
+"""One bubble of a chat, as the person's phone stores it."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -39,7 +39,7 @@ class ChatLink:
 
 @dataclass(frozen=True, slots=True)
 class ChatFile:
-    """A file of a message: its media id, or the address that the business gave."""
+    """A file of a message: its media id, or the link that the business sent."""
 
     id: str
     mime_type: str = ""
@@ -50,7 +50,7 @@ class ChatFile:
 
 @dataclass(slots=True)
 class ChatMessage:
-    """A message in either direction; mine: written by the person. `at` is in seconds since the epoch."""
+    """A message in either direction. `mine`: written by the person. `at` is in seconds since the epoch."""
 
     id: str
     mine: bool
@@ -60,34 +60,34 @@ class ChatMessage:
     number: str
     """The business's phone_number_id."""
     content: Any = None
-    """The kind's own value on the wire."""
+    """The kind's value on the wire."""
     beside: dict[str, Any] = field(default_factory=dict)
-    """What stands beside the content on the wire, as `referral`."""
+    """Further fields next to the content on the wire, as `referral`."""
     quotes: str = ""
     header: str = ""
     footer: str = ""
     choices: list[Choice] = field(default_factory=list)
     list_label: str = ""
-    """What opens the list of choices; empty: they are buttons."""
+    """The label that opens the list of choices; empty: the choices are buttons."""
     link: ChatLink | None = None
     file: ChatFile | None = None
     callback: str = ""
     """The sender's biz_opaque_callback_data."""
     reaction: str = ""
-    """The business's emoji on it."""
+    """The business's emoji reaction."""
     reacted: str = ""
-    """The person's own emoji on it."""
+    """The person's emoji reaction."""
     ticks: Ticks = "sent"
 
     def as_json(self) -> dict[str, Any]:
-        """What the page shows."""
+        """The message as the page shows it."""
         shown = asdict(self)
         del shown["content"], shown["beside"], shown["callback"]
         return shown
 
 
 def received(send: Send, message_id: str, number: str, at: float) -> ChatMessage:
-    """The bubble that an accepted send becomes."""
+    """The bubble for an accepted send."""
     message = ChatMessage(
         id=message_id,
         mine=False,
@@ -108,7 +108,7 @@ def received(send: Send, message_id: str, number: str, at: float) -> ChatMessage
 
 
 def text_of(send: Send) -> str:
-    """What the person reads: the text, the caption, or what the thing is called."""
+    """The words that the person reads: the text, the caption, or a name of the content."""
     match send:
         case TextSend():
             return send.text.body

@@ -1,4 +1,4 @@
-"""Which phones there are, and whom an address or a message belongs to."""
+"""The phones, and the owners of addresses and messages."""
 
 import re
 from collections import Counter
@@ -13,7 +13,7 @@ from emulators.whatsapp.shapes import Send
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """An addressee whom no phone here belongs to."""
+    """An addressee without a phone in the emulator."""
 
     user_id: str
     wa_id: str
@@ -46,7 +46,7 @@ class Directory:
         wa_id: str | None,
         username: str,
     ) -> Phone:
-        """A new phone. What is not given is made from the label, and comes out the same after a restart.
+        """Add a phone. Ids that are not given are derived from the label, and are the same after a restart.
 
         Raises ValueError when the BSUID or the number belongs to another phone.
         """
@@ -68,7 +68,7 @@ class Directory:
         return phone
 
     def rename(self, phone: Phone, bsuid: str, wa_id: str) -> None:
-        """The phone's person gets other ids. Raises ValueError when one belongs to another phone."""
+        """Change the ids of the phone's person. Raises ValueError when one belongs to another phone."""
         if self._phones.get(bsuid, phone) is not phone or self._by_number.get(wa_id, phone) is not phone:
             raise ValueError("another phone has this BSUID or number")
         self._phones = {bsuid if one is phone else key: one for key, one in self._phones.items()}
@@ -81,17 +81,17 @@ class Directory:
         return self._phones.get(bsuid)
 
     def recipient(self, send: Send) -> Phone | None:
-        """Whom a send reaches; with both addresses the number counts."""
+        """The phone that a send reaches; with both addresses the number counts."""
         if send.to:
             return self._by_number.get(_digits(send.to))
         return self._phones.get(send.recipient)
 
     def stranger(self, send: Send) -> Stranger:
-        """The addressee of a send that reaches nobody."""
+        """The addressee of a send that reaches no phone."""
         return Stranger(user_id="" if send.to else send.recipient, wa_id=_digits(send.to))
 
     def wrote(self, phone: Phone, message: ChatMessage) -> None:
-        """Remember whose message this is."""
+        """Remember the sender of a message."""
         self._senders[message.id] = phone
 
     def sender(self, wamid: str) -> Phone | None:

@@ -9,7 +9,7 @@ from emulators.whatsapp.ids import trace_id
 
 
 class Code(NamedTuple):
-    """How Meta answers one code: HTTP status and title."""
+    """Meta's answer for one error code: HTTP status and title."""
 
     status: int
     title: str
@@ -50,7 +50,7 @@ CODES = {
 
 
 class GraphError(Exception):
-    """One refusal. message defaults to Meta's `(#code) title`; details tell what to do."""
+    """One refusal. `message` defaults to Meta's `(#code) title`; `details` say what to do."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class GraphError(Exception):
         super().__init__(self.message)
 
     def body(self) -> dict[str, Any]:
-        """The JSON that Meta answers."""
+        """The JSON of Meta's answer."""
         error: dict[str, Any] = {"message": self.message, "type": self.kind, "code": self.code}
         if self.subcode is not None:
             error["error_subcode"] = self.subcode
@@ -81,7 +81,7 @@ class GraphError(Exception):
 
 
 def status_error(code: int, details: str) -> dict[str, Any]:
-    """The error that a `failed` status carries."""
+    """The error in a `failed` status."""
     title = CODES[code].title
     return {
         "code": code,

@@ -1,4 +1,4 @@
-"""What happens, told to every open page."""
+"""Publishes events to every open page."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 
 class Event(NamedTuple):
-    """One thing for the page to show; data is JSON."""
+    """One event for the page to show. `data` is JSON."""
 
     kind: str
     data: dict[str, Any]
 
 
 class Subscription:
-    """The events since it began. It ends when the feed closes, or when its reader fell too far behind."""
+    """The events since it began. It ends when the feed closes, or when its reader falls too far behind."""
 
     def __init__(self, limit: int) -> None:
         self._events: asyncio.Queue[Event | None] = asyncio.Queue()
@@ -33,7 +33,7 @@ class Subscription:
             self._events.put_nowait(None)
 
     async def each(self, pause: float) -> AsyncIterator[Event | None]:
-        """The events in order, and None whenever none came for pause seconds."""
+        """The events in order, and None whenever no event came for `pause` seconds."""
         while True:
             try:
                 event = await asyncio.wait_for(self._events.get(), pause)
@@ -46,7 +46,7 @@ class Subscription:
 
 
 class Feed:
-    """Publishes to all subscriptions; `watched` is set while there is one."""
+    """Publishes to all subscriptions. `watched` is set while there is at least one."""
 
     def __init__(self, limit: int = 1000) -> None:
         self.watched = asyncio.Event()

@@ -1,4 +1,4 @@
-"""The Graph API at /graph: who calls, what they want, and what becomes of it."""
+"""The Graph API at /graph: checks the caller and the request, and carries out the request."""
 
 import json
 import random
@@ -22,7 +22,7 @@ from emulators.whatsapp.shapes import FileSend, Media, ReactionSend, Read, Send,
 from emulators.whatsapp.statuses import Statuses
 
 WINDOW = 24 * 3600
-"""Seconds after a person's last message in which free-form messages reach them."""
+"""How long after a person's last message free-form messages reach them."""
 
 _UNDELIVERABLE = "Message Undeliverable."
 _WINDOW_CLOSED = (
@@ -33,9 +33,9 @@ _WINDOW_CLOSED = (
 class Graph:
     """`POST /graph/{version}/{phone_number_id}/messages`, strictly.
 
-    `before` holds the faults met before anything is done, `after` those met once the send was accepted
-    (status 0 drops the connection unanswered). `pacing` is the least time between two sends to one person
-    in seconds, `throughput` how many messages a number may send in a second; 0: not watched.
+    The faults in `before` apply before a call is executed, those in `after` once the send is accepted (status 0 drops
+    the connection without an answer). `pacing` is the least time between two sends to one person, in seconds;
+    `throughput` is how many messages a number may send in a second. 0 disables either limit.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class Graph:
         sent.append(now)
 
     def _check_file(self, media: Media, kind: str) -> None:
-        """A file that is named by id was uploaded, has not lapsed, and may be sent as what it is sent."""
+        """A file given by id must be uploaded, not expired, and of a type that this kind of message allows."""
         if media.id is None:
             return
         file = self._media.get(media.id)
@@ -143,7 +143,7 @@ class Graph:
         self._last_sent[pair] = now
 
     def _deliver(self, send: Send, message: ChatMessage, phone: Phone | None) -> str:
-        """What an accepted send comes to, as the kind of its effect."""
+        """Deliver an accepted send. Returns the kind of its effect."""
         if phone is None:
             return self._undeliverable(send, message)
         wrote = phone.last_wrote(message.number)

@@ -1,4 +1,4 @@
-"""Who calls the Graph API, and on which of the business's numbers."""
+"""Checks a caller of the Graph API, and the business's number that the call names."""
 
 import re
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from emulators.whatsapp.errors import GraphError
 
 
 class Caller:
-    """Refuses, as Meta does, whoever has not the token, and numbers that are not the business's."""
+    """Refuses, as Meta does, callers without the token and numbers of other businesses."""
 
     def __init__(self, token: str, numbers: Collection[str]) -> None:
         self._token = token
@@ -22,13 +22,13 @@ class Caller:
             raise GraphError(190, "Invalid OAuth access token - Cannot parse access token")
 
     def check(self, request: web.Request) -> None:
-        """The token, and the version in the path. GraphError 190 or 2500."""
+        """Check the token, and the version in the path. Raises GraphError 190 or 2500."""
         self.check_token(request)
         if not re.fullmatch(r"v[0-9]{2}\.[0-9]", request.match_info["version"]):
             raise GraphError(2500, f"Unknown path components: {request.path.removeprefix('/graph')}")
 
     def check_number(self, request: web.Request) -> str:
-        """As check(), and the number in the path, which is returned. GraphError 100 too."""
+        """As check(), and check and return the number in the path. Raises GraphError 100 too."""
         self.check(request)
         number = request.match_info["number"]
         if number not in self._numbers:
@@ -37,7 +37,7 @@ class Caller:
 
 
 def no_such_object(object_id: str) -> GraphError:
-    """What Meta says of an id that is unknown, lapsed, or somebody else's."""
+    """Meta's error for an id that is unknown, expired, or of another account."""
     return GraphError(
         100,
         f"Unsupported post request. Object with ID '{object_id}' does not exist, cannot be loaded "

@@ -1,4 +1,4 @@
-"""From the JSON of a request to its shape, or to the refusal that Meta answers."""
+"""Parses the JSON of a request, or refuses it as Meta does."""
 
 from typing import Any
 
@@ -72,7 +72,7 @@ def _interactive_kind(interactive: Any) -> type[Send]:
 def _check_recipient(send: Send) -> None:
     if not send.to and not send.recipient:
         raise GraphError(100, "(#100) The parameter to is required.")
-    # A BSUID in `to` is let through: it is accepted and then dropped without a word.
+    # A BSUID in `to` passes, as at Meta: the send is accepted and then silently dropped.
     if send.to and not PHONE.fullmatch(send.to) and not BSUID.fullmatch(send.to):
         raise GraphError(131009, details="Param to is not a phone number.")
     if not send.to and not BSUID.fullmatch(send.recipient):
@@ -89,6 +89,6 @@ def _refusal(error: ErrorDetails) -> GraphError:
         return GraphError(100, f'(#100) Unexpected key "{error["loc"][-1]}" on param "{owner}".')
     if error["type"] == "string_too_long":
         problem = f"Param {name} must be at most {error['ctx']['max_length']} characters long."
-        # Meta reports the interactive limits under a code of their own.
+        # Meta reports the limits of interactive messages under a separate code.
         return GraphError(131009, details=problem) if top == "interactive" else GraphError(100, f"(#100) {problem}")
     return GraphError(131009, details=f"Param {name}: {error['msg']}.")

@@ -1,4 +1,4 @@
-"""The Graph API's media: upload, where a file is, its bytes, and its end."""
+"""The Graph API's media endpoints: upload, address, download and deletion of a file."""
 
 from collections.abc import Awaitable, Callable
 
@@ -16,8 +16,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class GraphMedia:
     """`POST /graph/{version}/{number}/media`, `GET|DELETE /graph/{version}/{media id}`, and the bytes' address.
 
-    `faults` are met first; in their calls `path` is `/{number}/media`, `/media/{id}` or `/attachments/`. While
-    `leads_to` is set it is given out as where a file is; while `moved_to` is set a file's address redirects there.
+    `faults` apply first; in their calls `path` is `/{number}/media`, `/media/{id}` or `/attachments/`. While `leads_to`
+    is set, it is returned as the address of every file. While `moved_to` is set, the address of a file redirects there.
     """
 
     def __init__(self, caller: Caller, store: MediaStore, effects: Effects) -> None:
@@ -67,7 +67,7 @@ class GraphMedia:
         file = self._known(request)
         if fault := await self._fault(request, f"/media/{file.id}"):
             return _failed(request, fault)
-        # It is the service that fetches the bytes, and where it finds us need not be where browsers do.
+        # Use the origin of this request: the service fetches the bytes, and may reach us elsewhere than browsers do.
         url = self.leads_to or f"{request.url.origin()}/attachments/{self._store.address_of(file)}"
         answer = {"messaging_product": "whatsapp", "id": file.id, "url": url, "mime_type": file.mime_type}
         return web.json_response(answer | {"sha256": file.digest.hex(), "file_size": len(file.data)})
@@ -78,7 +78,7 @@ class GraphMedia:
         return web.json_response({"success": True})
 
     async def _bytes(self, request: web.Request) -> web.StreamResponse:
-        """401 without the bearer, 404 once the address has lapsed: not in the Graph API's JSON."""
+        """Answers 401 without the bearer token and 404 for an expired address, without the Graph API's JSON."""
         try:
             self._caller.check_token(request)
         except GraphError:
@@ -111,7 +111,7 @@ def _check_type(mime_type: str) -> None:
 
 
 async def _form(request: web.Request) -> tuple[dict[str, str], bytes | None, str]:
-    """The plain fields, the file's bytes, and the type that its part names."""
+    """The plain fields, the file's bytes, and the type in its part."""
     fields: dict[str, str] = {}
     data, mime_type = None, ""
     async for part in await request.multipart():

@@ -1,4 +1,4 @@
-"""Identifiers that look as Meta's do."""
+"""Identifiers in Meta's forms."""
 
 import base64
 import hashlib
@@ -7,7 +7,7 @@ import re
 import secrets
 
 BSUID = re.compile(r"[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,128}")
-"""A business-scoped user id, or a parent one."""
+"""A business-scoped user id, or a parent BSUID."""
 
 PHONE = re.compile(r"\+?[0-9][0-9 ()-]{5,24}")
 
@@ -27,17 +27,17 @@ def trace_id() -> str:
 
 
 def user_id(label: str, number: int) -> str:
-    """The BSUID of the number-th phone with this label: the same after each restart."""
+    """The BSUID of the n-th phone with this label: the same after each restart."""
     return f"US.{_digits(f'user {label} {number}', 20)}"
 
 
 def phone_number(label: str, number: int) -> str:
-    """A wa_id from the range that is kept for fiction, as stable as user_id()."""
+    """A wa_id from the range that is reserved for fiction, as stable as user_id()."""
     return f"1{_digits(f'area {label} {number}', 3, first='234567')}555{_digits(f'line {label} {number}', 4)}"
 
 
 def display_number(phone_number_id: str) -> str:
-    """What people see of a business number."""
+    """The phone number that people see for a business number."""
     return f"1555{_digits(phone_number_id, 7)}"
 
 

@@ -1,4 +1,4 @@
-"""Files on their way between people and the business: ids that lapse, addresses that lapse sooner.
+"""Files sent between people and the business: their ids expire, and their addresses expire sooner.
 
 Source: developers.facebook.com/documentation/business-messaging/whatsapp/business-phone-numbers/media
 """
@@ -12,7 +12,7 @@ from typing import Final
 
 DAY: Final = 24 * 3600
 RECEIVED_SECONDS: Final = 7 * DAY
-"""How long the id of a person's file holds."""
+"""How long the id of a person's file is valid."""
 UPLOADED_SECONDS: Final = 30 * DAY
 ADDRESS_SECONDS: Final = 5 * 60
 
@@ -35,12 +35,12 @@ UPLOADABLE: Final = (
     *(f"{_OFFICE}.presentationml.presentation", f"{_OFFICE}.spreadsheetml.sheet", "application/pdf", "text/plain"),
     *("application/vnd.ms-excel", "image/jpeg", "image/png", "image/webp", "video/mp4", "video/3gpp"),
 )
-"""In the order in which Meta names them."""
+"""In the order of Meta's documentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class MediaFile:
-    """The bytes under an id; until is when the id lapses, in seconds since the epoch."""
+    """The bytes under an id. `until` is when the id expires, in seconds since the epoch."""
 
     id: str
     data: bytes
@@ -53,12 +53,12 @@ class MediaFile:
 
     @property
     def sha256(self) -> str:
-        """As webhooks write it."""
+        """The digest in the form of webhooks."""
         return base64.b64encode(self.digest).decode()
 
 
 def kind_of(mime_type: str) -> str:
-    """What WhatsApp sends a file of this type as."""
+    """The kind of message in which WhatsApp sends a file of this type."""
     return _KINDS.get(mime_type.partition(";")[0].strip().lower(), "document")
 
 
@@ -67,7 +67,7 @@ def too_large(file_type: str, size: int) -> bool:
 
 
 class MediaStore:
-    """Files by id, and for a short while by an address that only its asker knows."""
+    """Files by id, and for a short time by an unguessable address."""
 
     def __init__(self, clock: Callable[[], float], rng: random.Random) -> None:
         self._clock = clock
@@ -76,13 +76,13 @@ class MediaStore:
         self._addresses: dict[str, tuple[MediaFile, float]] = {}
 
     def keep(self, data: bytes, mime_type: str, seconds: float) -> MediaFile:
-        """Keep a file under a new id, which lapses after so many seconds."""
+        """Keep a file under a new id, which expires after `seconds`."""
         file = MediaFile(str(self._rng.randrange(10**15, 10**16)), data, mime_type, self._clock() + seconds)
         self._files[file.id] = file
         return file
 
     def get(self, media_id: str) -> MediaFile | None:
-        """The file, unless its id has lapsed or there is none."""
+        """The file, unless its id is unknown or has expired."""
         file = self._files.get(media_id)
         return file if file and self._clock() < file.until else None
 
@@ -90,12 +90,12 @@ class MediaStore:
         self._files.pop(media_id, None)
 
     def address_of(self, file: MediaFile) -> str:
-        """A token that leads to the bytes for ADDRESS_SECONDS."""
+        """A token that gives access to the bytes for ADDRESS_SECONDS."""
         token = f"{self._rng.getrandbits(128):032x}"
         self._addresses[token] = (file, self._clock() + ADDRESS_SECONDS)
         return token
 
     def at(self, token: str) -> MediaFile | None:
-        """The file at an address, unless that has lapsed."""
+        """The file at an address, unless the address has expired."""
         file, until = self._addresses.get(token, (None, 0.0))
         return file if self._clock() < until else None

@@ -1,4 +1,4 @@
-"""The phones page and what it calls: its files, the stream of what happens, and what a finger does."""
+"""The phones page and its endpoints: its files, the stream of events, and the actions of people."""
 
 import json
 from contextlib import suppress
@@ -31,7 +31,7 @@ _HEADERS = {
 
 
 class Owner(Protocol):
-    """Whose phones the page shows."""
+    """The emulator whose phones the page shows."""
 
     @property
     def files(self) -> MediaStore: ...
@@ -43,7 +43,7 @@ class Owner(Protocol):
 
 
 class PageRoutes:
-    """`/` is the page; `/phones/events` streams to it, and it posts JSON below `/phones`.
+    """`/` is the page. `/phones/events` streams events to it, and it posts JSON below `/phones`.
 
     `/wa.me/<phone>?text=…` opens it as wa.me opens WhatsApp: with the text typed in, on the phone that was used last.
     """
@@ -81,14 +81,14 @@ class PageRoutes:
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
         """Server-sent events: a snapshot, then each change."""
-        # Whoever opens the page finds two people there.
+        # A new page starts with two people.
         if not len(self._owner.phones):
             for label in FIRST_PHONES:
                 self._owner.add_phone(label)
         self._panel.start()
         response = web.StreamResponse(headers=_HEADERS | {"Content-Type": "text/event-stream"})
         await response.prepare(request)
-        # A page that was closed is noticed when it is written to.
+        # Only a write detects that the page was closed.
         with suppress(ConnectionResetError), self._feed.subscribe() as subscription:
             await response.write(_encoded(Event("snapshot", self._snapshot())))
             async for event in subscription.each(_KEEP_ALIVE_SECONDS):
@@ -106,9 +106,9 @@ class PageRoutes:
         return web.json_response(message.as_json(), status=202)
 
     async def _send_file(self, request: web.Request) -> web.Response:
-        """The bytes as they are, their name and what is to be said in the query."""
+        """The body is the file's bytes; the query holds its name and its caption."""
         phone, data = self._phone(request), await request.read()
-        # No other site can make a browser send this header.
+        # Another site cannot make a browser send this header.
         if "X-Phones-Page" not in request.headers:
             raise web.HTTPUnsupportedMediaType(text="send X-Phones-Page")
         mime_type = request.headers.get("Content-Type", "application/octet-stream")
@@ -130,7 +130,7 @@ class PageRoutes:
         file = self._owner.files.get(request.match_info["media"])
         if file is None:
             raise web.HTTPNotFound
-        # Whatever a file holds, it is not run as a page of this origin.
+        # The browser must not run any file as a page of this origin.
         safe = _HEADERS | {"Content-Security-Policy": "sandbox", "Content-Type": file.mime_type}
         return web.Response(body=file.data, headers=safe)
 
@@ -138,7 +138,7 @@ class PageRoutes:
         phone, body = self._phone(request), await _json(request)
         emoji = body.get("emoji")
         if not isinstance(emoji, str) or len(emoji) > 16:
-            raise web.HTTPBadRequest(text="emoji: give one, or an empty text")
+            raise web.HTTPBadRequest(text="emoji: must be one emoji, or empty")
         phone.carry(phone.compose_reaction(_found(phone, body), emoji))
         return web.Response(status=202)
 
@@ -192,7 +192,7 @@ async def _json(request: web.Request) -> dict[str, Any]:
 def _text(body: dict[str, Any], name: str, longest: int) -> str:
     value = body.get(name)
     if not isinstance(value, str) or not value.strip() or len(value) > longest:
-        raise web.HTTPBadRequest(text=f"{name}: give a text of at most {longest} characters")
+        raise web.HTTPBadRequest(text=f"{name}: must be a text of at most {longest} characters")
     return value.strip()
 
 

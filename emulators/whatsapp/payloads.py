@@ -1,4 +1,4 @@
-"""The bodies of webhooks, as Meta writes and signs them."""
+"""The bodies of webhooks, in Meta's format and with Meta's signature."""
 
 import hashlib
 import hmac
@@ -10,13 +10,13 @@ from emulators.whatsapp.chat import ChatMessage
 from emulators.whatsapp.ids import display_number
 
 ACCOUNT = "102290129340398"
-"""The WhatsApp Business Account that all webhooks come from."""
+"""The WhatsApp Business Account of all webhooks."""
 
 _ESCAPES = str.maketrans({"/": "\\/", "@": "\\u0040", "<": "\\u003c", "%": "\\u0025"})
 
 
 class User(Protocol):
-    """Who writes: the BSUID is always known, the number and the username are not."""
+    """The author of a message. The BSUID is always known, the number and the username are not."""
 
     @property
     def name(self) -> str: ...
@@ -29,16 +29,16 @@ class User(Protocol):
 
 
 class Ids(NamedTuple):
-    """What somebody was known by before."""
+    """The former ids of a person."""
 
     user_id: str
     wa_id: str
 
 
 def encode(values: Sequence[dict[str, Any]], field: str = "messages", at: int | None = None) -> bytes:
-    """One POST with a change for each value. Meta escapes these four signs and everything beyond ASCII.
+    """One POST with a change for each value. Meta escapes the four characters of `_ESCAPES` and all non-ASCII ones.
 
-    `at`, Unix seconds, stands beside the changes of fields that tell of the account.
+    `at` is in Unix seconds. Webhooks about the account have it next to the changes.
     """
     changes = [{"value": value, "field": field} for value in values]
     entry: dict[str, Any] = {"id": ACCOUNT, "changes": changes} | ({} if at is None else {"time": at})
@@ -47,14 +47,14 @@ def encode(values: Sequence[dict[str, Any]], field: str = "messages", at: int | 
 
 
 def signature(secret: str, raw: bytes) -> str:
-    """The X-Hub-Signature-256 of a body as it goes over the wire."""
+    """The X-Hub-Signature-256 of a body's bytes on the wire."""
     return "sha256=" + hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
 def messages_value(number: str, written: Sequence[tuple[User, ChatMessage]]) -> dict[str, Any]:
     """The messages of one or several people to one business number.
 
-    The contacts stand in the opposite order: whoever pairs them by position takes one for the other.
+    The contacts are in the opposite order, so that pairing them by position mixes people up.
     """
     contacts = {user.user_id: _contact(user) for user, _ in reversed(written)}
     return _value(number) | {
@@ -66,7 +66,7 @@ def messages_value(number: str, written: Sequence[tuple[User, ChatMessage]]) -> 
 def status_value(
     user: User, message: ChatMessage, status: str, at: float, error: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """What became of a message to this person; a failed one comes without contacts."""
+    """The status of a message to this person. A failed one has no contacts."""
     report: dict[str, Any] = {"id": message.id, "status": status, "timestamp": str(int(at))}
     if user.wa_id:
         report["recipient_id"] = user.wa_id
@@ -84,7 +84,7 @@ def status_value(
 def changed_number_value(
     number: str, wamid: str, before: Ids, user: User, *, at: float, tell_previous: bool
 ) -> dict[str, Any]:
-    """The notice of another phone number and BSUID; it comes without contacts, and with the person's name in it."""
+    """The notice of another phone number and BSUID. It has no contacts, and its text contains the person's name."""
     system = {
         "type": "user_changed_number",
         "body": f"User {user.name} changed from {before.wa_id} to {user.wa_id}",

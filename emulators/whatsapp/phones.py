@@ -1,4 +1,4 @@
-"""A person's phone: writes to the business, shows what comes back."""
+"""A person's phone: it writes to the business and shows the answers."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ TYPING_SECONDS = 25.0
 
 
 class Carrier(Protocol):
-    """What carries between the phones and the business, and shows each change to the page."""
+    """Transports messages between the phones and the business, and shows each change on the page."""
 
     @property
     def files(self) -> MediaStore: ...
@@ -33,9 +33,9 @@ class Carrier(Protocol):
 
 
 class Phone:
-    """One person. `user_id` (the BSUID) tells people apart; names may be equal.
+    """One person. `user_id` (the BSUID) is unique; names are not.
 
-    wa_id and username may be empty: a user with a username and no recent contact hides the number.
+    `wa_id` and `username` may be empty: a user with a username and no recent contact hides the number.
     """
 
     def __init__(self, carrier: Carrier, *, label: str, name: str, user_id: str, wa_id: str, username: str) -> None:
@@ -57,13 +57,13 @@ class Phone:
         return [message for message in self.messages if not message.mine]
 
     async def send(self, text: str, *, quoting: ChatMessage | None = None, number: str = "") -> ChatMessage:
-        """Write a text and wait until the gateway has taken it."""
+        """Write a text and wait until the gateway has accepted it."""
         message = self.compose("text", {"body": text}, text, quoting=quoting, number=number)
         await self._carrier.carry([(self, message)])
         return message
 
     async def tap(self, message: ChatMessage, choice: str) -> ChatMessage:
-        """Tap a button or a list row, by its title or id, and wait until the gateway has taken it.
+        """Tap a button or a list row, by its title or id, and wait until the gateway has accepted it.
 
         Raises ValueError if the message offers no such choice.
         """
@@ -74,36 +74,36 @@ class Phone:
     async def send_file(
         self, kind: str, data: bytes, mime_type: str, *, caption: str = "", filename: str = "", voice: bool = False
     ) -> ChatMessage:
-        """Send a picture, a voice note, …, and wait until the gateway has been told of it."""
+        """Send a picture, a voice note, …, and wait until the gateway has accepted it."""
         message = self.compose_file(kind, data, mime_type, caption=caption, filename=filename, voice=voice)
         await self.carry(message)
         return message
 
     async def send_as(self, kind: str, content: Any, **beside: Any) -> ChatMessage:
-        """Send a message of any kind; content is the kind's own value on the wire, what is beside it as named."""
+        """Send a message of any kind. `content` is the kind's value on the wire; `beside` holds further fields."""
         message = self.compose(kind, content, kind.capitalize())
         message.beside = beside
         await self.carry(message)
         return message
 
     async def react_to(self, message: ChatMessage, emoji: str) -> None:
-        """Put an emoji on a message, or take it off by an empty one, and wait until the gateway was told."""
+        """React to a message with an emoji; an empty one removes it. Wait until the gateway has accepted it."""
         await self.carry(self.compose_reaction(message, emoji))
 
     def write(self, text: str, *, quoting: ChatMessage | None = None) -> ChatMessage:
-        """As send(), but the way to the gateway is left to run by itself."""
+        """As send(), but deliver to the gateway in the background."""
         message = self.compose("text", {"body": text}, text, quoting=quoting)
         self.carry(message)
         return message
 
     def pick(self, message: ChatMessage, choice: str) -> ChatMessage:
-        """As tap(), but the way to the gateway is left to run by itself."""
+        """As tap(), but deliver to the gateway in the background."""
         reply = self._chosen(message, choice)
         self.carry(reply)
         return reply
 
     def carry(self, message: ChatMessage) -> asyncio.Task[None]:
-        """Begin to bring what was composed to the gateway."""
+        """Start to deliver a composed message to the gateway."""
         return self._carrier.carry([(self, message)])
 
     def compose(
@@ -116,7 +116,7 @@ class Phone:
         quoting: ChatMessage | None = None,
         number: str = "",
     ) -> ChatMessage:
-        """Put a message of any kind into the chat; content is the kind's own value on the wire."""
+        """Put a message of any kind into the chat. `content` is the kind's value on the wire."""
         message = self._written(kind, content, text, number)
         message.file = file
         message.quotes = quoting.id if quoting else ""
@@ -135,7 +135,7 @@ class Phone:
         voice: bool = False,
         quoting: ChatMessage | None = None,
     ) -> ChatMessage:
-        """Put a picture, a voice note, … into the chat. Some come without a type: WhatsApp does not name it then."""
+        """Put a picture, a voice note, … into the chat. WhatsApp names no type for some files."""
         kept = self._carrier.files.keep(data, mime_type, RECEIVED_SECONDS)
         content: dict[str, Any] = {"id": kept.id, "sha256": kept.sha256}
         named = {"mime_type": mime_type, "caption": caption, "filename": filename}
@@ -146,7 +146,7 @@ class Phone:
         return self.compose(kind, content, caption or filename or kind.capitalize(), file=file, quoting=quoting)
 
     def compose_reaction(self, message: ChatMessage, emoji: str) -> ChatMessage:
-        """Show an emoji on a message of either side; none takes it off."""
+        """Show an emoji on a message of either side; an empty one removes it."""
         message.reacted = emoji
         self._carrier.show(self, message)
         content = {"message_id": message.id} | ({"emoji": emoji} if emoji else {})
@@ -166,7 +166,7 @@ class Phone:
         return message
 
     def read(self) -> None:
-        """Look at the chat: what came in is reported read."""
+        """Read the chat: received messages are reported as read."""
         for message in self.received:
             if message.ticks != "read":
                 message.ticks = "read"
@@ -175,9 +175,9 @@ class Phone:
     async def wait_for_message(
         self, predicate: Callable[[ChatMessage], bool] | None = None, timeout: float = 30
     ) -> ChatMessage:
-        """The next message from the business that fits, after the one returned last; others are passed over.
+        """The next matching message from the business after the one returned last. Others are skipped.
 
-        Raises TimeoutError after timeout seconds. For one waiter at a time.
+        Raises TimeoutError after `timeout` seconds. Only one caller may wait at a time.
         """
         try:
             async with asyncio.timeout(timeout):
@@ -196,11 +196,11 @@ class Phone:
         return next((message for message in reversed(self.messages) if message.id == wamid), None)
 
     def last_wrote(self, number: str) -> float | None:
-        """When this person last wrote to a business number; None: never."""
+        """The time of this person's last message to a business number; None: never."""
         return self._wrote.get(number)
 
     def receive(self, message: ChatMessage) -> None:
-        """A message of the business arrives; it ends the typing indicator."""
+        """Receive a message of the business, which ends the typing indicator."""
         message.ticks = "delivered"
         self.messages.append(message)
         self.typing_until = 0.0
@@ -208,14 +208,14 @@ class Phone:
         self._carrier.show(self, message)
 
     def react(self, wamid: str, emoji: str) -> None:
-        """The business reacts to a message; an empty emoji takes the reaction back."""
+        """Show the business's reaction to a message; an empty emoji removes it."""
         message = self.find(wamid)
         if message is not None:
             message.reaction = emoji
             self._carrier.show(self, message)
 
     def advance(self, message: ChatMessage, ticks: Ticks) -> None:
-        """Put more ticks beside a message that this person wrote; they never become fewer. A reaction has none."""
+        """Add ticks to a message that this person wrote. Ticks are never removed, and a reaction has none."""
         if message.kind == "reaction":
             return
         order: list[Ticks] = ["sent", "delivered", "read"]
@@ -224,7 +224,7 @@ class Phone:
             self._carrier.show(self, message)
 
     def read_by_business(self, wamid: str, *, typing: bool) -> None:
-        """Blue ticks up to this message, as Meta does it, and the typing indicator if asked for."""
+        """Show blue ticks up to this message, as Meta does, and the typing indicator on request."""
         last = next((index for index, message in enumerate(self.messages) if message.id == wamid), -1)
         for message in self.messages[: last + 1]:
             if message.mine and message.number == self.messages[last].number:
@@ -234,7 +234,7 @@ class Phone:
             self._carrier.show_typing(self)
 
     def as_json(self) -> dict[str, Any]:
-        """What the page shows, without the messages."""
+        """The phone as the page shows it, without the messages."""
         return {
             "id": self.user_id,
             "label": self.label,

@@ -1,4 +1,4 @@
-"""What the Graph API accepts at /messages: the shapes and limits of each kind, nothing beyond them.
+"""The requests that the Graph API accepts at /messages: the fields and limits of each kind, and no others.
 
 Source: developers.facebook.com/documentation/business-messaging/whatsapp/reference
 """
@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 
 def at_most(units: int) -> AfterValidator:
-    """So many UTF-16 code units: Meta counts "characters" and does not say which; this is the strictest reading."""
+    """Limits a text to UTF-16 code units: the strictest reading of Meta's "characters", which it does not define."""
 
     def check(text: str) -> str:
         if len(text.encode("utf-16-le", "surrogatepass")) // 2 > units:
@@ -38,7 +38,7 @@ class Context(Shape):
 
 
 class Send(Shape):
-    """What all kinds share. `to` is a phone number, `recipient` a BSUID; with both, `to` wins."""
+    """The common fields of all kinds. `to` is a phone number, `recipient` a BSUID; with both, `to` wins."""
 
     messaging_product: Literal["whatsapp"]
     recipient_type: Literal["individual"] = "individual"

@@ -1,4 +1,4 @@
-"""What the business is told about its messages: sent, delivered, read, failed."""
+"""Reports to the business about its messages: sent, delivered, read, failed."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ EVERYBODY = ""
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A status on its way: about whom and which message, and the webhook's value."""
+    """A status to be delivered: the person and the message that it concerns, and the webhook's value."""
 
     person: str
     message_id: str
@@ -25,7 +25,7 @@ class Report:
 
 
 class Statuses:
-    """Reports by webhook, those of one message one after another. Tests may withhold and release them.
+    """Reports statuses by webhook, those of one message in order. Tests may withhold and release them.
 
     Effects: status_withheld, and status_taken once the business has answered 200 (key: the callback data, or the
     message's id).
@@ -40,7 +40,7 @@ class Statuses:
         self._withheld: list[Report] = []
 
     def report(self, user: User, message: ChatMessage, status: str, error: dict[str, Any] | None = None) -> None:
-        """Tell in the background what became of a message."""
+        """Report a message's status in the background."""
         value = status_value(user, message, status, self._clock(), error)
         report = Report(user.user_id, message.id, message.callback or message.id, status, value)
         if self._withholding & {EVERYBODY, user.user_id}:
@@ -50,11 +50,11 @@ class Statuses:
             self._send(report)
 
     def withhold(self, person: str = EVERYBODY) -> None:
-        """Keep reports back from now on: those about one person, by their BSUID, or all."""
+        """Withhold reports from now on: those about one person, by their BSUID, or all."""
         self._withholding.add(person)
 
     def release(self) -> None:
-        """Report what was kept back, in its order, and what comes."""
+        """Deliver the withheld reports in their order, and stop withholding."""
         withheld, self._withheld = self._withheld, []
         self._withholding.clear()
         for report in withheld:

@@ -1,4 +1,4 @@
-"""`/control/whatsapp/…`: what tests in other processes switch, beside what every vendor has."""
+"""`/control/whatsapp/…`: switches for tests in other processes, in addition to those of every vendor."""
 
 import random
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from emulators.whatsapp.webhooks import Webhooks
 
 
 class Owner(Protocol):
-    """Whose switches these are."""
+    """The emulator that the switches control."""
 
     graph: Graph
     media: GraphMedia
@@ -34,7 +34,7 @@ class Owner(Protocol):
 
 
 class Switches:
-    """fail, hold and slow meet sends to the Graph API; the others are named below."""
+    """fail, hold and slow apply to sends to the Graph API. The methods below document the other switches."""
 
     def __init__(self, owner: Owner) -> None:
         self._owner = owner
@@ -63,20 +63,20 @@ class Switches:
         self._owner.carry_again(body["wamids"])
 
     def _account_event(self, body: dict[str, Any]) -> None:
-        """{field, value?, at?}: Meta tells something of the account; by default the example of its reference."""
+        """{field, value?, at?}: send an event of the account; by default the example of Meta's reference."""
         self._owner.tell_account(body["field"], body.get("value"), at=body.get("at"))
 
     def _media(self, body: dict[str, Any]) -> None:
-        """{leads_to?, moved_to?}: the address that files are said to have, and where their own redirects; else none."""
+        """{leads_to?, moved_to?}: the address to report for files, and the target of redirects; omitted: normal."""
         self._owner.media.leads_to, self._owner.media.moved_to = body.get("leads_to", ""), body.get("moved_to", "")
 
     def _patience(self, body: dict[str, Any]) -> None:
-        """{seconds}: how long to wait before a webhook that was refused is delivered again."""
+        """{seconds}: how long to wait before a refused webhook is delivered again."""
         seconds = float(body["seconds"])
         self._owner.webhooks.backoff = lambda _: seconds
 
     def _jitter(self, body: dict[str, Any]) -> None:
-        """{seconds}: webhooks are under way for up to so long, each for another time."""
+        """{seconds}: delay each webhook by a random time of up to `seconds`."""
         seconds = float(body["seconds"])
         self._owner.webhooks.delay = lambda: self._owner.rng.uniform(0, seconds)
 

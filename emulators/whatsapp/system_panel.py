@@ -1,4 +1,4 @@
-"""What the system itself says about the people behind the phones, asked of its admin service over gRPC."""
+"""The system's own state of the people behind the phones, read from its admin service over gRPC."""
 
 import asyncio
 from collections.abc import Iterable
@@ -20,10 +20,10 @@ State = dict[str, Any]
 
 
 class SystemPanel:
-    """Asks while somebody looks, and publishes `system` events whenever the answer changed.
+    """Polls while a page is open, and publishes a `system` event whenever the answer changes.
 
-    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections}]}; problem is
-    empty or a sentence for people, and then nothing else holds.
+    `state` is {problem, resident, people: [{phone, person, resident, busy, items, connections}]}. `problem` is empty,
+    or a sentence for people; in that case the other fields are not valid.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SystemPanel:
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to ask; does nothing when it has begun."""
+        """Start polling, unless it has started already."""
         if self._task is None:
             self._task = asyncio.create_task(self._watch())
 
@@ -80,12 +80,12 @@ class SystemPanel:
 
     async def _ask(self, admin: "admin_pb2_grpc.KernelAdminServiceAsyncStub") -> State:
         if not self._has_token:
-            return _away("The emulator may not ask: set KERNEL_ADMIN_TOKEN to the kernel service's.")
+            return _away("The emulator has no access: set KERNEL_ADMIN_TOKEN to the token of the kernel service.")
         try:
             kernels = await admin.ListKernels(
                 admin_pb2.ListKernelsRequest(page_size=1), metadata=self._metadata, timeout=5
             )
-            # Phones may be added meanwhile.
+            # Copy the phones: more may be added meanwhile.
             phones = list(islice(self._phones, _MOST_PHONES))
             people = [await self._person(admin, phone) for phone in phones]
         except grpc.aio.AioRpcError as problem:
@@ -128,5 +128,5 @@ def _away(problem: str) -> State:
 
 def _sentence(code: grpc.StatusCode) -> str:
     if code in _REFUSED:
-        return "The kernel service refuses to tell: KERNEL_ADMIN_TOKEN is not its own."
-    return "The kernel service is away. Messages wait and are delivered again."
+        return "The kernel service refuses access: KERNEL_ADMIN_TOKEN is not its token."
+    return "The kernel service is unavailable. Messages wait and are delivered again."

@@ -1,4 +1,4 @@
-"""The way from WhatsApp to the business: signed POSTs, tried again until they are answered with 200."""
+"""Webhooks from WhatsApp to the business: signed POSTs, retried until they are answered with 200."""
 
 import asyncio
 import logging
@@ -17,17 +17,20 @@ _TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
 def doubling(attempt: int) -> float:
-    """Seconds until the next attempt: half a second, then twice as long each time, at most a minute."""
+    """Seconds until the next attempt: half a second, doubled each time, at most a minute."""
     return float(min(0.5 * 2 ** min(attempt, 7), 60))
 
 
 class Webhooks:
     """Delivers at least once and promises no order, as Meta does.
 
-    Tests may set `url` (several with commas: a load balancer's gateways, which take turns), `backoff` (seconds to
-    wait after the n-th refusal, from 0), `delay` (seconds that a POST is under way before it arrives; those that
-    differ overtake each other) and `copies` (how many times each POST goes out, at the same time), and deliver in
-    reversed order inside `reversed_order()`.
+    Tests may set these attributes:
+    - `url`: one URL, or several separated by commas, used in turn as by a load balancer.
+    - `backoff`: the seconds to wait after the n-th refusal, from 0.
+    - `delay`: the seconds before a POST arrives. POSTs with different delays overtake each other.
+    - `copies`: how many times each POST is sent, concurrently.
+
+    Inside `reversed_order()` POSTs are delivered in reverse order.
     """
 
     def __init__(self, url: str, secret: str, backoff: Callable[[int], float] = doubling) -> None:
@@ -42,7 +45,7 @@ class Webhooks:
         self._kept: list[tuple[asyncio.Event, asyncio.Task[None]]] | None = None
 
     def deliver(self, *values: dict[str, Any], field: str = "messages", at: int | None = None) -> asyncio.Task[None]:
-        """Begin to deliver the values in one POST; the task ends when the business has taken them."""
+        """Start to deliver the values in one POST. The task ends when the business has accepted them."""
         go = asyncio.Event()
         delivery = asyncio.create_task(self._deliver(encode(values, field, at), go))
         self._deliveries.add(delivery)
@@ -55,7 +58,7 @@ class Webhooks:
 
     @asynccontextmanager
     async def reversed_order(self) -> AsyncIterator[None]:
-        """Keep what is to be delivered inside the block; at its end the last goes first, one by one."""
+        """Withhold deliveries inside the block. At its end deliver them one by one, the last one first."""
         self._kept = []
         try:
             yield
@@ -66,7 +69,7 @@ class Webhooks:
                 await delivery
 
     async def verify(self, token: str, challenge: str) -> tuple[int, str]:
-        """Ask the business's address to prove itself, as Meta does on subscribing; its status and answer."""
+        """Verify the business's address as Meta does on subscribing. Returns the status and body of its answer."""
         query = {"hub.mode": "subscribe", "hub.challenge": challenge, "hub.verify_token": token}
         async with self._client().get(self._next_url(), params=query, timeout=_TIMEOUT) as response:
             return response.status, await response.text()
@@ -86,11 +89,11 @@ class Webhooks:
             if all(status == 200 for status in answers):
                 return
             if attempt == 0:
-                logger.warning("webhook not taken (answers %s, 0: none); trying again", answers)
+                logger.warning("webhook not accepted (statuses %s, 0: no answer); retrying", answers)
             await asyncio.sleep(self.backoff(attempt))
 
     async def _post(self, raw: bytes) -> int:
-        """The status of the answer; 0 if there was none."""
+        """The status of the answer; 0 if there was no answer."""
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "facebookexternalua",

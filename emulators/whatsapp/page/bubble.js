@@ -13,7 +13,7 @@ const TIME = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-di
 
 const EMOJI = ["👍", "❤️", "😂"];
 
-/** The list item; quoted is the message it answers, if it is there. on: choose(choice), quote(), react(emoji). */
+/** The list item. `quoted` is the message that it answers, if any. `on` has choose(choice), quote() and react(emoji). */
 export function bubble(message, quoted, on) {
   const item = made("li", `message${message.mine ? " mine" : ""}`);
   item.dataset.id = message.id;
@@ -35,7 +35,7 @@ export function bubble(message, quoted, on) {
   return item;
 }
 
-/** What is said, and not merely what a file is called. */
+/** The text of the message, without the mere name of a file. */
 function words({ text, kind, file }) {
   const named = file && [file.name, kind].some((name) => name.toLowerCase() === text.toLowerCase());
   return named ? "" : text;

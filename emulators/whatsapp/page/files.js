@@ -1,8 +1,8 @@
-// Files of a message: pictures are seen, sound is heard, the rest is there to open.
+// Files of a message: pictures are shown, sounds can be played, other files can be opened.
 
 import { made } from "./made.js";
 
-/** What shows a message's file. */
+/** The element that shows a message's file. */
 export function attachment(message) {
   const { file, kind } = message;
   const url = file.link || `/phones/files/${file.id}`;
@@ -22,7 +22,7 @@ export function attachment(message) {
   return anchor;
 }
 
-/** Records until stop() is called, which gives the sound; null where nothing was recorded. */
+/** Records until stop() is called, which returns the sound, or null if nothing was recorded. */
 export async function record() {
   const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   const type = ["audio/ogg;codecs=opus", "audio/mp4;codecs=opus", "audio/mp4"].find((each) => MediaRecorder.isTypeSupported(each));

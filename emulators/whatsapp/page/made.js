@@ -1,4 +1,4 @@
-// The smallest piece of the page.
+// Creates the elements of the page.
 
 /** An element with a class and a text. */
 export function made(tag, className = "", text = "") {

@@ -1,8 +1,8 @@
 // WhatsApp's markup as DOM nodes. Text becomes text nodes only, so nothing in it can become an element.
 //
-// As WhatsApp's apps show it: a mark counts at the bounds of words alone, embraces no white space at its edges, and ends
-// with its line; three and more in a row are text, and so is whatever stands in code or in an address.
-// faq.whatsapp.com/539178204879377
+// The rules are those of WhatsApp's apps. A mark counts only at a word boundary, has no white space just inside it, and
+// ends on its line. Three or more marks in a row are plain text, and so are marks in code and in addresses.
+// Source: faq.whatsapp.com/539178204879377
 
 const mark = (sign) =>
   new RegExp(`(?<![\\p{L}\\p{N}${sign}])${sign}(?![\\s${sign}])([^\\n]*?[^\\s${sign}])${sign}(?![\\p{L}\\p{N}${sign}])`, "u");
@@ -41,7 +41,7 @@ function lines(text) {
   const nodes = [];
   text.split("\n").forEach((line, number) => {
     const kind = LINES.find(({ pattern }) => pattern.test(line));
-    // A quote stands on lines of its own already.
+    // A quote already has separate lines.
     if (number && nodes.at(-1)?.nodeName !== "BLOCKQUOTE") nodes.push(document.createTextNode("\n"));
     if (!kind) return nodes.push(...inline(line));
     const node = document.createElement(kind.tag);
@@ -62,7 +62,7 @@ function inline(text) {
   return before < text.length ? [...nodes, document.createTextNode(text.slice(before))] : nodes;
 }
 
-/** The first mark from here on, in sight of what stands before it. */
+/** The first mark at or after `from`. Its pattern may look at the text before it. */
 function earliest(text, from) {
   let best = null;
   for (const kind of MARKS) {

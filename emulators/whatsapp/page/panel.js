@@ -1,4 +1,4 @@
-// What the system knows: kernels resident, each person's opaque id and connections.
+// The state of the system: resident kernels, and each person's opaque id and connections.
 
 import { made } from "./made.js";
 import { portrait } from "./phone.js";
@@ -6,7 +6,7 @@ import { portrait } from "./phone.js";
 const summary = document.getElementById("system-summary");
 const people = document.getElementById("people");
 
-/** Show the state of the system; labels maps phone ids to what the phones are called. */
+/** Show the state of the system. `labels` maps phone ids to the names of the phones. */
 export function showSystem(state, labels) {
   const sentence = state.problem || `${count(state.resident, "kernel")} in memory.`;
   if (summary.textContent !== sentence) summary.textContent = sentence;

@@ -1,4 +1,4 @@
-// One phone on the page: its chat, what is being typed to it, and its composer.
+// One phone on the page: its chat, the typing indicator and the composer.
 
 import { bubble } from "./bubble.js";
 import { record } from "./files.js";
@@ -41,7 +41,7 @@ export class PhoneView {
       event.preventDefault();
       this.send(field);
     });
-    // A link that this phone follows may lead back to it.
+    // A link that is opened on this phone may lead back to it.
     this.chat.addEventListener("click", (event) => {
       if (event.target.closest("a")) localStorage.setItem("phone", this.id);
     });
@@ -67,7 +67,7 @@ export class PhoneView {
     node.querySelector(".quoting button").addEventListener("click", () => this.quote(null));
   }
 
-  /** The first click begins, the second one sends. */
+  /** The first click starts the recording, the second one sends it. */
   async record(mic) {
     if (this.stop) {
       const stop = this.stop;
@@ -98,7 +98,7 @@ export class PhoneView {
     if (message) this.node.querySelector("textarea").focus();
   }
 
-  /** What changes of a phone: the typing indicator. */
+  /** Update the phone: only its typing indicator changes. */
   update(phone) {
     clearTimeout(this.typingEnds);
     const typing = phone.typing > 0;
@@ -141,7 +141,7 @@ export class PhoneView {
     old.replaceWith(item);
   }
 
-  /** Tell that the person has looked, if the chat is before their eyes. */
+  /** Report the messages as read, if the chat is visible. */
   look() {
     if (!this.unread || document.visibilityState !== "visible" || !this.node.offsetParent) return;
     this.unread = 0;
@@ -163,7 +163,7 @@ export class PhoneView {
     this.attempt(this.api.post(`/phones/${this.id}/taps`, { message: message.id, choice: choice.id }));
   }
 
-  /** Whether a call succeeded; if not, the person is told. */
+  /** Whether a call succeeded; if not, show an error. */
   async attempt(call) {
     this.node.querySelector(".problem-line")?.remove();
     try {
@@ -178,7 +178,7 @@ export class PhoneView {
   }
 }
 
-/** Initial and colour by which a person is known on the page. */
+/** The initial and the colour of a person on the page. */
 export function portrait(node, label, id) {
   node.textContent = [...label][0].toUpperCase();
   const hue = [...id].reduce((sum, sign) => (sum * 31 + sign.charCodeAt(0)) % 360, 7);

@@ -1,4 +1,4 @@
-// The page: opens the stream of what happens, keeps the phones and tabs in step with it.
+// The page: opens the stream of events, and keeps the phones and tabs in sync with it.
 
 import { showSystem } from "./panel.js";
 import { PhoneView } from "./phone.js";
@@ -105,7 +105,7 @@ function offerPhones() {
   });
 }
 
-/** By wa.me's emulated address: the text waits in the composer of the phone whose link was followed last. */
+/** For the emulated wa.me address: put the text into the composer of the phone whose link was opened last. */
 function typeIn() {
   const text = new URLSearchParams(location.hash.slice(1)).get("text");
   if (!text || !views.size) return;

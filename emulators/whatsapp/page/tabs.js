@@ -1,4 +1,4 @@
-// On a small screen one thing is shown at a time: a phone, or what the system knows.
+// A small screen shows one part at a time: a phone, or the state of the system.
 
 import { made } from "./made.js";
 
@@ -14,7 +14,7 @@ export class Tabs {
     this.list.addEventListener("keydown", (event) => this.move(event));
   }
 
-  /** Draw a tab for each phone and one for the system; what was selected stays so. */
+  /** Draw a tab for each phone and one for the system. The selection is kept. */
   draw() {
     const phones = [...this.views.values()].map((view) => this.tab(view.id, view.label, view.node.id));
     this.list.replaceChildren(...phones, this.tab(SYSTEM, "System", "system"));
@@ -35,7 +35,7 @@ export class Tabs {
     this.onSelect();
   }
 
-  /** Put beside each name how many messages wait to be seen. */
+  /** Show the number of unread messages next to each name. */
   count() {
     for (const tab of this.list.children) {
       tab.querySelector(".unread")?.remove();
