@@ -1,4 +1,4 @@
-"""What belongs to one Composio user stays with that user: links, accounts, data, and the ways to lose them."""
+"""Links, accounts and data of a Composio user stay with that user. Each way to lose an account is emulated."""
 
 import asyncio
 from typing import Any
@@ -16,7 +16,7 @@ ALICE, BOB = "person_alice", "person_bob"
 
 
 class Person:
-    """A Composio user with a session of their own."""
+    """A Composio user with their own session."""
 
     def __init__(self, composio: AsyncComposio, session_id: str) -> None:
         self.session = composio.tool_router.session
@@ -59,7 +59,9 @@ def slug_of(error: pytest.ExceptionInfo[Any]) -> str:
     return str(details["slug"])
 
 
-async def test_each_person_has_data_that_shows_whose_it_is(emulators: Emulators, alice: Person, bob: Person) -> None:
+async def test_the_data_of_each_person_is_marked_with_its_owner(
+    emulators: Emulators, alice: Person, bob: Person
+) -> None:
     await alice.connect(emulators)
     await bob.connect(emulators)
     alices, bobs = await alice.task_names(), await bob.task_names()
@@ -93,7 +95,7 @@ async def test_mails(emulators: Emulators, alice: Person) -> None:
     assert sent.data["labelIds"] == ["SENT"]
 
 
-async def test_each_execution_is_an_effect_and_a_failed_one_is_none(emulators: Emulators, alice: Person) -> None:
+async def test_each_successful_execution_is_an_effect(emulators: Emulators, alice: Person) -> None:
     account = await alice.connect(emulators)
     await alice.execute("ASANA_CREATE_TASK", name="One")
     missing = await alice.execute("ASANA_CREATE_TASK")
@@ -105,7 +107,7 @@ async def test_each_execution_is_an_effect_and_a_failed_one_is_none(emulators: E
     assert effect.detail["read_only"] is False
 
 
-async def test_an_account_of_another_is_refused(emulators: Emulators, alice: Person, bob: Person) -> None:
+async def test_an_account_of_another_person_is_refused(emulators: Emulators, alice: Person, bob: Person) -> None:
     await alice.connect(emulators)
     bobs = await bob.connect(emulators)
     with pytest.raises(BadRequestError, match="belonging to user person_alice") as refused:
@@ -145,7 +147,7 @@ async def test_several_accounts_of_one_person(composio: AsyncComposio, emulators
         await selecting.execute("ASANA_LIST_TASKS")
 
 
-async def test_a_link_is_good_once_and_for_ten_minutes(emulators: Emulators, clock: Clock, alice: Person) -> None:
+async def test_a_link_works_once_and_for_ten_minutes(emulators: Emulators, clock: Clock, alice: Person) -> None:
     used, late = await alice.link(), await alice.link()
     emulators.composio.approve(used.redirect_url)
     with pytest.raises(LinkGoneError):

@@ -1,4 +1,4 @@
-"""What Composio refuses, the emulator refuses, in Composio's error format."""
+"""The emulator refuses the same requests as Composio, in Composio's error format."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -69,7 +69,7 @@ REFUSED: list[Refusal] = [
 
 @pytest.fixture
 async def api(emulators: Emulators) -> AsyncIterator[aiohttp.ClientSession]:
-    """Sends what no client of Composio would."""
+    """A session for requests that no client of Composio sends."""
     headers = {"x-api-key": emulators.config.composio_api_key}
     base = f"{emulators.composio.base_url}/api/v3.1/"
     async with aiohttp.ClientSession(base, headers=headers) as session:
@@ -101,7 +101,7 @@ async def test_refused(api: aiohttp.ClientSession, emulators: Emulators, own: st
     assert [e.kind for e in emulators.effects.all(after=before) if e.kind not in NOTICES] == []
 
 
-async def test_an_empty_user_id_is_noticed_too(composio: AsyncComposio, emulators: Emulators) -> None:
+async def test_an_empty_user_id_is_recorded(composio: AsyncComposio, emulators: Emulators) -> None:
     with pytest.raises(APIStatusError):
         await composio.tool_router.session.create(user_id="")
     assert emulators.effects.all("reserved_user_id")
@@ -121,7 +121,7 @@ async def test_a_key_may_come_as_a_plain_header(emulators: Emulators) -> None:
 
 
 @pytest.mark.parametrize("body", [b"{nonsense", b"[]", b"\xff"])
-async def test_a_body_that_is_no_json_object(api: aiohttp.ClientSession, own: str, body: bytes) -> None:
+async def test_a_body_that_is_not_a_json_object_is_refused(api: aiohttp.ClientSession, own: str, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     async with api.post(f"{SESSION}/{own}/execute", data=body, headers=headers) as answer:
         assert (answer.status, (await answer.json())["error"]["message"]) == (400, "Invalid JSON in request body")

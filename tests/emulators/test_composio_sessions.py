@@ -30,7 +30,7 @@ ALICE = "person_alice"
 
 
 def strictly(model: type[BaseModel], raw: Any) -> Any:
-    """The answer as the SDK's own model, without any leniency; nothing may be there that it does not know."""
+    """Validate the answer strictly against the SDK's model, which must know every field."""
     answer = model.model_validate_json(raw.http_response.text, strict=True)
     assert not answer.model_extra
     return answer
@@ -238,7 +238,7 @@ async def test_the_catalogue(composio: AsyncComposio) -> None:
 
 
 @pytest.mark.parametrize("user_id", ["default", "default_user"])
-async def test_reserved_user_ids_are_taken_but_noticed(
+async def test_reserved_user_ids_are_accepted_but_recorded(
     composio: AsyncComposio, emulators: Emulators, user_id: str
 ) -> None:
     await new_session(composio, user_id)

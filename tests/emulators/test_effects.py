@@ -1,4 +1,4 @@
-"""The effect log: in order, waited for without polling, and whole after a kill."""
+"""The effect log: ordered, awaited without polling, and intact after a kill."""
 
 import asyncio
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_effects_are_numbered_and_filtered() -> None:
     assert (log.all()[0].at, log.all()[0].detail) == (5.0, {"text": "x"})
 
 
-async def test_waiting_sees_what_was_and_what_comes() -> None:
+async def test_waiting_sees_past_and_future_effects() -> None:
     log = Effects()
     earlier = log.record("graph_send", key="1")
     assert await log.wait_for(lambda effect: effect.kind == "graph_send") is earlier
@@ -38,7 +38,7 @@ async def test_waiting_ends_at_the_timeout() -> None:
         await Effects().wait_for(lambda _: True, timeout=0.01)
 
 
-def test_a_file_goes_on_where_it_ended_even_after_a_torn_line(tmp_path: Path) -> None:
+def test_a_log_file_continues_its_numbers_even_after_a_torn_line(tmp_path: Path) -> None:
     file = tmp_path / "deep" / "effects.jsonl"
     log = Effects(file=file)
     log.record("model_call", person="a", tools=["x"])

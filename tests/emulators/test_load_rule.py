@@ -1,4 +1,4 @@
-"""The rule of messages under load: every token is named once, a task is made once, and looked for when in doubt."""
+"""The rule of load-test messages: each token is named once, and each task created once, also after unknown outcomes."""
 
 import orjson
 import pytest
@@ -35,12 +35,12 @@ def test_every_unanswered_message_is_named() -> None:
     assert asked("load p1m1", "load p1m2") == [Text("Answer to p1m1, p1m2.")]
 
 
-def test_answered_ones_are_not_named_again() -> None:
+def test_answered_messages_are_not_named_again() -> None:
     conversation = Conversation(said=["load p1m1", "load p1m2"], new=1)
     assert rule_model.answer(conversation, TOOLS) == [Text("Answer to p1m2.")]
 
 
-def test_a_long_answer_is_three_messages_long_and_names_the_token_in_each() -> None:
+def test_a_long_answer_has_three_messages_with_the_token_in_each() -> None:
     [told] = asked("load long p1m1")
     assert isinstance(told, Text)
     assert 2 * 4096 < len(told.text) < 3 * 4096
@@ -51,7 +51,7 @@ def test_other_messages_are_left_to_the_other_rules() -> None:
     assert load_rule.answer(Conversation(said=["download p1m1", "load", "load p1"], new=3), list(TOOLS)) is None
 
 
-def test_each_task_is_made_before_the_answer() -> None:
+def test_each_task_is_created_before_the_answer() -> None:
     assert asked("load p1m1", "load task p1m2", "load task p1m12") == [
         CREATE,
         ToolCall("ASANA_CREATE_TASK", '{"name":"p1m12"}'),
@@ -60,37 +60,37 @@ def test_each_task_is_made_before_the_answer() -> None:
     assert asked("load task p1m2", results=results) == [Text("Answer to p1m2.")]
 
 
-def test_without_the_tools_there_is_an_answer_all_the_same() -> None:
+def test_without_the_tools_there_is_still_an_answer() -> None:
     assert rule_model.answer(Conversation(said=["load task p1m2"], new=1), ["connect"]) == [Text("Answer to p1m2.")]
 
 
 @pytest.mark.parametrize("doubt", [UNKNOWN, "The tool failed.", '{"error":"no"}', task("p1m12")])
-def test_in_doubt_it_looks(doubt: str) -> None:
+def test_after_an_unknown_outcome_it_lists_the_tasks(doubt: str) -> None:
     assert asked("load task p1m2", results=(made(CREATE, doubt),)) == [LIST]
 
 
-def test_what_is_found_is_not_made_again() -> None:
+def test_a_found_task_is_not_created_again() -> None:
     results = (made(CREATE, UNKNOWN), made(LIST, tasks("Review", "p1m2")))
     assert asked("load task p1m2", results=results) == [Text("Answer to p1m2.")]
 
 
-def test_what_is_not_found_is_made_again() -> None:
+def test_a_missing_task_is_created_again() -> None:
     results = (made(CREATE, UNKNOWN), made(LIST, tasks("Review", "p1m12")))
     assert asked("load task p1m2", results=results) == [CREATE]
 
 
-def test_a_look_that_failed_or_came_before_does_not_count() -> None:
+def test_a_failed_or_earlier_list_does_not_count() -> None:
     assert asked("load task p1m2", results=(made(CREATE, UNKNOWN), made(LIST, "The tool failed."))) == [LIST]
     results = (made(LIST, tasks("Review")), made(CREATE, UNKNOWN))
     assert asked("load task p1m2", results=results) == [LIST]
 
 
-def test_it_tells_whose_tokens_a_request_shows() -> None:
+def test_it_names_the_people_whose_tokens_a_request_contains() -> None:
     conversation = Conversation(said=["load p1m1", "hello"], made=[made(LIST, tasks("Review", "p2m2"))])
     assert load_rule.people(conversation) == ["p1", "p2"]
 
 
-def test_one_who_has_to_connect_first_is_answered_once_that_is_done() -> None:
+def test_a_person_who_has_to_connect_first_is_answered_afterwards() -> None:
     said = Conversation(said=["load need p1m2"], new=1)
     wish = ToolCall("connect", {"toolkit": "asana", "remaining": "load need p1m2"})
     assert load_rule.answer(said, ["connect"]) == [wish]

@@ -1,4 +1,4 @@
-"""What OpenAI refuses, the emulator refuses, in OpenAI's words."""
+"""The emulator refuses the same requests as OpenAI, in OpenAI's wording."""
 
 from typing import Any
 

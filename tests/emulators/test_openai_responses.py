@@ -35,7 +35,7 @@ def user(text: str) -> dict[str, Any]:
 
 
 class Chat:
-    """One person's history, kept as a service would: output items go back verbatim."""
+    """One person's history, kept as a service keeps it: output items are sent again verbatim."""
 
     def __init__(
         self, client: AsyncOpenAI, person: str = "person-1", tools: list[dict[str, Any]] | None = None
@@ -78,7 +78,7 @@ async def test_an_answer_echoes_only_its_own_history(client: AsyncOpenAI) -> Non
     assert "heron" not in second.output_text
 
 
-async def test_the_digest_tells_histories_apart(client: AsyncOpenAI) -> None:
+async def test_different_histories_have_different_digests(client: AsyncOpenAI) -> None:
     one, other = Chat(client), Chat(client)
     await one.ask("a")
     await other.ask("b")
@@ -107,7 +107,7 @@ async def test_a_response_satisfies_the_sdk_strictly(client: AsyncOpenAI) -> Non
     assert not response.model_extra
 
 
-async def test_a_wish_goes_by_search_and_connect_to_the_tool(client: AsyncOpenAI) -> None:
+async def test_a_request_leads_by_search_and_connect_to_the_tool(client: AsyncOpenAI) -> None:
     chat = Chat(client, tools=[SEARCH, CONNECT])
     searched = await chat.ask("show my tasks")
     assert calls(searched)[0][0] == "search_tools"
@@ -140,7 +140,7 @@ async def test_a_new_link_is_for_the_toolkit_that_was_to_be_connected_last(clien
     assert calls(await chat.ask("a new link for my gmail"))[0][1].startswith('{"toolkit":"gmail"')
 
 
-async def test_a_search_leads_to_every_wish_of_a_burst(client: AsyncOpenAI) -> None:
+async def test_a_search_serves_every_request_of_a_burst(client: AsyncOpenAI) -> None:
     chat = Chat(client, tools=[SEARCH])
     searched = await chat.ask("my mails", "list my tasks")
     assert [name for name, _ in calls(searched)] == ["search_tools", "search_tools"]
@@ -159,17 +159,17 @@ async def test_a_search_leads_to_every_wish_of_a_burst(client: AsyncOpenAI) -> N
         ('{"error": {"message": "see https://x.example/y"}}', "That did not work: see [link]"),
     ],
 )
-async def test_what_connect_says_is_told_without_links(client: AsyncOpenAI, output: str, words: str) -> None:
+async def test_the_answer_of_connect_is_reported_without_links(client: AsyncOpenAI, output: str, words: str) -> None:
     chat = Chat(client, tools=[CONNECT])
     told = await chat.answer_calls(await chat.ask("connect my asana"), output)
     assert told.output_text.startswith(words)
 
 
-async def test_a_question_about_what_is_connected_is_no_news(client: AsyncOpenAI) -> None:
+async def test_a_question_about_connections_is_not_a_connected_event(client: AsyncOpenAI) -> None:
     assert "You said" in (await Chat(client).ask("what is connected?")).output_text
 
 
-async def test_a_burst_of_wishes_becomes_several_calls(client: AsyncOpenAI) -> None:
+async def test_a_burst_of_requests_becomes_several_calls(client: AsyncOpenAI) -> None:
     create = {**LIST_TASKS, "name": "ASANA_CREATE_TASK"}
     response = await Chat(client, tools=[create]).ask("add a task Buy milk", "create task: Call Bo")
     assert calls(response) == [
@@ -186,7 +186,7 @@ async def test_any_offered_tool_can_be_asked_for_by_name(client: AsyncOpenAI) ->
     assert "roll_dice says: 4" in (await chat.answer_calls(rolled, "4")).output_text
 
 
-async def test_tool_choice_is_heeded(client: AsyncOpenAI) -> None:
+async def test_tool_choice_is_respected(client: AsyncOpenAI) -> None:
     asked: dict[str, Any] = {"model": "gpt-6-luna", "input": "list my tasks", "tools": [LIST_TASKS, CONNECT]}
     none = await client.responses.create(**asked, tool_choice="none")
     forced = await client.responses.create(**asked, tool_choice={"type": "function", "name": "connect"})
@@ -253,7 +253,7 @@ async def test_a_cut_connection_reaches_the_client(client: AsyncOpenAI, emulator
     seen: list[str] = []
     with pytest.raises(openai.APIConnectionError):  # noqa: PT012
         async for event in stream:
-            seen.append(event.type)  # noqa: PERF401 - a comprehension would lose what came before the break
+            seen.append(event.type)  # noqa: PERF401 - a comprehension would lose the events before the break
     assert "response.output_item.added" in seen
     assert "response.completed" not in seen
     with pytest.raises(openai.APIConnectionError):
@@ -278,17 +278,17 @@ async def test_injected_failures(
     assert (await client.responses.create(model="gpt-6.2-sol", input="x")).status == "completed"
 
 
-async def test_a_failure_may_say_when_to_come_back_or_talk_nonsense(client: AsyncOpenAI, emulators: Emulators) -> None:
+async def test_a_failure_may_have_a_retry_time_or_an_invalid_body(client: AsyncOpenAI, emulators: Emulators) -> None:
     emulators.openai.fail(429, retry_after=7)
     with pytest.raises(openai.RateLimitError) as limited:
         await client.responses.create(model="gpt-6.2-sol", input="x")
     assert limited.value.response.headers["retry-after"] == "7"
     emulators.openai.fail(200, body="<html>")
-    with pytest.raises(json.JSONDecodeError):  # what the SDK lets through for a body that is no JSON
+    with pytest.raises(json.JSONDecodeError):  # the SDK raises it for a body that is not JSON
         await client.responses.create(model="gpt-6.2-sol", input="x")
 
 
-async def test_a_held_call_waits_while_others_go_on(client: AsyncOpenAI, emulators: Emulators) -> None:
+async def test_a_held_call_waits_while_others_continue(client: AsyncOpenAI, emulators: Emulators) -> None:
     hold = emulators.openai.hold(lambda call: call.person == "slow")
     slow = asyncio.create_task(Chat(client, "slow").ask("x"))
     await asyncio.wait_for(hold.reached.wait(), 30)
@@ -318,7 +318,7 @@ async def test_compaction_within_a_response_replaces_all_before_it(client: Async
     assert (await chat.ask("what is my name")).output_text == "Your name is Ada."
 
 
-async def test_sealed_content_of_another_is_noticed(client: AsyncOpenAI, emulators: Emulators) -> None:
+async def test_sealed_content_of_another_person_is_recorded(client: AsyncOpenAI, emulators: Emulators) -> None:
     alice, bob = Chat(client, "alice"), Chat(client, "bob")
     await alice.ask("hello")
     bob.items = alice.items

@@ -1,4 +1,4 @@
-"""What the emulated model can be made to do that vendors do: refuse, say nothing, think for too long."""
+"""Unkind behaviour of vendors that the emulated model can repeat: refusals, empty answers, too much reasoning."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def test_reasoning_of_another_organisation_is_refused(emulators: Emulators
     assert caught.value.code == "invalid_encrypted_content"
 
 
-async def test_a_context_window_of_ones_own() -> None:
+async def test_the_context_window_is_a_setting() -> None:
     async with Emulators.start(Config(emulators_listen="127.0.0.1:0", emulators_context_window=50)) as emulators:
         key = emulators.config.openai_api_key
         async with openai.AsyncOpenAI(api_key=key, base_url=emulators.openai.base_url, max_retries=0) as client:
@@ -50,14 +50,16 @@ async def test_reasoning_counts_as_output(emulators: Emulators, client: AsyncOpe
 
 
 @pytest.mark.parametrize(("reasoning", "types"), [(True, ["reasoning"]), (False, [])])
-async def test_nothing_is_said(emulators: Emulators, client: AsyncOpenAI, reasoning: bool, types: list[str]) -> None:
+async def test_a_scripted_turn_without_text_is_empty(
+    emulators: Emulators, client: AsyncOpenAI, reasoning: bool, types: list[str]
+) -> None:
     emulators.openai.script([from_json({"nothing": reasoning})])
     answer = await client.responses.create(**HELLO)
     assert (answer.status, [item.type for item in answer.output]) == ("completed", types)
     assert from_json({"nothing": reasoning}) == [Nothing(reasoning=reasoning)]
 
 
-async def test_no_credit(emulators: Emulators, client: AsyncOpenAI) -> None:
+async def test_missing_credit_is_refused_in_openais_format(emulators: Emulators, client: AsyncOpenAI) -> None:
     emulators.openai.fail(402)
     with pytest.raises(openai.APIStatusError) as caught:
         await client.responses.create(**HELLO)

@@ -1,4 +1,4 @@
-"""The emulators serve those who mean them: by their host, with the content type that the vendor takes."""
+"""The emulators serve only requests for their own host, with the content type that the vendor accepts."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ async def http(emulators: Emulators) -> AsyncIterator[aiohttp.ClientSession]:
         *("", ":80", "[::1", "evil.example@127.0.0.1", "127.0.0.1@evil.example", "api.openai.com", "emulators.example"),
     ],
 )
-async def test_a_host_that_is_not_theirs_is_refused(http: aiohttp.ClientSession, path: str, host: str) -> None:
+async def test_a_foreign_host_is_refused(http: aiohttp.ClientSession, path: str, host: str) -> None:
     async with http.get(path, headers={"Host": host}) as answer:
         assert answer.status in {400, 421}
         assert "phone" not in await answer.text()
@@ -54,7 +54,7 @@ async def test_a_request_without_a_host_or_with_two_is_refused(emulators: Emulat
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:1", "[::1]:80", "a.localhost", "127.9.9.9:1"])
-async def test_this_machines_own_names_are_theirs(http: aiohttp.ClientSession, host: str) -> None:
+async def test_the_names_of_this_machine_are_accepted(http: aiohttp.ClientSession, host: str) -> None:
     async with http.get("/effects", headers={"Host": host}) as answer:
         assert answer.status == 200
 
@@ -71,7 +71,7 @@ async def test_this_machines_own_names_are_theirs(http: aiohttp.ClientSession, h
         ("my-machine:0", "my-machine", True),
     ],
 )
-async def test_further_names_are_those_that_are_given(listen: str, host: str, *, served: bool) -> None:
+async def test_only_the_given_further_names_are_accepted(listen: str, host: str, *, served: bool) -> None:
     config = Config(
         emulators_listen=listen, emulators_hosts=" Emulators, other", emulators_public_url="http://demo.example"
     )
@@ -96,7 +96,7 @@ async def test_a_page_of_another_site_changes_nothing(
     assert not emulators.effects.all("planted")
 
 
-async def test_their_own_page_and_a_program_may(http: aiohttp.ClientSession, emulators: Emulators) -> None:
+async def test_the_own_page_and_a_program_may_write(http: aiohttp.ClientSession, emulators: Emulators) -> None:
     own: list[dict[str, str]] = [{"Origin": emulators.url}, {"Sec-Fetch-Site": "same-origin", "Origin": "null"}, {}]
     for headers in own:
         async with http.post("/control/openai/clear", json={}, headers=headers) as answer:
@@ -105,7 +105,7 @@ async def test_their_own_page_and_a_program_may(http: aiohttp.ClientSession, emu
 
 @pytest.mark.parametrize("path", ["/control/openai/clear", "/effects"])
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
-async def test_what_a_form_can_send_is_no_switch(http: aiohttp.ClientSession, path: str, kind: str) -> None:
+async def test_a_form_cannot_operate_a_switch(http: aiohttp.ClientSession, path: str, kind: str) -> None:
     async with http.post(path, data=b'{"kind": "planted"}', headers={"Content-Type": kind}) as answer:
         assert answer.status == 415
 
@@ -119,7 +119,7 @@ async def answered(http: aiohttp.ClientSession, path: str, kind: str, **headers:
 
 
 @pytest.mark.parametrize("kind", [*WRONG, "application/json; charset=utf-8"])
-async def test_openai_takes_json_alone(http: aiohttp.ClientSession, emulators: Emulators, kind: str) -> None:
+async def test_openai_accepts_only_json(http: aiohttp.ClientSession, emulators: Emulators, kind: str) -> None:
     key = {"Authorization": f"Bearer {emulators.config.openai_api_key}"}
     status, body = await answered(http, "/openai/v1/responses", kind, **key)
     assert status == 400
@@ -130,14 +130,14 @@ async def test_openai_takes_json_alone(http: aiohttp.ClientSession, emulators: E
 
 
 @pytest.mark.parametrize("kind", WRONG)
-async def test_composio_takes_json_alone(http: aiohttp.ClientSession, emulators: Emulators, kind: str) -> None:
+async def test_composio_accepts_only_json(http: aiohttp.ClientSession, emulators: Emulators, kind: str) -> None:
     key = {"x-api-key": emulators.config.composio_api_key}
     status, body = await answered(http, "/composio/api/v3.1/tool_router/session", kind, **key)
     assert (status, body["error"]["slug"]) == (415, "HTTP_UnsupportedMediaType")
 
 
 @pytest.mark.parametrize("kind", WRONG)
-async def test_graph_sees_no_parameter_in_what_is_no_json(
+async def test_graph_sees_no_parameter_in_a_body_without_json(
     http: aiohttp.ClientSession, emulators: Emulators, kind: str
 ) -> None:
     key = {"Authorization": f"Bearer {emulators.config.whatsapp_access_token}"}
@@ -147,7 +147,7 @@ async def test_graph_sees_no_parameter_in_what_is_no_json(
     assert body["error"]["message"] == "(#100) The parameter messaging_product is required."
 
 
-async def test_transcriptions_take_forms_alone(http: aiohttp.ClientSession, emulators: Emulators) -> None:
+async def test_transcriptions_accept_only_forms(http: aiohttp.ClientSession, emulators: Emulators) -> None:
     key = {"Authorization": f"Bearer {emulators.config.openai_api_key}"}
     status, body = await answered(http, "/openai/v1/audio/transcriptions", "application/json", **key)
     assert (status, body["error"]["message"]) == (400, "Could not parse multipart form")

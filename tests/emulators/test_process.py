@@ -1,4 +1,4 @@
-"""The emulators as a process of their own, switched over HTTP, killed, and started again."""
+"""The emulators as a separate process: switched over HTTP, killed, and started again."""
 
 import json
 import os
@@ -65,7 +65,7 @@ async def effects(url: str, *, after: int = 0, wait: int = 0) -> Any:
         return await answer.json()
 
 
-async def test_it_is_switched_over_http_and_its_log_outlives_a_kill(tmp_path: Path) -> None:
+async def test_switches_work_over_http_and_the_log_survives_a_kill(tmp_path: Path) -> None:
     file = str(tmp_path / "effects.jsonl")
     async with running(EMULATORS_EFFECTS_FILE=file) as (process, url):
         control = f"{url}/control/openai"
@@ -96,7 +96,7 @@ async def test_it_is_switched_over_http_and_its_log_outlives_a_kill(tmp_path: Pa
         assert await wait_for(process.wait(), 30) == 0
 
 
-async def test_consent_and_its_loss_over_http() -> None:
+async def test_consent_and_revocation_work_over_http() -> None:
     async with running() as (_, url):
         control = f"{url}/control/composio"
         async with AsyncComposio(auth=ProjectAuth("ak_test"), base_url=f"{url}/composio") as client:
@@ -146,7 +146,7 @@ async def test_phones_are_used_and_sends_are_held_over_http() -> None:
         assert [e["key"] for e in taken] == wamids
 
 
-async def test_the_log_is_waited_for_and_noted_in() -> None:
+async def test_clients_wait_for_the_log_and_add_to_it() -> None:
     async with running() as (_, url):
         waiting = create_task(effects(url, wait=30))
         noted = await post(f"{url}/effects", {"kind": "killed", "key": "kernel_service", "pid": 7}, 201)

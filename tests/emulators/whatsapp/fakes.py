@@ -1,4 +1,4 @@
-"""A small honest gateway, a caller of the Graph API, a clock that is moved by hand."""
+"""A small correct gateway, a caller of the Graph API, and a clock that tests advance."""
 
 import asyncio
 import hashlib
@@ -35,7 +35,7 @@ class Post:
 
 @dataclass
 class Gateway:
-    """Takes webhooks; answers the statuses in `answers` first, then 200."""
+    """Receives webhooks. It answers with the statuses in `answers` first, then with 200."""
 
     posts: list[Post] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
@@ -56,7 +56,7 @@ class Gateway:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[tuple[Self, str]]:
-        """On a port of its own; gives the webhook's address."""
+        """Serve on a free port. Yields the webhook's address."""
         app = web.Application()
         app.router.add_get("/webhook", self.challenge)
         app.router.add_post("/webhook", self.take)

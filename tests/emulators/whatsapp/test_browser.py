@@ -30,7 +30,7 @@ async def browser(tmp_path: Path, emulators: Emulators, gateway: Gateway) -> Asy
 
 @pytest.fixture(autouse=True)
 def answers(gateway: Gateway, graph: Graph, emulators: Emulators) -> None:
-    """Read each message with a typing indicator, then answer by what was said."""
+    """Read each message with a typing indicator, then answer according to its text."""
 
     async def answer(message: dict[str, Any]) -> None:
         to = {"messaging_product": "whatsapp", "recipient": message["from_user_id"]}
@@ -60,7 +60,7 @@ def answers(gateway: Gateway, graph: Graph, emulators: Emulators) -> None:
 
 
 async def uploaded(graph: Graph) -> str:
-    """The id of a small file of the business's."""
+    """The id of a small file of the business."""
     form = aiohttp.FormData({"messaging_product": "whatsapp", "type": "text/plain"})
     form.add_field("file", b"the answer", filename="answer.txt", content_type="text/plain")
     url, headers = f"{graph.base}/graph/v26.0/{NUMBER}/media", {"Authorization": AUTHORIZATION}
@@ -139,13 +139,13 @@ async def test_a_photo_a_voice_note_a_quote_and_a_reaction(
 
 
 def gesture(driver: webdriver.Chrome, name: str) -> None:
-    """Open the first message's gestures and make one."""
+    """Open the gestures of the first message, and click one."""
     driver.execute_script("document.querySelector('.gestures').open = true")
     driver.find_element(By.CSS_SELECTOR, f".gestures [aria-label='{name}']").click()
 
 
 async def test_a_small_screen_and_a_keyboard(browser: Browser) -> None:
-    # A window has a least width; the emulated screen has none.
+    # A window has a minimum width; an emulated screen has none.
     screen = {"width": 360, "height": 740, "deviceScaleFactor": 1, "mobile": True}
     await browser.do(lambda driver: driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen))
     await browser.see("one phone", lambda driver: len(shown(driver, ".phone")) == 1)

@@ -1,4 +1,4 @@
-"""What a person does on their phone beside writing: reactions, quotes, files from the page, another number."""
+"""Actions on a phone other than writing: reactions, quotes, files from the page, another number."""
 
 import aiohttp
 import pytest
@@ -8,7 +8,7 @@ from emulators.whatsapp.app import WhatsApp
 from tests.emulators.whatsapp.fakes import Gateway, Graph
 
 
-async def test_a_reaction_is_put_on_and_taken_off(graph: Graph, gateway: Gateway, whatsapp: WhatsApp) -> None:
+async def test_a_reaction_is_added_and_removed(graph: Graph, gateway: Gateway, whatsapp: WhatsApp) -> None:
     alice = whatsapp.add_phone("Alice")
     await alice.send("hi")
     await graph.text("hello", recipient=alice.user_id)
@@ -23,7 +23,7 @@ async def test_a_reaction_is_put_on_and_taken_off(graph: Graph, gateway: Gateway
     assert (await graph.post(read))[0] == 200
 
 
-async def test_any_kind_is_sent_as_it_is_on_the_wire(gateway: Gateway, whatsapp: WhatsApp) -> None:
+async def test_any_kind_is_sent_unchanged(gateway: Gateway, whatsapp: WhatsApp) -> None:
     await whatsapp.add_phone("Alice").send_as("location", {"latitude": 1, "longitude": 2})
     assert gateway.messages()[0]["location"] == {"latitude": 1, "longitude": 2}
 
@@ -57,7 +57,7 @@ async def test_the_page_quotes_reacts_and_sends_files(
     ("headers", "data", "status"),
     [({}, b"x", 415), ({"X-Phones-Page": "1"}, b"", 413), ({"X-Phones-Page": "1"}, bytes(5 * 2**20 + 1), 413)],
 )
-async def test_the_page_s_files_are_checked(
+async def test_files_from_the_page_are_checked(
     graph: Graph, whatsapp: WhatsApp, headers: dict[str, str], data: bytes, status: int
 ) -> None:
     alice = whatsapp.add_phone("Alice")
@@ -68,7 +68,7 @@ async def test_the_page_s_files_are_checked(
     assert alice.messages == []
 
 
-async def test_another_number_makes_another_id_and_frees_the_old_one(
+async def test_a_new_number_gives_a_new_id_and_frees_the_old_one(
     graph: Graph, gateway: Gateway, whatsapp: WhatsApp
 ) -> None:
     alice = whatsapp.add_phone("Alice", bsuid="US.1", wa_id="15550101")
@@ -95,7 +95,7 @@ async def test_another_number_makes_another_id_and_frees_the_old_one(
     assert "previous_user_id" not in gateway.messages()[-1]["system"]
 
 
-async def test_a_file_that_nobody_knows_is_not_shown(emulators: Emulators) -> None:
+async def test_an_unknown_file_is_not_shown(emulators: Emulators) -> None:
     async with (
         aiohttp.ClientSession() as session,
         session.get(f"{emulators.url}/phones/files/1") as response,

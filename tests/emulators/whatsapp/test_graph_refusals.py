@@ -1,4 +1,4 @@
-"""The Graph API refuses what Meta refuses, in Meta's words."""
+"""The Graph API refuses the same requests as Meta, in Meta's wording."""
 
 from typing import Any
 
@@ -130,7 +130,7 @@ ALLOWED = {
 
 
 @pytest.mark.parametrize("body", ALLOWED.values(), ids=ALLOWED.keys())
-async def test_what_is_just_within_the_limits_is_accepted(
+async def test_a_request_just_within_the_limits_is_accepted(
     graph: Graph, whatsapp: WhatsApp, body: dict[str, Any]
 ) -> None:
     phone = whatsapp.add_phone("Alice", bsuid="US.1")

@@ -1,4 +1,4 @@
-"""What an accepted send does: whom it reaches, what is recorded, and the faults a test may ask for."""
+"""The results of an accepted send: the phone that it reaches, its effect, and faults on request."""
 
 import asyncio
 
@@ -39,14 +39,14 @@ async def test_with_both_addresses_the_number_wins(graph: Graph, whatsapp: Whats
     assert (len(alice.received), len(bob.received)) == (0, 1)
 
 
-async def test_a_bsuid_in_to_is_accepted_and_dropped_without_a_word(
+async def test_a_bsuid_in_to_is_accepted_and_silently_dropped(
     graph: Graph, gateway: Gateway, emulators: Emulators, whatsapp: WhatsApp
 ) -> None:
     alice = whatsapp.add_phone("Alice")
     await alice.send("hi")
     status, answer = await graph.text("lost", to=alice.user_id)
     assert (status, answer["messages"][0]["id"][:6]) == (200, "wamid.")
-    # A later send whose statuses have arrived shows that the first has none.
+    # After the statuses of a later send have arrived, the first send has none.
     await graph.text("found", recipient=alice.user_id)
     await gateway.wait_until(lambda: len(gateway.statuses()) == 2)
     assert [message.text for message in alice.received] == ["found"]
@@ -89,7 +89,7 @@ async def test_outside_the_window_only_templates_arrive(
     assert alice.received[-1].text == "welcome"
 
 
-async def test_pacing_is_watched_when_switched_on(graph: Graph, clock: Clock, whatsapp: WhatsApp) -> None:
+async def test_pacing_is_enforced_when_switched_on(graph: Graph, clock: Clock, whatsapp: WhatsApp) -> None:
     alice, bob = whatsapp.add_phone("Alice"), whatsapp.add_phone("Bob")
     whatsapp.graph.pacing = 6
     answers = [await graph.text("1", recipient=phone.user_id) for phone in (alice, alice, bob)]
@@ -102,7 +102,7 @@ async def test_pacing_is_watched_when_switched_on(graph: Graph, clock: Clock, wh
     assert (await graph.text("2", recipient=alice.user_id))[0] == 200
 
 
-async def test_throughput_is_watched_when_switched_on(graph: Graph, clock: Clock, whatsapp: WhatsApp) -> None:
+async def test_throughput_is_enforced_when_switched_on(graph: Graph, clock: Clock, whatsapp: WhatsApp) -> None:
     phones = [whatsapp.add_phone(f"Person {number}") for number in range(4)]
     whatsapp.graph.throughput = 3
     answers = [await graph.text("1", recipient=phone.user_id) for phone in phones]

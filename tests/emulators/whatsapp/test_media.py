@@ -1,4 +1,4 @@
-"""Files: told of by id, fetched with the bearer, gone when their time is over; uploaded and sent."""
+"""Files: announced by id, fetched with the bearer token, expired after their time; uploaded and sent."""
 
 import base64
 import hashlib
@@ -38,7 +38,7 @@ async def upload(graph: Graph, data: bytes, mime_type: str = "image/png", **fiel
         return response.status, await response.json()
 
 
-async def test_a_picture_is_told_of_and_fetched(
+async def test_a_picture_is_announced_and_fetched(
     graph: Graph, gateway: Gateway, emulators: Emulators, whatsapp: WhatsApp
 ) -> None:
     alice = whatsapp.add_phone("Alice")
@@ -54,8 +54,8 @@ async def test_a_picture_is_told_of_and_fetched(
     assert [effect.key for effect in emulators.effects.all("media_downloaded")] == [told["id"]]
 
 
-async def test_the_bytes_are_where_the_service_finds_the_api(graph: Graph, whatsapp: WhatsApp) -> None:
-    """By another name than browsers know, in containers."""
+async def test_the_address_of_a_file_has_the_host_of_the_request(graph: Graph, whatsapp: WhatsApp) -> None:
+    """In containers, services use another host name than browsers."""
     message = await whatsapp.add_phone("Alice").send_file("image", PICTURE, "image/png")
     assert message.file
     url = f"{graph.base}/graph/v26.0/{message.file.id}"
@@ -64,7 +64,7 @@ async def test_the_bytes_are_where_the_service_finds_the_api(graph: Graph, whats
         assert (await response.json())["url"].startswith("http://emulators:8090/attachments/")
 
 
-async def test_the_bytes_ask_for_the_bearer_and_lapse_in_five_minutes(
+async def test_the_bytes_need_the_bearer_and_expire_in_five_minutes(
     graph: Graph, clock: Clock, whatsapp: WhatsApp
 ) -> None:
     message = await whatsapp.add_phone("Alice").send_file("document", b"%PDF", "application/pdf", filename="a.pdf")
@@ -79,14 +79,14 @@ async def test_the_bytes_ask_for_the_bearer_and_lapse_in_five_minutes(
     assert await get(graph, again) == (200, b"%PDF")
 
 
-async def test_an_id_lapses_in_seven_days(graph: Graph, clock: Clock, whatsapp: WhatsApp) -> None:
+async def test_an_id_expires_in_seven_days(graph: Graph, clock: Clock, whatsapp: WhatsApp) -> None:
     message = await whatsapp.add_phone("Alice").send_file("audio", b"OggS", "audio/ogg; codecs=opus", voice=True)
     assert message.file
     clock.now += RECEIVED_SECONDS
     assert (await where(graph, message.file.id))["error"]["error_subcode"] == 33
 
 
-async def test_a_fetch_fails_when_told_to(graph: Graph, whatsapp: WhatsApp) -> None:
+async def test_a_fetch_fails_on_request(graph: Graph, whatsapp: WhatsApp) -> None:
     message = await whatsapp.add_phone("Alice").send_file("image", PICTURE, "image/png")
     assert message.file
     whatsapp.media.faults.fail(503, match=lambda call: call.path.startswith("/attachments"))
@@ -94,7 +94,7 @@ async def test_a_fetch_fails_when_told_to(graph: Graph, whatsapp: WhatsApp) -> N
     assert [(await get(graph, url))[0] for _ in range(2)] == [503, 200]
 
 
-async def test_what_is_uploaded_is_sent_by_its_id(
+async def test_an_uploaded_file_is_sent_by_its_id(
     graph: Graph, clock: Clock, emulators: Emulators, whatsapp: WhatsApp
 ) -> None:
     alice = whatsapp.add_phone("Alice")

@@ -1,4 +1,4 @@
-"""The page's server side: its files, the stream of what happens, taps and texts, what the system says."""
+"""The page's server side: its files, the stream of events, taps and texts, the state of the system."""
 
 import asyncio
 import json
@@ -58,13 +58,13 @@ async def test_the_page_is_whole_and_loads_nothing_from_elsewhere(graph: Graph, 
         assert response.status == 404
 
 
-async def test_who_opens_the_page_finds_alice_and_bob(stream: Stream, whatsapp: WhatsApp) -> None:
+async def test_a_new_page_shows_alice_and_bob(stream: Stream, whatsapp: WhatsApp) -> None:
     snapshot = await stream.next("snapshot")
     assert [phone["label"] for phone in snapshot["phones"]] == ["Alice", "Bob"]
     assert [phone.label for phone in whatsapp.phones] == ["Alice", "Bob"]
 
 
-async def test_what_happens_is_streamed_and_a_reload_shows_the_same(
+async def test_events_are_streamed_and_a_reload_shows_the_same(
     graph: Graph, emulators: Emulators, stream: Stream
 ) -> None:
     alice, _ = (await stream.next("snapshot"))["phones"]
@@ -82,7 +82,7 @@ async def test_what_happens_is_streamed_and_a_reload_shows_the_same(
     assert [(message["mine"], message["text"]) for message in messages] == [(True, "hi"), (False, "hello")]
 
 
-async def test_looking_is_reported_read(
+async def test_opening_a_chat_reports_its_messages_as_read(
     graph: Graph, gateway: Gateway, emulators: Emulators, whatsapp: WhatsApp
 ) -> None:
     alice = whatsapp.add_phone("Alice")
@@ -129,7 +129,7 @@ async def test_a_nameless_phone_is_refused(graph: Graph, emulators: Emulators, b
     assert not len(emulators.whatsapp.phones)
 
 
-async def test_a_page_that_is_closed_is_let_go_without_an_error(
+async def test_a_closed_page_is_released_without_an_error(
     graph: Graph, emulators: Emulators, whatsapp: WhatsApp, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with graph.session.get(f"{emulators.url}/phones/events") as response:
@@ -142,7 +142,7 @@ async def test_a_page_that_is_closed_is_let_go_without_an_error(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
-async def test_a_page_that_falls_behind_is_cut_off_and_starts_anew() -> None:
+async def test_a_page_that_falls_behind_is_cut_off_and_starts_again() -> None:
     feed = Feed(limit=2)
     with feed.subscribe() as slow:
         for number in range(4):
@@ -153,7 +153,7 @@ async def test_a_page_that_falls_behind_is_cut_off_and_starts_anew() -> None:
 
 
 class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
-    """Knows one person, and tells whoever bears the token `admin`."""
+    """An admin service that knows one person. It answers callers with the token `admin`."""
 
     def __init__(self, user_id: str) -> None:
         self.user_id = user_id
@@ -183,7 +183,7 @@ class Admin(admin_pb2_grpc.KernelAdminServiceServicer):
 
 @asynccontextmanager
 async def asking(admin: Admin, token: str) -> AsyncIterator[tuple[Emulators, Stream]]:
-    """Emulators with a page that is looked at, which ask this admin service."""
+    """Emulators with an open page, which poll this admin service."""
     server = grpc.aio.server()
     admin_pb2_grpc.add_KernelAdminServiceServicer_to_server(admin, server)
     port = server.add_insecure_port("127.0.0.1:0")
@@ -199,7 +199,7 @@ async def asking(admin: Admin, token: str) -> AsyncIterator[tuple[Emulators, Str
 
 
 async def told(stream: Stream, wanted: str) -> dict[str, Any]:
-    """What the page is told of the system, once it is told something with the wanted words."""
+    """The first state of the system on the page that contains the wanted words."""
     state = await stream.next("system")
     while wanted not in json.dumps(state):
         state = await stream.next("system")
@@ -211,10 +211,10 @@ async def system_says(admin: Admin, token: str, wanted: str) -> dict[str, Any]:
         return await told(stream, wanted)
 
 
-async def test_the_page_is_told_what_the_system_knows() -> None:
+async def test_the_page_shows_the_state_of_the_system() -> None:
     async with Emulators.start(Config(emulators_listen="127.0.0.1:0")) as first:
         alice = first.whatsapp.add_phone("Alice").user_id
-    admin = Admin(alice)  # type: ignore[abstract]  # what the panel never calls stays unimplemented
+    admin = Admin(alice)  # type: ignore[abstract]  # methods that the panel never calls stay unimplemented
     admin.toolkits = ["asana"]
     state = await system_says(admin, "admin", "asana")
     assert (state["problem"], state["resident"]) == ("", 1)
@@ -230,7 +230,7 @@ async def test_the_page_is_told_what_the_system_knows() -> None:
     assert unknown["person"] == ""
 
 
-async def test_a_phone_that_is_added_while_the_system_is_asked_is_told_of_next() -> None:
+async def test_a_phone_added_during_a_poll_is_in_the_next_one() -> None:
     admin = Admin("US.1")  # type: ignore[abstract]
     async with asking(admin, "admin") as (emulators, stream):
         phones = emulators.whatsapp.phones
@@ -239,7 +239,7 @@ async def test_a_phone_that_is_added_while_the_system_is_asked_is_told_of_next()
 
 
 @pytest.mark.parametrize(
-    ("token", "words"), [("", "set KERNEL_ADMIN_TOKEN"), ("wrong", "KERNEL_ADMIN_TOKEN is not its own")]
+    ("token", "words"), [("", "set KERNEL_ADMIN_TOKEN"), ("wrong", "KERNEL_ADMIN_TOKEN is not its token")]
 )
 async def test_without_the_right_token_the_page_says_so(token: str, words: str) -> None:
     admin = Admin("US.1")  # type: ignore[abstract]
@@ -247,11 +247,11 @@ async def test_without_the_right_token_the_page_says_so(token: str, words: str) 
     assert state["people"] == []
 
 
-async def test_a_kernel_service_that_is_away_is_said_to_be_away() -> None:
+async def test_an_unavailable_kernel_service_is_reported() -> None:
     config = Config(emulators_listen="127.0.0.1:0", kernel_address="127.0.0.1:1", kernel_admin_token="admin")
     async with (
         Emulators.start(config) as emulators,
         aiohttp.ClientSession() as session,
         session.get(f"{emulators.url}/phones/events") as response,
     ):
-        assert "is away" in (await Stream(response).next("system"))["problem"]
+        assert "is unavailable" in (await Stream(response).next("system"))["problem"]

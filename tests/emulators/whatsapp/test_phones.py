@@ -1,4 +1,4 @@
-"""Phones: who they are, what they wait for, what a tap sends."""
+"""Phones: their identity, waiting for messages, and taps."""
 
 import asyncio
 
@@ -81,7 +81,7 @@ async def test_each_message_is_waited_for_once(graph: Graph, whatsapp: WhatsApp)
         await alice.wait_for_message(timeout=0.01)
 
 
-async def test_people_with_the_same_name_are_different_and_stay_themselves(whatsapp: WhatsApp) -> None:
+async def test_people_with_the_same_name_stay_separate(whatsapp: WhatsApp) -> None:
     first, second = whatsapp.add_phone("Sam"), whatsapp.add_phone("Sam")
     named = whatsapp.add_phone("Third", name="Sam")
     assert len({first.user_id, second.user_id, named.user_id}) == 3

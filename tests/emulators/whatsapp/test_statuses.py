@@ -47,7 +47,7 @@ async def test_withheld_statuses_come_when_released(graph: Graph, gateway: Gatew
         assert order == ["sent", "delivered"]
 
 
-async def test_the_log_tells_which_statuses_were_taken_and_which_withheld(
+async def test_the_log_has_the_accepted_and_the_withheld_statuses(
     graph: Graph, gateway: Gateway, whatsapp: WhatsApp, emulators: Emulators
 ) -> None:
     alice, bob = whatsapp.add_phone("Alice"), whatsapp.add_phone("Bob")
@@ -65,7 +65,7 @@ async def test_the_log_tells_which_statuses_were_taken_and_which_withheld(
     assert {status["biz_opaque_callback_data"] for status in gateway.statuses()} == {"Bob/1/1"}
 
 
-async def test_a_status_waits_for_the_one_before_to_be_taken(
+async def test_a_status_waits_until_the_previous_one_is_accepted(
     graph: Graph, gateway: Gateway, whatsapp: WhatsApp
 ) -> None:
     alice = whatsapp.add_phone("Alice")

@@ -1,4 +1,4 @@
-"""Webhooks are signed, shaped and delivered again as Meta's are."""
+"""Webhooks are signed, formatted and retried as Meta's are."""
 
 import asyncio
 
@@ -55,14 +55,14 @@ def test_the_signature_is_that_of_a_known_body() -> None:
     assert encode([]).startswith(b'{"object":"whatsapp_business_account","entry":[{"id":"')
 
 
-async def test_a_hidden_number_is_nowhere(gateway: Gateway, whatsapp: WhatsApp) -> None:
+async def test_a_hidden_number_appears_nowhere(gateway: Gateway, whatsapp: WhatsApp) -> None:
     await whatsapp.add_phone("Alice", wa_id="").send("hi")
     (value,) = gateway.posts[0].values
     assert "wa_id" not in value["contacts"][0]
     assert "from" not in value["messages"][0]
 
 
-async def test_a_webhook_is_delivered_until_taken(gateway: Gateway, whatsapp: WhatsApp) -> None:
+async def test_a_webhook_is_retried_until_accepted(gateway: Gateway, whatsapp: WhatsApp) -> None:
     gateway.answers = [503, 403, 200]
     waits: list[int] = []
 
@@ -77,7 +77,9 @@ async def test_a_webhook_is_delivered_until_taken(gateway: Gateway, whatsapp: Wh
     assert message.ticks == "delivered"
 
 
-async def test_a_gateway_that_is_away_gets_it_later(gateway: Gateway, whatsapp: WhatsApp, webhook_url: str) -> None:
+async def test_an_unavailable_gateway_gets_the_webhook_later(
+    gateway: Gateway, whatsapp: WhatsApp, webhook_url: str
+) -> None:
     tried = asyncio.Event()
 
     def backoff(_: int) -> float:
@@ -98,7 +100,7 @@ def test_the_wait_doubles_up_to_a_minute() -> None:
     assert [doubling(attempt) for attempt in (0, 1, 2, 7, 10_000)] == [0.5, 1, 2, 60, 60]
 
 
-async def test_copies_come_at_once(gateway: Gateway, whatsapp: WhatsApp) -> None:
+async def test_copies_are_sent_concurrently(gateway: Gateway, whatsapp: WhatsApp) -> None:
     whatsapp.webhooks.copies = 2
     await whatsapp.add_phone("Alice").send("hi")
     assert len({message["id"] for message in gateway.messages()}) == 1
@@ -127,7 +129,7 @@ async def test_several_people_come_in_one_post(gateway: Gateway, whatsapp: Whats
     assert [message.ticks for message in sent] == ["delivered"] * 3
 
 
-async def test_the_gateway_proves_to_know_the_token(whatsapp: WhatsApp, gateway: Gateway) -> None:
+async def test_the_gateway_proves_that_it_knows_the_token(whatsapp: WhatsApp, gateway: Gateway) -> None:
     assert await whatsapp.verify_webhook() is True
     assert (await whatsapp.webhooks.verify("another token", "1"))[0] == 403
 
@@ -143,13 +145,13 @@ async def test_several_gateways_take_turns(gateway: Gateway, whatsapp: WhatsApp)
     assert bodies == [["one", "three"], ["two", "four"]]
 
 
-async def test_a_gateway_that_is_away_is_passed_over_at_the_next_attempt(gateway: Gateway, whatsapp: WhatsApp) -> None:
+async def test_the_next_attempt_skips_an_unavailable_gateway(gateway: Gateway, whatsapp: WhatsApp) -> None:
     whatsapp.webhooks.url = f"http://127.0.0.1:{free_port()}/webhook,{whatsapp.webhooks.url}"
     await whatsapp.add_phone("Alice").send("hi")
     assert [message["text"]["body"] for message in gateway.messages()] == ["hi"]
 
 
-async def test_webhooks_that_are_longer_under_way_are_overtaken(gateway: Gateway, whatsapp: WhatsApp) -> None:
+async def test_slower_webhooks_are_overtaken(gateway: Gateway, whatsapp: WhatsApp) -> None:
     delays = iter([0.05, 0.0])
     whatsapp.webhooks.delay = lambda: next(delays)
     alice = whatsapp.add_phone("Alice")
