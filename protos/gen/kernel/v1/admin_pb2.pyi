@@ -33,15 +33,15 @@ class _EvictionReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Evicti
     EVICTION_REASON_UNSPECIFIED: _EvictionReason.ValueType  # 0
     """Never sent."""
     EVICTION_REASON_IDLE: _EvictionReason.ValueType  # 1
-    """Nobody wrote for KERNEL_IDLE_SECONDS."""
+    """The person was silent for KERNEL_IDLE_SECONDS."""
     EVICTION_REASON_MEMORY: _EvictionReason.ValueType  # 2
-    """Memory grew over KERNEL_MEMORY_MB, and this kernel was used least recently."""
+    """Memory exceeded KERNEL_MEMORY_MB, and this kernel was the least recently used."""
     EVICTION_REASON_OPERATOR: _EvictionReason.ValueType  # 3
     """An operator asked."""
     EVICTION_REASON_SHUTDOWN: _EvictionReason.ValueType  # 4
     """The service ended."""
     EVICTION_REASON_LEASE_LOST: _EvictionReason.ValueType  # 5
-    """Another owner took the person over."""
+    """Another owner acquired the person's lease."""
 
 class EvictionReason(_EvictionReason, metaclass=_EvictionReasonEnumTypeWrapper):
     """EvictionReason says why a kernel left memory."""
@@ -49,15 +49,15 @@ class EvictionReason(_EvictionReason, metaclass=_EvictionReasonEnumTypeWrapper):
 EVICTION_REASON_UNSPECIFIED: EvictionReason.ValueType  # 0
 """Never sent."""
 EVICTION_REASON_IDLE: EvictionReason.ValueType  # 1
-"""Nobody wrote for KERNEL_IDLE_SECONDS."""
+"""The person was silent for KERNEL_IDLE_SECONDS."""
 EVICTION_REASON_MEMORY: EvictionReason.ValueType  # 2
-"""Memory grew over KERNEL_MEMORY_MB, and this kernel was used least recently."""
+"""Memory exceeded KERNEL_MEMORY_MB, and this kernel was the least recently used."""
 EVICTION_REASON_OPERATOR: EvictionReason.ValueType  # 3
 """An operator asked."""
 EVICTION_REASON_SHUTDOWN: EvictionReason.ValueType  # 4
 """The service ended."""
 EVICTION_REASON_LEASE_LOST: EvictionReason.ValueType  # 5
-"""Another owner took the person over."""
+"""Another owner acquired the person's lease."""
 Global___EvictionReason: _TypeAlias = EvictionReason  # noqa: Y015
 
 class _TurnStatus:
@@ -69,29 +69,29 @@ class _TurnStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_TurnStatus
     TURN_STATUS_UNSPECIFIED: _TurnStatus.ValueType  # 0
     """Never sent."""
     TURN_STATUS_RUNNING: _TurnStatus.ValueType  # 1
-    """At work, or cut and waiting to go on."""
+    """Running, or interrupted and waiting to resume."""
     TURN_STATUS_HELD: _TurnStatus.ValueType  # 2
     """Waits until `not_before`."""
     TURN_STATUS_COMPLETED: _TurnStatus.ValueType  # 3
     """Answered."""
     TURN_STATUS_FAILED: _TurnStatus.ValueType  # 4
-    """Ended with an apology: the model or the service failed for good."""
+    """Ended with an apology: the model or the service failed permanently."""
     TURN_STATUS_STOPPED: _TurnStatus.ValueType  # 5
     """Ended by the person."""
 
 class TurnStatus(_TurnStatus, metaclass=_TurnStatusEnumTypeWrapper):
-    """TurnStatus is how far a turn has come."""
+    """TurnStatus is the state of a turn."""
 
 TURN_STATUS_UNSPECIFIED: TurnStatus.ValueType  # 0
 """Never sent."""
 TURN_STATUS_RUNNING: TurnStatus.ValueType  # 1
-"""At work, or cut and waiting to go on."""
+"""Running, or interrupted and waiting to resume."""
 TURN_STATUS_HELD: TurnStatus.ValueType  # 2
 """Waits until `not_before`."""
 TURN_STATUS_COMPLETED: TurnStatus.ValueType  # 3
 """Answered."""
 TURN_STATUS_FAILED: TurnStatus.ValueType  # 4
-"""Ended with an apology: the model or the service failed for good."""
+"""Ended with an apology: the model or the service failed permanently."""
 TURN_STATUS_STOPPED: TurnStatus.ValueType  # 5
 """Ended by the person."""
 Global___TurnStatus: _TypeAlias = TurnStatus  # noqa: Y015
@@ -109,7 +109,7 @@ class _ReplyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyState
     REPLY_STATE_LEASED: _ReplyState.ValueType  # 2
     """Leased to a channel."""
     REPLY_STATE_IN_DOUBT: _ReplyState.ValueType  # 3
-    """Its lease lapsed: it waits for a receipt or the grace."""
+    """Its lease ended: it waits for a receipt or the end of the grace period."""
     REPLY_STATE_SENT: _ReplyState.ValueType  # 4
     """Every part was sent."""
     REPLY_STATE_FAILED: _ReplyState.ValueType  # 5
@@ -120,7 +120,7 @@ class _ReplyStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyState
     """Returned to an INLINE caller, who delivers it."""
 
 class ReplyState(_ReplyState, metaclass=_ReplyStateEnumTypeWrapper):
-    """ReplyState is what became of a reply."""
+    """ReplyState is the state of a reply."""
 
 REPLY_STATE_UNSPECIFIED: ReplyState.ValueType  # 0
 """Never sent."""
@@ -129,7 +129,7 @@ REPLY_STATE_PENDING: ReplyState.ValueType  # 1
 REPLY_STATE_LEASED: ReplyState.ValueType  # 2
 """Leased to a channel."""
 REPLY_STATE_IN_DOUBT: ReplyState.ValueType  # 3
-"""Its lease lapsed: it waits for a receipt or the grace."""
+"""Its lease ended: it waits for a receipt or the end of the grace period."""
 REPLY_STATE_SENT: ReplyState.ValueType  # 4
 """Every part was sent."""
 REPLY_STATE_FAILED: ReplyState.ValueType  # 5
@@ -149,7 +149,7 @@ class _ReceiptStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptS
     RECEIPT_STATE_UNSPECIFIED: _ReceiptState.ValueType  # 0
     """There is none yet."""
     RECEIPT_STATE_SENT: _ReceiptState.ValueType  # 1
-    """Taken by the network."""
+    """Accepted by the network."""
     RECEIPT_STATE_DELIVERED: _ReceiptState.ValueType  # 2
     """On the person's device."""
     RECEIPT_STATE_READ: _ReceiptState.ValueType  # 3
@@ -160,12 +160,12 @@ class _ReceiptStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReceiptS
     """Not delivered."""
 
 class ReceiptState(_ReceiptState, metaclass=_ReceiptStateEnumTypeWrapper):
-    """ReceiptState is the last word of the network on a part."""
+    """ReceiptState is the network's latest report on a part."""
 
 RECEIPT_STATE_UNSPECIFIED: ReceiptState.ValueType  # 0
 """There is none yet."""
 RECEIPT_STATE_SENT: ReceiptState.ValueType  # 1
-"""Taken by the network."""
+"""Accepted by the network."""
 RECEIPT_STATE_DELIVERED: ReceiptState.ValueType  # 2
 """On the person's device."""
 RECEIPT_STATE_READ: ReceiptState.ValueType  # 3
@@ -185,7 +185,9 @@ class PersonRef(_message.Message):
     PERSON_ID_FIELD_NUMBER: _builtins.int
     USER_ID_FIELD_NUMBER: _builtins.int
     person_id: _builtins.str
-    """The opaque id that was minted here, `p_…`; that of a person who was merged into another names the other."""
+    """The opaque id that was created here, `p_…`; the id of a merged person identifies the person into whom they were
+    merged.
+    """
     user_id: _builtins.str
     """An id of a channel, `<channel>:<id>`."""
     def __init__(
@@ -231,7 +233,7 @@ class Kernel(_message.Message):
     tool_session_id: _builtins.str
     """The person's session at the tool vendor; empty: none yet."""
     epoch: _builtins.int
-    """Grows with each activation; writes of an older one are refused."""
+    """Increases with each activation; writes with an older one are refused."""
     history_bytes: _builtins.int
     """Bytes of history held in memory."""
     history_items: _builtins.int
@@ -254,8 +256,8 @@ class Kernel(_message.Message):
 
     @_builtins.property
     def kept_apart_from(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The persons whom LinkIdentity took for the same as this one and kept apart, since both have connections:
-        MergePersons makes one of them.
+        """The persons whom LinkIdentity found to be the same as this one and kept apart, since both have connections:
+        MergePersons merges them.
         """
 
     def __init__(
@@ -372,7 +374,7 @@ class ListKernelsResponse(_message.Message):
     """How many are resident in all."""
     @_builtins.property
     def kernels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Kernel]:
-        """The kernels. `connections` and `channels` are left out: GetKernel tells them."""
+        """The kernels. `connections` and `channels` are left out: see GetKernel."""
 
     @_builtins.property
     def evictions(self) -> _containers.RepeatedCompositeFieldContainer[Global___EvictionCount]:
@@ -520,15 +522,15 @@ class Turn(_message.Message):
     id: _builtins.str
     """Opaque, unique, `t_…`."""
     status: Global___TurnStatus.ValueType
-    """How far it has come."""
+    """Its state."""
     attempts: _builtins.int
-    """How often it was begun without progress."""
+    """How many attempts began without progress."""
     problem: _builtins.str
-    """Why it is held or failed, as a short code (`model_unavailable`); never what was said."""
+    """Why it is held or failed, as a short code (`model_unavailable`); never a message's content."""
     @_builtins.property
     def message_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """The messages it answers, in the order of acceptance: the service's own numbers, as its log names them. Never the
-        channel's ids, which may hold a phone number.
+        """The messages it answers, in the order of acceptance: the service's own numbers, as in its log. They are never the
+        channel's ids, which may contain a phone number.
         """
 
     @_builtins.property
@@ -541,11 +543,11 @@ class Turn(_message.Message):
 
     @_builtins.property
     def not_before(self) -> _timestamp_pb2.Timestamp:
-        """HELD: not before."""
+        """HELD: the earliest time of the next attempt."""
 
     @_builtins.property
     def usage(self) -> _messages_pb2.Usage:
-        """What it has used."""
+        """The usage of the turn."""
 
     def __init__(
         self,
@@ -664,7 +666,7 @@ Global___ListTurnsResponse: _TypeAlias = ListTurnsResponse  # noqa: Y015
 
 @_typing.final
 class PartState(_message.Message):
-    """PartState is what became of one part of a reply."""
+    """PartState is the state of one part of a reply."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -677,7 +679,7 @@ class PartState(_message.Message):
     sent: _builtins.bool
     """It was sent."""
     receipt: Global___ReceiptState.ValueType
-    """The network's last word on it."""
+    """The network's latest report on it."""
     error_code: _builtins.str
     """The last error code; empty: none."""
     def __init__(
@@ -719,9 +721,9 @@ class ReplyRecord(_message.Message):
     answers_message_id: _builtins.str
     """The number of the message it answers, as in Turn.message_ids; empty for a notice."""
     channel: _builtins.str
-    """The channel by which it leaves."""
+    """The channel that sends it."""
     state: Global___ReplyState.ValueType
-    """What became of it."""
+    """Its state."""
     attempts: _builtins.int
     """How often it was leased."""
     error_code: _builtins.str
@@ -822,7 +824,7 @@ Global___ListRepliesResponse: _TypeAlias = ListRepliesResponse  # noqa: Y015
 
 @_typing.final
 class GetUsageRequest(_message.Message):
-    """GetUsageRequest says whose usage, and of which days."""
+    """GetUsageRequest names a person and a period."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -831,7 +833,7 @@ class GetUsageRequest(_message.Message):
     TO_DAY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def person(self) -> Global___PersonRef:
-        """The person; absent: everybody together."""
+        """The person; absent: all people together."""
 
     @_builtins.property
     def from_day(self) -> _date_pb2.Date:
@@ -858,7 +860,7 @@ Global___GetUsageRequest: _TypeAlias = GetUsageRequest  # noqa: Y015
 
 @_typing.final
 class ToolUsage(_message.Message):
-    """ToolUsage is what became of the calls of one tool."""
+    """ToolUsage summarises the calls of one tool."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -867,7 +869,7 @@ class ToolUsage(_message.Message):
     FAILURES_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
     tool: _builtins.str
-    """The tool, by the name that the model knows it under."""
+    """The tool, by the name that the model sees."""
     calls: _builtins.int
     """How often it was called."""
     failures: _builtins.int
@@ -894,7 +896,7 @@ Global___ToolUsage: _TypeAlias = ToolUsage  # noqa: Y015
 
 @_typing.final
 class DailyUsage(_message.Message):
-    """DailyUsage is what was spent on a day."""
+    """DailyUsage is the usage of one day."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -907,7 +909,7 @@ class DailyUsage(_message.Message):
 
     @_builtins.property
     def usage(self) -> _messages_pb2.Usage:
-        """What was spent."""
+        """The usage of the model."""
 
     @_builtins.property
     def tools(self) -> _containers.RepeatedCompositeFieldContainer[Global___ToolUsage]:
@@ -937,7 +939,7 @@ class GetUsageResponse(_message.Message):
     DAYS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def days(self) -> _containers.RepeatedCompositeFieldContainer[Global___DailyUsage]:
-        """The days on which something was spent, oldest first."""
+        """The days with usage, oldest first."""
 
     def __init__(
         self,
@@ -1007,7 +1009,7 @@ class ListDeadLettersRequest(_message.Message):
     """ListDeadLettersResponse.next_page_token of the page before; empty: the first."""
     @_builtins.property
     def person(self) -> Global___PersonRef:
-        """Of this person only; absent: of all."""
+        """Of this person only; absent: of all people."""
 
     def __init__(
         self,
@@ -1123,7 +1125,7 @@ Global___MergePersonsRequest: _TypeAlias = MergePersonsRequest  # noqa: Y015
 
 @_typing.final
 class MergePersonsResponse(_message.Message):
-    """MergePersonsResponse says who is left."""
+    """MergePersonsResponse names the remaining person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1159,17 +1161,17 @@ class MasterKey(_message.Message):
     key_id: _builtins.str
     """Its id in KERNEL_ENCRYPTION_KEYS."""
     current: _builtins.bool
-    """It is the first one, which seals whatever is new."""
+    """It is the first one, which seals new data."""
     configured: _builtins.bool
     """It is in KERNEL_ENCRYPTION_KEYS."""
     persons: _builtins.int
     """People whose data keys it seals."""
     secrets: _builtins.int
-    """Secrets of the service that it seals, as the key of the digests."""
+    """Secrets of the service that it seals, such as the key of the digests."""
     awaiting_ids: _builtins.int
-    """Ids of channels that it seals until somebody is known by them."""
+    """Ids of channels that it seals until a person is known by them."""
     removable: _builtins.bool
-    """Nothing needs it: it may be taken out of KERNEL_ENCRYPTION_KEYS."""
+    """No data needs it: it may be removed from KERNEL_ENCRYPTION_KEYS."""
     def __init__(
         self,
         *,
@@ -1225,12 +1227,12 @@ class ListKeysResponse(_message.Message):
     UNBOUND_PERSONS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     unbound_persons: _builtins.int
-    """People with values that an earlier release has not sealed for their places: RotateKeys does."""
+    """People with values that an earlier release has not bound to their places: RotateKeys does."""
     next_page_token: _builtins.str
     """Empty: this was the last page."""
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___MasterKey]:
-        """The keys, the current one first, then as they are configured, then any that is needed and not configured."""
+        """The keys: the current one, the others in configured order, then those that are needed and not configured."""
 
     def __init__(
         self,
@@ -1266,7 +1268,7 @@ Global___RotateKeysRequest: _TypeAlias = RotateKeysRequest  # noqa: Y015
 
 @_typing.final
 class RotateKeysResponse(_message.Message):
-    """RotateKeysResponse is what a rotation has done so far."""
+    """RotateKeysResponse is the progress of a rotation."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1277,9 +1279,9 @@ class RotateKeysResponse(_message.Message):
     keys: _builtins.int
     """Keys and secrets that were sealed with the current master key."""
     values: _builtins.int
-    """Values that were sealed for their places."""
+    """Values that were bound to their places."""
     persons: _builtins.int
-    """People whose values all are by now, and were not before."""
+    """People all of whose values are bound now, and were not before."""
     unreadable: _builtins.int
     """Keys and values that do not open. They stay as they are."""
     def __init__(

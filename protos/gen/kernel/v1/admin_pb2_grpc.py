@@ -26,9 +26,10 @@ if _version_not_supported:
 
 
 class KernelAdminServiceStub:
-    """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
-    Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
+    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
+    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def __init__(self, channel):
@@ -100,9 +101,10 @@ class KernelAdminServiceStub:
 
 
 class KernelAdminServiceServicer:
-    """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
-    Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
+    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
+    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def GetKernel(self, request, context):
@@ -120,20 +122,20 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def EvictKernel(self, request, context):
-        """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
-        KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
+        """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
+        KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ResetContext(self, request, context):
-        """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
-        connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
-        that runs is cut, though not within a call that changes something, and goes on with its own messages and results
-        only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
-        SEALING_KEY_UNKNOWN, if the person's own key does not open.
+        """ResetContext gives a person's model a new context, which begins here. Everything stays stored: history,
+        connections, usage, replies. Connect links, requests that wait for one, and approval buttons keep working. A
+        running turn is interrupted, but not within a call that changes something, and continues with its own messages and
+        results only. A held turn runs at once. It works whether the person is resident or not, and with a damaged history.
+        Idempotent. NOT_FOUND: PERSON_NOT_FOUND. If the person's own key does not open, DATA_LOSS: SEALED_VALUE_DAMAGED,
+        INTERNAL: SEALING_KEY_UNKNOWN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -147,14 +149,14 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListReplies(self, request, context):
-        """ListReplies returns a person's replies and what became of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND.
+        """ListReplies returns a person's replies and the states of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetUsage(self, request, context):
-        """GetUsage returns what was spent, by day, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND.
+        """GetUsage returns daily usage, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -168,7 +170,7 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RequeueDeadLetter(self, request, context):
-        """RequeueDeadLetter lets a message that was given up run again, alone. Idempotent. NOT_FOUND:
+        """RequeueDeadLetter runs a message that was given up again, alone. Idempotent. NOT_FOUND:
         DEAD_LETTER_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -176,8 +178,8 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MergePersons(self, request, context):
-        """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
-        for good. NOT_FOUND: PERSON_NOT_FOUND.
+        """MergePersons merges the newer of two persons into the older: aliases, history and connections. It is permanent.
+        Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,10 +193,10 @@ class KernelAdminServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RotateKeys(self, request, context):
-        """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
-        row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
-        and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
-        is called again and goes on where it was; two at once do no harm.
+        """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
+        places (table, column and row) values that an earlier release has not bound. It works in short transactions while
+        people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
+        interrupted call is repeated and resumes; two concurrent calls do no harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -272,9 +274,10 @@ def add_KernelAdminServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KernelAdminService:
-    """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
-    Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
+    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
+    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @staticmethod

@@ -27,9 +27,10 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KernelAdminServiceStub:
-    """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
-    Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
+    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
+    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @_typing.overload
@@ -41,47 +42,48 @@ class KernelAdminServiceStub:
     ListKernels: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKernelsRequest, _admin_pb2.ListKernelsResponse]
     """ListKernels returns the kernels resident in this process, by person id."""
     EvictKernel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.EvictKernelRequest, _admin_pb2.EvictKernelResponse]
-    """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
-    KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
+    """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
+    KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
     """
     ResetContext: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ResetContextRequest, _admin_pb2.ResetContextResponse]
-    """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
-    connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
-    that runs is cut, though not within a call that changes something, and goes on with its own messages and results
-    only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
-    SEALING_KEY_UNKNOWN, if the person's own key does not open.
+    """ResetContext gives a person's model a new context, which begins here. Everything stays stored: history,
+    connections, usage, replies. Connect links, requests that wait for one, and approval buttons keep working. A
+    running turn is interrupted, but not within a call that changes something, and continues with its own messages and
+    results only. A held turn runs at once. It works whether the person is resident or not, and with a damaged history.
+    Idempotent. NOT_FOUND: PERSON_NOT_FOUND. If the person's own key does not open, DATA_LOSS: SEALED_VALUE_DAMAGED,
+    INTERNAL: SEALING_KEY_UNKNOWN.
     """
     ListTurns: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListTurnsRequest, _admin_pb2.ListTurnsResponse]
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
     ListReplies: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListRepliesRequest, _admin_pb2.ListRepliesResponse]
-    """ListReplies returns a person's replies and what became of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
+    """ListReplies returns a person's replies and the states of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
     GetUsage: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetUsageRequest, _admin_pb2.GetUsageResponse]
-    """GetUsage returns what was spent, by day, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
+    """GetUsage returns daily usage, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
     ListDeadLetters: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListDeadLettersRequest, _admin_pb2.ListDeadLettersResponse]
     """ListDeadLetters returns the messages that were given up, newest first."""
     RequeueDeadLetter: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RequeueDeadLetterRequest, _admin_pb2.RequeueDeadLetterResponse]
-    """RequeueDeadLetter lets a message that was given up run again, alone. Idempotent. NOT_FOUND:
+    """RequeueDeadLetter runs a message that was given up again, alone. Idempotent. NOT_FOUND:
     DEAD_LETTER_NOT_FOUND.
     """
     MergePersons: _grpc.UnaryUnaryMultiCallable[_admin_pb2.MergePersonsRequest, _admin_pb2.MergePersonsResponse]
-    """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
-    for good. NOT_FOUND: PERSON_NOT_FOUND.
+    """MergePersons merges the newer of two persons into the older: aliases, history and connections. It is permanent.
+    Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
     """
     ListKeys: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]
     """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
     RotateKeys: _grpc.UnaryStreamMultiCallable[_admin_pb2.RotateKeysRequest, _admin_pb2.RotateKeysResponse]
-    """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
-    row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
-    and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
-    is called again and goes on where it was; two at once do no harm.
+    """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
+    places (table, column and row) values that an earlier release has not bound. It works in short transactions while
+    people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
+    interrupted call is repeated and resumes; two concurrent calls do no harm.
     """
 
 @_typing.type_check_only
 class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
-    """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
-    Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
+    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
+    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -90,46 +92,47 @@ class KernelAdminServiceAsyncStub(KernelAdminServiceStub):
     ListKernels: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKernelsRequest, _admin_pb2.ListKernelsResponse]  # type: ignore[assignment]
     """ListKernels returns the kernels resident in this process, by person id."""
     EvictKernel: _aio.UnaryUnaryMultiCallable[_admin_pb2.EvictKernelRequest, _admin_pb2.EvictKernelResponse]  # type: ignore[assignment]
-    """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
-    KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
+    """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
+    KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
     """
     ResetContext: _aio.UnaryUnaryMultiCallable[_admin_pb2.ResetContextRequest, _admin_pb2.ResetContextResponse]  # type: ignore[assignment]
-    """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
-    connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
-    that runs is cut, though not within a call that changes something, and goes on with its own messages and results
-    only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-    is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
-    SEALING_KEY_UNKNOWN, if the person's own key does not open.
+    """ResetContext gives a person's model a new context, which begins here. Everything stays stored: history,
+    connections, usage, replies. Connect links, requests that wait for one, and approval buttons keep working. A
+    running turn is interrupted, but not within a call that changes something, and continues with its own messages and
+    results only. A held turn runs at once. It works whether the person is resident or not, and with a damaged history.
+    Idempotent. NOT_FOUND: PERSON_NOT_FOUND. If the person's own key does not open, DATA_LOSS: SEALED_VALUE_DAMAGED,
+    INTERNAL: SEALING_KEY_UNKNOWN.
     """
     ListTurns: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListTurnsRequest, _admin_pb2.ListTurnsResponse]  # type: ignore[assignment]
     """ListTurns returns a person's messages and turns, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
     ListReplies: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListRepliesRequest, _admin_pb2.ListRepliesResponse]  # type: ignore[assignment]
-    """ListReplies returns a person's replies and what became of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
+    """ListReplies returns a person's replies and the states of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
     GetUsage: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetUsageRequest, _admin_pb2.GetUsageResponse]  # type: ignore[assignment]
-    """GetUsage returns what was spent, by day, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
+    """GetUsage returns daily usage, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
     ListDeadLetters: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListDeadLettersRequest, _admin_pb2.ListDeadLettersResponse]  # type: ignore[assignment]
     """ListDeadLetters returns the messages that were given up, newest first."""
     RequeueDeadLetter: _aio.UnaryUnaryMultiCallable[_admin_pb2.RequeueDeadLetterRequest, _admin_pb2.RequeueDeadLetterResponse]  # type: ignore[assignment]
-    """RequeueDeadLetter lets a message that was given up run again, alone. Idempotent. NOT_FOUND:
+    """RequeueDeadLetter runs a message that was given up again, alone. Idempotent. NOT_FOUND:
     DEAD_LETTER_NOT_FOUND.
     """
     MergePersons: _aio.UnaryUnaryMultiCallable[_admin_pb2.MergePersonsRequest, _admin_pb2.MergePersonsResponse]  # type: ignore[assignment]
-    """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
-    for good. NOT_FOUND: PERSON_NOT_FOUND.
+    """MergePersons merges the newer of two persons into the older: aliases, history and connections. It is permanent.
+    Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
     """
     ListKeys: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListKeysRequest, _admin_pb2.ListKeysResponse]  # type: ignore[assignment]
     """ListKeys returns the master keys by their ids: those that are configured, and those that stored data needs."""
     RotateKeys: _aio.UnaryStreamMultiCallable[_admin_pb2.RotateKeysRequest, _admin_pb2.RotateKeysResponse]  # type: ignore[assignment]
-    """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
-    row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
-    and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
-    is called again and goes on where it was; two at once do no harm.
+    """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
+    places (table, column and row) values that an earlier release has not bound. It works in short transactions while
+    people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
+    interrupted call is repeated and resumes; two concurrent calls do no harm.
     """
 
 class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
-    """KernelAdminService is for operators: what runs, why a message was not answered, and what a person's data is.
-    Every call bears `authorization: Bearer <admin token>`, which speaks for every channel. It never returns what
-    people said. Lists come in pages: a token of another list, or of another person's, is refused. Errors as KernelService; PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
+    """KernelAdminService is for operators: running kernels, unanswered messages, and a person's stored records.
+    Every call carries `authorization: Bearer <admin token>`, which is valid for every channel. It never returns people's
+    messages. Lists are paged: a page token of another list, or of another person's, is refused. Errors as KernelService;
+    PERMISSION_DENIED (ADMIN_REQUIRED) for a channel's token.
     """
 
     @_abc_1.abstractmethod
@@ -154,8 +157,8 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.EvictKernelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.EvictKernelResponse, _abc.Awaitable[_admin_pb2.EvictKernelResponse]]:
-        """EvictKernel takes an idle kernel out of memory; the person notices nothing. NOT_FOUND: PERSON_NOT_FOUND,
-        KERNEL_NOT_RESIDENT. FAILED_PRECONDITION: KERNEL_BUSY.
+        """EvictKernel removes an idle kernel from memory; the person does not notice. NOT_FOUND: PERSON_NOT_FOUND,
+        KERNEL_NOT_RESIDENT. ABORTED: KERNEL_BUSY.
         """
 
     @_abc_1.abstractmethod
@@ -164,12 +167,12 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ResetContextRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ResetContextResponse, _abc.Awaitable[_admin_pb2.ResetContextResponse]]:
-        """ResetContext has a person's model start afresh: what it is shown begins here. Everything stays stored: history,
-        connections, usage, replies; connect links, requests that wait for one, and approval buttons keep working. A turn
-        that runs is cut, though not within a call that changes something, and goes on with its own messages and results
-        only; a turn that was put off runs at once. It works whether the person is resident or not, and when their history
-        is damaged. Idempotent. NOT_FOUND: PERSON_NOT_FOUND. FAILED_PRECONDITION: SEALED_VALUE_DAMAGED,
-        SEALING_KEY_UNKNOWN, if the person's own key does not open.
+        """ResetContext gives a person's model a new context, which begins here. Everything stays stored: history,
+        connections, usage, replies. Connect links, requests that wait for one, and approval buttons keep working. A
+        running turn is interrupted, but not within a call that changes something, and continues with its own messages and
+        results only. A held turn runs at once. It works whether the person is resident or not, and with a damaged history.
+        Idempotent. NOT_FOUND: PERSON_NOT_FOUND. If the person's own key does not open, DATA_LOSS: SEALED_VALUE_DAMAGED,
+        INTERNAL: SEALING_KEY_UNKNOWN.
         """
 
     @_abc_1.abstractmethod
@@ -186,7 +189,7 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ListRepliesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ListRepliesResponse, _abc.Awaitable[_admin_pb2.ListRepliesResponse]]:
-        """ListReplies returns a person's replies and what became of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
+        """ListReplies returns a person's replies and the states of their parts, newest first. NOT_FOUND: PERSON_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def GetUsage(
@@ -194,7 +197,7 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.GetUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.GetUsageResponse, _abc.Awaitable[_admin_pb2.GetUsageResponse]]:
-        """GetUsage returns what was spent, by day, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
+        """GetUsage returns daily usage, of one person or of all. NOT_FOUND: PERSON_NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListDeadLetters(
@@ -210,7 +213,7 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.RequeueDeadLetterRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RequeueDeadLetterResponse, _abc.Awaitable[_admin_pb2.RequeueDeadLetterResponse]]:
-        """RequeueDeadLetter lets a message that was given up run again, alone. Idempotent. NOT_FOUND:
+        """RequeueDeadLetter runs a message that was given up again, alone. Idempotent. NOT_FOUND:
         DEAD_LETTER_NOT_FOUND.
         """
 
@@ -220,8 +223,8 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.MergePersonsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.MergePersonsResponse, _abc.Awaitable[_admin_pb2.MergePersonsResponse]]:
-        """MergePersons merges the newer of two persons into the older: aliases, history and connections. Idempotent, and
-        for good. NOT_FOUND: PERSON_NOT_FOUND.
+        """MergePersons merges the newer of two persons into the older: aliases, history and connections. It is permanent.
+        Idempotent. NOT_FOUND: PERSON_NOT_FOUND.
         """
 
     @_abc_1.abstractmethod
@@ -238,10 +241,10 @@ class KernelAdminServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.RotateKeysRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_admin_pb2.RotateKeysResponse], _abc.AsyncIterator[_admin_pb2.RotateKeysResponse]]:
-        """RotateKeys seals with the current master key whatever another one has sealed, and for its place (table, column and
-        row) whatever an earlier release has sealed otherwise. It goes on in short transactions while everybody is served,
-        and sends what it has done so far after each; the end of the stream is the end of the rotation. A call that was cut
-        is called again and goes on where it was; two at once do no harm.
+        """RotateKeys seals again, with the current master key, everything that another one has sealed. It also binds to their
+        places (table, column and row) values that an earlier release has not bound. It works in short transactions while
+        people are served, and sends its progress after each; the end of the stream is the end of the rotation. An
+        interrupted call is repeated and resumes; two concurrent calls do no harm.
         """
 
 def add_KernelAdminServiceServicer_to_server(servicer: KernelAdminServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -21,7 +21,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 @_typing.final
 class Bound(_message.Message):
     """Bound says how much a field of a request holds at most. Every string, bytes and repeated field of every request
-    bears one, so that a client in any language reads the limits from the descriptors.
+    has one, so that a client in any language reads the limits from the descriptors.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -30,11 +30,11 @@ class Bound(_message.Message):
     ITEMS_FIELD_NUMBER: _builtins.int
     CUT_FIELD_NUMBER: _builtins.int
     bytes: _builtins.int
-    """The bytes of each value: of its UTF-8, if it is a string. 0: the field holds messages or numbers."""
+    """The bytes of each value; of a string, of its UTF-8. 0: the field holds messages or numbers."""
     items: _builtins.int
-    """The values of a repeated field."""
+    """The number of values of a repeated field."""
     cut: _builtins.bool
-    """What is beyond is cut off, since the field is for reading. Else the call is refused with INVALID_ARGUMENT
+    """A longer value is cut off, since the field is only displayed. Otherwise the call is refused with INVALID_ARGUMENT
     (FIELD_INVALID, USER_ID_INVALID or PAYLOAD_TOO_LARGE) and a google.rpc.BadRequest that names the field.
     """
     def __init__(

@@ -30,13 +30,13 @@ class _ConnectionStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Conn
     CONNECTION_STATUS_UNSPECIFIED: _ConnectionStatus.ValueType  # 0
     """Never sent."""
     CONNECTION_STATUS_PENDING: _ConnectionStatus.ValueType  # 1
-    """A link was made and not yet followed to its end."""
+    """A link was created and has not been followed to its end."""
     CONNECTION_STATUS_UNCONFIRMED: _ConnectionStatus.ValueType  # 2
-    """The account is authorised and waits for the person's code in chat; barred from use."""
+    """The account is authorised and waits for the person's code in chat; it cannot be used."""
     CONNECTION_STATUS_ACTIVE: _ConnectionStatus.ValueType  # 3
     """Ready for use."""
     CONNECTION_STATUS_EXPIRED: _ConnectionStatus.ValueType  # 4
-    """The vendor ended it; the person must connect anew."""
+    """The vendor ended it; the person must connect again."""
     CONNECTION_STATUS_DISCONNECTED: _ConnectionStatus.ValueType  # 5
     """Removed by the person or an operator."""
 
@@ -46,13 +46,13 @@ class ConnectionStatus(_ConnectionStatus, metaclass=_ConnectionStatusEnumTypeWra
 CONNECTION_STATUS_UNSPECIFIED: ConnectionStatus.ValueType  # 0
 """Never sent."""
 CONNECTION_STATUS_PENDING: ConnectionStatus.ValueType  # 1
-"""A link was made and not yet followed to its end."""
+"""A link was created and has not been followed to its end."""
 CONNECTION_STATUS_UNCONFIRMED: ConnectionStatus.ValueType  # 2
-"""The account is authorised and waits for the person's code in chat; barred from use."""
+"""The account is authorised and waits for the person's code in chat; it cannot be used."""
 CONNECTION_STATUS_ACTIVE: ConnectionStatus.ValueType  # 3
 """Ready for use."""
 CONNECTION_STATUS_EXPIRED: ConnectionStatus.ValueType  # 4
-"""The vendor ended it; the person must connect anew."""
+"""The vendor ended it; the person must connect again."""
 CONNECTION_STATUS_DISCONNECTED: ConnectionStatus.ValueType  # 5
 """Removed by the person or an operator."""
 Global___ConnectionStatus: _TypeAlias = ConnectionStatus  # noqa: Y015
@@ -76,10 +76,10 @@ class Connection(_message.Message):
     status: Global___ConnectionStatus.ValueType
     """Its state."""
     name: _builtins.str
-    """What the person calls this account (`work`), where they have several of the toolkit; empty: unnamed."""
+    """The person's name for this account (`work`), if they have several of the toolkit; empty: unnamed."""
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
-        """When it was made."""
+        """When it was created."""
 
     @_builtins.property
     def confirmed_at(self) -> _timestamp_pb2.Timestamp:
@@ -221,7 +221,7 @@ Global___ListConnectionsResponse: _TypeAlias = ListConnectionsResponse  # noqa: 
 
 @_typing.final
 class DisconnectRequest(_message.Message):
-    """DisconnectRequest names what to remove."""
+    """DisconnectRequest names the connections to remove."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -253,7 +253,7 @@ Global___DisconnectRequest: _TypeAlias = DisconnectRequest  # noqa: Y015
 
 @_typing.final
 class DisconnectResponse(_message.Message):
-    """DisconnectResponse says what was removed."""
+    """DisconnectResponse lists the removed connections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -27,7 +27,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_UNSPECIFIED: _ErrorReason.ValueType  # 0
     """Never sent."""
     ERROR_REASON_TOKEN_MISSING: _ErrorReason.ValueType  # 1
-    """UNAUTHENTICATED: the call bears no `authorization: Bearer …`."""
+    """UNAUTHENTICATED: the call has no `authorization: Bearer …`."""
     ERROR_REASON_TOKEN_INVALID: _ErrorReason.ValueType  # 2
     """UNAUTHENTICATED: the token is not one of this service's."""
     ERROR_REASON_CHANNEL_MISMATCH: _ErrorReason.ValueType  # 3
@@ -43,11 +43,11 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_FIELD_INVALID: _ErrorReason.ValueType  # 8
     """INVALID_ARGUMENT: a field's value is out of its range or of the wrong form. The google.rpc.BadRequest names it."""
     ERROR_REASON_USER_ID_INVALID: _ErrorReason.ValueType  # 9
-    """INVALID_ARGUMENT: a user id that is not `<channel>:<id>`, is over 200 bytes, or holds a comma, white space at an end
-    or a control character.
+    """INVALID_ARGUMENT: a user id that is not `<channel>:<id>`, is over 200 bytes, or contains a comma, a control
+    character or white space at an end.
     """
     ERROR_REASON_USER_ID_RESERVED: _ErrorReason.ValueType  # 10
-    """INVALID_ARGUMENT: a user id that would be shared by everybody: empty, `default`, `default_user`."""
+    """INVALID_ARGUMENT: a user id that all people would share: empty, `default`, `default_user`."""
     ERROR_REASON_PAYLOAD_TOO_LARGE: _ErrorReason.ValueType  # 11
     """INVALID_ARGUMENT: the payload is larger than the service accepts."""
     ERROR_REASON_PERSON_NOT_FOUND: _ErrorReason.ValueType  # 12
@@ -63,24 +63,24 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DEAD_LETTER_NOT_FOUND: _ErrorReason.ValueType  # 17
     """NOT_FOUND: no such dead letter."""
     ERROR_REASON_MESSAGE_ID_REUSED: _ErrorReason.ValueType  # 18
-    """ALREADY_EXISTS: the message id was used before, with another payload, or by somebody else who had the same user id."""
+    """ALREADY_EXISTS: the message id was used before, with another payload, or by another person with the same user id."""
     ERROR_REASON_IDENTITY_CONFLICT: _ErrorReason.ValueType  # 19
-    """FAILED_PRECONDITION: the ids of one message belong to different people. An operator is told."""
+    """FAILED_PRECONDITION: the ids of one message belong to different people. An operator is alerted."""
     ERROR_REASON_TOO_MANY_PENDING: _ErrorReason.ValueType  # 20
-    """RESOURCE_EXHAUSTED: too many of this person's messages wait already."""
+    """RESOURCE_EXHAUSTED: too many of this person's messages are waiting."""
     ERROR_REASON_MEDIA_FULL: _ErrorReason.ValueType  # 21
-    """RESOURCE_EXHAUSTED: as many bytes of people's files are kept as may be; they go with the turns that read them."""
+    """RESOURCE_EXHAUSTED: the limit of stored files is reached; files are deleted with the turns that read them."""
     ERROR_REASON_CHANNEL_BUSY: _ErrorReason.ValueType  # 22
-    """RESOURCE_EXHAUSTED: the channel has as many calls, streams or bytes of requests open as it may have at a time. Other
-    channels are not concerned.
+    """RESOURCE_EXHAUSTED: the channel has reached its limit of open calls, streams or request bytes. Other channels are
+    not affected.
     """
     ERROR_REASON_KERNEL_BUSY: _ErrorReason.ValueType  # 23
     """ABORTED: the kernel is in a turn; nothing was evicted."""
     ERROR_REASON_LEASE_LOST: _ErrorReason.ValueType  # 24
     """ABORTED: another replica took the person over."""
     ERROR_REASON_CALL_STALLED: _ErrorReason.ValueType  # 25
-    """DEADLINE_EXCEEDED: the caller has stopped in the middle: nothing came of a request or of an upload, or nothing of a
-    stream was read. Nothing was kept.
+    """DEADLINE_EXCEEDED: the caller stopped midway: a request or an upload did not arrive, or a stream was not read.
+    Nothing was stored.
     """
     ERROR_REASON_DRAINING: _ErrorReason.ValueType  # 26
     """UNAVAILABLE: the service is ending; another replica, or the next one, answers."""
@@ -95,8 +95,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     names it. An operator adds it to KERNEL_ENCRYPTION_KEYS.
     """
     ERROR_REASON_SEALED_VALUE_DAMAGED: _ErrorReason.ValueType  # 31
-    """DATA_LOSS: something stored does not open with its key: it was changed behind the service's back. An operator
-    restores the database; until then the channel keeps what it carries.
+    """DATA_LOSS: a stored value does not open with its key: it was changed outside the service. An operator restores the
+    database; until then the channel keeps its messages.
     """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
@@ -107,7 +107,7 @@ class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
 ERROR_REASON_UNSPECIFIED: ErrorReason.ValueType  # 0
 """Never sent."""
 ERROR_REASON_TOKEN_MISSING: ErrorReason.ValueType  # 1
-"""UNAUTHENTICATED: the call bears no `authorization: Bearer …`."""
+"""UNAUTHENTICATED: the call has no `authorization: Bearer …`."""
 ERROR_REASON_TOKEN_INVALID: ErrorReason.ValueType  # 2
 """UNAUTHENTICATED: the token is not one of this service's."""
 ERROR_REASON_CHANNEL_MISMATCH: ErrorReason.ValueType  # 3
@@ -123,11 +123,11 @@ ERROR_REASON_FIELD_REQUIRED: ErrorReason.ValueType  # 7
 ERROR_REASON_FIELD_INVALID: ErrorReason.ValueType  # 8
 """INVALID_ARGUMENT: a field's value is out of its range or of the wrong form. The google.rpc.BadRequest names it."""
 ERROR_REASON_USER_ID_INVALID: ErrorReason.ValueType  # 9
-"""INVALID_ARGUMENT: a user id that is not `<channel>:<id>`, is over 200 bytes, or holds a comma, white space at an end
-or a control character.
+"""INVALID_ARGUMENT: a user id that is not `<channel>:<id>`, is over 200 bytes, or contains a comma, a control
+character or white space at an end.
 """
 ERROR_REASON_USER_ID_RESERVED: ErrorReason.ValueType  # 10
-"""INVALID_ARGUMENT: a user id that would be shared by everybody: empty, `default`, `default_user`."""
+"""INVALID_ARGUMENT: a user id that all people would share: empty, `default`, `default_user`."""
 ERROR_REASON_PAYLOAD_TOO_LARGE: ErrorReason.ValueType  # 11
 """INVALID_ARGUMENT: the payload is larger than the service accepts."""
 ERROR_REASON_PERSON_NOT_FOUND: ErrorReason.ValueType  # 12
@@ -143,24 +143,24 @@ ERROR_REASON_MEDIA_NOT_FOUND: ErrorReason.ValueType  # 16
 ERROR_REASON_DEAD_LETTER_NOT_FOUND: ErrorReason.ValueType  # 17
 """NOT_FOUND: no such dead letter."""
 ERROR_REASON_MESSAGE_ID_REUSED: ErrorReason.ValueType  # 18
-"""ALREADY_EXISTS: the message id was used before, with another payload, or by somebody else who had the same user id."""
+"""ALREADY_EXISTS: the message id was used before, with another payload, or by another person with the same user id."""
 ERROR_REASON_IDENTITY_CONFLICT: ErrorReason.ValueType  # 19
-"""FAILED_PRECONDITION: the ids of one message belong to different people. An operator is told."""
+"""FAILED_PRECONDITION: the ids of one message belong to different people. An operator is alerted."""
 ERROR_REASON_TOO_MANY_PENDING: ErrorReason.ValueType  # 20
-"""RESOURCE_EXHAUSTED: too many of this person's messages wait already."""
+"""RESOURCE_EXHAUSTED: too many of this person's messages are waiting."""
 ERROR_REASON_MEDIA_FULL: ErrorReason.ValueType  # 21
-"""RESOURCE_EXHAUSTED: as many bytes of people's files are kept as may be; they go with the turns that read them."""
+"""RESOURCE_EXHAUSTED: the limit of stored files is reached; files are deleted with the turns that read them."""
 ERROR_REASON_CHANNEL_BUSY: ErrorReason.ValueType  # 22
-"""RESOURCE_EXHAUSTED: the channel has as many calls, streams or bytes of requests open as it may have at a time. Other
-channels are not concerned.
+"""RESOURCE_EXHAUSTED: the channel has reached its limit of open calls, streams or request bytes. Other channels are
+not affected.
 """
 ERROR_REASON_KERNEL_BUSY: ErrorReason.ValueType  # 23
 """ABORTED: the kernel is in a turn; nothing was evicted."""
 ERROR_REASON_LEASE_LOST: ErrorReason.ValueType  # 24
 """ABORTED: another replica took the person over."""
 ERROR_REASON_CALL_STALLED: ErrorReason.ValueType  # 25
-"""DEADLINE_EXCEEDED: the caller has stopped in the middle: nothing came of a request or of an upload, or nothing of a
-stream was read. Nothing was kept.
+"""DEADLINE_EXCEEDED: the caller stopped midway: a request or an upload did not arrive, or a stream was not read.
+Nothing was stored.
 """
 ERROR_REASON_DRAINING: ErrorReason.ValueType  # 26
 """UNAVAILABLE: the service is ending; another replica, or the next one, answers."""
@@ -175,15 +175,15 @@ ERROR_REASON_SEALING_KEY_UNKNOWN: ErrorReason.ValueType  # 30
 names it. An operator adds it to KERNEL_ENCRYPTION_KEYS.
 """
 ERROR_REASON_SEALED_VALUE_DAMAGED: ErrorReason.ValueType  # 31
-"""DATA_LOSS: something stored does not open with its key: it was changed behind the service's back. An operator
-restores the database; until then the channel keeps what it carries.
+"""DATA_LOSS: a stored value does not open with its key: it was changed outside the service. An operator restores the
+database; until then the channel keeps its messages.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
 
 RETRYABLE_FIELD_NUMBER: _builtins.int
 retryable: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.EnumValueOptions, _builtins.bool]
-"""Whether the same call may succeed later. A channel keeps what it carried and calls again (a webhook answers 503, its
-sender delivers again), not before the delay of a google.rpc.RetryInfo. What is not retryable it sets aside and
-counts (the webhook answers 200). Every value of ErrorReason but the zero bears this option. A reason that a client
-does not know, and a status without a reason, are retryable.
+"""Whether the same call may succeed later. A channel keeps the content of a retryable call and repeats it (a webhook
+answers 503, its sender delivers again), not before the delay of a google.rpc.RetryInfo. It sets aside and counts
+the content of any other call (the webhook answers 200). Every value of ErrorReason but the zero has this option. A
+reason that a client does not know, and a status without a reason, are retryable.
 """

@@ -24,24 +24,24 @@ class _AliasStrength:
 class _AliasStrengthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AliasStrength.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ALIAS_STRENGTH_UNSPECIFIED: _AliasStrength.ValueType  # 0
-    """Refused: an id is bound for good."""
+    """Refused, since an id is bound permanently."""
     ALIAS_STRENGTH_STRONG: _AliasStrength.ValueType  # 1
-    """The network gives the id to one person for good (WhatsApp: a business-scoped user id)."""
+    """The network assigns the id to one person permanently (WhatsApp: a business-scoped user id)."""
     ALIAS_STRENGTH_WEAK: _AliasStrength.ValueType  # 2
-    """The id may pass to somebody else (a phone number). It finds a person who has no strong id, and no other, and finds
-    nobody after a silence of 30 days, which the operator may change: who writes from it then is a new person.
+    """The id may pass to another person (a phone number). It identifies only a person who has no strong id. After a
+    silence of 30 days, which the operator may change, it identifies no one: its next sender is a new person.
     """
 
 class AliasStrength(_AliasStrength, metaclass=_AliasStrengthEnumTypeWrapper):
-    """AliasStrength says how well an id names one person."""
+    """AliasStrength says how reliably an id identifies one person."""
 
 ALIAS_STRENGTH_UNSPECIFIED: AliasStrength.ValueType  # 0
-"""Refused: an id is bound for good."""
+"""Refused, since an id is bound permanently."""
 ALIAS_STRENGTH_STRONG: AliasStrength.ValueType  # 1
-"""The network gives the id to one person for good (WhatsApp: a business-scoped user id)."""
+"""The network assigns the id to one person permanently (WhatsApp: a business-scoped user id)."""
 ALIAS_STRENGTH_WEAK: AliasStrength.ValueType  # 2
-"""The id may pass to somebody else (a phone number). It finds a person who has no strong id, and no other, and finds
-nobody after a silence of 30 days, which the operator may change: who writes from it then is a new person.
+"""The id may pass to another person (a phone number). It identifies only a person who has no strong id. After a
+silence of 30 days, which the operator may change, it identifies no one: its next sender is a new person.
 """
 Global___AliasStrength: _TypeAlias = AliasStrength  # noqa: Y015
 
@@ -54,17 +54,17 @@ class _LinkOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LinkOutco
     LINK_OUTCOME_UNSPECIFIED: _LinkOutcome.ValueType  # 0
     """Never sent."""
     LINK_OUTCOME_LINKED: _LinkOutcome.ValueType  # 1
-    """The new id now names the person of the previous one, or did already. Nothing is sent to the previous one any
-    more; as long as it is strong, it still finds them.
+    """The new id now identifies the person of the previous one, or did already. No reply goes to the previous id any
+    more; if it is strong, it still identifies them.
     """
     LINK_OUTCOME_MERGED: _LinkOutcome.ValueType  # 2
-    """Both had a person: the newer one was merged into the older. At most one of them had connections; they stay."""
+    """Both had a person: the newer one was merged into the older. At most one of them had connections, which stay."""
     LINK_OUTCOME_KEPT_APART: _LinkOutcome.ValueType  # 3
-    """Both have a person with connections: they stay apart, an operator is told."""
+    """Both have a person with connections: they stay separate, and an operator is alerted."""
     LINK_OUTCOME_UNKNOWN: _LinkOutcome.ValueType  # 4
-    """The previous id is not known (a weak one, too, that was silent for long or is of a person who has a strong one: it
-    finds them no more than in a message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
-    known, the new id starts anew with its first message.
+    """The previous id identifies no one, as in a message: it is unknown, or a weak id that was silent for too long or
+    whose person has a strong id. Or the previous id is strong and the new one weak, which never replaces it. Unless a
+    later change identifies the previous id, the first message under the new id creates a new person.
     """
 
 class LinkOutcome(_LinkOutcome, metaclass=_LinkOutcomeEnumTypeWrapper):
@@ -73,17 +73,17 @@ class LinkOutcome(_LinkOutcome, metaclass=_LinkOutcomeEnumTypeWrapper):
 LINK_OUTCOME_UNSPECIFIED: LinkOutcome.ValueType  # 0
 """Never sent."""
 LINK_OUTCOME_LINKED: LinkOutcome.ValueType  # 1
-"""The new id now names the person of the previous one, or did already. Nothing is sent to the previous one any
-more; as long as it is strong, it still finds them.
+"""The new id now identifies the person of the previous one, or did already. No reply goes to the previous id any
+more; if it is strong, it still identifies them.
 """
 LINK_OUTCOME_MERGED: LinkOutcome.ValueType  # 2
-"""Both had a person: the newer one was merged into the older. At most one of them had connections; they stay."""
+"""Both had a person: the newer one was merged into the older. At most one of them had connections, which stay."""
 LINK_OUTCOME_KEPT_APART: LinkOutcome.ValueType  # 3
-"""Both have a person with connections: they stay apart, an operator is told."""
+"""Both have a person with connections: they stay separate, and an operator is alerted."""
 LINK_OUTCOME_UNKNOWN: LinkOutcome.ValueType  # 4
-"""The previous id is not known (a weak one, too, that was silent for long or is of a person who has a strong one: it
-finds them no more than in a message), or it is strong and the new one weak, which never takes its place. Unless what is told later makes it
-known, the new id starts anew with its first message.
+"""The previous id identifies no one, as in a message: it is unknown, or a weak id that was silent for too long or
+whose person has a strong id. Or the previous id is strong and the new one weak, which never replaces it. Unless a
+later change identifies the previous id, the first message under the new id creates a new person.
 """
 Global___LinkOutcome: _TypeAlias = LinkOutcome  # noqa: Y015
 
@@ -99,7 +99,7 @@ class Alias(_message.Message):
     user_id: _builtins.str
     """The id, `<channel>:<id>`, of the caller's own channel; the rules of HandleMessageRequest.user_id."""
     strength: Global___AliasStrength.ValueType
-    """Required. How well it names one person."""
+    """Required. How reliably it identifies one person."""
     scope: _builtins.str
     """The namespace in which it is unique (WhatsApp: the business portfolio); empty: the channel. At most 100 bytes."""
     def __init__(
@@ -149,13 +149,13 @@ Global___LinkIdentityRequest: _TypeAlias = LinkIdentityRequest  # noqa: Y015
 
 @_typing.final
 class LinkIdentityResponse(_message.Message):
-    """LinkIdentityResponse says what was done."""
+    """LinkIdentityResponse is the outcome of a change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     OUTCOME_FIELD_NUMBER: _builtins.int
     outcome: Global___LinkOutcome.ValueType
-    """What was done."""
+    """The outcome."""
     def __init__(
         self,
         *,

@@ -30,19 +30,27 @@ if _version_not_supported:
 
 
 class KernelServiceStub:
-    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
+    """KernelService gives each person of a channel a separate kernel: their assistant, history, tools and connections.
 
-    Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
+    A channel uses two calls, each complete without the other. HandleMessage accepts a message, which is durable when the
+    call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
-    Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
-    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
-    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
-    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
-    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
+    Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
+    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality.
+
+    Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
+    at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
+    be answered with:
+    - UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID)
+    - PERMISSION_DENIED (CHANNEL_MISMATCH)
+    - RESOURCE_EXHAUSTED (CHANNEL_BUSY)
+    - DEADLINE_EXCEEDED (CALL_STALLED)
+    - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
+    - INTERNAL
+
+    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
+    limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def __init__(self, channel):
@@ -119,54 +127,62 @@ class KernelServiceStub:
 
 
 class KernelServiceServicer:
-    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
+    """KernelService gives each person of a channel a separate kernel: their assistant, history, tools and connections.
 
-    Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
+    A channel uses two calls, each complete without the other. HandleMessage accepts a message, which is durable when the
+    call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
-    Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
-    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
-    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
-    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
-    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
+    Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
+    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality.
+
+    Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
+    at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
+    be answered with:
+    - UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID)
+    - PERMISSION_DENIED (CHANNEL_MISMATCH)
+    - RESOURCE_EXHAUSTED (CHANNEL_BUSY)
+    - DEADLINE_EXCEEDED (CALL_STALLED)
+    - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
+    - INTERNAL
+
+    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
+    limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def HandleMessage(self, request, context):
-        """HandleMessage takes one message of one person. It is idempotent on (channel, user_id, address, message_id): a
-        repeat starts nothing, answers as the first did, and says `duplicate`.
+        """HandleMessage accepts one message of one person. It is idempotent on (channel, user_id, address, message_id): a
+        repeat starts nothing, returns the first answer, and sets `duplicate`.
 
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
-        else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
-        MEDIA_FULL.
+        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
+        person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
         FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-        INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
+        INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamMessage(self, request, context):
-        """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. On a replica that
-        does not own the person only `accepted`, the needed events and `completed` are sent. Errors as HandleMessage.
+        """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A replica that does
+        not own the person sends only `accepted`, the needed events and `completed`. Errors as HandleMessage.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def PullOutbox(self, request, context):
-        """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
-        stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
-        exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-        replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
-        under it. A send that was begun may end within 15 seconds, and its acknowledgement counts. 20 seconds after the
-        end of the stream, or at its own end, a lease that was not acknowledged leaves the reply in doubt: a receipt
-        settles it, else it is leased again after a grace of 15 seconds, in which some process of the channel pulls (longer
-        after a longer absence, 5 minutes at most). The person's later replies wait for that.
+        """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
+        stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
+        never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+        and replicas.
 
+        A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
+        under it. A send that has begun may end within 15 seconds, and its acknowledgement counts. A lease without an
+        acknowledgement leaves the reply in doubt 20 seconds after the end of the stream, or when the lease ends. A receipt
+        settles it. Otherwise it is leased again after a grace period of 15 seconds in which some process of the channel
+        pulls (longer after a longer absence, 5 minutes at most). The person's later replies wait for that.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -174,17 +190,17 @@ class KernelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def AckOutbox(self, request, context):
-        """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
-        not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+        """AckOutbox settles leased items independently: an unknown or stale one is reported in `results` and does not fail
+        the others. Idempotent. A success counts under any lease; a failure under a lapsed lease is ignored.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReleaseLeases(self, request, context):
-        """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
-        waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
-        at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+        """ReleaseLeases requeues replies that were leased to a process and never reached it: they are leased again at once,
+        without waiting for the end of the lease and the grace period. A process calls it before it pulls again after a
+        stream ended, and once at its end, when its acknowledgements are done. Its open streams end. Idempotent.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -192,17 +208,17 @@ class KernelServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ExtendLeases(self, request, context):
-        """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
-        may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+        """ExtendLeases renews leases of replies that would end before their work is done. A lease that has ended is not
+        renewed. A lease may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ReportReceipts(self, request, context):
-        """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-        and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
-        order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
+        """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
+        reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
+        any instance of the channel. Receipts of unknown parts are counted and dropped.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -210,40 +226,43 @@ class KernelServiceServicer:
 
     def UploadMedia(self, request_iterator, context):
         """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
-        INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
+        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also if another caller holds the
+        lease). INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED:
+        MEDIA_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DownloadMedia(self, request, context):
-        """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
-        hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-        FIELD_REQUIRED, FIELD_INVALID.
+        """DownloadMedia streams the bytes of a reply's media. They are available until 15 minutes after the reply is settled;
+        an INLINE reply is settled when it is created. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT: FIELD_REQUIRED,
+        FIELD_INVALID.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def LinkIdentity(self, request, context):
-        """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-        message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-        remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
-        previous one is remembered as long, and done once another change tells whose that is.
+        """LinkIdentity says that a person's id in the channel changed. It may come before or after the first message under
+        the new id. Idempotent: the same change again has no effect, for as long as a message is remembered. Changes may
+        overtake each other: one between strong ids whose previous one is unknown is kept for the same time, and is applied
+        once another change identifies it. See LinkIdentityResponse.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CreateConnectLink(self, request, context):
-        """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-        and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
-        leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
-        a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-        PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
-        only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
-        different people's in different scopes. So in ListConnections and Disconnect.
+        """CreateConnectLink creates a link by which the person connects an account of a toolkit. A person has at most one
+        link per toolkit: until it is followed, the same one is returned; then it ends and a new one is created. The link
+        leads to the service's own pages, on to the vendor, and back to a code. The connection becomes ACTIVE only when the
+        person has sent that code as a message.
+
+        NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
+        VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
+        identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
+        people in different scopes. The same holds for ListConnections and Disconnect.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -259,7 +278,7 @@ class KernelServiceServicer:
 
     def Disconnect(self, request, context):
         """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
-        CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
+        CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is unusable at once nevertheless).
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -342,19 +361,27 @@ def add_KernelServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class KernelService:
-    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
+    """KernelService gives each person of a channel a separate kernel: their assistant, history, tools and connections.
 
-    Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
+    A channel uses two calls, each complete without the other. HandleMessage accepts a message, which is durable when the
+    call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
-    Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
-    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
-    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
-    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
-    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
+    Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
+    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality.
+
+    Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
+    at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
+    be answered with:
+    - UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID)
+    - PERMISSION_DENIED (CHANNEL_MISMATCH)
+    - RESOURCE_EXHAUSTED (CHANNEL_BUSY)
+    - DEADLINE_EXCEEDED (CALL_STALLED)
+    - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
+    - INTERNAL
+
+    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
+    limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @staticmethod

@@ -31,19 +31,27 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class KernelServiceStub:
-    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
+    """KernelService gives each person of a channel a separate kernel: their assistant, history, tools and connections.
 
-    Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
+    A channel uses two calls, each complete without the other. HandleMessage accepts a message, which is durable when the
+    call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
-    Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
-    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
-    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
-    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
-    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
+    Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
+    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality.
+
+    Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
+    at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
+    be answered with:
+    - UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID)
+    - PERMISSION_DENIED (CHANNEL_MISMATCH)
+    - RESOURCE_EXHAUSTED (CHANNEL_BUSY)
+    - DEADLINE_EXCEEDED (CALL_STALLED)
+    - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
+    - INTERNAL
+
+    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
+    limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @_typing.overload
@@ -51,75 +59,78 @@ class KernelServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> KernelServiceAsyncStub: ...
     HandleMessage: _grpc.UnaryUnaryMultiCallable[_messages_pb2.HandleMessageRequest, _messages_pb2.HandleMessageResponse]
-    """HandleMessage takes one message of one person. It is idempotent on (channel, user_id, address, message_id): a
-    repeat starts nothing, answers as the first did, and says `duplicate`.
+    """HandleMessage accepts one message of one person. It is idempotent on (channel, user_id, address, message_id): a
+    repeat starts nothing, returns the first answer, and sets `duplicate`.
 
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
-    else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
-    MEDIA_FULL.
+    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
+    person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-    INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
+    INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
     """
     StreamMessage: _grpc.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]
-    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. On a replica that
-    does not own the person only `accepted`, the needed events and `completed` are sent. Errors as HandleMessage.
+    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A replica that does
+    not own the person sends only `accepted`, the needed events and `completed`. Errors as HandleMessage.
     """
     PullOutbox: _grpc.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]
-    """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
-    stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
-    exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-    replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
-    under it. A send that was begun may end within 15 seconds, and its acknowledgement counts. 20 seconds after the
-    end of the stream, or at its own end, a lease that was not acknowledged leaves the reply in doubt: a receipt
-    settles it, else it is leased again after a grace of 15 seconds, in which some process of the channel pulls (longer
-    after a longer absence, 5 minutes at most). The person's later replies wait for that.
+    """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
+    stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
+    never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+    and replicas.
 
+    A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
+    under it. A send that has begun may end within 15 seconds, and its acknowledgement counts. A lease without an
+    acknowledgement leaves the reply in doubt 20 seconds after the end of the stream, or when the lease ends. A receipt
+    settles it. Otherwise it is leased again after a grace period of 15 seconds in which some process of the channel
+    pulls (longer after a longer absence, 5 minutes at most). The person's later replies wait for that.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     AckOutbox: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.AckOutboxRequest, _outbox_pb2.AckOutboxResponse]
-    """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
-    not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+    """AckOutbox settles leased items independently: an unknown or stale one is reported in `results` and does not fail
+    the others. Idempotent. A success counts under any lease; a failure under a lapsed lease is ignored.
     """
     ReleaseLeases: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ReleaseLeasesRequest, _outbox_pb2.ReleaseLeasesResponse]
-    """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
-    waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
-    at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+    """ReleaseLeases requeues replies that were leased to a process and never reached it: they are leased again at once,
+    without waiting for the end of the lease and the grace period. A process calls it before it pulls again after a
+    stream ended, and once at its end, when its acknowledgements are done. Its open streams end. Idempotent.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ExtendLeases: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ExtendLeasesRequest, _outbox_pb2.ExtendLeasesResponse]
-    """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
-    may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+    """ExtendLeases renews leases of replies that would end before their work is done. A lease that has ended is not
+    renewed. A lease may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
     """
     ReportReceipts: _grpc.UnaryUnaryMultiCallable[_outbox_pb2.ReportReceiptsRequest, _outbox_pb2.ReportReceiptsResponse]
-    """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-    and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
-    order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
+    """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
+    reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
+    any instance of the channel. Receipts of unknown parts are counted and dropped.
     """
     UploadMedia: _grpc.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
-    INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
+    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also if another caller holds the
+    lease). INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED:
+    MEDIA_FULL.
     """
     DownloadMedia: _grpc.UnaryStreamMultiCallable[_media_pb2.DownloadMediaRequest, _media_pb2.DownloadMediaResponse]
-    """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
-    hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-    FIELD_REQUIRED, FIELD_INVALID.
+    """DownloadMedia streams the bytes of a reply's media. They are available until 15 minutes after the reply is settled;
+    an INLINE reply is settled when it is created. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT: FIELD_REQUIRED,
+    FIELD_INVALID.
     """
     LinkIdentity: _grpc.UnaryUnaryMultiCallable[_identity_pb2.LinkIdentityRequest, _identity_pb2.LinkIdentityResponse]
-    """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-    message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-    remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
-    previous one is remembered as long, and done once another change tells whose that is.
+    """LinkIdentity says that a person's id in the channel changed. It may come before or after the first message under
+    the new id. Idempotent: the same change again has no effect, for as long as a message is remembered. Changes may
+    overtake each other: one between strong ids whose previous one is unknown is kept for the same time, and is applied
+    once another change identifies it. See LinkIdentityResponse.
     """
     CreateConnectLink: _grpc.UnaryUnaryMultiCallable[_connections_pb2.CreateConnectLinkRequest, _connections_pb2.CreateConnectLinkResponse]
-    """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-    and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
-    leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
-    a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-    PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
-    only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
-    different people's in different scopes. So in ListConnections and Disconnect.
+    """CreateConnectLink creates a link by which the person connects an account of a toolkit. A person has at most one
+    link per toolkit: until it is followed, the same one is returned; then it ends and a new one is created. The link
+    leads to the service's own pages, on to the vendor, and back to a code. The connection becomes ACTIVE only when the
+    person has sent that code as a message.
+
+    NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
+    VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
+    identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
+    people in different scopes. The same holds for ListConnections and Disconnect.
     """
     ListConnections: _grpc.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
@@ -127,97 +138,108 @@ class KernelServiceStub:
     """
     Disconnect: _grpc.UnaryUnaryMultiCallable[_connections_pb2.DisconnectRequest, _connections_pb2.DisconnectResponse]
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
-    CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
+    CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is unusable at once nevertheless).
     """
 
 @_typing.type_check_only
 class KernelServiceAsyncStub(KernelServiceStub):
-    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
+    """KernelService gives each person of a channel a separate kernel: their assistant, history, tools and connections.
 
-    Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
+    A channel uses two calls, each complete without the other. HandleMessage accepts a message, which is durable when the
+    call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
-    Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
-    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
-    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
-    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
-    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
+    Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
+    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality.
+
+    Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
+    at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
+    be answered with:
+    - UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID)
+    - PERMISSION_DENIED (CHANNEL_MISMATCH)
+    - RESOURCE_EXHAUSTED (CHANNEL_BUSY)
+    - DEADLINE_EXCEEDED (CALL_STALLED)
+    - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
+    - INTERNAL
+
+    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
+    limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     HandleMessage: _aio.UnaryUnaryMultiCallable[_messages_pb2.HandleMessageRequest, _messages_pb2.HandleMessageResponse]  # type: ignore[assignment]
-    """HandleMessage takes one message of one person. It is idempotent on (channel, user_id, address, message_id): a
-    repeat starts nothing, answers as the first did, and says `duplicate`.
+    """HandleMessage accepts one message of one person. It is idempotent on (channel, user_id, address, message_id): a
+    repeat starts nothing, returns the first answer, and sets `duplicate`.
 
     INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
-    else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
-    MEDIA_FULL.
+    PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
+    person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
     FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-    INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
+    INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
     """
     StreamMessage: _aio.UnaryStreamMultiCallable[_messages_pb2.StreamMessageRequest, _messages_pb2.StreamMessageResponse]  # type: ignore[assignment]
-    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. On a replica that
-    does not own the person only `accepted`, the needed events and `completed` are sent. Errors as HandleMessage.
+    """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A replica that does
+    not own the person sends only `accepted`, the needed events and `completed`. Errors as HandleMessage.
     """
     PullOutbox: _aio.UnaryStreamMultiCallable[_outbox_pb2.PullOutboxRequest, _outbox_pb2.PullOutboxResponse]  # type: ignore[assignment]
-    """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
-    stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
-    exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-    replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
-    under it. A send that was begun may end within 15 seconds, and its acknowledgement counts. 20 seconds after the
-    end of the stream, or at its own end, a lease that was not acknowledged leaves the reply in doubt: a receipt
-    settles it, else it is leased again after a grace of 15 seconds, in which some process of the channel pulls (longer
-    after a longer absence, 5 minutes at most). The person's later replies wait for that.
+    """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
+    stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
+    never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+    and replicas.
 
+    A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
+    under it. A send that has begun may end within 15 seconds, and its acknowledgement counts. A lease without an
+    acknowledgement leaves the reply in doubt 20 seconds after the end of the stream, or when the lease ends. A receipt
+    settles it. Otherwise it is leased again after a grace period of 15 seconds in which some process of the channel
+    pulls (longer after a longer absence, 5 minutes at most). The person's later replies wait for that.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     AckOutbox: _aio.UnaryUnaryMultiCallable[_outbox_pb2.AckOutboxRequest, _outbox_pb2.AckOutboxResponse]  # type: ignore[assignment]
-    """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
-    not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+    """AckOutbox settles leased items independently: an unknown or stale one is reported in `results` and does not fail
+    the others. Idempotent. A success counts under any lease; a failure under a lapsed lease is ignored.
     """
     ReleaseLeases: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ReleaseLeasesRequest, _outbox_pb2.ReleaseLeasesResponse]  # type: ignore[assignment]
-    """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
-    waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
-    at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+    """ReleaseLeases requeues replies that were leased to a process and never reached it: they are leased again at once,
+    without waiting for the end of the lease and the grace period. A process calls it before it pulls again after a
+    stream ended, and once at its end, when its acknowledgements are done. Its open streams end. Idempotent.
     INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
     """
     ExtendLeases: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ExtendLeasesRequest, _outbox_pb2.ExtendLeasesResponse]  # type: ignore[assignment]
-    """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
-    may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+    """ExtendLeases renews leases of replies that would end before their work is done. A lease that has ended is not
+    renewed. A lease may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
     """
     ReportReceipts: _aio.UnaryUnaryMultiCallable[_outbox_pb2.ReportReceiptsRequest, _outbox_pb2.ReportReceiptsResponse]  # type: ignore[assignment]
-    """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-    and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
-    order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
+    """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
+    reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
+    any instance of the channel. Receipts of unknown parts are counted and dropped.
     """
     UploadMedia: _aio.StreamUnaryMultiCallable[_media_pb2.UploadMediaRequest, _media_pb2.UploadMediaResponse]  # type: ignore[assignment]
     """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
-    INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
+    once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also if another caller holds the
+    lease). INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED:
+    MEDIA_FULL.
     """
     DownloadMedia: _aio.UnaryStreamMultiCallable[_media_pb2.DownloadMediaRequest, _media_pb2.DownloadMediaResponse]  # type: ignore[assignment]
-    """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
-    hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-    FIELD_REQUIRED, FIELD_INVALID.
+    """DownloadMedia streams the bytes of a reply's media. They are available until 15 minutes after the reply is settled;
+    an INLINE reply is settled when it is created. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT: FIELD_REQUIRED,
+    FIELD_INVALID.
     """
     LinkIdentity: _aio.UnaryUnaryMultiCallable[_identity_pb2.LinkIdentityRequest, _identity_pb2.LinkIdentityResponse]  # type: ignore[assignment]
-    """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-    message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-    remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
-    previous one is remembered as long, and done once another change tells whose that is.
+    """LinkIdentity says that a person's id in the channel changed. It may come before or after the first message under
+    the new id. Idempotent: the same change again has no effect, for as long as a message is remembered. Changes may
+    overtake each other: one between strong ids whose previous one is unknown is kept for the same time, and is applied
+    once another change identifies it. See LinkIdentityResponse.
     """
     CreateConnectLink: _aio.UnaryUnaryMultiCallable[_connections_pb2.CreateConnectLinkRequest, _connections_pb2.CreateConnectLinkResponse]  # type: ignore[assignment]
-    """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-    and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
-    leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
-    a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-    PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
-    only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
-    different people's in different scopes. So in ListConnections and Disconnect.
+    """CreateConnectLink creates a link by which the person connects an account of a toolkit. A person has at most one
+    link per toolkit: until it is followed, the same one is returned; then it ends and a new one is created. The link
+    leads to the service's own pages, on to the vendor, and back to a code. The connection becomes ACTIVE only when the
+    person has sent that code as a message.
+
+    NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
+    VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
+    identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
+    people in different scopes. The same holds for ListConnections and Disconnect.
     """
     ListConnections: _aio.UnaryUnaryMultiCallable[_connections_pb2.ListConnectionsRequest, _connections_pb2.ListConnectionsResponse]  # type: ignore[assignment]
     """ListConnections returns the person's connections, from this service's own store. NOT_FOUND: PERSON_NOT_FOUND.
@@ -225,23 +247,31 @@ class KernelServiceAsyncStub(KernelServiceStub):
     """
     Disconnect: _aio.UnaryUnaryMultiCallable[_connections_pb2.DisconnectRequest, _connections_pb2.DisconnectResponse]  # type: ignore[assignment]
     """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
-    CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
+    CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is unusable at once nevertheless).
     """
 
 class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
-    """KernelService gives every person of a channel a kernel of their own: their assistant, history, tools and connections.
+    """KernelService gives each person of a channel a separate kernel: their assistant, history, tools and connections.
 
-    Two doors serve a channel, each complete without the other. HandleMessage takes a message in: it is durable when
-    the call returns. PullOutbox hands out whatever the person is to be told, until AckOutbox settles it.
+    A channel uses two calls, each complete without the other. HandleMessage accepts a message, which is durable when the
+    call returns. PullOutbox leases the replies for the person, until AckOutbox settles them.
 
-    Every call bears `authorization: Bearer <channel token>`; the token speaks for the users of its own channel only
-    (`<channel>:…`). It is looked at before the request is received. `x-user-id`, a hash of the user id, may be sent as a
-    hint for locality. Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason, a google.rpc.BadRequest where
-    a field is at fault, and a google.rpc.RetryInfo where it is known when to call again. `bound.proto` says how much
-    each field may hold. Any of UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID), PERMISSION_DENIED (CHANNEL_MISMATCH),
-    RESOURCE_EXHAUSTED (CHANNEL_BUSY), DEADLINE_EXCEEDED (CALL_STALLED), UNAVAILABLE (DRAINING, STORE_UNAVAILABLE) and
-    INTERNAL may answer any call. A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, if
-    the operator has not set otherwise, and 200 over one connection: more wait in the client until others end.
+    Every call carries `authorization: Bearer <channel token>`. The token is valid only for the users of its channel
+    (`<channel>:…`), and is checked before the request is received. `x-user-id`, a hash of the user id, may be sent as a
+    hint for locality.
+
+    Errors carry a google.rpc.ErrorInfo whose reason is an ErrorReason. They carry a google.rpc.BadRequest if a field is
+    at fault, and a google.rpc.RetryInfo if the time of a retry is known. `bound.proto` limits each field. Any call may
+    be answered with:
+    - UNAUTHENTICATED (TOKEN_MISSING, TOKEN_INVALID)
+    - PERMISSION_DENIED (CHANNEL_MISMATCH)
+    - RESOURCE_EXHAUSTED (CHANNEL_BUSY)
+    - DEADLINE_EXCEEDED (CALL_STALLED)
+    - UNAVAILABLE (DRAINING, STORE_UNAVAILABLE)
+    - INTERNAL
+
+    A channel may have 64 streams of PullOutbox and 2,000 other calls open at a time, unless the operator has set other
+    limits. Over one connection 200 are open, and more wait in the client until others end.
     """
 
     @_abc_1.abstractmethod
@@ -250,15 +280,14 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _messages_pb2.HandleMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_messages_pb2.HandleMessageResponse, _abc.Awaitable[_messages_pb2.HandleMessageResponse]]:
-        """HandleMessage takes one message of one person. It is idempotent on (channel, user_id, address, message_id): a
-        repeat starts nothing, answers as the first did, and says `duplicate`.
+        """HandleMessage accepts one message of one person. It is idempotent on (channel, user_id, address, message_id): a
+        repeat starts nothing, returns the first answer, and sets `duplicate`.
 
         INVALID_ARGUMENT: USER_ID_INVALID, USER_ID_RESERVED, FIELD_REQUIRED, FIELD_INVALID, PAYLOAD_TOO_LARGE.
-        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also where the same user id was somebody
-        else's then: nobody is answered with another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING,
-        MEDIA_FULL.
+        PERMISSION_DENIED: USER_NOT_ALLOWED. ALREADY_EXISTS: MESSAGE_ID_REUSED (also if the user id belonged to another
+        person then: a caller never gets another person's turn). RESOURCE_EXHAUSTED: TOO_MANY_PENDING, MEDIA_FULL.
         FAILED_PRECONDITION: IDENTITY_CONFLICT. After any error nothing is stored. A deadline that passes while an
-        INLINE caller waits stops only the waiting: the message stays accepted, a repeat waits on.
+        INLINE caller waits ends only the waiting: the message stays accepted, and a repeat waits again.
         """
 
     @_abc_1.abstractmethod
@@ -267,8 +296,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _messages_pb2.StreamMessageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_messages_pb2.StreamMessageResponse], _abc.AsyncIterator[_messages_pb2.StreamMessageResponse]]:
-        """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. On a replica that
-        does not own the person only `accepted`, the needed events and `completed` are sent. Errors as HandleMessage.
+        """StreamMessage is HandleMessage with events while the turn runs; the last one is `completed`. A replica that does
+        not own the person sends only `accepted`, the needed events and `completed`. Errors as HandleMessage.
         """
 
     @_abc_1.abstractmethod
@@ -277,15 +306,16 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _outbox_pb2.PullOutboxRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_outbox_pb2.PullOutboxResponse], _abc.AsyncIterator[_outbox_pb2.PullOutboxResponse]]:
-        """PullOutbox leases what the channel is to do: send a reply, fetch media, show that the assistant is typing. The
-        stream stays open and ends with OK when the service drains: pull again. What is leased and not acknowledged never
-        exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams and
-        replicas. A lease is good while its stream is: once that has ended, for whatever reason, the caller begins no send
-        under it. A send that was begun may end within 15 seconds, and its acknowledgement counts. 20 seconds after the
-        end of the stream, or at its own end, a lease that was not acknowledged leaves the reply in doubt: a receipt
-        settles it, else it is leased again after a grace of 15 seconds, in which some process of the channel pulls (longer
-        after a longer absence, 5 minutes at most). The person's later replies wait for that.
+        """PullOutbox leases the channel's tasks: send a reply, fetch media, show that the assistant is typing. The stream
+        stays open and ends with OK when the service drains: pull again. The number of leased and unacknowledged items
+        never exceeds `max_in_flight`. Per person a reply is leased only after the earlier one is settled, over all streams
+        and replicas.
 
+        A lease is valid while its stream is open: once the stream has ended, for any reason, the caller begins no send
+        under it. A send that has begun may end within 15 seconds, and its acknowledgement counts. A lease without an
+        acknowledgement leaves the reply in doubt 20 seconds after the end of the stream, or when the lease ends. A receipt
+        settles it. Otherwise it is leased again after a grace period of 15 seconds in which some process of the channel
+        pulls (longer after a longer absence, 5 minutes at most). The person's later replies wait for that.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
 
@@ -295,8 +325,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _outbox_pb2.AckOutboxRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_outbox_pb2.AckOutboxResponse, _abc.Awaitable[_outbox_pb2.AckOutboxResponse]]:
-        """AckOutbox settles leased items, each on its own: one that is unknown or stale is answered in `results` and does
-        not fail its siblings. Idempotent. Success counts from any lease; failure from a lapsed lease is ignored.
+        """AckOutbox settles leased items independently: an unknown or stale one is reported in `results` and does not fail
+        the others. Idempotent. A success counts under any lease; a failure under a lapsed lease is ignored.
         """
 
     @_abc_1.abstractmethod
@@ -305,9 +335,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _outbox_pb2.ReleaseLeasesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_outbox_pb2.ReleaseLeasesResponse, _abc.Awaitable[_outbox_pb2.ReleaseLeasesResponse]]:
-        """ReleaseLeases gives back what was leased to a process and never reached it: leased again at once, in place of
-        waiting for its lease and the grace. A process calls it before it pulls anew after a stream that ended, and once
-        at its end, when its acknowledgements are through. Its streams that are still open end. Idempotent.
+        """ReleaseLeases requeues replies that were leased to a process and never reached it: they are leased again at once,
+        without waiting for the end of the lease and the grace period. A process calls it before it pulls again after a
+        stream ended, and once at its end, when its acknowledgements are done. Its open streams end. Idempotent.
         INVALID_ARGUMENT: FIELD_REQUIRED, FIELD_INVALID.
         """
 
@@ -317,8 +347,8 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _outbox_pb2.ExtendLeasesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_outbox_pb2.ExtendLeasesResponse, _abc.Awaitable[_outbox_pb2.ExtendLeasesResponse]]:
-        """ExtendLeases renews leases of replies that run out before the work under them is done. One that has ended is not revived. It
-        may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
+        """ExtendLeases renews leases of replies that would end before their work is done. A lease that has ended is not
+        renewed. A lease may be renewed any number of times. INVALID_ARGUMENT: FIELD_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -327,9 +357,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _outbox_pb2.ReportReceiptsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_outbox_pb2.ReportReceiptsResponse, _abc.Awaitable[_outbox_pb2.ReportReceiptsResponse]]:
-        """ReportReceipts tells what the channel's network says of parts that were sent: a receipt settles a part in doubt,
-        and a failure may reopen it. Idempotent on (part, result); receipts may come before the acknowledgement, in any
-        order, and through any instance of the channel. Receipts of parts that are not known are counted and dropped.
+        """ReportReceipts passes on the network's reports on sent parts: a receipt settles a part in doubt, and a failure may
+        reopen it. Idempotent on (part, result). Receipts may come before the acknowledgement, in any order, and through
+        any instance of the channel. Receipts of unknown parts are counted and dropped.
         """
 
     @_abc_1.abstractmethod
@@ -339,8 +369,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_media_pb2.UploadMediaResponse, _abc.Awaitable[_media_pb2.UploadMediaResponse]]:
         """UploadMedia streams the bytes of a `media_wanted`: first its header, then the chunks in order. The bytes count
-        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also once the lease is another's).
-        INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED: MEDIA_FULL.
+        once the call returned OK; a repeat replaces nothing. NOT_FOUND: MEDIA_NOT_FOUND (also if another caller holds the
+        lease). INVALID_ARGUMENT: PAYLOAD_TOO_LARGE, FIELD_INVALID (hash, size or type differ). RESOURCE_EXHAUSTED:
+        MEDIA_FULL.
         """
 
     @_abc_1.abstractmethod
@@ -349,9 +380,9 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _media_pb2.DownloadMediaRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_media_pb2.DownloadMediaResponse], _abc.AsyncIterator[_media_pb2.DownloadMediaResponse]]:
-        """DownloadMedia streams the bytes of a reply's media. They are at hand until the reply is settled, and a quarter of an
-        hour longer; an INLINE reply is settled when it is made. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT:
-        FIELD_REQUIRED, FIELD_INVALID.
+        """DownloadMedia streams the bytes of a reply's media. They are available until 15 minutes after the reply is settled;
+        an INLINE reply is settled when it is created. NOT_FOUND: MEDIA_NOT_FOUND. INVALID_ARGUMENT: FIELD_REQUIRED,
+        FIELD_INVALID.
         """
 
     @_abc_1.abstractmethod
@@ -360,10 +391,10 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _identity_pb2.LinkIdentityRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_identity_pb2.LinkIdentityResponse, _abc.Awaitable[_identity_pb2.LinkIdentityResponse]]:
-        """LinkIdentity says that a person's id in the channel changed. Idempotent, and right before or after the first
-        message under the new id. See LinkIdentityResponse. The same change told again does nothing: it is
-        remembered as long as a message. Changes may overtake each other: one between strong ids of which nobody bears the
-        previous one is remembered as long, and done once another change tells whose that is.
+        """LinkIdentity says that a person's id in the channel changed. It may come before or after the first message under
+        the new id. Idempotent: the same change again has no effect, for as long as a message is remembered. Changes may
+        overtake each other: one between strong ids whose previous one is unknown is kept for the same time, and is applied
+        once another change identifies it. See LinkIdentityResponse.
         """
 
     @_abc_1.abstractmethod
@@ -372,13 +403,15 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _connections_pb2.CreateConnectLinkRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_connections_pb2.CreateConnectLinkResponse, _abc.Awaitable[_connections_pb2.CreateConnectLinkResponse]]:
-        """CreateConnectLink makes a link by which the person connects an account of a toolkit. At most one link per person
-        and toolkit lives: until it is followed, the same one is returned; then it ends and a new one is made. The link
-        leads to the service's own pages, on to the vendor and back to a code: only once the person has sent that code as
-        a message does the connection become ACTIVE. NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN.
-        PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE: VENDOR_UNAVAILABLE. The user id finds whom it would find as the
-        only id of a message: a phone number nobody who has a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it is
-        different people's in different scopes. So in ListConnections and Disconnect.
+        """CreateConnectLink creates a link by which the person connects an account of a toolkit. A person has at most one
+        link per toolkit: until it is followed, the same one is returned; then it ends and a new one is created. The link
+        leads to the service's own pages, on to the vendor, and back to a code. The connection becomes ACTIVE only when the
+        person has sent that code as a message.
+
+        NOT_FOUND: PERSON_NOT_FOUND, TOOLKIT_UNKNOWN. PERMISSION_DENIED: TOOLKIT_NOT_ALLOWED. UNAVAILABLE:
+        VENDOR_UNAVAILABLE. The user id identifies the same person as in a message without aliases: a phone number
+        identifies only a person without a strong id. FAILED_PRECONDITION: IDENTITY_CONFLICT, if it belongs to different
+        people in different scopes. The same holds for ListConnections and Disconnect.
         """
 
     @_abc_1.abstractmethod
@@ -398,7 +431,7 @@ class KernelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_connections_pb2.DisconnectResponse, _abc.Awaitable[_connections_pb2.DisconnectResponse]]:
         """Disconnect removes a connection here and at the vendor. Idempotent. NOT_FOUND: PERSON_NOT_FOUND,
-        CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is barred from use at once all the same).
+        CONNECTION_NOT_FOUND. UNAVAILABLE: VENDOR_UNAVAILABLE (the connection is unusable at once nevertheless).
         """
 
 def add_KernelServiceServicer_to_server(servicer: KernelServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

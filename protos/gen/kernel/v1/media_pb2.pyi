@@ -45,7 +45,7 @@ class Media(_message.Message):
     size_bytes: _builtins.int
     """Size in bytes; 0: not known."""
     voice: _builtins.bool
-    """Recorded on the spot, to be heard as speech."""
+    """Recorded in the chat, as speech."""
     def __init__(
         self,
         *,
@@ -85,16 +85,16 @@ class MediaWanted(_message.Message):
     media_ref: _builtins.str
     """The reference that the channel gave."""
     address: _builtins.str
-    """From where the message came."""
+    """The address to which the message came."""
     lease_token: _builtins.str
-    """Goes back with UploadMedia or AckOutbox."""
+    """To be returned with UploadMedia or AckOutbox."""
     max_bytes: _builtins.int
-    """The most that is taken, in bytes."""
+    """The maximum size, in bytes."""
     sha256: _builtins.bytes
     """SHA-256 as the channel gave it; empty: not known."""
     @_builtins.property
     def deadline(self) -> _timestamp_pb2.Timestamp:
-        """Until when the bytes are of use; the turn then runs without."""
+        """The bytes are useful until then; afterwards the turn runs without them."""
 
     def __init__(
         self,
@@ -124,10 +124,10 @@ class UploadMediaRequest(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     CHUNK_FIELD_NUMBER: _builtins.int
     chunk: _builtins.bytes
-    """The next bytes, at most 1 MiB; 64 KiB does well."""
+    """The next bytes, at most 1 MiB; 64 KiB is a good size."""
     @_builtins.property
     def header(self) -> Global___UploadMediaHeader:
-        """What is sent."""
+        """The description of the file."""
 
     def __init__(
         self,
@@ -147,7 +147,7 @@ Global___UploadMediaRequest: _TypeAlias = UploadMediaRequest  # noqa: Y015
 
 @_typing.final
 class UploadMediaHeader(_message.Message):
-    """UploadMediaHeader says what is sent."""
+    """UploadMediaHeader describes the file."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -29,25 +29,25 @@ class _ReplyMode:
 class _ReplyModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ReplyMode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     REPLY_MODE_UNSPECIFIED: _ReplyMode.ValueType  # 0
-    """As INLINE: a caller that says nothing waits for its answer and loses none."""
+    """As INLINE: a caller that sets nothing waits for its answer and loses none."""
     REPLY_MODE_INLINE: _ReplyMode.ValueType  # 1
     """The call waits for the turn and returns its replies; the caller delivers them, they are never pulled, and a repeat
     of the message id returns them again.
     """
     REPLY_MODE_OUTBOX: _ReplyMode.ValueType  # 2
-    """The call returns once the message is durable, and never waits; the replies leave by PullOutbox."""
+    """The call returns once the message is durable, and never waits; the replies are sent by PullOutbox."""
 
 class ReplyMode(_ReplyMode, metaclass=_ReplyModeEnumTypeWrapper):
     """ReplyMode says who delivers the turn's replies."""
 
 REPLY_MODE_UNSPECIFIED: ReplyMode.ValueType  # 0
-"""As INLINE: a caller that says nothing waits for its answer and loses none."""
+"""As INLINE: a caller that sets nothing waits for its answer and loses none."""
 REPLY_MODE_INLINE: ReplyMode.ValueType  # 1
 """The call waits for the turn and returns its replies; the caller delivers them, they are never pulled, and a repeat
 of the message id returns them again.
 """
 REPLY_MODE_OUTBOX: ReplyMode.ValueType  # 2
-"""The call returns once the message is durable, and never waits; the replies leave by PullOutbox."""
+"""The call returns once the message is durable, and never waits; the replies are sent by PullOutbox."""
 Global___ReplyMode: _TypeAlias = ReplyMode  # noqa: Y015
 
 class _MessageStatus:
@@ -63,16 +63,16 @@ class _MessageStatusEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Message
     MESSAGE_STATUS_COMPLETED: _MessageStatus.ValueType  # 2
     """Its turn has ended; the replies answer this message (and those merged into it)."""
     MESSAGE_STATUS_MERGED: _MessageStatus.ValueType  # 3
-    """Answered together with a later message of the same person: the replies are that one's."""
+    """Answered together with a later message of the same person: the replies belong to the later one."""
     MESSAGE_STATUS_HELD: _MessageStatus.ValueType  # 4
-    """Waits for something that is away (a vendor); it is tried again by itself."""
+    """Waits for an unavailable dependency (a vendor); it is retried automatically."""
     MESSAGE_STATUS_DEAD_LETTERED: _MessageStatus.ValueType  # 5
-    """Given up after repeated failures; the person was told, an operator can requeue it."""
+    """Given up after repeated failures; the person was told, and an operator can requeue it."""
     MESSAGE_STATUS_STOPPED: _MessageStatus.ValueType  # 6
-    """Taken back by the person before or while it was worked on ("stop")."""
+    """Cancelled by the person before or during its turn ("stop")."""
 
 class MessageStatus(_MessageStatus, metaclass=_MessageStatusEnumTypeWrapper):
-    """MessageStatus says how far a message has come."""
+    """MessageStatus is the state of a message."""
 
 MESSAGE_STATUS_UNSPECIFIED: MessageStatus.ValueType  # 0
 """Never sent."""
@@ -81,13 +81,13 @@ MESSAGE_STATUS_ACCEPTED: MessageStatus.ValueType  # 1
 MESSAGE_STATUS_COMPLETED: MessageStatus.ValueType  # 2
 """Its turn has ended; the replies answer this message (and those merged into it)."""
 MESSAGE_STATUS_MERGED: MessageStatus.ValueType  # 3
-"""Answered together with a later message of the same person: the replies are that one's."""
+"""Answered together with a later message of the same person: the replies belong to the later one."""
 MESSAGE_STATUS_HELD: MessageStatus.ValueType  # 4
-"""Waits for something that is away (a vendor); it is tried again by itself."""
+"""Waits for an unavailable dependency (a vendor); it is retried automatically."""
 MESSAGE_STATUS_DEAD_LETTERED: MessageStatus.ValueType  # 5
-"""Given up after repeated failures; the person was told, an operator can requeue it."""
+"""Given up after repeated failures; the person was told, and an operator can requeue it."""
 MESSAGE_STATUS_STOPPED: MessageStatus.ValueType  # 6
-"""Taken back by the person before or while it was worked on ("stop")."""
+"""Cancelled by the person before or during its turn ("stop")."""
 Global___MessageStatus: _TypeAlias = MessageStatus  # noqa: Y015
 
 @_typing.final
@@ -110,33 +110,33 @@ class HandleMessageRequest(_message.Message):
     characters, white space at an end.
     """
     message_id: _builtins.str
-    """Required. Unique per channel, address and user, as the channel's network gave it; at most 256 bytes. The same id
-    and payload under another id of the same person is the same message.
+    """Required. Unique per channel, address and user, as assigned by the channel's network; at most 256 bytes. The same
+    id and payload under another id of the same person is the same message.
     """
     address: _builtins.str
-    """Where the person wrote to, opaque to the kernel; comes back with each reply (WhatsApp: the phone_number_id). At
-    most 200 bytes; may be empty.
+    """The address to which the person wrote, opaque to the kernel; returned with each reply (WhatsApp: the
+    phone_number_id). At most 200 bytes; may be empty.
     """
     reply_mode: Global___ReplyMode.ValueType
-    """Who delivers the replies."""
+    """The party that delivers the replies."""
     chat_link: _builtins.str
-    """How a browser opens the chat at `address` with a text typed in: an http or https URL in which `{text}` stands for
-    the text, percent-encoded (`https://wa.me/15550001111?text={text}`). It leads people back from connecting an
-    account. At most 500 bytes; empty: as said before, if ever.
+    """How a browser opens the chat at `address` with a prefilled text: an http or https URL in which `{text}` represents
+    the percent-encoded text (`https://wa.me/15550001111?text={text}`). It returns people to the chat after connecting
+    an account. At most 500 bytes; empty: the last value, if any.
     """
     time_zone: _builtins.str
     """The time zone that the person is in, by its IANA name (`Europe/Vienna`), if the channel knows it. The model is told
-    the time of each message by its clock. Kept with the person until another one is said, for all of their channels.
-    Empty: as said before, if ever; until then the model is told times in UTC, and that the zone is not known. A name
-    that is not known is ignored: no message is refused for it.
+    the time of each message in this zone. Stored with the person until it changes, for all of their channels. Empty:
+    the last value, if any; without one the model is told times in UTC, and that the zone is unknown. An unknown name
+    is ignored: no message is refused for it.
     """
     @_builtins.property
     def payload(self) -> Global___Payload:
-        """Required. What the person sent."""
+        """Required. The content of the message."""
 
     @_builtins.property
     def aliases(self) -> _containers.RepeatedCompositeFieldContainer[_identity_pb2.Alias]:
-        """Every id by which the channel knows the sender now. `user_id` may be among them, to say its strength and scope;
+        """Every id by which the channel knows the sender now. `user_id` may be among them, to state its strength and scope;
         otherwise it is strong and of the empty scope. At most 8.
         """
 
@@ -162,7 +162,7 @@ Global___HandleMessageRequest: _TypeAlias = HandleMessageRequest  # noqa: Y015
 
 @_typing.final
 class HandleMessageResponse(_message.Message):
-    """HandleMessageResponse says what became of the message."""
+    """HandleMessageResponse is the state of the message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -174,16 +174,16 @@ class HandleMessageResponse(_message.Message):
     turn_id: _builtins.str
     """The turn that answers the message; empty until it belongs to one."""
     status: Global___MessageStatus.ValueType
-    """How far it has come. OUTBOX: ACCEPTED, or on a repeat what is true then."""
+    """Its state. OUTBOX: ACCEPTED, or on a repeat the current one."""
     duplicate: _builtins.bool
     """The message had been accepted before."""
     @_builtins.property
     def replies(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reply]:
-        """INLINE: what to tell the person, in order. OUTBOX: empty."""
+        """INLINE: the replies for the person, in order. OUTBOX: empty."""
 
     @_builtins.property
     def usage(self) -> Global___Usage:
-        """What the turn has used; set once it has ended."""
+        """The usage of the turn; set once it has ended."""
 
     def __init__(
         self,
@@ -204,7 +204,7 @@ Global___HandleMessageResponse: _TypeAlias = HandleMessageResponse  # noqa: Y015
 
 @_typing.final
 class Usage(_message.Message):
-    """Usage counts what was spent."""
+    """Usage counts the resources of the model and the tools."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -246,7 +246,7 @@ Global___Usage: _TypeAlias = Usage  # noqa: Y015
 
 @_typing.final
 class Payload(_message.Message):
-    """Payload is what a person sent."""
+    """Payload is the content of a person's message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -275,7 +275,7 @@ class Payload(_message.Message):
     quoted_message_id: _builtins.str
     """The message, of either side, that this one quotes."""
     forwarded: _builtins.bool
-    """Somebody else wrote it, and the person passed it on."""
+    """The person forwarded a message that another person wrote."""
     @_builtins.property
     def image(self) -> _media_pb2.Media:
         """A picture."""
@@ -286,7 +286,7 @@ class Payload(_message.Message):
 
     @_builtins.property
     def video(self) -> _media_pb2.Media:
-        """A film."""
+        """A video."""
 
     @_builtins.property
     def document(self) -> _media_pb2.Media:
@@ -310,7 +310,7 @@ class Payload(_message.Message):
 
     @_builtins.property
     def reaction(self) -> Global___Reaction:
-        """An emoji put on, or taken off, a message."""
+        """An emoji added to a message, or removed."""
 
     @_builtins.property
     def edit(self) -> Global___Edit:
@@ -318,22 +318,22 @@ class Payload(_message.Message):
 
     @_builtins.property
     def revoke(self) -> Global___Revoke:
-        """An earlier message taken back."""
+        """The revocation of an earlier message."""
 
     @_builtins.property
     def unsupported(self) -> Global___Unsupported:
-        """Something the channel cannot pass on; the person gets an honest answer."""
+        """An item that the channel cannot pass on; the person gets an honest answer."""
 
     @_builtins.property
     def sent_at(self) -> _timestamp_pb2.Timestamp:
-        """When the person sent it; absent: now. What waits to be answered is answered in the order in which it was sent, then
-        in that of its arrival. A time after the acceptance, or more than 6 hours before it, counts as that bound. A late
-        message is never dropped, unless it was sent before a "stop" that came before it.
+        """When the person sent it; absent: now. Waiting messages are answered in the order in which they were sent, then in
+        the order of arrival. A time after the acceptance, or more than 6 hours before it, counts as that bound. A late
+        message is never dropped, unless it was sent before a "stop" that arrived before it.
         """
 
     @_builtins.property
     def referral(self) -> Global___Referral:
-        """What led the person to write; absent: not known."""
+        """The advertisement, post or product that led the person to write; absent: not known."""
 
     def __init__(
         self,
@@ -369,7 +369,7 @@ Global___Payload: _TypeAlias = Payload  # noqa: Y015
 
 @_typing.final
 class Referral(_message.Message):
-    """Referral is what led a person to write. Its words are whoever published it's, and none of the person's own."""
+    """Referral led a person to write. Its words are those of its publisher, not of the person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -378,7 +378,7 @@ class Referral(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     URL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """What it is, in the channel's word: `ad`, `post`, `product`."""
+    """Its kind, in the channel's term: `ad`, `post`, `product`."""
     headline: _builtins.str
     """Its headline, or the product's name."""
     body: _builtins.str
@@ -499,7 +499,7 @@ Global___Contact: _TypeAlias = Contact  # noqa: Y015
 
 @_typing.final
 class Choice(_message.Message):
-    """Choice is an offered choice taken, or a form filled in."""
+    """Choice is an offered choice that was taken, or a form that was filled in."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -542,7 +542,7 @@ class Reaction(_message.Message):
     message_id: _builtins.str
     """Required. The message it is put on."""
     emoji: _builtins.str
-    """The emoji; empty: taken off."""
+    """The emoji; empty: removed."""
     def __init__(
         self,
         *,
@@ -585,7 +585,7 @@ Global___Edit: _TypeAlias = Edit  # noqa: Y015
 
 @_typing.final
 class Revoke(_message.Message):
-    """Revoke takes an earlier message of the same person back."""
+    """Revoke withdraws an earlier message of the same person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -607,16 +607,16 @@ Global___Revoke: _TypeAlias = Revoke  # noqa: Y015
 
 @_typing.final
 class Unsupported(_message.Message):
-    """Unsupported stands for what the channel cannot pass on."""
+    """Unsupported represents an item that the channel cannot pass on."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     KIND_FIELD_NUMBER: _builtins.int
     DETAIL_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """What it was, in the channel's word, as `poll`; at most 64 bytes."""
+    """Its kind, in the channel's term, as `poll`; at most 64 bytes."""
     detail: _builtins.str
-    """Why, in plain words, for operators; never what the person said."""
+    """The reason, in plain words, for operators; never the person's message."""
     def __init__(
         self,
         *,
@@ -633,7 +633,7 @@ Global___Unsupported: _TypeAlias = Unsupported  # noqa: Y015
 
 @_typing.final
 class Reply(_message.Message):
-    """Reply is one thing to tell a person. The channel renders it as its network allows, in as many parts as it needs."""
+    """Reply is one reply to a person. The channel renders it as its network allows, in as many parts as it needs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -650,11 +650,11 @@ class Reply(_message.Message):
     id: _builtins.str
     """Opaque, unique, `rp_…`."""
     turn_id: _builtins.str
-    """The turn that made it; empty for a notice that no turn made."""
+    """The turn that made it; empty for a notice without a turn."""
     answers_message_id: _builtins.str
     """The message it answers (HandleMessageRequest.message_id); empty for a notice."""
     text: _builtins.str
-    """What to say, as CommonMark Markdown; may be empty where media or a reaction says it all."""
+    """The text, as CommonMark Markdown; may be empty if media or a reaction is enough."""
     quoted_message_id: _builtins.str
     """The message to quote; empty: none."""
     @_builtins.property
@@ -671,7 +671,7 @@ class Reply(_message.Message):
 
     @_builtins.property
     def reaction(self) -> Global___Reaction:
-        """An emoji to put on a message."""
+        """An emoji to add to a message."""
 
     @_builtins.property
     def created_at(self) -> _timestamp_pb2.Timestamp:
@@ -701,7 +701,7 @@ Global___Reply: _TypeAlias = Reply  # noqa: Y015
 
 @_typing.final
 class Link(_message.Message):
-    """Link is a link to offer as a button. Whoever holds it may use it: never log it."""
+    """Link is a link to offer as a button. It works for every holder: never log it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -709,12 +709,12 @@ class Link(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     url: _builtins.str
-    """Where it leads; http or https."""
+    """Its target; http or https."""
     title: _builtins.str
-    """What the button says, at most 20 characters."""
+    """The title of the button, at most 20 characters."""
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it lapses; absent: it does not."""
+        """When it expires; absent: never."""
 
     def __init__(
         self,
@@ -741,9 +741,9 @@ class ReplyChoice(_message.Message):
     TITLE_FIELD_NUMBER: _builtins.int
     DESCRIPTION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """What comes back in Choice.id; at most 200 bytes."""
+    """Returned as Choice.id; at most 200 bytes."""
     title: _builtins.str
-    """What the person sees, at most 24 characters."""
+    """The title, at most 24 characters."""
     description: _builtins.str
     """A second line, at most 72 characters."""
     def __init__(
@@ -763,7 +763,7 @@ Global___ReplyChoice: _TypeAlias = ReplyChoice  # noqa: Y015
 
 @_typing.final
 class StreamMessageRequest(_message.Message):
-    """StreamMessageRequest is a message whose progress is wanted."""
+    """StreamMessageRequest is a message whose progress the caller follows."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -787,7 +787,7 @@ Global___StreamMessageRequest: _TypeAlias = StreamMessageRequest  # noqa: Y015
 
 @_typing.final
 class StreamMessageResponse(_message.Message):
-    """StreamMessageResponse is one event of a message's way."""
+    """StreamMessageResponse is one event in the processing of a message."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -818,7 +818,7 @@ class StreamMessageResponse(_message.Message):
 
     @_builtins.property
     def text_delta(self) -> Global___TextDelta:
-        """More of the answer's text, while the model says it."""
+        """More of the answer's text, while the model produces it."""
 
     @_builtins.property
     def connect_needed(self) -> Global___ConnectNeeded:
@@ -834,7 +834,7 @@ class StreamMessageResponse(_message.Message):
 
     @_builtins.property
     def text_reset(self) -> Global___TextReset:
-        """The text told so far is void."""
+        """The text sent so far is void."""
 
     def __init__(
         self,
@@ -940,7 +940,7 @@ class ToolFinished(_message.Message):
     call_id: _builtins.str
     """The call's id."""
     succeeded: _builtins.bool
-    """Whether it did what it was asked."""
+    """Whether it succeeded."""
     def __init__(
         self,
         *,
@@ -957,9 +957,9 @@ Global___ToolFinished: _TypeAlias = ToolFinished  # noqa: Y015
 
 @_typing.final
 class TextDelta(_message.Message):
-    """TextDelta is more of the answer's text. The deltas since the last `text_reset`, or since the beginning, make up the
-    text of the first reply once `completed` comes; or there are none, because the text is in the reply alone. A caller who
-    reads slowly gets fewer and longer deltas. They go to whoever streams the message that the replies answer: of several
+    """TextDelta is more of the answer's text. The deltas since the last `text_reset`, or since the beginning, form the text
+    of the first reply once `completed` comes. There may be none, and the text is only in the reply. A caller that reads
+    slowly gets fewer and longer deltas. They go to the stream of the message that the replies answer: of several
     messages that are answered together, the last.
     """
 
@@ -983,8 +983,8 @@ Global___TextDelta: _TypeAlias = TextDelta  # noqa: Y015
 
 @_typing.final
 class TextReset(_message.Message):
-    """TextReset says that the text told so far is no part of the answer, and is to be taken off the screen: the model went
-    on to call a tool, another attempt begins, more messages have joined, or a sentence of the service takes its place.
+    """TextReset says that the text sent so far is not part of the answer, and is to be removed from the screen. The model
+    went on to call a tool, another attempt begins, more messages have joined, or a sentence of the service replaces it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1030,7 +1030,7 @@ Global___ConnectNeeded: _TypeAlias = ConnectNeeded  # noqa: Y015
 
 @_typing.final
 class ApprovalNeeded(_message.Message):
-    """ApprovalNeeded says that tool calls wait for the person's word, which is one for all of them."""
+    """ApprovalNeeded says that tool calls wait for the person's approval, one for all of them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1045,11 +1045,11 @@ class ApprovalNeeded(_message.Message):
     """The first call's tool."""
     @_builtins.property
     def choices(self) -> _containers.RepeatedCompositeFieldContainer[Global___ReplyChoice]:
-        """The choices to offer; what is chosen comes back as a Choice."""
+        """The choices to offer; the chosen one is returned as a Choice."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When the question lapses."""
+        """When the approval prompt expires."""
 
     @_builtins.property
     def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingCall]:
@@ -1074,7 +1074,7 @@ Global___ApprovalNeeded: _TypeAlias = ApprovalNeeded  # noqa: Y015
 
 @_typing.final
 class PendingCall(_message.Message):
-    """PendingCall is a tool call that waits for the person's word."""
+    """PendingCall is a tool call that waits for the person's approval."""
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -39,7 +39,7 @@ class _OutboxItemKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Outbox
     """Typing."""
 
 class OutboxItemKind(_OutboxItemKind, metaclass=_OutboxItemKindEnumTypeWrapper):
-    """OutboxItemKind is a kind of item that PullOutbox hands out."""
+    """OutboxItemKind is a kind of item that PullOutbox sends."""
 
 OUTBOX_ITEM_KIND_UNSPECIFIED: OutboxItemKind.ValueType  # 0
 """Never sent."""
@@ -60,13 +60,13 @@ class _AckResultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AckResult.V
     ACK_RESULT_UNSPECIFIED: _AckResult.ValueType  # 0
     """Never sent."""
     ACK_RESULT_RECORDED: _AckResult.ValueType  # 1
-    """It counts, now or because it did before."""
+    """It counts, now or because it was recorded before."""
     ACK_RESULT_STALE: _AckResult.ValueType  # 2
-    """A failure under a lease that had lapsed: ignored."""
+    """A failure under a lease that had ended: ignored."""
     ACK_RESULT_UNKNOWN: _AckResult.ValueType  # 3
     """No such item in this channel."""
     ACK_RESULT_INVALID: _AckResult.ValueType  # 4
-    """Malformed: no result, or a part or parts that cannot be."""
+    """Malformed: no result, or an impossible part or number of parts."""
 
 class AckResult(_AckResult, metaclass=_AckResultEnumTypeWrapper):
     """AckResult says whether an acknowledgement counted."""
@@ -74,13 +74,13 @@ class AckResult(_AckResult, metaclass=_AckResultEnumTypeWrapper):
 ACK_RESULT_UNSPECIFIED: AckResult.ValueType  # 0
 """Never sent."""
 ACK_RESULT_RECORDED: AckResult.ValueType  # 1
-"""It counts, now or because it did before."""
+"""It counts, now or because it was recorded before."""
 ACK_RESULT_STALE: AckResult.ValueType  # 2
-"""A failure under a lease that had lapsed: ignored."""
+"""A failure under a lease that had ended: ignored."""
 ACK_RESULT_UNKNOWN: AckResult.ValueType  # 3
 """No such item in this channel."""
 ACK_RESULT_INVALID: AckResult.ValueType  # 4
-"""Malformed: no result, or a part or parts that cannot be."""
+"""Malformed: no result, or an impossible part or number of parts."""
 Global___AckResult: _TypeAlias = AckResult  # noqa: Y015
 
 class _LeaseState:
@@ -92,19 +92,19 @@ class _LeaseStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_LeaseState
     LEASE_STATE_UNSPECIFIED: _LeaseState.ValueType  # 0
     """Never sent."""
     LEASE_STATE_HELD: _LeaseState.ValueType  # 1
-    """The caller's, for another `lease_for`."""
+    """The caller holds it, for another `lease_for`."""
     LEASE_STATE_LOST: _LeaseState.ValueType  # 2
-    """Nobody's or another's: it has ended or was settled, or never was. The caller begins no send under it."""
+    """The caller does not hold it: it has ended, was settled, or never existed. The caller begins no send under it."""
 
 class LeaseState(_LeaseState, metaclass=_LeaseStateEnumTypeWrapper):
-    """LeaseState says whose a reply is."""
+    """LeaseState says whether the caller still holds a lease."""
 
 LEASE_STATE_UNSPECIFIED: LeaseState.ValueType  # 0
 """Never sent."""
 LEASE_STATE_HELD: LeaseState.ValueType  # 1
-"""The caller's, for another `lease_for`."""
+"""The caller holds it, for another `lease_for`."""
 LEASE_STATE_LOST: LeaseState.ValueType  # 2
-"""Nobody's or another's: it has ended or was settled, or never was. The caller begins no send under it."""
+"""The caller does not hold it: it has ended, was settled, or never existed. The caller begins no send under it."""
 Global___LeaseState: _TypeAlias = LeaseState  # noqa: Y015
 
 class _DeliveryStage:
@@ -116,7 +116,7 @@ class _DeliveryStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     DELIVERY_STAGE_UNSPECIFIED: _DeliveryStage.ValueType  # 0
     """Refused."""
     DELIVERY_STAGE_SENT: _DeliveryStage.ValueType  # 1
-    """Taken by the network."""
+    """Accepted by the network."""
     DELIVERY_STAGE_DELIVERED: _DeliveryStage.ValueType  # 2
     """On the person's device."""
     DELIVERY_STAGE_READ: _DeliveryStage.ValueType  # 3
@@ -125,12 +125,12 @@ class _DeliveryStageEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Deliver
     """Heard or watched by the person."""
 
 class DeliveryStage(_DeliveryStage, metaclass=_DeliveryStageEnumTypeWrapper):
-    """DeliveryStage is how far a part has come by its network's word. It never goes back."""
+    """DeliveryStage is the progress of a part as its network reports it. It never goes back."""
 
 DELIVERY_STAGE_UNSPECIFIED: DeliveryStage.ValueType  # 0
 """Refused."""
 DELIVERY_STAGE_SENT: DeliveryStage.ValueType  # 1
-"""Taken by the network."""
+"""Accepted by the network."""
 DELIVERY_STAGE_DELIVERED: DeliveryStage.ValueType  # 2
 """On the person's device."""
 DELIVERY_STAGE_READ: DeliveryStage.ValueType  # 3
@@ -141,7 +141,7 @@ Global___DeliveryStage: _TypeAlias = DeliveryStage  # noqa: Y015
 
 @_typing.final
 class PullOutboxRequest(_message.Message):
-    """PullOutboxRequest says who pulls, and what for."""
+    """PullOutboxRequest identifies the caller and the items it wants."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -154,11 +154,11 @@ class PullOutboxRequest(_message.Message):
     channel: _builtins.str
     """Required. The caller's channel, that of its token."""
     instance_id: _builtins.str
-    """Required. Names this process of the channel; at most 100 bytes. Its streams bear the same, no other living process
-    does: ReleaseLeases gives back all that is leased under it.
+    """Required. Names this process of the channel; at most 100 bytes. All streams of the process use the same name, and
+    no other running process does: ReleaseLeases requeues all that is leased under it.
     """
     max_in_flight: _builtins.int
-    """How many items may be leased to this stream and not acknowledged; 0: 64, at most 1000. Typing does not count."""
+    """The maximum of leased and unacknowledged items of this stream; 0: 64, at most 1000. Typing does not count."""
     @_builtins.property
     def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The addresses that the caller serves; empty: all of the channel's."""
@@ -169,8 +169,8 @@ class PullOutboxRequest(_message.Message):
 
     @_builtins.property
     def typing_interval(self) -> _duration_pb2.Duration:
-        """How often typing is told again while the work on an answer lasts, somewhat less than the network shows it: 1 to 60
-        seconds. Absent: 5 seconds.
+        """How often typing is repeated during the work on an answer, a little more often than the network's indicator
+        expires: 1 to 60 seconds. Absent: 5 seconds.
         """
 
     def __init__(
@@ -202,7 +202,7 @@ class PullOutboxResponse(_message.Message):
     TYPING_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def reply(self) -> Global___ReplyDelivery:
-        """Tell a person something."""
+        """Send a reply to a person."""
 
     @_builtins.property
     def media_wanted(self) -> _media_pb2.MediaWanted:
@@ -232,8 +232,8 @@ Global___PullOutboxResponse: _TypeAlias = PullOutboxResponse  # noqa: Y015
 @_typing.final
 class ReplyDelivery(_message.Message):
     """ReplyDelivery is a leased reply. The channel splits it into parts by a rule that is the same on every instance, sends
-    them in order, and acknowledges each. It has its network echo which part a message is, if it can, so that receipts
-    name it (Receipt.part).
+    them in order, and acknowledges each. If possible its network echoes the part of each message, so that receipts name
+    it (Receipt.part).
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -245,24 +245,24 @@ class ReplyDelivery(_message.Message):
     LEASE_FOR_FIELD_NUMBER: _builtins.int
     SPLIT_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
-    """The person's id in this channel as it is now; resolved when the reply was leased."""
+    """The person's current id in this channel; resolved when the reply was leased."""
     address: _builtins.str
-    """From where to say it: HandleMessageRequest.address of what it answers."""
+    """The address to send from: HandleMessageRequest.address of the answered message."""
     lease_token: _builtins.str
-    """Goes back with the acknowledgement."""
+    """To be returned with the acknowledgement."""
     @_builtins.property
     def reply(self) -> _messages_pb2.Reply:
-        """What to say."""
+        """The content."""
 
     @_builtins.property
     def lease_for(self) -> _duration_pb2.Duration:
-        """How long the lease lasts from when it was handed out. The caller counts from the receipt on its own monotonic clock,
-        less what the way may have taken, and begins no send once it has passed. See ExtendLeases.
+        """The duration of the lease from when it was sent. The caller counts from the receipt on its own monotonic clock,
+        subtracts the possible transit time, and begins no send once it has passed. See ExtendLeases.
         """
 
     @_builtins.property
     def split(self) -> Global___ReplySplit:
-        """How the reply was split when a part was first acknowledged; absent: it was not yet."""
+        """How the reply was split when a part was first acknowledged; absent: no part was acknowledged."""
 
     def __init__(
         self,
@@ -284,7 +284,7 @@ Global___ReplyDelivery: _TypeAlias = ReplyDelivery  # noqa: Y015
 
 @_typing.final
 class ReplySplit(_message.Message):
-    """ReplySplit is how a reply that was leased before was split, and how far it was sent."""
+    """ReplySplit says how an earlier lease split a reply, and which parts were sent."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -292,9 +292,9 @@ class ReplySplit(_message.Message):
     VERSION_FIELD_NUMBER: _builtins.int
     SENT_PARTS_FIELD_NUMBER: _builtins.int
     parts: _builtins.int
-    """Into how many parts."""
+    """The number of parts."""
     version: _builtins.str
-    """PartAcknowledgement.split_version of then."""
+    """Its PartAcknowledgement.split_version."""
     @_builtins.property
     def sent_parts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """The parts that were sent, from 1. They are not sent again."""
@@ -316,10 +316,10 @@ Global___ReplySplit: _TypeAlias = ReplySplit  # noqa: Y015
 
 @_typing.final
 class Typing(_message.Message):
-    """Typing asks the channel to show that a person is being answered. It comes when work on a message begins, every
-    `typing_interval` for as long as it lasts, and to a stream that begins meanwhile. The reply ends it, or the absence of
-    another item where the work waits for something. Best effort: sent to one stream of the channel, neither leased nor
-    acknowledged, and dropped once it is over.
+    """Typing asks the channel to show that a person is being answered. It is sent when work on a message begins, every
+    `typing_interval` until it ends, and to a stream that opens meanwhile. The indicator ends with the reply, or when no
+    further item comes because the work is waiting. Best effort: sent to one stream of the channel, neither leased nor
+    acknowledged, and dropped once the work has ended.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -330,7 +330,7 @@ class Typing(_message.Message):
     user_id: _builtins.str
     """The person's id in this channel."""
     address: _builtins.str
-    """From where: HandleMessageRequest.address of the message."""
+    """The address to show it from: HandleMessageRequest.address of the message."""
     message_id: _builtins.str
     """The message that is being answered, the last one of several."""
     def __init__(
@@ -374,7 +374,7 @@ Global___AckOutboxRequest: _TypeAlias = AckOutboxRequest  # noqa: Y015
 
 @_typing.final
 class Acknowledgement(_message.Message):
-    """Acknowledgement says what became of one leased item."""
+    """Acknowledgement is the result of one leased item."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -410,7 +410,7 @@ Global___Acknowledgement: _TypeAlias = Acknowledgement  # noqa: Y015
 
 @_typing.final
 class PartAcknowledgement(_message.Message):
-    """PartAcknowledgement says what became of one part of a reply."""
+    """PartAcknowledgement is the result of one part of a reply."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -425,28 +425,28 @@ class PartAcknowledgement(_message.Message):
     """The version of the channel's splitting rule, the same in every acknowledgement of the reply; at most 32 bytes."""
     @_builtins.property
     def part(self) -> Global___ReplyPart:
-        """Required. Which part."""
+        """Required. The part."""
 
     @_builtins.property
     def sent(self) -> Global___DeliverySent:
-        """The network took it."""
+        """The network accepted it."""
 
     @_builtins.property
     def retry(self) -> Global___DeliveryRetry:
-        """Not sent, for a passing reason: the reply is leased again later."""
+        """Not sent, for a temporary reason: the reply is leased again later."""
 
     @_builtins.property
     def failed(self) -> Global___DeliveryFailed:
-        """Not sent, and never will be. The person's later replies go on."""
+        """Not sent, and never will be. The person's later replies are sent."""
 
     @_builtins.property
     def window_closed(self) -> Global___DeliveryWindowClosed:
-        """Not sent: the network allows nothing to this person until they write again. The reply is held until then."""
+        """Not sent: the network allows no message to this person until they write again. The reply is held until then."""
 
     @_builtins.property
     def in_doubt(self) -> Global___DeliveryInDoubt:
-        """Whether it was sent is not known (a time-out in mid-call): a receipt settles it, or the grace does. What was in
-        doubt ten times is given up.
+        """Unknown whether it was sent (a time-out during the call): a receipt settles it, or the end of the grace period. A
+        part that was in doubt ten times is given up.
         """
 
     def __init__(
@@ -483,7 +483,7 @@ class MediaAcknowledgement(_message.Message):
     """Required. MediaWanted.media_id."""
     @_builtins.property
     def retry(self) -> Global___DeliveryRetry:
-        """Not now: it is leased again later."""
+        """Not at present: it is leased again later."""
 
     @_builtins.property
     def failed(self) -> Global___DeliveryFailed:
@@ -520,7 +520,7 @@ class ReplyPart(_message.Message):
     part: _builtins.int
     """The part, from 1 to `parts`."""
     parts: _builtins.int
-    """Into how many parts the reply is split; at most 100, and the same each time."""
+    """The number of parts of the reply; at most 100, and the same each time."""
     def __init__(
         self,
         *,
@@ -544,7 +544,7 @@ class DeliverySent(_message.Message):
 
     CHANNEL_MESSAGE_ID_FIELD_NUMBER: _builtins.int
     channel_message_id: _builtins.str
-    """The network's id of the message, by which the person may quote it; at most 256 bytes, empty: it has none."""
+    """The network's id of the message, by which the person may quote it; at most 256 bytes; empty: it has none."""
     def __init__(
         self,
         *,
@@ -560,7 +560,7 @@ Global___DeliverySent: _TypeAlias = DeliverySent  # noqa: Y015
 
 @_typing.final
 class DeliveryRetry(_message.Message):
-    """DeliveryRetry is a failure that passes."""
+    """DeliveryRetry is a temporary failure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -570,7 +570,7 @@ class DeliveryRetry(_message.Message):
     """The network's error code, for operators; at most 64 bytes."""
     @_builtins.property
     def retry_after(self) -> _duration_pb2.Duration:
-        """How long to wait at least; absent: the service's own back-off."""
+        """The minimum wait; absent: the service's own back-off."""
 
     def __init__(
         self,
@@ -588,7 +588,7 @@ Global___DeliveryRetry: _TypeAlias = DeliveryRetry  # noqa: Y015
 
 @_typing.final
 class DeliveryFailed(_message.Message):
-    """DeliveryFailed is a failure for good."""
+    """DeliveryFailed is a permanent failure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -638,7 +638,7 @@ class DeliveryInDoubt(_message.Message):
 
     ERROR_CODE_FIELD_NUMBER: _builtins.int
     error_code: _builtins.str
-    """What happened, for operators; at most 64 bytes."""
+    """The cause, for operators; at most 64 bytes."""
     def __init__(
         self,
         *,
@@ -678,7 +678,7 @@ Global___AckOutboxResponse: _TypeAlias = AckOutboxResponse  # noqa: Y015
 
 @_typing.final
 class ReleaseLeasesRequest(_message.Message):
-    """ReleaseLeasesRequest says whose leases, and which of them it has."""
+    """ReleaseLeasesRequest names a process, and the replies that it is still sending."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -688,8 +688,8 @@ class ReleaseLeasesRequest(_message.Message):
     """Required. PullOutboxRequest.instance_id."""
     @_builtins.property
     def in_hand(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Replies of which a send is under way, or an acknowledgement not through: these stay leased for as long as that may
-        take. At most 1000.
+        """Replies with a send in progress, or an unfinished acknowledgement: these stay leased for as long as that may take.
+        At most 1000.
         """
 
     def __init__(
@@ -708,13 +708,13 @@ Global___ReleaseLeasesRequest: _TypeAlias = ReleaseLeasesRequest  # noqa: Y015
 
 @_typing.final
 class ReleaseLeasesResponse(_message.Message):
-    """ReleaseLeasesResponse says what was given back."""
+    """ReleaseLeasesResponse counts the requeued replies."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RELEASED_FIELD_NUMBER: _builtins.int
     released: _builtins.int
-    """How many replies."""
+    """The number of replies."""
     def __init__(
         self,
         *,
@@ -754,7 +754,7 @@ Global___ExtendLeasesRequest: _TypeAlias = ExtendLeasesRequest  # noqa: Y015
 
 @_typing.final
 class HeldLease(_message.Message):
-    """HeldLease is a reply under a lease of the caller's."""
+    """HeldLease is a reply that the caller has leased."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -792,7 +792,7 @@ class ExtendLeasesResponse(_message.Message):
 
     @_builtins.property
     def lease_for(self) -> _duration_pb2.Duration:
-        """How long each that is HELD lasts from now, as ReplyDelivery.lease_for."""
+        """How long each lease that is HELD lasts from now, as ReplyDelivery.lease_for."""
 
     def __init__(
         self,
@@ -834,8 +834,8 @@ Global___ReportReceiptsRequest: _TypeAlias = ReportReceiptsRequest  # noqa: Y015
 
 @_typing.final
 class Receipt(_message.Message):
-    """Receipt is what the network says of one part. It names `part`, `channel_message_id` or both: the part is found by the
-    first, else by the second.
+    """Receipt is the network's report on one part. It names `part`, `channel_message_id` or both: the part is found by the
+    first, otherwise by the second.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -850,7 +850,7 @@ class Receipt(_message.Message):
     channel_message_id: _builtins.str
     """The network's id of the message."""
     reached: Global___DeliveryStage.ValueType
-    """It has come so far."""
+    """The stage that it has reached."""
     @_builtins.property
     def part(self) -> Global___ReplyPart:
         """The part, as the network echoed it."""
@@ -894,16 +894,16 @@ Global___Receipt: _TypeAlias = Receipt  # noqa: Y015
 
 @_typing.final
 class ReportReceiptsResponse(_message.Message):
-    """ReportReceiptsResponse counts what the receipts did."""
+    """ReportReceiptsResponse counts the effects of the receipts."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORDED_FIELD_NUMBER: _builtins.int
     UNKNOWN_FIELD_NUMBER: _builtins.int
     recorded: _builtins.int
-    """How many named a part of this channel."""
+    """The number of receipts that named a part of this channel."""
     unknown: _builtins.int
-    """How many did not: another sender's messages, or older than what is kept."""
+    """The number of the others: another sender's messages, or parts that are no longer stored."""
     def __init__(
         self,
         *,
