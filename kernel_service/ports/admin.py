@@ -1,4 +1,4 @@
-"""The store's port for operators: what was spent, turns and replies, what was given up. As in store.py."""
+"""The store's port for operators: usage, turns, replies and dead letters."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ToolUsage:
 
 @dataclass(frozen=True, slots=True)
 class DayUsage:
-    """What was spent on a day (in days since 1970-01-01, UTC), the tools by name."""
+    """The usage of one day (in days since 1970-01-01, UTC), with the tools by name."""
 
     day: int
     usage: Usage
@@ -87,7 +87,7 @@ class ReplyView:
 
 
 class AdminStore(Protocol):
-    """A person's turns and replies, and what was given up. Page tokens are opaque."""
+    """A person's turns and replies, and dead letters. Page tokens are opaque."""
 
     async def turns(
         self, person_id: str, *, limit: int, before: str
@@ -104,12 +104,12 @@ class AdminStore(Protocol):
         ...
 
     async def requeue(self, dead_letter_id: str, *, now: float) -> str:
-        """Let the message run again, alone; the person to wake. Idempotent. NotFound DEAD_LETTER_NOT_FOUND."""
+        """Let the message run again, alone. Returns the person to wake. Idempotent. NotFound DEAD_LETTER_NOT_FOUND."""
         ...
 
 
 class AdminStores(Protocol):
-    """The ports that operators look through."""
+    """The ports that operators use."""
 
     @property
     def admin(self) -> AdminStore: ...

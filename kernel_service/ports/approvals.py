@@ -1,4 +1,4 @@
-"""Calls that wait for the person's word: what they are asked, and what their button did."""
+"""Calls that wait for the person's approval: the prompts, and the decisions of their buttons."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ ASKED: Final = (
     "Not done yet. The person is asked below your answer, with this exact call and buttons. If they approve, it is "
     "done and you are told the result; nothing that they write approves it, now or later. Do not call it again."
 )
-"""What the model is told instead of a result."""
+"""The output that the model gets instead of a result."""
 REFUSED: Final = "Not done: the person refused this."
-"""What the model is told of a call whose question was answered so."""
+"""The output that the model gets for a call that the person refused."""
 
 
 class Reason(StrEnum):
-    """Why a call waits for the person: what they are told beside the question (texts.approvals.WHY)."""
+    """Why a call waits for approval. The prompt tells the person the reason (texts.approvals.WHY)."""
 
     OUTSIDE = "outside"
     """Content from outside is among what the model sees."""
     OPERATOR = "operator"
-    """By the operator's settings."""
+    """The operator's settings require approval."""
     EFFECT = "effect"
     """It may destroy, reach others, widen access or pay, as far as hints, names and values tell."""
     UNKNOWN = "unknown"
-    """It is no plain write, or its developer says that it asks."""
+    """It is not a plain write, or its developer requires approval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Approval:
     """A call that is made if the person approves it. `id` cannot be guessed.
 
-    `call_id` is that of the call which asked, `title` what the person is told that the tool is called.
-    `expires_at` (epoch seconds) is given when the question is put. `account` is the id of the connection that the call
-    is approved for; empty: it needs none. `titles` are what ids among the arguments stand for, as they were looked up:
-    shown, and no part of what is approved. `reason`: a Reason; empty: an earlier release asked.
+    `call_id` is that of the call which asked, `title` the name of the tool for the person.
+    `expires_at` (epoch seconds) is set when the prompt is sent. `account` is the id of the connection that the call
+    is approved for; empty: it needs none. `titles` are looked-up titles of ids among the arguments. They are shown,
+    but are not a part of the approval. `reason`: a Reason; empty: an earlier release asked.
     """
 
     id: str
@@ -76,7 +76,7 @@ class Approval:
 
     @property
     def approved_call_id(self) -> str:
-        """Of the call that is made once it is approved: no vendor gives ids like it."""
+        """The id of the call that is made after approval. No vendor uses ids of this form."""
         return f"call_{self.id}"
 
     def asks_the_same_as(self, other: Approval) -> bool:
@@ -85,10 +85,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalPrompt:
-    """What one pair of buttons is about: the calls of one step of the model, or one of them, in order.
+    """The calls that one set of buttons covers: those of one step of the model, or one of them, in order.
 
-    `text` shows them, with all arguments or with the `document` that goes before it. `may_stand`: the person may have
-    the one call's like made without being asked again.
+    `text` shows them with all arguments, or refers to the `document` that precedes it. `may_stand`: the person may
+    grant a standing permission for such calls.
     """
 
     approvals: tuple[Approval, ...]
@@ -98,7 +98,7 @@ class ApprovalPrompt:
 
     @property
     def id(self) -> str:
-        """Stands in its buttons."""
+        """The id that its buttons carry."""
         return self.approvals[0].id
 
     @property
@@ -122,7 +122,7 @@ class ApprovalPrompt:
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What the model is told of a button that the person tapped: no words of theirs. `tools` by their names."""
+    """The model's input for a tapped button: it holds no words of the person. `tools` by their names."""
 
     approved: bool
     tools: tuple[str, ...]
@@ -133,25 +133,25 @@ class Decided:
 
 
 class DecisionOutcome(StrEnum):
-    """What a tapped button did. Nothing but APPROVED has a call made."""
+    """The effect of a tapped button. Only APPROVED makes a call."""
 
     APPROVED = "approved"
     REFUSED = "refused"
     LAPSED = "lapsed"
     USED = "used"
-    """One of the question's buttons was tapped before."""
+    """One of the prompt's buttons was tapped before."""
     WITHDRAWN = "withdrawn"
-    """The person said "stop", or the same was asked anew."""
+    """The person said "stop", or a newer prompt replaced this one."""
     UNKNOWN = "unknown"
-    """No question of this person's."""
+    """The prompt does not belong to this person."""
     FORWARDED = "forwarded"
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalDecision:
-    """`approvals`, the calls of the question in order, are there if the outcome is APPROVED or REFUSED.
+    """`approvals`, the calls of the prompt in order, are present if the outcome is APPROVED or REFUSED.
 
-    `stands`: the person need not be asked for the like again.
+    `stands`: the person granted a standing permission for such calls.
     """
 
     outcome: DecisionOutcome
@@ -177,20 +177,20 @@ class StandingPermission:
 
 
 class ApprovalStore(Protocol):
-    """What people decide on what they are asked, and what they need not be asked for again."""
+    """People's decisions on approval prompts, and their standing permissions."""
 
     async def decide(self, turn: Turn, epoch: int, button: ApprovalButton, *, at: float) -> ApprovalDecision:
-        """Let the button that was tapped at `at` (epoch seconds) count, once and for this turn alone."""
+        """Apply the button that was tapped at `at` (epoch seconds), once and for this turn alone."""
         ...
 
     async def stands(self, person_id: str, tool: str, account: str) -> bool:
-        """Whether the person need not be asked for this tool with this account, which is connected."""
+        """Whether a standing permission covers this tool with this account, which is connected."""
         ...
 
     async def permissions(self, person_id: str) -> list[StandingPermission]:
-        """What the person need not be asked for again, the oldest first."""
+        """The person's standing permissions, oldest first."""
         ...
 
     async def ask_again(self, turn: Turn, epoch: int, said: str) -> list[StandingPermission]:
-        """Take back the permissions that these words mean (see approvals.standing.meant). Those that still stand."""
+        """Revoke the permissions that these words name (approvals.standing.meant). Returns the remaining ones."""
         ...

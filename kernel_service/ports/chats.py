@@ -1,4 +1,4 @@
-"""The store's port for how a browser opens a chat, as its channel said last."""
+"""The store's port for the links that open a chat in a browser, as last reported by its channel."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Protocol
 
 class ChatStore(Protocol):
     async def link(self, channel: str, address: str) -> str:
-        """How a browser opens the chat: a URL with `{text}` in it; empty: not known."""
+        """The URL that opens the chat in a browser, with `{text}` in it; empty: unknown."""
         ...
 
     async def keep_link(self, channel: str, address: str, link: str) -> None:
-        """How a browser opens the chat there, from now on."""
+        """Keep the URL that opens the chat in a browser."""
         ...

@@ -1,4 +1,4 @@
-"""What a person says to the system and not to their assistant."""
+"""Messages of a person to the system instead of to their assistant."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class Command(StrEnum):
     CODE = "code"
     APPROVAL = "approval"
     PERMISSIONS = "permissions"
-    """What is done without asking?"""
+    """List the standing permissions."""
     ASK_AGAIN = "ask_again"
 
 
 class ApprovalButtonKind(StrEnum):
-    """Which of a question's buttons was tapped."""
+    """Which button of an approval prompt was tapped."""
 
     YES = "yes"
     NO = "no"
     ALWAYS = "always"
-    """Yes, and from now on without being asked."""
+    """Approve, and grant a standing permission."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApprovalButton:
-    """A tapped button of the question with this id, whether something may be done."""
+    """A tapped button of the approval prompt with this id."""
 
     prompt_id: str
     kind: ApprovalButtonKind

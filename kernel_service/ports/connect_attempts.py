@@ -1,4 +1,4 @@
-"""One attempt to connect an account, from the link to the person's word, and the port of where attempts are kept."""
+"""One attempt to connect an account, from the link to the person's code, and the port to store attempts."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ if TYPE_CHECKING:
 
 
 class ConnectAttemptState(StrEnum):
-    """How far an attempt has come, then how it ended."""
+    """The progress of an attempt, then how it ended."""
 
     OPEN = "open"
-    """Its link was given out."""
+    """Its link was issued."""
     CLAIMED = "claimed"
-    """One browser goes on with it, and no other may."""
+    """One browser continues it, and no other browser can."""
     STARTED = "started"
     """That browser was sent to the vendor for consent."""
     RETURNED = "returned"
-    """It is back, consent was given; the code was shown, and the account is barred until it comes in the chat."""
+    """Consent was given, and the code was shown. The account is barred until the code arrives in the chat."""
     COMPLETING = "completing"
-    """The right code came, and the vendor is being told: whether it was may not be known after a crash."""
+    """The correct code arrived and the vendor is being notified. After a crash it is unknown whether it was."""
     CONNECTED = "connected"
     DENIED = "denied"
     LAPSED = "lapsed"
     WRONG_PERSON = "wrong_person"
     WRONG_CODES = "wrong_codes"
     WRONG_BROWSER = "wrong_browser"
-    """Consent was given in another browser than the one that had been sent for it: perhaps somebody else's."""
+    """Consent was given in a different browser than the one that started: perhaps that of another person."""
     REMOVED = "removed"
-    """The connection was ended otherwise: by the person, an operator, the vendor."""
+    """The connection was ended another way: by the person, an operator or the vendor."""
 
 
 LIVE: Final = (
@@ -49,7 +49,7 @@ AWAITING_CODE: Final = (ConnectAttemptState.RETURNED, ConnectAttemptState.COMPLE
 
 
 class ConnectAttemptKey(StrEnum):
-    """By which secret an attempt is found."""
+    """The secret by which an attempt is found."""
 
     DOOR = "door_digest"
     RETURN = "return_digest"
@@ -58,11 +58,11 @@ class ConnectAttemptKey(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ConnectAttempt:
-    """An attempt and whose it is. Digests are SHA-256 of random secrets; None: there is none yet.
+    """An attempt and its owner. Digests are SHA-256 of random secrets; None: not set yet.
 
-    `browser_digest` names the browser that goes the whole way, from the link to the code. `consent_url`, `session_uri`
-    (the verifier's, good once) and `code` are sealed at rest. `deadline` (epoch seconds) is when the attempt lapses
-    unless it gets further. `connection` is the account that it is about.
+    `browser_digest` identifies the browser that makes every step, from the link to the code. `consent_url`,
+    `session_uri` (the verifier's, valid once) and `code` are sealed at rest. The attempt expires at `deadline` (epoch
+    seconds) unless it progresses. `connection` is the account that it connects.
     """
 
     connection: Connection
@@ -97,53 +97,53 @@ class ConnectAttempt:
 
 
 class ConnectAttemptStore(Protocol):
-    """Each method is one transaction; the attempt's connection is kept with it."""
+    """Each method is one transaction, which also writes the attempt's connection."""
 
     async def add(self, attempt: ConnectAttempt, *, now: float) -> None: ...
 
     async def find(self, key: ConnectAttemptKey, digest: bytes) -> ConnectAttempt | None: ...
 
     async def in_browser(self, browser_digest: bytes) -> list[ConnectAttempt]:
-        """Those that were sent to the vendor and are not back, newest first."""
+        """Attempts that were sent to the vendor and have not returned, newest first."""
         ...
 
     async def live(self, person_id: str) -> list[ConnectAttempt]:
-        """Oldest first."""
+        """The person's live attempts, oldest first."""
         ...
 
     async def advance(self, attempt: ConnectAttempt, *, was: ConnectAttemptState, notice: Notice | None = None) -> bool:
-        """Keep it as it is given, and what its person is told of it, if it is still as it `was`; whether it was."""
+        """Compare-and-swap: write the attempt and the notice to its person if it still equals `was`; whether it did."""
         ...
 
     async def confirm(self, attempt: ConnectAttempt, *, was: ConnectAttemptState, seq: int, now: float) -> bool:
-        """As advance(), and what waited for the toolkit goes on with the person's message `seq`."""
+        """Like advance(). The requests that waited for the toolkit resume with the person's message `seq`."""
         ...
 
     async def resumed_by(self, person_id: str, seq: int) -> list[ParkedRequest]:
-        """The requests that go on with this message, oldest first, without what the person has taken back."""
+        """The requests that resume with this message, oldest first, without those that the person has revoked."""
         ...
 
     async def count_wrong_code(self, person_id: str) -> list[ConnectAttempt]:
-        """Count it on each attempt of the person that awaits its code; these attempts."""
+        """Count a wrong code on each attempt of the person that awaits a code. Returns these attempts."""
         ...
 
     async def lapsing(self, *, now: float, after: str = "", limit: int) -> Sequence[str]:
-        """Live ones past their deadlines: the ids of their connections, in order, from behind `after` on.
+        """Live attempts past their deadlines: the ids of their connections, in order, those after `after`.
 
-        Those that await a code do not lapse while a code that came in time waits in the person's inbox.
+        An attempt that awaits a code does not expire while a code that came in time waits in the person's inbox.
         """
         ...
 
     async def lapsing_one(self, connection_id: str, *, now: float) -> ConnectAttempt | None:
-        """One of those, if it still is. Unreadable."""
+        """The attempt of this connection, if it is still past its deadline. Unreadable."""
         ...
 
 
 class StraySessionStore(Protocol):
-    """A verifier's sessions that came with a browser that nobody had sent on."""
+    """Verifier sessions that arrived in a browser that had no attempt."""
 
     async def is_known(self, session_digest: bytes) -> bool:
-        """Whether a verifier's session came, within the last day, with a browser that nobody had sent on."""
+        """Whether a verifier's session arrived, within the last day, in a browser that had no attempt."""
         ...
 
     async def note(self, session_digest: bytes, *, now: float) -> None: ...

@@ -24,9 +24,9 @@ class ConnectionStatus(StrEnum):
 class Connection:
     """A person's account of a toolkit. `link` is a bearer URL: sealed at rest, never logged. Times: epoch seconds.
 
-    `account_id` is empty until somebody follows the link. `made_for` is the person under whom the vendor keeps the
-    account, if they were merged into this one; else empty. `remove_due`: the vendor is still to remove the account.
-    `toolkit_name` is the toolkit's as people know it; `name` is what the person calls the account, where they have
+    `account_id` is empty until a browser follows the link. `made_for` is the person under whom the vendor keeps the
+    account, if they were merged into this one; else empty. `remove_due`: the vendor must still remove the account.
+    `toolkit_name` is the display name of the toolkit; `name` is the person's name for the account, if they have
     several of the toolkit.
     """
 
@@ -45,7 +45,7 @@ class Connection:
 
     @property
     def holder(self) -> str:
-        """Whose the account is at the vendor, who lets it be used in a session of that person only."""
+        """The person who owns the account at the vendor, which permits its use only in a session of that person."""
         return self.made_for or self.person_id
 
 
@@ -57,9 +57,9 @@ class SessionStore(Protocol):
         ...
 
     async def keep(self, person_id: str, session_id: str, configuration: str) -> str:
-        """Keep it in place of one with another configuration; returns the session that is kept now.
+        """Replace a session that has another configuration. Returns the session that is kept now.
 
-        The first writer of a configuration wins: if one with the same configuration is there, that one stays.
+        The first writer of a configuration wins: an existing session with the same configuration stays.
         """
         ...
 
@@ -68,7 +68,7 @@ class ConnectionStore(Protocol):
     """People's connections to accounts. Each method is one transaction."""
 
     async def of_person(self, person_id: str) -> list[Connection]:
-        """All of the person (or of the one into whom they were merged), oldest first."""
+        """All connections of the person (or of the one into whom they were merged), oldest first."""
         ...
 
     async def of_account(self, account_id: str) -> Connection | None: ...
@@ -76,20 +76,20 @@ class ConnectionStore(Protocol):
     async def bar(
         self, connection: Connection, to: ConnectionStatus, *, remove: bool, notice: Notice | None = None
     ) -> Connection | None:
-        """Bar it (expired, disconnected), if its status is still the given one's; as it is now. None: it was not.
+        """Bar the connection (expired, disconnected) if its status still equals the given one's. None: it does not.
 
-        An attempt to connect it that is under way ends. `remove`: the vendor is to remove its account, which it may
-        have come to only since it was read. What its person is told of it is kept with it.
+        Returns the new state. A pending attempt to connect it ends. `remove`: the vendor must remove its account, even
+        one that it got after it was read. The notice to its person is written with it.
         """
         ...
 
     async def to_remove(self, *, after: str = "", limit: int) -> Sequence[Connection]:
-        """Barred connections whose accounts the vendor is still to remove, in the order of their ids, behind `after`.
+        """Barred connections whose accounts the vendor must still remove, ordered by id, those after `after`.
 
-        Nothing sealed is opened, so that a missing key leaves no account there: they have no name here.
+        No sealed value is opened, so that a missing key leaves no account at the vendor. The result has no names.
         """
         ...
 
     async def mark_removed(self, connection_id: str) -> None:
-        """The vendor has removed it."""
+        """Note that the vendor has removed the account."""
         ...

@@ -1,4 +1,4 @@
-"""The store's port for what the model is shown of a person's history."""
+"""The store's port for the part of a person's history that the model is shown."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Protocol
 
 class ContextStore(Protocol):
     async def shrink(self, person_id: str, epoch: int, *, keep: int, tokens: int = 0) -> None:
-        """Have the model be shown only the last `keep` items of those that are stored, from now on and for good.
+        """Permanently limit the context to the last `keep` stored items and to later ones.
 
-        The others stay in the history, and `Activation.history` leaves them out. It never shows again what it did not.
-        `tokens` bounds what is shown from now on (`Activation.context_tokens`); 0 leaves the bound as it is.
+        The other items stay in the history, and `Activation.history` leaves them out. They are never shown again.
+        `tokens` limits the size of the context (`Activation.context_tokens`); 0 leaves the limit unchanged.
         """
         ...
 
     async def reset(self, person_id: str) -> str:
-        """Have the model be shown nothing of what is stored, except what the open turn has journaled itself.
+        """Exclude all stored items from the context, except those that the open turn has journaled.
 
-        An open turn that was put off may run at once. No item is read, so a damaged one is no obstacle. Not fenced:
-        the owner has to read the history again. The person, or the one into whom they were merged. NotFound
-        PERSON_NOT_FOUND; Unreadable, if nothing of the person's opens.
+        An open turn that is held may run at once. No item is read, so a damaged one is not an obstacle. Not fenced: the
+        owner must read the history again. Returns the person, or the one into whom they were merged. NotFound
+        PERSON_NOT_FOUND; Unreadable, if no value of the person can be opened.
         """
         ...
 
     async def disown_reasoning(self, person_id: str, epoch: int, origin: str) -> None:
-        """Give what this origin has said so far a foreign origin: the vendor opens its reasoning no more."""
+        """Mark the items of this origin so far as foreign, because the vendor no longer opens their reasoning."""
         ...

@@ -1,4 +1,4 @@
-"""What a vendor says of a tool: which toolkit it belongs to, and what a call does there."""
+"""A vendor's hints on a tool: its toolkit, and the effect of a call."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ class Effect(StrEnum):
     CREATES = "creates"
     UPDATES = "updates"
     UNKNOWN = "unknown"
-    """It may destroy something, its hints contradict each other or its name, or it has none."""
+    """It may be destructive, its hints contradict each other or its name, or it has none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """`toolkit` is the vendor's name of it, as `asana`."""
+    """`toolkit` is the vendor's name for the toolkit, such as `asana`."""
 
     toolkit: str
     effect: Effect

@@ -1,4 +1,4 @@
-"""Messages as they are accepted, and what waits."""
+"""The store's port for accepted messages and for the people who are due."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message that is durable. `status` and `turn_id` are as of now (a duplicate may be long answered).
+    """A durable message. `status` and `turn_id` are current (a duplicate may have been answered long ago).
 
-    `taken_back` are the waiting messages, by seq, that it ended ("stop"). A message that was sent before a "stop" and
-    comes after it is STOPPED from the start. `wants_media`: it waits for its file.
+    `taken_back` are the waiting messages, by seq, that a "stop" ended. A message that was sent before a "stop" and
+    arrives after it is STOPPED from the start. `wants_media`: it waits for its file.
     """
 
     person_id: str
@@ -31,15 +31,15 @@ class Accepted:
 
 class InboxStore(Protocol):
     async def accept(self, received: Message, *, now: float, max_pending: int) -> Accepted:
-        """Resolve the person (people.identity), deduplicate and keep the message.
+        """Resolve the person (people.identity), deduplicate and store the message.
 
-        A file's bytes are kept apart from it, or are wanted of the channel (storage/media/media.py).
+        The bytes of a file are stored separately, or requested from the channel (storage/media/media.py).
         AlreadyExists MESSAGE_ID_REUSED, Exhausted TOO_MANY_PENDING or MEDIA_FULL, Conflict IDENTITY_CONFLICT.
         """
         ...
 
     async def answer_of(self, person_id: str, seq: int) -> Answer:
-        """What HandleMessage says of that message now; `duplicate` is False, replies only if INLINE and ended."""
+        """The current HandleMessage answer for the message. `duplicate` is False; replies only if INLINE and ended."""
         ...
 
     async def last_route(self, person_id: str) -> tuple[str, str] | None:

@@ -1,19 +1,19 @@
-"""What makes a running turn stop where it is: signals of the store, never told to a caller."""
+"""Signals of the store that stop a running turn. A caller never sees them."""
 
 from __future__ import annotations
 
 
 class Interruption(Exception):
-    """The turn goes no further in this attempt; nothing of the write that raised it was kept."""
+    """Ends this attempt of the turn. The write that raised it kept nothing."""
 
 
 class Newcomers(Interruption):
-    """Messages wait that still belong to this turn: it is asked for again, and then has them."""
+    """Waiting messages belong to this turn: the next `next_turn` returns the turn with them."""
 
 
 class Stopped(Interruption):
-    """The person has taken back what the turn answers."""
+    """The person has stopped the turn."""
 
 
 class HandedBack(Interruption):
-    """This process ends, or its kernel is outdated: another kernel goes on from the journal."""
+    """This process ends, or its kernel is outdated: another kernel continues from the journal."""

@@ -1,4 +1,4 @@
-"""What a kernel starts from, and the store's port for whose kernel it is."""
+"""The initial state of a kernel, and the store's port for the leases of kernels."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Activation:
-    """What a kernel starts from. `epoch` is one more than ever before for this person.
+    """The initial state of a kernel. `epoch` is one higher than any earlier epoch of this person.
 
-    `context_tokens` bounds what the model is shown of the history; 0: no less than anybody's.
+    `context_tokens` limits the history that the model is shown; 0: the default limit.
     """
 
     person_id: str
@@ -35,11 +35,11 @@ class KernelStore(Protocol):
         ...
 
     async def release(self, person_id: str, epoch: int) -> None:
-        """Give the lease back; nothing if it is not ours any more."""
+        """Release the lease. Does nothing if the lease was lost."""
         ...
 
     async def release_all(self, leases: Mapping[str, int]) -> None:
-        """As `release`, for person → epoch, in one transaction."""
+        """Like `release`, for person → epoch, in one transaction."""
         ...
 
     async def epoch(self, person_id: str) -> int:

@@ -1,4 +1,4 @@
-"""The keys that seal what is kept, and the store's port for them."""
+"""The keys that seal stored values, and the store's port for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class KeyUse:
-    """A master key by its id, and what it seals: people's data keys, the service's secrets, ids that await a person."""
+    """A master key by id, and counts of what it seals: people's data keys, service secrets, ids that await a person."""
 
     key_id: str
     current: bool
@@ -26,14 +26,16 @@ class KeyUse:
 
     @property
     def removable(self) -> bool:
-        """The service starts without it, and everything is read."""
+        """Whether the service can start without it and read everything."""
         return self.configured and not (self.current or self.rows)
 
 
 @dataclass(frozen=True, slots=True)
 class Rotated:
-    """What a rotation has done so far: keys sealed with the current master key, values sealed for their places, people
-    whose values all are; and keys and values that do not open, which stay as they are.
+    """The progress of a rotation.
+
+    Counted are keys sealed with the current master key, values sealed for their places, and people whose values are all
+    sealed for their places. Keys and values that do not open are counted and stay unchanged.
     """
 
     keys: int = 0
@@ -52,19 +54,20 @@ class Rotated:
 
 class KeyStore(Protocol):
     async def secret_for(self, purpose: str) -> bytes:
-        """A secret key for one purpose, the same in every process on the database; 32 bytes."""
+        """A secret key for one purpose, 32 bytes, the same in every process that uses the database."""
         ...
 
     async def use(self) -> tuple[list[KeyUse], int]:
-        """The master keys, and the people some of whose values are not sealed for their places yet."""
+        """The master keys, and the number of people with values that are not sealed for their places yet."""
         ...
 
     def rotate(self) -> AsyncGenerator[Rotated]:
-        """Seal with the current master key what others have sealed, and for its place what is not. After each
-        transaction: what was done so far. It may be cut anywhere, run again, and run twice at once.
+        """Reseal with the current master key the values of other keys, and seal each value for its place.
+
+        Yields the progress after each transaction. It can be interrupted, repeated, and run twice at once.
         """
         ...
 
     async def seal_clear_ids(self) -> int:
-        """Seal the message ids that an earlier release kept in clear, in small steps; how many rows were looked at."""
+        """Seal message ids that an earlier release stored in clear, in small steps. Returns the rows visited."""
         ...

@@ -1,7 +1,7 @@
 """The store's port for files. Bytes are written and read in chunks; each method is one transaction.
 
-A file that a person sent is wanted of its channel, stored, or failed. It lives as long as its message is open; one that
-a tool made lives until its reply is settled, too. `MediaStore.sweep` deletes it afterwards. Times are epoch seconds.
+A file that a person sent is wanted from its channel, stored, or failed. It is kept while its message is open. A file
+that a tool made is kept until its reply is settled. `MediaStore.sweep` deletes it afterwards. Times are epoch seconds.
 StoreUnavailable: nothing was kept.
 """
 
@@ -23,14 +23,14 @@ CHUNK_BYTES: Final = 192 * 1024
 WAIT_SECONDS: Final = 90.0
 """How long a message waits for its file."""
 PERSON_BYTES: Final = 64 * 1024 * 1024
-"""The most that is kept for one person at a time, unless a setting says otherwise."""
+"""The default limit of the bytes that are kept for one person at a time."""
 
 SETTLED_SECONDS: Final = 900.0
-"""How long a file is still at hand once its reply is settled: the network may yet say that it failed."""
+"""How long a file is kept after its reply is settled, since the network may still report a failure."""
 
 
 class FileProblem(StrEnum):
-    """Why a file cannot be opened. The empty one: it can."""
+    """Why a file cannot be opened; empty: it can."""
 
     NONE = ""
     UNAVAILABLE = "unavailable"
@@ -55,7 +55,7 @@ class ReadAs(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaQuota:
-    """Bytes that are kept at a time: of all people's files, and of each person's."""
+    """The most bytes that are kept at a time: for all people together, and for each person."""
 
     all_people: int
     per_person: int = PERSON_BYTES
@@ -69,7 +69,7 @@ class MediaState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file as it stands. `transcript` is None until it has been heard."""
+    """A file in its current state. `transcript` is None until it is transcribed."""
 
     id: str
     state: MediaState
@@ -83,7 +83,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class MediaWanted:
-    """A file that a channel is to fetch, leased to it. `sha256` is empty where the channel gave none."""
+    """A file that a channel must fetch, leased to it. `sha256` is empty if the channel gave none."""
 
     media_id: str
     media_ref: str
@@ -97,7 +97,7 @@ class MediaWanted:
 
 @dataclass(frozen=True, slots=True)
 class MediaAck:
-    """A file that a channel could not fetch: RETRY (after so many seconds) or FAILED."""
+    """A file that a channel could not fetch: RETRY (after `retry_after` seconds) or FAILED."""
 
     media_id: str
     token: str
@@ -108,7 +108,7 @@ class MediaAck:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What became of an acknowledgement; `person_id` has a message that waits no more, if not empty."""
+    """The result of an acknowledgement. `person_id`: a message of this person no longer waits; empty: none."""
 
     result: AckResult
     person_id: str = ""
@@ -116,7 +116,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload that has begun: only the newest of a file may write. `stored` is its size if it is there already."""
+    """An upload that has begun. Only the newest upload of a file may write. `stored`: its size if it exists already."""
 
     media_id: str
     id: str
@@ -128,64 +128,64 @@ class Upload:
 
 
 class MediaStore(Protocol):
-    """Files that people sent, on their way from their channel."""
+    """Files that people sent, during the transfer from their channel."""
 
     async def lease(
         self, channel: str, addresses: Sequence[str], *, limit: int, seconds: float, now: float
     ) -> list[MediaWanted]:
-        """Lease files that are wanted and in time; empty addresses: all of the channel."""
+        """Lease wanted files that are still in time; empty addresses: all of the channel."""
         ...
 
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
-        """Take leases (id, token) back that never reached a channel."""
+        """Release leases (id, token) that never reached a channel."""
         ...
 
     async def settle(self, channel: str, acks: Sequence[MediaAck], *, now: float) -> list[Settled]: ...
 
     async def begin_upload(self, channel: str, media_id: str, token: str, *, now: float) -> Upload:
-        """Begin anew what was begun before. NotFound MEDIA_NOT_FOUND, also if another has the lease."""
+        """Begin an upload, and discard an earlier one. NotFound MEDIA_NOT_FOUND, also if the lease moved on."""
         ...
 
     async def add_chunk(self, upload: Upload, number: int, data: bytes) -> None:
-        """Keep the next chunk. NotFound MEDIA_NOT_FOUND: it is not wanted any more; Exhausted MEDIA_FULL."""
+        """Keep the next chunk. NotFound MEDIA_NOT_FOUND: the file is no longer wanted; Exhausted MEDIA_FULL."""
         ...
 
     async def note_full(self, upload: Upload) -> None:
-        """There is no room for it now; if it stays so, the person is told why."""
+        """Note that there is no room for the file now. If this does not change, the person is told why."""
         ...
 
     async def drop_upload(self, upload: Upload) -> None:
-        """Delete what was kept of an upload that ended early, unless another has begun since."""
+        """Delete the chunks of an upload that ended early, unless another upload has begun since."""
         ...
 
     async def end_upload(self, upload: Upload, *, chunks: int, mime_type: str, problem: FileProblem) -> str:
-        """All chunks are there, or it failed for good; who has a message that waits no more. NotFound as above."""
+        """Complete the upload or fail it. Returns the person whose message no longer waits. NotFound as above."""
         ...
 
     async def sweep(self, *, now: float) -> int:
-        """Delete some of what no open message and no reply needs; how much, 0 when there is no more."""
+        """Delete some files that no open message and no reply needs. Returns how many; 0: none are left."""
         ...
 
 
 class FileStore(Protocol):
-    """Files that are kept, as a turn opens them."""
+    """Stored files, for turns to open."""
 
     async def find(self, media_ids: Sequence[str]) -> dict[str, StoredFile]:
-        """Those that are still kept."""
+        """The files that are still kept, by id."""
         ...
 
     async def chunk(self, media_id: str, number: int) -> bytes:
-        """From 0. NotFound MEDIA_NOT_FOUND."""
+        """One chunk; numbers start at 0. NotFound MEDIA_NOT_FOUND."""
         ...
 
     async def keep_transcript(
         self, media_id: str, text: str, usage: Usage, *, settles: Sequence[str] = (), now: float
     ) -> None:
-        """What was heard; what it cost counts into the person's day, in place of these reservations."""
+        """Keep the transcript. Its usage is added to the person's day and settles these reservations."""
         ...
 
     async def spoil(self, media_id: str, problem: FileProblem) -> None:
-        """It turned out that it cannot be opened."""
+        """Note that the file cannot be opened."""
         ...
 
 
@@ -193,7 +193,7 @@ class MadeFileStore(Protocol):
     """Files that tools made."""
 
     async def keep(self, person_id: str, message: TurnMessage, size: int, *, now: float) -> str:
-        """Begin to keep a file of so many bytes that a tool made in answer to the message; its id.
+        """Begin to keep a file of `size` bytes that a tool made in answer to the message. Returns its id.
 
         Exhausted MEDIA_FULL.
         """

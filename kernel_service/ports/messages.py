@@ -1,4 +1,4 @@
-"""What goes in and out of a kernel: a person's message, and what they are told. Plain values, no wire, no database."""
+"""The input and output of a kernel: messages and replies, as plain values without wire or database types."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class ReplyMode(StrEnum):
-    """Who delivers the replies: the caller who waits, or whoever pulls the outbox."""
+    """How replies are delivered: to the waiting caller, or to a channel that pulls the outbox."""
 
     INLINE = "inline"
     OUTBOX = "outbox"
@@ -39,9 +39,9 @@ class Alias:
 class Message:
     """One message as a channel hands it in.
 
-    `chat_link`: how a browser opens the chat at `address`, `{text}` standing for what is typed in; empty: unsaid.
-    `time_zone`: the person's, by its IANA name, as the channel knows it; empty: unsaid.
-    `locked_file`: it brings a file that opens only with a password.
+    `chat_link`: how a browser opens the chat at `address`, `{text}` is replaced by the typed text; empty: unknown.
+    `time_zone`: the person's, by its IANA name, as the channel knows it; empty: unknown.
+    `locked_file`: its file can be opened only with a password.
     """
 
     user_id: str = field(repr=False)
@@ -61,7 +61,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A link to offer as a button. `expires_at` is in epoch seconds; None: it does not lapse."""
+    """A link to offer as a button. `expires_at` is in epoch seconds; None: it does not expire."""
 
     url: str
     title: str
@@ -77,7 +77,7 @@ class ReplyChoice:
 
 @dataclass(frozen=True, slots=True)
 class ReplyFile:
-    """A file that goes with a reply; its bytes are kept under the id. `size` in bytes, `sha256` in hex."""
+    """A file that goes with a reply. Its bytes are stored under the id. `size` in bytes, `sha256` in hex."""
 
     id: str
     mime_type: str
@@ -88,7 +88,7 @@ class ReplyFile:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One thing to tell a person. `text` is CommonMark. Ids and times are given where it is stored."""
+    """One reply to a person. `text` is CommonMark. Ids and times are assigned when it is stored."""
 
     text: str
     link: Link | None = None
@@ -99,7 +99,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class StoredReply:
-    """A reply as it stands in the outbox, or as it was returned inline. `created_at` is in epoch seconds."""
+    """A reply in the outbox, or one that was returned inline. `created_at` is in epoch seconds."""
 
     id: str
     turn_id: str
@@ -110,7 +110,7 @@ class StoredReply:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What a person is told that no turn of theirs says, and in which chat. `at` is in epoch seconds."""
+    """A reply to a person outside of any turn, and its chat. `at` is in epoch seconds."""
 
     told: Reply
     channel: str
@@ -120,7 +120,7 @@ class Notice:
 
 @dataclass(slots=True)
 class Usage:
-    """What a turn has spent: tokens, model calls, tool calls."""
+    """The usage of a turn: tokens, model calls, tool calls."""
 
     input_tokens: int = 0
     cached_input_tokens: int = 0
@@ -146,7 +146,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What HandleMessage says of a message."""
+    """The HandleMessage answer for a message."""
 
     turn_id: str
     status: MessageStatus

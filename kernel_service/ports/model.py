@@ -1,4 +1,4 @@
-"""The model's port: what a turn asks of any model vendor, and what it gets back."""
+"""The model's port: requests of a turn to any model vendor, and the answers."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from kernel_service.ports.resuming import Resumed
 
     TextListener = Callable[[str], None]
-    """Is told a text piece by piece, in order; it never raises."""
+    """Receives a text piece by piece, in order. It never raises."""
 
 
 @dataclass(frozen=True, slots=True)
 class ToolSchema:
     """A tool as the model sees it. `parameters` is a JSON Schema of type object.
 
-    `title` is what people are told it is called; empty: its name in words.
+    `title` is the name for people; empty: its name in words.
     """
 
     name: str
@@ -34,7 +34,7 @@ class ToolSchema:
 
 @dataclass(frozen=True, slots=True)
 class ModelFile:
-    """A file that the model is shown, or that is heard. `chunks` reads its bytes anew, `size` of them in all."""
+    """A file for the model or for transcription. Each call of `chunks` reads its `size` bytes from the start."""
 
     read_as: ReadAs
     mime_type: str
@@ -45,7 +45,7 @@ class ModelFile:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """What a message quotes. `ours`: the assistant said it. `time`: when it was said, in words; empty: not known."""
+    """Quoted content. `ours`: the assistant said it. `time`: when it was said, in words; empty: unknown."""
 
     payload: Payload = field(repr=False)
     ours: bool
@@ -54,10 +54,9 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class UserInput:
-    """What the model is shown of one message, or of an event that the person brought about.
+    """One message for the model, or an event that the person caused.
 
-    `quote` is there if the message quotes something that is known. `time` says in a sentence in brackets when it was
-    sent.
+    `quote` is set if the message quotes known content. `time` says when it was sent, in a sentence in brackets.
     """
 
     said: Payload | Resumed | Decided = field(repr=False)
@@ -67,11 +66,11 @@ class UserInput:
 
 @dataclass(frozen=True, slots=True)
 class ModelRequest:
-    """One question to the model.
+    """One request to the model.
 
     `items` are history items in the vendor's own input form, oldest first. `person_key` is a hash that stands for
-    the person at the vendor (rate limiting, abuse, cache). `files` are those that items refer to, by their ids, or
-    in words why they are not there; any other is there no more.
+    the person at the vendor (rate limiting, abuse, cache). `files` maps the ids in items to files, or to a sentence
+    that says why the file is missing. Any file that is not in it is no longer available.
     """
 
     instructions: str
@@ -84,7 +83,7 @@ class ModelRequest:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A call that the model asks for. `arguments` is None where they were no JSON object."""
+    """A call that the model requests. `arguments` is None if they were not a JSON object."""
 
     call_id: str
     name: str
@@ -93,9 +92,9 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True)
 class ModelAnswer:
-    """What the model said. `items` are the vendor's output items, verbatim, to be kept in the history.
+    """An answer of the model. `items` are the vendor's output items, verbatim, for the history.
 
-    `text` joins what it says to the person; `refusal` is its refusal; `cut` tells that it ran out of output tokens.
+    `text` joins its words to the person; `refusal` is its refusal; `cut` tells that it ran out of output tokens.
     """
 
     items: list[dict[str, Any]]
@@ -107,17 +106,17 @@ class ModelAnswer:
 
     @property
     def filtered(self) -> bool:
-        """Whether the vendor's filter has taken the answer: it may look at what was said long ago."""
+        """Whether the vendor's filter removed the answer. The filter may react to old items."""
         return self.refusal == FILTERED and not self.calls
 
     @property
     def says_nothing(self) -> bool:
-        """Whether there is nothing in it for anybody: no call, no refusal, and no text that can be seen."""
+        """Whether it is empty: no call, no refusal and no visible text."""
         return not (self.calls or self.refusal or visible(self.text))
 
 
 FILTERED: Final = "content_filter"
-"""The refusal of an answer that the vendor's filter has taken."""
+"""The refusal in an answer that the vendor's filter removed."""
 
 
 def visible(text: str) -> bool:
@@ -125,13 +124,13 @@ def visible(text: str) -> bool:
 
 
 _BLANKS: Final = "\u2800\u3164\u115f\u1160\uffa0"
-"""Letters and symbols that look like nothing."""
+"""Letters and symbols that are invisible."""
 
 
 CONTEXT_TOO_LONG: Final = "context_length_exceeded"
-"""The request is longer than the model reads."""
+"""The request exceeds the context of the model."""
 FOREIGN_REASONING: Final = "invalid_encrypted_content"
-"""The request brings reasoning that the vendor cannot use: sealed for another key, or without what belongs to it."""
+"""The request has reasoning that the vendor cannot use: sealed for another key, or without the items it belongs to."""
 BAD_TOOL: Final = "invalid_function_parameters"
 """A tool of the request cannot be offered as it is."""
 
@@ -139,8 +138,8 @@ BAD_TOOL: Final = "invalid_function_parameters"
 class ModelRejectedError(Exception):
     """The vendor will never accept this request as it is.
 
-    `code` is one of the above, whatever the vendor calls it, else the vendor's own, of letters, digits and `_.-`.
-    `param` is the JSON path of what it refuses, as `tools[3].parameters`; empty where it names none. `message` is the
+    `code` is one of the above for every vendor, else the vendor's own, of letters, digits and `_.-`.
+    `param` is the JSON path of the refused value, as `tools[3].parameters`; empty if it names none. `message` is the
     vendor's sentence: it may repeat what a person said, so it is never logged.
     """
 
@@ -152,7 +151,7 @@ class ModelRejectedError(Exception):
 
 
 class UnusableAnswerError(Exception):
-    """What came is no answer: no JSON, no output, not finished. Another try may bring one; `usage` is what it cost."""
+    """The answer is not JSON, has no output, or is not finished. A retry may succeed. `usage` is its cost."""
 
     def __init__(self, usage: Usage) -> None:
         super().__init__("the model's answer cannot be used")
@@ -164,37 +163,37 @@ class Model(Protocol):
 
     @property
     def origin(self) -> str:
-        """Vendor and model, as `openai:gpt-6-luna`: whose opaque reasoning may be shown to whom."""
+        """Vendor and model, as `openai:gpt-6-luna`. Opaque reasoning is shown only to its own origin."""
         ...
 
     async def answer(self, request: ModelRequest, listener: TextListener | None = None) -> ModelAnswer:
-        """Ask once, or again without a parameter that the vendor does not know. What can be mended in the answer is.
+        """Ask once, or again without a parameter that the vendor does not know. Repairs the answer if possible.
 
-        `listener` is told the text of the answer as it comes, if the vendor streams it; None: nobody watches. What it
-        was told may differ from the answer's text, and an error may follow it.
+        `listener` receives the text of the answer as it comes, if the vendor streams it; None: the turn has no watcher.
+        The streamed text may differ from the answer's text, and an error may follow it.
 
-        VendorUnavailable: ask again later. ModelRejectedError: ask differently. UnusableAnswerError: a few times.
+        VendorUnavailable: retry later. ModelRejectedError: change the request. UnusableAnswerError: retry a few times.
         """
         ...
 
     def user_item(self, given: UserInput) -> dict[str, Any]:
-        """The vendor's history item for what a person sent.
+        """The vendor's history item for a person's message.
 
-        It refers to a file by its `media_id`, and says a `transcript` in words; it never holds bytes. The time is a
-        part of its own, so that the words stay as they are.
+        It refers to a file by its `media_id` and includes a `transcript` as words. It never holds bytes. The time is a
+        separate part, so that the words stay unchanged.
         """
         ...
 
     def said_item(self, text: str) -> dict[str, Any]:
-        """The vendor's history item for words of the assistant that no model said."""
+        """The vendor's history item for fixed words of the assistant."""
         ...
 
     def call_item(self, call_id: str, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        """The vendor's history item for a call that no model asked for."""
+        """The vendor's history item for a call that no model requested."""
         ...
 
     def call_of(self, item: dict[str, Any]) -> FunctionCall:
-        """The call that an output item of type `function_call` asks for."""
+        """The call that an output item of type `function_call` requests."""
         ...
 
     def result_item(self, call_id: str, output: str) -> dict[str, Any]:
@@ -202,20 +201,21 @@ class Model(Protocol):
         ...
 
     def shortened(self, item: dict[str, Any], most: int, note: str) -> dict[str, Any]:
-        """A result or message with `most` tokens of text in it, and `note` in place of the rest (token_counts.cut)."""
+        """A result or message with at most `most` tokens of text, and `note` instead of the rest (token_counts.cut)."""
         ...
 
 
 class TranscriptionMissingError(Exception):
-    """The vendor transcribes nothing: it has no such path, or not that model. Its text is safe to log."""
+    """The vendor has no transcription: no such path, or no such model. The text is safe to log."""
 
 
 class Transcriber(Protocol):
-    """Whoever writes down what is said in a recording."""
+    """Transcribes recordings."""
 
     async def transcribe(self, recording: ModelFile) -> tuple[str, Usage]:
-        """The words, empty if there are none. VendorUnavailable: ask again later. ModelRejectedError: not this one.
+        """The words, empty if there are none.
 
-        TranscriptionMissingError: none at all.
+        VendorUnavailable: retry later. ModelRejectedError: this recording is refused. TranscriptionMissingError: all
+        recordings are refused.
         """
         ...

@@ -1,4 +1,4 @@
-"""The store's port for the out-door: replies leased to channels, and what became of them. As in store.py."""
+"""The store's port for the outbox: replies leased to channels, and their receipts."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
 
 SENDING_SECONDS = 20.0
-"""How long a channel may still be sending once the stream that brought a lease has ended, or it gave up a call.
+"""How long a channel may still send after the stream that delivered a lease has ended, or after it gave up a call.
 
-It notices the end within five seconds, as gRPC's keepalive is set, and begins nothing afterwards. A call to the Graph
-API that it has begun takes fifteen at most (`SEND_SECONDS` of the gateway).
+It notices the end within five seconds (gRPC's keepalive) and starts no send afterwards. A call to the Graph API that it
+has started takes at most fifteen (`SEND_SECONDS` of the gateway).
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A reply leased to a channel; `user_id` is the person's strongest alias in the channel now."""
+    """A reply leased to a channel. `user_id` is the person's strongest current alias in the channel."""
 
     reply: StoredReply
     person_id: str
@@ -68,7 +68,7 @@ class PartAck:
 class PartReceipt:
     """`state`: any but UNREPORTED. The part is found by its id, else by the channel's id.
 
-    `outcome` says what follows `failed`: RETRY (after `retry_after`, in seconds), WINDOW_CLOSED or FAILED.
+    `outcome` is the consequence of `failed`: RETRY (after `retry_after`, in seconds), WINDOW_CLOSED or FAILED.
     """
 
     reply_id: str
@@ -84,15 +84,15 @@ class PartReceipt:
 
 class OutboxStore(Protocol):
     async def notify(self, person_id: str, reply: Reply, *, channel: str, address: str, now: float) -> str:
-        """Keep a notice that no turn made; returns its id."""
+        """Keep a notice from outside a turn. Returns its id."""
         ...
 
     async def lease(
         self, channel: str, addresses: Sequence[str], *, instance: str = "", limit: int, seconds: float, now: float
     ) -> list[Lease]:
-        """Lease pending replies whose earlier ones of the person are settled; empty addresses: all of the channel.
+        """Lease pending replies if all earlier replies to the person are settled; empty addresses: all of the channel.
 
-        The tokens tell the instance, for `release_leases`.
+        The tokens identify the instance, for `release_leases`.
         """
         ...
 
@@ -101,38 +101,39 @@ class OutboxStore(Protocol):
         ...
 
     async def release(self, leases: Sequence[tuple[str, str]]) -> None:
-        """Take leases (reply id, token) back that never reached a channel: pending again at once."""
+        """Release leases (reply id, token) that never reached a channel: they are pending again at once."""
         ...
 
     async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
-        """What is leased to the instance, but for the replies in its hands, is pending again; how many.
+        """Make the leases of an instance pending again, except those it is processing. Returns how many.
 
-        Leases that are being made when this is called are made before it.
+        Leases that are in progress when this is called are made before it.
         """
         ...
 
     async def extend_leases(
         self, channel: str, leases: Sequence[tuple[str, str]], *, until: float, now: float
     ) -> list[bool]:
-        """Leases (reply id, token) end then, if not later anyway; for each whether it is still good."""
+        """Extend leases (reply id, token) to this time, unless they end later. Returns for each whether it is valid."""
         ...
 
     async def settle(self, channel: str, acks: Sequence[PartAck], *, now: float) -> list[AckResult]: ...
     async def receive(self, channel: str, receipts: Sequence[PartReceipt], *, now: float) -> int:
-        """Keep receipts; how many named a part of this channel."""
+        """Keep receipts. Returns how many named a part of this channel."""
         ...
 
     async def expire_leases(self, leases: Sequence[tuple[str, str]] | None, *, until: float) -> None:
-        """Leases (reply id, token) end then, if not before. None: all that are under way."""
+        """Shorten leases (reply id, token) to this time, unless they end earlier. None: all current leases."""
         ...
 
     async def sweep(
         self, *, grace: float, longest_grace: float, attended: Sequence[str], seconds: float, now: float
     ) -> int:
-        """Lapsed leases become in doubt, and doubts that are over pending again; how many.
+        """Expired leases become in-doubt, and in-doubt replies whose grace is over become pending. Returns how many.
 
-        `attended`: the channels that have been pulling for the last so many `seconds`. A doubt is over once its channel
-        has been attended for `grace` seconds of it, and for at least as long as it was not; after `longest_grace`
-        attended seconds in any case; and never before its lease has ended. What was in doubt too often becomes failed.
+        `attended` are the channels with a connected consumer for the last `seconds`. The grace of a reply counts only
+        seconds with a connected consumer. It is over once these reach `grace` and the number of seconds without one, or
+        once they reach `longest_grace`; and never before the lease has ended. A reply that was in-doubt too often
+        becomes failed.
         """
         ...

@@ -1,4 +1,4 @@
-"""What a person sends: one kind of content, and what stands beside it, as the contract's `Payload` has them."""
+"""The payload of a person's message: one kind of content and its metadata, like `Payload` in the contract."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file. Its bytes came along as `data`, or `media_ref` is the channel's reference to them.
+    """A file. Its bytes are in `data`, or `media_ref` is the channel's reference to them.
 
-    `sha256` has 32 bytes and is empty if unknown; `size_bytes` is 0 if unknown. `voice`: recorded on the spot, as
-    speech. The kernel adds the last two: `media_id`, under which it keeps the bytes (empty: it cannot open the file),
+    `sha256` has 32 bytes and is empty if unknown; `size_bytes` is 0 if unknown. `voice`: a voice message.
+    The kernel adds the last two: `media_id`, under which it stores the bytes (empty: it cannot open the file),
     and `transcript`, the words in a recording (None: not transcribed).
     """
 
@@ -85,7 +85,7 @@ class Contacts:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """A button or a list row, or a form filled in: `form_json` is a JSON object, empty for no form."""
+    """A tapped button or list row, or a completed form: `form_json` is a JSON object, empty for no form."""
 
     KIND: ClassVar[str] = "choice"
     id: str = field(default="", repr=False)
@@ -96,7 +96,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Reaction:
-    """An emoji put on a message; an empty one takes it off."""
+    """An emoji on a message; an empty one removes it."""
 
     KIND: ClassVar[str] = "reaction"
     message_id: str = field(default="", repr=False)
@@ -114,7 +114,7 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Revoke:
-    """An earlier message taken back."""
+    """Deletes an earlier message."""
 
     KIND: ClassVar[str] = "revoke"
     message_id: str = field(default="", repr=False)
@@ -122,7 +122,7 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True)
 class Unsupported:
-    """What the channel cannot pass on. `kind` is the channel's word for it, as `poll`."""
+    """Content that the channel cannot pass on. `kind` is the channel's word for it, as `poll`."""
 
     KIND: ClassVar[str] = "unsupported"
     kind: str = ""
@@ -134,7 +134,7 @@ Content = Text | File | Location | Contacts | Choice | Reaction | Edit | Revoke 
 
 @dataclass(frozen=True, slots=True)
 class Referral:
-    """What led a person to write: an `ad`, a `post`, a `product`. Its words are the publisher's."""
+    """The source that led a person to write: an `ad`, a `post`, a `product`. Its words are the publisher's."""
 
     kind: str = ""
     headline: str = ""
@@ -142,16 +142,16 @@ class Referral:
     url: str = ""
 
     def __bool__(self) -> bool:
-        """Whether it tells anything."""
+        """Whether any field is set."""
         return bool(self.kind or self.headline or self.body or self.url)
 
 
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """One message's content and what stands beside it.
+    """One message's content and its metadata.
 
-    `sent_at_ns`: when the person sent it, by the channel's clock, in nanoseconds since the epoch; None: not said.
-    `forwarded`: somebody else wrote it. `code`: the connect code in it, which the inbox finds and adds.
+    `sent_at_ns`: when the person sent it, by the channel's clock, in nanoseconds since the epoch; None: unknown.
+    `forwarded`: another person wrote it. `code`: the connect code in it, which the inbox finds and adds.
     """
 
     content: Content
@@ -164,7 +164,7 @@ class Payload:
 
     @property
     def sent_at(self) -> float | None:
-        """In epoch seconds; None: not said."""
+        """In epoch seconds; None: unknown."""
         if self.sent_at_ns is None:
             return None
         seconds, nanos = divmod(self.sent_at_ns, 10**9)
@@ -172,7 +172,7 @@ class Payload:
 
     @property
     def text(self) -> str:
-        """What was written, or what an earlier text is changed to; empty: the message is no text."""
+        """The written text, or the new text of an edit; empty: the message is not a text."""
         return self.content.text if isinstance(self.content, Text | Edit) else ""
 
     @property
@@ -181,12 +181,12 @@ class Payload:
 
     @property
     def media_id(self) -> str:
-        """Of the file; empty without one that the kernel can open."""
+        """The id of the file; empty: there is no file that the kernel can open."""
         return self.file.media_id if self.file else ""
 
     def with_file(self, file: File) -> Payload:
         return replace(self, content=file)
 
     def with_media_id(self, media_id: str) -> Payload:
-        """With its file, if it has one, known by this id."""
+        """A copy whose file, if it has one, carries this id."""
         return self.with_file(replace(self.file, media_id=media_id)) if self.file else self

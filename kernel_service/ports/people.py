@@ -19,9 +19,9 @@ class LinkOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """What was done: for whom, who was merged into them, and with whom they are kept apart (empty: nobody).
+    """The result of a link: the person, who was merged into them, and from whom they are kept apart (empty: none).
 
-    `news` is False if the same was told before. `then`: what followed, of changes of the new id told earlier.
+    `news` is False for a repeated event. `then`: the results of earlier events on changes of the new id.
     """
 
     outcome: LinkOutcome
@@ -36,22 +36,22 @@ class PeopleStore(Protocol):
     """People, and the ids that channels know them by. Each method is one transaction; times are epoch seconds."""
 
     async def person_of(self, user_id: str, *, now: float) -> str | None:
-        """The person whom this id finds if a channel gives it by itself, as a message that bears no other would.
+        """The person whom this id resolves to by itself, as in a message that carries no other id.
 
-        Conflict IDENTITY_CONFLICT: different people's in different scopes.
+        Conflict IDENTITY_CONFLICT: it belongs to different people in different scopes.
         """
         ...
 
     async def bearer_of(self, user_id: str) -> str | None:
-        """Who bore this id last, even if it finds nobody any more. For operators."""
+        """The last person with this id, even if it no longer resolves to them. For operators."""
         ...
 
     async def aliases_of(self, person_id: str) -> list[Alias]:
-        """Strong ones first, then in the order in which they came."""
+        """The person's aliases: strong ones first, then in order of arrival."""
         ...
 
     async def ids_in(self, person_id: str, channel: str) -> list[Alias]:
-        """By which ids the channel knows them now: strong ones first, the newest last."""
+        """The current ids of the person in the channel: strong ones first, the newest last."""
         ...
 
     async def surviving(self, person_id: str) -> str:
@@ -59,18 +59,18 @@ class PeopleStore(Protocol):
         ...
 
     async def keep_time_zone(self, person_id: str, name: str) -> None:
-        """The person's time zone from now on, by its IANA name."""
+        """Keep the person's time zone, by its IANA name."""
         ...
 
 
 class MergingStore(Protocol):
-    """Ids that changed, and people who turn out to be one. As in PeopleStore."""
+    """Changed ids, and people who are merged. Like PeopleStore otherwise."""
 
     async def link(self, previous: Alias, current: Alias, *, now: float) -> Linked:
         """Note that the previous id became the current one, both of one channel (people.linking). Idempotent.
 
-        Changes of the current id that were told too early are made up for in the same transaction.
-        A merging takes both leases away: what runs for either writes no more.
+        Earlier events on changes of the current id, which did not match then, are applied in the same transaction.
+        A merge ends both leases: kernels of either person can no longer write.
         """
         ...
 
@@ -79,9 +79,9 @@ class MergingStore(Protocol):
         ...
 
     async def kept_apart_from(self, person_id: str) -> list[str]:
-        """The people whom a channel takes for the same as this one, while both have connections."""
+        """The people whom a channel reports to be the same person, although both have connections."""
         ...
 
     async def kept_apart_pairs(self) -> int:
-        """How many such pairs wait for an operator."""
+        """The number of such pairs that wait for an operator."""
         ...

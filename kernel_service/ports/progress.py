@@ -1,4 +1,4 @@
-"""What happens in a turn, for those who watch a message of it. Nothing is kept for those who come later."""
+"""Events of a turn, for the watchers of its messages. Nothing is kept for later watchers."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class TextReset:
-    """The text told so far is no part of the answer."""
+    """The text so far is not a part of the answer."""
 
 
 Event = Merged | ToolStarted | ToolFinished | ConnectNeeded | ApprovalNeeded
@@ -68,9 +68,9 @@ TextEvent = TextDelta | TextReset
 
 
 class LiveText:
-    """A text that grows, or starts over. One for all who watch: each reads on from where they are.
+    """A text that grows or starts over. All watchers share it, and each continues from its own position.
 
-    `starts` changes when the text begins, and when it is taken back.
+    `starts` changes when the text begins and when it is withdrawn.
     """
 
     def __init__(self) -> None:
@@ -86,7 +86,7 @@ class LiveText:
         self.pieces.append(text)
 
     def start_over(self) -> bool:
-        """Whether there was anything to take back."""
+        """Start over. Returns whether there was text to withdraw."""
         if not self.pieces:
             return False
         self.starts += 1
@@ -95,13 +95,13 @@ class LiveText:
 
 
 _News = tuple[LiveText, int]
-"""A text, and its `starts` then."""
+"""A text, and the value of its `starts` at that time."""
 
 
 class Watcher:
     """Receives the events of one message, and reads them at its own pace.
 
-    Text does not queue up: a slow reader gets all of it that came meanwhile in one delta. `end` lets the reading end.
+    Text does not queue up: a slow reader gets all text since its last read in one delta. `end` ends the reading.
     """
 
     def __init__(self) -> None:
@@ -133,7 +133,7 @@ class Watcher:
                 yield event
 
     def _changes(self, news: _News) -> list[TextEvent]:
-        """What is new to the reader. A text that has started over since has news of its own in the queue."""
+        """The changes since the last read. A text that has started over since has another entry in the queue."""
         changes: list[TextEvent] = []
         if news == self._newest:
             self._newest = None
@@ -150,14 +150,14 @@ class Watcher:
 
 
 class Progress:
-    """By the message's number in the inbox; several may watch one (a repeated call)."""
+    """Watchers by the message's number in the inbox. One message may have several (a repeated call)."""
 
     def __init__(self) -> None:
         self._watchers: defaultdict[int, list[Watcher]] = defaultdict(list)
 
     @contextmanager
     def watching(self, seq: int) -> Iterator[Watcher]:
-        """The events of the message's turns from here on, and the whole of the text that is being said."""
+        """Watch the later events of the message's turns, and the complete text of the current answer."""
         watcher = Watcher()
         self._watchers[seq].append(watcher)
         try:
@@ -174,10 +174,10 @@ class Progress:
                     watcher.tell(event)
 
     def is_watched(self, turn: Turn) -> bool:
-        """Whether somebody watches the message that the turn's replies answer."""
+        """Whether the message that the turn's replies answer has a watcher."""
         return turn.messages[-1].seq in self._watchers
 
     def show(self, turn: Turn, text: LiveText) -> None:
-        """To those who watch the message that the turn's replies answer, and to no others: it is shown once."""
+        """Show the text to the watchers of the message that the turn's replies answer, and to no other watchers."""
         for watcher in self._watchers.get(turn.messages[-1].seq, ()):
             watcher.show(text)

@@ -1,4 +1,4 @@
-"""What a message quotes, and the store's port to find it."""
+"""Quoted content, and the store's port to find it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Quoted:
-    """What was said earlier, and when. `ours`: by the assistant, else by the person."""
+    """Content said earlier, and its time. `ours`: by the assistant, else by the person."""
 
     payload: Payload = field(repr=False)
     ours: bool
@@ -20,5 +20,5 @@ class Quoted:
 
 class QuoteStore(Protocol):
     async def find(self, person_id: str, channel: str, address: str, message_id: str) -> Quoted | None:
-        """What the person said, or was told, under this id in this chat; None: not known, or not any more."""
+        """The person's message, or the reply to them, with this id in this chat; None: unknown, or no longer kept."""
         ...

@@ -1,4 +1,4 @@
-"""What a turn goes on with that an earlier one had to leave, and who knows whether it may."""
+"""Requests that a later turn resumes, and the port that decides whether it may."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ParkedRequest:
-    """What remains to be done once a toolkit is connected.
+    """A request that resumes once a toolkit is connected.
 
-    `remaining` is what the model wrote of it, and comes back as the model's words; empty: nothing. `messages` are the
-    person's own that asked for it, recordings with their transcripts; none: an earlier release parked it, or it came of
-    a button. `tainted`: content from outside was among what the model saw when it wrote that.
+    `remaining` is the model's note, and returns as the model's words; empty: none. `messages` are the person's own
+    messages with the request, recordings with their transcripts; none: an earlier release parked it, or a button caused
+    it. `tainted`: the model had seen content from outside when it wrote the note.
     """
 
     toolkit: str
@@ -28,13 +28,13 @@ class ParkedRequest:
 
     @property
     def wish(self) -> str:
-        """What tells it from another request. A file without words is told by its message."""
+        """The key that distinguishes it from other requests. A file without words is identified by its message."""
         said = (_words(each) for each in self.messages)
         return self.remaining or "\n".join(filter(None, said)) or self.numbers
 
     @property
     def numbers(self) -> str:
-        """Of its messages, with commas."""
+        """The numbers of its messages, separated by commas."""
         return ",".join(str(each.seq) for each in self.messages)
 
 
@@ -45,7 +45,7 @@ def _words(message: TurnMessage) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Confirmed:
-    """What became of a code: the sentence for the person, and the requests that waited for it, oldest first."""
+    """The result of a code: the sentence for the person, and the requests that waited for it, oldest first."""
 
     told: str
     toolkit: str = ""
@@ -53,36 +53,36 @@ class Confirmed:
 
     @property
     def noted(self) -> list[str]:
-        """What the model had noted to be done, in sentences of the assistant's."""
+        """The model's notes on the remaining work, as sentences of the assistant."""
         return [f"To do once {self.toolkit} is connected: {each.remaining}" for each in self.resumed if each.remaining]
 
     @property
     def messages(self) -> list[TurnMessage]:
-        """What the person had written to ask for it, each message once, as it was sent."""
+        """The person's messages with these requests, each once, as they were sent."""
         once = {message.seq: message for request in self.resumed for message in request.messages}
         return sorted(once.values(), key=lambda message: (message.sent_at, message.seq))
 
     @property
     def event(self) -> Resumed:
-        """That it goes on now."""
+        """The event that the requests resume."""
         return Resumed(self.toolkit, tainted=any(each.tainted for each in self.resumed))
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """What the model is told when parked requests go on: no words of the person. `tainted`: one of them is."""
+    """The model's input when parked requests resume: it holds no words of the person. `tainted`: one of them is."""
 
     toolkit: str
     tainted: bool
 
 
 class Codes(Protocol):
-    """Whoever gave the codes out."""
+    """The issuer of the codes."""
 
     async def confirm(self, person: Person, code: str, seq: int, *, at: float) -> Confirmed:
-        """What this code, sent by this person as the message `seq`, does. The same message again: the same.
+        """The result of this code, sent by this person as the message `seq`. Idempotent for the same message.
 
-        Whether it is in time, `at` tells, when the message was accepted (epoch seconds): it may have waited since.
-        VendorUnavailable: nothing is decided yet.
+        `at` (epoch seconds) is when the message was accepted, and decides whether the code is in time, because the
+        message may have waited since. VendorUnavailable: nothing is decided yet.
         """
         ...

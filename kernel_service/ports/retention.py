@@ -1,4 +1,4 @@
-"""How long what people said is kept, and how much of it."""
+"""The retention of people's words: how long, and how much."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class RetentionPolicy:
-    """0 keeps for good, or as much as there is. `history_bytes` are of each person, sealed.
+    """0 means no limit. `history_bytes` limits the sealed history of each person.
 
-    People of whom nothing came for `inactive_days` are forgotten: whole, where nothing hangs on them, else what they
-    said.
+    A person without a message for `inactive_days` is deleted completely if no other data depends on them. Otherwise
+    only their words are deleted.
     """
 
     history_days: int = 0
@@ -24,5 +24,5 @@ class RetentionPolicy:
 
 class RetentionStore(Protocol):
     async def forget_old(self, *, now: float) -> int:
-        """Delete what has been kept long enough, in small steps; how many rows."""
+        """Delete expired data, in small steps. Returns the number of rows."""
         ...

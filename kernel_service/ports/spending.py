@@ -1,4 +1,4 @@
-"""What requests to the model cost: the limits of a day, and what one may cost before anybody knows."""
+"""The cost of model requests: daily limits, and estimates before the cost is known."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Budgets:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Tokens of one request: what it is shown, what an answer to it takes as a rule, and what it takes at most."""
+    """Tokens of one request: its input, the typical output, and the most output."""
 
     input_tokens: int
     output_tokens: int = 0
@@ -34,25 +34,25 @@ class Estimate:
 
 
 class BudgetSpentError(Exception):
-    """The person has had their tokens of the day, or all people together theirs."""
+    """The daily tokens of the person, or of all people together, are spent."""
 
 
 class SpendingStore(Protocol):
-    """What people have spent, by day. Times are epoch seconds; days are of UTC, counted from 1970-01-01."""
+    """The usage of people, by day. Times are epoch seconds; days are UTC, counted from 1970-01-01."""
 
     async def reserve(
         self, person_id: str, estimate: Estimate, budgets: Budgets, *, anyway: bool = False, now: float
     ) -> str:
-        """Count a request to the model before it is made; the id of the reservation, until a write settles it.
+        """Reserve a model request before it is made. Returns the id of the reservation, which a later write settles.
 
-        BudgetSpentError; Busy while requests of others may spend what is left. `anyway`: neither of them.
+        BudgetSpentError; Busy while requests of others may spend the rest. `anyway`: none is raised.
         """
         ...
 
     async def spent_today(self, person_id: str | None, *, now: float) -> int:
-        """Tokens of the UTC day, of one person or of all (None), with what is reserved for requests under way."""
+        """Tokens of the UTC day, of one person or of all (None), including reservations of pending requests."""
         ...
 
     async def by_day(self, person_id: str | None, *, first: int, last: int) -> list[DayUsage]:
-        """Of the days from `first` to `last` (since 1970-01-01, UTC) on which something was spent, oldest first."""
+        """The days with usage from `first` to `last` (since 1970-01-01, UTC), oldest first."""
         ...

@@ -1,4 +1,4 @@
-"""The tools' ports: what a turn can do for a person, and who knows the person's accounts."""
+"""The tools' ports: the actions of a turn for a person, and the person's accounts."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 OUTCOME_UNKNOWN: Final = "The outcome is unknown: the call may or may not have been done. Check before you repeat it."
-"""The output of a call of which nobody knows whether it was done: nothing that changes something follows it."""
+"""The output of a call with an unknown outcome. No call with side effects follows it in its step."""
 
 WHICH_ACCOUNT: Final = "which_account"
-"""An argument beside a tool's own, none of which is called so: which of the person's accounts is meant."""
+"""An extra argument that selects one of the person's accounts. No tool has an argument of this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Whom a turn works for: the opaque id, and where they wrote from last."""
+    """The person of a turn: the opaque id, and the chat that they wrote from last."""
 
     id: str
     channel: str = ""
@@ -54,12 +54,12 @@ class ToolFile:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool gave back. `output` goes to the model (JSON or plain text); `link` goes to the person as a button.
+    """The result of a tool. `output` goes to the model (JSON or plain text); `link` goes to the person as a button.
 
-    `parked` is what waits for the link to be followed to its end. `files` go to the person with the turn's answer; the
-    model is told that they do, and never sees them. `found` are tools that the result adds to the turn (a search). `ok`
-    is False where the tool says it failed. `own`: no word of `output` is anybody else's; any other
-    result taints the turn (see taint.py).
+    `parked` is the request that resumes once the link is completed. `files` go to the person with the turn's answer.
+    The model is told so and never sees them. `found` are tools that the result adds to the turn (a search). `ok` is
+    False if the tool reports a failure. `own`: all words of `output` are the system's own. Any other result taints the
+    turn (see taint.py).
     """
 
     output: str
@@ -72,7 +72,7 @@ class ToolResult:
 
 
 class UnclearCallError(Exception):
-    """The call cannot be made as it is, and nothing was done; `sentence` tells the model why."""
+    """The call is ambiguous, and nothing was done. `sentence` tells the model why."""
 
     def __init__(self, sentence: str) -> None:
         super().__init__(sentence)
@@ -82,8 +82,8 @@ class UnclearCallError(Exception):
 class Tool(Protocol):
     """One tool that a turn may call. `read_only`: calling it twice does no harm. `timeout` is in seconds.
 
-    `asks_first`: whether each call waits for the person's approval, by the word of whoever made the tool; None leaves
-    it to the approval policy. `hints`: what its vendor says of it; None: it is our own, or a bot developer's.
+    `asks_first`: whether each call needs the person's approval, as its developer declares; None leaves it to the
+    approval policy. `hints` are those of its vendor; None: it is built in, or a bot developer's.
     """
 
     @property
@@ -98,16 +98,16 @@ class Tool(Protocol):
     def hints(self) -> Hints | None: ...
 
     async def account_for(self, person: Person, arguments: dict[str, Any]) -> str:
-        """The id of the connection that the call would use now; empty: it needs none. UnclearCallError: which one?"""
+        """The id of the connection that the call would use; empty: it needs none. UnclearCallError: several match."""
         ...
 
     async def call(self, person: Person, arguments: dict[str, Any]) -> ToolResult:
-        """Do it. VendorUnavailable: the vendor is away and *nothing was done*; any other failure is a result."""
+        """Make the call. VendorUnavailable: *nothing was done*. Any other failure is a result."""
         ...
 
 
 class NeedsNoAccount:
-    """The part of a tool that works with no account of the person's."""
+    """Mixin for tools that use no account of the person."""
 
     hints = None
 
@@ -116,16 +116,16 @@ class NeedsNoAccount:
 
 
 class Toolbox(Protocol):
-    """Which tools a person has in this turn."""
+    """The tools of a person in a turn."""
 
     async def tools_for(self, person: Person) -> list[Tool]:
-        """The person's tools now. Asks the vendor only for what is not cached."""
+        """The person's current tools. Requests only uncached tools from the vendor."""
         ...
 
     async def readers(self, person: Person, name: str) -> Sequence[Tool]:
-        """The person's tools of the same toolkit as the one of that name which only read. Costs what named() costs."""
+        """The person's read-only tools of the same toolkit as the named tool. The cost is that of named()."""
         ...
 
     async def named(self, person: Person, name: str) -> Tool | None:
-        """The person's tool of that name, be it among those or yet to be searched for; None: they have it no more."""
+        """The person's tool of that name, current or found by a search; None: they no longer have it."""
         ...

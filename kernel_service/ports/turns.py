@@ -1,4 +1,4 @@
-"""The store's port: everything that kernels, turns and the two doors keep. The storage package fills it twice.
+"""The store's port for turns: as they are opened, journaled and ended. The storage package implements it.
 
 Each method is one transaction, answered after its commit. StoreUnavailable: nothing was kept. Methods that take an
 `epoch` are fenced: LeaseLost if the person has been taken over since. Times are epoch seconds.
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 
 SEALED: Final = "sealed:"
-"""Before the origin of what a model said under a key that counts no more: its reasoning is opaque to all."""
+"""The prefix of an origin whose key is no longer valid: no model can read its reasoning."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryItem:
     """One journal entry. `kind`: input | output | result; link | approval. `data` is the model vendor's own item,
-    verbatim; of a link, and of an approval that is asked for, our own, which no model sees.
+    verbatim. A link or an approval prompt has our own data, which no model sees.
 
     `origin` names the vendor and model that made it (`openai:gpt-6.2-sol`). Of an input or a result it is `own` or
-    `outside` (see turns.context.taint), and empty where an earlier release kept it. What was said to somebody who was
-    merged into the person has `merged:` before it, and `sealed:` what was said under a key that counts no more.
+    `outside` (see turns.context.taint), and empty if an earlier release kept it. The prefix `merged:` marks items of a
+    person who was merged into this one, and `sealed:` items under a key that is no longer valid.
     """
 
     kind: str
@@ -47,7 +47,7 @@ class HistoryItem:
 
 @dataclass(frozen=True, slots=True)
 class TurnMessage:
-    """A message that a turn answers. `sent_at` is its channel's time as far as that is believed."""
+    """A message that a turn answers. `sent_at` is its channel's time if that is plausible."""
 
     seq: int
     message_id: str = field(repr=False)
@@ -79,7 +79,7 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """One call of a tool that was made: whether it failed, and how long it took."""
+    """One completed call of a tool: whether it failed, and its duration."""
 
     tool: str
     failed: bool
@@ -88,15 +88,15 @@ class ToolUse:
 
 @dataclass(slots=True)
 class Turn:
-    """A turn as it stands: new, or cut and to be gone on with.
+    """A turn in its current state: new, or interrupted and to be resumed.
 
     `begun` is False for a turn whose inputs are not in the history yet. `intents` are calls without a result.
     `attempt_count` (attempts that failed), `crash_count` (processes that crashed in it) and `crashes_alone` (those in
-    which no other turn ran) count since the last progress. `joins` says how often messages joined it; from `closed` on
-    (its first side effect, or what must run alone) none do. `stopped`: the person has taken it back. `told_busy`: they
-    were told once that others are before them. `dropped` items at the end of the history were superseded when it was
-    opened. `time_zone` is the person's, by its IANA name; empty: not known. `replied` and `replied_fixed`: how many
-    replies of turns the person had of the UTC day before it was opened, and how many of them no model said.
+    which no other turn ran) count since the last progress. `joins` counts how often messages joined it. None join once
+    it is `closed` (by its first side effect, or because it must run alone). `stopped`: the person has stopped it.
+    `told_busy`: they were told once that the service is busy. `dropped` items at the end of the history were superseded
+    when it was opened. `time_zone` is the person's, by its IANA name; empty: unknown. `replied` and `replied_fixed`
+    count the replies of turns to the person in the UTC day before it was opened, and the fixed ones among them.
     """
 
     id: str
@@ -121,31 +121,31 @@ class Turn:
 
     @property
     def is_new_chat(self) -> bool:
-        """When it ends, what the model is shown begins behind it."""
+        """Whether the model's context starts after this turn."""
         return self.messages[0].command is Command.NEW_CHAT
 
 
 class TurnPlacement(Enum):
-    """Beside which other turns of its process a turn runs."""
+    """The other turns of its process beside which a turn may run."""
 
     BESIDE = auto()
-    """Any."""
+    """Beside any turns."""
     WARD = auto()
-    """Any, but few of those that are quarantined."""
+    """Beside any turns, of which few are quarantined."""
     ALONE = auto()
-    """None."""
+    """Beside no turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Quarantined:
-    """An open turn that was not opened, since processes crashed in it: how many, and how many while it ran alone."""
+    """An open turn that is not opened because processes crashed in it: how many, and how many while it ran alone."""
 
     crash_count: int
     crashes_alone: int
 
 
 NextTurn = Turn | float | Quarantined | None
-"""The turn to run, when to ask again (epoch seconds), that it needs a room of its own, or that nothing waits."""
+"""The turn to run, when to ask again (epoch seconds), a quarantined turn, or None: nothing waits."""
 
 
 class TurnStore(Protocol):
@@ -157,22 +157,22 @@ class TurnStore(Protocol):
         """The open turn, or a new one of the waiting messages, or when to ask again, or None.
 
         A new turn takes the longest run of waiting messages, in the order in which they were sent, that share channel,
-        address and mode; it waits until `debounce` seconds have passed since the last of them came (longer after one
-        that came late), 5 x debounce since the first at most, and for their files. An open turn that is not closed is
-        joined by such messages likewise, 3 times at most: what it had journaled is superseded, and its messages are
-        heard anew in the order in which they were sent. Where nothing was journaled, and something else had ended the
-        attempt, a join costs nothing and is not counted. A held turn answers with its not_before. Members but the last
-        become MERGED when the turn ends.
+        address and mode. It waits until `debounce` seconds have passed since the last of them arrived (longer after
+        a late one), at most 5 x debounce since the first, and for their files. Such messages also join an open turn
+        that is not closed, at most 3 times: its journaled items are superseded, and the model gets its messages again
+        in the order in which they were sent. A join is free and not counted if nothing was journaled and another
+        cause had ended the attempt. A held turn returns its not_before. All members but the last become MERGED when it
+        ends.
 
-        The attempt is noted before it is made: one that another process began and never ended counts as a crash,
-        and as one alone if no other turn ran beside it. A turn with several crashes is not opened BESIDE others.
+        The attempt is noted before it starts. An attempt that another process began and never ended counts as a crash,
+        and as a crash alone if no other turn ran beside it. A turn with several crashes is not opened BESIDE others.
         """
         ...
 
     async def check_interrupts(self, turn: Turn) -> None:
-        """Interrupted by Newcomers or Stopped, if something has come that ends this attempt.
+        """Raise `Newcomers` or `Stopped` if a message ends this attempt.
 
-        LeaseLost if it was ended: the person was merged with another.
+        LeaseLost: the turn was ended, because the person was merged with another.
         """
         ...
 
@@ -191,14 +191,14 @@ class TurnStore(Protocol):
     ) -> None:
         """Journal items of the turn, in order; close the intent `finished`, open the intent `started`.
 
-        `usage` is added to the turn and to the person's day, in place of the reservations that it `settles`; `used` is
-        added to the tool's day. Sets failures and crashes back
-        to 0, and `begun`. An intent closes the turn to newcomers; Newcomers or Stopped if it is interrupted before.
+        `usage` is added to the turn and to the person's day, instead of the reservations that it `settles`. `used` is
+        added to the tool's day. Resets the counts of failures and crashes, and sets `begun`. An intent closes the turn
+        to further messages. `Newcomers` or `Stopped`: a message interrupted the turn before.
         """
         ...
 
     async def add_usage(self, turn: Turn, epoch: int, *, usage: Usage, settles: Sequence[str] = (), now: float) -> None:
-        """Add what an attempt has spent that no other write tells, to the turn and to the person's day."""
+        """Add usage that no other write includes to the turn and to the person's day."""
         ...
 
     async def hold(
@@ -212,18 +212,18 @@ class TurnStore(Protocol):
         busy: bool = False,
         now: float,
     ) -> None:
-        """Put the turn off, at no cost to its attempts; holds + 1. A notice leaves by the outbox, for INLINE too.
+        """Hold the turn without counting an attempt; holds + 1. A notice goes to the outbox, also for INLINE.
 
-        `busy`: not for a vendor who is away; a notice makes it told_busy instead.
+        `busy`: the vendor is busy, not unavailable: holds stays the same, and a notice sets told_busy.
         """
         ...
 
     async def end_isolation(self, turn: Turn, epoch: int) -> None:
-        """The turn was opened ALONE; from now on others run beside it, and a crash does not tell whose fault it was."""
+        """End ALONE: other turns run beside this one now, so a crash no longer shows its cause."""
         ...
 
     async def requeue(self, turn: Turn, epoch: int, *, until: float | None = None) -> None:
-        """End the attempt, not the turn, at no cost: anybody may go on with it, at `until` at the earliest."""
+        """End the attempt without counting it. Any kernel may resume the turn, at `until` at the earliest."""
         ...
 
     async def fail(
@@ -237,11 +237,11 @@ class TurnStore(Protocol):
         settles: Sequence[str] = (),
         now: float,
     ) -> None:
-        """End the attempt as a failure that cost `usage`; the next one not before `until`."""
+        """End the attempt as a failure with this `usage`. The next attempt starts at `until` at the earliest."""
         ...
 
     async def split(self, turn: Turn, epoch: int, *, problem: str, now: float) -> int:
-        """End a turn of several messages that fails: each waits for a turn of its own. How many items it superseded."""
+        """End a failing turn of several messages: each gets a separate turn. Returns the number of superseded items."""
         ...
 
     async def end(
@@ -260,14 +260,14 @@ class TurnStore(Protocol):
         questions: Sequence[ApprovalPrompt] = (),
         now: float,
     ) -> list[StoredReply]:
-        """End the turn in one transaction: last items, usage, replies, members; what waits is kept with it.
+        """End the turn in one transaction: last items, usage, replies, members and parked requests.
 
-        The replies count into the person's day; `fixed`: as such that no model said.
+        The replies count towards the person's day; `fixed`: as replies that do not come from a model.
 
-        "new chat" takes effect here, however the turn ends: it counts in the order of the person's messages.
+        "new chat" takes effect here, however the turn ends, in the order of the person's messages.
 
-        A question takes the place of earlier ones that ask for one of its calls.
-        COMPLETED may be interrupted by Newcomers or Stopped.
+        A prompt replaces earlier prompts for one of its calls.
+        COMPLETED may raise `Newcomers` or `Stopped`.
         """
         ...
 
@@ -281,7 +281,7 @@ class TurnStore(Protocol):
         problem: str,
         now: float,
     ) -> int:
-        """End the turn as FAILED, its messages as dead letters. How many items it superseded: all that it had."""
+        """End the turn as FAILED, its messages as dead letters. Returns the number of superseded items (all)."""
         ...
 
 

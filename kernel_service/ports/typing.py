@@ -1,4 +1,4 @@
-"""Who is being answered at the moment: told to channels that show it, kept nowhere."""
+"""The people who are being answered at the moment, for channels that show it. Nothing is stored."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""How long a weak id keeps finding its person while nothing comes from it.
+"""How long a weak id without messages keeps resolving to its person.
 
-A phone number that was given up passes to somebody else. Carriers let it rest first: 45 days is the least that the FCC
-allows in the United States (47 CFR 64.1200(l)), 90 is common elsewhere, and WhatsApp itself takes 45 days without use
-as the sign of a recycled number. So a number that was silent for a shorter time than that is still its person's.
+A carrier reassigns an abandoned phone number to another person after a pause: at least 45 days by the FCC's rules in
+the United States (47 CFR 64.1200(l)), commonly 90 days elsewhere. WhatsApp itself takes 45 days without use as the sign
+of a recycled number. So a number that was silent for a shorter time still belongs to its person.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _NOTED_PARTS: Final = 30
 
 @dataclass(frozen=True, slots=True)
 class WeakIdExpiry:
-    """`days`: after so many without a message a weak id finds nobody."""
+    """A weak id without a message for `days` days resolves to no person."""
 
     days: float = DEFAULT_DAYS
 
@@ -26,5 +26,5 @@ class WeakIdExpiry:
         return now - heard_at > self.days * DAY_SECONDS
 
     def should_note(self, heard_at: float, now: float) -> bool:
-        """Whether a message is to be noted: once a day by default, so that few messages cost a write."""
+        """Whether to write the time of a message: once a day by default, so that few messages cost a write."""
         return now - heard_at > self.days * DAY_SECONDS / _NOTED_PARTS
