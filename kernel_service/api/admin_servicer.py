@@ -1,4 +1,4 @@
-"""KernelAdminService: what runs, and why a message was not answered. It never tells what people said."""
+"""KernelAdminService: what is running, and why a message was not answered. It never shows the content of messages."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
             history_items=kernel.history.count,
         )
 
-    # --- who is who ---------------------------------------------------------------------------------------------
+    # --- identities ---------------------------------------------------------------------------------------------
 
     async def MergePersons(
         self, request: admin_pb2.MergePersonsRequest, context: Context
@@ -134,7 +134,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
             replies=[_reply(each) for each in replies], next_page_token=page.next_token(last)
         )
 
-    # --- what was given up --------------------------------------------------------------------------------------
+    # --- dead letters -------------------------------------------------------------------------------------------
 
     async def ListDeadLetters(
         self, request: admin_pb2.ListDeadLettersRequest, context: Context
@@ -153,7 +153,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
         self._kernels.wake(await self._store.admin.requeue(dead_letter_id, now=self._clock()))
         return admin_pb2.RequeueDeadLetterResponse()
 
-    # --- what was spent -----------------------------------------------------------------------------------------
+    # --- usage --------------------------------------------------------------------------------------------------
 
     async def GetUsage(self, request: admin_pb2.GetUsageRequest, context: Context) -> admin_pb2.GetUsageResponse:
         first, last = usage.days(request, self._clock())
@@ -191,7 +191,7 @@ class AdminServicer(admin_pb2_grpc.KernelAdminServiceServicer):
             check_user_id(person.user_id, person.user_id.partition(":")[0])
         person_id = await self._store.people.bearer_of(person.user_id)
         if person_id is None:
-            raise NotFound("PERSON_NOT_FOUND", "nobody has written under this user id")
+            raise NotFound("PERSON_NOT_FOUND", "no person has written under this user id")
         return person_id
 
 

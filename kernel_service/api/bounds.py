@@ -1,5 +1,5 @@
-"""How much each field of a request may hold, as the contract says it (`bound.proto`): cut where it is for reading,
-refused where a part of it would name something else.
+"""Limits of each request field, from the contract (`bound.proto`): readable text is truncated, identifiers are
+rejected.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
 _TEXT_BYTES: Final = 64 * 1024
-"""A field that may hold so much is what the call is about, and not what it is called."""
+"""A field with a higher limit holds content, and not a name."""
 _MESSAGE: Final = FieldDescriptor.TYPE_MESSAGE
 _STRING: Final = FieldDescriptor.TYPE_STRING
 _BYTES: Final = FieldDescriptor.TYPE_BYTES
 
 
 def check(message: Message, path: str = "") -> None:
-    """Cut what is beyond its bound and may be cut, in place.
+    """Truncate fields that exceed their bound and may be truncated, in place.
 
-    CallerError FIELD_INVALID, USER_ID_INVALID or PAYLOAD_TOO_LARGE, which names the field, for the rest.
+    For other fields raise `CallerError` FIELD_INVALID, USER_ID_INVALID or PAYLOAD_TOO_LARGE, which names the field.
     """
     for field, value in message.ListFields():
         if field.is_repeated:
@@ -51,9 +51,9 @@ def _check_items(message: Message, field: FieldDescriptor, values: Any, path: st
 
 
 def _checked(field: FieldDescriptor, value: str | bytes, name: str) -> str | bytes:
-    """The value itself if it keeps to its bound, else what is kept of it."""
+    """The value itself if it is within its bound, otherwise its truncated form."""
     bound = bound_of(field)
-    if len(value) * (1 if isinstance(value, bytes) else 4) <= bound.bytes:  # four bytes are the most of a character
+    if len(value) * (1 if isinstance(value, bytes) else 4) <= bound.bytes:  # a character has 4 bytes at most
         return value
     raw = value if isinstance(value, bytes) else value.encode()
     if len(raw) <= bound.bytes:
@@ -73,6 +73,6 @@ def _refused(field: FieldDescriptor, name: str, rule: str) -> CallerError:
 
 @cache
 def bound_of(field: FieldDescriptor) -> bound_pb2.Bound:
-    """Of a field of a request; the tests see to it that each has one."""
+    """The bound of a request field. The tests check that each field has one."""
     bound: bound_pb2.Bound = field.GetOptions().Extensions[bound_pb2.bound]
     return bound

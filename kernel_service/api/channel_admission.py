@@ -1,6 +1,6 @@
-"""How much of the service a channel may have at a time, so that none takes what others need.
+"""Limits on each channel's concurrent use of the service, so that one channel cannot exhaust it for the others.
 
-What is beyond is refused at once, with RESOURCE_EXHAUSTED and when to call again, and nothing of it is read.
+Calls beyond a limit are rejected at once, with RESOURCE_EXHAUSTED and a retry time, and their requests are not read.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ RETRY_SECONDS: Final = 1.0
 READ_AT_ONCE: Final = 16
 """Requests of a channel that are being received; each may have 4 MiB."""
 BODY_BYTES: Final = 128 * MIB
-"""Of the large requests of a channel that have been received and are worked on."""
+"""Total size of a channel's large requests that are being processed."""
 SMALL_BYTES: Final = 64 * 1024
-"""A request that is no larger is not counted: files that wait for their answer must keep no acknowledgement out."""
+"""Smaller requests are not counted, so that files in progress cannot block an acknowledgement."""
 FILES_AT_ONCE: Final = 200
-"""Uploads, and downloads: each holds 192 kB. Of the uploads few are at work, the others wait (media/transfers.py)."""
+"""Uploads, and downloads; each holds 192 kB. A few uploads are active, and the others wait (media/transfers.py)."""
 OPEN_AT_ONCE: Final = 100
-"""Calls without a token from one address: health, by which gateways know that we serve, and reflection."""
+"""Calls without a token from one address: reflection, and health, by which gateways detect that the service is up."""
 
 
 @dataclass(frozen=True, slots=True)
 class ChannelLimits:
-    """What one channel may have at a time: streams of PullOutbox, and other calls."""
+    """The concurrent calls of one channel: streams of PullOutbox, and other calls."""
 
     pulls: int = 64
     calls: int = 2000
@@ -50,11 +50,11 @@ class ChannelAdmission:
         self._calls = limits.calls
         self._held: defaultdict[str, ChannelUse] = defaultdict(ChannelUse)
         self.refused: Counter[str] = Counter()
-        """Calls that found no room, by channel; empty: those without a token."""
+        """Rejected calls by channel; empty: callers without a token."""
 
     @contextmanager
     def taken(self, holder: str, rpc: str) -> Iterator[None]:
-        """A place for a call, until it ends. Exhausted CHANNEL_BUSY."""
+        """Reserve a call until it ends. Raises `Exhausted` CHANNEL_BUSY."""
         kind = rpc if rpc in self._most else ""
         most = OPEN_AT_ONCE if is_stranger(holder) else self._most.get(rpc, self._calls)
         held = self._held[holder]
@@ -69,18 +69,18 @@ class ChannelAdmission:
                 self._held.pop(holder, None)
 
     def reading(self, holder: str) -> asyncio.Semaphore:
-        """To be held while a request of a call is received."""
+        """Hold it while a call's request is received."""
         return self._held[holder].reading
 
     @contextmanager
     def holding(self, holder: str, size: int) -> Iterator[None]:
-        """While a request of so many bytes is worked on. Exhausted CHANNEL_BUSY."""
+        """Count `size` bytes of a request while it is processed. Raises `Exhausted` CHANNEL_BUSY."""
         if size <= SMALL_BYTES:
             yield
             return
         held = self._held[holder]
         if held.bytes + size > BODY_BYTES:
-            raise self._full(holder, "too many bytes of requests are worked on already")
+            raise self._full(holder, "too many bytes of requests are being processed already")
         held.bytes += size
         try:
             yield
@@ -93,7 +93,7 @@ class ChannelAdmission:
 
 
 class ChannelUse:
-    """What a holder has, for as long as a call of theirs is open."""
+    """A holder's current use, while it has an open call."""
 
     def __init__(self) -> None:
         self.calls: Counter[str] = Counter()
@@ -102,7 +102,9 @@ class ChannelUse:
 
 
 def stranger(peer: str) -> str:
-    """The holder of a call without a token; `peer` as gRPC names it. So strangers take no room from each other."""
+    """The holder of a call without a token, by address, so that strangers do not affect each other. `peer` in gRPC's
+    form.
+    """
     return f"@{peer.rpartition(':')[0]}"
 
 

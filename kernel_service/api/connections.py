@@ -1,4 +1,4 @@
-"""Connections between protobuf and the domain."""
+"""Converts connections between protobuf and the domain."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def connection(given: Connection) -> connections_pb2.Connection:
 
 
 def age(given: Connection) -> str:
-    """Orders connections from the oldest on."""
+    """A key that orders connections from the oldest to the newest."""
     return f"{given.created_at:020.6f} {given.id}"

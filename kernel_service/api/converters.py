@@ -1,4 +1,4 @@
-"""Between protobuf and the domain's values. Whatever is malformed is refused here, by the name of its field."""
+"""Converts between protobuf and the domain's values. A malformed value is rejected by the name of its field."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def required(value: str, field: str) -> str:
 
 def plain(value: str, field: str) -> str:
     if "\0" in value:
-        # PostgreSQL's text cannot hold it, and no network's id has one.
+        # PostgreSQL's text cannot hold it, and no network's ids contain one.
         raise CallerError("FIELD_INVALID", f"`{field}` holds a NUL character", field=field)
     return value
 
@@ -46,9 +46,9 @@ def plain(value: str, field: str) -> str:
 
 
 def message(request: messages_pb2.HandleMessageRequest) -> Message:
-    """The request as the domain knows it, within its bounds; the user id's own rules are people.identity's."""
+    """The request in the domain's form, within its bounds. The rules for user ids are in `people.identity`."""
     if request.reply_mode not in messages_pb2.ReplyMode.values():
-        raise CallerError("FIELD_INVALID", "`reply_mode` is not one that is known", field="reply_mode")
+        raise CallerError("FIELD_INVALID", "`reply_mode` is unknown", field="reply_mode")
     outbox = request.reply_mode == messages_pb2.REPLY_MODE_OUTBOX
     return Message(
         user_id=request.user_id,
@@ -63,10 +63,10 @@ def message(request: messages_pb2.HandleMessageRequest) -> Message:
 
 
 def _time_zone(request: messages_pb2.HandleMessageRequest) -> str:
-    """A hint: no message is refused for a bad one."""
+    """The time zone is a hint, so an invalid one does not reject the message."""
     name = request.time_zone
     if name and zone_of(name) is None:
-        log.warning("time zone not known, ignored channel=%s", request.user_id.partition(":")[0][:MAX_CHANNEL_SHOWN])
+        log.warning("unknown time zone ignored channel=%s", request.user_id.partition(":")[0][:MAX_CHANNEL_SHOWN])
         return ""
     return name
 
@@ -86,13 +86,13 @@ def _aliases(given: Iterable[identity_pb2.Alias]) -> Iterator[Alias]:
 
 
 def alias(given: identity_pb2.Alias) -> Alias:
-    """CallerError: it does not say how well it names one person. To guess would bind it for good."""
+    """Raises `CallerError` if the strength is missing. A guess would bind the id permanently."""
     if given.strength not in _STRENGTHS:
         raise CallerError("FIELD_REQUIRED", "`strength` must be STRONG or WEAK", field="strength")
     return Alias(given.user_id, strong=_STRENGTHS[given.strength], scope=plain(given.scope, "scope"))
 
 
-# --- out ----------------------------------------------------------------------------------------------------------
+# --- out -----------------------------------------------------------------------------------------------------------
 
 
 def timestamp(seconds: float | None) -> Timestamp | None:

@@ -1,4 +1,4 @@
-"""What happens on a message's way, as the events of StreamMessage."""
+"""Converts the progress of a message to the events of StreamMessage."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Health with Watch that lets a drain end: an open Watch would otherwise hold `stop(grace)` for all of its grace."""
+"""A health service that lets a drain end: an open Watch would otherwise delay `stop(grace)` for the whole grace."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Every rpc passes here: who calls, whether there is room, the request, and what a caller is told when it fails.
+"""The interceptor of all RPCs: authentication, admission, receiving the request, and the status of errors.
 
-A call is admitted by its metadata alone, before any of its request is received. No exception's text leaves.
+A call is admitted by its metadata alone, before any of its request is received. An exception's text is never sent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from kernel_service.api.channel_admission import ChannelAdmission
     from kernel_service.api.tokens import RefusedTokens, Tokens
 
-    Handler = Any  # grpc.RpcMethodHandler: its stubs know nothing of async behaviors
+    Handler = Any  # grpc.RpcMethodHandler: its stubs do not support async behaviors
     Context = grpc.aio.ServicerContext[Any, Any]
     Answer = Callable[[AsyncIterator["Sized"], Context], Awaitable[Any]]
 
@@ -38,22 +38,22 @@ log = logging.getLogger(__name__)
 
 ERROR_DOMAIN = "kernel.v1"
 BODY_SECONDS: Final = 10.0
-"""How long a request that is no stream may take to come."""
+"""How long a unary request may take to arrive."""
 WRITE_SECONDS: Final = 30.0
-"""How long a caller may leave a piece of a stream unread."""
+"""How long a caller may leave a message of a stream unread."""
 
 caller: ContextVar[str] = ContextVar("caller")
-"""The channel whose token the call bears; of an operator `tokens.ADMIN`."""
+"""The channel of the call's token; for an operator `tokens.ADMIN`."""
 
 NOBODY: Final = ""
-"""The caller of what needs no token: health and reflection."""
+"""The caller of RPCs without a token: health and reflection."""
 _OPEN_SERVICES = ("/grpc.health.v1.Health/", "/grpc.reflection.")
 
 
 class AuthInterceptor(grpc.aio.ServerInterceptor):
-    """Authenticates each call, sets `caller`, keeps to its channel's room, and maps errors to rich statuses.
+    """Authenticates each call, sets `caller`, limits each channel's calls, and maps errors to rich statuses.
 
-    `idle_seconds`: how long a stream of requests may bring nothing.
+    `idle_seconds`: how long a stream of requests may be idle.
     """
 
     def __init__(self, tokens: Tokens, room: ChannelAdmission, refused: RefusedTokens, *, idle_seconds: float) -> None:
@@ -68,7 +68,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
         details: grpc.HandlerCallDetails,
     ) -> Handler:
         handler = await continuation(details)
-        if handler is None:  # UNIMPLEMENTED, and nothing is read
+        if handler is None:  # UNIMPLEMENTED, without reading the request
             return handler
         method = details.method
         try:
@@ -80,7 +80,7 @@ class AuthInterceptor(grpc.aio.ServerInterceptor):
         return self._guarded[method]
 
     def _refusing(self, error: KernelError, method: str) -> Handler:
-        """A handler that reads nothing: to gRPC any call may be a stream."""
+        """A handler that reads nothing. gRPC treats any call as a possible stream."""
 
         async def refuse(_: Any, context: Context) -> None:
             self._refused.note(error, method, context.peer())
@@ -94,7 +94,7 @@ def _metadata(details: grpc.HandlerCallDetails) -> Iterable[tuple[str, str | byt
 
 
 class Guard:
-    """What stands around each handler. Requests are received as a stream of one, so that their time is limited."""
+    """Wraps each handler. A unary request is received as a stream of one, so that its time is limited."""
 
     def __init__(self, room: ChannelAdmission, idle_seconds: float) -> None:
         self._room = room
@@ -113,21 +113,22 @@ class Guard:
             if caller.get() == NOBODY:
                 caller.set(stranger(context.peer()))
             try:
-                # gRPC leaves its receiver in a cycle, with what came last: closed, it holds nothing.
+                # gRPC leaves its receiver in a reference cycle, with the last request. Closing it frees the request.
                 with self._room.taken(caller.get(), rpc):
                     async with aclosing(cast("AsyncGenerator[Sized]", aiter(requests))) as received:
                         return await answer(received, context)
             except grpc.aio.AbortError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, it ends as a status
+            except Exception as error:  # noqa: BLE001 - any error ends as a status
                 status = _status(error, method)
-            # So are the frames that an abort passes: none may hold the error, whose own frames lead to the request.
+            # The frames of an abort are in a cycle, too. They must not hold the error, whose frames refer to the
+            # request.
             return await _abort(status, context)
 
         return make(call, sized(handler.request_deserializer), handler.response_serializer)
 
     def _one(self, handler: Handler) -> Answer:
-        """Answers one request."""
+        """Handles a unary request."""
 
         async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
             size, request = await self._received(requests)
@@ -140,7 +141,7 @@ class Guard:
         return answer
 
     def _stream(self, handler: Handler) -> Answer:
-        """Answers a stream of requests, which the handler takes one after the other."""
+        """Handles a stream of requests, which the handler takes one after the other."""
 
         async def answer(requests: AsyncIterator[Sized], context: Context) -> Any:
             in_time = InTime(requests, self._idle_seconds)
@@ -152,7 +153,7 @@ class Guard:
         return answer
 
     async def _received(self, requests: AsyncIterator[Sized]) -> Sized:
-        """The one request of a call, within its bounds. Stalled, CallerError."""
+        """The request of a unary call, within its bounds. Raises `Stalled`, `CallerError`."""
         async with self._room.reading(caller.get()):
             found: Sized | None = await anext(InTime(requests, BODY_SECONDS, whole=True), None)
         if found is None:
@@ -163,9 +164,9 @@ class Guard:
 
 
 async def _written(responses: AsyncIterator[Any] | Awaitable[None], context: Context) -> None:
-    """Each is taken from the handler once the one before it is on its way. Stalled.
+    """Takes each response from the handler once the previous one is sent. Raises `Stalled`.
 
-    A handler may write by itself.
+    A handler may also write its responses itself.
     """
     if not isinstance(responses, AsyncGenerator):
         await responses  # type: ignore[misc]
@@ -180,7 +181,7 @@ async def _written(responses: AsyncIterator[Any] | Awaitable[None], context: Con
 
 
 class Sized(NamedTuple):
-    """A request, and of how many bytes it came."""
+    """A request, and its size in bytes."""
 
     size: int
     request: Any
@@ -191,10 +192,10 @@ def sized(deserializer: Callable[[bytes], Any]) -> Callable[[bytes], Sized]:
 
 
 class InTime:
-    """The requests of a stream, each of which has so many seconds to come. Stalled."""
+    """The requests of a stream, each with a time limit. Raises `Stalled`."""
 
     def __init__(self, requests: AsyncIterator[Sized], seconds: float, *, whole: bool = False) -> None:
-        """`whole`: with their sizes."""
+        """`whole`: yield the requests with their sizes."""
         self._requests = aiter(requests)
         self._seconds = seconds
         self._whole = whole
@@ -216,16 +217,16 @@ async def _abort(status: status_pb2.Status, context: Context) -> None:
 
 
 def _status(error: Exception, method: str) -> status_pb2.Status:
-    """What the caller is told. What is no domain error is logged."""
+    """The status for the caller. An error that is not a domain error is logged."""
     if not isinstance(error, KernelError):
         error_id = secrets.token_hex(6)
         log.error("rpc broke method=%s error_id=%s", method, error_id, exc_info=error)
-        error = KernelError("INTERNAL", "a fault of this service; its log has the error_id", error_id=error_id)
+        error = KernelError("INTERNAL", "a fault of this service; its log contains the error_id", error_id=error_id)
     return rich_status(error)
 
 
 def rich_status(error: KernelError) -> status_pb2.Status:
-    """The one table from a domain error to a gRPC status, with the details of google.rpc inside."""
+    """The only mapping of domain errors to gRPC statuses, with the details of google.rpc."""
     code = grpc.StatusCode[error.status].value[0]
     return status_pb2.Status(code=code, message=error.sentence, details=[_packed(each) for each in _details(error)])
 

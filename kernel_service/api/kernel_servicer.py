@@ -1,4 +1,4 @@
-"""KernelService: each handler checks, converts, asks the domain, converts back."""
+"""KernelService: each handler validates, converts, calls the domain, and converts the result."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
-    def __init__(  # noqa: PLR0917 - all that it serves
+    def __init__(  # noqa: PLR0917 - one argument per service behind it
         self,
         inbox: Inbox,
         outbox: Outbox,
@@ -60,7 +60,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         self._connect_links = connect_links
         self._slices = Slices()
 
-    # --- the two doors ------------------------------------------------------------------------------------------
+    # --- messages and the outbox --------------------------------------------------------------------------------
 
     async def HandleMessage(
         self, request: messages_pb2.HandleMessageRequest, context: Context
@@ -104,7 +104,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         return outbox_pb2.AckOutboxResponse(results=results.values())
 
     async def _settle_parts(self, request: outbox_pb2.AckOutboxRequest) -> dict[int, AckResult]:
-        """By their place in the request."""
+        """By index in the request."""
         acks = {place: ack for place, each in enumerate(request.acknowledgements) if (ack := outbox.part_ack(each))}
         slices = await self._slices.each(caller.get(), list(acks.values()), self._outbox.settle)
         return dict(zip(acks, chain(*slices), strict=True))
@@ -166,7 +166,7 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         recorded = sum(await self._slices.each(caller.get(), receipts, self._outbox.receive))
         return outbox_pb2.ReportReceiptsResponse(recorded=recorded, unknown=len(request.receipts) - recorded)
 
-    # --- who is who ---------------------------------------------------------------------------------------------
+    # --- identities ---------------------------------------------------------------------------------------------
 
     async def LinkIdentity(
         self, request: identity_pb2.LinkIdentityRequest, context: Context
@@ -216,7 +216,9 @@ class KernelServicer(kernel_pb2_grpc.KernelServiceServicer):
         check_user_id(user_id, caller.get())
         person_id = await self._store.person_of(user_id, now=self._clock())
         if person_id is None:
-            raise NotFound("PERSON_NOT_FOUND", "this user id finds nobody; a weak one finds only who has no strong one")
+            raise NotFound(
+                "PERSON_NOT_FOUND", "no person has this user id; a weak id matches only a person without a strong one"
+            )
         return person_id
 
 

@@ -1,4 +1,4 @@
-"""The gRPC server: both services, health, reflection; and its end, which loses nobody."""
+"""The gRPC server: both services, health, reflection; and its graceful shutdown."""
 
 from __future__ import annotations
 
@@ -29,21 +29,23 @@ if TYPE_CHECKING:
 
 _OPTIONS = [
     ("grpc.so_reuseport", 0),  # a second process on the port must fail, not share it and split the state
-    ("grpc.max_connection_age_ms", 300_000),  # bounds how long a new replica stays unseen
+    ("grpc.max_connection_age_ms", 300_000),  # limits how long clients do not see a new replica
     ("grpc.max_connection_age_grace_ms", 60_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 2_000),
     ("grpc.keepalive_permit_without_calls", 1),
-    # A channel that is frozen or cut off is given up within five seconds: its stream would swallow lease after lease.
+    # A channel that is frozen or disconnected is dropped within five seconds. Its stream would otherwise take more
+    # leases.
     ("grpc.keepalive_time_ms", 3_000),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.http2.ping_timeout_ms", 2_000),
-    # What does not speak is let go: a connection that never begins, and one without a call.
+    # Silent clients are disconnected: a connection without a handshake, and one without a call.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 300_000),
-    # Of one connection. Calls that wait to be looked at are dropped at random, anybody's, once they are a thousand: a
-    # flood of calls that are cancelled at once ("rapid reset") must not get so many there.
+    # Per connection. gRPC randomly drops pending calls of any client once there are a thousand. A flood of calls that
+    # are cancelled at once ("rapid reset") must not fill that queue.
     ("grpc.max_concurrent_streams", 200),
-    # What is received ahead of a call's admission is one window of 64 KiB; it would grow to megabytes with the traffic.
+    # Data received before a call's admission is limited to one window of 64 KiB. The probe would let it grow to
+    # megabytes.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
 ]
@@ -52,7 +54,7 @@ _STOP_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`tls` is (private key, certificate chain), PEM, or None. `idle_seconds`: how long an upload may bring nothing."""
+    """`tls` is (private key, certificate chain), PEM, or None. `idle_seconds`: how long an upload may be idle."""
 
     listen: Address
     tokens: Tokens
@@ -65,9 +67,9 @@ class Listener:
 
     @asynccontextmanager
     async def serving(self, drain: Callable[[], Awaitable[None]]) -> AsyncIterator[int]:
-        """Serves on the port it yields. At the end: NOT_SERVING, then `drain`, then the open calls are ended.
+        """Serves on the yielded port. At the end: NOT_SERVING, then `drain`, then the open calls are cancelled.
 
-        CannotListenError.
+        Raises `CannotListenError`.
         """
         health = Health()
         interceptor = AuthInterceptor(self.tokens, self.room, self.refused, idle_seconds=self.idle_seconds)
@@ -93,5 +95,5 @@ class Listener:
                 return server.add_insecure_port(str(self.listen))
             return server.add_secure_port(str(self.listen), grpc.ssl_server_credentials([self.tls]))
         except RuntimeError as error:
-            problem = "the port is in use, or the host is none of this machine's"
+            problem = "the port is in use, or the host is not an address of this machine"
             raise CannotListenError("KERNEL_LISTEN", self.listen, problem) from error

@@ -1,4 +1,4 @@
-"""Between protobuf and the files that channels are asked for and bring."""
+"""Converts requests for files, uploads and downloads between protobuf and the domain."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def wanted(lease: MediaWanted) -> media_pb2.MediaWanted:
 
 
 def ack(given: outbox_pb2.Acknowledgement) -> MediaAck | None:
-    """None for one that cannot be."""
+    """None if it is invalid."""
     outcome = _OUTCOMES.get(given.media.WhichOneof("result") or "")
     media_id, failure = given.media.media_id, outbox.failure_of(given.media)
     if outcome is None or not media_id or "\0" in media_id + given.lease_token + failure.error_code:
@@ -49,20 +49,20 @@ def ack(given: outbox_pb2.Acknowledgement) -> MediaAck | None:
 
 
 def in_pieces(chunk: bytes) -> Iterator[bytes]:
-    """As DownloadMedia hands a chunk out."""
+    """Splits a chunk for DownloadMedia."""
     for start in range(0, len(chunk), DOWNLOAD_BYTES):
         yield chunk[start : start + DOWNLOAD_BYTES]
 
 
 async def header(requests: AsyncIterator[media_pb2.UploadMediaRequest]) -> UploadHeader:
-    """The first of the stream."""
+    """The first message of the stream."""
     first = await anext(requests, None)
     if first is None or first.WhichOneof("part") != "header":
-        raise CallerError("FIELD_REQUIRED", "the first of the stream is the `header`", field="header")
+        raise CallerError("FIELD_REQUIRED", "the first message of the stream must be the `header`", field="header")
     bounds.check(first)
     given = first.header
     if given.sha256 and len(given.sha256) != SHA256_BYTES:
-        raise CallerError("FIELD_INVALID", "`sha256` has 32 bytes", field="header.sha256")
+        raise CallerError("FIELD_INVALID", "`sha256` must have 32 bytes", field="header.sha256")
     return UploadHeader(
         converters.plain(converters.required(given.media_id, "header.media_id"), "header.media_id"),
         converters.required(given.lease_token, "header.lease_token"),
@@ -73,7 +73,7 @@ async def header(requests: AsyncIterator[media_pb2.UploadMediaRequest]) -> Uploa
 
 
 async def drain(requests: AsyncIterator[media_pb2.UploadMediaRequest]) -> None:
-    """Read on to the end: gRPC's clients that are refused in the middle of writing are not told why."""
+    """Read the stream to its end: a gRPC client that is rejected while it writes does not receive the reason."""
     with suppress(TimeoutError, Stalled):
         async with asyncio.timeout(DRAIN_SECONDS):
             async for _ in requests:
@@ -81,14 +81,14 @@ async def drain(requests: AsyncIterator[media_pb2.UploadMediaRequest]) -> None:
 
 
 async def pieces(requests: AsyncIterator[media_pb2.UploadMediaRequest], offer: UploadHeader) -> AsyncIterator[bytes]:
-    """The rest of it.
+    """The chunks after the header.
 
-    A call that its client has cut off ends like one that is complete, and is cancelled a moment later: where neither
-    size nor digest tell, that moment is waited for.
+    A call that its client has cut off first looks complete, and is cancelled a moment later. If neither size nor digest
+    can tell, wait for that moment.
     """
     async for request in requests:
         if request.WhichOneof("part") != "chunk" or len(request.chunk) > MOST_PIECE_BYTES:
-            raise CallerError("FIELD_INVALID", "after the header come chunks of 1 MiB at most", field="chunk")
+            raise CallerError("FIELD_INVALID", "after the header send chunks of 1 MiB at most", field="chunk")
         yield request.chunk
     if not (offer.size or offer.sha256):
         await asyncio.sleep(CUT_OFF_SECONDS)

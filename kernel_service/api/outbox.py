@@ -1,4 +1,4 @@
-"""Leases, acknowledgements and receipts between protobuf and the domain."""
+"""Converts leases, acknowledgements and receipts between protobuf and the domain."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST = 1000
 MAX_PARTS = 100
 DEFAULT_TYPING_INTERVAL = 5.0
 TYPING_INTERVALS = (1.0, 60.0)
-"""The least and the most."""
+"""Minimum and maximum in seconds."""
 
 MOST_WAIT_SECONDS = 86_400.0
 
@@ -59,7 +59,7 @@ def wants_media(kinds: Sequence[int]) -> bool:
 
 
 def typing_interval(request: outbox_pb2.PullOutboxRequest) -> float | None:
-    """In seconds; None: the caller shows no typing."""
+    """In seconds; None: the caller does not show typing indicators."""
     if outbox_pb2.OUTBOX_ITEM_KIND_TYPING not in request.kinds:
         return None
     if not request.HasField("typing_interval"):
@@ -81,7 +81,7 @@ def check_count(count: int, field: str) -> None:
 
 
 def leased(lease: Lease, seconds: float) -> outbox_pb2.ReplyDelivery:
-    """`seconds`: how long it lasts from now."""
+    """`seconds`: the remaining time of the lease."""
     return outbox_pb2.ReplyDelivery(
         reply=converters.reply(lease.reply),
         user_id=lease.user_id,
@@ -97,7 +97,7 @@ def _split(lease: Lease) -> outbox_pb2.ReplySplit:
 
 
 def part_ack(given: outbox_pb2.Acknowledgement) -> PartAck | None:
-    """None: it cannot be (a result, part or item that is none)."""
+    """None: it is invalid (an unknown result, part or item)."""
     ack, outcome = given.part, _OUTCOMES.get(given.part.WhichOneof("result") or "")
     if outcome is None or not _is_part(ack.part) or "\0" in ack.split_version:
         return None
@@ -123,7 +123,7 @@ class Failure(NamedTuple):
 
 
 def failure_of(given: Failed) -> Failure:
-    """Nothing of it for a success."""
+    """Empty for a success."""
     match given.WhichOneof("result"):
         case "retry":
             return Failure(_wait(given.retry), given.retry.error_code)
@@ -148,7 +148,7 @@ def ack_result(result: AckResult) -> outbox_pb2.AckResult.ValueType:
 
 
 def held_lease(given: outbox_pb2.HeldLease) -> tuple[str, str]:
-    """The reply's id and the token; what no id can be is nobody's."""
+    """The reply's id and the token; an impossible id matches no lease."""
     return given.reply_id.replace("\0", ""), given.lease_token.replace("\0", "")
 
 
@@ -157,7 +157,7 @@ def lease_state(*, is_held: bool) -> outbox_pb2.LeaseState.ValueType:
 
 
 def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
-    """None: it names nothing of ours, or says nothing."""
+    """None: it identifies no reply of this service, or reports no known state."""
     state = _state(given)
     part = given.part if _is_part(given.part) else outbox_pb2.ReplyPart()
     failure = failure_of(given)
@@ -179,7 +179,7 @@ def part_receipt(given: outbox_pb2.Receipt) -> PartReceipt | None:
 
 
 def _state(given: outbox_pb2.Receipt) -> PartState:
-    """UNREPORTED: it says nothing that is known here."""
+    """UNREPORTED: an unknown state."""
     match given.WhichOneof("result"):
         case "reached":
             return _STAGES.get(given.reached, PartState.UNREPORTED)

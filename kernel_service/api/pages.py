@@ -1,4 +1,4 @@
-"""Pages of lists: how many rows each has, and the opaque token that leads to the next."""
+"""Pagination of lists: the page size, and the opaque token of the next page."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ _DIGEST_BYTES: Final = 6
 
 
 class Page:
-    """What a request asks for. `scope` names the list and whose it is: a token of another one is refused."""
+    """The page that a request asks for. `scope` names the list and its owner: tokens of another scope are rejected."""
 
     def __init__(self, size: int, token: str, *scope: str) -> None:
-        """CallerError FIELD_INVALID, which names `page_token`."""
+        """Raises `CallerError` FIELD_INVALID, which names `page_token`."""
         self.size = min(size or ROWS, MOST_ROWS)
         self._scope = scope
         self.after = self._opened(token) if token else ""
-        """Where the page before ended; empty: this is the first."""
+        """The key of the previous page's last row; empty: this is the first page."""
 
     def next_token(self, last: str) -> str:
-        """Leads to what comes after `last`; empty if that is."""
+        """The token of the page after `last`; empty if `last` is empty."""
         return urlsafe_b64encode(self._seal(last) + last.encode()).decode().rstrip("=") if last else ""
 
     def of(self, rows: Iterable[T], key: Callable[[T], str]) -> tuple[Sequence[T], str]:
-        """This page of rows that are at hand whole, by their keys, and the token of the next."""
+        """This page of rows that are completely in memory, by their keys, and the token of the next page."""
         left = sorted((row for row in rows if key(row) > self.after), key=key)
         shown = left[: self.size]
         return shown, self.next_token(key(shown[-1]) if len(left) > self.size else "")
@@ -49,13 +49,13 @@ class Page:
         return after
 
     def _seal(self, after: str) -> bytes:
-        """Against mistakes, not against forgery: where a page begins is no secret, and whose it is was checked."""
+        """Detects mistakes, not forgery: a page's start is no secret, and the owner is checked separately."""
         return hashlib.sha256("\0".join((*self._scope, after)).encode()).digest()[:_DIGEST_BYTES]
 
 
 def _refused() -> CallerError:
     return CallerError(
         "FIELD_INVALID",
-        "`page_token` is none of this list: send `next_page_token` of the page before, or leave it empty",
+        "`page_token` is not from this list: send the previous page's `next_page_token`, or leave it empty",
         field="page_token",
     )

@@ -1,4 +1,4 @@
-"""A payload of the contract as the domain knows it. Whatever is malformed is refused, by the name of its field."""
+"""Converts a payload of the contract to the domain's. A malformed one is rejected by the name of the field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FILES: Final = {
 
 
 def payload(given: messages_pb2.Payload) -> Payload:
-    """CallerError FIELD_REQUIRED or FIELD_INVALID."""
+    """Raises `CallerError` FIELD_REQUIRED or FIELD_INVALID."""
     return Payload(
         _content(given),
         caption=given.caption,

@@ -1,4 +1,4 @@
-"""What a channel says of many things in one call, brought to the store in slices: others write in between."""
+"""Splits bulk reports of a channel into slices for the store, so that other writers run in between."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 SLICE: Final = 20
-"""Acknowledgements or receipts of one transaction."""
+"""Acknowledgements or receipts per transaction."""
 AT_ONCE: Final = 8
-"""Slices of one channel that others may have to wait for; many small calls still share a commit."""
+"""Concurrent slices of one channel: others may have to wait for them. Many small calls still share a commit."""
 
 
 class Slices:
@@ -27,7 +27,7 @@ class Slices:
     async def each(
         self, channel: str, given: Sequence[T], write: Callable[[str, Sequence[T]], Awaitable[R]]
     ) -> list[R]:
-        """What `write` returns for each slice, in order. If one fails, those before it are written."""
+        """The results of `write` for each slice, in order. If one slice fails, the earlier ones are written."""
         done = []
         for start in range(0, len(given), SLICE):
             async with self._places[channel]:

@@ -1,4 +1,4 @@
-"""Whose token a call bears. A token, or a hash of one, is never logged."""
+"""Authenticates the bearer tokens of calls. Neither a token nor its hash is ever logged."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ADMIN = "*"
-"""Who bears the admin token; a channel's name otherwise."""
+"""The holder of the admin token; every other holder is a channel's name."""
 _ADMIN_SERVICE = "/kernel.v1.KernelAdminService/"
 
 
 class Tokens:
-    """Bearer tokens: several per channel (rotation), one admin token (empty: nobody is admin)."""
+    """Bearer tokens: several per channel (for rotation), one admin token (empty: no admin access)."""
 
     def __init__(self, channels: Mapping[str, str], admin: str) -> None:
         """`channels` maps each token to its channel."""
@@ -32,9 +32,9 @@ class Tokens:
             self._holders.append((admin.encode(), ADMIN))
 
     def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]]) -> str:
-        """Who calls a method. Unauthenticated TOKEN_MISSING or TOKEN_INVALID, NotAllowed.
+        """The caller of a method. Raises `Unauthenticated` TOKEN_MISSING or TOKEN_INVALID, and `NotAllowed`.
 
-        NotAllowed: ADMIN_REQUIRED for a channel's token, CHANNEL_MISMATCH for the admin's.
+        `NotAllowed`: ADMIN_REQUIRED for a channel's token, CHANNEL_MISMATCH for the admin's.
         """
         holder = self._holder(next((value for key, value in metadata if key == "authorization"), None))
         if method.startswith(_ADMIN_SERVICE) and holder != ADMIN:
@@ -44,7 +44,7 @@ class Tokens:
         return holder
 
     def _holder(self, authorization: str | bytes | None) -> str:
-        """Whose token it is. Every token is compared, each in constant time."""
+        """The token's holder. Every token is compared, each in constant time."""
         if not authorization:
             raise Unauthenticated("TOKEN_MISSING", "send `authorization: Bearer <token>` with the call")
         given = authorization.encode() if isinstance(authorization, str) else authorization
@@ -59,7 +59,7 @@ class Tokens:
 
 
 class RefusedTokens:
-    """Counts the calls that were refused for their token, by reason, and logs some of them."""
+    """Counts the calls with rejected tokens, by reason, and logs some of them."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         """`now` is a monotonic clock."""
@@ -68,7 +68,7 @@ class RefusedTokens:
         self._lines: defaultdict[str, LineLimit] = defaultdict(LineLimit)
 
     def note(self, error: KernelError, method: str, peer: str) -> None:
-        """`peer` as gRPC names it, `ipv4:10.0.0.7:51234`."""
+        """`peer` in gRPC's form, `ipv4:10.0.0.7:51234`."""
         self.counts[error.reason] += 1
         dropped = self._lines[error.reason].admit(self._now())
         if dropped is not None:

@@ -1,4 +1,4 @@
-"""What was spent, by day: the days that are asked for, and their wire form."""
+"""Usage by day: the requested days, and their wire form."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FIRST_DAY: Final = date(1970, 1, 1).toordinal()
 
 
 def days(request: admin_pb2.GetUsageRequest, now: float) -> tuple[int, int]:
-    """The first and the last day, counted from 1970-01-01. CallerError FIELD_INVALID."""
+    """The first and the last day, counted from 1970-01-01. Raises `CallerError` FIELD_INVALID."""
     today = datetime.fromtimestamp(now, UTC).date()
     first = _day(request.from_day, today, "from_day")
     last = _day(request.to_day, today, "to_day")
@@ -32,7 +32,7 @@ def _day(given: date_pb2.Date, today: date, field: str) -> int:
     try:
         day = date(given.year, given.month, given.day) if given.ByteSize() else today
     except ValueError:
-        raise CallerError("FIELD_INVALID", f"`{field}` has a year, a month and a day", field=field) from None
+        raise CallerError("FIELD_INVALID", f"`{field}` must have a year, a month and a day", field=field) from None
     return day.toordinal() - _FIRST_DAY
 
 

@@ -1,6 +1,6 @@
-"""`kernelctl`: what runs, why a message was not answered, who is who, what was spent. Never what people said.
+"""`kernelctl`: what is running, why a message was not answered, identities, usage. It never shows message content.
 
-It prints JSON, but for what was spent and for keys: tables.
+It prints JSON, except tables for usage and keys.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SECONDS = 10.0
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
-_OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is for the vendors
+_OPTIONS = (("grpc.enable_http_proxy", 0),)  # http_proxy is meant for the vendors
 
 
 class Admin:
@@ -44,20 +44,20 @@ class Admin:
         self._metadata = (("authorization", f"Bearer {token}"),)
 
     def show(self, rpc: str, request: Message) -> None:
-        """Call and print the answer, or that it is done where there is nothing to tell."""
+        """Call and print the answer, or `done` if the answer is empty."""
         answer = self.ask(rpc, request)
         told = MessageToJson(answer, preserving_proto_field_name=True) if answer.DESCRIPTOR.fields else "done"
         click.echo(told)
 
     def ask(self, rpc: str, request: Message) -> Any:
-        """The answer; a refusal's sentence goes to stderr, exit code 1."""
+        """The answer. The text of an error goes to stderr, with exit code 1."""
         try:
             return getattr(self._stub, rpc)(request, metadata=self._metadata, timeout=SECONDS)
         except grpc.RpcError as error:
             _refused(error)
 
     def pages(self, rpc: str, request: Any) -> Iterator[Any]:
-        """Every page of a list; a refusal as in ask()."""
+        """Every page of a list. Errors as in `ask()`."""
         while True:
             page = self.ask(rpc, request)
             yield page
@@ -66,7 +66,7 @@ class Admin:
             request.page_token = page.next_page_token
 
     def follow(self, rpc: str, request: Message) -> Iterator[Any]:
-        """The answers of a call that takes as long as it takes; a refusal as in ask()."""
+        """The answers of a long-running call. Errors as in `ask()`."""
         try:
             yield from getattr(self._stub, rpc)(request, metadata=self._metadata)
         except grpc.RpcError as error:
@@ -86,9 +86,9 @@ def _person(who: str) -> admin_pb2.PersonRef:
 
 
 def paged(command: Callable[..., None]) -> Callable[..., None]:
-    """A list whose answer may name a `next_page_token`."""
+    """A list command whose answer may contain a `next_page_token`."""
     size = click.option("--page-size", default=100, show_default=True, help="At most 1000.")
-    token = click.option("--page-token", default="", help="The next_page_token of the page before.")
+    token = click.option("--page-token", default="", help="The next_page_token of the previous page.")
     return size(token(command))
 
 
@@ -99,10 +99,10 @@ def paged(command: Callable[..., None]) -> Callable[..., None]:
 @click.option("--allow-insecure", envvar="KERNEL_ALLOW_INSECURE", is_flag=True)
 @click.pass_context
 def main(context: click.Context, address: str, token: str, tls_ca: Path | None, *, allow_insecure: bool) -> None:
-    """Ask a running kernel service. WHO is a person (p_…) or an id of a channel (whatsapp:US.…)."""
+    """Query a running kernel service. The argument WHO is a person (p_…) or an id of a channel (whatsapp:US.…)."""
     if tls_ca is None and not keeps_to_loopback(address) and not allow_insecure:
         raise click.UsageError(
-            f"{address} leads to another machine, where the admin token can be read on its way: name --tls-ca "
+            f"{address} leads to another machine, so the admin token could be read in transit: set --tls-ca "
             f"(KERNEL_TLS_CA). {OTHERWISE}"
         )
     if tls_ca is not None:
@@ -133,7 +133,7 @@ def kernel(admin: Admin, who: str) -> None:
 @click.argument("who")
 @click.pass_obj
 def evict(admin: Admin, who: str) -> None:
-    """Take an idle kernel out of memory; the person notices nothing."""
+    """Take an idle kernel out of memory, without an effect for the person."""
     admin.show("EvictKernel", admin_pb2.EvictKernelRequest(person=_person(who)))
 
 
@@ -141,7 +141,7 @@ def evict(admin: Admin, who: str) -> None:
 @click.argument("who")
 @click.pass_obj
 def reset(admin: Admin, who: str) -> None:
-    """Have a person's model start afresh: it sees nothing of what came before; everything stays stored."""
+    """Reset a person's model context: the model sees no earlier messages. Everything stays stored."""
     admin.show("ResetContext", admin_pb2.ResetContextRequest(person=_person(who)))
 
 
@@ -150,7 +150,7 @@ def reset(admin: Admin, who: str) -> None:
 @click.argument("other")
 @click.pass_obj
 def merge(admin: Admin, who: str, other: str) -> None:
-    """Make one person of two, for good: the newer is merged into the older, connections and all."""
+    """Merge two people permanently: the newer one into the older one, with all connections."""
     admin.show("MergePersons", admin_pb2.MergePersonsRequest(first=_person(who), second=_person(other)))
 
 
@@ -159,7 +159,7 @@ def merge(admin: Admin, who: str, other: str) -> None:
 @paged
 @click.pass_obj
 def turns(admin: Admin, who: str, page_size: int, page_token: str) -> None:
-    """List a person's turns, newest first, and what waits."""
+    """List a person's turns, newest first, and the waiting messages."""
     request = admin_pb2.ListTurnsRequest(person=_person(who), page_size=page_size, page_token=page_token)
     admin.show("ListTurns", request)
 
@@ -169,7 +169,7 @@ def turns(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 @paged
 @click.pass_obj
 def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
-    """List a person's replies, newest first, and what became of their parts."""
+    """List a person's replies, newest first, with the delivery state of their parts."""
     request = admin_pb2.ListRepliesRequest(person=_person(who), page_size=page_size, page_token=page_token)
     admin.show("ListReplies", request)
 
@@ -179,7 +179,7 @@ def replies(admin: Admin, who: str, page_size: int, page_token: str) -> None:
 @paged
 @click.pass_obj
 def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None:
-    """List the messages that were given up, of one person or of all, newest first."""
+    """List the dead letters of one person or of all people, newest first."""
     person = _person(who) if who else None
     admin.show(
         "ListDeadLetters",
@@ -191,24 +191,29 @@ def dead(admin: Admin, who: str | None, page_size: int, page_token: str) -> None
 @click.argument("dead_letter_id")
 @click.pass_obj
 def requeue(admin: Admin, dead_letter_id: str) -> None:
-    """Let a message that was given up (dl_…) run again, alone."""
+    """Run a dead letter (dl_…) again, in a turn alone."""
     admin.show("RequeueDeadLetter", admin_pb2.RequeueDeadLetterRequest(dead_letter_id=dead_letter_id))
 
 
 @main.command()
 @click.argument("who", required=False)
 @click.option(
-    "--from", "from_day", type=_DAY, metavar="DAY", default=lambda: _day(-6), help="As 2026-11-30; a week back."
+    "--from",
+    "from_day",
+    type=_DAY,
+    metavar="DAY",
+    default=lambda: _day(-6),
+    help="For example 2026-11-30; by default a week ago.",
 )
 @click.option("--to", "to_day", type=_DAY, default=lambda: _day(0), help="Today.")
 @click.pass_obj
 def usage(admin: Admin, who: str | None, from_day: datetime, to_day: datetime) -> None:
-    """Show what was spent by day (UTC), of one person or of all together: tokens, and the calls of each tool."""
+    """Show usage by day (UTC), of one person or of all together: tokens, and the calls of each tool."""
     person = _person(who) if who else None
     days = {"from_day": _date(from_day), "to_day": _date(to_day)}
     spent = admin.ask("GetUsage", admin_pb2.GetUsageRequest(person=person, **days))
     if not spent.days:
-        return click.echo(f"Nothing was spent from {from_day:%Y-%m-%d} to {to_day:%Y-%m-%d}.")
+        return click.echo(f"There is no usage from {from_day:%Y-%m-%d} to {to_day:%Y-%m-%d}.")
     click.echo(tables.tokens(spent))
     if tools := tables.tools(spent):
         click.echo(f"\n{tools}")
@@ -218,17 +223,17 @@ def usage(admin: Admin, who: str | None, from_day: datetime, to_day: datetime) -
 @main.command()
 @click.pass_obj
 def keys(admin: Admin) -> None:
-    """Show the master keys by their ids: which one is current, what each seals, and which may be removed."""
+    """Show the master keys by id: the current one, what each one seals, and which may be removed."""
     listed = list(admin.pages("ListKeys", admin_pb2.ListKeysRequest()))
     click.echo(tables.keys(key for page in listed for key in page.keys))
     if unbound := listed[-1].unbound_persons:
-        click.echo(f"\nkernelctl rotate has yet to bind the values of {unbound:,} people to their rows.")
+        click.echo(f"\nkernelctl rotate must still bind the values of {unbound:,} people to their rows.")
 
 
 @main.command()
 @click.pass_obj
 def rotate(admin: Admin) -> None:
-    """Seal with the current master key what others have sealed, while everybody is served. Cut, it is run again."""
+    """Reseal everything with the current master key, while the service runs. Run it again after an interruption."""
     done = admin_pb2.RotateKeysResponse()
     for done in admin.follow("RotateKeys", admin_pb2.RotateKeysRequest()):
         click.echo(f"{tables.rotated(done)} …", err=True)
@@ -237,7 +242,7 @@ def rotate(admin: Admin) -> None:
     if removable := ", ".join(key.key_id for page in listed for key in page.keys if key.removable):
         click.echo(f"May be removed from KERNEL_ENCRYPTION_KEYS now: {removable}")
     if done.unreadable:
-        click.echo("What does not open stays as it is, and keeps the key that it names in use.")
+        click.echo("Values that do not open stay unchanged, and their keys stay in use.")
 
 
 def _date(day: datetime) -> date_pb2.Date:

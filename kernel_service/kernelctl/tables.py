@@ -1,4 +1,4 @@
-"""What was spent, and what keys seal, as tables for a terminal."""
+"""Usage and keys as tables for a terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def tokens(spent: admin_pb2.GetUsageResponse) -> str:
-    """A line for each day, and one for all."""
+    """A line per day, and one for the total."""
     names = ("input_tokens", "cached_input_tokens", "output_tokens", "model_calls", "tool_calls")
     counts = [[getattr(each.usage, name) for name in names] for each in spent.days]
     rows = [[_day(each), *map(_number, row)] for each, row in zip(spent.days, counts, strict=True)]
@@ -21,7 +21,7 @@ def tokens(spent: admin_pb2.GetUsageResponse) -> str:
 
 
 def tools(spent: admin_pb2.GetUsageResponse) -> str:
-    """A line for each day and tool; empty if none was called."""
+    """A line per day and tool; empty if no tool was called."""
     rows = [
         [_day(each), tool.tool, _number(tool.calls), _number(tool.failures), _seconds_each(tool)]
         for each in spent.days
@@ -39,7 +39,7 @@ def _seconds_each(tool: admin_pb2.ToolUsage) -> str:
 
 
 def keys(listed: Iterable[admin_pb2.MasterKey]) -> str:
-    """A line for each key."""
+    """A line per key."""
     rows = [
         [key.key_id, _state(key), _number(key.persons), _number(key.secrets), _number(key.awaiting_ids)]
         for key in listed
@@ -56,7 +56,7 @@ def _state(key: admin_pb2.MasterKey) -> str:
 
 
 def rotated(done: admin_pb2.RotateKeysResponse) -> str:
-    """What a rotation has done, in a line."""
+    """The result of a rotation, in one line."""
     told = f"{_counted(done.keys, 'key')} sealed with the current one, {_counted(done.values, 'value')} bound to a row"
     return f"{told}, {_counted(done.unreadable, 'value')} cannot be opened" if done.unreadable else told
 
@@ -70,7 +70,7 @@ def _number(value: int) -> str:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> str:
-    """The first `left` columns stand to the left, numbers to the right."""
+    """The first `left` columns are left-aligned, the others are right-aligned."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, strict=True)]
     return "\n".join(
         "  ".join(

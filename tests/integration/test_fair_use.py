@@ -181,7 +181,7 @@ async def test_an_operator_sees_what_was_spent(world: World) -> None:
     assert "ASANA_LIST_TASKS" in shown.stdout
     assert f"{day.usage.input_tokens:,}" in shown.stdout
     nothing = await ctl(world, "usage", "--from", "2020-01-01", "--to", "2020-01-02")
-    assert nothing.stdout == "Nothing was spent from 2020-01-01 to 2020-01-02.\n"
+    assert nothing.stdout == "There is no usage from 2020-01-01 to 2020-01-02.\n"
 
 
 def date(year: int, month: int, day: int) -> date_pb2.Date:

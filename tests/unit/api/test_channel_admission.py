@@ -1,4 +1,4 @@
-"""What one channel may have at a time, and that it is given back."""
+"""Limits on one channel's concurrent calls, and the release of each place."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from kernel_service.errors import Exhausted
 
 
 def fill(room: ChannelAdmission, holder: str, rpc: str) -> tuple[int, ExitStack]:
-    """Take places until there is none."""
+    """Take places until none is left."""
     stack = ExitStack()
     for count in range(10_000):
         try:
@@ -29,7 +29,7 @@ def fill(room: ChannelAdmission, holder: str, rpc: str) -> tuple[int, ExitStack]
         except Exhausted as full:
             assert (full.reason, full.retry_after) == ("CHANNEL_BUSY", RETRY_SECONDS)  # noqa: PT017 - counted first
             return count, stack
-    raise AssertionError("there is always room")
+    raise AssertionError("the limit is never reached")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def fill(room: ChannelAdmission, holder: str, rpc: str) -> tuple[int, ExitStack]
         ("DownloadMedia", 200),
     ],
 )
-def test_a_channel_is_full_by_itself_and_empties(rpc: str, most: int) -> None:
+def test_each_channel_has_its_own_limit_and_releases_its_places(rpc: str, most: int) -> None:
     room = ChannelAdmission(ChannelLimits(pulls=7, calls=900))
     count, places = fill(room, "chat", rpc)
     assert count == most
@@ -53,7 +53,7 @@ def test_a_channel_is_full_by_itself_and_empties(rpc: str, most: int) -> None:
     assert room.refused == {"chat": 2}
 
 
-def test_all_kinds_of_calls_share_the_calls_but_for_streams_and_files() -> None:
+def test_all_calls_except_streams_and_files_share_one_limit() -> None:
     room = ChannelAdmission(ChannelLimits(pulls=7, calls=10))
     count, places = fill(room, "chat", "HandleMessage")
     assert count == 10
@@ -65,7 +65,7 @@ def test_all_kinds_of_calls_share_the_calls_but_for_streams_and_files() -> None:
     places.close()
 
 
-def test_what_needs_no_token_has_places_of_its_own() -> None:
+def test_calls_without_a_token_have_separate_limits() -> None:
     room = ChannelAdmission(ChannelLimits())
     thief, gateway = stranger("ipv4:10.0.0.7:51234"), stranger("ipv4:10.0.0.8:51234")
     count, places = fill(room, thief, "Watch")
@@ -76,17 +76,17 @@ def test_what_needs_no_token_has_places_of_its_own() -> None:
     assert stranger("ipv4:10.0.0.7:9") == thief
     assert room.refused == {"": 1}
     places.close()
-    assert not room._held, "nothing is kept of who has gone"
+    assert not room._held, "a holder without calls is forgotten"
 
 
-def test_a_place_is_given_back_after_a_failure() -> None:
+def test_a_failed_call_releases_its_place() -> None:
     room = ChannelAdmission(ChannelLimits(calls=1))
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), room.taken("chat", "HandleMessage"), room.holding("chat", BODY_BYTES):
             raise ZeroDivisionError
 
 
-def test_requests_hold_so_many_bytes_of_a_channel() -> None:
+def test_large_requests_of_a_channel_share_a_limit_of_bytes() -> None:
     room = ChannelAdmission(ChannelLimits())
     with ExitStack() as held:
         large = SMALL_BYTES + 1
@@ -100,7 +100,7 @@ def test_requests_hold_so_many_bytes_of_a_channel() -> None:
         pass
 
 
-async def test_so_many_requests_of_a_channel_are_received_at_once() -> None:
+async def test_concurrent_receives_of_a_channel_are_limited() -> None:
     room = ChannelAdmission(ChannelLimits())
     with room.taken("chat", "HandleMessage"):
         for _ in range(READ_AT_ONCE):

@@ -49,7 +49,9 @@ def test_a_success_names_the_message() -> None:
         ({"in_doubt": outbox_pb2.DeliveryInDoubt(error_code="x")}, "unknown", None),
     ],
 )
-def test_a_failure_says_what_follows(result: dict[str, Any], outcome: str, retry_after: float | None) -> None:
+def test_a_failure_determines_the_outcome_and_retry_time(
+    result: dict[str, Any], outcome: str, retry_after: float | None
+) -> None:
     read = outbox.part_ack(ack(**result))
     assert read is not None
     assert (read.outcome, read.error_code, read.retry_after) == (outcome, "x", retry_after)
@@ -70,12 +72,12 @@ def test_a_failure_says_what_follows(result: dict[str, Any], outcome: str, retry
         ack(failed=outbox_pb2.DeliveryFailed(error_code="\0")),
     ],
 )
-def test_an_acknowledgement_that_cannot_be(given: outbox_pb2.Acknowledgement) -> None:
+def test_an_invalid_acknowledgement_is_none(given: outbox_pb2.Acknowledgement) -> None:
     assert outbox.part_ack(given) is None
     assert media.ack(given) is None
 
 
-def test_a_receipt_names_its_part_or_the_channel_s_message() -> None:
+def test_a_receipt_names_its_part_or_the_channels_message() -> None:
     by_part = outbox.part_receipt(outbox_pb2.Receipt(part=part(part=2), reached=outbox_pb2.DELIVERY_STAGE_READ))
     assert by_part is not None
     assert (by_part.reply_id, by_part.part, by_part.parts, by_part.state) == ("rp_1", 2, 2, "read")
@@ -98,7 +100,7 @@ def test_a_receipt_names_its_part_or_the_channel_s_message() -> None:
         outbox_pb2.Receipt(channel_message_id="\0", reached=outbox_pb2.DELIVERY_STAGE_READ),
     ],
 )
-def test_a_receipt_that_names_or_says_nothing(given: outbox_pb2.Receipt) -> None:
+def test_an_invalid_receipt_is_none(given: outbox_pb2.Receipt) -> None:
     assert outbox.part_receipt(given) is None
 
 

@@ -23,7 +23,7 @@ def test_pages_hold_every_row_once(size: int, counts: list[int]) -> None:
     assert [row for page in pages(size) for row in page] == ROWS
 
 
-def test_a_row_that_goes_or_comes_between_pages_moves_no_other() -> None:
+def test_a_row_deleted_or_inserted_between_pages_shifts_no_other() -> None:
     _, token = Page(10, "", "numbers").of(ROWS, key=str)
     assert Page(1, token, "numbers").of(ROWS[5:], key=str)[0] == ["0010"]
     assert Page(1, token, "numbers").of(["0000a", *ROWS], key=str)[0] == ["0010"]
@@ -48,7 +48,7 @@ def token_of(*scope: str) -> str:
         Page(1, "", "replies", "p_1").next_token("\0")[:8],
     ],
 )
-def test_a_token_of_another_list_or_of_none_is_refused_by_name(token: str) -> None:
+def test_a_token_of_another_list_or_an_invalid_one_is_rejected(token: str) -> None:
     with pytest.raises(CallerError, match="page_token") as refused:
         Page(1, token, "replies", "p_1")
     assert (refused.value.reason, refused.value.field) == ("FIELD_INVALID", "page_token")

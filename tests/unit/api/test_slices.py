@@ -1,4 +1,4 @@
-"""A channel that says much at once takes the store a slice at a time."""
+"""Bulk reports of a channel are written to the store slice by slice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("count", [0, 1, SLICE, SLICE + 1, 1000])
-async def test_all_is_written_in_order(count: int) -> None:
+async def test_all_slices_are_written_in_order(count: int) -> None:
     async def write(channel: str, some: Sequence[int]) -> list[int]:
         assert channel == "chat"
         assert 0 < len(some) <= SLICE
@@ -24,13 +24,13 @@ async def test_all_is_written_in_order(count: int) -> None:
     assert [one for each in slices for one in each] == list(range(count))
 
 
-async def test_a_channel_has_so_many_slices_at_work_and_others_have_their_own() -> None:
+async def test_each_channel_has_its_own_limit_of_concurrent_slices() -> None:
     at_work: list[str] = []
-    go_on = asyncio.Event()
+    proceed = asyncio.Event()
 
     async def write(channel: str, _: Sequence[int]) -> None:
         at_work.append(channel)
-        await go_on.wait()
+        await proceed.wait()
 
     slices = Slices()
     calls = [asyncio.ensure_future(slices.each("chat", range(1000), write)) for _ in range(30)]
@@ -38,11 +38,11 @@ async def test_a_channel_has_so_many_slices_at_work_and_others_have_their_own() 
     while "mail" not in at_work:
         await asyncio.sleep(0)
     assert at_work.count("chat") == AT_ONCE
-    go_on.set()
+    proceed.set()
     await asyncio.gather(*calls)
 
 
-async def test_what_fails_or_is_cancelled_gives_its_place_back() -> None:
+async def test_a_failed_or_cancelled_slice_releases_its_place() -> None:
     async def write(_: str, some: Sequence[int]) -> None:
         if some[0]:
             raise ZeroDivisionError
