@@ -96,12 +96,22 @@ def _messages(nodes: list[ast.AST], docstrings: list[ast.Constant], lines: list[
     parts = {
         id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in ast.walk(node) if part is not node
     }
-    known = parts | {id(node) for node in docstrings}
+    known = parts | {id(node) for node in docstrings} | _patterns(nodes)
     for node in nodes:
         if id(node) not in known and isinstance(node, ast.Constant | ast.JoinedStr):
             text = _text(node)
             if SENTENCE.search(text) and not SQL.match(text):
                 yield _placed("message", node, lines)
+
+
+def _patterns(nodes: list[ast.AST]) -> set[int]:
+    """The strings of regular expressions: they hold the words of others."""
+    patterns: set[int] = set()
+    for node in nodes:
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="re")), args=[pattern, *_]):
+                patterns |= {id(part) for part in ast.walk(pattern)}
+    return patterns
 
 
 def _text(node: ast.AST) -> str:

@@ -9,7 +9,8 @@ from checks.plain_text import hash_comments, markdown, page, slash_comments
 from checks.python_text import python_text
 
 ESCAPE = "language: ok"
-LIST_ITEM = re.compile(r"\s*([-*] |\d+\. )")
+LIST_ITEM = re.compile(r"\s*([-*|] |\d+\. |[│├└])")
+"""Also a row of a table, and a line of a tree."""
 WITH_HASHES = (".sh", ".yml", ".yaml", ".toml", ".importlinter", ".example", "Makefile", "Dockerfile", "run")
 READERS: dict[str, Callable[[str, str, list[str]], Iterator[Found]]] = {
     ".py": python_text,

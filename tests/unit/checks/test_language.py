@@ -98,6 +98,17 @@ def test_the_rules_hold_for_sentences(text: str, expected: list[str]) -> None:
     assert [word for _, word in found(f'"""{text}"""')] == expected
 
 
+def test_regular_expressions_are_data() -> None:
+    assert found("re.compile(r'the (?:link|page) is not his')") == []
+    assert found("re.compile('a|b', say('the link is not his'))") == [(1, "his")]
+
+
+@pytest.mark.parametrize("mark", ["-", "1.", "|", "├──", "│   └──"])
+def test_each_item_row_or_branch_is_a_separate_sentence(mark: str) -> None:
+    words = "word " * 20
+    assert found(f'"""\n{mark} {words}\n{mark} {words}\n"""') == []
+
+
 def test_a_long_sentence_is_found_and_two_short_ones_are_not() -> None:
     words = "word " * 20
     assert found(f'"""{words} and {words}."""') == [(1, "a sentence of 41 words")]
