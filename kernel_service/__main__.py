@@ -21,7 +21,7 @@ from serving.watchdog import watched
 
 
 class CannotStart(Exception):
-    """A port in use, a database that is away or another's, a package or tool that cannot be imported: it says which."""
+    """A port in use, an unavailable or foreign database, a missing package or tool. The text names it."""
 
 
 def main() -> None:
@@ -38,15 +38,15 @@ def main() -> None:
 
 def _refuse(lines: list[str]) -> None:
     for line in lines:
-        print(f"kernel_service: {line}", file=sys.stderr)  # noqa: T201 - for whoever started it
+        print(f"kernel_service: {line}", file=sys.stderr)  # noqa: T201 - for the operator who started it
     sys.exit(2)
 
 
 async def _run(settings: Settings) -> None:
     try:
-        server = load_server()  # only now: a bad setting is named at once
+        server = load_server()  # imported late, so that a wrong setting is reported at once
     except ImportError as error:
-        raise CannotStart(f"a package is missing or broken: {error}; install requirements.txt anew") from error
+        raise CannotStart(f"a package is missing or broken: {error}; install requirements.txt again") from error
     stop = asyncio.Event()
     for each in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(each, _signalled, stop)
@@ -55,7 +55,7 @@ async def _run(settings: Settings) -> None:
             await stack.enter_async_context(server.serve(settings))
         except (ValueError, OSError, RuntimeError, KernelError) as error:
             raise CannotStart(str(error)) from error
-        # What is loaded by now stays for good: no collection need walk over it, and stop everybody meanwhile.
+        # Objects loaded by now live until the end: garbage collections need not visit them and pause the process.
         gc.freeze()
         await stop.wait()
 

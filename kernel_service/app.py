@@ -1,4 +1,4 @@
-"""Builds everything once, serves, drains. Only this file knows all the parts, and only it reads the settings."""
+"""Builds all parts once, serves, drains. Only this file knows all parts and reads the settings."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MAX_PENDING = 200
-"""How many of a person's messages may wait for a turn."""
+"""The most messages of a person that may wait for a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ class KernelServer:
 
 
 class VendorQueues(NamedTuple):
-    """The way to each vendor."""
+    """The queue for each vendor."""
 
     model: FairQueue
     tools: FairQueue
@@ -94,7 +94,7 @@ class VendorQueues(NamedTuple):
 async def serve(
     settings: Settings, *, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic
 ) -> AsyncIterator[KernelServer]:
-    """Everything from the store to the port; leaving drains. If a part fails, those built before it are closed."""
+    """Runs all parts, from the store to the port. The exit drains them. If a part fails, earlier ones are closed."""
     check_proxies(os.environ)
     _warn_of_exposure(settings)
     async with AsyncExitStack() as stack:
@@ -129,7 +129,7 @@ async def serve(
             counters=counters,
         )
         runner = TurnRunner(turns, debounce=settings.kernel_debounce_seconds)
-        owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not take its predecessor's leases for its own
+        owner = f"k_{secrets.token_hex(8)}"  # a restarted process must not mistake its predecessor's leases for its own
         kernels = KernelMap(
             store.kernels, store.context, runner, owner=owner, max_turns=settings.kernel_max_turns, clock=clock
         )
@@ -270,7 +270,7 @@ class ConnectParts:
     pages: ConnectPages
 
 
-def _connect(  # noqa: PLR0917 - all that it is built from
+def _connect(  # noqa: PLR0917 - its dependencies
     settings: Settings,
     composio: Composio,
     connections: Connections,

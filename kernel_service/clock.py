@@ -1,7 +1,7 @@
-"""The one clock of the service: epoch seconds that never run backwards, whatever is done to the machine's clock.
+"""The only clock of the service: epoch seconds that never run backwards, even if the machine's clock is set back.
 
-Everything durable compares epoch seconds. A clock that was set back would have leases, back-offs and holds wait for
-an hour that has been already, and order what comes after before what was.
+All durable times are epoch seconds. After a step back of an hour, leases, back-offs and holds would wait an hour too
+long, and later events would sort before earlier ones.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 SLOWED = 0.8
 """The rate at which time passes while the machine's clock is behind: an hour is caught up in five."""
 MOST_AHEAD_SECONDS = 2 * 24 * 3600.0
-"""How far the store's newest time may lead the machine's clock at the start: further, and it was a wrong clock's."""
+"""The most by which the store's newest time may lead the machine's clock at the start. A later time is ignored."""
 _JUMP_SECONDS = 1.0
 
 
 class SteadyClock:
-    """Follows the wall clock, forwards at once; after a jump back it runs on, slowed until the wall clock is there."""
+    """Follows the wall clock forwards at once. After a jump back it runs slower until the wall clock catches up."""
 
     def __init__(
         self,
@@ -33,7 +33,7 @@ class SteadyClock:
         *,
         newest: float = 0.0,
     ) -> None:
-        """`newest`: the newest time that is known to have been, from before a restart."""
+        """`newest`: the newest known time from before a restart."""
         self._wall = wall
         self._monotonic = monotonic
         self._wall_was, self._monotonic_was = wall(), monotonic()

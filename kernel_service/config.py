@@ -1,4 +1,4 @@
-"""The kernel service's settings, from the environment. Whatever is missing or wrong is named, its value never shown."""
+"""The kernel service's settings, from the environment. Errors name a setting and never show its value."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 _MOST = 10**12
-"""Of any setting that is a number: bytes, seconds and tokens made of it still fit where they are stored."""
+"""The largest number in a setting: derived bytes, seconds and tokens still fit into their columns."""
 
 
 class Settings(BaseSettings):
-    """One field per variable; the README's table says what each is for."""
+    """One field per variable. The table in the README explains each."""
 
     model_config = SettingsConfigDict(extra="ignore", hide_input_in_errors=True, env_ignore_empty=True)
 
-    # First, since what is asked of the others depends on them.
+    # First, since the checks of the other settings depend on them.
     kernel_allow_insecure: bool = False
     kernel_listen: str = "127.0.0.1:50051"
     kernel_metrics_listen: str = "127.0.0.1:9464"
@@ -203,7 +203,7 @@ class Settings(BaseSettings):
         return self.kernel_tls_key.read_bytes(), self.kernel_tls_cert.read_bytes()
 
     def connect_url(self) -> str:
-        """Where people's browsers find the connect pages; unset, only those of this machine do."""
+        """The address of the connect pages for people's browsers. If unset, only browsers on this machine find them."""
         return self.connect_public_url or Address.parse(self.connect_listen).url
 
     def toolkits(self) -> list[str]:
@@ -216,18 +216,18 @@ class Settings(BaseSettings):
         return ApprovalPolicy(words(self.kernel_approve_tools), self.kernel_approve)
 
     def is_unlimited(self) -> bool:
-        """Whether anybody may write, at any cost."""
+        """Whether every user id may write, without a budget."""
         budgets = self.kernel_daily_tokens or self.kernel_daily_tokens_per_user
         return not words(self.kernel_allowed_users) and not budgets
 
     def allowed(self) -> Callable[[str], bool]:
-        """Whether a user id may write; a pattern is a shell's, as `whatsapp:US.*`."""
+        """Whether a user id may write. Patterns are shell patterns, as `whatsapp:US.*`."""
         patterns = words(self.kernel_allowed_users)
         return lambda user_id: not patterns or any(fnmatch.fnmatchcase(user_id, each) for each in patterns)
 
 
 def _is_site(value: str) -> bool:
-    """Whether it is http or https, a host, perhaps a port, and nothing else."""
+    """Whether it consists of http or https, a host, and an optional port."""
     try:
         parts = urlsplit(value)
         host, _ = parts.hostname, parts.port
@@ -242,11 +242,11 @@ def words(setting: str) -> list[str]:
 
 
 def parse_tokens(setting: str) -> dict[str, str]:
-    """`channel=token,channel=token` → token → channel. ValueError without any token in it."""
+    """`channel=token,channel=token` → token → channel. The text of a ValueError has no token in it."""
     tokens: dict[str, str] = {}
     for pair in words(setting):
         channel, _, token = pair.partition("=")
-        # Other names mean more than a channel: `*` is the operator.
+        # Other names have special meanings: `*` is the operator.
         if not CHANNEL.fullmatch(channel):
             raise ValueError("must be channel=token, several with commas, each channel of a-z, 0-9, `_` and `-`")
         if len(token) < SHORTEST:
@@ -259,7 +259,7 @@ def parse_tokens(setting: str) -> dict[str, str]:
 
 
 def problems(error: ValidationError) -> list[str]:
-    """One line per bad setting: its name as it stands in the environment, and what to do. Never its value."""
+    """One line per wrong setting: its name in the environment and what to do, without its value."""
     lines = []
     for each in error.errors(include_input=False, include_url=False):
         name = ".".join(str(part) for part in each["loc"]).upper()

@@ -1,17 +1,17 @@
-"""The errors that a caller is told of, each with its gRPC status. A test compares this tree with the classes.
+"""The errors that a caller can get, each with its gRPC status. A test compares this tree with the classes.
 
 KernelError
 ├── CallerError            INVALID_ARGUMENT     the call is wrong; nothing was stored
 ├── Unauthenticated        UNAUTHENTICATED      the token is missing or unknown
-├── NotAllowed             PERMISSION_DENIED    the caller may not
-├── NotFound               NOT_FOUND            no such thing
+├── NotAllowed             PERMISSION_DENIED    the caller lacks the permission
+├── NotFound               NOT_FOUND            it does not exist
 ├── AlreadyExists          ALREADY_EXISTS       the id was used for something else
-├── Conflict               FAILED_PRECONDITION  it contradicts what is known
-├── Exhausted              RESOURCE_EXHAUSTED   there is no room now
-├── Aborted                ABORTED              somebody else was first; call again
+├── Conflict               FAILED_PRECONDITION  it contradicts stored data
+├── Exhausted              RESOURCE_EXHAUSTED   a limit is reached now
+├── Aborted                ABORTED              another caller was first; call again
 │   └── LeaseLost
-├── Stalled                DEADLINE_EXCEEDED    the caller stopped in the middle
-├── Unreadable                                  something stored does not open
+├── Stalled                DEADLINE_EXCEEDED    the caller stopped within the call
+├── Unreadable                                  a stored value does not open
 │   ├── SealedValueDamaged DATA_LOSS
 │   └── SealingKeyUnknown  INTERNAL
 └── Unavailable            UNAVAILABLE          try again
@@ -34,12 +34,12 @@ class KernelError(Exception):
     """Carries the reason (an ErrorReason without its prefix), a sentence for the caller, and ids for machines.
 
     The sentence never holds what a person said, nor a token, phone number or link. `field` is the path of the request's
-    field that is at fault (`aliases[1].user_id`); empty: none is.
+    invalid field (`aliases[1].user_id`); empty: none.
     """
 
     status = "INTERNAL"
     retry_after: float | None = None
-    """In how many seconds a call may do; None: not known."""
+    """Seconds after which a retry may succeed; None: unknown."""
 
     def __init__(
         self, reason: str, sentence: str, *, field: str = "", retry_after: float | None = None, **metadata: str
@@ -59,7 +59,7 @@ class CallerError(KernelError):
 
 @contextmanager
 def within(path: str) -> Iterator[None]:
-    """The fields that a CallerError names inside are those of the message at this path."""
+    """Prefixes the field of a CallerError that is raised inside with this path."""
     try:
         yield
     except CallerError as error:
@@ -100,7 +100,7 @@ class Unavailable(KernelError):
 
 
 class Stalled(KernelError):
-    """A caller has stopped in the middle of a call."""
+    """A caller has stopped within a call."""
 
     status = "DEADLINE_EXCEEDED"
 
@@ -109,11 +109,11 @@ class Stalled(KernelError):
 
 
 class Unreadable(KernelError):
-    """Something stored does not open. It stays as it is: an operator can still mend it."""
+    """A stored value does not open. It stays unchanged, so that an operator can still repair it."""
 
 
 class SealedValueDamaged(Unreadable):
-    """It was changed, moved or cut behind the service's back."""
+    """The value was changed, moved or truncated outside the service."""
 
     status = "DATA_LOSS"
 
@@ -123,7 +123,7 @@ class SealedValueDamaged(Unreadable):
 
 
 class SealingKeyUnknown(Unreadable):
-    """It is sealed with a master key that this process does not hold."""
+    """The value is sealed with a master key that this process does not have."""
 
     def __init__(self, sentence: str, *, key_id: str = "") -> None:
         super().__init__("SEALING_KEY_UNKNOWN", sentence)
@@ -131,24 +131,24 @@ class SealingKeyUnknown(Unreadable):
 
 
 class LeaseLost(Aborted):
-    """Another owner took the person over: this kernel stops, and the message belongs to the other owner."""
+    """Another owner took over the person. This kernel stops, and the message belongs to the other owner."""
 
     def __init__(self) -> None:
         super().__init__("LEASE_LOST", "another process took this person over; call again")
 
 
 class StoreUnavailable(Unavailable):
-    """The database does not answer. Whatever the call carried was not accepted."""
+    """The database does not answer. The call was not accepted."""
 
     def __init__(self) -> None:
         super().__init__("STORE_UNAVAILABLE", "the database does not answer; call again later")
 
 
 class VendorUnavailable(Unavailable):
-    """The model's or the tools' vendor is down, slow or refuses us. `retry_after` is in seconds.
+    """The model's or the tools' vendor is down, slow or refuses all requests. `retry_after` is in seconds.
 
     `problem` is a short code for operators (`model_unavailable`, `tools_unavailable`, `model_rejects_key`).
-    `unanswered`: the request was sent and no answer came, so the vendor may bill it all the same.
+    `unanswered`: the request was sent and no answer came, so the vendor may bill it anyway.
     """
 
     def __init__(self, problem: str, retry_after: float | None = None, *, unanswered: bool = False) -> None:
@@ -159,7 +159,7 @@ class VendorUnavailable(Unavailable):
 
 
 class Busy(VendorUnavailable):
-    """The vendor was not asked, since others come first: try again in `retry_after` seconds, with the place kept."""
+    """The vendor was not asked, since others precede. Retry in `retry_after` seconds; the queue keeps the place."""
 
     retry_after: float
 

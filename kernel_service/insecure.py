@@ -1,7 +1,7 @@
-"""Settings that are good enough for this machine alone. They are refused once another machine may reach the service.
+"""Settings that are only safe on this machine. They are refused if another machine can reach the service.
 
 Each check raises a ValueError whose text follows the setting's name: the reason, and what to do. `info` holds the
-settings that were read before.
+settings that were read earlier.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def check_tls(certificate: Path | None, info: ValidationInfo) -> None:
 
 
 def check_public_url(url: str, info: ValidationInfo) -> None:
-    """A browser takes no IPv4-mapped address for this machine's own."""
+    """A browser does not treat an IPv4-mapped address as this machine."""
     listen: str = info.data.get("connect_listen", "")
     address = urlsplit(url or (Address.parse(listen).url if listen else ""))
     host = address.hostname or ""
@@ -63,24 +63,24 @@ def check_channel_tokens(tokens: Mapping[str, str], info: ValidationInfo) -> Non
 
 
 def check_admin_token(token: str, others: Collection[str], info: ValidationInfo) -> None:
-    """Empty: nobody is let in."""
+    """Empty: no caller is admitted."""
     if token in others:
         _refuse(info, "is a channel's token too, so that this channel may do what operators may", NEW_TOKEN)
     check_token(token, info)
 
 
 def check_token(token: str, info: ValidationInfo) -> None:
-    """Empty: there is none."""
+    """Empty: there is no token."""
     _refuse(info, weak_token(token) if token else "", NEW_TOKEN)
 
 
 def check_vendor_key(key: str, info: ValidationInfo) -> None:
-    """A vendor chooses its keys, so only the emulators' are known to be wrong."""
+    """Refuses the emulators' keys. Any other key may be valid, since the vendor chooses it."""
     _refuse(info, published(key), "set the vendor's")
 
 
 def check_keys(keys: Mapping[str, bytes], info: ValidationInfo) -> None:
-    """The first alone, which seals: what an earlier one has sealed must still open for it to be replaced."""
+    """Checks only the first key, which seals. An earlier key must still open values until it is replaced."""
     key_id, key = next(iter(keys.items()))
     weakness = weak_key(key)
     _refuse(info, weakness and f"begins with a key ({key_id}) that {weakness}", _NEW_KEY)

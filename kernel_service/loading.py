@@ -1,4 +1,4 @@
-"""Load the server: in half the time, and without what no part of it uses."""
+"""Loads the server in half the time, without the modules that no part of it uses."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _UNUSED: Final = ("httpx._main", "httpx2._main", "trio")
-"""httpx's command line, which imports rich, and another event loop, which httpcore imports wherever it is installed."""
+"""httpx's command line, which imports rich, and a second event loop, which httpcore imports if it is installed."""
 
 
 def load_server() -> ModuleType:
     """`kernel_service.app`. ImportError if a package is missing or broken."""
     with _without_collections(), _absent(_UNUSED):
-        import httpcore  # noqa: F401, PLC0415 - at its first use otherwise, and then with trio
+        import httpcore  # noqa: F401, PLC0415 - otherwise its first use imports it together with trio
         import httpcore2  # noqa: F401, PLC0415
 
         from kernel_service import app  # noqa: PLC0415
@@ -28,7 +28,7 @@ def load_server() -> ModuleType:
 
 @contextmanager
 def _without_collections() -> Iterator[None]:
-    """No garbage collection meanwhile: modules leave nothing to collect, and each look walks over all of them."""
+    """Disables garbage collection: modules leave nothing to collect, and each collection visits all of them."""
     gc.disable()
     try:
         yield
@@ -39,7 +39,7 @@ def _without_collections() -> Iterator[None]:
 
 @contextmanager
 def _absent(modules: tuple[str, ...]) -> Iterator[None]:
-    """As if these were not installed, for whoever asks for the first time meanwhile."""
+    """Makes a first import of these modules fail inside the block, as if they were not installed."""
     hidden = [name for name in modules if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None: an import of it fails
     try:

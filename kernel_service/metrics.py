@@ -1,4 +1,4 @@
-"""`/metrics` and `/healthz` on a port of their own."""
+"""`/metrics` and `/healthz` on a separate port."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """Reads what others count, when asked; keeps nothing else. Its `collect` is prometheus_client's collector protocol.
+    """Reads the counters of other parts on request. `collect` implements the collector protocol of prometheus_client.
 
-    `connects` counts attempts to connect by how they ended; `queues` are the vendors', `outages` the model's.
-    `refused_tokens` counts calls by the reason, `refused_calls` by their channel.
+    `connects` counts attempts to connect by their end; `queues` are the vendors', `outages` the model's.
+    `refused_tokens` counts calls by reason, `refused_calls` by channel.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class Metrics:
         yield _counter("kernel_evictions", "Kernels evicted, by reason", "reason", self._kernels.evictions)
         line = "People who wait for one of KERNEL_MAX_TURNS turns"
         yield GaugeMetricFamily("kernel_turn_queue", line, self._kernels.waiting)
-        yield _counter("kernel_turns", "Attempts of turns, by what became of them", "outcome", self._turns.outcomes)
+        yield _counter("kernel_turns", "Attempts of turns, by outcome", "outcome", self._turns.outcomes)
         told = "Turns whose person was told that the service is busy"
         yield CounterMetricFamily("kernel_busy_notices", told, self._turns.busy_notices)
         told = "Tools left out since the model's vendor refuses them, by name; other: all beyond a hundred names"
         yield _counter("kernel_refused_tools", told, "tool", self._turns.refused_tools)
-        told = "What refusals of the model were answered with"
+        told = "Changes of a request after a refusal of the model, by kind"
         yield _counter("kernel_model_recoveries", told, "way", self._turns.recoveries)
         yield _counter("kernel_refused_tokens", "Calls refused for their token", "reason", self._refused_tokens)
         told = "Calls refused since their channel had too many open; empty: calls without a token"
@@ -92,7 +92,7 @@ class Metrics:
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[int]:
-        """Until the block is left; the port. CannotListenError."""
+        """Serves inside the block. Yields the port. CannotListenError."""
         app = public_app()
         app.add_routes([web.get("/metrics", self._metrics), web.get("/healthz", self._healthz)])
         async with http_served(app, "KERNEL_METRICS_LISTEN", self._listen) as port:
@@ -103,7 +103,7 @@ class Metrics:
         return web.Response(body=generate_latest(self._registry), content_type="text/plain")
 
     async def _pairs(self) -> int | None:
-        """None while the database does not answer: the other numbers are of use all the same."""
+        """None while the database does not answer: the other numbers are still useful."""
         try:
             return await self._people.kept_apart_pairs()
         except StoreUnavailable:
@@ -120,7 +120,7 @@ class Metrics:
 def _outages(outages: Outages) -> Iterable[Metric]:
     told = "Requests that the model's vendor did not serve, by the problem"
     yield _counter("kernel_model_unavailable", told, "problem", outages.refused)
-    line = "Whether messages wait for an operator to mend this at the model's vendor: alert on 1"
+    line = "Whether messages wait for an operator to fix this at the model's vendor: alert on 1"
     lasting = GaugeMetricFamily("kernel_model_outage", line, labels=["problem"])
     for problem in ALERTS:
         lasting.add_metric([problem], float(problem in outages.lasting))

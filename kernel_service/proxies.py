@@ -1,7 +1,7 @@
-"""The proxies that the environment names. The vendors' clients find them by themselves; here they are looked at first.
+"""The proxies that the environment names. The vendors' clients find them by themselves; this module checks them first.
 
-Both clients (httpx and httpx2) read `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`, and fail on others than
-http ones only once a person waits.
+Both clients (httpx and httpx2) read `https_proxy`, `http_proxy`, `all_proxy` and `no_proxy`, and fail on a proxy that
+is not http only when a person waits.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def check_proxies(environ: Mapping[str, str]) -> None:
-    """Say which there are. ValueError, without its value, for one that cannot be used."""
+    """Log the proxies. ValueError for an unusable one, without its value."""
     for name in ("https_proxy", "http_proxy", "all_proxy"):
         value = environ.get(name) or environ.get(name.upper()) or ""
         if value:
@@ -25,7 +25,7 @@ def check_proxies(environ: Mapping[str, str]) -> None:
 
 
 def _address(name: str, value: str) -> str:
-    """Without user and password."""
+    """The address without user and password."""
     try:
         parts = urlsplit(value if "://" in value else f"http://{value}")
         port = parts.port or 80

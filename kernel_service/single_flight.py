@@ -1,4 +1,4 @@
-"""Overlapping requests for the same thing share one run."""
+"""Single-flight: overlapping requests for the same key share one run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Result = TypeVar("Result")
 
 
 class SingleFlight:
-    """A caller who gives up does not end the run that others wait for."""
+    """A cancelled caller does not end the run that others wait for."""
 
     def __init__(self) -> None:
         self._running: dict[Hashable, asyncio.Task[Any]] = {}
@@ -27,4 +27,4 @@ class SingleFlight:
     def _landed(self, key: Hashable, task: asyncio.Task[Any]) -> None:
         del self._running[key]
         if not task.cancelled():
-            task.exception()  # asked for, so that it is not reported as lost where every caller gave up
+            task.exception()  # retrieved, so that asyncio does not report it as lost if every caller gave up

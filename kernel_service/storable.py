@@ -1,16 +1,16 @@
-"""Values that every store and every vendor takes: what cannot be written is mended here, and nowhere else.
+"""Makes values acceptable to every store and every vendor. This is the only place that repairs them.
 
-Vendors, tools and people send what orjson, PostgreSQL or a vendor's parser refuses: half an emoji (a lone surrogate),
-NUL, integers beyond 64 bits, hundreds of levels. Refused late, such a value costs a turn that has done its work.
+Vendors, tools and people send values that orjson, PostgreSQL or a vendor's parser refuses: half an emoji (a lone
+surrogate), NUL, integers beyond 64 bits, hundreds of levels. A late refusal discards a turn that has done its work.
 
-| what comes | what is kept |
+| received | stored |
 |---|---|
 | a lone surrogate, NUL | U+FFFD; two halves that belong together are joined |
 | an integer beyond 64 bits | its digits as text |
 | NaN, Infinity | null once it is written, as in all JSON |
-| a level below MOST_DEPTH, a value after MOST_VALUES | a sentence in its place that says so |
-| a key that is no text | as text |
-| bytes | the text that they are in UTF-8, else how many there were |
+| a level below MOST_DEPTH, a value after MOST_VALUES | a sentence that says so |
+| a key that is not a text | its text |
+| bytes | their text in UTF-8, else their number |
 """
 
 from __future__ import annotations
@@ -28,23 +28,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 ORJSON_DEPTH: Final = 254
-"""Levels that orjson writes."""
+"""The most levels that orjson writes."""
 MOST_DEPTH: Final = 200
-"""Levels that are kept: they stand in an item, which stands in a request."""
+"""The most levels that are kept. They are nested in an item, which is nested in a request."""
 MOST_VALUES: Final = 200_000
-"""Values of a structure that has to be mended: one that holds itself would never end."""
+"""The most values of a structure that needs repair. One that contains itself would never end."""
 
 REPLACEMENT: Final = "\ufffd"
 TOO_DEEP: Final = f"[left out: nested more than {MOST_DEPTH} levels deep]"
 TOO_MANY: Final = f"[left out: more than {MOST_VALUES} values]"
 
-# Only plain values stay as they are; what orjson would turn into others is turned here.
+# Only plain values stay unchanged. Values that orjson would convert are converted here.
 _PLAIN: Final = orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS
 _NUL: Final = b"\\u0000"
 
 
 def storable(value: Any) -> Any:
-    """The value as JSON values that can be kept and sent; the same object if there is nothing to mend."""
+    """The value as JSON values that can be stored and sent; the same object if it needs no repair."""
     try:
         if _NUL not in orjson.dumps(_deeper(value), option=_PLAIN):
             return value
@@ -54,7 +54,7 @@ def storable(value: Any) -> Any:
 
 
 def _deeper(value: Any) -> Any:
-    """So deep that orjson takes it only if it has room for what the value is to stand in."""
+    """Nests the value, so that orjson accepts it only if it leaves room for the enclosing levels."""
     for _ in range(ORJSON_DEPTH - MOST_DEPTH):
         value = [value]
     return value
@@ -71,7 +71,7 @@ def storable_text(text: str) -> str:
 
 
 def to_json(value: Any, *, sort_keys: bool = False) -> bytes:
-    """The value as JSON, mended where it has to be."""
+    """The value as JSON, repaired if necessary."""
     option = orjson.OPT_SORT_KEYS if sort_keys else 0
     try:
         written = orjson.dumps(value, option=option)
@@ -84,7 +84,7 @@ def to_json(value: Any, *, sort_keys: bool = False) -> bytes:
 
 
 def from_json(raw: bytes | str) -> Any:
-    """The JSON value, mended where it has to be. ValueError if it is none."""
+    """The JSON value, repaired if necessary. ValueError if it is not JSON."""
     text = raw if isinstance(raw, str) else raw.decode(errors="replace")
     if not _LONG_NUMBER.search(text):
         try:
@@ -95,11 +95,11 @@ def from_json(raw: bytes | str) -> Any:
 
 
 _LONG_NUMBER: Final = re.compile(r"[0-9]{19}")
-"""orjson reads an integer beyond 64 bits as a float, which is another one."""
+"""orjson reads an integer beyond 64 bits as a float, which changes its value."""
 
 
 def _integer(digits: str) -> int | str:
-    """Python reads no integer of thousands of digits."""
+    """Python refuses integers of thousands of digits."""
     try:
         return int(digits)
     except ValueError:
@@ -107,11 +107,11 @@ def _integer(digits: str) -> int | str:
 
 
 _PIECE: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{]|[\]}]|[^"\[\]{}]+', re.DOTALL)
-"""A string that never ends is one as well, and nothing is looked at twice: else each of its quotes would be tried."""
+"""An unterminated string also matches, and nothing backtracks: otherwise each of its quotes would be tried."""
 
 
 def _shallow(text: str) -> str:
-    """The JSON without what lies too deep: a parser goes down level by level, and gives up."""
+    """The JSON without the levels that are too deep, since a recursive parser gives up on them."""
     kept: list[str] = []
     depth = 0
     for piece in _PIECE.findall(text):
@@ -126,7 +126,7 @@ def _shallow(text: str) -> str:
 
 
 class _Mender:
-    """Mends one structure, down to a depth and up to a number of values."""
+    """Repairs one structure, down to a depth and up to a number of values."""
 
     def __init__(self) -> None:
         self._left = MOST_VALUES
@@ -183,7 +183,7 @@ def _whole(number: int) -> int | str:
         return number
     try:
         return str(number)
-    except ValueError:  # Python writes no integer of thousands of digits
+    except ValueError:  # Python refuses to write integers of thousands of digits
         return f"[an integer of {number.bit_length()} bits]"
 
 
@@ -195,7 +195,7 @@ def _text_of(data: bytes) -> str:
 
 
 def _key(key: Any) -> str:
-    """As JSON writes it: `null`, `true`, `1`."""
+    """The key as JSON writes it: `null`, `true`, `1`."""
     if isinstance(key, str):
         return storable_text(str(key))
     if key is None or isinstance(key, bool):
@@ -209,5 +209,5 @@ def _as_python(value: Any) -> Any:
         return {field.name: getattr(value, field.name) for field in fields(value)}
     try:
         return to_jsonable_python(value, serialize_unknown=True, inf_nan_mode="null")
-    except Exception:  # noqa: BLE001 - whatever an object's own code raises
+    except Exception:  # noqa: BLE001 - an object's own code may raise anything
         return f"[a {type(value).__name__} that has no JSON form]"

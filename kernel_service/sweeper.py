@@ -1,4 +1,4 @@
-"""The sweeper: what no event announces. People whose messages waited out a restart, lapsed leases, idle kernels."""
+"""The sweeper: work that no event announces, such as messages from before a restart, expired leases, idle kernels."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ log = logging.getLogger(__name__)
 
 PEOPLE_PER_SWEEP = 10_000
 LAPSE_SECONDS = 1.0
-"""How often leases and doubts of replies are looked at: it adds to how long people wait after a crash."""
+"""The interval for leases and in-doubt replies. It adds to the wait of people after a crash."""
 ROUND_SECONDS = 5.0
-"""How often files and attempts to connect are looked at, which last far longer."""
+"""The interval for files and attempts to connect, which last far longer."""
 RETENTION_SECONDS = 3600.0
 
 
 class LapsedAttempts(Protocol):
-    """Whoever ends attempts to connect that have lapsed."""
+    """Ends expired attempts to connect."""
 
     async def sweep(self) -> None: ...
 
 
 class Sweeper:
-    """Loops of its own: for people and kernels; quicker ones for leases and files; a slow one for what is kept."""
+    """Separate loops: one for people and kernels, faster ones for leases and files, a slow one for retention."""
 
-    def __init__(  # noqa: PLR0917 - all that it sweeps
+    def __init__(  # noqa: PLR0917 - the parts that it sweeps
         self,
         inbox: InboxStore,
         retention: RetentionStore,
@@ -65,13 +65,13 @@ class Sweeper:
         self._clock = clock
 
     async def sweep(self) -> None:
-        """One pass: wake whoever is due, evict whoever may go."""
+        """One pass: wake people who are due, evict idle kernels."""
         for person_id in await self._inbox.due_people(now=self._clock(), limit=PEOPLE_PER_SWEEP):
             self._kernels.wake(person_id)
         await self._evictor.sweep()
 
     async def forget(self) -> None:
-        """Delete what has been kept long enough."""
+        """Delete expired data."""
         forgotten = await self._retention.forget_old(now=self._clock())
         if forgotten:
             log.info("rows past their retention deleted count=%d", forgotten)
@@ -83,7 +83,7 @@ class Sweeper:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Sweeps from now on; the first pass at once, for what waited out a restart."""
+        """Sweeps inside the block. The first pass is at once, for messages from before a restart."""
         rounds = (
             (self._seconds, self.sweep),
             (min(LAPSE_SECONDS, self._seconds), self._outbox.sweep),

@@ -1,9 +1,9 @@
-"""How many tokens a text costs at most, and texts that are cut to a number of them.
+"""Estimates the most tokens of a text, and cuts texts to a number of tokens.
 
-No tokenizer: its tables are the vendor's, differ by model, and are downloaded. Byte-level BPE, which OpenAI's and most
-open models use, never makes more tokens than there are UTF-8 bytes. So scripts that its tables hardly know count a
-token a byte; those that they know well count by their letters, and ASCII a token for three characters (prose has four,
-dense JSON three). That is rather too much than too little, but for long runs of random ASCII (base64 has two).
+There is no tokenizer: its tables belong to the vendor, differ by model, and must be downloaded. Byte-level BPE, which
+OpenAI's and most open models use, never makes more tokens than there are UTF-8 bytes. So scripts that are rare in its
+tables count one token per byte, and common scripts count by letters. ASCII counts one token for three characters (prose
+has four, dense JSON three). The estimate is rather too high, except for long runs of random ASCII (base64 has two).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ def _other_than(*ranges: range) -> bytes:
     return bytes(byte for byte in range(256) if byte not in kept)
 
 
-# By the first byte of a character, what one costs: Latin with accents, Greek, Cyrillic, Hebrew, Arabic; Chinese,
-# Japanese, Korean; the rest of the three-byte scripts, of which many are rare; emoji and historic scripts.
+# The cost of a character by its first byte. The rows are: Latin with accents, Greek, Cyrillic, Hebrew, Arabic;
+# Chinese, Japanese, Korean; the other three-byte scripts, many of them rare; emoji and historic scripts.
 _COSTS: Final = (
     (_other_than(range(0xC2, 0xE0)), 1.0),
     (_other_than(range(0xE3, 0xEE)), 1.5),
@@ -32,7 +32,7 @@ _NOT_ASCII: Final = _other_than(range(0x80))
 
 
 def tokens(text: str) -> int:
-    """What the text costs at most, about."""
+    """The estimated most tokens of the text."""
     if text.isascii():
         return -(-len(text) // _ASCII_PER_TOKEN)
     written = text.encode(errors="replace")
@@ -41,14 +41,14 @@ def tokens(text: str) -> int:
 
 
 def item_tokens(data: dict[str, Any]) -> int:
-    """What a history item costs at most, its JSON counted with it."""
+    """The estimated most tokens of a history item, including its JSON."""
     return tokens(orjson.dumps(data).decode())
 
 
 def cut(text: str, most: int, note: str) -> str:
-    """The beginning and the end of a text, `most` tokens of it, with `note` in between ({count}: how much is left out).
+    """The start and the end of a text, `most` tokens in total, with `note` between them ({count}: the omitted part).
 
-    The same for the same text and number, so that the vendor finds it again in its cache.
+    The result is deterministic, so that the vendor finds it in its cache.
     """
     if len(text) <= most // 4 or tokens(text) <= most:
         return text
@@ -58,7 +58,7 @@ def cut(text: str, most: int, note: str) -> str:
 
 
 def _fitting(text: str, most: int) -> int:
-    """How many characters, two thirds from the beginning and a third from the end, cost `most` tokens at most."""
+    """The number of characters, two thirds from the start and a third from the end, that fit into `most` tokens."""
     kept = len(text)
     while kept and (cost := _cost(text, kept)) > most:
         kept = min(kept - 1, kept * most // cost)

@@ -1,4 +1,4 @@
-"""A tool's schema as model vendors take it: a whole request is refused for one that they do not.
+"""Converts a tool's schema to one that model vendors accept, since one refused schema fails the whole request.
 
 Sources: platform.openai.com/docs/guides/function-calling and the refusals that OpenAI's API gives (`schema must have
 type 'object' and not have 'oneOf'/'anyOf'/'allOf'/'enum'/'not' at the top level`, `array schema missing items`,
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_DESCRIPTION: Final = 1024
-"""Characters of a description, a tool's or an argument's."""
+"""The most characters in the description of a tool or an argument."""
 MOST_PARTS: Final = 2000
-"""Schemas within one schema: beyond it anything is allowed, and the tool itself checks what it is given."""
+"""The most schemas within one schema. Beyond it any value is allowed, and the tool itself checks its arguments."""
 MOST_DEPTH: Final = 16
-"""Schemas in each other: deeper, likewise."""
+"""The most levels of nested schemas. Beyond it any value is allowed, too."""
 NAME: Final = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 MOST_VALUES: Final = 1000
-"""Values of an enumeration: with more of them the tool itself checks what it is given."""
+"""The most values of an enumeration. With more of them the tool itself checks its arguments."""
 MOST_BYTES: Final = 16_000
-"""Of a tool's arguments as JSON, some 4,000 tokens: beyond it less is said, and the tool itself checks what it gets."""
+"""The most JSON for a tool's arguments, about 4,000 tokens. Beyond it details are left out, and the tool checks."""
 MOST_HINT: Final = 60
-"""Characters of the values that a description names in place of an enumeration."""
+"""The most characters of values that a description names instead of an enumeration."""
 _TYPES: Final[dict[str, str]] = {
     **{name: name for name in ("object", "array", "string", "number", "integer", "boolean", "null")},
-    # No types of JSON Schema, but found in the wild.
+    # Not types of JSON Schema, but in use.
     "dict": "object",
     "list": "array",
     "str": "string",
@@ -49,7 +49,7 @@ _TYPES: Final[dict[str, str]] = {
     **dict.fromkeys(("file", "date", "datetime"), "string"),
 }
 _BRANCHES: Final = ("allOf", "anyOf", "oneOf")
-# Each keyword whose value is no schema, and what its value has to be.
+# Each keyword whose value is not a schema, and the required type of its value.
 _PLAIN: Final[dict[str, type | tuple[type, ...]]] = {
     "description": str,
     "title": str,
@@ -75,7 +75,7 @@ _PLAIN: Final[dict[str, type | tuple[type, ...]]] = {
 
 
 def model_name(slug: str) -> str:
-    """The tool's name for the model: its own if vendors take it, else one like it, the same each time."""
+    """The tool's name for the model: its own if vendors accept it, else a similar, deterministic one."""
     if NAME.fullmatch(slug):
         return slug
     digest = hashlib.sha256(storable_text(slug).encode()).hexdigest()[:8]
@@ -87,10 +87,10 @@ def description(given: Any) -> str:
 
 
 def parameters(given: Any, tool: str = "") -> dict[str, Any]:
-    """A tool's arguments as a JSON Schema of an object that every vendor takes, in at most MOST_BYTES.
+    """A tool's arguments as a JSON Schema of an object that every vendor accepts, in at most MOST_BYTES.
 
-    It allows what the given one allows, and sometimes more: what it cannot say is left to the tool. References are
-    resolved, one that leads into itself allows anything. `tool` is named in the log if less is said than was given.
+    It allows all values that the given schema allows, and sometimes more, which the tool itself checks. References are
+    resolved, and a recursive one allows any value. The log names `tool` if details are left out.
     """
     schema = storable(given)
     for detail in _DETAILS:
@@ -113,7 +113,7 @@ def _within_bounds(schema: Any, detail: _Detail) -> dict[str, Any] | None:
 
 @lru_cache(maxsize=1000)
 def _tell(tool: str) -> None:
-    """Once for each tool."""
+    """Log once for each tool."""
     log.warning("a tool's schema is too large, so the model is told less of it tool=%s", tool)
 
 
@@ -122,7 +122,7 @@ _BOUNDLESS: Final = 2**63
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """How much is said: characters of a description, whether _NOTES, levels; in bytes of JSON a rule's and of all."""
+    """The level of detail: characters of a description, whether _NOTES, levels; bytes of JSON per rule and in total."""
 
     description: int = MOST_DESCRIPTION
     notes: bool = True
@@ -140,15 +140,15 @@ _DETAILS: Final = (
 _BARE: Final = _Detail(notes=False, rule=0, description=0, depth=2, room=_BOUNDLESS)
 _NOTES: Final[tuple[str, ...]] = ("title", "default", "examples")
 _RULES: Final[tuple[str, ...]] = ("enum", "const", "pattern", "format")
-"""What has no bound of its own."""
+"""Keywords without a separate limit."""
 
 
 class _TooLargeError(Exception):
-    """The schema is above its room."""
+    """The schema exceeds its limit."""
 
 
 class _Mender:
-    """Mends one schema, and looks references up in it."""
+    """Converts one schema, and resolves references in it."""
 
     def __init__(self, schema: Any, detail: _Detail) -> None:
         self._root = schema if isinstance(schema, dict) else {}
@@ -169,7 +169,7 @@ class _Mender:
         return kept | {"required": required} if required else kept
 
     def _mended(self, schema: Any, within: tuple[str, ...]) -> dict[str, Any]:
-        """`within` are the references that it stands in."""
+        """`within` are the references that enclose it."""
         if self._left <= 0 or self._depth >= self._detail.depth or not isinstance(schema, dict):
             return {}
         self._left -= 1
@@ -189,7 +189,7 @@ class _Mender:
         return mended
 
     def _plain(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """What is no schema in it. An enumeration that is left out is told by some of its values."""
+        """Its keywords that are not schemas. A description names some values of an omitted enumeration."""
         plain = {name: value for name, value in schema.items() if name in _PLAIN and _fits(name, value)}
         left_out = set() if self._detail.notes else set(_NOTES)
         left_out |= {name for name in _RULES if name in plain and self._size(plain[name]) > self._detail.rule}
@@ -202,10 +202,10 @@ class _Mender:
         return plain
 
     def _size(self, value: Any) -> int:
-        """In bytes of JSON. What many references lead to is measured once."""
+        """The size in bytes of JSON. A value with many references to it is measured once."""
         if id(value) not in self._sizes:
             self._sizes[id(value)] = len(to_json(value))
-            self._measured.append(value)  # else another value could come to bear its id
+            self._measured.append(value)  # otherwise another value could get its id
         return self._sizes[id(value)]
 
     def _spend(self, size: int) -> None:
@@ -216,7 +216,7 @@ class _Mender:
     def _of_object(self, schema: dict[str, Any], within: tuple[str, ...]) -> dict[str, Any]:
         mended: dict[str, Any] = {}
         if isinstance(properties := schema.get("properties"), dict):
-            # `false` says that there is no such property.
+            # `false` means that there is no such property.
             mended["properties"] = {
                 name: self._mended(each, within)
                 for name, each in properties.items()
@@ -228,7 +228,7 @@ class _Mender:
             self._spend(sum(map(len, mended["required"])))
         further = schema.get("additionalProperties")
         if isinstance(further, bool):
-            # What was left out is not forbidden.
+            # Omitted properties are not forbidden.
             mended["additionalProperties"] = further or self._left <= 0
         elif isinstance(further, dict):
             mended["additionalProperties"] = self._mended(further, within)
@@ -238,14 +238,14 @@ class _Mender:
         items = schema.get("items")
         if isinstance(items, dict):
             return {"items": self._mended(items, within)}
-        # One schema for each place, as it is said in two ways.
+        # One schema for each position, which has two notations.
         places = items if isinstance(items, list) else schema.get("prefixItems")
         if isinstance(places, list) and places:
             return {"items": {"anyOf": [self._mended(each, within) for each in places]}}
         return {"items": {}} if "array" in kind else {}
 
     def _resolved(self, schema: dict[str, Any], within: tuple[str, ...]) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """What a reference stands for, beside what stands beside it."""
+        """The target of a reference, together with the keywords next to the reference."""
         while "$ref" in schema:
             reference = schema["$ref"]
             beside = {name: value for name, value in schema.items() if name != "$ref"}
@@ -257,7 +257,7 @@ class _Mender:
         return schema, within
 
     def _found(self, reference: str) -> Any:
-        """A JSON pointer into this schema; nothing is ever fetched."""
+        """The target of a JSON pointer into this schema. Nothing is fetched."""
         found: Any = self._root
         if not reference.startswith("#"):
             return None
@@ -271,10 +271,10 @@ class _Mender:
 
 
 def _names_and_types(schema: dict[str, Any]) -> dict[str, Any]:
-    """Of the arguments at the top what fits, those that are required first; others may be given as well."""
+    """The top-level arguments that fit, required ones first. Other arguments are allowed, too."""
     properties, required = schema["properties"], schema.get("required", ())
     kept: dict[str, Any] = {}
-    room = MOST_BYTES // 2  # the names of those that are required come twice
+    room = MOST_BYTES // 2  # the names of required arguments occur twice
     for name in dict.fromkeys((*required, *properties)):
         kind = properties[name].get("type")
         bare = ({"type": kind} if kind else {}) | ({"items": {}} if kind and "array" in kind else {})
@@ -287,7 +287,7 @@ def _names_and_types(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _flattened(schema: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of all branches as those of one object: what every branch requires is required."""
+    """The arguments of all branches as one object. An argument that every branch requires is required."""
     flat = dict(schema)
     properties, required = dict(schema.get("properties", {})), list(schema.get("required", ()))
     for name in _BRANCHES:
@@ -301,7 +301,7 @@ def _flattened(schema: dict[str, Any]) -> dict[str, Any]:
             for each in branch
             if each not in required and (name == "allOf" or all(each in other for other in needed))
         ]
-    # Closed in one branch is not closed for the arguments of another.
+    # A branch that is closed still allows the arguments of another branch.
     if any(name in schema for name in _BRANCHES):
         flat.pop("additionalProperties", None)
     return flat | {"properties": properties, "required": list(dict.fromkeys(required))}
@@ -329,7 +329,7 @@ def _fits(keyword: str, value: Any) -> bool:
 
 
 def _hint(values: Any) -> str:
-    """Some values of an enumeration, in words; empty: there is none, or the first is long."""
+    """Some values of an enumeration, in words; empty: it has none, or the first is too long."""
     if not isinstance(values, list):
         return ""
     named = ""
@@ -345,9 +345,9 @@ def _shortened(text: str, most: int = MOST_DESCRIPTION) -> str:
 
 
 MOST_OFFERED_BYTES: Final = 256_000
-"""Of all tools in one request as JSON, some 64,000 tokens: what people said needs room beside them."""
+"""The most JSON for all tools in one request, about 64,000 tokens, since the conversation needs room, too."""
 
 
 def size_of(schemas: Iterable[ToolSchema]) -> int:
-    """Bytes of JSON that the tools take in a request."""
+    """The bytes of JSON of the tools in a request."""
     return sum(len(to_json([each.name, each.description, each.parameters])) for each in schemas)

@@ -1,4 +1,4 @@
-"""Work that goes on to its end although its caller gives up."""
+"""Work that continues to its end even if its caller gives up."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Uncancelled:
-    """For steps that follow a commit and must not be left out: a deadline or a lost caller ends only the waiting."""
+    """For steps that must follow a commit: a deadline or a lost caller ends only the wait."""
 
     def __init__(self) -> None:
         self._working: set[asyncio.Task[Any]] = set()  # the event loop itself keeps only weak references

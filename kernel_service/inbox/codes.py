@@ -1,4 +1,4 @@
-"""Codes of connections as people write them: in a sentence of any script, in small letters, with any dash."""
+"""Connect codes as people write them: in a sentence of any script, in lower case, with any dash."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Final
 from kernel_service.inbox.phrases import plain
 
 CODE_LETTERS: Final = "BCDFGHJKLMNPQRSTVWXZ"
-"""Without vowels, so that hardly a word is taken for a code."""
+"""No vowels, so that few words look like a code."""
 MOST_CODES: Final = 8
-"""A text with more that look like codes brings none: it tries them out, or is something else."""
+"""A text with more candidates has no code: it guesses codes, or is something else."""
 
 _LETTER = f"[{CODE_LETTERS}]"
 # As a word, or spelled out letter by letter.
@@ -18,25 +18,25 @@ _HALF = rf"(?:{_LETTER}{{4}}|{_LETTER}(?:[\s.,\-]{{1,2}}{_LETTER}){{3}})"
 _NO_LETTER = re.compile(r"[^A-Z]")
 # The long mark is what a Japanese keyboard types for a dash.
 _BETWEEN = r"[\W_ー]{0,8}"
-# Of other scripts letters stand beside a code without a space: `コードはXNDW-HVXBです`.
+# Letters of other scripts can touch a code without a space: `コードはXNDW-HVXBです`.
 _LATIN = "[0-9A-ZÀ-ÖØ-öø-ɏḀ-ỿ]"
-# Capitals end where small letters begin: `codeXNDW-HVXB`. A link to the chat has `Connect%20XNDW-HVXB`.
+# Capitals end where lower case begins: `codeXNDW-HVXB`. A link to the chat has `Connect%20XNDW-HVXB`.
 _BEGINS = rf"(?:(?<!{_LATIN})|(?<=connect)|(?<=%20)|(?-i:(?<=[a-z])(?=[A-Z])))"
 _ENDS = rf"(?:(?!{_LATIN})|(?-i:(?<=[A-Z])(?=[a-z])))"
-# Each may begin within another one: an abbreviation of four letters may stand before the code.
+# Matches may overlap: an abbreviation of four letters may precede the code.
 _CODE = re.compile(rf"{_BEGINS}(?=({_HALF})({_BETWEEN})({_HALF}){_ENDS})", re.IGNORECASE)
 _AS_SHOWN = re.compile(rf"(?:connect\W*)?{_HALF}[-‐‑‒–—−ー]{_HALF}\W*", re.IGNORECASE)
 _BESIDE = re.compile(r"\bconnect\b", re.IGNORECASE)
 
 
 def codes_in(text: str) -> list[str]:
-    """What may be codes, each once, as `BCDF-GHJK`. Whether one is, only what is stored can tell."""
+    """The candidates for codes, each once, as `BCDF-GHJK`. Only the store knows which of them are codes."""
     found = dict.fromkeys("-".join(map(_bare, match.group(1, 3))) for match in _CODE.finditer(plain(text)))
     return list(found) if len(found) <= MOST_CODES else []
 
 
 def is_code_alone(text: str) -> bool:
-    """Whether a text with a code in it says nothing else."""
+    """Whether a text with a code contains nothing else."""
     spoken = plain(text)
     match = _CODE.search(spoken)
     if match is None:

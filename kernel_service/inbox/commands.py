@@ -1,4 +1,4 @@
-"""What a person says to the system and not to their assistant: recognised when the message is accepted."""
+"""Commands of a person to the system instead of to their assistant. Recognised when the message is accepted."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _PHRASES: Final = {
 
 
 def command_of(payload: Payload, *, under_way: Callable[[], bool]) -> Command:
-    """The command that a message is, except a code: whether a text brings one, the store tells.
+    """The command of a message, except a code, which only the store can recognise.
 
-    A button, whoever sends it; or a phrase of the person's own. "Cancel it" is STOP if something is `under_way`, and
-    else for the assistant. ASK_AGAIN is a command only if something stands that its words mean.
+    A command is a button from any sender, or a phrase of the person. "Cancel it" is STOP if a turn is `under_way`, and
+    otherwise for the assistant. ASK_AGAIN is a command only if a standing permission matches its words.
     """
     if button_in(payload):
         return Command.APPROVAL
@@ -39,11 +39,11 @@ def command_of(payload: Payload, *, under_way: Callable[[], bool]) -> Command:
 
 
 def asked_again_for(payload: Payload) -> str:
-    """What stands behind "ask me again"; empty: nothing, so that it is about everything."""
+    """The words after "ask me again"; empty: none, so that it concerns all permissions."""
     return words_behind(Phrase.ASK_AGAIN, payload.text)
 
 
 def button_in(payload: Payload) -> ApprovalButton | None:
-    """The tapped button that a message is; None: it is none. Words are never one."""
+    """The tapped button of a message; None: it is not a button. Words never count as one."""
     match = _TAP.fullmatch(payload.content.id) if isinstance(payload.content, Choice) else None
     return ApprovalButton(match[1], ApprovalButtonKind(match[2])) if match else None

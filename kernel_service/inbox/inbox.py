@@ -1,4 +1,4 @@
-"""The inbox: a message is durable once it is accepted, and an INLINE caller waits for its turn."""
+"""The inbox: an accepted message is durable, and an INLINE caller waits for its turn."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _ENDED = frozenset({MessageStatus.COMPLETED, MessageStatus.MERGED, MessageStatus
 
 MOST_CHAT_LINKS: Final = 1000
 MOST_TIME_ZONES: Final = 10_000
-"""How many are remembered, so as not to be stored again."""
+"""The size of the cache that avoids repeated writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +40,12 @@ class Durable:
 
 
 class Inbox:
-    """`allowed` says whether a user id may write at all; `debounce` is in seconds.
+    """`allowed` decides whether a user id may write; `debounce` is in seconds.
 
-    `media_wanted` is told of each channel that is to fetch a file.
+    `media_wanted` is called with each channel that must fetch a file.
     """
 
-    def __init__(  # noqa: PLR0917 - what messages go to
+    def __init__(  # noqa: PLR0917 - the receivers of messages
         self,
         store: InboxStore,
         chats: ChatStore,
@@ -78,14 +78,14 @@ class Inbox:
         self._closed = False
 
     async def handle(self, message: Message) -> Answer:
-        """Accept a message of its own channel; see HandleMessage in the contract."""
+        """Accept a message from its channel; see HandleMessage in the contract."""
         accepted = await self._accept(message)
         if message.reply_mode is ReplyMode.OUTBOX:
             return Answer(accepted.turn_id, accepted.status, accepted.duplicate)
         return await self._wait(accepted)
 
     async def stream(self, message: Message) -> AsyncIterator[Durable | Event | TextEvent | Answer]:
-        """Accept likewise, and tell what happens; see StreamMessage in the contract."""
+        """Accept a message and stream its events; see StreamMessage in the contract."""
         accepted = await self._accept(message)
         yield Durable(accepted.duplicate)
         with self._progress.watching(accepted.seq) as watcher:
@@ -100,7 +100,7 @@ class Inbox:
         yield answer if message.reply_mode is ReplyMode.INLINE else replace(answer, replies=())
 
     def close(self) -> None:
-        """Accept nothing more."""
+        """Accept no further messages."""
         self._closed = True
 
     async def _accept(self, message: Message) -> Accepted:
@@ -111,7 +111,7 @@ class Inbox:
         await self._note_time_zone(accepted, message)
         if accepted.wants_media:
             self._media_wanted(message.channel)
-        # A repeat too: its first call may have been given up just when the message became durable.
+        # Also for a repeat: its first call may have been cancelled just when the message became durable.
         if accepted.status is MessageStatus.ACCEPTED:
             self._typing.accepted(accepted.seq, message)
             self._kernels.wake_at(accepted.person_id, self._clock() + self._pause(accepted))
@@ -120,7 +120,7 @@ class Inbox:
         return accepted
 
     async def _note_chat(self, message: Message) -> None:
-        """How to open the chat: said with every message, and stored when it is news."""
+        """Store how to open the chat. Each message carries it, and only a change is written."""
         chat = message.channel, message.address
         if message.chat_link and self._chat_links.get(chat) != message.chat_link:
             await self._chats.keep_link(*chat, message.chat_link)
@@ -129,7 +129,7 @@ class Inbox:
             self._chat_links[chat] = message.chat_link
 
     async def _note_time_zone(self, accepted: Accepted, message: Message) -> None:
-        """Said with every message, and stored when it is news. What comes again may be older than what is known."""
+        """Store the time zone. Each message carries it, and a change is written. A repeat may carry an older one."""
         person_id, zone = accepted.person_id, message.time_zone
         if not zone or accepted.duplicate or self._time_zones.get(person_id) == zone:
             return
@@ -152,7 +152,7 @@ class Inbox:
             raise NotAllowed("USER_NOT_ALLOWED", "this user is not on the operator's allow-list")
 
     async def _wait(self, accepted: Accepted) -> Answer:
-        """The wait may be cancelled at any time (a deadline, a lost caller): the turn goes on all the same."""
+        """The wait may be cancelled at any time (a deadline, a lost caller). The turn continues anyway."""
         while True:
             with self._waiters.waiting(accepted.seq) as ended:
                 answer = await self._store.answer_of(accepted.person_id, accepted.seq)

@@ -1,4 +1,4 @@
-"""Commands in the words that people write them in: whole messages only, in any case, with courtesy and punctuation."""
+"""Commands as people write them: whole messages, in any letter case, with polite words and punctuation."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from enum import Enum
 from typing import Final
 
 LONGEST: Final = 80
-"""Characters. A longer text is a message, however it begins."""
+"""The most characters of a command. A longer text is a message for the assistant."""
 
 
 _ASKING = r"(?:can|could|will|would) you (?:(?:please|just) )?"
-"""A question that is a request."""
+"""The beginning of a question that is a request."""
 
 
 class Phrase(Enum):
-    """TAKE_BACK stops what is under way. If nothing is, it is about something else: a meeting that was mentioned."""
+    """TAKE_BACK stops a running turn. Without one it concerns something else, such as a meeting."""
 
     STOP = re.compile(
         rf"/?(?:(?:no |never ?mind )?(?:{_ASKING})?stop(?: (?:it|that|this|all|everything))?|cancel|abort)"
@@ -46,17 +46,17 @@ _COURTESY: Final = frozenset(
 
 _WORDS = re.compile(r"/?[^\W_]+(?:'[^\W_]+)?")
 _INVISIBLE = re.compile("[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]")
-"""Joiners, marks of direction and the like, which keyboards and copying leave behind."""
+"""Joiners, direction marks and similar characters, which keyboards and copying insert."""
 _NO_STOP = re.compile(r"(?<!\bno )\bno +stop\b(?! +(?:it|that|this)\b)")
-"""Means to go on, unlike `no, stop` and `no no stop`."""
+"""Means to continue, unlike `no, stop` and `no no stop`."""
 _BOT = re.compile(r"@\w+")
-"""Behind a command in the groups of some networks: `/stop@the_bot`."""
+"""The suffix of a command in groups of some networks: `/stop@the_bot`."""
 
 
 def phrase_in(text: str) -> Phrase | None:
-    """The command that a text is; None: it is a message.
+    """The command in a text; None: it is a message for the assistant.
 
-    A question is none unless it is a request, or asks what is permitted: it may be about the word.
+    A question is not a command, since it may be about the word, unless it is a request or asks for the permissions.
     """
     if len(text) > LONGEST or _NO_STOP.search(spoken := plain(text).casefold()):
         return None
@@ -67,7 +67,7 @@ def phrase_in(text: str) -> Phrase | None:
 
 
 def words_behind(phrase: Phrase, text: str) -> str:
-    """What a text of this phrase says beyond it."""
+    """The words of the text after this phrase."""
     found = phrase.value.fullmatch(_said(plain(text).casefold()))
     return (found["behind"] or "") if found else ""
 
@@ -78,7 +78,7 @@ def _said(spoken: str) -> str:
 
 
 def plain(text: str) -> str:
-    """Full-width and other forms as their plain characters, without invisible ones."""
+    """Replaces full-width and other forms by their plain characters, and removes invisible ones."""
     if text.isascii():
         return text
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text))

@@ -1,4 +1,4 @@
-"""Callers who wait for the turn that answers their message."""
+"""Callers that wait for the turn that answers their message."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Waiters:
-    """By the message's number in the inbox; several may wait for one (a repeated call)."""
+    """Waiters by the message's number in the inbox. One message may have several (a repeated call)."""
 
     def __init__(self) -> None:
         self._futures: defaultdict[int, list[asyncio.Future[None]]] = defaultdict(list)
 
     @contextmanager
     def waiting(self, seq: int) -> Iterator[asyncio.Future[None]]:
-        """A future that is done when the message's turn ends from here on: enter first, then look at the store."""
+        """A future that is done when the message's turn ends. Enter this before reading the store, to miss no end."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._futures[seq].append(future)
         try:
@@ -48,7 +48,7 @@ class Waiters:
                 future.set_result(None)
 
     def close(self) -> None:
-        """Send everybody away: the messages stay accepted, a repeat of the call waits on elsewhere."""
+        """End all waits. The messages stay accepted, and a repeated call waits in another process."""
         for futures in self._futures.values():
             for future in futures:
                 if not future.done():

@@ -1,4 +1,4 @@
-"""The evictor: lets go of kernels that nobody uses, and of the least used when memory grows too large."""
+"""The evictor: releases idle kernels, and the least recently used ones when memory exceeds its budget."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Evictor:
         self._clock = clock
 
     async def sweep(self) -> None:
-        """One pass, least recently used first. A busy kernel is passed over and met again at the next."""
+        """One pass, least recently used first. A busy kernel is skipped until the next pass."""
         resident = self._kernels.resident()
         surplus = sum(kernel.bytes for kernel in resident) - self._memory_bytes if self._memory_bytes else 0
         idle_before = self._clock() - self._idle_seconds
         for kernel in resident:
             if kernel.last_used_at > idle_before and surplus <= 0:
-                return  # whoever follows was used later
+                return  # the following kernels were used later
             if self._kernels.busy(kernel.person_id) or self._kernels.get(kernel.person_id) is not kernel:
                 continue
             idle = kernel.last_used_at <= idle_before

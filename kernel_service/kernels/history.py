@@ -12,13 +12,13 @@ _compressor = zstandard.ZstdCompressor(level=3)
 _decompressor = zstandard.ZstdDecompressor()
 
 CONTEXT_TOKENS = 120_000
-"""How much of a conversation the model is shown at most, unless its vendor has refused as much for this person."""
+"""The most tokens of a conversation that the model is shown. A refusal of the vendor lowers it for a person."""
 WINDOW_BYTES = 4 * CONTEXT_TOKENS
 """How far back a kernel reads, in bytes of JSON: never less than CONTEXT_TOKENS (see token_counts)."""
 
 
 class History:
-    """The journal's recent end, from where the model's context begins. `size` is in bytes of JSON, not compressed."""
+    """The end of the journal, from the start of the model's context. `size` is in bytes of JSON, uncompressed."""
 
     __slots__ = ("_packed", "count", "size")
 
@@ -35,7 +35,7 @@ class History:
         return [HistoryItem(kind, data, origin) for kind, data, origin in rows]
 
     def drop(self, count: int) -> None:
-        """Forget the last items: they were superseded in the store."""
+        """Drop the last items, which were superseded in the store."""
         if count:
             self.replace(self.items()[: max(0, self.count - count)])
 

@@ -1,4 +1,4 @@
-"""One person's kernel: who they are, our epoch, and their history. All clients are the process's."""
+"""One person's kernel: their id, the epoch and the history. All kernels share the clients of the process."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class EvictionReason(StrEnum):
 class Kernel:
     """Resident state of one person. `activated_at` and `last_used_at` are epoch seconds.
 
-    `wakeup` is there while a turn runs, and done when something has come that may concern it. `leaving`: this process
-    ends, the turn goes no further than its next durable step. `outdated`: what it holds is not what is stored any more,
-    the turn goes no further and is taken up again from the store. `context_tokens` bounds what the model is shown.
+    `wakeup` is set while a turn runs, and done when a new message may concern the turn. `leaving`: the process ends, so
+    the turn stops at its next durable step. `outdated`: the store has changed, so the turn stops and is resumed from
+    the store. `context_tokens` limits the context of the model.
     """
 
     __slots__ = (
@@ -53,15 +53,15 @@ class Kernel:
         self.outdated = False
 
     def wake_turn(self) -> None:
-        """Let the turn that runs, if one does, look at what has come."""
+        """Let the running turn, if any, check for new messages."""
         if self.wakeup is not None and not self.wakeup.done():
             self.wakeup.set_result(None)
 
     @property
     def bytes(self) -> int:
-        """What this kernel takes in memory, its place in the map included."""
+        """The memory of this kernel in bytes, including its entry in the map."""
         return self.history.bytes + sys.getsizeof(self.person_id) + _FIXED_BYTES
 
 
-# The object, its History, the floats, the int and the map's entry, as sys.getsizeof adds them up.
+# The sum of sys.getsizeof for the object, its History, the floats, the int and the map's entry.
 _FIXED_BYTES = 600

@@ -1,7 +1,7 @@
-"""The kernel map: person → kernel. First message activates, later ones reuse, eviction lets go.
+"""The kernel map: person → kernel. The first message activates a kernel, later ones reuse it, eviction releases it.
 
-Each person with something to do has one task, and only that task activates their kernel and runs their turns. So there
-is one activation however many messages arrive at once, and one turn at a time.
+Each person with work has one task, and only that task activates their kernel and runs their turns. So concurrent
+messages cause one activation, and one turn runs at a time.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ log = logging.getLogger(__name__)
 
 
 _RELEASE_SECONDS = 1.0
-"""Of a drain's time, for releasing all leases."""
+"""The part of a drain that is reserved for releasing all leases."""
 
 
 class Turns(Protocol):
-    """Runs a person's turns; the turns package fills it."""
+    """Runs a person's turns. The turns package implements it."""
 
     async def run_next(self, kernel: Kernel) -> float | None:
-        """Run what is due. The time to come back (epoch seconds; now or earlier: at once), or None."""
+        """Run the turn that is due. Returns when to call again (epoch seconds; a past time: at once), or None."""
         ...
 
 
@@ -53,7 +53,7 @@ class KernelMap:
         clock: Callable[[], float],
         retry_seconds: float = 1.0,
     ) -> None:
-        """`retry_seconds`: how long a person waits after the store was away or a turn broke."""
+        """`retry_seconds`: the delay for a person after the store was unavailable or a turn failed."""
         self._store = store
         self._context = context
         self._turns = turns
@@ -72,12 +72,12 @@ class KernelMap:
     # --- running turns ------------------------------------------------------------------------------------------
 
     def wake(self, person_id: str) -> None:
-        """Look at the person's messages: now, in the turn that runs, and again after it."""
+        """Check the person's messages: now, in the running turn, and again after it."""
         if self._tasks.wake(person_id):
             self._wake_turn(person_id)
 
     def wake_at(self, person_id: str, when: float) -> None:
-        """Wake the person at `when` (epoch seconds); an earlier timer of theirs stays."""
+        """Wake the person at `when` (epoch seconds). An earlier timer of theirs stays."""
         self._timers.set(person_id, when)
 
     def _wake_turn(self, person_id: str) -> None:
@@ -96,7 +96,7 @@ class KernelMap:
         except StoreUnavailable:
             self._retry_later(person_id)
         except KernelError as error:
-            # An operator must act (an unknown key, a damaged value); until then the sweeper looks now and again.
+            # An operator must act (an unknown key, a damaged value). Until then the sweeper retries from time to time.
             log.error("person put off reason=%s person=%s", error.reason, person_id)  # noqa: TRY400
             self._kernels.pop(person_id, None)
         except Exception:
@@ -106,7 +106,7 @@ class KernelMap:
             self._schedule(person_id, due)
 
     def _retry_later(self, person_id: str) -> None:
-        """Nothing is lost: the journal has all that was done, and the history in memory may be behind it."""
+        """Retry from the journal, which has all completed work. The history in memory may be behind it."""
         self._kernels.pop(person_id, None)
         self.wake_at(person_id, self._clock() + self._retry_seconds)
 
@@ -133,7 +133,7 @@ class KernelMap:
         while True:
             self._reset.discard(person_id)
             activation = await self._store.activate(person_id, owner=self._owner)
-            if person_id not in self._reset:  # else the history that was read is outdated
+            if person_id not in self._reset:  # otherwise the loaded history is outdated
                 return Kernel(activation, self._clock())
 
     # --- resident kernels ---------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class KernelMap:
 
     @property
     def waiting(self) -> int:
-        """How many people wait until others' turns have ended."""
+        """The number of people who wait for the turns of others to end."""
         return self._tasks.waiting
 
     def busy(self, person_id: str) -> bool:
@@ -166,14 +166,14 @@ class KernelMap:
         if self.busy(person_id):
             raise Aborted("KERNEL_BUSY", "this person's kernel is in a turn; try again when it has ended")
         self._forget(person_id, reason)
-        # The epoch makes this safe against a message that activates the person again meanwhile.
+        # The epoch makes this safe if a message activates the person again meanwhile.
         await self._store.release(person_id, kernel.epoch)
 
     async def reset(self, person_id: str) -> None:
-        """Have the person's model start afresh, resident or not. NotFound PERSON_NOT_FOUND.
+        """Reset the person's context, whether their kernel is resident or not. NotFound PERSON_NOT_FOUND.
 
-        A turn that runs is cut, but not in the middle of a call that changes something, and goes on with its own
-        messages and results only. Again is no harm.
+        A running turn is interrupted, but not during a call with side effects. It continues with its own messages and
+        results only. Idempotent.
         """
         await self._uncancelled.run(self._reset_context(person_id))
 
@@ -189,7 +189,7 @@ class KernelMap:
         self.wake(person_id)
 
     def merged(self, person_id: str, into: str) -> None:
-        """The one is the other now, and both leases were taken away: what runs for them has nothing more to do."""
+        """The people were merged, and both leases ended: the running turns of both must stop."""
         for taken in (person_id, into):
             self._wake_turn(taken)
             self._forget(taken, EvictionReason.LEASE_LOST)
@@ -200,9 +200,9 @@ class KernelMap:
             self.evictions[reason] += 1
 
     async def drain(self, seconds: float) -> None:
-        """Let running turns reach their next durable step, cut the rest, evict all; in `seconds` altogether.
+        """Let running turns reach their next durable step, cancel the rest, evict all; within `seconds` in total.
 
-        A turn that was cut goes on from its journal, in the next process.
+        The next process continues a cancelled turn from its journal.
         """
         ends = asyncio.get_running_loop().time() + seconds
         self._closing = True
@@ -214,7 +214,7 @@ class KernelMap:
         await self._release_all(ends)
 
     async def _release_all(self, ends: float) -> None:
-        """All leases in one write, until `ends` by the loop's clock; else the next process passes their epochs."""
+        """Release all leases in one write, until `ends` by the loop's clock. Else the next process raises epochs."""
         leases = {kernel.person_id: kernel.epoch for kernel in self.resident()}
         for person_id in leases:
             self._forget(person_id, EvictionReason.SHUTDOWN)

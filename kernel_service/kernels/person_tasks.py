@@ -1,4 +1,4 @@
-"""One task per person (single flight): however often a person is woken, they are served by one task at a time."""
+"""One task per person (single-flight): concurrent wakeups of a person share one task."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PersonTasks:
-    """At most `max_running` people are served at once; the others wait, first come first served."""
+    """At most `max_running` people are served at once. The others wait in order of arrival."""
 
     def __init__(self, serve: Callable[[str], Awaitable[None]], *, max_running: int) -> None:
         self._serve = serve
@@ -23,7 +23,7 @@ class PersonTasks:
         self._closed = False
 
     def wake(self, person_id: str) -> bool:
-        """Serve the person: now, or once more when the task that serves them has done so. Whether one runs already."""
+        """Serve the person: now, or once more after their running task. Returns whether one runs already."""
         if self._closed:
             return False
         self._woken.add(person_id)
@@ -37,7 +37,7 @@ class PersonTasks:
             with as_tenant(person_id):
                 while person_id in self._woken and not self._closed:
                     self._woken.discard(person_id)
-                    async with self._slots:  # fair: a person who is served again stands behind those who wait
+                    async with self._slots:  # fair: a person who is served again waits after the others
                         self._running += 1
                         try:
                             await self._serve(person_id)
@@ -56,17 +56,17 @@ class PersonTasks:
 
     @property
     def waiting(self) -> int:
-        """How many people wait for others."""
+        """The number of people who wait for others."""
         return len(self._tasks) - self._running
 
     def close(self) -> None:
-        """Start nothing more."""
+        """Start no further tasks."""
         self._closed = True
 
     async def end(self, cut_at: float, ends: float) -> None:
-        """Wait for the tasks that run, and cancel them at `cut_at`, by the loop's clock.
+        """Wait for the running tasks, and cancel them at `cut_at`, by the loop's clock.
 
-        A task that holds on all the same has half of the time that is left until `ends`.
+        A task that ignores the cancellation gets half of the time that is left until `ends`.
         """
         running = set(self._tasks.values())
         if not running:

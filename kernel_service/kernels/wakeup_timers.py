@@ -1,4 +1,4 @@
-"""Wakeups at a time: a debounce, a hold, a retry."""
+"""Scheduled wakeups: a debounce, a hold, a retry."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class WakeupTimers:
-    """One timer per person, the earliest that was set. `clock` gives epoch seconds."""
+    """One timer per person, the earliest that was set. `clock` returns epoch seconds."""
 
     def __init__(self, wake: Callable[[str], None], clock: Callable[[], float]) -> None:
         self._wake = wake

@@ -1,7 +1,7 @@
-"""The outbox: leases replies to the streams that pull, within their credit, and settles what they acknowledge.
+"""The outbox: leases replies to pulling streams, within their credit, and settles acknowledged replies.
 
-A stream is also given the files that its channel is to fetch, and who is being answered. `media/transfers.py` and
-`typing.py` keep the state of these.
+A stream also gets the files that its channel must fetch, and the typing status. `media/transfers.py` and `typing.py`
+keep their state.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 60.0
 GRACE_SECONDS = 15.0
-"""How long a reply in doubt waits for a receipt before it is sent again, while a process of the channel pulls.
+"""How long an in-doubt reply waits for a receipt before it is sent again, while a process of the channel pulls.
 
-After the death of a channel's process its replies are answered within 45 seconds: 5 until a vanished host is noticed
-(`api/listener.py`), 20 in which it may still be sending (SENDING_SECONDS), these 15, two sweeps, and the send.
+After a crash of a channel's process its replies are sent within 45 seconds. These are 5 until a vanished host is
+noticed (`api/listener.py`), 20 in which it may still send (SENDING_SECONDS), these 15, two sweeps, and the send.
 """
 LONGEST_GRACE_SECONDS = 300.0
-"""The longest that it waits, of the same time, where the channel was away for long."""
+"""The longest such wait, for a channel that was away for long."""
 MOST_ATTENDED_SECONDS = 5.0
-"""The most that counts from one sweep to the next: after more this process was stopped, and no receipt could come."""
+"""The most time that counts between two sweeps. A longer gap means that this process was suspended."""
 POLL_SECONDS = 1.0
-"""How soon a reply that became due by time alone (a back-off, a grace) is seen."""
+"""The delay until a reply that is due by time alone (a back-off, a grace) is noticed."""
 BATCH = 64
 
 
 class Outbox:
-    """One per process. Many streams pull from it, of one channel or of several."""
+    """One per process. Many streams of one or several channels pull from it."""
 
     def __init__(self, store: OutboxStore, clock: Callable[[], float]) -> None:
         self._store = store
@@ -55,11 +55,11 @@ class Outbox:
         self._closed = False
 
     async def take_over(self) -> None:
-        """Streams end with their process: what an earlier one leased ends as if its stream had broken now."""
+        """Expire the leases of an earlier process, whose streams ended with it, as if the streams had ended now."""
         await self._store.expire_leases(None, until=self._clock() + outbox.SENDING_SECONDS)
 
     def ready(self, channel: str) -> None:
-        """Something may be leased in this channel: ask the store at once."""
+        """Poll the store at once, since this channel may have something to lease."""
         self._wakeups[channel] += 1
         for stream in self._streams:
             if stream.channel == channel:
@@ -90,9 +90,10 @@ class Outbox:
         transfers: MediaTransfers | None = None,
         typing_interval: float | None = None,
     ) -> AsyncIterator[tuple[Lease | MediaWanted | TypingItem, float]]:
-        """Leases as they come, with the seconds that each lasts from now; of files to fetch too, given `transfers`.
+        """Yields leases, with the seconds that each lasts from now, until the process drains.
 
-        Until the process drains. Given `typing_interval`, in seconds, also who is being answered, as often.
+        With `transfers` these include files to fetch. With `typing_interval`, in seconds, they include the typing
+        status at that interval.
         """
         stream = PullStream(channel, addresses, max_in_flight, instance)
         typing = TypingStream(channel, addresses, typing_interval, stream.wakeup.set) if typing_interval else None
@@ -147,7 +148,7 @@ class Outbox:
             raise
 
     async def _lease_files(self, stream: PullStream, transfers: MediaTransfers | None, room: int) -> list[MediaWanted]:
-        """Files to fetch, within what is left of the credit."""
+        """Lease files to fetch, within the remaining credit."""
         if transfers is None or not room or stream.ended:
             return []
         files = await transfers.lease(stream.channel, stream.addresses, room)
@@ -160,21 +161,21 @@ class Outbox:
         self._to_expire.append((stream.replies, self._clock() + outbox.SENDING_SECONDS))
         await self._release(stream.channel, unsent)
         if transfers is not None and (files := stream.files):
-            # To fetch a file twice does no harm, and to wait for a channel that is gone does.
+            # Fetching a file twice is harmless, but waiting for a channel that is gone is not.
             await transfers.release(files)
             self.ready(stream.channel)
         await self._expire_leases()
 
     async def _release(self, channel: str, leases: Sequence[Lease]) -> None:
-        """What no channel has seen need not wait until its lease expires."""
+        """Release leases that no channel has seen, so that they need not expire first."""
         if leases:
             await self._store.release([(lease.reply.id, lease.token) for lease in leases])
             self.ready(channel)
 
     async def _expire_leases(self) -> None:
-        """The leases of streams that have ended expire soon: nothing new is begun under them.
+        """Shorten the leases of ended streams, since no new send begins under them.
 
-        What the store does not take now is left to a later sweep.
+        A later sweep repeats this if the store is unavailable.
         """
         to_expire, self._to_expire = self._to_expire, []
         try:
@@ -185,16 +186,16 @@ class Outbox:
             raise
 
     async def release_leases(self, channel: str, instance: str, in_hand: Sequence[str]) -> int:
-        """What the instance holds, but for what is in its hands, may be leased at once; how many replies."""
+        """Make the leases of an instance available at once, except those it is processing. Returns how many replies."""
         for stream in self._streams:
             if (stream.channel, stream.instance) == (channel, instance):
-                stream.end()  # its end may not be known here yet: it must not lease again after this
+                stream.end()  # its end may not be noticed here yet: it must not lease again after this
         released = await self._store.release_leases(channel, instance, in_hand)
         self.ready(channel)
         return released
 
     def fetched(self, channel: str, media_id: str) -> None:
-        """A channel has brought a file, or cannot: its stream has credit for another."""
+        """A channel has delivered a file or failed to: its stream has credit for another."""
         self._return_credit(media_id)
         self.ready(channel)
 
@@ -203,11 +204,11 @@ class Outbox:
         for ack, result in zip(acks, results, strict=True):
             if result is AckResult.RECORDED and (ack.outcome is not Outcome.SENT or ack.part == ack.parts):
                 self._return_credit(ack.reply_id)
-        self.ready(channel)  # the person's next reply may be leased now
+        self.ready(channel)  # the person's next reply can be leased now
         return results
 
     async def extend(self, channel: str, leases: Sequence[tuple[str, str]]) -> list[bool]:
-        """Leases (reply id, token) last LEASE_SECONDS from now; for each whether it is still good."""
+        """Extend leases (reply id, token) to LEASE_SECONDS from now. Returns for each whether it is valid."""
         now = self._clock()
         until = now + LEASE_SECONDS
         held = await self._store.extend_leases(channel, leases, until=until, now=now)
@@ -219,7 +220,7 @@ class Outbox:
 
     async def receive(self, channel: str, receipts: Sequence[PartReceipt]) -> int:
         recorded = await self._store.receive(channel, receipts, now=self._clock())
-        self.ready(channel)  # a settled doubt lets the person's next reply go
+        self.ready(channel)  # a settled in-doubt reply unblocks the person's next reply
         return recorded
 
     def _return_credit(self, item_id: str) -> None:
@@ -227,7 +228,7 @@ class Outbox:
             stream.held.pop(item_id, None)
 
     async def sweep(self) -> None:
-        """Expired leases become in doubt; replies that were in doubt for long enough are pending again."""
+        """Expired leases become in-doubt. Replies whose grace is over are pending again."""
         now = self._clock()
         passed, self._swept_at = min(now - self._swept_at, MOST_ATTENDED_SECONDS), now
         attended = {stream.channel for stream in self._streams}
@@ -239,7 +240,7 @@ class Outbox:
         await self._expire_leases()
 
     def close(self) -> None:
-        """End every stream: its client pulls from whoever comes next."""
+        """End every stream: its client pulls from another process."""
         self._closed = True
         for stream in self._streams:
             stream.wakeup.set()

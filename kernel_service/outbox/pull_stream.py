@@ -1,4 +1,4 @@
-"""One stream that pulls from the outbox: its credit, and what it holds of it."""
+"""One stream that pulls from the outbox: its credit and its leases."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class PullStream:
         return [item for item in self.held.values() if not isinstance(item, Lease)]
 
     def extend(self, reply_id: str, token: str, until: float) -> None:
-        """The lease ends then, if the stream holds it."""
+        """Extend the lease to this time, if the stream holds it."""
         match self.held.get(reply_id):
             case Lease(token=held) as lease if held == token:
                 self.held[reply_id] = replace(lease, expires_at=until)
 
     def poll_now(self) -> None:
-        """Something may be leased. Other wakeups ask nothing of the store."""
+        """Make a poll due, since something may be leased. Other wakeups do not poll the store."""
         self._poll_due = True
         self.wakeup.set()
 
     def poll_is_due(self) -> bool:
-        """Whether the store is to be asked now; once for each time that it is due."""
+        """Whether a poll of the store is due; True once for each due poll."""
         due, self._poll_due = self._poll_due, False
         if due:
             self._polled_at = asyncio.get_running_loop().time()
@@ -62,12 +62,12 @@ class PullStream:
         self.wakeup.set()
 
     def credit(self, now: float) -> int:
-        """How many more it may hold. A lease that has expired is no longer held."""
+        """The number of further leases that it may hold. An expired lease is not counted."""
         self.held = {item_id: item for item_id, item in self.held.items() if _expires_at(item) > now}
         return max(0, self._max_in_flight - len(self.held))
 
     async def wait(self, poll_seconds: float) -> None:
-        """Until there may be something to do: a wakeup, or the time of the next poll."""
+        """Wait for a wakeup or for the time of the next poll."""
         try:
             async with asyncio.timeout_at(self._polled_at + poll_seconds):
                 await self.wakeup.wait()

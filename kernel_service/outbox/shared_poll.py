@@ -1,4 +1,4 @@
-"""Streams that pull for the same addresses share their polls of the store: one of them asks for all."""
+"""Streams that pull for the same addresses share their polls of the store: one of them polls for all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 
 
 class SharedPoll:
-    """So a hundred idle streams cost as much as one.
+    """A hundred idle streams cost the same as one.
 
-    Streams of several channel instances are no different: what one of them finds, any other would have found.
+    This includes streams of several channel instances, since any of them would find the same replies.
     """
 
     def __init__(self) -> None:
@@ -17,9 +17,9 @@ class SharedPoll:
         self._at = float("-inf")
 
     def found_all(self, wakeups: int, *, within: float) -> bool:
-        """Whether the store has been asked since the latest wakeup, and `within` so many seconds, and had no more."""
+        """Whether a poll since the latest wakeup, and in the last `within` seconds, found the store empty."""
         return wakeups == self._wakeups and asyncio.get_running_loop().time() - self._at < within
 
     def note(self, wakeups: int) -> None:
-        """The store had no more than was leased."""
+        """Note that the poll leased everything that the store had."""
         self._wakeups, self._at = wakeups, asyncio.get_running_loop().time()

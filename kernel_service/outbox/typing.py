@@ -1,8 +1,8 @@
-"""Typing: tells channels who is being answered, from when the turn's work begins until it ends or waits.
+"""Typing: tells channels which people are being answered, from the start of a turn's work until it ends or waits.
 
-One stream of the channel gets each item, and again after its interval. A stream that begins gets all that is under way.
-Nothing is stored, and nothing is told that is over by the time the stream can take it. A channel of which no stream
-wants typing costs an entry in a dictionary for each turn.
+One stream of the channel gets each item, and repeats of it at its interval. A new stream gets all current items.
+Nothing is stored, and an item that is over before the stream takes it is dropped. A channel without a stream that
+wants typing costs one dictionary entry for each turn.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 MOST_USER_IDS: Final = 10_000
-"""That are remembered of messages whose turn has not ended; any other is looked up."""
+"""The size of the cache for messages whose turn has not ended. Other user ids are looked up."""
 
 
 class TypingStream:
-    """What waits for one stream, by the message that is being answered. `interval`: seconds from item to item."""
+    """The pending items of one stream, by message. `interval`: seconds between repeats of an item."""
 
     def __init__(self, channel: str, addresses: Sequence[str], interval: float, wake: Callable[[], None]) -> None:
         self.channel = channel
@@ -49,12 +49,12 @@ class TypingStream:
         self._items.pop(seq, None)
 
     def take(self) -> TypingItem | None:
-        """The oldest item."""
+        """Take the oldest item."""
         return self._items.pop(next(iter(self._items))) if self._items else None
 
 
 class _Work:
-    """The work on one message: who shows it, and when it is told again."""
+    """The work on one message: the stream that shows it, and the timer for the next item."""
 
     def __init__(self, message: TurnMessage, person_id: str) -> None:
         self.message = message
@@ -74,7 +74,7 @@ class Typing(TypingStatus):
         self._user_ids: dict[int, str] = {}
 
     def accepted(self, seq: int, message: Message) -> None:
-        """Remember the sender where somebody will want it: the store has it sealed."""
+        """Cache the sender if a stream wants typing, since the store has the sender sealed."""
         if any(stream.channel == message.channel for stream in self._streams):
             if len(self._user_ids) >= MOST_USER_IDS:
                 self._user_ids.clear()
@@ -100,7 +100,7 @@ class Typing(TypingStatus):
 
     @contextmanager
     def stream(self, stream: TypingStream | None) -> Iterator[None]:
-        """Inside the block the stream gets items; None: it wants none."""
+        """Inside the block the stream gets items; None: it wants no items."""
         if stream is None:
             yield
             return
@@ -114,14 +114,14 @@ class Typing(TypingStatus):
             self._streams.remove(stream)
 
     def _tell(self, work: _Work) -> None:
-        """Now, and again after the interval of the stream that is told."""
+        """Send an item now, and again after the interval of the receiving stream."""
         if work.timer is not None:
             work.timer.cancel()
             work.timer = None
         stream = next((stream for stream in self._streams if stream.serves(work.message)), None)
         if stream is None:
             return
-        # The next one goes to another stream of the channel, if it has several.
+        # The next item goes to another stream of the channel, if it has several.
         self._streams.remove(stream)
         self._streams.append(stream)
         work.timer = asyncio.get_running_loop().call_later(stream.interval, self._tell, work)
@@ -131,7 +131,7 @@ class Typing(TypingStatus):
             work.lookup = asyncio.create_task(self._look_up(work, stream))
 
     async def _look_up(self, work: _Work, stream: TypingStream) -> None:
-        """For a turn that this process has not accepted, or whose message came before any stream did."""
+        """Look up the sender for a turn of another process, or of a message that came before any stream."""
         message = work.message
         try:
             user_id = await self._store.user_id_of(work.person_id, message.channel, message.address, message.seq)

@@ -1,1 +1,1 @@
-"""Fair queueing of what all people share: the vendors' rate limits."""
+"""Fair queueing of a shared resource: the vendors' rate limits."""

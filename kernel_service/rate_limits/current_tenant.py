@@ -1,7 +1,7 @@
-"""Which person the running work is done for: the tenant of the fair queues. Background work has none, and comes last.
+"""The person for whom the current work is done: the tenant of the fair queues.
 
-It is a context variable, since vendors are called from deep below tools that know a session or an account, not a
-person. A task inherits the tenant of whoever started it.
+Background work has no tenant and has the lowest priority. The tenant is a context variable, since the code that calls
+a vendor knows a session or an account, but not a person. A task inherits the tenant of its creator.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _person_id: ContextVar[str] = ContextVar("current_tenant", default=BACKGROUND)
 
 @contextmanager
 def as_tenant(person_id: str) -> Iterator[None]:
-    """A person waits for what is done inside; BACKGROUND: nobody does."""
+    """Sets the tenant inside the block; BACKGROUND: no person waits for the work."""
     token = _person_id.set(person_id)
     try:
         yield

@@ -1,8 +1,8 @@
 """Vendor quota is shared by round-robin fair queueing across people, each of whom is a tenant of the queue.
 
 A tenant's first request joins the round after the one in service, and each further request the next round. So a flood
-from one tenant waits in later rounds than everybody else's requests. No request joins a round once it is served: a
-queue that never empties starves nobody. Background work has the lowest priority.
+from one tenant waits in later rounds than the requests of others. No request joins a round that is being served, so a
+queue that never empties starves no tenant. Background work has the lowest priority.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 MAX_WAIT_SECONDS: Final = 2.0
 """How long a request waits in memory. One that would wait longer is deferred, and its ticket is kept."""
 TICKET_SECONDS: Final = 30.0
-"""How long the ticket of a deferred request is kept after the time at which it was told to come again."""
+"""How long the ticket of a deferred request is kept after its retry time."""
 MAX_PAUSE_SECONDS: Final = 300.0
-"""The longest pause that a vendor's answer causes; then one request finds out anew."""
+"""The longest pause that a vendor's answer causes. Then one request probes the vendor."""
 MIN_PAUSE_SECONDS: Final = 1.0
 BURST_SECONDS: Final = 5.0
 TENANT_BURST_SECONDS: Final = 15.0
@@ -85,7 +85,7 @@ class FairQueue:
         return len(self._queue)
 
     async def acquire(self) -> None:
-        """Return when the request may be made. Busy: the wait is too long for memory; the tenant's ticket is kept."""
+        """Return when the request can be made. Busy: the wait is too long for memory; the tenant's ticket is kept."""
         ticket = self._take_ticket(current_tenant())
         admitted = ticket.admitted = asyncio.get_running_loop().create_future()
         insort(self._waiting, ticket, key=_rank)
@@ -99,19 +99,19 @@ class FairQueue:
             raise
 
     def record_cost(self, tokens: int) -> None:
-        """Correct the average by what an admitted request did cost, in tokens."""
+        """Correct the average by the actual cost of an admitted request, in tokens."""
         self._token_bucket.take(self._timeline.time(), tokens - self._average_cost)
         self._average_cost += (tokens - self._average_cost) * COST_SMOOTHING
 
     def pause(self, seconds: float) -> None:
-        """The vendor says that we are too fast: admit nobody for so many seconds."""
+        """Admit no request for `seconds`, after the vendor reported its rate limit."""
         self._request_bucket.pause(self._timeline.time() + seconds)
         for ticket in list(self._waiting):
             self._defer_if_long(ticket)
         self._serve()
 
     def rejected(self, seconds: float) -> Busy:
-        """As pause(), for the request that the vendor rejected: it comes again before those that were made later."""
+        """Like pause(), for a request that the vendor rejected: its retry precedes later requests."""
         seconds = min(max(seconds, MIN_PAUSE_SECONDS), MAX_PAUSE_SECONDS)
         self.pause(seconds)
         ticket = self._take_ticket(current_tenant())
@@ -120,7 +120,7 @@ class FairQueue:
     # --- tickets -----------------------------------------------------------------------------------------------
 
     def _take_ticket(self, tenant: str) -> Ticket:
-        """The ticket that is kept for the tenant, or a new one in the tenant's next round."""
+        """The kept ticket of the tenant, or a new one in the tenant's next round."""
         tickets = self._tickets.setdefault(tenant, deque())
         for ticket in tickets:
             if ticket.expiry is not None:
@@ -148,7 +148,7 @@ class FairQueue:
     # --- serving ------------------------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        """Admit whoever may go now, and set a timer for the next one."""
+        """Admit the requests that are due, and set a timer for the next one."""
         now = self._timeline.time()
         while not self._shared_wait(now) and (ticket := self._next_ticket(now)) is not None:
             self._admit(ticket, now)
@@ -192,7 +192,7 @@ class FairQueue:
             admitted.set_exception(self._defer(ticket, wait))
 
     def _defer(self, ticket: Ticket, wait: float) -> Busy:
-        """Keep the ticket for when the tenant comes again. Background work keeps none."""
+        """Keep the ticket for the retry of the tenant. Background work keeps none."""
         if ticket.tenant == BACKGROUND:
             self._leave(ticket)
         else:
@@ -202,7 +202,7 @@ class FairQueue:
         return Busy(f"{self.vendor}_busy", wait)
 
     def _estimate(self, ticket: Ticket) -> float:
-        """Seconds until the ticket is served, if everybody ahead of it comes."""
+        """Seconds until the ticket is served, if all requests ahead of it are made."""
         now = self._timeline.time()
         each = max(self._request_bucket.rate.interval, self._token_bucket.rate.interval * self._average_cost)
         of_queue = self._shared_wait(now) + _index(self._queue, ticket) * each

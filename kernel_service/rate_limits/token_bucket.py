@@ -1,7 +1,7 @@
-"""A token bucket that is one number: from when on the next request may go.
+"""A token bucket as one number: the earliest time of the next request.
 
-`limits`, which guards the connect pages, counts by the wall clock and admits a whole window's requests at once. The
-fair queue spaces them by the loop's clock, and asks a bucket only how long the next one has to wait.
+`limits`, which guards the connect pages, counts by the wall clock and admits all requests of a window at once. The
+fair queue spaces requests by the loop's clock, and asks a bucket only for the wait of the next one.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ MINUTE = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `per_minute` in any minute (0: any number); what `burst_seconds` would have allowed may come at once."""
+    """At most `per_minute` in any minute (0: no limit). A burst may have the requests of `burst_seconds`."""
 
     per_minute: int
     burst_seconds: float
 
     @property
     def interval(self) -> float:
-        """Seconds from one to the next, so that those that come at once are within the minute's number, too."""
+        """Seconds between requests, such that a burst also stays within the limit of the minute."""
         return (MINUTE + self.burst_seconds) / self.per_minute if self.per_minute else 0.0
 
 
@@ -35,13 +35,13 @@ class TokenBucket:
         self.free_at = max(self.free_at, now - self.rate.burst_seconds) + many * self.rate.interval
 
     def pause(self, until: float) -> None:
-        """Nothing goes before, and nothing is saved up by then."""
+        """Admit no request before `until`, and accumulate no burst by then."""
         self.free_at = max(self.free_at, until)
 
     def wait(self, now: float) -> float:
-        """Seconds until the next may go."""
+        """Seconds until the next request."""
         return max(0.0, self.free_at - now)
 
     def is_full(self, now: float) -> bool:
-        """Nothing would be lost if it were forgotten."""
+        """Whether the bucket is full, so that dropping it loses nothing."""
         return self.free_at <= now - self.rate.burst_seconds

@@ -1,4 +1,4 @@
-"""How long people have waited, counted for operators."""
+"""A histogram of people's waits, for operators."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BOUNDS: Final = (0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, float("
 
 
 class WaitHistogram:
-    """A histogram: how many waits were within each bound, and the seconds of all together."""
+    """Counts the waits within each bound, and sums their seconds."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -21,7 +21,7 @@ class WaitHistogram:
         self._counts[bisect_left(BOUNDS, seconds)] += 1
 
     def cumulative(self) -> list[tuple[str, float]]:
-        """As Prometheus takes it: each bound, and how many were within it."""
+        """In the form of Prometheus: each bound, and the number of waits within it."""
         total, bins = 0, []
         for bound, number in zip(BOUNDS, self._counts, strict=True):
             total += number
