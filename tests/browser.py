@@ -27,7 +27,7 @@ FLAGS = [
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-dev-shm-usage",
-    # A microphone that hums, and nobody to ask for it.
+    # A fake microphone that hums, and no prompt for permission.
     "--use-fake-ui-for-media-stream",
     "--use-fake-device-for-media-stream",
 ]
@@ -47,7 +47,7 @@ SPEECH_SECONDS = 0.5
 
 
 class Browser:
-    """Chromium, driven from a thread, so that the emulator goes on serving it meanwhile."""
+    """Chromium, driven from a thread, so that the emulator continues to serve it meanwhile."""
 
     def __init__(self, driver: webdriver.Chrome) -> None:
         self._driver = driver
@@ -68,7 +68,7 @@ class Browser:
         await self.do(lambda driver: driver.find_element(By.CSS_SELECTOR, chooser).send_keys(str(file)))
 
     async def record(self, label: str) -> None:
-        """Send what the microphone gives between two clicks: a hum that takes its time."""
+        """Record a hum with the microphone between two clicks, and send it."""
         mic = f"button[aria-label='Record a voice message as {label}']"
         await self.do(lambda driver: driver.find_element(By.CSS_SELECTOR, mic).click())
         recording = f"{mic}[aria-pressed=true]"
@@ -82,7 +82,7 @@ def field(driver: webdriver.Chrome, label: str) -> WebElement:
 
 
 def shown(driver: webdriver.Chrome, selector: str) -> list[str]:
-    """The visible texts, read in one go: elements may be replaced between two looks."""
+    """The visible texts, read in one script: elements may be replaced between two calls."""
     found = f"document.querySelectorAll({selector!r})"
     seen: list[str] = driver.execute_script(
         f"return [...{found}].filter((node) => node.checkVisibility()).map((node) => node.innerText.trim())"

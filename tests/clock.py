@@ -1,10 +1,10 @@
-"""A clock for tests: it stands still until a test sets it forward."""
+"""A clock for tests: it changes only when a test sets it forward."""
 
 from __future__ import annotations
 
 
 class Clock:
-    """`now` is in seconds; what it counts from is the test's affair."""
+    """`now` is in seconds. Its epoch depends on the test."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now

@@ -1,4 +1,4 @@
-"""Marks that follow from what a test is."""
+"""Marks that follow from the kind of a test."""
 
 from __future__ import annotations
 

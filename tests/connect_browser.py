@@ -16,14 +16,14 @@ _CODE = re.compile(r'<p class="code">([A-Z]{4}-[A-Z]{4})</p>')
 
 @asynccontextmanager
 async def a_browser(address: str = "") -> AsyncIterator[ConnectBrowser]:
-    """`address` is where it is, as a proxy before the pages would say; empty: no proxy says it."""
+    """`address` is the browser's address, as a proxy would report it; empty: no proxy reports it."""
     headers = {"X-Forwarded-For": address} if address else {}
     async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True), headers=headers) as session:
         yield ConnectBrowser(session)
 
 
 class ConnectBrowser:
-    """Keeps its cookies. `page` is what it shows, `status` its HTTP status, `url` its address."""
+    """Keeps its cookies. `page` is the text of the current page, `status` its HTTP status, `url` its address."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
@@ -32,13 +32,13 @@ class ConnectBrowser:
         self.url = ""
 
     async def open(self, url: str) -> None:
-        """aiohttp.ClientError: nobody answers; `url` is still where it wants to be."""
+        """Open a page. Raises aiohttp.ClientError if there is no answer; `url` is then the address that it tried."""
         self.url = url
         async with self._session.get(url) as response:
             await self._show(response)
 
     async def submit(self, **fields: str) -> None:
-        """The form of the page, and on to where that leads. aiohttp.ClientError as open()."""
+        """Submit the page's form and follow its redirects. Raises aiohttp.ClientError, as open()."""
         async with self._session.post(self.url, data=fields, allow_redirects=False) as response:
             onward = response.headers.get("Location")
             if onward is None:
@@ -51,22 +51,22 @@ class ConnectBrowser:
 
     @property
     def code(self) -> str:
-        """The code on the page; empty: it shows none."""
+        """The code on the page; empty if it shows none."""
         match = _CODE.search(self.page)
         return match[1] if match else ""
 
     async def to_consent(self, link: str) -> None:
-        """From the link in the chat to the vendor's page."""
+        """Go from the link in the chat to the vendor's page."""
         await self.open(link)
         await self.submit()
         assert "/link/lk_" in self.url, self.page
 
     async def approve(self) -> str:
-        """At the vendor's page; the code that the pages then show."""
+        """Approve on the vendor's page. Returns the code that the pages then show."""
         await self.submit(decision="approve")
         return self.code
 
     async def follow(self, link: str) -> str:
-        """All the way; the code."""
+        """Follow the link to its end. Returns the code."""
         await self.to_consent(link)
         return await self.approve()

@@ -1,4 +1,4 @@
-"""A small HTTP proxy, as companies have them: CONNECT for https, whole addresses for http, a password if given."""
+"""A small HTTP proxy, as companies have: CONNECT for https, absolute URLs for http, optionally a password."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ HEAD_BYTES = 64 * 1024
 
 @dataclass
 class HttpProxy:
-    """Only hosts in `hosts` are known to it, each with the address behind it. `seen` is (method, host) of each request.
+    """It knows only the hosts in `hosts`, which maps them to addresses. `seen` is (method, host) of each request.
 
-    `userinfo` is user:password, empty for a proxy that asks for none.
+    `userinfo` is user:password, empty for a proxy without authentication.
     """
 
     hosts: Mapping[str, tuple[str, int]]
@@ -57,7 +57,7 @@ class HttpProxy:
                 await self._relay(host, reader, writer, told=b"HTTP/1.1 200 OK\r\n\r\n", sent=b"")
             else:
                 path = target.split("/", 3)[3]
-                # One request for a connection, so that each is seen.
+                # One request per connection, so that `seen` gets each of them.
                 sent = f"{method} /{path} HTTP/1.1\r\nConnection: close\r\n{headers}"
                 await self._relay(host, reader, writer, told=b"", sent=sent.encode("latin-1"))
             await writer.drain()
@@ -77,7 +77,7 @@ class HttpProxy:
 
 
 async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Until the one end is reached; then the other is closed."""
+    """Copy until one end is closed, then close the other."""
     with suppress(OSError):
         while piece := await reader.read(HEAD_BYTES):
             writer.write(piece)

@@ -1,4 +1,4 @@
-"""The line to a PostgreSQL server, which a test may cut."""
+"""A connection to a PostgreSQL server that a test may cut."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOCKET = ".s.PGSQL.5432"
 
 
 class Line:
-    """A way to the server that can be cut: at the next COMMIT (before or after it), or for as long as it is `down`."""
+    """A relay to the server that can be cut: at the next COMMIT (before or after it), or while it is `down`."""
 
     def __init__(self, server: str) -> None:
         self._server = server
@@ -71,7 +71,7 @@ class Line:
 
 @asynccontextmanager
 async def line_to(url: str) -> AsyncIterator[tuple[Line, str]]:
-    """A line to the server of this URL, whose socket is in a folder, and the URL by which it is used."""
+    """A line to the server of this URL, which has a socket in a folder, and the URL for using the line."""
     parts = urlsplit(url)
     host = parse_qs(parts.query)["host"][0]
     with tempfile.TemporaryDirectory(prefix="line-") as folder:

@@ -21,7 +21,7 @@ _templates: dict[str, Path] = {}
 
 
 async def copy_migrated(path: Path, keys: str = KEYS) -> None:
-    """Put an empty database there whose own keys are sealed with these, in the form of KERNEL_ENCRYPTION_KEYS."""
+    """Create an empty database there. Its data keys are sealed with `keys`, in the form of KERNEL_ENCRYPTION_KEYS."""
     template = _templates.get(keys)
     if template is None:
         template = Path(_folder.name) / f"{len(_templates)}.db"
@@ -32,6 +32,6 @@ async def copy_migrated(path: Path, keys: str = KEYS) -> None:
 
 
 async def open_migrated(folder: Path, keys: str = KEYS) -> Store:
-    """A store of its own in this folder. The caller closes it."""
+    """A new store in this folder. The caller closes it."""
     await copy_migrated(folder / "kernel.db", keys)
     return await open_store(f"sqlite:///{folder}/kernel.db", MasterKeys.parse(keys))

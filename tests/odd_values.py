@@ -1,4 +1,4 @@
-"""Values as vendors, tools and people send them at their worst."""
+"""The worst values that vendors, tools and people may send."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 ODD_TEXT = st.text(st.one_of(st.characters(codec=None), st.sampled_from("\0\ud83d\ude00\udfff\ufffe\u202e😀")))
-"""With NUL, halves of emoji in any order, and what is no character."""
+"""Texts with NUL, unpaired surrogates in any order, and code points that are not characters."""
 
 JSON_VALUES = st.recursive(
     st.one_of(
@@ -24,7 +24,7 @@ JSON_VALUES = st.recursive(
 
 
 def nested(levels: int) -> list[Any]:
-    """So many lists in each other."""
+    """Lists nested to this many levels."""
     value: list[Any] = []
     for _ in range(levels - 1):
         value = [value]

@@ -1,4 +1,4 @@
-"""Bodies that are small until somebody unpacks them, and the headers that say so."""
+"""Compressed bodies that are small until they are decompressed, and the headers that announce them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import gzip
 
 MIB = 1024 * 1024
 BOMB = gzip.compress(bytes(64 * MIB))
-"""64 kB; 64 MB once it is unpacked."""
+"""64 kB; 64 MB once it is decompressed."""
 
 PACKED = {
     "gzip": {"Content-Encoding": "gzip"},

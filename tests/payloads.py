@@ -1,4 +1,4 @@
-"""Payloads, as tests have people send them."""
+"""Payloads that people send in tests."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ if TYPE_CHECKING:
 
 
 def sent(content: Content, at: float | None) -> Payload:
-    """Sent at this time (epoch seconds) by its channel's clock; None: it does not say."""
+    """A payload sent at this time (epoch seconds) by its channel's clock; None: the channel gives no time."""
     return Payload(content, sent_at_ns=None if at is None else int(Fraction(at) * 10**9))

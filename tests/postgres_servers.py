@@ -1,6 +1,6 @@
-"""Real servers between and below: a PgBouncer before a PostgreSQL, and a PostgreSQL that speaks TLS.
+"""Real servers: a PgBouncer in front of a PostgreSQL, and a PostgreSQL with TLS.
 
-Both come from the system (`.ci/run` installs them); the PostgreSQL from the wheel is built without TLS.
+Both come from the system (`.ci/run` installs them), because the PostgreSQL of the wheel is built without TLS.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ START_SECONDS = 20
 
 
 def _as(user: str | int) -> list[str]:
-    """Before a command, since neither server runs as root. (With `user` Python forks, which gRPC's threads forbid.)"""
+    """A prefix for commands, because neither server runs as root. (With `user` Python forks, which gRPC forbids.)"""
     return ["setpriv", f"--reuid={user}", "--clear-groups", "--"] if os.geteuid() == 0 else []
 
 
@@ -57,7 +57,7 @@ def _wait_for(socket: Path, process: subprocess.Popen[bytes], log: Path) -> None
 
 
 class Bouncer:
-    """`url` leads through it, by TCP."""
+    """`url` connects through it, by TCP."""
 
     def __init__(self, folder: Path, database_url: str, settings: dict[str, str]) -> None:
         parts = urlsplit(database_url)
@@ -89,7 +89,7 @@ class Bouncer:
         _wait_for(socket, self._process, self._folder / "errors")
 
     def stop(self) -> None:
-        """At once, its clients' connections with it."""
+        """Stop at once, and cut its clients' connections."""
         assert self._process is not None
         self._process.kill()
         self._process.wait()
@@ -108,9 +108,9 @@ def _pgbouncer() -> Path:
 
 @contextmanager
 def bouncer(database_url: str, mode: str, **settings: str) -> Iterator[Bouncer]:
-    """One that runs, before the server of this URL, whose socket is in a folder."""
+    """A running PgBouncer in front of the server of this URL, which has a socket in a folder."""
     _pgbouncer()
-    # Whoever owns the server's folder reaches its socket.
+    # Run it as the owner of the server's folder, who has access to the socket.
     with _folder_of(Path(_host(database_url)).stat().st_uid) as folder:
         running = Bouncer(folder, database_url, {"pool_mode": mode, **settings})
         running.start()
@@ -125,7 +125,7 @@ def bouncer(database_url: str, mode: str, **settings: str) -> Iterator[Bouncer]:
 
 @dataclass(frozen=True, slots=True)
 class TlsServer:
-    """Its certificate is for `localhost`. It takes TLS alone, with the password `PASSWORD` (as user `ann`)."""
+    """Its certificate is for `localhost`. It accepts only TLS, with the password `PASSWORD` (as user `ann`)."""
 
     port: int
     folder: Path
@@ -143,7 +143,7 @@ class TlsServer:
 
 
 PASSWORD = "p%40ss%3A%2F%23%3F"
-"""As it stands in a URL."""
+"""The password as it is written in a URL."""
 
 
 @contextmanager
@@ -200,7 +200,7 @@ def _running(binaries: Path, server: TlsServer) -> Iterator[TlsServer]:
             sql,
         ]
         end = time.monotonic() + START_SECONDS
-        while subprocess.run(psql, check=False, **quiet).returncode:  # it is starting still
+        while subprocess.run(psql, check=False, **quiet).returncode:  # it is still starting
             assert time.monotonic() < end, "the server did not start"
             time.sleep(0.05)
         yield server

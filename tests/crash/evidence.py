@@ -1,4 +1,4 @@
-"""What the emulators' effect log tells: who wrote what, what was accepted for whom, which tasks were made."""
+"""A summary of the emulators' effect log: written messages, accepted sends and created tasks."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _CALLBACK = re.compile(r"(.+)/(\d+)/(\d+)")
 
 @dataclass(slots=True)
 class Message:
-    """One message under load. `posted` and `taken` are numbers in the log; taken 0: never answered with 200.
+    """One load-test message. `posted` and `taken` are numbers in the log; taken 0: never answered with 200.
 
     Messages of one POST have the same `post` and are accepted in the order in which they were posted. `sent_at` is
-    WhatsApp's own time, in whole seconds. `heard` is the number of the first model call that was shown it; 0: none was.
+    WhatsApp's time, in whole seconds. `heard` is the number of the first model call that contained it; 0: none.
     """
 
     token: str
@@ -35,13 +35,13 @@ class Message:
     heard: int = 0
 
     def surely_before(self, other: Message) -> bool:
-        """Whether this one was sent first. Of two that were under way at once in one second arrival decides."""
+        """Whether this one was sent first. Arrival decides between two of one second that were in transit at once."""
         if self.post == other.post:
             return self.posted < other.posted
         return self.sent_at < other.sent_at or 0 < self.taken < other.posted
 
     def waited_with(self, other: Message) -> bool:
-        """Whether this one was there before the other one was heard: none that is sent later goes first then."""
+        """Whether this one had arrived before the model got the other one. Then a later one must not go first."""
         if self.post == other.post:
             return True
         return self.taken > 0 and (not other.heard or self.taken < other.heard)
@@ -49,7 +49,7 @@ class Message:
 
 @dataclass(slots=True)
 class Part:
-    """One numbered part of a reply, each time that the Graph API accepted it."""
+    """One numbered part of a reply, with every acceptance by the Graph API."""
 
     key: str
     number: int
@@ -62,7 +62,7 @@ class Part:
 
 @dataclass(slots=True)
 class Reply:
-    """What was sent under one reply's id, by part. `tokens` are those it names, in the order of its text."""
+    """The parts that were sent under one reply's id. `tokens` are those in its text, in order."""
 
     id: str
     parts: int
@@ -88,11 +88,12 @@ class Reply:
 
 @dataclass(slots=True)
 class Evidence:
-    """`executions` are those of tools that change something, by the token among their arguments.
+    """The facts of a log that the checker needs.
 
-    `freezes` are those that ended, each with its beginning; `frozen` those that have not, by process. `answered` are
-    the tokens whose answer was sent to its last part, `last_calls` the model calls that saw a token last among what
-    was unanswered.
+    `executions` are those of tools that change something, by the token among their arguments. `freezes` are pairs of
+    the beginning and end of a freeze; `frozen` are the beginnings of unfinished ones, by process. `answered` holds the
+    tokens whose answer was sent completely. `last_calls` maps a token to the last model call in which it was
+    unanswered.
     """
 
     messages: dict[str, Message] = field(default_factory=dict)
@@ -109,20 +110,20 @@ class Evidence:
     last_calls: dict[str, str] = field(default_factory=dict)
 
     def add(self, effect: Effect) -> None:
-        """The next line of the log."""
+        """Add the next line of the log."""
         if effect.kind in _NOTED:
             _NOTED[effect.kind](self, effect)
 
     @property
     def waiting(self) -> list[Message]:
-        """What is to be answered yet. Whose later message was answered does not wait for an earlier one any more."""
+        """The messages without an answer. An answer to a person's later message ends the wait for the earlier ones."""
         answered = (message for message in self.messages.values() if message.token in self.answered)
         last = {message.phone: message.posted for message in answered}
         return [message for message in self.messages.values() if message.posted > last.get(message.phone, 0)]
 
 
 def read(log: Iterable[Effect]) -> Evidence:
-    """ValueError: a token was written twice, so that the log proves nothing about it."""
+    """Read a whole log. Raises ValueError if a token was written twice: the log then proves nothing about it."""
     found = Evidence()
     for effect in log:
         found.add(effect)

@@ -1,9 +1,9 @@
-"""`python -m tests.crash.gateway`: a gateway dies with answers on their way. How long do people wait, and in order?
+"""`python -m tests.crash.gateway`: measures how long people wait, and in which order, when a gateway dies in mid-send.
 
-Real processes with the product's own times and default settings. The Graph API takes a second for each message. In each
-round everybody writes; once the answers are on their way the gateway is killed with -9, some write on meanwhile, and it
-starts again; `--blow both` kills the kernel service with it. `--blow frozen` stops a second gateway for good instead,
-which holds its connections open without a word, and wakes once all is answered.
+It uses real processes with the product's own times and default settings. The Graph API takes a second for each message.
+In each round all people write. Once the answers are in transit, the gateway is killed with -9, some people continue to
+write, and it starts again. `--blow both` kills the kernel service with it. `--blow frozen` stops a second gateway
+instead, which silently holds its connections open, and resumes once all is answered.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
     from tests.crash.system import Person
 
 WANTED_SECONDS: Final = 45.0
-"""After its last blow everything that was in flight is answered within so long."""
+"""The time after the last blow in which all messages in flight must be answered."""
 GRAPH_SECONDS: Final = 1.0
 AWAY_SECONDS: Final = 1.5
 _CATCH_UP_SECONDS: Final = 240
 _MOMENTS: Final = (0.0, 0.02, 0.1, 0.3, 0.8)
-"""When the gateway dies: with answers before it, in its hands, on their way to the Graph API, and accepted."""
+"""When the gateway dies: before it gets the answers, while it has them, while it sends them, after their acceptance."""
 _WRITE_ON: Final = 5
-"""One in so many people writes twice more while the gateway is away; the others once."""
+"""One in this many people writes twice more while the gateway is down; the others write once."""
 _BLOWS: Final = frozenset({"killed", "frozen"})
 DEFAULTS: Final = {"KERNEL_DEBOUNCE_SECONDS": "0.6", "KERNEL_SWEEP_SECONDS": "60"}
-"""The product's own settings, where the crash suite has others."""
+"""The product's own values of the settings that the crash suite changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """`waits`: for each message, the seconds from its writing, or from the last blow if later, to its answer."""
+    """`waits`: for each message, the seconds from its writing (or from the last blow, if later) to its answer."""
 
     waits: list[float]
     unanswered: int
@@ -70,9 +70,9 @@ class Figures:
 
 
 async def strike(system: System, people: Sequence[Person], moment: float, *victims: Process) -> None:
-    """One round: all write, the victims die with the answers on their way, people write on, they come back.
+    """One round: all people write, the victims die with the answers in transit, people continue, the victims restart.
 
-    `moment`: so many seconds after the model was asked for all of them.
+    `moment`: the seconds between the model calls for all of them and the kill.
     """
     await _all_on_their_way(system, people, moment)
     await system.kill(*victims)
@@ -80,20 +80,20 @@ async def strike(system: System, people: Sequence[Person], moment: float, *victi
 
 
 async def freeze(system: System, people: Sequence[Person], moment: float) -> None:
-    """As strike, but a second gateway stops for good, and the first one has to go on with what both had."""
+    """As strike, but a second gateway stops, and the first one has to take over the work of both."""
     await _all_on_their_way(system, people, moment)
     await system.freeze(system.other_gateway)
     await _write_on(system, people)
 
 
 async def slow_down(system: System) -> None:
-    """Half of the time passes before the Graph API has accepted a message, half of it after."""
+    """Delay each send: half of the time before the Graph API accepts the message, half of it after."""
     for after in (False, True):
         await system.control("whatsapp", "slow", seconds=GRAPH_SECONDS / 2, least=GRAPH_SECONDS / 2, after=after)
 
 
 async def settle(system: System, people: Sequence[Person]) -> None:
-    """Until all is answered, or has had its time."""
+    """Wait until all is answered, or the time limit has passed."""
     try:
         await system.until(lambda: not system.evidence.waiting, _CATCH_UP_SECONDS)
         await system.settled(*people)
@@ -102,7 +102,7 @@ async def settle(system: System, people: Sequence[Person]) -> None:
 
 
 def figures(log: Sequence[Effect]) -> Figures:
-    """From the effect log alone."""
+    """The figures of a run, from the effect log alone."""
     found = evidence.read(log)
     blows = [effect.at for effect in log if effect.kind in _BLOWS]
     at = {effect.number: effect.at for effect in log}
@@ -166,14 +166,14 @@ async def _run(system: System, blow: str, people: int, rounds: int, *, apart: bo
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--apart", is_flag=True, help="Wait for all answers before the next round.")
 def main(blow: str, database: str, *, people: int, rounds: int, apart: bool) -> None:
-    """Ends with 1 if somebody waited too long, was answered twice or out of order."""
+    """Exit with 1 if a person waited too long, or was answered twice or out of order."""
     folder = Path(tempfile.mkdtemp(prefix="gateway-"))
     with server(database, folder) as url:
         found = asyncio.run(_run(System(folder, url, OWN, DEFAULTS), blow, people, rounds, apart=apart))
     click.echo(str(found))
     for fault in found.verdict.faults[:20]:
         click.echo(f"FAULT {fault}")
-    click.echo(f"the effect log and what the services said: {folder}")
+    click.echo(f"the effect log and the logs of the services: {folder}")
     sys.exit(0 if found.good else 1)
 
 

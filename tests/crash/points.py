@@ -1,7 +1,7 @@
-"""The chosen points: where a process kills or freezes itself, at the n-th call of one of the product's own functions.
+"""The chosen points: a process kills or freezes itself there, at the n-th call of one of the product's functions.
 
-The product has no hook for this. A point names a function, and the process that is to die wraps it before it
-starts; where the product renames a function, the point is to be renamed here.
+The product has no hook for this. A point names a function, and the process that is to die wraps it at its start. If the
+product renames a function, rename it here.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _always(_: Named, __: object) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """`counts(named arguments, result)` says which calls count; before a call its result is None."""
+    """`counts(named arguments, result)` selects the calls that count. Before a call its result is None."""
 
     when: Literal["before", "after"]
     where: str
@@ -47,7 +47,7 @@ KERNEL: Final[Mapping[str, Point]] = {
     "tool called": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "tool result stored": Point("after", f"{_TURNS}.append", lambda named, _: bool(named.get("finished"))),
     "turn not ended": Point("before", f"{_TURNS}.end"),
-    # In the transaction, whose statements are all made and not committed.
+    # In the transaction: all statements are executed, and not committed.
     "end not committed": Point("after", "kernel_service.storage.turns.closing:tell"),
     "turn ended": Point("after", f"{_TURNS}.end"),
     "reply leased": Point("after", f"{_OUTBOX}.lease", lambda _, leases: bool(leases)),
@@ -74,10 +74,10 @@ CONNECTING: Final[Mapping[str, Point]] = {
     "not gone on": Point("before", "kernel_service.tools.toolbox:ConnectedTool.call"),
     "gone on": Point("after", "kernel_service.tools.toolbox:ConnectedTool.call"),
 }
-"""From the request that needs a connection to the answer that tells that it is done."""
+"""From the request that needs a connection to the answer that reports its completion."""
 
 APPROVING: Final[Mapping[str, Point]] = {"button decided": Point("after", f"{_APPROVALS}.decide")}
-"""Beside those of any turn."""
+"""In addition to the points of any turn."""
 
 GATEWAY: Final[Mapping[str, Point]] = {
     "reply pulled": Point("before", "whatsapp_gateway.outbound.reply_sender:Sending.deliver"),
@@ -92,7 +92,7 @@ POISON: Final = "poison"
 
 
 def _poisonous(named: Named, _: object) -> bool:
-    """Asked about now: in the history it may stand."""
+    """Whether the poison is among the new messages: in the history it does no harm."""
     said = named["request"].items[-1]
     return POISON in str(said.get("content", ""))
 
@@ -102,13 +102,13 @@ POISONED: Final[Mapping[str, Point]] = {
 }
 
 LOADED: Final = {"kernel_service": KERNEL, "whatsapp_gateway": GATEWAY}
-"""Those that every load comes by."""
+"""The points that every load reaches."""
 POINTS: Final = {"kernel_service": {**KERNEL, **CONNECTING, **APPROVING, **POISONED}, "whatsapp_gateway": GATEWAY}
 
 
 @dataclass(frozen=True, slots=True)
 class Doom:
-    """A point by its name, at which of its calls it counts, and the signal that the process gives itself there."""
+    """The name of a point, the number of its fatal call, and the signal that the process sends itself there."""
 
     point: str
     nth: int = 1
@@ -116,7 +116,7 @@ class Doom:
 
 
 def arm(service: str, doom: Doom) -> None:
-    """From now on the doom waits at its point. LookupError, AttributeError: the product has no such function."""
+    """Wrap the function of the doom's point. Raises LookupError or AttributeError if the function does not exist."""
     point = POINTS[service][doom.point]
     module, _, path = point.where.partition(":")
     *owners, name = path.split(".")

@@ -1,6 +1,6 @@
 """A process of the product: started by its own main(), killed, frozen and resumed by its pid.
 
-It is forked from a server that has imported the product already: a start costs a third of a second, not five.
+It is forked from a server that has already imported the product, so a start takes a third of a second instead of five.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Settings = dict[str, str]
 
 @dataclass(slots=True)
 class Process:
-    """`service` is the package whose main() runs; ready when `ready_url` answers 200; what it says goes to `log`."""
+    """`service` is the package whose main() runs. It is ready when `ready_url` answers 200. `log` gets its output."""
 
     service: str
     settings: Settings
@@ -52,11 +52,11 @@ class Process:
     def pid(self) -> int:
         pid = self._running.pid
         if not pid:
-            raise RuntimeError(f"{self.service} has no pid")  # a signal to 0 would go to this process and its kin
+            raise RuntimeError(f"{self.service} has no pid")  # a signal to 0 would reach this whole process group
         return pid
 
     async def start(self, doom: Doom | None = None) -> None:
-        """Begin; with a doom it kills itself there."""
+        """Start it. With a doom, it kills itself at that point."""
         arguments = (self.service, self.settings, str(self.log), self.times, doom)
         self._forked = _FORKS.Process(target=_run, args=arguments, daemon=True)
         await asyncio.to_thread(self._forked.start)
@@ -66,7 +66,7 @@ class Process:
         return self._forked is not None
 
     async def ready(self) -> None:
-        """Return once it serves. TimeoutError; RuntimeError if it has ended."""
+        """Return once it serves. Raises TimeoutError, or RuntimeError if it has ended."""
         async with asyncio.timeout(READY_SECONDS), aiohttp.ClientSession() as http:
             while not await _answers(http, self.ready_url):
                 if not self.alive:
@@ -78,12 +78,12 @@ class Process:
         return self._running.is_alive()
 
     async def kill(self) -> None:
-        """kill -9, frozen or not."""
+        """Kill it (SIGKILL), frozen or not."""
         self._running.kill()
         await self.ended()
 
     async def end(self) -> None:
-        """End it in order (SIGTERM), and wait for that. TimeoutError."""
+        """End it in order (SIGTERM), and wait for its end. Raises TimeoutError."""
         os.kill(self.pid, signal.SIGTERM)
         await self.ended()
 
@@ -94,17 +94,17 @@ class Process:
         os.kill(self.pid, signal.SIGCONT)
 
     async def frozen(self) -> None:
-        """Wait until it has frozen itself. TimeoutError."""
+        """Wait until it has frozen itself. Raises TimeoutError."""
         async with asyncio.timeout(READY_SECONDS):
             while _state(self.pid) != "T":
                 await asyncio.sleep(_PAUSE_SECONDS)
 
     async def ends(self, seconds: float) -> None:
-        """Wait for its end, but not for longer."""
+        """Wait for its end, for at most `seconds`."""
         await asyncio.to_thread(self._running.join, seconds)
 
     async def ended(self, timeout: float = 30) -> int:
-        """Wait for its end; the exit code, below zero for a signal. TimeoutError: it still runs."""
+        """Wait for its end and return the exit code, negative for a signal. Raises TimeoutError if it still runs."""
         await self.ends(timeout)
         code = self._running.exitcode
         if code is None:
@@ -127,12 +127,12 @@ async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
 
 
 def _state(pid: int) -> str:
-    """As in proc(5); what stands before it may hold spaces."""
+    """The state as in proc(5). The name before it may contain spaces."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 def _run(service: str, settings: Settings, log: str, times: Times, doom: Doom | None) -> None:
-    """In the new process, which then is the service and nothing else."""
+    """Runs in the new process, which then is only the service."""
     _say_into(log)
     _end_with_parent()
     os.environ.clear()
@@ -150,7 +150,7 @@ def _say_into(log: str) -> None:
 
 
 def _end_with_parent() -> None:
-    """Whoever started it may be killed, too, and then nothing may be left behind."""
+    """End with the parent: it may be killed, too, and must not leave processes behind."""
     parent = multiprocessing.parent_process()
     if parent is None:
         raise RuntimeError("not forked")

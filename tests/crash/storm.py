@@ -1,4 +1,4 @@
-"""A storm: many people write, and all the while processes are killed, at random and at chosen points, and frozen."""
+"""A storm: many people write while processes are frozen, and killed at random and at chosen points."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ if TYPE_CHECKING:
     from tests.crash.system import Person, System
 
 _PACE_SECONDS: Final = 2.0
-"""How long a round's messages take to be written."""
+"""The time in which the messages of a round are written."""
 _KINDS: Final = ("", "task", "long")
 _SHARES: Final = (73, 25, 2)
 _MOST_WAITING: Final = 40
-"""So few messages may be unanswered when the next blow falls: however slow the machine, the product gets to work."""
+"""The most unanswered messages at the next blow. So the product makes progress even on a slow machine."""
 _CATCH_UP_SECONDS: Final = 180
 SETTLED_SECONDS: Final = 90
-"""So long after the last kill everything is to be answered: longer than the longest call of a tool."""
+"""The time after the last kill in which everything must be answered. It exceeds the longest call of a tool."""
 _BURST: Final = 4
-"""Messages that a person writes while the service restarts in order,"""
+"""The number of messages that a person writes while the service restarts in order."""
 _BURST_PACE: Final = 1.2
-"""so many seconds apart,"""
+"""The seconds between these messages."""
 _IN_A_BURST: Final = 10
-"""and so many people at once."""
+"""The number of people who write them concurrently."""
 _JITTER_SECONDS: Final = 0.5
-"""Webhooks that are this differently long under way overtake each other."""
+"""The largest random delay of a webhook, in seconds, so that webhooks overtake each other."""
 _AT_ONCE: Final = 25
-"""People who connect their accounts at once."""
+"""The number of people who connect their accounts concurrently."""
 _LONGEST_FREEZE: Final = 12.0
 _DOOMED: Final = 0.35
-"""Of the processes that start again, those that will die at a chosen point."""
+"""The share of restarted processes that will die at a chosen point."""
 _LATEST_CALL: Final = 12
 _PEOPLE_WITHHELD: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is to be survived. In `withheld` of the rounds some people's statuses are kept back, and a gateway dies.
+    """The faults of a storm. In `withheld` rounds some people's statuses are withheld, and a gateway dies.
 
-    `restarts` are in order (SIGTERM), while people write in bursts. `gateways` are those that webhooks go to. A
-    `relentless` storm kills 1.5 s after each start, however much is unanswered.
+    `restarts` are orderly (SIGTERM), while people write in bursts. `gateways` is the number that receive webhooks. A
+    `relentless` storm kills 1.5 s after each start, however many messages are unanswered.
     """
 
     people: int
@@ -62,7 +62,7 @@ class Plan:
     seed: int
 
     def rounds(self, rng: random.Random) -> list[str]:
-        """What strikes in each round."""
+        """The fault of each round."""
         withheld = min(self.withheld, self.kills)
         plain = rng.choices(("kernel", "gateway", "both"), (50, 30, 20), k=self.kills - withheld)
         blows = [*plain, *["withheld"] * withheld, *["freeze"] * self.freezes, *["restart"] * self.restarts]
@@ -72,9 +72,9 @@ class Plan:
 
 @dataclass(slots=True)
 class Storm:
-    """`struck` counts what was done, by its name; `over` once all of it was done and answered.
+    """`struck` counts the faults by name. `over` is true once all faults are done and all messages answered.
 
-    `settled` is how many seconds after the last kill everything was answered.
+    `settled` is the time from the last kill until everything was answered, in seconds.
     """
 
     system: System
@@ -92,7 +92,7 @@ class Storm:
         self._rng.seed(self.plan.seed)
 
     async def blow(self) -> None:
-        """All of it; at the end everything has been answered, or has had its time. TimeoutError names what has not."""
+        """Run the whole storm until everything is answered. Raises TimeoutError, which names unanswered messages."""
         await self._gather_people()
         await self._slow_down()
         blows = self.plan.rounds(self._rng)
@@ -115,14 +115,14 @@ class Storm:
         self._tell(f"{len(self._people)} people have connected their accounts")
 
     async def _write(self, messages: int) -> None:
-        """So many messages, spread over the round."""
+        """Write this many messages, spread over the round."""
         left = messages
         while left > 0:
             left -= await self._write_some(left)
             await asyncio.sleep(self._rng.uniform(0, 2 * _PACE_SECONDS / max(messages, 1) * 1.5))
 
     async def _write_some(self, most: int) -> int:
-        """One message, a burst of one person, or several messages of several people in one POST. How many."""
+        """Write one message, a burst of one person, or messages of several people in one POST. Returns their number."""
         count = min(most, self._rng.randint(2, 4))
         match self._rng.choices(("one", "burst", "together", "again"), (60, 15, 15, 10))[0]:
             case "burst":
@@ -141,7 +141,7 @@ class Storm:
         return count
 
     async def _deliver_again(self, count: int) -> None:
-        """WhatsApp may bring anything once more, in other batches and in another order."""
+        """Deliver old messages once more: WhatsApp may repeat any, in other batches and in another order."""
         taken = [wamid for wamid, message in self.system.evidence.by_wamid.items() if message.taken]
         if taken:
             wamids = self._rng.sample(taken, min(count, len(taken)))
@@ -171,7 +171,7 @@ class Storm:
         return self._rng.choice((self.system.gateway, self.system.other_gateway))
 
     async def _kill(self, *processes: Process) -> None:
-        """At a random moment; one that is doomed dies by itself, if it comes to its point within the round."""
+        """Kill at a random moment. A doomed process dies by itself, if it reaches its point within the round."""
         moment = self._rng.uniform(1.2, 1.8) if self.plan.relentless else self._rng.uniform(0, _PACE_SECONDS)
         doomed = [process for process in processes if process.name in self._doomed]
         await asyncio.gather(*(process.ends(_PACE_SECONDS) for process in doomed), asyncio.sleep(moment))
@@ -209,7 +209,7 @@ class Storm:
         return Doom(self._rng.choice(list(LOADED[process.service])), self._rng.randint(1, _LATEST_CALL))
 
     async def _withhold(self) -> None:
-        """Sends that nobody acknowledges and whose status does not come: what is in doubt for its whole grace."""
+        """Withhold statuses and kill a gateway, so that unacknowledged sends stay in doubt for their whole grace."""
         for person in self._rng.sample(self._people, min(_PEOPLE_WITHHELD, len(self._people))):
             await self.system.control("whatsapp", "withhold", person=person.phone)
         gateway = self._a_gateway()
@@ -228,7 +228,7 @@ class Storm:
         self.struck["frozen"] += 1
 
     async def _restart_in_order(self) -> None:
-        """The service ends and comes back while people write: what is held up meanwhile is let go all at once."""
+        """Restart the service while people write: the delayed webhooks are then released all at once."""
         people = self._rng.sample(self._people, min(_IN_A_BURST, len(self._people)))
         await self._mend()
         writing = [asyncio.create_task(self._burst(person)) for person in people]
@@ -247,7 +247,7 @@ class Storm:
     # --- between and after --------------------------------------------------------------------------------------
 
     async def _slow_down(self) -> None:
-        """So that a random moment meets what is under way."""
+        """Slow calls down, so that a random moment falls into calls in progress."""
         await self.system.control("whatsapp", "patience", seconds=0.3)
         await self.system.control("whatsapp", "jitter", seconds=_JITTER_SECONDS)
         for vendor, after, seconds in (
@@ -267,7 +267,7 @@ class Storm:
             await self._catch_up(_MOST_WAITING)
 
     async def _catch_up(self, most: int) -> None:
-        """Wait until no more than so many are unanswered; a process that died at its point is started again."""
+        """Wait until at most `most` messages are unanswered. Restarts a process that died at its point."""
         async with asyncio.timeout(_CATCH_UP_SECONDS):
             while True:
                 await self._mend()

@@ -1,4 +1,4 @@
-"""The whole product as real processes on free ports, and the emulators as its vendors, its people and its judge."""
+"""The whole product as real processes on free ports. The emulators act as vendors and people, and keep the log."""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ if TYPE_CHECKING:
 
 _TOKEN: Final = "whatsapp-token-of-the-crash-suite"
 _KEYS: Final = f"test:{base64.b64encode(b'test'.ljust(32)).decode()}"
-"""The key that the tests' PostgreSQL template was made with."""
+"""The encryption key of the tests' PostgreSQL template."""
 _NUMBER: Final = "106540352242922"
 _POLL_SECONDS: Final = 5
 
 
 @dataclass(slots=True)
 class Person:
-    """`name` begins every token of theirs; `phone` is their BSUID."""
+    """All tokens of the person begin with `name`; `phone` is their BSUID."""
 
     name: str
     phone: str
     written: count[int] = field(default_factory=lambda: count(1))
 
     def wish(self, kind: str = "") -> tuple[str, str]:
-        """A new message: its token and its text."""
+        """The token and the text of a new message."""
         token = f"{self.name}m{next(self.written)}"
         return token, " ".join(filter(None, ("load", kind, token)))
 
 
 class System:
-    """`emulators` is never killed. `log` is the effect log as far as it was read, `evidence` what it tells.
+    """`emulators` is never killed. `log` is the effect log as far as it was read, `evidence` its summary.
 
-    `other_gateway` is not started by itself. Webhooks go to both in turns if `both_receive`; else it only sends.
+    `other_gateway` starts only on request. If `both_receive`, webhooks go to both gateways in turn; else it only sends.
     """
 
     def __init__(
@@ -88,7 +88,8 @@ class System:
             "KERNEL_ENCRYPTION_KEYS": _KEYS,
             "KERNEL_DEBOUNCE_SECONDS": "0",
             "KERNEL_SWEEP_SECONDS": "5",
-            # Whoever looks whether a cut call was done is tainted by what they see, and nobody here taps a button.
+            # A turn that checks whether a cut call was done is tainted by the tool's output, and no person here would
+            # tap the approval button.
             "KERNEL_APPROVE_TOOLS": "!ASANA_CREATE_*",
             "OPENAI_BASE_URL": f"{self.url}/openai/v1",
             "COMPOSIO_BASE_URL": f"{self.url}/composio",
@@ -119,7 +120,7 @@ class System:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[System]:
-        """All three started and ready; at the end all are killed."""
+        """Start all three and wait until they are ready. At the end kill them all."""
         self._http = aiohttp.ClientSession()
         try:
             for process in self.processes:
@@ -142,11 +143,11 @@ class System:
         return Hold(self, vendor, answer["hold"])
 
     async def note(self, kind: str, process: Process, **detail: Any) -> None:
-        """Put into the log what was done to a process."""
+        """Record in the log an action on a process."""
         await self._post("/effects", {"kind": kind, "key": process.name, **detail})
 
     async def until(self, seen: Callable[[], bool], timeout: float = 30) -> None:
-        """Read on in the log until it shows what is wanted. TimeoutError."""
+        """Read the log until `seen` is true. Raises TimeoutError."""
         async with asyncio.timeout(timeout):
             while not seen():
                 await self.read_on(wait=_POLL_SECONDS)
@@ -165,24 +166,24 @@ class System:
         return Person(name, (await self._post("/phones", {"label": name}))["id"])
 
     async def writes(self, person: Person, kind: str = "") -> str:
-        """They write a message of a kind (plain, `task`, `long`); its token. Does not wait for its way."""
+        """Write a message of a kind (plain, `task`, `long`), without waiting for its delivery. Returns its token."""
         token, text = person.wish(kind)
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
         return token
 
     async def taps(self, person: Person, message: str, choice: str) -> None:
-        """They tap a button of a message that they were sent. Does not wait for its way."""
+        """Tap a button of a received message, without waiting for the delivery."""
         await self._post(f"/phones/{person.phone}/taps", {"message": message, "choice": choice})
 
     async def write_together(self, wishes: Iterable[tuple[Person, str]]) -> None:
-        """Messages of one or several people, each of a kind, in one POST."""
+        """Write messages of one or several people, each of a kind, in one POST."""
         messages = [{"phone": person.phone, "text": person.wish(kind)[1]} for person, kind in wishes]
         await self.control("whatsapp", "together", messages=messages)
 
     async def connect(self, people: Iterable[Person], timeout: float = 60) -> None:
-        """Let people connect their Asana, by the button in the chat."""
+        """Let people connect their Asana with the button in the chat."""
         phones = {person.phone for person in people}
-        # On a busy machine a database may be away for the moment, and the person asks again.
+        # On a busy machine a database may be unavailable for a moment; the person then asks again.
         while unlinked := phones - self._told("Please connect Asana"):
             await self._ask_to_connect(unlinked, timeout)
         for number, phone in enumerate(phones):
@@ -198,30 +199,30 @@ class System:
         await self.until(lambda: phones <= self._told("", after=known), timeout)
 
     async def offered(self, person: Person, timeout: float = 30) -> str:
-        """The link by which they connect their Asana, once it was sent."""
+        """Wait for the link to connect the person's Asana, and return it."""
         await self.until(lambda: person.phone in self._told("Please connect Asana"), timeout)
         return self._offered(person.phone)
 
     async def says(self, person: Person, text: str) -> None:
-        """Words without a token."""
+        """Write a text without a token."""
         await self._post(f"/phones/{person.phone}/messages", {"text": text})
 
     def _offered(self, phone: str) -> str:
-        """The newest link that was sent there."""
+        """The newest link that was sent to this phone."""
         sends = (effect for effect in reversed(self.log) if (effect.kind, effect.person) == ("graph_send", phone))
         return str(next(effect.detail["link"] for effect in sends if "link" in effect.detail))
 
     def _told(self, words: str, *, after: int = 0) -> set[str]:
-        """The phones that were sent a text with these words, as the log tells after so many lines."""
+        """The phones that were sent a text with these words, according to the log beyond its line `after`."""
         sends = (effect for effect in self.log[after:] if effect.kind == "graph_send")
         return {effect.person for effect in sends if words in effect.detail["text"]}
 
     async def answered(self, *tokens: str, timeout: float = 30) -> None:
-        """Wait until answers have named all of these, and have been sent to their last part."""
+        """Wait until answers to all these tokens were sent completely."""
         await self.until(lambda: set(tokens) <= self.evidence.answered, timeout)
 
     async def settled(self, *people: Person, timeout: float = 30) -> None:
-        """Wait until nothing more can come: one more message of each is answered, and what came before it is over."""
+        """Wait until no more effects can come: after an answer to one more message of each, earlier work is done."""
         await self.answered(*[await self.writes(person) for person in people], timeout=timeout)
         await self.until(lambda: all(message.taken for message in self.evidence.messages.values()), timeout)
 
@@ -259,7 +260,7 @@ def _beside(gateway: Process, listen: str, folder: Path) -> Process:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Calls to a vendor that are kept waiting."""
+    """Calls to a vendor that are held."""
 
     system: System
     vendor: str

@@ -1,4 +1,4 @@
-"""The kernel service dies at each step between a tapped button and what it approves: that is done once and told."""
+"""The kernel service dies at each step after a tapped button. The approved call is made once and reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.crash
 _KILLED: Final = -9
 _DONE_ONCE: Final = ("message accepted", "button decided", "tool result stored", "end not committed", "turn ended")
 _IN_DOUBT: Final = {"tool not called": 0, "tool called": 1}
-"""Where the intent is stored and the result is not: the tool is never called again, and the person is told so."""
+"""Points where the intent is stored and the result is not. The tool is not called again, and the person is told so."""
 
 
 async def test_an_approved_call_is_made_once(system: System, subtests: pytest.Subtests) -> None:
@@ -41,10 +41,10 @@ _BUNDLES: Final = {
     ("tool called", 2): (2, True),
     ("tool not called", 2): (1, True),
 }
-"""How many of two deletions are made where it dies, and whether what became of one is unknown."""
+"""By point and call: how many of two deletions are made, and whether the outcome of one is unknown."""
 
 
-async def test_of_several_approved_calls_none_is_repeated_and_none_forgotten(
+async def test_several_approved_calls_are_neither_repeated_nor_forgotten(
     system: System, subtests: pytest.Subtests
 ) -> None:
     person = await system.person()
@@ -67,7 +67,7 @@ def _both_at(name: str) -> tuple[str, str]:
 
 
 async def _create(system: System, person: Person, *tasks: str) -> None:
-    """Before anything is listed: after that a question would come first."""
+    """Create tasks before any list is read: afterwards the person would be asked first."""
     for task in tasks:
         await _says(system, person, f"create a task: {task}")
 
@@ -79,7 +79,7 @@ class _Question:
 
 
 async def _asks_for_both(system: System, person: Person, name: str) -> _Question:
-    """One question for two deletions, in an order of which the ids tell nothing."""
+    """One question for two deletions. Their order does not follow from their ids."""
     gids: list[str] = []
     for task in _both_at(name):
         asked = await _says(system, person, f"delete the task {task}")
@@ -92,7 +92,7 @@ async def _asks_for_both(system: System, person: Person, name: str) -> _Question
 
 
 async def _dies_at(system: System, person: Person, point: str) -> tuple[list[str], list[Effect]]:
-    """What the person was told after their tap, and which deletions there were."""
+    """The answers to the person after their tap, and the deletions."""
     question = await _says(system, person, f"delete the task {_doomed_at(point)}")
     return await _tapped_and_killed(
         system, person, _Question(str(question.detail["wamid"]), []), "Approve", Doom(point)
@@ -116,7 +116,7 @@ async def _tapped_and_killed(
 
 
 async def _says(system: System, person: Person, text: str) -> Effect:
-    """What they are answered."""
+    """Write a text and return the answer."""
     known = len(system.log)
     await system.says(person, text)
     await system.until(lambda: bool(_sends(system, person, known)))

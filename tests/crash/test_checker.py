@@ -1,4 +1,4 @@
-"""The judge is judged: a clean log passes, and each fault that is put into it is found, that one and no other."""
+"""The checker finds exactly the faults that are put into a log, and passes a clean log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.crash.evidence import read
 
 
 class Log:
-    """An effect log as the emulators keep it, written line by line. Each line takes a tenth of a second."""
+    """An effect log in the emulators' form, written line by line. Each line takes a tenth of a second."""
 
     def __init__(self) -> None:
         self.effects = Effects(clock=lambda: 0.1 * len(self.effects.all()))
@@ -24,7 +24,7 @@ class Log:
         return self
 
     def posts(self, *wishes: str, phone: str = "", sent_at: int | None = None) -> Log:
-        """Sets out with messages, as `p1m1` or `task p1m1`, all in one POST; each POST in another second."""
+        """Post messages, as `p1m1` or `task p1m1`, in one POST. Each POST has another second."""
         self._posts += 1
         sent_at = self._posts if sent_at is None else sent_at
         for wish in wishes:
@@ -66,7 +66,7 @@ def _phone(token: str) -> str:
 
 
 def clean() -> Log:
-    """Two people, one with a merged answer, a task, and an answer of three parts."""
+    """Two people. One has a merged answer, a task, and an answer of three parts."""
     log = Log().writes("p1m1").posts("p1m2").writes("task p2m1").taken("p1m2")
     log.asks("p1").asks("p1").sends("a/1/1", "p1m1", "p1m2").asks("p2").makes("p2m1").asks("p2").sends("b/1/1", "p2m1")
     return log.writes("long p1m3").asks("p1").sends("c/1/3", "p1m3").sends("c/2/3", "p1m3").sends("c/3/3", "p1m3")
@@ -91,7 +91,7 @@ def test_a_message_that_was_never_acknowledged_is_not_lost() -> None:
 
 
 @pytest.mark.parametrize("kills", [0, 3, 30])
-def test_an_apology_is_no_answer_however_often_processes_were_killed(kills: int) -> None:
+def test_an_apology_is_never_an_answer(kills: int) -> None:
     log = clean().writes("p2m2")
     for _ in range(kills):
         log.note("killed", "kernel_service")
@@ -100,15 +100,15 @@ def test_an_apology_is_no_answer_however_often_processes_were_killed(kills: int)
     assert dict(judge(log.effects.all()).silent) == {texts.answers.FAILED: 1}
 
 
-def test_an_apology_to_another_person_says_nothing() -> None:
+def test_an_apology_to_another_person_does_not_count() -> None:
     assert clean().writes("p2m2").sends("d/1/1", phone="US.p1").found() == [(Kind.LOST, "p2m2")]
 
 
-def test_an_apology_of_before_says_nothing() -> None:
+def test_an_earlier_apology_does_not_count() -> None:
     assert clean().sends("d/1/1", phone="US.p2").writes("p2m2").found() == [(Kind.LOST, "p2m2")]
 
 
-def test_an_apology_stands_for_one_turn() -> None:
+def test_an_apology_covers_one_turn() -> None:
     log = clean().writes("p2m2").writes("p2m3").writes("p2m4").asks("p2", about="load p2m2\nload p2m3")
     log.sends("d/1/1", phone="US.p2")
     assert log.found() == [(Kind.GIVEN_UP, "p2m2"), (Kind.GIVEN_UP, "p2m3"), (Kind.LOST, "p2m4")]
@@ -126,7 +126,7 @@ def test_a_task_that_was_never_made_is_lost() -> None:
     assert clean().writes("task p2m2").sends("d/1/1", "p2m2").found() == [(Kind.LOST, "p2m2")]
 
 
-def test_a_send_that_whatsapp_dropped_or_failed_answers_nothing() -> None:
+def test_a_dropped_or_failed_send_is_not_an_answer() -> None:
     log = clean().writes("p2m2").note("graph_send_dropped", "d/1/1", "US.p2", text="Answer to p2m2.")
     assert log.note("graph_send_failed", "d/1/1", "US.p2", text="Answer to p2m2.").found() == [(Kind.LOST, "p2m2")]
 
@@ -146,14 +146,14 @@ def test_a_task_made_twice_is_found() -> None:
     assert clean().makes("p2m1").found() == [(Kind.TOOL_TWICE, "p2m1")]
 
 
-def test_looking_twice_is_no_fault() -> None:
+def test_listing_twice_is_not_a_fault() -> None:
     assert clean().lists("p2").lists("p2").found() == []
 
 
 # --- order
 
 
-def test_an_answer_that_overtakes_is_found() -> None:
+def test_an_overtaking_answer_is_found() -> None:
     log = clean().writes("p2m2").writes("p2m3").sends("d/1/1", "p2m3").sends("e/1/1", "p2m2")
     assert log.found() == [(Kind.ORDER, "p2m2")]
 
@@ -169,7 +169,7 @@ def test_parts_out_of_order_are_found() -> None:
     assert log.found() == [(Kind.ORDER, "d/2/2")]
 
 
-def test_a_wrong_order_within_an_answer_is_found() -> None:
+def test_a_wrong_order_in_an_answer_is_found() -> None:
     assert clean().writes("p2m2").writes("p2m3").sends("d/1/1", "p2m3", "p2m2").found() == [(Kind.ORDER, "p2m2")]
 
 
@@ -183,31 +183,31 @@ def test_tasks_made_in_the_wrong_order_are_found() -> None:
 
 
 def under_way_at_once(*, seconds: int = 1) -> Log:
-    """Two messages of one person whose ways overlap; the later one arrives first."""
+    """Two messages of one person that are in transit at the same time. The later one arrives first."""
     return clean().posts("p2m2", sent_at=50).posts("p2m3", sent_at=50 + seconds).taken("p2m3")
 
 
-def test_within_one_second_of_messages_under_way_at_once_either_may_be_first() -> None:
+def test_concurrent_messages_of_one_second_may_be_in_either_order() -> None:
     log = under_way_at_once(seconds=0).taken("p2m2").asks("p2", about="load p2m3\nload p2m2")
     assert log.sends("d/1/1", "p2m3", "p2m2").found() == []
 
 
-def test_messages_under_way_at_once_are_named_as_they_were_sent() -> None:
+def test_concurrent_messages_are_named_in_the_order_of_sending() -> None:
     log = under_way_at_once().taken("p2m2").asks("p2", about="load p2m3\nload p2m2")
     assert log.sends("d/1/1", "p2m3", "p2m2").found() == [(Kind.ORDER, "p2m2")]
 
 
-def test_one_that_came_late_may_be_answered_next() -> None:
+def test_a_message_that_arrived_late_may_be_answered_next() -> None:
     log = under_way_at_once().asks("p2", about="load p2m3").taken("p2m2")
     assert log.sends("d/1/1", "p2m3").sends("e/1/1", "p2m2").found() == []
 
 
-def test_but_not_one_that_waited_when_the_other_was_heard() -> None:
+def test_a_message_that_waited_already_must_be_answered_first() -> None:
     log = under_way_at_once().taken("p2m2").asks("p2", about="load p2m3")
     assert log.sends("d/1/1", "p2m3").sends("e/1/1", "p2m2").found() == [(Kind.ORDER, "p2m2")]
 
 
-def test_tasks_of_messages_under_way_at_once_are_made_as_they_were_sent() -> None:
+def test_tasks_of_concurrent_messages_are_made_in_the_order_of_sending() -> None:
     log = clean().posts("task p2m2").posts("task p2m3").taken("p2m3", "p2m2").makes("p2m3").makes("p2m2")
     assert log.sends("d/1/1", "p2m2", "p2m3").found() == [(Kind.ORDER, "p2m2")]
 
@@ -219,20 +219,20 @@ def test_the_order_among_people_is_free() -> None:
 # --- mixed
 
 
-def test_an_answer_told_to_another_is_found() -> None:
+def test_an_answer_to_another_person_is_found() -> None:
     assert clean().writes("p2m2").sends("d/1/1", "p2m2", phone="US.p1").found() == [(Kind.MIXED, "p2m2")]
 
 
-def test_a_repeated_part_told_to_another_is_found() -> None:
+def test_a_repeated_part_to_another_person_is_found() -> None:
     log = clean().note("graph_send", "b/1/1", "US.p1", text="Answer to p2m1.")
     assert log.found() == [(Kind.MIXED, "p2m1"), (Kind.REPEATED, "b/1/1")]
 
 
-def test_an_answer_to_what_nobody_wrote_is_found() -> None:
+def test_an_answer_to_an_unwritten_message_is_found() -> None:
     assert clean().sends("d/1/1", "p1m9").found() == [(Kind.MIXED, "p1m9")]
 
 
-def test_a_task_made_in_anothers_account_is_found() -> None:
+def test_a_task_in_another_persons_account_is_found() -> None:
     log = clean().writes("task p1m4").makes("p1m4", person="composio-p2").sends("d/1/1", "p1m4")
     assert log.found() == [(Kind.MIXED, "p1")]
 
@@ -242,7 +242,7 @@ def test_a_person_with_two_accounts_is_found() -> None:
     assert log.found() == [(Kind.MIXED, "p2")]
 
 
-def test_anothers_history_in_a_request_is_found() -> None:
+def test_another_persons_history_in_a_request_is_found() -> None:
     assert clean().asks("p1", "p2").found() == [(Kind.MIXED, "p2"), (Kind.MIXED, "p2")]
 
 
@@ -273,28 +273,28 @@ def test_a_part_whose_status_was_withheld_may_be_sent_again() -> None:
     assert residue(log.sends("d/1/1", "p2m2")) == {WITHHELD: 1}
 
 
-def test_not_once_the_status_has_been_taken_after_all() -> None:
+def test_a_part_sent_again_after_its_status_was_accepted_is_found() -> None:
     log = clean().writes("p2m2").sends("d/1/1", "p2m2", status=False).note("status_withheld", "d/1/1")
     log.note("status_taken", "d/1/1", status="sent").sends("d/1/1", "p2m2")
     assert log.found() == [(Kind.REPEATED, "d/1/1")]
 
 
-def test_a_withheld_status_of_another_part_excuses_nothing() -> None:
+def test_a_withheld_status_of_another_part_is_no_excuse() -> None:
     log = clean().writes("p2m2").sends("d/1/1", "p2m2", status=False).note("status_withheld", "e/1/1")
     assert log.sends("d/1/1", "p2m2").found() == [(Kind.REPEATED, "d/1/1")]
 
 
-def test_a_write_that_was_frozen_may_come_after_anothers() -> None:
+def test_a_frozen_write_may_arrive_after_that_of_another_gateway() -> None:
     log = clean().writes("p2m2").note("frozen", "gateway").sends("d/1/1", "p2m2").note("resumed", "gateway")
     assert residue(log.sends("d/1/1", "p2m2")) == {FROZEN: 1}
 
 
-def test_a_frozen_process_does_not_excuse_what_it_had_sent_before() -> None:
+def test_a_frozen_process_does_not_excuse_its_earlier_sends() -> None:
     log = clean().writes("p2m2").sends("d/1/1", "p2m2").note("frozen", "gateway").note("resumed", "gateway")
     assert log.sends("d/1/1", "p2m2").found() == [(Kind.REPEATED, "d/1/1")]
 
 
-def test_a_frozen_process_does_not_excuse_what_is_sent_long_after() -> None:
+def test_a_frozen_process_does_not_excuse_much_later_sends() -> None:
     log = clean().writes("p2m2").note("frozen", "gateway").sends("d/1/1", "p2m2").note("resumed", "gateway")
     for _ in range(30):
         log.lists("p2")
@@ -309,13 +309,13 @@ def test_a_token_written_twice_proves_nothing() -> None:
         judge(clean().writes("p1m1").effects.all())
 
 
-def test_what_is_no_message_under_load_is_left_alone() -> None:
+def test_other_messages_are_ignored() -> None:
     log = Log().note("message_posted", "wamid.1", "US.p1", text="connect my asana", post="1", sent_at=1)
     log.note("message_taken", "wamid.1", "US.p1").note("account_connected", "ca_1", "composio-p1")
     assert read(log.effects.all()).messages == {}
     assert log.found() == []
 
 
-def test_the_verdict_needs_nothing_but_the_log() -> None:
+def test_the_checker_needs_only_the_log() -> None:
     effects = [Effect(e.number, e.at, e.kind, e.person, e.key, dict(e.detail)) for e in clean().effects.all()]
     assert judge(effects).faults == []

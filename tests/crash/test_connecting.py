@@ -67,19 +67,19 @@ async def _dies_at(system: System, point: str) -> None:
 
 
 async def _come_back(system: System) -> int:
-    """Once it is dead it starts again; how it died."""
+    """Wait for its death and start it again. Returns the exit code."""
     code = await system.kernel.ended()
     await system.restart(system.kernel)
     return code
 
 
 async def _approve(browser: ConnectBrowser) -> None:
-    """At the vendor; or, once that is done, the way back again."""
+    """Approve at the vendor; once that is done, follow the redirect again."""
     await (browser.submit(decision="approve") if "/link/lk_" in browser.url else browser.open(browser.url))
 
 
 async def _whatever_dies(step: Callable[[], Awaitable[None]], coming_back: asyncio.Task[int]) -> None:
-    """A person who sees that nobody answers tries again, once somebody does."""
+    """Repeat a step that gets no answer, once the service answers again, as a person does."""
     try:
         await step()
     except aiohttp.ClientError:

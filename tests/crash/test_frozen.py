@@ -1,4 +1,4 @@
-"""Processes that stop for longer than a lease lasts, and go on as if nothing had happened."""
+"""Processes that stop for longer than a lease lasts, and then resume as if nothing had happened."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.crash
 
 _FREEZE_SECONDS: Final = 5.0
-"""Longer than a lease and its grace together, which are shortened to two seconds each."""
+"""Longer than a lease and its grace together. Both are shortened to two seconds."""
 _GIVEN_UP_SECONDS: Final = 6.0
-"""Within which the kernel service gives up a peer that does not answer its pings."""
+"""The time after which the kernel service drops a peer that does not answer its pings."""
 
 
 async def _frozen_for_long(system: System) -> None:
-    """Time itself is what is tested here: it passes for processes that cannot be asked."""
+    """Wait in real time: the processes whose leases expire cannot be observed or given another clock."""
     await asyncio.sleep(_FREEZE_SECONDS)
 
 
@@ -64,7 +64,7 @@ async def test_the_gateway_between_the_send_and_its_answer(system: System) -> No
     await _once(system, alice, bob)
 
 
-async def test_a_gateway_with_a_reply_in_hand_leaves_it_to_others(system: System) -> None:
+async def test_a_frozen_gateway_leaves_its_reply_to_others(system: System) -> None:
     await _sent_meanwhile(system, "reply pulled")
     verdict = judge(system.log)
     assert (verdict.faults, dict(verdict.residue)) == ([], {})
@@ -76,13 +76,13 @@ async def test_a_frozen_gateway_does_not_swallow_replies(tmp_path: Path, databas
         await system.freeze(system.other_gateway)
         await asyncio.sleep(_GIVEN_UP_SECONDS)
         people = [await system.person() for _ in range(8)]
-        # Each that went to the frozen one would come only after its lease, in a minute and a half.
+        # A reply that went to the frozen gateway would arrive only after its lease, in a minute and a half.
         await system.answered(*[await system.writes(person) for person in people], timeout=30)
         await system.resume(system.other_gateway)
         await _once(system, *people)
 
 
-async def test_a_gateway_in_the_very_write_is_the_stated_residue(system: System) -> None:
+async def test_a_gateway_frozen_in_the_write_itself_is_the_stated_residue(system: System) -> None:
     part = await _sent_meanwhile(system, "part not sent")
     await system.until(lambda: len(part.accepted) > 1)
     verdict = judge(system.log)
@@ -90,7 +90,7 @@ async def test_a_gateway_in_the_very_write_is_the_stated_residue(system: System)
 
 
 async def _sent_meanwhile(system: System, point: str) -> Part:
-    """One gateway freezes there, another sends the reply, of one part; the first one goes on."""
+    """One gateway freezes at the point, another one sends the reply (one part), and the first one resumes."""
     person = await system.person()
     hold = await system.hold("openai")
     token = await system.writes(person)

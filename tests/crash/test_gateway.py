@@ -1,4 +1,4 @@
-"""What the death of a gateway costs, with the product's own times and settings. The long form is `gateway.py`."""
+"""The cost of a gateway's death, with the product's own times and settings. The long form is `gateway.py`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ async def scene(tmp_path: Path, database_url: str) -> AsyncIterator[Scene]:
         yield system, [await system.person() for _ in range(10)]
 
 
-async def test_killed_in_mid_send_all_is_answered_in_time_in_order_and_once(scene: Scene) -> None:
+async def test_after_a_kill_in_mid_send_all_is_answered_once_in_order_and_in_time(scene: Scene) -> None:
     system, people = scene
     await strike(system, people, 0.02, system.gateway)
     await settle(system, people)
@@ -36,7 +36,7 @@ async def test_killed_in_mid_send_all_is_answered_in_time_in_order_and_once(scen
     assert found.good, str(found)
 
 
-async def test_stopped_for_good_another_goes_on_in_time_and_it_wakes_to_nothing(scene: Scene) -> None:
+async def test_another_gateway_takes_over_from_a_stopped_one_in_time(scene: Scene) -> None:
     system, people = scene
     await system.restart(system.other_gateway)
     await freeze(system, people, 0.02)

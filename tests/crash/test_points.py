@@ -1,4 +1,4 @@
-"""A process dies at each chosen point, comes back, and the message is answered once, its task made once."""
+"""A process dies at each chosen point and restarts. The message is answered once, and its task made once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.crash
 
 _KILLED: Final = -9
 _NOT_SENT: Final = ("reply leased", "part not sent")
-"""Here a lease has to lapse before anybody goes on."""
+"""At these points a lease has to expire before another process takes over."""
 _ON_POSTGRESQL: Final = ("message accepted", "tool called", "end not committed", "turn ended")
 
 
@@ -40,7 +40,7 @@ async def test_the_gateway_dies(system: System, subtests: pytest.Subtests) -> No
     await _dies_at_each(system, system.gateway, ["message handed over", "part accepted", "part acknowledged"], subtests)
 
 
-async def test_either_dies_with_a_reply_that_was_not_sent(
+async def test_either_service_dies_with_an_unsent_reply(
     tmp_path: Path, database_url: str, subtests: pytest.Subtests
 ) -> None:
     async with System(tmp_path, database_url, short(lease=1.5, grace=0.5), {}).running() as system:

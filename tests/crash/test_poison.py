@@ -1,4 +1,4 @@
-"""A message on which its process dies each time is given up, after a number of crashes; no other message is."""
+"""Only a message on which its process dies each time is given up, after a number of crashes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DEATHS = 7
 """Two of any turn, two in quarantine, three in isolation."""
 
 
-async def test_a_poisoned_message_is_given_up_and_no_other(system: System) -> None:
+async def test_only_the_poisoned_message_is_given_up(system: System) -> None:
     poisoner, *others = [await system.person() for _ in range(4)]
     await _armed(system)
     tokens = [await system.writes(person) for person in others]
@@ -29,7 +29,9 @@ async def test_a_poisoned_message_is_given_up_and_no_other(system: System) -> No
         await system.kernel.ended()
         await system.note("died", system.kernel)
         assert not _told(system, poisoner)
-        tokens += [await system.writes(person) for person in others]  # while nobody is there, and beside the poison
+        tokens += [
+            await system.writes(person) for person in others
+        ]  # while the service is down, and together with the poison
         await _armed(system)
     await system.until(lambda: _told(system, poisoner))
     await system.answered(*tokens)

@@ -1,4 +1,4 @@
-"""Replies leave once, though gateways die in the middle of them; what may repeat is counted apart."""
+"""Replies are sent once, even if gateways die in the middle of them. Allowed repetitions are counted separately."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def test_an_answer_of_three_parts_whose_gateway_dies_after_each(system: Sy
     assert sends == ["1/3", "2/3", "3/3", "1/1"]
 
 
-async def test_a_part_whose_status_is_withheld_is_sent_again_and_that_is_counted_apart(system: System) -> None:
+async def test_a_part_with_a_withheld_status_is_sent_again_and_counted_as_residue(system: System) -> None:
     alice, bob = await system.person(), await system.person()
     await system.control("whatsapp", "withhold", person=alice.phone)
     await system.gateway.kill()
@@ -41,7 +41,7 @@ async def test_a_part_whose_status_is_withheld_is_sent_again_and_that_is_counted
     await system.writes(alice)
     await system.gateway.ended()
     await system.restart(system.gateway)
-    # Whether receipts come at all is told by those of others.
+    # The receipts of others show that receipts arrive at all.
     while len([effect for effect in system.log if effect.kind == "graph_send" and effect.person == alice.phone]) < 2:
         await system.settled(bob)
     await system.control("whatsapp", "let_go")
@@ -50,7 +50,7 @@ async def test_a_part_whose_status_is_withheld_is_sent_again_and_that_is_counted
     assert (verdict.faults, dict(verdict.residue)) == ([], {WITHHELD: 1})
 
 
-async def test_both_die_while_the_model_thinks(system: System) -> None:
+async def test_both_services_die_while_the_model_thinks(system: System) -> None:
     person = await system.person()
     hold = await system.hold("openai")
     token = await system.writes(person)

@@ -1,6 +1,6 @@
-"""The product's own times, made short, so that a lease that lapses does not cost a run a minute and a half.
+"""The product's time limits, shortened, so that a run does not wait a minute and a half for a lease to expire.
 
-They are constants of the product, set by name before its main() runs; where it renames one, rename it here.
+They are constants of the product, set by name before its main() runs. If the product renames one, rename it here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ Times = dict[str, float]
 
 
 def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times:
-    """In seconds: the lease of a reply, how long one in doubt waits for its status, the longest call of a tool."""
+    """In seconds: the lease of a reply, the wait of an in-doubt reply for its status, the longest call of a tool."""
     return {
         "kernel_service.outbox.outbox:LEASE_SECONDS": lease,
         "kernel_service.ports.outbox:SENDING_SECONDS": lease,
@@ -29,11 +29,11 @@ def short(*, lease: float = 2.0, grace: float = 2.0, call: float = 1.0) -> Times
 
 
 OWN: Final[Times] = {}
-"""The times as the product has them."""
+"""The product's own times."""
 
 
 def set_times(service: str, times: Times) -> None:
-    """Set those of one service. AttributeError: it has no such constant."""
+    """Set the times of one service. Raises AttributeError if it has no such constant."""
     for name, seconds in times.items():
         if name.startswith(f"{service}."):
             module, _, constant = name.partition(":")

@@ -1,4 +1,4 @@
-"""A call that deletes something, asked and approved by the buttons on the phones page, in a real Chromium."""
+"""A deletion that needs approval, approved with the buttons of the phones page in a real Chromium."""
 
 from __future__ import annotations
 

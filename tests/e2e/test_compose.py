@@ -28,7 +28,7 @@ SERVICES = {"postgres", "kernel_service", "whatsapp_gateway", "emulators"}
 LONGEST_UP = 900
 LONGEST_RESTART = 60
 MOST_TO_NOTICE = 15
-"""Seconds after which `docker compose ps` tells of a service that hangs."""
+"""Seconds after which `docker compose ps` reports a hanging service."""
 NANOSECONDS = 1_000_000_000
 BILL = "Rent for May: 900 EUR"
 TASK = "Prepare the demo"
@@ -36,14 +36,14 @@ BACK = re.compile(r'<a class="go" [^>]*href="([^"]+)"')
 
 
 def why_not() -> str:
-    """Empty: an engine answers, and Compose is there."""
+    """Why the test cannot run; empty if an engine answers and Compose is installed."""
     if not shutil.which("docker") or subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
         return "no Docker engine answers"
     return "" if compose_command() else "Docker Compose is not installed"
 
 
 def compose_command() -> list[str]:
-    """As a plugin of docker, or a program of its own."""
+    """Compose as a plugin of docker, or as a separate program."""
     if not subprocess.run(["docker", "compose", "version"], capture_output=True, check=False).returncode:
         return ["docker", "compose"]
     found = shutil.which("docker-compose", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
@@ -51,12 +51,12 @@ def compose_command() -> list[str]:
 
 
 class Demo:
-    """A project of its own, on free ports."""
+    """A separate project on free ports."""
 
     def __init__(self, compose: list[str]) -> None:
         ports = {name: free_port() for name in ("EMULATORS_PORT", "CONNECT_PORT", "GATEWAY_PORT", "KERNEL_PORT")}
         self.emulators = f"http://localhost:{ports['EMULATORS_PORT']}"
-        self.door = f"http://localhost:{ports['CONNECT_PORT']}"
+        self.connect_pages = f"http://localhost:{ports['CONNECT_PORT']}"
         project = {"COMPOSE_PROJECT_NAME": f"kernel-test-{secrets.token_hex(4)}"}
         self._environment = {**os.environ, **project, **{name: str(port) for name, port in ports.items()}}
         self._command = [*compose, "--env-file", "deploy/demo.env"]
@@ -75,12 +75,12 @@ class Demo:
         return done.stdout
 
     def stop_child(self, service: str) -> None:
-        """SIGSTOP for what the container's first process runs."""
+        """Send SIGSTOP to the child of the container's first process."""
         stop = ["docker", "exec", self.containers()[service]["Id"], "bash", "-c"]
         subprocess.run([*stop, "kill -STOP $(cat /proc/1/task/1/children)"], check=True, capture_output=True)
 
     def containers(self) -> dict[str, dict[str, Any]]:
-        """What the engine knows of each service's container."""
+        """The engine's record of each service's container."""
         ids = self.compose("ps", "--all", "--quiet").split()
         found = json.loads(subprocess.run(["docker", "inspect", *ids], capture_output=True, check=True).stdout)
         return {container["Config"]["Labels"]["com.docker.compose.service"]: container for container in found}
@@ -119,11 +119,11 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
         bill = await people.ask_of_file(bob, pdf(BILL), "application/pdf", "How much is it?")
         assert BILL in bill
         link = (await people.answer(alice, f"create a task: {TASK}"))["link"]["url"]
-        done = await people.ask(alice, await through_the_door(demo, link))
+        done = await people.ask(alice, await through_the_connect_pages(demo, link))
         assert done.startswith("Asana is connected.")
         assert TASK in done
         assert TASK in await people.ask(alice, "list my tasks")
-        assert (await people.answer(bob, "list my tasks"))["link"]["url"].startswith(f"{demo.door}/connect/")
+        assert (await people.answer(bob, "list my tasks"))["link"]["url"].startswith(f"{demo.connect_pages}/connect/")
     await stopped_and_started_anew(demo, "whatsapp_gateway")
     await stopped_and_started_anew(demo, "kernel_service")
     async with phones(demo.emulators) as people:
@@ -135,7 +135,7 @@ async def test_the_demo_answers_from_hardened_containers_and_ends_in_order(demo:
 
 
 async def stopped_and_started_anew(demo: Demo, service: str) -> None:
-    """SIGSTOP, as nothing within the process can notice."""
+    """Stop it with SIGSTOP, which the process itself cannot detect, and wait until it is started again."""
     demo.stop_child(service)
     async with asyncio.timeout(LONGEST_RESTART):
         while True:
@@ -145,7 +145,7 @@ async def stopped_and_started_anew(demo: Demo, service: str) -> None:
             await asyncio.sleep(0.5)
 
 
-def test_what_runs_can_be_asked_for_without_any_setting(tmp_path: Path) -> None:
+def test_the_running_containers_are_listed_without_any_setting(tmp_path: Path) -> None:
     if problem := why_not():
         pytest.skip(problem)
     asked = subprocess.run(
@@ -159,16 +159,16 @@ def test_what_runs_can_be_asked_for_without_any_setting(tmp_path: Path) -> None:
     assert "required" not in asked.stderr
 
 
-async def through_the_door(demo: Demo, link: str) -> str:
-    """Every address as a browser outside of the containers finds it. What the chat then has typed in."""
-    assert link.startswith(f"{demo.door}/connect/")
+async def through_the_connect_pages(demo: Demo, link: str) -> str:
+    """Follow every address as a browser outside the containers does. Returns the text that the chat then contains."""
+    assert link.startswith(f"{demo.connect_pages}/connect/")
     async with a_browser() as browser:
-        await browser.open(f"{demo.door}/connect/style.css")
+        await browser.open(f"{demo.connect_pages}/connect/style.css")
         assert browser.status == HTTPStatus.OK
         await browser.to_consent(link)
         assert browser.url.startswith(f"{demo.emulators}/")
         code = await browser.approve()
-        assert browser.url.startswith(f"{demo.door}/connect/return/")
+        assert browser.url.startswith(f"{demo.connect_pages}/connect/return/")
         back = BACK.search(browser.page)
         assert back, browser.page
         chat = unescape(back[1])

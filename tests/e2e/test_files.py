@@ -61,13 +61,13 @@ async def test_a_photo_a_paper_and_a_voice_note_are_answered_from_their_content(
 WIDTHS = "return [...document.querySelectorAll('img.picture')].map((each) => each.naturalWidth)"
 
 
-async def test_what_a_tool_made_is_seen_on_the_phone(tmp_path: Path) -> None:
+async def test_a_file_made_by_a_tool_is_shown_on_the_phone(tmp_path: Path) -> None:
     tools = "tests.integration.tools:TOOLS"
     async with (
         whole_world(tmp_path, kernel_tools=tools) as world,
         phones_page(tmp_path / "p", world.emulators.whatsapp.page_url) as page,
     ):
-        # What writes comes first: once a tool has said something, it would ask.
+        # The write comes first: after the output of any tool, it would need an approval.
         await page.say("Alice", "use make_papers")
         await page.see("the bill", lambda driver: shown(driver, "a.file") == ["bill.pdf"])
         _, fetched = await page.do(lambda driver: driver.execute_async_script(DIGEST, "a.file"))

@@ -1,4 +1,4 @@
-"""What `make run` starts, as processes of their own in an empty directory without any key."""
+"""The processes that `make run` starts, in an empty directory without any key."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ LISTENS = ("KERNEL_LISTEN", "KERNEL_METRICS_LISTEN", "CONNECT_LISTEN", "GATEWAY_
 
 @asynccontextmanager
 async def local_run(directory: Path, listens: dict[str, str]) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Running, and ready."""
+    """A local run that is ready."""
     environment = {**os.environ, **listens, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos' / 'gen'}"}
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "deploy.run"), cwd=directory, env=environment, stdout=asyncio.subprocess.PIPE
@@ -34,7 +34,7 @@ async def local_run(directory: Path, listens: dict[str, str]) -> AsyncIterator[a
             await process.communicate()
 
 
-async def test_a_message_is_answered_and_a_second_run_goes_on_where_the_first_ended(tmp_path: Path) -> None:
+async def test_a_message_is_answered_and_a_second_run_resumes_the_chat(tmp_path: Path) -> None:
     listens = {name: f"127.0.0.1:{free_port()}" for name in LISTENS}
     url = f"http://{listens['EMULATORS_LISTEN']}"
     async with local_run(tmp_path, listens) as first, phones(url) as people:

@@ -25,17 +25,17 @@ CODE = ".code"
 
 
 def picture(driver: webdriver.Chrome, name: str) -> None:
-    """Keep what is seen, if somebody wants to look."""
+    """Save a screenshot, if a folder for screenshots is given."""
     if folder := os.environ.get("STORY_PICTURES"):
         driver.save_screenshot(f"{folder}/{name}.png")
 
 
 def to_the_code(driver: webdriver.Chrome) -> str:
-    """From the button in the chat to the door, on to the vendor, and back."""
+    """Go from the button in the chat to the connect pages, on to the vendor, and back."""
     driver.find_element(By.CSS_SELECTOR, BUTTON.format(label="Alice")).click()
     driver.switch_to.window(driver.window_handles[-1])
     button = on_the_page(driver, "form button")
-    picture(driver, "door")
+    picture(driver, "connect-page")
     button.click()
     on_the_page(driver, "button[value=approve]").click()
     code = on_the_page(driver, CODE)
@@ -44,13 +44,13 @@ def to_the_code(driver: webdriver.Chrome) -> str:
 
 
 def on_the_page(driver: webdriver.Chrome, selector: str) -> WebElement:
-    """Once it is there: a click returns before the next page does."""
+    """Wait for the element: a click returns before the next page is loaded."""
     [found, *_] = WebDriverWait(driver, 20).until(lambda driver: driver.find_elements(By.CSS_SELECTOR, selector))
     return found
 
 
 def back_to_the_chat(driver: webdriver.Chrome) -> str:
-    """By the page's button: the code is typed in already. What was sent."""
+    """Return to the chat by the page's button, which types the code in, and send it. Returns the sent text."""
     on_the_page(driver, "a.go").click()
     [field] = WebDriverWait(driver, 20).until(
         lambda driver: [each for each in driver.find_elements(By.TAG_NAME, "textarea") if each.get_property("value")]
@@ -69,7 +69,7 @@ async def restart(world: World) -> None:
     await world.start_gateway()
 
 
-async def test_a_request_that_needs_a_connection_goes_on_by_itself(tmp_path: Path) -> None:
+async def test_a_request_that_needs_a_connection_resumes_by_itself(tmp_path: Path) -> None:
     async with whole_world(tmp_path) as world, phones_page(tmp_path / "p", world.emulators.whatsapp.page_url) as page:
         await page.say("Alice", "my name is Alice")
         await page.say("Bob", "hello there")
@@ -94,5 +94,5 @@ async def test_a_request_that_needs_a_connection_goes_on_by_itself(tmp_path: Pat
 
 
 def answers(driver: webdriver.Chrome, label: str) -> list[str]:
-    """What the assistant said once Asana was connected."""
+    """The assistant's answers after Asana was connected."""
     return [text for text in texts(driver, label) if text.startswith("Asana is connected.")]

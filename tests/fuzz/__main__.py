@@ -1,4 +1,4 @@
-"""python -m tests.fuzz: a million changed webhooks; each that is not taken as it should be is kept and printed."""
+"""python -m tests.fuzz: sends a million changed webhooks; keeps and prints each that is handled wrongly."""
 
 import argparse
 import asyncio
@@ -29,18 +29,18 @@ WRONG_SIGNATURES = 0.02
 
 
 def seeds() -> list[object]:
-    """Meta's payloads, written down from its documentation."""
+    """Meta's payloads, from its documentation."""
     return [json.loads(file.read_text()) for file in sorted(PAYLOADS.glob("*.json"))]
 
 
 def corpus() -> Iterator[tuple[str, bytes]]:
-    """What stood out in earlier runs."""
+    """The bodies that stood out in earlier runs."""
     for file in sorted(CORPUS.glob("*.json")):
         yield file.stem, file.read_bytes()
 
 
 def odd_signature(raw: bytes, rng: random.Random) -> str:
-    """The right one, damaged, or none."""
+    """A damaged signature, or none."""
     right = sign(raw)
     at = rng.randrange(len(right))
     damaged = (right[:at] + rng.choice("0é\udcff ,g") + right[at + 1 :], right[:at], right.upper(), "", right + "0")
@@ -49,7 +49,7 @@ def odd_signature(raw: bytes, rng: random.Random) -> str:
 
 @dataclass
 class Share:
-    """What one worker saw: bodies run, answers by status, what was wrong, a small body for each kind of outcome."""
+    """The results of one worker: bodies run, answers by status, faults, a small body for each kind of outcome."""
 
     count: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
@@ -58,7 +58,7 @@ class Share:
 
 
 def run(count: int, seed: int) -> Share:
-    """One worker's share of the bodies."""
+    """Run one worker's share of the bodies."""
     logging.disable(logging.CRITICAL)
     return asyncio.run(_run(count, seed))
 
@@ -84,7 +84,7 @@ async def _run(count: int, seed: int) -> Share:
 
 
 def keep(shares: Sequence[Share]) -> None:
-    """Add to the corpus what brings a kind of outcome that it has not, small bodies first."""
+    """Add to the corpus the bodies with a new kind of outcome, small bodies first."""
     known = {feature for _, raw in corpus() for feature in features(raw)}
     for raw in sorted({raw for share in shares for raw in share.seen.values()}, key=lambda raw: (len(raw), raw)):
         if new := features(raw) - known:
@@ -108,7 +108,7 @@ def main() -> int:
     shares = [given.count * worker // given.workers for worker in range(given.workers + 1)]
     work = [(end - start, given.seed * 1000 + at) for at, (start, end) in enumerate(pairwise(shares))]
     begun = time.monotonic()
-    # A worker that hangs ends itself, and with it the run.
+    # A hanging worker ends itself, which ends the run.
     with ProcessPoolExecutor(given.workers) as workers:
         results = list(workers.map(run, *zip(*work, strict=True)))
     if given.keep:
@@ -117,7 +117,7 @@ def main() -> int:
 
 
 def tell(shares: Sequence[Share], seconds: float) -> int:
-    """Print what came out; the exit code."""
+    """Print the results. Returns the exit code."""
     bodies = sum(share.count for share in shares)
     statuses = sum((share.statuses for share in shares), Counter[int]())
     wrong = [problem for share in shares for problem in share.wrong]

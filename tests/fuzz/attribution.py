@@ -1,4 +1,4 @@
-"""A second opinion on who wrote a message, written from the rules and not from the code."""
+"""An independent check of a message's sender, written from the rules and not from the code."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,8 +7,10 @@ from whatsapp_gateway.model.updates import Message
 
 
 def is_vouched_for(message: Message, body: Any) -> bool:
-    """Whether some item of the body with this id says itself that the sender is who they were taken for, or a contact
-    beside it that bears one of the item's own ids does."""
+    """Whether an item of the body with this id names the attributed sender.
+
+    A contact next to the item may name them instead, if it contains one of the item's ids.
+    """
     key = message.sender.user_id.removeprefix("whatsapp:")
     return any(
         key in own or any(key in ids and own & ids for ids in contacts) for own, contacts in _items(body, message.id)
@@ -16,7 +18,7 @@ def is_vouched_for(message: Message, body: Any) -> bool:
 
 
 def _items(body: Any, wamid: str) -> Iterator[tuple[set[str], list[set[str]]]]:
-    """The ids of each message of this wamid, and those of each contact beside it."""
+    """The ids in each message of this wamid, and those in each contact next to it."""
     for value in _values(body):
         contacts = [_texts(contact, "user_id", "parent_user_id", "wa_id") for contact in _dicts(value.get("contacts"))]
         for item in _dicts(value.get("messages")):
@@ -36,5 +38,5 @@ def _dicts(items: Any) -> list[dict[str, Any]]:
 
 
 def _texts(owner: dict[str, Any], *keys: str) -> set[str]:
-    """A phone counts with and without its plus."""
+    """The texts under these keys. A phone number counts with and without its plus."""
     return {owner[key].removeprefix("+") for key in keys if isinstance(owner.get(key), str) and owner[key]}

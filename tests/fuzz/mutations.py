@@ -1,4 +1,4 @@
-"""Webhooks that nobody would send: Meta's own payloads, changed at random in their JSON and in their bytes."""
+"""Webhooks that Meta would never send: its payloads, changed at random in their JSON and in their bytes."""
 
 import copy
 import json
@@ -9,16 +9,16 @@ from typing import Any
 CANARY_ID, CANARY_KEY = "wamid.canary", "US.CANARY"
 CANARY_WORDS = "a secret of nobody else's"
 CANARY = {"id": CANARY_ID, "from_user_id": CANARY_KEY, "type": "text", "text": {"body": CANARY_WORDS}}
-"""Stands among the changed messages and is never changed itself."""
+"""A message among the changed ones that is never changed itself."""
 
 _NESTS = {b"[": b"]", b'{"a":': b"}"}
 _DEPTHS = (10, 100, 253, 254, 255, 300, 1000, 1023, 1024, 1025, 3000)
-"""From 254 levels on JSON can be read and not be written, beyond 1024 not even be read."""
+"""JSON of 254 levels or more can be parsed but not serialised; beyond 1024 levels it cannot even be parsed."""
 _DEEP = "where it nests"
 
 
 def nested(opening: bytes, depth: int) -> bytes:
-    """Arrays or objects in one another, as JSON."""
+    """Nested arrays or objects, as JSON."""
     return opening * depth + b"1" + _NESTS[opening] * depth
 
 
@@ -51,7 +51,7 @@ BYTES = (
 
 
 class Mutator:
-    """seeds are the bodies to begin with, as JSON values."""
+    """`seeds` are the original bodies, as JSON values."""
 
     def __init__(self, seeds: Sequence[Any], rng: random.Random) -> None:
         self._seeds = seeds
@@ -83,7 +83,7 @@ class Mutator:
             case 2:
                 del owner[key]
             case 3:
-                # The value of another place of this or another body: ids meet that never belonged together.
+                # Copy a value from another place of this or another body, so that unrelated ids are combined.
                 other, at = rng.choice(_places(value if rng.random() < 0.6 else rng.choice(self._seeds)))
                 owner[key] = copy.deepcopy(other[at])
             case 4 if isinstance(owner, list):
@@ -116,7 +116,7 @@ class Mutator:
 
 
 def _places(value: Any) -> list[tuple[Any, Any]]:
-    """Every owner and key under which there is something."""
+    """Every container and key that hold a value."""
     found: list[tuple[Any, Any]] = []
     unseen = [value]
     while unseen:

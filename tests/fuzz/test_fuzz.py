@@ -1,4 +1,4 @@
-"""A small part of `python -m tests.fuzz`, the same each time, and that its judges see what is wrong."""
+"""A small, deterministic part of `python -m tests.fuzz`, and tests that its checks detect faults."""
 
 import hashlib
 import hmac
@@ -32,7 +32,7 @@ def quiet() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("name", "raw"), [pytest.param(name, raw, id=name) for name, raw in corpus()])
-async def test_what_stood_out_before(name: str, raw: bytes) -> None:
+async def test_the_corpus_of_earlier_runs_passes(name: str, raw: bytes) -> None:
     assert await Trial().run(raw) == []
 
 
@@ -47,7 +47,7 @@ async def test_changed_payloads_do_no_harm() -> None:
     assert trial.statuses[200] > BODIES / 2
 
 
-async def test_the_canary_is_seen_when_it_is_given_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_canary_given_to_another_person_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def by_position(item: Any, contacts: Any) -> Any:
         return sender(item | {"from_user_id": "US.13491208655302741918"}, [])
 
@@ -56,7 +56,7 @@ async def test_the_canary_is_seen_when_it_is_given_to_another(monkeypatch: pytes
     assert any("canary" in problem for problem in await _some_runs(Trial()))
 
 
-async def test_a_crash_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_crash_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(body: Any, numbers: Any) -> Iterator[Any]:
         if "image" in json.dumps(body):
             raise KeyError("image")
@@ -66,15 +66,15 @@ async def test_a_crash_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("crash: KeyError" in problem for problem in await _some_runs(Trial()))
 
 
-async def test_a_fault_that_is_caught_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_caught_fault_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(item: Any) -> Any:
         raise KeyError("image")
 
     monkeypatch.setattr(updates, "read_content", broken)
-    assert "an item was set aside for a fault of ours" in await _some_runs(Trial())
+    assert "an item was dropped because of an internal fault" in await _some_runs(Trial())
 
 
-async def test_an_unsigned_body_that_is_taken_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_accepted_unsigned_body_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "is_signed", lambda *_: True)
     body = json.dumps({"entry": [{"changes": [{"field": "messages", "value": {"messages": [CANARY]}}]}]}).encode()
     assert await Trial().run(body, "sha256=00") == ["unsigned, and answered 200"]
@@ -99,7 +99,7 @@ def test_the_second_opinion_on_who_wrote() -> None:
 
 @given(st.binary(max_size=200), st.binary(min_size=1, max_size=40), st.text(max_size=80) | st.binary(max_size=80))
 @settings(max_examples=2000, deadline=None)
-def test_only_the_right_signature_is_taken(raw: bytes, secret: bytes, header: str | bytes) -> None:
+def test_only_the_right_signature_is_accepted(raw: bytes, secret: bytes, header: str | bytes) -> None:
     text = header.decode(errors="surrogateescape") if isinstance(header, bytes) else header
     assert is_signed(raw, text, [secret]) == (text == _right(raw, secret))
     assert is_signed(raw, _right(raw, secret), [secret])

@@ -1,4 +1,4 @@
-"""One webhook through the gateway's whole way in, and what is wrong with what came of it."""
+"""Sends one webhook through the gateway's whole inbound path, and checks the result."""
 
 import hashlib
 import hmac
@@ -28,7 +28,7 @@ SLOW_SECONDS: Final = 2.0
 
 
 class KeptKernel(KernelClient):
-    """Takes everything, as it would go over the wire."""
+    """Keeps everything that would be sent over the wire."""
 
     def __init__(self) -> None:
         self.messages: list[say.Message] = []
@@ -72,14 +72,14 @@ class Trial:
         self.statuses: dict[int, int] = {}
 
     async def run(self, raw: bytes, signature: str | None = None) -> list[str]:
-        """What is wrong; empty: nothing. Without a signature the body is signed as it should be."""
+        """Run one body and return the faults; empty: none. Without a signature the body gets the right one."""
         right = sign(raw)
         self._kernel.messages, self._kernel.calls = [], 0
         faults = self._faults._value.get()
         begun = time.monotonic()
         try:
             status = await self._webhook._receive(raw, right if signature is None else signature)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, it is found
+        except Exception as fault:  # noqa: BLE001 - any exception is a fault
             return [f"crash: {type(fault).__name__}: {fault}"]
         self.statuses[status] = self.statuses.get(status, 0) + 1
         wrong = [f"slow: {time.monotonic() - begun:.1f} s"] if time.monotonic() - begun > SLOW_SECONDS else []
@@ -89,13 +89,13 @@ class Trial:
         if status not in (200, 400):
             wrong.append(f"answered {status}")
         if self._faults._value.get() != faults:
-            wrong.append("an item was set aside for a fault of ours")
+            wrong.append("an item was dropped because of an internal fault")
         return wrong + (self._mixed(raw) if status == 200 else [])
 
     def _mixed(self, raw: bytes) -> list[str]:
-        """Messages that were given to somebody else than their sender."""
+        """The messages that were attributed to another person than their sender."""
         wrong, body = [], read_json(raw)
-        # A canary that damage to the bytes has touched, or doubled, proves nothing.
+        # A canary that was damaged or duplicated in the bytes proves nothing.
         whole = json.dumps(CANARY).encode() in raw and raw.count(CANARY_WORDS.encode()) == 1
         for message in self._kernel.messages:
             words = message.content.body if isinstance(message.content, say.Text) else ""
@@ -112,7 +112,7 @@ def sign(raw: bytes) -> str:
 
 
 def features(raw: bytes) -> set[str]:
-    """By what kinds of outcome a body stands out; of those that bring a new one the corpus is made."""
+    """The kinds of outcome of a body. The corpus consists of bodies with a new kind."""
     try:
         body = read_json(raw)
     except ValueError:
