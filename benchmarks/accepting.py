@@ -1,4 +1,4 @@
-"""How many webhooks are accepted durably, and how soon: 200 comes after the commit, never before."""
+"""The rate and latency of durably accepted webhooks. The 200 comes after the commit, never before."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ OPEN_MESSAGES = 4000
 
 
 async def at_fixed_concurrency(system: System) -> Accepted:
-    """As fast as it takes them."""
+    """A closed loop: as fast as the system accepts them."""
     rounds = []
     for _ in range(ROUNDS):
         requests = (request for _, request in system.messages())
@@ -32,7 +32,7 @@ async def at_fixed_concurrency(system: System) -> Accepted:
 
 
 async def at_fixed_rate(system: System) -> Accepted:
-    """As fast as they come."""
+    """An open loop: at the rate of arrival."""
     rounds = []
     for number in range(ROUNDS):
         _, requests = system.some(OPEN_MESSAGES)

@@ -1,4 +1,4 @@
-"""What an answer costs and how much later it leaves: the pair and the bare handler in turns, under the same load."""
+"""Cost and latency of an answer: the pair and the bare handler, alternately, under the same load."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class _Rounds:
 
 
 async def compare(pair: System, bare: System, *, rate: float, messages: int, rounds: int) -> Comparison:
-    """`rounds` of each, one after the other, with the same arrivals."""
+    """Run `rounds` of each system alternately, with the same arrivals."""
     of_pair, of_bare = _Rounds(), _Rounds()
     for number in range(rounds):
         times = load.arrivals(rate, messages, random.Random(number))

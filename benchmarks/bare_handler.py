@@ -1,7 +1,7 @@
-"""The measure of the pair's cost: a webhook handler that makes the same vendor calls, and promises nothing.
+"""The baseline for the pair's cost: a webhook handler that makes the same vendor calls, without any guarantees.
 
-It answers 200 before anything is done, keeps histories in memory, and forgets all when it ends: no durability, no
-order, no recognition of repeats, no isolation.
+It answers 200 before anything is done, and keeps histories in memory only. It has no durability, order, deduplication
+or isolation.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import uvloop
 from aiohttp import web
 
 _INSTRUCTIONS = "You are the personal assistant of one person, in a chat on their phone. " * 20
-"""About as long as the kernel's."""
+"""About as long as the kernel's instructions."""
 _TOOLS = [
     {
         "type": "function",

@@ -1,10 +1,10 @@
-"""What a flood of the connect pages costs a turn: `python -m benchmarks.connect_flood [requests a second]`.
+"""The cost for turns of a flood of the connect pages: `python -m benchmarks.connect_flood [requests a second]`.
 
-Kernel service and emulated vendors are processes of their own, and so is the flood, each request of which comes from
-another address and asks for another link, so that no limit refuses it. The flood itself keeps the machine busy.
-Therefore each round has it twice: at a process that does nothing else than refuse, where a door of a process of its own
-would stand, and at the connect pages. What the second costs more is what the pages cost turns. Prints the p95 of the
-turns of ten people, milliseconds from `HandleMessage` to its answer.
+Kernel service, emulated vendors and the flood are separate processes. Each request of the flood comes from another
+address and asks for another link, so that no limit refuses it. The flood itself keeps the machine busy. Therefore each
+round has it twice: at a process that only refuses, as connect pages in a separate process would, and at the real
+connect pages. The difference is the cost of the pages for turns. Prints the p95 of the turns of ten people, in
+milliseconds from `HandleMessage` to its answer.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from tests.ports import free_port
 PEOPLE = 10
 TURNS = 150
 RATE = 15.0
-"""Turns a second."""
+"""Turns per second."""
 ROUNDS = 5
 REFUSAL = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 CHANNEL_TOKEN = secrets.token_hex(16)
@@ -69,7 +69,7 @@ async def _flood(door: str, rate: float, stop: multiprocessing.synchronize.Event
 
 
 async def turns(stub: kernel_pb2_grpc.KernelServiceStub) -> list[float]:
-    """Of people who are new each time: a long history would cost more than any flood."""
+    """Run turns of new people: a long history would cost more than any flood."""
     people = [f"bench:{secrets.token_hex(8)}" for _ in range(PEOPLE)]
 
     async def one(number: int, at: float) -> float:
@@ -124,7 +124,7 @@ async def main(rate: float) -> None:
 
 
 def elsewhere(port: int) -> None:
-    """A process that refuses all that comes."""
+    """A process that refuses every request."""
     asyncio.run(_elsewhere(port))
 
 
@@ -135,7 +135,7 @@ async def _elsewhere(port: int) -> None:
 
 
 async def flooded(stub: kernel_pb2_grpc.KernelServiceStub, door: str, rate: float) -> float:
-    """The p95 of turns while the door is flooded."""
+    """The p95 of turns while an address is flooded."""
     spawned = multiprocessing.get_context("spawn")
     stop = spawned.Event()
     process = spawned.Process(target=flood, args=(door, rate, stop))

@@ -1,8 +1,8 @@
 """Many people who connect an account at once: `python -m benchmarks.connecting [people] [a minute]`.
 
 By default 1,000 people and Composio's 2,000 requests a minute. Everything runs in this process, over real HTTP and
-gRPC, against the emulated vendors. Prints how long all took, how many requests Composio saw, at most how many in any
-minute, at most how many threads there were, and how often what waited was done.
+gRPC, against the emulated vendors. Prints the total time, the number of requests to Composio, the highest number in any
+minute, the highest number of threads, and how often each waiting request was carried out.
 """
 
 from __future__ import annotations

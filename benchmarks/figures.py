@@ -1,4 +1,4 @@
-"""Medians and percentiles, and the results that the report and the plot are made of."""
+"""Medians and percentiles, and the results for the report and the plot."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The value that so many percent do not exceed."""
+    """The value that this percentage of the values do not exceed."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(len(ranked) * percent / 100))]
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One measured quantity: a value of each round. Its word is the median."""
+    """One measured quantity, with a value for each round. The median represents it."""
 
     rounds: tuple[float, ...]
 
@@ -43,9 +43,9 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What one system did with messages that came at one rate. Latencies, webhook to Graph call, and CPU in ms.
+    """One system's results at one rate of messages. CPU and latencies, from webhook to Graph call, are in ms.
 
-    `parts` is the CPU per message of each process; `unanswered` counts messages without a Graph call of their own.
+    `parts` is the CPU per message of each process; `unanswered` counts messages without a separate Graph call.
     """
 
     p50: Figure
@@ -57,7 +57,7 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The pair and the bare handler under the same load, in turns."""
+    """The pair and the bare handler under the same load, alternately."""
 
     rate: float
     pair: Answered
@@ -71,7 +71,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Flood:
-    """The p95 of fifty people's answers in ms, without somebody who floods and with them."""
+    """The p95 of fifty people's answers in ms, without and with a flooding person."""
 
     quiet: Figure
     loud: Figure
@@ -85,8 +85,10 @@ class Flood:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Acceptance with the turns held back (`alone`) and while turns run (`beside`), at a fixed concurrency and at a
-    fixed rate; then the comparisons, and what a flood does.
+    """All results: acceptance, comparisons, and the effect of a flood.
+
+    Acceptance is measured with turns held back (`alone`) and while turns run (`beside`), at a fixed concurrency and at
+    a fixed rate.
     """
 
     alone_closed: Accepted

@@ -1,4 +1,4 @@
-"""What one person who floods costs everybody else: the same messages of fifty people, without the flood and with it."""
+"""The cost of one flooding person for all others: the same messages of fifty people, without and with the flood."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 PEOPLE = 50
 FLOODER = PEOPLE
 RATE = 10.0
-"""Messages a second of the fifty together."""
+"""Messages per second of all fifty together."""
 MESSAGES = 125
 THINKING = 0.3
-"""Seconds that the model takes: less than any real one, so that what the flood costs is not lost in it."""
+"""The model's delay in seconds: shorter than that of any real model, so that the cost of the flood stays visible."""
 FLOOD = 500
 FLOOD_RATE = 40.0
-"""With the others' messages and their answers just under the 80 a second that WhatsApp grants a number, in and out."""
+"""With the others' messages and all answers just under WhatsApp's limit for a number: 80 a second, in and out."""
 ROUNDS = 5
 
 
 async def flooded(system: System) -> Flood:
-    """The rounds without and with the flood follow each other, with the same arrivals."""
+    """Run rounds without and with the flood alternately, with the same arrivals."""
     quiet: list[float] = []
     loud: list[float] = []
     unanswered = 0

@@ -1,4 +1,4 @@
-"""The least HTTP/1.1 client that can load a server without taking its CPU: ready-made requests, kept connections."""
+"""A minimal HTTP/1.1 client that uses little CPU: prepared requests, persistent connections."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import cast
 _LENGTH = re.compile(rb"(?i)\r\ncontent-length: *(\d+)")
 _HEAD_END = b"\r\n\r\n"
 LOST = 0
-"""Stands for the status of a request whose connection ended without an answer."""
+"""The status of a request whose connection ended without an answer."""
 
 
 class Connection(asyncio.Protocol):
-    """One request at a time."""
+    """A connection with one request at a time."""
 
     def __init__(self) -> None:
         self._received = b""
@@ -60,7 +60,7 @@ class Connection(asyncio.Protocol):
 
 
 class Client:
-    """As many kept connections to one address as there are requests at once."""
+    """Persistent connections to one address: one for each concurrent request."""
 
     def __init__(self, host: str, port: int) -> None:
         self._host, self._port = host, port

@@ -1,4 +1,4 @@
-"""The least HTTP/1.1 server that a vendor's client can talk to: kept connections, JSON both ways."""
+"""A minimal HTTP/1.1 server for a vendor's client: persistent connections, JSON in both directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length:
 
 
 class Conversation(asyncio.Protocol):
-    """`answer` makes a JSON body from a request's path and body; it leaves `delay(path)` seconds later."""
+    """`answer` makes a JSON body from a request's path and body. It is sent `delay(path)` seconds later."""
 
     def __init__(self, answer: Callable[[bytes, bytes], bytes], delay: Callable[[bytes], float]) -> None:
         self._make_answer = answer
@@ -36,7 +36,7 @@ class Conversation(asyncio.Protocol):
                 self._write(answer)
 
     def _write(self, answer: bytes) -> None:
-        if not self._transport.is_closing():  # whoever asked may have given up meanwhile
+        if not self._transport.is_closing():  # the client may have closed the connection meanwhile
             self._transport.write(answer)
 
     def _next(self) -> tuple[bytes, bytes] | None:

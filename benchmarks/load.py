@@ -1,4 +1,4 @@
-"""Loads: a fixed number of requests at once (closed), or requests that come by the clock (open)."""
+"""Loads: a fixed number of concurrent requests (closed loop), or requests at given times (open loop)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OK = 200
 
 @dataclass(slots=True)
 class Outcome:
-    """Seconds from when each request was due until it was answered with 200; how many were not.
+    """Seconds from when each request was due until its answer with 200, and the number of requests without one.
 
     `began` is in the loop's time.
     """
@@ -40,7 +40,7 @@ class Outcome:
 
 
 async def closed(client: Client, requests: Iterator[bytes], *, at_once: int, seconds: float) -> Outcome:
-    """Each of `at_once` sends its next request when its last one is answered."""
+    """Each of `at_once` clients sends its next request when its last one is answered."""
     loop = asyncio.get_running_loop()
     outcome = Outcome(began=loop.time())
 
@@ -55,14 +55,14 @@ async def closed(client: Client, requests: Iterator[bytes], *, at_once: int, sec
 
 
 def arrivals(rate: float, number: int, chance: random.Random) -> list[float]:
-    """When so many requests come, in seconds from the start: at random, `rate` a second on average."""
+    """Random arrival times of this many requests, in seconds from the start: on average `rate` a second."""
     return list(itertools.accumulate(chance.expovariate(rate) for _ in range(number)))
 
 
 async def opened(client: Client, requests: Sequence[bytes], times: Sequence[float]) -> Outcome:
-    """Each comes at its time, whether or not earlier ones are answered.
+    """Send each request at its time, whether or not earlier ones are answered.
 
-    A latency counts from when its request was due, so that a late load hides nothing.
+    A latency counts from when its request was due, so that a late load generator hides nothing.
     """
     loop = asyncio.get_running_loop()
     outcome = Outcome(began=loop.time())

@@ -1,4 +1,4 @@
-"""On what and when it was measured."""
+"""The machine and the time of a measurement."""
 
 from __future__ import annotations
 

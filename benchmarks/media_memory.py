@@ -1,7 +1,7 @@
 """Memory under many large files: `python benchmarks/media_memory.py [files] [MiB each]`, by default 50 of 16.
 
-Both services run as processes of their own on SQLite; a sink plays WhatsApp and OpenAI, which makes the bytes as they
-are asked for, reads what comes and keeps nothing. Prints the peak resident memory of each service (VmHWM), at rest
+Both services run as separate processes on SQLite. A sink replaces WhatsApp and OpenAI: it generates the bytes on
+request, reads everything it gets and stores nothing. Prints the peak resident memory of each service (VmHWM), at rest
 and after all files were answered.
 """
 
@@ -36,7 +36,7 @@ PIECE = os.urandom(64 * 1024)
 
 
 class Sink:
-    """WhatsApp and OpenAI, as far as a document and its answer need them."""
+    """The parts of WhatsApp and OpenAI that a document and its answer need."""
 
     def __init__(self, size: int) -> None:
         self.size = size

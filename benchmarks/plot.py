@@ -1,4 +1,4 @@
-"""The results as a picture: each bar a median, each dot a round, each dashed line a target."""
+"""A plot of the results: each bar is a median, each dot a round, each dashed line a target."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def draw(results: Results, file: Path) -> None:
     at_rates = [f"{each.rate:.0f}/s" for each in results.comparisons]
     ratios = [each.cpu_ratio for each in results.comparisons]
     _panel(next(panels), "pair's CPU over the bare handler's", at_rates, ratios, 2.5)
-    # Without these each run would differ in its ids.
+    # Fixed ids and no date, so that equal results give an equal file.
     mpl.rcParams["svg.hashsalt"] = "benchmarks"
     mpl.rcParams["svg.fonttype"] = "none"
     canvas.savefig(file, metadata={"Date": None})

@@ -21,7 +21,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Process:
-    """`python -m <module>` with these settings; what it says goes to a file."""
+    """`python -m <module>` with these settings. Its output goes to a file."""
 
     def __init__(self, module: str, settings: Mapping[str, str], log: Path) -> None:
         self._module, self._log = module, log
@@ -35,7 +35,7 @@ class Process:
             )
 
     async def ready(self, url: str) -> None:
-        """Return once the URL answers 200. RuntimeError with its last lines if it ended; TimeoutError."""
+        """Return once the URL answers 200. Raises TimeoutError, or RuntimeError with its last lines if it ended."""
         async with asyncio.timeout(_READY_SECONDS), aiohttp.ClientSession() as session:
             while not await _answers(session, url):
                 if self._child.poll() is not None:
@@ -59,7 +59,7 @@ class Process:
 
 
 def cpu_seconds(pid: int) -> float:
-    # The command's name may hold blanks, and ends with the last bracket. See proc(5).
+    # The command's name may contain spaces, and ends with the last bracket. See proc(5).
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / _TICKS
 

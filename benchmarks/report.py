@@ -1,4 +1,4 @@
-"""The results as Markdown."""
+"""The report of the results, in Markdown."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _head(machine: Machine) -> Iterator[str]:
     yield "# Results of `make bench`"
     yield ""
     yield f"{machine.date}, {machine.cpu}, {machine.cores} cores, {machine.system}, Python {machine.python}."
-    yield f"Load average when it began: {machine.load:.1f}. {machine.database}. {machine.versions}."
+    yield f"Load average at the start: {machine.load:.1f}. {machine.database}. {machine.versions}."
     yield ""
     yield "Each value is the median of its rounds; in brackets the lowest and the highest round. ![plot](results.svg)"
 
@@ -67,9 +67,9 @@ def _flood(results: Results) -> Iterator[str]:
     yield "| fifty people, 10 messages/s | p95 ms |"
     yield "|---|---|"
     yield f"| alone | {_figure(flood.quiet, 0)} |"
-    yield f"| beside 500 messages of one more, 40/s | {_figure(flood.loud, 0)} |"
+    yield f"| with 500 messages of one more person, 40/s | {_figure(flood.loud, 0)} |"
     yield ""
-    yield f"The flood takes their p95 to {_figure(flood.ratio, 2)} ×; {flood.unanswered} of their messages unanswered."
+    yield f"The flood raises their p95 to {_figure(flood.ratio, 2)} ×; {flood.unanswered} of their messages unanswered."
 
 
 def _targets(results: Results) -> Iterator[str]:

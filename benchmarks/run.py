@@ -1,4 +1,4 @@
-"""`make bench`: put the pair under load, beside a bare handler, and write down what came of it. Ends by itself."""
+"""`make bench`: measures the pair and a bare handler under load, and writes the results. Ends by itself."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).with_name("results")
 HELD_BACK = 3600.0
-"""A debounce, in seconds, that keeps every turn waiting while acceptance is measured."""
+"""A debounce, in seconds, that delays every turn while acceptance is measured."""
 PEOPLE_WHO_WRITE = 1000
 PEOPLE_ANSWERED = 500
-# Messages a second, messages in a round, rounds. The first is the target's rate.
+# Messages per second, messages in a round, rounds. The first rate is that of the target.
 LOADS = ((50.0, 300, 5), (150.0, 600, 3))
 
 
 def main() -> None:
     options = _options()
     machine = this_machine("PostgreSQL from its wheel" if options.postgres else "SQLite (WAL, synchronous=FULL)")
-    gc.disable()  # a pause of the load's own would be taken for one of the pair
+    gc.disable()  # a pause of the load generator would look like one of the pair
     with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         kind = databases.postgres if options.postgres else databases.sqlite
@@ -75,13 +75,13 @@ async def _compared(folder: Path, url: str) -> tuple[Comparison, ...]:
             await system.warm_up()
         comparisons = []
         for rate, messages, rounds in LOADS:
-            _say(f"answering {rate:.0f} messages a second, the pair and the bare handler in turns")
+            _say(f"answering {rate:.0f} messages a second, the pair and the bare handler alternately")
             comparisons.append(await compare(ours, theirs, rate=rate, messages=messages, rounds=rounds))
         return tuple(comparisons)
 
 
 async def _flooded(folder: Path, url: str) -> Flood:
-    _say("fifty people, without and with one who floods, in turns")
+    _say("fifty people, alternately without and with one who floods")
     async with pair(folder, url, people=FLOODER + 1, debounce=0.0, thinking=THINKING) as system:
         await system.warm_up()
         return await flooded(system)

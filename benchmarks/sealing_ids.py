@@ -1,8 +1,8 @@
-"""What sealing the message ids of an earlier release costs: `python -m benchmarks.sealing_ids [rows]`.
+"""The cost of sealing the message ids of an earlier release: `python -m benchmarks.sealing_ids [rows]`.
 
 Fills a database of schema 21 with messages, replies and parts whose ids are in clear, opens it as the service does, and
-seals them while new messages and redeliveries keep coming. Prints, for SQLite and PostgreSQL: how long the start took,
-how long the sealing, the milliseconds of an acceptance before and meanwhile, and by how much the memory grew.
+seals them while new messages and redeliveries keep coming. Prints, for SQLite and PostgreSQL: the duration of the start
+and of the sealing, the milliseconds of an acceptance before and meanwhile, and the growth of the memory.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ COLUMNS = [
 
 
 def wamid(number: int) -> str:
-    """Of the length of WhatsApp's."""
+    """An id of the same length as WhatsApp's."""
     return "wamid." + base64.b64encode(f"{number:042}".encode()).decode()
 
 
@@ -120,7 +120,7 @@ def _dead_letter(n: int) -> dict[str, Any]:
 
 
 def _left(connection: Connection) -> list[int]:
-    """How many ids are in clear, by column."""
+    """The number of ids in clear, by column."""
     return [connection.execute(text(LEFT.format(*column))).scalar_one() for column in COLUMNS]
 
 
@@ -133,7 +133,7 @@ async def on(url: str, work: Callable[[Connection], Any]) -> Any:
 
 
 async def accepting(store: Store, numbers: Iterator[int], until: Callable[[], bool]) -> list[float]:
-    """Milliseconds of each acceptance, a new message and its redelivery in turns."""
+    """Milliseconds of each acceptance: alternately a new message and its redelivery."""
     taken = []
     while not until():
         number = next(numbers)
@@ -143,7 +143,7 @@ async def accepting(store: Store, numbers: Iterator[int], until: Callable[[], bo
             accepted = await store.inbox.accept(message, now=time.time(), max_pending=10**9)
             taken.append((time.perf_counter() - began) * 1000)
             if accepted.duplicate is not again:
-                raise RuntimeError("a message was taken twice, or not at all")
+                raise RuntimeError("a message was accepted twice, or not at all")
         await asyncio.sleep(0.02)
     return taken
 

@@ -1,6 +1,6 @@
-"""What it costs that SQLite overwrites what is deleted: CPU and time with it over without it.
+"""The cost of overwriting deleted data in SQLite: the ratios of CPU and of time, with it to without it.
 
-On a machine that does other things the time tells nothing.
+On a busy machine the time is not meaningful.
 
 python -m benchmarks.secure_delete
 """
@@ -33,7 +33,7 @@ Costs = dict[str, float]
 
 
 async def once(secure_delete: str) -> Costs:
-    """Seconds of each kind of work, on a database of its own."""
+    """Seconds of each kind of work, on a new database."""
     sqlite.PRAGMAS = (*OTHERS, f"PRAGMA secure_delete = {secure_delete}")
     with tempfile.TemporaryDirectory() as folder:
         store = await open_store(f"sqlite:///{folder}/kernel.db", KEYS)
@@ -64,7 +64,7 @@ async def once(secure_delete: str) -> Costs:
 
 async def main() -> None:
     costs: dict[str, list[Costs]] = {"OFF": [], "ON": []}
-    for _ in range(ROUNDS):  # in turns, since the machine has other things to do
+    for _ in range(ROUNDS):  # alternately, because the machine also has other load
         for setting, found in costs.items():
             found.append(await once(setting))
     for name in costs["ON"][0]:

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.start`: how long each service takes to serve, and what memory it holds at rest.
+"""`python -m benchmarks.start`: how long each service takes to start, and its memory at rest.
 
-Every round starts the pair on a new database; `--postgres` takes a real PostgreSQL. Seconds are from the start of the
-process to its first 200 from /healthz, memory is resident and read two seconds after both serve.
+Every round starts the pair on a new database; `--postgres` uses a real PostgreSQL. Seconds count from the start of the
+process to its first 200 from /healthz. Memory is resident, and read two seconds after both services are ready.
 """
 
 from __future__ import annotations

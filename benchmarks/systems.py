@@ -1,4 +1,4 @@
-"""What is put under load: the pair as it is deployed, and the bare handler, each with vendors of its own."""
+"""The systems under load: the pair as it is deployed, and the bare handler, each with separate vendors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _WARM_UP_AT_ONCE = 32
 
 @dataclass(slots=True)
 class System:
-    """One system under load. `people` write in turn; every message bears a marker of its own."""
+    """One system under load. `people` write in turn; every message contains a unique marker."""
 
     name: str
     client: Client
@@ -36,7 +36,7 @@ class System:
     markers: Iterator[int]
 
     def messages(self) -> Iterator[tuple[str, bytes]]:
-        """Markers and requests, without end; each person's once before anybody's second."""
+        """An endless series of markers and requests, one person after the other."""
         for number in self.markers:
             marker = f"q-{number}"
             yield marker, webhooks.message(number % self.people, marker)
@@ -46,11 +46,11 @@ class System:
         return [marker for marker, _ in made], [request for _, request in made]
 
     def cpu_seconds(self) -> list[float]:
-        """Of each process so far."""
+        """The CPU time of each process so far."""
         return [process.cpu_seconds() for process in self.processes]
 
     async def warm_up(self) -> None:
-        """Let each person write once: they are known then, their kernels resident, every connection open."""
+        """Let each person write once, so that they are known, their kernels resident, and all connections open."""
         _, requests = self.some(self.people)
         waiting = iter(requests)
         async with asyncio.TaskGroup() as group:
@@ -64,7 +64,7 @@ class System:
                 raise RuntimeError(f"{self.name} refused a webhook while it was warmed up")
 
     async def quiet(self) -> None:
-        """Return once nothing has come to the vendors for a while, and every status webhook is delivered."""
+        """Return once the vendors have been idle for a while, and every status webhook is delivered."""
         loop = asyncio.get_running_loop()
         latest = loop.time() + _MOST_DRAIN_SECONDS
         asked = loop.time()
@@ -79,9 +79,9 @@ class System:
 async def pair(
     folder: Path, database_url: str, *, people: int, debounce: float, thinking: float = 0.0
 ) -> AsyncIterator[System]:
-    """kernel_service and whatsapp_gateway, with their defaults but the debounce (seconds) and the model's limit.
+    """kernel_service and whatsapp_gateway, with defaults except for the debounce (seconds) and the model's limit.
 
-    `thinking` is how long the model takes, in seconds.
+    `thinking` is the model's delay, in seconds.
     """
     async with AsyncExitStack() as stack:
         vendors = await stack.enter_async_context(Vendors(thinking).serving())
@@ -96,7 +96,7 @@ async def pair(
             "KERNEL_DEBOUNCE_SECONDS": str(debounce),
             "COMPOSIO_API_KEY": "benchmark",
             "COMPOSIO_BASE_URL": vendors.url,
-            "KERNEL_MODEL_PER_MINUTE": "0",  # what it can do is measured, not what a vendor allows
+            "KERNEL_MODEL_PER_MINUTE": "0",  # measure the pair's capacity, not a vendor's limit
         }
         kernel = Process("kernel_service", _model(vendors) | kernel_settings, folder / "kernel_service.log")
         stack.push_async_callback(kernel.end)

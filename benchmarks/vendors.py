@@ -1,6 +1,6 @@
-"""The vendors as a load partner: OpenAI and the Graph API with just enough of their wires, far cheaper than emulators.
+"""Stubs of OpenAI and the Graph API for load: they speak just enough of the protocols, at far less cost than emulators.
 
-The model answers at once and repeats what it was asked, so that each Graph call can be told by its marker.
+The model answers at once and repeats its input, so that each Graph call can be identified by its marker.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _ANSWER_FILLER = "I have looked at it: it is sound, and I would only shorten its
 class Vendors:
     """The vendors of one system under load.
 
-    `sent` maps a marker to when its answer came to the Graph API, in the loop's time; `last_asked` is when
-    anything last came.
+    `sent` maps a marker to when its answer reached the Graph API, in the loop's time. `last_asked` is when the latest
+    request arrived.
     """
 
     def __init__(self, thinking: float = 0.0) -> None:
-        """`thinking` is how long the model takes, in seconds."""
+        """`thinking` is the model's delay, in seconds."""
         self._thinking = thinking
         self.sent: dict[str, float] = {}
         self.model_calls = 0
@@ -57,7 +57,7 @@ class Vendors:
             server.close()
 
     def report_to(self, client: Client) -> None:
-        """Where status webhooks go."""
+        """Set the client that sends status webhooks."""
         self._webhooks = client
 
     def _delay(self, path: bytes) -> float:
@@ -85,7 +85,7 @@ class Vendors:
             "incomplete_details": None,
             "output": [reasoning, said | {"content": [text]}],
             "usage": _usage(len(body) // 4),
-            # A Response repeats what it was asked with.
+            # A Response repeats the settings of its request.
             **{name: asked.get(name) for name in ("instructions", "model", "tools", "safety_identifier")},
         }
         return orjson.dumps(response)

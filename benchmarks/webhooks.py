@@ -1,4 +1,4 @@
-"""Webhooks as WhatsApp sends them, made and signed before a run so that the load costs little while it lasts."""
+"""WhatsApp's webhooks, created and signed before a run, so that the load itself costs little CPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FILLER = "could you have a look at this when you find a minute, and tell me wha
 
 
 def message(person: int, marker: str) -> bytes:
-    """The whole request: one person's text, which holds the marker."""
+    """The whole request with one person's text, which contains the marker."""
     phone, bsuid = f"4915{person:09}", f"DE.{10**15 + person}"
     said = {
         "from": phone,
@@ -30,7 +30,7 @@ def message(person: int, marker: str) -> bytes:
 
 
 def status(state: str, wamid: str, callback_id: str, recipient: str) -> bytes:
-    """The whole request: what became of a message to somebody."""
+    """The whole request with the status of a message."""
     report = {
         "id": wamid,
         "status": state,
