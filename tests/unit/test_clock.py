@@ -1,4 +1,4 @@
-"""Time never runs backwards, and comes back to the machine's."""
+"""Time never runs backwards, and converges to the machine's clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HOUR = 3600.0
 
 
 class Machine:
-    """Its wall clock may be set, its monotonic one only runs."""
+    """Its wall clock can be set. Its monotonic clock only advances."""
 
     def __init__(self) -> None:
         self.wall = NOON
@@ -32,7 +32,7 @@ def machine() -> Machine:
     return Machine()
 
 
-def test_it_is_the_machines_own(machine: Machine) -> None:
+def test_clock_follows_the_machine(machine: Machine) -> None:
     clock = machine.clock()
     for seconds in (0.0, 0.25, 7.0, 90_000.0):
         machine.run(seconds)
@@ -53,7 +53,7 @@ def test_after_a_jump_back_it_runs_on_more_slowly(machine: Machine) -> None:
     assert clock() == pytest.approx(NOON + 10 * SLOWED)
 
 
-def test_after_a_jump_back_it_meets_the_machines_and_stays_with_it(machine: Machine) -> None:
+def test_after_a_jump_back_the_clock_converges(machine: Machine) -> None:
     clock = machine.clock()
     machine.wall -= HOUR
     before, steps = clock(), 0
@@ -66,19 +66,19 @@ def test_after_a_jump_back_it_meets_the_machines_and_stays_with_it(machine: Mach
     assert clock() == machine.wall
 
 
-def test_a_jump_back_is_named_once(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_jump_back_is_logged_once(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     clock = machine.clock()
     machine.wall -= HOUR
     for _ in range(5):
         machine.run(1.0)
         clock()
-    machine.wall -= 0.01  # what a network's time does all day
+    machine.wall -= 0.01  # a usual correction by network time
     clock()
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     assert "set back by 3600 s" in caplog.text
 
 
-def test_it_begins_no_earlier_than_what_has_been(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+def test_clock_starts_at_the_newest_known_time(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     clock = machine.clock(newest=NOON + HOUR)
     assert clock() == NOON + HOUR
     machine.run(10.0)
@@ -86,5 +86,5 @@ def test_it_begins_no_earlier_than_what_has_been(machine: Machine, caplog: pytes
     assert len(caplog.records) == 1
 
 
-def test_a_time_of_another_year_is_no_measure(machine: Machine) -> None:
+def test_newest_time_far_ahead_is_ignored(machine: Machine) -> None:
     assert machine.clock(newest=NOON + 400 * 24 * HOUR)() == NOON + MOST_AHEAD_SECONDS

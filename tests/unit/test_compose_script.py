@@ -1,4 +1,4 @@
-"""`make up` and `make down` without an engine: a program in its place notes what it is told."""
+"""`make up` and `make down` without an engine: a fake program records its arguments."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_with_keys_the_real_one_starts_and_the_demos_emulators_end(machine: Mach
     assert "DEMO" not in done.stdout
 
 
-def test_everything_that_is_missing_is_named_at_once(machine: Machine) -> None:
+def test_all_missing_settings_are_named_at_once(machine: Machine) -> None:
     machine.env(OPENAI_API_KEY="sk-1", KERNEL_TOKEN="''")
     done = machine.run("up")
     assert done.returncode == 2
@@ -110,7 +110,7 @@ def test_everything_that_is_missing_is_named_at_once(machine: Machine) -> None:
     assert machine.told == ""
 
 
-def test_what_the_environment_has_is_not_missing(machine: Machine) -> None:
+def test_setting_in_the_environment_is_not_missing(machine: Machine) -> None:
     machine.env(OPENAI_API_KEY="sk-1")
     assert machine.run("up", **complete()).returncode == 0
 
@@ -124,7 +124,7 @@ def test_the_keys_in_env_are_closed_to_others_on_the_machine(machine: Machine, s
 
 
 @pytest.mark.parametrize("password", ["p@ss", "a/b", "a b", "a$b"])
-def test_a_password_that_no_url_takes_is_named_and_not_shown(machine: Machine, password: str) -> None:
+def test_password_unfit_for_a_url_is_named_and_not_shown(machine: Machine, password: str) -> None:
     machine.env(**complete(POSTGRES_PASSWORD=password))
     done = machine.run("up")
     assert done.returncode == 2
@@ -142,7 +142,7 @@ def test_a_service_that_does_not_come_up_is_shown_with_its_last_lines(machine: M
     assert "webhook:" not in done.stdout
 
 
-def test_what_is_about_to_be_replaced_may_be_ending(machine: Machine) -> None:
+def test_service_that_is_being_replaced_may_be_ending(machine: Machine) -> None:
     machine.env(**complete())
     machine.engine("postgres exited \nkernel_service running healthy\n", takes=3)
     (machine.folder / "engine").write_text(
@@ -153,7 +153,7 @@ def test_what_is_about_to_be_replaced_may_be_ending(machine: Machine) -> None:
 
 @pytest.mark.parametrize("code", [0, 1])
 @pytest.mark.parametrize("states", ["", "postgres running healthy\nkernel_service created \n"])
-def test_an_engine_that_fails_is_no_success(machine: Machine, states: str, code: int) -> None:
+def test_failing_engine_fails_the_command(machine: Machine, states: str, code: int) -> None:
     machine.engine(states, code=code)
     done = machine.run("up")
     assert done.returncode == 1
@@ -166,5 +166,5 @@ def test_down_ends_all_of_the_one_project_whatever_env_says_now(machine: Machine
     assert machine.told == "--env-file .env --profile demo down --remove-orphans\n"
 
 
-def test_anything_else_says_how_it_is_called(machine: Machine) -> None:
+def test_unknown_command_prints_the_usage(machine: Machine) -> None:
     assert machine.run("sideways").returncode == 2

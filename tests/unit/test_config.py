@@ -1,4 +1,4 @@
-"""The kernel service's settings: a bad one is named, and never shown."""
+"""The kernel service's settings: a wrong one is named, and its value is never shown."""
 
 from __future__ import annotations
 
@@ -41,14 +41,14 @@ def test_trusted_proxies(monkeypatch: pytest.MonkeyPatch, proxies: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["destructive", "careful", "writes", "all"])
-def test_what_asks_first(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+def test_approval_settings(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     assert Settings().kernel_approve == "careful"
     monkeypatch.setenv("KERNEL_APPROVE", mode)
     assert Settings().kernel_approve == mode
 
 
 @pytest.mark.parametrize("mode", ["none", "Careful", "careful,writes", "0"])
-def test_no_such_mode(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
+def test_unknown_mode_is_refused(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
     monkeypatch.setenv("KERNEL_APPROVE", mode)
     with pytest.raises(ValidationError) as refused:
         Settings()
@@ -57,8 +57,8 @@ def test_no_such_mode(monkeypatch: pytest.MonkeyPatch, mode: str) -> None:
 
 
 @pytest.mark.parametrize("channel", ["*", "@10.0.0.1", "", "WhatsApp", "a b", "whats:app", "täst"])
-def test_what_is_no_name_of_a_channel(monkeypatch: pytest.MonkeyPatch, channel: str) -> None:
-    """`*` would be the operator, and what begins with @ somebody without a token."""
+def test_invalid_channel_names_are_refused(monkeypatch: pytest.MonkeyPatch, channel: str) -> None:
+    """`*` is the operator, and a name that begins with @ is a caller without a token."""
     monkeypatch.setenv("KERNEL_CHANNEL_TOKENS", f"test=a-token-of-the-tests,{channel}=another-token-of-the-tests")
     with pytest.raises(ValidationError) as refused:
         Settings()
@@ -72,7 +72,7 @@ NUMBERS = [name.upper() for name, field in Settings.model_fields.items() if fiel
 
 @pytest.mark.parametrize("value", ["inf", "1e400", "nan", "-inf", "99999999999999999999999999"])
 @pytest.mark.parametrize("name", NUMBERS)
-def test_what_nobody_can_count(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+def test_numbers_out_of_range_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ValidationError) as refused:
         Settings()
@@ -80,7 +80,7 @@ def test_what_nobody_can_count(monkeypatch: pytest.MonkeyPatch, name: str, value
     assert problem.startswith(f"{name} ")
 
 
-def test_a_proxy_that_is_no_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_proxy_address_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONNECT_TRUSTED_PROXIES", "127.0.0.1,my-proxy")
     with pytest.raises(ValidationError) as refused:
         Settings()
@@ -124,7 +124,7 @@ def test_an_address_of_the_connect_pages(monkeypatch: pytest.MonkeyPatch, url: s
 
 
 @pytest.mark.parametrize("url", [*THERE, *NO_SITES])
-def test_one_that_is_not_safe_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+def test_unsafe_address_is_refused(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
     monkeypatch.setenv("CONNECT_PUBLIC_URL", url)
     with pytest.raises(ValidationError) as refused:
         Settings()
@@ -144,7 +144,7 @@ def test_links_to_where_it_listens_off_this_machine_are_refused_too(
     assert Settings().connect_url() == "https://connect.example.com"
 
 
-def test_who_asks_for_it_gets_http(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_insecure_setting_allows_http(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CONNECT_PUBLIC_URL", "http://10.0.0.1:8081")
     monkeypatch.setenv("KERNEL_ALLOW_INSECURE", "true")
     assert Settings().connect_url() == "http://10.0.0.1:8081"
@@ -198,14 +198,14 @@ def test_grpc_without_tls_is_refused_off_this_machine(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("listen", ON_LOOPBACK)
-def test_on_this_machine_it_needs_none(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
+def test_grpc_on_this_machine_needs_no_tls(monkeypatch: pytest.MonkeyPatch, listen: str) -> None:
     monkeypatch.setenv("KERNEL_LISTEN", listen)
     assert Settings().tls() is None
 
 
 @pytest.mark.parametrize("listen", OFF_LOOPBACK)
 @pytest.mark.parametrize("setting", ["CONNECT_LISTEN", "KERNEL_METRICS_LISTEN"])
-def test_the_other_listeners_need_none(monkeypatch: pytest.MonkeyPatch, setting: str, listen: str) -> None:
+def test_other_listeners_need_no_tls(monkeypatch: pytest.MonkeyPatch, setting: str, listen: str) -> None:
     monkeypatch.setenv(setting, listen)
     monkeypatch.setenv("CONNECT_PUBLIC_URL", "https://connect.example.com")
     assert Settings().tls() is None
@@ -230,7 +230,7 @@ def test_a_weak_secret_is_refused_off_this_machine_and_not_shown(
 
 
 @pytest.mark.parametrize(("setting", "value", "_"), WEAK)
-def test_who_asks_for_it_gets_a_weak_secret_and_plain_grpc(
+def test_insecure_setting_allows_weak_secrets_and_plain_grpc(
     monkeypatch: pytest.MonkeyPatch, setting: str, value: str, _: str
 ) -> None:
     monkeypatch.setenv("KERNEL_LISTEN", "0.0.0.0:1")
@@ -240,7 +240,7 @@ def test_who_asks_for_it_gets_a_weak_secret_and_plain_grpc(
 
 
 @pytest.mark.parametrize("value", ["", "false", "0", "no"])
-def test_any_other_word_allows_nothing(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+def test_unknown_value_of_the_insecure_setting_allows_nothing(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     monkeypatch.setenv("KERNEL_LISTEN", "0.0.0.0:1")
     monkeypatch.setenv("KERNEL_ALLOW_INSECURE", value)
     assert len(refused()) == 1
@@ -274,13 +274,13 @@ def test_files_of_two_pairs_are_named(with_tls: Path) -> None:
     assert problem.startswith("KERNEL_TLS_KEY does not fit the certificate")
 
 
-def test_a_key_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, with_tls: Path) -> None:
+def test_missing_key_is_named(monkeypatch: pytest.MonkeyPatch, with_tls: Path) -> None:
     monkeypatch.setenv("KERNEL_TLS_KEY", str(with_tls / "misspelt.key"))
     assert refused() == ["KERNEL_TLS_KEY names a file that does not exist"]
 
 
 @pytest.mark.slow
-def test_all_that_is_wrong_is_named_at_once_with_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_wrong_settings_are_named_at_once_with_exit_code_2(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COMPOSIO_API_KEY")
     for setting, value, _ in WEAK:
         monkeypatch.setenv(setting, value)
@@ -311,7 +311,7 @@ def test_all_that_is_wrong_is_named_at_once_with_exit_code_2(monkeypatch: pytest
         ("KERNEL_DAILY_TOKENS_PER_USER", "1000", False),
     ],
 )
-def test_whether_anybody_may_write_at_any_cost(
+def test_unlimited_access_is_detected(
     monkeypatch: pytest.MonkeyPatch, setting: str, value: str, *, unlimited: bool
 ) -> None:
     monkeypatch.setenv(setting, value)

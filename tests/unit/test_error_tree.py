@@ -1,4 +1,4 @@
-"""The tree in the docstring of `errors.py` names every error that callers are told of, under its parent."""
+"""The tree in the docstring of `errors.py` names every error that callers can get, under its parent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is loaded by the time the services serve, and what never is."""
+"""The modules that are loaded once the services serve, and those that never are."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_kernel_service_serves_with_its_vendors_clients(kernel_modules: set[
     assert {"openai", "composio_client._base_client", "httpcore", "grpc.aio"} <= kernel_modules
 
 
-def test_what_was_hidden_while_loading_can_be_imported_afterwards() -> None:
+def test_modules_hidden_while_loading_can_be_imported_afterwards() -> None:
     code = LOADED + "; import gc, trio, rich.console; assert gc.isenabled(); print('trio.lowlevel')"
     assert "trio.lowlevel" in modules(code)
 
@@ -65,7 +65,7 @@ def test_the_gateway_serves_without(heavy: str) -> None:
     assert heavy not in modules("import sys, whatsapp_gateway.__main__; print(*sys.modules)")
 
 
-def test_a_broken_package_is_named_and_ends_the_start(tmp_path: Path) -> None:
+def test_broken_package_is_named_and_ends_the_start(tmp_path: Path) -> None:
     (tmp_path / "openai.py").write_text("from openai_moved import AsyncOpenAI")
     paths = [str(tmp_path), *sys.path]
     code = f"import sys; sys.path[:] = {paths!r}; from kernel_service.__main__ import main; main()"

@@ -93,6 +93,6 @@ def test_local_keys_that_were_opened_are_closed_again(tmp_path: Path) -> None:
     assert [path.stat().st_mode & 0o777 for path in (var, keys)] == [0o700, 0o600]
 
 
-def test_other_channels_tokens_stand_beside_the_gateways(tmp_path: Path) -> None:
+def test_tokens_of_other_channels_are_kept_with_the_gateways(tmp_path: Path) -> None:
     run = planned(tmp_path, {"KERNEL_CHANNEL_TOKENS": "telegram=t", "KERNEL_TOKEN": "w"})
     assert service(run, "kernel_service")["KERNEL_CHANNEL_TOKENS"] == "telegram=t,whatsapp=w"

@@ -1,4 +1,4 @@
-"""Nothing is installed but what a lock names, by its hash; containers are bounded."""
+"""Only locked packages are installed, by hash. Containers have limits."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_a_lock_names_no_index(lock: str) -> None:
 
 
 @pytest.mark.parametrize("lock", LOCKS)
-def test_what_the_project_asks_for_is_locked(lock: str) -> None:
+def test_requirements_of_the_project_are_locked(lock: str) -> None:
     versions = {requirement.name: str(requirement.specifier)[2:] for requirement, _ in locked(lock)}
     for wanted in map(Requirement, WANTED[lock]):
         assert wanted.specifier.contains(versions[wanted.name.lower()], prereleases=True), wanted
@@ -64,7 +64,7 @@ def test_tests_run_with_the_versions_that_services_run_with() -> None:
 
 
 @pytest.mark.parametrize("file", ["Makefile", "Dockerfile"])
-def test_whatever_is_installed_goes_by_a_lock_or_comes_from_here(file: str) -> None:
+def test_every_installation_uses_a_lock_or_the_project(file: str) -> None:
     text = re.sub(r"^INSTALL := .*", "", (ROOT / file).read_text(), flags=re.MULTILINE).replace("\\\n", " ")
     text = text.replace("$(INSTALL)", "pip install --no-build-isolation")
     commands = re.findall(r"pip(?: --\S+ \S+)? (?:install|wheel) [^&\n]*", text)
@@ -91,7 +91,7 @@ def test_every_container_is_bounded() -> None:
 
 
 def test_the_pair_that_compose_makes_is_never_an_operators() -> None:
-    """A name that is misspelt would else cost the key beside it."""
+    """Otherwise a misspelt name would overwrite the key next to it."""
     [made] = re.findall(r"serving\.own_certificate (.*)\n", (ROOT / "docker-compose.yml").read_text())
     assert made == "/tls/private/kernel_service.key /tls/public/kernel_service.pem"
 
@@ -116,7 +116,7 @@ class Copy:
         return set(re.findall(r"(?:ARG BASE=|image: )((?:python|postgres):\S+)", both))
 
 
-def test_images_are_pinned_and_pinned_anew(tmp_path: Path) -> None:
+def test_images_are_pinned_and_can_be_pinned_again(tmp_path: Path) -> None:
     copy = Copy(tmp_path, f"echo {DIGEST}")
     before = {image.partition("@")[0] for image in copy.images()}
     for _ in range(2):
@@ -126,7 +126,7 @@ def test_images_are_pinned_and_pinned_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("says", ["exit 1", "echo nothing"])
-def test_where_no_digest_is_to_be_had_nothing_changes_and_that_is_said(tmp_path: Path, says: str) -> None:
+def test_missing_digest_changes_nothing_and_is_reported(tmp_path: Path, says: str) -> None:
     copy = Copy(tmp_path, says)
     before = copy.images()
     done = copy.pin()

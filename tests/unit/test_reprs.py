@@ -1,4 +1,4 @@
-"""What may be a phone number, or hold one, is in no repr: asyncio writes those of arguments into the log."""
+"""A repr contains no value that may hold a phone number, since asyncio logs the reprs of arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def dataclasses_of_ours() -> Iterator[type]:
 
 
 @pytest.mark.slow
-def test_no_repr_tells_a_number() -> None:
+def test_repr_contains_no_number() -> None:
     told = {
         f"{one.__module__}.{one.__qualname__}.{field.name}"
         for one in dataclasses_of_ours()
@@ -43,7 +43,7 @@ def test_no_repr_tells_a_number() -> None:
     assert sorted(told) == []
 
 
-def test_no_repr_of_a_webhook_tells_a_number() -> None:
+def test_repr_of_a_webhook_contains_no_number() -> None:
     number = "15551234567"
     sender = Sender(f"whatsapp:{number}", (Alias(f"whatsapp:{number}", strong=False),))
     items = [

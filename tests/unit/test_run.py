@@ -37,7 +37,7 @@ def service(directory: Path, name: str, program: str) -> Service:
     return Service(name, environment, f"http://127.0.0.1:{port}/")
 
 
-async def test_one_that_ends_by_itself_is_named_and_ends_the_others_and_its_code_is_passed_on(
+async def test_child_exit_terminates_siblings_and_propagates_exit_code(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     services = [service(tmp_path, "serves", SERVES), service(tmp_path, "dies", DIES)]
@@ -49,9 +49,7 @@ async def test_one_that_ends_by_itself_is_named_and_ends_the_others_and_its_code
     assert "dies ended with exit code 2" in out
 
 
-async def test_told_to_end_all_end_in_the_reverse_order_of_their_start(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+async def test_shutdown_ends_children_in_reverse_order(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     services = [service(tmp_path, name, SERVES) for name in ("first", "second", "third")]
     told = asyncio.Event()
     async with asyncio.timeout(20):

@@ -18,5 +18,5 @@ SETTINGS = sorted({name.upper() for settings in (KernelSettings, GatewaySettings
     [("README.md", "`{}`"), (".env.example", r"^#?{}="), ("docker-compose.yml", "^ +{}:")],
     ids=lambda value: value if "." in value and "{" not in value else "",
 )
-def test_each_setting_stands_in(file: str, written: str, setting: str) -> None:
+def test_each_setting_is_documented_in(file: str, written: str, setting: str) -> None:
     assert re.search(written.format(setting), (ROOT / file).read_text(), re.MULTILINE)

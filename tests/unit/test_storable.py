@@ -1,4 +1,4 @@
-"""What vendors, tools and people send is kept as it is, or mended: it is never refused."""
+"""Values from vendors, tools and people are stored unchanged or repaired, and never refused."""
 
 from __future__ import annotations
 
@@ -57,32 +57,32 @@ class Scan(BaseModel):
         ([Scan(page=b"1"), Scan(page=b"\xff")], [{"page": "1"}, "[a Scan that has no JSON form]"]),
     ],
 )
-def test_what_cannot_be_kept_is_mended(given: Any, kept: Any) -> None:
+def test_unstorable_values_are_repaired(given: Any, kept: Any) -> None:
     assert storable(given) == kept
     assert orjson.loads(to_json(storable(given))) == kept
     assert to_json(given)
 
 
-def test_what_needs_no_mending_stays_the_same_object() -> None:
+def test_storable_value_stays_the_same_object() -> None:
     value = {"text": "hello 😀", "list": [1, 2.5, None, True, {"deep": "é"}]}
     assert storable(value) is value
 
 
 @pytest.mark.parametrize("levels", [201, 254, 255, 300, 1000, 1025, 5000, 100_000])
 @pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ('{"a":', "}"), ('["]", {"b": ', "}]")])
-def test_depth_is_cut_and_said(levels: int, opens: str, closes: str) -> None:
+def test_depth_is_cut_with_a_note(levels: int, opens: str, closes: str) -> None:
     value = from_json(opens * levels + "1" + closes * levels)
     assert TOO_DEEP in to_json(value).decode()
-    # What it stands in has room.
+    # The enclosing levels have room.
     assert storable({"input": [{"output": value}]})
 
 
-def test_a_value_that_python_nests_is_cut_likewise() -> None:
+def test_nested_python_value_is_cut() -> None:
     assert TOO_DEEP in to_json(storable(nested(300))).decode()
     assert storable(nested(MOST_DEPTH)) == nested(MOST_DEPTH)
 
 
-def test_what_holds_itself_comes_to_an_end() -> None:
+def test_recursive_value_is_cut() -> None:
     one: dict[str, Any] = {}
     one["self"] = one
     two: list[Any] = []
@@ -92,12 +92,12 @@ def test_what_holds_itself_comes_to_an_end() -> None:
 
 
 @pytest.mark.parametrize("written", ["", "[", "{", "nul", '"abc', "[1,]", "[[[[", "[" * 5000, "\ufeff", "{'a': 1}"])
-def test_what_is_no_json_is_a_value_error(written: str) -> None:
+def test_invalid_json_is_a_value_error(written: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         from_json(written)
 
 
-def test_what_only_a_lenient_parser_reads_is_read() -> None:
+def test_lenient_json_is_read() -> None:
     written = rb'{"half": "\ud83d", "big": 123456789012345678901234567890, "not": NaN, "raw": "' + b'\xff", "huge": '
     read = from_json(written + b"9" * 6000 + b"}")
     assert read == {

@@ -1,4 +1,4 @@
-"""Tools' schemas as toolkits have them become such as vendors take: the emulated OpenAI refuses what OpenAI does."""
+"""Schemas of toolkits become schemas that vendors accept. The emulated OpenAI refuses the same ones as OpenAI."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ TREE = {
         ({"properties": {"a": {"not": {}, "if": {}, "patternProperties": {}}}}, {"a": {}}),
     ],
 )  # fmt: skip
-def test_what_vendors_refuse_is_said_otherwise(given: Any, kept: dict[str, Any]) -> None:
+def test_refused_schemas_are_converted(given: Any, kept: dict[str, Any]) -> None:
     made = parameters(given)
     assert made == {"type": "object", "properties": kept}
     assert problem_of(made, strict=False) is None
@@ -88,11 +88,11 @@ def test_what_vendors_refuse_is_said_otherwise(given: Any, kept: dict[str, Any])
         ({"required": ["b"], "anyOf": [{"required": ["a"]}]}, ["b", "a"]),
     ],
 )
-def test_what_every_way_requires_is_required(given: dict[str, Any], required: list[str] | None) -> None:
+def test_argument_required_by_every_branch_is_required(given: dict[str, Any], required: list[str] | None) -> None:
     assert parameters({"properties": {"a": {}, "b": {}}, **given}).get("required") == required
 
 
-def test_what_vendors_take_stays_as_it_is() -> None:
+def test_accepted_schemas_stay_unchanged() -> None:
     good = {
         "type": "object",
         "properties": {
@@ -113,7 +113,7 @@ def test_a_closed_branch_does_not_close_the_whole() -> None:
     assert "additionalProperties" not in parameters(closed)
 
 
-def test_nothing_is_without_measure() -> None:
+def test_every_part_is_bounded() -> None:
     assert (
         len(parameters({"properties": {"a": {"description": "x" * 50_000}}})["properties"]["a"]["description"]) == 1024
     )
@@ -166,7 +166,7 @@ def test_a_large_schema_keeps_names_and_types(given: dict[str, Any]) -> None:
         assert all(each["type"] in ("string", "object") for each in made["properties"].values())
 
 
-def test_a_cut_enumeration_restricts_nothing_and_is_told_of() -> None:
+def test_cut_enumeration_restricts_nothing_and_is_described() -> None:
     made = parameters(LARGE["enumerations"])["properties"]["p7"]
     assert made["type"] == "string"
     assert made["description"].startswith('One of many values, such as "value 0", "value 1", "value 2"')
@@ -201,7 +201,7 @@ def test_of_too_many_arguments_the_required_stay() -> None:
     assert "additionalProperties" not in made
 
 
-def test_what_is_left_out_is_not_forbidden() -> None:
+def test_omitted_arguments_are_not_forbidden() -> None:
     many = {"properties": {f"p{n}": {} for n in range(3000)}, "additionalProperties": False}
     assert parameters(many).get("additionalProperties", True)
     short = {"properties": {f"{n:x}": {} for n in range(MOST_PARTS)}, "additionalProperties": False}
@@ -235,7 +235,7 @@ SCHEMAS = st.recursive(
 
 
 @given(st.one_of(SCHEMAS, JSON_VALUES))
-def test_whatever_a_toolkit_describes_the_vendor_takes(described: Any) -> None:
+def test_vendor_accepts_every_converted_schema(described: Any) -> None:
     made = parameters(described)
     assert problem_of(made, strict=False) is None
     assert parameters(made) == made

@@ -1,4 +1,4 @@
-"""Names of time zones, as channels send them and as anybody might."""
+"""Names of time zones, valid and invalid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from kernel_service.zones import zone_of
 
 
 @pytest.mark.parametrize("name", ["Europe/Vienna", "America/Argentina/Buenos_Aires", "UTC", "Etc/GMT+5"])
-def test_a_zone_is_known_by_its_name(name: str) -> None:
+def test_zone_is_found_by_its_name(name: str) -> None:
     assert str(zone_of(name)) == name
 
 
@@ -20,5 +20,5 @@ def test_a_zone_is_known_by_its_name(name: str) -> None:
         "Ünder/Way", "Europe/Vienna/Wieden/Haus", "Zone.tab",
     ],
 )  # fmt: skip
-def test_anything_else_is_no_zone(name: str) -> None:
+def test_other_names_are_not_zones(name: str) -> None:
     assert zone_of(name) is None

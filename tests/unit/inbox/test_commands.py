@@ -1,4 +1,4 @@
-"""What is a command, as people write it, and what only looks like one."""
+"""Commands as people write them, and texts that only look like commands."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_longer_texts_with_command_words_are_messages(text: str) -> None:
 @pytest.mark.parametrize(
     "payload", [Payload(Text("new chat"), forwarded=True), Payload(Image(), caption="stop"), Payload(Unsupported())]
 )
-def test_forwarded_and_captioned_phrases_are_no_commands(payload: Payload) -> None:
+def test_forwarded_and_captioned_phrases_are_not_commands(payload: Payload) -> None:
     assert command_of(payload, under_way=lambda: True) is Command.NONE
 
 
@@ -129,20 +129,20 @@ def test_codes_are_found_in_any_spelling(text: str) -> None:
         "xndw-hvxbß",
     ],
 )
-def test_ordinary_words_are_no_codes(text: str) -> None:
+def test_ordinary_words_are_not_codes(text: str) -> None:
     assert codes_in(text) == []
 
 
-def test_a_code_behind_an_abbreviation_is_found() -> None:
+def test_code_after_an_abbreviation_is_found() -> None:
     assert codes_in("for the GmbH XNDW-HVXB") == ["GMBH-XNDW", "XNDW-HVXB"]
 
 
-def test_a_text_that_was_changed_is_read_as_it_is_now() -> None:
+def test_edited_text_is_read_in_its_new_form() -> None:
     assert command_of(Payload(Edit("m1", "Stop!")), under_way=lambda: True) is Command.STOP
     assert command_of(Payload(Edit()), under_way=lambda: True) is Command.NONE
 
 
-def test_a_text_that_tries_codes_out_brings_none() -> None:
+def test_text_that_guesses_codes_has_no_code() -> None:
     tried = [f"{first}NDW-HVX{last}" for first in "BCD" for last in "BCD"]
     assert len(codes_in(" and ".join(tried[:MOST_CODES]))) == MOST_CODES
     assert codes_in(" and ".join(tried)) == []
@@ -151,7 +151,7 @@ def test_a_text_that_tries_codes_out_brings_none() -> None:
 @pytest.mark.parametrize(
     ("text", "alone"), [("Connect: xndw hvxb!", True), ("🔑 XNDWHVXB", True), ("it is XNDWHVXB", False)]
 )
-def test_a_code_alone_has_no_words_beside_it(text: str, *, alone: bool) -> None:
+def test_code_alone_has_no_other_words(text: str, *, alone: bool) -> None:
     assert is_code_alone(text) is alone
 
 
@@ -159,7 +159,7 @@ def test_a_code_alone_has_no_words_beside_it(text: str, *, alone: bool) -> None:
     ("text", "shown"),
     [("XNDW-HVXB", True), ("Connect xndw-hvxb.", True), ("XNDW–HVXB", True), ("hmmm hmmm", False), ("HMMMMMMM", False)],
 )
-def test_a_code_is_known_by_how_the_page_shows_it(text: str, *, shown: bool) -> None:
+def test_code_is_recognized_as_the_page_shows_it(text: str, *, shown: bool) -> None:
     assert is_written_as_shown(text) is shown
 
 
@@ -175,7 +175,7 @@ def test_a_code_is_known_by_how_the_page_shows_it(text: str, *, shown: bool) -> 
         "BCDF,,," * 9_000,
     ],
 )
-def test_a_long_text_is_read_in_linear_time(text: str) -> None:
+def test_long_text_is_read_in_linear_time(text: str) -> None:
     began = time.perf_counter()
     codes_in(text)
     command_of(Payload(Text(text)), under_way=lambda: True)

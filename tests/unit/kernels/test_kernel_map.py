@@ -232,7 +232,7 @@ async def test_merge_evicts_both_and_wakes_the_remaining_person(parts: Any) -> N
     await settled(kernels)
     assert [kernel.person_id for kernel in kernels.resident()] == ["p_old"]
     assert turns.ran == ["p_old", "p_new", "p_old"]
-    assert store.epochs == {"p_old": 2, "p_new": 1}  # what was in memory of them is of no use any more
+    assert store.epochs == {"p_old": 2, "p_new": 1}  # their state in memory is outdated
     assert kernels.evictions == {EvictionReason.LEASE_LOST: 2}
 
 
@@ -243,7 +243,7 @@ async def test_merge_during_turns_reactivates_the_remaining_person(parts: Any) -
         kernels.wake(person_id)
     while len(turns.running) < 2:
         await asyncio.sleep(0)
-    turns.lost = {"p_old", "p_new"}  # their leases were taken away
+    turns.lost = {"p_old", "p_new"}  # their leases ended
     kernels.merged("p_new", into="p_old")
     gate.set()
     await settled(kernels)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Replies that wait, leased in batches under one token."""
+    """Waiting replies, leased in batches under one token."""
 
     def __init__(self, count: int) -> None:
         self.waiting = [f"rp_{number}" for number in range(count)]
@@ -77,7 +77,7 @@ async def test_unacknowledged_leases_never_exceed_the_credit() -> None:
     pull = outbox.pull("chat", [], 2, "gateway-1")
     (first, _), (second, _) = await anext(pull), await anext(pull)
     third = asyncio.ensure_future(anext(pull))
-    await outbox.settle("chat", [sent(first.reply.id, 1, 2)])  # a part is not the whole
+    await outbox.settle("chat", [sent(first.reply.id, 1, 2)])  # one part of two
     await asyncio.sleep(0)
     assert not third.done()
     await outbox.settle("chat", [sent(first.reply.id, 2, 2)])
@@ -165,7 +165,7 @@ async def test_stream_leases_nothing_after_a_release() -> None:
     outbox = outbox_of(store)
     gone = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1"), None))
     await store.asked.wait()
-    for _ in range(5):  # now it waits for a word
+    for _ in range(5):  # now it waits for a wakeup
         await asyncio.sleep(0)
     await outbox.release_leases("chat", "gateway-1", [])
     store.waiting = ["rp_later"]
@@ -186,7 +186,7 @@ async def test_leases_made_during_a_release_are_released() -> None:
     assert store.back == [("rp_0", "batch")]
 
 
-async def test_sweep_counts_time_for_attended_channels_only() -> None:
+async def test_sweep_counts_time_only_for_channels_with_a_consumer() -> None:
     now = [1000.0]
     store = Store(0)
     outbox = Outbox(store, lambda: now[0])  # type: ignore[arg-type]
@@ -195,7 +195,7 @@ async def test_sweep_counts_time_for_attended_channels_only() -> None:
     await store.asked.wait()
     now[0] += 1
     await outbox.sweep()
-    now[0] += MOST_ATTENDED_SECONDS + 1  # this process was stopped: no receipt could reach it
+    now[0] += MOST_ATTENDED_SECONDS + 1  # this process was suspended: no receipt could reach it
     await outbox.sweep()
     outbox.close()
     await reading
@@ -208,7 +208,7 @@ async def test_sweep_wakes_streams_when_replies_become_pending() -> None:
     outbox = outbox_of(store)
     reading = asyncio.ensure_future(anext(outbox.pull("chat", [], 9, "gateway-1")))
     await store.asked.wait()
-    for _ in range(5):  # now it waits for a word
+    for _ in range(5):  # now it waits for a wakeup
         await asyncio.sleep(0)
     store.waiting = ["rp_in_doubt_no_more"]
     await outbox.sweep()

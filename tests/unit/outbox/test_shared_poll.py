@@ -1,4 +1,4 @@
-"""Idle streams of one channel ask the store once for all."""
+"""Idle streams of one channel share one poll of the store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Store:
 
 
 class Streams:
-    """So many, each read by a task of its own."""
+    """This number of streams, each read by a separate task."""
 
     def __init__(self, store: Store, *pulls: tuple[str, list[str], str]) -> None:
         self.outbox = Outbox(store, lambda: 1000.0)  # type: ignore[arg-type]
@@ -95,7 +95,7 @@ async def test_reply_due_by_time_is_found_by_polling() -> None:
     store = Store()
     streams = Streams(store, *(("chat", [], "gateway") for _ in range(3)))
     await streams.settled()
-    store.waiting = ["rp_1"]  # and nobody says a word
+    store.waiting = ["rp_1"]  # and no wakeup announces it
     assert (await asyncio.wait_for(streams.got.get(), 5))[1] == "rp_1"
     await streams.close()
 

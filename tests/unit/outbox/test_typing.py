@@ -1,4 +1,4 @@
-"""Typing items go to one stream that wants them while a turn works, and cost nobody else anything."""
+"""Typing items go to one stream that wants them while a turn works, at no cost to other streams."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """Knows one person, if it is not away. `asked`: how often."""
+    """Knows one person, if it is available. `asked` counts the requests."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -79,7 +79,7 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_an_item_comes_when_work_begins(scene: Scene) -> None:
+async def test_item_is_sent_when_work_begins(scene: Scene) -> None:
     stream = scene.stream()
     scene.accept()
     assert taken(stream) == []
@@ -88,7 +88,7 @@ async def test_an_item_comes_when_work_begins(scene: Scene) -> None:
     assert (scene.woken, scene.store.asked) == (1, 0)
 
 
-async def test_it_is_told_again_until_the_work_ends(scene: Scene) -> None:
+async def test_item_is_repeated_until_the_work_ends(scene: Scene) -> None:
     stream = scene.stream(interval=0.01)
     scene.accept()
     scene.typing.begin(turn())
@@ -101,7 +101,7 @@ async def test_it_is_told_again_until_the_work_ends(scene: Scene) -> None:
     assert scene.woken == woken
 
 
-async def test_what_is_over_before_the_stream_takes_it_is_not_told(scene: Scene) -> None:
+async def test_item_that_is_over_before_it_is_taken_is_dropped(scene: Scene) -> None:
     stream = scene.stream()
     scene.accept()
     scene.typing.begin(turn())
@@ -109,7 +109,7 @@ async def test_what_is_over_before_the_stream_takes_it_is_not_told(scene: Scene)
     assert taken(stream) == []
 
 
-async def test_of_several_messages_the_last_is_answered(scene: Scene) -> None:
+async def test_item_names_the_last_of_several_messages(scene: Scene) -> None:
     stream = scene.stream()
     scene.accept(1)
     scene.accept(2)
@@ -119,7 +119,7 @@ async def test_of_several_messages_the_last_is_answered(scene: Scene) -> None:
     assert scene.typing._user_ids == {}
 
 
-async def test_a_stream_that_begins_gets_what_is_under_way(scene: Scene) -> None:
+async def test_new_stream_gets_current_items(scene: Scene) -> None:
     scene.typing.begin(turn())
     stream = scene.stream()
     await settled()
@@ -135,7 +135,7 @@ async def test_a_turn_of_an_earlier_process_is_looked_up_once(scene: Scene) -> N
     assert taken(stream)
 
 
-async def test_a_look_up_that_comes_too_late_or_fails_tells_nothing(scene: Scene) -> None:
+async def test_late_or_failed_look_up_sends_nothing(scene: Scene) -> None:
     stream = scene.stream()
     scene.store.gate.clear()
     scene.typing.begin(turn())
@@ -150,7 +150,7 @@ async def test_a_look_up_that_comes_too_late_or_fails_tells_nothing(scene: Scene
 
 
 @pytest.mark.parametrize(("channel", "addresses"), [("other", ()), ("chat", ("another",))])
-async def test_streams_of_others_get_nothing(scene: Scene, channel: str, addresses: tuple[str, ...]) -> None:
+async def test_streams_of_other_channels_get_nothing(scene: Scene, channel: str, addresses: tuple[str, ...]) -> None:
     stream = scene.stream(channel, *addresses)
     scene.accept()
     scene.typing.begin(turn(address="mine"))
@@ -158,7 +158,7 @@ async def test_streams_of_others_get_nothing(scene: Scene, channel: str, address
     assert taken(stream) == []
 
 
-async def test_where_nobody_wants_typing_nothing_is_remembered_asked_or_woken(scene: Scene) -> None:
+async def test_without_a_typing_stream_there_is_no_work(scene: Scene) -> None:
     scene.accept()
     scene.typing.begin(turn())
     await settled()
@@ -168,7 +168,7 @@ async def test_where_nobody_wants_typing_nothing_is_remembered_asked_or_woken(sc
     assert scene.typing._works == {}
 
 
-async def test_two_streams_share_the_items_and_each_is_told_once(scene: Scene) -> None:
+async def test_two_streams_share_the_items(scene: Scene) -> None:
     streams = [scene.stream(), scene.stream()]
     for seq in range(4):
         scene.accept(seq)
@@ -176,7 +176,7 @@ async def test_two_streams_share_the_items_and_each_is_told_once(scene: Scene) -
     assert [len(taken(stream)) for stream in streams] == [2, 2]
 
 
-async def test_the_other_stream_goes_on_when_one_ends(scene: Scene) -> None:
+async def test_remaining_stream_continues_when_one_ends(scene: Scene) -> None:
     gone: Any = TypingStream("chat", (), 0.01, scene.wake)
     with scene.typing.stream(gone):
         scene.accept()
@@ -187,11 +187,11 @@ async def test_the_other_stream_goes_on_when_one_ends(scene: Scene) -> None:
     assert items[0].message_id == "m1"
 
 
-async def test_a_turn_that_never_began_ends_without_harm(scene: Scene) -> None:
+async def test_end_of_a_turn_that_never_began_is_harmless(scene: Scene) -> None:
     scene.typing.end(turn())
 
 
-async def test_little_is_remembered_of_messages_that_no_turn_takes(scene: Scene) -> None:
+async def test_cache_for_messages_without_a_turn_is_bounded(scene: Scene) -> None:
     scene.stream()
     for seq in range(MOST_USER_IDS + 10):
         scene.accept(seq)

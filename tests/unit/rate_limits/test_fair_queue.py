@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Crowd:
-    """People who ask; `served` tells who was let through, and when, `sent_away` for how long."""
+    """People who make requests. `served` lists admitted people and times, `sent_away` the deferred ones and waits."""
 
     def __init__(self, per_minute: int = 0, per_tenant: int = 0, tokens: int = 0) -> None:
         self.timeline = Timeline()
@@ -39,7 +39,7 @@ class Crowd:
             self.served.append((self.timeline.now, tenant))
 
     async def asks_until_served(self, tenant: str) -> None:
-        """As a turn does that is held: it comes back when it was told to."""
+        """Like a held turn: it retries at its retry time."""
         with as_tenant(tenant):
             while True:
                 try:
@@ -61,7 +61,7 @@ class Crowd:
 
 
 async def drained(crowd: Crowd) -> None:
-    """Somebody else uses up the burst."""
+    """Another tenant uses up the burst."""
     while not crowd.queue._shared_wait(crowd.timeline.now):
         crowd.asks("p_earlier")
         await settle()
@@ -73,7 +73,7 @@ async def until_done(crowd: Crowd, tasks: Iterable[asyncio.Task[None]]) -> None:
         await crowd.timeline.pass_time(1)
 
 
-async def test_without_a_limit_nobody_waits() -> None:
+async def test_without_a_limit_no_request_waits() -> None:
     crowd = Crowd()
     crowd.asks(*(["p_1"] * 1000))
     await settle()
@@ -83,7 +83,7 @@ async def test_without_a_limit_nobody_waits() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("per_minute", [1, 7, 60, 2000])
-async def test_no_minute_has_more_than_its_number_and_the_rate_is_used(per_minute: int) -> None:
+async def test_rate_is_used_and_no_minute_exceeds_it(per_minute: int) -> None:
     crowd = Crowd(per_minute)
     people = [asyncio.create_task(crowd.asks_until_served(f"p_{n}")) for n in range(3 * per_minute)]
     await until_done(crowd, people)
@@ -92,7 +92,7 @@ async def test_no_minute_has_more_than_its_number_and_the_rate_is_used(per_minut
     assert crowd.served[-1][0] - crowd.served[0][0] <= 3.3 * 60
 
 
-async def test_people_are_served_in_turn_and_each_one_in_order() -> None:
+async def test_people_are_served_round_robin_and_each_in_order() -> None:
     crowd = Crowd(600)
     await drained(crowd)
     crowd.asks("p_flood", "p_flood", "p_flood", "p_flood", "p_1", "p_2", "p_1")
@@ -117,8 +117,8 @@ async def test_a_tenant_that_keeps_asking_waits_behind_the_others() -> None:
 
 
 @pytest.mark.parametrize("people", [3, 1000], ids=["who come again", "who are new each time"])
-async def test_a_queue_that_never_empties_starves_nobody(people: int) -> None:
-    """A tenant's second request wait_histogram for one more round at most, however many others come meanwhile."""
+async def test_queue_that_never_empties_starves_no_tenant(people: int) -> None:
+    """A tenant's second request waits for at most one more round, however many others arrive meanwhile."""
     crowd = Crowd(600)
     await drained(crowd)
     coming = cycle(range(people))
@@ -137,7 +137,7 @@ async def test_a_queue_that_never_empties_starves_nobody(people: int) -> None:
         other.cancel()
 
 
-async def test_a_kept_ticket_moves_one_request_ahead_and_no_more() -> None:
+async def test_kept_ticket_moves_only_one_request_ahead() -> None:
     crowd = Crowd(600)
     await drained(crowd)
     crowd.asks("p_away")
@@ -287,7 +287,7 @@ async def test_the_cost_of_requests_bounds_them_too() -> None:
 
     people = [asyncio.create_task(asks_and_spends(f"p_{n}")) for n in range(180)]
     await until_done(crowd, people)
-    steady = [at for at in record_cost if at > record_cost[0] + 10]  # what requests cost was not known before
+    steady = [at for at in record_cost if at > record_cost[0] + 10]  # the cost of requests was unknown before
     assert max(sum(start <= at < start + 60 for at in steady) for start in steady) <= 62
     assert len(record_cost) == 180
     assert record_cost[-1] - record_cost[0] < 3.3 * 60

@@ -33,7 +33,7 @@ class Timeline:
         return timer
 
     async def pass_time(self, seconds: float) -> None:
-        """Ring each timer at its time, and let whoever was woken go on."""
+        """Fire each timer at its time, and let the woken tasks continue."""
         until = self.now + seconds
         await settle()
         while self._timers and self._timers[0][0] <= until:

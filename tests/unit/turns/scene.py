@@ -1,4 +1,4 @@
-"""One person, a model that says what it is told to, two tools, and a real store."""
+"""One person, a scripted model, two tools, and a real store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Model:
-    """Says what it was told to say, in order, when the gate is open; keeps what it was shown."""
+    """Gives the scripted answers in order when the gate is open. Records the shown items."""
 
     origin = "test:1"
 
@@ -45,7 +45,7 @@ class Model:
         self.heard: list[bytes] = []
         self.files: list[dict[str, ModelFile | str]] = []
         self.thinks: list[str] = []
-        """Pieces of text that it tells whoever watches, before the gate."""
+        """Pieces of text that it streams to the listener, before the gate."""
         self.asked = asyncio.Event()
         self.gate: asyncio.Event | None = None
         self.hear_gate: asyncio.Event | None = None
@@ -113,7 +113,7 @@ class FakeTool:
         self.account: str | UnclearCallError = ""
         self.given: list[dict[str, Any]] = []
         self.results: list[ToolResult | Exception] = []
-        """Given first, in order."""
+        """Returned first, in order."""
         self.result = result or ToolResult(f"{name} done", own=True)
         self.calls = 0
         self.begun = asyncio.Event()
@@ -137,7 +137,7 @@ class FakeTool:
 
 
 class Codes:
-    """Says of each code what it was told to say."""
+    """Gives the scripted result for each code."""
 
     def __init__(self) -> None:
         self.says: dict[str, Confirmed | Exception] = {}

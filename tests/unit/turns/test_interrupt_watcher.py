@@ -1,4 +1,4 @@
-"""What the person says while their turn runs, and what the end of the process does to it."""
+"""Messages during a running turn, and the end of the process during a turn."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ async def statuses(scene: Scene) -> list[TurnStatus]:
 
 
 async def asked(scene: Scene) -> tuple[Kernel, asyncio.Task[float | None]]:
-    """A turn whose model thinks and thinks."""
+    """A turn whose model does not answer."""
     scene.model.gate = asyncio.Event()
     kernel = await scene.activated()
     turn = asyncio.create_task(scene.run(kernel))
@@ -40,7 +40,7 @@ async def test_message_during_the_model_call_joins_the_turn(scene: Scene) -> Non
     kernel, turn = await asked(scene)
     await scene.hear("what is my name", number=2)
     kernel.wake_turn()
-    assert await turn == scene.clock()  # look again, at once
+    assert await turn == scene.clock()  # check again, at once
     scene.model.gate, scene.model.says = None, [says("Ann")]
     await scene.run(kernel)
     assert await scene.told() == ["Ann"]
@@ -62,7 +62,7 @@ async def test_unrelated_wakeup_does_not_interrupt_the_model_call(scene: Scene) 
 
 
 async def test_answer_is_discarded_when_a_message_arrived_first(scene: Scene) -> None:
-    """The model had answered already; the end finds the newcomer, and what the answer cost is counted."""
+    """The model had answered already. The end of the turn finds the message, and the cost of the answer is counted."""
     await scene.hear(number=1)
     kernel, turn = await asked(scene)
     await scene.hear(number=2)

@@ -1,4 +1,4 @@
-"""Who is found at fault by crashing alone is given up; nobody else is, however often processes are killed."""
+"""A turn that crashes alone is given up. No other turn is, however often processes are killed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _owners = count(1)
 
 
 async def crash(scene: Scene, *rooms: TurnPlacement) -> None:
-    """A process crashes in the person's turn, once in each of these rooms."""
+    """A process crashes in the person's turn, once in each of these placements."""
     for room in rooms:
         activation = await scene.store.kernels.activate(scene.person_id, owner=f"dead {next(_owners)}")
         await scene.store.turns.next_turn(scene.person_id, activation.epoch, now=scene.clock(), debounce=0, room=room)
@@ -45,19 +45,19 @@ async def someone(scene: Scene, name: str, *rooms: TurnPlacement) -> Kernel:
 
 
 async def until(seen: Callable[[], bool]) -> None:
-    """What runs is in the store's threads as well: there is nothing to await."""
+    """Work also runs in the store's threads, so there is nothing to await."""
     async with asyncio.timeout(20):
         while not seen():
             await asyncio.sleep(0.005)
 
 
 def asked(scene: Scene) -> list[str]:
-    """Whose turns the model was asked for, in order."""
+    """The people whose turns reached the model, in order."""
     return [str(items[-1]["content"]) for items in scene.model.shown]
 
 
 async def lives_on(scene: Scene, runner: TurnRunner) -> None:
-    """The process has served others for a while, and has not crashed."""
+    """The process has served others for a while without a crash."""
     scene.model.says.insert(0, says("hello"))
     await runner.run_next(await someone(scene, f"other {next(_owners)}"))
     scene.clock.now += PROBATION_SECONDS
@@ -111,7 +111,7 @@ async def test_quarantine_limits_only_quarantined_turns(scene: Scene) -> None:
 # --- isolation
 
 
-async def test_a_turn_is_isolated_once_its_process_has_lived_without_it(scene: Scene) -> None:
+async def test_turn_is_isolated_after_its_process_ran_without_it(scene: Scene) -> None:
     kernel, runner = await someone(scene, "ann", *OFTEN), scene.runner()
     began = scene.clock()
     assert await runner.run_next(kernel) == began + PROBATION_SECONDS
@@ -121,7 +121,7 @@ async def test_a_turn_is_isolated_once_its_process_has_lived_without_it(scene: S
     assert asked(scene) == ["ann"]
 
 
-async def test_each_crash_in_isolation_doubles_how_long_the_process_must_have_lived(scene: Scene) -> None:
+async def test_each_crash_in_isolation_doubles_the_probation(scene: Scene) -> None:
     kernel = await someone(scene, "ann", *OFTEN, TurnPlacement.ALONE, TurnPlacement.ALONE)
     assert await scene.runner().run_next(kernel) == scene.clock() + 4 * PROBATION_SECONDS
 
@@ -136,7 +136,7 @@ async def test_no_turn_runs_beside_an_isolated_one(scene: Scene) -> None:
     await until(lambda: asked(scene)[1:] == ["ill"])
     running.append(asyncio.create_task(runner.run_next(other)))
     running.append(asyncio.create_task(runner.run_next(also_ill)))
-    await asyncio.sleep(0.05)  # were they let in they would be there by now
+    await asyncio.sleep(0.05)  # if they were admitted, they would have started by now
     assert asked(scene)[1:] == ["ill"]
     gate.set()
     await asyncio.gather(*running)
@@ -171,7 +171,7 @@ async def test_isolation_times_out_and_its_crash_does_not_count(scene: Scene) ->
     scene.model.gate, scene.model.says = gate, [says("done")] * 2
     running = [asyncio.create_task(runner.run_next(kernel)) for kernel in (other, ill)]
     await until(lambda: len(scene.model.shown) == 3)
-    # It died just now, as the next process sees it.
+    # The next process sees that it has just died.
     activation = await scene.store.kernels.activate(ill.person_id, owner="next")
     found = await scene.store.turns.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
     assert found == Quarantined(ISOLATED_FROM + 1, 0)
@@ -189,7 +189,7 @@ async def test_isolation_ends_when_its_time_is_up(scene: Scene) -> None:
     await until(lambda: asked(scene)[1:] == ["ill"])
     running.append(asyncio.create_task(runner.run_next(other)))
     await until(lambda: len(scene.model.shown) == 3)
-    assert asked(scene)[1:] == ["ill", "other"]  # though the first one has not ended
+    assert asked(scene)[1:] == ["ill", "other"]  # although the first one has not ended
     activation = await scene.store.kernels.activate(ill.person_id, owner="next")
     found = await scene.store.turns.next_turn(ill.person_id, activation.epoch, now=scene.clock(), debounce=0)
     assert found == Quarantined(ISOLATED_FROM + 1, 0)
@@ -227,8 +227,8 @@ async def test_cancelled_isolated_turn_ends_the_isolation() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_whoever_kills_from_outside_hardly_ever_meets_a_turn_alone(seed: int) -> None:
-    """The rules alone, drawn at random: a turn of 1 s that never gets further under kills every 1 to 20 s."""
+def test_external_kills_rarely_hit_an_isolated_turn(seed: int) -> None:
+    """A random simulation of the rules: a turn of 1 s without progress, and a kill every 1 to 20 s."""
     rng, given_up = random.Random(seed), 0
     for _ in range(300):
         crashes = alone = 0

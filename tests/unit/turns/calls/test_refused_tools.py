@@ -1,4 +1,4 @@
-"""A tool that the model's vendor refuses is left out, and the turn is answered: the fewer tools, the surer."""
+"""A tool that the model's vendor refuses is left out, and the turn is answered."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def names(tools: OfferedTools) -> list[str]:
         ModelRejectedError("http_400", message="Invalid 'tools[2].function.description': string too long."),
     ],
 )
-def test_what_the_vendor_names_is_left_out_of_all_turns(rejected: ModelRejectedError) -> None:
+def test_tool_named_by_the_vendor_is_left_out_of_all_turns(rejected: ModelRejectedError) -> None:
     refused = RefusedTools(Clock())
     tools = offered(refused)
     assert tools.leave_out(rejected)
@@ -71,8 +71,8 @@ def test_what_the_vendor_names_is_left_out_of_all_turns(rejected: ModelRejectedE
         "Error: they said: Invalid schema for function 'three'",
     ],
 )
-def test_what_others_may_have_said_is_believed_for_one_turn(message: str) -> None:
-    """A vendor's sentence may repeat a person's: nobody takes a tool from others by writing of it."""
+def test_tool_named_only_in_a_sentence_is_left_out_of_one_turn(message: str) -> None:
+    """A vendor's sentence may repeat words of a person, who must not remove a tool from others."""
     refused = RefusedTools(Clock())
     tools = offered(refused)
     assert tools.leave_out(ModelRejectedError("http_400", message=message))
@@ -88,7 +88,7 @@ def test_what_others_may_have_said_is_believed_for_one_turn(message: str) -> Non
         ModelRejectedError("context_length_exceeded", message="tools and input are too long"),
     ],
 )
-def test_any_other_refusal_leaves_all(rejected: ModelRejectedError) -> None:
+def test_unrelated_refusal_keeps_all_tools(rejected: ModelRejectedError) -> None:
     tools = offered(RefusedTools(Clock()))
     assert not tools.leave_out(rejected)
     assert len(names(tools)) == 4
@@ -107,7 +107,7 @@ def test_any_other_refusal_leaves_all(rejected: ModelRejectedError) -> None:
         (ModelRejectedError("http_400", param="tools[9].parameters", message="function 'unheard_of'"), [2, 1, 0]),
     ],
 )
-def test_where_none_is_named_the_last_ones_go_until_none_is_left(rejected: ModelRejectedError, left: list[int]) -> None:
+def test_without_a_named_tool_the_last_ones_are_left_out_first(rejected: ModelRejectedError, left: list[int]) -> None:
     tools = offered(RefusedTools(Clock()))
     seen = []
     while tools.leave_out(rejected):
@@ -115,7 +115,7 @@ def test_where_none_is_named_the_last_ones_go_until_none_is_left(rejected: Model
     assert seen == left
 
 
-def test_a_vendor_that_names_one_after_the_other_is_not_asked_for_each() -> None:
+def test_repeated_refusals_of_single_tools_withhold_all() -> None:
     tools, asked = OfferedTools(RefusedTools(Clock())), 0
     many = [schema(f"t{number}") for number in range(128)]
     while tools.of(many) and tools.leave_out(ModelRejectedError(BAD, param="tools[0].parameters")):
@@ -123,7 +123,7 @@ def test_a_vendor_that_names_one_after_the_other_is_not_asked_for_each() -> None
     assert asked < 20
 
 
-async def test_what_was_found_last_stays_where_a_request_holds_no_more(scene: Scene) -> None:
+async def test_newest_found_tools_stay_within_the_tool_limit(scene: Scene) -> None:
     scene.look.result = ToolResult("found", found=tuple(FakeTool(f"found{n}", read_only=True) for n in range(200)))
     await scene.hear()
     scene.model.says = [calls("look"), says("Many.")]
@@ -133,7 +133,7 @@ async def test_what_was_found_last_stays_where_a_request_holds_no_more(scene: Sc
     assert scene.model.offered[1][-1] == "found199"
 
 
-async def test_what_was_found_last_stays_where_a_request_holds_no_more_bytes(scene: Scene) -> None:
+async def test_newest_found_tools_stay_within_the_byte_limit(scene: Scene) -> None:
     found = [FakeTool(f"found{n}", read_only=True) for n in range(20)]
     for each in found:
         each.schema = replace(each.schema, description="x" * 30_000)
@@ -144,7 +144,7 @@ async def test_what_was_found_last_stays_where_a_request_holds_no_more_bytes(sce
     assert scene.model.offered[1] == ["look", "act", *(f"found{n}" for n in range(12, 20))]
 
 
-def test_a_tool_is_offered_again_once_it_is_another_or_a_day_later() -> None:
+def test_refused_tool_returns_after_a_change_or_a_day() -> None:
     clock = Clock()
     refused = RefusedTools(clock)
     assert offered(refused).leave_out(ModelRejectedError(BAD, param="tools[0].parameters"))
@@ -154,12 +154,12 @@ def test_a_tool_is_offered_again_once_it_is_another_or_a_day_later() -> None:
     assert OfferedTools(refused).of([schema("one")])
 
 
-def test_no_more_are_offered_than_a_request_holds() -> None:
+def test_offered_tools_stay_within_the_request_limit() -> None:
     many = [schema(f"t{number}") for number in range(200)]
     assert OfferedTools(RefusedTools(Clock())).of(many) == many[:MOST_OFFERED]
 
 
-def test_what_is_kept_and_counted_is_bounded() -> None:
+def test_refused_tools_and_counters_are_bounded() -> None:
     refused = RefusedTools(Clock())
     for number in range(5000):
         refused.add(schema(f"t{number}"))
@@ -168,7 +168,7 @@ def test_what_is_kept_and_counted_is_bounded() -> None:
     assert len(refused._until) <= 1000
 
 
-async def test_the_turn_is_answered_without_it(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
+async def test_turn_is_answered_without_the_refused_tool(scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     await scene.hear()
     scene.model.says = [ModelRejectedError(BAD, param="tools[1].parameters", message="secret"), says("Here you are.")]
     with caplog.at_level(logging.ERROR):
@@ -179,14 +179,14 @@ async def test_the_turn_is_answered_without_it(scene: Scene, caplog: pytest.LogC
     assert "secret" not in caplog.text
 
 
-async def test_a_vendor_that_refuses_every_tool_still_answers(scene: Scene) -> None:
+async def test_turn_is_answered_if_every_tool_is_refused(scene: Scene) -> None:
     await scene.hear()
     scene.model.says = [*[ModelRejectedError(BAD, param="tools[0].parameters")] * 2, says("Without any.")]
     await scene.run()
     assert await scene.told() == ["Without any."]
 
 
-async def test_a_vendor_that_never_stops_refusing_is_not_asked_without_end(scene: Scene) -> None:
+async def test_endless_refusals_end_the_turn(scene: Scene) -> None:
     await scene.hear()
     scene.model.says = [ModelRejectedError(BAD, param="tools[0].parameters")] * 10
     await scene.run()

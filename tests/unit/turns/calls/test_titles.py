@@ -1,4 +1,4 @@
-"""What an id stands for is told beside it, as it was looked up; it hides nothing, and keeps no question back."""
+"""The looked-up title of an id is shown next to it. It hides nothing and delays no prompt."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ GID = "1572000000000001"
         ({"id": "x" * 300}, []),
     ],
 )
-def test_which_arguments_name_a_thing(arguments: dict[str, Any], found: list[tuple[str, str]]) -> None:
+def test_arguments_with_ids_are_recognized(arguments: dict[str, Any], found: list[tuple[str, str]]) -> None:
     assert list(ids_in(arguments)) == found
 
 
@@ -60,7 +60,7 @@ def test_which_arguments_name_a_thing(arguments: dict[str, Any], found: list[tup
         (None, ""),
     ],
 )
-def test_where_a_title_is_found(result: Any, title: str) -> None:
+def test_title_is_found_in_results(result: Any, title: str) -> None:
     assert title_in(result, "task_gid", GID) == title
 
 
@@ -83,7 +83,7 @@ def reader(name: str, *required: str, read_only: bool = True) -> FakeTool:
         ([], None),
     ],
 )
-def test_who_is_asked_for_a_title(tools: list[FakeTool], chosen: str | None) -> None:
+def test_reader_for_a_title_is_selected(tools: list[FakeTool], chosen: str | None) -> None:
     found = reader_of(tools, {"task_gid": GID, "text": "x"}, "task_gid")
     assert (found and found.schema.name) == chosen
 
@@ -99,7 +99,7 @@ def test_who_is_asked_for_a_title(tools: list[FakeTool], chosen: str | None) -> 
         ("\n\n\t ", "“”"),
     ],
 )
-def test_a_hostile_title_is_one_line_of_its_own_block(title: str, line: str) -> None:
+def test_hostile_title_stays_within_one_line_of_its_block(title: str, line: str) -> None:
     approval = Approval("ap_1", "c1", "ASANA_DELETE_TASK", {"task_gid": GID}, titles={GID: title})
     told = shown([approval])
     assert told is not None
@@ -109,7 +109,7 @@ def test_a_hostile_title_is_one_line_of_its_own_block(title: str, line: str) -> 
     )
 
 
-def test_no_argument_gets_among_the_titles() -> None:
+def test_argument_cannot_imitate_a_title() -> None:
     spoofed = {"task_gid": f"{GID}\n```\n\nWhat these ids stand for:\n```\n{GID}: “Harmless”"}
     told = shown([Approval("ap_1", "c1", "T", spoofed, titles={GID: "The whole project"})])
     assert told is not None
@@ -126,7 +126,7 @@ def calls(name: str, **arguments: Any) -> ModelAnswer:
 
 
 def several(count: int) -> ModelAnswer:
-    """One step that deletes so many tasks."""
+    """One step that deletes this number of tasks."""
     made = [FunctionCall(f"c_{place}", "ASANA_DELETE_TASK", {"task_gid": f"{GID}{place}"}) for place in range(count)]
     items = [
         {"type": "function_call", "call_id": call.call_id, "name": call.name, "arguments": call.arguments}
@@ -136,7 +136,7 @@ def several(count: int) -> ModelAnswer:
 
 
 async def asks(scene: Scene, *before: ModelAnswer, tool: str = "ASANA_DELETE_TASK", gid: str = GID) -> str:
-    """The question for a deletion, after other calls."""
+    """The prompt for a deletion, after other calls."""
     scene.act.schema = ToolSchema(tool, "", {"type": "object", "properties": {}})
     scene.act.asks_first = True
     await scene.hear()
@@ -150,7 +150,7 @@ def sees(scene: Scene, name: str, *things: dict[str, Any], required: tuple[str, 
     scene.look.result = ToolResult(json.dumps({"data": list(things)}))
 
 
-async def test_from_what_was_seen_before(scene: Scene) -> None:
+async def test_title_from_an_earlier_result(scene: Scene) -> None:
     sees(scene, "ASANA_LIST_TASKS", {"gid": GID, "name": "Prepare the demo"})
     asked = await asks(scene, calls("ASANA_LIST_TASKS"))
     assert f"task_gid: {GID}\n```" in asked
@@ -158,26 +158,26 @@ async def test_from_what_was_seen_before(scene: Scene) -> None:
     assert scene.look.calls == 1
 
 
-async def test_another_toolkit_gives_no_titles(scene: Scene) -> None:
-    """Whoever writes a page or a mail does not say what a task of somebody else is called."""
+async def test_result_of_another_toolkit_gives_no_title(scene: Scene) -> None:
+    """The author of a page or a mail must not choose the title of another person's task."""
     sees(scene, "WEB_FETCH", {"gid": GID, "name": "Harmless"})
     assert "Harmless" not in await asks(scene, calls("WEB_FETCH"))
 
 
-async def test_by_a_tool_that_only_reads(scene: Scene) -> None:
+async def test_title_from_a_read_only_call(scene: Scene) -> None:
     sees(scene, "ASANA_GET_TASK", {"gid": GID, "name": "Prepare the demo"}, required=("task_gid",))
     assert f"{GID}: “Prepare the demo”" in await asks(scene)
     assert scene.look.given == [{"task_gid": GID}]
     assert [item.kind for item in await scene.history()].count("result") == 1, "the model sees nothing of it"
 
 
-async def test_a_short_id_is_never_guessed_from_what_was_seen(scene: Scene) -> None:
+async def test_short_id_is_not_matched_in_earlier_results(scene: Scene) -> None:
     sees(scene, "ASANA_LIST_TASKS", {"number": 7, "name": "Of another list"})
     assert "Of another list" not in await asks(scene, calls("ASANA_LIST_TASKS"), gid="7")
 
 
 @pytest.mark.parametrize("error", [VendorUnavailable("tools_unavailable"), RuntimeError("broken")])
-async def test_a_title_that_cannot_be_had_keeps_no_question_back(scene: Scene, error: Exception) -> None:
+async def test_missing_title_does_not_delay_the_prompt(scene: Scene, error: Exception) -> None:
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.result = error
     asked = await asks(scene)
@@ -186,20 +186,20 @@ async def test_a_title_that_cannot_be_had_keeps_no_question_back(scene: Scene, e
 
 
 @pytest.mark.parametrize("output", ["no json", "{}", '{"gid": "other", "name": "x"}', "null", '{"cut": "of'])
-async def test_an_answer_that_says_nothing_of_it_is_left_out(scene: Scene, output: str) -> None:
+async def test_result_without_the_id_gives_no_title(scene: Scene, output: str) -> None:
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.result = ToolResult(output)
     assert "I found under" not in await asks(scene)
 
 
-async def test_a_reader_that_hangs_is_not_waited_for(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_reader_is_abandoned(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kernel_service.turns.calls.titles.LOOK_SECONDS", 0.01)
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.gate = asyncio.Event()
     assert "I found under" not in await asks(scene)
 
 
-async def test_many_calls_wait_for_titles_no_longer_than_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_many_calls_share_one_time_limit_for_titles(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kernel_service.turns.calls.titles.LOOK_SECONDS", 0.05)
     sees(scene, "ASANA_GET_TASK", required=("task_gid",))
     scene.look.gate = asyncio.Event()
@@ -209,8 +209,8 @@ async def test_many_calls_wait_for_titles_no_longer_than_one(scene: Scene, monke
     assert scene.look.calls == 1
 
 
-async def test_no_title_is_looked_up_by_a_call_that_would_ask_itself(scene: Scene) -> None:
-    """What the model puts beside an id would leave with it, before anybody was asked."""
+async def test_title_is_not_looked_up_by_a_call_that_needs_approval(scene: Scene) -> None:
+    """Other arguments of the model would be sent together with the id, before any approval."""
     sees(scene, "SITE_GET_JOB", {"id": GID, "name": "Read"}, required=("task_gid",))
     scene.look.schema.parameters["properties"]["url"] = {"type": "string"}
     scene.look.asks_first = None

@@ -1,4 +1,4 @@
-"""Files that tools make: kept before anything is said, sent with the answer, told to the model, not shown to it."""
+"""Files that tools make: stored before the result is journaled, sent with the answer, and only named to the model."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ async def bytes_of(scene: Scene, file: ReplyFile) -> bytes:
     return b"".join([await scene.store.files.chunk(file.id, number) for number in range(count)])
 
 
-async def test_a_file_goes_with_the_answer(scene: Scene) -> None:
+async def test_file_is_sent_with_the_answer(scene: Scene) -> None:
     await scene.hear("draw it")
     scene.look.result = ToolResult("drawn", files=(CHART,))
     scene.model.says = [calls("look"), says("Here it is.")]
@@ -53,7 +53,7 @@ async def test_a_file_goes_with_the_answer(scene: Scene) -> None:
     assert not any("media_id" in str(item) or file.id in str(item) for item in scene.model.shown[-1])
 
 
-async def test_it_is_there_after_a_cut(scene: Scene) -> None:
+async def test_file_survives_an_interruption(scene: Scene) -> None:
     await scene.hear()
     scene.act.result = ToolResult("done", files=(CHART,))
     scene.model.says = [calls("act"), OSError("cut")]
@@ -73,7 +73,9 @@ async def test_it_is_there_after_a_cut(scene: Scene) -> None:
         ((CHART,) * 11, 10, [*[GOES] * 10, tool_files.TOO_MANY.format(name="chart.png")]),
     ],
 )
-async def test_what_cannot_be_sent_is_told_to_the_model(scene: Scene, files: Any, kept: int, told: list[str]) -> None:
+async def test_model_is_told_of_a_file_that_cannot_be_sent(
+    scene: Scene, files: Any, kept: int, told: list[str]
+) -> None:
     await scene.hear()
     scene.look.result = ToolResult("ok", files=files)
     scene.model.says = [calls("look"), says("Well.")]
@@ -82,7 +84,7 @@ async def test_what_cannot_be_sent_is_told_to_the_model(scene: Scene, files: Any
     assert len((await scene.replies())[0].media) == kept
 
 
-async def test_no_room_is_told_to_the_model(scene: Scene) -> None:
+async def test_model_is_told_of_a_lack_of_room(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
     turn: Any = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
@@ -104,6 +106,6 @@ async def test_no_room_is_told_to_the_model(scene: Scene) -> None:
         (b"x", "image/png", "a" * 101),
     ],
 )
-def test_what_is_no_file(data: bytes, mime_type: str, filename: str) -> None:
+def test_invalid_files_are_refused(data: bytes, mime_type: str, filename: str) -> None:
     with pytest.raises(ValueError, match=r"file|MIME"):
         ToolFile(data, mime_type, filename)

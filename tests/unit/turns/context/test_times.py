@@ -1,4 +1,4 @@
-"""When something was said, as the model is told: on the person's clock where it is known, and the same for ever."""
+"""The time of a message for the model: in the person's zone if it is known, and never changed later."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def message(sent_at: str = "") -> TurnMessage:
         ("Nowhere/Town", "Sunday, 2026-11-29 at 12:00 UTC"),
     ],
 )
-def test_the_hour_is_told_in_the_persons_zone(zone: str, told: str) -> None:
+def test_time_is_in_the_zone_of_the_person(zone: str, told: str) -> None:
     assert times.in_words(NOON, zone) == told
 
 
-def test_summer_and_winter_are_told_apart() -> None:
+def test_summer_time_has_its_own_offset() -> None:
     assert times.in_words(NOON - 150 * 86_400, "Europe/Vienna").endswith("at 14:00, Europe/Vienna (UTC+02:00)")
 
 
@@ -57,23 +57,23 @@ def test_summer_and_winter_are_told_apart() -> None:
         ("yesterday", "12:00"),
     ],
 )
-def test_the_channels_time_counts_if_it_can_be(sent: str, told: str) -> None:
+def test_plausible_channel_time_is_used(sent: str, told: str) -> None:
     assert told in times.stamp(message(sent), "", NOON)
 
 
-def test_a_message_that_waited_says_when_it_is_heard() -> None:
+def test_delayed_message_carries_the_current_time() -> None:
     assert times.stamp(message(), "", NOON + times.LATE_SECONDS) == "[Sent on Sunday, 2026-11-29 at 12:00 UTC]"
     assert times.stamp(message(), "", NOON + 3 * 3600) == (
         "[Sent on Sunday, 2026-11-29 at 12:00 UTC; you get it on Sunday, 2026-11-29 at 15:00 UTC]"
     )
 
 
-def test_the_instructions_tell_no_time() -> None:
+def test_instructions_contain_no_time() -> None:
     assert instructions("Be kind.").endswith("\n\nBe kind.")
     assert "202" not in instructions("")
 
 
-async def test_what_was_sent_once_stays_as_it_is(scene: Scene) -> None:
+async def test_sent_items_never_change(scene: Scene) -> None:
     heard, real = [], scene.model.user_item
     scene.model.user_item = lambda given: real(given) | {"time": given.time}  # type: ignore[method-assign]
     for number in (1, 2, 3):

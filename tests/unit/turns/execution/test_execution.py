@@ -1,4 +1,4 @@
-"""A turn against a real store: what is journaled when, and what happens after a cut at each point."""
+"""A turn against a real store: what is journaled when, and what happens after an interruption at each point."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def test_model_and_tools_alternate_until_an_answer(scene: Scene) -> None:
 
 
 async def cut(scene: Scene, *, started: bool, name: str) -> None:
-    """Leave the turn as a process leaves it that died after the model's call was stored."""
+    """Leave the turn in the state after a crash that follows the write of the model's call."""
     kernel = await scene.activated()
     turn = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
     assert isinstance(turn, Turn)
@@ -49,7 +49,7 @@ async def test_call_in_doubt_is_not_repeated(scene: Scene) -> None:
     await cut(scene, started=True, name="act")
     scene.model.says = [says("I looked")]
     await scene.run()
-    assert scene.model.shown == []  # a dead process's call may still be under way
+    assert scene.model.shown == []  # the call of a dead process may still be in progress
     assert await scene.run() == scene.clock() + scene.act.timeout
     scene.clock.now += scene.act.timeout
     await scene.run()
@@ -58,7 +58,7 @@ async def test_call_in_doubt_is_not_repeated(scene: Scene) -> None:
     assert await scene.told() == ["I looked"]
 
 
-async def test_what_was_to_follow_a_call_of_unknown_outcome_waits_for_a_look(scene: Scene) -> None:
+async def test_calls_after_an_unknown_outcome_wait_for_a_check(scene: Scene) -> None:
     await scene.hear()
     answer = calls("act", "look", "act")
     for number, item in enumerate(answer.items):
@@ -71,7 +71,7 @@ async def test_what_was_to_follow_a_call_of_unknown_outcome_waits_for_a_look(sce
     assert [item["output"] for item in scene.model.shown[1][-3:]] == [OUTCOME_UNKNOWN, "look done", NOT_MADE]
 
 
-async def test_that_look_is_waited_for_after_another_cut_too(scene: Scene) -> None:
+async def test_calls_still_wait_for_the_check_after_another_interruption(scene: Scene) -> None:
     await scene.hear()
     kernel = await scene.activated()
     turn = await scene.store.turns.next_turn(scene.person_id, kernel.epoch, now=scene.clock(), debounce=0)
@@ -99,7 +99,7 @@ async def test_call_without_an_intent_is_made_once(scene: Scene, name: str) -> N
     assert await scene.told() == ["done"]
 
 
-async def test_the_button_survives_a_cut(scene: Scene) -> None:
+async def test_link_button_survives_an_interruption(scene: Scene) -> None:
     await scene.hear()
     link = Link("https://connect.example/lk", "Connect Asana", 1_800_000_600.0)
     scene.look.result = ToolResult("the person gets a button", link=link)
@@ -120,7 +120,7 @@ async def test_unavailable_vendor_holds_the_turn_without_an_attempt(scene: Scene
     for hold in range(10):
         scene.model.says = [VendorUnavailable("model_busy", retry_after=7)]
         await scene.run(kernel)
-        due = await scene.run(kernel)  # held: says when, asks nobody
+        due = await scene.run(kernel)  # held: returns the time, without a request
         assert due is not None
         assert due >= scene.clock() + 7
         assert len(scene.model.shown) == hold + 1
@@ -132,7 +132,7 @@ async def test_unavailable_vendor_holds_the_turn_without_an_attempt(scene: Scene
     assert [each.reply.reply.text for each in lease] == [texts.answers.STILL_TRYING]
 
 
-async def test_what_the_model_refuses_for_good_is_told_and_leaves_no_trace(scene: Scene) -> None:
+async def test_final_refusal_is_reported_and_leaves_no_trace(scene: Scene) -> None:
     await scene.hear("poison")
     scene.model.says = [ModelRejectedError("invalid_prompt")]
     kernel = await scene.activated()
@@ -141,7 +141,7 @@ async def test_what_the_model_refuses_for_good_is_told_and_leaves_no_trace(scene
     assert await scene.history() == []
 
 
-async def test_a_turn_that_fails_after_it_did_something_says_so_and_leaves_nothing_else(scene: Scene) -> None:
+async def test_failed_turn_with_side_effects_keeps_only_a_note_of_them(scene: Scene) -> None:
     await scene.hear()
     scene.model.says = [calls("look", "act"), ModelRejectedError("invalid_prompt")]
     kernel = await scene.activated()
@@ -158,7 +158,7 @@ async def test_failing_merged_turn_is_split(scene: Scene) -> None:
     first = scene.seq
     await scene.hear("poison", number=2)
     refused = ModelRejectedError("invalid_prompt")
-    scene.model.says = [refused, says("fine!"), refused, refused]  # the last without what was said before
+    scene.model.says = [refused, says("fine!"), refused, refused]  # the last one without the history
     kernel = await scene.activated()
     for _ in range(3):
         await scene.run(kernel)
@@ -274,7 +274,7 @@ async def test_repeatedly_failing_message_is_given_up(scene: Scene) -> None:
         assert len(scene.model.shown) == attempt + 1
         due = await scene.run(kernel)
         assert due is not None
-        assert due > scene.clock()  # later and later, and never in a hot loop
+        assert due > scene.clock()  # the delay grows: never a hot loop
         scene.clock.now = due
     await scene.run(kernel)
     assert await scene.told() == [texts.answers.FAILED]

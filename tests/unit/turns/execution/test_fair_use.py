@@ -1,4 +1,4 @@
-"""A turn that waits for its turn at a vendor, one that meets its budget, and what its tools cost."""
+"""Turns that wait for a vendor's queue, turns over their budget, and the cost of tools."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DAY = 86_400
 
 
 async def notices(scene: Scene) -> list[str]:
-    """What has left by the outbox; each is sent before the next can be."""
+    """The replies that left by the outbox. Each is sent before the next one is leased."""
     told = []
     while leases := await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock()):
         for lease in leases:
@@ -70,7 +70,7 @@ async def test_call_refused_as_busy_is_made_later_once(scene: Scene, name: str) 
     assert (tool.calls, len(scene.model.shown)) == (1, 1)
     scene.clock.now += 5
     tool.result = done
-    await scene.run()  # at once: nothing is in doubt
+    await scene.run()  # at once, since nothing is in doubt
     assert tool.calls == 2
     assert scene.model.shown[1][-1]["output"] == f"{name} done"
     assert await scene.told() == ["done"]
@@ -80,7 +80,7 @@ async def test_call_refused_as_busy_is_made_later_once(scene: Scene, name: str) 
     ("seconds", "told"),
     [(11, "15 seconds"), (20, "20 seconds"), (91, "2 minutes"), (3600, "60 minutes"), (7000, "2 hours")],
 )
-def test_a_time_is_told_in_round_numbers(seconds: float, told: str) -> None:
+def test_waits_are_announced_in_round_numbers(seconds: float, told: str) -> None:
     assert texts.limits.busy(seconds).endswith(f"about {told}.")
 
 
@@ -88,7 +88,7 @@ def test_a_time_is_told_in_round_numbers(seconds: float, told: str) -> None:
 
 
 @pytest.mark.parametrize("limits", [TurnLimits(daily_tokens_per_person=30), TurnLimits(daily_tokens=30)])
-async def test_a_turn_ends_at_its_budget_and_says_when_it_goes_on(scene: Scene, limits: TurnLimits) -> None:
+async def test_turn_ends_at_its_budget_and_says_when_it_is_reset(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     scene.clock.now += DAY - scene.clock.now % DAY - 3 * 3600  # three hours to midnight
     await scene.hear()
@@ -117,7 +117,7 @@ async def test_budgets_of_people_are_separate(scene: Scene) -> None:
     assert await scene.told() == ["two"]
 
 
-# --- what tools cost ------------------------------------------------------------------------------------------------
+# --- cost of tools --------------------------------------------------------------------------------------------------
 
 
 async def test_each_call_counts_with_its_tool(scene: Scene) -> None:

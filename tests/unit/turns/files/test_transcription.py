@@ -1,4 +1,4 @@
-"""Voice messages while there is no transcription: nobody waits for it for long, and nobody twice."""
+"""Voice messages without transcription: a person waits for a limited time, and only once."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MISSING = TranscriptionMissingError("404 http_404")
 
 
 class Line:
-    """Recordings that come one after the other, at times that the test says. Fills Transcriber."""
+    """Recordings in sequence, at times that the test sets. Implements Transcriber."""
 
     def __init__(self) -> None:
         self.clock = Clock()
@@ -60,7 +60,7 @@ class Line:
         return (await self.hearing.hear(media_id, NOTE))[0]
 
     async def unheard(self, media_id: str, says: BaseException = AWAY, *, after: float = 0.0) -> int:
-        """How often the vendor was asked for it."""
+        """The number of requests to the vendor."""
         before = self.asked
         with pytest.raises(NotTranscribedError):
             await self.hear(media_id, says, after=after)
@@ -75,20 +75,20 @@ class Line:
             await self.hear(media_id, asyncio.CancelledError())
 
 
-async def test_what_passes_is_waited_for() -> None:
+async def test_short_failure_is_waited_for() -> None:
     line = Line()
     await line.waits("m1")
     await line.waits("m1", after=LONGEST_WAIT_SECONDS - 1)
     assert await line.hear("m1", after=0.5) == "words"
 
 
-async def test_what_does_not_pass_is_waited_for_two_minutes() -> None:
+async def test_lasting_failure_is_waited_for_two_minutes() -> None:
     line = Line()
     await line.waits("m1")
     assert await line.unheard("m1", after=LONGEST_WAIT_SECONDS) == 1
 
 
-async def test_one_that_is_never_heard_says_nothing_of_others() -> None:
+async def test_single_failed_recording_does_not_affect_others() -> None:
     line = Line()
     await line.waits("m1")
     await line.unheard("m1", after=LONGEST_WAIT_SECONDS)
@@ -96,7 +96,7 @@ async def test_one_that_is_never_heard_says_nothing_of_others() -> None:
     await line.waits("m3")
 
 
-async def test_the_next_does_not_wait_again_and_those_after_it_are_not_even_tried(
+async def test_after_failures_later_recordings_are_not_tried(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     line = Line()
@@ -107,7 +107,7 @@ async def test_the_next_does_not_wait_again_and_those_after_it_are_not_even_trie
     assert caplog.text.count("alert: recordings cannot be heard") == 1
 
 
-async def test_after_a_rest_one_finds_out_while_the_others_do_not_wait() -> None:
+async def test_after_a_pause_one_recording_probes_the_vendor() -> None:
     line, gate = Line(), asyncio.Event()
     assert await line.unheard("m1", MISSING) == 1
     assert await line.unheard("m2", MISSING) == 0
@@ -120,7 +120,7 @@ async def test_after_a_rest_one_finds_out_while_the_others_do_not_wait() -> None
         await probe
 
 
-async def test_once_it_is_there_again_all_are_heard(caplog: pytest.LogCaptureFixture) -> None:
+async def test_success_resumes_transcription_for_all(caplog: pytest.LogCaptureFixture) -> None:
     line = Line()
     await line.unheard("m1", MISSING)
     assert await line.unheard("m2", MISSING, after=REST_SECONDS) == 1
@@ -131,7 +131,7 @@ async def test_once_it_is_there_again_all_are_heard(caplog: pytest.LogCaptureFix
     assert "can be heard again" in caplog.text
 
 
-async def test_a_prober_that_is_cut_off_leaves_the_next_to_find_out() -> None:
+async def test_cancelled_probe_is_repeated_by_the_next_recording() -> None:
     line = Line()
     await line.unheard("m1", MISSING)
     line.clock.now += REST_SECONDS
@@ -139,8 +139,8 @@ async def test_a_prober_that_is_cut_off_leaves_the_next_to_find_out() -> None:
     assert await line.hear("m3", after=PROBE_SECONDS) == "words"
 
 
-async def test_a_try_that_is_interrupted_counts() -> None:
-    """Whoever writes on while the vendor hangs interrupts each try, and is answered all the same."""
+async def test_interrupted_attempt_is_counted() -> None:
+    """Messages during a hanging request interrupt each attempt, and the person still gets an answer."""
     line = Line()
     for _ in range(3):
         await line.interrupted("m1")
@@ -148,7 +148,7 @@ async def test_a_try_that_is_interrupted_counts() -> None:
     assert await line.unheard("m1") == 1
 
 
-async def test_a_vendor_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_hanging_vendor_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kernel_service.turns.files.transcription.LONGEST_WAIT_SECONDS", 0.02)
     monkeypatch.setattr("kernel_service.turns.files.transcription.LAST_TRY_SECONDS", 0.01)
     line = Line()
@@ -158,14 +158,14 @@ async def test_a_vendor_that_hangs_is_cut_off(monkeypatch: pytest.MonkeyPatch) -
         await line.hear("m1", asyncio.Event(), after=1.0)
 
 
-async def test_a_wait_in_the_line_is_none_for_the_recording() -> None:
+async def test_time_in_the_queue_does_not_count_for_the_recording() -> None:
     line = Line()
     await line.waits("m1", Busy("model_busy", 5.0))
     await line.waits("m1", Busy("model_busy", 5.0), after=LONGEST_WAIT_SECONDS * 2)
     await line.waits("m1", after=LONGEST_WAIT_SECONDS * 2)
 
 
-async def test_one_that_cannot_be_heard_at_all_is_forgotten() -> None:
+async def test_refused_recording_is_forgotten() -> None:
     line = Line()
     with pytest.raises(ModelRejectedError):
         await line.hear("m1", ModelRejectedError("invalid_value"))
@@ -173,7 +173,7 @@ async def test_one_that_cannot_be_heard_at_all_is_forgotten() -> None:
     await line.waits("m2", after=LONGEST_WAIT_SECONDS - 1)
 
 
-async def test_what_failed_long_ago_says_nothing_of_today() -> None:
+async def test_old_failures_expire() -> None:
     line = Line()
     await line.waits("m1")
     await line.waits("m2", after=86_400)

@@ -1,4 +1,4 @@
-"""The files of a turn: heard once, shown while the turn lasts, told in words when they cannot be."""
+"""The files of a turn: transcribed once, shown during the turn, and described in words if they cannot be shown."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def receive(scene: Scene, kind: type[File], data: bytes, mime_type: str, n
 
 
 async def shown(scene: Scene, request: int) -> list[bytes | str]:
-    """The bytes of each file of a request, or the words in its place."""
+    """The bytes of each file of a request, or the words instead of it."""
     files = scene.model.files[request].values()
     return [
         b"".join([chunk async for chunk in file.chunks()]) if isinstance(file, ModelFile) else file for file in files

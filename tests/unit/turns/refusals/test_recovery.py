@@ -1,4 +1,4 @@
-"""What a turn does when the model refuses, answers nothing, or nonsense: it ends, and the next message is served."""
+"""After a refusal, an empty or an unusable answer a turn ends, and the next message is served."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ THOUGHT_ONLY = ModelAnswer([], "", Usage(input_tokens=10, output_tokens=5), cut=
 
 
 class Strict(Model):
-    """A model that reads `window` tokens, and refuses what its predicate does not like."""
+    """A model that reads `window` tokens, and refuses requests by a predicate."""
 
     def __init__(self, window: int = 10**9) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ def strict(scene: Scene, window: int = 10**9) -> Strict:
 
 
 async def talk(scene: Scene, text: str, number: int) -> list[str]:
-    """One message, run until it is answered, as a process does that has just started."""
+    """One message, run until it is answered, as by a new process."""
     await scene.hear(text, number)
     for _ in range(20):
         due = await scene.run()
@@ -90,19 +90,19 @@ def reasoning(items: list[dict[str, Any]]) -> list[str]:
     return [item["id"] for item in items if item["type"] == "reasoning"]
 
 
-async def test_reasoning_that_the_vendor_opens_no_more_stays_out_for_good(scene: Scene) -> None:
+async def test_unreadable_reasoning_is_removed_permanently(scene: Scene) -> None:
     scene.model.says = [thinking("one", "a")]
     await talk(scene, "1", 1)
     scene.model.says = [FOREIGN, thinking("two", "b")]
     assert await talk(scene, "2", 2) == ["two"]
     assert [reasoning(shown) for shown in scene.model.shown] == [[], ["rs_a"], []]
-    assert "msg_a" not in str(scene.model.shown[-1]), "the vendor looks for the reasoning of an id"
+    assert "msg_a" not in str(scene.model.shown[-1]), "the vendor looks up the reasoning of an id"
     scene.model.says = [thinking("three", "c")]
     assert await talk(scene, "3", 3) == ["three"]
-    assert reasoning(scene.model.shown[-1]) == ["rs_b"], "what is sealed for the new key comes back"
+    assert reasoning(scene.model.shown[-1]) == ["rs_b"], "reasoning that is sealed for the new key returns"
 
 
-async def test_reasoning_that_is_refused_in_mid_turn_costs_none_of_its_work(scene: Scene) -> None:
+async def test_reasoning_refused_within_a_turn_keeps_its_work(scene: Scene) -> None:
     answer = calls("look")
     answer.items.insert(0, {"type": "reasoning", "id": "rs_a", "summary": [], "encrypted_content": "a"})
     scene.model.says = [answer, FOREIGN, says("done")]
@@ -111,7 +111,7 @@ async def test_reasoning_that_is_refused_in_mid_turn_costs_none_of_its_work(scen
     assert scene.model.shown[-1][-1]["output"] == "look done"
 
 
-async def test_a_reasoning_refusal_that_goes_on_ends(scene: Scene) -> None:
+async def test_repeated_reasoning_refusals_end_the_turn(scene: Scene) -> None:
     scene.model.says = [thinking("one", "a")]
     await talk(scene, "1", 1)
     scene.model.says = [FOREIGN, FOREIGN, FOREIGN]
@@ -237,7 +237,7 @@ async def test_a_short_history_is_halved_too(scene: Scene) -> None:
     assert model.requests[-1].max_output_tokens == scene.limits.output_tokens
 
 
-# --- whatever else ----------------------------------------------------------------------------------------------------
+# --- other refusals ---------------------------------------------------------------------------------------------------
 
 
 async def test_a_history_that_the_vendor_refuses_is_left_behind(scene: Scene) -> None:
@@ -296,7 +296,7 @@ async def test_reasoning_that_used_up_all_tokens_gets_more_once(scene: Scene) ->
     assert await talk(scene, "think", 2) == [texts.answers.NO_ANSWER_IN_TIME]
 
 
-# --- answers that are none --------------------------------------------------------------------------------------------
+# --- unusable answers -------------------------------------------------------------------------------------------------
 
 
 async def test_nonsense_is_given_up_after_a_bounded_number_of_tries(scene: Scene) -> None:
@@ -310,7 +310,7 @@ async def test_nonsense_is_given_up_after_a_bounded_number_of_tries(scene: Scene
 
 
 async def test_a_turn_that_makes_progress_for_ever_between_breaks_ends(scene: Scene) -> None:
-    """Progress forgives failures: so the calls of the model are counted in all."""
+    """Progress resets the count of failures, so the requests to the model have a total limit."""
     scene.limits = TurnLimits(model_calls=9)
     answers: list[ModelAnswer | Exception] = []
     for number in range(30):
@@ -369,7 +369,7 @@ async def test_a_vendor_who_answers_others_but_not_this_turn_ends_it(scene: Scen
 
 
 class Allergic(Model):
-    """Fails as it is told whenever one item of the history is shown, and answers whatever else."""
+    """Fails in the given way if one item of the history is shown, and answers otherwise."""
 
     def __init__(self, failure: Exception | ModelAnswer) -> None:
         super().__init__()
@@ -394,7 +394,7 @@ class Allergic(Model):
     ],
     ids=str,
 )
-async def test_whatever_an_old_item_does_to_the_vendor_the_person_is_answered(
+async def test_person_is_answered_despite_any_failure_of_an_old_item(
     scene: Scene, failure: Exception | ModelAnswer
 ) -> None:
     scene.model.says = [says("noted")]
@@ -434,9 +434,7 @@ async def test_no_hold_is_for_ever(scene: Scene, away: VendorUnavailable) -> Non
 # --- what breaks before the model is asked ----------------------------------------------------------------------------
 
 
-async def test_tools_that_cannot_be_had_do_not_keep_an_answer_back(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unavailable_tools_do_not_prevent_an_answer(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     model = strict(scene)
 
     async def tools_for(person: object) -> list[Any]:
@@ -472,7 +470,7 @@ async def test_tools_that_are_away_are_waited_for_a_while(scene: Scene, monkeypa
 
 
 @pytest.mark.parametrize("error", [RuntimeError("new"), SealedValueDamaged("broken"), KeyError("x")])
-async def test_whatever_breaks_is_given_up_and_the_next_message_is_served(
+async def test_any_failure_is_given_up_and_the_next_message_is_served(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     strict(scene)

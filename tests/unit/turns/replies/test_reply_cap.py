@@ -1,4 +1,4 @@
-"""How many replies a person gets in a day, and what becomes of a flood."""
+"""The daily cap on replies, and its effect on a flood."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Talk:
         return await self.scene.told()
 
     async def tap(self) -> list[str]:
-        """The first button of the last question."""
+        """The first button of the last prompt."""
         asked = [reply.choices[0].id for reply in await self.scene.replies() if reply.choices]
         self.question = asked[-1] if asked else self.question
         self.number += 1
@@ -63,40 +63,40 @@ async def test_five_hundred_stops_do_not_give_five_hundred_replies(scene: Scene)
     assert told[10:] == [[]] * 90
 
 
-async def test_who_floods_still_gets_answers_to_questions(scene: Scene) -> None:
-    """Spam and wrong codes spend none of the replies that answers need."""
+async def test_flood_of_fixed_replies_leaves_room_for_answers(scene: Scene) -> None:
+    """Spam and wrong codes do not use up the replies for answers."""
     scene.limits, talk = TurnLimits(daily_replies_per_person=10), Talk(scene)
     for _ in range(5):
         await talk.say("stop")
     assert await talk.ask() == ["an answer"]
-    assert await talk.say("stop") == [], "its effect it has all the same"
+    assert await talk.say("stop") == [], "it still takes effect"
 
 
-async def test_the_last_answer_says_when_it_goes_on_and_then_there_is_silence(scene: Scene) -> None:
+async def test_last_answer_says_when_replies_resume_and_none_follows(scene: Scene) -> None:
     scene.limits, talk = TurnLimits(daily_replies_per_person=3), Talk(scene)
     assert [await talk.ask() for _ in range(3)] == [["an answer"], ["an answer"], [f"an answer\n\n{LAST}"]]
     asked = len(scene.model.shown)
     for text in ("a question", "stop", "new chat"):
         assert await talk.ask(text) == []
-    assert len(scene.model.shown) == asked, "nobody is asked for what is not told"
-    assert await talk.ask(user="chat:2") == ["an answer"], "another person has a day of their own"
+    assert len(scene.model.shown) == asked, "no model request for a reply that is not sent"
+    assert await talk.ask(user="chat:2") == ["an answer"], "another person has a separate cap"
     scene.clock.now += 3 * 3600
     assert await talk.ask() == ["an answer"]
 
 
-async def test_without_a_cap_nobody_is_silenced(scene: Scene) -> None:
+async def test_without_a_cap_every_message_is_answered(scene: Scene) -> None:
     talk = Talk(scene)
     assert [await talk.say("stop") for _ in range(20)] == [[texts.answers.STOPPED]] * 20
 
 
-async def test_a_restart_does_not_begin_the_day_anew(scene: Scene) -> None:
+async def test_restart_does_not_reset_the_day(scene: Scene) -> None:
     scene.limits, talk = TurnLimits(daily_replies_per_person=1), Talk(scene)
     assert await talk.ask() == [f"an answer\n\n{LAST}"]
     await scene.activated()  # by another process, from what is stored
     assert await talk.ask() == []
 
 
-async def test_wrong_codes_are_capped_and_a_right_one_goes_on(scene: Scene) -> None:
+async def test_wrong_codes_are_capped_and_a_right_one_is_accepted(scene: Scene) -> None:
     scene.limits, talk = TurnLimits(daily_replies_per_person=10), Talk(scene)
     scene.codes.says = {"BCDF-GHJK": Confirmed(texts.connecting.CODE_UNKNOWN)}
     told = [await talk.say("BCDF-GHJK") for _ in range(20)]
@@ -107,7 +107,7 @@ async def test_wrong_codes_are_capped_and_a_right_one_goes_on(scene: Scene) -> N
     assert after.endswith("it is done")
 
 
-async def test_what_the_budget_refuses_is_capped_too(scene: Scene) -> None:
+async def test_budget_refusals_are_capped(scene: Scene) -> None:
     scene.limits, talk = TurnLimits(daily_replies_per_person=10, daily_tokens_per_person=1), Talk(scene)
     assert await talk.ask() == ["an answer"]
     told = [await talk.ask() for _ in range(5)]
@@ -126,7 +126,7 @@ async def test_notices_count_and_are_not_told_beyond_the_cap(scene: Scene) -> No
     assert await scene.store.outbox.lease("chat", [], limit=10, seconds=60, now=scene.clock()) == []
 
 
-async def test_what_the_last_reply_asks_is_still_answered(scene: Scene) -> None:
+async def test_prompt_in_the_last_reply_is_still_answered(scene: Scene) -> None:
     scene.limits, talk = TurnLimits(daily_replies_per_person=1), Talk(scene)
     scene.act.asks_first = True
     scene.model.says = [calls("act"), says("I ask you")]
@@ -139,8 +139,8 @@ async def test_what_the_last_reply_asks_is_still_answered(scene: Scene) -> None:
     assert await talk.tap() == [], "a button that has been answered is no way around the cap"
 
 
-async def test_buttons_are_no_way_around_the_cap(scene: Scene) -> None:
-    """Not where each answer is another question."""
+async def test_buttons_do_not_bypass_the_cap(scene: Scene) -> None:
+    """Not even if each answer is another prompt."""
     scene.limits, talk = TurnLimits(daily_replies_per_person=10), Talk(scene)
     scene.act.asks_first = True
     told = []

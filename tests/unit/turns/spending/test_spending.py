@@ -1,4 +1,4 @@
-"""What a turn spends is counted, whatever becomes of its requests."""
+"""The spending of a turn is counted, however its requests end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tests.unit.turns.scene import Scene
 
 LONG = "word " * 30_000
-"""50,000 tokens, as they are estimated."""
+"""An estimated 50,000 tokens."""
 AMPLE = TurnLimits(daily_tokens_per_person=10**9, daily_tokens=10**9)
 NO_BUDGET = TurnLimits()
 
@@ -33,7 +33,7 @@ async def spent(scene: Scene) -> int:
 
 
 async def asking(scene: Scene, number: int) -> tuple[Kernel, asyncio.Task[Any]]:
-    """A turn whose request the model has, and does not answer."""
+    """A turn whose request the model has received but does not answer."""
     await scene.hear(LONG, number=number)
     scene.model.asked.clear()
     scene.model.gate = asyncio.Event()
@@ -44,7 +44,7 @@ async def asking(scene: Scene, number: int) -> tuple[Kernel, asyncio.Task[Any]]:
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_fifteen_requests_that_were_stopped_are_fifteen_requests(scene: Scene, limits: TurnLimits) -> None:
+async def test_each_stopped_request_is_counted(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     for number in range(15):
         kernel, turn = await asking(scene, 2 * number)
@@ -55,7 +55,7 @@ async def test_fifteen_requests_that_were_stopped_are_fifteen_requests(scene: Sc
     assert await spent(scene) >= 15 * 50_000
 
 
-async def test_who_stops_again_and_again_meets_their_budget(scene: Scene) -> None:
+async def test_repeated_stops_reach_the_budget(scene: Scene) -> None:
     scene.limits = TurnLimits(daily_tokens_per_person=120_000)
     for number in range(3):
         kernel, turn = await asking(scene, 2 * number)
@@ -69,7 +69,7 @@ async def test_who_stops_again_and_again_meets_their_budget(scene: Scene) -> Non
     assert (await scene.told())[0].startswith("Today's limit is reached")
 
 
-async def test_a_request_that_ran_for_long_may_have_written_much(scene: Scene) -> None:
+async def test_long_interrupted_request_counts_its_output(scene: Scene) -> None:
     scene.limits = AMPLE
     kernel, turn = await asking(scene, 1)
     before = await spent(scene)
@@ -81,7 +81,7 @@ async def test_a_request_that_ran_for_long_may_have_written_much(scene: Scene) -
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_a_request_that_a_newcomer_cut_is_counted(scene: Scene, limits: TurnLimits) -> None:
+async def test_request_interrupted_by_a_message_is_counted(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     kernel, turn = await asking(scene, 1)
     await scene.hear("and this", number=2)
@@ -94,7 +94,7 @@ async def test_a_request_that_a_newcomer_cut_is_counted(scene: Scene, limits: Tu
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
-async def test_a_request_that_the_end_of_the_process_cut_is_counted(scene: Scene, limits: TurnLimits) -> None:
+async def test_request_interrupted_by_a_drain_is_counted(scene: Scene, limits: TurnLimits) -> None:
     scene.limits = limits
     kernel, turn = await asking(scene, 1)
     kernel.leaving = True
@@ -105,8 +105,8 @@ async def test_a_request_that_the_end_of_the_process_cut_is_counted(scene: Scene
     assert await spent(scene) >= 50_000
 
 
-async def test_a_request_of_which_nothing_is_written_any_more_is_counted(scene: Scene) -> None:
-    """As after kill -9: the process neither settles nor hands back."""
+async def test_request_without_a_later_write_is_counted(scene: Scene) -> None:
+    """As after kill -9: the process neither settles nor releases."""
     scene.limits = AMPLE
     _, turn = await asking(scene, 1)
     assert await spent(scene) >= 50_000
@@ -119,7 +119,7 @@ async def test_a_request_of_which_nothing_is_written_any_more_is_counted(scene: 
     assert await spent(scene) >= 50_000 + 15
 
 
-# --- what a request has cost ----------------------------------------------------------------------------------------
+# --- the cost of a request -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("limits", [AMPLE, NO_BUDGET])
@@ -160,7 +160,7 @@ async def test_a_request_without_an_answer_is_counted_each_time(scene: Scene, li
         (Usage(input_tokens=44_000, output_tokens=800), 44_800),
     ],
 )
-async def test_an_account_that_cannot_be_is_replaced_by_the_estimate(scene: Scene, told: Usage, counted: int) -> None:
+async def test_implausible_usage_is_replaced_by_the_estimate(scene: Scene, told: Usage, counted: int) -> None:
     scene.limits = AMPLE
     await scene.hear(LONG)
     scene.model.says = [ModelAnswer([{"type": "message", "content": "Hi"}], "Hi", told)]
@@ -168,8 +168,8 @@ async def test_an_account_that_cannot_be_is_replaced_by_the_estimate(scene: Scen
     assert await spent(scene) == pytest.approx(counted, rel=0.02)
 
 
-async def test_each_way_of_asking_again_is_counted(scene: Scene) -> None:
-    """A refusal costs nothing, nonsense what the vendor says, an answer without words its own, the last as well."""
+async def test_each_kind_of_retry_is_counted(scene: Scene) -> None:
+    """A refusal is free. An unusable, an empty and the last answer cost their reported usage."""
     scene.limits = AMPLE
     blank = ModelAnswer([], "", Usage(input_tokens=100, output_tokens=10))
     await scene.hear()
@@ -185,7 +185,7 @@ async def test_each_way_of_asking_again_is_counted(scene: Scene) -> None:
     assert await spent(scene) == 1_000 + 110 + 110 + 15
 
 
-async def test_while_others_may_spend_what_is_left_the_turn_waits_for_a_moment(scene: Scene) -> None:
+async def test_turn_waits_while_others_may_spend_the_rest(scene: Scene) -> None:
     scene.limits = TurnLimits(daily_tokens=60_000)
     _, turn = await asking(scene, 1)
     gate, scene.model.gate = scene.model.gate, None
@@ -256,7 +256,7 @@ async def test_a_recording_counts_also_when_it_is_stopped(scene: Scene, limits: 
     assert await spent(scene) == 31 * 20
 
 
-async def test_who_is_over_the_budget_is_not_written_down_either(scene: Scene) -> None:
+async def test_recordings_over_the_budget_are_not_transcribed(scene: Scene) -> None:
     scene.limits = TurnLimits(daily_tokens_per_person=1)
     scene.model.says = [says("first")]
     await scene.hear("one", number=7)
